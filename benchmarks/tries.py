@@ -15,7 +15,6 @@ OTHERS_BELOW, STOLEN_BELOW = 0.04, 0.03
 """Where a case begins: share of all cores that others use, and what the hypervisor takes of a core that computes."""
 LOOK_SECONDS, PAUSE_SECONDS, PATIENCE_SECONDS = 2.0, 5.0, 60.0
 """How long the machine is looked at, the pause between two looks, and how long a case waits for a quiet machine."""
-EXITS = {"holds": 0, "does not hold": 1, "cannot tell": 3}
 
 Json = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""What the shell completes: targets and the words of options."""
+"""Shell completion of targets and of the words of options."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pipeprof.pipelines.target.import_path import leave_out_current_folder
@@ -21,10 +22,7 @@ leave_out_current_folder()
 import typer  # noqa: E402
 
 from pipeprof.cli import exit_codes  # noqa: E402
-from pipeprof.cli.commands import check, compare, data, doctor, explain, fix, gate, init, rules, run, schema, show  # noqa: E402
-from pipeprof.cli.comparing.options import CompareOptions, GateOptions  # noqa: E402
 from pipeprof.cli.exit_codes import epilog  # noqa: E402
-from pipeprof.cli.options import FixOptions, RunOptions, typed_command  # noqa: E402
 from pipeprof.cli.private import SPEC_ENVIRONMENT  # noqa: E402
 from pipeprof.cli.streams import open_closed, write_stdout  # noqa: E402
 
@@ -37,15 +35,21 @@ RECURSION_LIMIT = 15_000
 """Frames. A graph is as deep as its pipeline has stages, and 500 stages take some 2,500; on a stack of 8 MiB, as Linux
 gives it, Python 3.10 has room for about 20,000."""
 
-app = typer.Typer(
-    name="pipeprof",
-    # Without rich's boxes a help text costs a third of the time and looks the same in every terminal and log.
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=epilog(
-        "pipeprof init --from photos/ --out spec.yaml", "pipeprof run spec.yaml", "pipeprof run train.py:make_dataset"
-    ),
-)
+COMMANDS = {
+    "run": "RunOptions",
+    "fix": "FixOptions",
+    "compare": "CompareOptions",
+    "gate": "GateOptions",
+    "check": None,
+    "show": None,
+    "rules": None,
+    "explain": None,
+    "schema": None,
+    "init": None,
+    "doctor": None,
+    "data": None,
+}
+"""Modules of `commands`, in the order of the help, with the class of a command's options where it has one."""
 
 
 def _version(wanted: bool) -> None:
@@ -56,7 +60,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
     version: Annotated[
@@ -69,24 +72,44 @@ def root(
         write_stdout(f"{context.get_help()}\n")
 
 
-app.command("run", epilog=run.EPILOG)(typed_command(run.run, RunOptions))
-app.command("fix", epilog=fix.EPILOG)(typed_command(fix.fix, FixOptions))
-app.command("compare", epilog=compare.EPILOG)(typed_command(compare.compare, CompareOptions))
-app.command("gate", epilog=gate.EPILOG)(typed_command(gate.gate, GateOptions))
-app.command("check", epilog=check.EPILOG)(check.check)
-app.command("show", epilog=show.EPILOG)(show.show)
-app.command("rules", epilog=rules.EPILOG)(rules.rules)
-app.command("explain", epilog=explain.EPILOG)(explain.explain)
-app.command("schema", epilog=schema.EPILOG)(schema.schema)
-app.command("init", epilog=init.EPILOG)(init.init)
-app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
-app.add_typer(data.app, name="data")
+def make_app(only: str = "") -> typer.Typer:
+    """The application with its commands.
+
+    Args:
+        only: Name of the one command to load; with any other word all of them, as a help text or a misspelt name needs
+            them. Those that are not run would take a tenth of the time of a `check`.
+    """
+    app = typer.Typer(
+        name="pipeprof",
+        # Without rich's boxes a help text costs a third of the time and looks the same in every terminal and log.
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=epilog(
+            "pipeprof init --from photos/ --out spec.yaml",
+            "pipeprof run spec.yaml",
+            "pipeprof run train.py:make_dataset",
+        ),
+    )
+    app.callback(invoke_without_command=True)(root)
+    for name in (only,) if only in COMMANDS else COMMANDS:
+        module = import_module(f"pipeprof.cli.commands.{name}")
+        options = COMMANDS[name]
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        elif options is None:
+            app.command(name, epilog=module.EPILOG)(getattr(module, name))
+        else:
+            from pipeprof.cli.options import typed_command
+
+            command = typed_command(getattr(module, name), getattr(module, options))
+            app.command(name, epilog=module.EPILOG)(command)
+    return app
 
 
 @cache
-def _command() -> Any:
-    """Build the parser of all commands, which takes longer than parsing."""
-    return typer.main.get_command(app)
+def _parser(only: str) -> Any:
+    """Build the parser of one command or all, which takes longer than parsing."""
+    return typer.main.get_command(make_app(only))
 
 
 def main() -> None:
@@ -120,7 +143,10 @@ def invoke(arguments: Sequence[str]) -> int:
     sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
     SPEC_ENVIRONMENT.forget()
     try:
-        result = _command().main(args=list(arguments), prog_name="pipeprof", standalone_mode=False)
+        only = next(iter(arguments), "")
+        result = _parser(only if only in COMMANDS else "").main(
+            args=list(arguments), prog_name="pipeprof", standalone_mode=False
+        )
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else exit_codes.OK if stop.code is None else exit_codes.INTERNAL
     except KeyboardInterrupt:
@@ -220,7 +246,7 @@ def _command_path(error: Exception, arguments: Sequence[str]) -> str:
     if context is not None:
         return str(context.command_path)
     first = next((argument for argument in arguments if not argument.startswith("-")), None)
-    return f"pipeprof {first}" if first in {command.name for command in app.registered_commands} else "pipeprof"
+    return f"pipeprof {first}" if first in COMMANDS else "pipeprof"
 
 
 def _say_crash(error: Exception, arguments: Sequence[str]) -> None:

@@ -15,15 +15,29 @@ import typer
 from pipeprof.cli import completion
 from pipeprof.cli.formats.registry import extensions_of, names_of
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.steps import registry
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.step import Step as ParsedStep
+    from pipeprof.pipelines.steps.step import Step as ParsedStep
     from pipeprof.profiles.advise.rule import Semantics
 
 T = TypeVar("T")
 
 COLORS = ("auto", "always", "never")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
+
+
+def option(flag: str, metavar: str, text: str, *, words: Sequence[str] = ()) -> Any:
+    """An option with a value.
+
+    Args:
+        flag: The flag; empty for one named after the parameter.
+        text: Help text.
+        words: Completions for the shell.
+    """
+    complete = completion.one_of(*words) if words else None
+    return typer.Option(*filter(None, [flag]), metavar=metavar, help=text, autocompletion=complete)
+
 
 Target = Annotated[
     str,
@@ -35,37 +49,29 @@ Target = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--set",
-        metavar="PATH=VALUE",
-        help="Override a value of the spec, e.g. stages.0.num_parallel_calls=4; null removes it. Repeatable.",
+        "PATH=VALUE",
+        "Override a value of the spec, e.g. stages.0.num_parallel_calls=4; null removes it. Repeatable.",
     ),
 ]
 Overlay = Annotated[
-    list[str] | None,
-    typer.Option("-f", metavar="FILE", help="Merge another YAML file into the spec, e.g. laptop.yaml. Repeatable."),
+    list[str] | None, option("-f", "FILE", "Merge another YAML file into the spec, e.g. laptop.yaml. Repeatable.")
 ]
 Env = Annotated[
     bool, typer.Option("--env", help="Replace ${VAR} and ${VAR:-default} in the spec from the environment.")
 ]
 Arg = Annotated[
     list[str] | None,
-    typer.Option(
-        "--arg",
-        metavar="NAME=VALUE",
-        help="Pass an argument to the function, converted by its annotation. Repeatable.",
-    ),
+    option("--arg", "NAME=VALUE", "Pass an argument to the function, converted by its annotation. Repeatable."),
 ]
 NoPython = Annotated[bool, typer.Option("--no-python", help="Refuse specs and targets that run Python code.")]
 
 
 def format_of(command: str) -> Any:
     """The option that chooses the format of a command's report."""
-    return typer.Option(
-        "--format",
-        metavar="|".join(names_of(command)),
-        help="Output format on stdout.  [default: text]",
-        autocompletion=completion.one_of(*names_of(command)),
+    return option(
+        "--format", "|".join(names_of(command)), "Output format on stdout.  [default: text]", words=names_of(command)
     )
 
 
@@ -75,14 +81,14 @@ def out_of(command: str, what: str = "Also write the report to a file ({}); - is
     Args:
         what: Help text with a gap for the extensions.
     """
-    return typer.Option("--out", metavar="FILE", help=what.format(" or ".join(extensions_of(command))))
+    return option("--out", "FILE", what.format(" or ".join(extensions_of(command))))
 
 
 Out = Annotated[list[str] | None, out_of("run")]
 Format = Annotated[str | None, format_of("run")]
 CheckFormat = Annotated[str | None, format_of("check")]
 RulesFormat = Annotated[str | None, format_of("rules")]
-"""Of `rules` and `explain`."""
+"""Format of `rules` and `explain`."""
 Json = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
 Force = Annotated[bool, typer.Option("--force", help="Let --out overwrite files that pipeprof did not write.")]
 FixForce = Annotated[
@@ -92,15 +98,7 @@ FixForce = Annotated[
         help="Let --out overwrite files that pipeprof did not write, and --convert-to data that it has converted.",
     ),
 ]
-Color = Annotated[
-    str,
-    typer.Option(
-        "--color",
-        metavar="auto|always|never",
-        help="When to color the output.",
-        autocompletion=completion.one_of(*COLORS),
-    ),
-]
+Color = Annotated[str, option("--color", "auto|always|never", "When to color the output.", words=COLORS)]
 Redact = Annotated[
     bool | None,
     typer.Option(
@@ -110,8 +108,7 @@ Redact = Annotated[
     ),
 ]
 MemoryOfAll = Annotated[
-    str | None,
-    typer.Option(metavar="SIZE", help="Memory of all processes together, e.g. 8GiB.  [default: all available]"),
+    str | None, option("", "SIZE", "Memory of all processes together, e.g. 8GiB.  [default: all available]")
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Hide progress.")]
 Verbose = Annotated[
@@ -134,37 +131,33 @@ SECTION_NAMES = (
 """Names of the sections of the complete report, in their order."""
 Section = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--section",
-        metavar="NAME,...",
-        help=f"Print only these sections of the complete report: {', '.join(SECTION_NAMES)}. Repeatable.",
-        autocompletion=completion.one_of(*SECTION_NAMES),
+        "NAME,...",
+        f"Print only these sections of the complete report: {', '.join(SECTION_NAMES)}. Repeatable.",
+        words=SECTION_NAMES,
     ),
 ]
 
 
-Step = Annotated[
-    str | None,
-    typer.Option("--step", metavar="STEP", help="Training step: none, simulate:12ms or python:file.py:function."),
-]
+Step = Annotated[str | None, option("--step", "STEP", f"Training step: {registry.words()}.")]
 Dispatch = Annotated[
-    str | None,
-    typer.Option("--dispatch", metavar="sync|N", help="Wait for every step (sync), or allow N steps in flight."),
+    str | None, option("--dispatch", "sync|N", "Wait for every step (sync), or allow N steps in flight.")
 ]
-Seed = Annotated[str | None, typer.Option("--seed", metavar="N", help="Seed for TensorFlow's random ops.")]
+Seed = Annotated[str | None, option("--seed", "N", "Seed for TensorFlow's random ops.")]
 Timeout = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--timeout",
-        metavar="SECONDS",
-        help="Give up when no step finishes, or the pipeline is not built, for this long; 5 times as long while a"
+        "SECONDS",
+        "Give up when no step finishes, or the pipeline is not built, for this long; 5 times as long while a"
         " function that builds it takes more memory.  [default: 120]",
     ),
 ]
-MaxTime = Annotated[str | None, typer.Option("--max-time", metavar="SECONDS", help="Time limit for the whole command.")]
+MaxTime = Annotated[str | None, option("--max-time", "SECONDS", "Time limit for the whole command.")]
 NoLock = Annotated[bool, typer.Option("--no-lock", help="Do not wait for another measurement to end.")]
 ALLOWED: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
-"""What a change may do to the data: nothing, or one of the others."""
+"""Possible effects of a change on the data; ``same`` is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,14 +184,12 @@ class SharedOptions:
     verbose: Verbose = False
 
 
-Steps = Annotated[str | None, typer.Option(metavar="N", help="Measure at most this many steps.")]
+Steps = Annotated[str | None, option("", "N", "Measure at most this many steps.")]
 Cold = Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")]
 
 From = Annotated[
     str | None,
-    typer.Option(
-        "--from", metavar="PROFILE", help="The profile that --change is about.  [default: the latest run of the target]"
-    ),
+    option("--from", "PROFILE", "The profile that --change is about.  [default: the latest run of the target]"),
 ]
 
 
@@ -207,22 +198,18 @@ class RunOptions(SharedOptions):
     """All options of ``pipeprof run``, as typed."""
 
     target: Target
-    change: Annotated[
-        str | None, typer.Option(metavar="N", help="Measure the pipeline with change N of its latest report.")
-    ] = None
+    change: Annotated[str | None, option("", "N", "Measure the pipeline with change N of its latest report.")] = None
     from_profile: From = None
     seconds: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="Measure for this long.  [default: from the spec, else 10]")
+        str | None, option("", "SECONDS", "Measure for this long.  [default: from the spec, else 10]")
     ] = None
     steps: Steps = None
     cold: Cold = False
     memory_limit: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]"),
+        str | None, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")
     ] = None
     budget: Annotated[
-        str | None,
-        typer.Option(metavar="SECONDS", help="How long the proposed changes may be tried.  [default: 60]"),
+        str | None, option("", "SECONDS", "How long the proposed changes may be tried.  [default: 60]")
     ] = None
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not try the proposed changes: findings are predictions only.")
@@ -238,15 +225,13 @@ class FixOptions(SharedOptions):
 
     target: Target
     change: Annotated[
-        str | None,
-        typer.Option(metavar="N", help="Take change N of the latest report of `run`, without a new search."),
+        str | None, option("", "N", "Take change N of the latest report of `run`, without a new search.")
     ] = None
     from_profile: From = None
     seconds: Annotated[
         str | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="Measure the pipeline as it is for this long.  [default: a tenth of the budget, at most 4]",
+        option(
+            "", "SECONDS", "Measure the pipeline as it is for this long.  [default: a tenth of the budget, at most 4]"
         ),
     ] = None
     steps: Steps = None
@@ -258,30 +243,28 @@ class FixOptions(SharedOptions):
     form: Annotated[str | None, format_of("fix")] = None
     allow: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--allow",
-            metavar="CLASS,...",
-            help="What changes may do to the data: order, randomness or values.  [default: nothing]",
-            autocompletion=completion.one_of(*ALLOWED),
+            "CLASS,...",
+            "What changes may do to the data: order, randomness or values.  [default: nothing]",
+            words=ALLOWED,
         ),
     ] = None
     convert_to: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--convert-to",
-            metavar="FOLDER",
-            help="Also try to read elements from files instead of making them in each epoch: they are written into "
+            "FOLDER",
+            "Also try to read elements from files instead of making them in each epoch: they are written into "
             "this folder, new or empty, once. The original data stay as they are.",
         ),
     ] = None
     budget: Annotated[
-        str | None,
-        typer.Option(metavar="SECONDS", help="How long to measure; starts and builds come on top.  [default: 60]"),
+        str | None, option("", "SECONDS", "How long to measure; starts and builds come on top.  [default: 60]")
     ] = None
     force: FixForce = False
     memory_limit: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Memory that the pipeline may take, e.g. 8GiB.  [default: all available]"),
+        str | None, option("", "SIZE", "Memory that the pipeline may take, e.g. 8GiB.  [default: all available]")
     ] = None
 
 
@@ -316,7 +299,7 @@ def choice(flag: str, value: str, choices: Sequence[str]) -> str:
     """Return a value that is one of the choices.
 
     Raises:
-        UsageError: It is none of them.
+        UsageError: The value is none of them.
 
     Example:
         >>> choice("--color", "never", COLORS)
@@ -326,8 +309,7 @@ def choice(flag: str, value: str, choices: Sequence[str]) -> str:
         return value
     close = difflib.get_close_matches(value, choices, n=1, cutoff=0.7)
     meant = f" — did you mean {close[0]}?" if close else ""
-    msg = f"{flag}: got {value!r}, expected {_listed(choices)}{meant}"
-    raise UsageError(msg)
+    raise UsageError(f"{flag}: got {value!r}, expected {_listed(choices)}{meant}")
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -353,7 +335,7 @@ def report_format(value: str | None, *, json: bool, command: str = "run") -> str
     """Return the format for stdout from ``--format`` and ``--json``.
 
     Args:
-        value: What ``--format`` says.
+        value: Value of ``--format``.
         json: Whether ``--json`` was given.
         command: Name of the command whose formats can be chosen.
 
@@ -364,8 +346,7 @@ def report_format(value: str | None, *, json: bool, command: str = "run") -> str
         return "json" if json else "text"
     chosen = choice("--format", value, names_of(command))
     if json and chosen != "json":
-        msg = f"--json and --format {chosen} contradict each other: give one of them"
-        raise UsageError(msg)
+        raise UsageError(f"--json and --format {chosen} contradict each other: give one of them")
     return chosen
 
 
@@ -373,7 +354,7 @@ def duration(flag: str, text: str | None) -> float | None:
     """Parse seconds from ``10``, ``1.5s``, ``400ms`` or ``2min``; a number alone is seconds.
 
     Raises:
-        UsageError: It is no duration above 0.
+        UsageError: The text is no duration above 0.
 
     Example:
         >>> duration("--seconds", "2min"), duration("--seconds", "10"), duration("--seconds", None)
@@ -401,7 +382,7 @@ def whole(flag: str, text: str | None, least: int = 1) -> int | None:
     """Parse a whole number that fits into 64 bits.
 
     Raises:
-        UsageError: It is none, or too small or too large.
+        UsageError: The text is no whole number, or it is too small or too large.
 
     Example:
         >>> whole("--steps", "500")
@@ -411,15 +392,14 @@ def whole(flag: str, text: str | None, least: int = 1) -> int | None:
         return None
     if _WHOLE.fullmatch(text) and least <= (number := int(text)) < 2**63:
         return number
-    msg = f"{flag}: got {text[:30]!r}, expected a whole number of at least {least} and at most 64 bits"
-    raise UsageError(msg)
+    raise UsageError(f"{flag}: got {text[:30]!r}, expected a whole number of at least {least} and at most 64 bits")
 
 
 def byte_size(flag: str, text: str | None) -> int | None:
     """Parse bytes from ``8GiB``, ``500MB`` or a plain number.
 
     Raises:
-        UsageError: It is no size above 0.
+        UsageError: The text is no size above 0.
 
     Example:
         >>> byte_size("--memory-limit", "8GiB")
@@ -429,8 +409,7 @@ def byte_size(flag: str, text: str | None) -> int | None:
 
     size = _parse(flag, text, lambda value: parse_size(int(value) if value.isdecimal() else value))
     if size == 0:
-        msg = f"{flag}: got {text!r}, expected a size above 0 such as 8GiB"
-        raise UsageError(msg)
+        raise UsageError(f"{flag}: got {text!r}, expected a size above 0 such as 8GiB")
     return size
 
 
@@ -438,7 +417,7 @@ def dispatch(text: str | None) -> int | Literal["sync"] | None:
     """Parse ``sync`` or a number of steps in flight.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: The text is neither.
 
     Example:
         >>> dispatch("sync"), dispatch("2")
@@ -448,22 +427,21 @@ def dispatch(text: str | None) -> int | Literal["sync"] | None:
         return "sync" if text else None
     if text.isdecimal() and int(text) >= 1:
         return int(text)
-    msg = f"--dispatch: got {text!r}, expected sync or a number of steps in flight such as 1"
-    raise UsageError(msg)
+    raise UsageError(f"--dispatch: got {text!r}, expected sync or a number of steps in flight such as 1")
 
 
 def step(text: str | None) -> ParsedStep | None:
-    """Parse ``none``, ``simulate:12ms`` or ``python:file.py:function``.
+    """Parse ``none``, or a kind of the registry with its value, such as ``simulate:12ms``.
 
     Raises:
-        UsageError: It is none of them, or a kind that is not there yet.
+        UsageError: The text is none of them, or names a kind that is not supported yet.
     """
-    from pipeprof.pipelines.spec.step import NOT_YET, parse_step
+    from pipeprof.pipelines.steps.step import parse_step
 
     kind, colon, _ = (text or "none").partition(":")
-    if kind not in ("none", *NOT_YET) and not (colon and kind in ("simulate", "python")):
-        msg = f"--step: got {text!r}, expected none, simulate:12ms or python:file.py:function"
-        raise UsageError(msg)
+    written = [known.name for known in registry.written_kinds()]
+    if kind not in ("none", *registry.planned_kinds()) and not (colon and kind in written):
+        raise UsageError(f"--step: got {text!r}, expected {registry.words()}")
     return _parse("--step", text, parse_step)
 
 
@@ -473,8 +451,7 @@ def _parse(flag: str, text: str | None, read: Callable[[str], T]) -> T | None:
     try:
         return read(text)
     except ValueError as error:
-        msg = f"{flag}: {_message(error)}"
-        raise UsageError(msg) from None
+        raise UsageError(f"{flag}: {_message(error)}") from None
 
 
 def _message(error: ValueError) -> str:

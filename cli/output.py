@@ -49,7 +49,7 @@ _FOREIGN = "the file exists and is no report of pipeprof; use --force to overwri
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the report goes, in addition to the saved profile.
+    """Outputs of a report, in addition to the saved profile.
 
     Attributes:
         stdout: Format for stdout, or nothing.
@@ -115,8 +115,7 @@ def format_of(text: str, command: str = "run") -> str:
         extension = Path(text).suffix.lower()
         got = f"{extension[1:].upper()} output is not supported yet" if extension[1:] else "the file has no extension"
         *others, last = known
-        msg = f"--out {text}: {got}; use {', '.join(others)} or {last}, or - for stdout"
-        raise UsageError(msg)
+        raise UsageError(f"--out {text}: {got}; use {', '.join(others)} or {last}, or - for stdout")
     return known[extension]
 
 
@@ -124,15 +123,14 @@ def file_path(flag: str, text: str) -> Path:
     """Return the path of a file that an option names.
 
     Raises:
-        UsageError: It can only be a folder: `Path` would drop a slash at the end.
+        UsageError: The path can only be a folder: `Path` would drop a slash at the end.
 
     Example:
         >>> file_path("--out", "a/report.txt").name
         'report.txt'
     """
     if text and os.path.basename(text) in ("", os.curdir):  # noqa: PTH119
-        msg = f"{flag} {text}: this is the name of a folder; name a file"
-        raise UsageError(msg)
+        raise UsageError(f"{flag} {text}: this is the name of a folder; name a file")
     return Path(text)
 
 
@@ -144,10 +142,10 @@ def check_file(
     Args:
         force: Any file may be overwritten.
         own: Whether an existing file may be overwritten without it; none may if not given.
-        taken: What to say of one that may not.
+        taken: Message for a file that must stay.
 
     Raises:
-        UsageError: It cannot or must not be written.
+        UsageError: The file cannot or must not be written.
     """
     from pipeprof.profiles.document.store import reason
 
@@ -156,8 +154,7 @@ def check_file(
     except (FileNotFoundError, NotADirectoryError):
         mode = None
     except OSError as error:
-        msg = f"{flag} {path}: no file can be written there ({reason(error)}); use another name"
-        raise UsageError(msg) from None
+        raise UsageError(f"{flag} {path}: no file can be written there ({reason(error)}); use another name") from None
     if mode is None and not path.parent.is_dir():
         msg = f"{flag} {path}: the folder {path.parent} does not exist; create it first"
     elif mode is not None and stat.S_ISDIR(mode):
@@ -260,7 +257,7 @@ def select(
     """Read the options that select a part of the report.
 
     Args:
-        outputs: Where the report goes; only text has parts.
+        outputs: Outputs of the report; only text has parts.
         verbose: ``-v`` was given.
         sections: Values of ``--section``, each one or several names with commas between them.
         finding: Value of ``--finding``.
@@ -275,11 +272,9 @@ def select(
     ]
     flag = "--finding" if finding is not None else "--section" if sections else None
     if flag and outputs.stdout != "text":
-        msg = f"{flag} selects a part of the text report, but {outputs.stdout} is the whole profile"
-        raise UsageError(msg)
+        raise UsageError(f"{flag} selects a part of the text report, but {outputs.stdout} is the whole profile")
     if finding is not None and sections:
-        msg = "--finding and --section contradict each other: give one of them"
-        raise UsageError(msg)
+        raise UsageError("--finding and --section contradict each other: give one of them")
     return Selection(verbose, tuple(choice("--section", name, tuple(SECTIONS)) for name in names), finding)
 
 
@@ -287,7 +282,6 @@ def settle(outputs: Outputs, writer: ProfileWriter, document: Model, *, complete
     """Put a document in place of what is in its file; what is not complete replaces nothing, and a note says so.
 
     Args:
-        outputs: Where the report goes.
         document: The whole one, as it is at the end.
 
     Returns:
@@ -338,9 +332,8 @@ def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) 
     """Print a document and write the files; the document itself is saved already.
 
     Args:
-        outputs: Where it goes.
         color: Value of ``--color``.
-        saved: Where the document is.
+        saved: File of the document.
 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.
@@ -362,5 +355,4 @@ def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) 
         except OSError as error:
             failed.append(f"{path} ({reason(error)})")
     if failed:
-        msg = f"the report could not be written to {', '.join(failed)}"
-        raise OutputError(msg)
+        raise OutputError(f"the report could not be written to {', '.join(failed)}")

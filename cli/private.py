@@ -1,4 +1,4 @@
-"""What a report must not show of this machine, its user and the environment."""
+"""Private parts of this machine, its user and the environment, which reports must not show."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class SpecEnvironment(Mapping[str, str]):
 
 
 SPEC_ENVIRONMENT = SpecEnvironment(os.environ)
-"""What ``--env`` gives to the specs of this command."""
+"""Variables that ``--env`` offers to the specs of this command."""
 
 
 def private_of(
@@ -61,7 +61,7 @@ def private_of(
     """Put together what must not be seen.
 
     Args:
-        environment: Of the process: values of variables that are named as secrets are, and passwords in URLs.
+        environment: Process environment, searched for secrets by name and for passwords in URLs.
         used: The variables that specs took from it, whatever their names.
     """
     from pipeprof.profiles.redaction.hider import Private, secrets_of
@@ -80,7 +80,7 @@ def private_of(
 
 
 def private_here() -> Private:
-    """What must not be seen of this machine and its user."""
+    """Private parts of this machine and its user."""
     import getpass
     import socket
 
@@ -108,7 +108,7 @@ def redact_here(document: _Document) -> _Document:
 
 
 def hider_here() -> Hider:
-    """What hides in texts what tells about this machine and its user."""
+    """Hider of everything private on this machine."""
     from pipeprof.profiles.redaction.hider import Hider
 
     return Hider(private_here())

@@ -42,7 +42,7 @@ def write_stdout(text: str, form: str = "text") -> None:
     """Write to stdout; a reader that ends early, such as ``head``, is no error.
 
     Args:
-        text: What is printed; a CI log must read no command in it.
+        text: Output in which a CI log must find no command.
 
     Raises:
         OutputError: Stdout is full, closed or broken otherwise.
@@ -59,7 +59,7 @@ def no_stdout(error: OSError) -> OutputError:
 
 
 def why(error: OSError) -> str:
-    """What the operating system said about a stream."""
+    """Message of the operating system about a stream."""
     from pipeprof.profiles.document.store import reason
 
     return "it is closed" if error.errno == errno.EBADF else reason(error)

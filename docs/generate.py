@@ -2,8 +2,9 @@
 
 A Markdown page is prose with one generated part between two marks; only that part is replaced. `spec.md`, `profile.md`
 and `schema/` come from the published schemas, `rules.md` from the rules, `exit-codes.md` from the commands' own table,
-`edits.md` from the table of edits, `compatibility.md`, `silence.md` and `prediction.md` from the last results of their
-benchmarks, `provenance.md` from `provenance.toml`, `coverage.md` from `coverage.yaml` and the registry of sources,
+`edits.md` from the table of edits, `compatibility.md`, `silence.md`, `prediction.md` and `accuracy.md` from the last
+results of their benchmarks, `proof.md` from what `make verify` noted in `benchmarks/proof.json`, `provenance.md` from
+`provenance.toml`, `coverage.md` from `coverage.yaml` and the registry of sources,
 stages and functions. Nothing here needs TensorFlow.
 """
 
@@ -21,6 +22,7 @@ RESULTS = DOCS.parent / "benchmarks" / "results"
 PAIRS = RESULTS / "compatibility.json"
 SILENCE = RESULTS / "silence.json"
 PREDICTION = RESULTS / "prediction.json"
+PROOF = RESULTS.parent / "proof.json"
 PROVENANCE = DOCS / "provenance.toml"
 COVERAGE = DOCS / "coverage.yaml"
 BEGIN, END = "<!-- generated: make docs -->", "<!-- /generated -->"
@@ -177,7 +179,7 @@ def rules() -> str:
 
 def codes() -> str:
     """The codes of warnings and errors, a table for each kind."""
-    from pipeprof.cli.pages.codes import CODES
+    from pipeprof.cli.pages.codes import message_codes
 
     lines: list[str] = []
     for kind, title in (
@@ -186,39 +188,57 @@ def codes() -> str:
         ("error in a spec", "Errors in a spec"),
     ):
         lines += [f"## {title}", "", "| code | meaning | what to do |", "| --- | --- | --- |"]
-        members = [(name, CODES[name]) for name in sorted(CODES) if CODES[name].kind == kind]
+        members = [(name, code) for name, code in sorted(message_codes().items()) if code.kind == kind]
         lines += [f"| `{name}` | {cell(code.meaning)} | {cell(code.action)} |" for name, code in members]
         lines.append("")
     return "\n".join(lines).strip()
 
 
+def cases_of(path: Path) -> dict[str, dict[str, Any]]:
+    """The cases of a benchmark that were measured, with where and when."""
+    cases = json.loads(path.read_text(encoding="utf-8"))["cases"]
+    return {name: case for name, case in cases.items() if case["outcome"] is not None}
+
+
+def measured_on(cases: dict[str, dict[str, Any]]) -> str:
+    """A sentence with the dates, commits and machines of what a page shows."""
+    dates = sorted({(case["measured"] or "")[:10] for case in cases.values()} - {""})
+    commits = sorted({(case["commit"] or "unknown")[:8] for case in cases.values()})
+    cores = sorted({f"{case['machine']['cores']}" for case in cases.values()})
+    when = " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "an unknown day"
+    of = f"at commit {commits[0]}" if len(commits) == 1 else f"at {len(commits)} commits"
+    return f"Measured on {when} {of}, {' and '.join(cores)} cores; what has changed since: [proof](proof.md)."
+
+
 def pairs() -> str:
     """The table of the pairs of Python and TensorFlow that were run, and the pairs that were not."""
-    result = json.loads(PAIRS.read_text(encoding="utf-8"))["raw"]
-    lines = ["| Python | TensorFlow | NumPy | protobuf | result | run on |", "| --- | --- | --- | --- | --- | --- |"]
-    for row in result:
-        if row["works"] is not None:
+    cases = json.loads(PAIRS.read_text(encoding="utf-8"))["cases"]
+    claims = json.loads(PROOF.read_text(encoding="utf-8"))["claims"]["compatibility"]["cases"]
+    lines = ["| Python | TensorFlow | NumPy | protobuf | result | run on | at commit |"]
+    lines.append("| --- | --- | --- | --- | --- | --- | --- |")
+    for case in cases.values():
+        row = case["figures"]
+        if case["outcome"] is not None:
             python, tensorflow = row.get("python", row["pair"][0]), row.get("tensorflow", row["pair"][1])
             outcome = "works" if row["works"] else f"fails: {row['error']}"
             cells = (python, tensorflow, row.get("numpy", "–"), row.get("protobuf", "–"), cell(outcome), row["date"])
-            lines.append(f"| {' | '.join(cells)} |")
-    absent = [
-        f"{python} with {tensorflow}" for python, tensorflow in (row["pair"] for row in result if row["works"] is None)
-    ]
+            lines.append(f"| {' | '.join((*cells, (case['commit'] or 'unknown')[:8]))} |")
+    absent = [name.replace(":", " with ") for name, kept in claims.items() if kept["outcome"] is None]
     return "\n".join([*lines, "", f"Not run, as the interpreter was missing: {', '.join(absent) or 'none'}."])
 
 
 def silence() -> str:
     """What pipeprof said of the pipelines that deserve no advice, and of their twins, when last measured."""
-    result = json.loads(SILENCE.read_text(encoding="utf-8"))
-    lines = [f"Measured on {result['started'][:10]}, {result['host']['cores']} cores.", ""]
+    cases = cases_of(SILENCE)
+    lines = [measured_on(cases), ""]
     lines += ["| case | | waits | findings | verdict | |", "| --- | --- | --- | --- | --- | --- |"]
-    for name, one in result["figures"].items():
+    for name, case in cases.items():
+        one = case["figures"]
         drained = "--step none" in one["command"] or "wait_share" not in one
         waits = "–" if drained else f"{one['wait_share']:.1%}"
         found = ", ".join(f"`{finding['rule']}`" for finding in one.get("findings", [])) or "none"
         broken = [claim for claim, holds in one["claims"].items() if not holds]
-        outcome = f"does not hold: {', '.join(broken)}" if broken else "holds"
+        outcome = f"{case['outcome']}: {', '.join(broken)}" if broken else "holds"
         cells = (f"`{name}`", cell(one["about"]), waits, found, cell(one.get("sentence", "–")), outcome)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -228,13 +248,11 @@ def prediction() -> str:
     """What edits were predicted to give, and gave, when last measured; wrong predictions included."""
     if not PREDICTION.exists():
         return "Not measured yet: `make verify BENCHMARKS=prediction`."
-    result = json.loads(PREDICTION.read_text(encoding="utf-8"))
-    figures = result["figures"]
+    figures, cases = json.loads(PREDICTION.read_text(encoding="utf-8"))["figures"], cases_of(PREDICTION)
     lines = ["| rows | judged | median error | 90th percentile |", "| --- | ---: | ---: | ---: |"]
     for name, words in (("all", "all"), ("chosen", "chosen by hand"), ("drawn", "drawn")):
         one = figures[name]
         lines.append(f"| {words} | {one['rows']} | {_share(one['median_error'])} | {_share(one['ninetieth_error'])} |")
-    host = f"Measured on {result['started'][:10]}, {result['host']['cores']} cores." if "started" in result else ""
     wait, peak = figures.get("wait") or {}, figures.get("peak") or {}
     if wait.get("rows"):
         errors = f"{_share(wait['median_error'])} of a step, 90th percentile {_share(wait['ninetieth_error'])}"
@@ -243,12 +261,88 @@ def prediction() -> str:
         errors = f"{peak['median_bytes'] / 1e6:.0f} MB, 90th percentile {peak['ninetieth_bytes'] / 1e6:.0f} MB"
         lines += [f"The predicted change of the peak of memory, {peak['rows']} rows: median error {errors}."]
     wrong = "; ".join(f"`{cell(name)}`" for name in figures["wrong"]) or "none"
-    lines += ["", f"{host} Not judged: {figures['not_judged']}. Wrong by more than 1.5 times: {wrong}.".strip(), ""]
+    lines += ["", measured_on(cases)]
+    lines += [f"Not judged: {figures['not_judged']}. Wrong by more than 1.5 times: {wrong}.", ""]
     lines += ["| pipeline | edit | | predicted | measured | error | step wait, ms | peak | |"]
     lines += ["| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"]
-    rows = [row for one in result["raw"].values() for row in one["rows"]]
+    rows = [row for one in cases.values() for row in one["raw"].get("rows", ())]
     lines += [f"| {' | '.join(_prediction_cells(row))} |" for row in rows]
     return "\n".join(lines)
+
+
+def proof() -> str:
+    """What is proven of each claim for the commit that `make verify` noted, and which claims are stale."""
+    noted = json.loads(PROOF.read_text(encoding="utf-8"))
+    lines = [f"As of commit {noted['commit'][:8]} of {noted['date']}.", ""]
+    lines += ["| benchmark | claim | cases proven | when measured | oldest proof | lines changed since |"]
+    lines += ["| --- | --- | ---: | --- | --- | ---: |"]
+    stale = []
+    for name, claim in noted["claims"].items():
+        cases = list(claim["cases"].values())
+        proven = sum(case["changed_lines"] == 0 and case["outcome"] == "holds" for case in cases)
+        dates = [case["measured"] for case in cases if case["outcome"] is not None]
+        absent = sum(case["outcome"] is None for case in cases)
+        oldest = f"{absent} never measured" if absent else min(dates)[:10] if None not in dates else "unknown"
+        changes = [case["changed_lines"] for case in cases if case["outcome"] is not None]
+        most = max((change for change in changes if change is not None), default=None)
+        since = "unknown" if None in changes or most is None else f"{most:,}"
+        cells = (f"`{name}`", cell(claim["claim"]), f"{proven} of {len(cases)}", claim["outcome"], oldest, since)
+        lines.append(f"| {' | '.join(cells)} |")
+        if any(change is None or change > noted["stale_lines"] for change in changes) or absent:
+            stale.append(f"`{name}`")
+    rule = f"more than {noted['stale_lines']} lines of the rooms of a case changed since it was measured"
+    lines += ["", f"Stale, as {rule}, as it is unknown how many,"]
+    lines += [f"or as a case never was measured: {', '.join(stale) or 'none'}.", ""]
+    lines += ["| outcome of the last measurement | of an older commit | proven for this one |"]
+    lines += ["| --- | ---: | ---: |"]
+    every = [case for claim in noted["claims"].values() for case in claim["cases"].values()]
+    for outcome in ("holds", "does not hold", "cannot tell", None):
+        now = sum(case["outcome"] == outcome and case["changed_lines"] == 0 for case in every)
+        before = sum(case["outcome"] == outcome for case in every) - now
+        lines.append(f"| {outcome or 'never measured'} | {before} | {now} |")
+    return "\n".join(lines)
+
+
+def accuracy() -> str:
+    """What was found of planted costs and memory, what the step loop costs, and how the gate decides: with commits."""
+    attribution, overhead = cases_of(RESULTS / "attribution.json"), cases_of(RESULTS / "overhead.json")
+    lines = ["## Times", "", measured_on(_of_kind(attribution, "time/")), ""]
+    lines += ["| case | share found (true) | largest error, points | accounted | | at commit |"]
+    lines += ["| --- | --- | ---: | ---: | --- | --- |"]
+    for name, case in _of_kind(attribution, "time/").items():
+        one = case["figures"]
+        shares = one["shares_true"].items()
+        found = ", ".join(f"{stage} {_share(one['shares_measured'][stage])} ({_share(true)})" for stage, true in shares)
+        cells = (f"`{name}`", found, f"{100 * one['largest_error']:.1f}", _share(one["accounted"]), *_said(case))
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "## Memory", "", measured_on(_of_kind(attribution, "memory/")), ""]
+    lines += ["| case | owner | planted MB | found MB | slack | unexplained | prediction off | | at commit |"]
+    lines += ["| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |"]
+    for name, case in _of_kind(attribution, "memory/").items():
+        one = case["figures"]
+        off = _share(one["prediction_off"]) if one["prediction_judged"] else "not static"
+        rest = (_share(one["slack_share"]), _share(one["unexplained_share"]), off, *_said(case))
+        for owner, row in (one["owners"] or {"–": {"truth_mb": 0.0, "ledger_mb": 0.0}}).items():
+            cells = (f"`{name}`", owner, f"{row['truth_mb']:.0f}", f"{row['ledger_mb']:.0f}", *rest)
+            lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "## The step loop", "", measured_on(overhead), ""]
+    lines += ["| case | rate over that of the bare loop | required | pairs | | at commit |"]
+    lines += ["| --- | --- | ---: | ---: | --- | --- |"]
+    for name, case in overhead.items():
+        one = case["figures"]
+        low, high = one["ratio_interval"]
+        cells = (f"`{name}`", f"{one['ratio']:.3f} ({low:.3f}–{high:.3f})", f"{one['limit']:g}", f"{one['pairs']}")
+        lines.append(f"| {' | '.join((*cells, *_said(case)))} |")
+    return "\n".join(lines)
+
+
+def _of_kind(cases: dict[str, dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    return {name.removeprefix(kind): case for name, case in cases.items() if name.startswith(kind)}
+
+
+def _said(case: dict[str, Any]) -> tuple[str, str]:
+    """What became of a case, and its commit."""
+    return case["outcome"], (case["commit"] or "unknown")[:8]
 
 
 def _prediction_cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -272,12 +366,12 @@ def coverage() -> str:
 
     from pipeprof.pipelines.ops.base import sources, stages
     from pipeprof.pipelines.ops.functions.catalog import table
-    from pipeprof.pipelines.ops.functions.layers import LAYERS
+    from pipeprof.pipelines.ops.functions.layers import layer_table
 
     survey = yaml.safe_load(COVERAGE.read_text(encoding="utf-8"))
     known = {**sources(), **stages()}
     lines = ["| what the survey counts | names | in the language | not |", "| --- | --- | --- | --- |"]
-    called = {**table(), **LAYERS, **dict.fromkeys(survey["other_forms"])}
+    called = {**table(), **layer_table(), **dict.fromkeys(survey["other_forms"])}
     counted = [(f"sources and methods, {name}", names, known) for name, names in survey["sets"].items()]
     for title, names, known_names in [*counted, ("functions in maps, by frequency", survey["functions"], called)]:
         missing = [name for name in names if name.replace("layer:", "tf.keras.layers.") not in known_names]
@@ -425,6 +519,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "compatibility.md": lambda: _page("compatibility.md", pairs()),
     "coverage.md": lambda: _page("coverage.md", coverage()),
     "provenance.md": lambda: _page("provenance.md", provenance()),
+    "accuracy.md": lambda: _page("accuracy.md", accuracy()),
+    "proof.md": lambda: _page("proof.md", proof()),
     "prediction.md": lambda: _page("prediction.md", prediction()),
     "silence.md": lambda: _page("silence.md", silence()),
     "schema/pipeprof.schema.json": lambda: as_json(editor_schemas()[0]) + "\n",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from pipeprof.pipelines.tables import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
-from pathlib import Path
 
 CUTOFF: Final = 0.7
 _LONGEST: Final = 80
@@ -18,77 +20,15 @@ _SHORTEST_START: Final = 4
 _WRITTEN_TOGETHER = r"(\w{1,40})[:=]\s*(\S{1,40})"
 _SEPARATORS = r"[\s_.\-]+"
 
-# Words of other libraries and of everyday speech, without separators and in lower case; only what is a candidate at
-# the place is ever suggested.
-_SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
-    "numworkers": ("num_parallel_calls", "num_parallel_reads", "num_shards"),
-    "workers": ("num_parallel_calls", "num_parallel_reads", "num_shards"),
-    "workerindex": ("index",),
-    "rank": ("index",),
-    "worldsize": ("num_shards",),
-    "directory": ("directory", "filename", "path"),
-    "folder": ("directory", "path"),
-    "dir": ("directory", "filename", "path"),
-    "mapandbatch": ("map",),
-    "numclasses": ("depth", "num_tokens"),
-    "depth": ("num_tokens",),
-    "tofloat": ("tf.cast",),
-    "toint32": ("tf.cast",),
-    "toint64": ("tf.cast",),
-    "parallel": ("num_parallel_calls", "num_parallel_reads"),
-    "parallelism": ("num_parallel_calls", "num_parallel_reads"),
-    "numthreads": ("num_parallel_calls", "num_parallel_reads", "private_threadpool_size"),
-    "threads": ("num_parallel_calls", "num_parallel_reads", "threading", "private_threadpool_size"),
-    "buffer": ("buffer_size",),
-    "size": ("batch_size", "buffer_size", "size"),
-    "n": ("count", "batch_size", "buffer_size"),
-    "num": ("count",),
-    "times": ("count",),
-    "epochs": ("count",),
-    "droplast": ("drop_remainder",),
-    "ordered": ("deterministic",),
-    "sloppy": ("deterministic",),
-    "path": ("file_pattern", "filenames", "filename", "npy"),
-    "paths": ("file_pattern", "filenames"),
-    "file": ("file_pattern", "filenames", "filename"),
-    "files": ("file_pattern", "filenames"),
-    "pattern": ("file_pattern",),
-    "glob": ("file_pattern",),
-    "func": ("ops", "map_func", "python"),
-    "function": ("ops", "map_func", "python"),
-    "fn": ("ops", "python"),
-    "pipeline": ("stages",),
-    "steps": ("stages", "step"),
-    "transforms": ("stages",),
-    "transformations": ("stages",),
-    "operations": ("stages", "ops"),
-    "dataset": ("source",),
-    "input": ("source",),
-    "inputs": ("source",),
-    "reader": ("source",),
-    "type": ("dtype",),
-    "end": ("stop",),
-    "limit": ("take", "count", "stop"),
-    "head": ("take",),
-    "drop": ("skip",),
-    "rebatch": ("batch",),
-    "auto": ("AUTOTUNE",),
-    "tfdataautotune": ("AUTOTUNE",),
-    "tfdataexperimentalautotune": ("AUTOTUNE",),
-    "tfrecord": ("TFRecordDataset",),
-    "tfrecords": ("TFRecordDataset",),
-    "csv": ("CsvDataset",),
-    "text": ("TextLineDataset",),
-    "images": ("image_folder",),
-    "bytes": ("string",),
-    "str": ("string",),
-    "int": ("int32", "int64"),
-    "long": ("int64",),
-    "float": ("float32",),
-    "double": ("float64",),
-    "half": ("float16",),
-    "boolean": ("bool",),
-}
+
+@functools.cache
+def _synonyms() -> dict[str, list[str]]:
+    """Words of other libraries and of everyday speech, without separators and in lower case (``synonyms.json``).
+
+    Only what is a candidate at the place is ever suggested.
+    """
+    rows: dict[str, list[str]] = read_table("pipeprof.pipelines", "synonyms")
+    return rows
 
 
 _FLAG_WORDS: Final = {"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
@@ -145,7 +85,7 @@ def _by_end(last: str, names: list[str]) -> str | None:
 
 
 def _by_synonym(words: tuple[str, ...], names: list[str]) -> str | None:
-    return next((name for word in words for name in _SYNONYMS.get(word, ()) if name in names), None)
+    return next((name for word in words for name in _synonyms().get(word, ()) if name in names), None)
 
 
 def _by_spelling(plain: str, by_plain: dict[str, str]) -> str | None:

@@ -6,10 +6,10 @@ import linecache
 import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.document.shared import ErrorFrame
 
 MOST_FRAMES = 20
 """Of a traceback; of a deeper one (a recursion) the outermost and the innermost half."""
@@ -19,39 +19,22 @@ _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,? in (?P<fun
 _GENERATED_NAME = re.compile(r"^tf__")
 
 
-@dataclass(frozen=True)
-class UserFrame:
-    """A line in the user's Python.
-
-    Attributes:
-        file: The path as Python has it.
-        line: From 1.
-        function: None where it is not known.
-        source: The line itself, without indentation; None where the file cannot be read.
-    """
-
-    file: str
-    line: int
-    function: str | None
-    source: str | None = None
-
-
-def users_frames_in(text: str) -> list[UserFrame]:
+def users_frames_in(text: str) -> list[ErrorFrame]:
     """All frames of the user's files that a text names, in its order, without source lines."""
     return [
-        UserFrame(match["file"], int(match["line"]), match["function"])
+        ErrorFrame(match["file"], int(match["line"]), match["function"])
         for match in _FRAME.finditer(text)
         if is_users(match["file"])
     ]
 
 
-def innermost_users_frame(traceback_text: str) -> UserFrame | None:
+def innermost_users_frame(traceback_text: str) -> ErrorFrame | None:
     """The innermost frame of a traceback that is in the user's files; Python prints the innermost last."""
     frames = users_frames_in(traceback_text)
     return frames[-1] if frames else None
 
 
-def users_frame_of_stacks(stacks: str) -> UserFrame | None:
+def users_frame_of_stacks(stacks: str) -> ErrorFrame | None:
     """The same for dumped stacks of threads, innermost first; the crashed thread comes before all others."""
     _, crashed, rest = stacks.partition("Current thread")
     for part in (rest if crashed else "", stacks):
@@ -60,17 +43,17 @@ def users_frame_of_stacks(stacks: str) -> UserFrame | None:
     return None
 
 
-def frames_of_error(error: BaseException) -> list[UserFrame]:
+def frames_of_error(error: BaseException) -> list[ErrorFrame]:
     """The user's frames of an exception with their source lines, outermost first.
 
     The text of TensorFlow's errors contains the traceback of a function that it called (``tf.py_function``,
     ``from_generator``) or traced ("in user code:"): its frames follow those of the exception itself. A syntax error has
     its own place. Frames of libraries, of TensorFlow and of code that AutoGraph generated are left out.
     """
-    found: list[UserFrame] = []
+    found: list[ErrorFrame] = []
     for exception in _causes_first(error):
         found += [
-            UserFrame(frame.filename, frame.lineno or 0, frame.name)
+            ErrorFrame(frame.filename, frame.lineno or 0, frame.name)
             for frame in traceback.extract_tb(exception.__traceback__)
             if frame.lineno and is_users(frame.filename)
         ]
@@ -80,7 +63,7 @@ def frames_of_error(error: BaseException) -> list[UserFrame]:
             and exception.lineno
             and is_users(exception.filename)
         ):
-            found.append(UserFrame(exception.filename, exception.lineno, None))
+            found.append(ErrorFrame(exception.filename, exception.lineno, None))
         found += users_frames_in(text_of(exception))
     return with_sources(shortened(without_repeats(found)))
 
@@ -103,25 +86,25 @@ def _causes_first(error: BaseException) -> Iterator[BaseException]:
     return reversed(chain)
 
 
-def without_repeats(frames: Iterable[UserFrame]) -> list[UserFrame]:
+def without_repeats(frames: Iterable[ErrorFrame]) -> list[ErrorFrame]:
     """Frames without those that were there before: an exception that was raised again repeats its frames."""
-    found: dict[tuple[str, int], UserFrame] = {}
+    found: dict[tuple[str, int], ErrorFrame] = {}
     for frame in frames:
-        named = UserFrame(frame.file, frame.line, _GENERATED_NAME.sub("", frame.function) if frame.function else None)
+        named = ErrorFrame(frame.file, frame.line, _GENERATED_NAME.sub("", frame.function) if frame.function else None)
         found.setdefault((frame.file, frame.line), named)
     return list(found.values())
 
 
-def shortened(frames: list[UserFrame]) -> list[UserFrame]:
+def shortened(frames: list[ErrorFrame]) -> list[ErrorFrame]:
     """At most `MOST_FRAMES` frames, the outermost and the innermost ones."""
     half = MOST_FRAMES // 2
     return frames if len(frames) <= MOST_FRAMES else [*frames[:half], *frames[-half:]]
 
 
-def with_sources(frames: Iterable[UserFrame]) -> list[UserFrame]:
+def with_sources(frames: Iterable[ErrorFrame]) -> list[ErrorFrame]:
     """Frames with the lines of their files, as far as these can be read now."""
     return [
-        UserFrame(
+        ErrorFrame(
             frame.file,
             frame.line,
             frame.function,
@@ -131,7 +114,7 @@ def with_sources(frames: Iterable[UserFrame]) -> list[UserFrame]:
     ]
 
 
-def _source_line(frame: UserFrame) -> str:
+def _source_line(frame: ErrorFrame) -> str:
     # What stands in the file's place now may be a pipe, which never ends.
     regular = not Path(frame.file).exists() or Path(frame.file).is_file()
     return linecache.getline(frame.file, frame.line).strip() if regular else ""

@@ -241,3 +241,18 @@ def listed(words: Sequence[str]) -> str:
     """
     *others, last = words
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def change_text(before_ms: float, after_ms: float, reason: str) -> str:
+    """Format a change of the time per step, its speedup and the reason.
+
+    Example:
+        >>> change_text(52.2, 28.5, "57 ms of CPU per batch keep 2 cores busy for 28.5 ms")
+        '52.2 → 28.5 ms per step (1.83×): 57 ms of CPU per batch keep 2 cores busy for 28.5 ms'
+    """
+    before, after = milliseconds(before_ms), milliseconds(after_ms)
+    unit = after.rpartition(" ")[2]
+    if before.endswith(f" {unit}"):
+        before = before.removesuffix(f" {unit}")
+    ratio = before_ms / after_ms if after_ms > 0 else 1.0
+    return f"{before} → {after} per step ({significant(ratio)}×): {reason}"

@@ -1,7 +1,8 @@
 """Known flaws, as a spec and as a Python function: ``pipeprof run`` finds each, and proves the change that mends it.
 
 Usage: ``python benchmarks/advice/bench.py --out FILE [--case NAME …]``. Each flaw of flawed.py was mended by hand, and
-plain loops tell what that is worth: as it is, mended, mended, as it is, each in a process of its own. Demanded:
+plain loops tell what that is worth: as it is and mended, in pairs, copies of one imported process, until it is decided
+whether what was proven is enough. Demanded:
 
 * ``kept``: a change that was measured and kept, worth at least 60 % of what the mended one is worth;
 * ``ceiling``: where no edit can mend it, an upper bound that reaches at least 60 % of it, at the stage that is slow;
@@ -11,25 +12,29 @@ plain loops tell what that is worth: as it is, mended, mended, as it is, each in
 * ``unchanged``: no change is recommended. Without a step the stage that keeps all cores busy has an upper bound;
 * ``healthy``: no change is recommended, and no upper bound is given above 1.1.
 
-FILE is written after each case, with the commit that was measured. ``--case`` measures some, and keeps the others of
-FILE. Needs two idle cores. Half an hour.
+Needs two idle cores.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import math
-import os
 import subprocess
 import sys
-import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-SECONDS = 4.0
+sys.path.append(str(HERE.parent))
+
+from copies import Copies
+from planner import share_of
+from stopping import EACH_LOOK, interval, until_decided
+from suite import RUN, Benchmark, main
+
+SECONDS = 2.0
+MOST_PAIRS = 8
 REACHED = 0.6
 PATIENCE = 240
 
@@ -77,18 +82,27 @@ CASES = {
 }
 
 
-def plain(name: str) -> float:
-    """Batches per second of a plain loop."""
-    command = [sys.executable, str(HERE / "plain.py"), name, str(SECONDS)]
-    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(command, cwd=HERE, env=env, capture_output=True, text=True, timeout=PATIENCE, check=True)
-    return float(done.stdout.split()[-1])
+def loops_of(name: str, copies: Copies, decides: Sequence[float]) -> list[list[float]]:
+    """Rates of a pipeline as it is and mended, in pairs, until it is decided what mending is worth.
 
+    Args:
+        name: Of the pipeline.
+        copies: Run the loops.
+        decides: Ratios of which it matters on which side of them the worth is.
+    """
+    pairs: list[list[float]] = []
 
-def known_gain(name: str) -> tuple[float, list[float]]:
-    """What the mended pipeline is worth, and the rates of all loops."""
-    rates = [plain(one) for one in (name, f"{name}_mended", f"{name}_mended", name)]
-    return math.sqrt(rates[1] * rates[2] / (rates[0] * rates[3])), rates
+    def pair(number: int) -> float:
+        names = [name, f"{name}_mended"]
+        order = names if number % 2 == 0 else names[::-1]
+        found = {
+            one: copies.run([str(HERE / "plain.py"), one, str(SECONDS)], HERE)["batches_per_second"] for one in order
+        }
+        pairs.append([found[name], found[names[1]]])
+        return found[names[1]] / found[name]
+
+    until_decided(pair, decides, MOST_PAIRS)
+    return pairs
 
 
 def profile_of(name: str, kind: str, folder: Path, step: str | None) -> tuple[int, dict[str, Any]]:
@@ -116,11 +130,6 @@ def best(findings: list[dict[str, Any]], status: str) -> float | None:
     return max(gains, default=None)
 
 
-def holds(wanted_words: tuple[str, ...], known: float | None, findings: list[dict[str, Any]]) -> bool:
-    """Whether the report says what it has to."""
-    return any(says(wanted, known, findings) for wanted in wanted_words)
-
-
 def says(wanted: str, known: float | None, findings: list[dict[str, Any]]) -> bool:
     """Whether the findings are what one word demands."""
     kept = [finding for finding in findings if finding["status"] == "kept"]
@@ -140,63 +149,66 @@ def says(wanted: str, known: float | None, findings: list[dict[str, Any]]) -> bo
     return not kept and (wanted == "unchanged" or bound is None or bound <= 1.1)
 
 
-def main() -> int:
-    """Measure the cases, and write what was found."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--case", action="append", choices=CASES)
-    arguments = parser.parse_args()
-    before = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
-    figures, raw = dict(before.get("figures", {})), dict(before.get("raw", {}))
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True, check=True)
-    wanted_cases = {name: case for name, case in CASES.items() if not arguments.case or name in arguments.case}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, case in wanted_cases.items():
-            known, rates = known_gain(name) if case.mended else (None, [])
-            for kind in case.kinds:
-                wanted = (case.yaml if kind == "yaml" else ()) or case.wanted
-                code, profile = profile_of(case.of or name, kind, Path(folder), case.step)
-                findings = said(profile)
-                row = {
-                    "wanted": wanted,
-                    "known": known,
-                    "kept": best(findings, "kept"),
-                    "ceiling": best(findings, "ceiling"),
-                    "headline": (profile.get("verdict") or {}).get("headline"),
-                    "commit": commit.stdout.strip(),
-                    "holds": code == 0 and holds(wanted, known, findings),
-                }
-                figures[f"{name} ({kind})"] = row
-                raw[f"{name} ({kind})"] = {
-                    "plain": rates,
-                    "exit_code": code,
-                    "verification": profile.get("verification"),
-                    "findings": findings,
-                    # Of what is missed once in many runs, nothing else remains to look at.
-                    "stages": None if row["holds"] else profile.get("stages"),
-                }
-                write(arguments.out, figures, raw)
-                print(
-                    f"{f'{name} ({kind})':32} known {known and round(known, 2)!s:>6}  kept {row['kept']!s:>8}  "
-                    f"ceiling {row['ceiling']!s:>8}  {'holds' if row['holds'] else 'DOES NOT HOLD'}",
-                    flush=True,
-                )
-    return 0 if write(arguments.out, figures, raw) else 1
+def outcome_of(wanted_words: tuple[str, ...], known: Sequence[float], findings: list[dict[str, Any]]) -> str:
+    """Whether the report says what it has to: pure.
+
+    Args:
+        wanted_words: Of which one has to be true.
+        known: Ratios of pairs of plain loops: what mending the flaw is worth.
+        findings: Of the report.
+    """
+    # What is demanded is a share of what mending is worth: it is held against both ends of what is known of that.
+    _, low, high = interval(known, EACH_LOOK) if known else (0.0, None, None)
+    if any(says(wanted, high, findings) for wanted in wanted_words):
+        return "holds"
+    return "cannot tell" if any(says(wanted, low, findings) for wanted in wanted_words) else "does not hold"
 
 
-def write(out: Path, figures: dict[str, Any], raw: dict[str, Any]) -> bool:
-    """Write the result so far; return whether all cases were measured and hold."""
-    names = [f"{name} ({kind})" for name, case in CASES.items() for kind in case.kinds]
-    result = {
-        "claim": "known flaws, as a spec and as a function, are found and proven with at least 60 % of what they are "
-        "worth, by a change or an upper bound; healthy pipelines get nothing",
-        "holds": all(name in figures and figures[name]["holds"] for name in names),
-        "figures": {name: figures[name] for name in names if name in figures},
-        "raw": raw,
+def measured(name: str, folder: Path) -> dict[str, Any]:
+    """A pipeline as a spec or a function, given as ``NAME (KIND)``."""
+    pipeline, kind = name.removesuffix(")").split(" (")
+    case = CASES[pipeline]
+    wanted = (case.yaml if kind == "yaml" else ()) or case.wanted
+    code, profile = profile_of(case.of or pipeline, kind, folder, case.step)
+    findings = said(profile)
+    gains = [gain for status in ("kept", "ceiling") if (gain := best(findings, status)) is not None]
+    pairs: list[list[float]] = []
+    with Copies("batches_per_second", first=share_of("advice", name)) as copies:
+        if case.mended:
+            pairs = loops_of(pipeline, copies, [gain / REACHED for gain in gains])
+    worth = [mended / flawed for flawed, mended in pairs]
+    known = interval(worth) if worth else None
+    outcome = "does not hold" if code else outcome_of(wanted, worth, findings)
+    figures = {
+        "wanted": wanted,
+        "known": known and [round(one, 3) for one in known],
+        "kept": best(findings, "kept"),
+        "ceiling": best(findings, "ceiling"),
+        "headline": (profile.get("verdict") or {}).get("headline"),
     }
-    out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return bool(result["holds"])
+    print(
+        f"{name}: known {figures['known']}, kept {figures['kept']}, ceiling {figures['ceiling']}; {outcome}", flush=True
+    )
+    raw = {
+        "plain": pairs,
+        "copies": copies.rows,
+        "exit_code": code,
+        "verification": profile.get("verification"),
+        "findings": findings,
+        # Of what is missed once in many runs, nothing else remains to look at.
+        "stages": None if outcome == "holds" else profile.get("stages"),
+    }
+    return {"outcome": outcome, "figures": figures, "raw": raw}
 
+
+BENCHMARK = Benchmark(
+    claim="known flaws, as a spec and as a function, are found and proven with at least 60 % of what they are worth, "
+    "by a change or an upper bound; healthy pipelines get nothing",
+    cases=tuple(f"{name} ({kind})" for name, case in CASES.items() for kind in case.kinds),
+    measure=measured,
+    covers=RUN,
+    seconds=80.0,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(BENCHMARK))

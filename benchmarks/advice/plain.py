@@ -1,7 +1,8 @@
-"""A plain loop over one function of flawed.py: ``python plain.py FUNCTION SECONDS``; prints batches per second."""
+"""A plain loop over one function of flawed.py: ``python plain.py FUNCTION SECONDS``; prints JSON."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 
@@ -19,7 +20,7 @@ def main() -> None:
     while (passed := time.perf_counter() - begun) < seconds:
         next(iterator)
         count += 1
-    print(count / passed)
+    print(json.dumps({"batches_per_second": count / passed}), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
 """Which pairs of Python and TensorFlow work: each is installed from nothing and put to use.
 
-Usage: ``python benchmarks/compatibility/bench.py --out FILE [--pairs 3.10:2.18 3.13:2.21 …] [--together 2]``. Every
-pair gets an environment of its own in a temporary folder that is removed afterwards, two at a time: the committed
-tree installed by pip with the pair's TensorFlow, ``pip check``, what pipeprof needs of TensorFlow (smoke.py), and a
-real ``pipeprof run``. Needs git, a package index and the interpreters ``pythonX.Y`` on PATH; a pair without its
-interpreter is recorded as not run. Most of the time pip unpacks TensorFlow, which is done without compiling what is
-never imported. Ten minutes.
+Usage: ``python benchmarks/compatibility/bench.py --out FILE [--case 3.10:2.18 …]``. Every pair gets an environment of
+its own in a temporary folder that is removed afterwards: the committed tree installed by pip with the pair's
+TensorFlow, ``pip check``, what pipeprof needs of TensorFlow (smoke.py), and a real ``pipeprof run``. Needs git, a
+package index and the interpreters ``pythonX.Y`` on PATH; a pair without its interpreter is not measured, and of the
+table it cannot be told then. Most of the time pip unpacks TensorFlow, which is done without compiling what is never
+imported.
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import json
 import os
@@ -18,12 +17,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+
+from suite import RUN_ALONE, Benchmark, NotMeasuredError, main
+
 ROOT = HERE.parents[1]
 EXAMPLE = Path("examples", "jpeg_folder", "spec.yaml")
 PAIRS = (
@@ -107,50 +108,29 @@ def attempt(python: str, tensorflow: str, source: Path, folder: Path) -> dict[st
     return found | {"works": True}
 
 
-def row_of(pair: tuple[str, ...], source: Path, folder: Path) -> dict[str, Any]:
-    """Try one pair in an environment of its own, which is removed."""
-    wanted, tensorflow = pair
-    row: dict[str, Any] = {"pair": [wanted, tensorflow], "date": datetime.date.today().isoformat()}
-    python, begun = interpreter(wanted), time.monotonic()
+def measured(name: str, folder: Path) -> dict[str, Any]:
+    """Try one pair, given as ``PYTHON:TENSORFLOW``, in an environment of its own, which is removed."""
+    wanted, _, tensorflow = name.partition(":")
+    python = interpreter(wanted)
     if python is None:
-        row |= {"works": None, "error": f"no python{wanted} on PATH that starts"}
-    else:
-        own = folder / f"venv-{wanted}-{tensorflow}"
-        # Building leaves files in the tree.
-        tree = own.with_name(f"{own.name}-source")
-        shutil.copytree(source, tree)
-        row |= attempt(python, tensorflow, tree, own)
-        shutil.rmtree(own)
-        shutil.rmtree(tree)
-    row["seconds"] = round(time.monotonic() - begun)
-    state = {True: "works", False: "FAILS", None: "not run"}[row["works"]]
-    print(f"Python {wanted} with TensorFlow {tensorflow}: {state} {row.get('error', '')}", flush=True)
-    return row
-
-
-def main() -> int:
-    """Try the pairs; 0 if every one that could be tried works."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
-    parser.add_argument("--pairs", nargs="+", metavar="PYTHON:TENSORFLOW", help="default: the published table's")
-    parser.add_argument("--together", type=int, default=2, help="pairs side by side; default %(default)s")
-    options = parser.parse_args()
-    pairs = [tuple(pair.split(":")) for pair in options.pairs] if options.pairs else list(PAIRS)
-
-    with tempfile.TemporaryDirectory(prefix="pipeprof-pairs-") as name, ThreadPoolExecutor(options.together) as pool:
-        folder = Path(name)
-        source = folder / "source"
+        msg = f"no python{wanted} on PATH that starts"
+        raise NotMeasuredError(msg)
+    row: dict[str, Any] = {"pair": [wanted, tensorflow], "date": datetime.date.today().isoformat()}
+    with tempfile.TemporaryDirectory(prefix="pipeprof-pair-", dir=folder) as own:
+        source = Path(own, "source")
         checkout(source)
-        raw = list(pool.map(lambda pair: row_of(pair, source, folder), pairs))
-    result = {
-        "claim": "pipeprof installs and runs with every pair of the table",
-        "holds": all(row["works"] is not False for row in raw) and any(row["works"] for row in raw),
-        "figures": {"works": sum(row["works"] is True for row in raw), "tried": len(raw)},
-        "raw": raw,
-    }
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return 0 if result["holds"] else 1
+        row |= attempt(python, tensorflow, source, Path(own, "venv"))
+    print(f"Python {wanted} with TensorFlow {tensorflow}: {'works' if row['works'] else row['error']}", flush=True)
+    return {"outcome": "holds" if row["works"] else "does not hold", "figures": row, "raw": {}}
 
+
+BENCHMARK = Benchmark(
+    claim="pipeprof installs and runs with every pair of the table",
+    cases=tuple(":".join(pair) for pair in PAIRS),
+    measure=measured,
+    covers=RUN_ALONE,
+    seconds=60.0,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(BENCHMARK))

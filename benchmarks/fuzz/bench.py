@@ -1,16 +1,15 @@
 """Specs that nobody means: `pipeprof check` gives a result or errors, never a traceback, quickly and in little memory.
 
-Usage: ``python benchmarks/fuzz/bench.py --out FILE [--cases 100000] [--minutes 6] [--processes 2] [--first N]``. Case
+Usage: ``python benchmarks/fuzz/bench.py --out FILE [--case "part N" …]``. Spec
 N is what tests/unit/spec/mutations.py draws from the seed N: any bytes, and the specs of this checkout with something
-done to them, also as overlays, extended specs, flags and variables. Each runs ``check`` in the process; a case holds
+done to them, also as overlays, extended specs, flags and variables. Each runs ``check`` in the process; it holds
 if it ends with 0 or 2, within 2 s of processor time (what else runs on the machine must not decide), and if its
-process never took more than 300 MB. It ends after as many cases or minutes, whichever comes first; which cases they
-are changes from day to day, and the result has the first. Six minutes on two cores.
+process never took more than 300 MB. There are ten parts of 36 s, or of ten thousand specs, whichever ends first; which
+specs they are changes from day to day, and the result has the first.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import datetime
 import io
@@ -29,10 +28,14 @@ from types import FrameType
 from typing import Any
 
 SECONDS, MEGABYTES = 2.0, 300
+MOST, MINUTES, PARTS, PROCESSES = 100_000, 6.0, 10, 2
+"""Specs and minutes at most of all parts together; parts; processes side by side."""
 CUT_OFF = 20
 SHOWN = 50
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "tests"))
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "tests")]
+
+from suite import CHECK, Benchmark, main
 
 
 class TooSlowError(BaseException):
@@ -117,16 +120,15 @@ def work(first: int, count: int, step: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def run(first: int, count: int, processes: int, minutes: float) -> list[dict[str, Any]]:
+def run(first: int, count: int) -> list[dict[str, Any]]:
     """The sums of every process."""
     with tempfile.TemporaryDirectory() as folder:
-        outs = [Path(folder, f"{number}.json") for number in range(processes)]
+        outs = [Path(folder, f"{number}.json") for number in range(PROCESSES)]
         commands = [
-            [sys.executable, __file__, "--out", out, "--first", str(first + number), "--cases", str(count - number)]
+            [sys.executable, __file__, "--worker", str(out), str(first + number), str(count - number)]
             for number, out in enumerate(outs)
         ]
-        shared = ["--worker", str(processes), "--minutes", str(minutes)]
-        started = [subprocess.Popen([*command, *shared]) for command in commands]
+        started = [subprocess.Popen(command) for command in commands]
         codes = [process.wait() for process in started]
         if any(codes):
             msg = f"a process of the benchmark itself failed: exit codes {codes}"
@@ -134,23 +136,10 @@ def run(first: int, count: int, processes: int, minutes: float) -> list[dict[str
         return [json.loads(out.read_text(encoding="utf-8")) for out in outs]
 
 
-def main() -> int:
-    """Run, write and print the result; 0 if it holds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
-    parser.add_argument("--cases", type=int, default=100_000, help="at most; default %(default)s")
-    parser.add_argument("--minutes", type=float, default=6.0, help="at most; default %(default)s")
-    parser.add_argument("--processes", type=int, default=2, help="default %(default)s")
-    parser.add_argument("--first", type=int, help="seed of the first case; default: other cases every day")
-    parser.add_argument("--worker", type=int, metavar="STEP", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.worker:
-        text = json.dumps(work(options.first, options.cases, options.worker, 60 * options.minutes))
-        options.out.write_text(text + "\n", encoding="utf-8")
-        return 0
-
-    first = options.first if options.first is not None else datetime.date.today().toordinal() * options.cases
-    raw = run(first, options.cases, options.processes, options.minutes)
+def measured(name: str, _folder: Path) -> dict[str, Any]:
+    """The specs of one part, other ones every day."""
+    first = datetime.date.today().toordinal() * MOST + (int(name.split()[1]) - 1) * MOST // PARTS
+    raw = run(first, MOST // PARTS)
     codes: dict[str, int] = {}
     for part in raw:
         for code, count in part["codes"].items():
@@ -170,15 +159,6 @@ def main() -> int:
         "limit_s": SECONDS,
         "limit_mb": MEGABYTES,
     }
-    holds = figures["failures"] == 0 and figures["peak_mb"] <= MEGABYTES
-    result = {
-        "claim": f"{figures['cases']} specs that nobody means each give a result or errors in their form, never a "
-        f"traceback, within {SECONDS:g} s of processor time and {MEGABYTES} MB",
-        "holds": holds,
-        "figures": figures,
-        "raw": raw,
-    }
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(
         f"{figures['cases']} cases: {figures['results']} results, {figures['errors']} errors, {figures['failures']} "
         f"failures; slowest {figures['slowest_s']:.2f} s, peak {figures['peak_mb']:.0f} MB"
@@ -186,8 +166,26 @@ def main() -> int:
     for part in raw:
         for failed in part["failed"][:5]:
             print(failed)
-    return 0 if holds else 1
+    holds = figures["failures"] == 0 and figures["peak_mb"] <= MEGABYTES
+    return {"outcome": "holds" if holds else "does not hold", "figures": figures, "raw": {"processes": raw}}
+
+
+BENCHMARK = Benchmark(
+    claim=f"random specs, as many as {MINUTES:g} minutes allow, each give a result or errors in their form, "
+    f"never a traceback, within {SECONDS:g} s of processor time and {MEGABYTES} MB",
+    cases=tuple(f"part {number}" for number in range(1, PARTS + 1)),
+    measure=measured,
+    covers=CHECK,
+    seconds=60 * MINUTES / PARTS + 5,
+)
+
+
+def worker(out: str, first: str, count: str) -> int:
+    """Be one of the processes that run cases."""
+    done = work(int(first), int(count), PROCESSES, 60 * MINUTES / PARTS)
+    Path(out).write_text(json.dumps(done) + "\n", encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(worker(*sys.argv[2:]) if sys.argv[1] == "--worker" else main(BENCHMARK))

@@ -8,9 +8,10 @@ sync), and a prefetch of `p` batches asks another `p` ahead of the host. So a st
 
 and, as one stall comes with `every` steps, a share of ``gap / (every * step + gap)`` of the time: on a machine that
 wakes a sleeping thread at once. Real ones do not, and how late they do changes by the hour. So the truth is a plain
-loop without pipeprof (plain.py) that feeds the same pipeline to a device of the same rule, in a process of its own,
-once before pipeprof's run and once after it: its values, the mean of both, are what pipeprof must find. What was
-constructed stands beside them (`planted`) and must show in the plain loop: as many stalls, and a period within a tenth.
+loop without pipeprof (plain.py) that feeds the same pipeline to a device of the same rule, in a copy of a process that
+has imported TensorFlow alone, once before pipeprof's run and once after it: its values, the mean of both, are what
+pipeprof must find. What was constructed stands beside them (`planted`) and must show in the plain loop: as many stalls,
+and a period within a tenth.
 
 What is held against the plain loop, and how far pipeprof may be off:
 
@@ -31,17 +32,16 @@ waiting is the plain loop's within 0.005.
 Where the two plain runs differ by more than these bounds the machine was not steady, and nothing can be held against
 them. Whatever pipeprof found, such a case is measured again, up to twice; so is one that does not hold while
 pipeprof's own report says that it was disturbed, or that the hypervisor took 2 % of the cores. Every attempt is in the
-raw result. Where only such cases do not hold, the outcome is "cannot tell" (exit code 3).
+raw result. Of a case that still does not hold, the outcome is "cannot tell".
 
 The truth was the construction before, with the same bounds but 0.03 above for the idle share, and 0.03 for a pipeline
 that is never late: room for what Python does between two steps, which the plain loop has as well. The construction
 does not say how long Python takes on a core that has just slept, nor how late the pipeline's own thread wakes: a plain
-loop is that late too. Seven minutes.
+loop is that late too.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -56,7 +56,10 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
-from tries import EXITS, MOST_TRIES, is_disturbed, outcome_of, wait_until_quiet
+from copies import Copies
+from planner import share_of
+from suite import RUN_ALONE, Benchmark, main
+from tries import MOST_TRIES, is_disturbed, outcome_of, wait_until_quiet
 
 PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
 STEP_MS = 10.0
@@ -193,15 +196,17 @@ def output_of(command: list[str], case: Case, folder: str) -> dict[str, Any]:
     return printed
 
 
-def attempt(case: Case, steps: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def attempt(case: Case, steps: int, copies: Copies) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The readings of the plain loop before and after pipeprof's run, and the profile of that run."""
-    plain = [sys.executable, str(HERE / "plain.py"), str(steps), f"{STEP_MS:g}"]
+    plain = [str(HERE / "plain.py"), str(steps), f"{STEP_MS:g}"]
+    environment = os.environ | {"PIPEPROF_BENCHMARK": json.dumps(asdict(case))}
     target = f"{HERE / 'pipelines.py'}:planted"
     options = f"--step simulate:{STEP_MS:g}ms --dispatch {case.dispatch} --steps {steps} --no-verify --json --quiet"
-    with tempfile.TemporaryDirectory() as folder:
-        before = output_of(plain, case, folder)
-        profile = output_of([*PIPEPROF, "run", target, *options.split()], case, folder)
-        return [before, output_of(plain, case, folder)], profile
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        before = copies.run(plain, folder, environment)
+        profile = output_of([*PIPEPROF, "run", target, *options.split()], case, name)
+        return [before, copies.run(plain, folder, environment)], profile
 
 
 def judge(case: Case, truths: list[Plain], profile: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bool]]:
@@ -290,44 +295,36 @@ def said(broken: list[str], *, again: bool) -> str:
     return f"DOES NOT HOLD: {', '.join(broken)}" if broken else "holds"
 
 
-def main() -> int:
-    """Measure, write and print the result; 0 if it holds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
-    parser.add_argument("--case", choices=CASES, action="append", help="default: all")
-    options = parser.parse_args()
-
-    figures: dict[str, Any] = {}
-    raw: dict[str, list[Any]] = {}
-    for name in options.case or CASES:
-        case = CASES[name]
-        steps = min(STEPS, STALLS * case.every) if case.every > 1 else STEPS
-        raw[name] = []
+def measured(name: str, _folder: Path) -> dict[str, Any]:
+    """A case, measured again while the machine is not steady."""
+    case, attempts = CASES[name], []
+    steps = min(STEPS, STALLS * case.every) if case.every > 1 else STEPS
+    with Copies("seconds", first=share_of("gaps", name)) as copies:
         for number in range(1, MOST_TRIES + 1):
             wait_until_quiet()
-            plain, profile = attempt(case, steps)
+            plain, profile = attempt(case, steps, copies)
             found, claims = judge(case, [Plain.of(case, one) for one in plain], profile)
             kept = {key: profile[key] for key in ("steps", "device", "overhead", "contention", "verdict")}
-            raw[name].append({"plain": plain, "pipeprof": kept, "figures": found, "claims": claims})
+            attempts.append({"plain": plain, "pipeprof": kept, "figures": found, "claims": claims})
             broken = [claim for claim, holds in claims.items() if not holds]
             disturbed = not claims["steady"] or (bool(broken) and is_disturbed(profile))
-            figures[name] = found | {"attempts": number, "claims": claims, "disturbed": disturbed, "holds": not broken}
+            figures = found | {"attempts": number, "claims": claims, "disturbed": disturbed, "holds": not broken}
             again = disturbed and number < MOST_TRIES
             print(f"{name}: {line(found)}, " + said(broken, again=again), flush=True)
             if not again:
                 break
-    outcome = outcome_of(figures)
-    result = {
-        "claim": "planted stalls are found as idle gaps, by number, length, cause and share, under sync and with one "
-        "and two steps in flight: as a plain loop finds them in the same minute",
-        "holds": outcome == "holds",
-        "outcome": outcome,
-        "figures": figures,
-        "raw": raw,
-    }
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return EXITS[outcome]
+    raw = {"attempts": attempts, "copies": copies.rows}
+    return {"outcome": outcome_of({name: figures}), "figures": figures, "raw": raw}
 
+
+BENCHMARK = Benchmark(
+    claim="planted stalls are found as idle gaps, by number, length, cause and share, under sync and with one and two "
+    "steps in flight: as a plain loop finds them in the same minute",
+    cases=tuple(CASES),
+    measure=measured,
+    covers=RUN_ALONE,
+    seconds=50.0,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(BENCHMARK))

@@ -1,46 +1,58 @@
 """Whether the gate deserves trust: false alarms, what it finds, and how long it takes.
 
-Usage: ``python benchmarks/gate/bench.py --out FILE [--pairs 20] [--only NAME …] [--data FOLDER] [--decide]``. Of each
-of four pipelines, pairs of processes are recorded (three processes each, as the gate measures them) under a load of
-the machine that changes from pair to pair. From them thousands of sessions are drawn (draw.py) and decided by the gate,
+Usage: ``python benchmarks/gate/bench.py --out FILE [--case NAME …] [--truth]``. Of each of four pipelines, pairs of
+processes are recorded (three processes each, as the gate measures them) under a load of the machine that changes
+from pair to pair. From them thousands of sessions are drawn (draw.py) and decided by the gate,
 and by the rules of four other tools (rules.py); with B as it was recorded, and with its values multiplied. Then the
 gate decides ten times live on each pipeline, four times on the pipeline as it is, six times with longer
 steps and memory that is held.
 
 Demanded: at most 1 % of the unchanged sessions fail, drawn ones and live ones; at least 95 % of those with a slow-down
-of 10 % fail; the median live decision takes at most 90 s, the start of all processes included. FILE is written after
-each pair and each decision, and a second run goes on where it ends; ``--decide`` decides again on what FILE holds, and
-measures nothing. About 95 minutes.
+of 10 % fail; the median live decision takes at most 90 s, the start of all processes included. The recorded pairs are
+kept in truth/ for each machine, and recorded with ``--truth`` alone: without it, drawn sessions are decided again on
+what was recorded.
 """
 
 from __future__ import annotations
 
-import argparse
+import datetime
 import json
 import os
-import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from draw import NAMES, Recorded, decide, others, sessions
-from record import CASES, LIVE, PUBLIC, ROOT, record_bank, record_live, scratch
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from suite import (
+    ROOT,
+    Benchmark,
+    Covers,
+    NotMeasuredError,
+    head,
+    machine_name,
+    main,
+    public_data,
+    truth_file,
+    wants_truth,
+)
 
 SLOWER = (0.03, 0.05, 0.10, 0.20)
 LARGER = (0.05, 0.20)
 SESSIONS = 500
 MOST_ALARMS, LEAST_FOUND, FOUND_AT, MOST_SECONDS = 0.01, 0.95, 0.10, 90.0
-CLAIM = (
-    f"at most {MOST_ALARMS:.0%} of unchanged sessions fail, at least {LEAST_FOUND:.0%} of those {FOUND_AT:.0%} slower "
-    f"do, and the median live decision takes at most {MOST_SECONDS:g} s"
-)
+PAIRS = 20
+"""That are recorded of each pipeline."""
+PIPELINES = ("jpeg_folder", "tfrecord_shards", "text_padded", "csv_lines")
+NAMES = ("step_ms", "peak_bytes")
 
 
-def curve(bank: list[Recorded], seed: int) -> dict[str, Any]:
+def curve(bank: list[Any], seed: int) -> dict[str, Any]:
     """What the gate and the others decide on drawn sessions of one pipeline."""
+    from draw import decide, others, sessions
+
     shares: dict[str, Any] = {}
     for name, roles in (("unchanged", False), ("unchanged_any_role", True)):
         drawn = list(sessions(bank, SESSIONS, seed, roles=roles))
@@ -69,10 +81,10 @@ def curve(bank: list[Recorded], seed: int) -> dict[str, Any]:
     return shares
 
 
-def average(curves: dict[str, dict[str, Any]], row: str, *path: str) -> float:
+def average(curves: Sequence[dict[str, Any]], row: str, *path: str) -> float:
     """The mean of a share over all pipelines."""
     total = 0.0
-    for shares in curves.values():
+    for shares in curves:
         value: Any = shares[row]
         for key in path:
             value = value[key]
@@ -80,20 +92,29 @@ def average(curves: dict[str, dict[str, Any]], row: str, *path: str) -> float:
     return round(total / len(curves), 4)
 
 
-def conclude(raw: dict[str, Any]) -> dict[str, Any]:
-    """The figures of what was recorded."""
-    curves = {name: curve(case["bank"], number) for number, (name, case) in enumerate(raw.items())}
-    live = [decision for case in raw.values() for decision in case["live"]]
-    decided = [one for one in live if not one["errors"]]
-    unchanged = [one for one in decided if not one["slower"] and not one["larger"]]
-    figures: dict[str, Any] = {
-        "processes_recorded": {name: 3 * len(case["bank"]) for name, case in raw.items()},
+def of_drawn(curves: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of drawn sessions, over so many pipelines."""
+    rules = list(curves[0]["unchanged"]["others"])
+    return {
         "decisions_drawn": len(curves) * SESSIONS * (2 + len(SLOWER) + len(LARGER)),
         "false_alarms_drawn": average(curves, "unchanged", "failed"),
         "false_alarms_drawn_any_role": average(curves, "unchanged_any_role", "failed"),
         "inconclusive_drawn": average(curves, "unchanged", "inconclusive"),
         "found_step": {f"{x:.0%}": average(curves, f"step_ms+{x:.0%}", "found") for x in SLOWER},
         "found_memory": {f"{x:.0%}": average(curves, f"peak_bytes+{x:.0%}", "found") for x in LARGER},
+        "passed_though_slower": {f"{x:.0%}": average(curves, f"step_ms+{x:.0%}", "passed") for x in SLOWER},
+        "others_false_alarms": {rule: average(curves, "unchanged_any_role", "others", rule) for rule in rules},
+        "others_found": {
+            rule: {f"{x:.0%}": average(curves, f"step_ms+{x:.0%}", "others", rule) for x in SLOWER} for rule in rules
+        },
+    }
+
+
+def of_live(live: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of live decisions."""
+    decided = [one for one in live if not one["errors"]]
+    unchanged = [one for one in decided if not one["slower"] and not one["larger"]]
+    return {
         "live_decisions": len(live),
         "live_errors": len(live) - len(decided),
         "live_false_alarms": sum(one["exit_code"] == 3 for one in unchanged),
@@ -110,97 +131,112 @@ def conclude(raw: dict[str, Any]) -> dict[str, Any]:
             for name, key in zip(NAMES, ("slower", "larger"), strict=True)
         },
         "live_seconds_median": median(one["seconds"] for one in decided) if decided else None,
-        "others_false_alarms": {
-            rule: average(curves, "unchanged_any_role", "others", rule)
-            for rule in next(iter(curves.values()))["unchanged"]["others"]
-        },
-        "others_found": {
-            rule: {f"{x:.0%}": average(curves, f"step_ms+{x:.0%}", "others", rule) for x in SLOWER}
-            for rule in next(iter(curves.values()))["unchanged"]["others"]
-        },
-        "by_pipeline": curves,
     }
-    figures["passed_though_slower"] = {f"{x:.0%}": average(curves, f"step_ms+{x:.0%}", "passed") for x in SLOWER}
-    holds = (
-        max(figures["false_alarms_drawn"], figures["false_alarms_drawn_any_role"]) <= MOST_ALARMS
-        and figures["live_false_alarms"] <= MOST_ALARMS * len(unchanged)
-        and figures["found_step"][f"{FOUND_AT:.0%}"] >= LEAST_FOUND
-        and len(decided) >= len(LIVE) * len(CASES)
-        and figures["live_seconds_median"] <= MOST_SECONDS
-    )
-    return {"claim": CLAIM, "holds": holds, "figures": figures, "raw": raw}
 
 
-def record(raw: dict[str, Any], names: list[str], pairs: int, save: Callable[[], object]) -> None:
-    """Measure: the banks of all pipelines first, then the live decisions, one pipeline after the other.
-
-    Args:
-        raw: What was recorded so far, by pipeline; what is there is not measured again.
-        names: Of the pipelines.
-        pairs: Of each bank.
-        save: Saves `raw`.
-    """
-
-    def show(text: str) -> None:
-        save()
-        print(f"  {text}", file=sys.stderr, flush=True)
-
-    for number, name in enumerate(names):
-        bank = raw.setdefault(name, {"bank": [], "live": []})["bank"]
-        if len(bank) < pairs:
-            record_bank(CASES[name], bank, pairs, 100 + number, lambda text, name=name: show(f"{name}: {text}"))
-    with scratch() as folder:
-        for turn, faults in enumerate(LIVE):
-            for number, name in enumerate(names):
-                case = raw[name]
-                if turn < len(case["live"]):
-                    continue
-                found = record_live(CASES[name], case["bank"], faults, 1000 * number + turn, Path(folder))
-                case["live"].append(found)
-                verdicts = ", ".join(f"{metric} {verdict}" for metric, verdict in found["verdicts"].items())
-                show(f"{name}, live {turn + 1}, {faults}: {verdicts} ({found['pairs']} pairs, {found['seconds']} s)")
-                save()
+def drawn_holds(figures: Mapping[str, Any]) -> bool:
+    """Whether drawn sessions are decided as is demanded."""
+    alarms = max(figures["false_alarms_drawn"], figures["false_alarms_drawn_any_role"])
+    return bool(alarms <= MOST_ALARMS and figures["found_step"][f"{FOUND_AT:.0%}"] >= LEAST_FOUND)
 
 
-def main() -> int:
-    """Record, decide, and say whether the claim holds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--pairs", type=int, default=20, help="for each pipeline, of three processes each")
-    parser.add_argument("--only", nargs="*", choices=CASES, default=list(CASES))
-    parser.add_argument("--data", type=Path, help="keep the inputs here")
-    parser.add_argument("--decide", action="store_true", help="measure nothing: decide again on what FILE holds")
-    given = parser.parse_args()
-    out = given.out.resolve()
-    raw: dict[str, Any] = json.loads(out.read_text())["raw"] if out.exists() else {}
-    began = time.monotonic()
+def conclude(cases: Mapping[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """What all drawn and live decisions say together."""
+    curves = [one["raw"]["curve"] for name, one in cases.items() if name.startswith(DRAWN)]
+    live = [
+        one["figures"] for name, one in cases.items() if name.startswith(LIVE_CASE) and "verdicts" in one["figures"]
+    ]
+    if not curves or not live:
+        return "cannot tell", {}
+    figures = of_drawn(curves) | of_live(live)
+    alarms = figures["live_false_alarms"] <= MOST_ALARMS * figures["live_unchanged"]
+    seconds = figures["live_seconds_median"]
+    holds = drawn_holds(figures) and alarms and not figures["live_errors"] and (seconds or 0.0) <= MOST_SECONDS
+    return "holds" if holds else "does not hold", figures
 
-    def save() -> None:
-        out.write_text(json.dumps({"claim": CLAIM, "holds": False, "figures": {}, "raw": raw}), encoding="utf-8")
 
-    if not given.decide:
-        with scratch() as temporary:
-            folder = (given.data or Path(temporary)).resolve()
-            folder.mkdir(parents=True, exist_ok=True)
-            if not (folder / "data").exists():
-                subprocess.run([sys.executable, PUBLIC / "data.py", folder / "data"], check=True)
-            os.chdir(folder)
-            record(raw, list(given.only), given.pairs, save)
-            os.chdir(ROOT)
-    result = conclude({name: case for name, case in raw.items() if case["bank"]})
-    out.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    figures = result["figures"]
-    print(
-        f"  drawn: {figures['false_alarms_drawn']:.2%} false alarms "
-        f"({figures['false_alarms_drawn_any_role']:.2%} in any role), {figures['inconclusive_drawn']:.0%} undecided, "
-        f"found {figures['found_step']}, {figures['found_memory']}"
-    )
-    print(
-        f"  live: {figures['live_false_alarms']} of {figures['live_unchanged']} unchanged fail, found "
-        f"{figures['live_found']}, median {figures['live_seconds_median']} s; {time.monotonic() - began:.0f} s in all"
-    )
-    return 0 if result["holds"] else 1
+def bank_of(name: str, folder: Path) -> dict[str, Any]:
+    """The recorded pairs of a pipeline, with where and when: those of this machine, or else of another one."""
+    from record import CASES, record_bank
 
+    own = truth_file("gate")
+    stored = json.loads(own.read_text(encoding="utf-8")) if own.exists() else {}
+    if wants_truth():
+        rows: list[dict[str, Any]] = []
+        number = list(PIPELINES).index(name)
+        public_data(folder)
+        os.chdir(folder)
+        record_bank(CASES[name], rows, PAIRS, 100 + number, lambda text: print(f"  {name}: {text}", flush=True))
+        os.chdir(ROOT)
+        today = datetime.date.today().isoformat()
+        stored[name] = {"commit": head(), "date": today, "machine": machine_name(), "bank": rows}
+        own.parent.mkdir(exist_ok=True)
+        own.write_text(json.dumps(stored) + "\n", encoding="utf-8")
+    for file in (own, *sorted(own.parent.glob("*.json"))):
+        kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if name in kept:
+            return dict(kept[name])
+    msg = "no pairs are recorded: make verify-all records them"
+    raise NotMeasuredError(msg)
+
+
+def measured(name: str, folder: Path) -> dict[str, Any]:
+    """The drawn decisions of a pipeline, or one live decision."""
+    kind, pipeline, *turn = name.split()
+    if kind == DRAWN:
+        stored = bank_of(pipeline, folder)
+        shares = curve(stored["bank"], PIPELINES.index(pipeline))
+        figures = of_drawn([shares])
+        print(f"  {figures['false_alarms_drawn']:.2%} false alarms, found {figures['found_step']}")
+        truth = {key: stored[key] for key in ("commit", "date", "machine")}
+        outcome = "holds" if drawn_holds(figures) else "does not hold"
+        return {"outcome": outcome, "figures": figures, "raw": {"curve": shares}, "truth": truth}
+    from record import CASES, LIVE, record_live, scratch
+
+    place = int(turn[0]) - 1
+    public_data(folder)
+    os.chdir(folder)
+    with scratch() as own:
+        peaks = live_bank(pipeline, folder)
+        number = PIPELINES.index(pipeline)
+        found = record_live(CASES[pipeline], peaks, LIVE[place], 1000 * number + place, Path(own))
+    verdicts = ", ".join(f"{metric} {verdict}" for metric, verdict in found["verdicts"].items())
+    print(f"  {LIVE[place]}: {verdicts} ({found['pairs']} pairs, {found['seconds']} s)")
+    # Of one decision: no false alarm. How many changes are found and how soon, all decisions say together.
+    alarm = found["exit_code"] == 3 and not found["slower"] and not found["larger"]
+    return {
+        "outcome": "does not hold" if alarm or found["errors"] else "holds",
+        "figures": {key: value for key, value in found.items() if key != "values"},
+        "raw": {"values": found["values"]},
+    }
+
+
+def live_bank(pipeline: str, folder: Path) -> list[dict[str, Any]]:
+    """Recorded pairs of a pipeline: its peak is what memory is held against."""
+    with_truth = os.environ.pop("PIPEPROF_BENCHMARK_TRUTH_AGAIN", None)
+    try:
+        found: list[dict[str, Any]] = bank_of(pipeline, folder)["bank"]
+    finally:
+        if with_truth is not None:
+            os.environ["PIPEPROF_BENCHMARK_TRUTH_AGAIN"] = with_truth
+    return found
+
+
+DRAWN, LIVE_CASE = "drawn", "live"
+BENCHMARK = Benchmark(
+    claim=f"at most {MOST_ALARMS:.0%} of unchanged sessions fail, at least {LEAST_FOUND:.0%} of those {FOUND_AT:.0%} "
+    f"slower do, and the median live decision takes at most {MOST_SECONDS:g} s",
+    cases=(
+        *(f"{DRAWN} {name}" for name in PIPELINES),
+        *(f"{LIVE_CASE} {name} {turn}" for turn in range(1, 11) for name in PIPELINES),
+    ),
+    measure=measured,
+    conclude=conclude,
+    covers=Covers(("gate",), ("profiles/fix", "profiles/convert", "profiles/advise", "pipelines/from_python")),
+    covers_of={f"{DRAWN} {name}": Covers(("pipeprof.profiles.judge.verdicts.gating",)) for name in PIPELINES},
+    seconds=85.0,
+    stored=True,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(BENCHMARK))

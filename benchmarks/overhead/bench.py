@@ -1,6 +1,6 @@
 """What pipeprof's step loop costs against the plainest ``for batch in dataset``.
 
-Usage: ``python benchmarks/overhead/bench.py --out FILE [--pairs 200] [--case NAME …]``. Each case is a real
+Usage: ``python benchmarks/overhead/bench.py --out FILE [--case NAME …]``. Each case is a real
 ``pipeprof run`` whose worker alternates between slices of its own loop and slices of the bare one (pipelines.py), in
 ABBA order. A pair is what both did from one look at the loop to the next: half a second of each, in slices of a tenth.
 The rate of a pipeline that fills the cores wanders, by 5 to 10 % from one half second to the next, and slices side by
@@ -20,9 +20,9 @@ it holds one `next()` of eager TensorFlow on a core that just slept, a tenth of 
 The intervals are those of Wilcoxon's signed ranks. A case ends as soon as its interval decides, at one of five looks
 (sequential.py: together they are wrong in 5 % of the cases). ``bare_again`` compares bare blocks with bare blocks: what
 the machine's noise alone makes of 1. Where that interval is wider than the claim's margin, which is 1 − limit, and the
-claim is not decided after all pairs, the outcome is "cannot tell" (exit code 3): the machine is noisier than what is
+claim is not decided after all pairs, the outcome is "cannot tell": the machine is noisier than what is
 claimed. ``attributing_share`` is the part of pipeprof's blocks in which they looked at what time and memory
-are attributed by: TensorFlow's model of the pipeline, and its live bytes. Four to twenty-six minutes.
+are attributed by: TensorFlow's model of the pipeline, and its live bytes. A case takes one to eight minutes.
 
 Pairs from which the hypervisor took more than 1 % of the cores do not count (``left_out`` has them); at most 1.4 times
 as many as asked for are measured.
@@ -33,7 +33,6 @@ wide as what is claimed, 0.4 % to either side.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -44,16 +43,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sequential import Outcome, bare_again, errors_at, interval, looks, outcome, ratios
-
-from pipeprof.pipelines.data.cache import ensure
-from pipeprof.pipelines.spec.loader import load_spec
-
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+
+from sequential import bare_again, errors_at, interval, looks, outcome, ratios
+from suite import RUN_ALONE, Benchmark, Covers, NotMeasuredError, main
+
 PHOTOS = HERE.parents[1] / "examples" / "jpeg_folder" / "spec.yaml"
 SMALL = "data.photos.image_folder.size=[160, 120]"
 STEP_MS = 10
-EXITS: dict[Outcome, int] = {"holds": 0, "does not hold": 1, "cannot tell": 3}
+PAIRS = 200
+"""At most; thrice for images, half for fast loops, a quarter with a step."""
 SLICE_MS = 100
 COLUMNS = ["bare_steps", "bare_seconds", "pipeprof_steps", "pipeprof_seconds", "looking_seconds", "attributing_seconds"]
 PATIENCE = 1200
@@ -114,6 +114,9 @@ CASES = {
 
 def photos() -> str:
     """The folder of the photos, made if need be: those of an example, but small, for many batches a second."""
+    from pipeprof.pipelines.data.cache import ensure
+    from pipeprof.pipelines.spec.loader import load_spec
+
     entries = load_spec(PHOTOS, [SMALL]).spec.data
     return str(ensure(entries, progress=lambda *_: None)["photos"])
 
@@ -174,47 +177,34 @@ def figures_of(case: Case, raw: list[list[float]], most: int, own: dict[str, Any
     return figures
 
 
-def main() -> int:
-    """Measure, write and print the result; 0 if it holds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
-    told = "most alternations; thrice for images, half for fast loops, a quarter with a step; default %(default)s"
-    parser.add_argument("--pairs", type=int, default=200, help=told)
-    parser.add_argument("--case", choices=CASES, action="append", help="default: all")
-    options = parser.parse_args()
+def measured(name: str, _folder: Path) -> dict[str, Any]:
+    """One case: its figures, and every pair."""
+    case = CASES[name]
+    most = looks(max(1, round(PAIRS * case.pairs)))[-1]
+    raw, left_out, own = run(case, {"photos": photos(), "pairs": most, "limit": case.limit})
+    if not raw:
+        msg = "the hypervisor took the cores away from every pair"
+        raise NotMeasuredError(msg)
+    one = figures_of(case, raw, most, own) | {"pairs_left_out": len(left_out)}
+    print(
+        f"{name}: {one['ratio']:.4f} [{one['ratio_interval'][0]:.4f}, {one['ratio_interval'][1]:.4f}] "
+        f"(limit {one['limit']:g}, {one['pairs']} of {most} pairs) {one['outcome']}",
+        flush=True,
+    )
+    return {"outcome": one["outcome"], "figures": one, "raw": {"columns": COLUMNS, "pairs": raw, "left_out": left_out}}
 
-    job = {"photos": photos()}
-    figures, raw, left_out = {}, {}, {}
-    for name in options.case or CASES:
-        case = CASES[name]
-        most = looks(max(1, round(options.pairs * case.pairs)))[-1]
-        raw[name], left_out[name], own = run(case, {**job, "pairs": most, "limit": case.limit})
-        if not raw[name]:
-            sys.exit(f"{name}: the hypervisor took the cores away from every pair")
-        figures[name] = figures_of(case, raw[name], most, own) | {"pairs_left_out": len(left_out[name])}
-        one = figures[name]
-        print(
-            f"{name}: {one['ratio']:.4f} [{one['ratio_interval'][0]:.4f}, {one['ratio_interval'][1]:.4f}] "
-            f"(limit {one['limit']:g}, {one['pairs']} of {most} pairs) {one['outcome']}",
-            flush=True,
-        )
-    outcomes: set[Outcome] = {one["outcome"] for one in figures.values()}
-    holds = outcomes == {"holds"}
-    result = {
-        "claim": "pipeprof's step loop runs at no less than 0.99 of the bare loop's rate on image pipelines and with a "
-        "simulated device, and at no less than 0.95 on the fastest loops",
-        "holds": holds,
-        "outcome": next(one for one in ("does not hold", "cannot tell", "holds") if one in outcomes),
-        "figures": figures,
-        "raw": {
-            "columns": COLUMNS,
-            **raw,
-        },
-        "left_out": left_out,
-    }
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return EXITS[result["outcome"]]
 
+BENCHMARK = Benchmark(
+    claim="pipeprof's step loop runs at no less than 0.99 of the bare loop's rate on image pipelines and with a "
+    "simulated device, and at no less than 0.95 on the fastest loops",
+    cases=tuple(CASES),
+    measure=measured,
+    covers=Covers(
+        ("pipeprof.profiles.worker.main", "pipeprof.profiles.harness.harness"),
+        (*RUN_ALONE.without, "profiles/advise", "profiles/model", "profiles/time", "profiles/memory/predict"),
+    ),
+    seconds=200.0,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(BENCHMARK))

@@ -21,19 +21,20 @@ import numpy as np
 import tensorflow as tf
 from sequential import are_all, counts, is_decided
 
+from pipeprof.pipelines.steps.simulated_device import HostClock, SimulatedDevice, StepDuration
 from pipeprof.profiles.host.machine import system_times
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps import window as windows
-from pipeprof.profiles.worker.steps.simulated_device import HostClock, SimulatedDevice, StepDuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pipeprof.pipelines.steps.kind import BatchConsumer
     from pipeprof.profiles.host.machine import SystemTimes
-    from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed
+    from pipeprof.profiles.worker.steps.loop import Feed
     from pipeprof.profiles.worker.steps.statistics import StepReading
     from pipeprof.profiles.worker.steps.window import PhaseWindow
 

@@ -1,8 +1,8 @@
 """What an edit of a pipeline is predicted to give, against what it gives.
 
-Usage: ``python benchmarks/prediction/bench.py --out FILE [--only NAME …] [--data FOLDER]``. Each pipeline is profiled
-once, as ``pipeprof run --no-verify`` does. Then processes of the pipeline as it is and of edited ones take turns, block
-by block: that is the truth.
+Usage: ``python benchmarks/prediction/bench.py --out FILE [--case NAME …]``. Each pipeline is profiled once, as
+``pipeprof run --no-verify`` does. Then processes of the pipeline as it is and of edited ones take turns, block by
+block: that is the truth.
 
 Two edits of each pipeline were chosen by hand; two are drawn. The rule of the draw was written down before anything was
 measured (`cases`): of all edits of the stated kinds that the pipeline has a place for, the first two that can be
@@ -20,32 +20,31 @@ time of a step, and that of the predicted change of the peak of memory, in bytes
 An edit has blocks until its interval is narrow enough, at the numbers of rounds that are stated in `measure`, and until
 the time of its pipeline is over: what varies most has the most blocks.
 
-Needs two idle cores. Sixteen minutes.
+A case is a pipeline with its rows; the claim is of all rows together. Needs two idle cores. A case takes a minute.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+BENCHMARKS = Path(__file__).resolve().parents[1]
+sys.path.append(str(BENCHMARKS))
+
 from cases import CASES, DRAWN, Case, drawn
 from measure import Measured, calibrate, measure, profile_of
+from suite import RUN, Benchmark, main, public_data
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predict
 
-BENCHMARKS = Path(__file__).resolve().parents[1]
 LEAST_ROWS = 40
 MEDIAN, NINETIETH = 0.10, 0.25
 WRONG = 1.5
@@ -173,50 +172,6 @@ def holds(found: dict[str, Any]) -> bool:
     return enough and whole["median_error"] <= MEDIAN and whole["ninetieth_error"] <= NINETIETH
 
 
-def main() -> int:
-    """Measure, write and print the result; 0 if it holds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
-    parser.add_argument("--only", choices=CASES, action="append", help="default: all; rows of others in OUT stay")
-    parser.add_argument("--data", type=Path, help="a folder to make the inputs in, and to find them in next time")
-    options = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    out = options.out.resolve()
-    names = options.only or list(CASES)
-    before = json.loads(out.read_text(encoding="utf-8")) if options.only and out.exists() else {"raw": {}}
-    raw = {name: one for name, one in before["raw"].items() if name in CASES and name not in names}
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = (options.data or Path(temporary)).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(CASES[name].data for name in names) and not (folder / "data").exists():
-            subprocess.run([sys.executable, BENCHMARKS / "public" / "data.py", folder / "data"], check=True)
-        os.chdir(folder)
-        # The costs of this machine as it is now, not those that somebody measured before.
-        os.environ["PIPEPROF_CACHE_DIR"] = str(folder / "costs")
-        calibrate(f"{BENCHMARKS / CASES['healthy'].target}", folder)
-        for name in names:
-            try:
-                rows, facts = rows_of(name, CASES[name], folder)
-            except (RuntimeError, subprocess.TimeoutExpired) as error:
-                rows, facts = [], {"error": f"{error}"}
-            raw[name] = {"rows": rows, **facts}
-            for row in rows:
-                print(_line(row), flush=True)
-    rows = [row for name in CASES if name in raw for row in raw[name]["rows"]]
-    figures = summary(rows)
-    result = {
-        "claim": f"of {LEAST_ROWS} predicted speedups and more, half of them drawn, the median error is at most "
-        f"{MEDIAN:.0%}, the 90th percentile at most {NINETIETH:.0%}",
-        "holds": holds(figures),
-        "figures": figures,
-        "raw": {name: raw[name] for name in CASES if name in raw},
-    }
-    text = json.dumps(result, indent=1).replace(f"{BENCHMARKS.parent}{os.sep}", "").replace(f"{folder}{os.sep}", "")
-    out.write_text(f"{text}\n", encoding="utf-8")
-    print(json.dumps(figures, indent=1))
-    return 0 if result["holds"] else 1
-
-
 def _line(row: dict[str, Any]) -> str:
     measured, predicted = row.get("measured"), row.get("predicted")
     text = f"{row['pipeline']}, {row['half']}, {row['edit']}: "
@@ -227,5 +182,39 @@ def _line(row: dict[str, Any]) -> str:
     return text + (f"; {row['why_not']}" if not row["judged"] else f"; error {row['error']:.0%}")
 
 
+def measured(name: str, folder: Path) -> dict[str, Any]:
+    """The rows of one pipeline; all pipelines together are what is claimed."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if CASES[name].data:
+        public_data(folder)
+    os.chdir(folder)
+    # The costs of this machine as it is now, not those that somebody measured before.
+    os.environ["PIPEPROF_CACHE_DIR"] = str(folder / "costs")
+    calibrate(f"{BENCHMARKS / CASES['healthy'].target}", folder)
+    rows, raw = rows_of(name, CASES[name], folder)
+    for row in rows:
+        print(_line(row), flush=True)
+    return {"outcome": "holds", "figures": summary(rows), "raw": {"rows": rows, **raw}}
+
+
+def conclude(cases: Mapping[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """What the rows of all pipelines say."""
+    found = summary([row for case in cases.values() for row in case["raw"].get("rows", ())])
+    broken = any(case["outcome"] != "holds" for case in cases.values())
+    if found["all"]["rows"] < LEAST_ROWS and not broken:
+        return "cannot tell", found
+    return "holds" if holds(found) and not broken else "does not hold", found
+
+
+BENCHMARK = Benchmark(
+    claim=f"of {LEAST_ROWS} predicted speedups and more, half of them drawn, the median error is at most {MEDIAN:.0%}, "
+    f"the 90th percentile at most {NINETIETH:.0%}",
+    cases=tuple(CASES),
+    measure=measured,
+    conclude=conclude,
+    covers=RUN,
+    seconds=60.0,
+)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(BENCHMARK))

@@ -6,34 +6,30 @@ of its functions costs nothing: the one that gains most by that is the bottlenec
 
 * the verdict's stage is the bottleneck, or one that gains as much within a tenth; any where none gains a tenth, or
   no more than the two plain loops differ by;
-* the verdict's limit is one that the case allows. Plain loops on one core and on all of them take turns, three of each
-  where ``cpu`` is in question. ``cpu`` is right where the pairs are faster on all of them by a third at least in the
-  mean, and wrong where they are by less than a tenth: then a core more is worth nothing, whoever keeps it busy, and
-  another limit or none is right;
-* each finding on speed was tried by hand: the plain loop with its fix gains at least half of what was predicted. A
-  finding without a fix to try does not hold;
+* the verdict's limit is one that the case allows. Where ``cpu`` is in question, plain loops on one core and on all of
+  them take turns, three to six of each, until it is decided. ``cpu`` is right where the pairs are faster on all of them
+  by a third at least in the mean, and wrong where they are by less than a tenth: then a core more is worth nothing,
+  whoever keeps it busy, and another limit or none is right;
+* each finding on speed was tried by hand: the plain loop with its fix gains at least half of what was predicted, in
+  pairs until that is decided. A finding without a fix to try does not hold;
 * unexplained memory is at most 10 % of the rise or 30 MiB, whichever is larger;
 * elements per batch and per second are right within 5 and 20 %, or absent;
 * a stage that a library makes has its function's name, the library's line that makes it and the user's line.
 
 A case that does not hold while pipeprof's own report or the plain loops before and after it say that the machine was
-disturbed is measured again, three times in all; all its figures are kept. Where only such cases do not hold, the
-outcome is "cannot tell" (exit code 3). The result is written after each case: started again with the same FILE, cases
-that hold are kept, and those that do not on the same commit unless they were disturbed; each has the commit that it was
-measured at.
+disturbed is measured again, three times in all; all its figures are kept. Of one that still does not hold, the outcome
+is "cannot tell". Plain loops are copies of one process that has imported TensorFlow and nothing of pipeprof.
 
-Needs two idle cores. An hour.
+Needs two idle cores. A case takes a minute.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,7 +39,11 @@ from cases import CASES, Case
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
-from tries import EXITS, is_disturbed, outcome_of, until_undisturbed, words_of
+from copies import Copies
+from planner import share_of
+from stopping import LEAST, decided, interval, until_decided
+from suite import RUN_ALONE, Benchmark, main, public_data
+from tries import is_disturbed, outcome_of, until_undisturbed, words_of
 
 SECONDS = 3
 PATIENCE = 90
@@ -52,8 +52,8 @@ GAINS = 1.1
 ALLOWED_BYTES, ALLOWED_SHARE = 30 * 2**20, 0.10
 SCALES_FROM, SCALES_NOT_BELOW = 4 / 3, 1.1
 """Rate on all cores over that on one: from the first on the cores are the limit, below the second they are not."""
-PAIRS = 3
-"""Of plain loops on one core and on all of them, where it is in question whether the cores are the limit."""
+MOST_PAIRS = 6
+"""Of plain loops on one core and on all of them at most, where it is in question whether the cores are the limit."""
 UNSTEADY = 1.25
 """Ratio of the plain loops above which the machine was not the same for all that was measured between them."""
 INSTALLED = "site-packages"
@@ -67,17 +67,10 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def plain(folder: Path, target: str, *options: str) -> dict[str, Any]:
-    """Run a plain loop in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, HERE / "plain.py", target, "--seconds", str(SECONDS), *options],
-        cwd=folder,
-        env={**environment(folder), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        timeout=PATIENCE,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+def plain(copies: Copies, folder: Path, target: str, *options: str) -> dict[str, Any]:
+    """Run a plain loop."""
+    command = [str(HERE / "plain.py"), target, "--seconds", f"{SECONDS:g}", *options]
+    return copies.run(command, folder, environment(folder))
 
 
 def profile_of(folder: Path, target: str) -> tuple[int, dict[str, Any]]:
@@ -111,22 +104,56 @@ def option_of(finding: dict[str, Any]) -> list[str]:
     return [part for edit in options for part in ("--option", f"{edit['path']}={edit['value']}")]
 
 
-def measure(folder: Path, case: Case) -> dict[str, Any]:
+def measure(folder: Path, case: Case, copies: Copies) -> dict[str, Any]:
     """All measurements of one case: plain, with pipeprof, with functions that cost nothing, with fixes."""
-    before = plain(folder, case.target)
+    before = plain(copies, folder, case.target)
     exit_code, profile = profile_of(folder, case.target)
-    free = {name: plain(folder, case.target, "--free", name) for name in case.functions}
+    limit = (profile.get("verdict") or {}).get("limit")
+    free = {name: plain(copies, folder, case.target, "--free", name) for name in case.functions}
     found = {finding["rule"]: finding for finding in profile.get("findings") or []}
-    fixed = {rule: plain(folder, case.fixes[rule], *option_of(found[rule])) for rule in case.fixes if rule in found}
-    in_question = "cpu" in case.limits or (profile.get("verdict") or {}).get("limit") == "cpu"
+    fixed = {rule: fix_pairs(copies, folder, case, found[rule]) for rule in case.fixes if rule in found}
     loops, alone = [before], []
-    for _ in range(PAIRS if in_question else 1):
-        alone.append(plain(folder, case.target, "--one-core"))
-        loops.append(plain(folder, case.target))
+
+    def pair(_number: int) -> float:
+        alone.append(plain(copies, folder, case.target, "--one-core"))
+        loops.append(plain(copies, folder, case.target))
+        return loops[-1]["batches_per_second"] / alone[-1]["batches_per_second"]
+
+    most = MOST_PAIRS if (question := question_of(case, limit)) else 1
+    until_decided(pair, [question or 1.0], most, min(LEAST, most))
     raw = {"plain": loops, "one_core": alone, "free": free, "fixed": fixed}
     if not case.functions:
-        raw["epochs"] = plain(folder, case.target, "--epochs")
+        raw["epochs"] = plain_epochs(copies, folder, case.target)
     return {"exit_code": exit_code, "profile": profile, **raw}
+
+
+def question_of(case: Case, limit: str | None) -> float | None:
+    """The rate on all cores over that on one which decides whether the limit is right; None where it is no matter."""
+    if limit == "cpu":
+        return SCALES_NOT_BELOW
+    return SCALES_FROM if "cpu" in case.limits and limit not in case.limits else None
+
+
+def fix_pairs(copies: Copies, folder: Path, case: Case, finding: dict[str, Any]) -> list[float]:
+    """Rates with a finding's fix over those without, in pairs, until it is decided whether it gains enough."""
+
+    def pair(number: int) -> float:
+        asked = {"as it is": (case.target,), "fixed": (case.fixes[finding["rule"]], *option_of(finding))}
+        order = list(asked) if number % 2 == 0 else list(asked)[::-1]
+        rates = {name: plain(copies, folder, *asked[name])["batches_per_second"] for name in order}
+        return rates["fixed"] / rates["as it is"]
+
+    return until_decided(pair, [needed_of(finding)], MOST_PAIRS)
+
+
+def needed_of(finding: dict[str, Any]) -> float:
+    """What a fix has to gain: half of what was predicted."""
+    return 1 + 0.5 * (((finding["predicted"] or {}).get("speedup") or GAINS) - 1)
+
+
+def plain_epochs(copies: Copies, folder: Path, target: str) -> dict[str, Any]:
+    """Compare two epochs: no rate is measured, so that no fresh process is asked for one."""
+    return copies.run([str(HERE / "plain.py"), target, "--epochs"], folder, environment(folder), rated=False)
 
 
 def name_of(stage: dict[str, Any]) -> str:
@@ -169,17 +196,20 @@ def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[st
     rise = (memory["peak_bytes"] or 0) - (memory["baseline_bytes"] or 0)
     unexplained = abs(memory["unexplained_bytes"] or 0)
     findings = []
+    in_doubt = set()
     for finding in profile["findings"] or []:
         predicted = (finding["predicted"] or {}).get("speedup")
-        loop = measured["fixed"].get(finding["rule"])
-        real = loop["batches_per_second"] / rate if loop else None
+        ratios = measured["fixed"].get(finding["rule"])
+        real = interval(ratios)[0] if ratios else None
         needed = finding["family"] == "speed" or predicted is not None
+        if needed and ratios and not decided(ratios, needed_of(finding)):
+            in_doubt.add("findings")
         findings.append(
             {
                 "rule": finding["rule"],
                 "predicted": predicted,
                 "real": real,
-                "holds": not needed or (real is not None and real - 1 >= 0.5 * ((predicted or GAINS) - 1)),
+                "holds": not needed or (real is not None and real >= needed_of(finding)),
             }
         )
     per_batch, per_second = throughput.get("elements_per_batch"), throughput.get("elements_per_second")
@@ -187,8 +217,10 @@ def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[st
     limit = verdict["limit"]
     on_one = [loop["batches_per_second"] for loop in measured["one_core"]]
     scaling = [all_cores / one for all_cores, one in zip(rates[1:], on_one, strict=True)]
-    gain = sum(scaling) / len(scaling)
+    gain = interval(scaling)[0]
     allowed = case.limits | ({None, "serial-stage"} if "cpu" in case.limits and gain < SCALES_FROM else set())
+    if (question := question_of(case, limit)) and not decided(scaling, question):
+        in_doubt.add("cpu" if limit == "cpu" else "limit")
     claims = {
         "finished": True,
         "stage": not true or any(f"{name}" in said for name in true) or bool(case.library and case.library in said),
@@ -205,6 +237,7 @@ def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[st
     }
     figures = {
         "headline": verdict["headline"],
+        "in_doubt": sorted(in_doubt),
         "stage": stage and stage["name"],
         "true_stages": true,
         "gains_if_free": {name: round(gain, 2) for name, gain in gains.items()},
@@ -229,71 +262,42 @@ def unsteady(measured: dict[str, Any]) -> bool:
     return bool(rates) and max(rates) > UNSTEADY * min(rates)
 
 
-def run_case(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def run_case(folder: Path, copies: Copies, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Measure a case once: figures and raw values; prints a line."""
     try:
-        measured = measure(folder, CASES[name])
-        found, claims = judge(CASES[name], measured)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        measured, found, claims = {"profile": {}}, {"error": f"{error}"}, {"finished": False}
+        found_all = measure(folder, CASES[name], copies)
+        found, claims = judge(CASES[name], found_all)
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        found_all, found, claims = {"profile": {}}, {"error": f"{error}"}, {"finished": False}
     broken = [claim for claim, holds in claims.items() if not holds]
-    disturbed = unsteady(measured) or is_disturbed(measured["profile"])
+    disturbed = unsteady(found_all) or is_disturbed(found_all["profile"])
     print(f"{name}: {found.get('headline', 'no profile')}; {words_of(broken, disturbed=disturbed)}", flush=True)
-    raw = {key: value for key, value in measured.items() if key != "profile"}
-    raw |= {key: measured["profile"].get(key) for key in KEPT}
+    raw = {key: value for key, value in found_all.items() if key != "profile"}
+    raw |= {key: found_all["profile"].get(key) for key in KEPT}
     return {**found, "claims": claims, "holds": not broken, "disturbed": disturbed}, raw
 
 
-def main() -> int:
-    """Measure, write and print the result; 0 if it holds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
-    parser.add_argument("--case", choices=CASES, action="append", help="default: all")
-    parser.add_argument("--data", type=Path, help="a folder to make the inputs in, and to find them in next time")
-    options = parser.parse_args()
-    # Of a run that was killed: not again what holds, nor what does not on this commit without being disturbed.
-    before = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {"figures": {}, "raw": {}}
-    figures = {
-        name: found
-        for name, found in before["figures"].items()
-        if name in CASES and (found["holds"] or (found["commit"] == commit() and not found["disturbed"]))
-    }
-    raw = {name: before["raw"][name] for name in figures}
-    wanted = options.case or CASES
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = options.data or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / "data").exists():
-            subprocess.run([sys.executable, HERE / "data.py", folder / "data"], check=True)
-        shutil.copytree(HERE / "installed", folder / INSTALLED, dirs_exist_ok=True)
-        for name in wanted:
-            if name not in figures:
-                found, raw[name] = until_undisturbed(partial(run_case, folder, name))
-                figures[name] = found | {"commit": commit()}
-                write(options.out, folder, figures, raw)
-    return write(options.out, folder, figures, raw)
+def measured(name: str, folder: Path) -> dict[str, Any]:
+    """A case, measured again while the machine was disturbed."""
+    public_data(folder)
+    shutil.copytree(HERE / "installed", folder / INSTALLED, dirs_exist_ok=True)
+    with Copies("batches_per_second", first=share_of("public", name)) as copies:
+        figures, raw = until_undisturbed(partial(run_case, folder, copies, name))
+    outcome = outcome_of({name: figures})
+    broken = {claim for claim, holds in figures["claims"].items() if not holds}
+    # A ratio that pairs do not decide says neither that the claim holds nor that it does not.
+    in_doubt = set(figures.get("in_doubt", ()))
+    outcome = "cannot tell" if in_doubt and broken <= in_doubt else outcome
+    return {"outcome": outcome, "figures": figures, "raw": raw | {"copies": copies.rows}}
 
 
-def commit() -> str:
-    """The commit that is measured."""
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def write(out: Path, folder: Path, figures: dict[str, Any], raw: dict[str, Any]) -> int:
-    """Write what has been measured; the exit code for it."""
-    outcome = outcome_of(figures)
-    result = {
-        "claim": "on pipelines of public shapes stage, limit, findings, memory and elements are those of plain loops",
-        "holds": outcome == "holds",
-        "outcome": outcome,
-        "figures": figures,
-        "raw": raw,
-    }
-    text = json.dumps(result, indent=1).replace(f"{HERE.parents[1]}{os.sep}", "").replace(f"{folder}{os.sep}", "")
-    out.write_text(f"{text}\n", encoding="utf-8")
-    return EXITS[outcome]
-
+BENCHMARK = Benchmark(
+    claim="on pipelines of public shapes stage, limit, findings, memory and elements are those of plain loops",
+    cases=tuple(CASES),
+    measure=measured,
+    covers=RUN_ALONE,
+    seconds=90.0,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(BENCHMARK))

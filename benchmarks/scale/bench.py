@@ -1,22 +1,20 @@
 """What a pipeline of hundreds of stages costs: check, run and show in proportion to their number.
 
-Usage: ``python benchmarks/scale/bench.py --out FILE [--kind NAME …] [--no-runs]``. Demanded:
+Usage: ``python benchmarks/scale/bench.py --out FILE [--case NAME …]``. Demanded:
 
 * `check`, `run` and `show` of 500 stages of any kind take at most 3 times the time of as many maps;
 * from 125 to 500 stages the time of all three grows at most as the number of maps does, that of `check` as the number
-  of stages of any kind;
+  of stages of any kind: kinds and maps take turns until that is decided;
 * a run has a complete report with every stage in it;
 
 and that `check` of a zip of 3,000 pipelines, the list of a function of 250 chained calls, and `check` of a function
 with an expression of 1,500 terms end with 0 in 20 s.
 
-PIPEPROF_BENCHMARK_THROUGH is a command that each pipeprof is started through; what it waits for does not count. Eight
-minutes with all runs, one without.
+PIPEPROF_BENCHMARK_THROUGH is a command that each pipeprof is started through; what it waits for does not count.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
@@ -24,9 +22,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
 from shapes import KINDS, chain, chained_calls, many_terms, zipped
+from stopping import outcome, until_decided
+from suite import CHECK, RUN_ALONE, Benchmark, Covers, main
 
 PIPEPROF = "from pipeprof.cli.main import main; main()"
 CLOCK = """
@@ -42,6 +45,9 @@ AS_MAPS = 3.0
 SLACK_SECONDS = 1.0
 """Of a command that takes a second or less: what another process may add to it."""
 LARGE_SECONDS = 20.0
+MOST_ROUNDS = 5
+FAR = (0.67, 1.5)
+"""A run that takes less or more of what it may take than this decides alone: it takes half a minute."""
 PATIENCE = 600
 
 
@@ -63,127 +69,146 @@ def timed(folder: Path, *arguments: str) -> dict[str, Any]:
     return {"exit_code": done.returncode, "seconds": seconds, "messages": done.stderr[-300:] if done.returncode else ""}
 
 
-def measure_chain(folder: Path, kind: str, count: int, *, runs: bool) -> dict[str, Any]:
-    """Check, run and show one chain."""
-    spec, profile = folder / "spec.yaml", folder / "profile.json"
-    spec.write_text(chain(kind, count), encoding="utf-8")
-    profile.unlink(missing_ok=True)
-    found: dict[str, Any] = {"kind": kind, "count": count, "check": timed(folder, "check", str(spec))}
-    if runs:
-        found["run"] = timed(
-            folder,
-            "run",
-            str(spec),
-            "--seconds",
-            "2",
-            "--no-lock",
-            "--no-verify",
-            "--quiet",
-            "--out",
-            str(profile),
-            "--force",
-        )
-        found["show"] = timed(folder, "show", str(profile), "-v")
-        written = json.loads(profile.read_text(encoding="utf-8")) if profile.exists() else {}
-        found["complete"] = written.get("complete")
-        found["written_stages"] = sum(one["origin"] == "written" for one in written.get("stages") or [])
-    return found
+class Chains:
+    """Commands on chains of stages, in one folder."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.faults: list[str] = []
 
-def faults_of(measured: list[dict[str, Any]]) -> list[str]:
-    """Say what does not hold of the chains."""
-    found = []
-    by_place = {(one["kind"], one["count"]): one for one in measured}
-    for one in measured:
-        kind, count = one["kind"], one["count"]
+    def check(self, kind: str, count: int) -> float:
+        """Seconds of a check."""
+        spec = self.folder / "spec.yaml"
+        spec.write_text(chain(kind, count), encoding="utf-8")
+        return self._seconds(f"check of {count} × {kind}", timed(self.folder, "check", str(spec)))
+
+    def run(self, kind: str, count: int) -> dict[str, float]:
+        """Seconds of a run and of showing its profile."""
+        spec, profile = self.folder / "spec.yaml", self.folder / "profile.json"
+        spec.write_text(chain(kind, count), encoding="utf-8")
+        profile.unlink(missing_ok=True)
+        options = ["--seconds", "2", "--no-lock", "--no-verify", "--quiet", "--out", str(profile), "--force"]
         name = f"{count} × {kind}"
-        for command in ("check", "run", "show"):
-            if command not in one:
-                continue
-            seconds = one[command]["seconds"]
-            if one[command]["exit_code"] != 0:
-                found.append(f"{command} of {name} ended with {one[command]['exit_code']}")
-            maps = by_place.get(("map", count))
-            if maps is not None and seconds > AS_MAPS * maps[command]["seconds"] + SLACK_SECONDS:
-                found.append(f"{command} of {name} took {seconds} s, of as many maps {maps[command]['seconds']} s")
-            fewest = by_place[kind, COUNTS[0]]
-            if command in fewest and seconds > count / COUNTS[0] * fewest[command]["seconds"] + SLACK_SECONDS:
-                found.append(f"{command} of {name} took {seconds} s, of {COUNTS[0]} {fewest[command]['seconds']} s")
-        if "run" in one and not (one["complete"] and one["written_stages"] >= count):
-            found.append(f"the report of {name} is not complete")
-    return found
-
-
-def measure_large(folder: Path) -> dict[str, dict[str, Any]]:
-    """Commands on what is large in another way than by a chain of stages."""
-    (folder / "zip.yaml").write_text(zipped(3000), encoding="utf-8")
-    (folder / "calls.py").write_text(chained_calls(250), encoding="utf-8")
-    (folder / "terms.py").write_text(many_terms(1500), encoding="utf-8")
-    return {
-        "check of a zip of 3,000 pipelines": timed(folder, "check", "zip.yaml"),
-        "list of 250 chained calls": timed(folder, "check", "calls.py:"),
-        "check of 1,500 terms": timed(folder, "check", "terms.py:make"),
-    }
-
-
-def main() -> int:
-    """Measure, write and print the result; 0 if it holds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
-    parser.add_argument("--kind", action="append", choices=list(KINDS), help="only this one and maps; repeatable")
-    parser.add_argument("--no-runs", action="store_true", help="only check")
-    options = parser.parse_args()
-
-    kinds = list(dict.fromkeys(["map", *(options.kind or KINDS)]))
-    measured = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        timed(folder, "--version")  # what a first start has to load
-        # Kinds in turn, so that a change of the machine's speed meets them alike.
-        for count in COUNTS:
-            for kind in kinds:
-                # A run of few stages costs nearly the same for all kinds: it is measured once.
-                runs = not options.no_runs and (kind == "map" or count == COUNTS[-1])
-                measured.append(measure_chain(folder, kind, count, runs=runs))
-                seconds = {
-                    command: measured[-1][command]["seconds"]
-                    for command in ("check", "run", "show")
-                    if command in measured[-1]
-                }
-                print(
-                    f"  {count} × {kind}: " + ", ".join(f"{key} {value} s" for key, value in seconds.items()),
-                    flush=True,
-                )
-        large = measure_large(folder)
-    faults = faults_of(measured)
-    faults += [
-        f"{name}: {one}" for name, one in large.items() if one["exit_code"] != 0 or one["seconds"] > LARGE_SECONDS
-    ]
-    most = [one for one in measured if one["count"] == COUNTS[-1]]
-    result = {
-        "claim": f"check, run and show of {COUNTS[-1]} stages of any kind take at most {AS_MAPS:g} times the time of "
-        f"as many maps, which take no longer per stage than {COUNTS[0]}; a zip of 3,000 pipelines, 250 chained calls "
-        f"and an expression of 1,500 terms are checked in {LARGE_SECONDS:g} s",
-        "holds": not faults,
-        "figures": {
-            f"{command}_{one['kind'].replace(' ', '_')}_{COUNTS[-1]}_seconds": one[command]["seconds"]
-            for command in ("check", "run", "show")
-            for one in most
-            if command in one
+        found = {
+            "run": self._seconds(f"run of {name}", timed(self.folder, "run", str(spec), *options)),
+            "show": self._seconds(f"show of {name}", timed(self.folder, "show", str(profile), "-v")),
         }
-        | {f"{name.replace(' ', '_').replace(',', '')}_seconds": one["seconds"] for name, one in large.items()}
-        | {"faults": faults},
-        "raw": {"chains": measured, "large": large},
-    }
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    slowest = {
-        command: max((one[command]["seconds"] for one in most if command in one), default=None)
-        for command in ("check", "run", "show")
-    }
-    print(f"{COUNTS[-1]} stages, the slowest kind: " + ", ".join(f"{key} {value} s" for key, value in slowest.items()))
-    print("; ".join(faults) or "linear in all kinds")
-    return 0 if result["holds"] else 1
+        written = json.loads(profile.read_text(encoding="utf-8")) if profile.exists() else {}
+        stages = sum(one["origin"] == "written" for one in written.get("stages") or [])
+        if not written.get("complete") or stages < count:
+            self.faults.append(f"the report of {name} is not complete")
+        return found
 
+    def _seconds(self, name: str, found: dict[str, Any]) -> float:
+        if found["exit_code"] != 0:
+            self.faults.append(f"{name} ended with {found['exit_code']}: {found['messages']}")
+        return float(found["seconds"])
+
+
+def over_limit(seconds: float, as_many_maps: float | None, fewest: float | None) -> float:
+    """How much of what it may take a command of the most stages takes, at most 1: pure.
+
+    Args:
+        seconds: It took.
+        as_many_maps: Seconds that as many maps took; None where it is them.
+        fewest: Seconds that the fewest stages of the kind took; None where growth is not asked for.
+    """
+    shares = []
+    if as_many_maps is not None:
+        shares.append(seconds / (AS_MAPS * as_many_maps + SLACK_SECONDS))
+    if fewest is not None:
+        shares.append(seconds / (COUNTS[1] / COUNTS[0] * fewest + SLACK_SECONDS))
+    return max(shares)
+
+
+def check_kind(chains: Chains, kind: str) -> tuple[list[float], list[dict[str, float]]]:
+    """Shares of what checks of a kind may take, and their seconds, until it is decided."""
+    rounds: list[dict[str, float]] = []
+
+    def measure(_number: int) -> float:
+        found = {"fewest": chains.check(kind, COUNTS[0]), "most": chains.check(kind, COUNTS[1])}
+        if kind != "map":
+            found["maps"] = chains.check("map", COUNTS[1])
+        rounds.append(found)
+        return over_limit(found["most"], found.get("maps"), found["fewest"])
+
+    return until_decided(measure, [1.0], MOST_ROUNDS), rounds
+
+
+def run_kind(chains: Chains, kind: str) -> tuple[list[float], list[dict[str, float]]]:
+    """The same of runs, and of showing their profiles. A single one decides where it is far from what it may take."""
+    rounds: list[dict[str, float]] = []
+
+    def measure(_number: int) -> float:
+        most = chains.run(kind, COUNTS[1])
+        # Growth is measured of maps; of the other kinds a run of few stages costs nearly the same.
+        fewest = chains.run(kind, COUNTS[0]) if kind == "map" else {}
+        maps = chains.run("map", COUNTS[1]) if kind != "map" else {}
+        row = {"most": most, "fewest": fewest, "maps": maps}
+        rounds.append({f"{place}_{command}": value for place, one in row.items() for command, value in one.items()})
+        return max(over_limit(most[command], maps.get(command), fewest.get(command)) for command in most)
+
+    first = measure(0)
+    if not FAR[0] < first < FAR[1]:
+        return [first], rounds
+    return [first, *until_decided(measure, [1.0], MOST_ROUNDS - 1, MOST_ROUNDS - 1)], rounds
+
+
+def measure_large(folder: Path, name: str) -> dict[str, Any]:
+    """A command on what is large in another way than by a chain of stages."""
+    file, made, command = LARGE[name]
+    (folder / file.partition(":")[0]).write_text(made(), encoding="utf-8")
+    return timed(folder, command, file)
+
+
+def measured(name: str, _folder: Path) -> dict[str, Any]:
+    """The checks or the runs of a kind, or what is large."""
+    with tempfile.TemporaryDirectory() as own:
+        folder = Path(own)
+        timed(folder, "--version")  # what a first start has to load
+        if name in LARGE:
+            found = measure_large(folder, name)
+            holds = found["exit_code"] == 0 and found["seconds"] <= LARGE_SECONDS
+            print(f"{name}: {found['seconds']} s", flush=True)
+            return {"outcome": "holds" if holds else "does not hold", "figures": found, "raw": {}}
+        command, _, kind = name.partition(" ")
+        chains = Chains(folder)
+        shares, rounds = (check_kind if command == "check" else run_kind)(chains, kind)
+    said = outcome_of_rounds(shares, chains.faults)
+    figures = {
+        "share_of_limit": [round(share, 3) for share in shares],
+        "seconds": {key: round(median(row[key] for row in rounds), 2) for key in rounds[0]},
+        "faults": chains.faults,
+    }
+    print(f"{name}: {max(shares):.0%} of what it may take; {said} {'; '.join(chains.faults)}", flush=True)
+    return {"outcome": said, "figures": figures, "raw": {"rounds": rounds}}
+
+
+def outcome_of_rounds(shares: list[float], faults: list[str]) -> str:
+    """Whether what was measured stays within what it may take: pure."""
+    if faults:
+        return "does not hold"
+    if len(shares) == 1 and not FAR[0] < shares[0] < FAR[1]:
+        return "holds" if shares[0] <= 1 else "does not hold"
+    return outcome(shares, 1.0, at_least=False)
+
+
+LARGE = {
+    "check of a zip of 3,000 pipelines": ("zip.yaml", lambda: zipped(3000), "check"),
+    "list of 250 chained calls": ("calls.py:", lambda: chained_calls(250), "check"),
+    "check of 1,500 terms": ("terms.py:make", lambda: many_terms(1500), "check"),
+}
+CHECK_PYTHON = Covers(("check",), ("profiles/worker", "profiles/harness", "pipelines/graph", "pipelines/build"))
+BENCHMARK = Benchmark(
+    claim=f"check, run and show of {COUNTS[-1]} stages of any kind take at most {AS_MAPS:g} times the time of as many "
+    f"maps, which take no longer per stage than {COUNTS[0]}; a zip of 3,000 pipelines, 250 chained calls and an "
+    f"expression of 1,500 terms are checked in {LARGE_SECONDS:g} s",
+    cases=(*(f"{command} {kind}" for command in ("check", "run") for kind in KINDS), *LARGE),
+    measure=measured,
+    covers=Covers(("run", "show"), RUN_ALONE.without),
+    covers_of={**{f"check {kind}": CHECK for kind in KINDS}, **dict.fromkeys(LARGE, CHECK_PYTHON)},
+    seconds=60.0,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(BENCHMARK))

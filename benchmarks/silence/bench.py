@@ -13,15 +13,14 @@ graph alone gives advice that does nothing or harms, and twins that differ in th
 * a fix holds what the case says it must, and moves no stage where that would change what a filter sees.
 
 A case that does not hold while pipeprof itself reports a disturbed measurement, or that the hypervisor took 2 % of the
-cores, is run again, three times in all; the figures of all runs are kept. Where only such cases do not hold, the
-outcome is "cannot tell" (exit code 3).
+cores, is run again, three times in all; the figures of all runs are kept. Of one that still does not hold, the outcome
+is "cannot tell".
 PIPEPROF_BENCHMARK_THROUGH is a command that each run is started through, say one that waits until the machine is idle.
-Needs two cores and 3 GB of memory. Six minutes, and a minute more for making the data the first time.
+Needs two cores and 3 GB of memory. A case takes 20 s, and a minute more for making the data the first time.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
@@ -38,7 +37,8 @@ from cases import CASES, LEFT_ALONE, Case
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
-from tries import EXITS, is_disturbed, outcome_of, until_undisturbed, words_of
+from suite import RUN_ALONE, Benchmark, main
+from tries import is_disturbed, outcome_of, until_undisturbed, words_of
 
 PIPEPROF = """
 import os
@@ -135,27 +135,19 @@ def run_case(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return asked | found | ended | {"disturbed": disturbed}, {key: profile.get(key) for key in KEPT}
 
 
-def main() -> int:
-    """Measure, write and print the result; 0 if it holds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
-    parser.add_argument("--case", choices=CASES, action="append", help="default: all")
-    options = parser.parse_args()
+def measured(name: str, _folder: Path) -> dict[str, Any]:
+    """A case, measured again while the machine was disturbed."""
+    figures, raw = until_undisturbed(partial(run_case, name))
+    return {"outcome": outcome_of({name: figures}), "figures": figures, "raw": raw}
 
-    figures, raw = {}, {}
-    for name in options.case or CASES:
-        figures[name], raw[name] = until_undisturbed(partial(run_case, name))
-    outcome = outcome_of(figures)
-    result = {
-        "claim": "pipelines that deserve no advice on speed get none, and their near twins get theirs",
-        "holds": outcome == "holds",
-        "outcome": outcome,
-        "figures": figures,
-        "raw": raw,
-    }
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return EXITS[outcome]
 
+BENCHMARK = Benchmark(
+    claim="pipelines that deserve no advice on speed get none, and their near twins get theirs",
+    cases=tuple(CASES),
+    measure=measured,
+    covers=RUN_ALONE,
+    seconds=20.0,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(BENCHMARK))

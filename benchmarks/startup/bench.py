@@ -1,16 +1,15 @@
 """What a start of ``pipeprof`` costs: ``--help`` against a bare typer application's, ``check`` against its libraries.
 
-Usage: ``python benchmarks/startup/bench.py --out FILE [--pairs 30]``. Both of a pair are started by the same
+Usage: ``python benchmarks/startup/bench.py --out FILE [--case NAME …]``. Both of a pair are started by the same
 interpreter, turn and turn about (the order flips from pair to pair), after one unmeasured start of each. The libraries
 of ``check`` are the modules of other projects that it has loaded when it ends, found by running it once; they are
 imported alone, in the order in which it loads them. Reading the shorter spec once more in the same process takes at
 most 50 ms of processor time. Bytecode is kept in a folder of the benchmark's own, as installing the packages keeps it.
-Holds if the medians of the paired ratios are at most 2 and 2.5. A minute.
+Holds if the ratios of the pairs are at most 2 and 2.5: pairs are measured until their interval decides, at most 30.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -21,6 +20,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from stopping import interval, outcome, until_decided
+from suite import CHECK, Benchmark, Covers, main
+
+MOST_PAIRS, LEAST_PAIRS = 30, 6
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 BARE = '''\
 import typer
@@ -67,6 +72,7 @@ for _ in range(10):
     load_spec(Path(sys.argv[1]))
     print(1000 * (time.process_time() - begun))
 """
+FOUR = "import pydantic\nimport rich\nimport typer\nimport yaml\n"
 LOAD_LIMIT_MS = 50.0
 HELP_LIMIT = 2.0
 CHECK_LIMIT = 2.5
@@ -100,21 +106,27 @@ def libraries(folder: Path, spec: str, env: dict[str, str]) -> Path:
     return written
 
 
-def compare(ours: list[str], other: list[str], pairs: int, env: dict[str, str]) -> list[dict[str, float]]:
-    """Seconds of both commands, in pairs."""
+def compare(ours: list[str], other: list[str], limit: float, env: dict[str, str]) -> list[dict[str, float]]:
+    """Seconds of both commands, in pairs, until it is decided whether their ratio is below the limit."""
     commands = {"pipeprof": ours, "other": other}
     for command in commands.values():
         seconds(command, env)
-    return [
-        {name: seconds(commands[name], env) for name in (list(commands) if index % 2 == 0 else list(commands)[::-1])}
-        for index in range(pairs)
-    ]
+    pairs: list[dict[str, float]] = []
+
+    def pair(number: int) -> float:
+        order = list(commands) if number % 2 == 0 else list(commands)[::-1]
+        pairs.append({name: seconds(commands[name], env) for name in order})
+        return pairs[-1]["pipeprof"] / pairs[-1]["other"]
+
+    until_decided(pair, [limit], MOST_PAIRS, LEAST_PAIRS)
+    return pairs
 
 
 def summary(raw: list[dict[str, float]], limit: float) -> dict[str, Any]:
     """The figures of one comparison."""
     ratios = sorted(pair["pipeprof"] / pair["other"] for pair in raw)
     return {
+        "ratio": [round(one, 3) for one in interval(ratios)],
         "ratio_median": round(statistics.median(ratios), 3),
         "ratio_max": round(ratios[-1], 3),
         "pipeprof_ms": round(1000 * statistics.median(pair["pipeprof"] for pair in raw), 1),
@@ -124,52 +136,53 @@ def summary(raw: list[dict[str, float]], limit: float) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Measure, write and print the result; 0 if it holds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
-    parser.add_argument("--pairs", type=int, default=30, help="default %(default)s")
-    options = parser.parse_args()
-
-    figures: dict[str, Any] = {}
-    raw: dict[str, list[Any]] = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        env = environment(folder / "bytecode")
-        ours, bare = folder / "ours.py", folder / "bare.py"
+def measured(name: str, folder: Path) -> dict[str, Any]:
+    """One of the comparisons, or how long it takes to read a spec again."""
+    if name == LOAD_AGAIN:
+        done = subprocess.run(
+            [sys.executable, "-c", AGAIN, EXAMPLES / CHECKED["check"]], check=True, capture_output=True, text=True
+        )
+        taken = [float(row) for row in done.stdout.split()]
+        again_ms = round(statistics.median(taken), 2)
+        print(f"a spec read again: {again_ms} ms (limit {LOAD_LIMIT_MS:g})")
+        holds = again_ms <= LOAD_LIMIT_MS
+        return {
+            "outcome": "holds" if holds else "does not hold",
+            "figures": {"load_again_ms": again_ms, "limit": LOAD_LIMIT_MS},
+            "raw": {"load_again_ms": taken},
+        }
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        place = Path(own)
+        env = environment(place / "bytecode")
+        ours, bare = place / "ours.py", place / "bare.py"
         ours.write_text(OURS, encoding="utf-8")
         bare.write_text(BARE, encoding="utf-8")
-        raw["help"] = compare([str(ours), "--help"], [str(bare), "--help"], options.pairs, env)
-        figures["help"] = summary(raw["help"], HELP_LIMIT)
-        for case, path in CHECKED.items():
-            spec = str(EXAMPLES / path)
-            alone = libraries(folder, spec, env)
-            raw[case] = compare([str(ours), "check", spec], [str(alone)], options.pairs, env)
-            figures[case] = summary(raw[case], CHECK_LIMIT)
-
-    done = subprocess.run(
-        [sys.executable, "-c", AGAIN, EXAMPLES / CHECKED["check"]], check=True, capture_output=True, text=True
+        limit = HELP_LIMIT if name == "help" else CHECK_LIMIT
+        if name == "help":
+            raw = compare([str(ours), "--help"], [str(bare), "--help"], limit, env)
+        else:
+            spec = str(EXAMPLES / CHECKED[name])
+            raw = compare([str(ours), "check", spec], [str(libraries(place, spec, env))], limit, env)
+    one = summary(raw, limit)
+    said = outcome([pair["pipeprof"] / pair["other"] for pair in raw], limit, at_least=False)
+    print(
+        f"{name}: {one['pipeprof_ms']} ms against {one['other_ms']} ms, "
+        f"ratio {one['ratio_median']} (limit {one['limit']:g}, {one['pairs']} pairs); {said}"
     )
-    raw["load_again_ms"] = [float(line) for line in done.stdout.split()]
-    again_ms = round(statistics.median(raw["load_again_ms"]), 2)
-    holds = all(one["ratio_median"] <= one["limit"] for one in figures.values()) and again_ms <= LOAD_LIMIT_MS
-    result = {
-        "claim": f"`pipeprof --help` costs at most {HELP_LIMIT:g} times a bare typer application's, and "
-        f"`pipeprof check` at most {CHECK_LIMIT:g} times importing the libraries that it loads; a spec is read again "
-        f"within {LOAD_LIMIT_MS:g} ms of processor time",
-        "holds": holds,
-        "figures": {**figures, "load_again_ms": again_ms},
-        "raw": raw,
-    }
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    for case, one in figures.items():
-        print(
-            f"{case}: {one['pipeprof_ms']} ms against {one['other_ms']} ms, "
-            f"ratio {one['ratio_median']} (limit {one['limit']:g}, {one['pairs']} pairs)"
-        )
-    print(f"a spec read again: {again_ms} ms (limit {LOAD_LIMIT_MS:g})")
-    return 0 if holds else 1
+    return {"outcome": said, "figures": one, "raw": {"pairs": raw}}
 
+
+LOAD_AGAIN = "load again"
+BENCHMARK = Benchmark(
+    claim=f"`pipeprof --help` costs at most {HELP_LIMIT:g} times a bare typer application's, and `pipeprof check` at "
+    f"most {CHECK_LIMIT:g} times importing the libraries that it loads; a spec is read again within {LOAD_LIMIT_MS:g} "
+    "ms of processor time",
+    cases=("help", *CHECKED, LOAD_AGAIN),
+    measure=measured,
+    covers=CHECK,
+    covers_of={"help": Covers(("pipeprof.cli.main",), ("pipelines", "profiles", "cli/report", "cli/comparing"))},
+    seconds=20.0,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(BENCHMARK))

@@ -1,21 +1,18 @@
 """What the trace costs: reading a large one, and how long a run lasts after the steps were measured.
 
-Usage: ``python benchmarks/trace/bench.py --out FILE [--example PATH …] [--no-examples] [--together N]``. Three things
-are demanded:
+Usage: ``python benchmarks/trace/bench.py --out FILE [--case NAME …]``. Three things are demanded:
 
 * a trace of a million events, recorded from a detection pipeline with loops in loops, is read in 10 s and 500 MB;
 * a run of that pipeline has a complete report, and ends at most 20 s after its measuring window;
 * a run of every example ends at most 12 s after its measuring window.
 
 The end of the window is when pipeprof tells that it is tracing. What comes after it does not depend on how long the
-window was, so that the examples are measured for two seconds. Three of them run side by side: that makes each end
-later, not sooner, and one that is late is run again alone, which decides; both runs are in the raw result.
-PIPEPROF_BENCHMARK_THROUGH is a command that each run is started through. Twelve minutes, three without the examples.
+window was, so that the examples are measured for two seconds.
+PIPEPROF_BENCHMARK_THROUGH is a command that each run is started through. An example takes 15 s.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
@@ -23,11 +20,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+
+from suite import RUN_ALONE, Benchmark, Covers, main
+
 EXAMPLES = HERE.parents[1] / "examples"
 PIPEPROF = "from pipeprof.cli.main import main; main()"
 EVENTS = 1_000_000
@@ -90,32 +90,9 @@ def run(folder: Path, target: str, *options: str) -> dict[str, Any]:
     }
 
 
-def examples(chosen: list[Path]) -> list[Path]:
+def examples() -> list[Path]:
     """The specs of examples that can be run on their own."""
-    if chosen:
-        return chosen
     return [path for path in sorted(EXAMPLES.rglob("*.yaml")) if "source:" in path.read_text(encoding="utf-8")]
-
-
-def run_example(target: Path) -> dict[str, Any]:
-    """One run of an example with a short window, in a folder of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = run(Path(folder), str(target), "--seconds", str(WINDOW_SECONDS))
-    found["target"] = str(target.relative_to(EXAMPLES)) if target.is_relative_to(EXAMPLES) else target.name
-    print(f"  {found['target']}: {found['after_window_seconds']} s", flush=True)
-    return found
-
-
-def run_examples(targets: list[Path], together: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The run of each example that counts, and those side by side that were late or broken and were run again."""
-    with ThreadPoolExecutor(together) as pool:
-        ran = list(pool.map(run_example, targets))
-    again = []
-    for number, target in enumerate(targets):
-        if together > 1 and not in_time(ran[number], EXAMPLE_SECONDS):
-            again.append(ran[number])
-            ran[number] = run_example(target)
-    return ran, again
 
 
 def in_time(one: dict[str, Any], limit: float) -> bool:
@@ -124,50 +101,33 @@ def in_time(one: dict[str, Any], limit: float) -> bool:
     return bool(one["exit_code"] == 0 and one["complete"] and after is not None and after <= limit)
 
 
-def main() -> int:
-    """Measure, write and print the result; 0 if it holds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
-    parser.add_argument("--example", type=Path, action="append", default=[], help="a spec, instead of all examples")
-    parser.add_argument("--no-examples", action="store_true", help="leave the examples out")
-    parser.add_argument("--together", type=int, default=3, help="examples side by side; default %(default)s")
-    options = parser.parse_args()
+def measured(name: str, _folder: Path) -> dict[str, Any]:
+    """The reading of a large trace, the run of a pipeline with loops in loops, or the run of an example."""
+    with tempfile.TemporaryDirectory() as own:
+        if name == READING:
+            found = read_a_large_one(Path(own))
+            holds = found["seconds"] <= READ_SECONDS and found["bytes"] <= READ_BYTES
+        elif name == DETECTION:
+            found = run(Path(own), f"{HERE / 'pipelines.py'}:detection") | {"target": DETECTION}
+            holds = in_time(found, LONGEST_SECONDS) and found["timed_stages"] > 0
+        else:
+            found = run(Path(own), str(EXAMPLES / name), "--seconds", str(WINDOW_SECONDS)) | {"target": name}
+            holds = in_time(found, EXAMPLE_SECONDS)
+    print(f"  {name}: {found.get('after_window_seconds', found.get('seconds'))} s", flush=True)
+    return {"outcome": "holds" if holds else "does not hold", "figures": found, "raw": {}}
 
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        reading = read_a_large_one(folder)
-        detection = run(folder, f"{HERE / 'pipelines.py'}:detection")
-        targets = [] if options.no_examples else examples([one.resolve() for one in options.example])
-        ran, again = run_examples(targets, options.together)
-    detection["target"] = "detection"
-    late = [one["target"] for one in ran if not in_time(one, EXAMPLE_SECONDS)]
-    reads = reading["seconds"] <= READ_SECONDS and reading["bytes"] <= READ_BYTES
-    whole = in_time(detection, LONGEST_SECONDS) and detection["timed_stages"] > 0
-    result = {
-        "claim": f"A trace of a million events is read in {READ_SECONDS:g} s and {READ_BYTES // 10**6} MB; a run ends "
-        f"{EXAMPLE_SECONDS:g} s after its window on every example, and {LONGEST_SECONDS:g} s after it where a second "
-        "of trace has a million events, with a complete report",
-        "holds": bool(reads and whole and not late),
-        "figures": {
-            "events": reading["events"],
-            "read_seconds": reading["seconds"],
-            "read_mb": round(reading["bytes"] / 1e6),
-            "detection_after_window_seconds": detection["after_window_seconds"],
-            "examples": len(ran),
-            "example_after_window_seconds_max": max((one["after_window_seconds"] or 0.0 for one in ran), default=None),
-            "late": late,
-            "late_side_by_side": [one["target"] for one in again],
-        },
-        "raw": {"reading": reading, "detection": detection, "examples": ran, "side_by_side": again},
-    }
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(
-        f"reading {reading['events']:,} events: {reading['seconds']:.1f} s, {reading['bytes'] / 1e6:.0f} MB; "
-        f"detection: {detection['after_window_seconds']} s after its window; "
-        f"examples: {len(ran) - len(late)} of {len(ran)} in time"
-    )
-    return 0 if result["holds"] else 1
 
+READING, DETECTION = "reading a million events", "detection"
+BENCHMARK = Benchmark(
+    claim=f"a trace of a million events is read in {READ_SECONDS:g} s and {READ_BYTES // 10**6} MB; a run ends "
+    f"{EXAMPLE_SECONDS:g} s after its window on every example, and {LONGEST_SECONDS:g} s after it where a second of "
+    "trace has a million events, with a complete report",
+    cases=(READING, DETECTION, *(str(path.relative_to(EXAMPLES)) for path in examples())),
+    measure=measured,
+    covers=RUN_ALONE,
+    covers_of={READING: Covers(("pipeprof.profiles.worker.trace.trace",))},
+    seconds=25.0,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(BENCHMARK))

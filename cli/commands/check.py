@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,8 +19,10 @@ from pipeprof.cli.options import (
     Redact,
     Set,
     Target,
+    option,
     out_of,
 )
+from pipeprof.pipelines.steps.registry import step_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,11 +71,10 @@ def check(
         bool, typer.Option("--python", help="Print equivalent Python, to be saved next to the spec.")
     ] = False,
     fail_on: Annotated[
-        str | None, typer.Option(metavar="warning", help="Exit with 3 if a rule reports a finding, e.g. in CI.")
+        str | None, option("", "warning", "Exit with 3 if a rule reports a finding, e.g. in CI.")
     ] = None,
     memory_limit: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Memory available to a run, e.g. 8GiB.  [default: all available]"),
+        str | None, option("", "SIZE", "Memory available to a run, e.g. 8GiB.  [default: all available]")
     ] = None,
     out: Annotated[list[str] | None, out_of("check")] = None,
     form: CheckFormat = None,
@@ -97,18 +98,14 @@ def check(
     limit = options.byte_size("--memory-limit", memory_limit)
     outputs = output.plan_outputs(out, form, json=json, force=force, command="check", redact=redact)
     kind = outputs.stdout or "text"
-    if (python or show) and outputs.files:
-        asked = "--python prints Python" if python else "--show prints the spec"
-        msg = f"{asked}, and --out writes the report: give one of them"
-        raise UsageError(msg)
+    printed = "--python prints Python" if python else "--show prints the spec" if show else ""
+    if printed and outputs.files:
+        raise UsageError(f"{printed}, and --out writes the report: give one of them")
     if python and (show or kind != "text"):
         other = "--show" if show else f"--format {form}" if form else "--json"
-        msg = f"--python prints Python, and {other} prints something else: give one of them"
-        raise UsageError(msg)
-    if redact and (python or show):
-        printed = "--python prints Python" if python else "--show prints the spec"
-        msg = f"{printed} as it is, and --redact takes parts out of reports: give one of them"
-        raise UsageError(msg)
+        raise UsageError(f"--python prints Python, and {other} prints something else: give one of them")
+    if printed and redact:
+        raise UsageError(f"{printed} as it is, and --redact takes parts out of reports: give one of them")
     changes = Changes(sets or [], overlays or [], env)
     if list_functions(target, plain=kind == "text"):
         return
@@ -128,20 +125,12 @@ def check(
         # Nothing found and nothing looked at are not the same; of a function, the source shows little before a run.
         unread = loaded is not None and advice.findings is None
         exit_code = INTERNAL if unread else GATE if advice.findings else OK
+    read: dict[str, Any] = {"arguments": parsed.arguments, "loaded": loaded, "advice": advice, "exit_code": exit_code}
     _write(
         outputs,
         color,
         lambda style, hide: _as_text(target, loaded, advice, style, hide, asked=limit is not None),
-        lambda: _document(
-            target,
-            parsed.kind,
-            changes,
-            machine,
-            arguments=parsed.arguments,
-            loaded=loaded,
-            advice=advice,
-            exit_code=exit_code,
-        ),
+        lambda: _document(target, parsed.kind, changes, machine, **read),
     )
     if exit_code:
         raise typer.Exit(exit_code)
@@ -160,8 +149,7 @@ def _load(
     """Read the target; report its faults in every requested format.
 
     Args:
-        changes: What the command line changes of a spec.
-        outputs: Where the report goes.
+        changes: Changes of a spec by the command line.
         arguments: Values of ``--arg``.
         color: Value of ``--color``.
         no_python: Refuse Python code.
@@ -203,7 +191,6 @@ def _write(outputs: Outputs, color: str, text: Callable[[Style, Hide], str], doc
     """Print the report and write the files.
 
     Args:
-        outputs: Where it goes.
         color: Value of ``--color``.
         text: Renders it as text; receives what hides in its parts.
     """
@@ -242,8 +229,7 @@ def _resolved(text: str, loaded: LoadedSpec | None, kind: str) -> str:
     from pipeprof.pipelines.spec.show import origins, show, with_defaults
 
     if loaded is None:
-        msg = f"--show prints a spec, but {text} is a Python function; remove --show"
-        raise UsageError(msg)
+        raise UsageError(f"--show prints a spec, but {text} is a Python function; remove --show")
     if kind == "text":
         return show(loaded)
     document = {"spec": with_defaults(loaded), "origins": origins(loaded), "sha256": loaded.resolved_sha256}
@@ -255,8 +241,7 @@ def _as_python(text: str, loaded: LoadedSpec | None) -> str:
     from pipeprof.pipelines.to_python.render import data_folders, render
 
     if loaded is None:
-        msg = f"--python converts a spec, but {text} is Python already; remove --python"
-        raise UsageError(msg)
+        raise UsageError(f"--python converts a spec, but {text} is Python already; remove --python")
     return render(loaded, data_folders(loaded))
 
 
@@ -281,12 +266,6 @@ def _advice(parsed: ParsedTarget, loaded: LoadedSpec | None, machine: tuple[floa
     return static_advice(loaded, cores=cores, memory_limit_bytes=most, what_if=asked)
 
 
-def _notes(loaded: LoadedSpec) -> list[Message]:
-    from pipeprof.profiles.document.messages import Message
-
-    return [Message(code=note.code, message=str(note)) for note in loaded.notes]
-
-
 def _not_known(memory: MemoryPrediction) -> list[Message]:
     """List owners without a predicted size as warnings, as the text report does."""
     from pipeprof.cli.pages.check import unknown_by_reason
@@ -297,12 +276,6 @@ def _not_known(memory: MemoryPrediction) -> list[Message]:
         for reason, members in unknown_by_reason(memory).items()
     }
     return [Message(code="memory-not-known", message=f"{owners}: {reason}") for reason, owners in listed.items()]
-
-
-def _uncounted(advice: StaticAdvice) -> list[Message]:
-    from pipeprof.profiles.document.messages import Message
-
-    return [Message(code="memory-not-predicted", message=f"Not predicted: {name}") for name in advice.open]
 
 
 def _document(
@@ -321,13 +294,18 @@ def _document(
     import sys
 
     from pipeprof import __version__
-    from pipeprof.profiles.document.memory import LimitAnswer, Memory
+    from pipeprof.profiles.advise.static import StaticAdvice
+    from pipeprof.profiles.document.memory import Memory
+    from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.subject import Host, Target, Tool
     from pipeprof.profiles.document.target import spec_target
 
     cores, limit = machine
-    memory = advice.memory if advice is not None else None
+    advice = advice or StaticAdvice()
+    memory = advice.memory
+    open_ = [Message(code="memory-not-predicted", message=f"Not predicted: {name}") for name in advice.open]
+    notes = [Message(code=note.code, message=str(note)) for note in loaded.notes] if loaded is not None else []
     return Profile(
         tool=Tool(version=__version__),
         command=["pipeprof", *sys.argv[1:]],
@@ -351,18 +329,11 @@ def _document(
         memory=Memory(
             ledger=memory.ledger() if memory is not None else None,
             predicted_bytes=memory.peak_bytes if memory is not None else None,
-            what_ifs=[LimitAnswer(**vars(what_if)) for what_if in advice.what_ifs]
-            if advice is not None and advice.what_ifs
-            else None,
+            what_ifs=advice.what_ifs or None,
         ),
         stages=_stages(loaded) if loaded else None,
-        findings=advice.findings if advice is not None else None,
-        warnings=[
-            *(advice.messages if advice is not None else ()),
-            *(_not_known(memory) if memory is not None else ()),
-            *(_uncounted(advice) if advice is not None else ()),
-            *(_notes(loaded) if loaded is not None else ()),
-        ],
+        findings=advice.findings,
+        warnings=[*advice.messages, *(_not_known(memory) if memory is not None else ()), *open_, *notes],
     )
 
 
@@ -416,13 +387,7 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
 
 
 def _as_text(
-    text: str,
-    loaded: LoadedSpec | None,
-    advice: StaticAdvice | None,
-    style: Style,
-    hide: Hide,
-    *,
-    asked: bool = False,
+    text: str, loaded: LoadedSpec | None, advice: StaticAdvice, style: Style, hide: Hide, *, asked: bool
 ) -> str:
     from pipeprof.cli.pages.check import describe_check
     from pipeprof.cli.text.blocks import with_texts
@@ -432,11 +397,11 @@ def _as_text(
         text,
         _stages(loaded) if loaded is not None else (),
         _facts(loaded) if loaded is not None else _unknown(text, asked=asked),
-        memory=advice.memory if advice is not None else None,
-        uncounted=advice.open if advice is not None and not advice.what_ifs else (),
-        what_ifs=[what_if.sentence for what_if in advice.what_ifs] if advice is not None else (),
-        findings=advice.findings if advice is not None else None,
-        warnings=advice.messages if advice is not None else (),
+        memory=advice.memory,
+        uncounted=() if advice.what_ifs else advice.open,
+        what_ifs=[what_if.sentence for what_if in advice.what_ifs],
+        findings=advice.findings,
+        warnings=advice.messages,
     )
     # Before lines are broken and coloured, which takes texts apart.
     return paint((with_texts(block, hide) for block in blocks), style)
@@ -444,17 +409,14 @@ def _as_text(
 
 def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:
     """Facts about a function: its stages are unknown before a run, and so is its memory."""
-    facts = [("stages", "known after a run")]
-    if asked:
-        words = f"only predicted for specs: write one with `pipeprof init --from {text}`"
-        facts.append(("memory", words))
-    return facts
+    memory = ("memory", f"only predicted for specs: write one with `pipeprof init --from {text}`")
+    return [("stages", "known after a run"), *([memory] if asked else [])]
 
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:
     """Facts of a spec other than its stages: step, measurement, data, with defaults."""
     spec = loaded.spec
-    dispatch = "" if spec.step.kind == "none" else f", dispatch {spec.step.dispatch}"
+    dispatch = "" if step_kind(spec.step.kind).dispatch == "none" else f", dispatch {spec.step.dispatch}"
     measure = f"{spec.measure.seconds:g} s" + (f", at most {spec.measure.steps} steps" if spec.measure.steps else "")
     facts = [("step", spec.step.text + dispatch), ("measure", measure)]
     if spec.data:

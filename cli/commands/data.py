@@ -97,11 +97,9 @@ def choose(names: Sequence[str], entries: Sequence[CachedEntry]) -> list[CachedE
         if not fitting:
             guess = suggest(name, known)
             hint = f"did you mean {guess}?" if guess else "see: pipeprof data list"
-            msg = f"no generated data named {name!r}; {hint}"
-            raise UsageError(msg)
+            raise UsageError(f"no generated data named {name!r}; {hint}")
         if len(fitting) > 1:
-            msg = f"{name!r} is ambiguous: {', '.join(fitting)}"
-            raise UsageError(msg)
+            raise UsageError(f"{name!r} is ambiguous: {', '.join(fitting)}")
         chosen += [entry for entry in entries if entry.name == fitting[0] and entry not in chosen]
     return chosen
 

@@ -21,10 +21,10 @@ EPILOG = epilog(
 
 def complete_name(incomplete: str) -> list[str]:
     """Complete the name of a rule, or the code of a warning or an error."""
-    from pipeprof.cli.pages.codes import CODES
+    from pipeprof.cli.pages.codes import message_codes
     from pipeprof.profiles.advise.rule import rules
 
-    return [name for name in (*sorted(rules()), *sorted(CODES)) if name.startswith(incomplete)]
+    return [name for name in (*sorted(rules()), *sorted(message_codes())) if name.startswith(incomplete)]
 
 
 def explain(
@@ -51,7 +51,7 @@ def explain(
 
     from pipeprof.cli.commands.rules import as_dict
     from pipeprof.cli.options import COLORS, choice, report_format
-    from pipeprof.cli.pages.codes import CODES, describe_code
+    from pipeprof.cli.pages.codes import describe_code, message_codes
     from pipeprof.cli.pages.rules import describe_rule
     from pipeprof.cli.streams import write_stdout
     from pipeprof.cli.text.paint import paint
@@ -60,8 +60,8 @@ def explain(
 
     choice("--color", color, COLORS)
     kind = report_format(form, json=json, command="rules")
-    if rule in CODES:
-        document = {"name": rule, **asdict(CODES[rule])}
+    if rule in message_codes():
+        document = {"name": rule, **asdict(message_codes()[rule])}
         text = encoder.dumps(document, indent=2) + "\n" if kind == "json" else ""
         write_stdout(text or paint(describe_code(rule), style_of(sys.stdout, color)))
         return
@@ -73,7 +73,7 @@ def explain(
 
 
 def _find(name: str) -> Rule:
-    from pipeprof.cli.pages.codes import CODES
+    from pipeprof.cli.pages.codes import message_codes
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.suggest import suggest
     from pipeprof.profiles.advise.rule import rules
@@ -82,7 +82,6 @@ def _find(name: str) -> Rule:
     if name in known:
         return known[name]
     containing = [other_name for other_name in known if name and name in other_name]
-    meant = containing[0] if len(containing) == 1 else suggest(name, [*known, *CODES])
+    meant = containing[0] if len(containing) == 1 else suggest(name, [*known, *message_codes()])
     hint = f" — did you mean {meant}?" if meant else "; `pipeprof rules` lists them"
-    msg = f"unknown rule or code {name!r}{hint}"
-    raise UsageError(msg)
+    raise UsageError(f"unknown rule or code {name!r}{hint}")

@@ -234,6 +234,7 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
     """
     from pipeprof.cli import output
     from pipeprof.cli.comparing.session import compared, live
+    from pipeprof.pipelines.steps.registry import step_kind
     from pipeprof.profiles.harness.settings import plan as resolve
     from pipeprof.profiles.judge import baseline as stored
     from pipeprof.profiles.judge.live import SessionPlan, measure
@@ -253,7 +254,7 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
         known = stored.load_baseline(path, a.shown.text, a.shown.identity, root)
         planned = resolve(a.settings)
         stored.check_comparable(path, known, judged, planned.step_text, planned.dispatch)
-        is_simulated = planned.step.kind == "simulate"
+        is_simulated = step_kind(planned.step.kind).fixed_time
     out = [*([str(path)] if known is None else []), *(given.out or [])]
     outputs = output.plan_outputs(out, given.form, json=given.json, force=True, command="gate", redact=given.redact)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli.exit_codes import EXIT_CODES, epilog
-from pipeprof.cli.options import Arg, NoPython
+from pipeprof.cli.options import Arg, NoPython, option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,13 +58,13 @@ def describe_function(
 
     Args:
         arguments: Values of ``--arg``.
-        arrays: What the names of saved arrays begin with; None to save none.
+        arrays: Prefix of the names of saved arrays; None to save none.
         force: Whether saved arrays may replace files.
         schema: The schema as the spec's first line names it; None for no such line.
 
     Raises:
         UsageError: There is no such function, it gives no dataset, or it must not be run.
-        PipelineFailedError: It raised.
+        PipelineFailedError: The function raised.
     """
     from dataclasses import replace
 
@@ -75,8 +75,7 @@ def describe_function(
 
     target = parse_target(text)
     if no_python:
-        msg = f"--no-python: {text} is Python code; remove --no-python"
-        raise UsageError(msg)
+        raise UsageError(f"--no-python: {text} is Python code; remove --no-python")
     given = parse_arguments(arguments)
     check_arguments(replace(target, arguments=given))
     return describe_target(
@@ -112,10 +111,10 @@ def init(
     *,
     from_: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--from",
-            metavar="WHAT",
-            help="Data to read: images, TFRecord, CSV, .npy or .npz (a file, folder or glob). Or file.py:function: "
+            "WHAT",
+            "Data to read: images, TFRecord, CSV, .npy or .npz (a file, folder or glob). Or file.py:function: "
             "calls it and writes the dataset that it returns as a spec.  [default: generated photos]",
         ),
     ] = None,
@@ -125,10 +124,10 @@ def init(
     ] = False,
     schema: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--schema",
-            metavar="FILE",
-            help="Also write the JSON Schema of specs to FILE, and name it in the spec's first line: editors then "
+            "FILE",
+            "Also write the JSON Schema of specs to FILE, and name it in the spec's first line: editors then "
             "check and complete the spec.",
         ),
     ] = None,
@@ -169,19 +168,11 @@ def _refuse(args: Sequence[str] | None, *, save_arrays: bool) -> None:
 
     flag = "--arg" if args else "--save-arrays" if save_arrays else None
     if flag is not None:
-        msg = f"{flag} applies to functions only: use --from file.py:function"
-        raise UsageError(msg)
+        raise UsageError(f"{flag} applies to functions only: use --from file.py:function")
 
 
 def _from_function(
-    text: str,
-    out: str,
-    args: Sequence[str],
-    schema: str | None,
-    *,
-    force: bool,
-    save_arrays: bool,
-    no_python: bool,
+    text: str, out: str, args: Sequence[str], schema: str | None, *, force: bool, save_arrays: bool, no_python: bool
 ) -> None:
     import shlex
     from pathlib import Path
@@ -265,8 +256,7 @@ def _check_schema(schema: str, out: str, *, force: bool) -> None:
     path = file_path("--schema", schema)
     check_file("--schema", path, force=force, own=is_schema)
     if out != "-" and path.absolute() == Path(out).absolute():
-        msg = f"--schema {schema}: --out names the same file; use another name"
-        raise UsageError(msg)
+        raise UsageError(f"--schema {schema}: --out names the same file; use another name")
 
 
 def _write_schema(schema: str | None) -> None:
@@ -291,8 +281,7 @@ def _check_out(out: str, from_: str | None, *, force: bool) -> None:
 
     path = file_path("--out", out)
     if path.name and from_ is not None and same_file(path, Path(from_)):
-        msg = f"--out {out}: the spec would read this file; use another name"
-        raise UsageError(msg)
+        raise UsageError(f"--out {out}: the spec would read this file; use another name")
     check_file("--out", path, force=force)
 
 
@@ -305,5 +294,4 @@ def _write(out: str, text: str, flag: str = "--out") -> None:
     try:
         write_atomically(Path(out), text.encode())
     except OSError as error:
-        msg = f"{flag} {out}: the file could not be written ({reason(error)})"
-        raise OutputError(msg) from error
+        raise OutputError(f"{flag} {out}: the file could not be written ({reason(error)})") from error

@@ -48,17 +48,12 @@ def as_dict(rule: Rule) -> dict[str, Any]:
         "title": rule.title,
         "family": rule.family,
         "semantics": rule.semantics,
-        "seen": _prose(rule.seen),
-        "why": _prose(rule.why),
-        "fix": _prose(rule.fix),
-        "ignore_when": _prose(rule.ignore_when),
+        "seen": rule.seen,
+        "why": rule.why,
+        "fix": rule.fix,
+        "ignore_when": rule.ignore_when,
         "thresholds": [threshold_dict(threshold) for threshold in rule.thresholds],
     }
-
-
-def _prose(text: str) -> str:
-    """Join the lines of each paragraph; rules write their texts over several lines of source."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
 
 
 def threshold_dict(threshold: Threshold) -> dict[str, Any]:

@@ -74,8 +74,7 @@ def run(given: RunOptions) -> None:
     options.choice("--color", given.color, options.COLORS)
     budget = options.duration("--budget", given.budget)
     if budget is not None and given.no_verify:
-        msg = "--budget limits the verification that --no-verify switches off: give one of them"
-        raise UsageError(msg)
+        raise UsageError("--budget limits the verification that --no-verify switches off: give one of them")
     settings = partial(
         settings_of(given),
         seconds=options.duration("--seconds", given.seconds),
@@ -88,8 +87,7 @@ def run(given: RunOptions) -> None:
     if list_functions(given.target, plain=outputs.stdout == "text" and not given.out):
         return
     if given.target == STDIN:
-        msg = "run needs a file: `-` (standard input) is for `pipeprof check -`"
-        raise UsageError(msg)
+        raise UsageError("run needs a file: `-` (standard input) is for `pipeprof check -`")
     changes = Changes(given.sets or [], given.overlays or [], given.env)
     parsed, loaded = load_target(
         given.target, changes, no_python=given.no_python, step=options.step(given.step), arguments=given.args or []
@@ -127,8 +125,7 @@ def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) 
     if outputs.stdout != "plan" and all(kind != "plan" for _, kind in outputs.files):
         return
     if given.no_verify:
-        msg = "a plan has the changes that were measured: remove --no-verify"
-        raise UsageError(msg)
+        raise UsageError("a plan has the changes that were measured: remove --no-verify")
     if loaded is not None:
         msg = f"a plan is for pipeprof.apply in Python code, but {given.target} is a spec: use the --set values instead"
         raise UsageError(msg)

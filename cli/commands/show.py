@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import Color, Force, Format, Json, Out, Redact, Section
+from pipeprof.cli.options import Color, Force, Format, Json, Out, Redact, Section, option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,9 +36,7 @@ def show(
         ),
     ] = None,
     *,
-    finding: Annotated[
-        str | None, typer.Option(metavar="N", help="Print finding N in full, with the fix as YAML and Python.")
-    ] = None,
+    finding: Annotated[str | None, option("", "N", "Print finding N in full, with the fix as YAML and Python.")] = None,
     section: Section = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print the complete report.")] = False,
     form: Format = None,
@@ -100,11 +98,9 @@ def _show_result(paths: Sequence[Path], outputs: Outputs, selection: Selection, 
     from pipeprof.profiles.judge.saved_result import load_result
 
     if len(paths) > 1:
-        msg = f"{paths[0]} and others: a result of compare or gate is shown alone"
-        raise UsageError(msg)
+        raise UsageError(f"{paths[0]} and others: a result of compare or gate is shown alone")
     if selection.sections or selection.finding is not None:
-        msg = f"{paths[0]} is a result of compare or gate: it has no sections or findings"
-        raise UsageError(msg)
+        raise UsageError(f"{paths[0]} is a result of compare or gate: it has no sections or findings")
     write_result(load_result(paths[0]), paths[0], outputs, color, verbose=selection.verbose)
 
 
@@ -121,12 +117,10 @@ def _find_latest() -> Path:
         try:
             os.listdir(FOLDER)  # noqa: PTH208 - only whether that is possible
         except PermissionError:
-            msg = f"{FOLDER}/ cannot be read: permission denied"
-            raise ProfileError(msg) from None
+            raise ProfileError(f"{FOLDER}/ cannot be read: permission denied") from None
         except OSError:
             pass
-        msg = f"{FOLDER}/ has no saved profile: `pipeprof run` saves one, or give a file"
-        raise ProfileError(msg)
+        raise ProfileError(f"{FOLDER}/ has no saved profile: `pipeprof run` saves one, or give a file")
     say(f"pipeprof: showing {path}")
     return path
 
@@ -149,8 +143,7 @@ def _require_one(paths: Sequence[Path], given: object, flag: str) -> None:
     from pipeprof.pipelines.errors import UsageError
 
     if given not in (None, []) and len(paths) > 1:
-        msg = f"{flag} takes one profile, got {len(paths)}: show them one by one"
-        raise UsageError(msg)
+        raise UsageError(f"{flag} takes one profile, got {len(paths)}: show them one by one")
 
 
 def _require_finding(profile: Profile, number: int) -> None:
@@ -159,5 +152,4 @@ def _require_finding(profile: Profile, number: int) -> None:
     count = len(profile.findings or ())
     if not 1 <= number <= count:
         numbers = f"has findings 1 to {count}" if count > 1 else "has only finding 1" if count else "has no findings"
-        msg = f"--finding: got {number}, but this profile {numbers}"
-        raise UsageError(msg)
+        raise UsageError(f"--finding: got {number}, but this profile {numbers}")

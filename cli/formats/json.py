@@ -7,7 +7,7 @@ import re
 from pipeprof.cli.formats.registry import Format, Output
 
 _OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""What a terminal obeys or turns around and JSON leaves as it is: further control characters and direction marks."""
+"""Control characters and direction marks that JSON leaves as they are and a terminal obeys."""
 
 
 def _render(output: Output) -> str:

@@ -28,7 +28,7 @@ _LIVE = re.compile(
     r"@(?=[A-Za-z0-9])|\\#(?=\d)|(?<![A-Za-z0-9])GH-(?=\d)|(?<=[A-Za-z]):(?=//)|(?<![A-Za-z0-9])www(?=\.)",
     re.IGNORECASE,
 )
-"""What GitHub makes a link of, or a message to somebody: mentions, issues, addresses of the web and of mail."""
+"""Texts that GitHub turns into links or notifications: mentions, issues, addresses of the web and of mail."""
 _BREAK = "&#8203;"
 """A space of no width: the text reads as before, and GitHub sees two words; a backslash would not stop mentions."""
 
@@ -58,7 +58,7 @@ def _parts(block: Block) -> Iterator[str]:
         case Legend():
             yield " · ".join(_plain(note) for _, note in block.notes)
         case Alternatives():
-            yield from (part for one in block.versions[0] for part in _parts(one))
+            yield from (part for inner in block.versions[0] for part in _parts(inner))
         case Blank():
             return
 
@@ -101,7 +101,9 @@ def _table(table: Table) -> Iterator[str]:
     columns = [column for column in table.columns if column.title.strip() or any(column.cells)]
     if not columns or not columns[0].cells:
         return
-    rows = [[_plain(cell).strip() for cell in cells] for cells in zip(*(one.cells for one in columns), strict=True)]
+    rows = [
+        [_plain(cell).strip() for cell in cells] for cells in zip(*(column.cells for column in columns), strict=True)
+    ]
     lines = [
         "| " + " | ".join(_plain(column.title).strip() for column in columns) + " |",
         "| " + " | ".join("---:" if column.right else "---" for column in columns) + " |",
@@ -109,7 +111,7 @@ def _table(table: Table) -> Iterator[str]:
     ]
     yield "\n".join(lines)
     for blocks in table.below.values():
-        yield from (part for one in blocks for part in _parts(one))
+        yield from (part for block in blocks for part in _parts(block))
 
 
 def _render(output: Output) -> str:

@@ -66,8 +66,7 @@ def _edits(documents: Sequence[Edit]) -> list[PipelineEdit]:
 
     edits = known_edits(document.model_dump() for document in documents)
     if len(edits) < len(documents):
-        msg = "no plan can hold these changes: one of them is not known to this version"
-        raise PlanError(msg)
+        raise PlanError("no plan can hold these changes: one of them is not known to this version")
     return edits
 
 

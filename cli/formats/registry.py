@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Output:
-    """What a format shows.
+    """Input of a format.
 
     Attributes:
         blocks: The report on it, built on first use.
@@ -60,7 +60,7 @@ class Format:
     """One output format.
 
     Attributes:
-        extensions: Of the files that `--out` writes in it, with the dot; none where it is for stdout alone.
+        extensions: Extensions of its files for `--out`, with the dot; none if it is for stdout alone.
         render: The output as text.
         order: Formats are listed by this number, then by name.
         exact: Programs read it: a file has its text unchanged.
@@ -125,7 +125,7 @@ def is_redacted(name: str, wanted: bool | None) -> bool:
     """Whether a format shows a redacted document.
 
     Args:
-        wanted: What the user says; None for what is usual in the format.
+        wanted: The user's choice; None for the format's default.
     """
     return next(format_ for format_ in all_formats() if format_.name == name).redacted if wanted is None else wanted
 
@@ -134,7 +134,7 @@ def render(name: str, output: Output, *, to_file: bool = False) -> str:
     """The output in the format with this name; a CI log reads no command in it, except in the format for that.
 
     Args:
-        to_file: It is not for a terminal or a log.
+        to_file: The output is for a file, not for a terminal or a log.
     """
     chosen = next(format_ for format_ in all_formats() if format_.name == name)
     text = chosen.render(output)

@@ -14,8 +14,8 @@ class Place:
     """A line of a file.
 
     Attributes:
-        line: From 1 on; None where only the file is known.
-        column: From 1 on.
+        line: 1 for the first; None if only the file is known.
+        column: 1 for the first.
         end_column: The first one after what is meant.
     """
 
@@ -33,8 +33,8 @@ class Remark:
         code: A rule, a code of a message, or ``gate/METRIC``.
         level: A proven finding is a warning, a suspicion a note.
         place: Where; None where no line of the repository is the cause.
-        key: What stays the same while lines move: the stage, the metric.
-        on_run: It is about the measurement, not about the pipeline.
+        key: Identity that survives moved lines: the stage, the metric.
+        on_run: Whether it is about the measurement, not about the pipeline.
         about: What the code is about, why it matters and what to do, whatever the pipeline; empty where there is no
             more to say than the title.
     """
@@ -50,7 +50,7 @@ class Remark:
 
 
 def numbered(remarks: Iterable[Remark]) -> list[Remark]:
-    """The same with keys of their own: of several with the same code, file and key, each later one has its number."""
+    """Make keys unique: of several remarks with the same code, file and key, later ones get a number."""
     seen: dict[tuple[str, str, str], int] = {}
     found = []
     for remark in remarks:

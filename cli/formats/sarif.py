@@ -125,11 +125,5 @@ def _render(output: Output) -> str:
 
 
 FORMAT = Format(
-    "sarif",
-    (".sarif",),
-    frozenset({"run", "show", "check", "gate"}),
-    _render,
-    order=7,
-    exact=True,
-    redacted=True,
+    "sarif", (".sarif",), frozenset({"run", "show", "check", "gate"}), _render, order=7, exact=True, redacted=True
 )

@@ -43,8 +43,8 @@ def describe_check(
         stages: None for a function, whose stages only a run shows.
         facts: Keys and values to list.
         memory: Predicted bytes with their formulas.
-        uncounted: What is not predicted of it, in words.
-        what_ifs: What a memory limit means for everything, for shuffles, caches and prefetches.
+        uncounted: Parts of the memory that are not predicted, in words.
+        what_ifs: Sentences on the largest shuffles, caches and prefetches within a memory limit.
         findings: ``None`` if no rule could be applied.
     """
     yield Prose(f"{target}: no errors", indent=0)
@@ -112,7 +112,7 @@ def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block
             ]
         )
     for reason, members in unknown_by_reason(memory).items():
-        listed = ", ".join(dict.fromkeys(names.get(other_size.stage, other_size.stage) for other_size in members))
+        listed = ", ".join(dict.fromkeys(names.get(size.stage, size.stage) for size in members))
         yield Prose(f"unknown: {listed}: {reason}", hang=2)
 
 

@@ -18,11 +18,11 @@ FENCE = "```"
 
 @dataclass(frozen=True)
 class Terminal:
-    """Where the report goes.
+    """Terminal or file that receives the report.
 
     Attributes:
         is_terminal: Whether stdout is a terminal.
-        encoding: Of stdout; None if unknown.
+        encoding: Encoding of stdout; None if unknown.
         term: ``TERM``; empty if not set.
         locale: The variable that decides it, as ``LC_ALL=C``; empty if none is set.
     """
@@ -51,8 +51,7 @@ def doctor_report(
     """Build the report.
 
     Args:
-        terminal: Where the report goes.
-        faults: What to mend, faults first.
+        faults: Faults, then notes.
         hide: Takes private parts out of a text of the block for a bug report.
     """
     yield Heading(_summary(faults))
@@ -86,11 +85,7 @@ def _titled(number: int, fault: Fault) -> Line:
 
 
 def rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[tuple[str, str]]:
-    """Return labels and values of the block for a bug report.
-
-    Args:
-        terminal: Where the report goes.
-    """
+    """Return labels and values of the block for a bug report."""
     versions = dict(facts.versions)
     yield "pipeprof", versions.pop("pipeprof", None) or "not installed as a package"
     yield "Python", f"{versions.pop('python', None) or 'n/a'}, {facts.executable or 'n/a'}"
@@ -148,11 +143,7 @@ def _folder(folder: Folder) -> str:
 
 
 def doctor_document(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> dict[str, Any]:
-    """Return everything as JSON fields.
-
-    Args:
-        terminal: Where the report goes.
-    """
+    """Return everything as JSON fields."""
     return {"facts": asdict(facts), "terminal": asdict(terminal), "faults": [asdict(fault) for fault in faults]}
 
 
@@ -160,7 +151,6 @@ def hide_texts(value: Any, hide: Callable[[str], str]) -> Any:
     """Return a JSON value with other texts; keys stay.
 
     Args:
-        value: It is not changed.
         hide: Makes the new text of an old one.
     """
     match value:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.formats.remarks import Level, Place, Remark
-from pipeprof.cli.pages.codes import CODES
+from pipeprof.cli.pages.codes import message_codes
 from pipeprof.cli.report.findings import describe_measured
 from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.judge.words import sentence_of
@@ -27,7 +27,7 @@ GATE = "gate/"
 
 @dataclass(frozen=True)
 class Checkout:
-    """Where files are for a CI system, which names them from the root of the repository.
+    """Names of files for a CI system: relative to the root of the repository.
 
     Attributes:
         root: The repository; None outside of one.
@@ -61,7 +61,7 @@ def remarks_on(document: Profile | Result, checkout: Checkout) -> list[Remark]:
 
     Args:
         document: A profile or a result.
-        checkout: Where the files that it names are.
+        checkout: Repository of its files.
     """
     from pipeprof.profiles.document.profile import Profile
 
@@ -70,12 +70,13 @@ def remarks_on(document: Profile | Result, checkout: Checkout) -> list[Remark]:
 
 
 def _about(code: str) -> tuple[str, str, str]:
-    """What a rule or code is about, why it matters, and what to do."""
+    """Title, reason and advice of a rule or code."""
     rule = rules().get(code)
     if rule is not None:
-        return rule.title, " ".join(rule.why.split()), " ".join(rule.fix.split())
-    if code in CODES:
-        return CODES[code].meaning, CODES[code].meaning, CODES[code].action
+        return rule.title, rule.why, rule.fix
+    known = message_codes().get(code)
+    if known is not None:
+        return known.meaning, known.meaning, known.action
     if code.startswith(GATE):
         name = code.removeprefix(GATE)
         why = f"The gate judges {name}: the change from the pipeline before, in pairs of fresh processes."
@@ -107,7 +108,7 @@ def _error(problem: Problem, checkout: Checkout) -> Remark:
     elif problem.flag is None:
         # The innermost line of the user's own files that is in the repository.
         places = (_place(checkout, frame.file, frame.line) for frame in reversed(problem.frames))
-        place = next((one for one in places if one is not None), None)
+        place = next((place for place in places if place is not None), None)
     text = f"{problem.flag}: {problem.message}" if problem.flag else problem.message
     return Remark(problem.code, "error", problem.code, text, place, problem.address or "")
 
@@ -128,7 +129,7 @@ def _finding(finding: Finding, stages: dict[str, Stage], checkout: Checkout) -> 
 
 
 def _proof(finding: Finding) -> tuple[Level, str]:
-    """How sure a finding is, as a level and in words."""
+    """Confidence in a finding, as a level and in words."""
     measured = describe_measured(finding.measured) if finding.measured else ""
     if finding.status == "kept":
         return "warning", f"Proven: {measured}" if measured else "Proven by measuring"
@@ -183,7 +184,7 @@ def _regression(metric: Metric, place: Place | None, checkout: Checkout) -> Rema
 
 
 def _of_side(result: Result, checkout: Checkout) -> Place | None:
-    """Where B is written; of a git ref, no line of the work tree."""
+    """Line where side B is written; None for a git ref."""
     side = result.b
     if side.ref is not None:
         return None

@@ -67,7 +67,7 @@ def describe_rule(rule: Rule, gate: Sequence[Threshold]) -> Iterator[Block]:
         ("Ignore when", rule.ignore_when),
     ):
         yield Heading(title)
-        yield from _paragraphs(text)
+        yield from (Prose(paragraph) for paragraph in text.split("\n\n"))
     yield Heading("Effect on the data", f"{rule.semantics}: {SEMANTICS[rule.semantics]}")
     if not rule.reports_untried:
         yield Heading("Reported", ONLY_TRIED)
@@ -136,9 +136,3 @@ def value_words(threshold: Threshold) -> str:
         return f"{value * 100:g} % {unit.removeprefix('share')}".strip()
     number = f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
     return f"{number} {unit}".strip()
-
-
-def _paragraphs(text: str) -> Iterator[Block]:
-    """Prose by paragraphs: rules write theirs over several lines of source."""
-    for paragraph in text.strip().split("\n\n"):
-        yield Prose(" ".join(paragraph.split()))

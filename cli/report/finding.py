@@ -36,14 +36,14 @@ SEMANTICS: dict[Semantics, str] = {
     "randomness": "other random draws, or another random order, from the same distribution",
     "values": "possibly other values: check whether they are acceptable",
 }
-"""What a fix does to the data, by semantics class."""
+"""Effect of a fix on the data, by semantics class."""
 
 _ROUNDED = f"the same elements but for {LAST_DIGITS}"
 _RANDOM = "the same elements; the order is drawn anew in each epoch, as before"
 _INDENT = 4
 _LABEL = 10
 _STATEMENTS = re.compile(r"; (?=options\.|dataset = )")
-"""Where a line of Python that sets an option may be broken."""
+"""Place to break a line of Python that sets an option."""
 
 
 def build_all_findings(profile: Profile) -> Iterator[Block]:
@@ -61,7 +61,7 @@ def build_finding(profile: Profile, number: int, *, complete: bool = False) -> I
     """Build one finding in full.
 
     Args:
-        number: Of the finding, from 1 on, as the report numbers it.
+        number: Number of the finding in the report, from 1 on.
         complete: Show the fix as YAML and as Python, not only in the language of the target.
     """
     finding = (profile.findings or [])[number - 1]

@@ -1,4 +1,4 @@
-"""What to change: one finding in three lines, and the sentence where there is none."""
+"""Findings in three lines each, and the sentence if there is none."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from pipeprof.profiles.wording import (
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
-    from pipeprof.profiles.document.base import Dispatch
     from pipeprof.profiles.document.findings import Finding, Verification
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Dispatch
 
 EFFECTS: dict[Semantics, tuple[str, str]] = {
     "same": ("same elements, same order", "same data"),
@@ -34,15 +34,15 @@ EFFECTS: dict[Semantics, tuple[str, str]] = {
     "randomness": ("same elements, new random draws", "new draws"),
     "values": ("values may change: check them", "values may change"),
 }
-"""What a fix does to the data, by semantics class: for a wide line and for a narrow one."""
+"""Effect of a fix on the data, by semantics class: for a wide line and for a narrow one."""
 
 PROVEN = ("kept", "ceiling")
 """Statuses of findings that were tried and hold."""
 NOT_VERIFIED = "predicted, not verified yet"
 FEW_PAIRS = 6
-"""Of fewer the interval says nothing."""
+"""Fewer measurements have no meaningful interval."""
 WITHOUT_RULE = frozenset({"measured", "combined"})
-"""What stands in place of a rule where a measurement alone has made a finding."""
+"""Names in place of a rule for findings made by a measurement alone."""
 MOST_BOUNDS = 2
 """Upper bounds without a finding that are named in the default report."""
 MOST_REJECTED = 2
@@ -123,7 +123,7 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
 
 
 def _unfinished(shown: Sequence[tuple[int, Finding]]) -> str:
-    """How far the measurements of findings are that all show a gain and lack pairs; empty if there are others."""
+    """Progress of unfinished findings that all show a gain; empty if there are other findings."""
     if not all(finding.unfinished is not None for _, finding in shown):
         return ""
     if len(shown) > 1:
@@ -132,7 +132,7 @@ def _unfinished(shown: Sequence[tuple[int, Finding]]) -> str:
 
 
 def describe_so_far(finding: Finding) -> str:
-    """What an unfinished measurement shows: ``1.70× so far after 8 of 12 pairs``."""
+    """Present result of an unfinished measurement: ``1.70× so far after 8 of 12 pairs``."""
     from pipeprof.profiles.verify.trials import so_far
 
     speedup = (finding.measured or {}).get("speedup")
@@ -140,7 +140,7 @@ def describe_so_far(finding: Finding) -> str:
 
 
 def _how_far(shown: Sequence[tuple[int, Finding]]) -> str:
-    """What is known of findings that are neither proven nor rejected."""
+    """State of findings that are neither proven nor rejected."""
     undecided = [bool(finding.measured) for _, finding in shown]
     if all(undecided):
         return "measured, undecided"
@@ -162,20 +162,14 @@ def _rejected(findings: Sequence[Finding]) -> Iterator[Block]:
     yield Prose(f"Tried, not recommended: {titles}", hang=2, style="dim")
 
 
-def summarize_status(findings: Sequence[Finding]) -> str:
-    """Whether the gains of findings are measured or predicted."""
-    measured = [finding.status in PROVEN for finding in findings if finding.status != "rejected"]
-    return "measured" if all(measured) else "predicted and measured" if any(measured) else NOT_VERIFIED
-
-
 def effect_on_data(
     semantics: Semantics | None, measured: Mapping[str, Any] | None, *, random_order: bool = False
 ) -> tuple[str, str]:
-    """What a change does to the data, for a wide line and for a narrow one.
+    """Effect of a change on the data, for a wide line and for a narrow one.
 
     Args:
-        measured: Of its try: where the first batches are equal but for rounding, that is known.
-        random_order: It changes an order that is drawn anew in each epoch anyway.
+        measured: Result of its try, which may show that the first batches differ by rounding only.
+        random_order: Whether the changed order is drawn anew in each epoch anyway.
     """
     if semantics == "same" and random_order:
         return "same elements, order random as before", "same data"
@@ -250,7 +244,7 @@ def describe_overlap(dispatch: Dispatch | None, finding: Finding, step: str = "n
 
 
 def dispatch_words(dispatch: Dispatch) -> str:
-    """How far the loop runs ahead of the device.
+    """Describe how far the loop runs ahead of the device.
 
     Example:
         >>> dispatch_words("sync"), dispatch_words(1), dispatch_words(2)
@@ -302,7 +296,7 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
 
 
 def shell_variables(finding: Finding) -> list[str]:
-    """What stands before the command in the shell, ``OMP_NUM_THREADS=1``; empty if any of the edits is another one."""
+    """Assignments before the command, ``OMP_NUM_THREADS=1``; empty if any of the edits is of another kind."""
     edits = finding.edit if isinstance(finding.edit, list) else [finding.edit] if finding.edit is not None else []
     known = [from_document(edit.model_dump()) for edit in edits]
     found = [assignment(edit.variable, edit.value) for edit in known if isinstance(edit, SetEnvironment)]
@@ -318,12 +312,11 @@ def _place(profile: Profile, finding: Finding) -> str:
 
 
 def describe_gain(finding: Finding, *, short: bool = False) -> str:
-    """What a fix brings: ``1.8× faster, +5 MiB``; measured where it is proven.
+    """Effect of a fix: ``1.8× faster, +5 MiB``; as measured if it is proven.
 
     Where a measurement is undecided, the prediction is called one: ``predicted 1.8× faster, +5 MiB``.
 
     Args:
-        finding: With a prediction, a measurement, both or none.
         short: Leave out the prediction of what was measured.
     """
     predicted = finding.predicted

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _KEY = 10
 _FEW_ROUNDS = 3
-"""Of fewer the interval says nothing."""
+"""Fewer measurements have no meaningful interval."""
 _DIFFER = "of the pipeline itself differ"
 _MUCH = 1.2
 _MOST_REASONS = 3
@@ -36,7 +36,7 @@ _CLASSES: dict[str, str] = {
     "values": "Changing values",
 }
 _UNDECIDED = ("the budget", "what is left of the budget", "not tried", "no change can be tried", "the changed pipeline")
-"""How reasons begin for which a search ended before it could decide."""
+"""Beginnings of the reasons for which a search ended before it could decide."""
 _MOST_ROWS = 12
 """Tried steps that the default report lists; those that were taken are always there."""
 _RESULTS = {
@@ -59,7 +59,7 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     shown = [step for step in fix.steps if step.result == "taken"]
     others = [step for step in fix.steps if step.result != "taken"]
     shown += [step for step in others if step.speedup is not None][: max(0, _MOST_ROWS - len(shown))]
-    listed = [step for step in fix.steps if any(step is one for one in shown)]
+    listed = [step for step in fix.steps if any(step is row for row in shown)]
     if listed:
         hidden = len(fix.steps) - len(listed)
         yield Heading("Tried", f"{hidden} further: pipeprof show -v" if hidden else "")
@@ -103,7 +103,7 @@ def _headline(fix: Fix, *, interrupted: bool) -> Block:
 
 
 def describe_left_out(change: LeftOut) -> str:
-    """What a change that was not tried is worth, and the flag that allows it.
+    """Gain of a change that was not tried, and the flag that allows it.
 
     Example:
         >>> from pipeprof.profiles.document.findings import LeftOut
@@ -117,7 +117,7 @@ def describe_left_out(change: LeftOut) -> str:
 
 
 def _left_out(fix: Fix) -> Iterator[Block]:
-    """What was not tried for its class, where the headline does not say it; what each class is worth at most."""
+    """Best change of each class that was not allowed, unless the headline has it."""
     best: dict[str, LeftOut] = {}
     for change in fix.left_out:
         if change.speedup is not None:
@@ -135,7 +135,7 @@ def _left_out(fix: Fix) -> Iterator[Block]:
 
 
 def _facts(fix: Fix) -> Iterator[Block]:
-    """What the proof says, and what the search took."""
+    """Result of the proof, and cost of the search."""
     yield from _left_out(fix)
     if fix.peak_bytes is not None and fix.peak_before_bytes is not None:
         change = describe_delta(fix.peak_bytes - fix.peak_before_bytes)
@@ -162,7 +162,7 @@ def _facts(fix: Fix) -> Iterator[Block]:
 
 
 def _converted(converted: Converted) -> str:
-    """What was written into files, and whether the best pipeline reads them."""
+    """Describe converted files, and whether the best pipeline reads them."""
     if converted.path is None:
         return f"not converted: {converted.reason}"
     many = f"{converted.elements:,} elements of {converted.name}" if converted.elements is not None else converted.name
@@ -228,7 +228,7 @@ def _memory(step: FixStep) -> str:
 
 
 def _changes(fix: Fix) -> Iterator[Block]:
-    """What the best pipeline has: a diff, else the Python that says the same."""
+    """Changes of the best pipeline: a diff, else equivalent Python."""
     if not fix.edits:
         return
     if fix.diff and not fix.diff_applies_plan:

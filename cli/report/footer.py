@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.problems import select_warnings
 from pipeprof.cli.text.blocks import Blank, Block, Command, Heading, KeyValue, Prose
-from pipeprof.cli.text.units import seconds
+from pipeprof.cli.text.units import dotted, seconds
 from pipeprof.profiles.document.messages import NOTES
 from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
 from pipeprof.profiles.wording import percent, significant, size
@@ -22,11 +22,11 @@ MARK_IN_FULL = "Report by"
 """Starts a line of the complete report, for the same purpose."""
 
 SHORTEST_SECONDS = 0.25
-"""Of steps: the loop is looked at no more often, so that a shorter window is seen only once, at its end."""
+"""Interval between looks at the loop: a shorter window is seen only once, at its end."""
 _KEY = 10
 _TOO_MUCH_OVERHEAD = 0.05
 _TOO_MANY_OTHERS = 0.05
-"""Of the cores: work of other processes from here on makes times longer."""
+"""Share of the cores from which other processes make times longer."""
 _TOO_MUCH_WAITING = 0.05
 _TOO_MUCH_STEAL = 0.01
 _TOO_FEW_STEPS = 20
@@ -56,7 +56,7 @@ def build_footer(profile: Profile, saved: str | None, *, complete: bool = False)
 
 
 def _doubts(profile: Profile) -> Iterator[str]:
-    """What makes the numbers of this measurement doubtful."""
+    """Reasons to doubt the numbers of this measurement."""
     steps, contention, overhead = profile.steps, profile.contention, profile.overhead
     if any(warning.code == "not-settled" for warning in profile.warnings):
         yield "the warm-up had not settled: the step time may still be changing"
@@ -95,7 +95,7 @@ def _assurances(profile: Profile) -> Iterator[str]:
 
 
 def _overhead_share(profile: Profile) -> float | None:
-    """What the measurement cost, of the measured time; unknown for a window that was seen only once."""
+    """Overhead as a share of the measured time; unknown for a window that was seen only once."""
     overhead, steps = profile.overhead, profile.steps
     if overhead is None or steps is None or steps.seconds < SHORTEST_SECONDS or overhead.loop_share is None:
         return None
@@ -127,43 +127,40 @@ def _target(profile: Profile) -> str:
 
 
 def _overhead(profile: Profile) -> str:
-    overhead = profile.overhead
+    overhead, steps = profile.overhead, profile.steps
     if overhead is None:
         return ""
-    parts = []
-    if profile.steps is not None and profile.steps.seconds < SHORTEST_SECONDS:
-        parts.append(f"unknown: only {seconds(profile.steps.seconds)} measured")
-    elif overhead.loop_share is not None:
-        parts.append(f"{percent(overhead.loop_share)} of the step loop")
-    if overhead.wake_share is not None:
-        parts.append(f"{percent(overhead.wake_share)} late wake-ups of the simulated step")
-    if overhead.sampler_cores is not None:
-        parts.append(f"{significant(overhead.sampler_cores, 2)} cores for sampling")
-    return " · ".join(parts)
+    short = steps is not None and steps.seconds < SHORTEST_SECONDS
+    return dotted(
+        (
+            steps.seconds if steps is not None and short else None,
+            lambda took: f"unknown: only {seconds(took)} measured",
+        ),
+        (None if short else overhead.loop_share, lambda share: f"{percent(share)} of the step loop"),
+        (overhead.wake_share, lambda share: f"{percent(share)} late wake-ups of the simulated step"),
+        (overhead.sampler_cores, lambda cores: f"{significant(cores, 2)} cores for sampling"),
+    )
 
 
 def _contention(profile: Profile) -> str:
     found = profile.contention
     if found is None:
         return ""
-    parts = []
-    if found.runnable_wait_share is not None:
-        if cores_were_free(found, scheduled_on(profile.host)):
-            # Waiting to wake up on a free core is a large share of next to nothing.
-            parts.append("none, cores were free")
-        else:
-            parts.append(f"{percent(found.runnable_wait_share)} of the threads' time waiting for a core")
-    if found.steal_share is not None:
-        parts.append(f"steal {percent(found.steal_share)}")
-    if found.throttled_seconds is not None:
-        parts.append(f"throttled {seconds(found.throttled_seconds)}")
-    if found.worker_cores is not None:
-        parts.append(f"{significant(found.worker_cores)} of {profile.host.cores:g} cores used")
-    if found.others_cores is not None:
-        parts.append(f"{significant(found.others_cores, 2)} by others")
-    if found.load_average is not None:
-        parts.append(f"load {significant(found.load_average)}")
-    return " · ".join(parts)
+    # Waiting to wake up on a free core is a large share of next to nothing.
+    free = cores_were_free(found, scheduled_on(profile.host))
+    return dotted(
+        (
+            found.runnable_wait_share,
+            lambda share: (
+                "none, cores were free" if free else f"{percent(share)} of the threads' time waiting for a core"
+            ),
+        ),
+        (found.steal_share, lambda share: f"steal {percent(share)}"),
+        (found.throttled_seconds, lambda took: f"throttled {seconds(took)}"),
+        (found.worker_cores, lambda cores: f"{significant(cores)} of {profile.host.cores:g} cores used"),
+        (found.others_cores, lambda cores: f"{significant(cores, 2)} by others"),
+        (found.load_average, lambda load: f"load {significant(load)}"),
+    )
 
 
 def _disk(profile: Profile) -> str:
@@ -178,17 +175,11 @@ def _disk(profile: Profile) -> str:
 
 def _host(profile: Profile) -> str:
     host = profile.host
-    parts = [host.name] if host.name else []
-    parts.append(f"{host.system} {host.machine}")
-    parts.append(
-        f"{host.cores:g} core{'' if host.cores == 1 else 's'}{f' ({host.cpu_model})' if host.cpu_model else ''}"
-    )
-    if host.memory_bytes is not None:
-        parts.append(size(host.memory_bytes))
-    if host.memory_limit_bytes is not None:
-        source = f" ({host.memory_limit_source})" if host.memory_limit_source else ""
-        parts.append(f"limit {size(host.memory_limit_bytes)}{source}")
-    return " · ".join([*parts, *host.gpus])
+    model = f" ({host.cpu_model})" if host.cpu_model else ""
+    source = f" ({host.memory_limit_source})" if host.memory_limit_source else ""
+    known = dotted((host.memory_bytes, size), (host.memory_limit_bytes, lambda limit: f"limit {size(limit)}{source}"))
+    cores = f"{host.cores:g} core{'' if host.cores == 1 else 's'}{model}"
+    return " · ".join(filter(None, [host.name, f"{host.system} {host.machine}", cores, known, *host.gpus]))
 
 
 def _versions(profile: Profile) -> str:

@@ -26,10 +26,10 @@ HOW: dict[How, str] = {
     "predicted": "predicted",
     "alias": "shared, no extra memory",
 }
-"""Where the bytes of an owner come from."""
+"""Origin of an owner's bytes."""
 _IN_FLIGHT = STAGE_OWNERS - RETAINING_OWNERS
 _LARGE_BUFFER = 0.25
-"""Of the pipeline's memory: a prefetch from here on is named for itself."""
+"""Share of the pipeline's memory from which a prefetch is named for itself."""
 _SMALL = 1 << 20
 """Bytes below which an owner has no row."""
 _OTHER = 1.02
@@ -44,9 +44,6 @@ def group_owners(profile: Profile) -> list[tuple[str, int]]:
     """The owners of the pipeline's part of the peak with their bytes, the largest first.
 
     Buffers have the names of their stages; batches on their way through the pipeline are one group.
-
-    Args:
-        profile: With a ledger or without.
     """
     memory = profile.memory
     entries = [entry for entry in memory.ledger or () if entry.owner != "runtime"]
@@ -107,11 +104,7 @@ def build_ledger(profile: Profile) -> Iterator[Block]:
 
 
 def describe_leak(profile: Profile) -> str:
-    """The leak in one sentence; empty where memory in use does not grow.
-
-    Args:
-        profile: With the growth of its memory or without.
-    """
+    """The leak in one sentence; empty where memory in use does not grow."""
     growth = profile.memory.growth
     return leak_text(growth) if growth is not None and growth.leak else ""
 
@@ -149,7 +142,7 @@ def _predicted(profile: Profile) -> Iterator[str]:
 
 
 def _in_advance(profile: Profile, above: int) -> str:
-    """What was predicted of the pipeline's memory; a small part of what it may be is no prediction."""
+    """Predicted memory of the pipeline; "not predicted" if only a small part of it is known."""
     memory = profile.memory
     lacks = _lacks_buffer(memory, above)
     if memory.predicted_bytes is None:
@@ -185,7 +178,7 @@ def _tuned(profile: Profile) -> list[tuple[LedgerEntry, Stage]]:
 
 
 def _tuned_prefetch(entry: LedgerEntry, stage: Stage, names: dict[str, str], memory: Memory) -> str:
-    """What a tuned prefetch held, what bounds it, and how to bound it more tightly."""
+    """Describe a tuned prefetch: its content, its bound, and how to tighten that."""
     held = f"{round(stage.buffered_elements):,} elements, " if stage.buffered_elements else ""
     budget = f" of {size(memory.autotune.budget_bytes)}" if memory.autotune is not None else ""
     own = "A prefetch of your own at the end, with buffer_size: 2," if stage.origin == "injected" else "buffer_size: 2"
@@ -197,7 +190,7 @@ def _tuned_prefetch(entry: LedgerEntry, stage: Stage, names: dict[str, str], mem
 
 
 def _detail(entry: LedgerEntry) -> str:
-    """What the bytes are, where the owner does not say it already."""
+    """Describe the bytes, unless the owner does so already."""
     what = entry.what or ""
     owner = name_owner(entry)
     shown = "" if owner in what or what in owner else what

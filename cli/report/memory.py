@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.report.ledger import build_ledger, describe_leak, describe_ram_budget, group_owners
+from pipeprof.cli.report.ledger import describe_leak, describe_ram_budget, group_owners
 from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
 from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import Scale, byte_scale, rate, seconds
 from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Phase
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Phase
 
 _MUCH_MORE = 1.1
 """Times the peak that the trace must hold to need a word."""
 _OWNERS = 4
 _LEAST_SHARE = 0.03
-"""Of the pipeline's memory: a smaller owner is one of the others."""
+"""Share of the pipeline's memory below which an owner is listed as other."""
 _GIB = 1024**3
 _WHOLE = Scale("MiB", 1024**2, 0)
 
@@ -94,14 +94,8 @@ def build_phases(profile: Profile) -> Iterator[Block]:
         yield Prose(growing)
 
 
-def build_all_memory(profile: Profile) -> Iterator[Block]:
-    """Build the phases, then the ledger of the peak."""
-    yield from build_phases(profile)
-    yield from build_ledger(profile)
-
-
 def _growth_to_limit(profile: Profile) -> str:
-    """How far a growing run was from its limit; that of a run which hit it is in the error."""
+    """Distance of a growing run from its limit; if it hit the limit, the error has it."""
     memory = profile.memory
     if not memory.growth_bytes_per_second or memory.seconds_to_limit is None:
         return ""
@@ -116,7 +110,7 @@ def _growth_to_limit(profile: Profile) -> str:
 def _grew(profile: Profile) -> list[Column]:
     """The stage whose buffer grew most in each phase; no column where none did."""
     names = name_rows(profile.stages)
-    grew = {other_grew.phase: other_grew for other_grew in profile.memory.grew or ()}
+    grew = {grew.phase: grew for grew in profile.memory.grew or ()}
     if not grew:
         return []
     cells = [

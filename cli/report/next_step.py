@@ -11,6 +11,7 @@ from pipeprof.cli.options import duration
 from pipeprof.cli.report.findings import can_be_taken, try_command
 from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.wording import milliseconds, significant
 
 if TYPE_CHECKING:
@@ -141,7 +142,9 @@ def _measure_longer(profile: Profile) -> NextCommand | None:
 def _add_step(profile: Profile) -> NextCommand | None:
     """Measure with a step that takes as long as the pipeline takes for a batch: where waiting begins."""
     steps = profile.steps
-    if steps is None or steps.dispatch is not None or (profile.device is not None and profile.device.kind != "none"):
+    if steps is None or steps.dispatch is not None:
+        return None
+    if profile.device is not None and step_kind(profile.device.kind).dispatch != "none":
         return None
     batch_ms = steps.interval_ms.mean
     if batch_ms <= 0:

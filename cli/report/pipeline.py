@@ -172,7 +172,7 @@ def _name(stage: Stage) -> str:
 
 
 def _changed(stage: Stage, names: dict[str, str], *, short: bool) -> str:
-    """What TensorFlow runs in place of what was written; empty where it is the same."""
+    """Describe what TensorFlow runs instead of the written stage; empty if nothing changed."""
     if stage.fused_with:
         return f"fused into {names.get(stage.fused_with, stage.fused_with)}"
     text = (stage.executed or "").removeprefix(f"{stage.op} injected").removeprefix(", ")
@@ -190,7 +190,7 @@ def _calls(stage: Stage) -> str:
 
 
 def _held(sizes: Scale, stage: Stage) -> str:
-    """What a stage held; ``n/a`` where it held elements and no possible number of bytes was read."""
+    """Bytes in a stage's buffer; ``n/a`` if it held elements of unknown size."""
     if stage.buffered_bytes is None and stage.buffered_elements:
         return "n/a"
     return _size(sizes.text(stage.buffered_bytes), sizes.unit)

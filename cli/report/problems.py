@@ -1,4 +1,4 @@
-"""What went wrong: errors with the user's own frames, the pipeline's output, and warnings."""
+"""Errors with the user's own frames, the pipeline's output, and warnings."""
 
 from __future__ import annotations
 

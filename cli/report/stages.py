@@ -52,10 +52,7 @@ def build_stages(profile: Profile) -> Iterator[Block]:
         Prose(f"{', '.join(places)}: {reason}", style="dim", hang=2)
         for reason, places in _group_reasons(stages).items()
     ]
-    versions: list[list[Block]] = [
-        [Table(_columns(stages, lines))],
-        [Table(_columns(short, lines)), *reasons],
-    ]
+    versions: list[list[Block]] = [[Table(_columns(stages, lines))], [Table(_columns(short, lines)), *reasons]]
     places = [Prose(text, style="dim", hang=2) for text in list_library_lines(stages)]
     if places:
         versions.append([Table(_columns(short, lines, libraries=False)), *places, *reasons])
@@ -72,7 +69,7 @@ def build_stages(profile: Profile) -> Iterator[Block]:
     yield Legend(legend)
     if profile.options:
         yield Prose(
-            "Options: " + ", ".join(f"{name} = {_write_option(value)}" for name, value in profile.options.items())
+            "Options: " + ", ".join(f"{name} = {str(value).lower()}" for name, value in profile.options.items())
         )
     if not costs and profile.steps:
         yield Prose("No cost per stage: TensorFlow gave no model of this pipeline.")
@@ -122,11 +119,7 @@ def _list_places(places: Sequence[str]) -> str:
 
 
 def _columns(
-    stages: Sequence[Stage],
-    lines: Sequence[str],
-    place: Callable[[str], str] = number_of,
-    *,
-    libraries: bool = True,
+    stages: Sequence[Stage], lines: Sequence[str], place: Callable[[str], str] = number_of, *, libraries: bool = True
 ) -> list[Column]:
     names = {stage.id: f"{place(stage.id)} {stage.name or stage.op}" for stage in stages}
     per_batch = time_scale(stage.inside_ms for stage in stages)
@@ -157,17 +150,13 @@ def _columns(
 
 
 def _describe_element(stage: Stage) -> str:
-    """What an element is made of: ``image uint8[224,224,3], label int64``."""
+    """Components of an element: ``image uint8[224,224,3], label int64``."""
     return ", ".join(
         ("" if component.name.isdigit() else f"{component.name} ")
         + component.dtype
         + ("[…]" if component.shape is None else f"[{','.join('?' if n is None else str(n) for n in component.shape)}]")
         for component in stage.element_spec or []
     ).replace("[]", "")
-
-
-def _write_option(value: bool | int) -> str:
-    return str(value).lower()
 
 
 def _name_written(stage: Stage) -> str:
@@ -183,7 +172,7 @@ def _describe_executed(stage: Stage, names: dict[str, str]) -> str:
 
 
 def _split_reason(stage: Stage) -> tuple[str | None, str]:
-    """What TensorFlow made of it, and why: ``stays serial`` and ``stateful op PyFunc``."""
+    """Split TensorFlow's change from its reason: ``stays serial`` and ``stateful op PyFunc``."""
     for mark in (": ", " because "):
         what, found, why = (stage.executed or "").partition(mark)
         if found:
@@ -209,7 +198,7 @@ def _count_calls(stage: Stage) -> str:
 
 
 def _held(scale: Scale, stage: Stage) -> str:
-    """What a stage held; ``n/a`` where it held elements and no possible number of bytes was read."""
+    """Bytes in a stage's buffer; ``n/a`` if it held elements of unknown size."""
     unknown = stage.buffered_bytes is None and stage.buffered_elements
     return "n/a" if unknown else _write_bytes(scale, stage.buffered_bytes)
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
 from pipeprof.cli.text.names import name_rows
-from pipeprof.cli.text.units import rate, seconds, time_scale
+from pipeprof.cli.text.units import dotted, rate, seconds, time_scale
+from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.wording import milliseconds, percent, significant
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Quantiles, Steps
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Quantiles, Steps
 
 GAPS_SHOWN = 5
 _OTHER_FROM = 0.05
@@ -43,9 +44,14 @@ def build_steps(profile: Profile) -> Iterator[Block]:
         return
     yield Heading("Steps", " · ".join(part for part in _summary(profile, steps) if part))
     yield _table(_rows(steps), ("mean", "p50", "p95", "max"))
+    yield from _restarts(steps, ": {} of the time")
+
+
+def _restarts(steps: Steps, words: str) -> Iterator[Block]:
+    """The restarts of the dataset, and what they took in these words."""
     if steps.epochs:
         times = "once" if steps.epochs == 1 else f"{steps.epochs:,} times"
-        share = f": {percent(steps.restart_share)} of the time" if steps.restart_share else ""
+        share = words.format(percent(steps.restart_share)) if steps.restart_share else ""
         yield Prose(f"The dataset ended and restarted {times}{share}.")
 
 
@@ -58,7 +64,7 @@ def build_all_steps(profile: Profile) -> Iterator[Block]:
     yield Heading("Steps", " · ".join(part for part in (*_summary(profile, steps)[:2], words) if part))
     rows = [*_rows(steps), _Row("fetch", steps.fetch_ms.mean, steps.fetch_ms, "loop blocked in next()")]
     yield _table(rows, ("mean", "p50", "p95", "p99", "max"))
-    yield Prose(" · ".join(_rates(profile, steps)))
+    yield Prose(_rates(profile, steps))
     floor = steps.floor_ms
     if floor is not None:
         taken = "" if steps.dispatch is None else ", subtracted from the wait"
@@ -68,10 +74,7 @@ def build_all_steps(profile: Profile) -> Iterator[Block]:
             if value is not None
         )
         yield Prose(f"Baseline latency of next(): {latency}{taken}.")
-    if steps.epochs:
-        times = "once" if steps.epochs == 1 else f"{steps.epochs:,} times"
-        share = f", which took {percent(steps.restart_share)} of the time" if steps.restart_share else ""
-        yield Prose(f"The dataset ended and restarted {times}{share}.")
+    yield from _restarts(steps, ", which took {} of the time")
 
 
 def build_gaps(profile: Profile) -> Iterator[Block]:
@@ -96,7 +99,7 @@ def build_gaps(profile: Profile) -> Iterator[Block]:
 
 
 def describe_dispatch(steps: Steps) -> str:
-    """How far the host runs ahead of the device: ``1 step in flight``; empty without a step."""
+    """Describe how far the host runs ahead of the device: ``1 step in flight``; empty without a step."""
     if steps.dispatch is None:
         return ""
     if steps.dispatch == "sync":
@@ -121,12 +124,7 @@ def _describe_step(profile: Profile, steps: Steps) -> str:
     if steps.dispatch is None:
         return "no training step"
     device = profile.device.text or profile.device.kind if profile.device else ""
-    kind, _, value = device.partition(":")
-    if kind == "simulate" and value.strip():
-        number = value.strip()
-        unit = number.lstrip("0123456789.")
-        return f"simulated step of {number.removesuffix(unit)} {unit}" if unit.isalpha() else f"step {device}"
-    return f"step {device}" if device else ""
+    return step_kind(device.partition(":")[0]).sentence(device) if device else ""
 
 
 def _rows(steps: Steps) -> list[_Row]:
@@ -158,17 +156,12 @@ def _table(rows: list[_Row], names: tuple[str, ...]) -> Table:
     return Table(columns)
 
 
-def _rates(profile: Profile, steps: Steps) -> list[str]:
-    parts = []
-    if steps.dispatch is not None:
-        parts.append(f"waits for data {percent(steps.wait_share)} of the time")
-    if profile.device and profile.device.idle_share is not None and steps.dispatch is not None:
-        parts.append(f"device idle {percent(profile.device.idle_share)}")
-    flow = profile.throughput
-    if flow and flow.batches_per_second is not None:
-        parts.append(f"{significant(flow.batches_per_second)} batches/s")
-    if flow and flow.elements_per_second is not None:
-        parts.append(f"{significant(flow.elements_per_second)} elements/s")
-    if flow and flow.bytes_per_second is not None:
-        parts.append(rate(flow.bytes_per_second))
-    return parts
+def _rates(profile: Profile, steps: Steps) -> str:
+    device, flow, has_step = profile.device, profile.throughput, steps.dispatch is not None
+    return dotted(
+        (steps.wait_share if has_step else None, lambda share: f"waits for data {percent(share)} of the time"),
+        (device.idle_share if device and has_step else None, lambda share: f"device idle {percent(share)}"),
+        (flow.batches_per_second if flow else None, lambda speed: f"{significant(speed)} batches/s"),
+        (flow.elements_per_second if flow else None, lambda speed: f"{significant(speed)} elements/s"),
+        (flow.bytes_per_second if flow else None, rate),
+    )

@@ -1,4 +1,4 @@
-"""Where the time goes: inside the costly stages, by user of the CPU, the upper bounds, and reading files by itself."""
+"""Use of the time: inside the costly stages, by user of the CPU, the upper bounds, and reading files by itself."""
 
 from __future__ import annotations
 
@@ -48,20 +48,14 @@ def split_stage(stage: Stage) -> list[Part]:
 
     All of it is time on a core or blocked. In documents of earlier versions, where the parts add up to more than the
     stage, they are scaled down to it.
-
-    Args:
-        stage: With ``ops``, ``python`` and ``calling_ms_per_batch`` where they are known.
     """
     python = [Part(called(cost.function), cost.ms_per_batch, (), cost) for cost in stage.python or []]
     calls = {op.op: op.ms_per_batch for op in stage.ops or [] if op.op in _CALLS_PYTHON}
-    parts = []
-    for other_op in stage.ops or []:
-        inside = (
-            _fit(python, other_op.ms_per_batch)
-            if other_op.op == max(calls, key=lambda op: calls[op], default="")
-            else []
-        )
-        parts.append(Part(other_op.op, other_op.ms_per_batch, tuple(inside)))
+    caller = max(calls, key=lambda op: calls[op], default="")
+    parts = [
+        Part(op.op, op.ms_per_batch, tuple(_fit(python, op.ms_per_batch)) if op.op == caller else ())
+        for op in stage.ops or []
+    ]
     if not calls:
         parts += python
     if stage.calling_ms_per_batch and stage.calls_per_batch:
@@ -106,7 +100,6 @@ def describe_limits(profile: Profile, digits: int = 2) -> str:
     """The upper bounds on the rate, lowest first; empty where the step alone sets one.
 
     Args:
-        profile: With a ceiling or without.
         digits: Significant digits of a rate.
     """
     ceiling = profile.ceiling

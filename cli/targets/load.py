@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.spec.step import Step
+    from pipeprof.pipelines.steps.step import Step
     from pipeprof.pipelines.target.target import ParsedTarget
 
 
@@ -56,10 +56,9 @@ def list_functions(text: str, *, plain: bool) -> bool:
     from pipeprof.pipelines.target.listing import describe, listed_functions
 
     if not plain:
-        msg = (
+        raise UsageError(
             f"{text} lists functions, as text on stdout only; name one to measure it: {text.removesuffix(':')}:function"
         )
-        raise UsageError(msg)
     write_stdout(describe(text.removesuffix(":"), listed_functions(path)))
     return True
 
@@ -76,7 +75,7 @@ def load_target(
     """Read the target, its spec and its arguments; nothing runs.
 
     Args:
-        changes: What the command line changes of the spec.
+        changes: Changes of the spec by the command line.
         no_python: Refuse Python code, in the target, the spec or the step.
         arguments: Values of ``--arg``.
         may_read: Raises for a file that is no data and must not be read.
@@ -94,6 +93,7 @@ def load_target(
     from pipeprof.pipelines.check import check_spec
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.python_files import python_files
+    from pipeprof.pipelines.steps.registry import step_kind
     from pipeprof.pipelines.target.target import parse_target
 
     given: tuple[tuple[str, str], ...] = ()
@@ -102,25 +102,21 @@ def load_target(
 
         given = parse_arguments(arguments)
     target = parse_target(text)
-    if no_python and (target.kind != "spec" or (step is not None and step.kind == "python")):
-        what = f"the step {step.python}" if target.kind == "spec" and step is not None else text
-        msg = f"--no-python: {what} is Python code; use a spec with TensorFlow ops, or remove --no-python"
-        raise UsageError(msg)
-    if step is not None and step.python is not None:
-        # The worker would come to it only after the first batch.
-        parse_target(str(step.python))
+    if no_python and (target.kind != "spec" or (step is not None and step_kind(step.kind).own_code)):
+        what = f"the step {step.value}" if target.kind == "spec" and step is not None else text
+        raise UsageError(f"--no-python: {what} is Python code; use a spec with TensorFlow ops, or remove --no-python")
+    if step is not None:
+        step_kind(step.kind).check(step.value)
     if target.kind != "spec":
         if changes.flag:
-            msg = f"{changes.flag} changes a spec, but {text} is a Python function; remove {changes.flag}"
-            raise UsageError(msg)
+            raise UsageError(f"{changes.flag} changes a spec, but {text} is a Python function; remove {changes.flag}")
         from pipeprof.pipelines.target.arguments import check_arguments
 
         target = replace(target, arguments=given)
         check_arguments(target)
         return target, None
     if given:
-        msg = f"--arg passes arguments to a Python function, but {text} is a spec; use --set"
-        raise UsageError(msg)
+        raise UsageError(f"--arg passes arguments to a Python function, but {text} is a spec; use --set")
     environment = SPEC_ENVIRONMENT if changes.env else None
     loaded = check_spec(
         target.path, changes.sets, overlays=changes.overlays, environment=environment, may_read=may_read
@@ -128,6 +124,5 @@ def load_target(
     files = python_files(loaded)
     if no_python and files:
         names = ", ".join(sorted({path.name for path in files}))
-        msg = f"--no-python: {text} runs Python code ({names}); use `ops:` instead, or remove --no-python"
-        raise UsageError(msg)
+        raise UsageError(f"--no-python: {text} runs Python code ({names}); use `ops:` instead, or remove --no-python")
     return target, loaded

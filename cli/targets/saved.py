@@ -135,8 +135,7 @@ def saved_change(
     number = whole("--change", given.change)
     if number is None:
         if given.from_profile is not None:
-            msg = "--from names the profile of --change N: give both, or none"
-            raise UsageError(msg)
+            raise UsageError("--from names the profile of --change N: give both, or none")
         return None
     if given.from_profile is not None:
         path = Path(given.from_profile)
@@ -145,11 +144,10 @@ def saved_change(
     else:
         found = latest_run(parsed, loaded, target)
         if found is None:
-            msg = (
+            raise ProfileError(
                 f"--change {number}: pipeprof-out/ has no complete run of {target.text} with these files: measure it "
                 f"with `pipeprof run`, or name its profile with --from"
             )
-            raise ProfileError(msg)
         path, profile = found
     return SavedChange(profile, path, number, *_numbered(path, profile, number))
 
@@ -158,7 +156,7 @@ def _require_same(path: Path, profile: Profile, target: Target, loaded: LoadedSp
     """Refuse a profile that is about another target, or other text in its files.
 
     Raises:
-        ProfileError: It is.
+        ProfileError: It is about something else.
     """
     from pipeprof.pipelines.errors import ProfileError
 
@@ -178,8 +176,7 @@ def _require_same(path: Path, profile: Profile, target: Target, loaded: LoadedSp
         why = "its run did not come to its end, so that its changes are not known to help: measure again"
     else:
         return
-    msg = f"--change cannot be taken from {path}: {why}"
-    raise ProfileError(msg)
+    raise ProfileError(f"--change cannot be taken from {path}: {why}")
 
 
 def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[PipelineEdit]]:
@@ -196,8 +193,7 @@ def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[
     count = len(profile.findings or ())
     if not 1 <= number <= count:
         numbers = f"has changes 1 to {count}" if count > 1 else "has only change 1" if count else "has no changes"
-        msg = f"--change: got {number}, but {path} {numbers}"
-        raise UsageError(msg)
+        raise UsageError(f"--change: got {number}, but {path} {numbers}")
     finding = (profile.findings or [])[number - 1]
     documents = [edit.model_dump() for edit in edits_of(finding)]
     if not documents:

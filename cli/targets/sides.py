@@ -29,9 +29,9 @@ class GivenSide:
     """One side as it was given.
 
     Attributes:
-        settings: How it is measured; None for a saved profile.
+        settings: Settings of its measurement; None for a saved profile.
         profile: A saved profile; None for what is measured now.
-        withheld: What a git ref has and its tree has not, as sentences.
+        withheld: Files of a git ref that its tree lacks, as sentences.
     """
 
     shown: Side
@@ -69,8 +69,7 @@ def read_sides(
     from pipeprof.pipelines.errors import UsageError
 
     if own and not _is_spec(second, first):
-        msg = f"--b-set changes a spec, but {second} is none; remove --b-set"
-        raise UsageError(msg)
+        raise UsageError(f"--b-set changes a spec, but {second} is none; remove --b-set")
     from pipeprof.profiles.git.refs import parse_ref
 
     # A target that a ref takes over from the other side is refused where it was typed.
@@ -90,7 +89,7 @@ def _refuse_files(name: str, side: GivenSide) -> None:
     """Refuse a spec that writes files: the processes of a comparison would write the same ones at once.
 
     Raises:
-        UsageError: It does.
+        UsageError: The spec writes files.
     """
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.paths import written_files
@@ -105,11 +104,10 @@ def _refuse_files(name: str, side: GivenSide) -> None:
     *_, stage, argument = (str(part) for part in leaf.place)
     path = ".".join(str(part) for part in leaf.place)
     mend = f"keep it in memory with --set {path}=" if stage == "cache" else "leave the stage out"
-    msg = (
+    raise UsageError(
         f"{name}: {where}: {stage} writes files ({argument}: {leaf.value}), and all processes of a comparison would "
         f"write the same ones; {mend}"
     )
-    raise UsageError(msg)
 
 
 def _is_spec(text: str, other: str) -> bool:
@@ -165,7 +163,7 @@ def _load_at_ref(
     Raises:
         UsageError: The target is wrong.
         SpecError: The spec is wrong.
-        ProfileError: It needs a file that is not in the tree, or that must not be read.
+        ProfileError: The target needs a file that is not in the tree, or that must not be read.
     """
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
@@ -173,23 +171,20 @@ def _load_at_ref(
 
     def may_read(path: Path) -> None:
         if (reason := tree.refusal(path, data=False)) is not None:
-            msg = f"{text}: {reason}"
-            raise ProfileError(msg)
+            raise ProfileError(f"{text}: {reason}")
 
     try:
         target, loaded = _load(given, file, other, own, may_read)
     except SpecError as error:
         shown = error.with_file_names(lambda name: _name_at_ref(name, tree), lambda words: _at_work_tree(words, tree))
-        if any(one.code != "missing-file" for one in shown.diagnostics):
+        if any(diagnostic.code != "missing-file" for diagnostic in shown.diagnostics):
             raise shown from None
         first = shown.diagnostics[0]
         reasons = "".join(f"; {reason}" for reason in tree.reasons(first.message))
-        msg = f"{first.place}: {first.text}{reasons}"
-        raise ProfileError(msg) from None
+        raise ProfileError(f"{first.place}: {first.text}{reasons}") from None
     reason = lacking(loaded, tree) if loaded is not None else None
     if reason is not None:
-        msg = f"{text}: {reason}"
-        raise ProfileError(msg)
+        raise ProfileError(f"{text}: {reason}")
     return target, loaded
 
 
@@ -218,11 +213,9 @@ def _at_ref(ref: RefTarget, text: str, other: str, calls: GitCalls, side: Litera
 
     path = ref.path or (other if parse_ref(other) is None and not other.endswith(".json") else None)
     if path is None:
-        msg = f"{text}: which target? The other side is none of the work tree: use {text}:PATH"
-        raise UsageError(msg)
+        raise UsageError(f"{text}: which target? The other side is none of the work tree: use {text}:PATH")
     if not ref.ref:
-        msg = f"{text} names no ref: expected git:REF or git:REF:PATH, with a branch, tag or commit"
-        raise UsageError(msg)
+        raise UsageError(f"{text} names no ref: expected git:REF or git:REF:PATH, with a branch, tag or commit")
     file, colon, function = path.rpartition(":") if ".py:" in path else (path, "", "")
     _refuse_module(text, path)
     near = Path(file)
@@ -234,11 +227,9 @@ def _at_ref(ref: RefTarget, text: str, other: str, calls: GitCalls, side: Litera
     except ValueError:
         inside = near
     if (reason := tree.refusal(tree.folder / inside, data=False)) is not None:
-        msg = f"{text}: {reason}"
-        raise ProfileError(msg)
+        raise ProfileError(f"{text}: {reason}")
     if not (tree.folder / inside).is_file():
-        msg = f"{text}: {inside} does not exist at {ref.ref} (commit {tree.commit[:10]})"
-        raise ProfileError(msg)
+        raise ProfileError(f"{text}: {inside} does not exist at {ref.ref} (commit {tree.commit[:10]})")
     return f"{tree.folder / inside}{colon}{function}", tree
 
 
@@ -274,11 +265,7 @@ def _refuse_module(text: str, path: str) -> None:
 
 
 def _load(
-    given: SharedOptions,
-    file: str,
-    other: str,
-    own: Sequence[str],
-    may_read: Callable[[Path], None] | None = None,
+    given: SharedOptions, file: str, other: str, own: Sequence[str], may_read: Callable[[Path], None] | None = None
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target; what changes a spec is not for a function that is compared with one, and the other way round."""
     from pipeprof.cli import options
@@ -300,7 +287,7 @@ def _saved(text: str) -> GivenSide:
     """Read a saved profile.
 
     Raises:
-        ProfileError: It cannot be read, nothing was measured, or no process can have a value in it.
+        ProfileError: The file cannot be read, nothing was measured, or a value in it is impossible.
     """
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.document.store import load_profile
@@ -310,16 +297,13 @@ def _saved(text: str) -> GivenSide:
     from pipeprof.profiles.judge.verdicts.result import Side
 
     if is_result(Path(text)):
-        msg = f"{text} is a result of compare or gate, not a profile: pipeprof show {text}"
-        raise ProfileError(msg)
+        raise ProfileError(f"{text} is a result of compare or gate, not a profile: pipeprof show {text}")
     profile = load_profile(Path(text))
     if profile.steps is None or not profile.steps.count:
-        msg = f"{text} has no measured steps: measure again with pipeprof run"
-        raise ProfileError(msg)
+        raise ProfileError(f"{text} has no measured steps: measure again with pipeprof run")
     fault = impossible(values_of(profile))
     if fault is not None:
-        msg = f"{text} cannot be compared: {fault}"
-        raise ProfileError(msg)
+        raise ProfileError(f"{text} cannot be compared: {fault}")
     flow = profile.throughput
     side = Side(
         text=text,

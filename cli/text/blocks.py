@@ -128,7 +128,7 @@ class Table:
     """Columns side by side; empty ones are left out.
 
     Attributes:
-        columns: From left to right; all have as many cells.
+        columns: All have the same number of cells.
         indent: Spaces before each line.
         below: Blocks that follow a row, by the row's number.
     """
@@ -152,7 +152,7 @@ class Legend:
 
 @dataclass(frozen=True)
 class Alternatives:
-    """The same content at several widths: the first whose tables fit without a cut, else the last."""
+    """Versions of one content: the first whose tables fit without a cut is shown, else the last."""
 
     versions: Sequence[Sequence[Block]]
 
@@ -164,7 +164,6 @@ def with_texts(block: Block, change: Callable[[str], str]) -> Block:
     """A block with other texts and the same layout.
 
     Args:
-        block: It is not changed.
         change: Makes the new text of an old one.
     """
     changed: Block = _changed(block, change)
@@ -181,6 +180,6 @@ def _changed(part: Any, change: Callable[[str], str]) -> Any:
     if isinstance(part, (list, tuple)):
         return type(part)(_changed(inner, change) for inner in part)
     if hasattr(part, "__dataclass_fields__"):
-        own = {one.name: getattr(part, one.name) for one in fields(part) if one.name != "style"}
+        own = {field.name: getattr(part, field.name) for field in fields(part) if field.name != "style"}
         return replace(part, **{name: _changed(value, change) for name, value in own.items()})
     return part

@@ -26,7 +26,7 @@ DATA_LINE_SECONDS = 5.0
 _SHORTEST_FORECAST = 1.0
 """Seconds of generating data before its end can be forecast."""
 _FEWEST_ITEMS = 10
-"""From which a forecast is made: the first one waits for a process to start."""
+"""Items before a forecast is made: the first one waits for a process to start."""
 _CLEAR = "\r\x1b[K"
 _WORDS = {
     "import": "starting TensorFlow",
@@ -53,7 +53,6 @@ class LineProgress:
     """One line per phase, for logs and pipes.
 
     Args:
-        stream: Where to write.
         clock: Seconds that only grow.
     """
 
@@ -92,7 +91,7 @@ class LineProgress:
             self._line(self._data_words(name, done, total))
 
     def _data_words(self, name: str, done: int, total: int) -> str:
-        """How much of an input is generated, and when the rest will be at this rate."""
+        """Progress of a generated input, with a forecast at the present rate."""
         if self._data_began[0] != name:
             self._data_began = (name, self._clock())
         spent = self._clock() - self._data_began[1]

@@ -1,4 +1,4 @@
-"""How a report may look: width, colour, and which characters the receiver can show."""
+"""Look of a report: width, colour, and the characters that the receiver can show."""
 
 from __future__ import annotations
 

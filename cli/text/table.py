@@ -15,7 +15,7 @@ LUXURY = 2
 """Columns with at most this ``keep`` are dropped before any other is cut."""
 
 SMALLEST = 6
-"""What is left of a column that may be cut when nothing else can be dropped."""
+"""Smallest width of a column that is cut when nothing else can be dropped."""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pipeprof.profiles.wording import significant
 
@@ -64,6 +65,19 @@ def time_scale(values_ms: Iterable[float | None]) -> Scale:
     known = list(values_ms)
     largest = max((abs(value) for value in known if value is not None and math.isfinite(value)), default=0.0)
     return scale_for(known, _TIME if largest >= 10_000 or largest < 1 else _TIME[1:])
+
+
+_Value = TypeVar("_Value")
+
+
+def dotted(*parts: tuple[_Value | None, Callable[[_Value], str]]) -> str:
+    """The known ones of several values, each as its function writes it, with dots between.
+
+    Example:
+        >>> dotted((0.5, rate), (None, rate), (3, "{} cores".format))
+        '0.500 B/s · 3 cores'
+    """
+    return " · ".join(write(value) for value, write in parts if value is not None)
 
 
 def rate(bytes_per_second: float | None) -> str:

@@ -202,7 +202,7 @@ class CallRecorder:
             return
         arguments = public.bind(frame)
         if public.name == "call" and isinstance(arguments.get("self"), self._tf.keras.Model):
-            # A model only calls its layers, each of which is recorded.
+            # A model calls its layers, and each of them is recorded.
             return
         seen = ObservedCall(public, arguments, self._where(frame))
         if public.draws and "seed" not in seen.arguments:

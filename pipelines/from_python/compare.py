@@ -198,13 +198,10 @@ class _GraphComparison:
         self._seen.add(key)
         one, other = first[0].nodes[first[1]], second[0].nodes[second[1]]
         owner = _owner(other) or pair.owner
-        if one["op"] != other["op"]:
-            self._add_difference(owner, self._text(one["op"], other["op"]))
-            return
-        if one["op"] != "Const" and first[2] != second[2]:
-            self._add_difference(
-                owner, f"different results of {one['op']}: {self._text(first[2] or 0, second[2] or 0)}"
-            )
+        differs = one["op"] != other["op"]
+        if differs or (one["op"] != "Const" and first[2] != second[2]):
+            results = f"different results of {one['op']}: {self._text(first[2] or 0, second[2] or 0)}"
+            self._add_difference(owner, self._text(one["op"], other["op"]) if differs else results)
             return
         if pair.argument == _SEED and one["op"] == "Const":
             self._compare_seeds(one["attributes"].get("value"), other["attributes"].get("value"), owner)

@@ -17,7 +17,7 @@ from pipeprof.pipelines.build.signatures import UnknownFunctionError, resolve
 from pipeprof.pipelines.from_python.plans import BRANCHES, PYTHON
 from pipeprof.pipelines.ops.base import sources, stages
 from pipeprof.pipelines.ops.functions.catalog import table
-from pipeprof.pipelines.ops.functions.layers import LAYERS
+from pipeprof.pipelines.ops.functions.layers import layer_table
 from pipeprof.pipelines.ops.traits import traits
 
 # Functions behind Python's operators on tensors; those whose names begin with r take the tensor second.
@@ -205,7 +205,7 @@ def _tables(tf: Any) -> Iterator[tuple[Any, Public]]:
 def _layers(tf: Any) -> Iterator[tuple[Any, Public]]:
     call = tf.keras.layers.Layer.__call__
     yield call, Public("call", "method", _signature(call))
-    for name in LAYERS:
+    for name in layer_table():
         kind = getattr(tf.keras.layers, name.rpartition(".")[2], None)
         if kind is not None:
             yield kind.__init__, Public(name, "object", _signature(kind.__init__), made=True)

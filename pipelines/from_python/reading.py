@@ -27,7 +27,7 @@ from pipeprof.pipelines.from_python.records import (
     Shape,
     SourcePlace,
 )
-from pipeprof.pipelines.ops.functions.layers import LAYERS
+from pipeprof.pipelines.ops.functions.layers import layer_table
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.values.features import KINDS
 from pipeprof.pipelines.ops.values.options import Options as OptionsModel
@@ -51,7 +51,7 @@ class Objects:
         thing = given.get("self")
         made = self._construction_of(thing)
         name = type(thing).__name__
-        if seen.public.name != "lookup" and f"tf.keras.layers.{name}" not in LAYERS:
+        if seen.public.name != "lookup" and f"tf.keras.layers.{name}" not in layer_table():
             return self._record(seen, number, name, {"made": Opaque("inputs, and it is no layer that `ops:` knows")})
         if made is None:
             return self._record(seen, number, name, {"made": Opaque(f"a {name} that was made before pipeprof looked")})

@@ -193,7 +193,7 @@ def _function_result(node: Node, below: Elements) -> Elements:
     if not isinstance(below, Batching) or not below.exact:
         return below
     if node.function is None:
-        return below if written_op(node.op) == "parse_example_dataset" else replace(below, exact=False)
+        return below if node.traits.keeps_rows else replace(below, exact=False)
     passes = node.function["passes"] or []
     # The measured length is that of the first dense component; ragged and sparse ones are variants.
     tensors = zip(node.output_types, node.output_shapes, strict=False)

@@ -8,17 +8,17 @@ from typing import Final
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 from pipeprof.pipelines.ops.constants import INFINITE
-from pipeprof.pipelines.ops.executed_ops import written_op
+from pipeprof.pipelines.ops.traits import Cardinality
 
 _LAST_INT64: Final = 2**63 - 1
 _Count = Callable[["Node", list[int | None]], int | None]
-_CHANGES: Final[dict[str, _Count]] = {}
-"""Functions by op that compute a dataset's number of elements from those of its inputs."""
+_CHANGES: Final[dict[Cardinality, _Count]] = {}
+"""Functions that compute a dataset's number of elements from those of its inputs."""
 
 
-def _count_of(op: str) -> Callable[[_Count], _Count]:
+def _count_of(rule: Cardinality) -> Callable[[_Count], _Count]:
     def register(count: _Count) -> _Count:
-        _CHANGES[op] = count
+        _CHANGES[rule] = count
         return count
 
     return register
@@ -39,8 +39,8 @@ def cardinalities(graph: StageGraph) -> dict[str, int | None]:
 def _count(node: Node, inputs: list[int | None]) -> int | None:
     if not inputs:
         return _of_source(node)
-    if (change := _CHANGES.get(written_op(node.op))) is not None:
-        return change(node, inputs)
+    if node.traits.cardinality is not None:
+        return _CHANGES[node.traits.cardinality](node, inputs)
     # Marks of options and checks have one input and pass its elements through.
     if node.traits.one_to_one or is_option(node.op):
         return inputs[0]
@@ -59,7 +59,7 @@ def _of_source(node: Node) -> int | None:
     return node.length
 
 
-@_count_of("zip")
+@_count_of("shortest")
 def _zip_count(node: Node, inputs: list[int | None]) -> int | None:
     del node
     ends = [input_ for input_ in inputs if input_ != INFINITE]
@@ -67,7 +67,7 @@ def _zip_count(node: Node, inputs: list[int | None]) -> int | None:
     return None if len(known) < len(ends) else min(known, default=INFINITE)
 
 
-@_count_of("concatenate")
+@_count_of("sum")
 def _concatenate_count(node: Node, inputs: list[int | None]) -> int | None:
     del node
     known = [input_ for input_ in inputs if input_ is not None]
@@ -76,8 +76,7 @@ def _concatenate_count(node: Node, inputs: list[int | None]) -> int | None:
     return sum(known) if len(known) == len(inputs) else None
 
 
-@_count_of("repeat")
-@_count_of("shuffle+repeat")
+@_count_of("times")
 def _repeat_count(node: Node, inputs: list[int | None]) -> int | None:
     below, count = inputs[0], node.arguments.get("count")
     if below == 0 or count == 0:
@@ -89,7 +88,7 @@ def _repeat_count(node: Node, inputs: list[int | None]) -> int | None:
     return None if below is None else below * count
 
 
-@_count_of("take")
+@_count_of("first")
 def _take_count(node: Node, inputs: list[int | None]) -> int | None:
     below, count = inputs[0], node.arguments.get("count")
     if not isinstance(count, int) or below is None:
@@ -99,7 +98,7 @@ def _take_count(node: Node, inputs: list[int | None]) -> int | None:
     return count if below == INFINITE else min(below, count)
 
 
-@_count_of("skip")
+@_count_of("rest")
 def _skip_count(node: Node, inputs: list[int | None]) -> int | None:
     below, count = inputs[0], node.arguments.get("count")
     if not isinstance(count, int) or below is None or below == INFINITE:
@@ -107,10 +106,7 @@ def _skip_count(node: Node, inputs: list[int | None]) -> int | None:
     return 0 if count < 0 else max(0, below - count)
 
 
-@_count_of("batch")
-@_count_of("map+batch")
-@_count_of("padded_batch")
-@_count_of("sparse_batch")
+@_count_of("groups")
 def _group_count(node: Node, inputs: list[int | None]) -> int | None:
     below, size = inputs[0], node.arguments.get("batch_size")
     if below is None or below == INFINITE:
@@ -127,20 +123,20 @@ def _unbatch_count(below: Node, count: int | None) -> int | None:
     return None if count is None or length is None else count * length
 
 
-@_count_of("assert_cardinality")
+@_count_of("told")
 def _assert_count(node: Node, inputs: list[int | None]) -> int | None:
     number = node.arguments.get("cardinality")
     return number if isinstance(number, int) and number >= INFINITE else inputs[0]
 
 
-@_count_of("choose_from_datasets")
+@_count_of("chosen")
 def _directed_count(node: Node, inputs: list[int | None]) -> int | None:
     """Count elements where the first input selects which other input gives the next one."""
     del node
     return inputs[0] if len(inputs) > 1 and all(input_ == INFINITE for input_ in inputs[1:]) else None
 
 
-@_count_of("window")
+@_count_of("windows")
 def _windows(node: Node, inputs: list[int | None]) -> int | None:
     below = inputs[0]
     size, shift, stride = (node.arguments.get(literal) for literal in ("size", "shift", "stride"))
@@ -154,7 +150,7 @@ def _windows(node: Node, inputs: list[int | None]) -> int | None:
     return -(-below // shift)
 
 
-@_count_of("shard")
+@_count_of("share")
 def _shard_count(node: Node, inputs: list[int | None]) -> int | None:
     below, shards, index = inputs[0], node.arguments.get("num_shards"), node.arguments.get("index")
     if below is None or below == INFINITE:

@@ -5,26 +5,12 @@ from __future__ import annotations
 import re
 
 from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict
-from pipeprof.pipelines.ops.executed_ops import written_op
+from pipeprof.pipelines.ops.traits import messages, traits
 
 _PASSED_TO = re.compile(r"passed to (?P<key>[\w:]+) transformation")
 _FUNCTION_NODE = re.compile(r"\{\{function_node (?P<name>[^\s}]+)")
 _NODE = re.compile(r"\{\{node (?P<path>[^\s}]+)\}\}")
 _ADDRESS_LIKE = re.compile(r"(?<![A-Za-z0-9])(?:stages_\d+|source)(?:_stages_\d+|_source)*(?![A-Za-z0-9])")
-
-# Messages of dataset ops that name no stage, only the kind of stage.
-_KINDS = (
-    (re.compile(r"Cannot (?:add tensor to the batch|batch tensors)"), "batch"),
-    (re.compile(r"generator_py_func|from_generator_op\.py"), "from_generator"),
-    (re.compile(r"corrupted record|truncated record|Failed to (?:fetch|read) .*record", re.I), "TFRecordDataset"),
-    # File-reading ops inside functions are identified by their nodes.
-    (
-        re.compile(r"No such file or directory"),
-        "TFRecordDataset|TextLineDataset|FixedLengthRecordDataset|CsvDataset",
-    ),
-    (re.compile(r"pad(?:ded)?[_ ]?(?:batch|shape)", re.I), "padded_batch"),
-    (re.compile(r"Expect(?:ed)? \d+ fields but have", re.I), "CsvDataset"),
-)
 
 
 def enclosing_stage(written: GraphDict, error_text: str) -> NodeDict | None:
@@ -95,9 +81,10 @@ def _by_op(nodes: list[NodeDict], text: str) -> NodeDict | None:
 
 
 def _by_kind(nodes: list[NodeDict], text: str) -> NodeDict | None:
-    for pattern, kind in _KINDS:
-        if pattern.search(text):
-            found = _single_candidate([node for node in nodes if written_op(node["op"]) in kind.split("|")])
+    rows = {node["op"]: traits(node["op"]).errors for node in nodes}
+    for pattern in messages():
+        if re.search(pattern, text):
+            found = _single_candidate([node for node in nodes if pattern in rows[node["op"]]])
             if found is not None:
                 return found
     return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pipeprof.pipelines.addresses import address_of, pipeline_of
+from pipeprof.pipelines.ops.traits import traits
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Names:
             return f"{address}.inputs.{number}."
         if address.rpartition(".")[2] != "source":
             return f"{address}.dataset."
-        if op == "choose_from_datasets":
+        if traits(op).chooses:
             return f"{address}.choice_dataset." if number == 0 else f"{address}.datasets.{number - 1}."
         return f"{address}.datasets.{number}."
 

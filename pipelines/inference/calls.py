@@ -48,7 +48,6 @@ def given_to(operation: OpCall, element: Structure) -> Structure:
 
 
 def _select(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
-    del flow, given, place
     fields = operation.arguments["fields"]
     if not isinstance(fields, tuple):
         return field_of(element, fields)
@@ -60,7 +59,6 @@ def _select(flow: ChainInference, operation: OpCall, given: Structure, element: 
 
 
 def _drop(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
-    del flow, given, place
     fields = operation.arguments["fields"]
     if element is None:
         return None
@@ -84,7 +82,6 @@ def _key(element: Structure, field: Field, *place: str | int) -> str:
 
 
 def _rename(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
-    del flow, given, place
     names = operation.arguments["names"]
     if element is None:
         return None
@@ -110,7 +107,6 @@ def _picked(element: Structure, structure: Any, place: Place) -> Structure:
 def _to_structure(
     flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place
 ) -> Structure:
-    del flow, given, place
     return _picked(element, operation.arguments["structure"], ())
 
 
@@ -127,7 +123,6 @@ def _to_dict(flow: ChainInference, operation: OpCall, given: Structure, element:
 
 
 def _copy(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
-    del flow, operation, element, place
     return given
 
 
@@ -168,7 +163,6 @@ def _switch(flow: ChainInference, operation: OpCall, given: Structure, element: 
 def _random_order(
     flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place
 ) -> Structure:
-    del element
     names = _branches(operation, "fns")
     for _ in names:
         given = _merged([flow.inner(operation, name, given, place, answers=False) for name in names])
@@ -176,13 +170,11 @@ def _random_order(
 
 
 def _for_each(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
-    del element
     return tuple(flow.inner(operation, "ops", argument, place, answers=False) for argument in given)
 
 
 def _items(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     """A chain over the items of the first dimension."""
-    del element
     components = list(leaves(given))
     for one in components:
         if isinstance(one, Tensor) and one.shape == ():
@@ -237,7 +229,7 @@ class CallFlow:
         """The element after a chain; with `answers` the result of the last call stands alone.
 
         Args:
-            place: Where the list of calls was written.
+            place: Keys and indices of the list of calls in the document.
             answers: Whether the last result is an answer (a truth value, a key), not a part of the element.
         """
         for index, operation in enumerate(calls):

@@ -10,6 +10,7 @@ from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.inference.common_structure import common_structure
 from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.stages import UNKNOWN, Flow
+from pipeprof.pipelines.inference.tables import entries
 from pipeprof.pipelines.inference.tensor import counts
 from pipeprof.pipelines.inference.tensor.shapes import FLOATS, Structure, Tensor
 from pipeprof.pipelines.inference.tensor.texts import refuse
@@ -42,7 +43,6 @@ class PipelineContext:
 
     Attributes:
         address: Address of the source or stage.
-        place: Where it was written.
         outer: The element that its pipeline is made for.
     """
 
@@ -81,15 +81,7 @@ Combiner = Callable[[Any, PipelineContext], Flow]
 COMBINED: dict[str, Combiner] = {}
 """By TensorFlow's name."""
 
-
-def _infers(op: str) -> Callable[[Combiner], Combiner]:
-    """Register a function as that of ``op``."""
-
-    def register(function: Combiner) -> Combiner:
-        COMBINED[op] = function
-        return function
-
-    return register
+_infers = entries(COMBINED)
 
 
 @_infers("zip")

@@ -35,4 +35,3 @@ Report = Callable[[Place, Refused], None]
 
 def ignore(place: Place, refusal: Refused) -> None:
     """Drop a refusal."""
-    del place, refusal

@@ -13,27 +13,20 @@ from pipeprof.pipelines.inference.errors import Place, Refused
 from pipeprof.pipelines.inference.padding import padded
 from pipeprof.pipelines.inference.sources import literals
 from pipeprof.pipelines.inference.stages import UNKNOWN, Flow, stacked
+from pipeprof.pipelines.inference.tables import entries
 from pipeprof.pipelines.inference.tensor import counts
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each
 from pipeprof.pipelines.inference.tensor.texts import mismatch, refuse
 from pipeprof.pipelines.ops.constants import INFINITE
 
 _ROUNDS = 8
-"""How often a state may change its shape until TensorFlow leaves it open."""
+"""Passes over a state until its shape is left open."""
 
 FunctionHandler = Callable[[Any, Flow, PipelineContext], Flow]
 FUNCTION_STAGES: dict[str, FunctionHandler] = {}
 """By TensorFlow's name."""
 
-
-def _infers(op: str) -> Callable[[FunctionHandler], FunctionHandler]:
-    """Register a function as that of ``op``."""
-
-    def register(function: FunctionHandler) -> FunctionHandler:
-        FUNCTION_STAGES[op] = function
-        return function
-
-    return register
+_infers = entries(FUNCTION_STAGES)
 
 
 def _result(function: Any, element: Structure, context: PipelineContext, place: Place, *, answers: bool) -> Structure:
@@ -71,8 +64,7 @@ def _check_truth(stage: Any, flow: Flow, context: PipelineContext) -> None:
 @_infers("filter")
 def _filter(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     context.guarded(lambda: _check_truth(stage, flow, context))
-    endless = flow.cardinality == INFINITE and not context.strict
-    return replace(flow, cardinality=INFINITE if endless else None, uneven=flow.uneven)
+    return replace(flow, cardinality=None if context.strict else flow.endless)
 
 
 @_infers("take_while")
@@ -81,8 +73,7 @@ def _take_while(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     return replace(flow, cardinality=None)
 
 
-@_infers("flat_map")
-@_infers("interleave")
+@_infers("flat_map", "interleave")
 def _nested(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     parallel = stage.op == "interleave" and stage.num_parallel_calls is not None
     flows = context.inner(stage, inside_function(flow.structure))
@@ -144,15 +135,11 @@ def _group_by_window(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     if stage.window_size is None and inner.batched is not None:
         # A group's size is its key's, and a batch of it may hold less than it could.
         structure = each(_of_any_size, structure)
-    return Flow(structure, _endless(flow), uneven=True, batched=inner.batched)
+    return Flow(structure, flow.endless, uneven=True, batched=inner.batched)
 
 
 def _of_any_size(component: Tensor | Nested) -> Tensor | Nested:
     return replace(component, shape=(None, *component.shape[1:]) if component.shape else component.shape)
-
-
-def _endless(flow: Flow) -> int | None:
-    return INFINITE if flow.cardinality == INFINITE else None
 
 
 def _check_key(stage: Any, flow: Flow, context: PipelineContext) -> None:
@@ -171,7 +158,7 @@ def _bucket(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
         structure = padded(structure, stage.padded_shapes, stage.padding_values)
     sizes = set(stage.bucket_batch_sizes)
     size = sizes.pop() if len(sizes) == 1 and not context.strict else None
-    return Flow(each(lambda one: stacked(one, size), structure), _endless(flow), uneven=True)
+    return Flow(each(lambda one: stacked(one, size), structure), flow.endless, uneven=True)
 
 
 def _check_length(stage: Any, flow: Flow, context: PipelineContext) -> None:
@@ -184,5 +171,4 @@ def _check_length(stage: Any, flow: Flow, context: PipelineContext) -> None:
 @_infers("rejection_resample")
 def _rejection_resample(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     label = _result(stage.class_func, flow.structure, context, ("class_func",), answers=True)
-    count = INFINITE if flow.cardinality == INFINITE and not context.strict else None
-    return Flow((label, flow.structure), count, uneven=True)
+    return Flow((label, flow.structure), None if context.strict else flow.endless, uneven=True)

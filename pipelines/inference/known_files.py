@@ -28,7 +28,7 @@ MAX_LISTED = 50_000
 """Files beyond which a glob is not counted: a check is to stay quick."""
 _SYNTHESISED = "data:"
 _DAMAGE = (ValueError, SyntaxError, KeyError, TypeError, RecursionError, struct.error)
-"""What a header raises that is none."""
+"""Exceptions of damaged headers."""
 _NUMPY_KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex"}
 
 

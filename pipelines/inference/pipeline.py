@@ -6,8 +6,7 @@ makes unknown what it gives.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.addresses import join
@@ -16,10 +15,10 @@ from pipeprof.pipelines.inference.combined import COMBINED, PipelineContext
 from pipeprof.pipelines.inference.errors import Place, Refused, Report, ignore
 from pipeprof.pipelines.inference.function_stages import FUNCTION_STAGES
 from pipeprof.pipelines.inference.known_files import KnownFiles
-from pipeprof.pipelines.inference.sources import SourceContext, source_elements
+from pipeprof.pipelines.inference.sources import ElementInfo, SourceContext, source_elements
 from pipeprof.pipelines.inference.stages import HANDLERS, UNKNOWN, Flow
 from pipeprof.pipelines.inference.tensor.fields import field_of
-from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each, leaves, settled
+from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, each, settled
 from pipeprof.pipelines.inference.tensor.texts import refuse
 from pipeprof.pipelines.ops.traits import traits
 
@@ -27,28 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeprof.pipelines.spec.models import Spec
-
-
-@dataclass(frozen=True)
-class ElementInfo:
-    """Elements after a source or stage.
-
-    Attributes:
-        structure: Dicts and tuples of `Tensor`, with ``None`` for what is not known.
-        cardinality: Number of elements; ``counts.INFINITE`` for no end, ``None`` when not known.
-        source_bytes: Bytes of the arrays that an in-memory source holds.
-    """
-
-    structure: Structure
-    cardinality: int | None
-    source_bytes: int | None = None
-
-    @cached_property
-    def components(self) -> tuple[Tensor, ...] | None:
-        """The tensors in TensorFlow's order; ``None`` if one of them is not known, or is a dataset."""
-        found = list(leaves(self.structure))
-        known = [tensor for tensor in found if isinstance(tensor, Tensor)]
-        return tuple(known) if len(known) == len(found) else None
 
 
 def element_specs(spec: Spec, base_dir: Path, *, strict: bool = False) -> dict[str, ElementInfo]:
@@ -80,8 +57,7 @@ class PipelineInference:
 
         Args:
             pipeline: Its ``source`` and ``stages``.
-            address: What the addresses of its stages begin with.
-            place: Where it was written.
+            address: Prefix of the addresses of its stages.
         """
         if pipeline.source is not None:
             flow = self._from_source(pipeline.source, address, place, outer)
@@ -119,7 +95,7 @@ class PipelineInference:
                 flow = combine(source, PipelineContext(self, here, at, outer))
             else:
                 first = source_elements(source, SourceContext(self.files, outer, self.strict))
-                flow, source_bytes = Flow(first.structure, first.cardinality, batched=None), first.source_bytes
+                flow, source_bytes = Flow(first.structure, first.cardinality), first.source_bytes
         except Refused as refusal:
             self.report(at, refusal)
             flow = UNKNOWN

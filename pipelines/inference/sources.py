@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from pipeprof.pipelines.data.recipes.media import FixedRecords, Vocabulary
@@ -12,6 +13,7 @@ from pipeprof.pipelines.data.recipes.recipe import Recipe
 from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.inference.rules.io import column_dtype, parsed_features
+from pipeprof.pipelines.inference.tables import entries
 from pipeprof.pipelines.inference.tensor.fields import field_of
 from pipeprof.pipelines.inference.tensor.shapes import (
     Content,
@@ -32,18 +34,25 @@ from pipeprof.pipelines.ops.values.values import OuterElement
 
 
 @dataclass(frozen=True)
-class SourceElements:
-    """What comes out of a source.
+class ElementInfo:
+    """Elements after a source or stage.
 
     Attributes:
         structure: Dicts and tuples of `Tensor`, with ``None`` for what is not known.
-        cardinality: Number of elements; `INFINITE` for no end, ``None`` when not known.
-        source_bytes: Bytes of the tensors that it holds in memory.
+        cardinality: Number of elements; ``counts.INFINITE`` for no end, ``None`` when not known.
+        source_bytes: Bytes of the arrays that an in-memory source holds.
     """
 
     structure: Structure
     cardinality: int | None
     source_bytes: int | None = None
+
+    @cached_property
+    def components(self) -> tuple[Tensor, ...] | None:
+        """The tensors in TensorFlow's order; ``None`` if one of them is not known, or is a dataset."""
+        found = list(leaves(self.structure))
+        known = [tensor for tensor in found if isinstance(tensor, Tensor)]
+        return tuple(known) if len(known) == len(found) else None
 
 
 @dataclass(frozen=True)
@@ -63,43 +72,35 @@ class SourceContext:
         """The outer element, or its component that the source begins with.
 
         Raises:
-            Refused: It has no such component.
+            Refused: The element has no such component.
         """
         return self.outer if value.on is None else field_of(self.outer, value.on, argument, "on")
 
 
-def source_elements(source: Source, around: SourceContext) -> SourceElements:
-    """What comes out of a source.
+def source_elements(source: Source, around: SourceContext) -> ElementInfo:
+    """Elements of a source.
 
     Raises:
         Refused: TensorFlow refuses it.
     """
     maker = _MAKERS.get(source.op)
-    return maker(source, around) if maker is not None else SourceElements(None, None)
+    return maker(source, around) if maker is not None else ElementInfo(None, None)
 
 
-Maker = Callable[[Any, SourceContext], SourceElements]
+Maker = Callable[[Any, SourceContext], ElementInfo]
 _MAKERS: dict[str, Maker] = {}
 """By TensorFlow's name."""
 
-
-def _infers(op: str) -> Callable[[Maker], Maker]:
-    """Register a function as that of ``op``."""
-
-    def register(function: Maker) -> Maker:
-        _MAKERS[op] = function
-        return function
-
-    return register
+_infers = entries(_MAKERS)
 
 
 @_infers("list_files")
-def _listed(source: Any, around: SourceContext) -> SourceElements:
+def _listed(source: Any, around: SourceContext) -> ElementInfo:
     patterns = source.file_pattern
     if isinstance(patterns, OuterElement):
         _check_names(around.picked(patterns, "file_pattern"), "file_pattern")
-        return SourceElements(Tensor("string", ()), None)
-    return SourceElements(Tensor("string", (), content=around.files.content(patterns)), around.files.count(patterns))
+        return ElementInfo(Tensor("string", ()), None)
+    return ElementInfo(Tensor("string", (), content=around.files.content(patterns)), around.files.count(patterns))
 
 
 def _check_names(names: Structure, argument: str) -> None:
@@ -109,7 +110,7 @@ def _check_names(names: Structure, argument: str) -> None:
 
 
 @_infers("from_tensor_slices")
-def _slices(source: Any, around: SourceContext) -> SourceElements:
+def _slices(source: Any, around: SourceContext) -> ElementInfo:
     structure, size = _tensors(source, around)
     components = list(leaves(structure))
     for component in components:
@@ -122,15 +123,14 @@ def _slices(source: Any, around: SourceContext) -> SourceElements:
     }
     if len(firsts) > 1:
         listed = " and ".join(shape_text(first.shape) for first in firsts.values())
-        message = f"tensors of shape {listed}: expected the same first dimension in all"
-        raise Refused(message, "wrong-shape", "tensors")
-    return SourceElements(each(_slice, structure), next(iter(firsts), None), size)
+        raise Refused(f"tensors of shape {listed}: expected the same first dimension in all", "wrong-shape", "tensors")
+    return ElementInfo(each(_slice, structure), next(iter(firsts), None), size)
 
 
 @_infers("from_tensors")
-def _whole(source: Any, around: SourceContext) -> SourceElements:
+def _whole(source: Any, around: SourceContext) -> ElementInfo:
     structure, size = _tensors(source, around)
-    return SourceElements(structure, 1, size)
+    return ElementInfo(structure, 1, size)
 
 
 def _tensors(source: Any, around: SourceContext) -> tuple[Structure, int | None]:
@@ -178,96 +178,90 @@ def _slice(component: Tensor | Nested) -> Structure:
 
 
 @_infers("range")
-def _range(source: Any, around: SourceContext) -> SourceElements:
+def _range(source: Any, around: SourceContext) -> ElementInfo:
     number = Tensor(str(source.output_type or "int64"), ())
     if not isinstance(source.stop, OuterElement):
-        return SourceElements(number, max(0, -((source.start - source.stop) // source.step)))
+        return ElementInfo(number, max(0, -((source.start - source.stop) // source.step)))
     stop = around.picked(source.stop, "stop")
     if stop is not None and not (isinstance(stop, Tensor) and stop.dtype != "string" and stop.shape in ((), None)):
         refuse(stop, "wrong-rank", "a single number", "stop")
-    return SourceElements(number, None)
+    return ElementInfo(number, None)
 
 
 @_infers("counter")
-def _counter(source: Any, around: SourceContext) -> SourceElements:
-    del around
-    return SourceElements(Tensor(str(getattr(source, "dtype", None) or "int64"), ()), INFINITE)
+def _counter(source: Any, around: SourceContext) -> ElementInfo:
+    return ElementInfo(Tensor(str(getattr(source, "dtype", None) or "int64"), ()), INFINITE)
 
 
 @_infers("random")
-def _random(source: Any, around: SourceContext) -> SourceElements:
-    del source, around
-    return SourceElements(Tensor("int64", ()), INFINITE)
+def _random(source: Any, around: SourceContext) -> ElementInfo:
+    return ElementInfo(Tensor("int64", ()), INFINITE)
 
 
 @_infers("from_generator")
-def _generator(source: Any, around: SourceContext) -> SourceElements:
-    del around
-    return SourceElements(_generated(source), None)
+def _generator(source: Any, around: SourceContext) -> ElementInfo:
+    return ElementInfo(_generated(source), None)
 
 
 @_infers("SqlDataset")
-def _typed_rows(source: Any, around: SourceContext) -> SourceElements:
-    del around
-    return SourceElements(map_leaves(lambda dtype: Tensor(str(dtype), ()), source.output_types.value), None)
+def _typed_rows(source: Any, around: SourceContext) -> ElementInfo:
+    return ElementInfo(map_leaves(lambda dtype: Tensor(str(dtype), ()), source.output_types.value), None)
 
 
 @_infers("make_batched_features_dataset")
-def _parsed_batches(source: Any, around: SourceContext) -> SourceElements:
+def _parsed_batches(source: Any, around: SourceContext) -> ElementInfo:
     endless = source.num_epochs is None
     full = source.drop_final_batch or endless or not around.strict
     features = parsed_features(source.features, (source.batch_size if full else None,), None, strict=False)
-    if source.label_key is None:
-        return SourceElements(features, INFINITE if endless else None)
-    label = field_of(features, source.label_key, "label_key")
-    rest = {name: feature for name, feature in features.items() if name != source.label_key}
-    return SourceElements((rest, label), INFINITE if endless else None)
+    return ElementInfo(_labelled(features, source.label_key, "label_key"), INFINITE if endless else None)
+
+
+def _labelled(columns: Structure, label: str | None, argument: str) -> Structure:
+    """The columns, or with a label the tuple of the others and that one."""
+    if label is None:
+        return columns
+    return {name: column for name, column in columns.items() if name != label}, field_of(columns, label, argument)
 
 
 @_infers("make_csv_dataset")
-def _table_batches(source: Any, around: SourceContext) -> SourceElements:
+def _table_batches(source: Any, around: SourceContext) -> ElementInfo:
     endless = source.num_epochs is None
     names, defaults = source.column_names, source.column_defaults
-    if names is None or defaults is None or source.select_columns is not None or len(names) != len(defaults):
-        return SourceElements(None, INFINITE if endless else None)
-    shape = (source.batch_size if endless or not around.strict else None,)
-    columns: Structure = {
-        str(name): Tensor(column_dtype(default), shape) for name, default in zip(names, defaults, strict=True)
-    }
-    if source.label_name is None:
-        return SourceElements(columns, INFINITE if endless else None)
-    label = field_of(columns, source.label_name, "label_name")
-    rest = {name: column for name, column in columns.items() if name != source.label_name}
-    return SourceElements((rest, label), INFINITE if endless else None)
+    elements = None
+    if names is not None and defaults is not None and source.select_columns is None and len(names) == len(defaults):
+        shape = (source.batch_size if endless or not around.strict else None,)
+        columns = {str(name): Tensor(column_dtype(one), shape) for name, one in zip(names, defaults, strict=True)}
+        elements = _labelled(columns, source.label_name, "label_name")
+    return ElementInfo(elements, INFINITE if endless else None)
 
 
-def _directory(source: Any, around: SourceContext, first: Tensor) -> SourceElements:
+def _directory(source: Any, around: SourceContext, first: Tensor) -> ElementInfo:
     """Infer the elements that Keras reads from folders: one component, and possibly a label."""
     size = () if source.batch_size is None else (None if around.strict else source.batch_size,)
     component = replace(first, shape=(*size, *(first.shape or ())))
     if source.labels is None or source.label_mode is None:
-        return SourceElements(component, None)
+        return ElementInfo(component, None)
     classes = None if source.class_names is None else len(source.class_names)
     labels = {
         "int": Tensor("int32", size),
         "binary": Tensor("float32", (*size, 1)),
         "categorical": Tensor("float32", (*size, classes)) if classes is not None else None,
     }
-    return SourceElements((component, labels[source.label_mode]), None)
+    return ElementInfo((component, labels[source.label_mode]), None)
 
 
 _CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 
 
 @_infers("image_dataset_from_directory")
-def _images(source: Any, around: SourceContext) -> SourceElements:
+def _images(source: Any, around: SourceContext) -> ElementInfo:
     if source.data_format is not None and source.data_format != "channels_last":
-        return SourceElements(None, None)
+        return ElementInfo(None, None)
     return _directory(source, around, Tensor("float32", (*source.image_size, _CHANNELS[source.color_mode])))
 
 
 @_infers("text_dataset_from_directory")
-def _texts(source: Any, around: SourceContext) -> SourceElements:
+def _texts(source: Any, around: SourceContext) -> ElementInfo:
     return _directory(source, around, Tensor("string", ()))
 
 
@@ -311,27 +305,26 @@ def _names_of(source: Any, around: SourceContext) -> tuple[Recipe | None, int | 
 
 
 @_infers("CsvDataset")
-def _rows(source: Any, around: SourceContext) -> SourceElements:
+def _rows(source: Any, around: SourceContext) -> ElementInfo:
     recipe, count = _names_of(source, around)
     structure = tuple(Tensor(column_dtype(default), ()) for default in source.record_defaults)
     known = isinstance(recipe, Csv) and recipe.header == source.header and not around.strict
-    return SourceElements(structure, count if known else None)
+    return ElementInfo(structure, count if known else None)
 
 
-@_infers("TFRecordDataset")
-@_infers("TextLineDataset")
-def _records(source: Any, around: SourceContext) -> SourceElements:
+@_infers("TFRecordDataset", "TextLineDataset")
+def _records(source: Any, around: SourceContext) -> ElementInfo:
     recipe, count = _names_of(source, around)
     structure = Tensor("string", (), content=_record_content(source, recipe))
     known = isinstance(recipe, TFRecord | Text | Vocabulary) and not around.strict
-    return SourceElements(structure, count if known else None)
+    return ElementInfo(structure, count if known else None)
 
 
 @_infers("FixedLengthRecordDataset")
-def _fixed(source: Any, around: SourceContext) -> SourceElements:
+def _fixed(source: Any, around: SourceContext) -> ElementInfo:
     recipe, count = _names_of(source, around)
     structure = Tensor("string", (), content=Content("record", recipe, source.record_bytes))
-    return SourceElements(structure, count if isinstance(recipe, FixedRecords) and not around.strict else None)
+    return ElementInfo(structure, count if isinstance(recipe, FixedRecords) and not around.strict else None)
 
 
 def _records_of(recipe: Recipe) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.padding import padded
 from pipeprof.pipelines.inference.rules.io import parsed_features
+from pipeprof.pipelines.inference.tables import entries
 from pipeprof.pipelines.inference.tensor import counts
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Shape, Structure, Tensor, each, leaves, paths
 from pipeprof.pipelines.inference.tensor.texts import refuse, shape_text, tensor_text
@@ -33,58 +34,45 @@ class Flow:
     uneven: bool = False
     batched: str | None = None
 
+    @property
+    def endless(self) -> int | None:
+        """The cardinality of what has as many or fewer elements: without end if this has none, else unknown."""
+        return INFINITE if self.cardinality == INFINITE else None
+
 
 UNKNOWN = Flow(None, None, uneven=True)
 Handler = Callable[[Any, Flow, bool], Flow]
-"""From a stage, what comes in, and whether only TensorFlow's own words count, to what comes out."""
+"""Infers the output of a stage from its input; the flag restricts it to what TensorFlow itself states."""
 HANDLERS: dict[str, Handler] = {}
 """By TensorFlow's name; stages with functions and pipelines of their own stand in `function_stages`."""
 
-
-def _infers(op: str) -> Callable[[Handler], Handler]:
-    """Register a function as that of ``op``."""
-
-    def register(function: Handler) -> Handler:
-        HANDLERS[op] = function
-        return function
-
-    return register
+_infers = entries(HANDLERS)
 
 
-@_infers("cache")
-@_infers("prefetch")
-@_infers("shuffle")
-@_infers("snapshot")
-@_infers("with_options")
+@_infers("cache", "prefetch", "shuffle", "snapshot", "with_options")
 def _same(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del stage, strict
     return flow
 
 
 @_infers("ignore_errors")
 def _uncounted(stage: Any, flow: Flow, strict: bool) -> Flow:
-    """As many or fewer elements come out."""
-    del stage
-    return replace(flow, cardinality=INFINITE if flow.cardinality == INFINITE and not strict else None, uneven=True)
+    """Elements with an unknown count, at most as many as before."""
+    return replace(flow, cardinality=None if strict else flow.endless, uneven=True)
 
 
-@_infers("copy_to_device")
-@_infers("prefetch_to_device")
+@_infers("copy_to_device", "prefetch_to_device")
 def _moved(stage: Any, flow: Flow, strict: bool) -> Flow:
     """All elements come out, but TensorFlow does not say how many."""
-    del stage
     return replace(flow, cardinality=None) if strict else flow
 
 
 @_infers("repeat")
 def _repeat(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del strict
     return replace(flow, cardinality=counts.repeated(flow.cardinality, stage.count))
 
 
 @_infers("take")
 def _take(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del strict
     return replace(flow, cardinality=counts.taken(flow.cardinality, stage.count))
 
 
@@ -95,20 +83,17 @@ def _skip(stage: Any, flow: Flow, strict: bool) -> Flow:
 
 @_infers("shard")
 def _shard(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del strict
     return replace(flow, cardinality=counts.sharded(flow.cardinality, stage.num_shards, stage.index))
 
 
 @_infers("assert_cardinality")
 def _assert_cardinality(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del strict
     expected = stage.expected_cardinality
     return replace(flow, cardinality=expected if type(expected) is int and expected >= INFINITE else None)
 
 
 @_infers("enumerate")
 def _enumerate(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del stage, strict
     return replace(flow, structure=(Tensor("int64", ()), flow.structure))
 
 
@@ -228,12 +213,8 @@ def _rebatch(stage: Any, flow: Flow, strict: bool) -> Flow:
 
 def _divides(size: int | None, structure: Structure) -> bool:
     """Whether batches of a size surely come out even."""
-    sizes = {leaf.shape[0] for leaf in leaves(structure) if leaf is not None and leaf.shape} - {None}
-    return (
-        size is not None
-        and len(sizes) == 1
-        and all(other_size is not None and other_size % size == 0 for other_size in sizes)
-    )
+    first = {leaf.shape[0] for leaf in leaves(structure) if leaf is not None and leaf.shape} - {None}
+    return size is not None and len(first) == 1 and all(rows is not None and rows % size == 0 for rows in first)
 
 
 def _first_dimension(structure: Structure) -> int | None:
@@ -246,15 +227,13 @@ def _first_dimension(structure: Structure) -> int | None:
 
 @_infers("unbatch")
 def _unbatch(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del stage
     _check_unbatch(leaves(flow.structure))
     structure = each(lambda one: replace(one, shape=one.shape[1:] if one.shape else None), flow.structure)
     dense = [leaf for leaf in leaves(flow.structure) if not isinstance(leaf, Tensor) or leaf.kind != "sparse"]
     first = _first_dimension(tuple(dense))
     count = flow.cardinality
     if count is None or flow.uneven or first is None:
-        endless = count == INFINITE and not strict
-        return Flow(structure, INFINITE if endless else None, uneven=True)
+        return Flow(structure, None if strict else flow.endless, uneven=True)
     return Flow(structure, INFINITE if count == INFINITE else count * first)
 
 
@@ -266,13 +245,11 @@ def _check_unbatch(components: Iterable[Tensor | Nested | None]) -> None:
     sizes = {one.shape[0]: one for one in known if one.shape and one.shape[0] is not None}
     if len(sizes) > 1:
         listed = " and ".join(shape_text(size.shape) for size in sizes.values())
-        message = f"components of shape {listed}: unbatch expects the same first dimension in all"
-        raise Refused(message, "wrong-shape")
+        raise Refused(f"components of shape {listed}: unbatch expects the same first dimension in all", "wrong-shape")
 
 
 @_infers("parse_example_dataset")
 def _parsed(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del strict
     text = flow.structure
     if text is None:
         return replace(flow, structure=None)

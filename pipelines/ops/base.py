@@ -1,20 +1,21 @@
 """Sources and stages: their base classes, and the registry that finds them.
 
-Every source and stage is a class in a module of this package whose name begins with ``source_`` or ``stage_``; adding
-one touches no other file. Its fields are TensorFlow's arguments, with TensorFlow's names and defaults.
+Every source and stage is a class in a module of `sources` or `stages`. Its fields are TensorFlow's arguments, with
+TensorFlow's names and defaults.
 """
 
 # No `from __future__ import annotations`: pydantic evaluates the annotations of a base anew for every subclass.
 import functools
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import Field, ValidationError, WithJsonSchema
+from pydantic import ValidationError
 
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.functions.catalog import function
-from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, has_outer_element
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, argument, has_outer_element
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
 from pipeprof.pipelines.ops.protocol import Building, InnerPipeline
 from pipeprof.pipelines.ops.registry import Registry
@@ -26,7 +27,7 @@ class Inner:
     """A pipeline that is an argument of a source or stage."""
 
     below: tuple[str | int, ...]
-    """What its addresses have after that of the source or stage: ``("datasets", 0)``; nothing for ``interleave``."""
+    """Suffix of its addresses after that of the source or stage: ``("datasets", 0)``; empty for ``interleave``."""
     place: tuple[str | int, ...]
     """Keys and indices from the arguments to the pipeline: ``("datasets", "image")``."""
     pipeline: InnerPipeline
@@ -38,15 +39,15 @@ class Op(Closed):
     """A source or a stage. ``op`` is TensorFlow's name of it."""
 
     noun: ClassVar[str] = "argument"
-    op: ClassVar[str]
+    op: ClassVar[str] = ""
     holder: ClassVar[str] = "tf.data.Dataset"
-    """Where TensorFlow has it."""
+    """TensorFlow's module or class that has the function."""
     takes_name: ClassVar[bool] = True
     """Whether TensorFlow takes ``name=``, which then carries the stage's address."""
     own_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that are pipeprof's own way to write one of TensorFlow's arguments, or that `build` handles itself."""
 
-    name: FilledText | None = Field(default=None, description="Name of the stage in reports, findings and --set.")
+    name: FilledText | None = argument("Name of the stage in reports, findings and --set.", default=None)
 
     @property
     def label(self) -> str | None:
@@ -54,9 +55,9 @@ class Op(Closed):
         return self.name
 
     @classmethod
-    def summary(cls) -> str:
-        """The first paragraph of the class's docstring."""
-        return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+    def called(cls, tf: Any) -> Any:
+        """TensorFlow's function or class of this name."""
+        return operator.attrgetter(f"{cls.holder}.{cls.op}".removeprefix("tf."))(tf)
 
     def pipelines(self) -> Iterator[Inner]:
         """The pipelines among its arguments, in the order they were written."""
@@ -79,7 +80,7 @@ class Source(Op):
 
     def build(self, building: Building, address: str) -> Any:
         """The dataset of this source, whose node is named after ``address``."""
-        raise NotImplementedError
+        return self.called(building.tf)(**building.arguments(self, address))
 
 
 class Stage(Op):
@@ -87,7 +88,10 @@ class Stage(Op):
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """``dataset`` extended by this stage, whose node is named after ``address``."""
-        return getattr(dataset, self.op)(**building.arguments(self, address))
+        arguments = building.arguments(self, address)
+        if self.holder == Op.holder:
+            return getattr(dataset, self.op)(**arguments)
+        return dataset.apply(self.called(building.tf)(**arguments))
 
 
 OpType = TypeVar("OpType", bound=Op)
@@ -164,11 +168,9 @@ def _single(value: Any, what: str, known: Mapping[str, type[Op]], example: str) 
     """The one key of ``value`` and the mapping under it."""
     form = f"a mapping with exactly one key such as `{example}`"
     if isinstance(value, str) and value in known:
-        message = f"`{value}` without a colon: expected a mapping, as `{value}: {{}}`"
-        raise error(message, f"{what}_form", got=value)
+        raise error(f"`{value}` without a colon: expected a mapping, as `{value}: {{}}`", f"{what}_form", got=value)
     if what == "stage" and isinstance(value, str) and function(value) is not None:
-        message = f"{value} is a function: call it in a stage, as `map: {{ops: [{value}]}}`"
-        raise error(message, "stage_form", got=value)
+        raise error(f"{value} is a function: call it in a stage, as `map: {{ops: [{value}]}}`", "stage_form", got=value)
     if not isinstance(value, dict) or not value:
         raise mismatch(value, f"{what}_form", form)
     if len(value) != 1:
@@ -204,6 +206,6 @@ def _validated(kind: type[OpType], name: str, arguments: dict[str, Any]) -> OpTy
         raise
 
 
-AnyStage = Annotated[Stage, Checked(parse_stage), WithJsonSchema({SCHEMA_PLACEHOLDER: "stage"})]
-AnySource = Annotated[Source, Checked(parse_source), WithJsonSchema({SCHEMA_PLACEHOLDER: "source"})]
-NestedSource = Annotated[Source, Checked(parse_source), WithJsonSchema({SCHEMA_PLACEHOLDER: "nested_source"})]
+AnyStage = Annotated[Stage, Checked(parse_stage, {SCHEMA_PLACEHOLDER: "stage"})]
+AnySource = Annotated[Source, Checked(parse_source, {SCHEMA_PLACEHOLDER: "source"})]
+NestedSource = Annotated[Source, Checked(parse_source, {SCHEMA_PLACEHOLDER: "nested_source"})]

@@ -53,7 +53,7 @@ def part_of_chains(chains: Iterable[Sequence[Any]], predicate: Sequence[Any]) ->
 
 
 def _needed(calls: Sequence[OpCall]) -> list[frozenset[Path] | None]:
-    """What the rest of a chain reads of the element after each call; None where it does not need the call."""
+    """Components that later calls read after each call; None for calls that can be dropped."""
     found: list[frozenset[Path] | None] = []
     needed = frozenset({_WHOLE})
     for index, call in reversed(list(enumerate(calls))):
@@ -102,8 +102,7 @@ class _Slice:
         if self._calls and self._calls[-1].name in _REARRANGING and (field := self._address(_WHOLE)):
             found.append({"select": _field(field)})
         if not found:
-            msg = "the predicate calls no function"
-            raise CannotSplitError(msg)
+            raise CannotSplitError("the predicate calls no function")
         return found
 
     def _address(self, path: Path) -> Path:
@@ -116,8 +115,7 @@ class _Slice:
         for call in reversed(self._rearranged):
             at = _before(call, at) if at is not None else None
         if at is None:
-            msg = f"{_shown(path)} is put together by {self._rearranged[-1].name}"
-            raise CannotSplitError(msg)
+            raise CannotSplitError(f"{_shown(path)} is put together by {self._rearranged[-1].name}")
         return (*self._base, *at)
 
     def _renamed(self, written: Any, call: OpCall, needed: frozenset[Path], *, answers: bool) -> Any:
@@ -148,12 +146,11 @@ class _Slice:
         """The name of a field.
 
         Raises:
-            CannotSplitError: It is the whole element there.
+            CannotSplitError: The field is the whole element there.
         """
         address = self._address(_path(field))
         if not address:
-            msg = f"{field!r} is the whole element before"
-            raise CannotSplitError(msg)
+            raise CannotSplitError(f"{field!r} is the whole element before")
         return _field(address)
 
     def _check_others(self, call: OpCall, needed: frozenset[Path], written: Sequence[Path]) -> None:
@@ -165,15 +162,14 @@ class _Slice:
             if any(_within(other, path) for other in written):
                 continue
             if any(_touch(self._address(path), other) for other in mine):
-                msg = f"{call.name} would replace {_shown(path)}, which is read after it"
-                raise CannotSplitError(msg)
+                raise CannotSplitError(f"{call.name} would replace {_shown(path)}, which is read after it")
 
 
 def _check(call: OpCall) -> None:
     """Check that a call gives the same whenever it is called with the same.
 
     Raises:
-        CannotSplitError: It may not.
+        CannotSplitError: Its result may change between calls.
     """
     special = special_calls().get(call.name)
     msg = None
@@ -214,7 +210,7 @@ def _written(call: OpCall) -> list[Path]:
 
 
 def _before(call: OpCall, path: Path) -> Path | None:
-    """What a component after a call that rearranges is before it; None where several make it."""
+    """Path of a component before a rearranging call; None if it is built from several components."""
     if call.name == "rename":
         names = {new: old for old, new in call.arguments["names"].items()}
         if not path or any("." in new for new in names):
@@ -232,7 +228,7 @@ def _before(call: OpCall, path: Path) -> Path | None:
 
 
 def _in_structure(at: Any, path: Path) -> Path | None:
-    """The same for `to_tuple` and `to_dict`."""
+    """Path before `to_tuple` or `to_dict`."""
     for length, part in enumerate(path):
         if not isinstance(at, dict | tuple):
             return _inside(at, path[length:])
@@ -256,7 +252,7 @@ def _inside(field: Field | None, rest: Path) -> Path:
 
 
 def _chosen(call: OpCall, path: Path) -> Path | None:
-    """The same for `select` and `drop`, where numbers are places in a tuple."""
+    """Path before `select` or `drop`, where numbers are tuple indices."""
     fields = call.arguments["fields"]
     if not isinstance(fields, tuple):
         return (*_path(fields), *path)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 AUTOTUNE: Final = "AUTOTUNE"
-"""How specs, edits and documents write ``tf.data.AUTOTUNE``."""
+"""Spelling of ``tf.data.AUTOTUNE`` in specs, edits and documents."""
 AUTOTUNE_VALUE: Final = -1
-"""What it is in a graph."""
+"""Its value in a graph."""
 INFINITE: Final = -1
 """Cardinality of a pipeline without end (``tf.data.INFINITE_CARDINALITY``)."""
 WIDTHS: Final = {

@@ -6,13 +6,8 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_core import PydanticUndefined
 
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
@@ -40,6 +35,16 @@ def _with_outer_element() -> Iterator[None]:
         yield
     finally:
         _INSIDE.reset(before)
+
+
+def argument(description: str, *, default: Any = PydanticUndefined, **more: Any) -> Any:
+    """A field of a class below; required without a default.
+
+    Args:
+        description: Text for the schema and `docs/spec.md`.
+        more: Further arguments of pydantic's ``Field``.
+    """
+    return Field(default, description=description, **more)
 
 
 class _Unknown:
@@ -110,6 +115,11 @@ class Closed(BaseModel):
                 problems.extend(found)
             problems.raise_if_any()
             return model
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first paragraph of the class's docstring."""
+        return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
 
     @classmethod
     def keys(cls) -> list[str]:

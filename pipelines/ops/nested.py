@@ -6,18 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import (
-    Field,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
 from pipeprof.pipelines.ops.base import AnyStage, Inner, NestedSource, sources
 from pipeprof.pipelines.ops.calls.element import PYTHON
 from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, has_outer_element
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, argument, has_outer_element
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch
 from pipeprof.pipelines.ops.values.python_ref import Python
 from pipeprof.pipelines.ops.values.values import ElementField
@@ -33,9 +27,9 @@ ON = "Component of the element that is the input dataset, if there is no `source
 class Pipeline(Closed):
     """A source and stages; without a source it begins with the dataset that the element around it holds."""
 
-    source: NestedSource | None = Field(default=None, description="Source of the elements.")
-    stages: list[AnyStage] | None = Field(default=None, description="Stages, in order.")
-    on: ElementField | None = Field(default=None, description=ON)
+    source: NestedSource | None = argument("Source of the elements.", default=None)
+    stages: list[AnyStage] | None = argument("Stages, in order.", default=None)
+    on: ElementField | None = argument(ON, default=None)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -51,8 +45,7 @@ class Pipeline(Closed):
         if self.source is not None:
             check_start(self)
         elif not (has_outer_element() or self.opens_element):
-            message = "missing `source`: the outer element holds no dataset"
-            raise failure((), error(message, "missing_source"))
+            raise failure((), error("missing `source`: the outer element holds no dataset", "missing_source"))
         return self
 
 
@@ -62,16 +55,16 @@ class PipelineFunction(Pipeline):
     ways: ClassVar[tuple[str | tuple[str, ...], ...]] = (("source", "stages", "on"), "python")
     opens_element: ClassVar[bool] = True
 
-    source: NestedSource | None = Field(default=None, description=SOURCE)
-    stages: list[AnyStage] | None = Field(default=None, description=STAGES)
-    python: Python | None = Field(default=None, description=PYTHON)
+    source: NestedSource | None = argument(SOURCE, default=None)
+    stages: list[AnyStage] | None = argument(STAGES, default=None)
+    python: Python | None = argument(PYTHON, default=None)
 
 
 def check_start(pipeline: Any) -> None:
     """A pipeline has a source or begins with a component of the element, not both.
 
     Raises:
-        ValidationError: It has both.
+        ValidationError: Both are given.
     """
     if pipeline.source is not None and pipeline.on is not None:
         message = f"both `on: {pipeline.on}` and `source`: expected only one of them"
@@ -90,7 +83,7 @@ class Pipelines:
             yield Inner((argument, index), (argument, *place), pipeline, per_element=False)
 
     def build(self, make: Any) -> Any:
-        """The same structure of what ``make`` gives for the number of each pipeline and the pipeline itself."""
+        """Map the structure: ``make`` receives the number of each pipeline and the pipeline."""
         return _mapped(self.value, make, iter(range(len(list(_leaves(self.value, ()))))))
 
 
@@ -166,7 +159,7 @@ def parse_pipeline(value: Any) -> Pipeline:
 
     Raises:
         ValidationError: All that is wrong with it.
-        PydanticCustomError: It is no mapping.
+        PydanticCustomError: The value is no mapping.
     """
     if isinstance(value, Pipeline):
         return value
@@ -175,10 +168,8 @@ def parse_pipeline(value: Any) -> Pipeline:
     return Pipeline.model_validate(value)
 
 
-AnyPipeline = Annotated[Pipeline, Checked(parse_pipeline), WithJsonSchema({SCHEMA_PLACEHOLDER: "pipeline"})]
+AnyPipeline = Annotated[Pipeline, Checked(parse_pipeline, {SCHEMA_PLACEHOLDER: "pipeline"})]
 PipelineList = Annotated[
-    Pipelines,
-    Checked(_parse_list),
-    WithJsonSchema({"type": "array", "minItems": 1, "items": {SCHEMA_PLACEHOLDER: "pipeline"}}),
+    Pipelines, Checked(_parse_list, {"type": "array", "minItems": 1, "items": {SCHEMA_PLACEHOLDER: "pipeline"}})
 ]
-PipelineStructure = Annotated[Pipelines, Checked(_parse_structure), WithJsonSchema({SCHEMA_PLACEHOLDER: "pipelines"})]
+PipelineStructure = Annotated[Pipelines, Checked(_parse_structure, {SCHEMA_PLACEHOLDER: "pipelines"})]

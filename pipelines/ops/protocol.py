@@ -62,7 +62,7 @@ class Building(Protocol):
         """The Python function of a ``map`` over ``dataset``.
 
         Args:
-            dataset: What it is called on.
+            dataset: Input of the function.
             predicate: Whether the last call gives a single truth value, as that of a ``filter`` does.
             answers: Whether the result of the last call stands alone (a key, a length), also if ``on`` picked a field.
             unpacked: Whether TensorFlow calls it with the components of a tuple; default: as it does for ``dataset``.
@@ -79,7 +79,7 @@ class Building(Protocol):
         """The user's own function, as it is."""
 
     def returned(self, reference: Any, without: Any) -> Any:
-        """What the user's function returns, a dataset without its last stages; ``without`` holds their names."""
+        """Dataset that the user's function returns, without the last stages named in ``without``."""
 
     def options(self, options: Options) -> Any:
         """A tf.data.Options."""

@@ -15,6 +15,10 @@ from typing import Final, Literal
 from pipeprof.pipelines.ops.executed_ops import executed, written_op
 
 Owner = Literal["cache", "shuffle", "prefetch", "parallel", "batch"]
+Cardinality = Literal[
+    "shortest", "sum", "times", "first", "rest", "groups", "windows", "share", "told", "chosen",
+]  # fmt: skip
+"""How an op's number of elements follows from those of its inputs and its arguments (`graph.cardinality`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,7 @@ class Traits:
         stacks: Consecutive elements become the rows of one tensor per component.
         copies_rows: TensorFlow copies the elements into the batch on threads that no trace shows (``parallel_copy``).
         passes: Gives out elements that it was given, their tensors unchanged.
+        keeps_rows: Its elements have as many rows as those that it gets, even where its function is not in the graph.
         one_to_one: Gives exactly one element for every element (of every input).
         by_position: Decides by the position of an element, never by its value, whether and when it comes out.
         consecutive: Neighbours stay neighbours, and no element in between is dropped.
@@ -38,12 +43,19 @@ class Traits:
         holds: Owner in the memory ledger of what it holds.
         buffers: Holds elements that it made ahead or collected.
         stores: Keeps elements for later epochs, or reads ones that were kept.
+        writes: Writes its elements into files, for later runs.
+        unpredicted: Why the size of its buffers cannot be predicted.
+        cardinality: How many elements it gives, where that is not said by `one_to_one` or `endless`.
         in_memory: Slices or gives tensors that are in memory.
+        slices: Its elements are the rows of tensors.
+        names_files: Its elements are names of files.
+        python_iterator: An iterator of the user's gives its elements.
         cheap: A source whose elements cost next to nothing.
         generates_numbers: Its elements are numbers that it counts itself.
         function: TensorFlow's name of the argument with the function that is called per element.
         computes: That function computes elements or decides about them; those of the others make datasets.
         once_each: Its function is called once per element that comes out.
+        carries_state: Its function also takes a state, before the element.
         single_function: It calls one function on the element of one input, and nothing else.
         equal_inputs: None of its inputs is the one that the stage is applied to.
         takes_one: Takes one element for every one that it gives.
@@ -56,6 +68,8 @@ class Traits:
         composed: TensorFlow's Python API makes it of several datasets, whose arguments are not the user's.
         wrapped: TensorFlow's Python API wraps it in a ``flat_map`` over files or a dummy element.
         distinctive: A method of this name is one of a dataset.
+        last: Must be the last stage of the whole pipeline.
+        errors: Regular expressions of TensorFlow's messages that name no stage, only this kind.
         adds: What the component is called in generated code that it puts before each element.
         noun: What an element of a source is called in generated code.
         verb: What a function of it is called in generated code.
@@ -67,6 +81,7 @@ class Traits:
     stacks: bool = False
     copies_rows: bool = False
     unbatches: bool = False
+    keeps_rows: bool = False
     passes: bool = False
     one_to_one: bool = False
     by_position: bool = False
@@ -79,14 +94,21 @@ class Traits:
     holds: Owner | None = None
     buffers: bool = False
     stores: bool = False
+    writes: bool = False
+    unpredicted: str | None = None
     counts: str | None = None
+    cardinality: Cardinality | None = None
     in_memory: bool = False
+    slices: bool = False
+    names_files: bool = False
+    python_iterator: bool = False
     cheap: bool = False
     generates_numbers: bool = False
     function: str | None = None
     predicate: bool = False
     computes: bool = False
     once_each: bool = False
+    carries_state: bool = False
     single_function: bool = False
     nests: bool = False
     combines: bool = False
@@ -102,6 +124,8 @@ class Traits:
     wrapped: bool = False
     reads_examples: bool = False
     distinctive: bool = False
+    last: bool = False
+    errors: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     adds: str | None = None
     noun: str | None = None
@@ -112,6 +136,21 @@ class Traits:
     def regroups(self) -> bool:
         """Whether its elements consist of other sets of values than those that it gets."""
         return self.unbatches or self.nests or self.windows or self.batches is not None
+
+    @property
+    def rebatches(self) -> bool:
+        """Whether it makes batches of other sizes of those that it gets."""
+        return self.unbatches and self.batches is not None
+
+    @property
+    def interleaves(self) -> bool:
+        """Whether it reads several datasets that its function makes at a time."""
+        return self.nests and self.parallel
+
+    @property
+    def chooses(self) -> bool:
+        """Whether its last input says which of the others gives the next element."""
+        return self.cardinality == "chosen"
 
     @property
     def pads(self) -> bool:
@@ -165,45 +204,74 @@ class Traits:
 
 
 _NO_TRAITS: Final = Traits()
+# Files that ops inside functions read are identified by the nodes of these.
+_NO_FILE: Final = r"No such file or directory"
 
 SOURCES: Final[dict[str, Traits]] = {
-    "zip": Traits(combines=True, equal_inputs=True, one_to_one=True, same_count=True),
-    "concatenate": Traits(combines=True, same_components=True, same_count=True),
+    # The first: what a generator says of a file is its own error.
+    "from_generator": Traits(
+        python_iterator=True,
+        reorders=True,
+        wrapped=True,
+        function="generator",
+        computes=True,
+        errors=(r"generator_py_func|from_generator_op\.py",),
+    ),
+    "zip": Traits(cardinality="shortest", combines=True, equal_inputs=True, one_to_one=True, same_count=True),
+    "concatenate": Traits(cardinality="sum", combines=True, same_components=True, same_count=True),
     "sample_from_datasets": Traits(
         combines=True, equal_inputs=True, reorders=True, composed=True, positional=("datasets",)
     ),
     "choose_from_datasets": Traits(
-        combines=True, equal_inputs=True, reorders=True, positional=("datasets", "choice_dataset")
+        cardinality="chosen", combines=True, equal_inputs=True, reorders=True, positional=("datasets", "choice_dataset")
     ),
     "image_dataset_from_directory": Traits(loads_batches="batch_size", noun="image"),
     "text_dataset_from_directory": Traits(loads_batches="batch_size", noun="text"),
     "audio_dataset_from_directory": Traits(loads_batches="batch_size", noun="audio"),
     "timeseries_dataset_from_array": Traits(loads_batches="batch_size"),
-    "list_files": Traits(cheap=True, composed=True, noun="path", positional=("file_pattern",)),
+    "list_files": Traits(names_files=True, cheap=True, composed=True, noun="path", positional=("file_pattern",)),
     "TFRecordDataset": Traits(
-        same_count=True, composed=True, wrapped=True, reads_examples=True, noun="record", positional=("filenames",)
+        same_count=True,
+        composed=True,
+        wrapped=True,
+        reads_examples=True,
+        noun="record",
+        positional=("filenames",),
+        errors=(r"(?i:corrupted record|truncated record|Failed to (?:fetch|read) .*record)", _NO_FILE),
     ),
     "TextLineDataset": Traits(
-        same_count=True, composed=True, wrapped=True, reads_examples=True, noun="line", positional=("filenames",)
+        same_count=True,
+        composed=True,
+        wrapped=True,
+        reads_examples=True,
+        noun="line",
+        positional=("filenames",),
+        errors=(_NO_FILE,),
     ),
     "FixedLengthRecordDataset": Traits(
-        same_count=True, composed=True, wrapped=True, noun="record", positional=("filenames", "record_bytes")
+        same_count=True,
+        composed=True,
+        wrapped=True,
+        noun="record",
+        positional=("filenames", "record_bytes"),
+        errors=(_NO_FILE,),
     ),
-    "CsvDataset": Traits(positional=("filenames", "record_defaults")),
+    "CsvDataset": Traits(
+        positional=("filenames", "record_defaults"), errors=(_NO_FILE, r"(?i:Expect(?:ed)? \d+ fields but have)")
+    ),
     "load": Traits(stores=True, positional=("path",)),
     "tfds.load": Traits(loads_batches="batch_size", opaque=True),
     "python": Traits(opaque=True),
     "make_csv_dataset": Traits(loads_batches="batch_size"),
     "make_batched_features_dataset": Traits(loads_batches="batch_size"),
     "SqlDataset": Traits(),
-    "from_tensor_slices": Traits(in_memory=True, cheap=True, same_count=True, positional=("tensors",)),
+    "from_tensor_slices": Traits(slices=True, in_memory=True, cheap=True, same_count=True, positional=("tensors",)),
     "from_tensors": Traits(in_memory=True, cheap=True, same_count=True, positional=("tensors",)),
     "from_list": Traits(cheap=True),
     "from_sparse_tensor_slices": Traits(),
     "range": Traits(cheap=True, generates_numbers=True, same_count=True, noun="number"),
     "random": Traits(cheap=True, reorders=True, noun="number"),
     "counter": Traits(generates_numbers=True, noun="number"),
-    "from_generator": Traits(reorders=True, wrapped=True, function="generator", computes=True),
 }
 """Sources as they are written."""
 
@@ -213,11 +281,13 @@ _MAP: Final = Traits(
 )  # fmt: skip
 STAGES: Final[dict[str, Traits]] = {
     "batch": Traits(
-        batches="batch_size", stacks=True, copies_rows=True, same_components=True, keeps_shapes=True, same_count=True,
+        cardinality="groups", errors=(r"Cannot (?:add tensor to the batch|batch tensors)",), batches="batch_size",
+        stacks=True, copies_rows=True, same_components=True, keeps_shapes=True, same_count=True,
         holds="batch", parallel=True, distinctive=True, positional=("batch_size",),
     ),
     "padded_batch": Traits(
-        batches="batch_size", stacks=True, copies_rows=True, same_components=True, same_count=True, holds="batch",
+        cardinality="groups", errors=(r"(?i:pad(?:ded)?[_ ]?(?:batch|shape))",), batches="batch_size", stacks=True,
+        copies_rows=True, same_components=True, same_count=True, holds="batch",
         parallel=True, distinctive=True, verb="pad", positional=("batch_size",),
     ),
     "unbatch": Traits(
@@ -230,7 +300,7 @@ STAGES: Final[dict[str, Traits]] = {
     "ragged_batch": Traits(
         batches="batch_size", stacks=True, copies_rows=True, distinctive=True, positional=("batch_size",)
     ),
-    "sparse_batch": Traits(batches="batch_size", copies_rows=True, distinctive=True),
+    "sparse_batch": Traits(cardinality="groups", batches="batch_size", copies_rows=True, distinctive=True),
     "cache": Traits(
         passes=True, one_to_one=True, by_position=True, consecutive=True, same_components=True, keeps_shapes=True,
         holds="cache", stores=True, distinctive=True, positional=("filename",),
@@ -241,18 +311,20 @@ STAGES: Final[dict[str, Traits]] = {
         positional=("buffer_size",),
     ),
     "snapshot": Traits(
+        writes=True, unpredicted="the data that waits to be written depends on the disk",
         one_to_one=True, same_components=True, keeps_shapes=True, stores=True, composed=True, positional=("path",)
     ),
     "prefetch_to_device": Traits(
-        one_to_one=True, same_components=True, keeps_shapes=True, positional=("device",)
+        last=True, one_to_one=True, same_components=True, keeps_shapes=True, positional=("device",)
     ),
     "copy_to_device": Traits(
         one_to_one=True, same_components=True, keeps_shapes=True, positional=("target_device",)
     ),
     "concatenate": SOURCES["concatenate"],
-    "window": Traits(windows=True, positional=("size",)),
+    "window": Traits(cardinality="windows", windows=True, positional=("size",)),
     "group_by_window": Traits(
-        nests=True, restarts=True, endless=True, holds="batch", function="key_func", distinctive=True
+        unpredicted="it keeps a window for every key", nests=True, restarts=True, endless=True, holds="batch",
+        function="key_func", distinctive=True
     ),
     "bucket_by_sequence_length": Traits(
         batches="bucket_batch_sizes", function="element_length_func", distinctive=True, verb="pad"
@@ -274,9 +346,10 @@ STAGES: Final[dict[str, Traits]] = {
         passes=True, drops=True, same_components=True, function="predicate", predicate=True, computes=True,
         once_each=True, single_function=True, verb="goes_on",
     ),
-    "parse_example_dataset": Traits(one_to_one=True),
+    "parse_example_dataset": Traits(one_to_one=True, keeps_rows=True),
     "scan": Traits(
-        one_to_one=True, keeps_shapes=True, function="scan_func", computes=True, once_each=True, verb="step",
+        carries_state=True, one_to_one=True, keeps_shapes=True, function="scan_func", computes=True, once_each=True,
+        verb="step",
         positional=("initial_state", "scan_func"),
     ),
     "shuffle": Traits(
@@ -284,20 +357,22 @@ STAGES: Final[dict[str, Traits]] = {
         holds="shuffle", buffers=True, counts="buffer_size", positional=("buffer_size",),
     ),
     "repeat": Traits(
-        passes=True, by_position=True, consecutive=True, same_components=True, keeps_shapes=True, restarts=True,
+        cardinality="times", passes=True, by_position=True, consecutive=True, same_components=True, keeps_shapes=True,
+        restarts=True,
         takes_one=True, positional=("count",),
     ),
     "take": Traits(
-        ends_early=True,
+        cardinality="first", ends_early=True,
         takes_one=True, passes=True, by_position=True, consecutive=True, drops=True, same_components=True,
         same_count=True, counts="count", positional=("count",),
     ),
     "skip": Traits(
-        passes=True, by_position=True, consecutive=True, drops=True, same_components=True, same_count=True,
+        cardinality="rest", passes=True, by_position=True, consecutive=True, drops=True, same_components=True,
+        same_count=True,
         counts="count", positional=("count",),
     ),
     "shard": Traits(
-        passes=True, by_position=True, drops=True, same_components=True, same_count=True,
+        cardinality="share", passes=True, by_position=True, drops=True, same_components=True, same_count=True,
         positional=("num_shards", "index"),
     ),
     "enumerate": Traits(adds="index", one_to_one=True, keeps_shapes=True, same_count=True, composed=True),
@@ -305,7 +380,7 @@ STAGES: Final[dict[str, Traits]] = {
     "ignore_errors": Traits(passes=True, drops=True, same_components=True, distinctive=True),
     "rejection_resample": Traits(adds="class_", drops=True, reorders=True, function="class_func", distinctive=True),
     "assert_cardinality": Traits(
-        passes=True, one_to_one=True, consecutive=True, same_components=True, keeps_shapes=True,
+        cardinality="told", passes=True, one_to_one=True, consecutive=True, same_components=True, keeps_shapes=True,
         same_count=True, counts="expected_cardinality", distinctive=True, positional=("cardinality",),
     ),
     "pad_to_cardinality": Traits(counts="cardinality"),
@@ -315,11 +390,13 @@ STAGES: Final[dict[str, Traits]] = {
         positional=("options",),
     ),
     "map+batch": Traits(
-        batches="batch_size", stacks=True, copies_rows=True, same_count=True, holds="parallel", parallel=True,
+        cardinality="groups", batches="batch_size", stacks=True, copies_rows=True, same_count=True, holds="parallel",
+        parallel=True,
         function="map_func", single_function=True, parts=("map", "batch"),
     ),
     "shuffle+repeat": Traits(
-        passes=True, by_position=True, same_components=True, reorders=True, holds="shuffle", buffers=True,
+        cardinality="times", passes=True, by_position=True, same_components=True, reorders=True, holds="shuffle",
+        buffers=True,
         takes_one=True, restarts=True, counts="buffer_size", parts=("shuffle", "repeat"),
     ),
 }  # fmt: skip
@@ -368,6 +445,12 @@ def ops_with(question: Callable[[Traits], object]) -> frozenset[str]:
     return frozenset(op for op, row in (SOURCES | STAGES).items() if question(row))
 
 
+@functools.cache
+def messages() -> tuple[str, ...]:
+    """Regular expressions of messages that only name a kind of op (`Traits.errors`)."""
+    return tuple(dict.fromkeys(text for row in (SOURCES | STAGES).values() for text in row.errors))
+
+
 def check_rows(sources: Iterable[str], stages: Iterable[str]) -> None:
     """Check that every source and stage has a row.
 
@@ -377,8 +460,7 @@ def check_rows(sources: Iterable[str], stages: Iterable[str]) -> None:
     for kind, names, rows in (("source", sources, SOURCES), ("stage", stages, STAGES)):
         missing = [name for name in names if name not in rows]
         if missing:
-            msg = f"no row of traits for the {kind} {', '.join(missing)}: add one to {__name__}"
-            raise LookupError(msg)
+            raise LookupError(f"no row of traits for the {kind} {', '.join(missing)}: add one to {__name__}")
 
 
 STAGE_OWNERS: Final[frozenset[str]] = frozenset(row.holds for row in STAGES.values() if row.holds)

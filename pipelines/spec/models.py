@@ -18,11 +18,12 @@ from pipeprof.pipelines.ops.base import AnySource, AnyStage, Source, Stage
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Document
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS
 from pipeprof.pipelines.ops.values.values import FilledText, Flag, NotNegative, Positive, Text
 from pipeprof.pipelines.spec.budgets import Budgets
-from pipeprof.pipelines.spec.step import Step, parse_step
+from pipeprof.pipelines.steps.step import AnyStep, no_step
 
 SUPPORTED_VERSIONS = (1,)
 
@@ -63,7 +64,6 @@ def _stage_reference(value: Any) -> str | int:
 
 
 Version = Annotated[int, Checked(_version), WithJsonSchema({"enum": list(SUPPORTED_VERSIONS)})]
-AnyStep = Annotated[Step, Checked(parse_step), WithJsonSchema({"x-pipeprof-definition": "step"})]
 
 
 class Measure(Document):
@@ -130,7 +130,7 @@ class Spec(Document):
         default_factory=list, description="Stages, in order: each has one key, TensorFlow's name, with its arguments."
     )
     options: Options = Field(default_factory=Options, description="tf.data.Options by TensorFlow's names.")
-    step: AnyStep = Field(default_factory=Step, description="Training step that consumes the batches.")
+    step: AnyStep = Field(default_factory=no_step, description="Training step that consumes the batches.")
     measure: Measure = Field(default_factory=Measure, description="Measurement settings.")
     ignore: list[Ignore] = Field(default_factory=list, description="Findings to ignore.")
     budgets: Budgets = Field(default_factory=Budgets, description="What `pipeprof gate` judges, by metric.")
@@ -183,11 +183,11 @@ def _placed(source: Source | None, stages: list[Stage], address: str, place: tup
 
 
 def _check_last_stages(spec: Spec, problems: Problems) -> None:
-    """Require ``prefetch_to_device`` to be the last stage: later stages cannot read device memory."""
+    """Require a stage that moves elements to a device to be the last: later stages cannot read device memory."""
     last = join("", "stages", len(spec.stages) - 1)
     for placed in spec.placed():
-        if placed.op.op == "prefetch_to_device" and placed.address != last:
-            message = "prefetch_to_device must be the last stage of the whole pipeline"
+        if traits(placed.op.op).last and placed.address != last:
+            message = f"{placed.op.op} must be the last stage of the whole pipeline"
             problems.add(placed.place, error(message, "not_last"))
 
 

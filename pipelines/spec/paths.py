@@ -64,8 +64,8 @@ def leaves(spec: Spec) -> Iterator[Leaf]:
                 continue
             for place, value in _walk(getattr(placed.op, name), (*placed.place, name)):
                 yield Leaf(place, placed.address, value)
-    if spec.step.python is not None:
-        yield Leaf(("step", "python"), "step", spec.step.python)
+    for place, value in _walk(spec.step.value, ("step", spec.step.kind)):
+        yield Leaf(place, "step", value)
 
 
 def written_files(spec: Spec) -> Iterator[Leaf]:

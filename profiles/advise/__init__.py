@@ -1,1 +1,1 @@
-"""From a pipeline to findings: what rules look at, the rules, and the edits they propose."""
+"""Advice: rules, the findings they report, and the edits they propose."""

@@ -14,7 +14,7 @@ class Slower:
     """Steps with more work per batch in a stage that runs one call at a time.
 
     Attributes:
-        today_ms: What the thread that draws from the stage does of it.
+        today_ms: Present work per step of the thread that draws from the stage.
     """
 
     interval_ms: float
@@ -48,11 +48,9 @@ def slower(view: PipelineView, stage: StageView, added_ms: float) -> Slower | No
         ``None`` without measured steps, and where it is not known which thread runs the stage.
     """
     at = timing(view)
-    own = None
-    if at is not None:
-        own = next(
-            (row for row in rows(view, at) if any(other_stage.id == stage.id for other_stage in row.stages)), None
-        )
-    if at is None or own is None:
+    if at is None:
         return None
-    return Slower(at.interval_ms, total_ms(own.stages) + own.turn_ms, added_ms)
+    for row in rows(view, at):
+        if any(member.id == stage.id for member in row.stages):
+            return Slower(at.interval_ms, total_ms(row.stages) + row.turn_ms, added_ms)
+    return None

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
-from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
-from pipeprof.profiles.advise.edits.patch import proposal
 from pipeprof.profiles.advise.edits.same_line import join_same_line
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, bar_to_try, by_precedence, trying
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.models import Ignore
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.stages import Headspace
 
 WAIT_SHARE = Threshold(
     "wait-share",
@@ -165,8 +162,11 @@ def has_costs(view: PipelineView) -> bool:
 
 
 def _finding(rule: Rule, hit: RuleHit, view: PipelineView) -> Finding:
+    # Most checks find nothing.
+    from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
+    from pipeprof.profiles.advise.edits.patch import proposal
+
     stage = view.by_id.get(hit.stage or "")
-    predicted = hit.predicted
     edits = [Edit(**to_document(edit)) for edit in hit.edits]
     patch, python = proposal(view, hit.edits)
     if hit.by_hand is not None:
@@ -186,13 +186,7 @@ def _finding(rule: Rule, hit: RuleHit, view: PipelineView) -> Finding:
         python=python,
         change=describe_change(view, hit.edits, hit.change_detail),
         overrides=overrides(view, hit.edits),
-        predicted=predicted
-        and Predicted(
-            speedup=predicted.speedup,
-            peak_rss_delta_bytes=predicted.peak_rss_delta_bytes,
-            wait_ms=predicted.wait_ms,
-            formula=predicted.formula,
-        ),
+        predicted=hit.predicted and Predicted(**vars(hit.predicted)),
         status="unverified",
         reason=UNVERIFIED,
     )
@@ -224,19 +218,19 @@ def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], l
     headspace = view.headspace.share if view.headspace is not None else None
     # No stage is faster because of these findings while an epoch starts.
     restarts = (steps.restart_share or 0.0) if steps is not None else 0.0
-    wait = wait - restarts if wait is not None else None
-    headspace = headspace - restarts if headspace is not None else None
     speed = [finding for finding in findings if finding.family == "speed" and not pays_in_step(finding)]
-    if trying():
-        # What was not measured is for the try to decide.
-        wait, headspace = (1.0 if share is None else share for share in (wait, headspace))
-    if wait is not None and headspace is not None and wait >= WAIT_SHARE.value and headspace >= HEADSPACE_SHARE.value:
-        return findings, []
     others = [finding for finding in findings if finding not in speed]
-    small = (wait is not None and wait < WAIT_SHARE.value) or (
-        headspace is not None and headspace < HEADSPACE_SHARE.value
-    )
-    if small or not speed:
+    known = [
+        (share - restarts, threshold)
+        for share, threshold in ((wait, WAIT_SHARE), (headspace, HEADSPACE_SHARE))
+        if share is not None
+    ]
+    if any(share < threshold.value for share, threshold in known):
+        return others, []
+    # What was not measured is for a try to decide.
+    if len(known) == len(GATE) or trying():
+        return findings, []
+    if not speed:
         return others, []
     unknown = "no step was measured" if wait is None else "the upper bound of a faster pipeline was not measured"
     what = ", ".join(dict.fromkeys(finding.rule for finding in speed))
@@ -279,21 +273,17 @@ def findings_for(
     @cache
     def as_written() -> PipelineView:
         view = spec_view() if spec_view is not None else _view_of_spec(profile, loaded)
-        return replace(_with_buffers(view, profile), **vars(measured))
+        return replace(_with_buffers(view, profile), **measured)
 
     missing = _missing(profile, written, executed)
     if written is not None and executed is not None and (not missing or ((made or constants) and loaded is None)):
-        graphs, seen = (written, executed), _Seen(made, constants)
-        view = tried(
-            "the graphs",
-            lambda: _view_of_graphs(profile, graphs, measured, seen, by_address=loaded is not None),
-            messages,
-        )
+        graphs, parts = (written, executed), {**measured, "made": made, "constants": constants}
+        view = tried("the graphs", lambda: _view_of_graphs(graphs, by_address=loaded is not None, **parts), messages)
     if view is None and loaded is not None:
         view = tried("the spec", as_written, messages)
         missing = missing and f"{missing}: only the rules that need no run were applied, to the spec as written"
     elif view is None and sketch_view is not None and missing:
-        view = replace(_with_buffers(sketch_view, profile), **vars(measured))
+        view = replace(_with_buffers(sketch_view, profile), **measured)
         known_rules = {name: rule for name, rule in all_rules().items() if rule.family == "memory"}
         missing = f"{missing}: only the memory rules were applied, to the stages as written"
     elif view is None:
@@ -314,14 +304,12 @@ def findings_for(
         known = with_written(view, loaded)
         of = tried("the numbers of elements", as_written, messages)
         known = known if of is None else with_counts(known, of)
-    ignore = loaded.spec.ignore if loaded else ()
-    result = tried("the rules", lambda: advise(known, ignore=ignore, rules=known_rules), messages)
+    given: dict[str, Any] = {"ignore": loaded.spec.ignore if loaded else (), "rules": known_rules}
+    result = tried("the rules", lambda: advise(known, **given), messages)
     if result is None:
         return None, messages
     found, more = result
-    profile.propose(
-        tried("what is worth a try", lambda: worth_a_try(known, found, ignore=ignore, rules=known_rules), []) or []
-    )
+    profile.propose(tried("what is worth a try", lambda: worth_a_try(known, found, **given), []) or [])
     return found, [*messages, *more]
 
 
@@ -338,7 +326,7 @@ def _with_buffers(view: PipelineView, profile: Profile) -> PipelineView:
 
 
 def _not_judged(profile: Profile, missing: str) -> Message:
-    """What could not be judged; where the profile warns of unread stages already, one sentence in the place of both."""
+    """Message on what was not judged; merged into a warning about unread stages if the profile has one."""
     unread = next(
         (message for message in profile.warnings if message.code in ("stages-unread", "stages-no-model")), None
     )
@@ -350,7 +338,7 @@ def _not_judged(profile: Profile, missing: str) -> Message:
 
 
 def tried(what: str, make: Callable[[], _T], messages: list[Message]) -> _T | None:
-    """What `make` makes; if it raises, ``None`` and a message that names `what`."""
+    """Call `make`; if it raises, return ``None`` and append a message that names `what`."""
     try:
         return make()
     except Exception as error:  # Advice comes last, when the measurement is done: nothing in it may cost the report.
@@ -369,25 +357,8 @@ def _missing(profile: Profile, written: StageGraph | None, executed: StageGraph 
     return ""
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """What a view has of a run in addition to its stages."""
-
-    profile: Profile
-    headspace: Headspace | None
-    facts: MeasuredFacts
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What was seen while a function built its dataset."""
-
-    made: Sequence[MadeDict]
-    constants: Sequence[ConstantDict]
-
-
-def _measurement(profile: Profile) -> _Measured:
-    """Collect what a view carries of a run in addition to its stages."""
+def _measurement(profile: Profile) -> dict[str, Any]:
+    """Collect what a view carries of a run in addition to its stages, by the names of its fields."""
     # Only a run needs the host.
     from pipeprof.pipelines.edits.environment import VALUES
     from pipeprof.profiles.host.host import installed_allocator
@@ -404,28 +375,17 @@ def _measurement(profile: Profile) -> _Measured:
         environment={name: value for name in VALUES if (value := os.environ.get(name)) is not None},
         allocator=installed_allocator(),
     )
-    return _Measured(profile, profile.headspace, facts)
+    return {"profile": profile, "headspace": profile.headspace, "facts": facts}
 
 
 def _view_of_graphs(
-    profile: Profile,
-    graphs: tuple[StageGraph, StageGraph],
-    measured: _Measured,
-    seen: _Seen,
-    *,
-    by_address: bool,
+    graphs: tuple[StageGraph, StageGraph], *, by_address: bool, profile: Profile, **parts: Any
 ) -> PipelineView:
     from pipeprof.profiles.view.from_graph import view_of_graphs
 
+    cores, limit = profile.host.cores, profile.host.memory_limit_bytes
     return view_of_graphs(
-        graphs[0],
-        graphs[1],
-        profile.stages or [],
-        by_address=by_address,
-        cores=profile.host.cores,
-        memory_limit=profile.host.memory_limit_bytes,
-        **vars(seen),
-        **vars(measured),
+        *graphs, profile.stages or [], by_address=by_address, cores=cores, memory_limit=limit, profile=profile, **parts
     )
 
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pipeprof.pipelines.edits.edits import MoveStage, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Prediction
-from pipeprof.profiles.model.predict import change_text
 from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds, stage_name
+from pipeprof.profiles.wording import change_text, milliseconds, stage_name
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,7 @@ def saving(view: PipelineView, text: str, saved_ms: float, changed: Collection[s
     gain = max(1.0, interval / after)
     held = f"; {why}" if after == least else ""
     return Prediction(
-        change_text(interval, interval / gain, f"{text} = {milliseconds(saved_ms)} less{held}"),
-        speedup=gain,
+        change_text(interval, interval / gain, f"{text} = {milliseconds(saved_ms)} less{held}"), speedup=gain
     )
 
 

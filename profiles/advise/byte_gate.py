@@ -74,7 +74,7 @@ class Weight:
         return ""
 
     def evidence(self) -> dict[str, float | int | str | bool]:
-        """What the bytes were compared with."""
+        """Reference values as evidence of a finding."""
         found: dict[str, float | int | str | bool] = {}
         if self.peak_bytes is not None:
             name = "predicted_peak_bytes" if self.predicted else "peak_above_runtime_bytes"
@@ -97,10 +97,8 @@ def weigh(nbytes: float, view: PipelineView) -> Weight:
 
 def held(view: PipelineView, stage: StageView, owner: Owner) -> BufferPrediction | None:
     """The predicted buffer of a stage as one owner; ``None`` if unknown."""
-    found = [
-        prediction for prediction in memory_prediction(view).by_stage.get(stage.id, ()) if prediction.owner == owner
-    ]
-    return found[0] if found else None
+    predicted = memory_prediction(view).by_stage.get(stage.id, ())
+    return next((prediction for prediction in predicted if prediction.owner == owner), None)
 
 
 def owned(view: PipelineView, stage: StageView, owner: Owner) -> bool:
@@ -121,13 +119,13 @@ def upstream(
     """All stages that a stage's elements come through, nearest first, those inside functions after their owner.
 
     Args:
-        stage: Where to begin; it does not count itself.
+        stage: Start, not part of the result.
         ends: Whether to go no further than a stage.
     """
     found: dict[str, StageView] = {}
-    for other_stage in view.below(stage, ends):
-        found[other_stage.id] = other_stage
-        for inner in view.inside(other_stage):
+    for before in view.below(stage, ends):
+        found[before.id] = before
+        for inner in view.inside(before):
             found.setdefault(inner.id, inner)
     return list(found.values())
 
@@ -136,9 +134,7 @@ def regrouped(view: PipelineView, stage: StageView) -> bool:
     """Whether a later stage splits or regroups the elements, also in the pipeline around a nested one."""
     # An owner itself only passes on the output of its function.
     around = (stage, *owners(view, stage))
-    return any(
-        view.ever_after(other_stage, "regroups", lambda above: traits(above.op).regroups) for other_stage in around
-    )
+    return any(view.ever_after(stage, "regroups", lambda above: traits(above.op).regroups) for stage in around)
 
 
 @dataclass(frozen=True)
@@ -157,7 +153,7 @@ class EarlierPlace:
 
     @property
     def semantics(self) -> Semantics:
-        """What moving a reordering stage before the crossed ones may change."""
+        """Effect on the data of moving a reordering stage before the crossed ones."""
         if any(traits(stage.op).stacks for stage in self.crossed):
             return "values"
         random = any(stage.function is not None and stage.function.random for stage in self.crossed)
@@ -196,7 +192,7 @@ def without(stage: StageView) -> ReplaceStages:
 def _path_bytes(view: PipelineView, stage: StageView) -> float | None:
     """Bytes of a file name, if that is what comes out of a stage."""
     one = giver(view, stage)
-    return float(PATH_BYTES) if one is not None and one.op == "list_files" else None
+    return float(PATH_BYTES) if one is not None and traits(one.op).names_files else None
 
 
 def _crosses(stage: StageView, *, batches: bool) -> bool:

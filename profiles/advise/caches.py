@@ -1,4 +1,4 @@
-"""What a cache keeps: which stages give the elements of the first epoch again in all others."""
+"""Caches that repeat the elements of the first epoch in all later ones."""
 
 from __future__ import annotations
 
@@ -13,31 +13,28 @@ def freezes(view: PipelineView, stage: StageView) -> bool:
     """Whether the stage stores all elements of one pass, in their order, and serves these in every later epoch."""
     if not traits(stage.op).stores or stage.injected:
         return False
-    if in_function(view, stage) and not stage.arguments.get("filename"):
-        # Rebuilt with every call of the function: it never serves a second epoch.
-        return False
+    # In a function it is rebuilt with every call; without an end, or read only in part, it never completes: none of
+    # these serves a second epoch.
+    rebuilt = in_function(view, stage) and not stage.arguments.get("filename")
     before = view.input_of(stage)
-    if before is not None and before.elements == INFINITE:
-        # It never completes and never serves an element.
-        return False
-    # A cache that is read only in part may never complete either.
-    return not view.ever_after(stage, "cuts", lambda after: _cuts(view, after))
+    endless = before is not None and before.elements == INFINITE
+    return not (rebuilt or endless or view.ever_after(stage, "cuts", lambda after: _cuts(view, after)))
 
 
 def frozen_by(view: PipelineView, stage: StageView) -> StageView | None:
     """The first stage after another one that freezes what comes out of it, in the pipelines around it too."""
-    found = (
-        view.first_after(other_stage, "frozen_by", lambda after: freezes(view, after))
-        for other_stage in (stage, *owners(view, stage))
-    )
-    return next((other_stage for other_stage in found if other_stage is not None), None)
+    for start in (stage, *owners(view, stage)):
+        if (cache := view.first_after(start, "frozen_by", lambda after: freezes(view, after))) is not None:
+            return cache
+    return None
 
 
 def _cuts(view: PipelineView, stage: StageView) -> bool:
     """Whether a stage may end before its input does."""
-    if stage.op != "take":
-        return stage.op == "take_while"
-    before, count = view.input_of(stage), stage.arguments.get("count")
+    row = traits(stage.op)
+    if not row.ends_early or row.counts is None:
+        return row.ends_early
+    before, count = view.input_of(stage), stage.arguments.get(row.counts)
     if not isinstance(count, int) or count < 0:
         return not isinstance(count, int)
     return before is None or before.elements is None or before.elements < 0 or count < before.elements

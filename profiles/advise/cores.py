@@ -7,11 +7,7 @@ from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView
 
 BUSY_CORES = Threshold(
-    "busy-cores",
-    0.8,
-    "of the cores that other processes leave",
-    "above, more threads only compete",
-    to_try=0.95,
+    "busy-cores", 0.8, "of the cores that other processes leave", "above, more threads only compete", to_try=0.95
 )
 ONE_CORE = Threshold("one-core", 1.0, "core", "with no more, threads compete with each other")
 STARVED = Threshold("starved", 0.3, "of the stage's threads", "waiting for a core looks like waiting", to_try=0.6)
@@ -26,7 +22,7 @@ def worker_cores(view: PipelineView) -> float | None:
 
 
 def cores_at_work(view: PipelineView) -> float | None:
-    """The same while batches come: an epoch's start may leave all cores idle, and stays as it is."""
+    """Cores used between restarts: an epoch's start may leave all cores idle."""
     used, at = worker_cores(view), timing(view)
     if used is None or at is None or not at.running_ms > 0:
         return None

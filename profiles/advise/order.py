@@ -39,14 +39,14 @@ def _gentler_first(findings: Sequence[Finding]) -> list[Finding]:
     left, found = list(findings), []
     while left:
         best = left[0]
-        equal = [one for one in left if one is best or _is_as_fast(one, best)]
+        equal = [finding for finding in left if finding is best or _is_as_fast(finding, best)]
         found.append(min(equal, key=partial(_change, best=best)))
-        left = [one for one in left if one is not found[-1]]
+        left = [finding for finding in left if finding is not found[-1]]
     return found
 
 
 def _change(finding: Finding, best: Finding) -> tuple[int, tuple[bool, bool, float]]:
-    """How much a finding changes of the data, and of the pipeline where it is about as fast as the best one."""
+    """Sort key: effect on the data, then effort if the finding is about as fast as the best one."""
     documents = finding.edit if isinstance(finding.edit, list) else [finding.edit] if finding.edit is not None else []
     near = _speedup(finding) * _NEAR >= _speedup(best)
     keeps, adds, _ = effort(known_edits(edit.model_dump() for edit in documents))
@@ -55,7 +55,7 @@ def _change(finding: Finding, best: Finding) -> tuple[int, tuple[bool, bool, flo
 
 
 def effort(edits: Sequence[PipelineEdit]) -> tuple[bool, bool, float]:
-    """How simple edits are, the simplest first: whether they keep data in memory, have new stages, and their number.
+    """Sort key of edits, simplest first: keeps data in memory, adds stages, number of edits.
 
     Example:
         >>> from pipeprof.pipelines.edits.edits import SetArgument
@@ -72,7 +72,7 @@ _MOST_EFFORT = (True, True, math.inf)
 
 
 def _is_as_fast(finding: Finding, best: Finding) -> bool:
-    if not all(one.status == "kept" and one.family == "speed" for one in (finding, best)):
+    if not all(each.status == "kept" and each.family == "speed" for each in (finding, best)):
         return False
     low = _number((best.measured or {}).get("low"))
     return 0 < low <= _speedup(finding)
@@ -83,7 +83,7 @@ def _speedup(finding: Finding) -> float:
 
 
 def worth(finding: Finding, view: PipelineView | None = None) -> float:
-    """How much a finding is worth, on one scale for speed and memory: twice the speed is half the peak.
+    """Value of a finding on one scale for speed and memory: twice the speed equals half the peak.
 
     Args:
         finding: Its measured effect counts, else the predicted one.

@@ -12,12 +12,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from pipeprof.pipelines.edits.edits import SetOption
+from pipeprof.pipelines.edits.edits import PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import (
+    BUSY_CORES,
+    ONE_CORE,
+    STARVED,
     cores_at_work,
     cores_left,
     room_to_wait,
@@ -25,7 +29,7 @@ from pipeprof.profiles.advise.cores import (
     starved,
     worker_cores,
 )
-from pipeprof.profiles.advise.rule import Prediction, Threshold, trying
+from pipeprof.profiles.advise.rule import Prediction, RuleHit, Threshold, trying
 from pipeprof.profiles.view.thread_chains import (
     Timing,
     beside,
@@ -42,6 +46,7 @@ from pipeprof.profiles.view.thread_chains import (
     tuned,
 )
 from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import listed, milliseconds, percent, significant, stage_name
 
 OWNS_STEP = Threshold("owns-step", 0.5, "of the interval", "the map owns the step", to_try=0.2)
 WAITING_CORES = Threshold(
@@ -71,8 +76,14 @@ WAITED_OP = Threshold("waited-op", 0.5, "of the blocked time", "in one op, whate
 SLOW_STAGE = Threshold("slow-stage", 0.2, "of the interval", "what is worth a thread of its own", to_try=0.1)
 WORTH = Threshold("predicted-speedup", 1.05, "times", "as the headspace: less is within the noise of a run")
 
+POOL_MARKS = (
+    *(POOL_FULL, BLOCKED, WAITED_OP, BLOCKED_CORES, PYTHON_CORES, PYTHON_BOUND, LOCK_LET_GO),
+    *(STARVED, MOST_THREADS, ONE_CORE, BUSY_CORES, WORTH),
+)
+"""Thresholds of the rules about thread pools."""
+
 POOL_OPTION = "threading.private_threadpool_size"
-"""Where the size of the pipeline's own pool is set."""
+"""Option that sets the size of the pipeline's own pool."""
 
 
 def serial_map(view: PipelineView, stage: StageView) -> bool:
@@ -91,7 +102,7 @@ def owns_step(timing_: Timing, ms: float) -> bool:
 
 def runs_python(stage: StageView) -> bool | None:
     """Whether its function is Python; ``None`` if that is not known."""
-    if stage.op == "from_generator":
+    if traits(stage.op).python_iterator:
         return True
     return stage.function.python if stage.function is not None else None
 
@@ -128,6 +139,79 @@ def computes(view: PipelineView, stage: StageView) -> bool:
     busy = used >= COMPUTING_CORES.value and used * at.interval_ms >= COMPUTING.value * min(ms, at.interval_ms)
     python = python_bound(view, stage)
     return busy and (python is False or (python is None and trying()))
+
+
+def longest_first(view: PipelineView, applies: Callable[[PipelineView, StageView], bool]) -> list[StageView]:
+    """Serial maps that a condition applies to, outside of slow zips, the one that takes longest first."""
+    maps = [stage for stage in view.stages if applies(view, stage) and not in_slow_zip(view, stage)]
+    return sorted(maps, key=lambda stage: -(stage.ms_per_batch or 0.0))
+
+
+def parallel_hits(
+    view: PipelineView,
+    at: Timing,
+    calls: Sequence[tuple[StageView, int]],
+    more: Sequence[PipelineEdit] = (),
+    *,
+    sentence: str,
+    recommendation: str,
+    evidence: Mapping[str, float],
+) -> Iterator[RuleHit]:
+    """Report all serial maps of one cause together: with only one of two in parallel, the other sets the pace.
+
+    Args:
+        calls: The maps with the parallel calls that each should have, the one that takes longest first.
+        more: Edits in addition to those.
+        evidence: Numbers in addition to the common ones.
+    """
+    maps = [stage for stage, _ in calls]
+    edits = (*(SetArgument(stage.id, stage.op, "num_parallel_calls", wanted) for stage, wanted in calls), *more)
+    predicted = predict.expected(view, edits)
+    if predicted is None or not worth(predicted):
+        return
+    yield RuleHit(
+        stage=maps[0].id,
+        title=f"Run {listed([stage_name(stage) for stage in maps])} in parallel",
+        sentence=sentence,
+        recommendation=recommendation,
+        evidence={
+            "stage_ms_per_batch": maps[0].ms_per_batch or 0.0,
+            **evidence,
+            "stages": ", ".join(stage.id for stage in maps),
+            "interval_ms": at.interval_ms,
+            "worker_cores": worker_cores(view) or 0.0,
+            "cores": view.cores,
+            "parallel_calls": 1,
+        },
+        edits=edits,
+        predicted=replace(predicted, peak_rss_delta_bytes=predict.buffered_by(calls)),
+        covers=tuple(stage.id for stage in maps),
+        semantics="randomness" if any(draws(stage) for stage in maps) else None,
+    )
+
+
+def takes_words(at: Timing, stage: StageView) -> str:
+    """State what a stage takes of the interval."""
+    shown = stage.table_ms or stage.ms_per_batch or 0.0
+    share = percent(min(1.0, shown / at.interval_ms))
+    return f"{stage.label} takes {milliseconds(shown)} of the {milliseconds(at.interval_ms)} per batch ({share})"
+
+
+def too_words(maps: Sequence[StageView]) -> str:
+    """Name the maps after the first one; empty if there are none."""
+    return f" ({listed([stage.label for stage in maps[1:]])} too)" if maps[1:] else ""
+
+
+def cores_words(view: PipelineView) -> str:
+    """State how many of the cores the process uses."""
+    return f"the whole process uses {significant(worker_cores(view) or 0.0, 2)} of {view.cores:g} cores"
+
+
+def pool_words(pool: int | None, threads: int) -> str:
+    """State what calls need of the private pool, after num_parallel_calls."""
+    if threads != pool:
+        return f" and a private pool of {threads} threads; without the pool there is one thread per core."
+    return f"; the private pool of {pool} threads is large enough."
 
 
 def ms_per_element(timing_: Timing, stage: StageView) -> float | None:
@@ -175,17 +259,12 @@ def _parallel_map(view: PipelineView, stage: StageView) -> bool:
     """Return whether the stage is a map that may run several calls at a time, its own or its enclosing function's."""
     if stage.op != "map" or not has_cost(stage) or not traits(kind_of(stage)).maps or not placed(view, stage):
         return False
-    own = runs_ahead(stage) and (degree(stage) > 1 or tuned(stage))
-    return own or any(runs_ahead(owner) and (degree(owner) > 1 or tuned(owner)) for owner in owners(view, stage))
+    return any(runs_ahead(runner) and (degree(runner) > 1 or tuned(runner)) for runner in (stage, *owners(view, stage)))
 
 
 def wanted_calls(view: PipelineView, maps: Sequence[StageView]) -> float:
     """Calls that may be in flight; infinite where TensorFlow chooses."""
-    if any(
-        tuned(other_stage) and runs_ahead(other_stage)
-        for stage in maps
-        for other_stage in (stage, *owners(view, stage))
-    ):
+    if any(tuned(runner) and runs_ahead(runner) for stage in maps for runner in (stage, *owners(view, stage))):
         return math.inf
     return sum((degree(stage) if runs_ahead(stage) else 1.0) * beside(view, stage) for stage in maps)
 
@@ -235,7 +314,7 @@ def larger_pool(view: PipelineView, maps: Sequence[StageView], pool: float) -> t
 SPARE_THREADS = 2
 """Threads of a pool over those that the waiting needs by what was measured."""
 NEARLY_ALL = 0.99
-"""Of the gain of the largest pool, from which on a smaller one is as good."""
+"""Share of the largest pool's gain from which a smaller pool is as good."""
 
 
 def worth(predicted: Prediction) -> bool:
@@ -254,15 +333,11 @@ def slow_sides(view: PipelineView, stage: StageView) -> list[StageView]:
     at = timing(view)
     if at is None or kind_of(stage) != "Zip":
         return []
-    slow = [
-        other_stage
-        for other_stage in inputs(view, stage)
-        if total_ms(drawn(view, other_stage)) >= SLOW_STAGE.value * at.interval_ms
-    ]
+    slow = [side for side in inputs(view, stage) if total_ms(drawn(view, side)) >= SLOW_STAGE.value * at.interval_ms]
     return slow if len(slow) > 1 else []
 
 
 def in_slow_zip(view: PipelineView, stage: StageView) -> bool:
     """Whether the stage belongs to a side of a zip whose sides add up."""
-    sides = [side for other_stage in view.stages for side in slow_sides(view, other_stage)]
-    return any(other_stage.id == stage.id for side in sides for other_stage in drawn(view, side))
+    sides = [side for zip_ in view.stages for side in slow_sides(view, zip_)]
+    return any(inner.id == stage.id for side in sides for inner in drawn(view, side))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.profiles.advise.rule import Prediction
-from pipeprof.profiles.model.calibration import costs_of
-from pipeprof.profiles.model.costs import DEFAULT, Costs
-from pipeprof.profiles.model.flow import Flow
-from pipeprof.profiles.model.predict import Estimate, predicted_in_parallel, predicted_of
-from pipeprof.profiles.model.read import flow_of
 from pipeprof.profiles.view.view import PipelineView, StageView
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.model.costs import Costs
+    from pipeprof.profiles.model.flow import Flow
+    from pipeprof.profiles.model.predict import Estimate
 
 
 def expected(view: PipelineView, edits: Sequence[PipelineEdit]) -> Prediction | None:
@@ -25,22 +26,39 @@ def expected(view: PipelineView, edits: Sequence[PipelineEdit]) -> Prediction | 
 
 def expected_of_each(view: PipelineView, choices: Iterable[Sequence[PipelineEdit]]) -> Iterator[Prediction | None]:
     """Yield the prediction of each of several choices of edits, in their order."""
-    flow, costs = _read(view)
+    model = _model(view)
     for edits in choices:
-        yield _prediction(predicted_of(flow, edits, costs) if flow is not None and edits else None)
+        yield _predicted(model, edits) if model is not None and edits else None
 
 
 def in_parallel(view: PipelineView, stage: StageView, calls: int, threads: int) -> Prediction | None:
     """Predict that the work of a stage is done by so many calls at a time on so many threads; ``None`` if unknown."""
-    flow, costs = _read(view)
-    return _prediction(predicted_in_parallel(flow, stage.id, calls, threads, costs) if flow is not None else None)
+    model = _model(view)
+    if model is None:
+        return None
+    from pipeprof.profiles.model.predict import predicted_in_parallel
+
+    flow, costs = model
+    return _prediction(predicted_in_parallel(flow, stage.id, calls, threads, costs))
 
 
-def _read(view: PipelineView) -> tuple[Flow | None, Costs]:
+def _model(view: PipelineView) -> tuple[Flow, Costs] | None:
     if view.profile is None:
-        return None, DEFAULT
+        return None
+    # `check` measures nothing, and starts without these.
+    from pipeprof.profiles.model.calibration import costs_of
+    from pipeprof.profiles.model.read import flow_of
+
     profile = view.profile.model_copy(update={"headspace": view.headspace, "options": dict(view.options)})
-    return flow_of(profile), costs_of(profile)
+    flow = flow_of(profile)
+    return (flow, costs_of(profile)) if flow is not None else None
+
+
+def _predicted(model: tuple[Flow, Costs], edits: Sequence[PipelineEdit]) -> Prediction | None:
+    from pipeprof.profiles.model.predict import predicted_of
+
+    flow, costs = model
+    return _prediction(predicted_of(flow, edits, costs))
 
 
 def _prediction(found: Estimate | None) -> Prediction | None:
@@ -50,3 +68,9 @@ def _prediction(found: Estimate | None) -> Prediction | None:
 def buffered(element_bytes: float | None, elements: int) -> int | None:
     """Bytes that `elements` more elements in flight hold; ``None`` if their size is not known."""
     return None if element_bytes is None else round(element_bytes * elements)
+
+
+def buffered_by(elements: Iterable[tuple[StageView, int]]) -> int | None:
+    """Bytes of that many more elements of each stage in flight; ``None`` if the size of one is not known."""
+    sizes = [buffered(stage.element_bytes, count) for stage, count in elements]
+    return None if None in sizes else sum(size for size in sizes if size is not None)

@@ -6,7 +6,9 @@ import contextlib
 import functools
 import graphlib
 import importlib
+import inspect
 import pkgutil
+import re
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
@@ -49,7 +51,7 @@ class Threshold:
     Attributes:
         to_report: The number from which a rule is sure: its finding is reported without a try.
         unit: Its unit, empty for a plain number.
-        source: Where it comes from, in a few words.
+        source: Reason for the number, in a few words.
         to_try: The number from which its edit is worth a try; nothing is reported unless it helps. The same if None.
     """
 
@@ -67,10 +69,10 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What an edit should bring.
+    """Predicted effect of an edit.
 
     Attributes:
-        formula: How it was worked out, with the numbers in it.
+        formula: Calculation, with its numbers.
         speedup: Steps per second with the edit over without.
         peak_rss_delta_bytes: Change of peak memory; negative saves.
         wait_ms: Wait of the step per batch with the edit, in milliseconds; without a step the whole interval.
@@ -84,13 +86,13 @@ class Prediction:
 
 @dataclass(frozen=True)
 class RuleHit:
-    """What a rule has found, before it becomes a finding of the profile.
+    """Result of a rule, before it becomes a finding of the profile.
 
     Attributes:
-        sentence: What was seen, in numbers, and why it matters on this pipeline.
+        sentence: Observation in numbers, and why it matters on this pipeline.
         evidence: Numbers behind the sentence, flat; names carry their unit.
-        semantics: Where it differs from the rule's own class.
-        change_detail: What the change means in numbers, for the one-line description of the edits.
+        semantics: Class of the change; None for the rule's own.
+        change_detail: The change in numbers, for the one-line description of the edits.
         covers: Addresses of all stages that the hit is about, where that is more than `stage`.
         title: In place of the rule's, where it names a stage.
         location: The user's line, where no stage has it.
@@ -122,11 +124,13 @@ class Rule(ABC):
     A rule is silent unless it is sure of its condition: what it needs and does not know keeps it silent. With
     `bar_to_try` it proposes more: its edits are then measured, and those that do not help stay unreported.
 
+    The docstring of a rule is its documentation for users (`pipeprof explain`, SARIF, JSON): its sections "Seen:",
+    "Why:", "Fix:" and "Ignore when:" become the attributes `seen`, `why`, `fix` and `ignore_when`.
+
     Attributes:
         name: Kebab-case name, the only identifier that users see.
         family: ``speed`` findings need waiting and headspace; the others stand whatever these are.
-        semantics: What the fix may change of the data.
-        ignore_when: When the finding does not matter.
+        semantics: Effect of the fix on the data.
         yields_to: Names of the rules that silence it where they have a hit about one of the same stages.
         reports_untried: Whether it is ever sure; else its edits are only tried.
         pays_in_step: Whether its fix makes the step faster, not the pipeline: waiting and headspace do not count then.
@@ -136,22 +140,28 @@ class Rule(ABC):
     title: ClassVar[str]
     family: ClassVar[Family]
     semantics: ClassVar[Semantics]
-    seen: ClassVar[str]
-    why: ClassVar[str]
-    fix: ClassVar[str]
-    ignore_when: ClassVar[str]
+    seen: ClassVar[str] = ""
+    why: ClassVar[str] = ""
+    fix: ClassVar[str] = ""
+    ignore_when: ClassVar[str] = ""
     thresholds: ClassVar[tuple[Threshold, ...]] = ()
     yields_to: ClassVar[tuple[str, ...]] = ()
     reports_untried: ClassVar[bool] = True
     pays_in_step: ClassVar[bool] = False
 
+    def __init_subclass__(cls) -> None:
+        _, *sections = re.split(r"\n*^(Seen|Why|Fix|Ignore when):\n", inspect.cleandoc(cls.__doc__ or ""), flags=re.M)
+        for heading, text in zip(sections[::2], sections[1::2], strict=True):
+            paragraphs = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+            setattr(cls, heading.lower().replace(" ", "_"), "\n\n".join(paragraphs))
+
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """What can be said without running the pipeline; also called on measured views, unless `diagnose` differs."""
+        """Judge without a run; also called on measured views, unless `diagnose` differs."""
         del view
         return ()
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """What can be said with the measurement."""
+        """Judge with the measurement."""
         return self.check(view)
 
     @classmethod

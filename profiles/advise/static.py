@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import advise, tried
+from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.memory.predict.unpredicted import not_predicted
-from pipeprof.profiles.memory.predict.what_if import WhatIf, what_ifs
 from pipeprof.profiles.view.attach_spec import with_written
 
 if TYPE_CHECKING:
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StaticAdvice:
-    """What is known before anything runs.
+    """Advice without a run.
 
     Attributes:
         findings: In the order in which they are shown; ``None`` if no rule could be applied.
         memory: Predicted bytes by owner; ``None`` if they could not be worked out.
-        what_ifs: What the limit means for shuffles and caches, if a limit is set.
+        what_ifs: Largest shuffles and caches within the limit, if one is set.
         messages: Warnings: rules that failed, findings that were ignored, what is not known.
     """
 
     findings: list[Finding] | None = None
     memory: MemoryPrediction | None = None
     messages: list[Message] = field(default_factory=list)
-    what_ifs: list[WhatIf] = field(default_factory=list)
+    what_ifs: list[LimitAnswer] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
 
 
@@ -47,10 +47,9 @@ def static_advice(
         cores: Cores that a run could use.
         what_if: Answer what the limit means for shuffles and caches.
     """
+    from pipeprof.profiles.view.from_spec import view_of_spec
 
     def read() -> PipelineView:
-        from pipeprof.profiles.view.from_spec import view_of_spec
-
         return with_written(view_of_spec(loaded, cores=cores, memory_limit_bytes=memory_limit_bytes), loaded)
 
     messages: list[Message] = []
@@ -58,13 +57,15 @@ def static_advice(
     if view is None:
         return StaticAdvice(messages=messages)
     memory = tried("its memory", lambda: memory_prediction(view), messages)
-    result = tried("the rules", lambda: advise(view, ignore=loaded.spec.ignore), messages)
-    findings, more = result if result is not None else (None, [])
+    findings, more = tried("the rules", lambda: advise(view, ignore=loaded.spec.ignore), messages) or (None, [])
+    if memory is None:
+        return StaticAdvice(findings, messages=[*messages, *more])
     answers = []
-    if what_if and memory is not None and memory_limit_bytes is not None:
+    if what_if and memory_limit_bytes is not None:
+        from pipeprof.profiles.memory.predict.what_if import what_ifs
+
         answers = what_ifs(view, memory, memory_limit_bytes)
-    uncounted = not_predicted(view, memory) if memory is not None else []
-    return StaticAdvice(findings, memory, [*messages, *more], answers, uncounted)
+    return StaticAdvice(findings, memory, [*messages, *more], answers, not_predicted(view, memory))
 
 
 def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int | None = None) -> StaticAdvice:
@@ -75,16 +76,12 @@ def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int
     Args:
         cores: Cores that a run could use.
     """
-
-    def read() -> PipelineView:
-        from pipeprof.profiles.view.from_source import view_of_source
-
-        return view_of_source(target, cores=cores, memory_limit_bytes=memory_limit_bytes)
+    from pipeprof.profiles.view.from_sketch import view_of_source
 
     messages: list[Message] = []
-    view = tried("the source", read, messages)
+    limit = memory_limit_bytes
+    view = tried("the source", lambda: view_of_source(target, cores=cores, memory_limit_bytes=limit), messages)
     if view is None or not view.constants:
         return StaticAdvice(messages=messages)
-    result = tried("the rules", lambda: advise(view), messages)
-    findings, more = result if result is not None else (None, [])
+    findings, more = tried("the rules", lambda: advise(view), messages) or (None, [])
     return StaticAdvice(findings or None, messages=[*messages, *more])

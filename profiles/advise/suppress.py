@@ -1,4 +1,4 @@
-"""What the user has seen already and does not want to hear again: the ``ignore`` entries of a spec."""
+"""Findings that a spec leaves out with its ``ignore`` entries."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def without_ignored(
 
     Args:
         ignore: Entries of the spec; one without a stage stands for every stage.
-        view: Where a stage's name or index is looked up.
+        view: Names and indices of stages.
 
     Returns:
         The findings that stay, and one message that lists the others with the user's reasons.

@@ -30,7 +30,7 @@ class Conversion:
     """A conversion that has been made.
 
     Attributes:
-        seconds: That it took, with the start of its process.
+        seconds: Duration, with the start of its process.
         compared: First elements that were the same in two epochs and in the files.
     """
 
@@ -43,12 +43,12 @@ class Conversion:
 
 @dataclass(frozen=True)
 class ConversionPlan:
-    """What is converted.
+    """A conversion to be made.
 
     Attributes:
-        profile: Of a complete run of the pipeline as it is.
+        profile: Complete run of the unchanged pipeline.
         point: Where.
-        job: Of a worker of the pipeline as it is.
+        job: Worker's job for the unchanged pipeline.
         loaded: The spec; None for a Python target.
     """
 
@@ -75,7 +75,7 @@ def convert(
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
 
     Raises:
-        NotConvertedError: What it gives cannot be kept in files.
+        NotConvertedError: The elements cannot be kept in files.
         InterruptedConversionError: The user wants an end.
         PipeprofError: The folder cannot be used, or the disk is too small.
     """

@@ -27,7 +27,7 @@ _PARTIAL: Final = ".pipeprof-partial-"
 _LOCK: Final = ".lock"
 _RESERVE_BYTES: Final = 200_000_000
 _RESERVE_SHARE: Final = 0.1
-"""Of the estimated bytes: the first elements may be smaller than the others."""
+"""Reserve as a share of the estimated bytes: the first elements may be smaller than the others."""
 
 
 class FolderError(UsageError):
@@ -44,7 +44,7 @@ class NoRoomError(PipeprofError):
 
 @dataclass(frozen=True)
 class ConvertTarget:
-    """Where converted data go.
+    """Folder for converted data.
 
     Attributes:
         folder: The user's, absolute.
@@ -56,7 +56,7 @@ class ConvertTarget:
 
     @property
     def data(self) -> Path:
-        """Where the files are once they are complete."""
+        """Folder of the complete files."""
         return self.folder / DATA
 
 
@@ -64,45 +64,38 @@ def check_folder(target: ConvertTarget) -> None:
     """Refuse a folder that has something else in it, before anything is measured.
 
     Raises:
-        FolderError: It is a file, has files in it, or cannot be written to.
+        FolderError: The folder is a file, has files in it, or cannot be written to.
     """
     folder = target.folder
     try:
         entries = [entry for entry in folder.iterdir() if not _is_left_over(entry)] if folder.exists() else []
     except NotADirectoryError:
-        msg = f"--convert-to: {folder} is a file: name a new or empty folder"
-        raise FolderError(msg) from None
+        raise FolderError(f"--convert-to: {folder} is a file: name a new or empty folder") from None
     except OSError as error:
-        msg = f"--convert-to: {folder} cannot be read ({error.strerror}): name another folder"
-        raise FolderError(msg) from None
+        raise FolderError(f"--convert-to: {folder} cannot be read ({error.strerror}): name another folder") from None
     partial = next((entry.name for entry in entries if entry.name.startswith(_PARTIAL)), None)
     if partial is not None:
-        msg = (
+        raise FolderError(
             f"--convert-to: another pipeprof writes to {folder}, or was killed on another machine: name another "
             f"folder, or remove {partial} if none does"
         )
-        raise FolderError(msg)
     others = sorted(entry.name for entry in entries if entry.name not in {DATA, DESCRIPTION})
     if others:
-        msg = f"--convert-to: {folder} is not empty ({others[0]} is in it): name a new or empty folder"
-        raise FolderError(msg)
+        raise FolderError(f"--convert-to: {folder} is not empty ({others[0]} is in it): name a new or empty folder")
     if entries and not (folder / DESCRIPTION).is_file():
-        msg = f"--convert-to: {folder / DATA} was not written by pipeprof: name a new or empty folder"
-        raise FolderError(msg)
+        raise FolderError(f"--convert-to: {folder / DATA} was not written by pipeprof: name a new or empty folder")
     if entries and not target.force:
-        msg = f"--convert-to: {folder} has converted data: --force replaces them, or name a new folder"
-        raise FolderError(msg)
+        raise FolderError(f"--convert-to: {folder} has converted data: --force replaces them, or name a new folder")
     parent = next(path for path in (folder, *folder.parents) if path.exists())
     if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
-        msg = f"--convert-to: {folder} cannot be made: {parent} cannot be written to"
-        raise FolderError(msg)
+        raise FolderError(f"--convert-to: {folder} cannot be made: {parent} cannot be written to")
 
 
 def check_distance(folder: Path, inputs: Iterable[Path]) -> None:
     """Refuse a folder with original data in it, or next to it.
 
     Args:
-        folder: For converted data, absolute.
+        folder: Folder for converted data, absolute.
         inputs: Folders in which the pipeline's own files are, absolute.
 
     Raises:
@@ -133,11 +126,10 @@ def check_room(name: str, folder: Path, needed: int, *, free: Callable[[Path], i
     """
     there, whole = free(folder), with_reserve(needed)
     if there < whole:
-        msg = (
+        raise NoRoomError(
             f"{name} needs {size(whole)} in files including a reserve, but {folder} has only {size(there)} free; "
             "free some space, or name a folder on a larger disk"
         )
-        raise NoRoomError(msg)
 
 
 def full(name: str, folder: Path) -> NoRoomError:
@@ -189,8 +181,7 @@ def _make(folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        msg = f"--convert-to: {folder} cannot be made ({error.strerror})"
-        raise FolderError(msg) from None
+        raise FolderError(f"--convert-to: {folder} cannot be made ({error.strerror})") from None
     return missing
 
 
@@ -200,9 +191,8 @@ def complete(target: ConvertTarget, partial: Path, description: dict[str, object
     The description comes first: files without one are taken for the user's.
 
     Args:
-        target: Where they go.
-        partial: Where they are.
-        description: Of them, as JSON.
+        partial: Their present folder.
+        description: Their description, as JSON.
 
     Raises:
         OSError: The disk is full, or the folder is gone.

@@ -30,8 +30,8 @@ class Files:
     """Files with the elements that stages gave.
 
     Attributes:
-        point: Where they were written.
-        path: Of their folder, absolute.
+        point: Stages that they replace.
+        path: Their folder, absolute.
         stages: Op and name of each stage that they replace, the source first.
     """
 
@@ -45,10 +45,10 @@ def form_for(profile: Profile, point: Point) -> StoredForm:
     """Return the form of the files: rows where a source slices arrays of plain numbers, else elements.
 
     Args:
-        point: Where they are written.
+        point: Stages that they replace.
     """
     line = main_line(profile)
-    if len(point.stages) > 1 or not traits(line[0].op).in_memory or line[0].op != "from_tensor_slices":
+    if len(point.stages) > 1 or not traits(line[0].op).slices:
         return "elements"
     components = line[0].element_spec
     if not components or _keys(components) is None or not all(map(_is_row, components)):
@@ -75,7 +75,7 @@ def edits_for(files: Files, profile: Profile, near: Path | None) -> tuple[Pipeli
     """Return the edits that put files in the place of stages; None where the pipeline has other stages by now.
 
     Args:
-        profile: Of the pipeline as it is now: earlier changes may have added stages that only pass elements on.
+        profile: Present pipeline: earlier changes may have added stages that only pass elements on.
         near: Folder of a spec, relative to which it names files below it; None for a Python target.
     """
     line = main_line(profile)

@@ -25,7 +25,7 @@ from pipeprof.profiles.convert.folder import (
 )
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.protocol.store import Stored, StoreEstimated
-from pipeprof.profiles.protocol.turn_messages import EditRefused
+from pipeprof.profiles.protocol.turns import EditRefused
 from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ LEAST_FREE_BYTES = 50_000_000
 """On the disk while files are written: below it, other programs would fail with this one."""
 LINE_SECONDS = 5.0
 LINE_SHARE = 0.1
-"""Of the time so far that passes until the next line, so that an hour has some thirty of them."""
+"""Pause until the next line as a share of the time so far, so that an hour has some thirty lines."""
 _FULL = ("No space left", "Disk quota exceeded")
 _TOO_LARGE = "File too large"
 _Message = TypeVar("_Message", "StoreEstimated", "Stored")
 
 
 class NotConvertedError(Exception):
-    """What a part of the pipeline gives cannot be kept in files; the message is why, in one sentence."""
+    """The elements cannot be kept in files; the message says why, in one sentence."""
 
 
 class InterruptedConversionError(Exception):
@@ -73,7 +73,7 @@ class Written:
     """Files that are complete.
 
     Attributes:
-        seconds: From the start of the process that wrote them to its end.
+        seconds: Duration of the process that wrote them.
         compared: First elements that were the same in two epochs and in the files.
     """
 
@@ -88,7 +88,6 @@ class FileWriting:
     """One conversion.
 
     Args:
-        target: Where the files go.
         start: Starts the process that writes into a folder, which does not exist yet.
         inputs: Folders of the original data, as far as they are known.
         progress: Receives how far it is.
@@ -112,7 +111,7 @@ class FileWriting:
         """Write the files.
 
         Args:
-            description: Of what they are, to be kept with them.
+            description: Description to be kept with the files.
 
         Raises:
             NotConvertedError: The elements cannot be kept in files, or the process failed.
@@ -124,8 +123,7 @@ class FileWriting:
             return self._run(description)
         except FolderError as error:
             # What a pipeline reads may be known only now: a function may read anything.
-            msg = f"{error} (the pipeline had to run before this was known)"
-            raise LateFolderError(msg) from None
+            raise LateFolderError(f"{error} (the pipeline had to run before this was known)") from None
 
     def _run(self, description: dict[str, object]) -> Written:
         began = self.clock()
@@ -163,11 +161,9 @@ class FileWriting:
                     return message
                 self._refuse(message)
             if messages is None:
-                msg = f"the process that wrote the files {writer.end()}"
-                raise NotConvertedError(msg)
+                raise NotConvertedError(f"the process that wrote the files {writer.end()}")
             if self.end_at is not None and self.clock() >= self.end_at:
-                msg = "the time of the command (--max-time) was over"
-                raise NotConvertedError(msg)
+                raise NotConvertedError("the time of the command (--max-time) was over")
             look()
 
     def _refuse(self, message: WorkerMessage) -> None:
@@ -187,10 +183,10 @@ class FileWriting:
 
 
 class _Followed:
-    """How far the files are.
+    """Progress of the files.
 
     Args:
-        partial: Where the files are.
+        partial: Folder of the incomplete files.
         total: Estimated bytes.
     """
 
@@ -205,7 +201,7 @@ class _Followed:
         """Report how far it is, and end it before the disk is full.
 
         Raises:
-            NoRoomError: It is nearly full.
+            NoRoomError: The disk is nearly full.
         """
         writing = self._writing
         if writing.free(writing.target.folder) < LEAST_FREE_BYTES:

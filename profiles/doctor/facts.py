@@ -127,12 +127,12 @@ class Cores:
     """Processor cores.
 
     Attributes:
-        usable: What a run can keep busy: the smallest of the limits.
-        machine: Of the whole machine; None if unknown.
-        schedulable: That the scheduler may put this process on; None if unknown.
+        usable: Cores that a run can keep busy: the smallest of the limits.
+        machine: Cores of the whole machine; None if unknown.
+        schedulable: Cores in the affinity mask of this process; None if unknown.
         quota: CPU quota of the control group, in cores; None without one.
         cpuset: Number of cores of the control group; None without one.
-        model: Of the processor; None if unknown.
+        model: Processor; None if unknown.
     """
 
     usable: float
@@ -148,7 +148,7 @@ class MemoryFacts:
     """Memory, in bytes; None means unknown, or that there is no such limit.
 
     Attributes:
-        available_bytes: That programs could get now without swapping.
+        available_bytes: Memory that programs could get now without swapping.
         run_bytes: The limit that a run would have now.
         address_bytes: Limit of addresses (``ulimit -v``).
     """
@@ -182,7 +182,7 @@ class Devices:
     """Accelerators that Python sees without TensorFlow.
 
     Attributes:
-        source: Where they were seen; empty if none was.
+        source: ``NVML`` or ``device files``; empty if none was seen.
     """
 
     names: tuple[str, ...] = ()
@@ -198,9 +198,9 @@ class Facts:
         executable: The Python that runs.
         system: Name and release of the operating system, and the architecture.
         cores: Processor cores.
-        cgroup_version: Of the control group with the memory; None without one.
+        cgroup_version: Version of the control group with the memory; None without one.
         open_files: Number of files that a process may have open.
-        folders: Where pipeprof writes.
+        folders: Folders that pipeprof writes to.
         governors: Number of cores by frequency governor; empty if the system names none.
         git: Version of git; None without one.
     """
@@ -224,7 +224,7 @@ def gather(environ: Mapping[str, str] = os.environ, proc: Path = PROC, root: Pat
 
     Args:
         proc: The process file system; it may be missing.
-        root: Where control groups are mounted.
+        root: Mount point of control groups.
     """
     cgroup = Cgroup(proc=proc, root=root)
     machine = machine_memory(proc)
@@ -300,7 +300,7 @@ def devices(dev: Path = DEV, read_nvml: Callable[[], Sequence[str] | None] | Non
     """Return the NVIDIA GPUs that NVML names, else those with a device file.
 
     Args:
-        dev: Where device files are.
+        dev: Folder of device files.
         read_nvml: Returns the names of the GPUs, None without NVML; that of `pynvml` if not given.
     """
     names = (_nvml_names if read_nvml is None else read_nvml)()

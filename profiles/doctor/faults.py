@@ -1,4 +1,4 @@
-"""What keeps pipeprof from working, or its numbers from being steady, with the line that mends it."""
+"""Faults that keep pipeprof from working, or its numbers from being steady, with the line that mends them."""
 
 from __future__ import annotations
 

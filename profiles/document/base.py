@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,7 +21,6 @@ Owner = Literal[
     "slack",
 ]
 How = Literal["measured", "model", "predicted", "alias"]
-Dispatch = Literal["sync"] | Annotated[int, Field(ge=1)]
 
 
 class Model(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from pipeprof.profiles.document.base import Bound, Limit, Location, Model
 
@@ -84,7 +84,15 @@ def _is_effect(value: Facts) -> Facts:
     return value
 
 
-MeasuredEffect = Annotated[Facts, AfterValidator(_is_effect), WithJsonSchema(Effect.model_json_schema())]
+class _EffectSchema:
+    """The schema of an effect, built when the document's schema is."""
+
+    def __get_pydantic_json_schema__(self, _core: Any, _handler: Any) -> Any:
+        """Called by pydantic for the document's schema."""
+        return Effect.model_json_schema()
+
+
+MeasuredEffect = Annotated[Facts, AfterValidator(_is_effect), _EffectSchema()]
 
 
 class Unfinished(Model):

@@ -1,26 +1,11 @@
-"""Measurements of a run: phases, steps, the device, the disk and contention."""
+"""Measurements of a run: throughput, the device, the disk and contention."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
-from pipeprof.profiles.document.base import Dispatch, Model
-from pipeprof.profiles.document.vocabulary import GapCause, PhaseName
-
-
-class Phase(Model):
-    """One of the seven phases of a sample."""
-
-    name: PhaseName
-    seconds: float | None = Field(None, description="Duration; `None` while or if it did not end.")
-    peak_rss_bytes: int | None = Field(None, ge=0)
-    end_rss_bytes: int | None = Field(None, ge=0)
-    how: Literal["hwm", "sampled"] | None = Field(
-        None, description="`hwm`: exact high-water mark of the kernel; `sampled`: the largest sample seen from outside."
-    )
-    note: str | None = Field(None, description="A remark, e.g. which rule ended the warm-up.")
+from pipeprof.profiles.document.base import Model
+from pipeprof.profiles.document.shared import Gaps, PhaseName
 
 
 class Throughput(Model):
@@ -36,66 +21,6 @@ class Throughput(Model):
         "function made.",
     )
     bytes_per_batch: float | None = None
-
-
-class Quantiles(Model):
-    """Mean and quantiles of a duration per step, in milliseconds."""
-
-    mean: float
-    p50: float
-    p95: float
-    p99: float
-    max: float | None = None
-
-
-class Steps(Model):
-    """The measured steps."""
-
-    count: int = Field(ge=0)
-    dispatch: Dispatch | None = Field(None, description="`None` with `step: none`.")
-    seconds: float
-    interval_ms: Quantiles = Field(description="From one step's start to the next one's.")
-    wait_ms: Quantiles = Field(description="Device idle because of the pipeline, less the loop's own `floor_ms`.")
-    fetch_ms: Quantiles = Field(description="The loop blocked in `next()`.")
-    busy_ms: Quantiles | None = Field(None, description="The device at work; `None` with `step: none`.")
-    wait_share: float = Field(description="Sum of the waits over the measured time, 0 to 1.")
-    restart_share: float | None = Field(
-        None,
-        description="The part of the measured time in which the first batch of an epoch made the loop wait longer than "
-        "other batches do; `None` without a restart, and where every batch begins an epoch.",
-    )
-    floor_ms: Quantiles | None = Field(None, description="`next()` on a constant dataset under the same step.")
-    epochs: int = Field(0, ge=0, description="How often the dataset ended and was started again.")
-    epoch_steps: float | None = Field(
-        None,
-        description="Steps of a whole epoch: from the first restart to the last one, over the epochs between them. "
-        "`None` with fewer than two restarts.",
-    )
-
-    @property
-    def passes(self) -> float:
-        """Epochs in the measured time, as far as restarts tell: with fewer than two, they are counted."""
-        return self.count / self.epoch_steps if self.epoch_steps else float(self.epochs)
-
-
-class Gap(Model):
-    """A stretch without device work."""
-
-    start_s: float = Field(description="Seconds since the measured window began.")
-    ms: float
-    cause: GapCause
-    stage: str | None = None
-
-
-class Gaps(Model):
-    """All idle gaps between the first and the last step."""
-
-    count: int = Field(ge=0)
-    by_cause: dict[GapCause, float] = Field(description="Seconds by cause.")
-    longest: list[Gap] = Field(default_factory=list)
-    histogram: list[tuple[float, int]] = Field(
-        default_factory=list, description="Pairs of upper bound in ms and number of gaps."
-    )
 
 
 class Device(Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from pipeprof.profiles.document.base import How, Location, Model, Owner
-from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.document.shared import LimitAnswer, PhaseName
 
 
 class LedgerEntry(Model):
@@ -98,20 +98,6 @@ class AutotuneMemory(Model):
     limit_bytes: int | None = None
     uncounted_bytes: int = Field(description="Runtime, sources, shuffle, cache and Python in the ledger.")
     exceeds_limit: bool = Field(description="A tuned buffer could grow beyond the limit before AUTOTUNE stops it.")
-
-
-class LimitAnswer(Model):
-    """Whether a shuffle, a cache or a prefetch, or everything together, fits into the given memory limit."""
-
-    stage: str | None = Field(description="Null for everything together.")
-    fits: bool | None = Field(description="Null where this is unknown before a run.")
-    most: int | None = Field(
-        None,
-        description="The largest buffer of a shuffle or prefetch that fits, in elements, of each open copy; of a cache "
-        "of an unknown number of elements how many of them fit. Where `fits` is null it holds if tuned prefetches are "
-        "bounded, and is an upper bound where sizes are not known.",
-    )
-    sentence: str
 
 
 class Memory(Model):

@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import Field
 
 from pipeprof.profiles.document.base import Model
+from pipeprof.profiles.document.shared import ErrorFrame
 
 NOTES: Final = frozenset(
     {
@@ -30,15 +31,6 @@ class Message(Model):
     code: str
     message: str
     stages: list[str] = Field(default_factory=list, description="Ids of the stages that it is about.")
-
-
-class ErrorFrame(Model):
-    """A line of the user's own code in a traceback."""
-
-    file: str
-    line: int
-    function: str | None = Field(None, description="`null` for the place of a syntax error.")
-    source: str | None = Field(None, description="The line, without indentation; `null` if it could not be read.")
 
 
 class Problem(Model):

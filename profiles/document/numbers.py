@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 _USUAL_DIGITS = 300
-"""Of an integer, at most: one with more digits may be larger than any float."""
+"""Digits up to which an integer is surely smaller than the largest float."""
 
 
 class NumberError(ValueError):

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from pipeprof.profiles.document.base import Location, Model
+from pipeprof.profiles.document.shared import CoreScaling
 
 MAX_DEPTH: Final = 1000
 """Levels of functions in functions: far more than a graph may have, and few enough to indent a line by them."""
@@ -214,27 +215,6 @@ class Headspace(Model):
             speedup=max(1.0, interval_ms / replayed_ms) if replayed_ms > 0 else 1.0,
             batches=batches,
         )
-
-
-class CoreScaling(Model):
-    """The measured pipeline with half of the cores for a while; steps that begin an epoch are left out."""
-
-    cores: int = Field(description="How many it had.")
-    fewer_ms: float = Field(description="Mean interval with them.")
-    fewer_steps: int
-    all_ms: float = Field(description="Mean interval with all cores, before and after.")
-    all_steps: int
-    tuned_ms: float | None = Field(
-        None,
-        description=(
-            "Mean interval of a new iterator with them whose parallel calls and threads are for as many cores, the "
-            "fastest of up to three: `None` where they bring less than a tenth, and where none could be started."
-        ),
-    )
-    tuned_steps: int | None = None
-    gain: float = Field(
-        description="Batches per second with all cores over those with fewer, the faster of both where it was tuned."
-    )
 
 
 class Causes(Model):

@@ -31,6 +31,9 @@ FOLDER = "pipeprof-out"
 MAX_BYTES = 256 * 1024**2
 """A larger file is no profile: a run of a million steps saves a few megabytes."""
 
+_UNKNOWN_FIELD = ("extra_forbidden", "unexpected_keyword_argument")
+"""How pydantic names a field that a model, or a dataclass, does not have."""
+
 _SLUG = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -67,7 +70,7 @@ def slug(name: str) -> str:
 def places(
     name: str, stamp: str, out: Path | None = None, *, cwd: Path | None = None, at_end: bool = False
 ) -> list[ProfileFile]:
-    """Where the profile of a run may go, best first.
+    """Folders for the profile of a run, best first.
 
     Args:
         stamp: UTC time of the run for the file's name, e.g. ``20260731T101112Z``.
@@ -224,7 +227,7 @@ def _is_link(path: Path) -> bool:
 
 
 def reason(error: OSError) -> str:
-    """What the operating system said, in lower case."""
+    """The operating system's message in lower case."""
     return (error.strerror or type(error).__name__).lower()
 
 
@@ -376,7 +379,7 @@ def load_document(path: Path, model: type[_Document], newest: int) -> tuple[_Doc
 def _validated(
     path: Path, document: dict[str, object], raw: bytes, model: type[_Document]
 ) -> tuple[_Document, tuple[str, ...]]:
-    """What a document is, read from its text; its unknown fields are taken out of `document`."""
+    """Validate a document; its unknown fields are taken out of `document`."""
     from pydantic import ValidationError
 
     unknown: list[str] = []
@@ -387,9 +390,9 @@ def _validated(
             return model.model_validate_json(text, strict=True), tuple(unknown)
         except ValidationError as error:
             faults = error.errors(include_url=False, include_context=False, include_input=False)
-        extra = [fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"]
+        extra = [fault["loc"] for fault in faults if fault["type"] in _UNKNOWN_FIELD]
         dropped = [place for place in extra if _drop(document, place)]
-        fault = next((details for details in faults if details["type"] != "extra_forbidden"), None)
+        fault = next((details for details in faults if details["type"] not in _UNKNOWN_FIELD), None)
         if fault is not None or not dropped:
             first = fault or faults[0]
             place = ".".join(str(part) for part in first["loc"]) or "the document"

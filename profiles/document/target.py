@@ -1,4 +1,4 @@
-"""What was measured, as the profile records it of a spec."""
+"""The profile's record of a measured spec."""
 
 from __future__ import annotations
 

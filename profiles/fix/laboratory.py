@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.turn_messages import TurnEnded
-    from pipeprof.profiles.protocol.turns import TurnRequest
+    from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
     from pipeprof.profiles.verify.jobs import JobMaker
     from pipeprof.profiles.verify.judging.ratio import Ratio
     from pipeprof.profiles.verify.plan import Mode, Pace

@@ -26,7 +26,7 @@ from pipeprof.profiles.verify.team import MemberFailedError, Team
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
+    from pipeprof.profiles.protocol.turns import Built, TurnEnded
     from pipeprof.profiles.verify.plan import Pace
 
 BLOCK_SECONDS = 0.25

@@ -37,7 +37,7 @@ from pipeprof.profiles.git.folders import folder_for_trees
 from pipeprof.profiles.git.repository import GIT_DIR, Repository, around, find_repository, read_line
 
 MOST_SECONDS = 120.0
-"""Of one call, where the command has no time limit."""
+"""Seconds for one call if the command has no time limit."""
 OLDEST_GIT: Final = (2, 32)
 """The first git that can leave out the configuration of the user and the system (GIT_CONFIG_GLOBAL)."""
 _MOST_CONFIG_BYTES = 1 << 20
@@ -66,7 +66,6 @@ class GitView:
     """A repository as git gets to see it.
 
     Attributes:
-        repository: Where it is.
         directory: The git directory that takes the place of its own.
     """
 
@@ -82,7 +81,7 @@ class GitCalls:
         end_at: When the time of the command is over, in seconds of `time.monotonic`; None for never.
 
     Args:
-        environment: Of the process; None for that of this one.
+        environment: Variables; None for those of this process.
     """
 
     def __init__(self, folder: Path, end_at: float | None = None, environment: Mapping[str, str] | None = None) -> None:
@@ -103,9 +102,6 @@ class GitCalls:
     def view(self, repository: Repository) -> GitView:
         """A repository for calls.
 
-        Args:
-            repository: Where it is.
-
         Raises:
             ProfileError: git is missing or too old, or the repository belongs to another user.
         """
@@ -123,7 +119,7 @@ class GitCalls:
         index: Path | None = None,
         given: bytes = b"",
     ) -> bytes:
-        """What a command of git prints.
+        """Run a command of git and return its output.
 
         Raises:
             GitError: git ended with another code than 0.
@@ -171,8 +167,7 @@ class GitCalls:
             with path.open("rb") as file:
                 data = file.read(_MOST_CONFIG_BYTES)
         except OSError as error:
-            msg = f"{path}: cannot be read ({error.strerror})"
-            raise ProfileError(msg) from None
+            raise ProfileError(f"{path}: cannot be read ({error.strerror})") from None
         listed = ("config", "--file", "-", "--no-includes", "--null", "--list")
         return parse_list(self._call(listed, {"GIT_DIR": str(directory)}, directory, data))
 
@@ -207,20 +202,13 @@ class GitCalls:
         if owners <= users or {"*", str(repository.root)} & safe_directories(self._users):
             return
         root = repository.root
-        msg = (
+        raise ProfileError(
             f"{root} belongs to another user, so git:REF is not read from it: if you trust it, "
             f"git config --global --add safe.directory {root}"
         )
-        raise ProfileError(msg)
 
     def _call(
-        self,
-        arguments: Sequence[str],
-        places: Mapping[str, str],
-        folder: Path,
-        given: bytes = b"",
-        *,
-        own: bool = True,
+        self, arguments: Sequence[str], places: Mapping[str, str], folder: Path, given: bytes = b"", *, own: bool = True
     ) -> bytes:
         """Call git.
 
@@ -271,7 +259,7 @@ def git_calls(max_seconds: float | None = None) -> Iterator[GitCalls]:
     """Calls of git for one command, with a temporary folder for what they need.
 
     Args:
-        max_seconds: That the whole command may take, from now on; None for no limit.
+        max_seconds: Time limit of the whole command, from now on; None for no limit.
     """
     end_at = time.monotonic() + max_seconds if max_seconds is not None else None
     with folder_for_trees() as folder:
@@ -308,8 +296,7 @@ def find_program(name: str, path: str) -> str:
         program = Path(folder, name)
         if folder and os.access(program, os.X_OK) and program.is_file():
             return str(program)
-    msg = f"{name} is not installed, which a target `git:REF` needs"
-    raise ProfileError(msg)
+    raise ProfileError(f"{name} is not installed, which a target `git:REF` needs")
 
 
 def absolute_path(path: str) -> str:
@@ -326,14 +313,14 @@ def late(what: str, seconds: float | None) -> str:
     """The message of a process that did not end in time.
 
     Args:
-        seconds: That it had; None where it was not started.
+        seconds: Its time limit; None if it was not started.
     """
     took = f"did not end within {seconds:.3g} s" if seconds is not None else "was not started"
     return f"{what} {took}: the time of the command is over; --max-time sets it"
 
 
 def _with_parent(path: str) -> list[str]:
-    """What a command begins with, for it to end when this process is killed; nothing without such a program."""
+    """Prefix of a command that ends with this process (``setpriv``); empty without that program."""
     for folder in path.split(os.pathsep):
         program = Path(folder, "setpriv")
         if sys.platform == "linux" and os.access(program, os.X_OK):
@@ -354,8 +341,7 @@ def _fill_directory(repository: Repository, directory: Path) -> None:
     git_dir, common = repository.git_dir, repository.common_dir
     head = read_line(git_dir / "HEAD") or ""
     if not _HEAD.fullmatch(head):
-        msg = f"{git_dir / 'HEAD'} names neither a branch nor a commit"
-        raise ProfileError(msg)
+        raise ProfileError(f"{git_dir / 'HEAD'} names neither a branch nor a commit")
     (directory / "HEAD").write_text(f"{head}\n", encoding="utf-8", errors="surrogateescape")
     for name in _SHARED_BY_WORK_TREES:
         if (common / name).exists() and not (name == "logs" and git_dir != common):

@@ -32,7 +32,7 @@ _REPOSITORY_KEYS: Final = re.compile(
     r"|branch\..+\.(?:remote|merge)|remote\..+\.fetch",
     re.DOTALL,
 )
-"""Of the repository: how names and contents are written, and which remote branch a branch follows."""
+"""Settings taken from the repository: spelling of names and contents, and the upstream of branches."""
 _USER_KEYS: Final = frozenset({"core.autocrlf", "core.eol"})
 _ATTRIBUTES: Final = "core.attributesfile"
 _FILTER_KEY: Final = re.compile(r"filter\.(.+)\.(clean|smudge|process|required)", re.DOTALL)
@@ -57,12 +57,12 @@ class ConfigEntry:
 
 
 def parse_list(output: bytes) -> list[ConfigEntry]:
-    """What ``git config --null --list`` prints."""
+    """Parse the output of ``git config --null --list``."""
     return [_entry(text) for text in _texts(output)]
 
 
 def parse_list_with_origins(output: bytes) -> list[ConfigEntry]:
-    """What ``git config --null --list --show-origin`` prints."""
+    """Parse the output of ``git config --null --list --show-origin``."""
     texts = list(_texts(output))
     pairs = zip(texts[::2], texts[1::2], strict=False)
     return [_entry(text, origin.removeprefix("file:")) for origin, text in pairs]

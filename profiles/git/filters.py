@@ -31,8 +31,8 @@ class FilterJob:
     """A file that goes through a filter.
 
     Attributes:
-        command: For the shell, with ``%f`` for the path.
-        made: Where the result goes.
+        command: Shell command, with ``%f`` for the path.
+        made: File for the result.
     """
 
     command: str
@@ -46,7 +46,7 @@ def filters_of_paths(calls: GitCalls, view: GitView, paths: Sequence[str], index
 
     Args:
         calls: Call git.
-        index: With the attributes; None for those of the work tree.
+        index: Index with the attributes; None for those of the work tree.
     """
     if not paths:
         return {}
@@ -68,7 +68,7 @@ def run_filters(calls: GitCalls, jobs: Sequence[FilterJob]) -> list[bool]:
         return []
     folder = calls.folder / "nothing"
     folder.mkdir(exist_ok=True)
-    asked = [[_with_path(job), str(job.given), str(job.made)] for job in jobs]
+    asked = [[job.command.replace("%f", shlex.quote(job.path)), str(job.given), str(job.made)] for job in jobs]
     seconds = calls.seconds_left()
     with nameless_file() as given, nameless_file() as printed, nameless_file() as said, RunFamily() as family:
         given.write(json.dumps(asked).encode(errors="surrogateescape"))
@@ -85,10 +85,6 @@ def run_filters(calls: GitCalls, jobs: Sequence[FilterJob]) -> list[bool]:
         printed.seek(0)
         codes = printed.read().split()
     return [code == b"0" for code in codes] + [False] * (len(jobs) - len(codes))
-
-
-def _with_path(job: FilterJob) -> str:
-    return job.command.replace("%f", shlex.quote(job.path))
 
 
 def filter_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.git.calls import GitView
 
 _MOST_BYTES = 1023
-"""Of a pointer, by the specification."""
+"""Largest size of a pointer, by the specification."""
 _PART = 1 << 20
 _BEGIN = b"version https://"
 _OBJECT = re.compile(r"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
@@ -33,7 +33,7 @@ def read_pointer(path: Path) -> tuple[str, int] | None:
 
 
 def parse_pointer(data: bytes) -> tuple[str, int] | None:
-    """The same from a file's content."""
+    """Parse a pointer from a file's content; None for any other file."""
     if not data.startswith(_BEGIN) or len(data) > _MOST_BYTES:
         return None
     text = data.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""What a spec needs and the tree of a ref does not have."""
+"""Files that a spec needs and the tree of a ref lacks."""
 
 from __future__ import annotations
 

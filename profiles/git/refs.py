@@ -24,7 +24,7 @@ class RefTarget:
     """A target at a ref.
 
     Attributes:
-        ref: As typed: a branch, a tag, a commit.
+        ref: Branch, tag or commit, as typed.
         path: The target there; None for that of the other side.
     """
 
@@ -56,8 +56,7 @@ def commit_of(calls: GitCalls, view: GitView, ref: str) -> str:
         return found
     shown = printable(ref)
     shown = shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
-    msg = f"git:{shown}: no such branch, tag or commit in {view.repository.root}{_mend(calls, view, ref)}"
-    raise ProfileError(msg)
+    raise ProfileError(f"git:{shown}: no such branch, tag or commit in {view.repository.root}{_mend(calls, view, ref)}")
 
 
 def has_commit(calls: GitCalls, view: GitView, commit: str) -> bool:
@@ -76,7 +75,7 @@ def _resolved(calls: GitCalls, view: GitView, ref: str) -> str | None:
 
 
 def _mend(calls: GitCalls, view: GitView, ref: str) -> str:
-    """How to get a ref that is not there: the branch of a remote, or more of the history."""
+    """Advice for a missing ref: fetch the branch of a remote, or more of the history."""
     branch = re.split(r"[~^@:]", ref, maxsplit=1)[0]
     is_base_there = branch != ref and (branch in ("", "HEAD") or _resolved(calls, view, branch) is not None)
     remotes = remotes_of(view.entries) or ["origin"]

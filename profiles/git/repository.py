@@ -15,7 +15,7 @@ from pathlib import Path
 GIT_DIR = ".git"
 _POINTER = "gitdir:"
 _MOST_BYTES = 4096
-"""Of a file that names one folder; PATH_MAX of Linux."""
+"""Largest size of a file that names one folder; PATH_MAX of Linux."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ _MOST_NEIGHBOURS = 1000
 _MOST_SEEN = 20_000
 """Entries of a folder that are looked at for code: data sets have no end."""
 _MOST_LINKS = 40
-"""That a path may lead through, as in Linux."""
+"""Symbolic links that a path may lead through, as in Linux."""
 _MOST_DEPTH = 8
 """Submodules in submodules."""
 
@@ -47,8 +47,8 @@ class RefTree:
     """A tree on disk.
 
     Attributes:
-        data_only: What leads out of the tree, and why only data are read through it: paths from the root on.
-        withheld: What the ref has and the tree has not, and why.
+        data_only: Paths that lead out of the tree, relative to its root, and why only data are read through them.
+        withheld: Paths of the ref that the tree lacks, and why.
     """
 
     ref: str
@@ -62,7 +62,7 @@ class RefTree:
         """Why a file of the tree must not be read; None where it may.
 
         Args:
-            path: Of the file, with any links in it.
+            path: The file, with any links in it.
             data: Whether it is the data of a source.
         """
         for name in self._places(path):
@@ -111,8 +111,7 @@ def check_out(calls: GitCalls, ref: str, near: Path, into: Path) -> RefTree:
     view = calls.find(near)
     if view is None:
         place = near if near.is_dir() else near.parent
-        msg = f"{printable(str(place.resolve()))} is in no git repository, which a target `git:REF` needs"
-        raise ProfileError(msg)
+        raise ProfileError(f"{printable(str(place.resolve()))} is in no git repository, which a target `git:REF` needs")
     root = view.repository.root
     commit = commit_of(calls, view, ref)
     tree = RefTree(f"git:{ref}", _among_neighbours(root, into.resolve()), root, commit)
@@ -154,7 +153,7 @@ class _Writing:
 
     Args:
         calls: Call git.
-        tree: What it is, and where what is left out is noted.
+        tree: Target; receives the paths that are left out.
     """
 
     def __init__(self, calls: GitCalls, tree: RefTree) -> None:

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.measured import (
-    Contention,
-    Device,
-    Disk,
-    Gap,
-    Gaps,
-    Overhead,
-    Phase,
-    Quantiles,
-    Series,
-    Steps,
-    Throughput,
-)
+from pipeprof.pipelines.steps.kinds import returned
+from pipeprof.profiles.document.measured import Contention, Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import Phase, PhaseName, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
-from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
 from pipeprof.profiles.time.attribution.trace_work import traced_elements, work_by_stage
@@ -48,7 +37,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.settings import Plan
     from pipeprof.profiles.host.sampler import Sampler
     from pipeprof.profiles.protocol.messages import Trace
-    from pipeprof.profiles.protocol.steps import DurationSummary, IdleGaps
 
 DELETION_SECONDS = 0.25
 """Seconds from which a deletion of an iterator is long."""
@@ -143,20 +131,19 @@ def _phases(observed: Observed, sampler: Sampler | None, *, ran_out: bool) -> li
     for seen in observed.phases:
         outside = sampled.get(seen.name)
         ended_there = ran_out and seen is observed.phases[-1]
-        read = seen.peak is not None and seen.seconds is not None
+        read = seen.peak_rss_bytes is not None and seen.seconds is not None
         if read and not ended_there and sampler is not None and not sampler.had_children:
             # A sample after the phase's end may still count for it: buffers go on filling while memory is read.
             outside = None
-        exact = seen.peak is not None and seen.peak >= 0.98 * (outside or 0)
+        exact = seen.peak_rss_bytes is not None and seen.peak_rss_bytes >= 0.98 * (outside or 0)
+        # The worker's reading is of that moment, but excludes children.
+        own = seen.end_rss_bytes is not None and seen.name not in joint
         found.append(
-            Phase(
-                name=seen.name,
-                seconds=seen.seconds,
-                peak_rss_bytes=max((peak for peak in (seen.peak, outside) if peak is not None), default=None),
-                # The worker's reading is of that moment, but excludes children.
-                end_rss_bytes=ends.get(seen.name) if seen.end_rss is None or seen.name in joint else seen.end_rss,
+            replace(
+                seen,
+                peak_rss_bytes=max((peak for peak in (seen.peak_rss_bytes, outside) if peak is not None), default=None),
+                end_rss_bytes=seen.end_rss_bytes if own else ends.get(seen.name),
                 how="hwm" if exact else "sampled" if outside is not None else None,
-                note=seen.note,
             )
         )
     return found
@@ -166,43 +153,17 @@ def _steps(facts: RunFacts, observed: Observed) -> Steps | None:
     measured = observed.measured
     if measured is None or not measured.steps.count:
         return None
-    seen = measured.steps
-    return Steps(
-        count=seen.count,
-        dispatch="sync" if observed.own_step else facts.plan.dispatch,
-        seconds=seen.seconds,
-        interval_ms=_quantiles(seen.interval_ms),
-        wait_ms=_quantiles(seen.wait_ms),
-        fetch_ms=_quantiles(seen.fetch_ms),
-        busy_ms=_quantiles(seen.busy_ms) if seen.busy_ms is not None else None,
-        wait_share=seen.wait_share,
-        restart_share=seen.restart_share,
-        floor_ms=_quantiles(seen.floor_ms) if seen.floor_ms is not None else None,
-        epochs=seen.epochs,
-        epoch_steps=seen.epoch_steps,
-    )
-
-
-def _quantiles(summary: DurationSummary) -> Quantiles:
-    return Quantiles(**vars(summary))
+    return replace(measured.steps, dispatch="sync" if observed.own_step else facts.plan.dispatch)
 
 
 def _device(facts: RunFacts, observed: Observed) -> Device:
     measured = observed.measured
+    own = returned.KIND if observed.own_step else None
     return Device(
-        kind="python" if observed.own_step else facts.plan.step.kind,
-        text=f"python: returned by {facts.target.text}" if observed.own_step else facts.plan.step_text,
+        kind=own.shown_as if own is not None else facts.plan.step.kind,
+        text=f"{own.shown_as}: {own.text(facts.target.text)}" if own is not None else facts.plan.step_text,
         idle_share=measured.idle_share if measured is not None else None,
-        gaps=_gaps(measured.gaps) if measured is not None and measured.gaps is not None else None,
-    )
-
-
-def _gaps(gaps: IdleGaps) -> Gaps:
-    return Gaps(
-        count=gaps.count,
-        by_cause=gaps.by_cause,
-        longest=[Gap(start_s=gap.start_s, ms=gap.ms, cause=gap.cause) for gap in gaps.longest],
-        histogram=gaps.histogram,
+        gaps=measured.gaps if measured is not None else None,
     )
 
 
@@ -326,7 +287,7 @@ def _headspace(steps: Steps | None, observed: Observed) -> Headspace | None:
 
 
 def _long_steps_ms(steps: Steps) -> float:
-    """What single long steps add to the mean of all: a replay of a few batches has no new shapes, nor checkpoints."""
+    """Part of the mean due to single long steps: a replay of a few batches has no new shapes, nor checkpoints."""
     busy = steps.busy_ms
     if busy is None or not busy.p50 or busy.p99 < _LONG_STEP * busy.p50:
         return 0.0

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import holder
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.messages import ErrorFrame, Problem
-from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.document.messages import Problem
+from pipeprof.profiles.document.shared import ErrorFrame, PhaseName
 from pipeprof.profiles.harness.received import GROWING_TIMES
 from pipeprof.profiles.memory.ledger.buffers import kind_of
 from pipeprof.profiles.memory.ledger.interrupted import placed
 from pipeprof.profiles.memory.ledger.texts import owner_text
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
-from pipeprof.profiles.user_frames import UserFrame, users_frame_of_stacks
+from pipeprof.profiles.user_frames import users_frame_of_stacks
 from pipeprof.profiles.wording import as_typed, label_of, size, stage_label
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ _REFUSED = re.compile(
     r"MemoryError|bad_alloc|[Cc]annot allocate memory|failed to map segment|[Uu]nable to allocate|OOM when allocating"
     r"|can't start new thread|pthread_create failed|Resource temporarily unavailable|ENOMEM|[Oo]ut of memory"
 )
-"""What programs and libraries say when the system gives them no memory, or no room for a thread's stack."""
+"""Messages of programs and libraries that get no memory, or no room for a thread's stack."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ def _exception_failure(observed: Observed, error: Raised, around: Circumstances)
         message=message,
         stage=error.address,
         address=error.address,
-        frames=_frames(error),
+        frames=_as_typed(error.frames),
         traceback=error.traceback,
     )
     if location is not None:
@@ -251,11 +251,8 @@ def _exception_failure(observed: Observed, error: Raised, around: Circumstances)
     return Failure(problem, exit_code)
 
 
-def _frames(error: Raised) -> list[ErrorFrame]:
-    return [
-        ErrorFrame(file=as_typed(frame.file), line=frame.line, function=frame.function, source=frame.source)
-        for frame in error.frames
-    ]
+def _as_typed(frames: Iterable[ErrorFrame]) -> list[ErrorFrame]:
+    return [replace(frame, file=as_typed(frame.file)) for frame in frames]
 
 
 def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
@@ -331,7 +328,7 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
     if location is not None:
         problem.file, problem.line, problem.column = location.file, location.line, location.column
     if error is not None:
-        problem.frames, problem.traceback = _frames(error), error.traceback
+        problem.frames, problem.traceback = _as_typed(error.frames), error.traceback
     return Failure(problem, EXIT_PIPELINE)
 
 
@@ -346,7 +343,7 @@ def name_owner(problem: Problem, memory: Memory, stages: Iterable[Stage]) -> Non
     largest = max(owners, key=lambda one: one.bytes, default=None)
     if problem.code != "out-of-memory" or problem.stage is not None or largest is None or largest.bytes < _LARGE_BUFFER:
         return
-    stage = next((other_stage for other_stage in stages if other_stage.id == largest.stage), None)
+    stage = next((row for row in stages if row.id == largest.stage), None)
     location = stage.location if stage is not None else largest.location
     where = f" ({location.file}:{location.line})" if location is not None else ""
     what = stage_label(stage) if stage is not None else f"{owner_text(largest)}{where}"
@@ -377,7 +374,7 @@ def _stage_at(address: str | None, around: Circumstances) -> StageAt | None:
     if address is None or address in around.stages:
         return around.stages.get(address or "")
     stages = around.view.stages if around.view is not None else ()
-    stage = next((other_stage for other_stage in stages if address in (other_stage.id, other_stage.name)), None)
+    stage = next((row for row in stages if address in (row.id, row.name)), None)
     return StageAt(stage.id, stage.op, stage.name, stage.location) if stage is not None else None
 
 
@@ -405,5 +402,5 @@ def _hang_failure(ended: Ended, observed: Observed, around: Circumstances) -> Fa
     return Failure(problem, EXIT_PIPELINE)
 
 
-def _typed_frame(frame: UserFrame | None) -> UserFrame | None:
+def _typed_frame(frame: ErrorFrame | None) -> ErrorFrame | None:
     return replace(frame, file=as_typed(frame.file)) if frame is not None else None

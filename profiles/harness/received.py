@@ -7,25 +7,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.vocabulary import PhaseName
-from pipeprof.profiles.protocol.costs import FewerCores, MeasuredCosts, StartsAgain
+from pipeprof.profiles.document.shared import CoreScaling, Phase, PhaseName
 from pipeprof.profiles.protocol.messages import (
     STOPPED,
     Answer,
     Beat,
     BuildMemory,
     Done,
+    FewerCores,
     Graphs,
     Libraries,
     Measured,
+    MeasuredCosts,
     MemoryLook,
     MemoryReading,
     MemoryReport,
-    PhaseBegan,
-    PhaseEnded,
+    PhaseChanged,
     Raised,
     Replayed,
     Sketch,
+    StartsAgain,
     StepReturned,
     Trace,
     TraceBegan,
@@ -45,17 +46,6 @@ GROWING_TIMES = 5
 
 One that reads a large array grows and comes to its end; an endless recursion grows as well.
 """
-
-
-@dataclass
-class SeenPhase:
-    """A phase as the worker reported it; `seconds` is `None` as long as it did not end."""
-
-    name: PhaseName
-    seconds: float | None = None
-    peak: int | None = None
-    end_rss: int | None = None
-    note: str | None = None
 
 
 @dataclass
@@ -80,7 +70,7 @@ class Observed:
     """
 
     clock: Callable[[], float] = time.monotonic
-    phases: list[SeenPhase] = field(default_factory=list)
+    phases: list[Phase] = field(default_factory=list)
     measured: Measured | None = None
     steps: int = 0
     rate: float | None = None
@@ -96,7 +86,7 @@ class Observed:
     own_step: bool = False
     replayed: Replayed | None = None
     warm: Warmed | None = None
-    fewer_cores: FewerCores | None = None
+    fewer_cores: CoreScaling | None = None
     costs: MeasuredCosts | None = None
     versions: dict[str, str | None] = field(default_factory=dict)
     gpus: list[str] = field(default_factory=list)
@@ -177,13 +167,12 @@ class Observed:
             return
         self.heard = self.clock()
         match message:
-            case PhaseBegan():
-                self.steps, self.beat_seconds = 0, 0.0
-                self.phases.append(SeenPhase(message.name))
-            case PhaseEnded():
-                phase = self.phases[-1]
-                phase.seconds, phase.peak = message.seconds, message.peak
-                phase.end_rss, phase.note = message.end_rss, message.note
+            case PhaseChanged(phase):
+                if phase.seconds is None:
+                    self.steps, self.beat_seconds = 0, 0.0
+                    self.phases.append(phase)
+                else:
+                    self.phases[-1] = phase
             case Beat():
                 self.steps, self.rate, self.beat_seconds = message.steps, message.rate, message.seconds
             case Measured():
@@ -208,7 +197,7 @@ class Observed:
             case Replayed():
                 self.replayed = message
             case FewerCores():
-                self.fewer_cores = message
+                self.fewer_cores = message.scaling
             case MeasuredCosts():
                 self.costs = message
             case StepReturned():

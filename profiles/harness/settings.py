@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.python_files import python_files
+from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT
 from pipeprof.profiles.protocol.job import Job, StepJob, as_pairs
 
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.spec.step import Step
+    from pipeprof.pipelines.steps.step import Step
     from pipeprof.pipelines.target.target import ParsedTarget
-    from pipeprof.profiles.document.base import Dispatch
+    from pipeprof.profiles.document.shared import Dispatch
 
 DEFAULT_SECONDS = 10.0
 DEFAULT_TIMEOUT = 120.0
@@ -93,50 +94,34 @@ def plan(settings: RunSettings) -> Plan:
         UsageError: ``--dispatch`` was given, and there is no step.
     """
     from pipeprof.pipelines.spec.models import Measure
-    from pipeprof.pipelines.spec.step import Step
+    from pipeprof.pipelines.steps.step import no_step
 
     spec = settings.loaded.spec if settings.loaded is not None else None
     measure = spec.measure if spec is not None else Measure()
-    step = settings.step or (spec.step if spec is not None else Step())
+    step = settings.step or (spec.step if spec is not None else no_step())
     steps = settings.steps if settings.steps is not None else measure.steps
     seconds = settings.seconds
     if seconds is None and settings.steps is None:
         asked = "seconds" in measure.model_fields_set or measure.steps is None
         seconds = measure.seconds if asked else None
     base = settings.loaded.base_dir if settings.loaded is not None and settings.step is None else Path()
-    if settings.dispatch is not None and step.kind == "none":
+    kind = step_kind(step.kind)
+    if settings.dispatch is not None and kind.dispatch == "none":
         msg = "--dispatch has no effect without a step: add one, e.g. --step simulate:12ms, or remove --dispatch"
         raise UsageError(msg)
     dispatch = settings.dispatch
     if dispatch is None:
         dispatch = (spec.step if spec is not None and "dispatch" not in step.model_fields_set else step).dispatch
     return Plan(
-        step=_step_job(step, base),
+        step=StepJob(step.kind, kind.plan(step.value, base)),
         step_text=step.text,
-        dispatch=None if step.kind == "none" else "sync" if step.kind == "python" else dispatch,
+        dispatch=None if kind.dispatch == "none" else "sync" if kind.dispatch == "sync" else dispatch,
         seconds=seconds,
         steps=steps,
         warmup_seconds=settings.warmup_seconds if settings.warmup_seconds is not None else measure.warmup_seconds,
         seed=settings.seed if settings.seed is not None else measure.seed,
         cold=settings.cold if settings.cold is not None else measure.cold,
         timeout=settings.timeout if settings.timeout is not None else DEFAULT_TIMEOUT,
-    )
-
-
-def _step_job(step: Step, base: Path) -> StepJob:
-    """A step for the worker's job; a Python step's file is resolved against `base`."""
-    if step.python is not None:
-        path = base / step.python.file
-        return StepJob(kind="python", target=f"{path.resolve()}:{step.python.function}")
-    if step.simulate is None:
-        return StepJob()
-    times = step.simulate
-    return StepJob(
-        kind="simulate",
-        base_ms=times.base * 1e3,
-        per_mb_ms=times.per_mb * 1e3,
-        stdev_ms=times.stdev * 1e3,
-        every=[(n, seconds * 1e3) for n, seconds in times.every.items()],
     )
 
 
@@ -158,8 +143,7 @@ def job_of(
     files = [str(target.path)]
     if loaded is not None:
         files += [str(path) for path in python_files(loaded)]
-    if planned.step.kind == "python":
-        files.append(planned.step.target.rpartition(":")[0])
+    files += step_kind(planned.step.kind).user_files(planned.step.arguments)
     return Job(
         memory_limit=memory_limit,
         kind="spec" if loaded is not None else "function",

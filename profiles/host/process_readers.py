@@ -100,7 +100,7 @@ class ProcfsReader:
         if pid not in memory:
             return None
         return FamilyReading(
-            rss_bytes=sum(other_pages.rss_bytes for other_pages in memory.values()),
+            rss_bytes=sum(one.rss_bytes for one in memory.values()),
             cpu_seconds=sum(map(self._cpu, memory)),
             children=len(memory) - 1,
             pages={one: held for one, held in memory.items() if one == pid or one in apart},
@@ -175,10 +175,10 @@ class PsutilReader:
                 return None
             family = [process, *process.children(recursive=True)]
             rss, cpu = 0, 0.0
-            for other_process in family:
-                with other_process.oneshot():
-                    times = other_process.cpu_times()
-                    rss += int(other_process.memory_info().rss)
+            for member in family:
+                with member.oneshot():
+                    times = member.cpu_times()
+                    rss += int(member.memory_info().rss)
                     cpu += times.user + times.system + times.children_user + times.children_system
         except (psutil.Error, OSError):
             return None

@@ -56,8 +56,8 @@ def family_bytes(parent: int, pages: Mapping[int, Pages], shares: Mapping[int, S
     unknown = sum(one.rss_bytes for pid, one in pages.items() if pid != parent and pid not in shares)
     if own is None or own.anonymous is None:
         return held.rss_bytes + sum(child.private for child in children) + unknown
-    anonymous = sum(other_shares.anonymous or 0 for other_shares in (own, *children))
-    shared = sum(other_shares.shared_memory for other_shares in (own, *children)) - own.resident_shared_memory
+    anonymous = sum(process.anonymous or 0 for process in (own, *children))
+    shared = sum(process.shared_memory for process in (own, *children)) - own.resident_shared_memory
     files = max(libraries, sum(child.private_files for child in children))
     return held.rss_bytes + max(0, anonymous - held.anonymous_bytes) + max(0, shared) + files + unknown
 

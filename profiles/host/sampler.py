@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeprof.profiles.document.measured import Series
-from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.document.shared import PhaseName
 from pipeprof.profiles.host.process_readers import FamilyReading
 from pipeprof.profiles.host.process_tree import FamilyMemory
 from pipeprof.profiles.host.procfs import Pages, Shares

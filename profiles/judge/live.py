@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pipeprof.pipelines.spec.budgets import stage_of
+from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.harness import run_sample
@@ -216,7 +217,7 @@ class _Comparison:
 
         What a pipeline that was not measured before needs is seen when it runs: then one process follows the other.
         """
-        if step not in plans.SIMULATED and hosts.gpus():
+        if not step_kind(step).shares_device and hosts.gpus():
             return False
         peaks = [profile.memory.peak_bytes or 0 for profile in self._profiles.values()]
         return self._limit is None or PROCESSES * max(peaks, default=0) <= self._limit

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.messages import Graphs
-    from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
+    from pipeprof.profiles.protocol.turns import Built, TurnEnded
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.host.machine import Taken
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.messages import Graphs
-    from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
+    from pipeprof.profiles.protocol.turns import Built, TurnEnded
 
 A, B, AGAIN = "A", "B", "A′"
 NAMES = (A, B, AGAIN)

@@ -55,7 +55,7 @@ def lacks(host: Host) -> bool:
     if version is None or folder is None:
         return False
     known = _read().get(key_of(host, version), {})
-    from pipeprof.profiles.protocol.costs import MeasuredCosts
+    from pipeprof.profiles.protocol.messages import MeasuredCosts
 
     return any(field.name not in known for field in fields(MeasuredCosts))
 

@@ -1,4 +1,4 @@
-"""What elements and calls cost on this machine, whatever they are: measured once per host, else constants."""
+"""Fixed costs of elements and calls: measured once per host, else constants."""
 
 from __future__ import annotations
 
@@ -47,4 +47,4 @@ class Costs:
 
 
 DEFAULT = Costs()
-"""Of the machine on which the constants were measured."""
+"""Costs of the machine on which the constants were measured."""

@@ -78,7 +78,7 @@ class Part:
         return self.computing_ms + self.waiting_ms
 
     def scaled(self, by: float) -> Part:
-        """The same with all its times so many times as long."""
+        """Scale all its times by a factor."""
         return replace(
             self,
             computing_ms=self.computing_ms * by,
@@ -94,11 +94,11 @@ class Part:
         )
 
     def free(self) -> Part:
-        """The same without any work."""
+        """Copy without any work."""
         return replace(self.scaled(0.0), calls_per_batch=0.0)
 
     def busier(self, ms: float) -> Part:
-        """The same with so much more computing per batch."""
+        """Copy with so much more computing per batch."""
         computing, cpu = max(0.0, self.computing_ms + ms), max(0.0, self.cpu_ms + ms)
         return replace(self, computing_ms=computing, cpu_ms=cpu)
 
@@ -176,7 +176,7 @@ class Flow:
             todo += inputs
 
     def changed(self, *parts: Part) -> Flow:
-        """The same with other parts in the place of those of the same ids."""
+        """Copy with other parts in the place of those of the same ids."""
         new = {part.id: part for part in parts}
         return replace(self, parts=tuple(new.get(part.id, part) for part in self.parts))
 
@@ -245,5 +245,5 @@ class Flow:
         return Term(sum(part.held_ms for part in row) + fixed_ms, "serial", busy, fixed_ms)
 
     def scaled(self, names: Collection[str], by: float) -> Flow:
-        """The same with the times of some parts so many times as long."""
+        """Copy with the times of some parts scaled by a factor."""
         return replace(self, parts=tuple(part.scaled(by) if part.id in names else part for part in self.parts))

@@ -1,4 +1,4 @@
-"""What edits of a pipeline would give, from one profile: steps per second, waiting, peak memory, and why."""
+"""Predictions for edits, from one profile: steps per second, waiting, peak memory, and why."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeprof.profiles.model.costs import DEFAULT, Costs
 from pipeprof.profiles.model.effects import Changed, apply, with_calls
 from pipeprof.profiles.model.flow import Flow, Term
 from pipeprof.profiles.model.read import POOL_OPTION, flow_of
-from pipeprof.profiles.wording import cores_text, count, listed, milliseconds, significant
+from pipeprof.profiles.wording import change_text, cores_text, count, listed, milliseconds
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -22,7 +22,7 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Estimate:
-    """What edits would give.
+    """Prediction for edits.
 
     Attributes:
         speedup: Steps per second with them over without.
@@ -47,7 +47,7 @@ def predict(profile: Profile, edits: Sequence[PipelineEdit], costs: Costs = DEFA
 
 
 def predicted_of(flow: Flow, edits: Sequence[PipelineEdit], costs: Costs = DEFAULT) -> Estimate | None:
-    """The same for a pipeline that has been read."""
+    """Predict for a pipeline that has been read."""
     changed = Changed(flow)
     for edit in edits:
         after = apply(changed.flow, edit, costs)
@@ -75,21 +75,6 @@ def _estimate(flow: Flow, changed: Changed) -> Estimate | None:
         peak_bytes=round(changed.bytes) if changed.bytes is not None else None,
         formula=change_text(before_ms, after_ms, _reason(changed.flow)),
     )
-
-
-def change_text(before_ms: float, after_ms: float, reason: str) -> str:
-    """Format a change of the time per step, its speedup and the reason.
-
-    Example:
-        >>> change_text(52.2, 28.5, "57 ms of CPU per batch keep 2 cores busy for 28.5 ms")
-        '52.2 → 28.5 ms per step (1.83×): 57 ms of CPU per batch keep 2 cores busy for 28.5 ms'
-    """
-    before, after = milliseconds(before_ms), milliseconds(after_ms)
-    unit = after.rpartition(" ")[2]
-    if before.endswith(f" {unit}"):
-        before = before.removesuffix(f" {unit}")
-    ratio = before_ms / after_ms if after_ms > 0 else 1.0
-    return f"{before} → {after} per step ({significant(ratio)}×): {reason}"
 
 
 def _reason(flow: Flow) -> str:

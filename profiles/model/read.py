@@ -18,8 +18,8 @@ from pipeprof.profiles.time.limits.gil import gil_is_full
 from pipeprof.profiles.wording import stage_name
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Steps
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Steps
     from pipeprof.profiles.document.stages import Stage
 
 POOL_OPTION = "threading.private_threadpool_size"
@@ -27,9 +27,9 @@ SWITCHES = ("autotune.enabled", "experimental_optimization.apply_default_optimiz
 INJECT = "experimental_optimization.inject_prefetch"
 FUSE = "experimental_optimization.map_and_batch_fusion"
 _INPUT = r"(?:(?:inputs|datasets)\.\d+|dataset|choice_dataset|weights)"
-"""How an address names a further input: by its number in a graph, by its argument in a spec."""
+"""Part of an address for a further input: its number in a graph, its argument in a spec."""
 _ADDRESS = re.compile(rf"(?P<line>(?:(?:source|stages\.\d+)\.{_INPUT}\.)*)(?:source|stages\.(?P<number>\d+))$")
-"""Of a stage outside of functions: the end of its own line, and the sides that this stands in."""
+"""Address of a stage outside of functions: the end of its own line, and the sides that this stands in."""
 _SIDE = re.compile(rf"(?P<reader>.+)\.{_INPUT}\.$")
 _BACKGROUND_CORES = 0.06
 """CPU time per second of TensorFlow's own threads, however fast the pipeline is."""

@@ -141,7 +141,7 @@ class WorkerEnd:
 
 
 def _identity(file: IO[str]) -> tuple[int, int] | None:
-    """What a descriptor stands for: its number may have been closed and given to another file since."""
+    """Device and inode behind a descriptor: its number may have been closed and given to another file since."""
     try:
         found = os.fstat(file.fileno())
     except (OSError, ValueError):

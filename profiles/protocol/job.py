@@ -11,20 +11,10 @@ from pipeprof.profiles.protocol.turns import TurnsJob
 
 @dataclass(frozen=True)
 class StepJob:
-    """What takes the batches.
+    """What takes the batches: a kind of step, and the arguments that it has planned (`StepKind.plan`)."""
 
-    Attributes:
-        kind: ``returned`` is the step that comes with the dataset of a function.
-        target: File and function of a ``python`` step.
-        every: Extra milliseconds for every n-th step.
-    """
-
-    kind: Literal["none", "simulate", "python", "returned"] = "none"
-    target: str = ""
-    base_ms: float = 0.0
-    per_mb_ms: float = 0.0
-    stdev_ms: float = 0.0
-    every: list[tuple[int, float]] = field(default_factory=list)
+    kind: str = "none"
+    arguments: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal
 
 from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, MadeDict, ModelDict, PlaceDict
-from pipeprof.profiles.document.vocabulary import PhaseName
-from pipeprof.profiles.protocol.python_calls import PythonCalls
+from pipeprof.profiles.document.shared import CoreScaling, ErrorFrame, Gaps, Phase, PhaseName, Steps
 from pipeprof.profiles.protocol.records import decode_record, encode_record
-from pipeprof.profiles.protocol.steps import IdleGaps, LoopCost, StepCounts, StepHistograms
-from pipeprof.profiles.user_frames import UserFrame
 
 STOPPED: Final = "stopped"
 """Note of a phase that ended early, at the harness's request."""
@@ -50,26 +47,13 @@ def decode_message(fields: dict[str, object]) -> WorkerMessage | None:
 
 
 @dataclass(frozen=True)
-class PhaseBegan(WorkerMessage):
-    """Begin of a phase."""
+class PhaseChanged(WorkerMessage):
+    """A phase has begun, without its `seconds`, or it has ended.
 
-    name: PhaseName
-
-
-@dataclass(frozen=True)
-class PhaseEnded(WorkerMessage):
-    """End of a phase.
-
-    Attributes:
-        peak: The kernel's high-water mark of resident memory in the phase; None where it is not exact.
-        note: For the phase's row in the report, such as the rule that ended the warm-up.
+    Its peak is the kernel's high-water mark of resident memory in the phase, None where that is not exact.
     """
 
-    name: PhaseName
-    seconds: float
-    peak: int | None = None
-    end_rss: int | None = None
-    note: str | None = None
+    phase: Phase
 
 
 @dataclass(frozen=True)
@@ -91,6 +75,43 @@ class Waiting(WorkerMessage):
 
 
 @dataclass(frozen=True)
+class StepHistograms:
+    """Pairs of upper bound in milliseconds and number of steps."""
+
+    interval: list[tuple[float, int]]
+    fetch: list[tuple[float, int]]
+
+
+@dataclass(frozen=True)
+class BatchSize:
+    """Mean size of a batch.
+
+    Attributes:
+        bytes: None where strings are part of it.
+        length: Of its first dimension.
+    """
+
+    element: str | None
+    bytes: float | None
+    length: float | None
+
+
+@dataclass(frozen=True)
+class LoopCost:
+    """Values known only after the measurement.
+
+    Attributes:
+        deletions: Seconds that deleting each ended iterator took.
+    """
+
+    overhead_ns: int
+    overhead_cpu_ns: int | None = None
+    cpu_ns: int | None = None
+    sizes: BatchSize | None = None
+    deletions: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Measured(WorkerMessage):
     """The measured steps so far.
 
@@ -99,9 +120,9 @@ class Measured(WorkerMessage):
         loop: None while the measurement goes on.
     """
 
-    steps: StepCounts
+    steps: Steps
     histograms: StepHistograms
-    gaps: IdleGaps | None = None
+    gaps: Gaps | None = None
     idle_share: float | None = None
     loop: LoopCost | None = None
 
@@ -128,6 +149,42 @@ class Warmed(WorkerMessage):
     warm_ms: float
     steps: int
     disk_bytes: int | None
+
+
+@dataclass(frozen=True)
+class FewerCores(WorkerMessage):
+    """The same steps with half of the cores, after the measurement."""
+
+    scaling: CoreScaling
+
+
+@dataclass(frozen=True)
+class StartsAgain(WorkerMessage):
+    """Start of another iterator, after the trace; the harness ends a worker that is not done in `seconds`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class MeasuredCosts(WorkerMessage):
+    """Fixed costs of elements and calls on this machine, in microseconds.
+
+    Attributes:
+        row_us: An element put into a batch, its bytes excluded.
+        call_us: A call of a map's function.
+        hand_over_us: An element from one thread to the next.
+        few_calls_us: CPU time of an element of a map with as many calls at a time as cores: its threads fall asleep.
+        many_calls_us: The same with eight times as many.
+        epoch_us: A new iterator and its first batch.
+    """
+
+    row_us: float
+    call_us: float
+    hand_over_us: float
+    cached_us: float
+    few_calls_us: float
+    many_calls_us: float
+    epoch_us: float
 
 
 # Memory
@@ -176,7 +233,7 @@ class MemoryReading(WorkerMessage):
 
 @dataclass(frozen=True)
 class BuildMemory(WorkerMessage):
-    """What a user's function makes the process grow by while it builds the dataset, TensorFlow's own calls left out.
+    """Growth of the process while a user's function builds the dataset, without TensorFlow's own calls.
 
     Attributes:
         python_peak: At the moment when the process was largest.
@@ -355,6 +412,27 @@ class TracedCalls:
 
 
 @dataclass(frozen=True)
+class PythonCalls:
+    """Calls of one Python function in the trace window.
+
+    Attributes:
+        seconds: In them by the wall clock, without TensorFlow's conversions and waiting for the GIL before the call.
+        contended_seconds: Not on a core, in calls that began or ended while another one was under way.
+        function: Its name; None for an object without one.
+        file: Where it is.
+        line: Its first.
+    """
+
+    calls: int
+    seconds: float
+    cpu_seconds: float
+    contended_seconds: float = 0.0
+    function: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
 class TraceBegan(WorkerMessage):
     """Start of the trace, after all other results; the harness ends the worker without a `Trace` in `seconds`."""
 
@@ -429,7 +507,7 @@ class Answer(WorkerMessage):
     """
 
     phase: PhaseName | None = None
-    frames: list[UserFrame] = field(default_factory=list)
+    frames: list[ErrorFrame] = field(default_factory=list)
     model: ModelDict | None = None
     measured: Measured | None = None
     memory: MemoryMoment | None = None
@@ -457,8 +535,8 @@ class Raised(WorkerMessage):
     address: str | None = None
     op_path: str = ""
     words: str | None = None
-    frame: UserFrame | None = None
-    frames: list[UserFrame] = field(default_factory=list)
+    frame: ErrorFrame | None = None
+    frames: list[ErrorFrame] = field(default_factory=list)
     traceback: str | None = None
 
 

@@ -17,7 +17,7 @@ StoredForm: TypeAlias = Literal["elements", "rows"]
 
 @dataclass(frozen=True)
 class StoreJob:
-    """What a worker writes.
+    """Order to write a stage's elements into files.
 
     Attributes:
         stage: Address of the stage whose elements are written.
@@ -39,7 +39,7 @@ class StoreJob:
 
 @dataclass(frozen=True)
 class StoreEstimated(WorkerMessage):
-    """What would be written.
+    """Estimate of what would be written.
 
     Attributes:
         elements: Number of elements of an epoch.

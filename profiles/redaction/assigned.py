@@ -96,7 +96,7 @@ def _hide_spoken(text: str) -> str:
 
 
 def _end_of_value(text: str, at: int, name: str, *, sure: int, separator: str, flag: bool) -> int | None:
-    """Where a value ends that is to be hidden; None for one that is none."""
+    """End of a value to hide; None if it is no secret."""
     if name.lower().endswith("authorization"):
         return _end_of_scheme(text, at)
     quoted = _QUOTED.match(text, at)
@@ -115,7 +115,7 @@ def _end_of_value(text: str, at: int, name: str, *, sure: int, separator: str, f
 
 
 def _end_of_spaced(text: str, at: int, name: str, *, sure: int) -> int | None:
-    """The same after a space alone, as in ``api_key 0123abcd``: only what is no word is a value."""
+    """End of a value after a space alone, as in ``api_key 0123abcd``: words are no values."""
     plain = _PLAIN.match(text, at)
     if plain is None or sure == 1:
         return None
@@ -128,7 +128,7 @@ def _end_of_spaced(text: str, at: int, name: str, *, sure: int) -> int | None:
 
 
 def _end_of_scheme(text: str, at: int) -> int | None:
-    """The same for the header ``Authorization``: a scheme and what it needs, or a token alone."""
+    """End of a value of the header ``Authorization``: a scheme with its parameters, or a token alone."""
     found = _SCHEME.match(text, at)
     if found is None:
         return None
@@ -141,9 +141,9 @@ def _is_plain_value(value: str, name: str, *, sure: int, flag: bool, glued: bool
     """Whether a value without quotes is one, and neither code nor the next word of a sentence.
 
     Args:
-        value: With what follows it up to a space.
+        value: Text up to the next space.
         name: Before it.
-        sure: How sure the name is one of a secret.
+        sure: `strength` of the name.
         flag: The name is an option, and a space is between them.
         glued: An equals sign is between them, without a space.
     """

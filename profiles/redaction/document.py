@@ -6,47 +6,23 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeprof.profiles.document.base import Model
+from pipeprof.profiles.document.shared import Record
 from pipeprof.profiles.redaction.forms import HIDDEN
 from pipeprof.profiles.redaction.hider import Hider, Private
 from pipeprof.profiles.redaction.names import is_secret_name
+from pipeprof.profiles.redaction.words import words_of
 
 _Document = TypeVar("_Document", bound=Model)
 
-_FREE_TEXT = frozenset(
-    {
-        "changes",
-        "command",
-        "data",
-        "details",
-        "diff",
-        "edit",
-        "evidence",
-        "executed",
-        "file",
-        "formula",
-        "headline",
-        "message",
-        "note",
-        "output",
-        "overlays",
-        "overrides",
-        "patch",
-        "profile",
-        "python",
-        "reason",
-        "recommendation",
-        "sentence",
-        "source",
-        "step",
-        "text",
-        "title",
-        "traceback",
-        "verdict",
-        "versions",
-    }
+_FREE_TEXT = words_of(
+    """
+    changes command data details diff edit evidence executed file formula headline message note output overlays
+    overrides patch profile python reason recommendation sentence source step text title traceback verdict
+    versions
+    """
 )
 """Fields that hold text of any kind; all others hold a fixed vocabulary or a user's own name for a stage."""
 _PATHS = frozenset({"file", "profile"})
@@ -63,9 +39,7 @@ def redact(document: _Document, private: Private | None = None) -> _Document:
     data = document.model_dump()
     known = private or Private()
     hosts = [name for host in _hosts(data) for name in (host, host.split(".")[0])]
-    hider = Hider(
-        replace(known, names=(*known.names, *hosts), values={**known.values, **dict(_variables(data))}),
-    )
+    hider = Hider(replace(known, names=(*known.names, *hosts), values={**known.values, **dict(_variables(data))}))
     return type(document).model_validate(_model(document, hider, free=False))
 
 
@@ -98,9 +72,13 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 @cache
-def _vocabularies(model: type[Model]) -> Mapping[str, frozenset[str]]:
+def _vocabularies(part: type[Any]) -> Mapping[str, frozenset[str]]:
     """The words of each field that has a fixed vocabulary."""
-    return {name: frozenset(_literals(field.annotation)) for name, field in model.model_fields.items()}
+    if issubclass(part, Record):
+        hints = {name: hint for name, hint in get_type_hints(part).items() if get_origin(hint) is not ClassVar}
+    else:
+        hints = {name: field.annotation for name, field in part.model_fields.items()}
+    return {name: frozenset(_literals(hint)) for name, hint in hints.items()}
 
 
 def _literals(annotation: Any) -> Iterator[str]:
@@ -111,8 +89,9 @@ def _literals(annotation: Any) -> Iterator[str]:
             yield from _literals(part)
 
 
-def _model(model: Model, hider: Hider, *, free: bool) -> dict[str, object]:
-    vocabularies = _vocabularies(type(model))
+def _model(model: Model | Record, hider: Hider, *, free: bool) -> dict[str, object]:
+    part: Any = type(model)
+    vocabularies = _vocabularies(part)
     found: dict[str, object] = {}
     for name, words in vocabularies.items():
         value = getattr(model, name)
@@ -123,7 +102,7 @@ def _model(model: Model, hider: Hider, *, free: bool) -> dict[str, object]:
 
 
 def _walk(value: Any, hider: Hider, words: frozenset[str], *, free: bool) -> Any:
-    if isinstance(value, Model):
+    if isinstance(value, Model | Record):
         return _model(value, hider, free=free)
     if isinstance(value, str):
         return value if value in words else hider.text(value, names=free)

@@ -43,7 +43,7 @@ _LINES = re.compile(
     rf"(?:{_BETWEEN}{{0,40}}[A-Za-z-]{{3,40}}: [^\n\\]{{1,200}}){{0,9}}{_BETWEEN}{{0,40}}[A-Za-z0-9+/=]+"
     rf"(?:{_BETWEEN}{{1,40}}[A-Za-z0-9+/=]{{24,}})*(?:{_BETWEEN}{{1,40}}[A-Za-z0-9+/]*=+)?"
 )
-"""What follows the begin of a key whose end was cut off: headers, then lines of base64, with real or escaped ends."""
+"""Rest of a key whose end was cut off: headers, then lines of base64, with real or escaped line ends."""
 _LINE = re.compile(r"[A-Za-z0-9+/=]+")
 
 
@@ -77,7 +77,7 @@ def hide_keys(text: str) -> str:
 
 
 def _start_of_lines(text: str, least: int, end: int) -> int:
-    """Where the lines before the end of a key start, whose begin was cut off."""
+    """Start of the lines before the end of a key whose beginning was cut off."""
     start = end
     while start > least:
         before = max(text.rfind("\n", least, start - 1) + 1, least)
@@ -90,7 +90,7 @@ def _start_of_lines(text: str, least: int, end: int) -> int:
 
 @dataclass(frozen=True)
 class Private:
-    """What must not be seen.
+    """Private names, places and values, to be hidden.
 
     Attributes:
         root: The repository, else the current folder: paths in it are relative; None where it says too much.

@@ -19,25 +19,13 @@ _VARIABLE = re.compile(
 )
 _FOLDERS = frozenset({"PWD", "OLDPWD"})
 
-_ENDS = (
-    "password",
-    "passwd",
-    "passwort",
-    "passphrase",
-    "keyphrase",
-    "passcode",
-    "secret",
-    "apikey",
-    "accesskey",
-    "secretkey",
-    "authtoken",
-    "accesstoken",
-    "sessiontoken",
-    "credential",
-    "creds",
-    "connectionstring",
-    "sessid",
-    "sessionid",
+_ENDS = tuple(
+    words_of(
+        """
+        password passwd passwort passphrase keyphrase passcode secret apikey accesskey secretkey authtoken
+        accesstoken sessiontoken credential creds connectionstring sessid sessionid
+        """
+    )
 )
 _STRONG = frozenset({"pwd", "jwt", "dsn", "webhook", "authorization", "sas"})
 _KEYS = words_of(
@@ -51,7 +39,7 @@ _WEAK_KEYS = words_of(
     app client cloud consumer deploy functions host integration primary secondary service user
     """
 )
-"""What stands before *key* in the name of a secret: other keys are those of mappings."""
+"""Words before *key* in names of secrets: other keys are those of mappings."""
 _TOKENS = words_of(
     """
     access api auth bearer bot csrf github gitlab hf id oauth refresh security session user
@@ -63,7 +51,7 @@ _NO_TOKENS = words_of(
     stop text token unk unknown vocab word
     """
 )
-"""What stands before *token* in the names of a tokenizer's arguments."""
+"""Words before *token* in names of a tokenizer's arguments."""
 _PASSES = words_of(
     """
     admin auth basic db email ftp http https key ldap login mail mongo my mysql pg proxy rabbitmq redis root sa smtp
@@ -95,7 +83,7 @@ def is_secret_name(name: str) -> bool:
 
 @lru_cache(1024)
 def strength(name: str) -> int:
-    """How sure a name is one of a secret.
+    """Rate how likely a name is that of a secret.
 
     Returns:
         3 if all values are, 2 if words may follow it in a sentence (``token: x``), 1 if only what looks like one

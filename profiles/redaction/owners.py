@@ -36,7 +36,7 @@ _STRONG = (
     r"(?<=\bhostname: ){name}(?![\w-])",
     r"(?<=\busername: ){name}(?![\w-])",
 )
-"""Where only a name of a user or a host can stand."""
+"""Places where only the name of a user or a host can stand."""
 
 
 def pattern_of(names: Iterable[str]) -> re.Pattern[str] | None:

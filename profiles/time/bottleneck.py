@@ -55,9 +55,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.profiles.document.base import Limit
-    from pipeprof.profiles.document.measured import Steps
     from pipeprof.profiles.document.memory import Memory
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Steps
     from pipeprof.profiles.document.stages import Causes, Stage
 
 MEMORY_FROM = 0.90

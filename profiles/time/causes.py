@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.stages import Causes, CoreScaling
+from pipeprof.profiles.document.shared import CoreScaling
+from pipeprof.profiles.document.stages import Causes
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Contention, Disk, Steps
+    from pipeprof.profiles.document.measured import Contention, Disk
+    from pipeprof.profiles.document.shared import Steps
     from pipeprof.profiles.document.stages import Stage
-    from pipeprof.profiles.protocol.costs import FewerCores
     from pipeprof.profiles.protocol.messages import Trace
 
 
@@ -21,7 +21,7 @@ def collect_causes(
     stages: list[Stage] | None,
     trace: Trace | None,
     *,
-    fewer: FewerCores | None = None,
+    fewer: CoreScaling | None = None,
 ) -> Causes | None:
     """Collect the named measurements of a run.
 
@@ -47,13 +47,8 @@ def collect_causes(
         python_share=_python_share(traced, steps.interval_ms.p50) if traced else None,
         python_ms_per_batch=traced.python_ms / batches if traced and batches else None,
         python_lock_share=_lock_share(traced) if traced else None,
-        fewer_cores=_scaling(fewer) if fewer is not None else None,
+        fewer_cores=fewer,
     )
-
-
-def _scaling(fewer: FewerCores) -> CoreScaling:
-    fastest = min(fewer.fewer_ms, fewer.tuned_ms) if fewer.tuned_ms is not None else fewer.fewer_ms
-    return CoreScaling(**asdict(fewer), gain=fastest / fewer.all_ms)
 
 
 def _lock_share(traced: Trace) -> float | None:

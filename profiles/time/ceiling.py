@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.document.measured import Steps
+from pipeprof.profiles.document.shared import Steps
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount
 from pipeprof.profiles.time.attribution.stage_time import StageTime

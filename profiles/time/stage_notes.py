@@ -16,7 +16,7 @@ MOST_NAMED = 8
 
 @dataclass(frozen=True)
 class StageNote:
-    """What has to be known about some stages' numbers.
+    """Caveats about some stages' numbers.
 
     Attributes:
         code: Of the warning, without ``stages-``.

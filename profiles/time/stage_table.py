@@ -7,8 +7,9 @@ TensorFlow fused stands at the first of its parts; the others carry its id in ``
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pipeprof.pipelines.graph.align import Joined, join
 from pipeprof.pipelines.graph.cardinality import cardinalities
@@ -16,19 +17,159 @@ from pipeprof.pipelines.graph.component_names import component_flow
 from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN, Cost, Costs, Segment, measure
 from pipeprof.pipelines.graph.costs.model_only import running_graph
 from pipeprof.pipelines.graph.costs.unobserved import unread_elements
+from pipeprof.pipelines.graph.order import readers_first, reads
 from pipeprof.pipelines.graph.read.function_facts import LOOPING, body_of
 from pipeprof.pipelines.graph.read.records import ModelDict
 from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
+from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
+from pipeprof.pipelines.ops.executed_ops import executed as executed_op
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Shuffle, Stage
-from pipeprof.profiles.time.attribution.calls_per_batch import calls_per_batch
-from pipeprof.profiles.time.attribution.threads import threads_inside
 from pipeprof.profiles.time.stage_notes import StageNote
 from pipeprof.profiles.wording import percent
+
+_AGREES = 0.05
+"""Tolerance of the counters for a number that the graph does not fix: buffers that fill move them."""
+_CONTRADICTS = 0.5
+"""Tolerance for a number that the graph fixes."""
+
+
+@dataclass(frozen=True)
+class _Flow:
+    """Elements per batch; `exact` where the graph fixes them."""
+
+    number: float | None = None
+    exact: bool = False
+
+
+def calls_per_batch(executed: StageGraph, costs: Costs, unread: Mapping[str, float], batches: int) -> dict[str, float]:
+    """Return the calls of each dataset's functions, by id; only of those where they are known.
+
+    Args:
+        unread: Elements in the measured window of datasets without a model sample, where known.
+    """
+    order = readers_first(executed)
+    if not order or not batches:
+        return {}
+    walk = _Walk(costs, unread, batches, cardinalities(executed))
+    walk.given[order[0].id].append(_Flow(1.0, exact=True))
+    for node in order:
+        walk.pass_through(node, executed)
+    found = {node.id: walk.calls(node, executed) for node in order}
+    return {place: number for place, number in found.items() if number is not None}
+
+
+@dataclass
+class _Walk:
+    costs: Costs
+    unread: Mapping[str, float]
+    batches: int
+    counts: Mapping[str, int | None]
+    given: dict[str, list[_Flow]] = field(default_factory=lambda: defaultdict(list))
+    """By dataset, what each of its readers takes of it."""
+    flows: dict[str, _Flow] = field(default_factory=dict)
+
+    def pass_through(self, node: Node, executed: StageGraph) -> None:
+        given = self.given[node.id]
+        # Of one that is read twice only the counters have the sum.
+        self.flows[node.id] = flow = self._checked(node.id, given[0] if len(given) == 1 else _Flow())
+        for place, body in reads(executed, node):
+            below = (flow if node.traits.opens else _Flow()) if body else self._below(node, place, flow)
+            self.given[place].append(below)
+
+    def calls(self, node: Node, executed: StageGraph) -> float | None:
+        if not node.functions:
+            return None
+        below = [place for place, body in reads(executed, node) if not body]
+        if node.traits.once_each or (node.traits.computes and not below):
+            return self.flows[node.id].number
+        # One call for each element that it takes.
+        return self.flows[below[0]].number if node.traits.single_function and len(below) == 1 else None
+
+    def _below(self, node: Node, place: str, flow: _Flow) -> _Flow:
+        """Flow out of an input, when `flow` comes out of `node`."""
+        each = self._inputs_each(node, place)
+        if each is None or flow.number is None:
+            return _Flow()
+        return _Flow(flow.number * each.number if each.number is not None else None, flow.exact and each.exact)
+
+    def _inputs_each(self, node: Node, place: str) -> _Flow | None:
+        """Elements of an input for one of its own."""
+        traits = node.traits
+        if traits.stacks:
+            size = node.arguments.get("batch_size")
+            taken, given = self.counts.get(place), self.counts.get(node.id)
+            if taken is not None and taken != INFINITE and given:
+                return _Flow(taken / given, exact=True)
+            if not isinstance(size, int) or size <= 0:
+                return None
+            return _Flow(float(size), exact=taken == INFINITE or node.arguments.get("drop_remainder") is True)
+        if traits.takes_one or traits.buffers or traits.one_to_one:
+            # A cache, once it is full, takes nothing.
+            return _Flow(1.0, exact=not traits.stores)
+        return None
+
+    def _checked(self, place: str, flow: _Flow) -> _Flow:
+        """The graph's number, unless the counters contradict it or are all there is."""
+        counted = self._counted(place)
+        if counted is None:
+            return flow
+        if flow.number is None:
+            return _Flow(counted)
+        near = _CONTRADICTS if flow.exact else _AGREES
+        return flow if abs(counted - flow.number) <= near * flow.number else _Flow(counted)
+
+    def _counted(self, place: str) -> float | None:
+        cost = self.costs.by_id.get(place)
+        if cost is not None and not cost.unseen:
+            return cost.elements / self.batches
+        return self.unread[place] / self.batches if place in self.unread else None
+
+
+_NO_COST = Cost()
+
+
+def threads_inside(executed: StageGraph, costs: Mapping[str, Cost]) -> dict[str, float]:
+    """Return the threads by dataset; those without a known number are left out.
+
+    Each iterator of a dataset with threads of its own has as many as calls at a time, and one that reads its input;
+    what its function makes is read by all of them. Any other dataset runs on the threads of those that read it.
+    """
+    callers: dict[str, float | None] = defaultdict(float)
+    found: dict[str, float] = {}
+    for number, node in enumerate(readers_first(executed)):
+        calling = 1.0 if number == 0 else callers[node.id]
+        cost = costs.get(node.id, _NO_COST)
+        threads, reading = calling, calling
+        if executed_op(node.op).asynchronous:
+            own, iterators = _at_a_time(node, cost), _iterators(calling, cost)
+            threads, reading = own * iterators if own is not None and iterators is not None else None, iterators
+        elif node.traits.prefetches:
+            threads = reading = _iterators(calling, cost)
+        if threads is not None:
+            found[node.id] = threads
+        for place, body in reads(executed, node):
+            more, before = threads if body else reading, callers[place]
+            callers[place] = before + more if before is not None and more is not None else None
+    return found
+
+
+def _at_a_time(node: Node, cost: Cost) -> float | None:
+    """Return the most calls at a time of one of its iterators."""
+    if cost.most_parallelism is not None:
+        return cost.most_parallelism
+    fixed = (node.arguments.get(literal) for literal in ("num_parallel_calls", "cycle_length"))
+    return next((float(value) for value in fixed if isinstance(value, int) and value > 0), None)
+
+
+def _iterators(calling: float | None, cost: Cost) -> float | None:
+    """Return how many there are at a time: those that are read, or more that work ahead."""
+    return max(calling, float(cost.most_iterators)) if calling is not None else None
+
 
 _OF_THE_MODEL = (
     "The graph could not be read: {reason}. The stages are those that TensorFlow's model shows while they run. What is "
@@ -132,7 +273,7 @@ def explain_stages(
 
 @dataclass(frozen=True)
 class _Elements:
-    """What the elements of a graph's datasets are, and how many of them there are in one pass."""
+    """Elements of a graph's datasets, and how many of them there are in one pass."""
 
     graph: StageGraph
     names: Mapping[str, tuple[str, ...]]
@@ -164,11 +305,11 @@ class _StageTable:
     locations: Mapping[str, Location]
     by_address: bool
     elements: tuple[_Elements, _Elements]
-    """Of the graph as written, and as executed."""
+    """Facts from the graph as written, and as executed."""
     unread: Mapping[str, float]
     """Elements by executed dataset without a model sample that did not run or that the trace has."""
     calls: Mapping[str, float]
-    """Of its functions per batch, by executed dataset."""
+    """Calls of its functions per batch, by executed dataset."""
     threads: Mapping[str, float]
     """That may be inside it at a time, by executed dataset."""
 
@@ -187,7 +328,7 @@ class _StageTable:
         place = self._joined.executed.get(stage.head)
         partners = self.rewrites.partners(stage)
         order = {one.address: index for index, one in enumerate(self.rewrites.stages)}
-        earlier = [other_stage for other_stage in partners if order[other_stage.address] < order[stage.address]]
+        earlier = [partner for partner in partners if order[partner.address] < order[stage.address]]
         cost, function = self._cost(stage), self.rewrites.written.nodes[stage.head].function
         row = Stage(
             id=stage.address,
@@ -245,7 +386,7 @@ class _StageTable:
         return row.model_copy(update=state)
 
     def _cost(self, stage: WrittenStage) -> Cost | None:
-        """Of all the stage's datasets: times add up, the rest is that of the one that gives its elements."""
+        """Combined costs of the stage's datasets: times add up, the rest is that of the one that gives its elements."""
         places = list(
             dict.fromkeys(self._joined.executed[node] for node in stage.nodes if node in self._joined.executed)
         )
@@ -279,7 +420,7 @@ class _StageTable:
         if not traits(stage.op).wrapped:
             return self.calls.get(place)
         places = {self._joined.executed[node] for node in stage.nodes if node in self._joined.executed}
-        return max((self.calls[other_place] for other_place in places if other_place in self.calls), default=None)
+        return max((self.calls[path] for path in places if path in self.calls), default=None)
 
     def _inside(self, stage: WrittenStage) -> float | None:
         """Threads that may be inside any of its datasets at a time; `None` where that of one is unknown."""
@@ -303,7 +444,7 @@ class _StageTable:
         return found | ({"time_ms_per_batch": 0.0, "share": 0.0} if first and number < _NONE else {})
 
     def _fill(self, cost: Cost) -> list[tuple[float, float]] | None:
-        """How many elements it held over time, for a stage that holds any."""
+        """Elements that it held over time, for a stage that holds any."""
         times = self.window.times
         fill = [(times[index], elements) for index, elements in cost.fill if index < len(times)]
         return fill if any(elements for _, elements in fill) else None
@@ -319,7 +460,7 @@ class _StageTable:
         }
 
     def _threads(self, place: str, cost: Cost) -> float:
-        """How many threads may be inside the stage at a time; inside a function also those of its owner."""
+        """Threads that may be inside the stage at a time; inside a function also those of its owner."""
         node = self._executed.nodes[place]
         own = cost.parallelism if cost.parallelism is not None and executed(node.op).asynchronous else 1.0
         owner = node.owner
@@ -387,7 +528,7 @@ def _numbered(ids: Sequence[str]) -> tuple[Sequence[int], Sequence[str]]:
 
 
 def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
-    """What the datasets of a stage shuffle by; None where none of them does."""
+    """The shuffle of a stage's datasets; None where none of them does."""
     arguments = [node.arguments for node in nodes if node.traits.shuffles]
     if not arguments:
         return None

@@ -169,7 +169,7 @@ def _largest(stages: list[Stage], cost: Callable[[Stage], float | None]) -> list
 
 
 def _kind(stage: Stage) -> tuple[object, ...]:
-    """What stages have in common that one line of the program makes with one function.
+    """Key of stages that one line of the program makes with one function.
 
     A function that builds a part of the pipeline may be called for each of several inputs: each of its stages may then
     have little of the work, and all of them together the most. Their names may end in the number of the input.
@@ -218,7 +218,7 @@ def unknown_stages(stages: list[Stage] | None, epochs: int = 0) -> list[Stage]:
 
 
 def _cost(stage: Stage) -> float | None:
-    """As TensorFlow's model counts it, else what the trace saw of the ops of its function."""
+    """Time by TensorFlow's model, else by the trace of the ops of its function."""
     if stage.active_ms is not None:
         return stage.active_ms
     if stage.ops:

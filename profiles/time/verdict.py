@@ -18,7 +18,6 @@ from pipeprof.profiles.time.limits.restarts import (
     restarts_are_costly,
     wait_within_epochs,
 )
-from pipeprof.profiles.time.limits.start_up import describe_start_up
 from pipeprof.profiles.time.memory_problem import describe_memory_problem
 from pipeprof.profiles.time.proven import describe_proven
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW, classify_wait
@@ -38,15 +37,48 @@ from pipeprof.profiles.wording import (
     part_of,
     percent,
     significant,
+    size,
     stage_label,
 )
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Bound
-    from pipeprof.profiles.document.measured import Steps
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Steps
     from pipeprof.profiles.document.stages import Headspace, Stage
     from pipeprof.profiles.time.bottleneck import Bottleneck
+
+
+SLOW_START_SECONDS = 10.0
+"""From here on the time until the first batch is stated in any case."""
+NOTICED_START_SECONDS = 2.0
+"""From here on it is stated where it is longer than the measured window."""
+
+
+def describe_start_up(profile: Profile) -> str:
+    """State the time until the first batch, its parts, and what TensorFlow copies; empty where it is short.
+
+    Importing TensorFlow and synthesising data are not part of it.
+
+    Args:
+        profile: Its phases, its steps and the findings on constants are read.
+    """
+    seconds = {phase.name: phase.seconds for phase in profile.phases if phase.seconds is not None}
+    building, first = seconds.get("build"), seconds.get("first_element")
+    if building is None or first is None:
+        return ""
+    total = building + first
+    window = profile.steps.seconds if profile.steps is not None and profile.steps.count else None
+    if total < SLOW_START_SECONDS and (window is None or total <= window or total < NOTICED_START_SECONDS):
+        return ""
+    parts = (
+        f"{significant(building)} s to build the pipeline, {significant(first)} s for the iterator and the first batch"
+    )
+    constants = [finding for finding in profile.findings or () if finding.rule == "graph-constant"]
+    copied = sum(int(finding.evidence.get("constant_bytes") or 0) for finding in constants)
+    why = f"; TensorFlow copies {size(copied)} of graph constants for every new iterator" if copied else ""
+    return f"{significant(total)} s until the first batch: {parts}{why}"
+
 
 OWNER_FROM = 0.25
 """Share of the pipeline's work from which a stage is named for it alone."""
@@ -329,7 +361,7 @@ def _unknown_costs(stages: list[Stage] | None, epochs: int) -> str:
 
 
 def _not_reached(profile: Profile) -> str:
-    """What a run did not come to that was stopped before its first step."""
+    """Sentence for a run that was stopped before its first step."""
     last = profile.phases[-1] if profile.phases else None
     if last is None or last.name in _WITHOUT_BATCH or (last.name == "first_element" and last.seconds is None):
         return "batch"

@@ -18,8 +18,8 @@ from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.profiles.document.base import Dispatch
     from pipeprof.profiles.document.findings import Edit, Finding
+    from pipeprof.profiles.document.shared import Dispatch
     from pipeprof.profiles.protocol.job import Job
 
 _ENVIRONMENT = SetEnvironment.__name__

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, from_document
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.document.base import Dispatch
+from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.verify.jobs import edits_of
 from pipeprof.profiles.verify.judging.evidence import Evidence
 
@@ -33,13 +34,13 @@ def other_dispatch(dispatch: Dispatch | None, step: str) -> Dispatch | None:
     """Return the mode in which the gain is measured as well; None where there is no other.
 
     Args:
-        step: Kind of its step: only a simulated one can be given another mode.
+        step: Kind of its step: only one that can run ahead as the user says can be given another mode.
 
     Example:
         >>> other_dispatch("sync", "simulate"), other_dispatch(2, "simulate"), other_dispatch("sync", "python")
         (1, 'sync', None)
     """
-    if dispatch is None or step != "simulate":
+    if dispatch is None or step_kind(step).dispatch != "any":
         return None
     return IN_FLIGHT if dispatch == "sync" else "sync"
 

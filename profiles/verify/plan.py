@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.measured import Device
@@ -47,8 +48,6 @@ OVER_BUDGET = 1.22
 """Times its budget in which verification begins what it measures: what has begun ends before a quarter is over."""
 TRIED = frozenset({"same", "order", "randomness"})
 """What `run` tries; edits that change values are for the user to decide."""
-SIMULATED = frozenset({"none", "simulate"})
-"""Kinds of steps that use no device."""
 
 Mode = Literal["alternating", "pairs", "sequential"]
 """How many processes exist at a time: all four, those of one pair, or one."""
@@ -82,7 +81,7 @@ class ChosenMode:
 def uses_gpu(profile: Profile) -> bool:
     """Whether the step may use a GPU, which one process has to itself."""
     device = profile.device.kind if profile.device is not None else "none"
-    return bool(profile.host.gpus) and device not in SIMULATED
+    return bool(profile.host.gpus) and not step_kind(device).shares_device
 
 
 def mode_of(profile: Profile, limit_bytes: int | None) -> ChosenMode:
@@ -247,11 +246,7 @@ _PER_MB = "the real one or `simulate: {base: 4ms, per_mb: 1ms}`"
 
 def _same_for_all_batches(step: Device | None) -> str | None:
     """Return in words that a step takes the same time for every batch; None where it may not."""
-    if step is None or step.kind == "none":
-        return "there is none"
-    if step.kind == "simulate" and "per MB" not in (step.text or ""):
-        return "this one costs the same for every batch"
-    return None
+    return step_kind(step.kind if step is not None else "none").same_for_all_batches((step and step.text) or "")
 
 
 def to_try(profile: Profile) -> list[Finding]:

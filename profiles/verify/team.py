@@ -18,8 +18,7 @@ from pipeprof.profiles.host import limits, procfs
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.protocol.messages import Graphs, Raised
-from pipeprof.profiles.protocol.turn_messages import Built, EditRefused, TurnEnded
-from pipeprof.profiles.protocol.turns import TurnRequest
+from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded, TurnRequest
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -29,10 +29,10 @@ from pipeprof.profiles.wording import significant
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
-    from pipeprof.profiles.document.base import Dispatch
     from pipeprof.profiles.document.findings import Finding
+    from pipeprof.profiles.document.shared import Dispatch
     from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
+    from pipeprof.profiles.protocol.turns import Built, TurnEnded
     from pipeprof.profiles.verify.plan import Mode, Pace
 
 

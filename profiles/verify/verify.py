@@ -37,8 +37,8 @@ from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Rese
 from pipeprof.profiles.wording import stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.base import Dispatch
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Dispatch
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.protocol.job import Job

@@ -192,12 +192,13 @@ class _ViewFromGraph:
         )
 
     def _arguments(self, stage: WrittenStage) -> dict[str, object]:
-        if stage.op == "list_files":
+        row = traits(stage.op)
+        if row.names_files:
             return {"shuffle": any(self.written.nodes[node].family == "Shuffle" for node in stage.nodes)}
-        if stage.op == "rebatch":
+        if row.rebatches:
             sizes = self.written.nodes[stage.head].arguments.get("batch_sizes")
             return {"batch_size": sizes} if sizes else {}
-        if traits(stage.op).composed or stage.op == "from_generator":
+        if row.composed or row.python_iterator:
             return {}
         return _plain_arguments(self.written.nodes[stage.head])
 
@@ -205,7 +206,7 @@ class _ViewFromGraph:
         if traits(stage.op).composed:
             return None
         nodes = [self.written.nodes[node] for node in stage.nodes]
-        if stage.op == "from_generator":
+        if traits(stage.op).python_iterator:
             nodes = [node for node in nodes if node.family == "Generator"]
         node = next((node for node in reversed(nodes) if node.function is not None), None)
         if node is None or node.function is None:

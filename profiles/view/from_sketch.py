@@ -6,14 +6,40 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.pipelines.static.captured_arrays import captured_arrays
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.view.from_graph import view_of_graphs
+from pipeprof.profiles.view.view import ConstantView, PipelineView
 from pipeprof.profiles.wording import as_typed
 
 if TYPE_CHECKING:
+    from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.protocol.messages import Sketch
     from pipeprof.profiles.view.view import PipelineView, StageView
+
+
+def view_of_source(target: ParsedTarget, *, cores: float, memory_limit_bytes: int | None = None) -> PipelineView:
+    """The pipeline without stages, which only a run shows.
+
+    Args:
+        cores: Cores that a run could use.
+
+    Raises:
+        UsageError: The file cannot be read or is not valid Python.
+    """
+    constants = tuple(
+        ConstantView(
+            array.array.nbytes,
+            array.array.dtype,
+            array.array.shape,
+            name=array.name,
+            location=Location(file=str(array.path), line=array.line, column=array.column),
+        )
+        for array in captured_arrays(target)
+    )
+    return PipelineView("static", (), cores=cores, memory_limit_bytes=memory_limit_bytes, constants=constants)
+
 
 _NOT_READ = StageGraph(nodes={}, root=None, reason="the graph was not read")
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.inference.known_files import KnownFiles
-from pipeprof.pipelines.inference.pipeline import ElementInfo, element_specs
+from pipeprof.pipelines.inference.pipeline import element_specs
+from pipeprof.pipelines.inference.sources import ElementInfo
 from pipeprof.pipelines.inference.tensor.shapes import Tensor
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.ops.values.structures import ShapeOf
@@ -93,7 +94,7 @@ class _ViewFromSpec:
 
     def _function(self, placed: Placed, link: _Link) -> FunctionView | None:
         op, row = placed.op, traits(placed.op.op)
-        if op.op == "from_generator":
+        if row.python_iterator:
             return GENERATOR
         if any(inner.per_element for inner in op.pipelines()) and row.opens:
             return NOTHING
@@ -104,7 +105,7 @@ class _ViewFromSpec:
         function = getattr(op, "function" if row.computes else row.function)
         info = self._elements.get(link.inputs[0]) if link.inputs else None
         element = info.structure if info is not None else None
-        if op.op == "scan":
+        if row.carries_state:
             element = (None, element)
         return self._functions.view(function.ops, element, answers=row.predicate or not row.computes)
 
@@ -156,7 +157,7 @@ def _arguments(placed: Placed) -> dict[str, object]:
     given = op.written()
     if op.op == "range":
         given |= {"start": op.start, "stop": op.stop, "step": op.step}
-    if op.op == "list_files":
+    if traits(op.op).names_files:
         given["file_pattern"] = op.file_pattern
     plain = {name: _plain(value) for name, value in given.items() if name not in _TENSORS}
     return {name: value for name, value in plain.items() if value is not None}

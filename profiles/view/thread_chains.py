@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.executed_ops import executed, family
-from pipeprof.profiles.document.base import Dispatch
+from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 
@@ -134,9 +134,7 @@ def _inner_ends(view: PipelineView, stage: StageView) -> list[StageView]:
     """Return the ends of the pipelines inside its function."""
     inside = view.inside(stage)
     return [
-        other_stage
-        for other_stage in inside
-        if other_stage.owner == stage.id and not view.readers(other_stage) and not other_stage.injected
+        member for member in inside if member.owner == stage.id and not view.readers(member) and not member.injected
     ]
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.stages import Headspace, Stage
 
 Kept = dict[str, Any]
-"""What a function has worked out for stages, by their ids."""
+"""Results of a function for stages, by their ids."""
 
 
 @dataclass(frozen=True)
@@ -358,7 +358,7 @@ class PipelineView:
         kept: dict[str, bool] = self.kept(question)
         if not kept:
             kept.update(dict.fromkeys(self.by_id, False))
-            todo = [other_stage for other_stage in self.stages if does(other_stage)]
+            todo = [doer for doer in self.stages if does(doer)]
             while todo:
                 for name in todo.pop().inputs:
                     if kept.get(name) is False:

@@ -11,11 +11,13 @@ from pipeprof.pipelines.addresses import find_address, node_name
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.error_stage import call_path, enclosing_stage
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
+from pipeprof.pipelines.steps.kind import BatchConsumer
+from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol.messages import Raised
-from pipeprof.profiles.user_frames import UserFrame, frames_of_error, innermost_users_frame, text_of, with_sources
+from pipeprof.profiles.user_frames import frames_of_error, innermost_users_frame, text_of, with_sources
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_text import essence, first_line
-from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, PythonStep
+from pipeprof.profiles.worker.steps.loop import EmptyDatasetError
 from pipeprof.profiles.worker.versions import NoTensorFlowError
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
     address = _address(node, stage, spec=spec)
     place = sample.place_of(node["id"]) if node is not None else None
     if place is not None and frame is None:
-        frame = UserFrame(place["file"], place["line"], place["function"])
+        frame = ErrorFrame(place["file"], place["line"], place["function"])
         frames = frames or with_sources([frame])
     return Raised(
         phase=sample.phase,
@@ -122,8 +124,10 @@ def _error_outside_stages(error: BaseException, said: str) -> tuple[str, str] | 
 
 def _within_step(error: BaseException) -> bool:
     """Return whether the user's step raised the error."""
-    submit = PythonStep.submit.__code__
-    return any(frame.f_code is submit for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(
+        frame.f_code.co_name == BatchConsumer.submit.__name__ and isinstance(frame.f_locals.get("self"), BatchConsumer)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
 
 
 def _command_line_parser(error: BaseException) -> str:

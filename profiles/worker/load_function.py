@@ -12,13 +12,13 @@ from typing import Any
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.observe.build_hook import Listener
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
+from pipeprof.pipelines.steps.bind_step import fitted
 from pipeprof.pipelines.target.absl_flags import leave_defaults
 from pipeprof.pipelines.target.arguments import call
 from pipeprof.pipelines.target.bindings import calls_at_import, parse_file
 from pipeprof.pipelines.target.modules import top_folder
 from pipeprof.pipelines.target.target import ParsedTarget, load_function, parse_target
 from pipeprof.pipelines.target.user_files import is_users
-from pipeprof.profiles.worker.bind_step import fitted
 from pipeprof.profiles.worker.reject_result import describe_returned
 
 # TensorFlow and its dependencies read these on import.

@@ -5,16 +5,17 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.clocks import time
+from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.proc_texts import PROC
-from pipeprof.profiles.protocol.messages import PhaseBegan, PhaseEnded, Warned
-from pipeprof.profiles.worker.clocks import time
+from pipeprof.profiles.protocol.messages import PhaseChanged, Warned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipeprof.profiles.document.vocabulary import PhaseName
+    from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
 
 
@@ -46,17 +47,16 @@ class Phases:
             text = "The kernel's memory high-water mark cannot be reset here: peaks by phase are the largest samples."
             self._channel.send(Warned("no-clear-refs", text))
         began = time.perf_counter()
-        self._channel.send(PhaseBegan(name))
+        self._channel.send(PhaseChanged(Phase(name=name)))
         phase = OpenPhase()
         yield phase
         peak = procfs.peak_rss_bytes("self", self._proc)
         exact = peak is not None and (reset or (before is not None and peak > before))
-        self._channel.send(
-            PhaseEnded(
-                name=name,
-                seconds=time.perf_counter() - began,
-                peak=peak if exact else None,
-                end_rss=procfs.rss_bytes("self", self._proc),
-                note=phase.note,
-            )
+        ended = Phase(
+            name=name,
+            seconds=time.perf_counter() - began,
+            peak_rss_bytes=peak if exact else None,
+            end_rss_bytes=procfs.rss_bytes("self", self._proc),
+            note=phase.note,
         )
+        self._channel.send(PhaseChanged(ended))

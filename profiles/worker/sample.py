@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.edits.edits import from_document
 from pipeprof.pipelines.graph.observe.in_memory_sources import (
     MadeSource,
@@ -20,14 +21,20 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
 )
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.sketch import sketch
+from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext
+from pipeprof.pipelines.steps.kinds import returned
+from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.simulated_device import StepDuration, simulated_step
+from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.costs import MeasuredCosts
 from pipeprof.profiles.protocol.job import Job, StepJob, from_pairs
 from pipeprof.profiles.protocol.messages import (
     UNTRACED,
     Answer,
     Graphs,
     Libraries,
+    LoopCost,
+    MeasuredCosts,
     Sketch,
     StepReturned,
     Trace,
@@ -35,9 +42,6 @@ from pipeprof.profiles.protocol.messages import (
     Waiting,
     Warned,
 )
-from pipeprof.profiles.protocol.steps import LoopCost
-from pipeprof.profiles.user_frames import UserFrame
-from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.build_watch import BuildWatch
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
@@ -47,8 +51,7 @@ from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
 from pipeprof.profiles.worker.steps.core_trial import CoreTrial
 from pipeprof.profiles.worker.steps.fewer_cores import Loop
 from pipeprof.profiles.worker.steps.headspace import measure_floor, replay, with_files_in_memory
-from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, PythonStep, SimulatedStep, drain, follow
-from pipeprof.profiles.worker.steps.simulated_device import HostClock, SimulatedDevice, StepDuration
+from pipeprof.profiles.worker.steps.loop import Feed, drain, follow
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, look_ns
@@ -60,7 +63,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pipeprof.pipelines.graph.read.records import GraphDict, PlaceDict
-    from pipeprof.profiles.document.vocabulary import PhaseName
+    from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.worker.load_function import Called
 
@@ -70,7 +73,7 @@ TRACE_SECONDS = LONGEST_SECONDS + 2.0
 """Maximum time of the trace, reading it included; then the harness ends the worker."""
 UNEXPLAINED_BYTES = 300_000_000
 CONSTANT_COPIES = 6
-"""Of a constant when the pipeline is built, the array counted: it leaves up to five in the heap and in graphs."""
+"""Copies of a constant while the pipeline is built, the array included: up to five stay in the heap and in graphs."""
 
 
 class JobRun:
@@ -85,7 +88,7 @@ class JobRun:
         self._phases = Phases(channel)
         self._step_job = job.step
         self._dispatch = job.dispatch or "sync"
-        self._device = job.step.kind != "none"
+        self._device = step_kind(job.step.kind).dispatch != "none"
         self._floor = Floor()
         self._window: PhaseWindow | None = None
         self._models = ModelLog()
@@ -121,7 +124,7 @@ class JobRun:
         for frame in sys._current_frames().values():
             for entry in reversed(traceback.extract_stack(frame)):
                 if str(Path(entry.filename).resolve()) in files:
-                    frames.append(UserFrame(entry.filename, entry.lineno or 0, entry.name))
+                    frames.append(ErrorFrame(entry.filename, entry.lineno or 0, entry.name))
                     break
         measured = None
         if self._window is not None and self.phase == "measure":
@@ -168,27 +171,23 @@ class JobRun:
             self._memory.read("import")
 
     def _measure_floor(self) -> Floor:
-        simulated = self._step_job.kind == "simulate"
-        step = self._simulated_step(StepDuration(min(self._step_job.base_ms, FLOOR_STEP_MS) if simulated else 5.0))
-        return measure_floor(step if self._device else None)
+        if not self._device:
+            return measure_floor(None)
+        floor_ms = step_kind(self._step_job.kind).floor_ms(self._step_job.arguments)
+        return measure_floor(simulated_step(StepDuration(min(floor_ms, FLOOR_STEP_MS)), self._step_context()))
 
-    def _simulated_step(self, duration: StepDuration) -> BatchConsumer:
-        device = SimulatedDevice(HostClock(lambda: self._channel.send(Waiting())), duration, self._dispatch)
-        return SimulatedStep(device, bytes_of if duration.needs_size else None)
+    def _step_context(self) -> StepContext:
+        return StepContext(
+            element_spec=self.dataset.element_spec if self.dataset is not None else None,
+            dispatch=self._dispatch,
+            seed=self.job.seed or 0,
+            returned=self._called.step if self._called is not None else None,
+            size_of=bytes_of,
+            waiting=lambda: self._channel.send(Waiting()),
+        )
 
     def _step(self) -> BatchConsumer:
-        step = self._step_job
-        if step.kind == "returned" and self._called is not None and self._called.step is not None:
-            return PythonStep(self._called.step)
-        if step.kind == "python":
-            from pipeprof.pipelines.target.target import load_function, parse_target
-            from pipeprof.profiles.worker.bind_step import fitted
-
-            function = load_function(parse_target(step.target))
-            return PythonStep(fitted(function, self.dataset.element_spec, f"the step {step.target}"))
-        return self._simulated_step(
-            StepDuration(step.base_ms, step.per_mb_ms, step.stdev_ms, dict(step.every), self.job.seed or 0)
-        )
+        return step_kind(self._step_job.kind).start(self._step_job.arguments, self._step_context())
 
     def _data(self) -> None:
         self.phase = "data"
@@ -276,7 +275,7 @@ class JobRun:
         if self.job.step_given:
             self.warn("step-replaced", f"{self.job.target} returned a step as well, which --step replaces.")
             return
-        self._step_job, self._dispatch, self._device = StepJob(kind="returned"), "sync", True
+        self._step_job, self._dispatch, self._device = StepJob(returned.KIND.name), "sync", True
         self._floor = self._measure_floor()
         self._channel.send(StepReturned())
 

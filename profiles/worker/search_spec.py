@@ -60,7 +60,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class BuiltPipeline:
-    """What the user's function built.
+    """Result of the user's function.
 
     Attributes:
         in_memory: Bytes that its sources hold in memory.

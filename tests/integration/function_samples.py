@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+from itertools import groupby
 from typing import Any
 
 import tensorflow as tf
 
-from pipeprof.pipelines.ops import functions as rooms
+from pipeprof.pipelines.ops.functions.catalog import table
 
 JPEG = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
 PNG = tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8))
@@ -256,9 +255,6 @@ SAMPLES: dict[str, dict[str, Any]] = {
 
 
 def modules_of_functions() -> dict[str, list[str]]:
-    """The allowlist's names by the module that their rows stand in."""
-    found = {
-        info.name: sorted(vars(importlib.import_module(f"{rooms.__name__}.{info.name}")).get("FUNCTIONS", {}))
-        for info in pkgutil.iter_modules(rooms.__path__)
-    }
-    return {module: names for module, names in found.items() if names}
+    """The allowlist's names by TensorFlow's module, ``tf.image``."""
+    names = sorted(table(), key=lambda name: (name.rpartition(".")[0], name))
+    return {module: list(group) for module, group in groupby(names, lambda name: name.rpartition(".")[0])}

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from unit.worker.fakes import FakeChannel, FakeTime
 
-from pipeprof.profiles.worker.steps import loop, sampled_mean
+from pipeprof.profiles.worker.steps import batch_size, loop
 from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
 from pipeprof.profiles.worker.steps.loop import Feed, drain
@@ -41,7 +41,7 @@ def _steps_of_a_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeTime()
     monkeypatch.setattr(loop, "time", Steps())
     monkeypatch.setattr(windows, "time", clock)
-    monkeypatch.setattr(sampled_mean, "time", clock)
+    monkeypatch.setattr(batch_size, "time", clock)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,7 @@ from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.protocol.job import Job, as_pairs
 from pipeprof.profiles.protocol.messages import WorkerMessage
 from pipeprof.profiles.protocol.store import Stored, StoreEstimated, StoreJob
-from pipeprof.profiles.protocol.turn_messages import EditRefused
-from pipeprof.profiles.protocol.turns import TurnRequest
+from pipeprof.profiles.protocol.turns import EditRefused, TurnRequest
 from pipeprof.profiles.verify.file_points import Point
 from pipeprof.profiles.worker.storing import store_run
 from pipeprof.profiles.worker.storing.store_run import StoreRun
@@ -192,7 +191,7 @@ def test_elements_of_a_filter_are_counted_before_they_are_written(module: Path, 
 
 
 def test_the_order_is_the_same_with_any_number_of_cores(tmp_path: Path) -> None:
-    from pipeprof.profiles.worker.storing.writers import load_elements, write_elements
+    from pipeprof.profiles.worker.storing.store_run import load_elements, write_elements
 
     write_elements(tf.data.Dataset.range(50), str(tmp_path / "elements"))
     assert len(list((tmp_path / "elements").rglob("*.snapshot"))) == 1

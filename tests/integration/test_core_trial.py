@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import tensorflow as tf
 
-from pipeprof.profiles.protocol.costs import FewerCores, StartsAgain
-from pipeprof.profiles.protocol.messages import WorkerMessage
+from pipeprof.profiles.document.shared import CoreScaling
+from pipeprof.profiles.protocol.messages import FewerCores, StartsAgain, WorkerMessage
 from pipeprof.profiles.worker.steps import core_trial, fewer_cores
 from pipeprof.profiles.worker.steps.fewer_cores import Loop
 from pipeprof.profiles.worker.steps.loop import Feed
@@ -18,7 +18,7 @@ from pipeprof.profiles.worker.steps.loop import Feed
 def started(dataset: tf.data.Dataset, monkeypatch: pytest.MonkeyPatch) -> list[WorkerMessage]:
     """What is sent of a start on one core, however short the block is and whatever else runs."""
     one = frozenset({min(os.sched_getaffinity(0))})
-    moved = FewerCores(len(one), fewer_ms=14.0, fewer_steps=50, all_ms=10.0, all_steps=400)
+    moved = CoreScaling.of(len(one), (14.0, 50), (10.0, 400))
     monkeypatch.setattr(core_trial, "half_of", lambda *_: one)
     monkeypatch.setattr(core_trial, "on_fewer_cores", lambda *_: moved)
     for name, value in (("SETTLE_SECONDS", 0.0), ("SECONDS", 0.0), ("AT_LEAST", 1), ("ENOUGH", 5)):
@@ -42,8 +42,8 @@ def test_steps_of_another_iterator_are_measured_and_the_threads_have_all_cores_a
     began, found = started(dataset.batch(8), monkeypatch)
     assert isinstance(began, StartsAgain)
     assert isinstance(found, FewerCores)
-    assert found.tuned_steps is not None
-    assert found.tuned_steps >= 5
+    assert found.scaling.tuned_steps is not None
+    assert found.scaling.tuned_steps >= 5
     assert os.sched_getaffinity(0) == there
 
 

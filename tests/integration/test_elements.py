@@ -26,7 +26,7 @@ from pipeprof.pipelines.inference.tensor.shapes import Nested, Tensor
 from pipeprof.pipelines.ops.functions.catalog import Function, function
 from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.profiles.view.op_types import op_types
+from pipeprof.profiles.view.functions import op_types
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST_ARRAYS = 100_000_000

@@ -14,7 +14,7 @@ from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.protocol.turn_messages import EditRefused
+from pipeprof.profiles.protocol.turns import EditRefused
 from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.worker.turns.turn_run import TurnRun
 

@@ -18,7 +18,8 @@ from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.data.recipes.models import estimated_bytes
-from pipeprof.pipelines.inference.pipeline import ElementInfo, element_specs
+from pipeprof.pipelines.inference.pipeline import element_specs
+from pipeprof.pipelines.inference.sources import ElementInfo
 from pipeprof.pipelines.inference.tensor.shapes import Tensor, fits
 from pipeprof.pipelines.spec.loader import LoadedSpec
 

@@ -13,7 +13,7 @@ from integration.test_ops_tensorflow import FORBIDDEN_WORDS, STATEFUL_ALLOWED, W
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.ops.functions.catalog import split_signature
-from pipeprof.pipelines.ops.functions.layers import LAYERS, layers
+from pipeprof.pipelines.ops.functions.layers import layer_table, layers
 from pipeprof.pipelines.spec.models import Spec
 
 # Random layers count their draws in a variable; tables are resources.
@@ -21,7 +21,7 @@ STATE = {
     "AssignAddVariableOp", "AssignVariableOp", "HashTableV2", "LookupTableFindV2", "LookupTableImportV2",
     "LookupTableSizeV2", "MutableHashTableV2", "ReadVariableOp", "VarHandleOp",
 }  # fmt: skip
-INSTALLED = [name for name in LAYERS if hasattr(tf.keras.layers, name.rpartition(".")[2])]
+INSTALLED = [name for name in layer_table() if hasattr(tf.keras.layers, name.rpartition(".")[2])]
 IMAGE = {"array": {"shape": [8, 8, 3], "dtype": "float32"}}
 BATCH = {"images": {"array": {"shape": [2, 8, 8, 3]}}, "labels": {"array": {"shape": [2, 4]}}}
 WORDS = {"a": ["x", "y"]}
@@ -68,9 +68,9 @@ def test_layers_have_keras_signatures(name: str) -> None:
         if each.kind not in kinds
     ]
     if WRITTEN_FOR_THIS and tf.keras.__version__.startswith("3.15."):
-        assert split_signature(LAYERS[name]) == theirs
+        assert split_signature(layer_table()[name]) == theirs
     else:
-        required = {part for part in split_signature(LAYERS[name]) if "=" not in part}
+        required = {part for part in split_signature(layer_table()[name]) if "=" not in part}
         assert {part for part in theirs if "=" not in part} == required
 
 

@@ -22,7 +22,7 @@ from pipeprof.pipelines.build.pin_errors import BuildError
 from pipeprof.pipelines.build.signatures import resolve
 from pipeprof.pipelines.check import check_spec, find_element_faults
 from pipeprof.pipelines.inference.pipeline import element_specs
-from pipeprof.pipelines.inference.tensor.input_checks import ROWS, TRIED, InputTypes, needs
+from pipeprof.pipelines.inference.tensor.input_checks import TRIED, InputTypes, needs, requirements
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Tensor
 from pipeprof.pipelines.ops.functions.catalog import function
 from pipeprof.pipelines.spec.errors.diagnostics import SpecError
@@ -140,9 +140,7 @@ def _wrong_inputs(
             yield f"rank {rank}", {parameter: lambda rank=rank: _placeholder(value.dtype, [None] * rank)}
 
 
-@pytest.mark.parametrize(
-    "name", sorted({f"tf.{full.rpartition('.')[0]}" for row in ROWS.values() for full in row.split()})
-)
+@pytest.mark.parametrize("name", sorted(requirements()))
 def test_tensorflow_refuses_what_a_function_does_not_take(name: str) -> None:
     bases = _bases(name)
     taken = {

@@ -18,10 +18,8 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.replay.part import parts_before_caches
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import WorkerMessage
-from pipeprof.profiles.protocol.turn_messages import Built, EditRefused
-from pipeprof.profiles.protocol.turns import TurnsJob
-from pipeprof.profiles.worker.turns.epochs import elements_of_each_epoch
-from pipeprof.profiles.worker.turns.turn_run import TurnRun
+from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnsJob
+from pipeprof.profiles.worker.turns.turn_run import TurnRun, elements_of_each_epoch
 
 MODULE = """\
 import random

@@ -24,9 +24,16 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.source_lines import locate
 from pipeprof.profiles.protocol.channel import HarnessEnd
-from pipeprof.profiles.protocol.costs import FewerCores
 from pipeprof.profiles.protocol.job import Job, StepJob
-from pipeprof.profiles.protocol.messages import Graphs, Measured, StepReturned, Warned, WorkerMessage, encode_message
+from pipeprof.profiles.protocol.messages import (
+    FewerCores,
+    Graphs,
+    Measured,
+    StepReturned,
+    Warned,
+    WorkerMessage,
+    encode_message,
+)
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 from pipeprof.profiles.worker import sample
@@ -377,7 +384,7 @@ def test_a_step_that_comes_with_the_dataset_takes_the_batches() -> None:
 
 
 def test_a_step_on_the_command_line_replaces_it() -> None:
-    given = StepJob("simulate", base_ms=1.0)
+    given = StepJob("simulate", {"base_ms": 1.0})
     channel = sampled("flowers.input:with_step", step=given, step_given=True, dispatch="sync")
     assert channel.one(Warned).code == "step-replaced"
     assert sys.modules["flowers.input"].calls["step"] == 0
@@ -388,7 +395,7 @@ def affinities() -> dict[str, frozenset[int]]:
     return {task.name: frozenset(os.sched_getaffinity(int(task.name))) for task in Path("/proc/self/task").iterdir()}
 
 
-@pytest.mark.parametrize("step", [StepJob("none"), StepJob("simulate", base_ms=0.1)], ids=["alone", "with a step"])
+@pytest.mark.parametrize("step", [StepJob("none"), StepJob("simulate", {"base_ms": 0.1})], ids=["alone", "with a step"])
 def test_half_of_the_cores_are_tried_and_all_threads_have_all_again(
     step: StepJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,7 +418,7 @@ def test_half_of_the_cores_are_tried_and_all_threads_have_all_again(
     monkeypatch.setattr(fewer_cores, "half_of", half)
     channel = sampled("flowers.input:stages", step=step, dispatch=None if step.kind == "none" else "sync")
     # A machine with one core, or one with two hardware threads, has no half.
-    tried = [message for message in channel.sent if isinstance(message, FewerCores)]
+    tried = [message.scaling for message in channel.sent if isinstance(message, FewerCores)]
     assert [(message.cores, message.tuned_steps is not None) for message in tried] == (
         [(len(chosen[0]), False), (len(chosen[0]), True)] if chosen[0] else []
     )

@@ -89,7 +89,7 @@ def test_a_step_with_a_parameter_for_each_part_of_a_batch() -> None:
     channel = sampled(f"{TUTORIAL}:step_of_two")
     assert channel.one(Measured).steps.count == 3
     assert set(sys.modules["tutorial"].seen) == {(3, 3)}
-    given = StepJob("python", f"{TUTORIAL}:step")
+    given = StepJob("python", {"target": f"{TUTORIAL}:step"})
     again = sampled(f"{TUTORIAL}:step_of_two", step=given, step_given=True, dispatch="sync")
     assert again.one(Measured).steps.count == 3
 

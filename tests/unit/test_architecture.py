@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
+from pipeprof.pipelines.ops.traits import SOURCES, STAGES
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -36,6 +38,7 @@ TENSORFLOW = (
     "pipelines/graph/edit",
     "pipelines/from_python",
     "pipelines/data/makers",
+    "pipelines/steps",
     "profiles/worker",
     "api",
 )
@@ -49,7 +52,7 @@ MAX_MODULES = 13
 LARGE_ROOMS = {"pipelines/to_python"}
 # The modules that lie in no room.
 LOOSE = {
-    "pipelines": {"errors", "addresses", "suggest", "log_commands", "check"},
+    "pipelines": {"errors", "addresses", "suggest", "log_commands", "clocks", "tables", "wire", "check"},
     "profiles": {"wording", "user_frames", "constants"},
     "cli": {"main", "exit_codes", "options", "output", "streams", "command_line", "completion", "private"},
 }
@@ -57,11 +60,12 @@ GROUND = {"document", "protocol", "wording", "user_frames", "constants"}
 # The rooms of a package from the ground up: a room may import only rooms of the rows before its own.
 ROWS = {
     "pipelines": (
-        {"errors", "addresses", "suggest", "log_commands"},
+        {"tables", "wire"},
+        {"errors", "addresses", "suggest", "log_commands", "clocks"},
         {"ops"},
         {"edits"},
         {"target"},
-        {"data", "graph"},
+        {"data", "graph", "steps"},
         {"spec"},
         {"inference", "build"},
         {"check", "to_python", "from_python", "static"},
@@ -82,6 +86,21 @@ ROWS = {
 }
 # Rooms that start as a program of their own: which rooms of their package they may import; none imports them.
 PROGRAMS = {"profiles": {"worker": GROUND | {"host"}}}
+
+
+# Where the names of ops may stand: with the ops, what is known of each, and what reads or writes them.
+OF_OPS = (
+    "pipelines/ops/",
+    "pipelines/inference/",
+    "profiles/advise/rules/",
+    "pipelines/from_python/",
+    "pipelines/to_python/",
+    "pipelines/static/",
+)
+# Names of ops that are also other words of this program: owners in the memory ledger (batch, cache, prefetch, shuffle),
+# Python's own (filter, map, zip, load, apply, random), and the language.
+ORDINARY = {"apply", "batch", "cache", "filter", "load", "map", "prefetch", "python", "random", "shuffle", "zip"}
+MOST_WITH_OPS = 15
 
 
 class Import(NamedTuple):
@@ -380,6 +399,36 @@ def test_pyproject_lists_the_packages_on_disk():
     assert set(options["packages"]) == on_disk
     assert options["package-dir"] == {package: folder for folder, package in FOLDERS.items()}
     assert all((ROOT / path.partition("/")[0]).is_dir() for path in sources())
+
+
+def named_ops(source: str, names: Iterable[str]) -> set[str]:
+    """The ops whose names stand in a module's text as a string, docstrings apart."""
+    tree, known = parsed(source), set(names)
+    texts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return {
+        str(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and id(node) not in texts and node.value in known
+    }
+
+
+def test_few_modules_name_ops():
+    """What is known of an op stands with it or in its row of traits; elsewhere it is asked."""
+    names = (SOURCES | STAGES).keys() - ORDINARY
+    assert names > {"rebatch", "from_generator", "interleave", "take", "range"}
+    found = {
+        path: ops
+        for path, source in sources().items()
+        if not path.startswith(OF_OPS) and (ops := named_ops(source, names))
+    }
+    assert len(found) <= MOST_WITH_OPS, "\n".join(f"{path}: {', '.join(sorted(ops))}" for path, ops in found.items())
+
+
+def test_names_of_ops_are_found():
+    source = '"""rebatch"""\ndef f(op):\n    """interleave"""\n    return op in ("unbatch", "map", "rebatch")'
+    assert named_ops(source, {"rebatch", "interleave", "unbatch"}) == {"unbatch", "rebatch"}
+    assert len(ORDINARY) < 12
+    assert (SOURCES | STAGES).keys() > ORDINARY
 
 
 @pytest.mark.parametrize(

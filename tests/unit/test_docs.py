@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 import typer
 
-from pipeprof.cli.main import app
+from pipeprof.cli.main import make_app
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -99,7 +99,7 @@ def fenced(text):
     )
 
 
-COMMANDS = dict(_commands(typer.main.get_command(app)))
+COMMANDS = dict(_commands(typer.main.get_command(make_app())))
 TEXTS = [
     *(fenced(path.read_text(encoding="utf-8")) for path in PROSE),
     *(command.epilog or "" for command in COMMANDS.values()),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.user_frames import MOST_FRAMES, UserFrame, frames_of_error
+from pipeprof.profiles.document.shared import ErrorFrame
+from pipeprof.profiles.user_frames import MOST_FRAMES, frames_of_error
 
 TENSORFLOW = f"{sysconfig.get_path('purelib')}/tensorflow/python/ops/script_ops.py"
 GENERATED = "/tmp/__autograph_generated_file9rzuww7e.py"
@@ -18,7 +19,7 @@ def write(file: Path, text: str) -> Path:
     return file
 
 
-def frames_of(error: BaseException) -> list[UserFrame]:
+def frames_of(error: BaseException) -> list[ErrorFrame]:
     """Its frames; those of this file count as the user's as well."""
     return [frame for frame in frames_of_error(error) if frame.file != __file__]
 
@@ -37,8 +38,8 @@ def raised_in(file: Path, call: str = "make()") -> BaseException:
 def test_frames_go_from_the_outside_to_the_inside_with_their_lines(tmp_path):
     file = write(tmp_path / "train.py", "def scale(x):\n    return 1 / x\n\n\ndef make():\n    return scale(0)\n")
     assert frames_of(raised_in(file)) == [
-        UserFrame(str(file), 6, "make", "return scale(0)"),
-        UserFrame(str(file), 2, "scale", "return 1 / x"),
+        ErrorFrame(str(file), 6, "make", "return scale(0)"),
+        ErrorFrame(str(file), 2, "scale", "return 1 / x"),
     ]
 
 
@@ -54,8 +55,8 @@ def test_a_function_that_tensorflow_calls_is_found_in_the_text_of_the_error(tmp_
         f'  File "{file}", line 6, in helper\n    raise ValueError\n\n\n\t [[{{{{node PyFunc}}}}]]'
     )
     assert frames_of_error(RuntimeError(text)) == [
-        UserFrame(str(file), 2, "load", "return helper(x)"),
-        UserFrame(str(file), 6, "helper", "raise ValueError"),
+        ErrorFrame(str(file), 2, "load", "return helper(x)"),
+        ErrorFrame(str(file), 6, "helper", "raise ValueError"),
     ]
 
 
@@ -92,19 +93,19 @@ def test_a_syntax_error_has_its_own_place(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     file = write(tmp_path / "train.py", "import broken_module\n")
     assert frames_of(raised_in(file)) == [
-        UserFrame(str(file), 1, "<module>", "import broken_module"),
-        UserFrame(str(broken), 2, None, "def f(:"),
+        ErrorFrame(str(file), 1, "<module>", "import broken_module"),
+        ErrorFrame(str(broken), 2, None, "def f(:"),
     ]
 
 
 def test_a_module_that_is_missing_has_the_line_of_its_import(tmp_path):
     file = write(tmp_path / "train.py", "\nimport nothing_of_this_name\n")
-    assert frames_of(raised_in(file)) == [UserFrame(str(file), 2, "<module>", "import nothing_of_this_name")]
+    assert frames_of(raised_in(file)) == [ErrorFrame(str(file), 2, "<module>", "import nothing_of_this_name")]
 
 
 def test_a_file_that_is_gone_has_no_lines():
     text = 'File "/home/me/gone.py", line 3, in f'
-    assert frames_of_error(ValueError(text)) == [UserFrame("/home/me/gone.py", 3, "f", None)]
+    assert frames_of_error(ValueError(text)) == [ErrorFrame("/home/me/gone.py", 3, "f", None)]
 
 
 @pytest.mark.parametrize("text", ["", "no frames", f'File "{TENSORFLOW}", line 3, in f', 'File "<string>", line 1'])

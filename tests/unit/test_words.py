@@ -44,6 +44,7 @@ TEXTS = (
     "news/*.md",
     "docs/*.md",
     "docs/schema/*.json",
+    "cli/pages/*.json",
     "examples/**/*.md",
     "tests/golden/**/*",
 )
@@ -172,10 +173,10 @@ def test_rules_have_no_banned_expressions() -> None:
 
 
 def test_help_has_no_banned_expressions(capsys: pytest.CaptureFixture[str]) -> None:
-    from pipeprof.cli.main import app, invoke
+    from pipeprof.cli.main import invoke, make_app
 
-    commands = [[], *([str(command.name)] for command in app.registered_commands)]
-    for group in app.registered_groups:
+    commands = [[], *([str(command.name)] for command in make_app().registered_commands)]
+    for group in make_app().registered_groups:
         assert group.typer_instance is not None
         commands += [[str(group.name), str(command.name)] for command in group.typer_instance.registered_commands]
     assert len(commands) >= 10

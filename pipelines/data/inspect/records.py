@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pipeprof.pipelines.wire import LENGTH, DamagedError, read_fields
+
 Compression = Literal["", "GZIP"]
 ValueKind = Literal["string", "float32", "int64"]
 
@@ -134,7 +136,7 @@ def read_example(record: bytes) -> dict[str, FeatureValues] | None:
                     return None
                 name, values = _feature_entry(entry)
                 features[name] = values
-    except (RecordError, UnicodeDecodeError):
+    except (RecordError, DamagedError, UnicodeDecodeError):
         return None
     return features or None
 
@@ -176,39 +178,6 @@ def _numbers_in(item: bytes | int, kind: ValueKind) -> int:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Field numbers and values of a message in protocol buffers' wire format; fixed-size values come as integers."""
-    place = 0
-    while place < len(message):
-        key, place = _varint(message, place)
-        wire, number = key & 7, key >> 3
-        if wire == 0:
-            value, place = _varint(message, place)
-            yield number, value
-            continue
-        if wire == 2:
-            length, place = _varint(message, place)
-        elif wire in {1, 5}:
-            length = 8 if wire == 1 else 4
-        else:
-            msg = f"unknown wire type {wire}"
-            raise RecordError(msg)
-        if place + length > len(message) or number == 0:
-            msg = "truncated field"
-            raise RecordError(msg)
-        part = message[place : place + length]
-        place += length
-        yield number, part if wire == 2 else int.from_bytes(part, "little")
-
-
-def _varint(message: bytes, place: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if place >= len(message):
-            break
-        byte = message[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-    msg = "truncated number"
-    raise RecordError(msg)
+    """Field numbers and values of a message; those of a fixed size come as integers."""
+    for field in read_fields(message, 0, len(message)):
+        yield field.number, message[field.begin : field.end] if field.kind == LENGTH else field.value

@@ -26,6 +26,7 @@ from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import WrittenStage
 from pipeprof.pipelines.ops.base import parse_stage
 from pipeprof.pipelines.ops.protocol import Building
+from pipeprof.pipelines.ops.stages.whole import WithOptions
 from pipeprof.pipelines.ops.traits import traits
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def apply_steps(
 def _with_options(dataset: Any, options: Any, plan: Plan, building: Building) -> Any:
     """Set options in addition to those that the pipeline had."""
     try:
-        stage = parse_stage({"with_options": {"options": nested_options(plan.options)}})
+        stage = WithOptions.model_validate({"options": nested_options(plan.options)})
         added = stage.apply(dataset, building, "edit.options").options()
     except (ValueError, AttributeError, TypeError) as error:
         msg = f"TensorFlow does not accept {', '.join(plan.options)}: {error}"

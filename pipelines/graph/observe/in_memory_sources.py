@@ -152,14 +152,14 @@ def _source_record(frame: FrameType, dataset: Any, library: str, *, traced: bool
 
     leaves = tf.nest.flatten(dataset.element_spec)
     shapes = [getattr(leaf, "shape", None) for leaf in leaves]
-    elements = None if traced else 1 if frame.f_code.co_name == "from_tensors" else _rows(frame.f_locals.get("tensors"))
+    rows = _rows(frame.f_locals.get("tensors")) if traits(frame.f_code.co_name).slices else 1
     user = _user_frame(frame, library)
     return MadeSource(
         types=tuple(str(getattr(getattr(leaf, "dtype", None), "name", "variant")) for leaf in leaves),
         shapes=tuple(None if shape is None or shape.rank is None else tuple(shape.as_list()) for shape in shapes),
         traced=traced,
         method=frame.f_code.co_name,
-        elements=elements,
+        elements=None if traced else rows,
         file=user.f_code.co_filename if user is not None else None,
         line=user.f_lineno if user is not None else None,
     )

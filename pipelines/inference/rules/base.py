@@ -29,7 +29,7 @@ class Arguments:
 
     Attributes:
         inputs: Components of the element by the parameters they go to.
-        constants: What was written, by parameter.
+        constants: Written values by parameter.
         strict: Whether to say only what TensorFlow's own element specs say.
     """
 
@@ -47,7 +47,7 @@ class Arguments:
         """A tensor of any kind.
 
         Raises:
-            CannotInfer: It is not known.
+            CannotInfer: The component is unknown.
         """
         found = self.raw(name)
         return self.tensor(name) if found is None else found
@@ -56,7 +56,7 @@ class Arguments:
         """A dense tensor: an input, or the constant that TensorFlow converts to ``dtype``.
 
         Raises:
-            CannotInfer: It is not known, or is sparse or ragged.
+            CannotInfer: The argument is unknown, sparse or ragged.
         """
         if name in self.inputs:
             return dense(self.inputs[name])
@@ -81,13 +81,13 @@ class Arguments:
             return [dense(value) for value in found]
         if found is not None or name not in self.constants or not isinstance(self.constants[name], list | tuple):
             raise CannotInfer
-        return [dense(self.convert(one)) for one in self.constants[name]]
+        return [dense(self.convert(value)) for value in self.constants[name]]
 
     def constant(self, name: str, default: Any = None) -> Any:
         """Return the constant argument.
 
         Raises:
-            CannotInfer: It is an input.
+            CannotInfer: The argument is an input, known only in a run.
         """
         if name in self.inputs:
             raise CannotInfer
@@ -110,8 +110,8 @@ class Arguments:
         """A list of whole numbers.
 
         Raises:
-            CannotInfer: It is no such list.
-            Refused: It is text.
+            CannotInfer: The argument is no list of whole numbers.
+            Refused: The argument is text.
         """
         found = self.constant(name)
         if isinstance(found, str):
@@ -124,7 +124,7 @@ class Arguments:
         """A whole number.
 
         Raises:
-            CannotInfer: It is none.
+            CannotInfer: The argument is no whole number.
         """
         found = self.constant(name, default)
         if type(found) is not int:
@@ -136,7 +136,7 @@ def dense(value: Structure) -> Tensor:
     """``value`` as a dense tensor.
 
     Raises:
-        CannotInfer: It is no such thing.
+        CannotInfer: It is nested, sparse, ragged or unknown.
     """
     if not isinstance(value, Tensor) or value.kind != "dense":
         raise CannotInfer

@@ -13,7 +13,7 @@ def _sized(tensor: Tensor, height: int | None, width: int | None, channels: int 
     """The shape of an image or a batch of images with another height and width.
 
     Raises:
-        CannotInfer: It is no image.
+        CannotInfer: The tensor has neither 3 nor 4 dimensions.
     """
     if tensor.shape is None or len(tensor.shape) not in (3, 4):
         raise CannotInfer
@@ -44,8 +44,7 @@ def _resize(arguments: Arguments) -> Structure:
     size = arguments.constant("size")
     if type(size) is int or (isinstance(size, list | tuple) and len(size) != 2):
         got = f"a list of {len(size)}" if isinstance(size, list | tuple) else repr(size)
-        message = f"got {got}, expected a height and a width such as [224, 224]"
-        raise Refused(message, "wrong-shape", "size")
+        raise Refused(f"got {got}, expected a height and a width such as [224, 224]", "wrong-shape", "size")
     height, width = _two(arguments.integers("size"))
     if arguments.constant("preserve_aspect_ratio", default=False):
         return tensor.of(_resized_dtype(arguments, tensor), _sized(tensor, None, None, _channels(tensor)))

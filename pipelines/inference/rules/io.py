@@ -130,7 +130,7 @@ def parsed_features(
     Args:
         features: Feature specs by name.
         batch: Dimensions in front: none for a single example.
-        content: What the examples are, if a recipe makes them.
+        content: Recipe of the examples, if one makes them.
         strict: Whether to say only what TensorFlow's own element specs say.
     """
     sparse: Shape = (None,) * len(batch) if strict else batch
@@ -196,7 +196,6 @@ def column_dtype(default: Required | str | float) -> str:
 
 def _scalar(dtype: str) -> Rule:
     def rule(arguments: Arguments) -> Structure:
-        del arguments
         return Tensor(dtype, ())
 
     return rule

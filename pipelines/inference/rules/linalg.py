@@ -31,7 +31,4 @@ def _turned(shape: Shape, arguments: Arguments, name: str) -> tuple[int | None, 
     return (shape[-1], shape[-2]) if turned else (shape[-2], shape[-1])
 
 
-RULES: dict[str, Rule] = {
-    "tf.linalg.l2_normalize": same("x"),
-    "tf.linalg.matmul": matmul,
-}
+RULES: dict[str, Rule] = {"tf.linalg.l2_normalize": same("x"), "tf.linalg.matmul": matmul}

@@ -8,7 +8,7 @@ from pipeprof.pipelines.inference.tensor.shapes import Structure, Tensor, drop_a
 
 
 def _real(name: str) -> Rule:
-    """As `same`, where complex numbers would become real ones."""
+    """Like `same`, but unknown for complex numbers, which would become real ones."""
 
     def rule(arguments: Arguments) -> Structure:
         tensor = arguments.tensor(name)

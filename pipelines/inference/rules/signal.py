@@ -19,6 +19,4 @@ def _rfft(arguments: Arguments) -> Structure:
     return Tensor(_complex_of(tensor.dtype), (*tensor.shape[:-1], None if size is None else size // 2 + 1))
 
 
-RULES: dict[str, Rule] = {
-    "tf.signal.rfft": _rfft,
-}
+RULES: dict[str, Rule] = {"tf.signal.rfft": _rfft}

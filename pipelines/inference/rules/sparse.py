@@ -25,7 +25,4 @@ def _ragged_to_tensor(arguments: Arguments) -> Structure:
     return replace(ragged, kind="dense")
 
 
-RULES: dict[str, Rule] = {
-    "tf.RaggedTensor.to_tensor": _ragged_to_tensor,
-    "tf.sparse.to_dense": _to_dense,
-}
+RULES: dict[str, Rule] = {"tf.RaggedTensor.to_tensor": _ragged_to_tensor, "tf.sparse.to_dense": _to_dense}

@@ -124,13 +124,11 @@ def _stack(arguments: Arguments) -> Structure:
         if tensor.shape is not None and shapes[0] is not None and not fits(shapes[0], tensor.shape):
             refuse(f"{tensor_text(tensors[0])} and {tensor_text(tensor)}", "wrong-shape", "tensors of one shape")
     if any(shape is None or shape != shapes[0] for shape in shapes) or shapes[0] is None:
-        return Tensor(dtype, None) if len(set(shapes)) == 1 else _unknown()
+        if len(set(shapes)) > 1:
+            raise CannotInfer
+        return Tensor(dtype, None)
     axis = _axis(arguments.integer("axis", 0), len(shapes[0]) + 1)
     return Tensor(dtype, (*shapes[0][:axis], len(tensors), *shapes[0][axis:]))
-
-
-def _unknown() -> Structure:
-    raise CannotInfer
 
 
 def _concat(arguments: Arguments) -> Structure:
@@ -214,10 +212,12 @@ def _slice(arguments: Arguments) -> Structure:
             refuse(
                 f"begin {list(begin)} and size {list(size)}", "wrong-shape", f"a part of {tensor_text(tensor)}", "begin"
             )
-    taken: list[int | None] = []
-    for length, start, count in zip(shape, begin, size, strict=True):
-        taken.append(count if count >= 0 else None if length is None else length - start)
-    return tensor.of(shape=tuple(taken))
+    return tensor.of(
+        shape=tuple(
+            count if count >= 0 else None if length is None else length - start
+            for length, start, count in zip(shape, begin, size, strict=True)
+        )
+    )
 
 
 def _gather(arguments: Arguments) -> Structure:
@@ -303,10 +303,7 @@ def _sequence_mask(arguments: Arguments) -> Structure:
 
 
 def _axis_of(arguments: Arguments, tensor: Tensor) -> int:
-    axis = arguments.integer("axis", 0)
-    rank = tensor.rank
-    if rank is None:
-        raise CannotInfer
+    axis, rank = arguments.integer("axis", 0), len(_dimensions(tensor))
     if not -rank <= axis < rank:
         refuse(f"axis {axis}", "wrong-axis", f"one of the dimensions of {tensor_text(tensor)}", "axis")
     return axis % rank

@@ -74,5 +74,5 @@ def added(counts: Iterable[int | None]) -> int | None:
 
 
 def drawn(counts: Iterable[int | None]) -> int | None:
-    """What TensorFlow says of pipelines among which each element is drawn: that one has no end, or nothing."""
+    """Cardinality of `sample_from_datasets`: infinite if any input is, else unknown."""
     return INFINITE if INFINITE in list(counts) else None

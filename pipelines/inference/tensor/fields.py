@@ -17,7 +17,7 @@ def field_of(element: Structure, field: Field, *argument: str | int) -> Structur
 
     Args:
         field: A key (dotted into nested mappings) or an index.
-        argument: Where the field was written, for the refusal.
+        argument: Path of the argument that names the field, for the refusal.
 
     Raises:
         Refused: The element has no such component.

@@ -1,6 +1,6 @@
 """Base of the calls that are not plain TensorFlow functions: structures, control flow, tables, Python.
 
-Every one is a class in a module of this package whose name begins with ``calls_``; adding one touches no other file.
+Every one is a class in a module of this package; adding one touches no other file.
 Its docstring says which code the call stands for; its fields are the arguments.
 """
 
@@ -48,7 +48,7 @@ class Running(Protocol):
         """The seed of this call inside of ``for_each``; None elsewhere."""
 
     def seeded(self, operation: OpCall, place: str, seed: Any) -> "Running":
-        """The same, where all draws in the chain at ``place`` derive from ``seed``."""
+        """A chain in which all draws at ``place`` derive from ``seed``."""
 
     def made(self, operation: OpCall) -> Any:
         """The object that was made for a call when the pipeline was built."""
@@ -89,11 +89,6 @@ class SpecialCall(Closed):
     """Whether `make` makes an object when the pipeline is built."""
 
     @classmethod
-    def summary(cls) -> str:
-        """The first paragraph of the class's docstring."""
-        return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
-
-    @classmethod
     def arguments_of(cls, value: Any) -> Any:
         """``value`` as a mapping of arguments and routes."""
         known = {*cls.keys(), *cls.routes}
@@ -105,13 +100,11 @@ class SpecialCall(Closed):
 
     @classmethod
     def _is_long(cls, value: dict[Any, Any]) -> bool:
-        del value
         return True
 
     @classmethod
     def draws(cls, operation: OpCall) -> bool:
         """Whether it draws random numbers itself."""
-        del operation
         return False
 
     @classmethod
@@ -120,7 +113,7 @@ class SpecialCall(Closed):
 
         Args:
             operation: The call.
-            given: What ``on`` picked: the whole element, a field, a tuple of fields, or a mapping of parameters.
+            given: Input picked by ``on``: the element, a field, a tuple of fields, or a mapping by parameter.
         """
         raise NotImplementedError
 
@@ -161,7 +154,6 @@ class SpecialCall(Closed):
 
     @classmethod
     def _check_routes(cls, on: Any, to: Any, problems: Problems) -> None:
-        del to
         if isinstance(on, dict) and cls.same_target:
             problems.add(("on",), mismatch(on, "field", "a key or an index of the element, or a list of them"))
 

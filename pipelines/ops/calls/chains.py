@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Annotated, Any
 
-from pydantic import ValidationError, WithJsonSchema
+from pydantic import ValidationError
 
 from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.calls.seed_scope import sharing
@@ -50,13 +50,9 @@ def _several(value: Any) -> tuple[tuple[OpCall, ...], ...]:
     return tuple(chains)
 
 
-Chain = Annotated[tuple[OpCall, ...], Checked(_chain), WithJsonSchema(_CALLS)]
+Chain = Annotated[tuple[OpCall, ...], Checked(_chain, _CALLS)]
 """A chain that may be empty."""
-FilledChain = Annotated[tuple[OpCall, ...], Checked(_filled), WithJsonSchema({**_CALLS, "minItems": 1})]
-SharedChain = Annotated[tuple[OpCall, ...], Checked(_shared), WithJsonSchema({**_CALLS, "minItems": 1})]
+FilledChain = Annotated[tuple[OpCall, ...], Checked(_filled, {**_CALLS, "minItems": 1})]
+SharedChain = Annotated[tuple[OpCall, ...], Checked(_shared, {**_CALLS, "minItems": 1})]
 """The chain of ``for_each``."""
-Chains = Annotated[
-    tuple[tuple[OpCall, ...], ...],
-    Checked(_several),
-    WithJsonSchema({"type": "array", "items": _CALLS, "minItems": 1}),
-]
+Chains = Annotated[tuple[tuple[OpCall, ...], ...], Checked(_several, {"type": "array", "items": _CALLS, "minItems": 1})]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import model_validator
 
 from pipeprof.pipelines.ops.calls.base import Running, SpecialCall
 from pipeprof.pipelines.ops.calls.chains import Chain, Chains, FilledChain, SharedChain
 from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.problems import Problems, error, mismatch
 from pipeprof.pipelines.ops.values.fields import FieldError, describe
 from pipeprof.pipelines.ops.values.specs import Specs
@@ -22,11 +24,10 @@ def _probability(value: Any) -> float:
     return float(value)
 
 
-Probability = Annotated[float, Checked(_probability), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+Probability = Annotated[float, Checked(_probability, {"type": "number", "minimum": 0, "maximum": 1})]
 
 
 class _Control(SpecialCall):
-    call: ClassVar[str] = ""
     family: ClassVar[str] = "control"
     same_target: ClassVar[bool] = True
 
@@ -43,34 +44,30 @@ class Cond(_Control):
     call: ClassVar[str] = "tf.cond"
     chained: ClassVar[tuple[str, ...]] = ("pred", "true_fn", "false_fn")
 
-    probability: Probability | None = Field(
-        default=None, description="Probability of `true_fn`, drawn for each element."
+    probability: Probability | None = argument("Probability of `true_fn`, drawn for each element.", default=None)
+    pred: FilledChain | None = argument(
+        "Condition: calls on the whole element; the last call returns a single bool.", default=None
     )
-    pred: FilledChain | None = Field(
-        default=None, description="Condition: calls on the whole element; the last call returns a single bool."
-    )
-    true_fn: Chain | None = Field(default=None, description="Calls if the condition is true; default: none.")
-    false_fn: Chain | None = Field(default=None, description="Calls if the condition is false; default: none.")
+    true_fn: Chain | None = argument("Calls if the condition is true; default: none.", default=None)
+    false_fn: Chain | None = argument("Calls if the condition is false; default: none.", default=None)
 
     @model_validator(mode="after")
     def _complete(self) -> Cond:
         if (self.probability is None) == (self.pred is None):
             got = "both" if self.pred is not None else "neither"
-            message = f"{got} of `probability` and `pred`: expected exactly one"
-            raise error(message, "condition")
+            raise error(f"{got} of `probability` and `pred`: expected exactly one", "condition")
         if not self.true_fn and not self.false_fn:
-            message = "no calls in `true_fn` or `false_fn`: expected at least one"
-            raise error(message, "condition")
+            raise error("no calls in `true_fn` or `false_fn`: expected at least one", "condition")
         return self
 
     @classmethod
     def draws(cls, operation: OpCall) -> bool:
-        """By a probability it does."""
+        """Whether the branch is chosen by a probability."""
         return "probability" in operation.arguments
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What the branch gives."""
+        """Run the chosen branch."""
         if cls.draws(operation):
             pred = running.uniform([]) < operation.arguments["probability"]
         else:
@@ -95,10 +92,9 @@ class SwitchCase(_Control):
     call: ClassVar[str] = "tf.switch_case"
     chained: ClassVar[tuple[str, ...]] = ("branch_fns", "branch_index")
 
-    branch_fns: Chains = Field(description="The chains; one is selected for each element.")
-    branch_index: FilledChain | None = Field(
-        default=None,
-        description="Calls on the whole element; the last call returns the index. Default: a random index.",
+    branch_fns: Chains = argument("The chains; one is selected for each element.")
+    branch_index: FilledChain | None = argument(
+        "Calls on the whole element; the last call returns the index. Default: a random index.", default=None
     )
 
     @classmethod
@@ -108,7 +104,7 @@ class SwitchCase(_Control):
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What the branch gives."""
+        """Run the chosen branch."""
         count = branches(operation, "branch_fns")
         if cls.draws(operation):
             index = running.uniform([], maxval=count)
@@ -127,18 +123,16 @@ class RandomOrder(_Control):
     call: ClassVar[str] = "random_order"
     chained: ClassVar[tuple[str, ...]] = ("fns",)
 
-    fns: Chains = Field(description="The chains.")
+    fns: Chains = argument("The chains.")
 
     @classmethod
     def draws(cls, operation: OpCall) -> bool:
-        """It always does."""
-        del operation
+        """Always true."""
         return True
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What comes out of the last chain."""
-        del element
+        """Run all chains in random order."""
         count = branches(operation, "fns")
         order = running.shuffled(count)
         for turn in range(count):
@@ -162,7 +156,7 @@ class ForEach(_Control):
     call: ClassVar[str] = "for_each"
     chained: ClassVar[tuple[str, ...]] = ("ops",)
 
-    ops: SharedChain = Field(description="The calls, applied to each field.")
+    ops: SharedChain = argument("The calls, applied to each field.")
 
     @classmethod
     def _check_routes(cls, on: Any, to: Any, problems: Problems) -> None:
@@ -175,14 +169,24 @@ class ForEach(_Control):
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The fields after the chain."""
-        del element
         tf = running.tf
         seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
         shared = running.seeded(operation, "ops", seed)
         return tuple(shared.chain(operation, "ops", field) for field in given)
 
 
-class MapFn(_Control):
+class _PerItem(_Control):
+    """Applies a chain by a function of TensorFlow that takes a function."""
+
+    @classmethod
+    def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
+        """The results, put together as TensorFlow's function does it."""
+        apply = operator.attrgetter(cls.call.removeprefix("tf."))(running.tf)
+        arguments = running.constants(operation)
+        return apply(lambda item: running.chain(operation, cls.chained[0], item), given, **arguments)
+
+
+class MapFn(_PerItem):
     """Applies a chain to each item of the first dimension, in a loop.
 
     ``tf.map_fn: {fn: […]}`` is equivalent to ``tf.map_fn(fn, x)``; ``x`` is the element or the field in ``on``, and may
@@ -192,23 +196,16 @@ class MapFn(_Control):
     call: ClassVar[str] = "tf.map_fn"
     chained: ClassVar[tuple[str, ...]] = ("fn",)
 
-    fn: FilledChain = Field(description="Calls on each item.")
-    fn_output_signature: Specs | None = Field(
-        default=None, description="dtype or {shape, dtype} of the result, if it differs from that of the items."
+    fn: FilledChain = argument("Calls on each item.")
+    fn_output_signature: Specs | None = argument(
+        "dtype or {shape, dtype} of the result, if it differs from that of the items.", default=None
     )
-    parallel_iterations: Positive | None = Field(default=None, description="Number of items processed in parallel.")
-    swap_memory: Flag = Field(default=False, description="Whether tensors may move from the device to the host.")
-    infer_shape: Flag = Field(default=True, description="Whether all results must have the same shape.")
-
-    @classmethod
-    def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """The results, stacked."""
-        del element
-        arguments = running.constants(operation)
-        return running.tf.map_fn(lambda item: running.chain(operation, "fn", item), given, **arguments)
+    parallel_iterations: Positive | None = argument("Number of items processed in parallel.", default=None)
+    swap_memory: Flag = argument("Whether tensors may move from the device to the host.", default=False)
+    infer_shape: Flag = argument("Whether all results must have the same shape.", default=True)
 
 
-class VectorizedMap(_Control):
+class VectorizedMap(_PerItem):
     """Applies a chain to each item of the first dimension, vectorized.
 
     ``tf.vectorized_map: {fn: […]}`` is equivalent to ``tf.vectorized_map(fn, x)``; ``x`` is the element or the field in
@@ -218,21 +215,14 @@ class VectorizedMap(_Control):
     call: ClassVar[str] = "tf.vectorized_map"
     chained: ClassVar[tuple[str, ...]] = ("fn",)
 
-    fn: FilledChain = Field(description="Calls on each item.")
-    fallback_to_while_loop: Flag = Field(
-        default=True, description="Whether to fall back to a loop for ops that cannot be vectorized."
+    fn: FilledChain = argument("Calls on each item.")
+    fallback_to_while_loop: Flag = argument(
+        "Whether to fall back to a loop for ops that cannot be vectorized.", default=True
     )
-    warn: Flag = Field(default=True, description="Whether TensorFlow warns about fallbacks to a loop.")
-
-    @classmethod
-    def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """The results, stacked."""
-        del element
-        arguments = running.constants(operation)
-        return running.tf.vectorized_map(lambda item: running.chain(operation, "fn", item), given, **arguments)
+    warn: Flag = argument("Whether TensorFlow warns about fallbacks to a loop.", default=True)
 
 
-class MapFlatValues(_Control):
+class MapFlatValues(_PerItem):
     """Applies a chain to the flat values of a ragged tensor.
 
     ``tf.ragged.map_flat_values: {op: […]}`` is equivalent to ``tf.ragged.map_flat_values(op, x)``; ``x`` is the element
@@ -242,13 +232,7 @@ class MapFlatValues(_Control):
     call: ClassVar[str] = "tf.ragged.map_flat_values"
     chained: ClassVar[tuple[str, ...]] = ("op",)
 
-    op: FilledChain = Field(description="Calls on all values at once.")
-
-    @classmethod
-    def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """The ragged tensor of the results."""
-        del element
-        return running.tf.ragged.map_flat_values(lambda values: running.chain(operation, "op", values), given)
+    op: FilledChain = argument("Calls on all values at once.")
 
 
 def _written(value: Any) -> Any:
@@ -278,5 +262,4 @@ def check_truth_value(tf: Any, result: Any, where: str = "the last call") -> Non
     if not tf.is_tensor(result) or result.dtype != tf.bool or result.shape.rank not in (0, None):
         shown = f"{result.dtype.name} of shape {result.shape}" if tf.is_tensor(result) else describe(result)
         purpose = ": an element is kept when it is true" if where == "the last call" else ""
-        msg = f"{where} returns {shown}: expected a single bool{purpose}"
-        raise FieldError(msg)
+        raise FieldError(f"{where} returns {shown}: expected a single bool{purpose}")

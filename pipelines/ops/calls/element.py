@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, ValidationError, WithJsonSchema
+from pydantic import Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from pipeprof.pipelines.ops.calls.base import special_calls
@@ -22,8 +22,8 @@ from pipeprof.pipelines.ops.functions.catalog import (
     refusal,
     table,
 )
-from pipeprof.pipelines.ops.functions.layers import LAYERS, layer
-from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed
+from pipeprof.pipelines.ops.functions.layers import layer, layer_table
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, argument
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, shown, unknown
 from pipeprof.pipelines.ops.values.features import parse_features
 from pipeprof.pipelines.ops.values.python_ref import Python
@@ -112,10 +112,10 @@ def _without(called: Function, missing: list[str]) -> PydanticCustomError:
 def _unknown_function(name: Any) -> PydanticCustomError:
     reason = refusal(name) if isinstance(name, str) else None
     if reason:
-        known_layers = LAYERS if isinstance(name, str) and name.startswith("tf.keras.layers.") else ()
+        known_layers = layer_table() if isinstance(name, str) and name.startswith("tf.keras.layers.") else ()
         message = f"{name} is not allowed in `ops:`: {reason}"
         return error(message, "refused_function", got=name, candidates=known_layers)
-    known = [*table(), *special_calls(), *LAYERS]
+    known = [*table(), *special_calls(), *layer_table()]
     full = [other_name for other_name in known if isinstance(name, str) and other_name.endswith(f".{name}")]
     if full:
         listed = f": {' or '.join(full)}" if len(full) > 1 else ""
@@ -220,11 +220,10 @@ class Required:
     dtype: str
 
 
-Call = Annotated[OpCall, Checked(parse_call), WithJsonSchema({SCHEMA_PLACEHOLDER: "call"})]
+Call = Annotated[OpCall, Checked(parse_call, {SCHEMA_PLACEHOLDER: "call"})]
 RecordDefaults = Annotated[
     tuple[Any, ...],
-    Checked(parse_record_defaults),
-    WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": ["number", "string"]}}),
+    Checked(parse_record_defaults, {"type": "array", "minItems": 1, "items": {"type": ["number", "string"]}}),
 ]
 
 OPS = "A chain of public TensorFlow functions; each gets the previous result as its first argument."
@@ -258,5 +257,5 @@ class ElementFunction(Closed):
 
     ways: ClassVar[tuple[str, ...]] = ("ops", "python")
 
-    ops: Annotated[list[Call] | None, Field(min_length=1)] = Field(default=None, description=OPS)
-    python: Python | None = Field(default=None, description=PYTHON)
+    ops: Annotated[list[Call] | None, Field(min_length=1)] = argument(OPS, default=None)
+    python: Python | None = argument(PYTHON, default=None)

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, WithJsonSchema
-
 from pipeprof.pipelines.ops.calls.base import Running, SpecialCall
 from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.problems import mismatch
 from pipeprof.pipelines.ops.values.fields import pick
 from pipeprof.pipelines.ops.values.values import is_integer
@@ -68,7 +67,7 @@ def parse_key(value: Any) -> Key:
     """A key from its text.
 
     Raises:
-        PydanticCustomError: It is none.
+        PydanticCustomError: The value has another form.
 
     Example:
         >>> parse_key("..., :3").items[1]
@@ -130,12 +129,11 @@ class GetItem(SpecialCall):
     family: ClassVar[str] = "structure"
     short: ClassVar[str | None] = "key"
 
-    key: Annotated[Key, Checked(parse_key), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]})] = (
-        Field(description='Index expression in quotes: "..., :3", "1:-1", "0", "start:stop".')
+    key: Annotated[Key, Checked(parse_key, {"anyOf": [{"type": "string"}, {"type": "integer"}]})] = argument(
+        'Index expression in quotes: "..., :3", "1:-1", "0", "start:stop".'
     )
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The part."""
-        del running
         return given[operation.arguments["key"].python(lambda name: pick(element, name))]

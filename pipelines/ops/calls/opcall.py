@@ -31,7 +31,7 @@ class OpCall:
         arguments: The constants that were written, by parameter.
         on: None for the whole element; a field; a tuple of fields, which go in by position (empty: no input at all);
             or a mapping of parameters to fields.
-        to: Where the result goes; a tuple takes apart a result that is a list or tuple. None when it was not written.
+        to: Target field of the result; a tuple unpacks a list or tuple. None if not written.
         bare: Whether it was written as a name alone.
         chains: Chains inside, by their place in the call: ``true_fn``, ``branch_fns.0``.
     """
@@ -45,7 +45,7 @@ class OpCall:
 
     @property
     def target(self) -> To | None:
-        """Where the result goes: ``to``, else the field that ``on`` picked; None replaces the whole element."""
+        """Target field of the result: ``to``, else the field in ``on``; None replaces the whole element."""
         return self.on if self.to is None and isinstance(self.on, str | int) else self.to
 
     def inputs(self) -> list[str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import Field
-
 from pipeprof.pipelines.ops.calls.base import Making, Running, SpecialCall
 from pipeprof.pipelines.ops.calls.opcall import OpCall
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.problems import Problems, mismatch
 from pipeprof.pipelines.ops.values.fields import FieldError, describe
 from pipeprof.pipelines.ops.values.python_ref import Python
@@ -30,7 +29,7 @@ class PythonCall(SpecialCall):
     short: ClassVar[str | None] = "function"
     makes: ClassVar[bool] = True
 
-    function: Python = Field(description=_FILE)
+    function: Python = argument(_FILE)
 
     @classmethod
     def make(cls, operation: OpCall, making: Making) -> Any:
@@ -39,8 +38,7 @@ class PythonCall(SpecialCall):
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What the function gives."""
-        del element
+        """Call the user's function."""
         function = running.made(operation)
         if isinstance(operation.on, dict):
             return function(**given)
@@ -48,13 +46,11 @@ class PythonCall(SpecialCall):
 
 
 class _Inputs(SpecialCall):
-    call: ClassVar[str] = ""
     family: ClassVar[str] = "python"
     makes: ClassVar[bool] = True
 
     @classmethod
     def _check_routes(cls, on: Any, to: Any, problems: Problems) -> None:
-        del to
         if isinstance(on, dict):
             problems.add(("on",), mismatch(on, "field", "a key or an index of the element, or a list of them"))
 
@@ -65,10 +61,9 @@ class _Inputs(SpecialCall):
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What the function gives."""
+        """Call the user's function."""
         if isinstance(given, dict):
-            msg = f"the element is {describe(element)}: select the input fields with `on`"
-            raise FieldError(msg)
+            raise FieldError(f"the element is {describe(element)}: select the input fields with `on`")
         arguments = running.constants(operation)
         del arguments["func"]
         inputs = list(given) if isinstance(given, tuple) else [given]
@@ -85,10 +80,10 @@ class NumpyFunction(_Inputs):
 
     call: ClassVar[str] = "tf.numpy_function"
 
-    func: Python = Field(description=_FILE)
-    Tout: Specs = Field(description="dtype of the result, or a list of dtypes.")
-    stateful: Flag = Field(
-        default=True, description="Whether the function is stateful: equal inputs may give different results."
+    func: Python = argument(_FILE)
+    Tout: Specs = argument("dtype of the result, or a list of dtypes.")
+    stateful: Flag = argument(
+        "Whether the function is stateful: equal inputs may give different results.", default=True
     )
 
 
@@ -101,5 +96,5 @@ class PyFunction(_Inputs):
 
     call: ClassVar[str] = "tf.py_function"
 
-    func: Python = Field(description=_FILE)
-    Tout: Specs = Field(description="dtype of the result, or a list of dtypes.")
+    func: Python = argument(_FILE)
+    Tout: Specs = argument("dtype of the result, or a list of dtypes.")

@@ -32,7 +32,7 @@ def is_random(name: str) -> bool:
 
 
 def unseeded(name: str) -> str | None:
-    """What stands inside of ``for_each`` for a function that draws numbers of its own; None for all others."""
+    """Replacement inside ``for_each`` of a function that draws its own random numbers; None for other functions."""
     if name == "for_each":
         return "no `for_each` inside of it"
     if not is_random(name):

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field as Described
-from pydantic import WithJsonSchema
-
 from pipeprof.pipelines.ops.calls.base import Running, SpecialCall
 from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.problems import Problems, error, mismatch
 from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick
 from pipeprof.pipelines.ops.values.values import Field, parse_field
@@ -40,8 +38,7 @@ def _renamed(value: Any) -> dict[str, str]:
             raise mismatch(new if isinstance(old, str) else old, "names", "a mapping of old names to new ones")
     if len(set(value.values())) < len(value):
         twice = next(name for name in value.values() if list(value.values()).count(name) > 1)
-        message = f"duplicate new name {twice!r}: expected different names"
-        raise error(message, "name_twice", got=twice)
+        raise error(f"duplicate new name {twice!r}: expected different names", "name_twice", got=twice)
     return dict(value)
 
 
@@ -100,12 +97,10 @@ def picked(element: Any, structure: Any) -> Any:
 class _Structure(SpecialCall):
     family: ClassVar[str] = "structure"
     routes: ClassVar[tuple[str, ...]] = ()
-    call: ClassVar[str] = ""
 
     @classmethod
     def _is_long(cls, value: dict[Any, Any]) -> bool:
         # What stands under the name is always the one argument itself.
-        del value
         return False
 
 
@@ -121,14 +116,12 @@ class Select(_Structure):
 
     fields: Annotated[
         Field | tuple[Field, ...],
-        Checked(_fields),
-        WithJsonSchema({"anyOf": [_FIELD_SCHEMA, {"type": "array", "items": _FIELD_SCHEMA, "minItems": 1}]}),
-    ] = Described(description="Keys or indices; a single one becomes the element.")
+        Checked(_fields, {"anyOf": [_FIELD_SCHEMA, {"type": "array", "items": _FIELD_SCHEMA, "minItems": 1}]}),
+    ] = argument("Keys or indices; a single one becomes the element.")
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The element with these fields alone."""
-        del given, running
         fields = operation.arguments["fields"]
         if not isinstance(fields, tuple):
             return pick(element, fields)
@@ -149,14 +142,12 @@ class Drop(_Structure):
 
     fields: Annotated[
         tuple[Field, ...],
-        Checked(_several),
-        WithJsonSchema({"anyOf": [_FIELD_SCHEMA, {"type": "array", "items": _FIELD_SCHEMA, "minItems": 1}]}),
-    ] = Described(description="Keys or indices.")
+        Checked(_several, {"anyOf": [_FIELD_SCHEMA, {"type": "array", "items": _FIELD_SCHEMA, "minItems": 1}]}),
+    ] = argument("Keys or indices.")
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The element without these fields."""
-        del given, running
         fields = operation.arguments["fields"]
         if isinstance(element, Mapping):
             gone = {_key(element, field_) for field_ in fields}
@@ -178,22 +169,19 @@ class Rename(_Structure):
 
     names: Annotated[
         dict[str, str],
-        Checked(_renamed),
-        WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}),
-    ] = Described(description="Mapping from old to new names.")
+        Checked(_renamed, {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}),
+    ] = argument("Mapping from old to new names.")
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The element with the new names."""
-        del given, running
         names = operation.arguments["names"]
         for old in names:
             _key(element, old)
         changed = {names.get(name, name): value for name, value in element.items()}
         if len(changed) < len(element):
             twice = next(new for new in names.values() if new in element)
-            msg = f"new name {twice!r} exists already: the element is {describe(element)}"
-            raise FieldError(msg)
+            raise FieldError(f"new name {twice!r} exists already: the element is {describe(element)}")
         return changed
 
 
@@ -207,16 +195,13 @@ class ToTuple(_Structure):
     call: ClassVar[str] = "to_tuple"
     short: ClassVar[str | None] = "structure"
 
-    structure: Annotated[
-        Any,
-        Checked(_tuple_structure),
-        WithJsonSchema({"type": "array", "items": _NESTED_SCHEMA, "minItems": 1}),
-    ] = Described(description="Fields, and lists and mappings of them.")
+    structure: Annotated[Any, Checked(_tuple_structure, {"type": "array", "items": _NESTED_SCHEMA, "minItems": 1})] = (
+        argument("Fields, and lists and mappings of them.")
+    )
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The tuple."""
-        del given, running
         return picked(element, operation.arguments["structure"])
 
 
@@ -233,29 +218,27 @@ class ToDict(_Structure):
 
     structure: Annotated[
         Any,
-        Checked(_dict_structure),
-        WithJsonSchema(
+        Checked(
+            _dict_structure,
             {
                 "anyOf": [
                     {"type": "object", "additionalProperties": _NESTED_SCHEMA, "minProperties": 1},
                     {"type": "array", "items": {"type": "string"}, "minItems": 1},
                 ]
-            }
+            },
         ),
-    ] = Described(description="Fields by their names in the mapping, or names for the components of a tuple.")
+    ] = argument("Fields by their names in the mapping, or names for the components of a tuple.")
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The mapping."""
-        del given, running
         structure = operation.arguments["structure"]
         if isinstance(structure, dict):
             return picked(element, structure)
         parts = element if isinstance(element, tuple) else (element,)
         if isinstance(element, Mapping) or len(parts) != len(structure):
             count = f"{len(structure)} name{'s' * (len(structure) != 1)}"
-            msg = f"{count}, but the element is {describe(element)}"
-            raise FieldError(msg)
+            raise FieldError(f"{count}, but the element is {describe(element)}")
         return dict(zip(structure, parts, strict=True))
 
 
@@ -276,7 +259,6 @@ class Copy(SpecialCall):
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The field."""
-        del operation, element, running
         return given
 
 
@@ -286,5 +268,4 @@ def _key(element: Any, field: Field) -> Any:
         return field
     if isinstance(element, Mapping) and str(field) in element:
         return str(field)
-    msg = f"no field {field!r}: the element is {describe(element)}"
-    raise FieldError(msg)
+    raise FieldError(f"no field {field!r}: the element is {describe(element)}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from pipeprof.pipelines.ops.calls.base import Making, Running, SpecialCall
 from pipeprof.pipelines.ops.calls.opcall import OpCall
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.problems import error
 from pipeprof.pipelines.ops.values.structures import Constant
 from pipeprof.pipelines.ops.values.values import ArrayPath, Dtype, Integer, NotNegative, Positive, Text
@@ -18,19 +19,18 @@ _LINE = "Part of a line: -2 the whole line, -1 the line number, 0 and above a co
 
 
 class _Table(SpecialCall):
-    call: ClassVar[str] = ""
     family: ClassVar[str] = "table"
     makes: ClassVar[bool] = True
 
-    keys_: Annotated[Constant, None] = Field(default=None, alias="keys", description=_KEYS)
-    values: Constant = Field(default=None, description="The values, one for each key; default 0, 1, 2, …")
-    filename: ArrayPath | None = Field(default=None, description=_FILENAME)
-    key_dtype: Dtype = Field(default="string", description="dtype of the keys.")
-    value_dtype: Dtype = Field(default="int64", description="dtype of the values.")
-    key_index: Integer = Field(default=-2, description=f"{_LINE} The key.")
-    value_index: Integer = Field(default=-1, description=f"{_LINE} The value.")
-    vocab_size: Positive | None = Field(default=None, description="Number of lines, if known.")
-    delimiter: Text = Field(default="\t", description="Column separator.")
+    keys_: Annotated[Constant, None] = argument(_KEYS, default=None, alias="keys")
+    values: Constant = argument("The values, one for each key; default 0, 1, 2, …", default=None)
+    filename: ArrayPath | None = argument(_FILENAME, default=None)
+    key_dtype: Dtype = argument("dtype of the keys.", default="string")
+    value_dtype: Dtype = argument("dtype of the values.", default="int64")
+    key_index: Integer = argument(f"{_LINE} The key.", default=-2)
+    value_index: Integer = argument(f"{_LINE} The value.", default=-1)
+    vocab_size: Positive | None = argument("Number of lines, if known.", default=None)
+    delimiter: Text = argument("Column separator.", default="\t")
 
     @classmethod
     def keys(cls) -> list[str]:
@@ -41,8 +41,7 @@ class _Table(SpecialCall):
     def _complete(self) -> _Table:
         if (self.keys_ is None) == (self.filename is None):
             got = "both" if self.filename is not None else "neither"
-            message = f"{got} of `keys` and `filename`: expected exactly one"
-            raise error(message, "table")
+            raise error(f"{got} of `keys` and `filename`: expected exactly one", "table")
         lengths = [len(value) for value in (self.keys_, self.values) if isinstance(value, list)]
         if len(set(lengths)) > 1:
             message = f"number of keys is {lengths[0]}, number of values is {lengths[1]}: expected the same number"
@@ -51,7 +50,7 @@ class _Table(SpecialCall):
 
     @classmethod
     def initializer(cls, operation: OpCall, making: Making) -> Any:
-        """What fills the table."""
+        """Make the initializer of the table."""
         tf, given = making.tf, operation.arguments
         if "filename" in given:
             names = ("filename", "key_dtype", "key_index", "value_dtype", "value_index", "vocab_size", "delimiter")
@@ -70,7 +69,6 @@ class _Table(SpecialCall):
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The values of the keys."""
-        del element
         return running.made(operation).lookup(given)
 
 
@@ -91,7 +89,7 @@ class StaticHashTable(_Table):
 
     call: ClassVar[str] = "tf.lookup.StaticHashTable"
 
-    default_value: Constant = Field(description="Value for unknown keys.")
+    default_value: Constant = argument("Value for unknown keys.")
 
     @classmethod
     def make(cls, operation: OpCall, making: Making) -> Any:
@@ -113,8 +111,8 @@ class StaticVocabularyTable(_Table):
 
     call: ClassVar[str] = "tf.lookup.StaticVocabularyTable"
 
-    num_oov_buckets: NotNegative = Field(description="Number of hash buckets for unknown keys.")
-    lookup_key_dtype: Dtype | None = Field(default=None, description="dtype of the lookup keys.")
+    num_oov_buckets: NotNegative = argument("Number of hash buckets for unknown keys.")
+    lookup_key_dtype: Dtype | None = argument("dtype of the lookup keys.", default=None)
 
     @classmethod
     def make(cls, operation: OpCall, making: Making) -> Any:

@@ -1,16 +1,16 @@
 """The functions that ``ops:`` may call: an allowlist of public TensorFlow functions with their parameters.
 
-The tables are in the modules ``functions_*`` of this folder, one row for each function: its name and its signature
-as TensorFlow has it. Nothing in them writes files, opens sockets or runs Python; a test traces every one and looks.
+They stand in ``signatures.json``, one line for each: its name and its signature as TensorFlow has it. None of them
+writes files, opens sockets or runs Python; a test traces every one and looks.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from pipeprof.pipelines.tables import read_table
 
 # Functions whose first parameter takes a list of tensors: several inputs go there together.
 TAKES_LIST = frozenset(
@@ -137,10 +137,7 @@ def split_signature(text: str) -> list[str]:
 @functools.cache
 def table() -> Mapping[str, str]:
     """All rows: name of the function to the text of its signature."""
-    package = importlib.import_module("pipeprof.pipelines.ops.functions")
-    rows: dict[str, str] = {}
-    for module_info in pkgutil.iter_modules(package.__path__):
-        rows.update(vars(importlib.import_module(f"{package.__name__}.{module_info.name}")).get("FUNCTIONS", {}))
+    rows: dict[str, str] = read_table("pipeprof.pipelines.ops.functions", "signatures")
     return rows
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import model_validator
 
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.ops.base import Inner, Source
 from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, argument
 from pipeprof.pipelines.ops.nested import (
     AnyPipeline,
     Pipeline,
@@ -32,14 +32,14 @@ def _weights(value: Any) -> tuple[float, ...] | Pipeline:
 
 Weights = Annotated[
     tuple[float, ...] | Pipeline,
-    Checked(_weights),
-    WithJsonSchema(
+    Checked(
+        _weights,
         {
             "anyOf": [
                 {"type": "array", "minItems": 1, "items": {"type": "number", "minimum": 0}},
                 {SCHEMA_PLACEHOLDER: "pipeline"},
             ]
-        }
+        },
     ),
 ]
 
@@ -54,9 +54,7 @@ class Zip(Source):
     op: ClassVar[str] = "zip"
     own_fields: ClassVar[frozenset[str]] = frozenset({"datasets"})
 
-    datasets: PipelineStructure = Field(
-        description="Pipelines in lists and mappings, with the structure of the elements."
-    )
+    datasets: PipelineStructure = argument("Pipelines in lists and mappings, with the structure of the elements.")
 
     def pipelines(self) -> Iterator[Inner]:
         """The pipelines in order."""
@@ -74,7 +72,7 @@ class Concatenated(Source):
     op: ClassVar[str] = "concatenate"
     own_fields: ClassVar[frozenset[str]] = frozenset({"datasets"})
 
-    datasets: PipelineList = Field(description="The pipelines, in order.")
+    datasets: PipelineList = argument("The pipelines, in order.")
 
     def pipelines(self) -> Iterator[Inner]:
         """The pipelines in order."""
@@ -101,16 +99,15 @@ class SampleFromDatasets(Source):
     takes_name: ClassVar[bool] = False
     own_fields: ClassVar[frozenset[str]] = frozenset({"datasets", "weights"})
 
-    datasets: PipelineList = Field(description="The pipelines.")
-    weights: Weights | None = Field(
-        default=None,
-        description="Sampling weight of each pipeline, or a pipeline of weight lists; default: equal weights.",
+    datasets: PipelineList = argument("The pipelines.")
+    weights: Weights | None = argument(
+        "Sampling weight of each pipeline, or a pipeline of weight lists; default: equal weights.", default=None
     )
-    seed: Seed | None = Field(default=None, description="Random seed; default: different in every run.")
-    stop_on_empty_dataset: Flag = Field(
-        default=False, description="Whether to stop when one pipeline ends; otherwise the others continue."
+    seed: Seed | None = argument("Random seed; default: different in every run.", default=None)
+    stop_on_empty_dataset: Flag = argument(
+        "Whether to stop when one pipeline ends; otherwise the others continue.", default=False
     )
-    rerandomize_each_iteration: Flag | None = Field(default=None, description="Whether to reshuffle in each epoch.")
+    rerandomize_each_iteration: Flag | None = argument("Whether to reshuffle in each epoch.", default=None)
 
     @model_validator(mode="after")
     def _a_weight_each(self) -> SampleFromDatasets:
@@ -143,10 +140,10 @@ class ChooseFromDatasets(Source):
     takes_name: ClassVar[bool] = False
     own_fields: ClassVar[frozenset[str]] = frozenset({"datasets", "choice_dataset"})
 
-    datasets: PipelineList = Field(description="The pipelines.")
-    choice_dataset: AnyPipeline = Field(description="A pipeline of int64: the index of the pipeline for each element.")
-    stop_on_empty_dataset: Flag = Field(
-        default=True, description="Whether to stop when one pipeline ends; otherwise it is skipped."
+    datasets: PipelineList = argument("The pipelines.")
+    choice_dataset: AnyPipeline = argument("A pipeline of int64: the index of the pipeline for each element.")
+    stop_on_empty_dataset: Flag = argument(
+        "Whether to stop when one pipeline ends; otherwise it is skipped.", default=True
     )
 
     def pipelines(self) -> Iterator[Inner]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, WithJsonSchema
-
 from pipeprof.pipelines.ops.base import Source
 from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.problems import mismatch
-from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.structures import Tensors
 from pipeprof.pipelines.ops.values.values import (
     Flag,
@@ -20,8 +18,8 @@ from pipeprof.pipelines.ops.values.values import (
     PositiveNumber,
     Seed,
     Texts,
-    choice,
     is_integer,
+    one_of,
 )
 
 
@@ -33,58 +31,41 @@ def _labels(value: Any) -> str | tuple[int, ...]:
     raise mismatch(value, "labels", "inferred, a list of numbers, or null for no labels", ["inferred"])
 
 
-def _one_of(*names: str) -> tuple[Checked, WithJsonSchema]:
-    return Checked(choice(*names)), WithJsonSchema({"enum": list(names)})
-
-
-_MODES = _one_of("int", "categorical", "binary")
-_SUBSETS = _one_of("training", "validation")
-_COLOURS = _one_of("grayscale", "rgb", "rgba")
-_INTERPOLATIONS = _one_of("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
-_DATA_FORMATS = _one_of("channels_last", "channels_first")
-_FORMATS = _one_of("tf")
-
 Labels = Annotated[
     str | tuple[int, ...],
-    Checked(_labels),
-    WithJsonSchema({"anyOf": [{"const": "inferred"}, {"type": "array", "minItems": 1, "items": {"type": "integer"}}]}),
+    Checked(
+        _labels, {"anyOf": [{"const": "inferred"}, {"type": "array", "minItems": 1, "items": {"type": "integer"}}]}
+    ),
 ]
-LabelMode = Annotated[str, _MODES[0], _MODES[1]]
-Subset = Annotated[str, _SUBSETS[0], _SUBSETS[1]]
-ColorMode = Annotated[str, _COLOURS[0], _COLOURS[1]]
-Interpolation = Annotated[str, _INTERPOLATIONS[0], _INTERPOLATIONS[1]]
-DataFormat = Annotated[str, _DATA_FORMATS[0], _DATA_FORMATS[1]]
-Format = Annotated[str, _FORMATS[0], _FORMATS[1]]
+LabelMode = Annotated[str, one_of("int", "categorical", "binary")]
+Subset = Annotated[str, one_of("training", "validation")]
+ColorMode = Annotated[str, one_of("grayscale", "rgb", "rgba")]
+Interpolation = Annotated[
+    str, one_of("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
+]
+DataFormat = Annotated[str, one_of("channels_last", "channels_first")]
+Format = Annotated[str, one_of("tf")]
 
 
 class _Directory(Source):
     """Arguments that the three loaders share."""
 
-    op: ClassVar[str] = ""
     holder: ClassVar[str] = "tf.keras.utils"
     takes_name: ClassVar[bool] = False
 
-    directory: Folder = Field(description="The folder, relative to the spec; data:NAME for a generated one.")
-    labels: Labels | None = Field(
-        default="inferred", description="inferred (from the subfolders), a list of numbers, or null for no labels."
+    directory: Folder = argument("The folder, relative to the spec; data:NAME for a generated one.")
+    labels: Labels | None = argument(
+        "inferred (from the subfolders), a list of numbers, or null for no labels.", default="inferred"
     )
-    label_mode: LabelMode | None = Field(
-        default="int", description="int, categorical or binary; null: elements have no label."
-    )
-    class_names: Texts | None = Field(default=None, description="Subfolders in the order of their labels.")
-    batch_size: Positive | None = Field(default=32, description="Number of files in a batch; null for no batches.")
-    shuffle: Flag = Field(default=True, description="Whether the files are shuffled.")
-    seed: Seed | None = Field(default=None, description="Seed of the shuffle.")
-    validation_split: PositiveNumber | None = Field(
-        default=None, description="Fraction of the files for `subset: validation`."
-    )
-    subset: Subset | None = Field(default=None, description="training or validation, with validation_split.")
-    follow_links: Flag = Field(default=False, description="Whether to follow links to folders.")
-    verbose: Flag = Field(default=True, description="Whether Keras prints the number of files.")
-
-    def build(self, building: Building, address: str) -> Any:
-        """The dataset of batches."""
-        return getattr(building.tf.keras.utils, self.op)(**building.arguments(self, address))
+    label_mode: LabelMode | None = argument("int, categorical or binary; null: elements have no label.", default="int")
+    class_names: Texts | None = argument("Subfolders in the order of their labels.", default=None)
+    batch_size: Positive | None = argument("Number of files in a batch; null for no batches.", default=32)
+    shuffle: Flag = argument("Whether the files are shuffled.", default=True)
+    seed: Seed | None = argument("Seed of the shuffle.", default=None)
+    validation_split: PositiveNumber | None = argument("Fraction of the files for `subset: validation`.", default=None)
+    subset: Subset | None = argument("training or validation, with validation_split.", default=None)
+    follow_links: Flag = argument("Whether to follow links to folders.", default=False)
+    verbose: Flag = argument("Whether Keras prints the number of files.", default=True)
 
 
 class ImageDatasetFromDirectory(_Directory):
@@ -92,13 +73,13 @@ class ImageDatasetFromDirectory(_Directory):
 
     op: ClassVar[str] = "image_dataset_from_directory"
 
-    color_mode: ColorMode = Field(default="rgb", description="grayscale, rgb or rgba.")
-    image_size: Integers = Field(default=(256, 256), description="Height and width that images are resized to.")
-    interpolation: Interpolation = Field(default="bilinear", description="How images are resized.")
-    crop_to_aspect_ratio: Flag = Field(default=False, description="Whether to crop images to keep the aspect ratio.")
-    pad_to_aspect_ratio: Flag = Field(default=False, description="Whether to pad images to keep the aspect ratio.")
-    data_format: DataFormat | None = Field(default=None, description="channels_last or channels_first.")
-    format: Format = Field(default="tf", description="Only tf returns a tf.data.Dataset.")
+    color_mode: ColorMode = argument("grayscale, rgb or rgba.", default="rgb")
+    image_size: Integers = argument("Height and width that images are resized to.", default=(256, 256))
+    interpolation: Interpolation = argument("How images are resized.", default="bilinear")
+    crop_to_aspect_ratio: Flag = argument("Whether to crop images to keep the aspect ratio.", default=False)
+    pad_to_aspect_ratio: Flag = argument("Whether to pad images to keep the aspect ratio.", default=False)
+    data_format: DataFormat | None = argument("channels_last or channels_first.", default=None)
+    format: Format = argument("Only tf returns a tf.data.Dataset.", default="tf")
 
 
 class TextDatasetFromDirectory(_Directory):
@@ -106,10 +87,8 @@ class TextDatasetFromDirectory(_Directory):
 
     op: ClassVar[str] = "text_dataset_from_directory"
 
-    max_length: Positive | None = Field(
-        default=None, description="Maximum length in bytes; longer texts are truncated."
-    )
-    format: Format = Field(default="tf", description="Only tf returns a tf.data.Dataset.")
+    max_length: Positive | None = argument("Maximum length in bytes; longer texts are truncated.", default=None)
+    format: Format = argument("Only tf returns a tf.data.Dataset.", default="tf")
 
 
 class AudioDatasetFromDirectory(_Directory):
@@ -117,11 +96,11 @@ class AudioDatasetFromDirectory(_Directory):
 
     op: ClassVar[str] = "audio_dataset_from_directory"
 
-    sampling_rate: Positive | None = Field(default=None, description="Sampling rate to which all files are resampled.")
-    output_sequence_length: Positive | None = Field(
-        default=None, description="Number of samples to which files are truncated or padded."
+    sampling_rate: Positive | None = argument("Sampling rate to which all files are resampled.", default=None)
+    output_sequence_length: Positive | None = argument(
+        "Number of samples to which files are truncated or padded.", default=None
     )
-    ragged: Flag = Field(default=False, description="Whether to return ragged batches instead of padding.")
+    ragged: Flag = argument("Whether to return ragged batches instead of padding.", default=False)
 
 
 class TimeseriesDatasetFromArray(Source):
@@ -131,18 +110,14 @@ class TimeseriesDatasetFromArray(Source):
     holder: ClassVar[str] = "tf.keras.utils"
     takes_name: ClassVar[bool] = False
 
-    data: Tensors = Field(description="The array, with time as its first dimension.")
-    targets: Tensors | None = Field(description="Target of the window that starts at each time step; null: none.")
-    sequence_length: Positive = Field(description="Steps in a window.")
-    sequence_stride: Positive = Field(default=1, description="Steps between the starts of two windows.")
-    sampling_rate: Positive = Field(default=1, description="Stride of the steps in a window.")
-    batch_size: Positive | None = Field(default=128, description="Number of windows in a batch; null for no batches.")
-    shuffle: Flag = Field(default=False, description="Whether to shuffle windows.")
-    seed: Seed | None = Field(default=None, description="Seed of the shuffle.")
-    start_index: NotNegative | None = Field(default=None, description="First time step to use.")
-    end_index: NotNegative | None = Field(default=None, description="End of the time steps, exclusive.")
-    format: Format = Field(default="tf", description="Only tf returns a tf.data.Dataset.")
-
-    def build(self, building: Building, address: str) -> Any:
-        """The dataset of windows."""
-        return building.tf.keras.utils.timeseries_dataset_from_array(**building.arguments(self, address))
+    data: Tensors = argument("The array, with time as its first dimension.")
+    targets: Tensors | None = argument("Target of the window that starts at each time step; null: none.")
+    sequence_length: Positive = argument("Steps in a window.")
+    sequence_stride: Positive = argument("Steps between the starts of two windows.", default=1)
+    sampling_rate: Positive = argument("Stride of the steps in a window.", default=1)
+    batch_size: Positive | None = argument("Number of windows in a batch; null for no batches.", default=128)
+    shuffle: Flag = argument("Whether to shuffle windows.", default=False)
+    seed: Seed | None = argument("Seed of the shuffle.", default=None)
+    start_index: NotNegative | None = argument("First time step to use.", default=None)
+    end_index: NotNegative | None = argument("End of the time steps, exclusive.", default=None)
+    format: Format = argument("Only tf returns a tf.data.Dataset.", default="tf")

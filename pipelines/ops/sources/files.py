@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import Field
-
 from pipeprof.pipelines.ops.base import Source
 from pipeprof.pipelines.ops.calls.element import RecordDefaults
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.values import (
     Compression,
@@ -23,6 +22,7 @@ from pipeprof.pipelines.ops.values.values import (
 
 _FILES = "Paths and globs of the files, relative to the spec; data:NAME/… for generated files."
 _BUFFER = "Read buffer in bytes; chosen by TensorFlow by default."
+_READS = "Number of files read in parallel; default: sequential."
 _COMPRESSION = "GZIP, ZLIB, or empty for no compression."
 
 
@@ -33,11 +33,9 @@ class ListFiles(Source):
     own_fields: ClassVar[frozenset[str]] = frozenset({"file_pattern"})
     element_argument: ClassVar[str] = "file_pattern"
 
-    file_pattern: Files = Field(description=_FILES)
-    shuffle: Flag | None = Field(
-        default=None, description="Whether to shuffle the names in each epoch (TensorFlow: true)."
-    )
-    seed: Seed | None = Field(default=None, description="Seed of the shuffle.")
+    file_pattern: Files = argument(_FILES)
+    shuffle: Flag | None = argument("Whether to shuffle the names in each epoch (TensorFlow: true).", default=None)
+    seed: Seed | None = argument("Seed of the shuffle.", default=None)
 
     def build(self, building: Building, address: str) -> Any:
         """The dataset of file names."""
@@ -52,35 +50,16 @@ class TFRecordDataset(Source):
     holder: ClassVar[str] = "tf.data"
     element_argument: ClassVar[str] = "filenames"
 
-    filenames: Files = Field(description=_FILES)
-    compression_type: Compression | None = Field(default=None, description=_COMPRESSION)
-    buffer_size: NotNegative | None = Field(default=None, description=_BUFFER)
-    num_parallel_reads: PositiveOrAutotune | None = Field(
-        default=None, description="Number of files read in parallel; default: sequential."
-    )
-
-    def build(self, building: Building, address: str) -> Any:
-        """The dataset of records."""
-        return building.tf.data.TFRecordDataset(**building.arguments(self, address))
+    filenames: Files = argument(_FILES)
+    compression_type: Compression | None = argument(_COMPRESSION, default=None)
+    buffer_size: NotNegative | None = argument(_BUFFER, default=None)
+    num_parallel_reads: PositiveOrAutotune | None = argument(_READS, default=None)
 
 
-class TextLineDataset(Source):
+class TextLineDataset(TFRecordDataset):
     """Lines of text files, each a string."""
 
     op: ClassVar[str] = "TextLineDataset"
-    holder: ClassVar[str] = "tf.data"
-    element_argument: ClassVar[str] = "filenames"
-
-    filenames: Files = Field(description=_FILES)
-    compression_type: Compression | None = Field(default=None, description=_COMPRESSION)
-    buffer_size: NotNegative | None = Field(default=None, description=_BUFFER)
-    num_parallel_reads: PositiveOrAutotune | None = Field(
-        default=None, description="Number of files read in parallel; default: sequential."
-    )
-
-    def build(self, building: Building, address: str) -> Any:
-        """The dataset of lines."""
-        return building.tf.data.TextLineDataset(**building.arguments(self, address))
 
 
 class FixedLengthRecordDataset(Source):
@@ -90,19 +69,13 @@ class FixedLengthRecordDataset(Source):
     holder: ClassVar[str] = "tf.data"
     element_argument: ClassVar[str] = "filenames"
 
-    filenames: Files = Field(description=_FILES)
-    record_bytes: Positive = Field(description="Record size in bytes.")
-    header_bytes: NotNegative | None = Field(default=None, description="Bytes to skip at the start of each file.")
-    footer_bytes: NotNegative | None = Field(default=None, description="Bytes to skip at the end of each file.")
-    buffer_size: NotNegative | None = Field(default=None, description=_BUFFER)
-    compression_type: Compression | None = Field(default=None, description=_COMPRESSION)
-    num_parallel_reads: PositiveOrAutotune | None = Field(
-        default=None, description="Number of files read in parallel; default: sequential."
-    )
-
-    def build(self, building: Building, address: str) -> Any:
-        """The dataset of records."""
-        return building.tf.data.FixedLengthRecordDataset(**building.arguments(self, address))
+    filenames: Files = argument(_FILES)
+    record_bytes: Positive = argument("Record size in bytes.")
+    header_bytes: NotNegative | None = argument("Bytes to skip at the start of each file.", default=None)
+    footer_bytes: NotNegative | None = argument("Bytes to skip at the end of each file.", default=None)
+    buffer_size: NotNegative | None = argument(_BUFFER, default=None)
+    compression_type: Compression | None = argument(_COMPRESSION, default=None)
+    num_parallel_reads: PositiveOrAutotune | None = argument(_READS, default=None)
 
 
 class CsvDataset(Source):
@@ -113,21 +86,15 @@ class CsvDataset(Source):
     element_argument: ClassVar[str] = "filenames"
     takes_name: ClassVar[bool] = False
 
-    filenames: Files = Field(description=_FILES)
-    record_defaults: RecordDefaults = Field(
-        description="For each selected column a dtype (float32, float64, int32, int64, string: required) or a default."
+    filenames: Files = argument(_FILES)
+    record_defaults: RecordDefaults = argument(
+        "For each selected column a dtype (float32, float64, int32, int64, string: required) or a default."
     )
-    compression_type: Compression | None = Field(default=None, description=_COMPRESSION)
-    buffer_size: NotNegative | None = Field(default=None, description=_BUFFER)
-    header: Flag = Field(default=False, description="Whether to skip the first line of each file.")
-    field_delim: Text = Field(default=",", description="Field separator.")
-    use_quote_delim: Flag = Field(default=True, description="Whether double quotes group fields.")
-    na_value: Text = Field(default="", description="Additional string for missing values.")
-    select_cols: Integers | None = Field(
-        default=None, description="Indices of the columns to read, ascending; default: all."
-    )
-    exclude_cols: Integers | None = Field(default=None, description="Indices of the columns to skip.")
-
-    def build(self, building: Building, address: str) -> Any:
-        """The dataset of rows."""
-        return building.tf.data.experimental.CsvDataset(**building.arguments(self, address))
+    compression_type: Compression | None = argument(_COMPRESSION, default=None)
+    buffer_size: NotNegative | None = argument(_BUFFER, default=None)
+    header: Flag = argument("Whether to skip the first line of each file.", default=False)
+    field_delim: Text = argument("Field separator.", default=",")
+    use_quote_delim: Flag = argument("Whether double quotes group fields.", default=True)
+    na_value: Text = argument("Additional string for missing values.", default="")
+    select_cols: Integers | None = argument("Indices of the columns to read, ascending; default: all.", default=None)
+    exclude_cols: Integers | None = argument("Indices of the columns to skip.", default=None)

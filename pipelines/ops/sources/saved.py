@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, WithJsonSchema
-
 from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.base import Inner, Source, stages
 from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.model import Closed, argument
 from pipeprof.pipelines.ops.nested import PipelineFunction
 from pipeprof.pipelines.ops.problems import failure, mismatch, unknown
 from pipeprof.pipelines.ops.protocol import Building
@@ -24,11 +22,10 @@ from pipeprof.pipelines.ops.values.values import (
     NotNegative,
     Positive,
     PositiveOrAutotune,
-    choice,
+    one_of,
 )
 
-_COMPRESSIONS = ("GZIP", "SNAPPY")
-Compressed = Annotated[str, Checked(choice(*_COMPRESSIONS)), WithJsonSchema({"enum": list(_COMPRESSIONS)})]
+Compressed = Annotated[str, one_of("GZIP", "SNAPPY")]
 
 
 def _false(value: Any) -> bool:
@@ -37,7 +34,7 @@ def _false(value: Any) -> bool:
     return False
 
 
-Never = Annotated[bool, Checked(_false), WithJsonSchema({"const": False})]
+Never = Annotated[bool, Checked(_false, {"const": False})]
 
 
 def _stage_names(value: Any) -> tuple[str, ...]:
@@ -49,9 +46,7 @@ def _stage_names(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-StageNames = Annotated[
-    tuple[str, ...], Checked(_stage_names), WithJsonSchema({"type": "array", "items": {"type": "string"}})
-]
+StageNames = Annotated[tuple[str, ...], Checked(_stage_names, {"type": "array", "items": {"type": "string"}})]
 
 
 class Load(Source):
@@ -61,15 +56,13 @@ class Load(Source):
     takes_name: ClassVar[bool] = False
     own_fields: ClassVar[frozenset[str]] = frozenset({"reader_func"})
 
-    path: Folder = Field(description="The folder, relative to the spec.")
-    element_spec: Signature | None = Field(
-        default=None, description="Shapes and dtypes; default: read from the folder."
+    path: Folder = argument("The folder, relative to the spec.")
+    element_spec: Signature | None = argument("Shapes and dtypes; default: read from the folder.", default=None)
+    compression: Compressed | None = argument("GZIP or SNAPPY, as it was saved.", default=None)
+    reader_func: PipelineFunction | None = argument(
+        "Stages that combine the files: their input is a dataset with one dataset per file.", default=None
     )
-    compression: Compressed | None = Field(default=None, description="GZIP or SNAPPY, as it was saved.")
-    reader_func: PipelineFunction | None = Field(
-        default=None, description="Stages that combine the files: their input is a dataset with one dataset per file."
-    )
-    wait: Flag = Field(default=False, description="Whether to wait until the folder exists.")
+    wait: Flag = argument("Whether to wait until the folder exists.", default=False)
 
     def pipelines(self) -> Iterator[Inner]:
         """The function that reads."""
@@ -87,24 +80,20 @@ class Load(Source):
 class ReadConfig(Closed):
     """tfds.ReadConfig."""
 
-    shuffle_seed: Integer | None = Field(default=None, description="Seed of the shuffle of files.")
-    shuffle_reshuffle_each_iteration: Flag | None = Field(
-        default=None, description="Whether to reshuffle in each epoch."
+    shuffle_seed: Integer | None = argument("Seed of the shuffle of files.", default=None)
+    shuffle_reshuffle_each_iteration: Flag | None = argument("Whether to reshuffle in each epoch.", default=None)
+    interleave_cycle_length: PositiveOrAutotune | None = argument("Files read concurrently.", default=None)
+    interleave_block_length: Positive | None = argument("Consecutive examples from one file.", default=None)
+    num_parallel_calls_for_decode: PositiveOrAutotune | None = argument("Examples decoded in parallel.", default=None)
+    num_parallel_calls_for_interleave_files: PositiveOrAutotune | None = argument(
+        "Files read in parallel.", default=None
     )
-    interleave_cycle_length: PositiveOrAutotune | None = Field(default=None, description="Files read concurrently.")
-    interleave_block_length: Positive | None = Field(default=None, description="Consecutive examples from one file.")
-    num_parallel_calls_for_decode: PositiveOrAutotune | None = Field(
-        default=None, description="Examples decoded in parallel."
-    )
-    num_parallel_calls_for_interleave_files: PositiveOrAutotune | None = Field(
-        default=None, description="Files read in parallel."
-    )
-    try_autocache: Flag | None = Field(default=None, description="Whether to cache small datasets.")
-    add_tfds_id: Flag | None = Field(default=None, description="Whether to add an id to elements.")
-    skip_prefetch: Flag | None = Field(default=None, description="Whether to omit the final prefetch.")
-    enable_ordering_guard: Flag | None = Field(default=None, description="Whether an unordered read is an error.")
-    assert_cardinality: Flag | None = Field(default=None, description="Whether to check the number of examples.")
-    override_buffer_size: NotNegative | None = Field(default=None, description="Bytes read ahead.")
+    try_autocache: Flag | None = argument("Whether to cache small datasets.", default=None)
+    add_tfds_id: Flag | None = argument("Whether to add an id to elements.", default=None)
+    skip_prefetch: Flag | None = argument("Whether to omit the final prefetch.", default=None)
+    enable_ordering_guard: Flag | None = argument("Whether an unordered read is an error.", default=None)
+    assert_cardinality: Flag | None = argument("Whether to check the number of examples.", default=None)
+    override_buffer_size: NotNegative | None = argument("Bytes read ahead.", default=None)
 
 
 class TfdsLoad(Source):
@@ -115,18 +104,14 @@ class TfdsLoad(Source):
     takes_name: ClassVar[bool] = False
     own_fields: ClassVar[frozenset[str]] = frozenset({"download", "read_config"})
 
-    name: FilledText = Field(description="Name of the dataset, such as mnist or mnist:3.0.1.")
-    split: FilledText = Field(description="The split, such as train or train[:80%].")
-    data_dir: Folder | None = Field(
-        default=None, description="Folder of prepared datasets; default: ~/tensorflow_datasets."
-    )
-    batch_size: Positive | None = Field(default=None, description="Number of examples in a batch; default: no batches.")
-    shuffle_files: Flag = Field(default=False, description="Whether files are shuffled.")
-    download: Never = Field(
-        default=False, description="Must be false: pipeprof downloads nothing; prepare the dataset first."
-    )
-    as_supervised: Flag = Field(default=False, description="Whether elements are tuples of input and label.")
-    read_config: ReadConfig | None = Field(default=None, description="tfds.ReadConfig by its own names.")
+    name: FilledText = argument("Name of the dataset, such as mnist or mnist:3.0.1.")
+    split: FilledText = argument("The split, such as train or train[:80%].")
+    data_dir: Folder | None = argument("Folder of prepared datasets; default: ~/tensorflow_datasets.", default=None)
+    batch_size: Positive | None = argument("Number of examples in a batch; default: no batches.", default=None)
+    shuffle_files: Flag = argument("Whether files are shuffled.", default=False)
+    download: Never = argument("Must be false: pipeprof downloads nothing; prepare the dataset first.", default=False)
+    as_supervised: Flag = argument("Whether elements are tuples of input and label.", default=False)
+    read_config: ReadConfig | None = argument("tfds.ReadConfig by its own names.", default=None)
 
     @property
     def label(self) -> str | None:
@@ -152,21 +137,19 @@ class PythonSource(Source):
     takes_name: ClassVar[bool] = False
     own_fields: ClassVar[frozenset[str]] = frozenset({"function", "without"})
 
-    function: Python = Field(
-        description='A function that returns a tf.data.Dataset, "file.py:function", or with arguments '
+    function: Python = argument(
+        'A function that returns a tf.data.Dataset, "file.py:function", or with arguments '
         '"file.py:function(..., size=224)".'
     )
-    without: StageNames = Field(
-        default=(),
-        description="The last stages of that dataset, by name and in order, that are left out; the stages of the spec "
+    without: StageNames = argument(
+        "The last stages of that dataset, by name and in order, that are left out; the stages of the spec "
         "take their place.",
+        default=(),
     )
 
     def build(self, building: Building, address: str) -> Any:
         """The dataset that the function returns."""
-        del address
         made = building.returned(self.function, self.without)
         if not isinstance(made, building.tf.data.Dataset):
-            msg = f"{self.function} returned {type(made).__name__}: expected a tf.data.Dataset"
-            raise PlainError(msg)
+            raise PlainError(f"{self.function} returned {type(made).__name__}: expected a tf.data.Dataset")
         return made

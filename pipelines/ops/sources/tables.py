@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, WithJsonSchema
-
 from pipeprof.pipelines.ops.base import Source
 from pipeprof.pipelines.ops.calls.element import RecordDefaults
 from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.problems import mismatch
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.traits import SOURCES
@@ -25,8 +24,8 @@ from pipeprof.pipelines.ops.values.values import (
     Seed,
     Text,
     Texts,
-    choice,
     is_integer,
+    one_of,
 )
 
 _FILES = "Paths and globs of the files, relative to the spec; data:NAME/… for generated files."
@@ -45,12 +44,10 @@ def _columns(value: Any) -> tuple[int | str, ...]:
 
 
 Columns = Annotated[
-    tuple[int | str, ...],
-    Checked(_columns),
-    WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": ["string", "integer"]}}),
+    tuple[int | str, ...], Checked(_columns, {"type": "array", "minItems": 1, "items": {"type": ["string", "integer"]}})
 ]
-Reader = Annotated[str, Checked(choice(*_READERS)), WithJsonSchema({"enum": list(_READERS)})]
-Driver = Annotated[str, Checked(choice("sqlite")), WithJsonSchema({"const": "sqlite"})]
+Reader = Annotated[str, one_of(*_READERS)]
+Driver = Annotated[str, one_of("sqlite")]
 
 
 class MakeCsvDataset(Source):
@@ -60,37 +57,29 @@ class MakeCsvDataset(Source):
     holder: ClassVar[str] = "tf.data.experimental"
     takes_name: ClassVar[bool] = False
 
-    file_pattern: Files = Field(description=_FILES)
-    batch_size: Positive = Field(description="Number of rows in a batch.")
-    column_names: Texts | None = Field(default=None, description="Names of the columns; default: from the header.")
-    column_defaults: RecordDefaults | None = Field(
-        default=None, description="Dtype or default value of each selected column; default: inferred from the rows."
+    file_pattern: Files = argument(_FILES)
+    batch_size: Positive = argument("Number of rows in a batch.")
+    column_names: Texts | None = argument("Names of the columns; default: from the header.", default=None)
+    column_defaults: RecordDefaults | None = argument(
+        "Dtype or default value of each selected column; default: inferred from the rows.", default=None
     )
-    label_name: FilledText | None = Field(
-        default=None, description="Label column: elements are (features, label) tuples."
-    )
-    select_columns: Columns | None = Field(default=None, description="Columns to read; default: all.")
-    field_delim: Text = Field(default=",", description="Field separator.")
-    use_quote_delim: Flag = Field(default=True, description="Whether double quotes group fields.")
-    na_value: Text = Field(default="", description="Additional string for missing values.")
-    header: Flag = Field(default=True, description="Whether the first line of each file holds the column names.")
-    num_epochs: Positive | None = Field(default=None, description=_EPOCHS)
-    shuffle: Flag = Field(default=True, description="Whether rows are shuffled.")
-    shuffle_buffer_size: Positive = Field(default=10000, description="Shuffle buffer size in rows.")
-    shuffle_seed: Seed | None = Field(default=None, description="Seed of the shuffle.")
-    prefetch_buffer_size: PositiveOrAutotune | None = Field(default=None, description="Number of batches to prefetch.")
-    num_parallel_reads: PositiveOrAutotune | None = Field(default=None, description="Files read in parallel.")
-    sloppy: Flag = Field(default=False, description="Whether to trade deterministic order for speed.")
-    num_rows_for_inference: Positive | None = Field(
-        default=100, description="Number of rows for type inference; null: all."
-    )
-    compression_type: Compression | None = Field(default=None, description="GZIP, ZLIB, or empty for no compression.")
-    ignore_errors: Flag = Field(default=False, description="Whether to skip rows with errors.")
-    encoding: Text = Field(default="utf-8", description="Encoding of the files.")
-
-    def build(self, building: Building, address: str) -> Any:
-        """The dataset of batches."""
-        return building.tf.data.experimental.make_csv_dataset(**building.arguments(self, address))
+    label_name: FilledText | None = argument("Label column: elements are (features, label) tuples.", default=None)
+    select_columns: Columns | None = argument("Columns to read; default: all.", default=None)
+    field_delim: Text = argument("Field separator.", default=",")
+    use_quote_delim: Flag = argument("Whether double quotes group fields.", default=True)
+    na_value: Text = argument("Additional string for missing values.", default="")
+    header: Flag = argument("Whether the first line of each file holds the column names.", default=True)
+    num_epochs: Positive | None = argument(_EPOCHS, default=None)
+    shuffle: Flag = argument("Whether rows are shuffled.", default=True)
+    shuffle_buffer_size: Positive = argument("Shuffle buffer size in rows.", default=10000)
+    shuffle_seed: Seed | None = argument("Seed of the shuffle.", default=None)
+    prefetch_buffer_size: PositiveOrAutotune | None = argument("Number of batches to prefetch.", default=None)
+    num_parallel_reads: PositiveOrAutotune | None = argument("Files read in parallel.", default=None)
+    sloppy: Flag = argument("Whether to trade deterministic order for speed.", default=False)
+    num_rows_for_inference: Positive | None = argument("Number of rows for type inference; null: all.", default=100)
+    compression_type: Compression | None = argument("GZIP, ZLIB, or empty for no compression.", default=None)
+    ignore_errors: Flag = argument("Whether to skip rows with errors.", default=False)
+    encoding: Text = argument("Encoding of the files.", default="utf-8")
 
 
 class MakeBatchedFeaturesDataset(Source):
@@ -101,23 +90,21 @@ class MakeBatchedFeaturesDataset(Source):
     takes_name: ClassVar[bool] = False
     own_fields: ClassVar[frozenset[str]] = frozenset({"reader"})
 
-    file_pattern: Files = Field(description=_FILES)
-    batch_size: Positive = Field(description="Number of examples in a batch.")
-    features: Features = Field(description="The features of an example, as for tf.io.parse_example.")
-    reader: Reader | None = Field(default=None, description="TFRecordDataset (the default) or TextLineDataset.")
-    label_key: FilledText | None = Field(
-        default=None, description="Label feature: elements are (features, label) tuples."
-    )
-    reader_args: Texts | None = Field(default=None, description="Arguments of the reader (compression type).")
-    num_epochs: Positive | None = Field(default=None, description=_EPOCHS)
-    shuffle: Flag = Field(default=True, description="Whether examples are shuffled.")
-    shuffle_buffer_size: Positive = Field(default=10000, description="Shuffle buffer size in examples.")
-    shuffle_seed: Seed | None = Field(default=None, description="Seed of the shuffle.")
-    prefetch_buffer_size: PositiveOrAutotune | None = Field(default=None, description="Number of batches to prefetch.")
-    reader_num_threads: Positive | None = Field(default=None, description="Files read in parallel.")
-    parser_num_threads: Positive | None = Field(default=None, description="Batches parsed in parallel.")
-    sloppy_ordering: Flag = Field(default=False, description="Whether to trade deterministic order for speed.")
-    drop_final_batch: Flag = Field(default=False, description="Whether to drop the last batch if it is smaller.")
+    file_pattern: Files = argument(_FILES)
+    batch_size: Positive = argument("Number of examples in a batch.")
+    features: Features = argument("The features of an example, as for tf.io.parse_example.")
+    reader: Reader | None = argument("TFRecordDataset (the default) or TextLineDataset.", default=None)
+    label_key: FilledText | None = argument("Label feature: elements are (features, label) tuples.", default=None)
+    reader_args: Texts | None = argument("Arguments of the reader (compression type).", default=None)
+    num_epochs: Positive | None = argument(_EPOCHS, default=None)
+    shuffle: Flag = argument("Whether examples are shuffled.", default=True)
+    shuffle_buffer_size: Positive = argument("Shuffle buffer size in examples.", default=10000)
+    shuffle_seed: Seed | None = argument("Seed of the shuffle.", default=None)
+    prefetch_buffer_size: PositiveOrAutotune | None = argument("Number of batches to prefetch.", default=None)
+    reader_num_threads: Positive | None = argument("Files read in parallel.", default=None)
+    parser_num_threads: Positive | None = argument("Batches parsed in parallel.", default=None)
+    sloppy_ordering: Flag = argument("Whether to trade deterministic order for speed.", default=False)
+    drop_final_batch: Flag = argument("Whether to drop the last batch if it is smaller.", default=False)
 
     def build(self, building: Building, address: str) -> Any:
         """The dataset of batches."""
@@ -134,11 +121,7 @@ class SqlDataset(Source):
     holder: ClassVar[str] = "tf.data.experimental"
     takes_name: ClassVar[bool] = False
 
-    driver_name: Driver = Field(description="sqlite, the only supported driver.")
-    data_source_name: ArrayPath = Field(description="Path of the database, relative to the spec.")
-    query: FilledText = Field(description="The query in SQL.")
-    output_types: Dtypes = Field(description="dtypes of the columns, as a list.")
-
-    def build(self, building: Building, address: str) -> Any:
-        """The dataset of rows."""
-        return building.tf.data.experimental.SqlDataset(**building.arguments(self, address))
+    driver_name: Driver = argument("sqlite, the only supported driver.")
+    data_source_name: ArrayPath = argument("Path of the database, relative to the spec.")
+    query: FilledText = argument("The query in SQL.")
+    output_types: Dtypes = argument("dtypes of the columns, as a list.")

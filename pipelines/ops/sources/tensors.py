@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import model_validator
 
 from pipeprof.pipelines.ops.base import Source
 from pipeprof.pipelines.ops.calls.element import PYTHON
 from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.model import Closed, argument
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.python_ref import Python
@@ -30,8 +30,8 @@ def _range_step(value: Any) -> int:
     raise mismatch(value, "number", expected)
 
 
-RangeEnd = Annotated[int | OuterElement, Checked(_range_end), WithJsonSchema({"type": "integer"})]
-RangeStep = Annotated[int, Checked(_range_step), WithJsonSchema({"type": "integer", "not": {"const": 0}})]
+RangeEnd = Annotated[int | OuterElement, Checked(_range_end, {"type": "integer"})]
+RangeStep = Annotated[int, Checked(_range_step, {"type": "integer", "not": {"const": 0}})]
 
 
 class FromTensorSlices(Source):
@@ -40,11 +40,7 @@ class FromTensorSlices(Source):
     op: ClassVar[str] = "from_tensor_slices"
     element_argument: ClassVar[str] = "tensors"
 
-    tensors: Tensors = Field(description="Arrays and literals, alone or as the components of mappings and lists.")
-
-    def build(self, building: Building, address: str) -> Any:
-        """The dataset of slices."""
-        return building.tf.data.Dataset.from_tensor_slices(**building.arguments(self, address))
+    tensors: Tensors = argument("Arrays and literals, alone or as the components of mappings and lists.")
 
 
 class FromTensors(Source):
@@ -53,11 +49,7 @@ class FromTensors(Source):
     op: ClassVar[str] = "from_tensors"
     element_argument: ClassVar[str] = "tensors"
 
-    tensors: Tensors = Field(description="Arrays and literals, alone or as the components of mappings and lists.")
-
-    def build(self, building: Building, address: str) -> Any:
-        """The dataset of one element."""
-        return building.tf.data.Dataset.from_tensors(**building.arguments(self, address))
+    tensors: Tensors = argument("Arrays and literals, alone or as the components of mappings and lists.")
 
 
 class Range(Source):
@@ -67,10 +59,10 @@ class Range(Source):
     own_fields: ClassVar[frozenset[str]] = frozenset({"start", "stop", "step"})
     element_argument: ClassVar[str] = "stop"
 
-    start: Integer = Field(default=0, description="The first number.")
-    stop: RangeEnd = Field(description="The end, exclusive.")
-    step: RangeStep = Field(default=1, description="The step.")
-    output_type: Dtype | None = Field(default=None, description="dtype of the numbers (TensorFlow: int64).")
+    start: Integer = argument("The first number.", default=0)
+    stop: RangeEnd = argument("The end, exclusive.")
+    step: RangeStep = argument("The step.", default=1)
+    output_type: Dtype | None = argument("dtype of the numbers (TensorFlow: int64).", default=None)
 
     def build(self, building: Building, address: str) -> Any:
         """The dataset of numbers; TensorFlow takes the three by position."""
@@ -86,14 +78,8 @@ class Random(Source):
 
     op: ClassVar[str] = "random"
 
-    seed: Seed | None = Field(default=None, description="Random seed; default: different in every run.")
-    rerandomize_each_iteration: Flag | None = Field(
-        default=None, description="Whether to draw new numbers in each epoch."
-    )
-
-    def build(self, building: Building, address: str) -> Any:
-        """The dataset of numbers."""
-        return building.tf.data.Dataset.random(**building.arguments(self, address))
+    seed: Seed | None = argument("Random seed; default: different in every run.", default=None)
+    rerandomize_each_iteration: Flag | None = argument("Whether to draw new numbers in each epoch.", default=None)
 
 
 class Counter(Source):
@@ -101,19 +87,15 @@ class Counter(Source):
 
     op: ClassVar[str] = "counter"
 
-    start: Integer = Field(default=0, description="The first number.")
-    step: Integer = Field(default=1, description="The step.")
-    dtype: Dtype = Field(default="int64", description="dtype of the numbers.")
-
-    def build(self, building: Building, address: str) -> Any:
-        """The dataset of numbers."""
-        return building.tf.data.Dataset.counter(**building.arguments(self, address))
+    start: Integer = argument("The first number.", default=0)
+    step: Integer = argument("The step.", default=1)
+    dtype: Dtype = argument("dtype of the numbers.", default="int64")
 
 
 class PythonGenerator(Closed):
     """A generator function, under TensorFlow's own name of the argument."""
 
-    python: Python = Field(description=PYTHON)
+    python: Python = argument(PYTHON)
 
 
 class FromGenerator(Source):
@@ -124,19 +106,13 @@ class FromGenerator(Source):
     ways: ClassVar[tuple[str, ...]] = ("python", "generator")
     element_argument: ClassVar[str] = "args"
 
-    python: Python | None = Field(default=None, description=PYTHON)
-    generator: PythonGenerator | None = Field(default=None, description="The function, by TensorFlow's argument name.")
-    output_types: Dtypes | None = Field(
-        default=None, description="dtypes of the components; output_signature is preferred."
-    )
-    output_shapes: Shapes | None = Field(
-        default=None, description="Shapes of the components; output_signature is preferred."
-    )
-    args: Tensors | None = Field(
-        default=None, description="Arguments of the function: a list of tensors, passed as arrays."
-    )
-    output_signature: Signature | None = Field(
-        default=None, description="Signature of the yielded elements: shape and dtype, or a structure of them."
+    python: Python | None = argument(PYTHON, default=None)
+    generator: PythonGenerator | None = argument("The function, by TensorFlow's argument name.", default=None)
+    output_types: Dtypes | None = argument("dtypes of the components; output_signature is preferred.", default=None)
+    output_shapes: Shapes | None = argument("Shapes of the components; output_signature is preferred.", default=None)
+    args: Tensors | None = argument("Arguments of the function: a list of tensors, passed as arrays.", default=None)
+    output_signature: Signature | None = argument(
+        "Signature of the yielded elements: shape and dtype, or a structure of them.", default=None
     )
 
     @model_validator(mode="after")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import Field
-
 from pipeprof.pipelines.ops.base import Stage
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.padding import padding_values
 from pipeprof.pipelines.ops.values.structures import Scalars, Shapes
@@ -18,12 +17,12 @@ class Batch(Stage):
 
     op: ClassVar[str] = "batch"
 
-    batch_size: Positive = Field(description="Number of elements in a batch.")
-    drop_remainder: Flag = Field(default=False, description="Whether to drop the last batch if it is smaller.")
-    num_parallel_calls: PositiveOrAutotune | None = Field(
-        default=None, description="Number of batches computed in parallel, or AUTOTUNE."
+    batch_size: Positive = argument("Number of elements in a batch.")
+    drop_remainder: Flag = argument("Whether to drop the last batch if it is smaller.", default=False)
+    num_parallel_calls: PositiveOrAutotune | None = argument(
+        "Number of batches computed in parallel, or AUTOTUNE.", default=None
     )
-    deterministic: Flag | None = Field(default=None, description="Whether parallel batches keep their order.")
+    deterministic: Flag | None = argument("Whether parallel batches keep their order.", default=None)
 
 
 class PaddedBatch(Stage):
@@ -31,16 +30,14 @@ class PaddedBatch(Stage):
 
     op: ClassVar[str] = "padded_batch"
 
-    batch_size: Positive = Field(description="Number of elements in a batch.")
-    padded_shapes: Shapes | None = Field(
-        default=None,
-        description="Shape of each component after padding; null pads to the longest element of the batch.",
+    batch_size: Positive = argument("Number of elements in a batch.")
+    padded_shapes: Shapes | None = argument(
+        "Shape of each component after padding; null pads to the longest element of the batch.", default=None
     )
-    padding_values: Scalars | None = Field(
-        default=None,
-        description='Padding value of each component, or one for all, in the component\'s dtype (default 0 or "").',
+    padding_values: Scalars | None = argument(
+        'Padding value of each component, or one for all, in the component\'s dtype (default 0 or "").', default=None
     )
-    drop_remainder: Flag = Field(default=False, description="Whether to drop the last batch if it is smaller.")
+    drop_remainder: Flag = argument("Whether to drop the last batch if it is smaller.", default=False)
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Batch ``dataset``."""
@@ -61,8 +58,8 @@ class Rebatch(Stage):
 
     op: ClassVar[str] = "rebatch"
 
-    batch_size: Sizes = Field(description="Number of elements in a batch, or a list of sizes used in turn.")
-    drop_remainder: Flag = Field(default=False, description="Whether to drop the last batch if it is smaller.")
+    batch_size: Sizes = argument("Number of elements in a batch, or a list of sizes used in turn.")
+    drop_remainder: Flag = argument("Whether to drop the last batch if it is smaller.", default=False)
 
 
 class RaggedBatch(Stage):
@@ -70,9 +67,9 @@ class RaggedBatch(Stage):
 
     op: ClassVar[str] = "ragged_batch"
 
-    batch_size: Positive = Field(description="Number of elements in a batch.")
-    drop_remainder: Flag = Field(default=False, description="Whether to drop the last batch if it is smaller.")
-    row_splits_dtype: Dtype = Field(default="int64", description="dtype of the row splits: int64 or int32.")
+    batch_size: Positive = argument("Number of elements in a batch.")
+    drop_remainder: Flag = argument("Whether to drop the last batch if it is smaller.", default=False)
+    row_splits_dtype: Dtype = argument("dtype of the row splits: int64 or int32.", default="int64")
 
 
 class SparseBatch(Stage):
@@ -80,5 +77,5 @@ class SparseBatch(Stage):
 
     op: ClassVar[str] = "sparse_batch"
 
-    batch_size: Positive = Field(description="Number of elements in a batch.")
-    row_shape: Shape = Field(description="Dense shape of an element; null pads to the longest.")
+    batch_size: Positive = argument("Number of elements in a batch.")
+    row_shape: Shape = argument("Dense shape of an element; null pads to the longest.")

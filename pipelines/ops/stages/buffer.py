@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import model_validator
 
 from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.base import Inner, Stage
 from pipeprof.pipelines.ops.calls.element import ElementFunction, check_targets
-from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.nested import PipelineFunction
 from pipeprof.pipelines.ops.protocol import Building
-from pipeprof.pipelines.ops.values.values import FilledOutputPath, FilledText, OutputPath, PositiveOrAutotune, choice
+from pipeprof.pipelines.ops.values.values import FilledOutputPath, FilledText, OutputPath, PositiveOrAutotune, one_of
 
-_COMPRESSIONS = ("AUTO", "GZIP", "SNAPPY", "NONE")
-SnapshotCompression = Annotated[str, Checked(choice(*_COMPRESSIONS)), WithJsonSchema({"enum": list(_COMPRESSIONS)})]
+SnapshotCompression = Annotated[str, one_of("AUTO", "GZIP", "SNAPPY", "NONE")]
 
 
 class Cache(Stage):
@@ -24,11 +23,9 @@ class Cache(Stage):
 
     op: ClassVar[str] = "cache"
 
-    filename: OutputPath = Field(
-        default="",
-        validate_default=False,
-        description="Path of the cache on disk, relative to the spec; empty: in memory.",
-    )  # type: ignore[assignment]
+    filename: OutputPath = argument(
+        "Path of the cache on disk, relative to the spec; empty: in memory.", default="", validate_default=False
+    )
 
 
 class Prefetch(Stage):
@@ -36,7 +33,7 @@ class Prefetch(Stage):
 
     op: ClassVar[str] = "prefetch"
 
-    buffer_size: PositiveOrAutotune = Field(description="Number of elements to buffer, or AUTOTUNE.")
+    buffer_size: PositiveOrAutotune = argument("Number of elements to buffer, or AUTOTUNE.")
 
 
 class Snapshot(Stage):
@@ -45,12 +42,12 @@ class Snapshot(Stage):
     op: ClassVar[str] = "snapshot"
     own_fields: ClassVar[frozenset[str]] = frozenset({"reader_func", "shard_func"})
 
-    path: FilledOutputPath = Field(description="Folder of the snapshot, relative to the spec; created if missing.")
-    compression: SnapshotCompression | None = Field(default="AUTO", description="AUTO, GZIP, SNAPPY or NONE.")
-    reader_func: PipelineFunction | None = Field(
-        default=None, description="Stages that combine the files: their input is a dataset with one dataset per file."
+    path: FilledOutputPath = argument("Folder of the snapshot, relative to the spec; created if missing.")
+    compression: SnapshotCompression | None = argument("AUTO, GZIP, SNAPPY or NONE.", default="AUTO")
+    reader_func: PipelineFunction | None = argument(
+        "Stages that combine the files: their input is a dataset with one dataset per file.", default=None
     )
-    shard_func: ElementFunction | None = Field(default=None, description="File number of each element: an int64.")
+    shard_func: ElementFunction | None = argument("File number of each element: an int64.", default=None)
 
     @model_validator(mode="after")
     def _complete(self) -> Snapshot:
@@ -86,8 +83,7 @@ def _check_device(tf: Any, name: str) -> None:
     ]
     if not same:
         listed = ", ".join(f"/{value.device_type}:{value.device_index}" for value in there)
-        msg = f"no device {name} on this machine: expected one of {listed}"
-        raise PlainError(msg)
+        raise PlainError(f"no device {name} on this machine: expected one of {listed}")
 
 
 class PrefetchToDevice(Stage):
@@ -97,15 +93,15 @@ class PrefetchToDevice(Stage):
     holder: ClassVar[str] = "tf.data.experimental"
     takes_name: ClassVar[bool] = False
 
-    device: FilledText = Field(description="The device, such as /GPU:0.")
-    buffer_size: PositiveOrAutotune | None = Field(
-        default=None, description="Number of elements to buffer; chosen by TensorFlow by default."
+    device: FilledText = argument("The device, such as /GPU:0.")
+    buffer_size: PositiveOrAutotune | None = argument(
+        "Number of elements to buffer; chosen by TensorFlow by default.", default=None
     )
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Prefetch ``dataset``."""
         _check_device(building.tf, self.device)
-        return dataset.apply(building.tf.data.experimental.prefetch_to_device(**building.arguments(self, address)))
+        return super().apply(dataset, building, address)
 
 
 class CopyToDevice(Stage):
@@ -115,11 +111,11 @@ class CopyToDevice(Stage):
     holder: ClassVar[str] = "tf.data.experimental"
     takes_name: ClassVar[bool] = False
 
-    target_device: FilledText = Field(description="The device, such as /GPU:0.")
-    source_device: FilledText = Field(default="/cpu:0", description="Device of the input elements.")
+    target_device: FilledText = argument("The device, such as /GPU:0.")
+    source_device: FilledText = argument("Device of the input elements.", default="/cpu:0")
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Copy ``dataset``."""
         _check_device(building.tf, self.target_device)
         _check_device(building.tf, self.source_device)
-        return dataset.apply(building.tf.data.experimental.copy_to_device(**building.arguments(self, address)))
+        return super().apply(dataset, building, address)

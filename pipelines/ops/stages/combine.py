@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from pydantic import Field
-
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.ops.base import Inner, Stage
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.nested import AnyPipeline
 from pipeprof.pipelines.ops.protocol import Building
 
@@ -19,7 +18,7 @@ class Concatenate(Stage):
     op: ClassVar[str] = "concatenate"
     own_fields: ClassVar[frozenset[str]] = frozenset({"dataset"})
 
-    dataset: AnyPipeline = Field(description="The pipeline to append.")
+    dataset: AnyPipeline = argument("The pipeline to append.")
 
     def pipelines(self) -> Iterator[Inner]:
         """The further pipeline."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from pipeprof.pipelines.ops.base import Inner, Stage
 from pipeprof.pipelines.ops.calls.element import ElementFunction, check_targets
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.nested import PipelineFunction
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
 from pipeprof.pipelines.ops.protocol import Building
@@ -22,12 +23,10 @@ class Window(Stage):
 
     op: ClassVar[str] = "window"
 
-    size: Positive = Field(description="Number of elements in a window.")
-    shift: Positive | None = Field(
-        default=None, description="Number of elements by which windows advance; default: the size."
-    )
-    stride: Positive = Field(default=1, description="Stride of the elements in a window.")
-    drop_remainder: Flag = Field(default=False, description="Whether to drop last windows that are smaller.")
+    size: Positive = argument("Number of elements in a window.")
+    shift: Positive | None = argument("Number of elements by which windows advance; default: the size.", default=None)
+    stride: Positive = argument("Stride of the elements in a window.", default=1)
+    drop_remainder: Flag = argument("Whether to drop last windows that are smaller.", default=False)
 
 
 class GroupByWindow(Stage):
@@ -36,13 +35,13 @@ class GroupByWindow(Stage):
     op: ClassVar[str] = "group_by_window"
     own_fields: ClassVar[frozenset[str]] = frozenset({"key_func", "reduce_func", "window_size_func"})
 
-    key_func: ElementFunction = Field(description="The key of an element: an int64 number.")
-    reduce_func: PipelineFunction = Field(
-        description="Stages applied to the dataset of a group, or a function of key and dataset."
+    key_func: ElementFunction = argument("The key of an element: an int64 number.")
+    reduce_func: PipelineFunction = argument(
+        "Stages applied to the dataset of a group, or a function of key and dataset."
     )
-    window_size: Positive | None = Field(default=None, description="Number of elements of a full group.")
-    window_size_func: ElementFunction | None = Field(
-        default=None, description="Group size by key: a function from the key to an int64."
+    window_size: Positive | None = argument("Number of elements of a full group.", default=None)
+    window_size_func: ElementFunction | None = argument(
+        "Group size by key: a function from the key to an int64.", default=None
     )
 
     @model_validator(mode="after")
@@ -82,22 +81,20 @@ class BucketBySequenceLength(Stage):
     op: ClassVar[str] = "bucket_by_sequence_length"
     own_fields: ClassVar[frozenset[str]] = frozenset({"element_length_func"})
 
-    element_length_func: ElementFunction = Field(description="The length of an element: an int32 number.")
-    bucket_boundaries: Integers = Field(description="Upper length boundaries of the buckets, ascending.")
-    bucket_batch_sizes: Integers = Field(description="Batch size of each bucket: one more than boundaries.")
-    padded_shapes: Shapes | None = Field(
-        default=None, description="Shape of each component after padding; null pads to the longest."
+    element_length_func: ElementFunction = argument("The length of an element: an int32 number.")
+    bucket_boundaries: Integers = argument("Upper length boundaries of the buckets, ascending.")
+    bucket_batch_sizes: Integers = argument("Batch size of each bucket: one more than boundaries.")
+    padded_shapes: Shapes | None = argument(
+        "Shape of each component after padding; null pads to the longest.", default=None
     )
-    padding_values: Scalars | None = Field(
-        default=None,
-        description='Padding value of each component, or one for all, in the component\'s dtype (default 0 or "").',
+    padding_values: Scalars | None = argument(
+        'Padding value of each component, or one for all, in the component\'s dtype (default 0 or "").', default=None
     )
-    pad_to_bucket_boundary: Flag = Field(
-        default=False,
-        description="Whether to pad null dimensions to the bucket boundary instead of the longest element.",
+    pad_to_bucket_boundary: Flag = argument(
+        "Whether to pad null dimensions to the bucket boundary instead of the longest element.", default=False
     )
-    no_padding: Flag = Field(default=False, description="Whether to batch without padding.")
-    drop_remainder: Flag = Field(default=False, description="Whether to drop last batches that are smaller.")
+    no_padding: Flag = argument("Whether to batch without padding.", default=False)
+    drop_remainder: Flag = argument("Whether to drop last batches that are smaller.", default=False)
 
     @model_validator(mode="after")
     def _complete(self) -> BucketBySequenceLength:

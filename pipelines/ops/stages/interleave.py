@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from pipeprof.pipelines.ops.base import AnyStage, Inner, NestedSource, Stage
 from pipeprof.pipelines.ops.calls.element import PYTHON
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.nested import ON, SOURCE, STAGES, PipelineFunction, check_start
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.python_ref import Python
@@ -18,16 +19,15 @@ from pipeprof.pipelines.ops.values.values import ElementField, Flag, Positive, P
 class _Nesting(Stage):
     """Arguments that ``interleave`` and ``flat_map`` share."""
 
-    op: ClassVar[str] = ""
     own_fields: ClassVar[frozenset[str]] = frozenset({"source", "stages", "on", "python", "map_func"})
     ways: ClassVar[tuple[str | tuple[str, ...], ...]] = (("source", "stages", "on"), "python", "map_func")
     opens_element: ClassVar[bool] = True
 
-    source: NestedSource | None = Field(default=None, description=SOURCE)
-    stages: list[AnyStage] | None = Field(default=None, description=STAGES)
-    on: ElementField | None = Field(default=None, description=ON)
-    python: Python | None = Field(default=None, description=PYTHON)
-    map_func: PipelineFunction | None = Field(default=None, description="The function, by TensorFlow's argument name.")
+    source: NestedSource | None = argument(SOURCE, default=None)
+    stages: list[AnyStage] | None = argument(STAGES, default=None)
+    on: ElementField | None = argument(ON, default=None)
+    python: Python | None = argument(PYTHON, default=None)
+    map_func: PipelineFunction | None = argument("The function, by TensorFlow's argument name.", default=None)
 
     @model_validator(mode="after")
     def _begins(self) -> _Nesting:
@@ -57,17 +57,16 @@ class Interleave(_Nesting):
 
     op: ClassVar[str] = "interleave"
 
-    cycle_length: PositiveOrAutotune | None = Field(
-        default=None,
-        description="Number of inner datasets read concurrently; chosen by TensorFlow by default.",
+    cycle_length: PositiveOrAutotune | None = argument(
+        "Number of inner datasets read concurrently; chosen by TensorFlow by default.", default=None
     )
-    block_length: Positive | None = Field(
-        default=None, description="Number of consecutive elements from one inner dataset (TensorFlow: 1)."
+    block_length: Positive | None = argument(
+        "Number of consecutive elements from one inner dataset (TensorFlow: 1).", default=None
     )
-    num_parallel_calls: PositiveOrAutotune | None = Field(
-        default=None, description="Number of inner datasets read in parallel, or AUTOTUNE."
+    num_parallel_calls: PositiveOrAutotune | None = argument(
+        "Number of inner datasets read in parallel, or AUTOTUNE.", default=None
     )
-    deterministic: Flag | None = Field(default=None, description="Whether parallel reads keep the order of elements.")
+    deterministic: Flag | None = argument("Whether parallel reads keep the order of elements.", default=None)
 
 
 class FlatMap(_Nesting):

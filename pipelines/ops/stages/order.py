@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from pipeprof.pipelines.ops.base import Stage
 from pipeprof.pipelines.ops.calls.element import ElementFunction, check_targets
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.problems import failure, mismatch
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.values import Count, FilledText, Flag, Integer, NotNegative, Positive, Seed, Shares
@@ -18,9 +19,9 @@ class Shuffle(Stage):
 
     op: ClassVar[str] = "shuffle"
 
-    buffer_size: Positive = Field(description="Number of elements in the buffer.")
-    seed: Seed | None = Field(default=None, description="Random seed; default: different in every run.")
-    reshuffle_each_iteration: Flag | None = Field(default=True, description="Whether to reshuffle in each epoch.")
+    buffer_size: Positive = argument("Number of elements in the buffer.")
+    seed: Seed | None = argument("Random seed; default: different in every run.", default=None)
+    reshuffle_each_iteration: Flag | None = argument("Whether to reshuffle in each epoch.", default=True)
 
 
 class Repeat(Stage):
@@ -28,7 +29,7 @@ class Repeat(Stage):
 
     op: ClassVar[str] = "repeat"
 
-    count: Count | None = Field(default=None, description="Number of epochs; infinite by default and with -1.")
+    count: Count | None = argument("Number of epochs; infinite by default and with -1.", default=None)
 
 
 class Take(Stage):
@@ -36,7 +37,7 @@ class Take(Stage):
 
     op: ClassVar[str] = "take"
 
-    count: Count = Field(description="Number of elements; -1: all.")
+    count: Count = argument("Number of elements; -1: all.")
 
 
 class Skip(Stage):
@@ -44,7 +45,7 @@ class Skip(Stage):
 
     op: ClassVar[str] = "skip"
 
-    count: Count = Field(description="Number of elements; -1: all.")
+    count: Count = argument("Number of elements; -1: all.")
 
 
 class Shard(Stage):
@@ -52,8 +53,8 @@ class Shard(Stage):
 
     op: ClassVar[str] = "shard"
 
-    num_shards: Positive = Field(description="Number of shards.")
-    index: NotNegative = Field(description="Index of the shard, from 0.")
+    num_shards: Positive = argument("Number of shards.")
+    index: NotNegative = argument("Index of the shard, from 0.")
 
     @model_validator(mode="after")
     def _below_number(self) -> Shard:
@@ -68,7 +69,7 @@ class Enumerate(Stage):
 
     op: ClassVar[str] = "enumerate"
 
-    start: Integer = Field(default=0, description="The first number.")
+    start: Integer = argument("The first number.", default=0)
 
 
 class Unique(Stage):
@@ -82,7 +83,7 @@ class IgnoreErrors(Stage):
 
     op: ClassVar[str] = "ignore_errors"
 
-    log_warning: Flag = Field(default=False, description="Whether TensorFlow logs the errors that it ignores.")
+    log_warning: Flag = argument("Whether TensorFlow logs the errors that it ignores.", default=False)
 
 
 class RejectionResample(Stage):
@@ -91,12 +92,12 @@ class RejectionResample(Stage):
     op: ClassVar[str] = "rejection_resample"
     own_fields: ClassVar[frozenset[str]] = frozenset({"class_func"})
 
-    class_func: ElementFunction = Field(description="The class of an element: an int32 number.")
-    target_dist: Shares = Field(description="Target distribution of the classes.")
-    initial_dist: Shares | None = Field(
-        default=None, description="Initial distribution of the classes; estimated from the elements by default."
+    class_func: ElementFunction = argument("The class of an element: an int32 number.")
+    target_dist: Shares = argument("Target distribution of the classes.")
+    initial_dist: Shares | None = argument(
+        "Initial distribution of the classes; estimated from the elements by default.", default=None
     )
-    seed: Seed | None = Field(default=None, description="Random seed; default: different in every run.")
+    seed: Seed | None = argument("Random seed; default: different in every run.", default=None)
 
     @model_validator(mode="after")
     def _complete(self) -> RejectionResample:
@@ -120,12 +121,7 @@ class AssertCardinality(Stage):
     holder: ClassVar[str] = "tf.data.experimental"
     takes_name: ClassVar[bool] = False
 
-    expected_cardinality: Count = Field(description="Number of elements; -1: infinite.")
-
-    def apply(self, dataset: Any, building: Building, address: str) -> Any:
-        """Assert about ``dataset``."""
-        made = building.tf.data.experimental.assert_cardinality(**building.arguments(self, address))
-        return dataset.apply(made)
+    expected_cardinality: Count = argument("Number of elements; -1: infinite.")
 
 
 class PadToCardinality(Stage):
@@ -135,10 +131,5 @@ class PadToCardinality(Stage):
     holder: ClassVar[str] = "tf.data.experimental"
     takes_name: ClassVar[bool] = False
 
-    cardinality: NotNegative = Field(description="Number of elements after padding.")
-    mask_key: FilledText = Field(default="valid", description="Key that is true for real elements, false for padding.")
-
-    def apply(self, dataset: Any, building: Building, address: str) -> Any:
-        """Pad ``dataset``."""
-        made = building.tf.data.experimental.pad_to_cardinality(**building.arguments(self, address))
-        return dataset.apply(made)
+    cardinality: NotNegative = argument("Number of elements after padding.")
+    mask_key: FilledText = argument("Key that is true for real elements, false for padding.", default="valid")

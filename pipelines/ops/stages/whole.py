@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import Field
-
 from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.base import Stage
-from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.model import Closed, argument
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.options import Options as DatasetOptions
 from pipeprof.pipelines.ops.values.python_ref import Python, PythonRef
@@ -19,7 +17,7 @@ _PYTHON = 'A function in a Python file, "file.py:function", from dataset to data
 class Transformation(Closed):
     """A function from dataset to dataset, under TensorFlow's own name of the argument."""
 
-    python: Python = Field(description=_PYTHON)
+    python: Python = argument(_PYTHON)
 
 
 class Apply(Stage):
@@ -30,10 +28,8 @@ class Apply(Stage):
     own_fields: ClassVar[frozenset[str]] = frozenset({"python", "transformation_func"})
     ways: ClassVar[tuple[str | tuple[str, ...], ...]] = ("python", "transformation_func")
 
-    python: Python | None = Field(default=None, description=_PYTHON)
-    transformation_func: Transformation | None = Field(
-        default=None, description="The function, by TensorFlow's argument name."
-    )
+    python: Python | None = argument(_PYTHON, default=None)
+    transformation_func: Transformation | None = argument("The function, by TensorFlow's argument name.", default=None)
 
     @property
     def reference(self) -> PythonRef | None:
@@ -42,12 +38,10 @@ class Apply(Stage):
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Call it."""
-        del address
         reference = self.reference
         made = dataset.apply(building.function(reference))
         if not isinstance(made, building.tf.data.Dataset):
-            msg = f"{reference} returned {type(made).__name__}: expected a tf.data.Dataset"
-            raise PlainError(msg)
+            raise PlainError(f"{reference} returned {type(made).__name__}: expected a tf.data.Dataset")
         return made
 
 
@@ -57,7 +51,7 @@ class WithOptions(Stage):
     op: ClassVar[str] = "with_options"
     own_fields: ClassVar[frozenset[str]] = frozenset({"options"})
 
-    options: DatasetOptions = Field(description="tf.data.Options by TensorFlow's names.")
+    options: DatasetOptions = argument("tf.data.Options by TensorFlow's names.")
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """``dataset`` with the options."""

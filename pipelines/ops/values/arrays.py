@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import model_validator
 
 from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.model import Closed, argument
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
 from pipeprof.pipelines.ops.values.values import ArrayPath, Dtype, KnownShape, NotNegative, OwnFiles, Text
 
@@ -45,53 +45,50 @@ def _indices(value: Any) -> tuple[tuple[int, ...], ...]:
 
 
 _LIST = {"type": "array"}
-Rows = Annotated[tuple[Any, ...], Checked(_rows), WithJsonSchema(_LIST)]
+Rows = Annotated[tuple[Any, ...], Checked(_rows, _LIST)]
 Values = Annotated[
-    tuple[Any, ...],
-    Checked(_values),
-    WithJsonSchema({"type": "array", "items": {"type": ["number", "string", "boolean"]}}),
+    tuple[Any, ...], Checked(_values, {"type": "array", "items": {"type": ["number", "string", "boolean"]}})
 ]
 Indices = Annotated[
     tuple[tuple[int, ...], ...],
-    Checked(_indices),
-    WithJsonSchema({"type": "array", "items": {"type": "array", "items": {"type": "integer", "minimum": 0}}}),
+    Checked(_indices, {"type": "array", "items": {"type": "array", "items": {"type": "integer", "minimum": 0}}}),
 ]
 
 
 class FilesArray(Closed):
     """The names of files as an array of texts, sorted."""
 
-    files: OwnFiles = Field(description="Paths and globs, relative to the spec; data:NAME/… for generated files.")
+    files: OwnFiles = argument("Paths and globs, relative to the spec; data:NAME/… for generated files.")
 
 
 class LinesArray(Closed):
     """The lines of a text file as an array of texts."""
 
-    lines: ArrayPath = Field(description="Path of the file, relative to the spec.")
+    lines: ArrayPath = argument("Path of the file, relative to the spec.")
 
 
 class CsvArray(Closed):
     """The columns of a CSV file with a header as a mapping of arrays."""
 
-    csv: ArrayPath = Field(description="Path of the file, relative to the spec.")
-    field_delim: Text = Field(default=",", description="Field separator.")
+    csv: ArrayPath = argument("Path of the file, relative to the spec.")
+    field_delim: Text = argument("Field separator.", default=",")
 
 
 class RaggedArray(Closed):
     """A ragged tensor (tf.ragged.constant)."""
 
-    ragged: Rows = Field(description="Lists of lists, of any lengths.")
-    dtype: Dtype | None = Field(default=None, description="dtype of the values; inferred by default.")
-    ragged_rank: NotNegative | None = Field(default=None, description="Number of ragged dimensions.")
+    ragged: Rows = argument("Lists of lists, of any lengths.")
+    dtype: Dtype | None = argument("dtype of the values; inferred by default.", default=None)
+    ragged_rank: NotNegative | None = argument("Number of ragged dimensions.", default=None)
 
 
 class SparseParts(Closed):
     """The parts of a tf.SparseTensor."""
 
-    indices: Indices = Field(description="Index of each value, in ascending order.")
-    values: Values = Field(description="The values.")
-    dense_shape: KnownShape = Field(description="Shape of the dense tensor.")
-    dtype: Dtype | None = Field(default=None, description="dtype of the values; inferred by default.")
+    indices: Indices = argument("Index of each value, in ascending order.")
+    values: Values = argument("The values.")
+    dense_shape: KnownShape = argument("Shape of the dense tensor.")
+    dtype: Dtype | None = argument("dtype of the values; inferred by default.", default=None)
 
     @model_validator(mode="after")
     def _fits(self) -> SparseParts:
@@ -111,7 +108,7 @@ class SparseParts(Closed):
 class SparseArray(Closed):
     """A sparse tensor."""
 
-    sparse: SparseParts = Field(description="indices, values and dense_shape.")
+    sparse: SparseParts = argument("indices, values and dense_shape.")
 
 
 def written_array(value: dict[Any, Any]) -> type[Closed] | None:

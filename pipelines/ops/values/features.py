@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, WithJsonSchema
+from pydantic import ValidationError
 
 from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, argument
 from pipeprof.pipelines.ops.problems import Problems, mismatch, unknown
 from pipeprof.pipelines.ops.values.structures import Constant, Place
 from pipeprof.pipelines.ops.values.values import Dtype, FilledText, Flag, Integers, Shape, dtype_among
@@ -16,8 +16,10 @@ from pipeprof.pipelines.ops.values.values import Dtype, FilledText, Flag, Intege
 _DTYPES = ("float32", "int64", "string")
 FeatureDtype = Annotated[
     str,
-    Checked(dtype_among(_DTYPES, "a dtype that a record can hold: float32, int64 or string")),
-    WithJsonSchema({"enum": [*_DTYPES, *(f"tf.{name}" for name in _DTYPES)]}),
+    Checked(
+        dtype_among(_DTYPES, "a dtype that a record can hold: float32, int64 or string"),
+        {"enum": [*_DTYPES, *(f"tf.{name}" for name in _DTYPES)]},
+    ),
 ]
 _EXAMPLE = "FixedLenFeature: {shape: [], dtype: string}"
 
@@ -25,33 +27,33 @@ _EXAMPLE = "FixedLenFeature: {shape: [], dtype: string}"
 class FixedLenFeature(Closed):
     """A feature with the same number of values in every record."""
 
-    shape: Shape = Field(description="Shape of the values.")
-    dtype: FeatureDtype = Field(description="float32, int64 or string.")
-    default_value: Constant = Field(default=None, description="Default for records without the feature.")
+    shape: Shape = argument("Shape of the values.")
+    dtype: FeatureDtype = argument("float32, int64 or string.")
+    default_value: Constant = argument("Default for records without the feature.", default=None)
 
 
 class VarLenFeature(Closed):
     """A feature with any number of values; parsed to a sparse tensor."""
 
-    dtype: FeatureDtype = Field(description="float32, int64 or string.")
+    dtype: FeatureDtype = argument("float32, int64 or string.")
 
 
 class FixedLenSequenceFeature(Closed):
     """A sequence of values of one shape; parsed to a dense tensor."""
 
-    shape: Shape = Field(description="Shape of each item of the sequence.")
-    dtype: FeatureDtype = Field(description="float32, int64 or string.")
-    allow_missing: Flag = Field(default=False, description="Whether the feature may be missing.")
-    default_value: Constant = Field(default=None, description="Padding value.")
+    shape: Shape = argument("Shape of each item of the sequence.")
+    dtype: FeatureDtype = argument("float32, int64 or string.")
+    allow_missing: Flag = argument("Whether the feature may be missing.", default=False)
+    default_value: Constant = argument("Padding value.", default=None)
 
 
 class RaggedFeature(Closed):
     """A feature with any number of values; parsed to a ragged tensor."""
 
-    dtype: FeatureDtype = Field(description="float32, int64 or string.")
-    value_key: FilledText | None = Field(default=None, description="Name in the record; default: the feature's name.")
-    row_splits_dtype: Dtype = Field(default="int32", description="dtype of the row splits.")
-    validate_: Flag = Field(default=False, alias="validate", description="Whether the partitions are checked.")
+    dtype: FeatureDtype = argument("float32, int64 or string.")
+    value_key: FilledText | None = argument("Name in the record; default: the feature's name.", default=None)
+    row_splits_dtype: Dtype = argument("dtype of the row splits.", default="int32")
+    validate_: Flag = argument("Whether the partitions are checked.", default=False, alias="validate")
 
     @classmethod
     def keys(cls) -> list[str]:
@@ -62,11 +64,11 @@ class RaggedFeature(Closed):
 class SparseFeature(Closed):
     """Indices in one feature and values in another; parsed to a sparse tensor."""
 
-    index_key: FilledText = Field(description="Name of the feature that holds the indices.")
-    value_key: FilledText = Field(description="Name of the feature that holds the values.")
-    dtype: FeatureDtype = Field(description="float32, int64 or string.")
-    size: Integers = Field(description="The dense size, as a list.")
-    already_sorted: Flag = Field(default=False, description="Whether the indices are sorted in every record.")
+    index_key: FilledText = argument("Name of the feature that holds the indices.")
+    value_key: FilledText = argument("Name of the feature that holds the values.")
+    dtype: FeatureDtype = argument("float32, int64 or string.")
+    size: Integers = argument("The dense size, as a list.")
+    already_sorted: Flag = argument("Whether the indices are sorted in every record.", default=False)
 
 
 KINDS: dict[str, type[Closed]] = {
@@ -115,6 +117,7 @@ def parse_features(value: Any) -> dict[str, FeatureSpec | None]:
 
 Features = Annotated[
     dict[str, Any],
-    Checked(parse_features),
-    WithJsonSchema({"type": "object", "minProperties": 1, "additionalProperties": {SCHEMA_PLACEHOLDER: "feature"}}),
+    Checked(
+        parse_features, {"type": "object", "minProperties": 1, "additionalProperties": {SCHEMA_PLACEHOLDER: "feature"}}
+    ),
 ]

@@ -50,8 +50,7 @@ def pick(element: Any, field: Field) -> Any:
         elif isinstance(element, tuple) and isinstance(part, int) and part < len(element):
             element = element[part]
         else:
-            msg = f"no field {field!r}: the element is {describe(element)}"
-            raise FieldError(msg)
+            raise FieldError(f"no field {field!r}: the element is {describe(element)}")
     return element
 
 
@@ -73,16 +72,14 @@ def _put(element: Any, parts: list[Field], value: Any, field: Field) -> Any:
     if isinstance(element, Mapping):
         key = part if part in element else str(part)
         if rest and key not in element:
-            msg = f"no field {field!r}: the element is {describe(element)}"
-            raise FieldError(msg)
+            raise FieldError(f"no field {field!r}: the element is {describe(element)}")
         inner = _put(element[key], rest, value, field) if rest else value
         return {**element, key: inner}
     if isinstance(element, tuple) and isinstance(part, int) and part < len(element):
         inner = _put(element[part], rest, value, field) if rest else value
         changed = [*element[:part], inner, *element[part + 1 :]]
         return type(element)(*changed) if hasattr(element, "_fields") else tuple(changed)
-    msg = f"no field {field!r}: the element is {describe(element)}"
-    raise FieldError(msg)
+    raise FieldError(f"no field {field!r}: the element is {describe(element)}")
 
 
 def place(element: Any, target: Field | tuple[Field, ...], result: Any) -> Any:
@@ -99,8 +96,7 @@ def place(element: Any, target: Field | tuple[Field, ...], result: Any) -> Any:
         return put(element, target, result)
     if not isinstance(result, list | tuple) or len(result) != len(target):
         got = f"{len(result)} results" if isinstance(result, list | tuple) else "a single result"
-        msg = f"{got} for the {len(target)} fields of `to` ({', '.join(map(str, target))})"
-        raise FieldError(msg)
+        raise FieldError(f"{got} for the {len(target)} fields of `to` ({', '.join(map(str, target))})")
     for each, part in zip(target, result, strict=True):
         element = put(element, each, part)
     return element

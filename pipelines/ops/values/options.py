@@ -4,119 +4,92 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, WithJsonSchema
-
-from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.model import Closed, Document
+from pipeprof.pipelines.ops.model import Closed, Document, argument
 from pipeprof.pipelines.ops.values.units import Size
-from pipeprof.pipelines.ops.values.values import FilledText, Flag, NotNegative, Positive, choice
+from pipeprof.pipelines.ops.values.values import FilledText, Flag, NotNegative, Positive, one_of
 
-
-def _enumeration(*names: str) -> tuple[Checked, WithJsonSchema]:
-    return Checked(choice(*names)), WithJsonSchema({"enum": list(names)})
-
-
-_ALGORITHMS = _enumeration("DEFAULT", "HILL_CLIMB", "GRADIENT_DESCENT", "MAX_PARALLELISM", "STAGE_BASED")
-_SHARDING = _enumeration("OFF", "AUTO", "FILE", "DATA", "HINT")
-_STATE = _enumeration("WARN", "IGNORE", "FAIL")
-
-Algorithm = Annotated[str, _ALGORITHMS[0], _ALGORITHMS[1]]
-Sharding = Annotated[str, _SHARDING[0], _SHARDING[1]]
-StatePolicy = Annotated[str, _STATE[0], _STATE[1]]
+Algorithm = Annotated[str, one_of("DEFAULT", "HILL_CLIMB", "GRADIENT_DESCENT", "MAX_PARALLELISM", "STAGE_BASED")]
+Sharding = Annotated[str, one_of("OFF", "AUTO", "FILE", "DATA", "HINT")]
+StatePolicy = Annotated[str, one_of("WARN", "IGNORE", "FAIL")]
 
 
 class Autotune(Document):
     """tf.data.experimental.AutotuneOptions."""
 
-    enabled: Flag | None = Field(
-        default=None, description="Whether to autotune parallelism and buffer sizes (TensorFlow: true)."
+    enabled: Flag | None = argument(
+        "Whether to autotune parallelism and buffer sizes (TensorFlow: true).", default=None
     )
-    cpu_budget: NotNegative | None = Field(
-        default=None, description="CPU budget of autotuning in cores; 0: all available."
+    cpu_budget: NotNegative | None = argument("CPU budget of autotuning in cores; 0: all available.", default=None)
+    ram_budget: Size | None = argument(
+        "Memory budget of buffers in bytes (TensorFlow: half of the free memory).", default=None
     )
-    ram_budget: Size | None = Field(
-        default=None, description="Memory budget of buffers in bytes (TensorFlow: half of the free memory)."
-    )
-    autotune_algorithm: Algorithm | None = Field(default=None, description="Autotuning algorithm.")
-    initial_parallelism: Positive | None = Field(default=None, description="Initial parallelism.")
-    min_parallelism: Positive | None = Field(default=None, description="Minimum parallelism.")
+    autotune_algorithm: Algorithm | None = argument("Autotuning algorithm.", default=None)
+    initial_parallelism: Positive | None = argument("Initial parallelism.", default=None)
+    min_parallelism: Positive | None = argument("Minimum parallelism.", default=None)
 
 
 class Threading(Document):
     """tf.data.ThreadingOptions."""
 
-    private_threadpool_size: NotNegative | None = Field(
-        default=None, description="Size of a private thread pool; 0: one thread per core."
+    private_threadpool_size: NotNegative | None = argument(
+        "Size of a private thread pool; 0: one thread per core.", default=None
     )
-    max_intra_op_parallelism: NotNegative | None = Field(default=None, description="Maximum threads of a single op.")
+    max_intra_op_parallelism: NotNegative | None = argument("Maximum threads of a single op.", default=None)
 
 
 class Optimization(Document):
     """tf.data.experimental.OptimizationOptions."""
 
-    apply_default_optimizations: Flag | None = Field(
-        default=None, description="Whether to apply TensorFlow's default optimizations."
+    apply_default_optimizations: Flag | None = argument(
+        "Whether to apply TensorFlow's default optimizations.", default=None
     )
-    filter_fusion: Flag | None = Field(default=None, description="Fuse filters (TensorFlow: false).")
-    filter_parallelization: Flag | None = Field(
-        default=None, description="Make stateless filters parallel (TensorFlow: false)."
+    filter_fusion: Flag | None = argument("Fuse filters (TensorFlow: false).", default=None)
+    filter_parallelization: Flag | None = argument("Make stateless filters parallel (TensorFlow: false).", default=None)
+    inject_prefetch: Flag | None = argument(
+        "Append a prefetch to a synchronous last stage (TensorFlow: true).", default=None
     )
-    inject_prefetch: Flag | None = Field(
-        default=None, description="Append a prefetch to a synchronous last stage (TensorFlow: true)."
+    map_and_batch_fusion: Flag | None = argument("Fuse map and batch (TensorFlow: true).", default=None)
+    map_and_filter_fusion: Flag | None = argument("Fuse map and filter (TensorFlow: false).", default=None)
+    map_fusion: Flag | None = argument("Fuse maps (TensorFlow: false).", default=None)
+    map_parallelization: Flag | None = argument("Make stateless maps parallel (TensorFlow: true).", default=None)
+    noop_elimination: Flag | None = argument("Remove stages without effect (TensorFlow: true).", default=None)
+    parallel_batch: Flag | None = argument("Copy elements into batches in parallel (TensorFlow: true).", default=None)
+    seq_interleave_prefetch: Flag | None = argument(
+        "Replace parallel interleaves by sequential ones that prefetch (TensorFlow: false).", default=None
     )
-    map_and_batch_fusion: Flag | None = Field(default=None, description="Fuse map and batch (TensorFlow: true).")
-    map_and_filter_fusion: Flag | None = Field(default=None, description="Fuse map and filter (TensorFlow: false).")
-    map_fusion: Flag | None = Field(default=None, description="Fuse maps (TensorFlow: false).")
-    map_parallelization: Flag | None = Field(
-        default=None, description="Make stateless maps parallel (TensorFlow: true)."
-    )
-    noop_elimination: Flag | None = Field(default=None, description="Remove stages without effect (TensorFlow: true).")
-    parallel_batch: Flag | None = Field(
-        default=None, description="Copy elements into batches in parallel (TensorFlow: true)."
-    )
-    seq_interleave_prefetch: Flag | None = Field(
-        default=None, description="Replace parallel interleaves by sequential ones that prefetch (TensorFlow: false)."
-    )
-    shuffle_and_repeat_fusion: Flag | None = Field(
-        default=None, description="Fuse shuffle and repeat (TensorFlow: true)."
-    )
+    shuffle_and_repeat_fusion: Flag | None = argument("Fuse shuffle and repeat (TensorFlow: true).", default=None)
 
 
 class Distribute(Document):
     """tf.data.experimental.DistributeOptions."""
 
-    auto_shard_policy: Sharding | None = Field(default=None, description="Auto-sharding policy.")
-    num_devices: Positive | None = Field(default=None, description="Number of devices fed by this pipeline.")
+    auto_shard_policy: Sharding | None = argument("Auto-sharding policy.", default=None)
+    num_devices: Positive | None = argument("Number of devices fed by this pipeline.", default=None)
 
 
 class Options(Document):
     """tf.data.Options of the whole pipeline."""
 
-    deterministic: Flag | None = Field(
-        default=None, description="Whether elements have a deterministic order (TensorFlow: true)."
+    deterministic: Flag | None = argument(
+        "Whether elements have a deterministic order (TensorFlow: true).", default=None
     )
-    dataset_name: FilledText | None = Field(default=None, description="Name of the dataset in TensorFlow's logs.")
-    framework_type: list[FilledText] | None = Field(default=None, description="Frameworks that created the pipeline.")
-    autotune: Autotune | None = Field(default=None, description="Autotuning of parallelism and buffers.")
-    threading: Threading | None = Field(default=None, description="Threads of the dataset.")
-    experimental_optimization: Optimization | None = Field(
-        default=None, description="Graph optimizations of the pipeline."
+    dataset_name: FilledText | None = argument("Name of the dataset in TensorFlow's logs.", default=None)
+    framework_type: list[FilledText] | None = argument("Frameworks that created the pipeline.", default=None)
+    autotune: Autotune | None = argument("Autotuning of parallelism and buffers.", default=None)
+    threading: Threading | None = argument("Threads of the dataset.", default=None)
+    experimental_optimization: Optimization | None = argument("Graph optimizations of the pipeline.", default=None)
+    experimental_distribute: Distribute | None = argument("Distribution of the pipeline over workers.", default=None)
+    experimental_external_state_policy: StatePolicy | None = argument(
+        "Policy for random generators and other external state.", default=None
     )
-    experimental_distribute: Distribute | None = Field(
-        default=None, description="Distribution of the pipeline over workers."
+    experimental_slack: Flag | None = argument(
+        "Whether to add slack to the last prefetch, for less CPU contention at the start of a step.", default=None
     )
-    experimental_external_state_policy: StatePolicy | None = Field(
-        default=None, description="Policy for random generators and other external state."
+    experimental_symbolic_checkpoint: Flag | None = argument(
+        "Checkpoint iterator positions instead of buffers.", default=None
     )
-    experimental_slack: Flag | None = Field(
-        default=None,
-        description="Whether to add slack to the last prefetch, for less CPU contention at the start of a step.",
-    )
-    experimental_symbolic_checkpoint: Flag | None = Field(
-        default=None, description="Checkpoint iterator positions instead of buffers."
-    )
-    experimental_warm_start: Flag | None = Field(
-        default=None, description="Start background threads when the iterator is created."
+    experimental_warm_start: Flag | None = argument(
+        "Start background threads when the iterator is created.", default=None
     )
 
     def written(self) -> dict[str, Any]:

@@ -94,7 +94,6 @@ def _made(value: Any, spec: Any, path: str) -> Any:
         return value
     if not fits(value, dtype.name):
         where = f"`{path[1:]}`, " if path else ""
-        msg = f"padding_values {value!r} for {where}{dtype.name}: expected a value of that dtype"
-        raise PlainError(msg)
+        raise PlainError(f"padding_values {value!r} for {where}{dtype.name}: expected a value of that dtype")
     # A number of NumPy's stands in the graph as one that Python wrote would; a tensor would be captured by functions.
     return value if is_natural(value, dtype.name) else dtype.as_numpy_dtype(number(value, dtype.name))

@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from pydantic import WithJsonSchema
-
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import mismatch
 
@@ -139,10 +137,6 @@ def parse_plain_python_ref(value: Any) -> PythonRef:
 
 
 Python = Annotated[
-    PythonRef,
-    Checked(parse_python_ref),
-    WithJsonSchema({"type": "string", "pattern": r"\.py:[^:\d\W]\w*(\.[^:\d\W]\w*)*(\(.*\))?$"}),
+    PythonRef, Checked(parse_python_ref, {"type": "string", "pattern": r"\.py:[^:\d\W]\w*(\.[^:\d\W]\w*)*(\(.*\))?$"})
 ]
-PlainPython = Annotated[
-    PythonRef, Checked(parse_plain_python_ref), WithJsonSchema({"type": "string", "pattern": r"\.py:[^:\d\W]\w*$"})
-]
+PlainPython = Annotated[PythonRef, Checked(parse_plain_python_ref, {"type": "string", "pattern": r"\.py:[^:\d\W]\w*$"})]

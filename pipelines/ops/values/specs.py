@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import ValidationError, WithJsonSchema
+from pydantic import ValidationError
 
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER
@@ -47,4 +47,4 @@ def parse_specs(value: Any) -> Structure:
     return Structure(result)
 
 
-Specs = Annotated[Structure, Checked(parse_specs), WithJsonSchema({SCHEMA_PLACEHOLDER: "specs"})]
+Specs = Annotated[Structure, Checked(parse_specs, {SCHEMA_PLACEHOLDER: "specs"})]

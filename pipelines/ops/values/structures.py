@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, WithJsonSchema
+from pydantic import ValidationError
 
 from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, argument
 from pipeprof.pipelines.ops.problems import Problems, mismatch
 from pipeprof.pipelines.ops.values.arrays import (
     CsvArray,
@@ -28,8 +28,8 @@ from pipeprof.pipelines.ops.values.values import (
     OuterElement,
     check_dtype,
     check_shape,
-    choice,
     is_integer,
+    one_of,
 )
 
 Place = tuple[str | int, ...]
@@ -38,39 +38,35 @@ Place = tuple[str | int, ...]
 class NpyArray(Closed):
     """An array saved by numpy.save."""
 
-    npy: ArrayPath = Field(description="Path of the .npy file, relative to the spec; data:NAME/… for a generated file.")
-    mmap_mode: Annotated[str, Checked(choice("r", "c")), WithJsonSchema({"enum": ["r", "c"]})] | None = Field(
-        default=None, description="r or c maps the file into memory instead of reading it (numpy.load's argument)."
+    npy: ArrayPath = argument("Path of the .npy file, relative to the spec; data:NAME/… for a generated file.")
+    mmap_mode: Annotated[str, one_of("r", "c")] | None = argument(
+        "r or c maps the file into memory instead of reading it (numpy.load's argument).", default=None
     )
 
 
 class NpzArray(Closed):
     """One array of an archive saved by numpy.savez."""
 
-    npz: ArrayPath = Field(description="Path of the .npz file, relative to the spec.")
-    key: FilledText = Field(description="Name of the array in the archive.")
+    npz: ArrayPath = argument("Path of the .npz file, relative to the spec.")
+    key: FilledText = argument("Name of the array in the archive.")
 
 
 class Filling(Closed):
     """Contents of a generated array."""
 
-    shape: KnownShape = Field(description="The array's shape.")
-    dtype: NumpyDtype = Field(default="float32", description="The array's dtype.")
-    fill: Annotated[
-        str,
-        Checked(choice("random", "zeros", "arange")),
-        WithJsonSchema({"enum": ["random", "zeros", "arange"]}),
-    ] = Field(
+    shape: KnownShape = argument("The array's shape.")
+    dtype: NumpyDtype = argument("The array's dtype.", default="float32")
+    fill: Annotated[str, one_of("random", "zeros", "arange")] = argument(
+        "random: floats in [0, 1), integers in [0, 256) or the dtype's range; zeros; arange: 0, 1, 2, …",
         default="random",
-        description="random: floats in [0, 1), integers in [0, 256) or the dtype's range; zeros; arange: 0, 1, 2, …",
     )
-    seed: NotNegative = Field(default=0, description="The same seed gives the same values.")
+    seed: NotNegative = argument("The same seed gives the same values.", default=0)
 
 
 class MadeArray(Closed):
     """An array generated in memory."""
 
-    array: Filling = Field(description="Shape, dtype and contents.")
+    array: Filling = argument("Shape, dtype and contents.")
 
 
 Array = NpyArray | NpzArray | MadeArray | FilesArray | LinesArray | CsvArray | RaggedArray | SparseArray
@@ -268,7 +264,7 @@ def _check_tensor_spec(value: Any) -> TensorSpec:
 
 
 def _ragged_rank(shape: tuple[int | None, ...] | None) -> int | None:
-    """As TensorFlow has it by default, but for an unknown shape, which it takes no default for."""
+    """TensorFlow's default ragged rank; None for an unknown shape."""
     return None if shape is None else max(len(shape) - 1, 0)
 
 
@@ -283,12 +279,7 @@ def _is_tensor_spec(item: Any) -> bool:
 
 def parse_signature(value: Any) -> Structure:
     """A structure of ``{shape, dtype}``."""
-    return _leaves(
-        value,
-        _is_tensor_spec,
-        _check_tensor_spec,
-        "a mapping with shape and dtype, or a structure of them",
-    )
+    return _leaves(value, _is_tensor_spec, _check_tensor_spec, "a mapping with shape and dtype, or a structure of them")
 
 
 def _is_shape(item: Any) -> bool:
@@ -306,41 +297,42 @@ def _check_padded_shape(item: Any) -> ShapeOf:
     return ShapeOf(None if item is None else check_shape([None if part == -1 else part for part in item]))
 
 
-def parse_shapes(value: Any) -> Structure:
-    """A structure of shapes; a list of numbers and nulls (or -1) is a shape, any other list a tuple."""
-    return _leaves(
-        value,
-        lambda item: item is None or _is_shape(item),
-        _check_padded_shape,
-        "a shape such as [null, 3], or a structure of shapes",
-    )
-
-
-def parse_dtypes(value: Any) -> Structure:
-    """A structure of dtypes."""
-    return _leaves(
-        value, lambda item: isinstance(item, str), check_dtype, "a dtype such as float32, or a structure of them"
-    )
-
-
-def _check_scalar(value: Any) -> Any:
-    return value
-
-
-def parse_scalars(value: Any) -> Structure:
-    """A structure of numbers, texts and flags; null stands for TensorFlow's default."""
-    return _leaves(
-        value,
-        lambda item: item is None or isinstance(item, str | int | float),
-        _check_scalar,
-        "a number or text, or a structure of them",
-    )
+def _structure_of(
+    is_leaf: Callable[[Any], bool], check: Callable[[Any], Any], expected: str, schema: dict[str, Any]
+) -> Checked:
+    return Checked(lambda value: _leaves(value, is_leaf, check, expected), schema)
 
 
 _ANYTHING: dict[str, Any] = {}
-Tensors = Annotated[Structure | OuterElement, Checked(parse_tensors), WithJsonSchema({SCHEMA_PLACEHOLDER: "tensors"})]
-Constant = Annotated[Any, Checked(parse_constant), WithJsonSchema(_ANYTHING)]
-Signature = Annotated[Structure, Checked(parse_signature), WithJsonSchema({SCHEMA_PLACEHOLDER: "signature"})]
-Shapes = Annotated[Structure, Checked(parse_shapes), WithJsonSchema({SCHEMA_PLACEHOLDER: "shapes"})]
-Dtypes = Annotated[Structure, Checked(parse_dtypes), WithJsonSchema({SCHEMA_PLACEHOLDER: "dtypes"})]
-Scalars = Annotated[Structure, Checked(parse_scalars), WithJsonSchema(_ANYTHING)]
+Tensors = Annotated[Structure | OuterElement, Checked(parse_tensors, {SCHEMA_PLACEHOLDER: "tensors"})]
+Constant = Annotated[Any, Checked(parse_constant, _ANYTHING)]
+Signature = Annotated[Structure, Checked(parse_signature, {SCHEMA_PLACEHOLDER: "signature"})]
+Shapes = Annotated[
+    Structure,
+    _structure_of(
+        lambda item: item is None or _is_shape(item),
+        _check_padded_shape,
+        "a shape such as [null, 3], or a structure of shapes",
+        {SCHEMA_PLACEHOLDER: "shapes"},
+    ),
+]
+"""A list of numbers and nulls (or -1) is a shape, any other list a tuple."""
+Dtypes = Annotated[
+    Structure,
+    _structure_of(
+        lambda item: isinstance(item, str),
+        check_dtype,
+        "a dtype such as float32, or a structure of them",
+        {SCHEMA_PLACEHOLDER: "dtypes"},
+    ),
+]
+Scalars = Annotated[
+    Structure,
+    _structure_of(
+        lambda item: item is None or isinstance(item, str | int | float),
+        lambda item: item,
+        "a number or text, or a structure of them",
+        _ANYTHING,
+    ),
+]
+"""Numbers, texts and flags; null stands for TensorFlow's default."""

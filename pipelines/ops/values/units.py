@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import WithJsonSchema
-
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import mismatch
 
@@ -64,7 +62,7 @@ def parse_size(value: Any) -> int:
     raise mismatch(value, "size", "a size such as 8GiB, 500MB or a number of bytes")
 
 
-_DURATION_SCHEMA = {
+DURATION_SCHEMA = {
     "anyOf": [{"type": "string", "pattern": r"^\s*(\d+(\.\d+)?|\.\d+)\s*(ns|us|µs|ms|s|min|h)\s*$"}, {"const": 0}]
 }
 _SIZE_SCHEMA = {
@@ -74,7 +72,7 @@ _SIZE_SCHEMA = {
     ]
 }
 
-Duration = Annotated[float, Checked(parse_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Duration = Annotated[float, Checked(parse_duration, DURATION_SCHEMA)]
 """Seconds, written with a unit."""
-Size = Annotated[int, Checked(parse_size), WithJsonSchema(_SIZE_SCHEMA)]
+Size = Annotated[int, Checked(parse_size, _SIZE_SCHEMA)]
 """Bytes, written with or without a unit."""

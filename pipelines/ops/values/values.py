@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import WithJsonSchema
-
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import failure, mismatch
 
@@ -78,7 +76,7 @@ def _positive_number(value: Any) -> float:
     return float(value)
 
 
-def choice(*names: str) -> Callable[[Any], str]:
+def one_of(*names: str) -> Checked:
     """A check for one of a few words."""
 
     def check(value: Any) -> str:
@@ -86,7 +84,7 @@ def choice(*names: str) -> Callable[[Any], str]:
             raise mismatch(value, "choice", _either(names), names)
         return str(value)
 
-    return check
+    return Checked(check, {"enum": list(names)})
 
 
 def _either(names: tuple[str, ...]) -> str:
@@ -146,7 +144,7 @@ def check_shares(value: Any) -> tuple[float, ...]:
     """A list of shares.
 
     Raises:
-        PydanticCustomError: It is none.
+        PydanticCustomError: The value has another form.
         ValidationError: One of them is no number of at least 0.
     """
     if not isinstance(value, list | tuple) or not value:
@@ -234,105 +232,52 @@ class OutputFile(str):
     __slots__ = ()
 
 
-def _array_file(value: Any) -> ArrayFile:
-    return ArrayFile(_filled_text(value))
-
-
-def _input_folder(value: Any) -> InputFolder:
-    return InputFolder(_filled_text(value))
-
-
 def _texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not value or not all(isinstance(item, str) for item in value):
         raise mismatch(value, "texts", "a list of texts")
     return tuple(value)
 
 
-def _output_file(value: Any) -> OutputFile:
-    return OutputFile(_text(value))
-
-
-def _filled_output_file(value: Any) -> OutputFile:
-    return OutputFile(_filled_text(value))
-
-
-def _autotunable_schema(least: int) -> dict[str, Any]:
-    return {"anyOf": [{"type": "integer", "minimum": least}, {"const": str(AUTOTUNE)}]}
+def array_of(items: dict[str, Any], least: int = 1) -> dict[str, Any]:
+    """The JSON schema of a list with at least so many items."""
+    return {"type": "array", "items": items, **({"minItems": least} if least else {})}
 
 
 _INTEGER = {"type": "integer"}
-_PATHS = {
-    "anyOf": [
-        {"type": "string", "minLength": 1},
-        {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
-    ]
-}
+_POSITIVE = {"type": "integer", "minimum": 1}
+_FILLED = {"type": "string", "minLength": 1}
+_PATHS = {"anyOf": [_FILLED, array_of(_FILLED)]}
 _FIELD = {"type": ["string", "integer"], "description": "Field of the outer element."}
-_PATHS_OR_ELEMENT: dict[str, Any] = {
-    "anyOf": [
-        *_PATHS["anyOf"],
-        {"type": "object", "properties": {"on": _FIELD}, "required": ["on"], "additionalProperties": False},
-    ]
-}
+_ELEMENT = {"type": "object", "properties": {"on": _FIELD}, "required": ["on"], "additionalProperties": False}
 
-ElementField = Annotated[
-    str | int,
-    Checked(parse_field),
-    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}),
-]
-Flag = Annotated[bool, Checked(_flag), WithJsonSchema({"type": "boolean"})]
-Text = Annotated[str, Checked(_text), WithJsonSchema({"type": "string"})]
-FilledText = Annotated[str, Checked(_filled_text), WithJsonSchema({"type": "string", "minLength": 1})]
-Integer = Annotated[int, Checked(_integer(None)), WithJsonSchema(_INTEGER)]
-Positive = Annotated[int, Checked(_integer(1)), WithJsonSchema({**_INTEGER, "minimum": 1})]
-NotNegative = Annotated[int, Checked(_integer(0)), WithJsonSchema({**_INTEGER, "minimum": 0})]
-Count = Annotated[int, Checked(_integer(-1, note=" (-1: all)")), WithJsonSchema({**_INTEGER, "minimum": -1})]
+ElementField = Annotated[str | int, Checked(parse_field, {"anyOf": [_FILLED, {"type": "integer", "minimum": 0}]})]
+Flag = Annotated[bool, Checked(_flag, {"type": "boolean"})]
+Text = Annotated[str, Checked(_text, {"type": "string"})]
+FilledText = Annotated[str, Checked(_filled_text, _FILLED)]
+Integer = Annotated[int, Checked(_integer(None), _INTEGER)]
+Positive = Annotated[int, Checked(_integer(1), _POSITIVE)]
+NotNegative = Annotated[int, Checked(_integer(0), {**_INTEGER, "minimum": 0})]
+Count = Annotated[int, Checked(_integer(-1, note=" (-1: all)"), {**_INTEGER, "minimum": -1})]
 PositiveOrAutotune = Annotated[
-    int | Literal["AUTOTUNE"], Checked(_integer(1, autotune=True)), WithJsonSchema(_autotunable_schema(1))
+    int | Literal["AUTOTUNE"],
+    Checked(_integer(1, autotune=True), {"anyOf": [_POSITIVE, {"const": str(AUTOTUNE)}]}),
 ]
-Number = Annotated[float, Checked(_number), WithJsonSchema({"type": "number"})]
-PositiveNumber = Annotated[float, Checked(_positive_number), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
-Dtype = Annotated[str, Checked(check_dtype), WithJsonSchema({"enum": [*DTYPES, *(f"tf.{name}" for name in DTYPES)]})]
-NumpyDtype = Annotated[str, Checked(dtype_among(NUMPY_DTYPES)), WithJsonSchema({"enum": list(NUMPY_DTYPES)})]
-KnownShape = Annotated[
-    tuple[int, ...],
-    Checked(_shape(known=True)),
-    WithJsonSchema({"type": "array", "items": {"type": "integer", "minimum": 0}}),
-]
-Shape = Annotated[
-    tuple[int | None, ...],
-    Checked(check_shape),
-    WithJsonSchema({"type": "array", "items": {"type": ["integer", "null"], "minimum": 0}}),
-]
-Integers = Annotated[tuple[int, ...], Checked(_integers), WithJsonSchema({"type": "array", "items": _INTEGER})]
-Shares = Annotated[
-    tuple[float, ...],
-    Checked(check_shares),
-    WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": "number", "minimum": 0}}),
-]
-Sizes = Annotated[
-    int | tuple[int, ...],
-    Checked(_sizes),
-    WithJsonSchema(
-        {"anyOf": [{**_INTEGER, "minimum": 1}, {"type": "array", "minItems": 1, "items": {**_INTEGER, "minimum": 1}}]}
-    ),
-]
-Seed = Annotated[int, Checked(_seed), WithJsonSchema(_INTEGER)]
-Compression = Annotated[
-    Literal["", "GZIP", "ZLIB"],
-    Checked(choice("GZIP", "ZLIB", "")),
-    WithJsonSchema({"enum": ["GZIP", "ZLIB", ""]}),
-]
-OwnFiles = Annotated[FilePatterns, Checked(_file_patterns), WithJsonSchema(_PATHS)]
-Files = Annotated[FilePatterns | OuterElement, Checked(_file_patterns), WithJsonSchema(_PATHS_OR_ELEMENT)]
-ArrayPath = Annotated[ArrayFile, Checked(_array_file), WithJsonSchema({"type": "string", "minLength": 1})]
-OutputPath = Annotated[OutputFile, Checked(_output_file), WithJsonSchema({"type": "string"})]
-Folder = Annotated[InputFolder, Checked(_input_folder), WithJsonSchema({"type": "string", "minLength": 1})]
-Texts = Annotated[
-    tuple[str, ...],
-    Checked(_texts),
-    WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": "string"}}),
-]
-FilledOutputPath = Annotated[
-    OutputFile, Checked(_filled_output_file), WithJsonSchema({"type": "string", "minLength": 1})
-]
+Number = Annotated[float, Checked(_number, {"type": "number"})]
+PositiveNumber = Annotated[float, Checked(_positive_number, {"type": "number", "exclusiveMinimum": 0})]
+Dtype = Annotated[str, Checked(check_dtype, {"enum": [*DTYPES, *(f"tf.{name}" for name in DTYPES)]})]
+NumpyDtype = Annotated[str, Checked(dtype_among(NUMPY_DTYPES), {"enum": list(NUMPY_DTYPES)})]
+KnownShape = Annotated[tuple[int, ...], Checked(_shape(known=True), array_of({"type": "integer", "minimum": 0}, 0))]
+_SIZES = array_of({"type": ["integer", "null"], "minimum": 0}, 0)
+Shape = Annotated[tuple[int | None, ...], Checked(check_shape, _SIZES)]
+Integers = Annotated[tuple[int, ...], Checked(_integers, array_of(_INTEGER, 0))]
+Shares = Annotated[tuple[float, ...], Checked(check_shares, array_of({"type": "number", "minimum": 0}))]
+Sizes = Annotated[int | tuple[int, ...], Checked(_sizes, {"anyOf": [_POSITIVE, array_of(_POSITIVE)]})]
+Seed = Annotated[int, Checked(_seed, _INTEGER)]
+Compression = Annotated[Literal["", "GZIP", "ZLIB"], one_of("GZIP", "ZLIB", "")]
+OwnFiles = Annotated[FilePatterns, Checked(_file_patterns, _PATHS)]
+Files = Annotated[FilePatterns | OuterElement, Checked(_file_patterns, {"anyOf": [*_PATHS["anyOf"], _ELEMENT]})]
+ArrayPath = Annotated[ArrayFile, Checked(lambda value: ArrayFile(_filled_text(value)), _FILLED)]
+OutputPath = Annotated[OutputFile, Checked(lambda value: OutputFile(_text(value)), {"type": "string"})]
+Folder = Annotated[InputFolder, Checked(lambda value: InputFolder(_filled_text(value)), _FILLED)]
+Texts = Annotated[tuple[str, ...], Checked(_texts, array_of({"type": "string"}))]
+FilledOutputPath = Annotated[OutputFile, Checked(lambda value: OutputFile(_filled_text(value)), _FILLED)]

@@ -15,6 +15,7 @@ from pipeprof.pipelines.spec.yaml.tree import (
     operation_name,
     stage_name,
 )
+from pipeprof.pipelines.steps.registry import planned_kinds, written_kinds
 from pipeprof.pipelines.suggest import suggest
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ _WHOLE_FORMS: Final = tuple(
     )
 )
 _FORM_ARGUMENTS: Final = frozenset({"mmap_mode", "key", "dtype"})
-_STEP_FORMS: Final = tuple(frozenset({name}) for name in ("simulate", "python", "tensorflow", "keras", "jax", "torch"))
 _FUNCTION_FORMS: Final = (frozenset({"ops"}), frozenset({"python"}), frozenset({"source", "stages"}))
 
 
@@ -94,7 +94,8 @@ def _is_another(below: Entries, above: Entries, address: Address) -> bool:
 
 def _drop_other_forms(below: Entries, above: Entries, address: Address) -> None:
     if address == ("step",):
-        forms: tuple[frozenset[str], ...] = _STEP_FORMS
+        names = [*(kind.name for kind in written_kinds()), *planned_kinds()]
+        forms: tuple[frozenset[str], ...] = tuple(frozenset({name}) for name in names)
     elif len(address) > 2 and address[-3] == _STAGES:
         forms = _FUNCTION_FORMS
     else:

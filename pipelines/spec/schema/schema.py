@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from pipeprof.pipelines.data.recipes.models import DataEntry
 from pipeprof.pipelines.data.recipes.record_features import FeatureEntry
@@ -15,16 +15,16 @@ from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, Document
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
 from pipeprof.pipelines.ops.values.features import KINDS
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Filling
-from pipeprof.pipelines.ops.values.units import Duration
 from pipeprof.pipelines.ops.values.values import DTYPES
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.schema.calls import FIELD, call_definitions
 from pipeprof.pipelines.spec.schema.links import linked
-from pipeprof.pipelines.spec.step import Simulated, Step
+from pipeprof.pipelines.steps.registry import written_kinds
+from pipeprof.pipelines.steps.step import step_model, word_pattern
 
 SCHEMA_ID = "urn:pipeprof:schema:spec-1"
 _DRAFT = "http://json-schema.org/draft-07/schema#"
-_PARTS = (DataEntry, ElementFunction, FeatureEntry, Pipeline, PipelineFunction, *ARRAYS, Simulated, Step)
+_PARTS = (DataEntry, ElementFunction, FeatureEntry, Pipeline, PipelineFunction, *ARRAYS)
 _RAGGED_RANK = {"type": "integer", "minimum": 0, "description": "Number of ragged dimensions."}
 _ONE_KEY = {"minProperties": 1, "maxProperties": 1}
 
@@ -39,7 +39,6 @@ def spec_schema() -> dict[str, Any]:
         "pipelines": _pipelines(),
         **call_definitions(lambda kind: _with_one_way(_closed(_tidied(_model_schema(kind)), notes=False), kind)),
         "step": _step(),
-        "simulated": {"anyOf": [_adapted(Duration), {"$ref": "#/definitions/Simulated"}]},
         "tensors": _tensors(),
         "tensor_spec": _tensor_spec(),
         "signature": _structure_of(
@@ -67,7 +66,12 @@ def spec_schema() -> dict[str, Any]:
             **_ONE_KEY,
         },
     }
-    kinds: list[type[Closed]] = [*sources().values(), *stages().values(), *KINDS.values(), *_PARTS]
+    of_steps = {name: part for kind in written_kinds() for name, part in kind.definitions().items()}
+    definitions |= {name: part for name, part in of_steps.items() if isinstance(part, dict)}
+    models = [part for part in of_steps.values() if not isinstance(part, dict)]
+    kinds: list[type[Closed]] = [
+        *sources().values(), *stages().values(), *KINDS.values(), *_PARTS, *models, step_model(),
+    ]  # fmt: skip
     for kind in kinds:
         _define(kind, definitions)
     top = _define(Spec, definitions)
@@ -76,10 +80,6 @@ def spec_schema() -> dict[str, Any]:
     body["anyOf"] = [{"required": body.pop("required")}, {"required": ["extends"]}]
     head = {"$schema": _DRAFT, "$id": SCHEMA_ID, "title": "pipeprof spec"}
     return linked({**head, **body, "definitions": dict(sorted(definitions.items()))})
-
-
-def _adapted(annotation: Any) -> dict[str, Any]:
-    return TypeAdapter(annotation).json_schema()
 
 
 def _model_schema(model: type[BaseModel]) -> dict[str, Any]:
@@ -200,10 +200,10 @@ def _step() -> dict[str, Any]:
         "description": "Training step that consumes the batches.",
         "anyOf": [
             {"const": "none"},
-            {"type": "string", "pattern": r"^(simulate:\s*[\d.]+\s*[a-zµ]+|python:.+\.py:[^:\d\W]\w*)$"},
+            {"type": "string", "pattern": word_pattern()},
             {
                 "allOf": [{"$ref": "#/definitions/Step"}],
-                "oneOf": [{"required": ["simulate"]}, {"required": ["python"]}],
+                "oneOf": [{"required": [kind.name]} for kind in written_kinds()],
             },
         ],
     }

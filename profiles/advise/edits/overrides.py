@@ -294,9 +294,7 @@ def _stage_words(view: PipelineView, address: str, op: str = "") -> str:
     if stage is None:
         return op or address
     name = _name(stage)
-    if [_name(other_stage) for other_stage in view.stages if not other_stage.injected].count(
-        name
-    ) == 1 or stage.location is None:
+    if [_name(stage) for stage in view.stages if not stage.injected].count(name) == 1 or stage.location is None:
         return name
     return f"{name} ({stage.location.file.rpartition('/')[2]}:{stage.location.line})"
 

@@ -179,9 +179,7 @@ def _chain(view: PipelineView, stage: StageView) -> list[StageView]:
     at = _head(view, stage)
     found, seen = [at], {at.id}
     while True:
-        readers = [
-            other_stage for other_stage in view.readers(at) if not other_stage.injected and len(other_stage.inputs) == 1
-        ]
+        readers = [stage for stage in view.readers(at) if not stage.injected and len(stage.inputs) == 1]
         if len(readers) != 1 or readers[0].id in seen:
             return found
         at = readers[0]

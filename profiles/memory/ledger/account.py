@@ -198,9 +198,7 @@ def _peak_reading(memory: Memory, readings: Mapping[str, MemoryReading]) -> str 
 def _at_pools_peak(readings: Mapping[str, MemoryReading], name: str) -> str:
     """Choose, among stretches with the same peak, the one with most pool bytes in use: the pool never shrinks."""
     least = _SAME_PEAK * (readings[name].peak or 0)
-    same = [
-        other_name for other_name in _RUNNING if other_name in readings and (readings[other_name].peak or 0) >= least
-    ]
+    same = [stretch for stretch in _RUNNING if stretch in readings and (readings[stretch].peak or 0) >= least]
     return max([name, *same], key=lambda one: readings[one].live_peak or 0)
 
 

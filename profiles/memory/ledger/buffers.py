@@ -12,7 +12,7 @@ from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import holder, traits
 from pipeprof.profiles.document.base import Owner
-from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.document.shared import PhaseName
 from pipeprof.profiles.protocol.messages import PipelineLook
 
 

@@ -90,7 +90,7 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
         each = one.bytes / one.elements if one.elements else 0.0
         texts = unsized and all(component.dtype != "variant" for component in given.element or ())
         size, most, parts = one.bytes * share, math.inf, False
-        if texts and (path := giver(view, given)) is not None and path.op == "list_files":
+        if texts and (path := giver(view, given)) is not None and traits(path.op).names_files:
             # The model counts only the string object of a file name, not its letters.
             size, unsized, texts = PATH_BYTES * one.elements, False, False
             pooled = 0.0
@@ -141,7 +141,7 @@ def _parts_of_texts(view: PipelineView, given: StageView) -> bool:
     inside = [stage for stage in view.stages if opening is not None and stage.owner == opening.id]
     read = {name for stage in inside for name in stage.inputs}
     sources = [giver(view, stage) for stage in inside if stage.id not in read]
-    return any(source is not None and source.op == "from_tensor_slices" and not source.constant for source in sources)
+    return any(source is not None and traits(source.op).slices and not source.constant for source in sources)
 
 
 def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) -> float:
@@ -191,13 +191,13 @@ def window_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> It
 
     Where all of their tensors are large, growth of the heap is not theirs.
     """
-    for other_size in held.unknown:
-        stage = view.by_id[other_size.stage]
-        if traits(stage.op).collects_windows and other_size.owner == "batch" and other_size.stage not in look.by_stage:
+    for unknown in held.unknown:
+        stage = view.by_id[unknown.stage]
+        if traits(stage.op).collects_windows and unknown.owner == "batch" and unknown.stage not in look.by_stage:
             given = view.input_of(stage)
             sizes = [component.nbytes for component in (given.element if given is not None else None) or ()]
             small = None in sizes or sum(size or 0 for size in sizes if (size or 0) < POOLED_FROM) > _SMALL_KEY
-            yield Buffer("batch", other_size.stage, 0.0, 1.0, unsized=True, pool_only=not small, windows=True)
+            yield Buffer("batch", unknown.stage, 0.0, 1.0, unsized=True, pool_only=not small, windows=True)
 
 
 def given_to(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
@@ -286,8 +286,8 @@ def estimate_pool_scale(
 def _weight(view: PipelineView, stage: StageView) -> float:
     """Return the number of source elements in one output element of a stage."""
     weight = 1.0
-    for other_stage in (stage, *view.below(stage)):
-        size = other_stage.arguments.get("batch_size")
+    for reached in (stage, *view.below(stage)):
+        size = reached.arguments.get("batch_size")
         if isinstance(size, int) and size > 0:
             weight *= size
     return weight

@@ -25,7 +25,7 @@ from pipeprof.profiles.protocol.messages import MemoryReading
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
-    from pipeprof.profiles.document.vocabulary import PhaseName
+    from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.messages import BuildMemory, MemoryMoment
     from pipeprof.profiles.view.view import PipelineView, StageView
 
@@ -80,11 +80,7 @@ def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] |
         in_flight=tuple(in_flight_batches(seen.view, prediction, look, None))
         if peak_phase not in ("build", "iterator")
         else (),
-        aliases=tuple(
-            (other_prediction.owner, other_prediction.stage)
-            for other_prediction in prediction.held
-            if other_prediction.how == "alias"
-        ),
+        aliases=tuple((held.owner, held.stage) for held in prediction.held if held.how == "alias"),
         captured=captured(seen.view),
         build=seen.build,
     )

@@ -1,4 +1,4 @@
-"""What stages can have held at a look: no more than their elements take, and no more than the process had."""
+"""Upper bounds on the bytes that stages held at a look: those of their elements, and those of the process."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.document.shared import PhaseName
 
 AT_REST: PhaseName = "trace"
 """The phase of the one look at a pipeline at rest, when no batches were requested."""

@@ -47,7 +47,7 @@ def element_size(view: PipelineView, stage: StageView) -> Size | None:
     if stage.element_bytes is not None:
         return Size(stage.element_bytes)
     one = giver(view, stage)
-    if one is not None and one.op == "list_files":
+    if one is not None and traits(one.op).names_files:
         return Size(float(PATH_BYTES))
     sizes = [component.nbytes for component in components(view, stage)]
     known = sum(size or 0 for size in sizes)
@@ -70,8 +70,8 @@ def components(view: PipelineView, stage: StageView) -> tuple[ComponentView, ...
         whole = all(component.nbytes is not None for component in one.element or ())
         one = None if whole else _made_by(view, one)
     given = None if one is None else kept.get(one.id, one.element or ())
-    for other_stage in reversed(way.values()):
-        given = kept[other_stage.id] = _complete(other_stage, given)
+    for member in reversed(way.values()):
+        given = kept[member.id] = _complete(member, given)
     return kept[stage.id]
 
 
@@ -125,9 +125,9 @@ def _made_by(view: PipelineView, stage: StageView) -> StageView | None:
     """Find the stage whose elements another one passes through or batches: its input, or the last stage inside it."""
     if not traits(stage.op).opens:
         return view.input_of(stage)
-    inner = [other_stage for other_stage in view.inside(stage) if other_stage.owner == stage.id]
-    read = {name for other_stage in inner for name in other_stage.inputs}
-    last = [other_stage for other_stage in inner if other_stage.id not in read]
+    inner = [member for member in view.inside(stage) if member.owner == stage.id]
+    read = {name for member in inner for name in member.inputs}
+    last = [member for member in inner if member.id not in read]
     return last[0] if len(last) == 1 else None
 
 
@@ -135,17 +135,17 @@ def _shape(stage: StageView, given: Shape | None) -> Shape | None:
     """Return a stage's output shape where it depends only on the input shape."""
     if given is None:
         return None
-    size = batch_size_of(stage)
-    if traits(stage.op).passes or traits(stage.op).opens:
+    size, row = batch_size_of(stage), traits(stage.op)
+    if row.passes or row.opens:
         return given
     if stage.op == "batch":
         return (size, *given)
-    if stage.op == "padded_batch":
+    if row.pads:
         # The length of padded rows depends on the function or the data.
         return (size, *(None for _ in given))
-    if stage.op == "rebatch" and given:
+    if row.rebatches and given:
         return (size, *given[1:])
-    return given[1:] if stage.op == "unbatch" and given else None
+    return given[1:] if row.unbatches and given else None
 
 
 def _combine_shapes(own: Shape | None, other: Sequence[int | None]) -> Shape:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from pipeprof.pipelines.ops.constants import INFINITE
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import OPENED_AHEAD, RESULTS_AHEAD
 from pipeprof.profiles.view.view import PipelineView, StageView
 
@@ -16,7 +17,7 @@ def open_copies(view: PipelineView, stage: StageView) -> int:
     owner = view.by_id.get(stage.owner) if stage.owner is not None else None
     while owner is not None and owner.id not in seen:
         seen.add(owner.id)
-        if owner.op == "interleave":
+        if traits(owner.op).interleaves:
             copies *= _open_inner(view, owner)
         owner = view.by_id.get(owner.owner) if owner.owner is not None else None
     return copies

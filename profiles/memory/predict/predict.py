@@ -7,12 +7,13 @@ is unknown is left out, with a reason, never guessed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import (
+    ALIGNMENT_BYTES,
     ARRAY_COPIES,
     AUTOTUNED_PREFETCH,
     CAPTURED_CONSTANT_COPIES,
@@ -29,9 +30,8 @@ from pipeprof.profiles.constants import (
     STEADY_CONSTANT_COPIES,
 )
 from pipeprof.profiles.document.base import Owner
-from pipeprof.profiles.memory.predict.batch_buffers import portions
 from pipeprof.profiles.memory.predict.default_rewrites import foreseen, runs_ahead
-from pipeprof.profiles.memory.predict.element_size import Size, components, element_size
+from pipeprof.profiles.memory.predict.element_size import Size, batch_size_of, components, element_size, rows_of
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch, fused_batches, parallel_calls, rewritten
 from pipeprof.profiles.memory.predict.model import (
     BufferPrediction,
@@ -48,6 +48,78 @@ from pipeprof.profiles.wording import size as in_words
 
 if TYPE_CHECKING:
     pass
+    from pipeprof.profiles.view.view import PipelineView, StageView
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Tensors of one size that a stage holds.
+
+    Attributes:
+        size: Bytes of each; ``None`` where that is not known.
+    """
+
+    count: int
+    what: str
+    size: Size | None
+
+
+def portions(view: PipelineView, stage: StageView) -> Iterator[Portion]:
+    """Yield the buffers of a stage that makes or splits batches; nothing for any other."""
+    below = view.input_of(stage)
+    row = traits(stage.op)
+    if row.unbatches and not row.rebatches:
+        if below is not None and holder(view, below) is None:
+            yield Portion(1, "batch that it splits", element_size(view, below))
+    elif row.rebatches:
+        yield from _rebatch_portions(view, stage, below)
+    elif isinstance(stage.arguments.get("bucket_batch_sizes"), list) and below is not None:
+        sizes = stage.arguments["bucket_batch_sizes"]
+        # A window of elements for each bucket, all but full.
+        yield Portion(sum(sizes), "elements in buckets", element_size(view, below))
+    elif row.batches:
+        yield from _batch_portions(view, stage, below)
+
+
+def _batch_portions(view: PipelineView, stage: StageView, below: StageView | None) -> Iterator[Portion]:
+    size = element_size(view, stage)
+    count = parallel_calls(view, stage) or 1
+    fused = below is not None and fused_batch(view, below) is not None
+    if fused and size is not None:
+        # The map holds them.
+        return
+    if below is None or fused or holder(view, below) is not None:
+        yield Portion(count, "in flight", size)
+    else:
+        yield Portion(2 * count, "in flight, the elements and their copy", size)
+
+
+def _rebatch_portions(view: PipelineView, stage: StageView, below: StageView | None) -> Iterator[Portion]:
+    """Yield the buffers of a rebatch: a part of one batch is a view if aligned, parts of several are copied.
+
+    A view keeps its whole batch alive until the next one is complete.
+    """
+    size, whole = element_size(view, stage), element_size(view, below) if below is not None else None
+    rows, given = batch_size_of(stage), rows_of(view, below) if below is not None else None
+    if below is None or size is None or whole is None:
+        yield Portion(1, "in flight", size)
+    elif not rows or not given:
+        # Their sizes were measured.
+        if holder(view, below) is None and size.bytes < whole.bytes:
+            yield Portion(1, "rest of the batch that it outputs in parts", whole.less(size.bytes))
+        elif size.bytes > whole.bytes:
+            yield Portion(2, "in flight, the parts and their copy", size)
+    elif given % rows:
+        parts = Size(max(size.bytes, 2 * whole.bytes) if given > rows else size.bytes, whole.partial)
+        yield Portion(1, "of batches that it joins", parts)
+        yield Portion(1, "in flight", size)
+    elif all((component.nbytes or 0) % ALIGNMENT_BYTES == 0 for component in components(view, stage)):
+        if holder(view, below) is None:
+            yield Portion(1, "rest of the batch that it outputs in parts", whole.less(size.bytes))
+    else:
+        yield Portion(1, "batch that it splits", whole)
+        yield Portion(1, "in flight", size)
+
 
 LARGE_ELEMENT_BYTES = 4_000_000
 """Bytes from which single elements (no batches) are counted in the step: less is negligible next to any buffer."""
@@ -86,18 +158,17 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction
         formula = f"{in_words(size)} of constants in its function × {CAPTURED_CONSTANT_COPIES} at the peak"
         steady = round(STEADY_CONSTANT_COPIES * size)
         yield BufferPrediction("source", stage.id, CAPTURED_CONSTANT_COPIES * size, "predicted", formula, steady=steady)
+    row = traits(stage.op)
     if stage.op == "shuffle":
         yield from _shuffle(view, stage)
     elif stage.op == "cache" and not stage.arguments.get("filename"):
         yield from _cache(view, stage)
     elif stage.op == "prefetch":
         yield from _prefetch(view, stage)
-    elif traits(stage.op).maps or stage.op == "interleave":
+    elif row.maps or row.interleaves:
         yield from _parallel(view, stage)
-    elif stage.op == "snapshot":
-        yield UnknownSize("parallel", stage.id, "the data that waits to be written depends on the disk")
-    elif stage.op == "group_by_window":
-        yield UnknownSize("batch", stage.id, "it keeps a window for every key")
+    elif row.unpredicted is not None:
+        yield UnknownSize(row.holds or "parallel", stage.id, row.unpredicted)
     else:
         yield from _batch(view, stage)
 
@@ -146,16 +217,16 @@ def _works_ahead(view: PipelineView, root: StageView) -> bool:
     made = view.input_of(root) if root.op == "prefetch" else root
     if made is None or next(portions(view, made), None) is None or parallel_calls(view, made) is not None:
         return True
-    parts = view.input_of(made) if made.op == "rebatch" else None
+    parts = view.input_of(made) if traits(made.op).rebatches else None
     return parts is not None and runs_ahead(view, parts)
 
 
 def _is_batched(view: PipelineView, stage: StageView) -> bool:
     """Return whether a stage's elements are batches."""
-    for other_stage in (stage, *view.below(stage)):
-        if traits(other_stage.op).batches:
+    for member in (stage, *view.below(stage)):
+        if traits(member.op).batches:
             return True
-        if not (traits(other_stage.op).consecutive or traits(other_stage.op).buffers or traits(other_stage.op).maps):
+        if not (traits(member.op).consecutive or traits(member.op).buffers or traits(member.op).maps):
             return False
     return False
 
@@ -164,10 +235,8 @@ def _captured_bytes(view: PipelineView, stage: StageView) -> int:
     """Return bytes of constants in a stage's function, without sources inside, which have their own entries."""
     if stage.function is None or not stage.function.constant_bytes:
         return 0
-    inside = [
-        other_stage for other_stage in view.inside(stage) if other_stage.owner == stage.id and other_stage.constant
-    ]
-    return stage.function.constant_bytes - sum(other_stage.source_bytes or 0 for other_stage in inside)
+    inside = [member for member in view.inside(stage) if member.owner == stage.id and member.constant]
+    return stage.function.constant_bytes - sum(member.source_bytes or 0 for member in inside)
 
 
 def _source(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction]:
@@ -206,7 +275,7 @@ def _sliced(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction]:
 
 
 def _in_snapshot(view: PipelineView, stage: StageView) -> bool:
-    return view.ever_after(stage, "snapshot", lambda above: above.op == "snapshot")
+    return view.ever_after(stage, "snapshot", lambda above: traits(above.op).writes)
 
 
 def _shuffle(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
@@ -282,7 +351,7 @@ def _parallel(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction
         return
     calls = calls or 1
     count, what, size, note = calls, "results", element_size(view, stage), ""
-    if stage.op == "interleave":
+    if traits(stage.op).interleaves:
         count, what = results_ready(view, stage), "results of open iterators"
     if batch is not None:
         # The two write their results straight into batches.
@@ -354,7 +423,7 @@ def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
         least: Bytes from which a tensor counts.
     """
     one = giver(view, stage)
-    below = GENERATED_BELOW if one is not None and one.op == "from_generator" else POOLED_FROM
+    below = GENERATED_BELOW if one is not None and traits(one.op).python_iterator else POOLED_FROM
     sizes = [component.nbytes or 0 for component in stage.element or () if component.dtype != "string"]
     return float(sum(size for size in sizes if least <= size < below))
 

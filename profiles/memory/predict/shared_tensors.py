@@ -18,12 +18,13 @@ def holder(view: PipelineView, stage: StageView) -> StageView | None:
     whose slices are views, or to a map that gives the same tensor in every call.
     """
     one = _first(view, stage, "holder", _caches)
-    if _caches(one) or one.op == "from_tensors":
+    row = traits(one.op)
+    if _caches(one) or (row.in_memory and not row.slices):
         return one
     if one.op == "map":
         fixed = _fixed_components(one)
         return one if fixed and all(fixed) else None
-    if one.op == "from_tensor_slices":
+    if row.slices:
         return one if one.element and all(view_share(component.nbytes) == 1 for component in one.element) else None
     return None
 
@@ -66,7 +67,7 @@ def shared_bytes(view: PipelineView, stage: StageView) -> float:
             (component.nbytes or 0) * kept
             for component, kept in zip(one.element or (), _fixed_components(one), strict=False)
         )
-    if one is None or one.op != "from_tensor_slices":
+    if one is None or not traits(one.op).slices:
         return 0
     return sum((component.nbytes or 0) * view_share(component.nbytes) for component in one.element or ())
 

@@ -77,9 +77,7 @@ def _sliced_inside(view: PipelineView, stage: StageView) -> StageView | None:
 
 def _slices_results(stage: StageView) -> bool:
     """Return whether a stage slices tensors that the pipeline makes, not an array of the program."""
-    return (
-        stage.op == "from_tensor_slices" and stage.owner is not None and not stage.constant and not stage.source_bytes
-    )
+    return traits(stage.op).slices and stage.owner is not None and not stage.constant and not stage.source_bytes
 
 
 def _row_sizes(source: StageView) -> list[int]:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS
 from pipeprof.profiles.constants import DOUBLED_UP_TO, MOST_FUSED_BATCHES, RESERVE, RUNTIME_BYTES
+from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict.autotuned_buffers import BatchFillingMap, Tuned, filled_ahead, tuned_prefetches
 from pipeprof.profiles.memory.predict.default_rewrites import foreseen
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize, cache_overhead_bytes
@@ -22,30 +23,13 @@ POOL_RESERVE = 1 - RESERVE
 its tensor. Batches of 32 MB, and the images they are made of, took more than 1.6 times what is predicted."""
 _PASSING = frozenset({"batch", "consumer", "parallel"})
 COUNTED_GROWTH = 0.2
-"""Of the memory without TensorFlow's own: tuned prefetches that may grow by so much at most are counted as full grown;
+"""Share of the memory without TensorFlow's own: tuned prefetches that may grow by no more are counted as full grown;
 larger ones leave too little to others, and answers presume that they are bounded."""
 _WORTH_ASKING = 0.01
 """Share of the limit from which a prefetch gets an answer; a shuffle or a cache gets one at any size."""
 _FUSION = "options.experimental_optimization.map_and_batch_fusion"
 _BOUNDED = 2
 """Elements that a prefetch is proposed to hold: one is taken while the other is made."""
-
-
-@dataclass(frozen=True)
-class WhatIf:
-    """Answer on the limit for one stage.
-
-    Attributes:
-        stage: Its address; ``None`` for everything together.
-        fits: Whether it may stay as it is written; ``None`` if unknown.
-        most: The largest buffer that fits, for a shuffle or a prefetch, of each of its open copies; for a cache of an
-            unknown number of elements, how many of them. Where the sentence says so, with the prefetch bounded.
-    """
-
-    stage: str | None
-    fits: bool | None
-    sentence: str
-    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +118,7 @@ class _Question:
         return None if fits and self.condition else fits
 
 
-def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[WhatIf]:
+def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[LimitAnswer]:
     """List the answer for the whole pipeline, then for every shuffle, cache and large prefetch.
 
     Args:
@@ -148,7 +132,7 @@ def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[W
     return [_whole_answer(asked), *sorted(answers, key=lambda one: order.get(one.stage or "", 0))]
 
 
-def _whole_answer(asked: _Question) -> WhatIf:
+def _whole_answer(asked: _Question) -> LimitAnswer:
     """Answer for the whole pipeline at its peak."""
     memory, limit = asked.memory, asked.limit
     needed = max(memory.peak_bytes, memory.running_bytes + asked.grown) + RUNTIME_BYTES
@@ -181,7 +165,7 @@ def _whole_answer(asked: _Question) -> WhatIf:
         fits, says = None, f"fits{asked.condition}"
     else:
         fits, says = True, "fits"
-    return WhatIf(None, fits, f"Limit {in_words(limit)}: {says}; {own}")
+    return LimitAnswer(stage=None, fits=fits, sentence=f"Limit {in_words(limit)}: {says}; {own}")
 
 
 def _maps(asked: _Question) -> str:
@@ -195,7 +179,7 @@ def _is_endless(view: PipelineView, one: UnknownSize) -> bool:
     return one.owner == "cache" and below is not None and below.elements == INFINITE
 
 
-def _unknown_size_answers(asked: _Question, one: UnknownSize) -> Iterator[WhatIf]:
+def _unknown_size_answers(asked: _Question, one: UnknownSize) -> Iterator[LimitAnswer]:
     view, stage = asked.view, asked.view.by_id.get(one.stage)
     if stage is not None and stage.id in asked.tuned.growth:
         yield from _prefetch_answers(asked, stage)
@@ -203,21 +187,25 @@ def _unknown_size_answers(asked: _Question, one: UnknownSize) -> Iterator[WhatIf
         return
     below = view.input_of(stage)
     if _is_endless(view, one):
-        yield WhatIf(stage.id, False, f"{stage.label} fits into no memory: {one.reason}")
+        yield LimitAnswer(stage=stage.id, fits=False, sentence=f"{stage.label} fits into no memory: {one.reason}")
     elif one.owner == "cache" and below is not None and below.element_bytes is not None:
         each = below.element_bytes + cache_overhead_bytes(len(below.element or ()) or 1)
         most = max(0, int(asked.left() / each))
         words = f"{stage.label}: {most:,} elements of {in_words(each)} fit{asked.condition}"
-        yield WhatIf(stage.id, None, f"{words} ({_others_text(asked.others())}); {one.reason}", most=most)
+        yield LimitAnswer(
+            stage=stage.id, fits=None, sentence=f"{words} ({_others_text(asked.others())}); {one.reason}", most=most
+        )
     else:
-        yield WhatIf(stage.id, None, f"{stage.label}: unknown ({one.reason}); `pipeprof run` measures it")
+        yield LimitAnswer(
+            stage=stage.id, fits=None, sentence=f"{stage.label}: unknown ({one.reason}); `pipeprof run` measures it"
+        )
 
 
 def _others_text(nbytes: float) -> str:
     return f"{in_words(nbytes)} used by the rest"
 
 
-def _answer(asked: _Question, held: BufferPrediction) -> Iterator[WhatIf]:
+def _answer(asked: _Question, held: BufferPrediction) -> Iterator[LimitAnswer]:
     stage = asked.view.by_id.get(held.stage)
     if stage is not None and held.owner == "parallel":
         yield from _map_answers(asked, stage)
@@ -229,14 +217,16 @@ def _answer(asked: _Question, held: BufferPrediction) -> Iterator[WhatIf]:
     if held.owner == "prefetch" and (held.how == "alias" or held.bytes < _WORTH_ASKING * asked.limit):
         return
     if held.how == "alias":
-        yield WhatIf(stage.id, fits=True, sentence=f"{stage.label} takes no memory of its own, whatever its size")
+        yield LimitAnswer(
+            stage=stage.id, fits=True, sentence=f"{stage.label} takes no memory of its own, whatever its size"
+        )
     elif held.owner == "cache":
         yield _cache(asked, stage, held)
     else:
         yield _buffer(asked, stage, held)
 
 
-def _prefetch_answers(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
+def _prefetch_answers(asked: _Question, stage: StageView) -> Iterator[LimitAnswer]:
     """Yield the answer on a prefetch that may exceed the limit, and how to bound it."""
     if asked.counted or asked.room <= 0:
         return
@@ -247,10 +237,10 @@ def _prefetch_answers(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
         name, remedy = "prefetch (added by TensorFlow)", f"`prefetch: {{buffer_size: {_BOUNDED}}}` as last stage"
     else:
         name, remedy = stage.label, f"`buffer_size: {_BOUNDED}`"
-    yield WhatIf(stage.id, fits=None, sentence=f"{name}: AUTOTUNE may let it grow{far}; {remedy} bounds it")
+    yield LimitAnswer(stage=stage.id, fits=None, sentence=f"{name}: AUTOTUNE may let it grow{far}; {remedy} bounds it")
 
 
-def _map_answers(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
+def _map_answers(asked: _Question, stage: StageView) -> Iterator[LimitAnswer]:
     """Yield the answer on a map that may fill more batches than fit, and how to bound them."""
     filled = asked.filled.get(stage.id)
     if filled is None or asked.fills_counted or asked.room <= 0:
@@ -261,41 +251,45 @@ def _map_answers(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
     else:
         remedy += " bounds it"
     words = f"{stage.label}: it may fill {MOST_FUSED_BATCHES} batches ahead, {in_words(filled.bytes)} more; {remedy}"
-    yield WhatIf(stage.id, fits=None, sentence=words)
+    yield LimitAnswer(stage=stage.id, fits=None, sentence=words)
 
 
-def _cache(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatIf:
+def _cache(asked: _Question, stage: StageView, held: BufferPrediction) -> LimitAnswer:
     rest = asked.others(held.bytes)
     room, others = asked.limit - rest, _others_text(rest)
     size = f"{'at least ' if held.at_least else ''}{in_words(held.bytes)}"
     if room <= 0:
-        return WhatIf(stage.id, fits=False, sentence=f"{stage.label} does not fit: no memory is left ({others})")
+        return LimitAnswer(
+            stage=stage.id, fits=False, sentence=f"{stage.label} does not fit: no memory is left ({others})"
+        )
     if held.bytes > room:
         words = f"{stage.label} does not fit: {size} is {in_words(held.bytes - room)} too large ({others})"
-        return WhatIf(stage.id, fits=False, sentence=words)
+        return LimitAnswer(stage=stage.id, fits=False, sentence=words)
     if held.bytes > asked.left(held.bytes):
         words = f"{stage.label} may not fit{asked.condition}: {size}, less than 20 % headroom ({others})"
-        return WhatIf(stage.id, fits=None, sentence=words)
+        return LimitAnswer(stage=stage.id, fits=None, sentence=words)
     words = f"{stage.label} fits{asked.condition}: {size} ({others})"
-    return WhatIf(stage.id, fits=None if asked.partial else asked.fits(True), sentence=words)
+    return LimitAnswer(stage=stage.id, fits=None if asked.partial else asked.fits(True), sentence=words)
 
 
-def _buffer(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatIf:
+def _buffer(asked: _Question, stage: StageView, held: BufferPrediction) -> LimitAnswer:
     """Answer on the largest buffer that leaves a reserve; for a nested stage, that of each copy."""
     room, others = asked.left(held.bytes), _others_text(asked.others(held.bytes))
     buffer, copies = stage.arguments.get("buffer_size"), open_copies(asked.view, stage)
     count = (held.count or 0) / copies or buffer
     if not isinstance(count, int | float) or count <= 0 or not isinstance(buffer, int) or buffer <= 0:
         words = f"{stage.label} takes {in_words(held.bytes)} ({others})"
-        return WhatIf(stage.id, fits=asked.fits(held.bytes <= room), sentence=words)
+        return LimitAnswer(stage=stage.id, fits=asked.fits(held.bytes <= room), sentence=words)
     most = max(0, int(room / (held.bytes / count)))
     each = f" in each of {copies} open copies" if copies > 1 else ""
     if most < 1:
-        return WhatIf(stage.id, fits=False, sentence=f"{stage.label}: no buffer fits ({others})", most=0)
+        return LimitAnswer(stage=stage.id, fits=False, sentence=f"{stage.label}: no buffer fits ({others})", most=0)
     fits = None if asked.partial else asked.fits(True)
     if count < buffer and most >= count:
         words = f"{stage.label}: any buffer_size fits{asked.condition}, because there are {count:,.0f} elements{each}"
-        return WhatIf(stage.id, fits, f"{words} ({others})", most=most)
+        return LimitAnswer(stage=stage.id, fits=fits, sentence=f"{words} ({others})", most=most)
     bound = "buffer_size must be less than" if asked.partial else "largest buffer_size that fits:"
     words = f"{stage.label}: {bound} {most:,}{each}{asked.condition} ({others}, 20 % headroom)"
-    return WhatIf(stage.id, fits if buffer <= most else False, f"{words}; now {buffer:,}", most=most)
+    return LimitAnswer(
+        stage=stage.id, fits=fits if buffer <= most else False, sentence=f"{words}; now {buffer:,}", most=most
+    )

@@ -27,7 +27,7 @@ from pipeprof.profiles.time.attribution.trace_work import FEWEST_CALLS, Work
 
 @dataclass(frozen=True)
 class _Turns:
-    """Of a stage's executor, in milliseconds of CPU time per batch: for calls, and from op to op."""
+    """CPU time of a stage's executor, in milliseconds per batch: for calls, and from op to op."""
 
     calling: float = 0.0
     passing: float = 0.0
@@ -95,23 +95,19 @@ def _with_executor(time: StageTime, turns: _Turns | None, called: float, passed:
 
 
 def _turns(time: StageTime, parts: list[StageTime], work: Mapping[str, Work], running: float) -> _Turns:
-    """What the trace has of a stage's executor, for the calls of a measured batch."""
-    seen = [work[other_time.row.id] for other_time in parts if other_time.row.id in work]
-    calls = sum(other_work.calls for other_work in seen)
+    """The trace's time of a stage's executor, for the calls of a measured batch."""
+    seen = [work[part.row.id] for part in parts if part.row.id in work]
+    calls = sum(traced.calls for traced in seen)
     if calls < FEWEST_CALLS:
         return _Turns()
     running = sum(one.calling * _on_a_core(one, running) for one in seen) / (sum(one.calling for one in seen) or 1.0)
-    turn, own = sum(other_work.calling for other_work in seen) / calls, CALL_TURN_US / 1000
-    model = next((other_work.model_ms for other_work in seen if other_work.model_ms is not None), None)
+    turn, own = sum(traced.calling for traced in seen) / calls, CALL_TURN_US / 1000
+    model = next((traced.model_ms for traced in seen if traced.model_ms is not None), None)
     # Where the model did not read the trace window, ops that are too short for the trace are not known.
-    short = (
-        max(0.0, model - sum(other_work.ms + other_work.own for other_work in seen)) / calls
-        if model is not None
-        else 0.0
-    )
+    short = max(0.0, model - sum(traced.ms + traced.own for traced in seen)) / calls if model is not None else 0.0
     beyond = min(max(0.0, turn - own - short), PASSING_PER_SHORT_OP * short)
     number = time.calls if time.calls is not None else calls
-    beginning = min(1.0, sum(other_work.beginning for other_work in seen) / model) * running if model else 0.0
+    beginning = min(1.0, sum(traced.beginning for traced in seen) / model) * running if model else 0.0
     return _Turns(number * min(turn * running, own), number * beyond, number, beginning)
 
 

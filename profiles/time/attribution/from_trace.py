@@ -25,7 +25,7 @@ def from_trace(times: Times, work: Mapping[str, Work], batches: int | None) -> T
 
 def parts_of(time: StageTime, times: Times) -> list[StageTime]:
     """The stage and those that TensorFlow fused with it."""
-    return [other_time for other_time in times if time.row.id in (other_time.row.id, other_time.row.fused_with)]
+    return [part for part in times if time.row.id in (part.row.id, part.row.fused_with)]
 
 
 def _with_parts(time: StageTime, work: Mapping[str, Work], scale: float) -> StageTime:
@@ -53,11 +53,7 @@ def _by_elements(times: Times, work: Mapping[str, Work], batches: int | None) ->
         if time.inside_ms is not None or time.row.fused_with is not None or not batches:
             continue
         parts = parts_of(time, times)
-        counted = [
-            other_time.row
-            for other_time in parts
-            if other_time.row.elements is not None and _elements(other_time.row, work)
-        ]
+        counted = [part.row for part in parts if part.row.elements is not None and _elements(part.row, work)]
         if not counted or not counted[-1].elements:
             continue
         scale = counted[-1].elements / batches / work[counted[-1].id].elements

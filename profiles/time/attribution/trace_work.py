@@ -1,4 +1,4 @@
-"""What the trace window saw, by stage: ops, how much of its time a stage computes, and Python functions.
+"""The trace window by stage: ops, the share of its time that a stage computes, and Python functions.
 
 Keys of the trace (see `worker.trace.work_by_key`) become addresses of stages: a spec's own addresses stand as they
 are, datasets of the written graph belong to a stage, and iterators are walked down the executed graph. What could be
@@ -18,8 +18,7 @@ from pipeprof.pipelines.graph.opnames import in_model, is_given, is_helper, numb
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.profiles.document.stages import OpCost, PythonCost
-from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
-from pipeprof.profiles.protocol.python_calls import PythonCalls
+from pipeprof.profiles.protocol.messages import PythonCalls, Trace, TracedFunction, TracedWork
 
 _HELPER = re.compile(r"(?:Impl|Writer|Reader)$")
 MOST_LOCK_WAIT = 3.0
@@ -51,7 +50,7 @@ class Work:
     ops: list[OpCost] = field(default_factory=list)
     python: list[PythonCost] = field(default_factory=list)
     calls: float = 0.0
-    """Of its functions, per batch."""
+    """Calls of its functions per batch."""
     calling: float = 0.0
     """Time of the executor for these calls, without the ops that are traced."""
     beginning: float = 0.0
@@ -122,7 +121,7 @@ def work_by_stage(
 
 
 def traced_elements(trace: Trace | None, executed: StageGraph) -> dict[str, int]:
-    """How many elements each executed dataset gave in the trace window, all its iterators together."""
+    """Elements that each executed dataset gave in the trace window, all its iterators together."""
     found: dict[str, int] = defaultdict(int)
     for path, number in (trace.elements if trace is not None else {}).items():
         place = iterator_place(executed, path)
@@ -194,7 +193,7 @@ class _Addresses:
         return found[-1] if found else None
 
     def by_address(self, elements: Mapping[str, int]) -> dict[str, int]:
-        """What the last of a stage's datasets gave, by the stage's address, from what each executed dataset gave."""
+        """Elements by the stage's address: those of its last dataset, from the numbers of all executed datasets."""
         heads = {stage.address: self._joined.executed.get(stage.head) for stage in self._stages}
         heads |= {f"injected.{number}": place for number, place in enumerate(self._joined.injected)}
         return {address: elements[place] for address, place in heads.items() if place is not None and place in elements}
@@ -230,14 +229,14 @@ def iterator_place(executed: StageGraph, path: str) -> str | None:
         name = _kind(part)
         if place is not None and (is_helper(before, name) or (not below and is_given(name))):
             continue
-        found = [other_name for other_name in below if _is_iterator_of(executed.nodes[other_name].op, name)]
+        found = [child for child in below if _is_iterator_of(executed.nodes[child].op, name)]
         if len(found) != 1:
             return None
         place, before = found[0], name
         node = executed.nodes[place]
         number = numbered_input(part)
         inputs = node.inputs if number is None else node.inputs[number : number + 1]
-        below = [executed.skip_options(other_name) for other_name in (*inputs, *node.bodies)]
+        below = [executed.skip_options(child) for child in (*inputs, *node.bodies)]
     return place
 
 
@@ -261,7 +260,7 @@ class _StageThreadTime:
     computing: float = 0.0
     waiting: float = 0.0
     further: float = 0.0
-    """Of further threads, in addition."""
+    """Time of further threads, in addition."""
     own: float = 0.0
     """In its iterators themselves."""
 

@@ -28,7 +28,7 @@ FASTER_BELOW = 0.9
 
 @dataclass(frozen=True)
 class GilMarks:
-    """What shows that the GIL is the limit."""
+    """Marks from which the GIL is the limit."""
 
     python_from: float = PYTHON_FROM
     cores: tuple[float, float] = PYTHON_CORES

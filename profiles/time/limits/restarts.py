@@ -8,7 +8,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.wording import milliseconds, percent
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Steps
+    from pipeprof.profiles.document.shared import Steps
     from pipeprof.profiles.document.stages import Stage
 
 RESTARTS_FROM = 0.05

@@ -16,13 +16,13 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Steps
+    from pipeprof.profiles.document.shared import Steps
     from pipeprof.profiles.document.stages import Stage
 
 SUM_FROM = 0.90
 """Share of the time to fill from which the stages of a chain are busy all of it, one after another."""
 SUM_UP_TO = 1.05
-"""The same at most: stages that took turns on one thread cannot take longer."""
+"""Upper mark of it: stages that took turns on one thread cannot take longer."""
 PART_FROM = 0.10
 """Share of the chain's time from which a stage is named as a part of it."""
 _ADDRESS = re.compile(r"(?P<parts>(?:.+\.)?)(?:source|stages\.(?P<number>\d+))$")

@@ -11,8 +11,8 @@ from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Semantics
-from pipeprof.profiles.document.measured import Steps
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import Steps
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.plan import LEAST_EPOCHS
 from pipeprof.profiles.verify.stages import line_of, runs_python, within

@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
+from pipeprof.profiles.protocol.turns import Built, TurnEnded
 from pipeprof.profiles.verify.judging.ratio import Ratio, ratio_of
 
 ROUND = ("A1", "B1", "B2", "A2")

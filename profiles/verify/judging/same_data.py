@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeprof.profiles.advise.rule import Semantics
-from pipeprof.profiles.protocol.turn_messages import Built
-from pipeprof.profiles.protocol.turns import BatchDigest
+from pipeprof.profiles.protocol.turns import BatchDigest, Built
 from pipeprof.profiles.wording import LAST_DIGITS
 
 Level = Literal["bytes", "rounding", "elements", "types"]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pipeprof.profiles.host.machine import Taken
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.protocol.turn_messages import TurnEnded
+    from pipeprof.profiles.protocol.turns import TurnEnded
 
 BEYOND_USUAL = 0.10
 """Share of the cores that something else takes beyond what it takes in the quietest quarter, in a turn left out."""

@@ -1,4 +1,4 @@
-"""What the user's function makes the process grow by while it builds the dataset, and at which of its lines.
+"""Growth of the process while the user's function builds the dataset, and the lines that cause it.
 
 Resident memory is read fifty times a second, with the line that the function is at: 60 µs each, next to a build in
 which nothing is measured. A call that holds Python's lock, as many in numpy and pandas do, is followed by a sample
@@ -116,7 +116,7 @@ class BuildWatch:
         return found, False
 
     def found(self) -> BuildMemory:
-        """What is known so far."""
+        """The growth so far."""
         lines = {place: grown for place, grown in self._lines.items() if place is not None and grown > 0}
         file, line, function = max(lines, key=lambda one: lines[one], default=(None, None, None))
         return BuildMemory(

@@ -10,8 +10,8 @@ import ctypes
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.worker.clocks import time
 
 if TYPE_CHECKING:
     from collections.abc import Callable

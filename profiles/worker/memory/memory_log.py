@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot, take_snapshot
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.proc_texts import PROC, read_text
@@ -26,14 +27,13 @@ from pipeprof.profiles.protocol.messages import (
     PipelineLook,
     PythonObjects,
 )
-from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.memory.glibc_heap import PAUSE_SECONDS, HeapWatch, trimmed_bytes
 from pipeprof.profiles.worker.memory.pool_pages import pool_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pipeprof.profiles.document.vocabulary import PhaseName
+    from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.messages import WorkerMessage
     from pipeprof.profiles.worker.steps.loop import Feed
 

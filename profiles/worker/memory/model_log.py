@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot, take_snapshot
 from pipeprof.profiles.protocol.messages import CostSegment
-from pipeprof.profiles.worker.clocks import time
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import ModelDict
@@ -120,7 +120,7 @@ class ModelLog:
         if len(self._kept) > MOST:
             self._kept = [one for n, one in enumerate(self._kept) if n % 2 == 0 or one.number in self._ends]
             self._kept = self._kept[-4 * MOST :]
-            self._ends &= {other_look.number for other_look in self._kept}
+            self._ends &= {look.number for look in self._kept}
             self._every *= 2
 
     def segments(self) -> list[CostSegment]:

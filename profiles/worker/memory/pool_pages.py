@@ -29,7 +29,7 @@ _MAPPED = 2
 _AT_ONCE = 1024
 _ABSENT = bytes(range(0x80))
 _HEAP_STEP = 64 * MIB
-"""Where the heaps of threads begin (`HEAP_MAX_SIZE` in glibc's `arena.c`)."""
+"""Alignment of the heaps of threads (`HEAP_MAX_SIZE` in glibc's `arena.c`)."""
 _HEAP_HEAD = 0x100
 """Bytes at most before the arena in the first of its heaps."""
 _POWERS = frozenset(MIB << power for power in range(24))

@@ -1,4 +1,4 @@
-"""What an element costs on this machine, whatever it is: a few tiny pipelines, two seconds in all."""
+"""Fixed costs of an element on this machine, from a few tiny pipelines: two seconds in all."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from pipeprof.profiles.protocol.costs import MeasuredCosts
-from pipeprof.profiles.worker.clocks import time
+from pipeprof.pipelines.clocks import time
+from pipeprof.profiles.protocol.messages import MeasuredCosts
 
 SECONDS = 2.1
-"""Of measuring, all pipelines together, the making of their iterators included."""
+"""Time for all pipelines together, the making of their iterators included."""
 _BLOCKS = 3
 _ROWS = 1000
 _MANY = 8

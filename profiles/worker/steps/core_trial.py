@@ -11,17 +11,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import allowed_cores, cores
-from pipeprof.profiles.protocol.costs import FewerCores, StartsAgain
-from pipeprof.profiles.worker.clocks import time
+from pipeprof.profiles.protocol.messages import FewerCores, StartsAgain
 from pipeprof.profiles.worker.steps.fewer_cores import expected_seconds, half_of, measure_block, on_fewer_cores, only_on
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, Feed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipeprof.profiles.document.shared import CoreScaling
     from pipeprof.profiles.protocol.messages import WorkerMessage
     from pipeprof.profiles.worker.steps.fewer_cores import Loop
     from pipeprof.profiles.worker.steps.statistics import StepStatistics
@@ -39,7 +40,7 @@ LONGEST_START_SECONDS = 2.0
 LATEST_END_SECONDS = 10.5
 """After the measurement, for the end of a start: later ones would make the run end more than 12 s after it."""
 PATIENCE_SECONDS = 10.0
-"""Of the harness with a pipeline that cannot run twice at a time."""
+"""How long the harness waits for a pipeline that cannot run twice at a time."""
 
 
 class CoreTrial:
@@ -47,7 +48,7 @@ class CoreTrial:
 
     def __init__(self, send: Callable[[WorkerMessage], None]) -> None:
         self._send = send
-        self._moved: FewerCores | None = None
+        self._moved: CoreScaling | None = None
         self._moved_at = 0.0
         self._feeds: list[Feed] = []
 
@@ -56,7 +57,7 @@ class CoreTrial:
         self._moved_at = time.perf_counter()
         self._moved = on_fewer_cores(steps, seen, cpu_ns)
         if self._moved is not None:
-            self._send(self._moved)
+            self._send(FewerCores(self._moved))
 
     def start(self, dataset: Any, steps: Loop, first_seconds: float, room: int | None) -> None:
         """Start the pipeline once more on those cores and measure steps there, unless they bring nothing anyway.
@@ -74,15 +75,15 @@ class CoreTrial:
         self._send(StartsAgain(PATIENCE_SECONDS))
         tuned = self._tuned(moved, dataset, steps, room, expected)
         if tuned is not None:
-            self._send(tuned)
+            self._send(FewerCores(tuned))
 
     def _is_late(self, expected: float) -> bool:
         """Whether a start that takes so many seconds would end too late."""
         return time.perf_counter() + expected > self._moved_at + LATEST_END_SECONDS
 
     def _tuned(
-        self, moved: FewerCores, dataset: Any, steps: Loop, room: int | None, expected: float
-    ) -> FewerCores | None:
+        self, moved: CoreScaling, dataset: Any, steps: Loop, room: int | None, expected: float
+    ) -> CoreScaling | None:
         import tensorflow as tf
 
         allowed = allowed_cores()
@@ -107,7 +108,7 @@ class CoreTrial:
                 if seen is None:
                     break
                 if found.tuned_ms is None or seen[0] < found.tuned_ms:
-                    found = replace(found, tuned_ms=seen[0], tuned_steps=seen[1])
+                    found = found.with_tuned(*seen)
                 if not _is_undecided(found):
                     break
                 expected = time.perf_counter() - began
@@ -121,8 +122,7 @@ def _is_over(room: int | None) -> bool:
     return room is not None and (procfs.rss_bytes("self") or 0) > room
 
 
-def _is_undecided(found: FewerCores) -> bool:
+def _is_undecided(found: CoreScaling) -> bool:
     """Whether another start may show something else: a tuned pipeline is no slower than one that was only moved."""
-    tuned = found.tuned_ms if found.tuned_ms is not None else found.fewer_ms
-    slower, gain = tuned > found.fewer_ms, min(tuned, found.fewer_ms) / found.all_ms
-    return UNDECIDED[0] <= gain <= (CLEAR if slower else UNDECIDED[1])
+    slower = found.tuned_ms is not None and found.tuned_ms > found.fewer_ms
+    return UNDECIDED[0] <= found.gain <= (CLEAR if slower else UNDECIDED[1])

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeprof.profiles.protocol.steps import DurationSummary, LongGap
+from pipeprof.profiles.document.shared import Gap, Quantiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pipeprof.profiles.document.vocabulary import GapCause
+    from pipeprof.profiles.document.shared import GapCause
 
     Nanoseconds = NDArray[np.int64]
 
@@ -108,9 +108,9 @@ class Durations:
         value = math.exp((i - 1 + inside) * _GROWTH)
         return min(value, self.max_ns) / 1e6
 
-    def summary(self) -> DurationSummary:
+    def summary(self) -> Quantiles:
         """Return mean, median, 95th and 99th percentile and maximum in milliseconds."""
-        return DurationSummary(
+        return Quantiles(
             mean=self.total_ns / self.count / 1e6 if self.count else 0.0,
             p50=self.quantile_ms(0.50),
             p95=self.quantile_ms(0.95),
@@ -146,9 +146,9 @@ class LongestGaps:
         else:
             heapq.heappushpop(self._heap, entry)
 
-    def listed(self) -> list[LongGap]:
+    def listed(self) -> list[Gap]:
         """Return the gaps, longest first."""
         return [
-            LongGap(start_s=round(-start, 6), ms=round(ms, 6), cause=cause)
+            Gap(start_s=round(-start, 6), ms=round(ms, 6), cause=cause)
             for ms, start, cause in sorted(self._heap, reverse=True)
         ]

@@ -1,4 +1,4 @@
-"""The same pipeline with half of the cores, then with all again: whether the cores set its pace.
+"""Whether the cores set the pipeline's pace: it runs on half of them, then on all again.
 
 The CPU time that a pipeline takes does not show it. One that keeps 1.5 of 2 cores busy may be twice as fast with two
 as with one, or faster with one: elements that pass from thread to thread cost CPU time as well.
@@ -14,15 +14,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.steps.kind import BatchConsumer
+from pipeprof.profiles.document.shared import CoreScaling
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.host import ContentionProbe
 from pipeprof.profiles.host.limits import allowed_cores, cores
 from pipeprof.profiles.host.proc_texts import PROC, read_text
 from pipeprof.profiles.host.process_readers import system_reader
-from pipeprof.profiles.protocol.costs import FewerCores
-from pipeprof.profiles.worker.clocks import time
-from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, NoSizes, drain, follow
+from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, drain, follow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -57,7 +58,7 @@ _CPUS = Path("/sys/devices/system/cpu")
 
 @dataclass(frozen=True)
 class Loop:
-    """What takes steps.
+    """The loop whose steps are counted.
 
     Attributes:
         step: The step; `None` for none.
@@ -71,7 +72,7 @@ class Loop:
     alive: Callable[[], object] = lambda: None
 
 
-def on_fewer_cores(steps: Loop, seen: StepStatistics, cpu_ns: int | None) -> FewerCores | None:
+def on_fewer_cores(steps: Loop, seen: StepStatistics, cpu_ns: int | None) -> CoreScaling | None:
     """Measure steps with half of the cores, then with all, where so many were in use that they may be the limit.
 
     Args:
@@ -100,7 +101,7 @@ def on_fewer_cores(steps: Loop, seen: StepStatistics, cpu_ns: int | None) -> Few
         if with_fewer is None or again is None:
             break
         if max(before[0], again[0]) <= UNSTEADY * min(before[0], again[0]):
-            return FewerCores(len(fewer), *with_fewer, (before[0] + again[0]) / 2, before[1] + again[1])
+            return CoreScaling.of(len(fewer), with_fewer, ((before[0] + again[0]) / 2, before[1] + again[1]))
         if again[1] < ENOUGH:
             # Another try would take too long.
             break

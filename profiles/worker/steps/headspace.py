@@ -10,12 +10,13 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.steps.kind import BatchConsumer
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Replayed, Warmed, Warned
-from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.steps.batch_size import bytes_of
 from pipeprof.profiles.worker.steps.durations import Durations
-from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, NoSizes, drain, follow
+from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, drain, follow
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 
 if TYPE_CHECKING:

@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
-from pipeprof.profiles.worker.clocks import time
-from pipeprof.profiles.worker.device_sync import finish
 from pipeprof.profiles.worker.steps.statistics import StepReading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pipeprof.profiles.worker.steps.simulated_device import SimulatedDevice
+    from pipeprof.pipelines.steps.kind import BatchConsumer
 
 _END = object()
 
@@ -94,60 +93,6 @@ class Feed:
         return batch
 
 
-class BatchConsumer(Protocol):
-    """Consumer of batches on a device with a time line."""
-
-    def submit(self, batch: Any) -> tuple[int, int]:
-        """Hand over a batch; returns when the device starts on it and ends with it, in nanoseconds."""
-
-    def wait(self) -> tuple[int, int]:
-        """Wait until the next batch may be requested; return the deadline and the time of waking, in nanoseconds."""
-
-    def shift(self, pause: int) -> None:
-        """Exclude the last `pause` nanoseconds from the device's time line."""
-
-
-@dataclass
-class SimulatedStep:
-    """A step on the simulated device."""
-
-    device: SimulatedDevice
-    size_of: Callable[[Any], int] | None = None
-
-    def submit(self, batch: Any) -> tuple[int, int]:
-        """Hand the batch to the device."""
-        return self.device.submit(self.size_of(batch) if self.size_of else 0)
-
-    def wait(self) -> tuple[int, int]:
-        """Wait as the dispatch mode requires."""
-        return self.device.wait()
-
-    def shift(self, pause: int) -> None:
-        """Move the device's time line."""
-        self.device.shift(pause)
-
-
-class PythonStep:
-    """The user's function as the step: the device is busy until everything it started is computed."""
-
-    def __init__(self, function: Callable[[Any], object]) -> None:
-        self._function = function
-
-    def submit(self, batch: Any) -> tuple[int, int]:
-        """Call the function with the batch."""
-        start = time.perf_counter_ns()
-        finish(self._function(batch))
-        return start, time.perf_counter_ns()
-
-    def wait(self) -> tuple[int, int]:
-        """Return at once: the step is over."""
-        now = time.perf_counter_ns()
-        return now, now
-
-    def shift(self, pause: int) -> None:
-        """Do nothing: no step is in flight."""
-
-
 class CountedSizes(Protocol):
     """Reader of the sizes of batches: the loop hands over each that is due."""
 
@@ -175,7 +120,7 @@ class StepWindow(Protocol):
 
     @property
     def sizes(self) -> CountedSizes:
-        """Where batches are counted by size."""
+        """Counter of batches by size."""
 
     def most(self) -> int | None:
         """Return how many steps the window may still take at most; `None` for any number."""

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pipeprof.profiles.protocol.messages import Measured
-from pipeprof.profiles.protocol.steps import DurationSummary, IdleGaps, StepCounts, StepHistograms
+from pipeprof.profiles.document.shared import Gaps, Quantiles, Steps
+from pipeprof.profiles.protocol.messages import Measured, StepHistograms
 from pipeprof.profiles.worker.steps.durations import Durations, LongestGaps, median_ms
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pipeprof.profiles.document.vocabulary import GapCause
-    from pipeprof.profiles.protocol.steps import LoopCost
+    from pipeprof.profiles.document.shared import GapCause
+    from pipeprof.profiles.protocol.messages import LoopCost
 
     Nanoseconds = NDArray[np.int64]
 
 
 class EpochStart(NamedTuple):
-    """What lies before the latest restart of the dataset.
+    """Steps and time before the latest restart of the dataset.
 
     Attributes:
         steps: Before it.
@@ -72,7 +72,7 @@ class Floor:
 
     p50_ns: int = 0
     p95_ns: int = 0
-    summary: DurationSummary | None = None
+    summary: Quantiles | None = None
 
     @classmethod
     def of(cls, fetches: Durations) -> Floor:
@@ -124,7 +124,7 @@ class StepStatistics:
 
     @property
     def restart_ns(self) -> int | None:
-        """How much longer the first batches of epochs were waited for than others; `None` if there are no others."""
+        """Extra wait for the first batches of epochs, compared with other batches; `None` if there are no others."""
         others = self.count - self.restarts
         waits = self.waits if self.waits.count else self.intervals
         if not self.restarts or not others:
@@ -219,7 +219,7 @@ class StepStatistics:
         """Return the message about the steps so far; `loop` makes it final."""
         waits, fetches = (self.waits, self.fetches) if device else (self.intervals, self.intervals)
         restart_ns = self.restart_ns
-        steps = StepCounts(
+        steps = Steps(
             count=self.count,
             seconds=self.seconds,
             interval_ms=self.intervals.summary(),
@@ -235,7 +235,7 @@ class StepStatistics:
         histograms = StepHistograms(interval=self.intervals.histogram(), fetch=fetches.histogram())
         if not device:
             return Measured(steps=steps, histograms=histograms, loop=loop)
-        gaps = IdleGaps(
+        gaps = Gaps(
             count=self.gaps.count,
             by_cause={cause: ns / 1e9 for cause, ns in self.causes_ns.items() if ns},
             longest=self.longest.listed(),

@@ -14,7 +14,7 @@ WINDOW_STEPS = 8
 WINDOWS = 3
 TOLERANCE = 0.10
 LONG_SECONDS = WINDOWS * WINDOW_SECONDS
-"""Of whole epochs, from which two are enough: each is as long as the three windows."""
+"""Length of an epoch from which two are enough: each is as long as the three windows."""
 LIMIT_SECONDS = 5.0
 TUNABLE_LIMIT_SECONDS = 15.0
 

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.protocol.messages import STOPPED, Beat
-from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.steps.loop import CountedSizes, NoSizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pipeprof.profiles.document.vocabulary import PhaseName
+    from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.worker.steps.loop import Feed
     from pipeprof.profiles.worker.steps.statistics import EpochStart, StepReading, StepStatistics

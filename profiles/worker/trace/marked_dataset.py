@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.op_owners import Marks
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, readable, serialised
 from pipeprof.pipelines.ops.executed_ops import family
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.steps.loop import Feed
 
 if TYPE_CHECKING:

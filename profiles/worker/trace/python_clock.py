@@ -15,8 +15,8 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any, Final
 
-from pipeprof.profiles.protocol.python_calls import PythonCalls
-from pipeprof.profiles.worker.clocks import time
+from pipeprof.pipelines.clocks import time
+from pipeprof.profiles.protocol.messages import PythonCalls
 
 _SCRIPTS: Final = "tensorflow.python.ops.script_ops"
 _DATASETS: Final = "tensorflow.python.data.ops.dataset_ops"

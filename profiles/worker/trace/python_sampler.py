@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Final
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_generated, is_users
 from pipeprof.profiles.protocol.messages import TracedFunction
-from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.trace.python_clock import FILE, TENSORFLOW
 
 EVERY_SECONDS: Final = 0.003

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.profiles.constants import TRACE_BYTES_PER_EVENT, TRACE_BYTES_PER_SECOND
 from pipeprof.profiles.host.run_family import folder_prefix
-from pipeprof.profiles.protocol.python_calls import PythonCalls
-from pipeprof.profiles.worker.clocks import time
+from pipeprof.profiles.protocol.messages import PythonCalls
 from pipeprof.profiles.worker.trace.python_clock import PythonClock
 from pipeprof.profiles.worker.trace.python_sampler import Looks, PythonSampler
 from pipeprof.profiles.worker.trace.thread_states import ThreadReading, ThreadStates

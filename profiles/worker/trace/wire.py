@@ -1,81 +1,30 @@
-"""Reader of Protocol Buffers' wire format with numpy: one field of many messages at a time.
-
-Only the numbers of fields matter, so no generated class of TensorFlow's is imported.
-"""
+"""`pipelines.wire` with numpy: one field of many messages at a time."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from pipeprof.pipelines.wire import (
+    EIGHT,
+    FOUR,
+    LENGTH,
+    MOST_BYTES,
+    VARINT,
+    DamagedError,
+    Field,
+    read_fields,
+    read_varint,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Bytes = NDArray[np.uint8]
     Integers = NDArray[np.int64]
-
-_VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
-_MOST_BYTES: Final = 10
-"""Bytes of a number, with 7 bits in each."""
-
-
-class DamagedError(ValueError):
-    """Data that ends too early, or is not a message."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """Field of one message.
-
-    Attributes:
-        value: The value, for a field that is a number; else 0.
-        begin: Start of the field's bytes.
-        end: End of the field's bytes.
-    """
-
-    number: int
-    value: int
-    begin: int
-    end: int
-
-
-def read_fields(data: bytes, begin: int, end: int) -> Iterator[Field]:
-    """Yield the fields of one message."""
-    at = begin
-    while at < end:
-        tag, at = _varint(data, at)
-        kind, number = tag & 7, tag >> 3
-        value = 0
-        first = at
-        if kind == _VARINT:
-            value, at = _varint(data, at)
-        elif kind == _LENGTH:
-            length, first = _varint(data, at)
-            at = first + length
-        elif kind in (_EIGHT, _FOUR):
-            at += 8 if kind == _EIGHT else 4
-        else:
-            raise DamagedError
-        if at > end:
-            raise DamagedError
-        yield Field(number, value, first, at)
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(data) or shift >= 7 * _MOST_BYTES:
-            raise DamagedError
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
 
 
 def split_repeated(data: bytes, begin: int, end: int, number: int) -> tuple[Integers, Integers, list[Field]]:
@@ -85,7 +34,7 @@ def split_repeated(data: bytes, begin: int, end: int, number: int) -> tuple[Inte
     """
     begins, ends = array("q"), array("q")
     others: list[Field] = []
-    tag, at = number << 3 | _LENGTH, begin
+    tag, at = number << 3 | LENGTH, begin
     while at < end:
         if data[at] != tag:
             other = next(read_fields(data, at, end))
@@ -95,7 +44,7 @@ def split_repeated(data: bytes, begin: int, end: int, number: int) -> tuple[Inte
         length = data[at + 1] if at + 1 < end else 0xFF
         at += 2
         if length > 0x7F:
-            length, at = _varint(data, at - 1)
+            length, at = read_varint(data, at - 1)
         begins.append(at)
         at += length
         ends.append(at)
@@ -116,7 +65,7 @@ def read_numbers(data: Bytes, begins: Integers, ends: Integers, wanted: Collecti
     found = {number: np.zeros(len(begins), np.int64) for number in wanted}
     for alive, number, kind, values, _, _ in _each(data, begins, ends):
         for one, column in found.items():
-            here = (number == one) & (kind == _VARINT)
+            here = (number == one) & (kind == VARINT)
             column[alive[here]] = values[here]
     return found
 
@@ -125,7 +74,7 @@ def read_messages(data: Bytes, begins: Integers, ends: Integers, wanted: int) ->
     """Return the message index, start and end of each field with the number `wanted`, a message, in many messages."""
     parts: list[tuple[Integers, ...]] = [(np.zeros(0, np.int64),) * 3]
     for alive, number, kind, _, first, after in _each(data, begins, ends):
-        here = (number == wanted) & (kind == _LENGTH)
+        here = (number == wanted) & (kind == LENGTH)
         parts.append((alive[here], first[here], after[here]))
     owners, firsts, afters = (np.concatenate(column) for column in zip(*parts, strict=True))
     return owners, firsts, afters
@@ -143,17 +92,17 @@ def _each(
     while len(alive):
         tags, first = read_varints(data, at)
         number, kind = tags >> 3, tags & 7
-        fixed = (kind == _EIGHT) | (kind == _FOUR)
+        fixed = (kind == EIGHT) | (kind == FOUR)
         values, after = np.zeros(len(at), np.int64), first.copy()
         if fixed.any():
-            after[fixed] += np.where(kind[fixed] == _EIGHT, 8, 4)
+            after[fixed] += np.where(kind[fixed] == EIGHT, 8, 4)
             values[~fixed], after[~fixed] = read_varints(data, first[~fixed])
         else:
             values, after = read_varints(data, first)
-        long = kind == _LENGTH
+        long = kind == LENGTH
         first = np.where(long, after, first)
         after = np.where(long, after + values, after)
-        if ((kind > _FOUR) | (kind == 3) | (kind == 4) | (after > ends[alive]) | (after < first)).any():
+        if ((kind > FOUR) | (kind == 3) | (kind == 4) | (after > ends[alive]) | (after < first)).any():
             raise DamagedError
         yield alive, number, kind, values, first, after
         more = after < ends[alive]
@@ -167,7 +116,7 @@ def read_varints(data: Bytes, at: Integers) -> tuple[Integers, Integers]:
     byte = data[at]
     values, after = (byte & 0x7F).astype(np.uint64), at + 1
     going = np.flatnonzero(byte >= 0x80)
-    for shift in range(7, 7 * _MOST_BYTES, 7):
+    for shift in range(7, 7 * MOST_BYTES, 7):
         if not len(going):
             return values.view(np.int64), after
         where = after[going]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from pipeprof.profiles.worker.trace.wire import Field, read_fields, read_messages, read_numbers, split_repeated
+from pipeprof.pipelines.wire import Field, read_fields
+from pipeprof.profiles.worker.trace.wire import read_messages, read_numbers, split_repeated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,15 +76,15 @@ def join_events(parts: Sequence[Events]) -> Events:
     names: dict[str, int] = {}
     none = np.zeros(0, np.int64)
     columns: list[tuple[Integers, ...]] = [(none,) * 5]
-    for other_events in parts:
-        index = np.array([names.setdefault(name, len(names)) for name in other_events.names], np.int64)
+    for events in parts:
+        index = np.array([names.setdefault(name, len(names)) for name in events.names], np.int64)
         columns.append(
             (
-                index[other_events.name],
-                other_events.thread,
-                other_events.start_ps,
-                other_events.duration_ps,
-                other_events.step,
+                index[events.name],
+                events.thread,
+                events.start_ps,
+                events.duration_ps,
+                events.step,
             )
         )
     return Events(list(names), *(np.concatenate(column) for column in zip(*columns, strict=True)))

@@ -2,43 +2,262 @@
 
 from __future__ import annotations
 
+import os
 import random
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.graph.edit import errors as edit_errors
 from pipeprof.pipelines.graph.file_writers import file_writer
 from pipeprof.pipelines.graph.observe.light_graph import SHARED_FROM
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Graphs
-from pipeprof.profiles.protocol.turn_messages import Built, EditRefused, TurnEnded
-from pipeprof.profiles.protocol.turns import BatchDigest, ReplayJob, TurnRequest, TurnsJob
-from pipeprof.profiles.worker.clocks import time
+from pipeprof.profiles.protocol.turns import (
+    BatchDigest,
+    Built,
+    EditRefused,
+    ReplayJob,
+    TurnEnded,
+    TurnRequest,
+    TurnsJob,
+)
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.steps.loop import Feed, drain, follow
+from pipeprof.profiles.worker.steps.loop import CountedSizes, Feed, NoSizes, drain, follow
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
-from pipeprof.profiles.worker.turns.block import BlockWindow
-from pipeprof.profiles.worker.turns.deletion import without_sleeping
-from pipeprof.profiles.worker.turns.digest import digest_of
-from pipeprof.profiles.worker.turns.epochs import elements_of_each_epoch
-from pipeprof.profiles.worker.turns.faults import Paced, hold
+from pipeprof.profiles.worker.turns.digest import digest_of, hash_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pipeprof.pipelines.graph.read.records import GraphDict
+    from pipeprof.pipelines.steps.kind import Dispatch
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.turns import TurnRequest
     from pipeprof.profiles.worker.load_function import Called
-    from pipeprof.profiles.worker.steps.simulated_device import Dispatch
+    from pipeprof.profiles.worker.steps.statistics import StepReading
+
+
+SPIN_SECONDS = 0.0005
+"""Before a batch is due: a sleep ends later than asked by some 0.1 ms."""
+
+
+class Paced:
+    """A dataset whose batches come no earlier than a schedule says.
+
+    A wait after each batch would not do: meanwhile, a pipeline that prefetches works on. The schedule is that of all
+    batches since its beginning: one that is late does not delay those after it.
+    """
+
+    def __init__(self, dataset: Iterable[Any]) -> None:
+        self._dataset = dataset
+        self._seconds = 0.0
+        self._due = 0.0
+
+    def begin(self, seconds: float) -> None:
+        """Begin a schedule.
+
+        Args:
+            seconds: From batch to batch; 0 for as they come.
+        """
+        self._seconds = seconds
+        self._due = time.perf_counter()
+
+    def __iter__(self) -> Iterator[Any]:
+        """Give the batches of one epoch, each when it is due."""
+        for batch in self._dataset:
+            if self._seconds:
+                self._due += self._seconds
+                _wait_until(self._due)
+            yield batch
+
+
+def _wait_until(due: float) -> None:
+    """Sleep, so that the pipeline has its cores, and wait on the processor at the end: a sleep alone ends late."""
+    while (left := due - time.perf_counter()) > 0:
+        if left > SPIN_SECONDS:
+            time.sleep(left - SPIN_SECONDS)
+
+
+def hold(nbytes: int) -> Any:
+    """Allocate memory that is resident: every page is written.
+
+    Args:
+        nbytes: How much; 0 for none.
+    """
+    import numpy as np
+
+    return np.ones(nbytes, dtype=np.uint8) if nbytes else None
+
+
+def elements_of_each_epoch(dataset: Iterable[Any]) -> int:
+    """Return how many elements two epochs have, both the same.
+
+    Args:
+        dataset: A ``tf.data.Dataset`` that ends.
+
+    Raises:
+        CannotEditError: They do not have the same elements, or it is not known.
+    """
+    import tensorflow as tf
+
+    try:
+        first, second = (Counter(map(hash_of, dataset)) for _ in range(2))
+    except tf.errors.OpError as error:
+        msg = f"what a cache would keep cannot be read twice: {edit_errors.first_line(error)}"
+        raise edit_errors.CannotEditError(msg) from error
+    if None in first:
+        msg = "what a cache would keep is not data that can be compared"
+        raise edit_errors.CannotEditError(msg)
+    if first != second:
+        msg = "what a cache would keep differs from epoch to epoch"
+        raise edit_errors.CannotEditError(msg)
+    return first.total()
+
+
+_TASKS = Path("/proc/self/task")
+
+
+@contextmanager
+def without_sleeping() -> Iterator[None]:
+    """Let no other thread of this process run while the body does, unless the body waits; does nothing but on Linux.
+
+    TensorFlow cancels the AUTOTUNE thread of an iterator by waking it, and notes only after that that it is cancelled
+    (seen on 2.21). A thread that is quick sees nothing, sleeps on, and the deletion waits for it: in 9 of 12 deletions
+    for about as long as the epoch took, also where nothing else uses the cores. On the core of the thread that deletes,
+    as a batch job, it runs only once that waits, and sees that it is cancelled: none of 30 deletions took 2 ms.
+
+    Where the kernel does not permit it, the body runs as it would anyway.
+    """
+    before: dict[int, tuple[set[int], int]] = {}
+    own = _one_core()
+    try:
+        for number in _others() if own else ():
+            with suppress(OSError):
+                before[number] = os.sched_getaffinity(number), os.sched_getscheduler(number)
+                _put(number, {min(own)}, os.SCHED_BATCH if before[number][1] == os.SCHED_OTHER else None)
+        yield
+    finally:
+        # What was started meanwhile has inherited the core.
+        for number in _others() if own else ():
+            with suppress(OSError):
+                _put(number, *before.get(number, (own, os.sched_getscheduler(0))))
+        if own:
+            with suppress(OSError):
+                os.sched_setaffinity(0, own)
+
+
+def _put(number: int, cores: set[int], policy: int | None) -> None:
+    """Give a thread cores, and a policy unless that is one with priorities."""
+    os.sched_setaffinity(number, cores)
+    if policy in {os.SCHED_OTHER, os.SCHED_BATCH} and os.sched_getscheduler(number) != policy:
+        os.sched_setscheduler(number, policy, os.sched_param(0))
+
+
+def _one_core() -> set[int]:
+    """Move this thread to the first of its cores; return those that it had, none where that is not possible."""
+    if not hasattr(os, "sched_setscheduler") or not _TASKS.is_dir():
+        return set()
+    try:
+        own = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(own)})
+    except OSError:
+        return set()
+    return own
+
+
+def _others() -> list[int]:
+    """The other threads of this process."""
+    numbers = (int(entry.name) for entry in _TASKS.iterdir())
+    return [number for number in numbers if number != threading.get_native_id()]
+
+
+CHECK_NS = 10_000_000
+"""Interval between checks of the time; a block may overrun by this much."""
+
+
+class BlockWindow:
+    """A window of the step loop that drops the first steps and counts the rest.
+
+    Attributes:
+        ns: Nanoseconds that they took.
+        wait_ns: Of these, those in which the device had no work.
+
+    Args:
+        stop: Whether it has to end early.
+        look: Called with the number of counted steps: when counting begins, and at each look after that.
+    """
+
+    def __init__(
+        self, turn: TurnRequest, stop: Callable[[], bool], look: Callable[[int], None] = lambda _steps: None
+    ) -> None:
+        self.sizes: CountedSizes = NoSizes()
+        self._turn = turn
+        self._stop = stop
+        self._settle_ns = turn.settle_seconds * 1e9
+        self._settled_ns = 0
+        self._settled_steps = 0
+        self._last_got: int | None = None
+        self._last_end: int | None = None
+        self.steps = 0
+        self.ns = 0
+        self.wait_ns = 0
+        self._look = look
+        if not self._settle_ns:
+            look(0)
+        self.check_at = time.perf_counter_ns() + CHECK_NS
+
+    def most(self) -> int | None:
+        """Take any number of steps."""
+        return None
+
+    def drained(self, base: int, times: list[int]) -> bool:
+        """Take steps without a device."""
+        if times:
+            self._add(len(times), times[-1] - base, 0)
+        return self._is_over()
+
+    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
+        """Take steps with a device."""
+        del restarts
+        if self._last_got is not None and self._last_end is not None:
+            ends = [self._last_end, *(reading.end for reading in readings)]
+            wait = sum(max(0, reading.start - end) for reading, end in zip(readings, ends, strict=False))
+            self._add(len(readings), readings[-1].got - self._last_got, wait)
+        self._last_got, self._last_end = readings[-1].got, readings[-1].end
+        return self._is_over()
+
+    def _add(self, steps: int, ns: int, wait_ns: int) -> None:
+        if self._settled_ns < self._settle_ns or (self._settle_ns and not self._settled_steps):
+            self._settled_ns += ns
+            self._settled_steps += steps
+            if self._settled_ns >= self._settle_ns and self._settled_steps:
+                self._look(0)
+            return
+        self.steps += steps
+        self.ns += ns
+        self.wait_ns += wait_ns
+        self._look(self.steps)
+
+    def _is_over(self) -> bool:
+        self.check_at = time.perf_counter_ns() + CHECK_NS
+        return (self.ns >= self._turn.seconds * 1e9 and self.steps >= self._turn.steps) or self._stop()
+
 
 _Change = TypeVar("_Change")
 SEED = 20_011
-"""Of all random generators, where the user gives none: two processes must draw the same numbers to be compared."""
+"""Seed of all random generators where the user gives none: processes that are compared must draw the same numbers."""
 
 _WRITES = "the pipeline writes files ({}), which several processes cannot do at once"
 
@@ -130,11 +349,9 @@ class TurnRun(JobRun):
 
     def _possible(self, change: Callable[[_Change], None], what: _Change) -> bool:
         """Make a change of the graph; return whether that was possible."""
-        from pipeprof.pipelines.graph.edit.errors import CannotEditError
-
         try:
             change(what)
-        except CannotEditError as error:
+        except edit_errors.CannotEditError as error:
             self._channel.send(EditRefused(str(error)))
             return False
         return True

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.edits.edits import InsertStage, to_document
-from pipeprof.pipelines.spec.step import parse_step
+from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.document.findings import Edit, Finding

@@ -28,8 +28,8 @@ def only(name: str, view: PipelineView) -> RuleHit:
 def measured_again(view: PipelineView, interval_ms: float) -> PipelineView:
     """The same stages under a step of another length."""
     steps = view.profile.steps
-    longer = steps.interval_ms.model_copy(update={"mean": interval_ms})
-    profile = view.profile.model_copy(update={"steps": steps.model_copy(update={"interval_ms": longer})})
+    longer = replace(steps.interval_ms, mean=interval_ms)
+    profile = view.profile.model_copy(update={"steps": replace(steps, interval_ms=longer)})
     return replace(view, profile=profile)
 
 

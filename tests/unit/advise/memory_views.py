@@ -17,7 +17,7 @@ from pipeprof.profiles.advise.rules.memory.from_tensor_slices_big_array import F
 from pipeprof.profiles.advise.rules.memory.graph_constant import GraphConstant
 from pipeprof.profiles.advise.rules.memory.list_instead_of_array import ListInsteadOfArray
 from pipeprof.profiles.advise.rules.memory.shuffle_buffer_bytes import ShuffleBufferBytes
-from pipeprof.profiles.document.measured import Phase
+from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 

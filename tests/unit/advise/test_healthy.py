@@ -103,7 +103,7 @@ def test_calls_for_waiting_work_come_with_threads() -> None:
 )
 @pytest.mark.parametrize("what", ["wait", "headspace"])
 def test_a_step_bound_pipeline_is_left_alone(view: PipelineView, what: str) -> None:
-    steps = view.profile.steps.model_copy(update={"wait_share": 0.04 if what == "wait" else 0.6})
+    steps = replace(view.profile.steps, wait_share=0.04 if what == "wait" else 0.6)
     share = 0.5 if what == "wait" else 0.04
     headspace = Headspace.of(view.headspace.interval_ms, view.headspace.interval_ms * (1 - share), 4)
     profile = view.profile.model_copy(update={"steps": steps})

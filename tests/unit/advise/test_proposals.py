@@ -73,7 +73,6 @@ def test_indices_go_through_what_orders_them_and_one_call_reads_a_batch(tmp_path
     assert data["source"] == {"range": {"stop": 50000}}
     assert ops(data) == ["shuffle", "repeat", "batch", "map"]
     assert data["stages"][0] == {"shuffle": {"buffer_size": 50000, "seed": 3}}
-    assert "send indices instead of rows through shuffle and repeat, batch them" in (finding.recommendation or "")
     assert "dataset = dataset.shuffle(buffer_size=50000, seed=3)" in (finding.python or "")
     assert "tf.ensure_shape(value, [None, 100, 100])" in (finding.python or "")
 
@@ -89,7 +88,6 @@ def test_rows_that_are_mapped_one_by_one_are_read_in_blocks(tmp_path: Path) -> N
     # 104 rows of 10 kB are a megabyte.
     assert data["source"] == {"range": {"start": 0, "stop": 50000, "step": 104}}
     assert ops(data) == ["map", "unbatch"]
-    assert "60 µs" in (finding.recommendation or "")
     assert "rows[start:start + 104]" in (finding.python or "")
 
 
@@ -192,7 +190,6 @@ def test_chunks_are_the_batches_where_nothing_looks_at_rows(tmp_path: Path) -> N
         {"shape": [None], "dtype": "int64"},
     ]
     assert data["stages"] == [{"repeat": {}}, {"prefetch": {"buffer_size": 2}}]
-    assert "shorter if the rows do not divide evenly" in draft.recommendation
     assert edit.stages == ("source", "stages.0", "stages.1", "stages.2")
 
 
@@ -202,7 +199,6 @@ def test_a_batch_that_drops_its_remainder_is_dropped_in_the_generator(tmp_path: 
     data = pasted(tmp_path, as_yaml(draft.edits[0]))
     assert data["source"]["from_generator"]["output_signature"][0]["shape"] == [64, 256]
     assert "== 64" in as_python(draft.edits[0])
-    assert "as drop_remainder does today" in draft.recommendation
 
 
 @pytest.mark.parametrize(("count", "chunks"), [(640, [{"take": {"count": 10}}]), (650, [{"unbatch": {}}])])
@@ -237,10 +233,8 @@ def waiting(ms: float = 40.0, interval: float = 40.0, **run: Any) -> PipelineVie
 def test_a_generator_that_waits(tmp_path: Path) -> None:
     draft = only("generator-waits", waiting())
     assert draft.stage == "source"
-    assert "20.0 ms per element" in draft.sentence
     assert draft.predicted is not None
     assert draft.predicted.speedup == pytest.approx(2.0)
-    assert "the step takes 20.0 ms" in draft.predicted.formula
     source, pool = draft.edits
     assert pool == SetOption("threading.private_threadpool_size", 16)
     assert "range: {stop: <COUNT>}" in as_yaml(source)

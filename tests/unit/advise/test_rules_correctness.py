@@ -162,7 +162,6 @@ def test_maps_between_are_crossed_and_caches_are_not() -> None:
     view = line(source, groups, cache("stages.1", groups), shuffle("stages.2", 100, groups))
     draft = only("batch-before-shuffle", view)
     assert draft.edits == ()
-    assert "after any cache" in draft.recommendation
 
 
 def test_sides_of_a_zip_are_batches_if_all_are() -> None:
@@ -286,7 +285,6 @@ def test_random_numbers_inside_a_nested_pipeline_are_kept_too() -> None:
     assert draft.stage == "stages.1"
     assert draft.evidence["random_stage"] == "stages.0.stages.0"
     assert draft.edits == ()
-    assert "inside" in draft.sentence
     source, owner, inner, drawn = nested(random=False)
     assert found("cache-after-augment", line(source, owner, inner, drawn, cache("stages.1", owner))) == []
 
@@ -352,7 +350,6 @@ def test_a_cache_that_is_never_read_to_its_end() -> None:
         draft = only("cache-never-complete", one)
         assert draft.stage == "stages.1"
         assert draft.evidence == {"taken": 256, "elements": 1000}
-        assert "ends after 256 of the 1,000 elements" in draft.sentence
         assert draft.edits == (MoveStage("stages.2", "take", before="stages.1"),)
         assert draft.semantics == "same"
 
@@ -361,11 +358,10 @@ def test_what_starting_again_takes_is_told() -> None:
     again = run(taken(256))
     assert again.profile is not None
     assert again.profile.steps is not None
-    steps = again.profile.steps.model_copy(update={"epochs": 72, "restart_share": 0.4})
+    steps = replace(again.profile.steps, epochs=72, restart_share=0.4)
     profile = again.profile.model_copy(update={"steps": steps})
     draft = only("cache-never-complete", replace(again, profile=profile))
-    assert "restarted 72 times in the measurement, which took 40 % of the time" in draft.sentence
-    assert draft.evidence["epochs"] == 72
+    assert (draft.evidence["epochs"], draft.evidence["restart_share"]) == (72, 0.4)
 
 
 def test_the_number_may_be_that_of_the_specs_inputs() -> None:
@@ -425,7 +421,6 @@ def test_a_cache_on_disk_is_left_alone() -> None:
 def test_where_epochs_may_differ_the_cache_only_goes(facts: dict[str, Any], options: dict[str, Any]) -> None:
     draft = only("cache-never-complete", replace(taken(256, **facts), options=options))
     assert [to_document(edit)["kind"] for edit in draft.edits] == ["ReplaceStages"]
-    assert "Remove the cache" in draft.recommendation
 
 
 def test_elements_in_another_order_each_time_are_not_frozen() -> None:

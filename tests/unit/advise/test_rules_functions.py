@@ -39,10 +39,6 @@ def test_python_that_computes_all_the_time() -> None:
     assert draft.stage == "stages.0"
     assert draft.evidence["calls_per_batch"] == 32
     assert draft.evidence["python_share"] == 0.9
-    assert "32 times per batch" in draft.sentence
-    assert "90 % of the traced time" in draft.sentence
-    assert "1.0 of 4 cores" in draft.sentence
-    assert "which this measurement cannot show" in draft.sentence
     assert [to_document(edit)["kind"] for edit in draft.edits] == ["MoveStage", "HandWritten"]
     # 31 calls of 34 µs less in each 20 ms.
     assert draft.predicted.speedup == pytest.approx(20 / (20 - 31 * 0.034))
@@ -60,7 +56,7 @@ def test_the_function_for_a_batch_stands_in_the_file_of_today() -> None:
 
 def test_parallel_calls_of_python_take_turns() -> None:
     draft = only("py-function-gil", python_map(ms=140.0, parallelism=8.0))
-    assert "Its 8 parallel calls alternate" in draft.sentence
+    assert draft.evidence["parallel_calls"] == 8
 
 
 def test_py_function_costs_more_than_numpy_function() -> None:
@@ -95,10 +91,9 @@ def test_the_largest_of_several_is_named() -> None:
 
 def test_one_long_call_per_batch_has_no_smaller_number_of_calls() -> None:
     draft = only("py-function-gil", python_map(size=1))
-    assert "once per batch" in draft.sentence
+    assert draft.evidence["calls_per_batch"] == 1
     assert draft.edits == ()
     assert draft.predicted.speedup is None
-    assert "at most 2.00×" in draft.predicted.formula
 
 
 def test_threads_that_wait_for_cores_would_use_them() -> None:
@@ -109,8 +104,6 @@ def test_threads_that_wait_for_cores_would_use_them() -> None:
 def test_the_lock_is_told_where_it_was_measured() -> None:
     draft = only("py-function-gil", python_map(python_lock=0.95))
     assert draft.evidence["python_lock_share"] == 0.95
-    assert "the GIL was held 95 % of the time inside it" in draft.sentence
-    assert "cannot show" not in draft.sentence
 
 
 def test_python_that_leaves_the_work_to_numpy_may_be_parallel() -> None:
@@ -159,10 +152,6 @@ def test_a_generator_that_hands_over_row_by_row() -> None:
     assert draft.stage == "source"
     assert draft.evidence["us_per_element"] == pytest.approx(62.5)
     assert draft.evidence["elements_per_batch"] == 64
-    assert "64 elements per batch one by one, 62.5 µs each" in draft.sentence
-    assert "including about 57 µs for the transfer alone" in draft.sentence
-    quick = only("from-generator-per-element", generator(ms=3.0))
-    assert "no more than a transfer alone (about 57 µs where it was measured" in quick.sentence
     # 64 x 57 µs become 100 µs; half a millisecond is all that the step takes.
     assert draft.predicted.speedup == pytest.approx(5 / (5 - (64 * 57 - 100) / 1000))
     assert [edit.stages for edit in draft.edits] == [("source", "stages.0")]
@@ -209,8 +198,6 @@ def generated_pictures(*above: StageView, width: int = 64, **run: Any) -> Pipeli
 def test_the_price_of_whole_batches_is_what_the_prefetch_holds_of_them() -> None:
     draft = only("from-generator-per-element", generated_pictures(dispatch=None))
     assert draft.evidence["tuned_prefetch_bytes"] == 512 * 50 * 64 * 64 * 3 * 4
-    assert "A batch is 2.34 MiB" in draft.recommendation
-    assert "512 would be 1.17 GiB" in draft.recommendation
     assert draft.predicted.formula.endswith("; 2 × 2.34 MiB in the prefetch")
     (edit,) = draft.edits
     assert as_yaml(edit).endswith("stages:\n  - prefetch: {buffer_size: 2}")
@@ -220,7 +207,6 @@ def test_the_price_of_whole_batches_is_what_the_prefetch_holds_of_them() -> None
 def test_a_prefetch_that_is_written_stays_and_has_its_price() -> None:
     tuned = stage("stages.1", "prefetch", arguments={"buffer_size": AUTOTUNE})
     draft = only("from-generator-per-element", generated_pictures(tuned))
-    assert "512 would be 1.17 GiB" in draft.recommendation
     assert draft.predicted.formula.endswith("; up to 512 × 2.34 MiB = 1.17 GiB more in the tuned prefetch")
     assert "prefetch" not in as_yaml(draft.edits[0])
 

@@ -45,9 +45,7 @@ class TestNoPrefetch:
         assert draft.edits == (InsertStage("prefetch", {"buffer_size": AUTOTUNE}),)
         assert draft.predicted is not None
         assert draft.predicted.speedup == pytest.approx(1.8)
-        assert "because autotune is off" in draft.sentence
-        assert "waits 8.00 ms for each batch and then works 10.0 ms" in draft.sentence
-        assert "one after the other (dispatch sync)" in draft.sentence
+        assert (draft.evidence["step_ms"], draft.evidence["dispatch"]) == (pytest.approx(10.0), "sync")
         assert draft.evidence["pipeline_ms"] == pytest.approx(8.0)
         assert draft.evidence["option"] == "autotune.enabled"
 
@@ -58,16 +56,12 @@ class TestNoPrefetch:
         assert not found("no-prefetch", turns(taking_turns(), cores=4.0, others_cores=3.0))
 
     @pytest.mark.parametrize(
-        ("option", "words"),
-        [
-            ("experimental_optimization.inject_prefetch", "inject_prefetch is off"),
-            ("experimental_optimization.apply_default_optimizations", "default optimizations are off"),
-        ],
+        "option",
+        ["experimental_optimization.inject_prefetch", "experimental_optimization.apply_default_optimizations"],
     )
-    def test_it_says_what_was_switched_off(self, option: str, words: str) -> None:
+    def test_it_names_the_option_that_was_switched_off(self, option: str) -> None:
         (draft,) = found("no-prefetch", turns(taking_turns(**{option: False})))
-        assert words in draft.sentence
-        assert option in draft.recommendation
+        assert draft.evidence["option"] == option
 
     def test_what_tensorflow_adds_by_itself_is_enough(self) -> None:
         assert not found("no-prefetch", turns(taking_turns(), prefetched=True))
@@ -159,7 +153,6 @@ class TestNoPrefetchBetween:
         assert draft.edits == (InsertStage("prefetch", {"buffer_size": 2}, after="source"),)
         assert draft.predicted is not None
         assert draft.predicted.speedup == pytest.approx(2, rel=0.05)
-        assert "alternate on one thread" in draft.sentence
 
     def test_a_prefetch_between_is_all_it_takes(self) -> None:
         assert not found("no-prefetch-between", drained(in_a_row("prefetch"), interval_ms=2.05))

@@ -78,8 +78,6 @@ class TestSerialMapLatency:
         assert draft.edits == (SetArgument("stages.0", "map", "num_parallel_calls", 16), SetOption(POOL, 16))
         assert draft.predicted is not None
         assert draft.predicted.speedup == pytest.approx(5, rel=0.01)
-        assert "16.0 ms of the 20.0 ms" in draft.sentence
-        assert "0.10 of 4 cores" in draft.sentence
         assert draft.evidence["worker_cores"] == 0.1
 
     @pytest.mark.parametrize(
@@ -200,7 +198,6 @@ class TestSerialMapCpu:
         assert draft.semantics == "randomness"
         assert draft.predicted is not None
         assert draft.predicted.speedup == pytest.approx(4, rel=0.01)
-        assert "its function has state (RandomUniform)" in draft.sentence
         assert draft.evidence["stage_ms_per_element"] == pytest.approx(1.0)
 
     def test_parallelization_switched_off(self) -> None:
@@ -282,8 +279,6 @@ class TestThreadpoolCapsBlockingMap:
         (draft,) = found("threadpool-caps-blocking-map", waiting(parallel(calls, ops={"ReadFile": 78.0})))
         threads = 16 if calls == 16 else 64
         assert draft.edits == (SetOption(POOL, threads),)
-        assert "waits in ReadFile" in draft.sentence
-        assert "4.0 are in flight on average" in draft.sentence
         assert draft.predicted is not None
         assert draft.predicted.speedup == pytest.approx(20 / (80 / threads), rel=0.05)
         assert draft.evidence["calls_under_way"] == pytest.approx(4.0)
@@ -394,9 +389,6 @@ class TestThreadpoolCapsBlockingMap:
             pytest.approx(20 / (5 + 1.0)),
         ]
         assert half.evidence["blocked_ms_per_batch"] == pytest.approx(40.0)
-        assert "A batch needs 40.0 ms of waiting" in half.sentence
-        assert often.predicted is not None
-        assert "5.00 ms of restarts stay" in often.predicted.formula
 
     @pytest.mark.parametrize("name", ["waiting_parallel", "waiting_autotune"])
     def test_recorded(self, name: str) -> None:
@@ -420,7 +412,7 @@ class TestThreadpoolTooSmall:
     def test_a_pool_below_the_calls_that_wait(self) -> None:
         (draft,) = found("threadpool-too-small", waiting(parallel(16, ms=60.0, options={POOL: 3})))
         assert draft.edits == (SetOption(POOL, 16),)
-        assert "the private pool has threads (3)" in draft.sentence
+        assert draft.evidence["private_threadpool_size"] == 3
         assert draft.recommendation == f"Raise {POOL} from 3 to 16."
         assert draft.predicted is not None
         assert draft.predicted.speedup == pytest.approx(16 / 3, rel=0.01)

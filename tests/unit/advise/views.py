@@ -16,10 +16,11 @@ from typing import Any
 
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.executed_ops import family
-from pipeprof.profiles.document.base import Dispatch, Location
-from pipeprof.profiles.document.measured import Contention, Device, Quantiles, Steps, Throughput
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.measured import Contention, Device, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import Dispatch, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.stage_table import explain_stages
@@ -304,7 +305,7 @@ def recorded(name: str, *, cores: float = 2.0, **conditions: Any) -> PipelineVie
     )
     profile = frame.profile
     if profile is not None and profile.steps is not None:
-        steps = profile.steps.model_copy(update={"count": batches})
+        steps = replace(profile.steps, count=batches)
         profile = profile.model_copy(update={"steps": steps, "stages": rows})
     # The states of threads were not recorded: whoever hardly computes was blocked.
     blocked = conditions.get("blocked_share", 1.0 if (conditions.get("worker_cores") or 0.0) < 0.5 else 0.0)

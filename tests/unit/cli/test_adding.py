@@ -1,7 +1,7 @@
-"""Adding one of each thing takes a row, a module or a class: a function, an op, a rule, a message.
+"""Adding one of each thing takes a row, a module or a class: a function, an op, a rule, a kind of step, a message.
 
-What is added here is a module in the folder that its registry walks, or a row of its table. A format is added in
-`test_formats`.
+What is added here is a module in the folder that its registry walks, a row of its table or a line of its data file. A
+format is added in `test_formats`.
 """
 
 from __future__ import annotations
@@ -11,24 +11,40 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import jsonschema
 import pytest
 
+from pipeprof.cli import options
+from pipeprof.cli.report.steps import build_steps
+from pipeprof.cli.targets.load import Changes, load_target
+from pipeprof.cli.text.blocks import Heading
+from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.inference import rules as inference_rules
 from pipeprof.pipelines.inference.pipeline import element_specs
 from pipeprof.pipelines.inference.rules.base import rules as all_inference_rules
 from pipeprof.pipelines.inference.stages import HANDLERS
-from pipeprof.pipelines.ops import base, functions, stages, traits
+from pipeprof.pipelines.ops import base, stages, traits
 from pipeprof.pipelines.ops.functions import catalog
 from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.paths import leaves
+from pipeprof.pipelines.spec.schema.schema import spec_schema
+from pipeprof.pipelines.steps import kinds, registry
+from pipeprof.pipelines.steps.step import parse_step, step_model
 from pipeprof.profiles.advise import rule
 from pipeprof.profiles.advise import rules as advice_rules
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.protocol import messages
+from pipeprof.profiles.protocol.job import Job, StepJob
+from pipeprof.profiles.verify.overlap import other_dispatch
+from pipeprof.profiles.verify.plan import uses_gpu
+from pipeprof.profiles.worker.sample import JobRun
 
 Pipeprof = Callable[..., Any]
-FUNCTION = 'FUNCTIONS = {"tf.added.scale": "image, factor, name=None"}'
+FUNCTION = {"tf.added.scale": "image, factor, name=None"}
 INFERENCE = """
 from pipeprof.pipelines.inference.rules.base import same
 RULES = {"tf.added.scale": same("image", "float16")}
@@ -56,7 +72,35 @@ class NoPairs(Rule):
             if stage.op == "pairs":
                 yield RuleHit(stage.id, "There are pairs.", "Take them apart.", {})
 """
-CACHES = (base.stages, catalog.table, catalog.function, all_inference_rules, rule.rules, traits.traits)
+STEP = """
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.steps.called import CalledStep
+from pipeprof.pipelines.steps.kind import StepKind
+class _Counter(StepKind):
+    name = "counted"
+    example = "file.py:fn"
+    pattern = r".+\\.py:\\w+"
+    description = "A function that counts batches."
+    def annotation(self):
+        from pipeprof.pipelines.ops.values.python_ref import PlainPython
+        return PlainPython
+    def sentence(self, text):
+        return f"counted by {text.partition(': ')[2]}"
+    def check(self, value):
+        if value.function == "gone":
+            raise UsageError("counted: there is no function gone")
+    def plan(self, value, base):
+        return {"target": str(base / value.file), "from": 3}
+    def user_files(self, arguments):
+        return [arguments["target"]]
+    def start(self, arguments, context):
+        return CalledStep(lambda batch: context.returned([arguments["from"], batch]))
+KIND = _Counter()
+"""
+CACHES = (
+    *(base.stages, catalog.table, catalog.function, all_inference_rules, rule.rules, traits.traits),
+    *(registry.step_kinds, step_model),
+)
 SPEC = """\
 version: 1
 source: {range: {stop: 8}}
@@ -85,6 +129,19 @@ def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[M
     forget()
 
 
+@pytest.fixture
+def add_function(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Adds a line to the table of functions."""
+
+    def adds() -> None:
+        rows = {**catalog.table(), **FUNCTION}
+        monkeypatch.setattr(catalog, "read_table", lambda _package, _name: rows)
+        forget()
+
+    yield adds
+    forget()
+
+
 def forget() -> None:
     for cache in CACHES:
         cache.cache_clear()
@@ -105,10 +162,10 @@ def test_unknown_things_are_refused(spec: Path, pipeprof: Pipeprof) -> None:
     assert "pairs" in result.out + result.err
 
 
-def test_a_function_an_op_and_a_rule_are_a_module_each(
-    spec: Path, add: Callable[[ModuleType, str], None], pipeprof: Pipeprof
+def test_a_function_is_a_line_an_op_and_a_rule_are_a_module_each(
+    spec: Path, add: Callable[[ModuleType, str], None], add_function: Callable[[], None], pipeprof: Pipeprof
 ) -> None:
-    add(functions, FUNCTION)
+    add_function()
     add(stages, OP)
     add(advice_rules, RULE)
 
@@ -121,9 +178,12 @@ def test_a_function_an_op_and_a_rule_are_a_module_each(
 
 
 def test_what_comes_out_is_inferred_by_a_rule_and_a_function(
-    spec: Path, add: Callable[[ModuleType, str], None], monkeypatch: pytest.MonkeyPatch
+    spec: Path,
+    add: Callable[[ModuleType, str], None],
+    add_function: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    add(functions, FUNCTION)
+    add_function()
     add(stages, OP)
     assert [str(info.structure) for info in _elements(spec)] == ["None", "None"]
 
@@ -148,6 +208,116 @@ def test_an_op_without_a_row_of_traits_is_found(
 
     traits.check_rows(base.sources(), base.stages())
     assert traits.traits("pairs").one_to_one
+
+
+@pytest.fixture
+def with_step(spec: Path) -> Path:
+    spec.write_text("version: 1\nsource: {range: {stop: 8}}\nstep: {counted: 'a.py:fn'}\n")
+    (spec.parent / "a.py").write_text("def fn(batch): ...\n")
+    return spec
+
+
+def test_an_unknown_kind_of_step_is_refused(with_step: Path, pipeprof: Pipeprof) -> None:
+    assert "unknown key `counted`" in pipeprof("check", with_step).out
+    with pytest.raises(UsageError, match=r"expected none, simulate:12ms or python:file\.py:function"):
+        options.step("counted:a.py:fn")
+    assert not any("counted" in str(part) for part in spec_schema()["definitions"]["step"]["anyOf"])
+
+
+def test_a_kind_of_step_is_written_in_a_spec_and_on_the_command_line(
+    with_step: Path, add: Callable[[ModuleType, str], None], pipeprof: Pipeprof
+) -> None:
+    add(kinds, STEP)
+
+    result = pipeprof("check", with_step)
+    loaded = load_spec(with_step)
+    typed = options.step("counted:a.py:fn")
+
+    assert result.code == 0, result.err
+    assert "counted: a.py:fn, dispatch sync" in result.out
+    assert (loaded.spec.step.kind, str(loaded.spec.step.value)) == ("counted", "a.py:fn")
+    assert [(leaf.place, str(leaf.value)) for leaf in leaves(loaded.spec)] == [(("step", "counted"), "a.py:fn")]
+    assert typed is not None
+    assert typed.value == loaded.spec.step.value
+    assert "counted:file.py:fn" in registry.words()
+    with pytest.raises(ValueError, match=r"got 'a\.txt', expected a file and a function"):
+        parse_step("counted:a.txt")
+    with pytest.raises(ValueError, match="both counted and python"):
+        parse_step({"counted": "a.py:fn", "python": "a.py:fn"})
+
+
+def test_a_kind_of_step_is_in_the_schema(add: Callable[[ModuleType, str], None]) -> None:
+    add(kinds, STEP)
+
+    definitions = spec_schema()["definitions"]
+
+    validator = jsonschema.Draft7Validator({**definitions["step"], "definitions": definitions})
+    assert definitions["Step"]["properties"]["counted"]["description"].startswith("A function that counts batches.")
+    assert [validator.is_valid(step) for step in ("counted:a.py:fn", {"counted": "a.py:fn"}, "counted:12ms")] == [
+        True, True, False,
+    ]  # fmt: skip
+
+
+def test_an_overlay_with_another_kind_of_step_replaces_the_first(
+    with_step: Path, add: Callable[[ModuleType, str], None], tmp_path: Path
+) -> None:
+    add(kinds, STEP)
+    overlay = tmp_path / "other.yaml"
+    overlay.write_text("step: {simulate: 1ms}\n")
+
+    assert load_spec(with_step, overlays=[str(overlay)]).spec.step.text == "simulate: 1ms"
+
+
+def test_a_kind_of_step_is_checked_and_planned(with_step: Path, add: Callable[[ModuleType, str], None]) -> None:
+    add(kinds, STEP)
+    target, loaded = load_target(str(with_step), Changes(), no_python=False, step=options.step("counted:a.py:fn"))
+    settings = RunSettings(target=target, loaded=loaded)
+
+    planned = plan(settings)
+    job = job_of(settings, planned, {}, memory_limit=None)
+
+    assert (planned.step_text, planned.dispatch) == ("counted: a.py:fn", "sync")
+    assert planned.step == StepJob("counted", {"target": str(with_step.parent / "a.py"), "from": 3})
+    assert str(with_step.parent / "a.py") in job.user_files
+    with pytest.raises(UsageError, match="there is no function gone"):
+        load_target(str(with_step), Changes(), no_python=False, step=options.step("counted:a.py:gone"))
+    with pytest.raises(UsageError, match=r"--no-python: the step a\.py:fn is Python code"):
+        load_target(str(with_step), Changes(), no_python=True, step=options.step("counted:a.py:fn"))
+
+
+def test_a_kind_of_step_is_run(add: Callable[[ModuleType, str], None]) -> None:
+    add(kinds, STEP)
+    taken: list[object] = []
+    run = JobRun(
+        Job("function", "a.py:f", [], step=StepJob("counted", {"from": 3})), SimpleNamespace(send=taken.append)
+    )
+    run._called = SimpleNamespace(step=taken.append)
+
+    start, end = run._step().submit("batch")
+
+    assert taken == [[3, "batch"]]
+    assert end >= start
+    assert run._device
+
+
+def test_a_kind_of_step_is_told_in_the_report_and_has_the_device_to_itself(
+    add: Callable[[ModuleType, str], None], recorded: Callable[[str], Profile]
+) -> None:
+    profile = recorded("step-bound")
+    assert profile.device is not None
+    profile.device.kind, profile.device.text = "counted", "counted: a.py:fn"
+    profile.host.gpus = ["GPU 0"]
+    assert "step counted: a.py:fn" in _heading(profile)
+
+    add(kinds, STEP)
+
+    assert "counted by a.py:fn" in _heading(profile)
+    assert uses_gpu(profile)
+    assert other_dispatch("sync", "counted") is None
+
+
+def _heading(profile: Profile) -> str:
+    return next(block.rest for block in build_steps(profile) if isinstance(block, Heading))
 
 
 def test_a_message_is_a_class(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.pages.codes import CODES
+from pipeprof.cli.pages.codes import message_codes
 
 Pipeprof = Callable[..., Any]
 ROOT = Path(__file__).parents[3]
@@ -61,16 +61,16 @@ def _given(call: ast.Call, constants: dict[str, ast.expr]) -> Iterator[str]:
 def test_every_code_is_explained() -> None:
     given = set(given_codes())
     assert len(given) > 80
-    assert sorted(given - CODES.keys()) == []
+    assert sorted(given - message_codes().keys()) == []
 
 
 @pytest.mark.parametrize("name", ["not-settled", "out-of-memory", "unknown-stage", "number"])
 def test_explain_takes_a_code(pipeprof: Pipeprof, name: str) -> None:
     text, document = pipeprof("explain", name), pipeprof("explain", name, "--json")
     assert (text.code, document.code) == (0, 0)
-    assert text.out.startswith(f"{name}: {CODES[name].kind}\n")
-    assert CODES[name].action in " ".join(text.out.split())
-    assert json.loads(document.out)["meaning"] == CODES[name].meaning
+    assert text.out.startswith(f"{name}: {message_codes()[name].kind}\n")
+    assert message_codes()[name].action in " ".join(text.out.split())
+    assert json.loads(document.out)["meaning"] == message_codes()[name].meaning
 
 
 def test_explain_suggests_a_code(pipeprof: Pipeprof) -> None:
@@ -82,4 +82,4 @@ def test_explain_suggests_a_code(pipeprof: Pipeprof) -> None:
 def test_no_code_is_the_name_of_a_rule() -> None:
     from pipeprof.profiles.advise.rule import rules
 
-    assert not rules().keys() & CODES.keys()
+    assert not rules().keys() & message_codes().keys()

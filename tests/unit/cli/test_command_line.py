@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from pipeprof.cli.command_line import OUTPUTS, build_parser, parse_run, recover_options, rerun
-from pipeprof.cli.main import app
+from pipeprof.cli.main import make_app
 from pipeprof.cli.options import RunOptions
 from pipeprof.profiles.document.profile import Profile
 
@@ -94,7 +94,7 @@ def test_without_a_command_line_the_document_names_the_changes(command: list[str
 def test_the_parser_is_that_of_the_command() -> None:
     import typer
 
-    command = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
+    command = typer.main.get_command(make_app()).commands["run"]  # type: ignore[attr-defined]
     assert [(p.name, p.opts, p.default) for p in command.params] == [
         (p.name, p.opts, p.default) for p in build_parser().params
     ]

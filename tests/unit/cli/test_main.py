@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 
 from pipeprof.cli import exit_codes
-from pipeprof.cli.main import app, invoke
+from pipeprof.cli.main import invoke, make_app
 from pipeprof.cli.report.report import build_report
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
@@ -456,7 +456,7 @@ def test_debug_shows_the_traceback(pipeprof: Pipeprof, monkeypatch: pytest.Monke
 
 
 def test_invoke_gives_the_code() -> None:
-    assert app.info.name == "pipeprof"
+    assert make_app().info.name == "pipeprof"
     assert invoke(["run"]) == 2
 
 
@@ -510,3 +510,32 @@ def test_signals(name: str, code: int) -> None:
         [sys.executable, "-c", TERMINATED.format(name=name), "show", "a.json"], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        (["check", "examples/healthy/spec.yaml"], {"pipeprof.profiles.advise", "pipeprof.profiles.memory", "rich"}),
+        (["rules", "--json"], {"pipeprof.profiles.advise"}),
+        (["schema", "spec"], set()),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_command_loads_nothing_of_the_others(arguments: list[str], needed: set[str]) -> None:
+    code = (
+        "import sys; from pipeprof.cli.main import invoke; invoke(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=RECORDED.parents[2]
+    )
+    loaded = done.stderr.splitlines()[-1].split()
+    rooms = {".".join(name.split(".")[:3]) if name.startswith("pipeprof.") else name for name in loaded}
+    rooms |= {name for name in loaded if name.startswith("pipeprof.cli.commands.")}
+    measuring = {
+        f"pipeprof.profiles.{room}" for room in ("fix", "harness", "judge", "model", "protocol", "verify", "worker")
+    }
+    assert needed <= rooms
+    assert rooms & (measuring | {"numpy", "psutil", "tensorflow", "pipeprof.cli.comparing"}) == set()
+    assert {name for name in rooms if name.startswith("pipeprof.cli.commands.")} == {
+        f"pipeprof.cli.commands.{arguments[0]}"
+    }

@@ -13,16 +13,15 @@ import pytest
 import typer
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, OUTPUTS, parse_run, rerun
-from pipeprof.cli.main import app
+from pipeprof.cli.main import make_app
 from pipeprof.cli.options import RunOptions
 from pipeprof.cli.report.next_step import NextCommand, next_command
 from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, VerdictDetail
-from pipeprof.profiles.document.measured import Phase
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.document.shared import Phase, PhaseName
 
 Recorded = Callable[[str], Profile]
 
@@ -53,7 +52,7 @@ def parsed(line: str) -> tuple[str, dict[str, Any]]:
     """A command and its options, by the command line's own parser; nothing is run."""
     program, name, *words = shlex.split(line)
     assert program == "pipeprof"
-    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    command = typer.main.get_command(make_app()).commands[name]  # type: ignore[attr-defined]
     return name, dict(command.make_context(name, words).params)
 
 

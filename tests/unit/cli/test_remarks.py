@@ -22,7 +22,8 @@ from pipeprof.cli.pages.remarks import Checkout, remarks_on
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.messages import ErrorFrame, Message, Problem
+from pipeprof.profiles.document.messages import Message, Problem
+from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.document.subject import Tool

@@ -21,17 +21,28 @@ Pipeprof = Callable[..., Any]
 
 
 class Small(Rule):
+    """A class with all sections.
+
+    Seen:
+        A stage whose steps
+        are small.
+
+        Only if there are many.
+
+    Why:
+        Each costs 12 µs.
+
+    Fix:
+        Make them large.
+
+    Ignore when:
+        They are few.
+    """
+
     name = "small-steps"
     title = "Steps are small"
     family = "speed"
     semantics = "same"
-    seen = """A stage whose steps
-    are small.
-
-    Only if there are many."""
-    why = "Each costs 12 µs."
-    fix = "Make them large."
-    ignore_when = "They are few."
     thresholds = (
         Threshold("cost-share", 0.05, "of the step", "measured: one call costs 12 µs"),
         Threshold("bytes", 100e6, "bytes", "the pool keeps less"),

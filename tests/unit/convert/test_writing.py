@@ -13,7 +13,7 @@ from pipeprof.profiles.convert.writing import FileWriting, InterruptedConversion
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.protocol.messages import Raised, WorkerMessage
 from pipeprof.profiles.protocol.store import Stored, StoreEstimated
-from pipeprof.profiles.protocol.turn_messages import EditRefused
+from pipeprof.profiles.protocol.turns import EditRefused
 
 GB = 10**9
 ESTIMATED = StoreEstimated(elements=100, bytes=GB, compared=32, sources=[])

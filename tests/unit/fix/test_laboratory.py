@@ -11,8 +11,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.fix import laboratory as laboratories
 from pipeprof.profiles.fix.laboratory import Laboratory, TimedTeam, pace_for
 from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.protocol.turn_messages import TurnEnded
-from pipeprof.profiles.protocol.turns import TurnRequest
+from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
 from pipeprof.profiles.verify.judging.judge_edit import LOOKS, PAIRS
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 

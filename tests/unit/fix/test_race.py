@@ -10,8 +10,7 @@ import pytest
 
 from pipeprof.profiles.fix.race import BaseFailedError, Raced, Races, Rival
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
-from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
 from pipeprof.profiles.verify.plan import Pace
 from pipeprof.profiles.verify.team import MemberFailedError
 

@@ -39,6 +39,7 @@ from pipeprof.profiles.protocol.channel import HarnessEnd
 from pipeprof.profiles.protocol.job import StepJob
 from pipeprof.profiles.protocol.messages import (
     Answer,
+    BatchSize,
     CostSegment,
     Graphs,
     Libraries,
@@ -47,7 +48,6 @@ from pipeprof.profiles.protocol.messages import (
     Warned,
     encode_message,
 )
-from pipeprof.profiles.protocol.steps import BatchSize
 
 VALIDATOR = jsonschema.Draft202012Validator(Profile.model_json_schema())
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"

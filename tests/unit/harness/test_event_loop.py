@@ -26,11 +26,11 @@ from unit.worker.fakes import (
 from pipeprof.profiles.harness import event_loop as watches
 from pipeprof.profiles.harness.event_loop import LAST_LOOK_SECONDS, Ended, Signals, Watch
 from pipeprof.profiles.harness.received import GROWING_TIMES, STARTING_SECONDS, Observed
-from pipeprof.profiles.protocol.costs import StartsAgain
 from pipeprof.profiles.protocol.messages import (
     Answer,
     BuildMemory,
     Done,
+    StartsAgain,
     Trace,
     TraceBegan,
     Waiting,

@@ -28,7 +28,8 @@ from unit.worker.fakes import (
 
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
-from pipeprof.profiles.document.messages import ErrorFrame, Problem
+from pipeprof.profiles.document.messages import Problem
+from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.event_loop import Ended
 from pipeprof.profiles.harness.failure import Circumstances, Failure, StageAt, diagnose, name_owner
@@ -37,7 +38,6 @@ from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
 from pipeprof.profiles.host.limits import MemoryLimit
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
 from pipeprof.profiles.protocol.messages import STOPPED, Answer, BuildMemory, Done, WorkerMessage
-from pipeprof.profiles.user_frames import UserFrame
 from pipeprof.profiles.view.view import PipelineView
 
 STAGES = {
@@ -45,7 +45,7 @@ STAGES = {
     "stages.0": stage_at("stages.0", "map", name="decode", line=7),
     "stages.1": stage_at("stages.1", "shuffle", line=11),
 }
-FRAME = UserFrame("/home/me/decode.py", 33, "parse")
+FRAME = ErrorFrame("/home/me/decode.py", 33, "parse")
 STACKS = 'Current thread 0x1 (most recent call first):\n  File "/home/me/decode.py", line 33 in parse\n'
 MEASURING = (phase("import"), phase("measure"), beat(1234))
 
@@ -437,7 +437,7 @@ def test_a_kill_by_the_control_group_is_read_off_its_folder(tmp_path, kills, cod
 # Stopped at the limit
 
 
-def answer(*nodes: tuple[str, int], frames: Sequence[UserFrame] = ()) -> Answer:
+def answer(*nodes: tuple[str, int], frames: Sequence[ErrorFrame] = ()) -> Answer:
     model: Any = {"nodes": [model_node(name, size) for name, size in nodes]}
     return Answer(frames=list(frames), model=model)
 
@@ -688,8 +688,8 @@ def test_files_are_named_as_the_user_types_them(tmp_path, monkeypatch):
 def test_the_users_frames_are_in_the_problem_with_their_lines_and_the_whole_traceback(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frames = [
-        UserFrame(str(tmp_path / "train.py"), 12, "make", "return helper.scale(3, 0)"),
-        UserFrame("/home/me/helper.py", 3, "scale", 'raise ValueError("bad")'),
+        ErrorFrame(str(tmp_path / "train.py"), 12, "make", "return helper.scale(3, 0)"),
+        ErrorFrame("/home/me/helper.py", 3, "scale", 'raise ValueError("bad")'),
     ]
     seen = observed(phase("build"), error("raised", frames=frames, traceback="Traceback …"))
     problem = failed(Ended("exit", 0), seen).problem

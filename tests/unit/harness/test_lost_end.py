@@ -9,8 +9,7 @@ from unit.worker.fakes import beat, drained, measured, observed, phase
 
 from pipeprof.profiles.harness.event_loop import Ended, Reason
 from pipeprof.profiles.harness.harness import _Run
-from pipeprof.profiles.protocol.costs import StartsAgain
-from pipeprof.profiles.protocol.messages import UNTRACED, Done, Trace, WorkerMessage
+from pipeprof.profiles.protocol.messages import UNTRACED, Done, StartsAgain, Trace, WorkerMessage
 
 
 def warnings(reason: Reason, *messages: WorkerMessage) -> list[tuple[str, str]]:

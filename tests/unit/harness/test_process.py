@@ -15,7 +15,7 @@ from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.harness import process as processes
 from pipeprof.profiles.harness.process import OUTPUT_BYTES, WorkerOutput, WorkerProcess
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import Done, PhaseBegan
+from pipeprof.profiles.protocol.messages import Done, Waiting
 from pipeprof.profiles.protocol.records import decode_record
 from pipeprof.profiles.protocol.turns import TurnsJob
 
@@ -232,8 +232,8 @@ def test_messages_come_as_they_are_sent_and_end_with_none(started):
     worker, child = started
     _, messages, _ = child.inherited
     assert worker.read_messages() == []
-    os.write(messages, b'{"m":"PhaseBegan","name":"data"}\n{"m":"Do')
-    assert worker.read_messages() == [PhaseBegan("data")]
+    os.write(messages, b'{"m":"Waiting"}\n{"m":"Do')
+    assert worker.read_messages() == [Waiting()]
     os.write(messages, b'ne"}\n{"m":"cut')
     os.close(messages)
     assert worker.read_messages() == [Done()]

@@ -90,7 +90,7 @@ def test_phases_are_kept_in_order(seen):
         phase("build"),
     ):
         seen.take(message)
-    assert [(one.name, one.seconds, one.peak, one.end_rss, one.note) for one in seen.phases] == [
+    assert [(one.name, one.seconds, one.peak_rss_bytes, one.end_rss_bytes, one.note) for one in seen.phases] == [
         ("import", 2.5, 7, 5, None),
         ("data", 1.0, None, None, "as is"),
         ("build", None, None, None, None),

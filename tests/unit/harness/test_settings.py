@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.python_files import python_files
-from pipeprof.pipelines.spec.step import parse_step
+from pipeprof.pipelines.steps.kind import StepContext
+from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan
 from pipeprof.profiles.protocol.job import Job, StepJob, as_pairs, from_pairs
@@ -68,7 +70,7 @@ def test_a_bare_spec_changes_nothing(spec):
 
 def test_the_spec_comes_before_the_defaults(spec):
     assert plan(settings(spec(FULL))) == Plan(
-        step=StepJob("simulate", base_ms=12.0),
+        step=StepJob("simulate", {"base_ms": 12.0}),
         step_text="simulate: 12ms",
         dispatch=1,
         seconds=3.0,
@@ -94,14 +96,22 @@ def test_the_command_line_comes_before_the_spec(spec, text):
             timeout=4.0,
         )
     )
-    assert planned.step.base_ms == 5.0
+    assert planned.step.arguments["base_ms"] == 5.0
     assert (planned.dispatch, planned.seconds, planned.steps, planned.seed) == (2, 1.5, 9, 0)
     assert (planned.cold, planned.timeout) == (False, 4.0)
 
 
+@pytest.mark.parametrize("written", ["0ms", {"per_mb": "1ms"}, {"every": {10: "2ms"}}])
+def test_a_simulated_step_is_run_as_it_is_written(written: object) -> None:
+    job = plan(settings(step=parse_step({"simulate": written}))).step
+    line = json.loads(json.dumps(job.arguments))
+    start, end = step_kind(job.kind).start(line, StepContext(size_of=lambda _batch: 1_000_000)).submit("batch")
+    assert end - start == (1_000_000 if written == {"per_mb": "1ms"} else 0)
+
+
 def test_dispatch_alone_keeps_the_specs_step(spec):
     planned = plan(settings(spec(FULL), dispatch="sync"))
-    assert (planned.dispatch, planned.step.base_ms) == ("sync", 12.0)
+    assert (planned.dispatch, planned.step.arguments["base_ms"]) == ("sync", 12.0)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +141,7 @@ def test_without_a_spec_steps_alone_take_as_long_as_they_take():
 def test_a_python_step_of_the_spec_is_found_beside_it(spec, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     planned = plan(settings(spec(f'{BARE}step: {{python: "maps/f.py:step", dispatch: 2}}\n')))
-    assert planned.step == StepJob("python", f"{tmp_path}/project/maps/f.py:step")
+    assert planned.step == StepJob("python", {"target": f"{tmp_path}/project/maps/f.py:step"})
     assert planned.step_text == "python: maps/f.py:step"
     assert planned.dispatch == "sync"
 
@@ -139,17 +149,19 @@ def test_a_python_step_of_the_spec_is_found_beside_it(spec, tmp_path, monkeypatc
 def test_a_python_step_of_the_command_line_is_found_in_the_working_folder(spec, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     planned = plan(settings(spec(FULL), step=parse_step("python:steps/mine.py:train")))
-    assert planned.step.target == f"{tmp_path}/steps/mine.py:train"
+    assert planned.step.arguments["target"] == f"{tmp_path}/steps/mine.py:train"
 
 
 def test_an_absolute_python_step_stays_where_it_is():
-    assert plan(settings(step=parse_step("python:/opt/s.py:train"))).step.target == "/opt/s.py:train"
+    assert plan(settings(step=parse_step("python:/opt/s.py:train"))).step.arguments["target"] == "/opt/s.py:train"
 
 
 def test_every_part_of_a_simulated_step_is_passed_on_and_named():
     step = parse_step({"simulate": {"base": "4ms", "per_mb": "1ms", "stdev": "500us", "every": {1000: "400ms"}}})
     planned = plan(settings(step=step))
-    assert planned.step == StepJob("simulate", "", 4.0, 1.0, 0.5, [(1000, 400.0)])
+    assert planned.step == StepJob(
+        "simulate", {"base_ms": 4.0, "per_mb_ms": 1.0, "stdev_ms": 0.5, "every": [(1000, 400.0)]}
+    )
     assert planned.step_text == "simulate: 4ms, 1ms per MB, stdev 0.5ms, 400ms every 1000"
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeprof.pipelines.inference.pipeline import ElementInfo, element_specs
+from pipeprof.pipelines.inference.pipeline import element_specs
+from pipeprof.pipelines.inference.sources import ElementInfo
 from pipeprof.pipelines.inference.tensor.shapes import Tensor, broadcast, leaves, literal, paths
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.spec.loader import load_spec
@@ -185,3 +186,39 @@ def test_components_come_in_tensorflows_order() -> None:
 
     assert list(leaves(structure)) == [Tensor("int8", ()), Tensor("bool", ()), None]
     assert list(paths(structure)) == ["a", "b.0", "b.1"]
+
+
+FEATURES = {
+    "file_pattern": "*.tfrecord",
+    "batch_size": 8,
+    "features": {
+        "a": {"FixedLenFeature": {"shape": [3], "dtype": "float32"}},
+        "y": {"FixedLenFeature": {"shape": [], "dtype": "int64"}},
+    },
+}
+
+
+def test_the_label_of_parsed_batches_is_no_feature_any_more(tmp_path: Path) -> None:
+    # TensorFlow makes `(x, x.pop(label_key))` of them.
+    (tmp_path / "a.tfrecord").touch()
+    found = last(tmp_path, {"make_batched_features_dataset": FEATURES | {"label_key": "y"}})
+
+    assert found.components == (Tensor("float32", (8, 3)), Tensor("int64", (8,)))
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "dtype"),
+    [
+        ("tf.math.reduce_std", "float32", "float32"),
+        # The deviation of complex numbers is real: TensorFlow makes another dtype of it, which is not followed.
+        ("tf.math.reduce_std", "complex64", None),
+        ("tf.math.reduce_sum", "float32", "float32"),
+        ("tf.math.reduce_sum", "complex64", "complex64"),
+    ],
+)
+def test_complex_numbers_can_be_added_up(tmp_path: Path, function: str, given: str, dtype: str | None) -> None:
+    ops = [{"tf.cast": {"dtype": given}}, function]
+
+    found = last(tmp_path, {"from_tensors": {"tensors": [1.0, 2.0]}}, {"map": {"ops": ops}})
+
+    assert found.components == (None if dtype is None else (Tensor(dtype, ()),))

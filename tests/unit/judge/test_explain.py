@@ -22,8 +22,7 @@ from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 from pipeprof.profiles.judge.words import conclude
-from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
-from pipeprof.profiles.protocol.turns import BatchDigest
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded
 from pipeprof.profiles.verify.team import InterruptedVerificationError, MemberFailedError
 
 BUILT = Built([BatchDigest("data", ["row"] * 8, "int64")], False, 400 << 20, 0.5, 0.25)

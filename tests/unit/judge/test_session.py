@@ -12,8 +12,7 @@ from pipeprof.profiles.judge.session import AGAIN, NAMES, A, B, Session, SideFai
 from pipeprof.profiles.judge.verdicts.result import PairValues
 from pipeprof.profiles.judge.words import disturbance_of
 from pipeprof.profiles.protocol.messages import Graphs
-from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
-from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
 from pipeprof.profiles.verify.judging.turns import Turn, are_enough, undisturbed
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 

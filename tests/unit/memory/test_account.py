@@ -12,7 +12,7 @@ from unit.advise.views import function, measured, pipeline, stage, tensor
 from pipeprof.profiles.constants import PATH_BYTES
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.document.shared import PhaseName
 from pipeprof.profiles.memory.ledger.account import PYTHON_BYTES, LedgerInput, account, before_running
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.held import held_buffers, in_flight_batches, window_buffers

@@ -10,7 +10,7 @@ from itertools import accumulate
 import pytest
 
 from pipeprof.profiles.document.measured import Series
-from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.document.shared import PhaseName
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.growth import (
     epoch_peaks,

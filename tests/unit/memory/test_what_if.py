@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +11,10 @@ from unit.advise.views import pipeline, stage, tensor
 
 from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
 from pipeprof.profiles.constants import RESERVE, RUNTIME_BYTES
+from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict.default_rewrites import ADDED
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.memory.predict.what_if import WhatIf, what_ifs
+from pipeprof.profiles.memory.predict.what_if import what_ifs
 from pipeprof.profiles.view.view import ComponentView, StageView
 from pipeprof.profiles.wording import size as in_words
 
@@ -29,22 +30,42 @@ def above(op: str, elements: int | None = 5000, index: int = 0, **arguments: Any
     return stage(f"stages.{index}", op, element=ROW, elements=elements, arguments=arguments)
 
 
-def answers(limit: int, *stages: StageView) -> list[WhatIf]:
+def answers(limit: int, *stages: StageView) -> list[LimitAnswer]:
     """Those for single stages, of a limit that leaves so much beside the reserve."""
     return [one for one in all_answers(round((1 + RESERVE) * limit), *stages) if one.stage is not None]
 
 
-def all_answers(limit: int, *stages: StageView) -> list[WhatIf]:
+def all_answers(limit: int, *stages: StageView) -> list[LimitAnswer]:
     view = pipeline(*stages)
     return what_ifs(view, memory_prediction(view), RUNTIME_BYTES + limit)
+
+
+def test_golden(golden: Callable[[str, str], None]) -> None:
+    inner = stage("stages.0.stages.0", "shuffle", element=ROW, elements=5000, owner="stages.0")
+    nested = (
+        stage("stages.0", "interleave", element=ROW, elements=10_000, arguments={"cycle_length": 4}),
+        stage("stages.0.source", "range", element=ROW, elements=5000, owner="stages.0"),
+        replace(inner, arguments={"buffer_size": 200}),
+    )
+    asked = {
+        "too large": (generated(), above("shuffle", buffer_size=2000)),
+        "may grow": (generated(), above("shuffle", buffer_size=100)),
+        "all elements fit": (generated(500), above("shuffle", 500, buffer_size=100_000)),
+        "cache fits": (generated(900), above("cache", 900)),
+        "cache nearly fits": (generated(1050), above("cache", 1050)),
+        "cache too large": (generated(1300), above("cache", 1300)),
+        "cache of unknown length": (generated(None), above("cache", None)),
+        "in open copies": (generated(10), *nested),
+        "prefetch": (generated(), above("prefetch", buffer_size=2000)),
+    }
+    lines = [f"{name}: {one.sentence}\n" for name, stages in asked.items() for one in answers(1001 * MB, *stages)]
+    golden("advice/what-ifs.txt", "".join(lines))
 
 
 def test_how_large_a_shuffle_may_be() -> None:
     (answer,) = answers(1001 * MB, generated(), above("shuffle", buffer_size=2000))
 
     assert (answer.fits, answer.most) == (False, 1000)
-    assert "fits: 1,000" in answer.sentence
-    assert "now 2,000" in answer.sentence
 
 
 def test_a_shuffle_that_fits_may_grow() -> None:
@@ -57,7 +78,6 @@ def test_any_buffer_fits_where_all_elements_do() -> None:
     (answer,) = answers(1001 * MB, generated(500), above("shuffle", 500, buffer_size=100_000))
 
     assert answer.fits
-    assert "any buffer_size fits" in answer.sentence
 
 
 def test_what_the_rest_takes_is_not_free() -> None:
@@ -77,8 +97,6 @@ def test_whether_a_cache_fits() -> None:
     too_large = answers(1001 * MB, generated(1300), above("cache", 1300))
 
     assert [one.fits for one in (*fitting, *close, *too_large)] == [True, None, False]
-    assert "less than 20 % headroom" in close[0].sentence
-    assert "too large" in too_large[0].sentence
 
 
 def test_no_limit_is_too_small_for_views() -> None:
@@ -108,7 +126,6 @@ def test_a_nested_shuffle_is_answered_for_each_of_its_copies() -> None:
     (answer,) = answers(401 * MB, generated(10), outer, *inner)
 
     assert (answer.fits, answer.most) == (False, 100)
-    assert "in each of 4 open copies" in answer.sentence
 
 
 def test_a_prefetch_is_answered_where_it_holds_much() -> None:
@@ -123,7 +140,6 @@ def test_a_cache_of_unknown_length_has_room_for_so_many() -> None:
 
     assert answer.fits is None
     assert answer.most == 1000
-    assert "1,000 elements of 977 KiB fit" in answer.sentence
 
 
 def test_a_cache_without_end_fits_nowhere() -> None:
@@ -179,7 +195,7 @@ def test_memory_that_is_used_again_is_not_counted_twice() -> None:
     assert answer.fits
 
 
-def tuned(limit: int, *stages: StageView, options: Mapping[str, Any] | None = None) -> list[WhatIf]:
+def tuned(limit: int, *stages: StageView, options: Mapping[str, Any] | None = None) -> list[LimitAnswer]:
     """Answers for a pipeline as it is written; `limit` leaves so much beside the reserve."""
     view = replace(pipeline(*stages, options=options or {}), unseen=True)
     return what_ifs(view, memory_prediction(view), RUNTIME_BYTES + round((1 + RESERVE) * limit))

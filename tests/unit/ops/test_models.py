@@ -21,7 +21,7 @@ from pipeprof.pipelines.addresses import (
     pipeline_of,
 )
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.spec.step import parse_step
+from pipeprof.pipelines.steps.step import parse_step
 
 
 def errors(data: Any) -> list[Any]:
@@ -177,6 +177,16 @@ def test_steps_on_the_command_line() -> None:
 
 def test_generators_are_accepted() -> None:
     Spec.model_validate(changed(MINIMAL, source={"from_generator": GENERATOR}))
+
+
+def test_kinds_of_steps_load_nothing_that_a_worker_or_a_command_does_not_need() -> None:
+    program = (
+        "import sys; from pipeprof.pipelines.steps import called, registry, simulated_device; registry.words();"
+        "heavy = {'tensorflow', 'numpy', 'rich', 'yaml', 'pydantic'} & set(sys.modules);"
+        "print(list(registry.step_kinds()), sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['none', 'simulate', 'python', 'returned'] []"
 
 
 def test_models_are_quick_and_load_no_tensorflow() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pipeprof.profiles.protocol import channel
 from pipeprof.profiles.protocol.channel import HarnessEnd, WorkerEnd
 from pipeprof.profiles.protocol.job import Job, StepJob
-from pipeprof.profiles.protocol.messages import Answer, Done, PhaseBegan, Warned
+from pipeprof.profiles.protocol.messages import Answer, Done, Waiting, Warned
 from pipeprof.profiles.protocol.records import encode_record
 
 
@@ -76,7 +76,7 @@ def test_what_is_sent_together_goes_out_in_one_piece_also_after_an_error():
 
     def say() -> None:
         with worker.together():
-            worker.send(PhaseBegan("data"))
+            worker.send(Waiting())
             assert out.pieces == []
             other = threading.Thread(target=worker.send, args=(Answer(),))
             other.start()
@@ -88,7 +88,7 @@ def test_what_is_sent_together_goes_out_in_one_piece_also_after_an_error():
         say()
     worker.send(Done())
     kinds = [[json.loads(line)["m"] for line in piece.splitlines()] for piece in out.pieces]
-    assert kinds == [["Answer"], ["PhaseBegan", "Warned"], ["Done"]]
+    assert kinds == [["Answer"], ["Waiting", "Warned"], ["Done"]]
 
 
 def test_nothing_sent_together_wakes_nobody():
@@ -107,7 +107,7 @@ def test_a_message_is_one_line():
 
 
 def test_the_job_is_the_first_line():
-    job = Job("spec", "a.yaml", ["a.yaml"], step=StepJob("simulate", every=[(3, 1.5)]))
+    job = Job("spec", "a.yaml", ["a.yaml"], step=StepJob("simulate", {"every": [[3, 1.5]]}))
     worker, _ = worker_end(encode_record(job) + '{"c": "stop"}\n')
     assert worker.receive_job() == job
     assert not worker.stop.is_set()
@@ -209,7 +209,7 @@ def in_a_child(do) -> int:
 def test_a_forked_copy_says_nothing_and_ends_and_the_first_process_tells_of_it(pipes):
     read, write, theirs, mine = pipes
     worker = WorkerEnd.open(os.dup(read), os.dup(mine))
-    worker.send(PhaseBegan("build"))
+    worker.send(Waiting())
     assert not worker.is_copy
 
     def as_copy():
@@ -218,7 +218,7 @@ def test_a_forked_copy_says_nothing_and_ends_and_the_first_process_tells_of_it(p
     assert in_a_child(as_copy) == 0
     worker.send(Done())
     found = HarnessEnd(write).feed(os.read(theirs, 10_000))
-    assert [type(message) for message in found] == [PhaseBegan, Warned, Done]
+    assert [type(message) for message in found] == [Waiting, Warned, Done]
     assert found[1].code == "forked"
     assert "ended the copy" in found[1].text
 

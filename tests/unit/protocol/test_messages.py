@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeprof import profiles
-from pipeprof.profiles.protocol import costs, describe, job, messages, store, turn_messages
+from pipeprof.profiles.protocol import describe, job, messages, store, turns
 from pipeprof.profiles.protocol.messages import WorkerMessage, decode_message, encode_message
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
@@ -90,11 +90,11 @@ def test_each_job_comes_through_its_line(record_class, data):
 def test_every_message_of_the_module_is_known_by_its_name():
     defined = {
         name
-        for name, value in {**vars(messages), **vars(turn_messages), **vars(costs), **vars(store)}.items()
+        for name, value in {**vars(messages), **vars(turns), **vars(store)}.items()
         if isinstance(value, type) and issubclass(value, WorkerMessage) and value is not WorkerMessage
     }
     assert defined == {name for name, _ in MESSAGES}
-    assert {"PhaseBegan", "Beat", "Measured", "Graphs", "Raised", "Done"} <= defined
+    assert {"PhaseChanged", "Beat", "Measured", "Graphs", "Raised", "Done"} <= defined
 
 
 def test_a_message_of_another_module_needs_nothing_else(monkeypatch):
@@ -109,9 +109,31 @@ def test_a_message_of_another_module_needs_nothing_else(monkeypatch):
 
 def test_a_field_that_is_missing_or_unknown_is_an_error():
     with pytest.raises(TypeError):
-        decode_message({"m": "PhaseBegan"})
+        decode_message({"m": "PhaseChanged"})
     with pytest.raises(TypeError):
         decode_message({"m": "Done", "more": 1})
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"m": "Warmed", "warm_ms": "x", "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'x', not float"),
+        ({"m": "Warmed", "warm_ms": float("nan"), "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'nan'"),
+        ({"m": "Warmed", "warm_ms": float("inf"), "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'inf'"),
+        ({"m": "Warmed", "warm_ms": True, "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'True'"),
+        ({"m": "Warmed", "warm_ms": None, "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'None'"),
+        ({"m": "Warmed", "warm_ms": 1.0, "steps": 3.5, "disk_bytes": None}, "Warmed.steps is '3.5', not int"),
+        ({"m": "Warmed", "warm_ms": 1.0, "steps": 3, "disk_bytes": "x"}, "Warmed.disk_bytes is 'x', not int"),
+        ({"m": "Libraries", "versions": [], "gpus": []}, "Libraries.versions is '[]', not dict"),
+        ({"m": "Libraries", "versions": {"a": 1}, "gpus": []}, "Libraries.versions is '1', not str"),
+        ({"m": "Libraries", "versions": {}, "gpus": "all"}, "Libraries.gpus is 'all', not list"),
+        ({"m": "PhaseChanged", "phase": {"name": "lunch"}}, "Phase.name is 'lunch', not import or data"),
+        ({"m": "PhaseChanged", "phase": "build"}, "PhaseChanged.phase is 'build', not dict"),
+    ],
+)
+def test_a_value_of_another_type_is_an_error_where_it_is_read(fields, words):
+    with pytest.raises(TypeError, match=re.escape(words)):
+        decode_message(fields)
 
 
 @pytest.mark.parametrize("record_class", RECORDS, ids=lambda record_class: record_class.__name__)

@@ -9,7 +9,8 @@ import pytest
 
 from pipeprof.pipelines.target import user_files
 from pipeprof.pipelines.target.user_files import read_source
-from pipeprof.profiles.user_frames import UserFrame, with_sources
+from pipeprof.profiles.document.shared import ErrorFrame
+from pipeprof.profiles.user_frames import with_sources
 
 
 def test_a_file_is_read_and_what_never_ends_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,5 +32,5 @@ def test_a_file_is_read_and_what_never_ends_is_not(tmp_path: Path, monkeypatch: 
 def test_a_frame_of_a_file_that_is_a_pipe_now_has_no_source(tmp_path: Path) -> None:
     pipe = tmp_path / "input.py"
     os.mkfifo(pipe)
-    (frame,) = with_sources([UserFrame(str(pipe), 1, "make")])
-    assert frame == UserFrame(str(pipe), 1, "make", None)
+    (frame,) = with_sources([ErrorFrame(str(pipe), 1, "make")])
+    assert frame == ErrorFrame(str(pipe), 1, "make", None)

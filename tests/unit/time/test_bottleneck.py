@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.document.measured import Contention, Disk, Quantiles, Steps
+from pipeprof.profiles.document.measured import Contention, Disk
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Causes, CoreScaling, OpCost, Stage
+from pipeprof.profiles.document.shared import CoreScaling, Quantiles, Steps
+from pipeprof.profiles.document.stages import Causes, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.protocol import costs
 from pipeprof.profiles.protocol.messages import Trace
 from pipeprof.profiles.time.bottleneck import find_bottleneck
 from pipeprof.profiles.time.causes import collect_causes
@@ -158,8 +158,7 @@ def test_started_on_fewer_cores_an_eighth_by_twice_as_many_is_enough(
     gain: float, moved: float, of: int, *, limit: bool
 ) -> None:
     used = 0.85 * of
-    tuned = {"tuned_ms": 10 * gain, "tuned_steps": 90, "gain": min(gain, moved)}
-    fewer = with_half(moved, of // 2).model_copy(update=tuned)
+    fewer = with_half(moved, of // 2).with_tuned(10 * gain, 90)
     causes = Causes(worker_cores=used, demanded_cores=used, fewer_cores=fewer)
     found = find_bottleneck(profile(causes, stage(19.0, 4), cores=of))
     assert (found.limit if found else None) == ("cpu" if limit else None)
@@ -217,7 +216,7 @@ def test_causes_are_worked_out_from_what_was_observed() -> None:
         steps(20.0),
         [stage(70.0), stage(10.0)],
         Trace(seconds=0.5, batches=10, python_seconds=0.4, python_ms=500.0),
-        fewer=costs.FewerCores(cores=1, fewer_ms=20.0, fewer_steps=90, all_ms=10.0, all_steps=90),
+        fewer=with_half(2.0),
     )
     assert found == Causes(
         worker_cores=0.5,
@@ -246,7 +245,8 @@ def test_the_gil_is_held_for_less_time_where_fewer_cores_are_faster(
 
 @pytest.mark.parametrize(("tuned_ms", "gain"), [(None, 1.6), (11.0, 1.1), (19.0, 1.6)])
 def test_of_two_ways_to_run_on_fewer_cores_the_faster_one_counts(tuned_ms: float | None, gain: float) -> None:
-    fewer = costs.FewerCores(1, fewer_ms=16.0, fewer_steps=90, all_ms=10.0, all_steps=90, tuned_ms=tuned_ms)
+    fewer = CoreScaling.of(1, (16.0, 90), (10.0, 90))
+    fewer = fewer.with_tuned(tuned_ms, 40) if tuned_ms is not None else fewer
     found = collect_causes(Contention(worker_cores=1.7), None, steps(10.0), [stage(9.0)], None, fewer=fewer).fewer_cores
     assert found is not None
     assert (found.gain, found.tuned_ms) == (pytest.approx(gain), tuned_ms)

@@ -7,7 +7,7 @@ from unit.graph.conftest import node
 
 from pipeprof.pipelines.graph.costs.costs import Cost, Costs
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.profiles.time.attribution.calls_per_batch import calls_per_batch
+from pipeprof.profiles.time.stage_table import calls_per_batch
 
 ENDLESS = node("range", "RangeDataset", start=0, stop=2**63 - 1, step=1)
 EPOCH = node("range", "RangeDataset", start=0, stop=1000, step=1)

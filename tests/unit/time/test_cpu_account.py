@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.document.measured import Quantiles, Steps
+from pipeprof.profiles.document.shared import Quantiles, Steps
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time.attribution.trace_work import Work

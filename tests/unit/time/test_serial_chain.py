@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.document.base import Dispatch
-from pipeprof.profiles.document.measured import Quantiles, Steps
+from pipeprof.profiles.document.shared import Dispatch, Quantiles, Steps
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.limits.serial_chain import Chain, find_chain
 

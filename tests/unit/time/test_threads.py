@@ -6,7 +6,7 @@ from unit.graph.conftest import node
 
 from pipeprof.pipelines.graph.costs.costs import Cost
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.profiles.time.attribution.threads import threads_inside
+from pipeprof.profiles.time.stage_table import threads_inside
 
 RANGE = node("range", "RangeDataset")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.measured import Quantiles, Steps
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import Quantiles, Steps
 from pipeprof.profiles.document.stages import Causes, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount

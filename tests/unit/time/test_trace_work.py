@@ -10,8 +10,7 @@ import pytest
 from unit.graph.test_naming import node
 
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
-from pipeprof.profiles.protocol.python_calls import PythonCalls
+from pipeprof.profiles.protocol.messages import PythonCalls, Trace, TracedFunction, TracedWork
 from pipeprof.profiles.time.attribution.trace_work import iterator_place, own_seconds, traced_elements, work_by_stage
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"

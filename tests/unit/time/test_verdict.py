@@ -2,6 +2,7 @@
 
 import doctest
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,12 @@ from hypothesis import strategies as st
 from pipeprof.profiles import wording as words
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, Predicted, Verdict
-from pipeprof.profiles.document.measured import Contention, Phase, Quantiles, Steps, Throughput
+from pipeprof.profiles.document.measured import Contention, Throughput
 from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Causes, CoreScaling, Headspace, OpCost, Stage
+from pipeprof.profiles.document.shared import CoreScaling, Phase, Quantiles, Steps
+from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time import thresholds
@@ -206,12 +208,12 @@ def test_a_long_time_until_the_first_batch_is_stated(build: float | None, first:
 def test_a_start_that_is_longer_than_the_measurement_is_stated_with_what_is_copied() -> None:
     phases = [Phase(name="build", seconds=1.5), Phase(name="first_element", seconds=4.5)]
     constant = Finding(rule="graph-constant", title="", status="unverified", evidence={"constant_bytes": 40 << 20})
-    short = steps().model_copy(update={"seconds": 5.0})
+    short = replace(steps(), seconds=5.0)
     said = details(phases=phases, steps=short, findings=[constant])["start-up"]
     assert said.endswith("; TensorFlow copies 40.0 MiB of graph constants for every new iterator")
     assert "start-up" not in details(phases=phases, steps=steps(), findings=[constant])
     hurried = [Phase(name="build", seconds=0.5), Phase(name="first_element", seconds=1.0)]
-    assert "start-up" not in details(phases=hurried, steps=steps().model_copy(update={"seconds": 1.0}))
+    assert "start-up" not in details(phases=hurried, steps=replace(steps(), seconds=1.0))
 
 
 def test_no_step_has_its_own_headline() -> None:
@@ -323,7 +325,7 @@ def test_an_unfinished_record_says_so() -> None:
 
 def test_no_steps_at_all() -> None:
     assert conclude(profile()).sentence == "Nothing was measured."
-    assert conclude(profile(steps=steps().model_copy(update={"count": 0}))).bound is None
+    assert conclude(profile(steps=replace(steps(), count=0))).bound is None
 
 
 def test_what_was_not_measured_stays_empty() -> None:
@@ -708,7 +710,7 @@ def on_all_cores(wait_share: float, dispatch: object = "sync", used: float = 1.9
         stage("stages.1", 0.3, "resize").model_copy(update={"cpu_ms_per_batch": 12.0}),
     ]
     cpu = CpuAccount(total_ms=46.2, stages_ms=42.0, runtime_ms=4.2)
-    measured = steps(wait_share, dispatch).model_copy(update={"busy_ms": same(24.3 * (1 - wait_share))})
+    measured = replace(steps(wait_share, dispatch), busy_ms=same(24.3 * (1 - wait_share)))
     return conclude(profile(steps=measured, stages=stages, cpu=cpu, causes=Causes(worker_cores=used), **more))
 
 

@@ -18,8 +18,7 @@ from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
-from pipeprof.profiles.protocol.turns import BatchDigest
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded
 from pipeprof.profiles.verify import verify as module
 from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED, Evidence, order_of
 from pipeprof.profiles.verify.judging.judge_edit import judge

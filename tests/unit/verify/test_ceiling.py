@@ -11,8 +11,7 @@ from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
-from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
-from pipeprof.profiles.protocol.turns import ReplayJob
+from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
 from pipeprof.profiles.time.proven import describe_proven
 from pipeprof.profiles.verify.bound_advice import advice_for
 from pipeprof.profiles.verify.ceiling import (

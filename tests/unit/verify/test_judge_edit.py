@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
-from pipeprof.profiles.protocol.turns import BatchDigest
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded
 from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED, Evidence, order_of
 from pipeprof.profiles.verify.judging.judge_edit import LOOKS, Judgement, judge
 from pipeprof.profiles.verify.judging.ratio import Ratio

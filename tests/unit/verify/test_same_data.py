@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.protocol.turn_messages import Built
-from pipeprof.profiles.protocol.turns import BatchDigest
+from pipeprof.profiles.protocol.turns import BatchDigest, Built
 from pipeprof.profiles.verify.judging.same_data import check_data
 from pipeprof.profiles.worker.turns.digest import inexact
 

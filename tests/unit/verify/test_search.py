@@ -14,7 +14,8 @@ from pipeprof.pipelines.spec.yaml.tree import flatten, grow
 from pipeprof.pipelines.spec.yaml.writer import flow
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Causes, CoreScaling, Headspace, OpCost, Stage
+from pipeprof.profiles.document.shared import CoreScaling
+from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
 from pipeprof.profiles.model.predict import predict
 from pipeprof.profiles.verify.guessing.search import guesses
 

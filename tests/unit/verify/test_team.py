@@ -12,8 +12,7 @@ import pytest
 
 from pipeprof.profiles.host.cgroup import OomReport
 from pipeprof.profiles.protocol.messages import Raised, WorkerMessage
-from pipeprof.profiles.protocol.turn_messages import Built, EditRefused
-from pipeprof.profiles.protocol.turns import BatchDigest
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, EditRefused
 from pipeprof.profiles.verify import team
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 

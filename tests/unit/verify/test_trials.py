@@ -13,8 +13,7 @@ import pytest
 from pipeprof.profiles.document.findings import Finding, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.host.machine import CoresClock, Taken
-from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
-from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
 from pipeprof.profiles.verify.plan import (
     IMPORT_SECONDS,
     LONG_TO_MAKE,

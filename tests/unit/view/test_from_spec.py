@@ -14,8 +14,7 @@ from pipeprof.pipelines.ops.functions.catalog import table
 from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.view.from_spec import view_of_spec
-from pipeprof.profiles.view.op_types import op_types, random_op
-from pipeprof.profiles.view.op_types_traced import TYPES
+from pipeprof.profiles.view.functions import op_types, random_op, recorded_types
 from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView
 
 PAIRS = {"from_tensor_slices": {"tensors": {"a": {"array": {"shape": [8, 4]}}, "b": [1, 2, 3, 4, 5, 6, 7, 8]}}}
@@ -156,7 +155,7 @@ def test_arrays_in_arguments_are_constants(tmp_path: Path) -> None:
 
 
 def test_op_types_are_of_functions_that_exist() -> None:
-    assert not TYPES.keys() - table().keys()
+    assert not recorded_types().keys() - table().keys()
     assert op_types("tf.image.resize", {"method": "nearest"}) >= {"ResizeNearestNeighbor"}
     assert op_types("tf.io.parse_single_example", {}) == {"ParseExampleV2", "Reshape"}
     plain, filled = (FeatureSpec("FixedLenFeature", {"shape": [], "default_value": one}) for one in (None, 0))

@@ -13,8 +13,8 @@ import numpy as np
 
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.measured import Series
+from pipeprof.profiles.document.shared import Phase, PhaseName
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.harness.build_profile import RunFacts
 from pipeprof.profiles.harness.failure import StageAt
 from pipeprof.profiles.harness.received import Observed
@@ -22,8 +22,15 @@ from pipeprof.profiles.harness.settings import Plan
 from pipeprof.profiles.host.sampler import Sample
 from pipeprof.profiles.protocol.channel import Command, HarnessEnd
 from pipeprof.profiles.protocol.job import StepJob
-from pipeprof.profiles.protocol.messages import Beat, Measured, PhaseBegan, PhaseEnded, Raised, WorkerMessage
-from pipeprof.profiles.protocol.steps import BatchSize, LoopCost
+from pipeprof.profiles.protocol.messages import (
+    BatchSize,
+    Beat,
+    LoopCost,
+    Measured,
+    PhaseChanged,
+    Raised,
+    WorkerMessage,
+)
 from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 from pipeprof.profiles.worker.trace.xplane import NO_STEP, Events
 
@@ -306,8 +313,8 @@ def observed(*messages: WorkerMessage, clock: Callable[[], float] | None = None)
     return seen
 
 
-def phase(name: PhaseName) -> PhaseBegan:
-    return PhaseBegan(name)
+def phase(name: PhaseName) -> PhaseChanged:
+    return PhaseChanged(Phase(name=name))
 
 
 def phase_end(
@@ -317,8 +324,9 @@ def phase_end(
     peak: int | None = None,
     end_rss: int | None = None,
     note: str | None = None,
-) -> PhaseEnded:
-    return PhaseEnded(name, seconds, peak, end_rss, note)
+) -> PhaseChanged:
+    ended = Phase(name=name, seconds=seconds, peak_rss_bytes=peak, end_rss_bytes=end_rss, note=note)
+    return PhaseChanged(ended)
 
 
 def beat(steps: int, seconds: float = 1.0) -> Beat:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.worker.bind_step import fitted
+from pipeprof.pipelines.steps.bind_step import fitted
 
 PAIR = ("x", "y")
 

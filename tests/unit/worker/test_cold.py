@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import PhaseBegan, PhaseEnded, Trace, TraceBegan, Warmed, Warned
+from pipeprof.profiles.protocol.messages import PhaseChanged, Trace, TraceBegan, Warmed, Warned
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.steps import headspace
 
@@ -35,7 +35,7 @@ def traced(monkeypatch):
         one._memory = SimpleNamespace(rest=lambda _feed: done.append("rest"))
         one._describe = lambda: done.append("graphs")
         one._measure_extras(None)
-        return done, [type(message) for message in channel.sent if not isinstance(message, PhaseBegan | PhaseEnded)]
+        return done, [type(message) for message in channel.sent if not isinstance(message, PhaseChanged)]
 
     return run
 

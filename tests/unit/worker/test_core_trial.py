@@ -10,12 +10,14 @@ from types import SimpleNamespace
 import pytest
 from unit.worker.fakes import FakeTime
 
-from pipeprof.profiles.protocol.costs import FewerCores, StartsAgain
+from pipeprof.profiles.document.shared import CoreScaling
+from pipeprof.profiles.protocol.messages import FewerCores, StartsAgain
 from pipeprof.profiles.worker.steps import core_trial
 from pipeprof.profiles.worker.steps.fewer_cores import Loop
 from pipeprof.profiles.worker.steps.loop import Feed
 
-MOVED = FewerCores(1, fewer_ms=14.0, fewer_steps=50, all_ms=10.0, all_steps=400)
+MOVED = CoreScaling.of(1, (14.0, 50), (10.0, 400))
+NEAR = CoreScaling.of(1, (10.9, 50), (10.0, 400))
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def started(monkeypatch):
         trial = core_trial.CoreTrial(sent.append)
         monkeypatch.setattr(core_trial, "on_fewer_cores", lambda *_: moved)
         monkeypatch.setattr(core_trial.procfs, "rss_bytes", lambda _pid: 10**8)
-        tuned = replace(MOVED, tuned_ms=tuned_ms, tuned_steps=60) if tuned_ms is not None else None
+        tuned = MOVED.with_tuned(tuned_ms, 60) if tuned_ms is not None else None
         monkeypatch.setattr(core_trial.CoreTrial, "_tuned", lambda *_: tuned)
         steps = Loop(Feed([1]), None, lambda: stopped)
         trial.move(steps, SimpleNamespace(), 10**9)
@@ -41,9 +43,9 @@ def started(monkeypatch):
 
 
 def test_a_pipeline_that_is_slower_with_fewer_cores_is_started_on_them(started):
-    told = [MOVED, StartsAgain(core_trial.PATIENCE_SECONDS)]
-    assert started() == [*told, replace(MOVED, tuned_ms=11.0, tuned_steps=60)]
-    assert started(room=None)[-1].tuned_ms == 11.0
+    told = [FewerCores(MOVED), StartsAgain(core_trial.PATIENCE_SECONDS)]
+    assert started() == [*told, FewerCores(MOVED.with_tuned(11.0, 60))]
+    assert started(room=None)[-1].scaling.tuned_ms == 11.0
     assert started(tuned_ms=None) == told
 
 
@@ -51,11 +53,13 @@ def test_a_pipeline_that_is_slower_with_fewer_cores_is_started_on_them(started):
     ("changed", "sent"),
     [
         pytest.param({"moved": None}, [], id="it was not tried with fewer cores"),
-        pytest.param({"moved": (near := replace(MOVED, fewer_ms=10.9))}, [near], id="they do nearly as well"),
-        pytest.param({"first_seconds": 2.1}, [MOVED], id="its buffers take long to fill"),
-        pytest.param({"room": 9 * 10**7}, [MOVED], id="a second one may not fit"),
-        pytest.param({"passed_ms": 9200}, [MOVED], id="the run would end late"),
-        pytest.param({"stopped": True}, [MOVED], id="the user wants an end"),
+        pytest.param(
+            {"moved": (near := replace(MOVED, fewer_ms=10.9))}, [FewerCores(near)], id="they do nearly as well"
+        ),
+        pytest.param({"first_seconds": 2.1}, [FewerCores(MOVED)], id="its buffers take long to fill"),
+        pytest.param({"room": 9 * 10**7}, [FewerCores(MOVED)], id="a second one may not fit"),
+        pytest.param({"passed_ms": 9200}, [FewerCores(MOVED)], id="the run would end late"),
+        pytest.param({"stopped": True}, [FewerCores(MOVED)], id="the user wants an end"),
     ],
 )
 def test_it_is_not_started_where_nothing_is_left_to_find_out(started, changed, sent):
@@ -107,7 +111,8 @@ def measured(monkeypatch):
         trial = core_trial.CoreTrial(sent.append)
         trial.move(steps, SimpleNamespace(), 10**9)
         trial.start(dataset, steps, 0.5, room)
-        return sent[-1], seen
+        last = sent[-1]
+        return last.scaling if isinstance(last, FewerCores) else last, seen
 
     return run
 

@@ -7,8 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from pipeprof.profiles.worker.device_sync import finish
-from pipeprof.profiles.worker.steps.loop import PythonStep
+from pipeprof.pipelines.steps.called import CalledStep
+from pipeprof.pipelines.steps.device_sync import finish
 
 LIBRARIES = ("jax", "torch", "tensorflow")
 
@@ -57,5 +57,5 @@ def test_no_library_is_loaded_for_it():
 def test_a_python_step_waits_for_what_it_returned(monkeypatch):
     library = Library(gpu=True)
     monkeypatch.setitem(sys.modules, "jax", library)
-    PythonStep(lambda batch: batch + 1).submit(16)
+    CalledStep(lambda batch: batch + 1).submit(16)
     assert library.waited == [17]

@@ -14,11 +14,13 @@ import pytest
 from pipeprof import pipelines
 from pipeprof.pipelines.build.pin_errors import BuildError, pin_errors
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.user_frames import UserFrame, innermost_users_frame, users_frame_of_stacks
+from pipeprof.pipelines.steps.called import CalledStep
+from pipeprof.profiles.document.shared import ErrorFrame
+from pipeprof.profiles.user_frames import innermost_users_frame, users_frame_of_stacks
 from pipeprof.profiles.worker import error_report
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.error_text import LONGEST, essence, first_line
-from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, PythonStep
+from pipeprof.profiles.worker.steps.loop import EmptyDatasetError
 
 RECORDED = json.loads((Path(__file__).parents[2] / "recorded" / "graphs" / "errors.json").read_text())
 CASES = {one["case"]: one for one in RECORDED}
@@ -117,7 +119,7 @@ def test_the_innermost_frame_of_the_user_is_found():
         (STDLIB, 99, "run"),
         (OURS, 5, "build"),
     )
-    assert innermost_users_frame(text) == UserFrame("/home/me/decode.py", 33, "parse")
+    assert innermost_users_frame(text) == ErrorFrame("/home/me/decode.py", 33, "parse")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +141,7 @@ def test_libraries_and_generated_files_are_not_the_users(file):
 
 def test_a_file_beside_the_interpreter_is_the_users():
     file = f"{sysconfig.get_path('data')}/src/app/pipeline.py"
-    assert innermost_users_frame(frames((file, 3, "f"))) == UserFrame(file, 3, "f")
+    assert innermost_users_frame(frames((file, 3, "f"))) == ErrorFrame(file, 3, "f")
 
 
 @pytest.mark.parametrize("case", ["python", "python, fused", "inside a function"])
@@ -149,7 +151,7 @@ def test_autographs_files_in_recorded_errors_are_not_the_users(case):
 
 
 def test_the_line_of_a_generator_is_the_users():
-    assert innermost_users_frame(CASES["generator"]["text"]) == UserFrame("record_graphs.py", 272, "<genexpr>")
+    assert innermost_users_frame(CASES["generator"]["text"]) == ErrorFrame("record_graphs.py", 272, "<genexpr>")
 
 
 def test_text_without_frames_has_none():
@@ -172,7 +174,7 @@ def test_of_dumped_stacks_the_first_frame_of_the_crashed_thread_counts():
         ("Thread", [("/home/me/other.py", 1, "idle"), (STDLIB, 2, "run")]),
         ("Current thread", [(STDLIB, 3, "x"), ("/home/me/train.py", 44, "parse"), ("/home/me/train.py", 9, "main")]),
     )
-    assert users_frame_of_stacks(text) == UserFrame("/home/me/train.py", 44, "parse")
+    assert users_frame_of_stacks(text) == ErrorFrame("/home/me/train.py", 44, "parse")
 
 
 def test_another_thread_may_be_the_users():
@@ -180,12 +182,12 @@ def test_another_thread_may_be_the_users():
         ("Thread", [(STDLIB, 2, "wait"), ("/home/me/loader.py", 7, "read")]),
         ("Current thread", [(TENSORFLOW, 3, "next")]),
     )
-    assert users_frame_of_stacks(text) == UserFrame("/home/me/loader.py", 7, "read")
+    assert users_frame_of_stacks(text) == ErrorFrame("/home/me/loader.py", 7, "read")
 
 
 def test_stacks_of_threads_that_did_not_crash_are_searched_too():
     text = stacks(("Thread", [("/home/me/loader.py", 7, "<module>")]))
-    assert users_frame_of_stacks(text) == UserFrame("/home/me/loader.py", 7, "<module>")
+    assert users_frame_of_stacks(text) == ErrorFrame("/home/me/loader.py", 7, "<module>")
 
 
 def test_stacks_of_libraries_alone_tell_nothing():
@@ -296,9 +298,9 @@ def test_the_frame_is_that_of_the_text_or_else_of_the_traceback(tmp_path):
     exec(compile(file.read_text(), str(file), "exec"), names)
     with pytest.raises(ValueError, match="bad") as caught:
         names["parse"]()
-    assert describe_error(caught.value, FakeSample()).frame == UserFrame(str(file), 2, "parse")
+    assert describe_error(caught.value, FakeSample()).frame == ErrorFrame(str(file), 2, "parse")
     inside = UnknownError(frames(("/home/me/inside.py", 8, "decode")))
-    assert describe_error(inside, FakeSample()).frame == UserFrame("/home/me/inside.py", 8, "decode")
+    assert describe_error(inside, FakeSample()).frame == ErrorFrame("/home/me/inside.py", 8, "decode")
 
 
 def raised_by(code: str, file: str = "/home/me/train.py") -> BaseException:
@@ -326,7 +328,7 @@ def test_an_exit_is_told_with_its_line(code, message, capsys):
     said = describe_error(raised_by(code), FakeSample(phase="build"))
     del capsys
     assert (said.code, said.kind, said.message) == ("exited", "pipeline", message)
-    assert said.frame == UserFrame("/home/me/train.py", 2, "<module>")
+    assert said.frame == ErrorFrame("/home/me/train.py", 2, "<module>")
 
 
 def test_what_the_step_raises_is_not_blamed_on_the_pipeline():
@@ -334,7 +336,7 @@ def test_what_the_step_raises_is_not_blamed_on_the_pipeline():
         raise ValueError(batch)
 
     try:
-        PythonStep(step).submit("shapes do not fit")
+        CalledStep(step).submit("shapes do not fit")
     except ValueError as error:
         said = describe_error(error, FakeSample(CASES["named stage"]["written"]))
     assert (said.code, said.message, said.address) == ("step-raised", "ValueError: shapes do not fit", None)
@@ -385,7 +387,7 @@ def test_a_stage_without_a_name_has_its_address_and_the_line_where_it_was_made()
     sample = FakeSample(graph, kind="function", places={node["id"]: place})
     said = describe_error(UnknownError(one["text"]), sample)
     assert (said.address, said.words) == ("stages.0", "map (/home/me/train.py:7)")
-    assert said.frame == UserFrame("/home/me/train.py", 7, "make")
+    assert said.frame == ErrorFrame("/home/me/train.py", 7, "make")
     inner = f'{one["text"]}\n  File "/home/me/decode.py", line 9, in f'
     assert describe_error(UnknownError(inner), sample).frame.file == "/home/me/decode.py"
 

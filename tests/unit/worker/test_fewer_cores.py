@@ -7,7 +7,7 @@ import pytest
 from unit.worker.fakes import MS, FakeTime
 
 from pipeprof.profiles.document.measured import Contention
-from pipeprof.profiles.protocol.costs import FewerCores
+from pipeprof.profiles.document.shared import CoreScaling
 from pipeprof.profiles.worker.steps import fewer_cores, loop
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 
@@ -169,7 +169,7 @@ def host(monkeypatch):
 
 def test_the_rate_with_one_core_is_compared_with_that_of_two(host):
     found = host.measure()
-    assert isinstance(found, FewerCores)
+    assert isinstance(found, CoreScaling)
     assert (found.cores, found.fewer_ms, found.all_ms) == (1, pytest.approx(14.0), pytest.approx(10.0))
     assert 0.7 <= found.fewer_steps * 0.014 <= 0.75
     assert 3.7 <= found.all_steps * 0.010 <= 3.75

@@ -8,9 +8,11 @@ from itertools import pairwise
 import pytest
 from unit.worker.fakes import MS, FakeDataset, FakeTime
 
+from pipeprof.pipelines.steps import called
+from pipeprof.pipelines.steps.called import CalledStep
+from pipeprof.pipelines.steps.simulated_device import SimulatedDevice, SimulatedStep, StepDuration
 from pipeprof.profiles.worker.steps import loop
-from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, Feed, PythonStep, SimulatedStep, drain, follow
-from pipeprof.profiles.worker.steps.simulated_device import SimulatedDevice, StepDuration
+from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, Feed, drain, follow
 from pipeprof.profiles.worker.steps.statistics import StepReading
 
 
@@ -18,6 +20,7 @@ from pipeprof.profiles.worker.steps.statistics import StepReading
 def time(monkeypatch):
     fake = FakeTime()
     monkeypatch.setattr(loop, "time", fake)
+    monkeypatch.setattr(called, "time", fake)
     return fake
 
 
@@ -288,7 +291,7 @@ def test_a_python_step_is_busy_while_the_function_runs(time):
         batches.append(batch)
         time.pass_ms(4)
 
-    one = PythonStep(step)
+    one = CalledStep(step)
     start, end = one.submit(17)
     assert (end - start, batches) == (4 * MS, [17])
     assert one.wait() == (time.ns, time.ns)

@@ -7,8 +7,8 @@ from random import Random
 import pytest
 from unit.worker.fakes import FakeTime
 
-from pipeprof.profiles.worker.steps import sampled_mean
-from pipeprof.profiles.worker.steps.sampled_mean import SampledMeans
+from pipeprof.profiles.worker.steps import batch_size
+from pipeprof.profiles.worker.steps.batch_size import SampledMeans
 
 READ_NS = 3000
 
@@ -16,7 +16,7 @@ READ_NS = 3000
 @pytest.fixture
 def time(monkeypatch):
     fake = FakeTime()
-    monkeypatch.setattr(sampled_mean, "time", fake)
+    monkeypatch.setattr(batch_size, "time", fake)
     return fake
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pipeprof.profiles.protocol.steps import LongGap
-from pipeprof.profiles.worker.steps import simulated_device
+from pipeprof.pipelines.steps import simulated_device
+from pipeprof.pipelines.steps.simulated_device import Dispatch, SimulatedDevice, StepDuration
+from pipeprof.profiles.document.shared import Gap
 from pipeprof.profiles.worker.steps.durations import Durations
-from pipeprof.profiles.worker.steps.simulated_device import Dispatch, SimulatedDevice, StepDuration
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 
 MS = 1_000_000
@@ -127,7 +127,7 @@ def test_a_planted_stall_is_one_gap_shortened_by_the_steps_in_flight(dispatch: D
     statistics = run([0.0] * 8 + [30.0] + [0.0] * 8, dispatch=dispatch)
     gaps = statistics.measured(device=True).gaps
     assert gaps.count == 1
-    assert gaps.longest == [LongGap(pytest.approx(0.080), gap_ms, "pipeline")]
+    assert gaps.longest == [Gap(start_s=pytest.approx(0.080), ms=gap_ms, cause="pipeline")]
 
 
 def test_late_waking_is_pipeprofs_own_and_not_the_pipelines() -> None:

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import pytest
 from unit.worker.fakes import MS, FakeChannel, FakeDataset, FakeTime
 
+from pipeprof.pipelines.steps.simulated_device import SimulatedDevice, SimulatedStep, StepDuration
 from pipeprof.profiles.protocol.messages import Beat, Measured
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps import window as windows
-from pipeprof.profiles.worker.steps.loop import Feed, SimulatedStep, drain, follow
-from pipeprof.profiles.worker.steps.simulated_device import SimulatedDevice, StepDuration
+from pipeprof.profiles.worker.steps.loop import Feed, drain, follow
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
-from pipeprof.profiles.worker.turns import block as blocks
+from pipeprof.profiles.worker.turns import turn_run as blocks
 
 
 @dataclass

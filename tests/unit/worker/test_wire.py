@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.worker.test_trace import chunk, number, varint
 
+from pipeprof.pipelines.wire import DamagedError, read_fields
 from pipeprof.profiles.worker.trace.wire import (
-    DamagedError,
-    read_fields,
     read_messages,
     read_numbers,
     read_varints,

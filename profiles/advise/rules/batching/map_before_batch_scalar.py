@@ -13,28 +13,29 @@ from pipeprof.profiles.wording import milliseconds, significant
 
 
 class MapBeforeBatchScalar(Rule):
-    """An element-wise map directly before a batch."""
+    """An element-wise map directly before a batch.
+
+    Seen:
+        A map of element-wise operations (casts, arithmetic) on small elements, or one that splits a line of CSV, feeds
+        a batch, and no stage between reads the elements. Measured, a call costs little more than the call overhead.
+
+    Why:
+        Calling a map's function costs about 12 µs whatever it computes. On a few bytes that is nearly all of the time,
+        and parallelism does not remove it; one call per batch pays it once.
+
+    Fix:
+        Put the batch before the map. Element-wise operations give the same for a batch, and so does tf.io.decode_csv,
+        with its columns stacked along the last axis (tf.stack with axis=-1). The rule ignores functions that draw
+        random numbers (one draw for the whole batch), have state, run Python or combine tensors of different shapes.
+
+    Ignore when:
+        The function should stay per element, because it will need single elements soon.
+    """
 
     name = "map-before-batch-scalar"
     title = "Batch before the map"
     family = "speed"
     semantics = "same"
-    seen = (
-        "A map of element-wise operations (casts, arithmetic) on small elements, or one that splits a line of "
-        "CSV, feeds a batch, and no stage between reads the elements. Measured, a call costs little more than "
-        "the call overhead."
-    )
-    why = (
-        "Calling a map's function costs about 12 µs whatever it computes. On a few bytes that is nearly all "
-        "of the time, and parallelism does not remove it; one call per batch pays it once."
-    )
-    fix = (
-        "Put the batch before the map. Element-wise operations give the same for a batch, and so does "
-        "tf.io.decode_csv, with its columns stacked along the last axis (tf.stack with axis=-1). The rule "
-        "ignores functions that draw random numbers (one draw for the whole batch), have state, run Python or "
-        "combine tensors of different shapes."
-    )
-    ignore_when = "The function should stay per element, because it will need single elements soon."
     thresholds = (
         Threshold("batch-size", 8, "elements", "below it there are few calls to save", to_try=4),
         Threshold(
@@ -49,7 +50,7 @@ class MapBeforeBatchScalar(Rule):
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the written pipeline, where calls alone cost a millisecond per batch."""
+        """Judge the written pipeline: calls alone cost a millisecond per batch."""
         for stage, batch in self._found(view):
             calls_ms = batch.size * self.threshold("call-cost") / 1000
             if calls_ms < self.threshold("static-cost"):
@@ -63,7 +64,7 @@ class MapBeforeBatchScalar(Rule):
             yield self._draft(view, stage, batch, sentence, evidence=evidence, predicted=None)
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """Where a call costs little more than calling, and calls are a part of the step."""
+        """Judge by the measured cost: little more than the call overhead, and a part of the step."""
         for stage, batch in self._found(view):
             cost, interval = microseconds(view, stage), interval_ms(view)
             call = self.threshold("call-cost")
@@ -107,15 +108,14 @@ class MapBeforeBatchScalar(Rule):
         evidence: dict[str, float | int],
         predicted: Prediction | None,
     ) -> RuleHit:
-        between = "".join(f"{other_stage.op}, " for other_stage in batch.between)
+        between = "".join(f"{stage.op}, " for stage in batch.between)
         return RuleHit(
             stage=stage.id,
             sentence=sentence,
             evidence=evidence,
             recommendation=(
-                f"Put {between}batch before the map, so that one call processes the whole batch. "
-                f"{_why_same(stage)}: the "
-                "values stay the same."
+                f"Put {between}batch before the map, so that one call processes the whole batch. {_why_same(stage)}: "
+                "the values stay the same."
             ),
             edits=self._moves(view, stage, batch),
             predicted=predicted,
@@ -153,9 +153,8 @@ def _costs(cost: float, call: float, per_batch_ms: float) -> str:
     if cost < call:
         # The model counts the function's ops, not the transfer of the call to a thread and back.
         return (
-            f"{significant(cost)} µs each in tf.data's counters, {milliseconds(per_batch_ms)} per batch, which "
-            "omit most "
-            f"of the call overhead; a call takes about {call:g} µs"
+            f"{significant(cost)} µs each in tf.data's counters, {milliseconds(per_batch_ms)} per batch, which omit "
+            f"most of the call overhead; a call takes about {call:g} µs"
         )
     return f"{significant(cost)} µs each, and the call alone costs about {call:g} µs"
 
@@ -178,7 +177,7 @@ def _same_on_a_batch(view: PipelineView, stage: StageView) -> bool:
         return False
     if _lines(stage):
         # A line that cannot be split would take its whole batch with it.
-        return before == [()] and not any(other_stage.op == "ignore_errors" for other_stage in view.stages)
+        return before == [()] and not any(stage.op == "ignore_errors" for stage in view.stages)
     if len({*before, *after}) == 1:
         return True
     # Tensors of different shapes: an op on two of them may broadcast, and a batch's first dimension would break that.
@@ -194,5 +193,5 @@ def _bytes(view: PipelineView, stage: StageView) -> int:
     """The larger of an element that goes in and one that comes out; 0 where that is not known."""
     # The length of a line may be unknown: it is about as long as its numbers.
     below = None if _lines(stage) else view.input_of(stage)
-    sizes = [one.element_bytes for one in (below, stage) if one is not None]
+    sizes = [end.element_bytes for end in (below, stage) if end is not None]
     return int(max(size for size in sizes if size is not None)) if sizes and None not in sizes else 0

@@ -55,27 +55,28 @@ _VARYING = ("Ragged", "SerializeManySparse", "SerializeSparse", "Sparse")
 
 
 class ParseSingleExample(Rule):
-    """A map that parses single examples before a batch."""
+    """A map that parses single examples before a batch.
+
+    Seen:
+        A map that parses one tf.train.Example per call feeds a batch, no stage between reads the elements, and the map
+        does nothing else that needs single records. Measured, it costs about as much as parsing.
+
+    Why:
+        Parsing a single record costs about 39 µs, most of it call overhead; tf.io.parse_example parses a whole batch in
+        one call, about 7 times as fast. Parallel calls before the batch do not help.
+
+    Fix:
+        Put the batch before the map, and parse with tf.io.parse_example. Features of fixed length stay the same;
+        VarLenFeature and RaggedFeature give one sparse or ragged tensor per batch instead of one per record.
+
+    Ignore when:
+        Later operations need single records: decoding images, filtering, padding by length.
+    """
 
     name = "parse-single-example"
     title = "Parse records in batches"
     family = "speed"
     semantics = "same"
-    seen = (
-        "A map that parses one tf.train.Example per call feeds a batch, no stage between reads the elements, "
-        "and the map does nothing else that needs single records. Measured, it costs about as much as "
-        "parsing."
-    )
-    why = (
-        "Parsing a single record costs about 39 µs, most of it call overhead; tf.io.parse_example parses a "
-        "whole batch in one call, about 7 times as fast. Parallel calls before the batch do not help."
-    )
-    fix = (
-        "Put the batch before the map, and parse with tf.io.parse_example. Features of fixed length stay the "
-        "same; VarLenFeature and RaggedFeature give one sparse or ragged tensor per batch instead of one per "
-        "record."
-    )
-    ignore_when = "Later operations need single records: decoding images, filtering, padding by length."
     thresholds = (
         Threshold("batch-size", 8, "records", "below it there are few calls to save", to_try=4),
         Threshold("parse-cost", PARSE_EXAMPLE_US, "µs", "measured on TensorFlow 2.21: 21 features, batches of 128"),
@@ -88,7 +89,7 @@ class ParseSingleExample(Rule):
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the written pipeline: a map that only parses, and batches large enough to matter."""
+        """Judge the written pipeline: a map that only parses, and batches large enough to matter."""
         for stage, batch in self._found(view):
             cost_ms = batch.size * self.threshold("parse-cost") / 1000
             if cost_ms < self.threshold("static-cost") or set(_needing_care(stage)) - _OF_DEFAULTS:
@@ -101,7 +102,7 @@ class ParseSingleExample(Rule):
             yield _draft(stage, batch, sentence, {"batch_size": batch.size, "parse_ms_per_batch": cost_ms}, None)
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """Where a call costs about what parsing costs, and that is a part of the step."""
+        """Judge by the measured cost: about that of parsing, and a part of the step."""
         for stage, batch in self._found(view):
             cost, interval = microseconds(view, stage), interval_ms(view)
             parse, gain = self.threshold("parse-cost"), self.threshold("batched-gain")
@@ -179,7 +180,7 @@ def _varying(stage: StageView) -> bool:
 def _draft(
     stage: StageView, batch: BatchSavings, sentence: str, evidence: dict[str, float | int], predicted: Prediction | None
 ) -> RuleHit:
-    between = "".join(f"{other_stage.op}, " for other_stage in batch.between)
+    between = "".join(f"{stage.op}, " for stage in batch.between)
     words = [f"Put {between}batch before the map, and parse the whole batch with tf.io.parse_example."]
     semantics: Semantics = "same"
     of_graph = _vectorises(stage)
@@ -220,7 +221,11 @@ def _draft(
 
 def _vectorises(stage: StageView) -> bool:
     """Whether the function can be applied to whole batches in the graph: one of Python's, whose results are tensors."""
-    return not stage.written and stage.element is not None and all(one.dtype != "variant" for one in stage.element)
+    return (
+        not stage.written
+        and stage.element is not None
+        and all(component.dtype != "variant" for component in stage.element)
+    )
 
 
 def _parses_a_batch(stage: StageView) -> PipelineEdit:

@@ -22,7 +22,7 @@ class _Windows:
         flat: The stage that makes an element of each.
         shift: Elements from the start of one window to that of the next.
         stride: Elements from one element of a window to the next.
-        keys: Where the components of an element are, as far as a graph tells; none for a single tensor.
+        keys: Names or indices of the components, as far as a graph shows them; none for a single tensor.
         complete: Whether windows at the end that are smaller are left out.
     """
 
@@ -57,30 +57,33 @@ class _Windows:
 
 
 class WindowsOneByOne(Rule):
-    """Windows over the elements, each a dataset of its own."""
+    """Windows over the elements, each a dataset of its own.
+
+    Seen:
+        window makes a dataset of each window, and a flat_map whose function only batches it makes one element of that,
+        which takes a part of the step. Windows that overlap or leave gaps are complete, and their elements have a fixed
+        shape.
+
+    Why:
+        For each window a dataset is made, a function called and an iterator started: 59 µs for a window of 25 numbers,
+        2 µs where 256 are cut at a time. Overlapping windows also copy each element as often as it is in one of them,
+        one by one.
+
+    Fix:
+        Where each window begins at the end of the one before, windows are batches: use batch. Else make windows that
+        are many times as large, which share their ends, and cut the small ones out of each with tf.signal.frame in one
+        call: the same windows in the same order. Where all elements are one array in memory, a gather of whole batches
+        by the windows' indices (tf.range and tf.gather) does it as well.
+
+    Ignore when:
+        The windows are few and large: then the copies are the work, and the try shows no gain.
+    """
 
     name = "windows-one-by-one"
     title = "Cut many windows at a time"
     family = "speed"
     semantics = "same"
     reports_untried = False
-    seen = (
-        "window makes a dataset of each window, and a flat_map whose function only batches it makes one element of "
-        "that, which takes a part of the step. Windows that overlap or leave gaps are complete, and their elements "
-        "have a fixed shape."
-    )
-    why = (
-        "For each window a dataset is made, a function called and an iterator started: 59 µs for a window of 25 "
-        "numbers, 2 µs where 256 are cut at a time. Overlapping windows also copy each element as often as it is in "
-        "one of them, one by one."
-    )
-    fix = (
-        "Where each window begins at the end of the one before, windows are batches: use batch. Else make windows that "
-        "are many times as large, which share their ends, and cut the small ones out of each with tf.signal.frame in "
-        "one call: the same windows in the same order. Where all elements are one array in memory, a gather of whole "
-        "batches by the windows' indices (tf.range and tf.gather) does it as well."
-    )
-    ignore_when = "The windows are few and large: then the copies are the work, and the try shows no gain."
     thresholds = (
         Threshold("time-share", 0.2, "of the interval", "below it something else comes first", 0.1),
         Threshold("most-windows", 256, "windows", "cut out of one piece; more save less than 1 µs for each"),
@@ -90,14 +93,14 @@ class WindowsOneByOne(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the time inside the stages that make windows."""
+        """Judge by the time inside the stages that make windows."""
         interval = interval_ms(view)
         for stage in view.stages:
             found = _windows(view, stage) if interval else None
             if interval is None or found is None:
                 continue
             nbytes, count = found.flat.element_bytes, per_batch(view, found.flat)
-            took = sum(one.table_ms or 0.0 for one in found.stages)
+            took = sum(stage.table_ms or 0.0 for stage in found.stages)
             if not nbytes or not count or took < self.threshold("time-share") * interval:
                 continue
             many = int(min(self.threshold("most-windows"), self.threshold("piece-bytes") / nbytes))
@@ -151,9 +154,9 @@ def _windows(view: PipelineView, window: StageView) -> _Windows | None:
     if not _only_batches(flat, inside, size, components):
         return None
     batches = [stage for stage in inside if traits(stage.op).stacks]
-    complete = window.arguments.get("drop_remainder") or all(one.arguments.get("drop_remainder") for one in batches)
+    complete = window.arguments.get("drop_remainder") or all(batch.arguments.get("drop_remainder") for batch in batches)
     found = _Windows(window, flat, inside, size, shift, stride, keys, components, bool(complete))
-    fixed = found.complete and all(one.nbytes is not None for one in below.element)
+    fixed = found.complete and all(component.nbytes is not None for component in below.element)
     return found if fixed or found.are_batches else None
 
 
@@ -162,13 +165,13 @@ def _only_batches(stage: StageView, inside: Sequence[StageView], size: int, comp
     row, function = traits(stage.op), stage.function
     if not row.opens or row.parallel or function is None or function.ops != frozenset():
         return False
-    batches = [one for one in inside if traits(one.op).stacks and one.arguments.get("batch_size") == size]
-    combined = [one for one in inside if traits(one.op).combines]
+    batches = [part for part in inside if traits(part.op).stacks and part.arguments.get("batch_size") == size]
+    combined = [part for part in inside if traits(part.op).combines]
     return len(inside) == len(batches) + len(combined) and (len(batches), len(combined)) == (components, components > 1)
 
 
 def _keys(stage: StageView, components: int) -> tuple[str, ...] | tuple[int, ...] | None:
-    """Where the components of an element are, as far as a graph tells; None where they are deeper than one level."""
+    """Names or indices of an element's components, as far as a graph shows them; None below the first level."""
     known = stage.keys or ()
     if components == 1 and not any(known):
         return ()
@@ -210,7 +213,7 @@ def _many_at_a_time(found: _Windows, many: int) -> ReplaceStages:
 
 
 def _by_hand(found: _Windows, many: int) -> HandWritten:
-    """The same in Python."""
+    """The edit as Python code."""
     piece = found.piece(many)
     return HandWritten(
         (found.window.id, found.flat.id),

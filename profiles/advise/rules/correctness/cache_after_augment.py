@@ -17,26 +17,30 @@ _LOADING_BEGINS = ("DecodeJpeg", "DecodeAndCropJpeg", "DecodePng", "DecodeBmp", 
 
 
 class CacheAfterAugment(Rule):
-    """A cache that stores random draws."""
+    """A cache that stores random draws.
+
+    Seen:
+        A cache comes after a map that draws random numbers, in the pipeline itself or in a nested one.
+
+    Why:
+        The cache stores the first epoch: its crops, flips and noise are repeated bit for bit in every later epoch. The
+        model sees one version of each example, which defeats augmentation. Nothing fails, and the pipeline looks fast.
+
+    Fix:
+        Cache what is expensive and deterministic (reading, decoding, resizing), and augment after the cache. If one
+        function does both, split it. The random part then takes time in every epoch.
+
+    Ignore when:
+        The random numbers should be the same in all epochs, or the data is read only once.
+    """
 
     name = "cache-after-augment"
     title = "Cache before random augmentation"
     family = "correctness"
     semantics = "values"
-    seen = "A cache comes after a map that draws random numbers, in the pipeline itself or in a nested one."
-    why = (
-        "The cache stores the first epoch: its crops, flips and noise are repeated bit for bit in every later "
-        "epoch. The model sees one version of each example, which defeats augmentation. Nothing fails, and "
-        "the pipeline looks fast."
-    )
-    fix = (
-        "Cache what is expensive and deterministic (reading, decoding, resizing), and augment after the "
-        "cache. If one function does both, split it. The random part then takes time in every epoch."
-    )
-    ignore_when = "The random numbers should be the same in all epochs, or the data is read only once."
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the order in which elements flow; functions whose randomness is not known are left alone."""
+        """Judge by the order of the stages; functions of unknown randomness are left alone."""
         if not any(_is_random(stage) for stage in view.stages):
             return
         for stage in view.stages:
@@ -64,11 +68,7 @@ def _draft(view: PipelineView, stage: StageView, random: list[StageView]) -> Rul
     )
     draws = _draws(first.function)
     count = len(random)
-    names = (
-        " and ".join(other_stage.label for other_stage in random)
-        if count < 3
-        else f"{count} maps (the first is {first.label})"
-    )
+    names = " and ".join(stage.label for stage in random) if count < 3 else f"{count} maps (the first is {first.label})"
     where = f" inside {view.by_id[inside.owner].label}" if inside is not None and inside.owner in view.by_id else ""
     edits, recommendation = _fix(view, stage, first, nested=inside is not None)
     return RuleHit(

@@ -16,31 +16,34 @@ from pipeprof.profiles.wording import listed, milliseconds
 
 
 class CacheAfterShuffle(Rule):
-    """A cache that stores shuffled elements."""
+    """A cache that stores shuffled elements.
+
+    Seen:
+        A cache in memory comes after a shuffle that reshuffles in each epoch, and nothing after the cache changes the
+        order again. A cache that is written to a file, is never complete, or holds several epochs (a repeat before it)
+        is left alone.
+
+    Why:
+        The cache stores the elements of the first epoch in their order: every later epoch gives the same elements in
+        the same order, and where a batch comes before the cache, the same batches. The shuffle works once. Nothing
+        fails, and the model sees one order for all epochs.
+
+    Fix:
+        Shuffle after the cache: move the cache before the shuffle, together with the maps between that are worth
+        caching. A batch, and a map that draws random numbers, stay after the shuffle. A shuffle directly after a cache
+        in memory holds only references to what the cache keeps.
+
+    Ignore when:
+        The order should be the same in all epochs, as in an evaluation, or the data is read only once.
+    """
 
     name = "cache-after-shuffle"
     title = "Cache before shuffling"
     family = "correctness"
     semantics = "order"
-    seen = (
-        "A cache in memory comes after a shuffle that reshuffles in each epoch, and nothing after the cache changes "
-        "the order again. A cache that is written to a file, is never complete, or holds several epochs (a repeat "
-        "before it) is left alone."
-    )
-    why = (
-        "The cache stores the elements of the first epoch in their order: every later epoch gives the same elements "
-        "in the same order, and where a batch comes before the cache, the same batches. The shuffle works once. "
-        "Nothing fails, and the model sees one order for all epochs."
-    )
-    fix = (
-        "Shuffle after the cache: move the cache before the shuffle, together with the maps between that are worth "
-        "caching. A batch, and a map that draws random numbers, stay after the shuffle. A shuffle directly after a "
-        "cache in memory holds only references to what the cache keeps."
-    )
-    ignore_when = "The order should be the same in all epochs, as in an evaluation, or the data is read only once."
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the order of the stages."""
+        """Judge by the order of the stages."""
         kept = _kept_shuffles(view)
         for stage in view.stages:
             if stage.id not in kept or stage.op != "cache" or stage.arguments.get("filename"):
@@ -132,7 +135,7 @@ def _draft(view: PipelineView, cache: StageView, shuffle: StageView) -> RuleHit:
 
 def _fix(view: PipelineView, cache: StageView, shuffle: StageView, path: Sequence[StageView]) -> _Fix:
     between = _between(view, cache, shuffle)
-    if between is None or not all(_may_follow(stage) for stage in between):
+    if between is None or not all((_commutes(stage) or traits(stage.op).stacks) for stage in between):
         return _shuffle_again(cache, shuffle, path)
     kept = list(between)
     for index, one in enumerate(between):
@@ -190,11 +193,6 @@ def _commutes(stage: StageView) -> bool:
     if row.passes and row.one_to_one and row.consecutive:
         return True
     return (row.maps and not row.stacks) or (row.predicate and not row.ends_early)
-
-
-def _may_follow(stage: StageView) -> bool:
-    """Whether it may run in every epoch on elements in another order."""
-    return _commutes(stage) or traits(stage.op).stacks
 
 
 def _random(stage: StageView) -> bool:

@@ -13,26 +13,31 @@ from pipeprof.profiles.wording import percent
 
 
 class CacheNeverComplete(Rule):
-    """A cache that is never read to its end."""
+    """A cache that is never read to its end.
+
+    Seen:
+        A take directly after an in-memory cache ends before the cache has read all of its elements.
+
+    Why:
+        A cache serves elements only after it was read to its end. A partly read cache is discarded at the end of the
+        epoch. Everything before it runs again in every epoch, as without a cache, and the discarded elements took
+        memory.
+
+    Fix:
+        Put the take before the cache: the cache then completes in the first epoch. If each epoch should give other
+        elements, as after a shuffle, remove the cache.
+
+    Ignore when:
+        The dataset is read only once; then remove the cache.
+    """
 
     name = "cache-never-complete"
     title = "Let the cache complete"
     family = "correctness"
     semantics = "same"
-    seen = "A take directly after an in-memory cache ends before the cache has read all of its elements."
-    why = (
-        "A cache serves elements only after it was read to its end. A partly read cache is discarded at the "
-        "end of the epoch. Everything before it runs again in every epoch, as without a cache, and the "
-        "discarded elements took memory."
-    )
-    fix = (
-        "Put the take before the cache: the cache then completes in the first epoch. If each epoch should "
-        "give other elements, as after a shuffle, remove the cache."
-    )
-    ignore_when = "The dataset is read only once; then remove the cache."
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the number of elements below the cache, where it is known, and the take's count."""
+        """Judge by the number of elements before the cache, if known, and the count of the take."""
         caches = [stage for stage in view.stages if stage.op == "cache"]
         # Two of them may be one cache in two branches, and the other branch may read it to its end.
         for stage in caches if len(caches) == 1 else ():

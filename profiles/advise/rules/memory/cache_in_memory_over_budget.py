@@ -19,33 +19,36 @@ _MANY_TIMES = 10
 
 
 class CacheInMemoryOverBudget(Rule):
-    """An in-memory cache that does not fit."""
+    """An in-memory cache that does not fit.
+
+    Seen:
+        A cache without a filename whose elements together exceed nine tenths of the memory limit, or what TensorFlow
+        itself leaves of it; or a cache of an endless stream.
+
+    Why:
+        The cache keeps every element of the first epoch, with about 186 bytes of overhead each. It has no limit:
+        AUTOTUNE's memory budget does not count it. The training runs out of memory in the first epoch, before the cache
+        serves a single element.
+
+    Fix:
+        Cache smaller data: encoded records, or uint8 before the conversion to float; decoding then runs in every epoch.
+        Or cache on disk with cache(filename). Put the cache before repeat, not after it.
+
+    Ignore when:
+        Only part of an epoch is ever read, so that the cache never reaches its full size.
+    """
 
     name = "cache-in-memory-over-budget"
     title = "Cache smaller data"
     family = "memory"
     semantics = "same"
-    seen = (
-        "A cache without a filename whose elements together exceed nine tenths of the memory limit, or what "
-        "TensorFlow itself leaves of it; or a cache of an endless stream."
-    )
-    why = (
-        "The cache keeps every element of the first epoch, with about 186 bytes of overhead each. It has no "
-        "limit: AUTOTUNE's memory budget does not count it. The training runs out of memory in the first "
-        "epoch, before the cache serves a single element."
-    )
-    fix = (
-        "Cache smaller data: encoded records, or uint8 before the conversion to float; decoding then runs in "
-        "every epoch. Or cache on disk with cache(filename). Put the cache before repeat, not after it."
-    )
-    ignore_when = "Only part of an epoch is ever read, so that the cache never reaches its full size."
     thresholds = (
         Threshold("share-of-limit", 0.9, "of the memory limit", "Plumber's mark for a cache that still fits"),
         Threshold("overhead", CACHE_OVERHEAD_BYTES, "bytes per element", "measured with scalars"),
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the number and size of the elements."""
+        """Judge by the number and size of the elements."""
         for stage in view.stages:
             below = view.input_of(stage)
             if stage.op != "cache" or stage.arguments.get("filename") or below is None:
@@ -95,7 +98,7 @@ class CacheInMemoryOverBudget(Rule):
         )
 
     def _room(self, view: PipelineView, limit: int) -> float:
-        """What the limit leaves for a cache."""
+        """Bytes that the limit leaves for a cache."""
         return max(0.0, min(self.threshold("share-of-limit") * limit, limit - _runtime(view)))
 
     def _fix(
@@ -106,7 +109,7 @@ class CacheInMemoryOverBudget(Rule):
         for place in places_below(view, stage):
             after = count * (place.element_bytes + CACHE_OVERHEAD_BYTES)
             if after <= room and not nothing_to_keep(view, place.below):
-                through = listed([other_stage.label for other_stage in place.crossed])
+                through = listed([stage.label for stage in place.crossed])
                 return (
                     (MoveStage(stage.id, stage.op, before=place.before.id),),
                     f"Cache before {through}, where all elements together take {size(after)}. The stages after the "

@@ -40,32 +40,34 @@ _LARGEST_BLOCK = 1024
 
 
 class FromTensorSlicesBigArray(Rule):
-    """A large array as the source."""
+    """A large array as the source.
+
+    Seen:
+        from_tensor_slices over in-memory arrays that are a large part of the memory that the worker uses or may use.
+
+    Why:
+        from_tensor_slices copies the array into a tensor. Creating the iterator copies it once more while the graph is
+        rewritten, and TensorFlow's CPU allocator keeps that memory. With the array itself this is 3.1 times its size
+        for as long as the pipeline exists, and 4.1 times at the peak, because TensorFlow releases its reference to the
+        first copy only at the next conversion. The stages after the source change nothing: the peak is the same with
+        batch(), and with batch() and prefetch().
+
+    Fix:
+        Keep the rows in a file and read them from a memory map (np.load with mmap_mode='r'), many per call: send
+        indices through shuffle, repeat and batch, and gather the rows of a batch in a map after it, about 0.1 ms more
+        than slicing. If nothing can be batched first, read blocks of rows and unbatch them; a single row costs about 60
+        µs. Where a spec's array is a .npy file, FixedLengthRecordDataset reads its rows without Python: run and fix try
+        that. TFRecord files work as well. If the array must stay in memory: float32 instead of NumPy's default float64
+        halves every copy, and deleting the array after the dataset is built saves one.
+
+    Ignore when:
+        Four times the array fits into memory, and nothing else needs the space.
+    """
 
     name = "from-tensor-slices-big-array"
     title = "Read the array from a memory map"
     family = "memory"
     semantics = "same"
-    seen = (
-        "from_tensor_slices over in-memory arrays that are a large part of the memory that the worker uses or may use."
-    )
-    why = (
-        "from_tensor_slices copies the array into a tensor. Creating the iterator copies it once more while "
-        "the graph is rewritten, and TensorFlow's CPU allocator keeps that memory. With the array itself this "
-        "is 3.1 times its size for as long as the pipeline exists, and 4.1 times at the peak, because "
-        "TensorFlow releases its reference to the first copy only at the next conversion. The stages after "
-        "the source change nothing: the peak is the same with batch(), and with batch() and prefetch()."
-    )
-    fix = (
-        "Keep the rows in a file and read them from a memory map (np.load with mmap_mode='r'), many per call: "
-        "send indices through shuffle, repeat and batch, and gather the rows of a batch in a map after it, "
-        "about 0.1 ms more than slicing. If nothing can be batched first, read blocks of rows and unbatch "
-        "them; a single row costs about 60 µs. Where a spec's array is a .npy file, FixedLengthRecordDataset reads its "
-        "rows without Python: run and fix try that. TFRecord files work as well. If "
-        "the array must stay in memory: float32 instead of NumPy's default float64 halves every copy, and "
-        "deleting the array after the dataset is built saves one."
-    )
-    ignore_when = "Four times the array fits into memory, and nothing else needs the space."
     thresholds = (
         *MEMORY_GATE,
         Threshold(
@@ -88,7 +90,7 @@ class FromTensorSlicesBigArray(Rule):
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the bytes of the arrays; `graph-constant` has those that are constants of a graph."""
+        """Judge by the bytes of the arrays; `graph-constant` has those that are constants of a graph."""
         for stage in view.stages:
             if stage.op != "from_tensor_slices" or not stage.source_bytes or stage.constant:
                 continue
@@ -137,9 +139,8 @@ class FromTensorSlicesBigArray(Rule):
             stage=stage.id,
             sentence=(
                 f"{stage.label} slices {size(nbytes)} of arrays. Array{' and' if fewer else ','} tensor{kept} are "
-                f"{'up to ' if lower else ''}{size(steady)} for as long as the pipeline exists, and "
-                f"{size(peak)} at the peak"
-                f"{f': {compared}' if compared and not lower else ''}. "
+                f"{'up to ' if lower else ''}{size(steady)} for as long as the pipeline exists, and {size(peak)} at "
+                f"the peak{f': {compared}' if compared and not lower else ''}. "
                 + (f"This run reached {size(most)} above TensorFlow itself. " if lower else "")
                 + ("The batch() after it does not change that." if batch else "A batch() would not change that.")
             ),
@@ -165,7 +166,7 @@ class FromTensorSlicesBigArray(Rule):
         )
 
     def _slower(self, view: PipelineView, plan: _IndexPlan) -> Slower | None:
-        """What the calls of Python cost the steps, where nothing hides it; ``None`` if unknown."""
+        """Cost of the Python calls per step, if nothing hides it; ``None`` if unknown."""
         given, apart = per_batch(view, plan.source), 0.0
         cost = self.threshold("row-cost" if plan.batch is None and plan.block == 1 else "call-cost")
         calls = given
@@ -193,7 +194,7 @@ def _held_above(view: PipelineView, plan: _IndexPlan, *, indices: bool) -> int:
         indices: Whether stages before the new map get indices, which are small, in the place of rows.
     """
     row = plan.source.element_bytes or 0
-    ids = {other_stage.id for other_stage in plan.indexed} if indices else set()
+    ids = {stage.id for stage in plan.indexed} if indices else set()
     total = 0.0
     for prediction in memory_prediction(view).held:
         stage = view.by_id.get(prediction.stage)
@@ -208,7 +209,7 @@ def _held_above(view: PipelineView, plan: _IndexPlan, *, indices: bool) -> int:
 
 
 def _own_bytes(view: PipelineView, source: StageView, weight: Weight) -> int | None:
-    """What the source itself had of the peak, as far as the peak falls with it; ``None`` without a ledger.
+    """The source's share of the peak, as far as the peak falls with it; ``None`` without a ledger.
 
     What the other stages hold while the pipeline runs stays, also where the peak was before they held it.
     """
@@ -277,18 +278,16 @@ class _IndexPlan:
         if self.batch is not None:
             do = f"{through}, batch them" if through else "batch indices instead of rows"
             return (
-                f"{begin}: {do}, and put the map that reads after the batch, so that one call reads a whole "
-                "batch (about "
-                f"{call_cost:g} µs more than slicing it). A single row would cost about {row_cost:g} µs."
+                f"{begin}: {do}, and put the map that reads after the batch, so that one call reads a whole batch "
+                f"(about {call_cost:g} µs more than slicing it). A single row would cost about {row_cost:g} µs."
             )
         if self.block == 1:
             extra = f": {through}, then one call for each row" if through else ", one call for each row"
             return f"{begin}{extra}. A call costs about {row_cost:g} µs, little compared with reading {self._row}."
         if self.sliced:
             return (
-                f"{begin}, {self.block:,} rows at a time, and split these blocks with unbatch: the same rows in "
-                "the same "
-                f"order. A single row would cost about {row_cost:g} µs."
+                f"{begin}, {self.block:,} rows at a time, and split these blocks with unbatch: the same rows in the "
+                f"same order. A single row would cost about {row_cost:g} µs."
             )
         return (
             f"{begin}: {through}, read {self.block:,} rows in one call, and split these blocks with unbatch: the same "
@@ -397,8 +396,8 @@ class _File:
     """A file for one component.
 
     Attributes:
-        name: What Python calls it.
-        origin: Where it comes from, if the name does not say it; empty for a file of the spec.
+        name: Its name in Python.
+        origin: Its origin, if the name does not show it; empty for a file of the spec.
     """
 
     name: str

@@ -18,28 +18,31 @@ _CONVERT = "Convert the array to a tensor once, outside the function, and use th
 
 
 class GraphConstant(Rule):
-    """An array that is a constant of a graph."""
+    """An array that is a constant of a graph.
+
+    Seen:
+        A function of the pipeline carries a large constant, or the source's tensors are constants: a NumPy array was
+        used inside a map's function, or from_tensor_slices was called inside a tf.function.
+
+    Why:
+        A NumPy array that is used while a graph is traced becomes part of that graph. The graph is copied, serialised
+        and rewritten as a whole, again for every iterator. 200 MB inside a tf.function peaked at 17 times their size
+        and took 16 s. Captured by a map's function, 20 to 400 MB peaked at 19 times their size; building took 0.03 s
+        and every new iterator 0.11 s per MB. A graph of more than 2 GB cannot be built at all. A captured tensor is
+        only referenced: 0.02 s.
+
+    Fix:
+        Convert once outside the function, t = tf.constant(array), and use the tensor in the function. Build a dataset
+        outside the tf.function and pass it as an argument.
+
+    Ignore when:
+        Never at this size; a smaller table is not reported.
+    """
 
     name = "graph-constant"
     title = "Keep the array out of the graph"
     family = "memory"
     semantics = "same"
-    seen = (
-        "A function of the pipeline carries a large constant, or the source's tensors are constants: a NumPy "
-        "array was used inside a map's function, or from_tensor_slices was called inside a tf.function."
-    )
-    why = (
-        "A NumPy array that is used while a graph is traced becomes part of that graph. The graph is copied, "
-        "serialised and rewritten as a whole, again for every iterator. 200 MB inside a tf.function peaked at "
-        "17 times their size and took 16 s. Captured by a map's function, 20 to 400 MB peaked at 19 times their "
-        "size; building took 0.03 s and every new iterator 0.11 s per MB. A graph of more than 2 GB cannot be "
-        "built at all. A captured tensor is only referenced: 0.02 s."
-    )
-    fix = (
-        "Convert once outside the function, t = tf.constant(array), and use the tensor in the function. Build "
-        "a dataset outside the tf.function and pass it as an argument."
-    )
-    ignore_when = "Never at this size; a smaller table is not reported."
     thresholds = (
         Threshold(
             "constant-bytes",
@@ -60,7 +63,7 @@ class GraphConstant(Rule):
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the bytes of the constants."""
+        """Judge by the bytes of the constants."""
         least = self.threshold("constant-bytes")
         inside: dict[str, int] = {}
         for stage in view.stages:

@@ -21,28 +21,28 @@ _BUSY_SHARE = 0.9
 
 
 class ListInsteadOfArray(Rule):
-    """A list of numbers instead of an array."""
+    """A list of numbers instead of an array.
+
+    Seen:
+        Building the pipeline takes more than a second although its in-memory source is small: as long as converting its
+        numbers one by one takes. A list leaves no other trace, because the pipeline gets a tensor either way.
+
+    Why:
+        TensorFlow converts a list to a tensor number by number, 0.4 to 0.9 µs each: 2.2 s for 2.5 million numbers,
+        where an array takes 0.04 s. A list of Python numbers also takes about 30 bytes per number more than the array.
+
+    Fix:
+        Keep numbers in arrays: np.asarray(rows, np.float32) before from_tensor_slices, np.stack for a list of arrays.
+        Set the dtype: NumPy's default for Python numbers is float64 and int64, TensorFlow's is float32 and int32.
+
+    Ignore when:
+        Other work in the function takes the time, such as reading the data, or a second does not matter.
+    """
 
     name = "list-instead-of-array"
     title = "Pass an array, not a list"
     family = "memory"
     semantics = "same"
-    seen = (
-        "Building the pipeline takes more than a second although its in-memory source is small: as long as "
-        "converting its numbers one by one takes. A list leaves no other trace, because the pipeline gets a "
-        "tensor either way."
-    )
-    why = (
-        "TensorFlow converts a list to a tensor number by number, 0.4 to 0.9 µs each: 2.2 s for 2.5 million "
-        "numbers, where an array takes 0.04 s. A list of Python numbers also takes about 30 bytes per number "
-        "more than the array."
-    )
-    fix = (
-        "Keep numbers in arrays: np.asarray(rows, np.float32) before from_tensor_slices, np.stack for a list "
-        "of arrays. Set the dtype: NumPy's default for Python numbers is float64 and int64, TensorFlow's is "
-        "float32 and int32."
-    )
-    ignore_when = "Other work in the function takes the time, such as reading the data, or a second does not matter."
     thresholds = (
         Threshold("build-seconds", 1.0, "s", "a pipeline over arrays of this size is built in less than a tenth"),
         Threshold("source-bytes", 200_000_000, "bytes", "larger arrays take a second to copy"),
@@ -54,7 +54,7 @@ class ListInsteadOfArray(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the seconds of the phase `build` and the count of numbers."""
+        """Judge by the seconds of the phase `build` and the count of numbers."""
         profile = view.profile
         if profile is None or profile.target.kind == "spec" or _explained(view):
             # A spec's arrays are loaded as arrays, in a phase of their own.
@@ -67,10 +67,7 @@ class ListInsteadOfArray(Rule):
             return
         # On a busy machine most of the wall time is waiting for a core.
         worked = _cpu_seconds(profile.series, build.seconds)
-        nbytes, grown = (
-            sum(other_stage.source_bytes or 0 for other_stage in sources),
-            _growth(view, build.peak_rss_bytes),
-        )
+        nbytes, grown = (sum(stage.source_bytes or 0 for stage in sources), _growth(view, build.peak_rss_bytes))
         if self._fits(worked, numbers, nbytes, grown):
             stage = max(sources, key=lambda one: counts[one.id] or 0)
             yield self._draft(stage, (build.seconds, worked), numbers, nbytes, grown)
@@ -119,9 +116,8 @@ class ListInsteadOfArray(Rule):
                 ),
             ),
             predicted=Prediction(
-                f"build: {significant(seconds)} → {significant(after)} s ({self.threshold('speedup'):g}×), if "
-                "all of it "
-                "is the conversion; steps are as fast as before"
+                f"build: {significant(seconds)} → {significant(after)} s ({self.threshold('speedup'):g}×), if all of "
+                "it is the conversion; steps are as fast as before"
             ),
         )
 
@@ -144,7 +140,7 @@ def _explained(view: PipelineView) -> bool:
 
 
 def _numbers(stage: StageView) -> int | None:
-    """How many numbers a source holds."""
+    """Count the numbers that a source holds; ``None`` if unknown."""
     if not stage.element or not stage.source_bytes:
         return None
     width = values = 0
@@ -157,6 +153,6 @@ def _numbers(stage: StageView) -> int | None:
 
 
 def _growth(view: PipelineView, peak: int | None) -> int | None:
-    """What building added to the worker's memory at most."""
+    """Upper bound on the memory added by building; ``None`` if unknown."""
     baseline = view.profile.memory.baseline_bytes if view.profile is not None else None
     return peak - baseline if peak is not None and baseline is not None else None

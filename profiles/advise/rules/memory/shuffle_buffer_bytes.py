@@ -52,7 +52,7 @@ class _Buffer:
 
     @property
     def words(self) -> str:
-        """How many elements there are, in every copy together."""
+        """Number of elements for a sentence, copies included."""
         return f"{f'{self.copies} × ' if self.copies > 1 else ''}{self.elements:,.0f}"
 
 
@@ -76,28 +76,31 @@ class _Move:
 
 
 class ShuffleBufferBytes(Rule):
-    """A shuffle with a buffer of many bytes."""
+    """A shuffle with a buffer of many bytes.
+
+    Seen:
+        A shuffle keeps min(buffer_size, number of elements) elements, and they are a large part of the worker's memory.
+        Slices of an in-memory array do not count: the buffer only refers to them.
+
+    Why:
+        A shuffle fills its whole buffer before it outputs the first element, and keeps it full: 1,000 images of
+        224x224x3 float32 are 611 MB, and 100 batches of 32 of them 1.9 GB. Neither AUTOTUNE's memory budget nor a
+        container's limit applies to it.
+
+    Fix:
+        Shuffle small elements and load them afterwards: file names, indices or encoded records, before the map that
+        decodes them. The buffer then takes almost no memory and may cover all of the data, and the first element no
+        longer waits until the whole buffer is decoded. Without such a place, a smaller buffer saves memory and mixes
+        less.
+
+    Ignore when:
+        There is enough memory, and the order of the elements must stay the same.
+    """
 
     name = "shuffle-buffer-bytes"
     title = "Shuffle small elements"
     family = "memory"
     semantics = "order"
-    seen = (
-        "A shuffle keeps min(buffer_size, number of elements) elements, and they are a large part of the "
-        "worker's memory. Slices of an in-memory array do not count: the buffer only refers to them."
-    )
-    why = (
-        "A shuffle fills its whole buffer before it outputs the first element, and keeps it full: 1,000 "
-        "images of 224x224x3 float32 are 611 MB, and 100 batches of 32 of them 1.9 GB. Neither AUTOTUNE's "
-        "memory budget nor a container's limit applies to it."
-    )
-    fix = (
-        "Shuffle small elements and load them afterwards: file names, indices or encoded records, before the "
-        "map that decodes them. The buffer then takes almost no memory and may cover all of the data, and the "
-        "first element no longer waits until the whole buffer is decoded. Without such a place, a smaller "
-        "buffer saves memory and mixes less."
-    )
-    ignore_when = "There is enough memory, and the order of the elements must stay the same."
     thresholds = (
         *MEMORY_GATE,
         Threshold("enlargement", 10, "times", "a map that makes less of an element does not pay for a new order"),
@@ -112,14 +115,14 @@ class ShuffleBufferBytes(Rule):
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From buffer size, number and size of the elements."""
+        """Judge by buffer size, number and size of the elements."""
         for stage in _shuffles(view):
             predicted = self._predicted(view, stage)
             if predicted is not None and weigh(predicted.nbytes, view).matters:
                 yield from self._draft(view, predicted)
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the bytes that TensorFlow's model counted in the buffer, where it did."""
+        """Judge by the bytes that TensorFlow's model counted in the buffer, else by the prediction."""
         for stage in _shuffles(view):
             buffer = self._measured(view, stage)
             if stage.measured is None or stage.measured.buffered_bytes is None:
@@ -207,12 +210,12 @@ class ShuffleBufferBytes(Rule):
         return wanted > self.threshold("worthwhile-part") * buffer.elements
 
     def _enough(self, view: PipelineView, stage: StageView, each: float, batch: StageView | None = None) -> int:
-        """As many elements as bytes do not matter for, and no fewer than ten batches."""
+        """Largest number of elements whose bytes do not matter, but at least ten batches."""
         room = BYTES.value
         if view.memory_limit_bytes:
             room = min(room, SHARE_OF_LIMIT.value * view.memory_limit_bytes)
-        batches = (one for one in ((batch,) if batch is not None else view.above(stage)) if traits(one.op).stacks)
-        mixed = round(self.threshold("batches-in-buffer") * next((_size(other_stage) for other_stage in batches), 1))
+        batches = (above for above in ((batch,) if batch is not None else view.above(stage)) if traits(above.op).stacks)
+        mixed = round(self.threshold("batches-in-buffer") * next((_size(stage) for stage in batches), 1))
         return max(math.ceil(room / each) - 1, mixed, 1)
 
     def _place(self, view: PipelineView, buffer: _Buffer) -> _Move | None:
@@ -247,19 +250,12 @@ class ShuffleBufferBytes(Rule):
                 return replace(move, elements=enough)
         return move
 
-    def _moved(
-        self,
-        view: PipelineView,
-        buffer: _Buffer,
-        move: _Move,
-        sentence: str,
-        evidence: _Evidence,
-    ) -> RuleHit:
+    def _moved(self, view: PipelineView, buffer: _Buffer, move: _Move, sentence: str, evidence: _Evidence) -> RuleHit:
         stage, place = buffer.stage, move.place
         giver_ = giver(view, place.below)
         names = giver_ is not None and giver_.op == "list_files"
         title = "Shuffle file names, not elements" if names else f"Shuffle before {stage_name(place.before)}"
-        through = listed([other_stage.label for other_stage in place.crossed])
+        through = listed([stage.label for stage in place.crossed])
         edits: tuple[PipelineEdit, ...] = (MoveStage(stage.id, stage.op, before=place.before.id),)
         # File names have no size before they are seen.
         about, counted = "about " if place.below.element_bytes is None else "", ""
@@ -363,7 +359,7 @@ def _heap_words(view: PipelineView, buffer: _Buffer, move: _Move) -> str:
     sizes = [component.nbytes for component in (view.input_of(buffer.stage) or buffer.stage).element or ()]
     memory = view.profile.memory if view.profile is not None else None
     free = next((entry.bytes for entry in (memory.ledger if memory else None) or () if _is_heap(entry)), 0)
-    in_heap = bool(sizes) and all(other_size is not None and other_size < POOLED_FROM for other_size in sizes)
+    in_heap = bool(sizes) and all(size is not None and size < POOLED_FROM for size in sizes)
     if not in_heap or free < BYTES.value or free < buffer.nbytes - move.nbytes:
         return ""
     return f"; in addition a part of the {size(free)} that elements of the buffer left freed in the allocator"

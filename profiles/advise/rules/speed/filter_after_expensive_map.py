@@ -15,32 +15,35 @@ from pipeprof.profiles.wording import milliseconds, percent
 
 
 class FilterAfterExpensiveMap(Rule):
-    """A filter that could run before the maps."""
+    """A filter that could run before the maps.
+
+    Seen:
+        A filter reads only components that pass unchanged through the maps before it, drops a good part of the
+        elements, and costs less than it would save.
+
+    Why:
+        The map processes elements that the filter then drops. With the filter first, it processes only the elements
+        that are kept.
+
+    Fix:
+        Move the filter before the maps. The same elements come out in the same order. A map that draws random numbers
+        draws fewer of them, and the kept elements get other draws.
+
+    Ignore when:
+        A map must process every element, e.g. because it counts them.
+    """
 
     name = "filter-after-expensive-map"
     title = "Filter before the map"
     family = "speed"
     semantics = "same"
-    seen = (
-        "A filter reads only components that pass unchanged through the maps before it, drops a good part of "
-        "the elements, and costs less than it would save."
-    )
-    why = (
-        "The map processes elements that the filter then drops. With the filter first, it processes only the "
-        "elements that are kept."
-    )
-    fix = (
-        "Move the filter before the maps. The same elements come out in the same order. A map that draws "
-        "random numbers draws fewer of them, and the kept elements get other draws."
-    )
-    ignore_when = "A map must process every element, e.g. because it counts them."
     thresholds = (
         Threshold("kept-share", 0.8, "of the elements", "more kept leaves less than 1.25x to win on the maps", 0.95),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the elements that went in and came out, and the time on both sides."""
+        """Judge by the elements before and after the filter, and the time on both sides."""
         for stage in view.stages:
             found = _FilterAfterMaps.below(view, stage) if stage.op == "filter" else None
             if found is not None:
@@ -95,7 +98,7 @@ class FilterAfterExpensiveMap(Rule):
         if found is None or kept is None or kept >= self.threshold("kept-share") or not found.ms or interval is None:
             return
         first = found.maps[-1]
-        what = " and ".join(one.label for one in reversed(found.maps))
+        what = " and ".join(stage.label for stage in reversed(found.maps))
         yield RuleHit(
             stage=stage.id,
             sentence=(
@@ -139,7 +142,7 @@ class _FilterAfterMaps:
 
     @classmethod
     def reading(cls, view: PipelineView, stage: StageView) -> _FilterAfterMaps | None:
-        """The same where the predicate reads what the maps make, so that it needs a part of them."""
+        """Find the maps for a predicate that reads their results, so that it needs a part of them."""
         predicate = stage.function
         if predicate is None or not _is_plain(predicate):
             return None
@@ -165,7 +168,7 @@ class _FilterAfterMaps:
 
     @property
     def semantics(self) -> Semantics:
-        """What skipping elements means to the maps."""
+        """Effect on the data if the maps skip elements."""
         functions = [stage.function for stage in self.maps if stage.function is not None]
         if any(function.python or (function.stateful_op and not function.random) for function in functions):
             return "values"
@@ -173,7 +176,7 @@ class _FilterAfterMaps:
 
     @property
     def warning(self) -> str:
-        """What the move changes, for the recommendation."""
+        """Effect of the move, for the recommendation."""
         return {
             "values": " A map with state or Python is then called for fewer elements: check whether it counts them.",
             "randomness": " The random numbers of the map then go to other elements.",

@@ -31,29 +31,32 @@ from pipeprof.profiles.wording import count, milliseconds, percent, significant,
 
 
 class FromGeneratorPerElement(Rule):
-    """A generator that yields single elements into a batch."""
+    """A generator that yields single elements into a batch.
+
+    Seen:
+        from_generator feeds a batch and takes most of the pipeline's time. An element costs about as much as its
+        transfer from Python to TensorFlow: the generator itself does little.
+
+    Why:
+        Every element is transferred from Python to TensorFlow in a call of its own, about 57 µs under the GIL.
+        num_parallel_calls and prefetch do not make that faster; fewer transfers do: 36 times as many rows per second
+        when the generator yields 64 rows at a time, 40 to 60 times without a generator.
+
+    Fix:
+        If the rows are in an array or an indexable file, replace the generator with from_tensor_slices, or with range
+        and a map that reads one slice per batch. Otherwise yield whole batches and remove the batch stage; if the rows
+        are needed one by one before they are batched, split the chunks with unbatch. A prefetch with AUTOTUNE may then
+        hold hundreds of batches: set buffer_size for large ones. Compare the output: pipeprof cannot know whether the
+        generator only reads rows in order.
+
+    Ignore when:
+        The elements arrive one by one from outside, e.g. from a socket.
+    """
 
     name = "from-generator-per-element"
     title = "Yield batches from the generator"
     family = "speed"
     semantics = "values"
-    seen = (
-        "from_generator feeds a batch and takes most of the pipeline's time. An element costs about as much "
-        "as its transfer from Python to TensorFlow: the generator itself does little."
-    )
-    why = (
-        "Every element is transferred from Python to TensorFlow in a call of its own, about 57 µs under the "
-        "GIL. num_parallel_calls and prefetch do not make that faster; fewer transfers do: 36 times as many "
-        "rows per second when the generator yields 64 rows at a time, 40 to 60 times without a generator."
-    )
-    fix = (
-        "If the rows are in an array or an indexable file, replace the generator with from_tensor_slices, or "
-        "with range and a map that reads one slice per batch. Otherwise yield whole batches and remove the "
-        "batch stage; if the rows are needed one by one before they are batched, split the chunks with "
-        "unbatch. A prefetch with AUTOTUNE may then hold hundreds of batches: set buffer_size for large ones. "
-        "Compare the output: pipeprof cannot know whether the generator only reads rows in order."
-    )
-    ignore_when = "The elements arrive one by one from outside, e.g. from a socket."
     thresholds = (
         Threshold("hand-over", HAND_OVER_US, "µs", "measured on TensorFlow 2.21: rows of 256 floats"),
         Threshold("cost-over-hand-over", 3, "times", "an element that costs more is work in the generator", 10),
@@ -76,7 +79,7 @@ class FromGeneratorPerElement(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the cost of an element and the generator's part of the time."""
+        """Judge by the cost of an element and the generator's part of the time."""
         for stage in view.stages:
             batch = next((other_stage for other_stage in view.above(stage) if traits(other_stage.op).stacks), None)
             if stage.op == "from_generator" and batch is not None:
@@ -108,10 +111,9 @@ class FromGeneratorPerElement(Rule):
         yield RuleHit(
             stage=stage.id,
             sentence=(
-                f"{stage.label} transfers {count(given)} elements per batch one by one, {significant(cost)} µs "
-                f"each, {_compared(cost, floor)}. That is {percent(share)} of the time "
-                f"inside the pipeline, {milliseconds(given * cost / 1000)} of the {milliseconds(interval)} that a "
-                "batch takes."
+                f"{stage.label} transfers {count(given)} elements per batch one by one, {significant(cost)} µs each, "
+                f"{_compared(cost, floor)}. That is {percent(share)} of the time inside the pipeline, "
+                f"{milliseconds(given * cost / 1000)} of the {milliseconds(interval)} that a batch takes."
             ),
             recommendation=(
                 "If the rows can be indexed (an array, a memory map), read them without a generator: "
@@ -158,17 +160,16 @@ class _Ahead:
 
     @property
     def nbytes(self) -> float:
-        """What it may come to hold."""
+        """Bytes that the prefetch may come to hold."""
         return self.batch_bytes * self.most
 
     @property
     def words(self) -> str:
         """The price, and what bounds it."""
         return (
-            f"A batch is {size(self.batch_bytes)}. The prefetch that TensorFlow tunes doubles its buffer "
-            "whenever it was "
-            f"empty: with fast batches it may hold hundreds of them, above all without a step; {self.most} would be "
-            f"{size(self.nbytes)}. buffer_size={_TWO} limits it."
+            f"A batch is {size(self.batch_bytes)}. The prefetch that TensorFlow tunes doubles its buffer whenever it "
+            f"was empty: with fast batches it may hold hundreds of them, above all without a step; {self.most} would "
+            f"be {size(self.nbytes)}. buffer_size={_TWO} limits it."
         )
 
 
@@ -195,7 +196,7 @@ class _ChunkPlan:
 
     Attributes:
         source: The ``from_generator``.
-        between: What stands between it and the batch, as it would stand afterwards: stage and arguments that change.
+        between: Stages between it and the batch, each with the arguments that change.
         batch: The batch to remove, if the chunks can be the batches.
         last: Whether the batch is the end of what was written, and TensorFlow adds the prefetch.
     """
@@ -239,16 +240,15 @@ class _ChunkPlan:
 
     @property
     def words(self) -> str:
-        """What becomes of the batch."""
+        """Advice on the batch, for the recommendation."""
         if not self.whole:
             return "unbatch then splits the chunks, at half a microsecond per row."
         if self._full_only:
             return "remove the batch. The generator drops what does not fill a batch, as drop_remainder does today."
         if any(one.op == "repeat" for one, _ in self.between):
             return (
-                "remove the batch. The last batch of each epoch is then shorter if the rows do not divide "
-                "evenly; today "
-                "it is filled with rows of the next epoch."
+                "remove the batch. The last batch of each epoch is then shorter if the rows do not divide evenly; "
+                "today it is filled with rows of the next epoch."
             )
         return "remove the batch."
 
@@ -288,7 +288,7 @@ class _ChunkPlan:
 
     @property
     def _generator(self) -> str:
-        """What Python calls the generator of today."""
+        """Name of the present generator in Python."""
         return function_name(self.source) if self.source.written is not None else "generator"
 
     @property
@@ -324,7 +324,7 @@ class _ChunkPlan:
 
 
 def _in_chunks(stage: StageView, size: int) -> dict[str, Any] | None:
-    """What changes in a stage that counts rows when it gets chunks; ``None`` if it cannot be said in chunks."""
+    """Changed arguments of a stage that counts rows if it gets chunks; ``None`` if it cannot count chunks."""
     if stage.op == "repeat":
         return {}
     row = traits(stage.op)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, SetOption
+from pipeprof.pipelines.edits.edits import HandWritten, SetOption
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import (
     BUSY_CORES,
@@ -21,42 +22,46 @@ from pipeprof.profiles.advise.predicates import (
     POOL_OPTION,
     WAITING_CORES,
     WORTH,
+    cores_words,
     ms_per_element,
     owns_step,
+    pool_words,
     private_pool,
     worth,
 )
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import Timing, timing
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds, percent, significant
+from pipeprof.profiles.wording import milliseconds, percent
 
 
 class GeneratorWaits(Rule):
-    """A generator that waits for something, one element after the other."""
+    """A generator that waits for something, one element after the other.
+
+    Seen:
+        from_generator is blocked for more than half of the interval (its thread neither computes nor waits for a core),
+        while the worker uses less than a third of a core: between two elements the generator waits for a file, a
+        network or a database.
+
+    Why:
+        A generator runs on one Python thread, which is resumed for each element: while it waits for one, no other is
+        requested. A prefetch or a loader thread cannot be faster than that wait; several calls that wait at a time can:
+        48 pictures of 20 ms per second from a generator, 789 with 16 calls and a pool of 16 threads.
+
+    Fix:
+        If the elements can be made from their index, let range give the indices and a map make the elements, with
+        num_parallel_calls=16 and threading.private_threadpool_size=16; without the pool there is one thread per core.
+        The order of the elements stays the same. Compare the output: pipeprof cannot know whether the generator can be
+        split like this.
+
+    Ignore when:
+        Each element depends on the one before, or arrives from outside, e.g. from a socket or a queue.
+    """
 
     name = "generator-waits"
     title = "Replace the waiting generator with a parallel map"
     family = "speed"
     semantics = "values"
-    seen = (
-        "from_generator is blocked for more than half of the interval (its thread neither computes nor waits for "
-        "a core), while the worker uses less than a third of a core: between two elements the generator waits for "
-        "a file, a network or a database."
-    )
-    why = (
-        "A generator runs on one Python thread, which is resumed for each element: while it waits for one, no "
-        "other is requested. A prefetch or a loader thread cannot be faster than that wait; several calls "
-        "that wait at a time can: 48 pictures of 20 ms per second from a generator, 789 with 16 calls and a "
-        "pool of 16 threads."
-    )
-    fix = (
-        "If the elements can be made from their index, let range give the indices and a map make the "
-        "elements, with num_parallel_calls=16 and threading.private_threadpool_size=16; without the pool "
-        "there is one thread per core. The order of the elements stays the same. Compare the output: pipeprof "
-        "cannot know whether the generator can be split like this."
-    )
-    ignore_when = "Each element depends on the one before, or arrives from outside, e.g. from a socket or a queue."
     thresholds = (
         OWNS_STEP,
         WAITING_CORES,
@@ -69,7 +74,7 @@ class GeneratorWaits(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the time inside the generator and the CPU time of the whole worker."""
+        """Judge by the time inside the generator and the CPU time of the worker."""
         at, used = timing(view), cores_at_work(view)
         if at is None or used is None or used >= WAITING_CORES.value or not room_to_wait(view):
             return
@@ -85,47 +90,35 @@ class GeneratorWaits(Rule):
 
     def _draft(self, view: PipelineView, at: Timing, stage: StageView, each: float) -> Iterable[RuleHit]:
         ms, blocked = stage.ms_per_batch or 0.0, stage.blocked_ms or 0.0
-        used, calls, pool = worker_cores(view) or 0.0, int(self.threshold("parallel-calls")), private_pool(view)
+        calls, pool = int(self.threshold("parallel-calls")), private_pool(view)
         threads = max(calls, pool or 0)
         predicted = predict.in_parallel(view, stage, calls, threads)
         if predicted is None or not worth(predicted):
             return
-        edits: list[PipelineEdit] = [_by_number(view, stage, calls)]
-        if threads != pool:
-            edits.append(SetOption(POOL_OPTION, threads))
+        larger_pool = (SetOption(POOL_OPTION, threads),) if threads != pool else ()
         yield RuleHit(
             stage=stage.id,
             sentence=(
                 f"{stage.label} takes {milliseconds(each)} per element, {milliseconds(ms)} of the "
-                f"{milliseconds(at.interval_ms)} per batch ({percent(min(1.0, ms / at.interval_ms))}), while the whole "
-                f"process uses {significant(used, 2)} of {view.cores:g} cores: the generator waits "
-                f"{milliseconds(blocked)} of that, for one element at a time."
+                f"{milliseconds(at.interval_ms)} per batch ({percent(min(1.0, ms / at.interval_ms))}), while "
+                f"{cores_words(view)}: the generator waits {milliseconds(blocked)} of that, for one element at a time."
             ),
             recommendation=(
                 f"If an element can be made from its index alone, let {calls} calls wait at a time: range instead of "
                 f"the generator, and a map that makes the element, with num_parallel_calls={calls}"
-                + (
-                    f" and a private pool of {threads} threads; without the pool there is one thread per core."
-                    if threads != pool
-                    else f"; the private pool of {pool} threads is large enough."
-                )
+                + pool_words(pool, threads)
             ),
             evidence={
                 "stage_ms_per_batch": ms,
                 "blocked_ms_per_batch": blocked,
                 "stage_ms_per_element": each,
                 "interval_ms": at.interval_ms,
-                "worker_cores": used,
+                "worker_cores": worker_cores(view) or 0.0,
                 "cores": view.cores,
                 "parallel_calls": 1,
             },
-            edits=tuple(edits),
-            predicted=Prediction(
-                formula=predicted.formula,
-                speedup=predicted.speedup,
-                wait_ms=predicted.wait_ms,
-                peak_rss_delta_bytes=predict.buffered(stage.element_bytes, calls),
-            ),
+            edits=(_by_number(view, stage, calls), *larger_pool),
+            predicted=replace(predicted, peak_rss_delta_bytes=predict.buffered(stage.element_bytes, calls)),
         )
 
 

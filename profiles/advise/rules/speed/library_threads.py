@@ -14,27 +14,30 @@ _ONE_THREAD: dict[str, str] = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "
 
 
 class LibraryThreads(Rule):
-    """Python functions whose libraries use more threads than there are cores."""
+    """Python functions whose libraries use more threads than there are cores.
+
+    Seen:
+        Python functions of the pipeline leave the work to code that releases the GIL, the worker's threads wait for a
+        core much of the time, and other processes do not take the cores.
+
+    Why:
+        NumPy's linear algebra, OpenCV and others start a thread for each core in every call. Where the pipeline makes
+        several calls at a time, or TensorFlow computes too, there are more threads than cores, and they only take
+        turns. Whether this is so cannot be read from a measurement of the pipeline: a try shows it.
+
+    Fix:
+        Set OMP_NUM_THREADS=1, OPENBLAS_NUM_THREADS=1 and MKL_NUM_THREADS=1 in the environment of the process, before it
+        starts. Sums may be added up in another order: the first batches are compared.
+
+    Ignore when:
+        The training step needs the threads of the same libraries.
+    """
 
     name = "library-threads"
     title = "Give the libraries of Python functions one thread"
     family = "speed"
     semantics = "same"
     reports_untried = False
-    seen = (
-        "Python functions of the pipeline leave the work to code that releases the GIL, the worker's threads wait for "
-        "a core much of the time, and other processes do not take the cores."
-    )
-    why = (
-        "NumPy's linear algebra, OpenCV and others start a thread for each core in every call. Where the pipeline "
-        "makes several calls at a time, or TensorFlow computes too, there are more threads than cores, and "
-        "they only take turns. Whether this is so cannot be read from a measurement of the pipeline: a try shows it."
-    )
-    fix = (
-        "Set OMP_NUM_THREADS=1, OPENBLAS_NUM_THREADS=1 and MKL_NUM_THREADS=1 in the environment of the process, "
-        "before it starts. Sums may be added up in another order: the first batches are compared."
-    )
-    ignore_when = "The training step needs the threads of the same libraries."
     thresholds = (
         Threshold("waiting-for-a-core", 0.2, "of the threads' time", "with free cores, threads rarely wait"),
         Threshold("others-cores", 0.2, "of the cores", "above, it is other processes that the threads wait for"),
@@ -43,7 +46,7 @@ class LibraryThreads(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the time that threads wait for a core, and the stages that run Python."""
+        """Judge by the time that threads wait for a core, and the stages that run Python."""
         facts = view.facts
         if facts is None or facts.runnable_wait_share is None or facts.others_cores is None:
             return

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, spare_cores
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
-from pipeprof.profiles.view.thread_chains import (
-    Timing,
-    drawn,
-    end,
-    inputs,
-    runs_ahead,
-    timing,
-    total_ms,
-)
+from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
+from pipeprof.profiles.view.thread_chains import Timing, drawn, end, inputs, runs_ahead, timing, total_ms
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds
 
@@ -29,30 +22,31 @@ _SWITCHES = (
 
 
 class NoPrefetch(Rule):
-    """A pipeline that does not work while the device does."""
+    """A pipeline that does not work while the device does.
+
+    Seen:
+        The pipeline as TensorFlow runs it has no prefetch at its end and no other stage there that works ahead (a
+        parallel map, map and batch fused, a parallel interleave), and the loop waits for each step before it requests
+        the next batch (dispatch sync).
+
+    Why:
+        Pipeline and step alternate: a step takes the sum of both instead of the longer of the two. TensorFlow adds a
+        prefetch by itself, so this happens only if autotune, inject_prefetch or the default optimizations are switched
+        off.
+
+    Fix:
+        Put prefetch(tf.data.AUTOTUNE) at the end, or switch the option back on. Use AUTOTUNE rather than a small
+        number: a buffer of two is too small for a pipeline that stalls occasionally.
+
+    Ignore when:
+        The training loop keeps steps in flight (it reads nothing back): the next batch is then made while the device
+        works, and a prefetch gains nothing.
+    """
 
     name = "no-prefetch"
     title = "Add a prefetch at the end"
     family = "speed"
     semantics = "same"
-    seen = (
-        "The pipeline as TensorFlow runs it has no prefetch at its end and no other stage there that works "
-        "ahead (a parallel map, map and batch fused, a parallel interleave), and the loop waits for each step "
-        "before it requests the next batch (dispatch sync)."
-    )
-    why = (
-        "Pipeline and step alternate: a step takes the sum of both instead of the longer of the two. "
-        "TensorFlow adds a prefetch by itself, so this happens only if autotune, inject_prefetch or the "
-        "default optimizations are switched off."
-    )
-    fix = (
-        "Put prefetch(tf.data.AUTOTUNE) at the end, or switch the option back on. Use AUTOTUNE rather than a "
-        "small number: a buffer of two is too small for a pipeline that stalls occasionally."
-    )
-    ignore_when = (
-        "The training loop keeps steps in flight (it reads nothing back): the next batch is then made while "
-        "the device works, and a prefetch gains nothing."
-    )
     thresholds = (
         Threshold("hidden-share", 0.05, "of the interval", "as the headspace: less is within the noise of a run"),
         ONE_CORE,
@@ -60,7 +54,7 @@ class NoPrefetch(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the executed end of the pipeline, and the wait of a loop that alternates with it."""
+        """Judge by the executed end of the pipeline, and the wait of a loop that alternates with it."""
         at, last = timing(view), end(view)
         if at is None or last is None or at.dispatch != "sync" or not spare_cores(view):
             return
@@ -96,12 +90,7 @@ class NoPrefetch(Rule):
             },
             edits=edits,
             predicted=predicted
-            and Prediction(
-                formula=f"{predicted.formula}; with a step in flight 1×",
-                speedup=predicted.speedup,
-                wait_ms=predicted.wait_ms,
-                peak_rss_delta_bytes=held,
-            ),
+            and replace(predicted, formula=f"{predicted.formula}; with a step in flight 1×", peak_rss_delta_bytes=held),
         )
 
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, spare_cores, worker_cores
 from pipeprof.profiles.advise.predicates import COMPUTING, SLOW_STAGE, python_bound, slow_sides
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import THREAD_HAND_OVER_MS
-from pipeprof.profiles.view.thread_chains import (
-    Timing,
-    drawn,
-    inputs,
-    rows,
-    timing,
-    total_ms,
-)
+from pipeprof.profiles.view.thread_chains import Timing, drawn, inputs, rows, timing, total_ms
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent
 
@@ -26,27 +20,29 @@ _BUFFER = 2
 
 
 class NoPrefetchBetween(Rule):
-    """Two or more slow serial stages whose times add up."""
+    """Two or more slow serial stages whose times add up.
+
+    Seen:
+        Two consecutive stages that run one call at a time, or two sides of a zip, each take a good part of the
+        interval, no stage between them works ahead, and together they set the pace.
+
+    Why:
+        A stage requests one element at a time and pulls it from its input on the same thread, so their times add up.
+        TensorFlow adds a prefetch at the end of a pipeline, but none inside it.
+
+    Fix:
+        Put a prefetch between the two, or at the end of each side of the zip: each then works on a thread of its own,
+        and the slowest sets the pace instead of the sum. Here a prefetch is right although it is not the last stage.
+
+    Ignore when:
+        There is no memory for two more elements, or all cores are needed elsewhere.
+    """
 
     name = "no-prefetch-between"
     title = "Add a prefetch between slow stages"
     family = "speed"
     semantics = "same"
     yields_to = ("serial-map-cpu", "serial-map-latency")
-    seen = (
-        "Two consecutive stages that run one call at a time, or two sides of a zip, each take a good part of "
-        "the interval, no stage between them works ahead, and together they set the pace."
-    )
-    why = (
-        "A stage requests one element at a time and pulls it from its input on the same thread, so their "
-        "times add up. TensorFlow adds a prefetch at the end of a pipeline, but none inside it."
-    )
-    fix = (
-        "Put a prefetch between the two, or at the end of each side of the zip: each then works on a thread "
-        "of its own, and the slowest sets the pace instead of the sum. Here a prefetch is right although it "
-        "is not the last stage."
-    )
-    ignore_when = "There is no memory for two more elements, or all cores are needed elsewhere."
     thresholds = (
         SLOW_STAGE,
         Threshold("row-share", 0.7, "of the time waited for it", "the sum of the stages makes up the wait", to_try=0.4),
@@ -58,7 +54,7 @@ class NoPrefetchBetween(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the measured times of the stages that one thread draws from."""
+        """Judge by the measured times of the stages that one thread draws from."""
         at = timing(view)
         if at is None or not spare_cores(view):
             return
@@ -67,9 +63,7 @@ class NoPrefetchBetween(Rule):
                 continue
             for stage in row.stages:
                 sides = slow_sides(view, stage)
-                if sides and not _share_a_lock(
-                    view, at, [other_stage for side in sides for other_stage in drawn(view, side)]
-                ):
+                if sides and not _share_a_lock(view, at, [stage for side in sides for stage in drawn(view, side)]):
                     yield from self._zip(view, at, stage, sides)
             yield from self._in_a_row(view, at, row.stages)
 
@@ -129,35 +123,28 @@ class NoPrefetchBetween(Rule):
         covers: tuple[str, ...] = (),
     ) -> Iterator[RuleHit]:
         handed = max(
-            (other_stage.measured.elements or 0) / at.batches if other_stage.measured is not None else 0.0
-            for other_stage in after
+            (stage.measured.elements or 0) / at.batches if stage.measured is not None else 0.0 for stage in after
         )
-        edits = tuple(InsertStage("prefetch", {"buffer_size": _BUFFER}, after=other_stage.id) for other_stage in after)
+        edits = tuple(InsertStage("prefetch", {"buffer_size": _BUFFER}, after=stage.id) for stage in after)
         predicted = predict.expected(view, edits)
         if predicted is None:
             return
         won_ms = at.interval_ms * (1 - 1 / (predicted.speedup or 1.0)) - handed * self.threshold("hand-over-ms")
         if won_ms < self.threshold("hidden-share") * at.interval_ms:
             return
-        sizes = [predict.buffered(other_stage.element_bytes, _BUFFER) for other_stage in after]
         yield RuleHit(
             stage=stage.id,
             sentence=sentence,
             recommendation=recommendation,
             covers=covers,
             evidence={
-                "stages": ", ".join(other_stage.id for other_stage in after),
+                "stages": ", ".join(stage.id for stage in after),
                 "moved_ms_per_batch": sum(moved_ms),
                 "slowest_ms_per_batch": max(moved_ms),
                 "interval_ms": at.interval_ms,
             },
             edits=edits,
-            predicted=Prediction(
-                formula=predicted.formula,
-                speedup=predicted.speedup,
-                wait_ms=predicted.wait_ms,
-                peak_rss_delta_bytes=None if None in sizes else sum(size for size in sizes if size is not None),
-            ),
+            predicted=replace(predicted, peak_rss_delta_bytes=predict.buffered_by((stage, _BUFFER) for stage in after)),
         )
 
 
@@ -191,8 +178,8 @@ def _belongs(view: PipelineView, stage: StageView, owner: StageView) -> bool:
 
 
 def _cuts(line: Sequence[list[StageView]], slow: Sequence[list[StageView]]) -> tuple[list[StageView], list[float]]:
-    """Where prefetches go, and the time per batch of each stretch that they give a thread of its own."""
-    places = [index for index, unit in enumerate(line) if any(unit is one for one in slow)]
+    """Stages to put a prefetch after, and the time per batch of each stretch with a thread of its own."""
+    places = [index for index, unit in enumerate(line) if any(unit is other for other in slow)]
     after, groups = [], []
     cuts = [
         # Where the fewest elements pass; of equals, nearest to the later stage.

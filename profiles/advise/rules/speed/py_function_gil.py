@@ -24,28 +24,30 @@ from pipeprof.profiles.wording import count, milliseconds, percent, significant
 
 
 class PyFunctionGil(Rule):
-    """Maps that run Python and hold the GIL most of the time."""
+    """Maps that run Python and hold the GIL most of the time.
+
+    Seen:
+        A map or filter runs Python (py_function, numpy_function). In the traced window Python ran most of the time with
+        the GIL held, the worker computed on about one core, and these stages take most of the pipeline's time.
+
+    Why:
+        The GIL lets one thread compute at a time: eight parallel calls are as fast as one (2,192 and 2,208 elements per
+        second). Each call also costs 34 µs (numpy_function) or 52 µs (py_function) more than a call of TensorFlow ops.
+        Functions that wait do not count: sleep and file reads release the GIL.
+
+    Fix:
+        Write the function in TensorFlow ops. If that is not possible, call it once per batch and let NumPy process the
+        batch: large NumPy operations release the GIL, and the call overhead is paid once. More parallel calls do not
+        help. Rewriting may change the last digits of values: compare.
+
+    Ignore when:
+        The function cannot be written in another way, and its time is acceptable.
+    """
 
     name = "py-function-gil"
     title = "Replace Python functions that hold the GIL"
     family = "speed"
     semantics = "values"
-    seen = (
-        "A map or filter runs Python (py_function, numpy_function). In the traced window Python ran most of "
-        "the time with the GIL held, the worker computed on about one core, and these stages take most of the "
-        "pipeline's time."
-    )
-    why = (
-        "The GIL lets one thread compute at a time: eight parallel calls are as fast as one (2,192 and 2,208 "
-        "elements per second). Each call also costs 34 µs (numpy_function) or 52 µs (py_function) more than a "
-        "call of TensorFlow ops. Functions that wait do not count: sleep and file reads release the GIL."
-    )
-    fix = (
-        "Write the function in TensorFlow ops. If that is not possible, call it once per batch and let NumPy "
-        "process the batch: large NumPy operations release the GIL, and the call overhead is paid once. More "
-        "parallel calls do not help. Rewriting may change the last digits of values: compare."
-    )
-    ignore_when = "The function cannot be written in another way, and its time is acceptable."
     thresholds = (
         Threshold("python-share", PYTHON_FROM, "of the traced time", "as for the verdict: limited by the GIL", 0.3),
         Threshold("lock-share", LOCK_FROM, "of the time inside them", "below it they release the GIL"),
@@ -71,7 +73,7 @@ class PyFunctionGil(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the traced share of Python, the cores in use, and the stages' part of the time."""
+        """Judge by the traced share of Python, the cores in use, and the stages' part of the time."""
         facts, interval = view.facts, interval_ms(view)
         if facts is None or interval is None or not self._held(facts):
             return
@@ -107,9 +109,8 @@ class PyFunctionGil(Rule):
             sentence=" ".join(
                 (
                     f"{stage.label} runs Python{_times(calls)}. Python ran {percent(facts.python_share or 0.0)} of the "
-                    f"traced time while the worker used {facts.worker_cores or 0.0:.1f} of {view.cores:g} "
-                    "cores, and takes "
-                    f"{percent(share)} of the time inside the pipeline. A batch takes {milliseconds(interval)}.",
+                    f"traced time while the worker used {facts.worker_cores or 0.0:.1f} of {view.cores:g} cores, and "
+                    f"takes {percent(share)} of the time inside the pipeline. A batch takes {milliseconds(interval)}.",
                     _on_parallel(parallel, facts.python_lock_share),
                 )
             ),
@@ -179,14 +180,12 @@ def _on_parallel(parallel: float | None, lock: float | None) -> str:
         return f"Its {count(parallel)} parallel calls alternate: the GIL lets only one of them compute."
     if lock is not None:
         return (
-            f"It runs one call at a time, and parallel calls would alternate: the GIL was held {percent(lock)} "
-            "of the time "
-            "inside it."
+            f"It runs one call at a time, and parallel calls would alternate: the GIL was held {percent(lock)} of the "
+            "time inside it."
         )
     return (
-        "It runs one call at a time; parallel calls would alternate as well, unless the function releases the "
-        "GIL, which "
-        "this measurement cannot show."
+        "It runs one call at a time; parallel calls would alternate as well, unless the function releases the GIL, "
+        "which this measurement cannot show."
     )
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import SetArgument
 from pipeprof.profiles.advise import predict
-from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, worker_cores
+from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE
 from pipeprof.profiles.advise.predicates import (
     COMPUTING,
     COMPUTING_CORES,
@@ -17,42 +16,43 @@ from pipeprof.profiles.advise.predicates import (
     TRIVIAL_MS,
     WORTH,
     computes,
+    cores_words,
     draws,
-    in_slow_zip,
+    longest_first,
     ms_per_element,
-    worth,
+    parallel_hits,
+    takes_words,
+    too_words,
 )
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
-from pipeprof.profiles.view.thread_chains import (
-    Timing,
-    timing,
-)
+from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
+from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import listed, milliseconds, percent, significant, stage_name
 
 
 class SerialMapCpu(Rule):
-    """A serial map that keeps one core busy."""
+    """A serial map that keeps one core busy.
+
+    Seen:
+        A map that TensorFlow runs one call at a time takes more than half of the interval, computes all that time in
+        TensorFlow's own code or in Python that releases the GIL, is not trivial, and cores are free.
+
+    Why:
+        TensorFlow makes a map parallel by itself, unless its function has state (random ops, tables, prints), it is
+        inside another function, or this was switched off. A serial map uses one core.
+
+    Fix:
+        Set num_parallel_calls. Several times the number of cores is better than the same number, because finished
+        results that wait for their turn count as calls. The order of the elements stays the same; a function that draws
+        random numbers draws others.
+
+    Ignore when:
+        The random draws must stay the same, or the other cores are reserved for other work.
+    """
 
     name = "serial-map-cpu"
     title = "Run the map in parallel"
     family = "speed"
     semantics = "same"
-    seen = (
-        "A map that TensorFlow runs one call at a time takes more than half of the interval, computes all "
-        "that time in TensorFlow's own code or in Python that releases the GIL, is not trivial, and cores are "
-        "free."
-    )
-    why = (
-        "TensorFlow makes a map parallel by itself, unless its function has state (random ops, tables, "
-        "prints), it is inside another function, or this was switched off. A serial map uses one core."
-    )
-    fix = (
-        "Set num_parallel_calls. Several times the number of cores is better than the same number, because "
-        "finished results that wait for their turn count as calls. The order of the elements stays the same; "
-        "a function that draws random numbers draws others."
-    )
-    ignore_when = "The random draws must stay the same, or the other cores are reserved for other work."
     thresholds = (
         OWNS_STEP,
         COMPUTING,
@@ -69,11 +69,23 @@ class SerialMapCpu(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the time inside the maps and the CPU time of the whole worker."""
-        at = timing(view)
-        maps = [stage for stage in view.stages if computes(view, stage) and not in_slow_zip(view, stage)]
-        if at is not None and maps:
-            yield from self._drafts(view, at, sorted(maps, key=lambda stage: -(stage.ms_per_batch or 0.0)))
+        """Judge by the time inside the maps and the CPU time of the worker."""
+        at, maps = timing(view), longest_first(view, computes)
+        if at is None or not maps:
+            return
+        stage, calls = maps[0], [(stage, self._calls(view, stage)) for stage in maps]
+        random = ", but it draws other random numbers" if any(draws(stage) for stage in maps) else ""
+        yield from parallel_hits(
+            view,
+            at,
+            calls,
+            sentence=(
+                f"{takes_words(at, stage)} and computes one call at a time{_why(view, stage)}{too_words(maps)}; "
+                f"{cores_words(view)}."
+            ),
+            recommendation=f"Set num_parallel_calls={calls[0][1]}; the order of the elements stays the same{random}.",
+            evidence={"stage_ms_per_element": ms_per_element(at, stage) or 0.0},
+        )
 
     def _calls(self, view: PipelineView, stage: StageView) -> int:
         calls = math.ceil(self.threshold("calls-per-core") * view.cores)
@@ -81,55 +93,6 @@ class SerialMapCpu(Rule):
         if held is not None and held > self.threshold("calls-bytes"):
             calls = math.ceil(self.threshold("calls-per-core-large") * view.cores)
         return calls
-
-    def _drafts(self, view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[RuleHit]:
-        """Report all maps that compute together: with only one of two in parallel, the other sets the pace."""
-        stage, *others = maps
-        calls = {other_stage.id: self._calls(view, other_stage) for other_stage in maps}
-        edits = tuple(
-            SetArgument(other_stage.id, other_stage.op, "num_parallel_calls", calls[other_stage.id])
-            for other_stage in maps
-        )
-        predicted = predict.expected(view, edits)
-        if predicted is None or not worth(predicted):
-            return
-        ms, used = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0
-        random = any(draws(other_stage) for other_stage in maps)
-        too = f" ({listed([other_stage.label for other_stage in others])} too)" if others else ""
-        held = [predict.buffered(other_stage.element_bytes, calls[other_stage.id]) for other_stage in maps]
-        shown = stage.table_ms or ms
-        yield RuleHit(
-            stage=stage.id,
-            title=f"Run {listed([stage_name(other_stage) for other_stage in maps])} in parallel",
-            sentence=(
-                f"{stage.label} takes {milliseconds(shown)} of the {milliseconds(at.interval_ms)} per batch "
-                f"({percent(min(1.0, shown / at.interval_ms))}) and computes one call at a time{_why(view, stage)}"
-                f"{too}; "
-                f"the whole process uses {significant(used, 2)} of {view.cores:g} cores."
-            ),
-            recommendation=(
-                f"Set num_parallel_calls={calls[stage.id]}; the order of the elements stays the same"
-                + (", but it draws other random numbers." if random else ".")
-            ),
-            evidence={
-                "stage_ms_per_batch": ms,
-                "stage_ms_per_element": ms_per_element(at, stage) or 0.0,
-                "stages": ", ".join(other_stage.id for other_stage in maps),
-                "interval_ms": at.interval_ms,
-                "worker_cores": used,
-                "cores": view.cores,
-                "parallel_calls": 1,
-            },
-            edits=edits,
-            predicted=Prediction(
-                formula=predicted.formula,
-                speedup=predicted.speedup,
-                wait_ms=predicted.wait_ms,
-                peak_rss_delta_bytes=None if None in held else sum(entry for entry in held if entry is not None),
-            ),
-            covers=tuple(other_stage.id for other_stage in maps),
-            semantics="randomness" if random else None,
-        )
 
 
 def _why(view: PipelineView, stage: StageView) -> str:

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from pipeprof.pipelines.edits.edits import SetOption
-from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, STARVED, worker_cores
+from pipeprof.profiles.advise.cores import worker_cores
 from pipeprof.profiles.advise.predicates import (
-    BLOCKED,
-    BLOCKED_CORES,
-    LOCK_LET_GO,
-    MOST_THREADS,
-    POOL_FULL,
+    POOL_MARKS,
     POOL_OPTION,
-    PYTHON_BOUND,
-    PYTHON_CORES,
-    WAITED_OP,
-    WORTH,
     blocked_ms,
     larger_pool,
     maps_that_fill,
@@ -32,42 +24,31 @@ from pipeprof.profiles.wording import milliseconds, significant
 
 
 class ThreadpoolTooSmall(Rule):
-    """A private pool below what waiting maps need."""
+    """A private pool below what waiting maps need.
+
+    Seen:
+        threading.private_threadpool_size is set, a parallel map may run more calls than that, its calls occupy all
+        threads of the pool and are blocked most of the time, and the worker computes little.
+
+    Why:
+        The functions of maps run on the private pool only. Calls that wait occupy their threads, so the pool, not
+        num_parallel_calls, limits how many wait at a time; AUTOTUNE does not go beyond the pool either.
+
+    Fix:
+        Make the pool as large as the number of calls that should wait at a time, at most 64.
+
+    Ignore when:
+        The pool is small on purpose, because the service that the calls wait for cannot handle more of them.
+    """
 
     name = "threadpool-too-small"
     title = "Enlarge the private thread pool"
     family = "speed"
     semantics = "same"
-    seen = (
-        "threading.private_threadpool_size is set, a parallel map may run more calls than that, its calls "
-        "occupy all threads of the pool and are blocked most of the time, and the worker computes little."
-    )
-    why = (
-        "The functions of maps run on the private pool only. Calls that wait occupy their threads, so the "
-        "pool, not num_parallel_calls, limits how many wait at a time; AUTOTUNE does not go beyond the pool "
-        "either."
-    )
-    fix = "Make the pool as large as the number of calls that should wait at a time, at most 64."
-    ignore_when = (
-        "The pool is small on purpose, because the service that the calls wait for cannot handle more of them."
-    )
-    thresholds = (
-        POOL_FULL,
-        BLOCKED,
-        WAITED_OP,
-        BLOCKED_CORES,
-        PYTHON_CORES,
-        PYTHON_BOUND,
-        LOCK_LET_GO,
-        STARVED,
-        MOST_THREADS,
-        ONE_CORE,
-        BUSY_CORES,
-        WORTH,
-    )
+    thresholds = POOL_MARKS
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the calls in flight on average and the size of the pool."""
+        """Judge by the calls in flight on average and the size of the pool."""
         pool = private_pool(view)
         if pool is not None:
             named = (f"the private pool has threads ({pool})", "private_threadpool_size")
@@ -76,10 +57,7 @@ class ThreadpoolTooSmall(Rule):
 
 
 def pool_hits(
-    view: PipelineView,
-    pool: float,
-    named: tuple[str, str],
-    advice: Callable[[int], str],
+    view: PipelineView, pool: float, named: tuple[str, str], advice: Callable[[int], str]
 ) -> Iterator[RuleHit]:
     """Yield what a larger pool would give, from the calls in flight on average, if that is worth it.
 

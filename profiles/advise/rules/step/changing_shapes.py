@@ -6,40 +6,39 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
 
-_REAL = frozenset({"python", "returned"})
-"""Kinds of steps that run the user's own code."""
-
 
 class ChangingShapes(Rule):
-    """Batches padded to other lengths each time, and a real step some of whose calls take much longer."""
+    """Batches padded to other lengths each time, and a real step some of whose calls take much longer.
+
+    Seen:
+        A padded_batch whose batches have other lengths each time, a real step, and single steps that take many times as
+        long as most.
+
+    Why:
+        A tf.function or a compiled step is traced again for every shape that it has not seen, which takes from tens of
+        milliseconds to seconds. With a plain tf.function, 79 batches of different lengths were 65 traces; with
+        reduce_retracing=True they were three.
+
+    Fix:
+        tf.function(..., reduce_retracing=True), or an input_signature with None for the length. Where the step is
+        compiled (XLA, jax.jit): few lengths, padded_batch with fixed padded_shapes or bucket_by_sequence_length with
+        pad_to_bucket_boundary.
+
+    Ignore when:
+        The long steps have another cause, such as a checkpoint: this is seen from outside of the step. A smaller last
+        batch is one more shape and one more trace, once; it is not reported.
+    """
 
     name = "changing-shapes"
     title = "Give batches few shapes"
     family = "speed"
     semantics = "values"
     pays_in_step = True
-    seen = (
-        "A padded_batch whose batches have other lengths each time, a real step, and single steps that take many "
-        "times as long as most."
-    )
-    why = (
-        "A tf.function or a compiled step is traced again for every shape that it has not seen, which takes from tens "
-        "of milliseconds to seconds. With a plain tf.function, 79 batches of different lengths were 65 traces; with "
-        "reduce_retracing=True they were three."
-    )
-    fix = (
-        "tf.function(..., reduce_retracing=True), or an input_signature with None for the length. Where the step is "
-        "compiled (XLA, jax.jit): few lengths, padded_batch with fixed padded_shapes or bucket_by_sequence_length with "
-        "pad_to_bucket_boundary."
-    )
-    ignore_when = (
-        "The long steps have another cause, such as a checkpoint: this is seen from outside of the step. A smaller "
-        "last batch is one more shape and one more trace, once; it is not reported."
-    )
     thresholds = (
         Threshold("tail", 5.0, "times the median step", "the slowest of 100 steps: a trace takes longer than a step"),
         Threshold("steps", 100.0, "", "measured steps: fewer show no slowest of 100"),
@@ -50,7 +49,13 @@ class ChangingShapes(Rule):
         stage = _padded(view)
         steps = view.profile.steps if view.profile is not None else None
         device = view.profile.device if view.profile is not None else None
-        if stage is None or steps is None or steps.busy_ms is None or device is None or device.kind not in _REAL:
+        if (
+            stage is None
+            or steps is None
+            or steps.busy_ms is None
+            or device is None
+            or not step_kind(device.kind).own_code
+        ):
             return
         median, slow = steps.busy_ms.p50, steps.busy_ms.p99
         if not median or not slow or steps.count < self.threshold("steps"):

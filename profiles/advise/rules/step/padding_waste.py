@@ -16,24 +16,29 @@ _PARTS_OF_MEAN = (0.5, 1.0, 2.0, 4.0)
 
 
 class PaddingWaste(Rule):
-    """Elements of different lengths, padded to the longest one of their batch."""
+    """Elements of different lengths, padded to the longest one of their batch.
+
+    Seen:
+        A padded_batch gives batches that are much larger than the elements that it was given.
+
+    Why:
+        The step computes padding like data. With lognormal lengths up to 1,000, batches of 64 were 79 % padding, and 30
+        % in buckets of similar length. The pipeline itself does not become faster by that: what it gains is in the
+        step, up to 1 / (1 - the padding).
+
+    Fix:
+        Group by length: bucket_by_sequence_length with a few boundaries, or ragged_batch where the model takes ragged
+        tensors. The elements of a batch then have similar lengths, which is another order of training.
+
+    Ignore when:
+        The step takes the same time for any batch, or the order of the elements matters.
+    """
 
     name = "padding-waste"
     title = "Put elements of similar length into a batch"
     family = "speed"
     semantics = "randomness"
     pays_in_step = True
-    seen = "A padded_batch gives batches that are much larger than the elements that it was given."
-    why = (
-        "The step computes padding like data. With lognormal lengths up to 1,000, batches of 64 were 79 % padding, and "
-        "30 % in buckets of similar length. The pipeline itself does not become faster by that: what it gains is in "
-        "the step, up to 1 / (1 - the padding)."
-    )
-    fix = (
-        "Group by length: bucket_by_sequence_length with a few boundaries, or ragged_batch where the model takes "
-        "ragged tensors. The elements of a batch then have similar lengths, which is another order of training."
-    )
-    ignore_when = "The step takes the same time for any batch, or the order of the elements matters."
     thresholds = (Threshold("padding", 0.3, "of a batch", "what buckets leave: below it there is little to win"),)
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:

@@ -32,31 +32,32 @@ class _Cast:
 
 
 class WideBatches(Rule):
-    """Whole numbers cast to floats before they travel, or float64 where float32 is usual."""
+    """Whole numbers cast to floats before they travel, or float64 where float32 is usual.
+
+    Seen:
+        Batches with numbers of 8 or 16 bits that a map has cast to float32 or float64, number by number; or with
+        float64.
+
+    Why:
+        A pixel of uint8 is one byte, as float32 it is four. All stages after the cast, the buffers and the copy to the
+        device carry these. With 32 pictures of 224×224×3, batches cast first and shuffled came at 327 per second, uint8
+        to the end at 3,670; a device casts them in no time. float64 is NumPy's default, and models mostly compute in
+        float32.
+
+    Fix:
+        Leave the numbers as they are, and cast and scale them at the beginning of the step (tf.cast, a Rescaling
+        layer). Make float64 float32 where it arises (astype, or dtype=).
+
+    Ignore when:
+        The step runs on the same cores as the pipeline, so that the cast costs the same there, or needs float64. int64
+        is not reported: whether its values fit into less is not known.
+    """
 
     name = "wide-batches"
     title = "Cast in the step: smaller batches"
     family = "speed"
     semantics = "values"
     pays_in_step = True
-    seen = (
-        "Batches with numbers of 8 or 16 bits that a map has cast to float32 or float64, number by number; or with "
-        "float64."
-    )
-    why = (
-        "A pixel of uint8 is one byte, as float32 it is four. All stages after the cast, the buffers and the copy to "
-        "the device carry these. With 32 pictures of 224×224×3, batches cast first and shuffled came at 327 per "
-        "second, uint8 to the end at 3,670; a device casts them in no time. float64 is NumPy's default, and models "
-        "mostly compute in float32."
-    )
-    fix = (
-        "Leave the numbers as they are, and cast and scale them at the beginning of the step (tf.cast, a Rescaling "
-        "layer). Make float64 float32 where it arises (astype, or dtype=)."
-    )
-    ignore_when = (
-        "The step runs on the same cores as the pipeline, so that the cast costs the same there, or needs float64. "
-        "int64 is not reported: whether its values fit into less is not known."
-    )
     thresholds = (
         Threshold("saved", 8e6, "bytes of a batch", "1 ms of copying at 8 GB/s: less is lost in a step"),
         Threshold("share", 0.4, "of a batch", "float64 as float32 saves half of it"),

@@ -1,0 +1,1 @@
+"""One kind of step per module, its instance in `KIND`; `registry` finds it."""

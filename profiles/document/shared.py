@@ -1,0 +1,192 @@
+"""Parts of the document that are handed over as they are: dataclasses, for the worker must not import pydantic.
+
+The harness checks them where it reads a message (`protocol.records`); pydantic checks those of a saved profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Literal
+
+PhaseName = Literal["import", "data", "build", "first_element", "warmup", "measure", "trace"]
+GapCause = Literal["pipeline", "copy", "python", "launch", "compile", "pipeprof"]
+
+
+class _Positive:
+    """Marks an integer of at least 1, as pydantic's `Field(ge=1)` does."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        """Called by pydantic for the schema of the number."""
+        return handler(source) | {"ge": 1}
+
+
+Dispatch = Literal["sync"] | Annotated[int, _Positive()]
+
+
+class Record:
+    """Base of the parts that are dataclasses: unknown fields are kept out, as in all parts of the document."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+
+
+def about(text: str) -> Mapping[str, str]:
+    """The metadata of a field, which pydantic takes as those of its own `Field`."""
+    return {"description": text}
+
+
+@dataclass(kw_only=True)
+class Phase(Record):
+    """One of the seven phases of a sample."""
+
+    name: PhaseName
+    seconds: float | None = field(default=None, metadata=about("Duration; `None` while or if it did not end."))
+    peak_rss_bytes: int | None = field(default=None, metadata={"ge": 0})
+    end_rss_bytes: int | None = field(default=None, metadata={"ge": 0})
+    how: Literal["hwm", "sampled"] | None = field(
+        default=None,
+        metadata=about("`hwm`: exact high-water mark of the kernel; `sampled`: the largest sample seen from outside."),
+    )
+    note: str | None = field(default=None, metadata=about("A remark, e.g. which rule ended the warm-up."))
+
+
+@dataclass(kw_only=True)
+class Quantiles(Record):
+    """Mean and quantiles of a duration per step, in milliseconds."""
+
+    mean: float
+    p50: float
+    p95: float
+    p99: float
+    max: float | None = None
+
+
+@dataclass(kw_only=True)
+class Steps(Record):
+    """The measured steps."""
+
+    count: int = field(metadata={"ge": 0})
+    dispatch: Dispatch | None = field(default=None, metadata=about("`None` with `step: none`."))
+    seconds: float
+    interval_ms: Quantiles = field(metadata=about("From one step's start to the next one's."))
+    wait_ms: Quantiles = field(metadata=about("Device idle because of the pipeline, less the loop's own `floor_ms`."))
+    fetch_ms: Quantiles = field(metadata=about("The loop blocked in `next()`."))
+    busy_ms: Quantiles | None = field(default=None, metadata=about("The device at work; `None` with `step: none`."))
+    wait_share: float = field(metadata=about("Sum of the waits over the measured time, 0 to 1."))
+    restart_share: float | None = field(
+        default=None,
+        metadata=about(
+            "The part of the measured time in which the first batch of an epoch made the loop wait longer than other "
+            "batches do; `None` without a restart, and where every batch begins an epoch."
+        ),
+    )
+    floor_ms: Quantiles | None = field(
+        default=None, metadata=about("`next()` on a constant dataset under the same step.")
+    )
+    epochs: int = field(
+        default=0, metadata={"ge": 0, "description": "How often the dataset ended and was started again."}
+    )
+    epoch_steps: float | None = field(
+        default=None,
+        metadata=about(
+            "Steps of a whole epoch: from the first restart to the last one, over the epochs between them. `None` with "
+            "fewer than two restarts."
+        ),
+    )
+
+    @property
+    def passes(self) -> float:
+        """Epochs in the measured time, as far as restarts tell: with fewer than two, they are counted."""
+        return self.count / self.epoch_steps if self.epoch_steps else float(self.epochs)
+
+
+@dataclass(kw_only=True)
+class Gap(Record):
+    """A stretch without device work."""
+
+    start_s: float = field(metadata=about("Seconds since the measured window began."))
+    ms: float
+    cause: GapCause
+    stage: str | None = None
+
+
+@dataclass(kw_only=True)
+class Gaps(Record):
+    """All idle gaps between the first and the last step."""
+
+    count: int = field(metadata={"ge": 0})
+    by_cause: dict[GapCause, float] = field(metadata=about("Seconds by cause."))
+    longest: list[Gap] = field(default_factory=list)
+    histogram: list[tuple[float, int]] = field(
+        default_factory=list, metadata=about("Pairs of upper bound in ms and number of gaps.")
+    )
+
+
+@dataclass(kw_only=True)
+class CoreScaling(Record):
+    """The measured pipeline with half of the cores for a while; steps that begin an epoch are left out."""
+
+    cores: int = field(metadata=about("How many it had."))
+    fewer_ms: float = field(metadata=about("Mean interval with them."))
+    fewer_steps: int
+    all_ms: float = field(metadata=about("Mean interval with all cores, before and after."))
+    all_steps: int
+    tuned_ms: float | None = field(
+        default=None,
+        metadata=about(
+            "Mean interval of a new iterator with them whose parallel calls and threads are for as many cores, the "
+            "fastest of up to three: `None` where they bring less than a tenth, and where none could be started."
+        ),
+    )
+    tuned_steps: int | None = None
+    gain: float = field(
+        metadata=about(
+            "Batches per second with all cores over those with fewer, the faster of both where it was tuned."
+        )
+    )
+
+    @classmethod
+    def of(cls, cores: int, fewer: tuple[float, int], all_cores: tuple[float, int]) -> CoreScaling:
+        """Compare two windows, each given as its mean interval in milliseconds and its number of steps."""
+        (fewer_ms, fewer_steps), (all_ms, all_steps) = fewer, all_cores
+        return cls(
+            cores=cores,
+            fewer_ms=fewer_ms,
+            fewer_steps=fewer_steps,
+            all_ms=all_ms,
+            all_steps=all_steps,
+            gain=fewer_ms / all_ms,
+        )
+
+    def with_tuned(self, ms: float, steps: int) -> CoreScaling:
+        """The same with a window of an iterator that was tuned for the fewer cores."""
+        return replace(self, tuned_ms=ms, tuned_steps=steps, gain=min(self.fewer_ms, ms) / self.all_ms)
+
+
+@dataclass(frozen=True)
+class ErrorFrame(Record):
+    """A line of the user's own code in a traceback."""
+
+    file: str
+    line: int
+    function: str | None = field(default=None, metadata=about("`null` for the place of a syntax error."))
+    source: str | None = field(
+        default=None, metadata=about("The line, without indentation; `null` if it could not be read.")
+    )
+
+
+@dataclass(kw_only=True)
+class LimitAnswer(Record):
+    """Whether a shuffle, a cache or a prefetch, or everything together, fits into the given memory limit."""
+
+    stage: str | None = field(metadata=about("Null for everything together."))
+    fits: bool | None = field(metadata=about("Null where this is unknown before a run."))
+    most: int | None = field(
+        default=None,
+        metadata=about(
+            "The largest buffer of a shuffle or prefetch that fits, in elements, of each open copy; of a cache of an "
+            "unknown number of elements how many of them fit. Where `fits` is null it holds if tuned prefetches are "
+            "bounded, and is an upper bound where sizes are not known."
+        ),
+    )
+    sentence: str
