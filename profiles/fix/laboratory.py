@@ -25,14 +25,13 @@ from pipeprof.profiles.verify.trials import Trials
 from pipeprof.profiles.wording import significant
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.experiment.jobs import JobMaker
     from pipeprof.profiles.experiment.schedule import Mode
-    from pipeprof.profiles.fix.candidates import Candidate
     from pipeprof.profiles.fix.version import Version
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
+    from pipeprof.profiles.propose.proposal import Proposal, Semantics
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
     from pipeprof.profiles.verify.plan import Pace
@@ -186,7 +185,7 @@ class Laboratory:
         late = self._end_at is not None and time.monotonic() + needed + 2 * self._pace.start_seconds > self._end_at
         return self.left() >= needed and not late
 
-    def race(self, base: Version, rivals: Mapping[str, tuple[Candidate, Version]]) -> dict[str, Raced]:
+    def race(self, base: Version, rivals: Mapping[str, tuple[Proposal, Version]]) -> dict[str, Raced]:
         """Measure changed pipelines side by side against the best one so far.
 
         Raises:

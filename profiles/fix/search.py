@@ -6,22 +6,22 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.profiles.document.findings import Edit, FixStep, LeftOut
+from pipeprof.profiles.document.findings import FixStep, LeftOut, documents_of
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.fix.candidates import CLASSES, UNKNOWN_GAIN, Candidate, candidates, different, is_possible
+from pipeprof.profiles.fix.candidates import UNKNOWN_GAIN, candidates, is_possible
 from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide_all, is_near, is_promising, saved_bytes
 from pipeprof.profiles.fix.earlier import left_out
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, different
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.edits.support import TargetKind
-    from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.fix.laboratory import Laboratory
+    from pipeprof.profiles.propose.proposal import Semantics
 
 _NO_TIME = "what is left of the budget is too short for another change and its proof"
 
@@ -33,7 +33,7 @@ Result: TypeAlias = Literal["taken", "behind", "rejected", "unclear", "not-tried
 class _Promise:
     """A step that is probably faster, of a race that took none; nothing is faster for certain so far."""
 
-    candidate: Candidate
+    candidate: Proposal
     version: Version
     raced: Raced
     step: FixStep
@@ -94,9 +94,9 @@ class Search:
         allowed: Collection[Semantics],
         limit_bytes: int | None = None,
         short_of_memory: bool = False,
-        further: Callable[[Profile], Sequence[Candidate]] = lambda _: (),
+        further: Callable[[Profile], Sequence[Proposal]] = lambda _: (),
         longest_epoch: float = LONGEST_EPOCH,
-        proven: Sequence[Candidate] = (),
+        proven: Sequence[Proposal] = (),
     ) -> None:
         self._proven = proven
         self._further = further
@@ -163,7 +163,7 @@ class Search:
         further = list(different(self._not_allowed()))
         if not further:
             return self._why_none_allowed()
-        names = ",".join(name for name in CLASSES if any(candidate.semantics == name for candidate in further))
+        names = ",".join(name for name in SEMANTICS if any(candidate.effect == name for candidate in further))
         many = f"{len(further)} more change{'s' if len(further) > 1 else ''}"
         return f"{self._why_none_allowed()}; --allow {names} tries {many}"
 
@@ -179,17 +179,17 @@ class Search:
         bound = self._profile.verdict.bound if self._profile.verdict is not None else None
         return "the step is the limit, not the pipeline" if bound == "step" else "no change fits this pipeline"
 
-    def _not_allowed(self) -> list[Candidate]:
+    def _not_allowed(self) -> list[Proposal]:
         """The changes that could be tried if their classes were allowed; first those that an earlier run has proven."""
-        every = (*self._proven, *self._candidates(CLASSES))
-        return [one for one in every if one.semantics not in self._allowed and is_possible(one, self._kind, CLASSES)]
+        every = (*self._proven, *self._candidates(SEMANTICS))
+        return [one for one in every if one.effect not in self._allowed and is_possible(one, self._kind, SEMANTICS)]
 
     @property
     def _aim(self) -> Aim:
         over = self._limit is not None and self._peak is not None and self._peak > self._limit
         return Aim(self._limit, memory=over or self._short)
 
-    def _candidates(self, allowed: Collection[Semantics]) -> list[Candidate]:
+    def _candidates(self, allowed: Collection[Semantics]) -> list[Proposal]:
         """What to try on the best pipeline so far."""
         loaded = self.found.best.loaded
         return candidates(
@@ -201,8 +201,8 @@ class Search:
             data=loaded.data if loaded is not None else None,
         )
 
-    def _next_group(self) -> dict[str, tuple[Candidate, Version]]:
-        group: dict[str, tuple[Candidate, Version]] = {}
+    def _next_group(self) -> dict[str, tuple[Proposal, Version]]:
+        group: dict[str, tuple[Proposal, Version]] = {}
         proven = [one for one in self._proven if is_possible(one, self._kind, self._allowed)]
         # They were proven for the pipeline as it is.
         proven = [] if self.found.best.steps else proven
@@ -222,7 +222,7 @@ class Search:
                 group[f"C{len(group) + 1}"] = (candidate, version)
         return group
 
-    def _take_best(self, group: Mapping[str, tuple[Candidate, Version]], raced: Mapping[str, Raced]) -> bool:
+    def _take_best(self, group: Mapping[str, tuple[Proposal, Version]], raced: Mapping[str, Raced]) -> bool:
         """Record a race; return whether one of its steps was taken."""
         self._number += 1
         aim, steps = self._aim, {name: candidate for name, (candidate, _) in group.items()}
@@ -261,11 +261,11 @@ class Search:
         self._short = False
         return True
 
-    def _take(self, candidate: Candidate, version: Version, raced: Raced) -> None:
+    def _take(self, candidate: Proposal, version: Version, raced: Raced) -> None:
         found = self.found
         found.best = version
         rounded = raced.data is not None and raced.data.level == "rounding"
-        found.semantics.append("values" if rounded else candidate.semantics)
+        found.semantics.append("values" if rounded else candidate.effect)
         found.random_order |= candidate.random_order
         found.gain *= raced.ratio.value if raced.ratio is not None else 1.0
         self._lab.taken(candidate.title, found.gain)
@@ -276,9 +276,9 @@ class Search:
             self._promise = promise
             self._lab.promises(promise.gain)
 
-    def _promises_less(self, candidate: Candidate) -> bool:
+    def _promises_less(self, candidate: Proposal) -> bool:
         """Whether less is expected of a change than what the most promising one seems to give."""
-        expected = UNKNOWN_GAIN if candidate.predicted is None else candidate.predicted
+        expected = UNKNOWN_GAIN if candidate.speedup is None else candidate.speedup
         return self._promise is not None and expected < self._promise.gain
 
     def _take_promise(self) -> None:
@@ -291,7 +291,7 @@ class Search:
         self.found.promised = True
         self._take(promise.candidate, promise.version, promise.raced)
 
-    def _record(self, candidate: Candidate, result: Result, reason: str, raced: Raced | None) -> None:
+    def _record(self, candidate: Proposal, result: Result, reason: str, raced: Raced | None) -> None:
         ratio = raced.ratio if raced is not None else None
         saved = saved_bytes(raced) if raced is not None else None
         self.found.steps.append(
@@ -301,10 +301,10 @@ class Search:
                 change=candidate.change,
                 rule=candidate.rule,
                 stage=candidate.stage,
-                semantics=candidate.semantics,
+                semantics=candidate.effect,
                 random_order=candidate.random_order,
-                edit=[Edit.model_validate(to_document(edit)) for edit in candidate.edits],
-                predicted=candidate.predicted,
+                edit=documents_of(candidate.edits),
+                predicted=candidate.speedup,
                 result=result,
                 reason=reason,
                 speedup=ratio.value if ratio is not None else None,
@@ -318,7 +318,7 @@ class Search:
         )
 
 
-def _data_of(group: Mapping[str, tuple[Candidate, Version]]) -> list[object]:
+def _data_of(group: Mapping[str, tuple[Proposal, Version]]) -> list[object]:
     return [version.loaded.data for _, version in group.values() if version.loaded is not None]
 
 

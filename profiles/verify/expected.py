@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pipeprof.pipelines.edits.edits import from_document
 from pipeprof.profiles.advise.order import worth
 from pipeprof.profiles.document.findings import Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.jobs import edits_of
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.costs import Costs
 from pipeprof.profiles.model.predict import predict
@@ -49,11 +47,10 @@ def in_turn(reported: Iterable[Finding], further: Sequence[Finding]) -> tuple[li
 
 
 def _predicted(profile: Profile, finding: Finding, costs: Costs) -> Finding:
-    edits = [from_document(document.model_dump()) for document in edits_of(finding)]
-    if finding.predicted is not None or finding.family == "correctness" or not edits:
+    if finding.predicted is not None or finding.family == "correctness" or not finding.is_known:
         return finding
     try:
-        expected = predict(profile, [edit for edit in edits if edit is not None], costs) if None not in edits else None
+        expected = predict(profile, finding.edits, costs)
     except Exception:  # A mistake in the model must never cost the verification.
         return finding
     if expected is not None and expected.speedup > 0:

@@ -12,11 +12,12 @@ from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.same_data import DataCheck
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.fix.candidates import EVERYTHING, EVERYWHERE, Candidate
+from pipeprof.profiles.fix.candidates import EVERYTHING, EVERYWHERE
 from pipeprof.profiles.fix.outcome import describe
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.search import Search
 from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.verify.trials import Trial
 from tests.unit.intervals import compared
 
@@ -67,7 +68,7 @@ class FakeLab:
     def fits(self, rivals: int) -> bool:
         return rivals > 0 and len(self.seen) < self.races
 
-    def race(self, base: Version, rivals: Mapping[str, tuple[Candidate, Version]]) -> dict[str, Raced]:
+    def race(self, base: Version, rivals: Mapping[str, tuple[Proposal, Version]]) -> dict[str, Raced]:
         for candidate, version in rivals.values():
             assert version.steps == (*base.steps, candidate.edits)
         self.seen.append([candidate.title for candidate, _ in rivals.values()])
@@ -326,9 +327,9 @@ def test_a_signal_during_a_look_decides_the_exit_code(profile: Profile) -> None:
     assert (found.interrupted, found.exit_code, len(found.best.steps)) == (True, 143, 1)
 
 
-def proven(title: str, semantics: str = "same") -> Candidate:
+def proven(title: str, semantics: str = "same") -> Proposal:
     edit = SetArgument("stages.1", "map", "num_parallel_calls", title)
-    return Candidate(title, title, (edit,), semantics, predicted=5.8, measured=(5.8, 5.4, 6.2))  # type: ignore[arg-type]
+    return Proposal(title, title, (edit,), semantics, predicted=Prediction("", 5.8), measured=(5.8, 5.4, 6.2))  # type: ignore[arg-type]
 
 
 def test_what_an_earlier_run_has_proven_is_tried_first_and_once(profile: Profile) -> None:
