@@ -23,7 +23,8 @@ from pipeprof.profiles.model.predict import predicted_of
 from pipeprof.profiles.model.read import POOL_OPTION, flow_of
 from pipeprof.profiles.propose.finding import proposal_of
 from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics, different
-from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH
+from pipeprof.profiles.propose.queue import UNKNOWN_GAIN, Tried, in_order
+from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, filling
 from pipeprof.profiles.verify.guessing.many_calls import (
     MOST_CALLS,
     PARALLEL_CALLS,
@@ -43,8 +44,8 @@ MUCH_WORK = 0.10
 """Share of the pipeline's work from which the parameters of a stage are tried."""
 WORTH_IT = FLOOR
 """Share of a step that a free pipeline would save, from which a search begins: less is never proven to be a gain."""
-UNKNOWN_GAIN = 1.1
-"""Taken to be the factor of what no prediction knows: it is tried after what is predicted to help more."""
+TRIAL_SECONDS = 10.0
+"""About the time that a change takes in a race."""
 CALLS_PER_CORE = 8
 """Parallel calls per core that are tried where a stage computes, as well as fewer; `MOST_CALLS` at most.
 
@@ -60,6 +61,8 @@ def candidates(
     *,
     for_memory: bool = False,
     longest_epoch: float = LONGEST_EPOCH,
+    trial_seconds: float = TRIAL_SECONDS,
+    tried: Sequence[Tried] = (),
     data: Mapping[str, Any] | None = None,
 ) -> list[Proposal]:
     """Return what to try on a pipeline, most promising first.
@@ -69,6 +72,8 @@ def candidates(
         allowed: What the changes may change of the data.
         for_memory: Memory is what the pipeline has too little of: what saves it comes first, else last.
         longest_epoch: Seconds of an epoch up to which a cache is among them.
+        trial_seconds: Of measuring one of them, without the epoch in which a cache fills.
+        tried: What was measured on the same pipeline.
     """
     proposed = [
         *(
@@ -82,7 +87,7 @@ def candidates(
     expect = _model(profile)
     parameters = _parameters(profile) if worth_it else ()
     found = [expect(candidate) for candidate in (*proposed, *parameters)]
-    found.sort(key=lambda candidate: -_promise(candidate))
+    found = in_order(found, _seconds(profile, trial_seconds), tried, proposal=lambda one: one)
     found[1:1] = [expect(candidate) for candidate in _with_prefetch(profile, found[:1])] if worth_it else []
     worth = [candidate for candidate in found if not candidate.for_memory and candidate.rule is not None]
     first = [_together(worth, allowed, kind), everywhere(profile) if worth_it else None]
@@ -106,11 +111,9 @@ def is_possible(candidate: Proposal, kind: TargetKind, allowed: Collection[Seman
     return candidate.effect in allowed and all(supports(edit, kind) for edit in candidate.edits)
 
 
-def _promise(candidate: Proposal) -> float:
-    """What decides about the order: the predicted gain; a small one where it is not known; memory comes last."""
-    if candidate.for_memory:
-        return 0.0
-    return candidate.speedup if candidate.speedup is not None else UNKNOWN_GAIN
+def _seconds(profile: Profile, trial_seconds: float) -> Callable[[Proposal], float]:
+    """Seconds that a trial takes: the epoch in which a cache fills comes on top."""
+    return lambda candidate: trial_seconds + filling(profile, candidate.edits).trial_seconds
 
 
 def _model(profile: Profile) -> Callable[[Proposal], Proposal]:
@@ -164,7 +167,7 @@ def _with_prefetch(profile: Profile, best: Sequence[Proposal]) -> Iterator[Propo
     ahead = bool(line) and traits(line[-1].op).prefetches
     for candidate in best:
         inserts = any(isinstance(edit, InsertStage) and traits(edit.op).prefetches for edit in candidate.edits)
-        if _promise(candidate) > UNKNOWN_GAIN and not ahead and not inserts:
+        if (candidate.speedup or 0.0) > UNKNOWN_GAIN and not ahead and not inserts:
             yield replace(
                 candidate,
                 title=f"{candidate.title}, with a prefetch at the end",

@@ -171,6 +171,11 @@ class Laboratory:
         return 4 * self._pace.warm.seconds + 2 * self._fill_seconds + rounds
 
     @property
+    def trial_seconds(self) -> float:
+        """Seconds of measuring that one more change takes in a race."""
+        return self._races.seconds_of(1)
+
+    @property
     def least_budget(self) -> int:
         """Seconds of measuring in which one change can be tried and proven, in steps of 5: a larger one takes more."""
         return 5 * math.ceil(1.25 * (self.seconds + self._races.seconds_of(1) + self.proof_seconds) / 5)

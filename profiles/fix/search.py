@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.document.findings import FixStep, LeftOut, documents_of
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.fix.candidates import UNKNOWN_GAIN, candidates, is_possible
+from pipeprof.profiles.fix.candidates import candidates, is_possible
 from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide_all, is_near, is_promising, saved_bytes
 from pipeprof.profiles.fix.earlier import left_out
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, different
+from pipeprof.profiles.propose.queue import UNKNOWN_GAIN, Tried
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class Search:
         self._without_gain: set[str] = set()
         self._number = 0
         self._promise: _Promise | None = None
+        self._tried: list[Tried] = []
         self.found = Found(start)
 
     def run(self) -> Found:
@@ -149,7 +151,7 @@ class Search:
             again = self._lab.look(self.found.best)
             if again is None:
                 return "the changed pipeline could not be measured alone"
-            self._profile = again
+            self._profile, self._tried = again, []
 
     def _why_no_time(self) -> str:
         """Why nothing more is tried, in words: a budget in which not even one change can be proven is named."""
@@ -198,6 +200,8 @@ class Search:
             allowed,
             for_memory=self._aim.memory,
             longest_epoch=self._longest_epoch,
+            trial_seconds=self._lab.trial_seconds,
+            tried=self._tried,
             data=loaded.data if loaded is not None else None,
         )
 
@@ -229,7 +233,9 @@ class Search:
         decisions = decide_all({name: raced[name] for name in group if name in raced}, steps, aim)
         best = best_of(decisions, raced, aim, steps)
         for name, decision in decisions.items():
-            candidate = group[name][0]
+            candidate, ratio = group[name][0], raced[name].ratio
+            if ratio is not None:
+                self._tried.append(Tried(candidate, ratio.value))
             if name == best:
                 self._record(candidate, "taken", decision.reason, raced[name])
             elif decision.kind in {"faster", "smaller"} and best is not None:
@@ -240,7 +246,6 @@ class Search:
                 continue
             else:
                 self._record(candidate, _result_of(decision), decision.reason, raced[name])
-                ratio = raced[name].ratio
                 if ratio is not None and ratio.high >= 1.0:
                     self._without_gain.add(candidate.key)
                 if best is None and not self.found.best.steps and is_promising(decision, raced[name]):
@@ -278,8 +283,8 @@ class Search:
 
     def _promises_less(self, candidate: Proposal) -> bool:
         """Whether less is expected of a change than what the most promising one seems to give."""
-        expected = UNKNOWN_GAIN if candidate.speedup is None else candidate.speedup
-        return self._promise is not None and expected < self._promise.gain
+        speedup = UNKNOWN_GAIN if candidate.speedup is None else candidate.speedup
+        return self._promise is not None and speedup < self._promise.gain
 
     def _take_promise(self) -> None:
         """Take the most promising step where none was faster for certain: the proof measures it longest."""

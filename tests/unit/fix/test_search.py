@@ -60,6 +60,7 @@ class FakeLab:
     races: int = 99
     most: int = 4
     least_budget: int = 25
+    trial_seconds: float = 10.0
     seen: list[list[str]] = field(default_factory=list)
     looked: list[Version] = field(default_factory=list)
     gains: list[float] = field(default_factory=list)
