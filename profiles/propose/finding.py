@@ -25,8 +25,8 @@ def finding_of(proposal: Proposal, *, patch: str | None = None, reason: str | No
         location=proposal.location,
         sentence=proposal.sentence,
         evidence=dict(proposal.evidence),
-        recommendation=proposal.recommendation or proposal.change or None,
-        semantics=proposal.effect,
+        recommendation=proposal.recommendation or None,
+        semantics=proposal.effect if proposal.edits else proposal.semantics,
         random_order=proposal.random_order,
         # A rule's one edit stands alone; of what no rule proposes they are always a list.
         edit=documents[0] if len(documents) == 1 and proposal.rule not in {None, MEASURED} else documents or None,

@@ -18,7 +18,8 @@ from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
-from pipeprof.profiles.propose.finding import MEASURED
+from pipeprof.profiles.propose.finding import finding_of
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import top_cpu_groups
@@ -264,16 +265,16 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
     advice = advice_for(profile, stage) if len(stages) == 1 else advice_together(profile, stages)
     here = sum(finding.status == "rejected" and on_main_line(finding.stage) in addresses for finding in tried)
     what = f"{here} change{'s' if here != 1 else ''} tried at {name}, none helped" if here else ""
-    return Finding(
-        rule=MEASURED,
-        title=advice.title if advice is not None else name,
-        family="speed",
-        stage=stage.id,
-        location=stage.location,
-        sentence=". ".join(part for part in (what, f"Inside: {inside}" if inside else "") if part) or None,
-        change=advice.text if advice is not None else None,
-        recommendation=advice.text if advice is not None else None,
-        status="unverified",
+    text = advice.text if advice is not None else ""
+    return finding_of(
+        Proposal(
+            advice.title if advice is not None else name,
+            text,
+            stage=stage.id,
+            location=stage.location,
+            sentence=". ".join(part for part in (what, f"Inside: {inside}" if inside else "") if part) or None,
+            recommendation=text,
+        )
     )
 
 

@@ -23,6 +23,7 @@ from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.propose.finding import finding_of, proposal_of
+from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
 from pipeprof.profiles.verify import plan as plans
@@ -156,6 +157,7 @@ class _Verification:
             ops=written_ops(profile),
         )
         self._tried = 0
+        self._measured: list[Tried] = []
         self._without_gain: list[str] = []
         self._undecided: list[str] = []
         self._no_help: list[Finding] = []
@@ -383,6 +385,7 @@ class _Verification:
             self._mode = plans.ChosenMode(trials.mode, "more of them took more memory than there is")
         if finding.measured is not None:
             finding.measured["mode"] = trials.mode
+            self._measured.append(Tried(proposal_of(finding), finding.measured.get("speedup") or 0.0))
             if other is not None and (found := as_measured(trial.other, other)) is not None:
                 finding.measured["other_dispatch"] = found
         same = trial.evidence.same() if trial.evidence is not None else None
@@ -390,14 +393,16 @@ class _Verification:
             self._same = [same.value, same.low, same.high]
 
     def _try_all(self, trials: Trials, candidates: Sequence[Finding]) -> list[Finding]:
-        """Try edits in turn; return those that are kept of the ones that the profile does not report yet."""
-        kept = []
-        for number, finding in enumerate(candidates):
+        """Try edits in the order of the queue; return the kept ones of those that the profile does not report yet."""
+        kept, waiting = [], list(candidates)
+        while waiting:
+            finding = self._next(waiting)
+            waiting = [one for one in waiting if one is not finding]
             reported, bound = self._is_reported(finding), self._reserved()
             best = not self._tried and (reported or promises(finding))
             # The best one is tried whatever else is planned, though no longer than it needs.
             sure = QUICK.pairs if best and not (self._later and trials.fits(QUICK.pairs, bound)) else 0
-            more = any(self._is_reported(one) or promises(one) for one in candidates[number + 1 :])
+            more = any(self._is_reported(one) or promises(one) for one in waiting)
             reserved = Reserved(bound, self._pace.seconds_of(QUICK.pairs, first=False) if more else 0.0, sure)
             if reported and bound and not sure and finding.family == "memory" and not trials.fits(QUICK.pairs, bound):
                 self._after_bounds.append(finding)
@@ -418,6 +423,20 @@ class _Verification:
                     words = self._without_gain if finding.status == "rejected" else self._undecided
                     words.append(f"{finding.change}: {finding.reason}")
         return kept
+
+    def _next(self, waiting: Sequence[Finding]) -> Finding:
+        """The next one of those that wait: what cannot be tried in its place, else the first one of the queue."""
+        if not self.can_try(waiting[0]):
+            return waiting[0]
+        candidates = [finding for finding in waiting if self.can_try(finding)]
+        return in_order(candidates, self._seconds, self._measured, proposal=proposal_of)[0]
+
+    def _seconds(self, finding: Finding) -> float:
+        """Seconds that a trial takes: a cache fills, and another pipeline to compare with is started."""
+        change = self._jobs.change_of(finding)
+        restarts = change is not None and self._jobs.baseline(change.baseline)[0] != self._baseline
+        fill = filling(self._profile, finding.edits).trial_seconds
+        return self._pace.seconds_of(QUICK.pairs, first=restarts) + fill
 
     def _is_worth_a_try(self, trials: Trials, finding: Finding, reserved: float) -> bool:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""

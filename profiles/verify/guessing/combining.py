@@ -11,7 +11,8 @@ from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
-from pipeprof.profiles.propose.proposal import SEMANTICS
+from pipeprof.profiles.propose.finding import finding_of
+from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal
 from pipeprof.profiles.verify.alternatives import is_alternative, without_alternatives
 
 COMBINED = "combined"
@@ -22,20 +23,22 @@ NO_LOSS = 0.5
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
 
-def together(kept: Sequence[Finding], data: Mapping[str, Any] | None) -> Finding:
+def together(kept: Sequence[Finding], data: Mapping[str, Any] | None, title: str = TITLE) -> Finding:
     """Return a finding of all edits of several ones."""
-    in_spec = [edit for finding in kept for edit in finding.edits if not isinstance(edit, SetEnvironment)]
-    return Finding(
-        rule=COMBINED,
-        title=TITLE,
-        family="speed" if any(finding.family == "speed" for finding in kept) else "memory",
-        semantics=max((finding.semantics or "same" for finding in kept), key=SEMANTICS.index),
-        random_order=any(finding.random_order for finding in kept),
-        edit=[document for finding in kept for document in finding.documents],
-        # Flags of one edit may set what those of another one set: they are made of all edits.
-        overrides=flags_of(data, in_spec) if data is not None else [],
-        change="; ".join(finding.change or finding.title for finding in kept),
-        status="unverified",
+    edits = tuple(edit for finding in kept for edit in finding.edits)
+    in_spec = [edit for edit in edits if not isinstance(edit, SetEnvironment)]
+    return finding_of(
+        Proposal(
+            title,
+            "; ".join(finding.change or finding.title for finding in kept),
+            edits,
+            max((finding.semantics or "same" for finding in kept), key=SEMANTICS.index),
+            random_order=any(finding.random_order for finding in kept),
+            family="speed" if any(finding.family == "speed" for finding in kept) else "memory",
+            rule=COMBINED,
+            # Flags of one edit may set what those of another one set: they are made of all edits.
+            overrides=tuple(flags_of(data, in_spec)) if data is not None else (),
+        )
     )
 
 
@@ -45,9 +48,7 @@ def with_more(best: Finding, more: Finding, data: Mapping[str, Any] | None, *, c
     Args:
         best: What helped most.
     """
-    found = together([best, more], data)
-    found.title = f"{_NUMBERS[count] if count < len(_NUMBERS) else count} changes together"
-    return found
+    return together([best, more], data, f"{_NUMBERS[count] if count < len(_NUMBERS) else count} changes together")
 
 
 def fastest(findings: Iterable[Finding]) -> Finding | None:

@@ -171,7 +171,14 @@ def guesses(
             continue
         at = guess.stage or ""
         location = by_id[at].location or by_id[on_main_line(at) or at].location
-        made = replace(guess, rule=MEASURED, edits=tuple(edits), overrides=tuple(flags), location=location)
+        made = replace(
+            guess,
+            rule=MEASURED,
+            edits=tuple(edits),
+            overrides=tuple(flags),
+            location=location,
+            recommendation=guess.change,
+        )
         found.append(in_random_order(profile, made))
     return found
 
