@@ -219,7 +219,7 @@ class _Fixing:
         """Write files that the pipeline may read, where the user names a folder for them; return what they propose."""
         if self._convert_to is None:
             return lambda _: ()
-        if not lab.fits(1):
+        if not lab.fits([()]):
             reason = f"the budget is too small to prove a change: --budget {lab.least_budget}"
             self.result.converted = Converted(folder=str(self._convert_to.folder), reason=reason)
             return lambda _: ()

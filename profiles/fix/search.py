@@ -114,6 +114,7 @@ class Search:
         self._number = 0
         self._promise: _Promise | None = None
         self._tried: list[Tried] = []
+        self._late = False
         self.found = Found(start)
 
     def run(self) -> Found:
@@ -133,20 +134,16 @@ class Search:
         while True:
             group = self._next_group()
             if not group:
-                return self._why_no_more()
+                return self._why_no_time() if self._late else self._why_no_more()
             if self._promise is not None and all(self._promises_less(candidate) for candidate, _ in group.values()):
                 return _NO_TIME
-            fitting = next((number for number in range(len(group), 0, -1) if self._lab.fits(number)), 0)
-            if not fitting:
-                return self._why_no_time()
-            group = dict(list(group.items())[:fitting])
             try:
                 raced = self._lab.race(self.found.best, group)
             except BaseFailedError as error:
                 return f"no change can be tried: {error}"
             if not self._take_best(group, raced):
                 continue
-            if not self._lab.fits(1):
+            if not self._lab.fits([[edit for step in self.found.best.steps for edit in step]]):
                 return _NO_TIME
             again = self._lab.look(self.found.best)
             if again is None:
@@ -206,7 +203,10 @@ class Search:
         )
 
     def _next_group(self) -> dict[str, tuple[Proposal, Version]]:
+        """What is raced next: the first changes of the queue that the time left can decide about."""
         group: dict[str, tuple[Proposal, Version]] = {}
+        self._late = False
+        before = [edit for step in self.found.best.steps for edit in step]
         proven = [one for one in self._proven if is_possible(one, self._kind, self._allowed)]
         # They were proven for the pipeline as it is.
         proven = [] if self.found.best.steps else proven
@@ -216,6 +216,11 @@ class Search:
                 continue
             if len(group) >= self._lab.most:
                 break
+            raced = [[*before, *one.edits] for one in (*(known for known, _ in group.values()), candidate)]
+            if not self._lab.fits(raced):
+                # A later one may take less time: it has no cache to fill.
+                self._late = True
+                continue
             try:
                 version = self.found.best.then(candidate.edits)
             except PipeprofError as error:
