@@ -13,17 +13,15 @@ from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgumen
 from pipeprof.pipelines.edits.support import TargetKind, supports
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.predict import prediction_of
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.model.calibration import costs_of
-from pipeprof.profiles.model.predict import predicted_of
-from pipeprof.profiles.model.read import POOL_OPTION, flow_of
+from pipeprof.profiles.model.read import POOL_OPTION
 from pipeprof.profiles.propose.finding import proposal_of
 from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics, different
 from pipeprof.profiles.propose.queue import UNKNOWN_GAIN, Tried, in_order
+from pipeprof.profiles.verify.expected import model_of
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, filling
 from pipeprof.profiles.verify.guessing.many_calls import (
     MOST_CALLS,
@@ -118,14 +116,11 @@ def _seconds(profile: Profile, trial_seconds: float) -> Callable[[Proposal], flo
 
 def _model(profile: Profile) -> Callable[[Proposal], Proposal]:
     """Adds the model's prediction to what has none, where the model knows the edits."""
-    flow = flow_of(profile)
-    costs = costs_of(profile)
+    predict = model_of(profile)
 
     def expect(candidate: Proposal) -> Proposal:
-        if candidate.speedup is not None or flow is None:
-            return candidate
-        expected = predicted_of(flow, candidate.edits, costs)
-        return candidate if expected is None else replace(candidate, predicted=prediction_of(expected))
+        found = predict(candidate.edits) if candidate.speedup is None else None
+        return candidate if found is None else replace(candidate, predicted=found)
 
     return expect
 

@@ -52,7 +52,6 @@ def proposal_of(finding: Finding) -> Proposal:
         rule=finding.rule,
         stage=finding.stage,
         predicted=_read(finding.predicted) if finding.predicted is not None else None,
-        bar="report",
         overrides=tuple(finding.overrides),
     )
 

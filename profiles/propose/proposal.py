@@ -53,7 +53,6 @@ class Proposal:
         predicted: What it gives, where that is known.
         measured: Steps per second with it over without as an earlier run of the same pipeline measured it, with its
             interval; None without.
-        bar: Whether it is reported without a try, or only worth one.
         sentence: Observation in numbers, and why it matters on this pipeline.
         recommendation: What to do, in words.
         evidence: Numbers behind the sentence, flat; names carry their unit.
@@ -75,7 +74,6 @@ class Proposal:
     covers: tuple[str, ...] = ()
     predicted: Prediction | None = None
     measured: tuple[float, float, float | None] | None = None
-    bar: Literal["report", "try"] = "try"
     sentence: str | None = None
     recommendation: str = ""
     evidence: Mapping[str, float | int | str | bool] = field(default_factory=dict)

@@ -399,6 +399,29 @@ def test_the_check_of_read_edits_can_fail():
     assert not reads_edits("profiles/document/x.py", source)
 
 
+# A proposal becomes a finding of the document here, and nowhere else.
+WRITES_FINDINGS = "profiles/propose/finding.py"
+
+
+def writes_findings(path: str, source: str) -> list[str]:
+    """Where a module makes a finding by itself, as ``path:line``."""
+    return [
+        f"{path}:{node.lineno}"
+        for node in (ast.walk(parsed(source)) if path != WRITES_FINDINGS else ())
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding"
+    ]
+
+
+def test_findings_are_written_in_one_place():
+    found = [line for path, source in sources().items() for line in writes_findings(path, source)]
+    assert not found, "\n".join(found)
+    assert "Finding(" in sources()[WRITES_FINDINGS]
+
+
+def test_the_check_of_written_findings_can_fail():
+    assert writes_findings("profiles/verify/x.py", "found = Finding(rule='measured')") == ["profiles/verify/x.py:1"]
+
+
 SPREADS = {"stdev", "pstdev", "variance", "pvariance", "NormalDist"}
 # The floor is a measured constant; everything else of an experiment is in its room.
 FLOOR_OF = "profiles/constants.py"

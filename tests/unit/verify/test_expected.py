@@ -83,7 +83,7 @@ def test_a_mistake_in_the_model_does_not_end_the_verification(
     def mistaken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("pipeprof.profiles.verify.expected.predict", mistaken)
+    monkeypatch.setattr("pipeprof.profiles.verify.expected.predicted_of", mistaken)
     assert by_worth(waiting(recorded), [finding("a", CALLS)])[0].predicted is None
 
 
