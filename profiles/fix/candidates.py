@@ -84,10 +84,13 @@ def candidates(
     worth_it = _is_worth_it(profile)
     expect = _model(profile)
     parameters = _parameters(profile) if worth_it else ()
-    found = [expect(candidate) for candidate in (*proposed, *parameters)]
-    found = in_order(found, _seconds(profile, trial_seconds), tried, proposal=lambda one: one)
-    found[1:1] = [expect(candidate) for candidate in _with_prefetch(profile, found[:1])] if worth_it else []
-    worth = [candidate for candidate in found if not candidate.for_memory and candidate.rule is not None]
+    seconds = _seconds(profile, trial_seconds)
+    known = [expect(candidate) for candidate in (*proposed, *parameters)]
+    # What is made of several is the same whatever was tried.
+    known = in_order(known, seconds, proposal=lambda one: one)
+    found = in_order(known, seconds, tried, proposal=lambda one: one)
+    found[1:1] = [expect(candidate) for candidate in _with_prefetch(profile, known[:1])] if worth_it else []
+    worth = [candidate for candidate in known if not candidate.for_memory and candidate.rule is not None]
     first = [_together(worth, allowed, kind), everywhere(profile) if worth_it else None]
     found = [*(expect(candidate) for candidate in first if candidate is not None), *found]
     found.sort(key=lambda candidate: candidate.for_memory != for_memory)

@@ -140,6 +140,8 @@ class Laboratory:
             budget=budget,
             alone=alone,
         )
+        self.trial_seconds = self._races.seconds_of(1)
+        """Seconds of measuring that the first change takes: the order of the queue does not depend on what runs."""
 
     @property
     def seconds(self) -> float:
@@ -171,11 +173,6 @@ class Laboratory:
     def _proof_of(self, pairs: int) -> float:
         rounds = SPARE_ROUNDS * self._pace.round_seconds * pairs / 2
         return 4 * self._pace.warm.seconds + 2 * self._fill_seconds + rounds
-
-    @property
-    def trial_seconds(self) -> float:
-        """Seconds of measuring that one more change takes in a race."""
-        return self._races.seconds_of(1)
 
     @property
     def least_budget(self) -> int:

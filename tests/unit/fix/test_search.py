@@ -386,3 +386,13 @@ def test_what_a_race_measured_changes_the_order_of_the_rest(profile: Profile) ->
 
     assert came(15.0) == "abc"
     assert came(1.1) == "acb"
+
+
+def test_what_is_made_of_several_changes_is_raced_once_whatever_their_order_becomes(profile: Profile) -> None:
+    profile.findings = [
+        finding("a", "stages.1", predicted={"speedup": 20.0}),
+        finding("c", "stages.2", predicted={"speedup": 6.0}),
+    ]
+    lab = FakeLab({"a": unclear(1.1, 0.9)}, most=3)
+    search(profile, lab).run()
+    assert [title for titles in lab.seen for title in titles].count(EVERYTHING) == 1
