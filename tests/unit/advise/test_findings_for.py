@@ -14,10 +14,11 @@ from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import findings_for
-from pipeprof.profiles.advise.rule import Rule, RuleHit
+from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view import from_graph as view_graph
 from pipeprof.profiles.view.view import PipelineView
@@ -46,9 +47,11 @@ def views(monkeypatch: pytest.MonkeyPatch) -> list[PipelineView]:
         semantics = "same"
         why = fix = ignore_when = "…"
 
-        def check(self, view: PipelineView) -> Iterable[RuleHit]:
+        def check(self, view: PipelineView) -> Iterable[Proposal]:
             seen.append(view)
-            return [RuleHit("Seen.", "Do.", one.id) for one in view.stages if one.op == "map"]
+            return [
+                Proposal(sentence="Seen.", recommendation="Do.", stage=one.id) for one in view.stages if one.op == "map"
+            ]
 
     monkeypatch.setattr(module, "all_rules", lambda: {"some-rule": Looking()})
     return seen
