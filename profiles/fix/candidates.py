@@ -19,6 +19,7 @@ from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.jobs import edits_of
+from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_of
 from pipeprof.profiles.model.read import POOL_OPTION, flow_of
@@ -35,7 +36,6 @@ from pipeprof.profiles.verify.guessing.many_calls import (
 )
 from pipeprof.profiles.verify.guessing.random_order import in_random_order
 from pipeprof.profiles.verify.guessing.search import guesses
-from pipeprof.profiles.verify.stages import main_line
 from pipeprof.profiles.wording import stage_name
 
 CLASSES: tuple[Semantics, ...] = ("same", "order", "randomness", "values")

@@ -19,13 +19,14 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
 from pipeprof.profiles.experiment.jobs import parsed_edits
+from pipeprof.profiles.lines import main_line, on_main_line, written_ops
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import top_cpu_groups
 from pipeprof.profiles.verify.bound_advice import advice_for, advice_together
 from pipeprof.profiles.verify.guessing.search import RULE
 from pipeprof.profiles.verify.judge_edit import in_words
-from pipeprof.profiles.verify.stages import main_line, on_main_line, runs_python, written_ops
+from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import called, listed, milliseconds, significant, stages_in_a_row
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Steps
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.lines import line_of, within
 from pipeprof.profiles.verify.plan import LEAST_EPOCHS
-from pipeprof.profiles.verify.stages import line_of, runs_python, within
+from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import stage_name
 
 LONGEST_EPOCH = 1.5
