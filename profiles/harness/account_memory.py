@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import tried
-from pipeprof.profiles.memory.ledger.account import LedgerInput, account, before_running, looks
+from pipeprof.profiles.memory.ledger.account import LedgerInput, account, before_running
+from pipeprof.profiles.memory.ledger.buffers import map_looks
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def account_memory(
             profile,
             LedgerInput(
                 report=report,
-                looks=looks(graphs, report, by_address=spec, ops=ops),
+                looks=map_looks(graphs.pair(ops), report.looks),
                 view=view,
                 origin=sampler.started,
                 predicted=memory_prediction(spec_view()) if spec else before_running(view, report.python.arrays),

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pipeprof.pipelines.graph.align import Joined, join
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.component_names import component_flow
 from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN, Cost, Costs, Segment, measure
@@ -190,8 +190,7 @@ class _Window:
 
 
 def explain_stages(
-    written: StageGraph,
-    executed: StageGraph,
+    graphs: StageGraphs,
     first: ModelDict | None = None,
     last: ModelDict | None = None,
     *,
@@ -201,8 +200,6 @@ def explain_stages(
     segments: Sequence[Segment] = (),
     names: Mapping[str, str | None] | None = None,
     locations: Mapping[str, Location] | None = None,
-    by_address: bool = True,
-    ops: Mapping[str, str] | None = None,
     times: Sequence[float] = (),
     traced: Mapping[str, float] | None = None,
     traced_batches: int | None = None,
@@ -218,33 +215,22 @@ def explain_stages(
             iterator was made anew in the window; more of them also show more of what ``repeat`` throws away.
         names: The user's name by address; for a spec.
         locations: Place in the user's file by address; for a spec.
-        by_address: The names in the graph are addresses of a spec; False for a user's own function.
-        ops: For a spec, what it calls the source or stage at every address.
         times: When each segment ended, in seconds since the measured window began.
         traced: How many elements each executed dataset gave in the trace window.
         locate: Sets the places of the rows; for a user's own function.
     """
     pairs = tuple(segments) or (((first, last),) if first is not None and last is not None else ())
-    if written.root is None or executed.root is None:
+    written, executed = graphs.written, graphs.executed
+    if not graphs.is_read:
         reason = written.reason or executed.reason or "there is no graph"
         running = StageGraph.from_dict(running_graph([model for pair in pairs for model in pair]))
         if running.root is None:
             return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
-        rows, notes = explain_stages(
-            running,
-            running,
-            segments=pairs,
-            batches=batches,
-            seconds=seconds,
-            cores=cores,
-            by_address=False,
-            times=times,
-        )
+        only = StageGraphs(running, running, by_address=False)
+        rows, notes = explain_stages(only, segments=pairs, batches=batches, seconds=seconds, cores=cores, times=times)
         unread = Message(code="stages-unread", message=_OF_THE_MODEL.format(reason=reason))
         return _renumbered(rows), [unread, *(note for note in notes if note.code == "stages-unattributed")]
     costs = measure(executed, pairs) if pairs else Costs()
-    joined = join(written, executed)
-    stages = written.stages(by_address=by_address, ops=ops)
     window = _Window(batches, seconds, cores, times)
     elements = _Elements.of(written), _Elements.of(executed)
     unobserved = unread_elements(executed, costs, traced or {})
@@ -254,12 +240,11 @@ def explain_stages(
         if number < _NONE or _is_traced(number / max(batches, 1), (traced or {}).get(place, 0.0), traced_batches)
     }
     table = _StageTable(
-        Rewrites(written, executed, joined, stages),
+        graphs,
         costs,
         window,
         names or {},
         locations or {},
-        by_address,
         elements,
         timed,
         calls_per_batch(executed, costs, unobserved, batches),
@@ -298,12 +283,11 @@ class _Elements:
 
 @dataclass(frozen=True)
 class _StageTable:
-    rewrites: Rewrites
+    graphs: StageGraphs
     costs: Costs
     window: _Window
     names: Mapping[str, str | None]
     locations: Mapping[str, Location]
-    by_address: bool
     elements: tuple[_Elements, _Elements]
     """Facts from the graph as written, and as executed."""
     unread: Mapping[str, float]
@@ -314,35 +298,31 @@ class _StageTable:
     """That may be inside it at a time, by executed dataset."""
 
     @property
-    def _joined(self) -> Joined:
-        return self.rewrites.joined
-
-    @property
     def _executed(self) -> StageGraph:
-        return self.rewrites.executed
+        return self.graphs.executed
 
     def rows(self) -> list[Stage]:
-        return [*map(self._written, self.rewrites.stages), *map(self._injected, *_numbered(self._joined.injected))]
+        return [*map(self._written, self.graphs.stages), *map(self._injected, self.graphs.injected)]
 
     def _written(self, stage: WrittenStage) -> Stage:
-        place = self._joined.executed.get(stage.head)
-        partners = self.rewrites.partners(stage)
-        order = {one.address: index for index, one in enumerate(self.rewrites.stages)}
+        place = self.graphs.place(stage)
+        partners = self.graphs.partners(stage)
+        order = {one.address: index for index, one in enumerate(self.graphs.stages)}
         earlier = [partner for partner in partners if order[partner.address] < order[stage.address]]
-        cost, function = self._cost(stage), self.rewrites.written.nodes[stage.head].function
+        cost, function = self._cost(stage), self.graphs.written.nodes[stage.head].function
         row = Stage(
             id=stage.address,
-            name=self.names.get(stage.address) if self.by_address else stage.name,
+            name=self.names.get(stage.address) if self.graphs.by_address else stage.name,
             origin="written",
             depth=stage.depth,
             fused_with=earlier[0].address if earlier else None,
             op=stage.op,
             tf_op=self._executed.nodes[place].op if place is not None else None,
-            executed=self.rewrites.words(stage, None if earlier else cost),
+            executed=Rewrites(self.graphs).words(stage, None if earlier else cost),
             random=function["random"] if function is not None else None,
             loops=not LOOPING.isdisjoint(function["ops"]) if function is not None else None,
             body=body_of(function) if function is not None else None,
-            shuffle=_shuffle([self.rewrites.written.nodes[node] for node in stage.nodes]),
+            shuffle=_shuffle([self.graphs.written.nodes[node] for node in stage.nodes]),
             location=self.locations.get(stage.address),
         ).model_copy(update=self.elements[0].describe(stage.head))
         if place is None:
@@ -368,16 +348,16 @@ class _StageTable:
             update.update(_consumed(self._executed, self.costs, place))
         return row.model_copy(update=update)
 
-    def _injected(self, number: int, node_id: str) -> Stage:
+    def _injected(self, node_id: str) -> Stage:
         cost = self.costs.by_id.get(node_id)
         node = self._executed.nodes[node_id]
         row = Stage(
-            id=f"injected.{number}",
+            id=self.graphs.injected[node_id],
             name=None,
             origin="injected",
             op=written_op(node.op),
             tf_op=node.op,
-            executed=self.rewrites.injected(node_id, cost),
+            executed=Rewrites(self.graphs).injected(node_id, cost),
             threads=self.threads.get(node_id),
         ).model_copy(update=self.elements[1].describe(node_id))
         state = self._measured(cost, node_id) if cost is not None else {}
@@ -387,10 +367,7 @@ class _StageTable:
 
     def _cost(self, stage: WrittenStage) -> Cost | None:
         """Combined costs of the stage's datasets: times add up, the rest is that of the one that gives its elements."""
-        places = list(
-            dict.fromkeys(self._joined.executed[node] for node in stage.nodes if node in self._joined.executed)
-        )
-        head = self._joined.executed.get(stage.head)
+        places, head = self.graphs.places(stage), self.graphs.place(stage)
         found = self.costs.by_id.get(head) if head is not None else None
         if found is None:
             return None
@@ -419,18 +396,18 @@ class _StageTable:
         """Return the calls of a stage's function per batch; for a wrapper, those of the dataset that it wraps."""
         if not traits(stage.op).wrapped:
             return self.calls.get(place)
-        places = {self._joined.executed[node] for node in stage.nodes if node in self._joined.executed}
+        places = self.graphs.places(stage)
         return max((self.calls[path] for path in places if path in self.calls), default=None)
 
     def _inside(self, stage: WrittenStage) -> float | None:
         """Threads that may be inside any of its datasets at a time; `None` where that of one is unknown."""
-        places = {self._joined.executed[node] for node in stage.nodes if node in self._joined.executed}
+        places = self.graphs.places(stage)
         known = [self.threads[place] for place in places if place in self.threads]
         return sum(known) if len(known) == len(places) else None
 
     def _has_own_threads(self, stage: WrittenStage) -> bool:
         """Whether some of its datasets but the last have threads of their own, so that their number is unknown."""
-        others = [self._joined.executed.get(node) for node in stage.nodes if node != stage.head]
+        others = [self.graphs.joined.executed.get(node) for node in stage.nodes if node != stage.head]
         ops = [self._executed.nodes[other].op for other in others if other is not None]
         return any(executed(op).asynchronous or family(op) == "Prefetch" for op in ops)
 
@@ -476,8 +453,8 @@ class _StageTable:
         barely: list[str] = []
         scaled, aliases, traced = [], [], []
         seen = 1.0
-        for stage in self.rewrites.stages:
-            place = self._joined.executed.get(stage.head)
+        for stage in self.graphs.stages:
+            place = self.graphs.place(stage)
             cost = self.costs.by_id.get(place) if place is not None else None
             if place is not None and place in self.unread and (cost is None or cost.unseen):
                 traced.extend([stage.address] if self.unread[place] >= _NONE else [])
@@ -521,10 +498,6 @@ def _renumbered(rows: Sequence[Stage]) -> list[Stage]:
 
 def _total_seconds(costs: Costs) -> float:
     return sum(cost.seconds for cost in costs.by_id.values()) + costs.unattributed_seconds
-
-
-def _numbered(ids: Sequence[str]) -> tuple[Sequence[int], Sequence[str]]:
-    return range(len(ids)), ids
 
 
 def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.align import match
+from pipeprof.pipelines.graph.align import StageGraphs, match
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe import reading
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
@@ -62,13 +62,11 @@ def ran(name: str, **kept: Any) -> Ran:
         names = {node["id"]: node["name"] for node in last["nodes"]}
         lost += [names[one] for one in match(executed, last).unattributed]
     rows, notes = explain_stages(
-        StageGraph.from_dict(graphs.written),
-        StageGraph.from_dict(graphs.executed),
+        StageGraphs.of(graphs.written, graphs.executed, by_address=False),
         segments=snapshots,
         batches=12,
         seconds=1.0,
         cores=2,
-        by_address=False,
     )
     locate(rows, ParsedGraphs.of(Graphs(graphs.written, graphs.executed, places=graphs.places)))
     return Ran(called.dataset, graphs, {row.id: row for row in rows}, notes, lost)
@@ -123,12 +121,7 @@ def test_the_number_of_elements_is_that_of_tensorflow_where_it_knows_one(name: s
     called = call_target(f"{CONSTRUCTS}:{name}")
     graphs = reading.read_graphs(called.dataset, in_memory=0, watch=called.watch)
     rows, _ = explain_stages(
-        StageGraph.from_dict(graphs.written),
-        StageGraph.from_dict(graphs.executed),
-        batches=0,
-        seconds=1.0,
-        cores=2,
-        by_address=False,
+        StageGraphs.of(graphs.written, graphs.executed, by_address=False), batches=0, seconds=1.0, cores=2
     )
     told = last_of({row.id: row for row in rows}).cardinality
     known = int(called.dataset.cardinality())
@@ -185,12 +178,7 @@ def test_what_cannot_be_written_down_is_read_over_a_source_of_one_element() -> N
     graphs = reading.read_graphs(called.dataset, in_memory=held, room=held, watch=called.watch)
     assert graphs.stands_for == held
     rows, _ = explain_stages(
-        StageGraph.from_dict(graphs.written),
-        StageGraph.from_dict(graphs.executed),
-        batches=0,
-        seconds=1.0,
-        cores=2,
-        by_address=False,
+        StageGraphs.of(graphs.written, graphs.executed, by_address=False), batches=0, seconds=1.0, cores=2
     )
     locate(rows, ParsedGraphs.of(Graphs(graphs.written, graphs.executed, places=graphs.places)))
     small = {row.id: row for row in rows}
@@ -214,8 +202,7 @@ def test_where_that_cannot_be_the_stages_are_those_of_the_model() -> None:
         assert raw is not None
         snapshots.append(raw.to_dict())
     rows, notes = explain_stages(
-        StageGraph.from_dict(graphs.written),
-        StageGraph.from_dict(graphs.executed),
+        StageGraphs.of(graphs.written, graphs.executed),
         segments=list(pairwise(snapshots)),
         batches=40,
         seconds=1.0,
