@@ -69,7 +69,12 @@ def assemble(
 
 def stages(*ops: str, depths: dict[int, int] | None = None, ids: dict[int, str] | None = None) -> list[Stage]:
     return [
-        Stage(id=(ids or {}).get(n, f"stages.{n - 1}" if n else "source"), origin="written", op=op, depth=(depths or {}).get(n, 0))
+        Stage(
+            id=(ids or {}).get(n, f"stages.{n - 1}" if n else "source"),
+            origin="written",
+            op=op,
+            depth=(depths or {}).get(n, 0),
+        )
         for n, op in enumerate(ops)
     ]
 
