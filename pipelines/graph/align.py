@@ -131,12 +131,17 @@ class StageGraphs:
         executed = self.joined.executed
         return list(dict.fromkeys(executed[node] for node in stage.nodes if node in executed))
 
-    def partners(self, stage: WrittenStage) -> list[WrittenStage]:
-        """Return other stages that run as the same dataset, in order."""
+    @cached_property
+    def _together(self) -> dict[str | None, list[WrittenStage]]:
+        found: dict[str | None, list[WrittenStage]] = defaultdict(list)
+        for stage in self.stages:
+            found[self.place(stage)].append(stage)
+        return found
+
+    def together(self, stage: WrittenStage) -> list[WrittenStage]:
+        """Return the stages that run as the same dataset, itself among them, in order."""
         place = self.place(stage)
-        if place is None:
-            return []
-        return [partner for partner in self.stages if partner is not stage and self.place(partner) == place]
+        return self._together[place] if place is not None else [stage]
 
 
 def match(executed: StageGraph, model: ModelDict, known: Mapping[int, str] | None = None) -> Matched:

@@ -33,7 +33,7 @@ class Rewrites:
         if place is None:
             return "removed: it has no effect"
         runs = self.graphs.executed.nodes[place]
-        partners = self.graphs.partners(stage)
+        partners = [partner for partner in self.graphs.together(stage) if partner is not stage]
         if partners:
             return self._fused_text(stage, runs, partners, cost)
         if node.family == "Map":

@@ -9,8 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import PARSING
-from pipeprof.pipelines.ops.executed_ops import executed
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.ops.traits import runs_ahead, traits
 from pipeprof.profiles.lines import is_outside_functions, lines_of, reader_of, stages_around
 from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part, Term
 from pipeprof.profiles.model.lines import takes_each_alone
@@ -54,8 +53,7 @@ def flow_of(profile: Profile) -> Flow | None:
     steps, stages = profile.steps, profile.stages
     if steps is None or not stages or steps.count <= 0 or not steps.interval_ms.mean > 0:
         return None
-    restart = min(1.0, steps.restart_share or 0.0) * steps.interval_ms.mean
-    running = steps.interval_ms.mean - restart
+    running = steps.interval_ms.mean - steps.restart_ms
     lock_share = (profile.causes.python_lock_share if profile.causes is not None else None) or 0.0
     parts = _with_passes_of_others(
         [_with_passes_seen(_with_calls_seen(part, running), steps) for part in _parts(stages, steps.count, lock_share)]
@@ -70,7 +68,7 @@ def flow_of(profile: Profile) -> Flow | None:
         parts=_with_runtime(parts, _runtime_cpu_ms(profile, steps.interval_ms.mean)),
         step_ms=min(busy, running),
         floor_ms=min(profile.headspace.replayed_ms, running) if profile.headspace is not None else 0.0,
-        restart_ms=restart,
+        restart_ms=steps.restart_ms,
         in_turn=steps.dispatch == "sync",
         cores=_cores(profile),
         machine_cores=float(profile.host.schedulable_cores or profile.host.cores),
@@ -125,9 +123,7 @@ def _part(
     stage: Stage, inside: Sequence[Stage], reads: Mapping[str, Sequence[str]], batches: int, lock_share: float = 0.0
 ) -> Part:
     whole = (stage, *inside)
-    op = stage.tf_op or ""
-    prefetches = bool(op) and traits(op).prefetches
-    ahead = prefetches or (bool(op) and executed(op).asynchronous)
+    prefetches, ahead = traits(stage.tf_op or "").prefetches, runs_ahead(stage.tf_op)
     times = [(one.active_ms or 0.0) - (one.intra_op_ms_per_batch or 0.0) for one in whole]
     waiting = sum(one.blocked_ms_per_batch or 0.0 for one in whole)
     held = max(0.0, sum(times))

@@ -23,9 +23,9 @@ from pipeprof.pipelines.graph.read.records import ModelDict
 from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.ops.constants import INFINITE
-from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
+from pipeprof.pipelines.ops.executed_ops import executed, written_op
 from pipeprof.pipelines.ops.executed_ops import executed as executed_op
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.ops.traits import runs_ahead, traits
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Shuffle, Stage
@@ -306,19 +306,18 @@ class _StageTable:
 
     def _written(self, stage: WrittenStage) -> Stage:
         place = self.graphs.place(stage)
-        partners = self.graphs.partners(stage)
-        order = {one.address: index for index, one in enumerate(self.graphs.stages)}
-        earlier = [partner for partner in partners if order[partner.address] < order[stage.address]]
+        together = self.graphs.together(stage)
+        first, last = together[0] is stage, together[-1] is stage
         cost, function = self._cost(stage), self.graphs.written.nodes[stage.head].function
         row = Stage(
             id=stage.address,
             name=self.names.get(stage.address) if self.graphs.by_address else stage.name,
             origin="written",
             depth=stage.depth,
-            fused_with=earlier[0].address if earlier else None,
+            fused_with=None if first else together[0].address,
             op=stage.op,
             tf_op=self._executed.nodes[place].op if place is not None else None,
-            executed=Rewrites(self.graphs).words(stage, None if earlier else cost),
+            executed=Rewrites(self.graphs).words(stage, cost if first else None),
             random=function["random"] if function is not None else None,
             loops=not LOOPING.isdisjoint(function["ops"]) if function is not None else None,
             body=body_of(function) if function is not None else None,
@@ -327,15 +326,14 @@ class _StageTable:
         ).model_copy(update=self.elements[0].describe(stage.head))
         if place is None:
             return row
-        if not earlier:
+        if first:
             row = row.model_copy(update={"calls_per_batch": self._calls(stage, place), "threads": self._inside(stage)})
-        last = stage is _last([stage, *partners], order)
         if place in self.unread and (cost is None or cost.unseen):
-            state = self._measured(cost, place) if cost is not None and not earlier else {}
-            return row.model_copy(update=state | self._unread_row(place, first=not earlier, last=last))
+            state = self._measured(cost, place) if cost is not None and first else {}
+            return row.model_copy(update=state | self._unread_row(place, first=first, last=last))
         if cost is None:
             return row
-        if earlier:
+        if not first:
             # The fused dataset gives out what its last part makes.
             if not last:
                 return row
@@ -344,7 +342,7 @@ class _StageTable:
         update = self._measured(cost, place)
         if self._has_own_threads(stage):
             update["ceiling_batches_per_second"] = None
-        if partners:
+        if not last:
             update.update(_consumed(self._executed, self.costs, place))
         return row.model_copy(update=update)
 
@@ -409,7 +407,7 @@ class _StageTable:
         """Whether some of its datasets but the last have threads of their own, so that their number is unknown."""
         others = [self.graphs.joined.executed.get(node) for node in stage.nodes if node != stage.head]
         ops = [self._executed.nodes[other].op for other in others if other is not None]
-        return any(executed(op).asynchronous or family(op) == "Prefetch" for op in ops)
+        return any(map(runs_ahead, ops))
 
     def _unread_row(self, place: str, *, first: bool, last: bool) -> dict[str, object]:
         """Row for a stage without a model sample; zero cost if it produced no elements."""
@@ -514,10 +512,6 @@ def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
         seeded=None if None in seeds else any(seeds),
         reshuffles=None if None in again else all(again),
     )
-
-
-def _last(stages: Sequence[WrittenStage], order: Mapping[str, int]) -> WrittenStage:
-    return max(stages, key=lambda one: order[one.address])
 
 
 def _made(cost: Cost) -> dict[str, object]:

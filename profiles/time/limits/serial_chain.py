@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from pipeprof.pipelines.ops.executed_ops import executed
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.ops.traits import runs_ahead, traits
 from pipeprof.profiles.lines import lines_of, stages_around
 
 if TYPE_CHECKING:
@@ -54,10 +53,9 @@ def find_chain(stages: Sequence[Stage], steps: Steps) -> Chain | None:
     Args:
         stages: With the times inside them.
     """
-    restart = (steps.restart_share or 0.0) * steps.interval_ms.mean
     for row in _list_thread_rows(stages):
         in_turn = row.last and steps.dispatch == "sync"
-        filled = (steps.wait_ms.mean if in_turn else steps.interval_ms.mean) - restart
+        filled = (steps.wait_ms.mean if in_turn else steps.interval_ms.mean) - steps.restart_ms
         times = [stage.inside_ms or 0.0 for stage in row.stages]
         total = sum(times)
         if filled <= 0 or not SUM_FROM * filled <= total <= SUM_UP_TO * filled:
@@ -80,19 +78,19 @@ def _list_thread_rows(stages: Sequence[Stage]) -> Iterator[_ThreadRow]:
     inner: dict[str | None, list[list[Stage]]] = {}
     for line in lines.values():
         inner.setdefault(next(stages_around(line[0].id), None), []).append(line)
-    many = {stage.id for stage in stages if _runs_ahead(stage) and traits(stage.op).nests}
+    many = {stage.id for stage in stages if runs_ahead(stage.tf_op) and traits(stage.op).nests}
     main = lines.get("", [])
     # A stage without effect is taken out.
     last = next((stage for stage in reversed(main) if stage.tf_op is not None), None)
-    if last is not None and not _runs_ahead(last):
+    if last is not None and not runs_ahead(last.tf_op):
         # What TensorFlow adds outside of functions is a prefetch at the end.
-        added = any(stage.origin == "injected" and not stage.depth and _runs_ahead(stage) for stage in stages)
+        added = any(stage.origin == "injected" and not stage.depth and runs_ahead(stage.tf_op) for stage in stages)
         yield _ThreadRow(tuple(_list_drawn(inner, main)), last=not added)
     for line in lines.values():
         if not many.isdisjoint(stages_around(line[0].id)):
             continue
         for number, stage in enumerate(line):
-            if not _runs_ahead(stage):
+            if not runs_ahead(stage.tf_op):
                 continue
             # One that makes one element at a time takes its turn with what it draws from.
             own = [stage] if not traits(stage.op).prefetches and stage.parallelism == 1.0 else []
@@ -104,7 +102,7 @@ def _list_drawn(inner: _Inner, line: Sequence[Stage]) -> list[Stage]:
     """List the stages whose times add up when an element is drawn from the end of a line; stops at what runs ahead."""
     found: list[Stage] = []
     for stage in reversed(line):
-        if _runs_ahead(stage):
+        if runs_ahead(stage.tf_op):
             break
         found = [*_list_inside(inner, stage), stage, *found]
     return found
@@ -113,10 +111,3 @@ def _list_drawn(inner: _Inner, line: Sequence[Stage]) -> list[Stage]:
 def _list_inside(inner: _Inner, stage: Stage) -> list[Stage]:
     """List what is drawn from the lines inside a stage: of its function, or those that it combines."""
     return [drawn for line in inner.get(stage.id, ()) for drawn in _list_drawn(inner, line)]
-
-
-def _runs_ahead(stage: Stage) -> bool:
-    """Whether it makes its elements ahead of the stage that reads them."""
-    if stage.tf_op is None:
-        return False
-    return traits(stage.tf_op).prefetches or executed(stage.tf_op).asynchronous
