@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.harness.failure import StageAt
+    from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.sampler import Sampler
     from pipeprof.profiles.protocol.messages import MemoryMoment
@@ -27,7 +27,7 @@ def account_memory(
     observed: Observed,
     sampler: Sampler,
     loaded: LoadedSpec | None,
-    stages: Mapping[str, StageAt],
+    stages: Mapping[str, Stage],
     *,
     spec_view: Callable[[], PipelineView],
     sketch_view: PipelineView | None = None,

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pipeprof.pipelines.graph.align import StageGraphs
-    from pipeprof.profiles.harness.failure import StageAt
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.harness.settings import Plan
     from pipeprof.profiles.host.sampler import Sampler
@@ -63,7 +62,7 @@ class RunFacts:
     versions: dict[str, str | None]
     plan: Plan
     started: str
-    stages: Mapping[str, StageAt]
+    stages: Mapping[str, Stage]
     written: list[Stage] | None = None
     disk: Disk | None = None
     contention: Contention | None = None
@@ -213,8 +212,6 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
     graphs = observed.graphs
     if graphs is None or pair is None:
         return facts.written, []
-    names = {address: stage.name for address, stage in facts.stages.items()}
-    locations = {address: stage.location for address, stage in facts.stages.items() if stage.location}
 
     def place(rows: list[Stage]) -> None:
         locate(rows, graphs)
@@ -229,8 +226,7 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         traced_batches=observed.trace.batches if observed.trace is not None else None,
         seconds=observed.measured.steps.seconds if observed.measured is not None else 0.0,
         cores=facts.host.cores,
-        names=names,
-        locations=locations,
+        placed=facts.stages,
         locate=place if facts.target.kind == "function" else None,
     )
     return stages or facts.written, notes

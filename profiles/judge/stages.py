@@ -118,8 +118,7 @@ def rows_of_process(graphs: Graphs, loaded: LoadedSpec | None) -> list[Stage]:
         batches=parsed.batches,
         seconds=0.0,
         cores=1.0,
-        names={address: stage.name for address, stage in placed.items()},
-        locations={address: stage.location for address, stage in placed.items() if stage.location},
+        placed=placed,
         locate=place if loaded is None else None,
     )
     return rows

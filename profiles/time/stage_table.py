@@ -26,7 +26,6 @@ from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.executed_ops import executed, written_op
 from pipeprof.pipelines.ops.executed_ops import executed as executed_op
 from pipeprof.pipelines.ops.traits import runs_ahead, traits
-from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Shuffle, Stage
 from pipeprof.profiles.time.stage_notes import StageNote
@@ -198,8 +197,7 @@ def explain_stages(
     seconds: float,
     cores: float,
     segments: Sequence[Segment] = (),
-    names: Mapping[str, str | None] | None = None,
-    locations: Mapping[str, Location] | None = None,
+    placed: Mapping[str, Stage] | None = None,
     times: Sequence[float] = (),
     traced: Mapping[str, float] | None = None,
     traced_batches: int | None = None,
@@ -213,8 +211,7 @@ def explain_stages(
         cores: Cores the worker may use.
         segments: Instead of ``first`` and ``last``: several pairs, whose differences are summed. Needed when the
             iterator was made anew in the window; more of them also show more of what ``repeat`` throws away.
-        names: The user's name by address; for a spec.
-        locations: Place in the user's file by address; for a spec.
+        placed: For a spec, its stages by address, with their names and places in its text.
         times: When each segment ended, in seconds since the measured window began.
         traced: How many elements each executed dataset gave in the trace window.
         locate: Sets the places of the rows; for a user's own function.
@@ -243,8 +240,7 @@ def explain_stages(
         graphs,
         costs,
         window,
-        names or {},
-        locations or {},
+        placed or {},
         elements,
         timed,
         calls_per_batch(executed, costs, unobserved, batches),
@@ -286,8 +282,7 @@ class _StageTable:
     graphs: StageGraphs
     costs: Costs
     window: _Window
-    names: Mapping[str, str | None]
-    locations: Mapping[str, Location]
+    placed: Mapping[str, Stage]
     elements: tuple[_Elements, _Elements]
     """Facts from the graph as written, and as executed."""
     unread: Mapping[str, float]
@@ -306,12 +301,13 @@ class _StageTable:
 
     def _written(self, stage: WrittenStage) -> Stage:
         place = self.graphs.place(stage)
+        said = self.placed.get(stage.address)
         together = self.graphs.together(stage)
         first, last = together[0] is stage, together[-1] is stage
         cost, function = self._cost(stage), self.graphs.written.nodes[stage.head].function
         row = Stage(
             id=stage.address,
-            name=self.names.get(stage.address) if self.graphs.by_address else stage.name,
+            name=(said.name if said is not None else None) if self.graphs.by_address else stage.name,
             origin="written",
             depth=stage.depth,
             fused_with=None if first else together[0].address,
@@ -322,7 +318,7 @@ class _StageTable:
             loops=not LOOPING.isdisjoint(function["ops"]) if function is not None else None,
             body=body_of(function) if function is not None else None,
             shuffle=_shuffle([self.graphs.written.nodes[node] for node in stage.nodes]),
-            location=self.locations.get(stage.address),
+            location=said.location if said is not None else None,
         ).model_copy(update=self.elements[0].describe(stage.head))
         if place is None:
             return row
