@@ -51,9 +51,7 @@ def view_of_graphs(
     stages: Sequence[Stage],
     *,
     by_address: bool,
-    options: Mapping[str, Any] | None = None,
     locations: Mapping[str, Location] | None = None,
-    names: Mapping[str, str | None] | None = None,
     cores: float = 1.0,
     memory_limit: int | None = None,
     profile: Profile | None = None,
@@ -68,9 +66,7 @@ def view_of_graphs(
         written: The graph as written. Without one (too large to be read) the view has the measured stages only, or
             if there are none either, the sources that were seen while the pipeline was built.
         by_address: The names in the graph are addresses of a spec; False for a user's own function.
-        options: Options that are known otherwise; they hold before those found in the graph.
         locations: Place in the user's file by address, where ``stages`` has none.
-        names: The user's names by address, where ``stages`` has none.
         cores: Cores the worker may use.
         memory_limit: Memory it may use, in bytes.
         made: Sources in memory seen while the pipeline was built, from a `SourceWatch`; for a user's own function.
@@ -83,12 +79,12 @@ def view_of_graphs(
     else:
         ops = {stage.id: stage.op for stage in stages if stage.origin == "written"} if by_address else None
         graphs = StageGraphs(written, executed, by_address, ops)
-        views = tuple(_ViewFromGraph(graphs, rows, locations or {}, names or {}, tuple(made)).views())
+        views = tuple(_ViewFromGraph(graphs, rows, locations or {}, tuple(made)).views())
         addresses = {node: stage.address for stage in graphs.stages for node in stage.nodes}
     return PipelineView(
         kind="measured",
         stages=views,
-        options={**_options(written, executed), **(options or {})},
+        options=_options(written, executed),
         cores=cores,
         memory_limit_bytes=memory_limit,
         profile=profile,
@@ -115,7 +111,6 @@ class _ViewFromGraph:
     graphs: StageGraphs
     rows: Mapping[str, Stage]
     locations: Mapping[str, Location]
-    names: Mapping[str, str | None]
     made: tuple[MadeDict, ...]
 
     @property
@@ -138,11 +133,10 @@ class _ViewFromGraph:
         head = self.written.nodes[stage.head]
         row = self.rows.get(stage.address)
         place = self.graphs.place(stage)
-        known = self.names.get(stage.address) if self.graphs.by_address else stage.name
         return StageView(
             id=stage.address,
             op=stage.op,
-            name=row.name if row is not None else known,
+            name=row.name if row is not None else None if self.graphs.by_address else stage.name,
             inputs=stage.inputs,
             depth=stage.depth,
             owner=stage.owner,
