@@ -224,7 +224,6 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         times=[segment.seconds for segment in graphs.segments],
         traced=traced_elements(observed.trace, graphs.executed),
         traced_batches=observed.trace.batches if observed.trace is not None else None,
-        seconds=observed.measured.steps.seconds if observed.measured is not None else 0.0,
         cores=facts.host.cores,
         placed=facts.stages,
         locate=place if facts.target.kind == "function" else None,

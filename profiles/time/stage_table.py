@@ -19,7 +19,6 @@ from pipeprof.pipelines.graph.costs.model_only import running_graph
 from pipeprof.pipelines.graph.costs.unobserved import unread_elements
 from pipeprof.pipelines.graph.order import readers_first, reads
 from pipeprof.pipelines.graph.read.function_facts import LOOPING, body_of
-from pipeprof.pipelines.graph.read.records import ModelDict
 from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.ops.constants import INFINITE
@@ -183,20 +182,16 @@ _NONE = 0.5
 @dataclass(frozen=True)
 class _Window:
     batches: int
-    seconds: float
     cores: float
     times: Sequence[float] = ()
 
 
 def explain_stages(
     graphs: StageGraphs,
-    first: ModelDict | None = None,
-    last: ModelDict | None = None,
+    segments: Sequence[Segment] = (),
     *,
     batches: int,
-    seconds: float,
     cores: float,
-    segments: Sequence[Segment] = (),
     placed: Mapping[str, Stage] | None = None,
     times: Sequence[float] = (),
     traced: Mapping[str, float] | None = None,
@@ -206,29 +201,27 @@ def explain_stages(
     """Make the rows of a pipeline's stages, and warnings about their numbers.
 
     Args:
-        first: The model when the measured window began; ``None`` with ``autotune.enabled = False``.
-        last: The model when it ended.
+        segments: The model at the beginning and at the end of stretches of the measured window, whose differences are
+            summed; none with ``autotune.enabled = False``. Several are needed when the iterator was made anew in the
+            window; more of them also show more of what ``repeat`` throws away.
         cores: Cores the worker may use.
-        segments: Instead of ``first`` and ``last``: several pairs, whose differences are summed. Needed when the
-            iterator was made anew in the window; more of them also show more of what ``repeat`` throws away.
         placed: For a spec, its stages by address, with their names and places in its text.
         times: When each segment ended, in seconds since the measured window began.
         traced: How many elements each executed dataset gave in the trace window.
         locate: Sets the places of the rows; for a user's own function.
     """
-    pairs = tuple(segments) or (((first, last),) if first is not None and last is not None else ())
     written, executed = graphs.written, graphs.executed
     if not graphs.is_read:
         reason = written.reason or executed.reason or "there is no graph"
-        running = StageGraph.from_dict(running_graph([model for pair in pairs for model in pair]))
+        running = StageGraph.from_dict(running_graph([model for pair in segments for model in pair]))
         if running.root is None:
             return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
         only = StageGraphs(running, running, by_address=False)
-        rows, notes = explain_stages(only, segments=pairs, batches=batches, seconds=seconds, cores=cores, times=times)
+        rows, notes = explain_stages(only, segments, batches=batches, cores=cores, times=times)
         unread = Message(code="stages-unread", message=_OF_THE_MODEL.format(reason=reason))
         return _renumbered(rows), [unread, *(note for note in notes if note.code == "stages-unattributed")]
-    costs = measure(executed, pairs) if pairs else Costs()
-    window = _Window(batches, seconds, cores, times)
+    costs = measure(executed, segments) if segments else Costs()
+    window = _Window(batches, cores, times)
     elements = _Elements.of(written), _Elements.of(executed)
     unobserved = unread_elements(executed, costs, traced or {})
     timed = {
@@ -249,7 +242,7 @@ def explain_stages(
     rows = table.rows()
     if locate is not None:
         locate(rows)
-    return rows, [*_notes(costs, pairs, executed), *(note.message(rows) for note in table.notes())]
+    return rows, [*_notes(costs, segments, executed), *(note.message(rows) for note in table.notes())]
 
 
 @dataclass(frozen=True)

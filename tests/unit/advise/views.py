@@ -284,7 +284,6 @@ def recorded(name: str, *, cores: float = 2.0, **conditions: Any) -> PipelineVie
         StageGraphs.of(data["written"], data["executed"], by_address=data["by_address"]),
         segments=tuple(pairwise(data["snapshots"])),
         batches=batches,
-        seconds=seconds,
         cores=cores,
     )
     given: dict[str, Any] = {

@@ -151,7 +151,7 @@ def test_names_and_places_of_a_spec(recorded: Load) -> None:
 
 def test_one_pair_of_snapshots_is_enough(recorded: Load) -> None:
     one = recorded("stateful_map_batch")
-    pair, _ = one.explain(segments=(), first=one.snapshots[0], last=one.snapshots[-1])
+    pair, _ = one.explain(segments=[(one.snapshots[0], one.snapshots[-1])])
     parts, _ = one.explain()
     assert pair["stages.0"].time_ms_per_batch == pytest.approx(parts["stages.0"].time_ms_per_batch)
 
