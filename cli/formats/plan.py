@@ -31,7 +31,7 @@ def _text(profile: Profile) -> str:
         PlanError: Its changes are none that a plan can hold.
     """
     from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
-    from pipeprof.profiles.verify.stages import main_line
+    from pipeprof.profiles.lines import main_line
 
     steps, measured = _steps(profile)
     written = [stage for stage in profile.stages or () if stage.origin == "written"]

@@ -17,6 +17,7 @@ from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.model.read import POOL_OPTION
 from pipeprof.profiles.propose.finding import proposal_of
 from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics, different
@@ -35,7 +36,6 @@ from pipeprof.profiles.verify.guessing.many_calls import (
 )
 from pipeprof.profiles.verify.guessing.random_order import in_random_order
 from pipeprof.profiles.verify.guessing.search import guesses
-from pipeprof.profiles.verify.stages import main_line
 from pipeprof.profiles.wording import stage_name
 
 MUCH_WORK = 0.10

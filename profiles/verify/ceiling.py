@@ -18,6 +18,7 @@ from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
+from pipeprof.profiles.lines import main_line, on_main_line, written_ops
 from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import ReplayJob
@@ -25,7 +26,7 @@ from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import top_cpu_groups
 from pipeprof.profiles.verify.bound_advice import advice_for, advice_together
 from pipeprof.profiles.verify.judge_edit import in_words
-from pipeprof.profiles.verify.stages import main_line, on_main_line, runs_python, written_ops
+from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import called, listed, milliseconds, significant, stages_in_a_row
 
 if TYPE_CHECKING:

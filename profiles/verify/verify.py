@@ -22,6 +22,7 @@ from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
+from pipeprof.profiles.lines import main_line, written_ops
 from pipeprof.profiles.propose.finding import finding_of, proposal_of
 from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.time.verdict import conclude
@@ -35,7 +36,7 @@ from pipeprof.profiles.verify.guessing.random_order import reclassify
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch, without_other_dispatch
 from pipeprof.profiles.verify.price import too_dear
-from pipeprof.profiles.verify.stages import main_line, pays, written_ops
+from pipeprof.profiles.verify.stages import pays
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
 from pipeprof.profiles.wording import stage_name, stages_in_a_row
 

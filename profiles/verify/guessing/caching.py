@@ -14,9 +14,10 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Steps
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.lines import line_of, within
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.verify.plan import LEAST_EPOCHS
-from pipeprof.profiles.verify.stages import line_of, runs_python, within
+from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import stage_name
 
 Caches: TypeAlias = Callable[[Sequence[Stage], int], Iterable[Proposal]]

@@ -16,9 +16,9 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.lines import line_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.verify.guessing.caching import pass_count
-from pipeprof.profiles.verify.stages import line_of
 
 CALLS_AT_A_TIME = frozenset({"num_parallel_calls", "num_parallel_reads", "cycle_length"})
 """Arguments that change the order of elements and nothing else of them."""

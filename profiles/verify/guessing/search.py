@@ -30,6 +30,7 @@ from pipeprof.profiles.advise.edits.element_fields import with_fields
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.lines import joined_lines, main_line, on_main_line, within
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_in_parallel
 from pipeprof.profiles.model.read import POOL_OPTION, flow_of
@@ -67,7 +68,7 @@ from pipeprof.profiles.verify.guessing.whole_batches import (
     rows_kept,
     rows_kept_in_words,
 )
-from pipeprof.profiles.verify.stages import joined_lines, main_line, on_main_line, pays, runs_python, within
+from pipeprof.profiles.verify.stages import pays, runs_python
 from pipeprof.profiles.wording import cores_text, listed, significant, stage_name
 
 MUCH_WORK = 0.2

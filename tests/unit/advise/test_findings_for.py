@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from unit.advise.views import measured, pipeline, stage, tensor
 
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.profiles.advise import advise as module
@@ -69,13 +70,10 @@ def recorded(name: str) -> tuple[dict[str, Any], Profile]:
     graphs = json.loads((RECORDED / f"{name}.json").read_text())
     snapshots = graphs["snapshots"]
     stages, _ = explain_stages(
-        StageGraph.from_dict(graphs["written"]),
-        StageGraph.from_dict(graphs["executed"]),
+        StageGraphs.of(graphs["written"], graphs["executed"], by_address=graphs["by_address"]),
         segments=[(snapshots[0], snapshots[-1])] if snapshots else [],
         batches=graphs["batches"],
-        seconds=graphs["seconds"],
         cores=2.0,
-        by_address=graphs["by_address"],
     )
     profile = measured(pipeline(stage("source", "range"))).profile
     assert profile is not None

@@ -12,11 +12,11 @@ from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.lines import joined_lines, main_line
 from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.verify.guessing import search
 from pipeprof.profiles.verify.guessing.caching import BEYOND_EPOCH, filling
 from pipeprof.profiles.verify.guessing.search import cache_points
-from pipeprof.profiles.verify.stages import joined_lines, main_line
 
 Recorded = Callable[[str], Profile]
 
