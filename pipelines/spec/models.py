@@ -7,7 +7,6 @@ that data, and in its context the ``message``, what was ``got`` and the ``candid
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
@@ -22,6 +21,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS
 from pipeprof.pipelines.ops.values.values import FilledText, Flag, NotNegative, Positive, Text
+from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.budgets import Budgets
 from pipeprof.pipelines.steps.step import AnyStep, no_step
 

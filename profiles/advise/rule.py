@@ -12,10 +12,11 @@ import re
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, get_args
 
 from pipeprof.pipelines.edits.edits import PipelineEdit
+from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.view.view import PipelineView
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import ValidationError
@@ -31,6 +30,7 @@ from pipeprof.pipelines.ops.values.values import (
     is_integer,
     one_of,
 )
+from pipeprof.pipelines.records import dataclass
 
 Place = tuple[str | int, ...]
 
