@@ -4,8 +4,6 @@
 that data, and in its context the ``message``, what was ``got`` and the ``candidates`` that may have been meant.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
@@ -148,7 +146,7 @@ class Spec(Document):
         return {name: entry for name, entry in value.items() if not name.startswith("x-")}
 
     @model_validator(mode="after")
-    def _names_fit(self) -> Spec:
+    def _names_fit(self) -> "Spec":
         problems = Problems()
         _check_unique_names(self, problems)
         _check_ignored_stages(self, problems)

@@ -1,7 +1,5 @@
 """Functions over elements: a chain of calls under ``ops:``, or a function in a Python file."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 

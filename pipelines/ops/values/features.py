@@ -1,7 +1,5 @@
 """Feature specs of the functions that parse tf.train.Example records, by TensorFlow's own names."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import ValidationError

@@ -1,7 +1,5 @@
 """Structures as tf.data has them (dicts and tuples of components), written in YAML: tensors, arrays, shapes, dtypes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
