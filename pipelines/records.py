@@ -17,7 +17,7 @@ _LOCK = RLock()
 
 
 class _Later:
-    """An attribute that makes its class a dataclass when it is asked for, and then is what ``dataclasses`` puts there.
+    """An attribute that makes its class a dataclass when it is first read, and then is what ``dataclasses`` puts there.
 
     Args:
         name: Of the attribute.
