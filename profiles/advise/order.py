@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
 from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, known_edits
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import SEMANTICS
 from pipeprof.profiles.constants import FLOOR
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.view.view import PipelineView
 
 _GIB = 1 << 30
@@ -92,12 +91,12 @@ def worth(finding: Finding, view: PipelineView | None = None) -> float:
         0 if nothing is known about it.
 
     Example:
-        >>> from pipeprof.profiles.document.findings import Finding, Predicted
+        >>> from pipeprof.profiles.document.findings import Facts, Finding, Predicted
         >>> twice = Finding(rule="a", title="", status="unverified", predicted=Predicted(speedup=2.0))
         >>> round(worth(twice), 3)
         0.693
     """
-    effect: dict[str, Any] = finding.measured or (finding.predicted.model_dump() if finding.predicted else {})
+    effect: Facts = finding.measured or (finding.predicted.model_dump() if finding.predicted else {})
     speedup, saved = _number(effect.get("speedup")), -_number(effect.get("peak_rss_delta_bytes"))
     speed = math.log(speedup) if speedup > 1 else 0.0
     if saved <= 0:

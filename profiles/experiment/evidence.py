@@ -11,8 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
 
+from pipeprof.profiles.document.findings import Facts
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.statistics import Interval, estimate
 from pipeprof.profiles.protocol.turns import Built, TurnEnded
@@ -104,7 +104,7 @@ class Evidence:
                 found += [math.exp(one - other) for one, other in zip(after, against, strict=True)]
         return found
 
-    def measured(self) -> dict[str, Any] | None:
+    def measured(self) -> Facts | None:
         """The gain with its interval and pairs, as a profile has it; None where nothing was measured."""
         speedup = self.speedup()
         if speedup is None:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import stages_of
 from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
 from pipeprof.profiles.experiment.jobs import parsed_edits
 from pipeprof.profiles.protocol.turns import ReplayJob
@@ -233,7 +233,7 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
         finding.reason = f"no upper bound: {trial.reason.removeprefix('not tried: ')}"
         return
     speedup = judgement.speedup
-    measured: dict[str, Any] = {**(evidence.measured() or {}), "replayed": list(stages)}
+    measured: Facts = {**(evidence.measured() or {}), "replayed": list(stages)}
     if bound is not None:
         measured["other_cpu_ms_per_batch"] = round(bound.cpu_ms, 4)
         if bound.cores_needed is not None:

@@ -46,6 +46,6 @@ def test_what_is_too_deep_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     def endless(*_: object, **__: object) -> None:
         raise RecursionError
 
-    monkeypatch.setattr(main, "_command", type("Command", (), {"main": endless}))
+    monkeypatch.setattr(main, "_parser", lambda _only: type("Command", (), {"main": endless}))
     assert invoke(["rules"]) == 2
     assert "nested too deeply" in capsys.readouterr().err

@@ -304,8 +304,8 @@ def test_an_error_shows_the_users_own_frames(recorded: Recorded) -> None:
     assert "site-packages" not in text
     assert "iterator_ops.py" in full(profile, "errors")
     assert "".join((profile.errors[0].traceback or "").split()) in "".join(full(profile, "errors").split())
-    shown = profile.errors[0].frames
-    shown[1] = replace(shown[1], source=None, function=None)
+    error = profile.errors[0]
+    error.frames[1] = replace(error.frames[1], source=None, function=None)
     assert "    data/records.py:12\n" in report(profile)
 
 
