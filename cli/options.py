@@ -20,7 +20,7 @@ from pipeprof.pipelines.steps import registry
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.steps.step import Step as ParsedStep
-    from pipeprof.profiles.advise.rule import Semantics
+    from pipeprof.profiles.propose.proposal import Semantics
 
 T = TypeVar("T")
 

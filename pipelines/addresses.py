@@ -23,7 +23,6 @@ _ADDRESS = _grammar(r"\.")
 _NODE = _grammar("_")
 _PARTS = r"source|stages|datasets|choice_dataset|weights|dataset|reduce_func|reader_func|\d+"
 _LAST_STEP = r"(?:^|\.)(?:source|stages\.\d+)$"
-_LAST_ARGUMENT = r"\.(?:datasets\.\d+|choice_dataset|weights|dataset|reduce_func|reader_func)$"
 # Not a part of a longer word such as `my_stages_1` or `stages_1_weights`.
 _NODE_IN_TEXT = rf"(?<![A-Za-z0-9_])(?P<node>{_NODE})(?![A-Za-z0-9_])"
 # What TensorFlow calls the traced function of a stage; the number at the end is its own.

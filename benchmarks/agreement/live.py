@@ -27,11 +27,11 @@ from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.experiment.jobs import Change, JobMaker
 from pipeprof.profiles.experiment.team import Team
-from pipeprof.profiles.fix.candidates import Candidate
 from pipeprof.profiles.fix.decide import Aim, decide_all
 from pipeprof.profiles.fix.race import Races, Rival
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.plan import Pace
 from pipeprof.profiles.verify.trials import Trial, Trials
@@ -76,7 +76,7 @@ def by_fix(team: Team, jobs: JobMaker, flag: str) -> tuple[str, dict[str, Any]]:
     job = jobs.edited(Change((flag,)))["B1"]
     raced = races.run(jobs.as_it_is, {"C1": Rival(job, "same")})
     team.end()
-    decision = decide_all(raced, {"C1": Candidate(flag, "", ())}, Aim())["C1"]
+    decision = decide_all(raced, {"C1": Proposal(flag, "", ())}, Aim())["C1"]
     found: dict[str, Any] = {"race": decision.reason, "ratios": [round(one, 4) for one in raced["C1"].ratios]}
     verdict = FIX.get(decision.kind, "cannot tell")
     if verdict == "faster":

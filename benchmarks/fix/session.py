@@ -36,9 +36,9 @@ from pipeprof.profiles.fix.laboratory import as_json
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import Built, TurnRequest
-from pipeprof.profiles.verify.stages import main_line
 
 WARM = TurnRequest("warm", 1.5)
 LEAST_STEPS, SETTLE_SECONDS = 6, 0.05

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from pipeprof.cli.targets.saved import SavedChange
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
-    from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.convert.folder import ConvertTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.fix.version import Reread
+    from pipeprof.profiles.propose.proposal import Semantics
 
 DEFAULT_BUDGET = 60.0
 """Seconds of measuring."""
@@ -280,9 +280,9 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
     if found is None or parsed.function is None or not found.edits or found.status == "interrupted":
         return
     from pipeprof.cli import streams
-    from pipeprof.pipelines.edits.edits import known_edits
     from pipeprof.pipelines.edits.plan import apply_call, data_of
     from pipeprof.pipelines.spec.edits.apply_files import unified
+    from pipeprof.profiles.document.findings import edits_in
     from pipeprof.profiles.fix.python_diff import with_plan
     from pipeprof.profiles.fix.source_diff import edited_source
 
@@ -295,7 +295,7 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
         streams.say(f"pipeprof: note: no diff: {parsed.path} is not written in UTF-8, which a diff is")
         return
     stages = {stage.id: stage.op for stage in profile.stages or () if stage.origin == "written"}
-    steps = [known_edits(one.model_dump() for one in step) for step in found.edits]
+    steps = [edits_in(step) for step in found.edits]
     edited = edited_source(parsed, before, stages, steps)
     after = edited.text
     plan = next((path for path, kind in outputs.files if kind == "plan"), None)

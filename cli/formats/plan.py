@@ -31,7 +31,7 @@ def _text(profile: Profile) -> str:
         PlanError: Its changes are none that a plan can hold.
     """
     from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
-    from pipeprof.profiles.verify.stages import main_line
+    from pipeprof.profiles.lines import main_line
 
     steps, measured = _steps(profile)
     written = [stage for stage in profile.stages or () if stage.origin == "written"]
@@ -52,20 +52,19 @@ def _text(profile: Profile) -> str:
 def _steps(profile: Profile) -> tuple[tuple[tuple[PipelineEdit, ...], ...], Mapping[str, Any] | None]:
     """The edits step by step, and what was measured of them."""
     if profile.fix is not None:
-        return tuple(tuple(_edits(step)) for step in profile.fix.edits), profile.fix.measured
+        return tuple(_edits(step) for step in profile.fix.edits), profile.fix.measured
     best = best_change(profile)
     if best is None:
         return (), None
-    documents = best.edit if isinstance(best.edit, list) else [best.edit] if best.edit is not None else []
-    edits = tuple(_edits(documents))
+    edits = _edits(best.documents)
     return (edits,) if edits else (), best.measured
 
 
-def _edits(documents: Sequence[Edit]) -> list[PipelineEdit]:
-    from pipeprof.pipelines.edits.edits import known_edits
+def _edits(documents: Sequence[Edit]) -> tuple[PipelineEdit, ...]:
     from pipeprof.pipelines.edits.plan import PlanError
+    from pipeprof.profiles.document.findings import edits_in
 
-    edits = known_edits(document.model_dump() for document in documents)
+    edits = edits_in(documents)
     if len(edits) < len(documents):
         raise PlanError("no plan can hold these changes: one of them is not known to this version")
     return edits

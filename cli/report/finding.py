@@ -23,10 +23,10 @@ from pipeprof.profiles.advise.advise import UNVERIFIED
 from pipeprof.profiles.wording import LAST_DIGITS, milliseconds, significant, stage_label
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.findings import Finding, Predicted
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.propose.proposal import Semantics
 
 Language = Literal["YAML", "Python"]
 

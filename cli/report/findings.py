@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Command, Heading, Prose, Table
-from pipeprof.pipelines.edits.edits import SetEnvironment, from_document
+from pipeprof.pipelines.edits.edits import SetEnvironment
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
 from pipeprof.profiles.time.proven import describe_price, knows_speed
@@ -23,10 +23,10 @@ from pipeprof.profiles.wording import (
 )
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.findings import Finding, Verification
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Dispatch
+    from pipeprof.profiles.propose.proposal import Semantics
 
 EFFECTS: dict[Semantics, tuple[str, str]] = {
     "same": ("same elements, same order", "same data"),
@@ -280,9 +280,8 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
     """Whether ``--change`` takes a finding's change: a plan may hold it, and the kind of target lets it be made."""
     from pipeprof.pipelines.edits.plan import PlanError, checked_edits
     from pipeprof.pipelines.edits.support import supports
-    from pipeprof.profiles.experiment.jobs import edits_of
 
-    documents = [edit.model_dump() for edit in edits_of(finding)]
+    documents = [edit.model_dump() for edit in finding.documents]
     if not documents or finding.status == "ceiling":
         return False
     try:
@@ -297,10 +296,8 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
 
 def shell_variables(finding: Finding) -> list[str]:
     """Assignments before the command, ``OMP_NUM_THREADS=1``; empty if any of the edits is of another kind."""
-    edits = finding.edit if isinstance(finding.edit, list) else [finding.edit] if finding.edit is not None else []
-    known = [from_document(edit.model_dump()) for edit in edits]
-    found = [assignment(edit.variable, edit.value) for edit in known if isinstance(edit, SetEnvironment)]
-    return found if finding.overrides or len(found) == len(edits) else []
+    found = [assignment(edit.variable, edit.value) for edit in finding.edits if isinstance(edit, SetEnvironment)]
+    return found if finding.overrides or len(found) == len(finding.documents) else []
 
 
 def _place(profile: Profile, finding: Finding) -> str:

@@ -12,9 +12,9 @@ from pipeprof.cli.command_line import rerun
 from pipeprof.cli.report.findings import describe_delta, describe_measured, effect_on_data
 from pipeprof.cli.text.blocks import Blank, Block, Code, Column, Command, Heading, KeyValue, Prose, Table, TextSpan
 from pipeprof.cli.text.units import seconds
-from pipeprof.pipelines.edits.edits import known_edits
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.pipelines.edits.plan import apply_call, data_of
+from pipeprof.profiles.document.findings import edits_in
 from pipeprof.profiles.fix.earlier import most_of
 from pipeprof.profiles.wording import listed, significant, size
 
@@ -257,9 +257,7 @@ def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     if fix.text is None:
         name = "fast.plan.json"
         yield Command("Next", f"pipeprof show {saved or 'PROFILE'} --out {name}", width=_KEY, note="writes the plan")
-        call = apply_call(
-            "dataset", name, data_of([known_edits(edit.model_dump() for edit in step) for step in fix.edits])
-        )
+        call = apply_call("dataset", name, data_of([edits_in(step) for step in fix.edits]))
         yield Command("then", f"dataset = {call}", width=_KEY, note="in your script")
     elif profile.target.kind == "spec" and (fix.in_one_file or "--write" not in profile.command):
         # Paths in a spec are relative to its folder.

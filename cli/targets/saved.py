@@ -188,14 +188,13 @@ def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[
     """
     from pipeprof.pipelines.edits.plan import PlanError, checked_edits
     from pipeprof.pipelines.errors import ProfileError, UsageError
-    from pipeprof.profiles.experiment.jobs import edits_of
 
     count = len(profile.findings or ())
     if not 1 <= number <= count:
         numbers = f"has changes 1 to {count}" if count > 1 else "has only change 1" if count else "has no changes"
         raise UsageError(f"--change: got {number}, but {path} {numbers}")
     finding = (profile.findings or [])[number - 1]
-    documents = [edit.model_dump() for edit in edits_of(finding)]
+    documents = [edit.model_dump() for edit in finding.documents]
     if not documents:
         msg = f"change {number} has no edit that can be made without you: pipeprof show {path} --finding {number}"
         raise ProfileError(msg)

@@ -203,12 +203,11 @@ class _GraphComparison:
             results = f"different results of {one['op']}: {self._text(first[2] or 0, second[2] or 0)}"
             self._add_difference(owner, self._text(one["op"], other["op"]) if differs else results)
             return
-        if pair.argument == _DEFAULT and _alone(one) == _alone(other) is not None:
-            return
         if pair.argument == _SEED and one["op"] == "Const":
             self._compare_seeds(one["attributes"].get("value"), other["attributes"].get("value"), owner)
             return
-        self._attributes(one, other, owner)
+        if pair.argument != _DEFAULT or _alone(one) is None or _alone(one) != _alone(other):
+            self._attributes(one, other, owner)
         if pair.state and one["op"] == "Const":
             self._compare_states(one["attributes"].get("value"), other["attributes"].get("value"), owner)
         captured_one, captured_other = _captured_inputs(one), _captured_inputs(other)

@@ -15,10 +15,11 @@ import re
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pipeprof.pipelines.graph.opnames import in_model, is_closed, is_given, is_helper, is_option
-from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
-from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict
+from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import EXECUTED, written_op
 from pipeprof.pipelines.ops.traits import traits
 
@@ -80,6 +81,67 @@ def join(written: StageGraph, executed: StageGraph) -> Joined:
         injected=tuple(node.id for node in executed.walk() if node.id not in taken and node.owner is None),
         removed=tuple(node.id for node in written.walk() if node.id not in pairs),
     )
+
+
+@dataclass(frozen=True)
+class StageGraphs:
+    """A pipeline's graphs as written and as executed, with what follows from both, worked out once.
+
+    Attributes:
+        by_address: The names in the graph are addresses of a spec; False for a user's own function.
+        ops: For a spec, what it calls the source or stage at every address.
+    """
+
+    written: StageGraph
+    executed: StageGraph
+    by_address: bool = True
+    ops: Mapping[str, str] | None = None
+
+    @classmethod
+    def of(cls, written: GraphDict, executed: GraphDict, *, by_address: bool = True) -> StageGraphs:
+        """Parse the records of both graphs."""
+        return cls(StageGraph.from_dict(written), StageGraph.from_dict(executed), by_address)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether both graphs could be read."""
+        return self.written.root is not None and self.executed.root is not None
+
+    @cached_property
+    def stages(self) -> tuple[WrittenStage, ...]:
+        """The stages as written, in the order elements flow."""
+        return self.written.stages(by_address=self.by_address, ops=self.ops)
+
+    @cached_property
+    def joined(self) -> Joined:
+        """Which datasets run for which written ones."""
+        return join(self.written, self.executed)
+
+    @cached_property
+    def injected(self) -> dict[str, str]:
+        """Addresses of the executed datasets that TensorFlow injected, in data order."""
+        return {place: f"injected.{number}" for number, place in enumerate(self.joined.injected)}
+
+    def place(self, stage: WrittenStage) -> str | None:
+        """Return the executed dataset that gives the elements of a stage; None where it was removed."""
+        return self.joined.executed.get(stage.head)
+
+    def places(self, stage: WrittenStage) -> list[str]:
+        """Return all executed datasets of a stage."""
+        executed = self.joined.executed
+        return list(dict.fromkeys(executed[node] for node in stage.nodes if node in executed))
+
+    @cached_property
+    def _together(self) -> dict[str | None, list[WrittenStage]]:
+        found: dict[str | None, list[WrittenStage]] = defaultdict(list)
+        for stage in self.stages:
+            found[self.place(stage)].append(stage)
+        return found
+
+    def together(self, stage: WrittenStage) -> list[WrittenStage]:
+        """Return the stages that run as the same dataset, itself among them, in order."""
+        place = self.place(stage)
+        return self._together[place] if place is not None else [stage]
 
 
 def match(executed: StageGraph, model: ModelDict, known: Mapping[int, str] | None = None) -> Matched:

@@ -10,12 +10,11 @@ parallel and nothing injected.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeprof.pipelines.graph.align import Joined
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.costs.costs import Cost
-from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
+from pipeprof.pipelines.graph.stages import Node, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed, written_op
 
 _OPTIMIZATION = "experimental_optimization"
@@ -25,30 +24,16 @@ _OPTIMIZATION = "experimental_optimization"
 class Rewrites:
     """Descriptions of the stages of one pipeline."""
 
-    written: StageGraph
-    executed: StageGraph
-    joined: Joined
-    stages: Sequence[WrittenStage]
-
-    def partners(self, stage: WrittenStage) -> list[WrittenStage]:
-        """Return other stages that run as the same dataset, in order."""
-        place = self.joined.executed.get(stage.head)
-        if place is None:
-            return []
-        return [
-            other_stage
-            for other_stage in self.stages
-            if other_stage is not stage and self.joined.executed.get(other_stage.head) == place
-        ]
+    graphs: StageGraphs
 
     def words(self, stage: WrittenStage, cost: Cost | None) -> str | None:
         """Describe TensorFlow's rewrite of ``stage``; None if it runs as written."""
-        node = self.written.nodes[stage.head]
-        place = self.joined.executed.get(stage.head)
+        node = self.graphs.written.nodes[stage.head]
+        place = self.graphs.place(stage)
         if place is None:
             return "removed: it has no effect"
-        runs = self.executed.nodes[place]
-        partners = self.partners(stage)
+        runs = self.graphs.executed.nodes[place]
+        partners = [partner for partner in self.graphs.together(stage) if partner is not stage]
         if partners:
             return self._fused_text(stage, runs, partners, cost)
         if node.family == "Map":
@@ -63,24 +48,24 @@ class Rewrites:
     def injected(self, node_id: str, cost: Cost | None) -> str:
         """Describe a stage that TensorFlow injected."""
         tuned = _tuned_text(cost)
-        return f"{written_op(self.executed.nodes[node_id].op)} injected{f', {tuned}' if tuned else ''}"
+        return f"{written_op(self.graphs.executed.nodes[node_id].op)} injected{f', {tuned}' if tuned else ''}"
 
     def _fused_text(self, stage: WrittenStage, runs: Node, partners: list[WrittenStage], cost: Cost | None) -> str:
-        node = self.written.nodes[stage.head]
+        node = self.graphs.written.nodes[stage.head]
         text = f"fused with {' and '.join(partner.op for partner in partners)}"
         if not executed(runs.op).asynchronous or not node.traits.maps:
             return text
         if runs.arguments.get("num_parallel_calls") == 1 and node.family == "Map":
-            serial = self._serial_text(stage) if self.executed.has("Model") else "stays serial because autotune is off"
-            return f"{text}, {serial}"
+            off = not self.graphs.executed.has("Model")
+            return f"{text}, {'stays serial because autotune is off' if off else self._serial_text(stage)}"
         return f"{text}{_degree(cost)}"
 
     def _serial_text(self, stage: WrittenStage) -> str:
-        node = self.written.nodes[stage.head]
-        options = self.written.options
+        node = self.graphs.written.nodes[stage.head]
+        options = self.graphs.written.options
         reasons = (
             (stage.owner is not None, "stays serial: TensorFlow makes nothing parallel inside a function"),
-            (not self.executed.has("Model"), "runs as written because autotune is off"),
+            (not self.graphs.executed.has("Model"), "runs as written because autotune is off"),
             (node.stateful_op is not None, f"stays serial: stateful op {node.stateful_op}"),
             (node.arguments.get("force_synchronous") is True, "stays serial: synchronous is set"),
             (node.stateful, "stays serial: its function has state"),

@@ -435,6 +435,11 @@ def traits(op: str) -> Traits:
     return row or _NO_TRAITS
 
 
+def runs_ahead(op: str | None) -> bool:
+    """Whether an executed op makes its elements on threads of its own, ahead of its reader; False without one."""
+    return op is not None and (traits(op).prefetches or executed(op).asynchronous)
+
+
 def ops_with(question: Callable[[Traits], object]) -> frozenset[str]:
     """Return the sources and stages, by their spec names, for which ``question`` is true.
 

@@ -8,15 +8,16 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.advise.edits.same_line import join_same_line
 from pipeprof.profiles.advise.order import ordered, worth
-from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, bar_to_try, by_precedence, trying
+from pipeprof.profiles.advise.rule import Rule, Threshold, bar_to_try, by_precedence, trying
 from pipeprof.profiles.advise.rule import rules as all_rules
 from pipeprof.profiles.advise.suppress import unknown_rules, without_ignored
-from pipeprof.profiles.document.findings import Edit, Finding, Predicted
+from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.propose.finding import finding_of
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
@@ -121,7 +122,7 @@ def has_bar_to_try(rule: Rule) -> bool:
 
 def _findings(rules: Mapping[str, Rule], view: PipelineView, messages: list[Message]) -> list[Finding]:
     """The findings of all rules; a hit about a stage of a rule that its own one yields to is left out."""
-    kept: dict[str, list[RuleHit]] = {}
+    kept: dict[str, list[Proposal]] = {}
     found: list[Finding] = []
     for rule in by_precedence(rules):
         # Of edits that are tried, a measurement says which is the stronger one.
@@ -144,7 +145,7 @@ def _one_line(error: Exception) -> str:
     return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
 
 
-def _hits(rule: Rule, view: PipelineView) -> Iterable[RuleHit]:
+def _hits(rule: Rule, view: PipelineView) -> Iterable[Proposal]:
     if not rule.reports_untried and not trying():
         return
     if view.kind == "static":
@@ -161,33 +162,25 @@ def has_costs(view: PipelineView) -> bool:
     return any(stage.ms_per_batch is not None for stage in view.stages)
 
 
-def _finding(rule: Rule, hit: RuleHit, view: PipelineView) -> Finding:
+def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
     # Most checks find nothing.
     from pipeprof.profiles.advise.edits.chain_python import python_of
     from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
     from pipeprof.profiles.advise.edits.render import yaml_of
 
     stage = view.by_id.get(hit.stage or "")
-    edits = [Edit(**to_document(edit)) for edit in hit.edits]
-    return Finding(
+    proposal = replace(
+        hit,
         rule=rule.name,
         title=hit.title or rule.title,
         family=rule.family,
-        stage=hit.stage,
-        location=stage.location if stage is not None else hit.location,
-        sentence=hit.sentence,
-        evidence=dict(hit.evidence),
-        recommendation=hit.recommendation,
         semantics=hit.semantics or rule.semantics,
-        edit=edits[0] if len(edits) == 1 else edits or None,
-        patch=yaml_of(view.loaded, hit.edits),
-        python=python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)),
-        change=describe_change(view, hit.edits, hit.change_detail),
-        overrides=overrides(view, hit.edits),
-        predicted=hit.predicted and Predicted(**vars(hit.predicted)),
-        status="unverified",
-        reason=UNVERIFIED,
+        python=python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)) or "",
+        change=describe_change(view, hit.edits, hit.change_detail) or "",
+        overrides=tuple(overrides(view, hit.edits)),
+        location=stage.location if stage is not None else hit.location,
     )
+    return finding_of(proposal, patch=yaml_of(view.loaded, hit.edits), reason=UNVERIFIED)
 
 
 def _merged(findings: Iterable[Finding], view: PipelineView) -> list[Finding]:

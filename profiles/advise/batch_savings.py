@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pipeprof.pipelines.edits.edits import MoveStage, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.records import dataclass
-from pipeprof.profiles.advise.rule import Prediction
+from pipeprof.profiles.propose.proposal import Prediction
 from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import change_text, milliseconds, stage_name

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from pipeprof.pipelines.edits.edits import ReplaceStages
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.records import dataclass
-from pipeprof.profiles.advise.rule import Semantics, Threshold
+from pipeprof.profiles.advise.rule import Threshold
 from pipeprof.profiles.constants import PATH_BYTES
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.memory.predict.model import BufferPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.memory.predict.shared_tensors import giver
+from pipeprof.profiles.propose.proposal import Semantics
 from pipeprof.profiles.view.thread_chains import owners
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import percent, size

@@ -6,14 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, known_edits
-from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.rule import SEMANTICS
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import Facts, Finding
+from pipeprof.profiles.propose.proposal import SEMANTICS, effort, value_of
 from pipeprof.profiles.view.view import PipelineView
-
-_GIB = 1 << 30
 
 
 def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
@@ -45,25 +41,10 @@ def _gentler_first(findings: Sequence[Finding]) -> list[Finding]:
 
 def _change(finding: Finding, best: Finding) -> tuple[int, tuple[bool, bool, float]]:
     """Sort key: effect on the data, then effort if the finding is about as fast as the best one."""
-    documents = finding.edit if isinstance(finding.edit, list) else [finding.edit] if finding.edit is not None else []
     near = _speedup(finding) * (1 + FLOOR) >= _speedup(best)
-    keeps, adds, _ = effort(known_edits(edit.model_dump() for edit in documents))
-    simple = (keeps, adds, float(len(documents))) if near else _MOST_EFFORT
+    keeps, adds, _ = effort(finding.edits)
+    simple = (keeps, adds, float(len(finding.documents))) if near else _MOST_EFFORT
     return SEMANTICS.index(finding.semantics or "same"), simple
-
-
-def effort(edits: Sequence[PipelineEdit]) -> tuple[bool, bool, float]:
-    """Sort key of edits, simplest first: keeps data in memory, adds stages, number of edits.
-
-    Example:
-        >>> from pipeprof.pipelines.edits.edits import SetArgument
-        >>> effort([SetArgument("stages.0", "map", "num_parallel_calls", 8)])
-        (False, False, 1)
-        >>> effort([InsertStage("cache", {}, "stages.0"), InsertStage("shuffle", {"buffer_size": 9}, "stages.0")])
-        (True, True, 2)
-    """
-    new = [edit.op for edit in edits if isinstance(edit, InsertStage)]
-    return any(traits(op).retains for op in new), bool(new), len(edits)
 
 
 _MOST_EFFORT = (True, True, math.inf)
@@ -98,12 +79,9 @@ def worth(finding: Finding, view: PipelineView | None = None) -> float:
     """
     effect: Facts = finding.measured or (finding.predicted.model_dump() if finding.predicted else {})
     speedup, saved = _number(effect.get("speedup")), -_number(effect.get("peak_rss_delta_bytes"))
-    speed = math.log(speedup) if speedup > 1 else 0.0
-    if saved <= 0:
-        return speed
     profile = view.profile if view is not None and view.profile is not None and view.profile.shows_memory else None
     peak = (profile.memory.peak_bytes if profile else None) or (view.memory_limit_bytes if view else None)
-    return max(speed, -math.log(1 - min(saved / (peak or saved + _GIB), 0.999)))
+    return value_of(speedup, saved, peak)
 
 
 def _number(value: object) -> float:

@@ -29,7 +29,8 @@ from pipeprof.profiles.advise.cores import (
     starved,
     worker_cores,
 )
-from pipeprof.profiles.advise.rule import Prediction, RuleHit, Threshold, trying
+from pipeprof.profiles.advise.rule import Threshold, trying
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.thread_chains import (
     Timing,
     beside,
@@ -156,7 +157,7 @@ def parallel_hits(
     sentence: str,
     recommendation: str,
     evidence: Mapping[str, float],
-) -> Iterator[RuleHit]:
+) -> Iterator[Proposal]:
     """Report all serial maps of one cause together: with only one of two in parallel, the other sets the pace.
 
     Args:
@@ -169,7 +170,7 @@ def parallel_hits(
     predicted = predict.expected(view, edits)
     if predicted is None or not worth(predicted):
         return
-    yield RuleHit(
+    yield Proposal(
         stage=maps[0].id,
         title=f"Run {listed([stage_name(stage) for stage in maps])} in parallel",
         sentence=sentence,

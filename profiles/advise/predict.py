@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import PipelineEdit
-from pipeprof.profiles.advise.rule import Prediction
+from pipeprof.profiles.propose.proposal import Prediction
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 if TYPE_CHECKING:
@@ -62,7 +62,12 @@ def _predicted(model: tuple[Flow, Costs], edits: Sequence[PipelineEdit]) -> Pred
 
 
 def _prediction(found: Estimate | None) -> Prediction | None:
-    return Prediction(found.formula, found.speedup, found.peak_bytes, found.wait_ms) if found is not None else None
+    return prediction_of(found) if found is not None else None
+
+
+def prediction_of(found: Estimate) -> Prediction:
+    """What the model expects, for a proposal."""
+    return Prediction(found.formula, found.speedup, found.peak_bytes, found.wait_ms)
 
 
 def buffered(element_bytes: float | None, elements: int) -> int | None:

@@ -12,20 +12,14 @@ import re
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import field
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar
 
-from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.pipelines.records import dataclass
+from pipeprof.profiles.propose.proposal import Family, Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.base import Location
-
-Semantics = Literal["same", "order", "randomness", "values"]
-SEMANTICS: Final[tuple[Semantics, ...]] = get_args(Semantics)
-Family = Literal["memory", "speed", "correctness"]
-
+    pass
 
 _TRYING: ContextVar[bool] = ContextVar("trying", default=False)
 
@@ -68,57 +62,6 @@ class Threshold:
         return self.to_try if self.to_try is not None and trying() else self.to_report
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """Predicted effect of an edit.
-
-    Attributes:
-        formula: Calculation, with its numbers.
-        speedup: Steps per second with the edit over without.
-        peak_rss_delta_bytes: Change of peak memory; negative saves.
-        wait_ms: Wait of the step per batch with the edit, in milliseconds; without a step the whole interval.
-    """
-
-    formula: str
-    speedup: float | None = None
-    peak_rss_delta_bytes: int | None = None
-    wait_ms: float | None = None
-
-
-@dataclass(frozen=True)
-class RuleHit:
-    """Result of a rule, before it becomes a finding of the profile.
-
-    Attributes:
-        sentence: Observation in numbers, and why it matters on this pipeline.
-        evidence: Numbers behind the sentence, flat; names carry their unit.
-        semantics: Class of the change; None for the rule's own.
-        change_detail: The change in numbers, for the one-line description of the edits.
-        covers: Addresses of all stages that the hit is about, where that is more than `stage`.
-        title: In place of the rule's, where it names a stage.
-        location: The user's line, where no stage has it.
-        by_hand: Whose Python to show, where that is other code than the edits'.
-    """
-
-    sentence: str
-    recommendation: str
-    stage: str | None = None
-    evidence: Mapping[str, float | int | str | bool] = field(default_factory=dict)
-    edits: tuple[PipelineEdit, ...] = ()
-    predicted: Prediction | None = None
-    semantics: Semantics | None = None
-    change_detail: str | None = None
-    covers: tuple[str, ...] = ()
-    title: str | None = None
-    location: Location | None = None
-    by_hand: PipelineEdit | None = None
-
-    @property
-    def stages(self) -> frozenset[str]:
-        """Addresses of the stages that the hit is about."""
-        return frozenset(self.covers or ((self.stage,) if self.stage is not None else ()))
-
-
 class Rule(ABC):
     """One thing that can be wrong with a pipeline.
 
@@ -156,12 +99,12 @@ class Rule(ABC):
             paragraphs = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
             setattr(cls, heading.lower().replace(" ", "_"), "\n\n".join(paragraphs))
 
-    def check(self, view: PipelineView) -> Iterable[RuleHit]:
+    def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge without a run; also called on measured views, unless `diagnose` differs."""
         del view
         return ()
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge with the measurement."""
         return self.check(view)
 

@@ -13,9 +13,9 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.file_rows import records_instead
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Component, Stage
+from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.store import StoredForm
 from pipeprof.profiles.verify.file_points import Point
-from pipeprof.profiles.verify.stages import main_line
 from pipeprof.profiles.view.view import SavedComponent, StageView
 
 _DECODED = frozenset(

@@ -1,9 +1,11 @@
 """What a run concludes."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
+from pipeprof.pipelines.edits.edits import PipelineEdit, known_edits, to_document
 from pipeprof.profiles.document.base import Bound, Limit, Location, Model
 
 Facts: TypeAlias = dict[str, Any]
@@ -44,6 +46,16 @@ class Edit(Model):
     model_config = ConfigDict(extra="allow")
 
     kind: str | None = Field(None, description="`InsertStage`, `SetArgument`, `MoveStage`, `SetOption`, …")
+
+
+def documents_of(edits: Iterable[PipelineEdit]) -> list[Edit]:
+    """Edits as a profile has them."""
+    return [Edit(**to_document(edit)) for edit in edits]
+
+
+def edits_in(documents: Iterable[Edit]) -> tuple[PipelineEdit, ...]:
+    """The edits of a profile that this version knows, in their order."""
+    return tuple(known_edits(document.model_dump() for document in documents))
 
 
 class Predicted(Model):
@@ -141,6 +153,23 @@ class Finding(Model):
     unfinished: Unfinished | None = Field(
         None, description="Of `status: unverified`: what was measured shows a gain, and more pairs decide about it."
     )
+
+    @property
+    def documents(self) -> list[Edit]:
+        """The edits as they are written, in their order."""
+        if self.edit is None:
+            return []
+        return list(self.edit) if isinstance(self.edit, list) else [self.edit]
+
+    @property
+    def edits(self) -> tuple[PipelineEdit, ...]:
+        """The edits that this version knows, in their order."""
+        return edits_in(self.documents)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there are edits, and this version knows all of them."""
+        return 0 < len(self.edits) == len(self.documents)
 
 
 class Verification(Model):

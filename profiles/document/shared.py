@@ -97,6 +97,11 @@ class Steps(Record):
     )
 
     @property
+    def restart_ms(self) -> float:
+        """What the starts of epochs take of the mean interval."""
+        return min(1.0, self.restart_share or 0.0) * self.interval_ms.mean
+
+    @property
     def passes(self) -> float:
         """Epochs in the measured time, as far as restarts tell: with fewer than two, they are counted."""
         return self.count / self.epoch_steps if self.epoch_steps else float(self.epochs)

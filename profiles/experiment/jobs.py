@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, from_document
+from pipeprof.pipelines.edits.edits import SetEnvironment, to_document
 from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED
@@ -18,11 +19,10 @@ from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.profiles.document.findings import Edit, Finding
+    from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.shared import Dispatch
     from pipeprof.profiles.protocol.job import Job
 
-_ENVIRONMENT = SetEnvironment.__name__
 Baseline: TypeAlias = Literal["as-it-is", "from-graph", "untouched"]
 """The pipeline without a change, as a trial is compared with it."""
 Reload: TypeAlias = "Callable[[Sequence[str]], LoadedSpec]"
@@ -208,7 +208,7 @@ class JobMaker:
     def change_of(self, finding: Finding) -> Change | None:
         """What a finding proposes; None where it can only be made by hand."""
         environment = environment_of(finding)
-        if len(environment) == len(edits_of(finding)) > 0:
+        if len(environment) == len(finding.documents) > 0:
             return Change(environment=environment)
         if self.is_spec and (finding.overrides or not self._ops):
             return Change(tuple(finding.overrides), environment=environment) if finding.overrides else None
@@ -258,28 +258,14 @@ def _hash(path: Path) -> str | None:
         return None
 
 
-def edits_of(finding: Finding) -> list[Edit]:
-    """The edits of a finding, in their order."""
-    if finding.edit is None:
-        return []
-    return list(finding.edit) if isinstance(finding.edit, list) else [finding.edit]
-
-
-def parsed_edits(finding: Finding) -> list[PipelineEdit]:
-    """The edits of a finding that are known here, in their order."""
-    return [edit for one in edits_of(finding) if (edit := from_document(one.model_dump())) is not None]
-
-
 def environment_of(finding: Finding) -> tuple[tuple[str, str], ...]:
     """The variables that a finding sets in the environment of the process."""
-    edits = [from_document(document.model_dump()) for document in edits_of(finding)]
-    return tuple((edit.variable, edit.value) for edit in edits if isinstance(edit, SetEnvironment))
+    return tuple((edit.variable, edit.value) for edit in finding.edits if isinstance(edit, SetEnvironment))
 
 
 def graph_edits(finding: Finding) -> list[str] | None:
     """The edits of a finding for a graph, as JSON; ``None`` where one of them needs the user's code."""
-    documents = [document for document in edits_of(finding) if document.kind != _ENVIRONMENT]
-    edits = [from_document(document.model_dump()) for document in documents]
-    if not edits or any(edit is None or not supports(edit, "graph") for edit in edits):
+    edits = [edit for edit in finding.edits if not isinstance(edit, SetEnvironment)]
+    if not edits or not finding.is_known or not all(supports(edit, "graph") for edit in edits):
         return None
-    return [document.model_dump_json() for document in documents]
+    return [json.dumps(to_document(edit)) for edit in edits]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeprof.profiles.advise.rule import Semantics
+from pipeprof.profiles.propose.proposal import Semantics
 from pipeprof.profiles.protocol.turns import BatchDigest, Built
 from pipeprof.profiles.wording import LAST_DIGITS
 

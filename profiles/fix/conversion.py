@@ -14,7 +14,7 @@ from pipeprof.profiles.convert.replacement import edits_for
 from pipeprof.profiles.convert.writing import InterruptedConversionError, NotConvertedError
 from pipeprof.profiles.document.findings import Converted, Fix
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.fix.candidates import Candidate
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.verify.file_points import choose_point
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RULE = "converted"
 """Stands for the rule of what a conversion proposes."""
-Proposals = Callable[["Profile"], Sequence[Candidate]]
+Proposals = Callable[["Profile"], Sequence[Proposal]]
 """Further changes to try on a pipeline as it is now."""
 
 
@@ -99,7 +99,7 @@ def describe(made: Conversion, target: ConvertTarget) -> Converted:
     )
 
 
-def proposals(made: Conversion, profile: Profile, near: Path | None) -> list[Candidate]:
+def proposals(made: Conversion, profile: Profile, near: Path | None) -> list[Proposal]:
     """The files as a change of a pipeline; nothing where earlier changes have taken the stages that they replace.
 
     Args:
@@ -110,11 +110,11 @@ def proposals(made: Conversion, profile: Profile, near: Path | None) -> list[Can
         return []
     name = made.files.point.name
     return [
-        Candidate(
+        Proposal(
             title=f"Read what {name} gives from files",
             change=f"stages up to {name} → files in {made.files.path}",
             edits=edits,
-            for_memory=made.files.point.for_memory,
+            family="memory" if made.files.point.for_memory else "speed",
             rule=RULE,
             stage=made.files.point.stages[-1],
         )

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeprof.profiles.advise.order import effort
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR, Outcome, outcomes
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES, saves_memory
 from pipeprof.profiles.experiment.purposes import RACE
 from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.fix.candidates import EVERYWHERE, Candidate
+from pipeprof.profiles.fix.candidates import EVERYWHERE
 from pipeprof.profiles.fix.race import Raced
+from pipeprof.profiles.propose.proposal import Proposal, effort
 from pipeprof.profiles.wording import significant, size
 
 Kind = Literal["faster", "smaller", "no-gain", "unclear", "failed", "refused"]
@@ -39,7 +39,7 @@ class Aim:
     memory: bool = False
 
 
-def decide_all(raced: Mapping[str, Raced], steps: Mapping[str, Candidate], aim: Aim) -> dict[str, Decision]:
+def decide_all(raced: Mapping[str, Raced], steps: Mapping[str, Proposal], aim: Aim) -> dict[str, Decision]:
     """Decide what the steps of a race are; all that are called faster are so together (Holm).
 
     Args:
@@ -50,7 +50,7 @@ def decide_all(raced: Mapping[str, Raced], steps: Mapping[str, Candidate], aim: 
     return {name: decide(one, steps[name], aim, known.get(name, "unclear")) for name, one in raced.items()}
 
 
-def decide(raced: Raced, candidate: Candidate, aim: Aim, outcome: Outcome) -> Decision:
+def decide(raced: Raced, candidate: Proposal, aim: Aim, outcome: Outcome) -> Decision:
     """Decide what a step is, from what its speed is."""
     if raced.failure is not None:
         return Decision("refused" if raced.refused else "failed", raced.failure)
@@ -82,7 +82,7 @@ def decide(raced: Raced, candidate: Candidate, aim: Aim, outcome: Outcome) -> De
 
 
 def best_of(
-    decisions: Mapping[str, Decision], raced: Mapping[str, Raced], aim: Aim, steps: Mapping[str, Candidate]
+    decisions: Mapping[str, Decision], raced: Mapping[str, Raced], aim: Aim, steps: Mapping[str, Proposal]
 ) -> str | None:
     """The step to take: the fastest; where memory counts, the one that saves most. None without one.
 
@@ -135,7 +135,7 @@ def _saved_words(saved: int | None) -> str:
     return f"{size(saved)} less memory" if saved is not None and saved > 0 else f"{size(-(saved or 0))} more memory"
 
 
-def _effort(step: Candidate) -> tuple[bool, bool, float]:
+def _effort(step: Proposal) -> tuple[bool, bool, float]:
     return (False, False, 0) if step.title == EVERYWHERE else effort(step.edits)
 
 

@@ -13,8 +13,9 @@ from pipeprof.pipelines.edits.plan import PlanError, checked_edits
 from pipeprof.profiles.document.findings import LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target
-from pipeprof.profiles.experiment.jobs import edits_of
-from pipeprof.profiles.fix.candidates import EVERYTHING, WORTH_IT, Candidate, different, of_finding
+from pipeprof.profiles.fix.candidates import EVERYTHING, WORTH_IT, can_be_tried
+from pipeprof.profiles.propose.finding import proposal_of
+from pipeprof.profiles.propose.proposal import Prediction, Proposal, different
 
 
 def is_run_of(saved: Profile, target: Target) -> bool:
@@ -23,7 +24,7 @@ def is_run_of(saved: Profile, target: Target) -> bool:
     return saved.complete and not saved.exit_code and not searches and saved.target == target
 
 
-def proven_changes(saved: Profile, now: Profile | None = None) -> list[Candidate]:
+def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]:
     """The changes that a run has kept, fastest first; none that a plan could not hold.
 
     Args:
@@ -33,18 +34,18 @@ def proven_changes(saved: Profile, now: Profile | None = None) -> list[Candidate
     found = []
     holds = now is None or _step(saved) == _step(now)
     for finding in saved.findings or ():
-        candidate = of_finding(finding) if finding.status == "kept" else None
         speedup = (finding.measured or {}).get("speedup")
-        if candidate is None or not speedup:
+        if finding.status != "kept" or not can_be_tried(finding) or not speedup:
             continue
         try:
-            edits = checked_edits([edit.model_dump() for edit in edits_of(finding)])
+            edits = checked_edits([edit.model_dump() for edit in finding.documents])
         except PlanError:
             continue
         measured = finding.measured or {}
         interval = (float(speedup), float(measured.get("low") or 0.0), measured.get("high"))
-        known = replace(candidate, predicted=float(speedup), measured=interval) if holds else candidate
-        found.append(replace(known, edits=tuple(edits)))
+        proposal = replace(proposal_of(finding), edits=tuple(edits))
+        known = replace(proposal, predicted=Prediction("measured before", float(speedup)), measured=interval)
+        found.append(known if holds else proposal)
     return sorted(found, key=_speedup, reverse=True)
 
 
@@ -53,7 +54,7 @@ def _step(profile: Profile) -> tuple[object, ...]:
     return (device.kind, device.text) if device else (), steps.dispatch if steps else None
 
 
-def left_out(proposed: Iterable[Candidate], gain: float = 1.0) -> list[LeftOut]:
+def left_out(proposed: Iterable[Proposal], gain: float = 1.0) -> list[LeftOut]:
     """Describe changes that are not allowed, what was measured first, then by their factor.
 
     Args:
@@ -64,24 +65,24 @@ def left_out(proposed: Iterable[Candidate], gain: float = 1.0) -> list[LeftOut]:
     return [_described(one) for one in sorted(worth, key=lambda one: (one.measured is None, -_speedup(one)))]
 
 
-def _is_too_little(candidate: Candidate, gain: float) -> bool:
+def _is_too_little(candidate: Proposal, gain: float) -> bool:
     if candidate.measured is not None:
         return candidate.measured[0] < (1 + WORTH_IT) * gain
-    return candidate.predicted is not None and candidate.predicted < 1 + WORTH_IT
+    return candidate.speedup is not None and candidate.speedup < 1 + WORTH_IT
 
 
-def _described(candidate: Candidate) -> LeftOut:
-    value, low, high = candidate.measured or (candidate.predicted, None, None)
+def _described(candidate: Proposal) -> LeftOut:
+    value, low, high = candidate.measured or (candidate.speedup, None, None)
     known = "measured" if candidate.measured is not None else "predicted" if value is not None else None
     return LeftOut(
         title=candidate.title,
         change=candidate.change,
-        semantics=candidate.semantics,
+        semantics=candidate.effect,
         speedup=value,
         low=low,
         high=high if high is not None and math.isfinite(high) else None,
         known_by=known,
-        allow=f"--allow {candidate.semantics}",
+        allow=f"--allow {candidate.effect}",
     )
 
 
@@ -90,5 +91,5 @@ def most_of(found: Sequence[LeftOut]) -> LeftOut | None:
     return next((one for one in found if one.speedup is not None), None)
 
 
-def _speedup(candidate: Candidate) -> float:
-    return candidate.predicted if candidate.predicted is not None else 0.0
+def _speedup(candidate: Proposal) -> float:
+    return candidate.speedup or 0.0

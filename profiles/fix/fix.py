@@ -13,7 +13,7 @@ from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.document.findings import Converted, Fix
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.fix.candidates import CLASSES, allowed_classes
+from pipeprof.profiles.fix.candidates import allowed_classes
 from pipeprof.profiles.fix.conversion import Proposals, convert_for, mark_use
 from pipeprof.profiles.fix.earlier import proven_changes
 from pipeprof.profiles.fix.laboratory import (
@@ -34,17 +34,18 @@ from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
+from pipeprof.profiles.propose.proposal import SEMANTICS
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.guessing.caching import longest_epoch
 from pipeprof.profiles.verify.stages import runs_python
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.convert.folder import ConvertTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.experiment.schedule import Mode
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
+    from pipeprof.profiles.propose.proposal import Semantics
     from pipeprof.profiles.verify.trials import Trial
 
 EXIT_FAILED = 1
@@ -149,7 +150,7 @@ class _Fixing:
             seconds=round(measured_seconds(profile), 2),
             budget_seconds=budget,
             wall_seconds=0.0,
-            allow=[name for name in CLASSES if name in allowed],
+            allow=[name for name in SEMANTICS if name in allowed],
             peak_before_bytes=profile.memory.peak_bytes,
         )
 
@@ -218,7 +219,7 @@ class _Fixing:
         """Write files that the pipeline may read, where the user names a folder for them; return what they propose."""
         if self._convert_to is None:
             return lambda _: ()
-        if not lab.fits(1):
+        if not lab.fits([()]):
             reason = f"the budget is too small to prove a change: --budget {lab.least_budget}"
             self.result.converted = Converted(folder=str(self._convert_to.folder), reason=reason)
             return lambda _: ()
@@ -281,7 +282,7 @@ class _Fixing:
             return None
         # An order that is drawn anew in each epoch differs in two processes as well.
         compared: list[Semantics] = [*found.semantics, "order" if found.random_order else "same"]
-        semantics = max(compared, key=CLASSES.index)
+        semantics = max(compared, key=SEMANTICS.index)
         try:
             return lab.prove(found.best, semantics, for_memory=found.for_memory)
         except InterruptedVerificationError:

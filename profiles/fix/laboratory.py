@@ -25,14 +25,13 @@ from pipeprof.profiles.verify.trials import Trials
 from pipeprof.profiles.wording import significant
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.experiment.jobs import JobMaker
     from pipeprof.profiles.experiment.schedule import Mode
-    from pipeprof.profiles.fix.candidates import Candidate
     from pipeprof.profiles.fix.version import Version
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
+    from pipeprof.profiles.propose.proposal import Proposal, Semantics
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
     from pipeprof.profiles.verify.plan import Pace
@@ -129,6 +128,8 @@ class Laboratory:
         self._promised = 1.0
         self._profile = profile
         self._fill_seconds = 0.0
+        self._missing: float | None = None
+        """Seconds of filling caches that the shortest race needs of those for which there was no time."""
         self._base: Version | None = None
         self._races = Races(
             team,
@@ -139,6 +140,8 @@ class Laboratory:
             budget=budget,
             alone=alone,
         )
+        self.trial_seconds = self._races.seconds_of(1)
+        """Seconds of measuring that the first change takes: the order of the queue does not depend on what runs."""
 
     @property
     def seconds(self) -> float:
@@ -174,19 +177,32 @@ class Laboratory:
     @property
     def least_budget(self) -> int:
         """Seconds of measuring in which one change can be tried and proven, in steps of 5: a larger one takes more."""
-        return 5 * math.ceil(1.25 * (self.seconds + self._races.seconds_of(1) + self.proof_seconds) / 5)
+        needed = self.seconds + self._races.seconds_of(1) + self.proof_seconds + (self._missing or 0.0)
+        return 5 * math.ceil(1.25 * needed / 5)
 
     def left(self) -> float:
         """Seconds of measuring that are left."""
         return self._budget - self.seconds
 
-    def fits(self, rivals: int) -> bool:
-        """Whether there is time for a race of so many, and for the proof."""
-        needed = self._races.seconds_of(rivals) + self.proof_seconds
-        late = self._end_at is not None and time.monotonic() + needed + 2 * self._pace.start_seconds > self._end_at
-        return self.left() >= needed and not late
+    def fits(self, rivals: Sequence[Sequence[PipelineEdit]]) -> bool:
+        """Whether there is time for a race that decides about changed pipelines, and for the proof.
 
-    def race(self, base: Version, rivals: Mapping[str, tuple[Candidate, Version]]) -> dict[str, Raced]:
+        Args:
+            rivals: Edits of each of them, from the pipeline as it is.
+        """
+        fills = [filling(self._profile, edits) for edits in rivals]
+        # Each fills its caches before it is measured, and one that runs Python compares two further epochs.
+        filled = sum((3 if fill.compares else 1) * fill.seconds for fill in fills)
+        proof = self.proof_seconds + 2 * max(0.0, *(fill.seconds - self._fill_seconds for fill in fills))
+        needed = self._races.seconds_of(len(rivals)) + filled + proof
+        further = filled + proof - self.proof_seconds
+        late = self._end_at is not None and time.monotonic() + needed + 2 * self._pace.start_seconds > self._end_at
+        if self.left() >= needed:
+            return not late
+        self._missing = further if self._missing is None else min(self._missing, further)
+        return False
+
+    def race(self, base: Version, rivals: Mapping[str, tuple[Proposal, Version]]) -> dict[str, Raced]:
         """Measure changed pipelines side by side against the best one so far.
 
         Raises:

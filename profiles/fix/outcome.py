@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
+from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.pipelines.spec.show import in_one_file
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.advise.edits.render import as_python
-from pipeprof.profiles.document.findings import Edit, Finding, Fix
+from pipeprof.profiles.document.findings import Finding, Fix, documents_of
 from pipeprof.profiles.experiment.purposes import QUICK
-from pipeprof.profiles.fix.candidates import CLASSES
+from pipeprof.profiles.propose.proposal import SEMANTICS
 from pipeprof.profiles.verify.trials import Trial, measured_of, so_far, unfinished_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
         result.status = "interrupted" if found.interrupted or found.changed else "nothing"
         result.reason = found.reason or "no change was taken until then"
         return
-    result.semantics = max(found.semantics, key=CLASSES.index)
+    result.semantics = max(found.semantics, key=SEMANTICS.index)
     result.random_order = found.random_order
     if trial is None or found.interrupted:
         why = found.changed or "interrupted before the proof"
@@ -71,7 +71,7 @@ def write_best(result: Fix, best: Version, start: Version, mark: str = "") -> No
     Args:
         mark: What the spec's file has before its text.
     """
-    result.edits = [[Edit.model_validate(to_document(edit)) for edit in step] for step in best.steps]
+    result.edits = [documents_of(step) for step in best.steps]
     result.environment = dict(best.environment)
     result.python = [as_python(edit) for step in best.steps for edit in step]
     if best.loaded is not None and start.loaded is not None:

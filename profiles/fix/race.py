@@ -21,8 +21,8 @@ from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.judge_edit import LARGE_GAIN
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.experiment.statistics import Interval
+    from pipeprof.profiles.propose.proposal import Semantics
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import Built, TurnEnded
     from pipeprof.profiles.verify.plan import Pace

@@ -6,22 +6,23 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.profiles.document.findings import Edit, FixStep, LeftOut
+from pipeprof.profiles.document.findings import FixStep, LeftOut, documents_of
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.fix.candidates import CLASSES, UNKNOWN_GAIN, Candidate, candidates, different, is_possible
+from pipeprof.profiles.fix.candidates import candidates, is_possible
 from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide_all, is_near, is_promising, saved_bytes
 from pipeprof.profiles.fix.earlier import left_out
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, different
+from pipeprof.profiles.propose.queue import UNKNOWN_GAIN, Tried
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.edits.support import TargetKind
-    from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.fix.laboratory import Laboratory
+    from pipeprof.profiles.propose.proposal import Semantics
 
 _NO_TIME = "what is left of the budget is too short for another change and its proof"
 
@@ -33,7 +34,7 @@ Result: TypeAlias = Literal["taken", "behind", "rejected", "unclear", "not-tried
 class _Promise:
     """A step that is probably faster, of a race that took none; nothing is faster for certain so far."""
 
-    candidate: Candidate
+    candidate: Proposal
     version: Version
     raced: Raced
     step: FixStep
@@ -94,9 +95,9 @@ class Search:
         allowed: Collection[Semantics],
         limit_bytes: int | None = None,
         short_of_memory: bool = False,
-        further: Callable[[Profile], Sequence[Candidate]] = lambda _: (),
+        further: Callable[[Profile], Sequence[Proposal]] = lambda _: (),
         longest_epoch: float = LONGEST_EPOCH,
-        proven: Sequence[Candidate] = (),
+        proven: Sequence[Proposal] = (),
     ) -> None:
         self._proven = proven
         self._further = further
@@ -112,6 +113,8 @@ class Search:
         self._without_gain: set[str] = set()
         self._number = 0
         self._promise: _Promise | None = None
+        self._tried: list[Tried] = []
+        self._late = False
         self.found = Found(start)
 
     def run(self) -> Found:
@@ -131,25 +134,21 @@ class Search:
         while True:
             group = self._next_group()
             if not group:
-                return self._why_no_more()
+                return self._why_no_time() if self._late else self._why_no_more()
             if self._promise is not None and all(self._promises_less(candidate) for candidate, _ in group.values()):
                 return _NO_TIME
-            fitting = next((number for number in range(len(group), 0, -1) if self._lab.fits(number)), 0)
-            if not fitting:
-                return self._why_no_time()
-            group = dict(list(group.items())[:fitting])
             try:
                 raced = self._lab.race(self.found.best, group)
             except BaseFailedError as error:
                 return f"no change can be tried: {error}"
             if not self._take_best(group, raced):
                 continue
-            if not self._lab.fits(1):
+            if not self._lab.fits([[edit for step in self.found.best.steps for edit in step]]):
                 return _NO_TIME
             again = self._lab.look(self.found.best)
             if again is None:
                 return "the changed pipeline could not be measured alone"
-            self._profile = again
+            self._profile, self._tried = again, []
 
     def _why_no_time(self) -> str:
         """Why nothing more is tried, in words: a budget in which not even one change can be proven is named."""
@@ -163,7 +162,7 @@ class Search:
         further = list(different(self._not_allowed()))
         if not further:
             return self._why_none_allowed()
-        names = ",".join(name for name in CLASSES if any(candidate.semantics == name for candidate in further))
+        names = ",".join(name for name in SEMANTICS if any(candidate.effect == name for candidate in further))
         many = f"{len(further)} more change{'s' if len(further) > 1 else ''}"
         return f"{self._why_none_allowed()}; --allow {names} tries {many}"
 
@@ -179,17 +178,17 @@ class Search:
         bound = self._profile.verdict.bound if self._profile.verdict is not None else None
         return "the step is the limit, not the pipeline" if bound == "step" else "no change fits this pipeline"
 
-    def _not_allowed(self) -> list[Candidate]:
+    def _not_allowed(self) -> list[Proposal]:
         """The changes that could be tried if their classes were allowed; first those that an earlier run has proven."""
-        every = (*self._proven, *self._candidates(CLASSES))
-        return [one for one in every if one.semantics not in self._allowed and is_possible(one, self._kind, CLASSES)]
+        every = (*self._proven, *self._candidates(SEMANTICS))
+        return [one for one in every if one.effect not in self._allowed and is_possible(one, self._kind, SEMANTICS)]
 
     @property
     def _aim(self) -> Aim:
         over = self._limit is not None and self._peak is not None and self._peak > self._limit
         return Aim(self._limit, memory=over or self._short)
 
-    def _candidates(self, allowed: Collection[Semantics]) -> list[Candidate]:
+    def _candidates(self, allowed: Collection[Semantics]) -> list[Proposal]:
         """What to try on the best pipeline so far."""
         loaded = self.found.best.loaded
         return candidates(
@@ -198,11 +197,16 @@ class Search:
             allowed,
             for_memory=self._aim.memory,
             longest_epoch=self._longest_epoch,
+            trial_seconds=self._lab.trial_seconds,
+            tried=self._tried,
             data=loaded.data if loaded is not None else None,
         )
 
-    def _next_group(self) -> dict[str, tuple[Candidate, Version]]:
-        group: dict[str, tuple[Candidate, Version]] = {}
+    def _next_group(self) -> dict[str, tuple[Proposal, Version]]:
+        """What is raced next: the first changes of the queue that the time left can decide about."""
+        group: dict[str, tuple[Proposal, Version]] = {}
+        self._late = False
+        before = [edit for step in self.found.best.steps for edit in step]
         proven = [one for one in self._proven if is_possible(one, self._kind, self._allowed)]
         # They were proven for the pipeline as it is.
         proven = [] if self.found.best.steps else proven
@@ -212,6 +216,11 @@ class Search:
                 continue
             if len(group) >= self._lab.most:
                 break
+            raced = [[*before, *one.edits] for one in (*(known for known, _ in group.values()), candidate)]
+            if not self._lab.fits(raced):
+                # A later one may take less time: it has no cache to fill.
+                self._late = True
+                continue
             try:
                 version = self.found.best.then(candidate.edits)
             except PipeprofError as error:
@@ -222,14 +231,16 @@ class Search:
                 group[f"C{len(group) + 1}"] = (candidate, version)
         return group
 
-    def _take_best(self, group: Mapping[str, tuple[Candidate, Version]], raced: Mapping[str, Raced]) -> bool:
+    def _take_best(self, group: Mapping[str, tuple[Proposal, Version]], raced: Mapping[str, Raced]) -> bool:
         """Record a race; return whether one of its steps was taken."""
         self._number += 1
         aim, steps = self._aim, {name: candidate for name, (candidate, _) in group.items()}
         decisions = decide_all({name: raced[name] for name in group if name in raced}, steps, aim)
         best = best_of(decisions, raced, aim, steps)
         for name, decision in decisions.items():
-            candidate = group[name][0]
+            candidate, ratio = group[name][0], raced[name].ratio
+            if ratio is not None:
+                self._tried.append(Tried(candidate, ratio.value))
             if name == best:
                 self._record(candidate, "taken", decision.reason, raced[name])
             elif decision.kind in {"faster", "smaller"} and best is not None:
@@ -240,7 +251,6 @@ class Search:
                 continue
             else:
                 self._record(candidate, _result_of(decision), decision.reason, raced[name])
-                ratio = raced[name].ratio
                 if ratio is not None and ratio.high >= 1.0:
                     self._without_gain.add(candidate.key)
                 if best is None and not self.found.best.steps and is_promising(decision, raced[name]):
@@ -261,11 +271,11 @@ class Search:
         self._short = False
         return True
 
-    def _take(self, candidate: Candidate, version: Version, raced: Raced) -> None:
+    def _take(self, candidate: Proposal, version: Version, raced: Raced) -> None:
         found = self.found
         found.best = version
         rounded = raced.data is not None and raced.data.level == "rounding"
-        found.semantics.append("values" if rounded else candidate.semantics)
+        found.semantics.append("values" if rounded else candidate.effect)
         found.random_order |= candidate.random_order
         found.gain *= raced.ratio.value if raced.ratio is not None else 1.0
         self._lab.taken(candidate.title, found.gain)
@@ -276,10 +286,10 @@ class Search:
             self._promise = promise
             self._lab.promises(promise.gain)
 
-    def _promises_less(self, candidate: Candidate) -> bool:
+    def _promises_less(self, candidate: Proposal) -> bool:
         """Whether less is expected of a change than what the most promising one seems to give."""
-        expected = UNKNOWN_GAIN if candidate.predicted is None else candidate.predicted
-        return self._promise is not None and expected < self._promise.gain
+        speedup = UNKNOWN_GAIN if candidate.speedup is None else candidate.speedup
+        return self._promise is not None and speedup < self._promise.gain
 
     def _take_promise(self) -> None:
         """Take the most promising step where none was faster for certain: the proof measures it longest."""
@@ -291,7 +301,7 @@ class Search:
         self.found.promised = True
         self._take(promise.candidate, promise.version, promise.raced)
 
-    def _record(self, candidate: Candidate, result: Result, reason: str, raced: Raced | None) -> None:
+    def _record(self, candidate: Proposal, result: Result, reason: str, raced: Raced | None) -> None:
         ratio = raced.ratio if raced is not None else None
         saved = saved_bytes(raced) if raced is not None else None
         self.found.steps.append(
@@ -301,10 +311,10 @@ class Search:
                 change=candidate.change,
                 rule=candidate.rule,
                 stage=candidate.stage,
-                semantics=candidate.semantics,
+                semantics=candidate.effect,
                 random_order=candidate.random_order,
-                edit=[Edit.model_validate(to_document(edit)) for edit in candidate.edits],
-                predicted=candidate.predicted,
+                edit=documents_of(candidate.edits),
+                predicted=candidate.speedup,
                 result=result,
                 reason=reason,
                 speedup=ratio.value if ratio is not None else None,
@@ -318,7 +328,7 @@ class Search:
         )
 
 
-def _data_of(group: Mapping[str, tuple[Candidate, Version]]) -> list[object]:
+def _data_of(group: Mapping[str, tuple[Proposal, Version]]) -> list[object]:
     return [version.loaded.data for _, version in group.values() if version.loaded is not None]
 
 

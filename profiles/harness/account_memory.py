@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import tried
-from pipeprof.profiles.memory.ledger.account import LedgerInput, account, before_running, looks
+from pipeprof.profiles.memory.ledger.account import LedgerInput, account, before_running
+from pipeprof.profiles.memory.ledger.buffers import map_looks
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.harness.failure import StageAt
+    from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.sampler import Sampler
     from pipeprof.profiles.protocol.messages import MemoryMoment
@@ -26,7 +27,7 @@ def account_memory(
     observed: Observed,
     sampler: Sampler,
     loaded: LoadedSpec | None,
-    stages: Mapping[str, StageAt],
+    stages: Mapping[str, Stage],
     *,
     spec_view: Callable[[], PipelineView],
     sketch_view: PipelineView | None = None,
@@ -67,7 +68,7 @@ def account_memory(
             profile,
             LedgerInput(
                 report=report,
-                looks=looks(graphs, report, by_address=spec, ops=ops),
+                looks=map_looks(graphs.pair(ops), report.looks),
                 view=view,
                 origin=sampler.started,
                 predicted=memory_prediction(spec_view()) if spec else before_running(view, report.python.arrays),

@@ -32,7 +32,7 @@ from pipeprof.profiles.wording import milliseconds, percent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pipeprof.profiles.harness.failure import StageAt
+    from pipeprof.pipelines.graph.align import StageGraphs
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.harness.settings import Plan
     from pipeprof.profiles.host.sampler import Sampler
@@ -62,13 +62,19 @@ class RunFacts:
     versions: dict[str, str | None]
     plan: Plan
     started: str
-    stages: Mapping[str, StageAt]
+    stages: Mapping[str, Stage]
     written: list[Stage] | None = None
     disk: Disk | None = None
     contention: Contention | None = None
     sampler_cores: float | None = None
     warnings: list[Message] = field(default_factory=list)
     output: str | None = None
+
+    @property
+    def ops(self) -> dict[str, str] | None:
+        """What a spec calls the source or stage at every address; None for a function."""
+        spec = self.target.kind == "spec"
+        return {address: stage.op for address, stage in self.stages.items()} if spec else None
 
 
 def assemble(
@@ -81,8 +87,9 @@ def assemble(
 ) -> Profile:
     """Build the document as of now; `exit_code` makes it final."""
     steps = _steps(facts, observed)
-    stages, notes = _stages(facts, observed)
-    stages, cpu = _attribute_time(facts, observed, stages, steps)
+    graphs = observed.graphs.pair(facts.ops) if observed.graphs is not None else None
+    stages, notes = _stages(facts, observed, graphs)
+    stages, cpu = _attribute_time(facts, observed, stages, steps, graphs)
     unread = unread_note(stages, steps.epochs, notes) if steps is not None else None
     notes = [*notes, *([unread] if unread is not None else [])]
     host = facts.host.model_copy(update={"gpus": observed.gpus or facts.host.gpus})
@@ -191,57 +198,46 @@ def _elements_per_batch(facts: RunFacts, observed: Observed, stages: list[Stage]
         return None
     graphs = observed.graphs
     loop = observed.measured.loop if observed.measured is not None else None
-    spec = facts.target.kind == "spec"
     return elements_per_batch(
         graphs.written if graphs is not None else None,
         stages,
         loop.sizes.length if loop is not None and loop.sizes is not None else None,
-        segments=[(segment.first, segment.last) for segment in graphs.segments] if graphs is not None else (),
-        by_address=spec,
-        ops={address: stage.op for address, stage in facts.stages.items()} if spec else None,
+        segments=graphs.snapshots if graphs is not None else (),
+        by_address=facts.ops is not None,
+        ops=facts.ops,
     )
 
 
-def _stages(facts: RunFacts, observed: Observed) -> tuple[list[Stage] | None, list[Message]]:
+def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tuple[list[Stage] | None, list[Message]]:
     graphs = observed.graphs
-    if graphs is None:
+    if graphs is None or pair is None:
         return facts.written, []
-    names = {address: stage.name for address, stage in facts.stages.items()}
-    locations = {address: stage.location for address, stage in facts.stages.items() if stage.location}
 
     def place(rows: list[Stage]) -> None:
         locate(rows, graphs)
         shorten(rows)
 
     stages, notes = explain_stages(
-        graphs.written,
-        graphs.executed,
-        segments=[(segment.first, segment.last) for segment in graphs.segments],
-        batches=sum(segment.batches for segment in graphs.segments),
+        pair,
+        segments=graphs.snapshots,
+        batches=graphs.batches,
         times=[segment.seconds for segment in graphs.segments],
         traced=traced_elements(observed.trace, graphs.executed),
         traced_batches=observed.trace.batches if observed.trace is not None else None,
-        seconds=observed.measured.steps.seconds if observed.measured is not None else 0.0,
         cores=facts.host.cores,
-        names=names,
-        locations=locations,
-        by_address=facts.target.kind == "spec",
-        ops={address: stage.op for address, stage in facts.stages.items()} if facts.target.kind == "spec" else None,
+        placed=facts.stages,
         locate=place if facts.target.kind == "function" else None,
     )
     return stages or facts.written, notes
 
 
 def _attribute_time(
-    facts: RunFacts, observed: Observed, stages: list[Stage] | None, steps: Steps | None
+    facts: RunFacts, observed: Observed, stages: list[Stage] | None, steps: Steps | None, graphs: StageGraphs | None
 ) -> tuple[list[Stage] | None, CpuAccount | None]:
     """Split up the stages' time, and account for the process's CPU time."""
-    graphs = observed.graphs
     if graphs is None or not stages:
         return stages, None
-    spec = facts.target.kind == "spec"
-    ops = {address: stage.op for address, stage in facts.stages.items()} if spec else None
-    work = work_by_stage(observed.trace, graphs.written, graphs.executed, by_address=spec, ops=ops)
+    work = work_by_stage(observed.trace, graphs)
     return attribute_time(stages, work, _cpu_usage(facts, observed, steps), facts.host.cores)
 
 
@@ -268,7 +264,7 @@ def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuU
         waiting_share=contention.runnable_wait_share if contention is not None else None,
         throttled_share=min(1.0, throttled / could) if throttled is not None and could else None,
         interval_ms=steps.interval_ms.mean,
-        batches=sum(segment.batches for segment in observed.graphs.segments) if observed.graphs is not None else 0,
+        batches=observed.graphs.batches if observed.graphs is not None else 0,
         traced_share=_traced_share(observed.trace) if observed.trace is not None else None,
         idle_cores=idle_cores(contention, facts.host),
     )

@@ -17,7 +17,8 @@ from pipeprof.profiles.memory.ledger.interrupted import placed
 from pipeprof.profiles.memory.ledger.texts import owner_text
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
 from pipeprof.profiles.user_frames import users_frame_of_stacks
-from pipeprof.profiles.wording import as_typed, label_of, size, stage_label
+from pipeprof.profiles.view.from_sketch import row_of
+from pipeprof.profiles.wording import as_typed, size, stage_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,21 +62,6 @@ _REFUSED = re.compile(
 
 
 @dataclass(frozen=True)
-class StageAt:
-    """A written stage: address, op, the user's name and the place in the spec."""
-
-    address: str
-    op: str
-    name: str | None
-    location: Location | None
-
-    @property
-    def words(self) -> str:
-        """Name the stage in a sentence, as the tables and the verdict do."""
-        return label_of(self.name, self.op, self.location)
-
-
-@dataclass(frozen=True)
 class Circumstances:
     """Circumstances of an end.
 
@@ -103,7 +89,7 @@ class Circumstances:
     max_time: float | None
     planned: str
     peaks: Mapping[PhaseName, int]
-    stages: Mapping[str, StageAt]
+    stages: Mapping[str, Stage]
     stacks: str
     printed: str = ""
     address_space: int | None = None
@@ -232,7 +218,7 @@ def _exception_failure(observed: Observed, error: Raised, around: Circumstances)
         message = f"Nothing to measure: {message}."
     elif error.kind == "pipeline":
         unknown = f"stage {error.address}" if error.address else None
-        named = stage.words if stage else error.words or unknown
+        named = stage_label(stage) if stage else error.words or unknown
         place = f" at {frame.file}:{frame.line}" if frame else ""
         of = f" in {named}" if named else ""
         did = _DID.get(error.code, "The pipeline raised an exception")
@@ -313,17 +299,17 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
     stage, buffer = _largest_buffer(observed, around)
     error = observed.error if by in ("python", "ulimit") else None
     raised = _stage_at(error.address, around) if error is not None else None
-    blamed = f" Last seen: {stage.words if stage else buffer[0]} buffered {size(buffer[1])}." if buffer else ""
+    blamed = f" Last seen: {stage_label(stage) if stage else buffer[0]} buffered {size(buffer[1])}." if buffer else ""
     frame = _typed_frame(error.frame) if error is not None else None
     at = f" at {frame.file}:{frame.line}" if frame else ""
-    named = raised.words if raised else (error.words if error is not None else None)
+    named = stage_label(raised) if raised else (error.words if error is not None else None)
     refused = f" It was refused{f' in {named}' if named else ''}{at}." if named or at else ""
     text = (
         f"Out of memory in phase {_where(observed)}, {around.seconds:.1f} s after the start: {enforced}{held}{grew}. "
         f"{largest}{refused}{blamed}"
     )
     stage = stage or raised
-    problem = Problem(code="out-of-memory", message=text, stage=stage.address if stage else None)
+    problem = Problem(code="out-of-memory", message=text, stage=stage.id if stage else None)
     location = stage.location if stage else Location(file=frame.file, line=frame.line) if frame else None
     if location is not None:
         problem.file, problem.line, problem.column = location.file, location.line, location.column
@@ -353,7 +339,7 @@ def name_owner(problem: Problem, memory: Memory, stages: Iterable[Stage]) -> Non
         problem.file, problem.line, problem.column = location.file, location.line, location.column
 
 
-def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[StageAt | None, tuple[str, int] | None]:
+def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[Stage | None, tuple[str, int] | None]:
     """Return op and bytes of the largest buffer at the last look, and its stage where only one is meant."""
     model = observed.answer.model if observed.answer is not None else None
     nodes = model["nodes"] if model is not None else []
@@ -369,13 +355,13 @@ def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[StageAt 
     return stage, (held[1] if held is not None else "", nbytes)
 
 
-def _stage_at(address: str | None, around: Circumstances) -> StageAt | None:
+def _stage_at(address: str | None, around: Circumstances) -> Stage | None:
     """A written stage by its address, or by the name that the user of a function gave it."""
     if address is None or address in around.stages:
         return around.stages.get(address or "")
     stages = around.view.stages if around.view is not None else ()
     stage = next((row for row in stages if address in (row.id, row.name)), None)
-    return StageAt(stage.id, stage.op, stage.name, stage.location) if stage is not None else None
+    return row_of(stage) if stage is not None else None
 
 
 def _hang_failure(ended: Ended, observed: Observed, around: Circumstances) -> Failure:

@@ -20,7 +20,7 @@ from pipeprof.profiles.document.target import spec_target
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import RunFacts, assemble
 from pipeprof.profiles.harness.event_loop import ASKED, Ended, Signals, Watch
-from pipeprof.profiles.harness.failure import Circumstances, StageAt, diagnose, name_owner
+from pipeprof.profiles.harness.failure import Circumstances, diagnose, name_owner
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.harness.received import Observed
@@ -108,7 +108,7 @@ class _Run:
             plan=planned,
             started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             stages=stages,
-            written=_written_rows(stages) if settings.loaded is not None else None,
+            written=list(stages.values()) if settings.loaded is not None else None,
         )
         self._phases_told = 0
         self._cpu_at_measure: float | None = None
@@ -387,28 +387,17 @@ def target_of(settings: RunSettings) -> Target:
     )
 
 
-def written_stages(loaded: LoadedSpec | None) -> dict[str, StageAt]:
-    """Return the stages of a spec by address, with their places; empty for a Python target."""
-    if loaded is None:
-        return {}
+def written_stages(loaded: LoadedSpec | None) -> dict[str, Stage]:
+    """Return the stages of a spec by address, without measurements; empty for a Python target."""
     found = {}
-    for placed in loaded.spec.placed():
-        at = loaded.locate(placed.address)
-        location = Location(file=at.file, line=at.line, column=at.column) if at and at.line else None
-        found[placed.address] = StageAt(placed.address, placed.op.op, placed.name, location)
-    return found
-
-
-def _written_rows(stages: Mapping[str, StageAt]) -> list[Stage]:
-    """Return the stages without measurements, for a run that ended before its graph was read."""
-    return [
-        Stage(
-            id=address,
-            name=stage.name,
+    for placed in loaded.spec.placed() if loaded is not None else ():
+        at = loaded.locate(placed.address) if loaded is not None else None
+        found[placed.address] = Stage(
+            id=placed.address,
+            name=placed.name,
             origin="written",
-            depth=(address.count("stages") + address.count("source")) - 1,
-            op=stage.op,
-            location=stage.location,
+            depth=(placed.address.count("stages") + placed.address.count("source")) - 1,
+            op=placed.op.op,
+            location=Location(file=at.file, line=at.line, column=at.column) if at and at.line else None,
         )
-        for address, stage in stages.items()
-    ]
+    return found

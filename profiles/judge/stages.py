@@ -113,16 +113,11 @@ def rows_of_process(graphs: Graphs, loaded: LoadedSpec | None) -> list[Stage]:
         shorten(rows)
 
     rows, _ = explain_stages(
-        parsed.written,
-        parsed.executed,
-        segments=[(segment.first, segment.last) for segment in parsed.segments],
-        batches=sum(segment.batches for segment in parsed.segments),
-        seconds=0.0,
+        parsed.pair({address: stage.op for address, stage in placed.items()} if loaded is not None else None),
+        segments=parsed.snapshots,
+        batches=parsed.batches,
         cores=1.0,
-        names={address: stage.name for address, stage in placed.items()},
-        locations={address: stage.location for address, stage in placed.items() if stage.location},
-        by_address=loaded is not None,
-        ops={address: stage.op for address, stage in placed.items()} if loaded is not None else None,
+        placed=placed,
         locate=place if loaded is None else None,
     )
     return rows

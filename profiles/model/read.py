@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import PARSING
-from pipeprof.pipelines.ops.executed_ops import executed
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.ops.traits import runs_ahead, traits
+from pipeprof.profiles.lines import is_outside_functions, lines_of, reader_of, stages_around
 from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part, Term
 from pipeprof.profiles.model.lines import takes_each_alone
 from pipeprof.profiles.model.queue import burst_ms
@@ -26,11 +26,6 @@ POOL_OPTION = "threading.private_threadpool_size"
 SWITCHES = ("autotune.enabled", "experimental_optimization.apply_default_optimizations")
 INJECT = "experimental_optimization.inject_prefetch"
 FUSE = "experimental_optimization.map_and_batch_fusion"
-_INPUT = r"(?:(?:inputs|datasets)\.\d+|dataset|choice_dataset|weights)"
-"""Part of an address for a further input: its number in a graph, its argument in a spec."""
-_ADDRESS = re.compile(rf"(?P<line>(?:(?:source|stages\.\d+)\.{_INPUT}\.)*)(?:source|stages\.(?P<number>\d+))$")
-"""Address of a stage outside of functions: the end of its own line, and the sides that this stands in."""
-_SIDE = re.compile(rf"(?P<reader>.+)\.{_INPUT}\.$")
 _BACKGROUND_CORES = 0.06
 """CPU time per second of TensorFlow's own threads, however fast the pipeline is."""
 _FULL_FROM = 0.85
@@ -58,10 +53,11 @@ def flow_of(profile: Profile) -> Flow | None:
     steps, stages = profile.steps, profile.stages
     if steps is None or not stages or steps.count <= 0 or not steps.interval_ms.mean > 0:
         return None
-    restart = min(1.0, steps.restart_share or 0.0) * steps.interval_ms.mean
-    running = steps.interval_ms.mean - restart
-    parts = tuple(_with_passes_seen(_with_calls_seen(part, running), steps) for part in _parts(stages, steps.count))
-    parts = _with_passes_of_others(parts)
+    running = steps.interval_ms.mean - steps.restart_ms
+    lock_share = (profile.causes.python_lock_share if profile.causes is not None else None) or 0.0
+    parts = _with_passes_of_others(
+        [_with_passes_seen(_with_calls_seen(part, running), steps) for part in _parts(stages, steps.count, lock_share)]
+    )
     if not parts:
         return None
     options = profile.options or {}
@@ -69,10 +65,10 @@ def flow_of(profile: Profile) -> Flow | None:
     default = all(options.get(path) is not False for path in SWITCHES)
     busy = steps.busy_ms.mean if steps.busy_ms is not None else 0.0
     flow = Flow(
-        parts=_with_runtime(_with_locks(profile, parts), _runtime_cpu_ms(profile, steps.interval_ms.mean)),
+        parts=_with_runtime(parts, _runtime_cpu_ms(profile, steps.interval_ms.mean)),
         step_ms=min(busy, running),
         floor_ms=min(profile.headspace.replayed_ms, running) if profile.headspace is not None else 0.0,
-        restart_ms=restart,
+        restart_ms=steps.restart_ms,
         in_turn=steps.dispatch == "sync",
         cores=_cores(profile),
         machine_cores=float(profile.host.schedulable_cores or profile.host.cores),
@@ -97,92 +93,61 @@ def flow_of(profile: Profile) -> Flow | None:
     return replace(flow, bursts=_unevenness(profile)) if alternate else flow
 
 
-def _parts(stages: Sequence[Stage], batches: int) -> Iterator[Part]:
+def _parts(stages: Sequence[Stage], batches: int, lock_share: float) -> Iterator[Part]:
     """Yield the parts: stages outside of functions, with the times of those inside added."""
-    line = [stage for stage in stages if stage.origin == "written" and _ADDRESS.match(stage.id)]
-    known = {stage.id: stage for stage in line}
+    lines = lines_of(stages)
+    reads: dict[str, list[str]] = {}
+    for line in lines.values():
+        for before, stage in pairwise(line):
+            reads.setdefault(stage.id, []).append(before.id)
+    for pipeline, line in lines.items():
+        if (reader := reader_of(pipeline)) is not None:
+            reads.setdefault(reader, []).append(line[-1].id)
+    outside = {stage.id for stage in stages if is_outside_functions(stage.id)}
     inside: dict[str, list[Stage]] = {}
     for stage in stages:
-        owner = None if stage.id in known else _owner(stage.id, known)
-        if owner is not None:
+        owner = next((address for address in stages_around(stage.id) if address in outside), None)
+        if owner is not None and stage.id not in outside:
             inside.setdefault(owner, []).append(stage)
-    sides = _sides(known)
-    for stage in line:
-        reads = (*_before(stage.id, known), *sides.get(stage.id, {}).values())
-        yield _part(stage, inside.get(stage.id, []), reads, batches)
-    if not line:
-        return
     for stage in stages:
+        if stage.id in outside:
+            yield _part(stage, inside.get(stage.id, []), reads, batches, lock_share)
+    main = lines.get("", [])
+    for stage in stages if main else ():
         if stage.origin == "injected" and stage.depth == 0 and traits(stage.op).prefetches:
-            yield _part(stage, [], (_last(line).id,), batches)
+            yield _part(stage, [], {stage.id: [main[-1].id]}, batches)
             return
 
 
-def _last(line: Sequence[Stage]) -> Stage:
-    return [stage for stage in line if "." not in stage.id.removeprefix("stages.")][-1]
-
-
-def _owner(address: str, known: Mapping[str, Stage]) -> str | None:
-    """The stage of the main line in whose function another one stands: the longest address that it begins with."""
-    parts = address.split(".")
-    prefixes = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
-    return next((name for name in prefixes if name in known), None)
-
-
-def _before(address: str, known: Mapping[str, Stage]) -> tuple[str, ...]:
-    """The stage before another one on its line."""
-    found = _ADDRESS.match(address)
-    if found is None or found["number"] is None:
-        return ()
-    line, number = found["line"], int(found["number"])
-    before = f"{line}stages.{number - 1}" if number else f"{line}source"
-    return (before,) if before in known else ()
-
-
-def _inner_before(address: str) -> tuple[str, ...]:
-    """The stage before one inside a function."""
-    line, _, number = address.rpartition(".stages.")
-    if not number.isdigit():
-        return ()
-    return (f"{line}.stages.{int(number) - 1}" if int(number) else f"{line}.source",)
-
-
-def _sides(known: Mapping[str, Stage]) -> dict[str, dict[str, str]]:
-    """The ends of the sides of each stage that combines several, by the line of the side."""
-    found: dict[str, dict[str, str]] = {}
-    for address in known:
-        place = _ADDRESS.match(address)
-        side = _SIDE.match(place["line"]) if place is not None else None
-        if place is not None and side is not None:
-            found.setdefault(side["reader"], {})[place["line"]] = address
-    return found
-
-
-def _part(stage: Stage, inside: Sequence[Stage], reads: tuple[str, ...], batches: int) -> Part:
-    op = stage.tf_op or ""
-    prefetches = bool(op) and traits(op).prefetches
-    ahead = prefetches or (bool(op) and executed(op).asynchronous)
-    times = [(one.active_ms or 0.0) - (one.intra_op_ms_per_batch or 0.0) for one in (stage, *inside)]
-    waiting = sum(one.blocked_ms_per_batch or 0.0 for one in (stage, *inside))
+def _part(
+    stage: Stage, inside: Sequence[Stage], reads: Mapping[str, Sequence[str]], batches: int, lock_share: float = 0.0
+) -> Part:
+    whole = (stage, *inside)
+    prefetches, ahead = traits(stage.tf_op or "").prefetches, runs_ahead(stage.tf_op)
+    times = [(one.active_ms or 0.0) - (one.intra_op_ms_per_batch or 0.0) for one in whole]
+    waiting = sum(one.blocked_ms_per_batch or 0.0 for one in whole)
     held = max(0.0, sum(times))
     waiting = min(held, waiting)
-    starved = sum(max(0.0, (one.inside_ms or 0.0) - (one.active_ms or 0.0)) for one in (stage, *inside))
+    starved = sum(max(0.0, (one.inside_ms or 0.0) - (one.active_ms or 0.0)) for one in whole)
+    cpu = sum(_cpu_ms(one) for one in whole)
+    python = sum(cost.ms_per_batch for one in whole for cost in one.python or ())
     each = stage.elements / batches if stage.elements is not None and batches else None
     return Part(
         id=stage.id,
         op=stage.op,
         name=stage_name(stage),
-        reads=reads,
+        reads=tuple(reads.get(stage.id, ())),
         ahead=ahead,
         calls=_calls(stage) if ahead and not prefetches else ONE_CALL,
         tuned=bool(stage.tunable),
         buffer=_buffer(stage) if prefetches else None,
         held=stage.buffered_elements,
         computing_ms=held - waiting,
-        calling_ms=sum(one.calling_ms_per_batch or 0.0 for one in (stage, *inside)),
+        calling_ms=sum(one.calling_ms_per_batch or 0.0 for one in whole),
         waiting_ms=waiting,
         starved_ms=starved,
-        cpu_ms=sum(_cpu_ms(one) for one in (stage, *inside)),
+        cpu_ms=cpu,
+        lock_ms=_lock_ms(held, cpu, python, lock_share),
         calls_per_batch=stage.calls_per_batch
         if stage.calls_per_batch is not None or not traits(stage.op).maps
         else each,
@@ -193,7 +158,7 @@ def _part(stage: Stage, inside: Sequence[Stage], reads: tuple[str, ...], batches
         stateful=_stateful(stage, ahead=ahead),
         op_ms=tuple(one.ms_per_batch for one in stage.ops or () if one.op not in PARSING),
         parsing_ms=sum(one.ms_per_batch for one in stage.ops or () if one.op in PARSING),
-        inside=tuple(_part(one, [], _inner_before(one.id), batches) for one in inside),
+        inside=tuple(_part(one, [], reads, batches) for one in inside),
         pooled=traits(stage.op).computes or bool(stage.python),
         fused=stage.fused_with,
         injected=stage.origin == "injected",
@@ -266,26 +231,14 @@ def _stateful(stage: Stage, *, ahead: bool) -> bool | None:
     return None
 
 
-def _with_locks(profile: Profile, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    """The parts with the time in which Python's lock is held inside them."""
-    share = profile.causes.python_lock_share if profile.causes is not None else None
-    inside: dict[str, float] = {}
-    known = {stage.id: stage for stage in profile.stages or () if _ADDRESS.match(stage.id)}
-    for stage in profile.stages or ():
-        owner = stage.id if stage.id in known else _owner(stage.id, known)
-        if owner is not None:
-            inside[owner] = inside.get(owner, 0.0) + sum(cost.ms_per_batch for cost in stage.python or ())
-    return tuple(replace(part, lock_ms=_lock_ms(part, inside.get(part.id, 0.0), share or 0.0)) for part in parts)
-
-
-def _lock_ms(part: Part, python_ms: float, share: float) -> float:
+def _lock_ms(held_ms: float, cpu_ms: float, python_ms: float, share: float) -> float:
     """Time per batch in which a part holds Python's lock.
 
     The share counts the lock whoever has it. A function that waits without it finds it taken by others: unless that is
     so nearly always, the part that the function has itself is no longer than it has a core.
     """
-    held = min(part.held_ms, python_ms) * share
-    return held if share >= _LOCKED_FROM else min(held, part.cpu_ms)
+    locked = min(held_ms, python_ms) * share
+    return locked if share >= _LOCKED_FROM else min(locked, cpu_ms)
 
 
 def _without_lock_waits(flow: Flow, running_ms: float, *, full: bool) -> Flow:

@@ -321,7 +321,7 @@ def _waiting_ms(steps: Steps | None) -> float:
     """Per step, without the starts of epochs."""
     if steps is None:
         return 0.0
-    return max(0.0, steps.wait_ms.mean - (steps.restart_share or 0.0) * steps.interval_ms.mean)
+    return max(0.0, steps.wait_ms.mean - steps.restart_ms)
 
 
 def _chain(_causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:

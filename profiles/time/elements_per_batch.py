@@ -8,6 +8,7 @@ from pipeprof.pipelines.graph.batching import SINGLE, Batching, final_elements
 from pipeprof.pipelines.graph.costs.model_only import running_graph
 from pipeprof.pipelines.graph.read.records import dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.profiles.lines import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +54,7 @@ def elements_per_batch(
 
 def _chain(stages: Sequence[Stage]) -> GraphDict:
     """The written stages outside of functions, one reading the other; what functions make of batches stays unknown."""
-    line = [stage for stage in stages if not stage.depth and stage.origin == "written"]
+    line = lines_of(stages).get("", [])
     inputs = [[], *([stage.id] for stage in line)]
     nodes = [dataset_node(stage.id, stage.op, below) for stage, below in zip(line, inputs, strict=False)]
     return {"root": line[-1].id if line else None, "reason": None, "nodes": nodes}

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pipeprof.pipelines.graph.align import Joined, join
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.component_names import component_flow
 from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN, Cost, Costs, Segment, measure
@@ -19,14 +19,12 @@ from pipeprof.pipelines.graph.costs.model_only import running_graph
 from pipeprof.pipelines.graph.costs.unobserved import unread_elements
 from pipeprof.pipelines.graph.order import readers_first, reads
 from pipeprof.pipelines.graph.read.function_facts import LOOPING, body_of
-from pipeprof.pipelines.graph.read.records import ModelDict
 from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.ops.constants import INFINITE
-from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
+from pipeprof.pipelines.ops.executed_ops import executed, written_op
 from pipeprof.pipelines.ops.executed_ops import executed as executed_op
-from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.document.base import Location
+from pipeprof.pipelines.ops.traits import runs_ahead, traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Shuffle, Stage
 from pipeprof.profiles.time.stage_notes import StageNote
@@ -184,25 +182,17 @@ _NONE = 0.5
 @dataclass(frozen=True)
 class _Window:
     batches: int
-    seconds: float
     cores: float
     times: Sequence[float] = ()
 
 
 def explain_stages(
-    written: StageGraph,
-    executed: StageGraph,
-    first: ModelDict | None = None,
-    last: ModelDict | None = None,
+    graphs: StageGraphs,
+    segments: Sequence[Segment] = (),
     *,
     batches: int,
-    seconds: float,
     cores: float,
-    segments: Sequence[Segment] = (),
-    names: Mapping[str, str | None] | None = None,
-    locations: Mapping[str, Location] | None = None,
-    by_address: bool = True,
-    ops: Mapping[str, str] | None = None,
+    placed: Mapping[str, Stage] | None = None,
     times: Sequence[float] = (),
     traced: Mapping[str, float] | None = None,
     traced_batches: int | None = None,
@@ -211,41 +201,27 @@ def explain_stages(
     """Make the rows of a pipeline's stages, and warnings about their numbers.
 
     Args:
-        first: The model when the measured window began; ``None`` with ``autotune.enabled = False``.
-        last: The model when it ended.
+        segments: The model at the beginning and at the end of stretches of the measured window, whose differences are
+            summed; none with ``autotune.enabled = False``. Several are needed when the iterator was made anew in the
+            window; more of them also show more of what ``repeat`` throws away.
         cores: Cores the worker may use.
-        segments: Instead of ``first`` and ``last``: several pairs, whose differences are summed. Needed when the
-            iterator was made anew in the window; more of them also show more of what ``repeat`` throws away.
-        names: The user's name by address; for a spec.
-        locations: Place in the user's file by address; for a spec.
-        by_address: The names in the graph are addresses of a spec; False for a user's own function.
-        ops: For a spec, what it calls the source or stage at every address.
+        placed: For a spec, its stages by address, with their names and places in its text.
         times: When each segment ended, in seconds since the measured window began.
         traced: How many elements each executed dataset gave in the trace window.
         locate: Sets the places of the rows; for a user's own function.
     """
-    pairs = tuple(segments) or (((first, last),) if first is not None and last is not None else ())
-    if written.root is None or executed.root is None:
+    written, executed = graphs.written, graphs.executed
+    if not graphs.is_read:
         reason = written.reason or executed.reason or "there is no graph"
-        running = StageGraph.from_dict(running_graph([model for pair in pairs for model in pair]))
+        running = StageGraph.from_dict(running_graph([model for pair in segments for model in pair]))
         if running.root is None:
             return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
-        rows, notes = explain_stages(
-            running,
-            running,
-            segments=pairs,
-            batches=batches,
-            seconds=seconds,
-            cores=cores,
-            by_address=False,
-            times=times,
-        )
+        only = StageGraphs(running, running, by_address=False)
+        rows, notes = explain_stages(only, segments, batches=batches, cores=cores, times=times)
         unread = Message(code="stages-unread", message=_OF_THE_MODEL.format(reason=reason))
         return _renumbered(rows), [unread, *(note for note in notes if note.code == "stages-unattributed")]
-    costs = measure(executed, pairs) if pairs else Costs()
-    joined = join(written, executed)
-    stages = written.stages(by_address=by_address, ops=ops)
-    window = _Window(batches, seconds, cores, times)
+    costs = measure(executed, segments) if segments else Costs()
+    window = _Window(batches, cores, times)
     elements = _Elements.of(written), _Elements.of(executed)
     unobserved = unread_elements(executed, costs, traced or {})
     timed = {
@@ -254,12 +230,10 @@ def explain_stages(
         if number < _NONE or _is_traced(number / max(batches, 1), (traced or {}).get(place, 0.0), traced_batches)
     }
     table = _StageTable(
-        Rewrites(written, executed, joined, stages),
+        graphs,
         costs,
         window,
-        names or {},
-        locations or {},
-        by_address,
+        placed or {},
         elements,
         timed,
         calls_per_batch(executed, costs, unobserved, batches),
@@ -268,7 +242,7 @@ def explain_stages(
     rows = table.rows()
     if locate is not None:
         locate(rows)
-    return rows, [*_notes(costs, pairs, executed), *(note.message(rows) for note in table.notes())]
+    return rows, [*_notes(costs, segments, executed), *(note.message(rows) for note in table.notes())]
 
 
 @dataclass(frozen=True)
@@ -298,12 +272,10 @@ class _Elements:
 
 @dataclass(frozen=True)
 class _StageTable:
-    rewrites: Rewrites
+    graphs: StageGraphs
     costs: Costs
     window: _Window
-    names: Mapping[str, str | None]
-    locations: Mapping[str, Location]
-    by_address: bool
+    placed: Mapping[str, Stage]
     elements: tuple[_Elements, _Elements]
     """Facts from the graph as written, and as executed."""
     unread: Mapping[str, float]
@@ -314,48 +286,43 @@ class _StageTable:
     """That may be inside it at a time, by executed dataset."""
 
     @property
-    def _joined(self) -> Joined:
-        return self.rewrites.joined
-
-    @property
     def _executed(self) -> StageGraph:
-        return self.rewrites.executed
+        return self.graphs.executed
 
     def rows(self) -> list[Stage]:
-        return [*map(self._written, self.rewrites.stages), *map(self._injected, *_numbered(self._joined.injected))]
+        return [*map(self._written, self.graphs.stages), *map(self._injected, self.graphs.injected)]
 
     def _written(self, stage: WrittenStage) -> Stage:
-        place = self._joined.executed.get(stage.head)
-        partners = self.rewrites.partners(stage)
-        order = {one.address: index for index, one in enumerate(self.rewrites.stages)}
-        earlier = [partner for partner in partners if order[partner.address] < order[stage.address]]
-        cost, function = self._cost(stage), self.rewrites.written.nodes[stage.head].function
+        place = self.graphs.place(stage)
+        said = self.placed.get(stage.address)
+        together = self.graphs.together(stage)
+        first, last = together[0] is stage, together[-1] is stage
+        cost, function = self._cost(stage), self.graphs.written.nodes[stage.head].function
         row = Stage(
             id=stage.address,
-            name=self.names.get(stage.address) if self.by_address else stage.name,
+            name=(said.name if said is not None else None) if self.graphs.by_address else stage.name,
             origin="written",
             depth=stage.depth,
-            fused_with=earlier[0].address if earlier else None,
+            fused_with=None if first else together[0].address,
             op=stage.op,
             tf_op=self._executed.nodes[place].op if place is not None else None,
-            executed=self.rewrites.words(stage, None if earlier else cost),
+            executed=Rewrites(self.graphs).words(stage, cost if first else None),
             random=function["random"] if function is not None else None,
             loops=not LOOPING.isdisjoint(function["ops"]) if function is not None else None,
             body=body_of(function) if function is not None else None,
-            shuffle=_shuffle([self.rewrites.written.nodes[node] for node in stage.nodes]),
-            location=self.locations.get(stage.address),
+            shuffle=_shuffle([self.graphs.written.nodes[node] for node in stage.nodes]),
+            location=said.location if said is not None else None,
         ).model_copy(update=self.elements[0].describe(stage.head))
         if place is None:
             return row
-        if not earlier:
+        if first:
             row = row.model_copy(update={"calls_per_batch": self._calls(stage, place), "threads": self._inside(stage)})
-        last = stage is _last([stage, *partners], order)
         if place in self.unread and (cost is None or cost.unseen):
-            state = self._measured(cost, place) if cost is not None and not earlier else {}
-            return row.model_copy(update=state | self._unread_row(place, first=not earlier, last=last))
+            state = self._measured(cost, place) if cost is not None and first else {}
+            return row.model_copy(update=state | self._unread_row(place, first=first, last=last))
         if cost is None:
             return row
-        if earlier:
+        if not first:
             # The fused dataset gives out what its last part makes.
             if not last:
                 return row
@@ -364,20 +331,20 @@ class _StageTable:
         update = self._measured(cost, place)
         if self._has_own_threads(stage):
             update["ceiling_batches_per_second"] = None
-        if partners:
+        if not last:
             update.update(_consumed(self._executed, self.costs, place))
         return row.model_copy(update=update)
 
-    def _injected(self, number: int, node_id: str) -> Stage:
+    def _injected(self, node_id: str) -> Stage:
         cost = self.costs.by_id.get(node_id)
         node = self._executed.nodes[node_id]
         row = Stage(
-            id=f"injected.{number}",
+            id=self.graphs.injected[node_id],
             name=None,
             origin="injected",
             op=written_op(node.op),
             tf_op=node.op,
-            executed=self.rewrites.injected(node_id, cost),
+            executed=Rewrites(self.graphs).injected(node_id, cost),
             threads=self.threads.get(node_id),
         ).model_copy(update=self.elements[1].describe(node_id))
         state = self._measured(cost, node_id) if cost is not None else {}
@@ -387,10 +354,7 @@ class _StageTable:
 
     def _cost(self, stage: WrittenStage) -> Cost | None:
         """Combined costs of the stage's datasets: times add up, the rest is that of the one that gives its elements."""
-        places = list(
-            dict.fromkeys(self._joined.executed[node] for node in stage.nodes if node in self._joined.executed)
-        )
-        head = self._joined.executed.get(stage.head)
+        places, head = self.graphs.places(stage), self.graphs.place(stage)
         found = self.costs.by_id.get(head) if head is not None else None
         if found is None:
             return None
@@ -419,20 +383,20 @@ class _StageTable:
         """Return the calls of a stage's function per batch; for a wrapper, those of the dataset that it wraps."""
         if not traits(stage.op).wrapped:
             return self.calls.get(place)
-        places = {self._joined.executed[node] for node in stage.nodes if node in self._joined.executed}
+        places = self.graphs.places(stage)
         return max((self.calls[path] for path in places if path in self.calls), default=None)
 
     def _inside(self, stage: WrittenStage) -> float | None:
         """Threads that may be inside any of its datasets at a time; `None` where that of one is unknown."""
-        places = {self._joined.executed[node] for node in stage.nodes if node in self._joined.executed}
+        places = self.graphs.places(stage)
         known = [self.threads[place] for place in places if place in self.threads]
         return sum(known) if len(known) == len(places) else None
 
     def _has_own_threads(self, stage: WrittenStage) -> bool:
         """Whether some of its datasets but the last have threads of their own, so that their number is unknown."""
-        others = [self._joined.executed.get(node) for node in stage.nodes if node != stage.head]
+        others = [self.graphs.joined.executed.get(node) for node in stage.nodes if node != stage.head]
         ops = [self._executed.nodes[other].op for other in others if other is not None]
-        return any(executed(op).asynchronous or family(op) == "Prefetch" for op in ops)
+        return any(map(runs_ahead, ops))
 
     def _unread_row(self, place: str, *, first: bool, last: bool) -> dict[str, object]:
         """Row for a stage without a model sample; zero cost if it produced no elements."""
@@ -476,8 +440,8 @@ class _StageTable:
         barely: list[str] = []
         scaled, aliases, traced = [], [], []
         seen = 1.0
-        for stage in self.rewrites.stages:
-            place = self._joined.executed.get(stage.head)
+        for stage in self.graphs.stages:
+            place = self.graphs.place(stage)
             cost = self.costs.by_id.get(place) if place is not None else None
             if place is not None and place in self.unread and (cost is None or cost.unseen):
                 traced.extend([stage.address] if self.unread[place] >= _NONE else [])
@@ -523,10 +487,6 @@ def _total_seconds(costs: Costs) -> float:
     return sum(cost.seconds for cost in costs.by_id.values()) + costs.unattributed_seconds
 
 
-def _numbered(ids: Sequence[str]) -> tuple[Sequence[int], Sequence[str]]:
-    return range(len(ids)), ids
-
-
 def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
     """The shuffle of a stage's datasets; None where none of them does."""
     arguments = [node.arguments for node in nodes if node.traits.shuffles]
@@ -541,10 +501,6 @@ def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
         seeded=None if None in seeds else any(seeds),
         reshuffles=None if None in again else all(again),
     )
-
-
-def _last(stages: Sequence[WrittenStage], order: Mapping[str, int]) -> WrittenStage:
-    return max(stages, key=lambda one: order[one.address])
 
 
 def _made(cost: Cost) -> dict[str, object]:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.lines import lines_of, stages_around
 from pipeprof.profiles.time.stage_notes import unseen_text
 from pipeprof.profiles.wording import label_of, listed, milliseconds, percent, stage_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pipeprof.profiles.document.stages import Stage
 
@@ -199,15 +200,10 @@ def _made_inside(stages: list[Stage], cost: Callable[[Stage], float | None]) -> 
     }
 
 
-def _owner_of(stage: Stage, by_id: dict[str, Stage]) -> Stage | None:
+def _owner_of(stage: Stage, by_id: Mapping[str, Stage]) -> Stage | None:
     """The stage in whose function another one is."""
-    address = stage.id
-    while stage.depth and address:
-        address = address.rpartition(".")[0]
-        owner = by_id.get(address)
-        if owner is not None and owner.depth < stage.depth:
-            return owner if owner.origin == "written" and traits(owner.op).nests else None
-    return None
+    owner = next((by_id[address] for address in stages_around(stage.id) if address in by_id), None)
+    return owner if owner is not None and owner.origin == "written" and traits(owner.op).nests else None
 
 
 def unknown_stages(stages: list[Stage] | None, epochs: int = 0) -> list[Stage]:
@@ -269,41 +265,14 @@ def _is_gone(stage: Stage) -> bool:
 
 def _served_from_caches(stages: list[Stage]) -> frozenset[str]:
     """Stages before a cache, which no longer run once an epoch has filled it."""
-    caches: dict[str, list[int]] = {}
-    for stage in stages:
-        pipeline, _, number = stage.id.rpartition("stages.")
-        if stage.op == "cache" and number.isdigit():
-            caches.setdefault(pipeline, []).append(int(number))
-    chains: dict[str, list[tuple[int, Stage]]] = {}
-    for stage in stages if caches else ():
-        for pipeline, rest in _pipelines_around(stage.id):
-            place = _place_in_chain(rest) if pipeline in caches else None
-            if place is not None:
-                chains.setdefault(pipeline, []).append((place, stage))
     found: set[str] = set()
-    for pipeline, chain in chains.items():
+    for line in lines_of(stages).values():
+        ops = [stage.op for stage in line]
         # A cache that is never read to its end is never full.
-        cut = max((place for place, stage in chain if stage.op == "take"), default=-1)
-        last = max((number for number in caches[pipeline] if number >= cut), default=-1)
-        found |= {stage.id for place, stage in chain if place < last}
-    return frozenset(found)
-
-
-def _pipelines_around(address: str) -> Iterator[tuple[str, str]]:
-    """The addresses of the pipelines that a stage lies in, outermost first, each with the rest of its own."""
-    start = 0
-    while start >= 0:
-        yield address[:start], address[start:]
-        start = address.find(".", start) + 1 or -1
-
-
-def _place_in_chain(address: str) -> int | None:
-    """The number of the stage of a chain that an address is, or lies in; -1 for the source."""
-    first, _, rest = address.partition(".")
-    number = rest.partition(".")[0]
-    if first == "source":
-        return -1
-    return int(number) if first == "stages" and number.isdigit() else None
+        cut = max((place for place, op in enumerate(ops) if op == "take"), default=0)
+        last = max((place for place, op in enumerate(ops) if op == "cache" and place > cut), default=0)
+        found |= {stage.id for stage in line[:last]}
+    return frozenset(stage.id for stage in stages if not found.isdisjoint([stage.id, *stages_around(stage.id)]))
 
 
 def _is_costly(stage: Stage) -> bool:

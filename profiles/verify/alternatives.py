@@ -25,7 +25,6 @@ from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
-from pipeprof.profiles.experiment.jobs import parsed_edits
 
 PLACE = "place"
 CLEARLY_MORE = 1.2
@@ -51,7 +50,7 @@ def is_alternative(finding: Finding, kept: Iterable[Finding]) -> bool:
 
 def builds_on(finding: Finding, other: Finding) -> bool:
     """Whether a finding makes all edits of another one, and more."""
-    edits, fewer = (list(map(str, parsed_edits(one))) for one in (finding, other))
+    edits, fewer = (list(map(str, one.edits)) for one in (finding, other))
     return 0 < len(fewer) < len(edits) and set(fewer) <= set(edits)
 
 
@@ -109,18 +108,18 @@ def _measured(finding: Finding, name: str) -> float:
 
 
 def _replaced(finding: Finding) -> frozenset[str]:
-    return frozenset(name for edit in parsed_edits(finding) if isinstance(edit, ReplaceStages) for name in edit.stages)
+    return frozenset(name for edit in finding.edits if isinstance(edit, ReplaceStages) for name in edit.stages)
 
 
 def _touched(finding: Finding) -> frozenset[str]:
     """The stages that a finding's edits change, or insert others after."""
-    edits = parsed_edits(finding)
+    edits = finding.edits
     return stages_of(edits) | {edit.after for edit in edits if isinstance(edit, InsertStage) and edit.after is not None}
 
 
 def _changed(finding: Finding) -> frozenset[tuple[str, str]]:
     """What a finding's edits change: a stage or ``""``, and its argument, its place, or an option."""
-    return frozenset(part for edit in parsed_edits(finding) for part in _parts(edit))
+    return frozenset(part for edit in finding.edits for part in _parts(edit))
 
 
 def _parts(edit: PipelineEdit) -> Iterable[tuple[str, str]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.lines import inside
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import size, stage_name, stages_in_a_row
@@ -71,8 +72,8 @@ def advice_together(profile: Profile, stages: Sequence[Stage]) -> Advice:
 
 def _of_sides(profile: Profile, stage: Stage) -> Advice | None:
     """What to do about a stage that waits for others: it is the costliest of them."""
-    inside = [other for other in profile.stages or () if other.id.startswith(f"{stage.id}.") and other.share]
-    side = max(inside, key=lambda other: other.share or 0.0, default=None)
+    sides = [side for side in inside(profile, stage) if side.share]
+    side = max(sides, key=lambda side: side.share or 0.0, default=None)
     text = _of_function(side) if side is not None else None
     name = stage_name(stage)
     if side is None or text is None:

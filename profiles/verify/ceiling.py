@@ -18,14 +18,15 @@ from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
-from pipeprof.profiles.experiment.jobs import parsed_edits
+from pipeprof.profiles.lines import main_line, on_main_line, written_ops
+from pipeprof.profiles.propose.finding import finding_of
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import top_cpu_groups
 from pipeprof.profiles.verify.bound_advice import advice_for, advice_together
-from pipeprof.profiles.verify.guessing.search import RULE
 from pipeprof.profiles.verify.judge_edit import in_words
-from pipeprof.profiles.verify.stages import main_line, on_main_line, runs_python, written_ops
+from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import called, listed, milliseconds, significant, stages_in_a_row
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ _INSIDE = 3
 
 def stages_to_replay(finding: Finding, line: Sequence[Stage]) -> tuple[str, ...]:
     """The stages that a finding is about: those that its edit replaces, else its own."""
-    named = stages_of(parsed_edits(finding)) or {finding.stage}
+    named = stages_of(finding.edits) or {finding.stage}
     wanted = {on_main_line(address) for address in named}
     return tuple(stage.id for stage in line if stage.id in wanted)
 
@@ -265,16 +266,16 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
     advice = advice_for(profile, stage) if len(stages) == 1 else advice_together(profile, stages)
     here = sum(finding.status == "rejected" and on_main_line(finding.stage) in addresses for finding in tried)
     what = f"{here} change{'s' if here != 1 else ''} tried at {name}, none helped" if here else ""
-    return Finding(
-        rule=RULE,
-        title=advice.title if advice is not None else name,
-        family="speed",
-        stage=stage.id,
-        location=stage.location,
-        sentence=". ".join(part for part in (what, f"Inside: {inside}" if inside else "") if part) or None,
-        change=advice.text if advice is not None else None,
-        recommendation=advice.text if advice is not None else None,
-        status="unverified",
+    text = advice.text if advice is not None else ""
+    return finding_of(
+        Proposal(
+            advice.title if advice is not None else name,
+            text,
+            stage=stage.id,
+            location=stage.location,
+            sentence=". ".join(part for part in (what, f"Inside: {inside}" if inside else "") if part) or None,
+            recommendation=text,
+        )
     )
 
 

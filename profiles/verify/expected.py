@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from pipeprof.pipelines.edits.edits import from_document
+from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.profiles.advise.order import worth
+from pipeprof.profiles.advise.predict import prediction_of
 from pipeprof.profiles.document.findings import Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.jobs import edits_of
 from pipeprof.profiles.model.calibration import costs_of
-from pipeprof.profiles.model.costs import Costs
-from pipeprof.profiles.model.predict import predict
+from pipeprof.profiles.model.predict import predicted_of
+from pipeprof.profiles.model.read import flow_of
+from pipeprof.profiles.propose.proposal import Prediction
 
 PROMISING = 1.2
 """Predicted speed-up from which an edit is tried before an upper bound, which is no advice yet."""
@@ -29,8 +30,11 @@ def by_worth(profile: Profile, findings: Iterable[Finding]) -> list[Finding]:
         profile: Of the run. What has no prediction gets that of the model, where it knows the edit.
         findings: In the order of the report, which those of the same worth keep.
     """
-    costs = costs_of(profile)
-    known = [_predicted(profile, finding, costs) for finding in findings]
+    known, expect = list(findings), model_of(profile)
+    for finding in known:
+        if finding.predicted is None and finding.family != "correctness" and finding.is_known:
+            found = expect(finding.edits)
+            finding.predicted = Predicted(**vars(found)) if found is not None else None
     return sorted(known, key=lambda finding: -worth(finding))
 
 
@@ -48,19 +52,15 @@ def in_turn(reported: Iterable[Finding], further: Sequence[Finding]) -> tuple[li
     return ranked[:first], ranked[first:]
 
 
-def _predicted(profile: Profile, finding: Finding, costs: Costs) -> Finding:
-    edits = [from_document(document.model_dump()) for document in edits_of(finding)]
-    if finding.predicted is not None or finding.family == "correctness" or not edits:
-        return finding
-    try:
-        expected = predict(profile, [edit for edit in edits if edit is not None], costs) if None not in edits else None
-    except Exception:  # A mistake in the model must never cost the verification.
-        return finding
-    if expected is not None and expected.speedup > 0:
-        finding.predicted = Predicted(
-            speedup=expected.speedup,
-            peak_rss_delta_bytes=expected.peak_bytes,
-            wait_ms=expected.wait_ms,
-            formula=expected.formula,
-        )
-    return finding
+def model_of(profile: Profile) -> Callable[[Sequence[PipelineEdit]], Prediction | None]:
+    """Return what predicts edits of a run's pipeline; None where the model does not know one of them."""
+    flow, costs = flow_of(profile), costs_of(profile)
+
+    def predict(edits: Sequence[PipelineEdit]) -> Prediction | None:
+        try:
+            found = predicted_of(flow, edits, costs) if flow is not None and edits else None
+        except Exception:  # A mistake in the model must never cost the verification.
+            return None
+        return prediction_of(found) if found is not None and found.speedup > 0 else None
+
+    return predict

@@ -13,7 +13,8 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.verify.stages import main_line, pays, runs_python
+from pipeprof.profiles.lines import inside, main_line
+from pipeprof.profiles.verify.stages import pays, runs_python
 from pipeprof.profiles.wording import percent, stage_label, stage_name
 
 LEAST_SAVED = 0.1
@@ -115,19 +116,13 @@ def _obstacles(profile: Profile, stage: Stage) -> Iterator[str]:
         yield f"{name} keeps its elements already"
     if row.windows:
         yield f"{name} gives datasets, which are not kept in files"
-    for other in (stage, *_inside(profile, stage)):
-        inside = "" if other is stage else f" in {name}"
+    for other in (stage, *inside(profile, stage)):
+        place = "" if other is stage else f" in {name}"
         if other.random:
-            yield f"{stage_label(other)}{inside} draws random numbers: its elements differ from epoch to epoch"
+            yield f"{stage_label(other)}{place} draws random numbers: its elements differ from epoch to epoch"
         # A generator may give another order, or may not: two epochs of it are compared.
         if traits(other.op).reorders and not (traits(other.op).wrapped and traits(other.op).computes):
-            yield f"{stage_label(other)}{inside} gives another order in each epoch"
-
-
-def _inside(profile: Profile, stage: Stage) -> list[Stage]:
-    """The stages of the pipelines inside a stage."""
-    written = [other for other in profile.stages or () if other.origin == "written"]
-    return [other for other in written if other.id.startswith(f"{stage.id}.")]
+            yield f"{stage_label(other)}{place} gives another order in each epoch"
 
 
 def _has_variants(stage: Stage) -> bool:
@@ -136,7 +131,7 @@ def _has_variants(stage: Stage) -> bool:
 
 def _work(profile: Profile, stage: Stage) -> float:
     """Milliseconds per batch of a stage and of those inside it."""
-    return sum(other.active_ms or 0.0 for other in (stage, *_inside(profile, stage)))
+    return sum(other.active_ms or 0.0 for other in (stage, *inside(profile, stage)))
 
 
 def _saved(profile: Profile, line: Sequence[Stage], work: Sequence[float], place: int) -> float:

@@ -11,13 +11,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR, Comparison
 from pipeprof.profiles.experiment.evidence import Evidence, saves_memory
 from pipeprof.profiles.experiment.purposes import GATE, QUICK
 from pipeprof.profiles.experiment.same_data import DataCheck, check_data
 from pipeprof.profiles.experiment.statistics import Interval
+from pipeprof.profiles.propose.proposal import Semantics
 from pipeprof.profiles.wording import percent, significant, size
 
 MOST_PROCESS_PAIRS = 4

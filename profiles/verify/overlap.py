@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, from_document
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.experiment.evidence import Evidence
-from pipeprof.profiles.experiment.jobs import edits_of
 
 IN_FLIGHT = 1
 """Steps of the other mode, where the loop waits for each step in the run."""
@@ -18,9 +17,8 @@ IN_FLIGHT = 1
 
 def is_about_overlap(finding: Finding) -> bool:
     """Whether all that an edit does is to prefetch."""
-    edits = [from_document(document.model_dump()) for document in edits_of(finding)]
-    return bool(edits) and all(
-        isinstance(edit, InsertStage | MoveStage) and traits(edit.op).prefetches for edit in edits
+    return finding.is_known and all(
+        isinstance(edit, InsertStage | MoveStage) and traits(edit.op).prefetches for edit in finding.edits
     )
 
 

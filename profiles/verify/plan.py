@@ -12,9 +12,10 @@ from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.schedule import Mode
+from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.expected import by_worth
-from pipeprof.profiles.verify.stages import main_line, runs_python
+from pipeprof.profiles.verify.stages import runs_python
 
 LONG_BLOCK = 2.5
 """Seconds from which a block has fewer steps."""

@@ -23,10 +23,10 @@ from pipeprof.profiles.verify.judge_edit import MOST_PROCESS_PAIRS, Judgement, S
 from pipeprof.profiles.wording import significant
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.shared import Dispatch
     from pipeprof.profiles.experiment.schedule import Mode
+    from pipeprof.profiles.propose.proposal import Semantics
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
     from pipeprof.profiles.verify.plan import Pace

@@ -13,7 +13,7 @@ from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.experiment.jobs import JobMaker, data_of, parsed_edits
+from pipeprof.profiles.experiment.jobs import JobMaker, data_of
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
@@ -22,6 +22,9 @@ from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
+from pipeprof.profiles.lines import main_line, written_ops
+from pipeprof.profiles.propose.finding import finding_of, proposal_of
+from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
 from pipeprof.profiles.verify import plan as plans
@@ -29,11 +32,11 @@ from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_wo
 from pipeprof.profiles.verify.expected import by_worth, in_turn, promises
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, longest_epoch
-from pipeprof.profiles.verify.guessing.random_order import compared_as, reclassify
+from pipeprof.profiles.verify.guessing.random_order import reclassify
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch, without_other_dispatch
 from pipeprof.profiles.verify.price import too_dear
-from pipeprof.profiles.verify.stages import main_line, pays, written_ops
+from pipeprof.profiles.verify.stages import pays
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
 from pipeprof.profiles.wording import stage_name, stages_in_a_row
 
@@ -86,9 +89,11 @@ def _verify(  # noqa: PLR0917 - what a verification has
 ) -> None:
     reclassify(profile)
     findings = plans.to_try(profile)
-    guessed = guesses(profile, data_of(settings), profile.host.memory_limit_bytes, longest_epoch(budget))
-    for finding in guessed:
-        finding.patch = spec_diff(settings.loaded, parsed_edits(finding)) if settings.loaded is not None else None
+    loaded = settings.loaded
+    guessed = [
+        finding_of(guess, patch=spec_diff(loaded, guess.edits) if loaded is not None else None)
+        for guess in guesses(profile, data_of(settings), profile.host.memory_limit_bytes, longest_epoch(budget))
+    ]
     further = by_worth(profile, [*profile.proposals, *guessed])
     if not findings and not further and not (pays(profile) and ceiling.further_bounds(profile, ())):
         return
@@ -153,6 +158,7 @@ class _Verification:
             ops=written_ops(profile),
         )
         self._tried = 0
+        self._measured: list[Tried] = []
         self._without_gain: list[str] = []
         self._undecided: list[str] = []
         self._no_help: list[Finding] = []
@@ -274,7 +280,7 @@ class _Verification:
             finding.reason = f"not tried: {reason}"
             self._later.append((finding, stages, f"{finding.reason}; " if self._is_reported(finding) else ""))
             return
-        fill = filling(self._profile, parsed_edits(finding))
+        fill = filling(self._profile, finding.edits)
         reason = reason or self._jobs.changed_since_run() or trials.too_long(self._budget, fill.trial_seconds)
         if reason is not None or change is None:
             finding.reason = f"not tried: {reason}"
@@ -365,7 +371,7 @@ class _Verification:
         """Measure an edited pipeline, and write into its finding what it is."""
         try:
             other = self._other_dispatch() if is_about_overlap(finding) else None
-            for_memory, semantics = finding.family == "memory", compared_as(finding)
+            for_memory, semantics = finding.family == "memory", proposal_of(finding).compared_as
             trial = trials.measure(jobs, semantics, for_memory=for_memory, reserved=reserved, other=other)
         except InterruptedTrialError as error:
             if error.trial is not None:
@@ -380,6 +386,7 @@ class _Verification:
             self._mode = plans.ChosenMode(trials.mode, "more of them took more memory than there is")
         if finding.measured is not None:
             finding.measured["mode"] = trials.mode
+            self._measured.append(Tried(proposal_of(finding), finding.measured.get("speedup") or 0.0))
             if other is not None and (found := as_measured(trial.other, other)) is not None:
                 finding.measured["other_dispatch"] = found
         same = trial.evidence.same() if trial.evidence is not None else None
@@ -387,14 +394,16 @@ class _Verification:
             self._same = [same.value, same.low, same.high]
 
     def _try_all(self, trials: Trials, candidates: Sequence[Finding]) -> list[Finding]:
-        """Try edits in turn; return those that are kept of the ones that the profile does not report yet."""
-        kept = []
-        for number, finding in enumerate(candidates):
+        """Try edits in the order of the queue; return the kept ones of those that the profile does not report yet."""
+        kept, waiting = [], list(candidates)
+        while waiting:
+            finding = self._next(waiting)
+            waiting = [one for one in waiting if one is not finding]
             reported, bound = self._is_reported(finding), self._reserved()
             best = not self._tried and (reported or promises(finding))
             # The best one is tried whatever else is planned, though no longer than it needs.
             sure = QUICK.pairs if best and not (self._later and trials.fits(QUICK.pairs, bound)) else 0
-            more = any(self._is_reported(one) or promises(one) for one in candidates[number + 1 :])
+            more = any(self._is_reported(one) or promises(one) for one in waiting)
             reserved = Reserved(bound, self._pace.seconds_of(QUICK.pairs, first=False) if more else 0.0, sure)
             if reported and bound and not sure and finding.family == "memory" and not trials.fits(QUICK.pairs, bound):
                 self._after_bounds.append(finding)
@@ -416,9 +425,23 @@ class _Verification:
                     words.append(f"{finding.change}: {finding.reason}")
         return kept
 
+    def _next(self, waiting: Sequence[Finding]) -> Finding:
+        """The next one of those that wait: what cannot be tried in its place, else the first one of the queue."""
+        if not self.can_try(waiting[0]):
+            return waiting[0]
+        candidates = [finding for finding in waiting if self.can_try(finding)]
+        return in_order(candidates, self._seconds, self._measured, proposal=proposal_of)[0]
+
+    def _seconds(self, finding: Finding) -> float:
+        """Seconds that a trial takes: a cache fills, and another pipeline to compare with is started."""
+        change = self._jobs.change_of(finding)
+        restarts = change is not None and self._jobs.baseline(change.baseline)[0] != self._baseline
+        fill = filling(self._profile, finding.edits).trial_seconds
+        return self._pace.seconds_of(QUICK.pairs, first=restarts) + fill
+
     def _is_worth_a_try(self, trials: Trials, finding: Finding, reserved: float) -> bool:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""
-        seconds = reserved + filling(self._profile, parsed_edits(finding)).trial_seconds
+        seconds = reserved + filling(self._profile, finding.edits).trial_seconds
         return is_worth_a_try(finding, kept_of(self._profile)) and trials.fits(QUICK.early, seconds)
 
     def _take(self, finding: Finding, parts: Sequence[Finding]) -> list[Finding]:
@@ -462,7 +485,7 @@ class _Verification:
 
     def _try_together(self, trials: Trials, together: Finding, words: str) -> None:
         """Measure several edits, which may exclude each other."""
-        change, fill = self._jobs.change_of(together), filling(self._profile, parsed_edits(together))
+        change, fill = self._jobs.change_of(together), filling(self._profile, together.edits)
         if change is None or not trials.fits(QUICK.pairs, fill.trial_seconds):
             return
         try:
@@ -490,7 +513,7 @@ class _Verification:
                 continue
             self._compare_with(trials, change.baseline, makes)
             self._begin(f"{finding.title}: the other mode of dispatch")
-            trial = trials.measure(makes.edited(change), compared_as(finding), for_memory=False)
+            trial = trials.measure(makes.edited(change), proposal_of(finding).compared_as, for_memory=False)
             found = as_measured(trial.evidence, other)
             if found is not None:
                 finding.measured["other_dispatch"] = found

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeprof.pipelines.graph.align import Joined, join
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.component_names import ComponentFlow, component_flow
 from pipeprof.pipelines.graph.opnames import is_option
@@ -51,9 +51,7 @@ def view_of_graphs(
     stages: Sequence[Stage],
     *,
     by_address: bool,
-    options: Mapping[str, Any] | None = None,
     locations: Mapping[str, Location] | None = None,
-    names: Mapping[str, str | None] | None = None,
     cores: float = 1.0,
     memory_limit: int | None = None,
     profile: Profile | None = None,
@@ -68,9 +66,7 @@ def view_of_graphs(
         written: The graph as written. Without one (too large to be read) the view has the measured stages only, or
             if there are none either, the sources that were seen while the pipeline was built.
         by_address: The names in the graph are addresses of a spec; False for a user's own function.
-        options: Options that are known otherwise; they hold before those found in the graph.
         locations: Place in the user's file by address, where ``stages`` has none.
-        names: The user's names by address, where ``stages`` has none.
         cores: Cores the worker may use.
         memory_limit: Memory it may use, in bytes.
         made: Sources in memory seen while the pipeline was built, from a `SourceWatch`; for a user's own function.
@@ -81,14 +77,14 @@ def view_of_graphs(
     if written.root is None:
         views = tuple(_unread(stages) if stages else _sources_only(made))
     else:
-        joined = join(written, executed)
-        builder = _ViewFromGraph(written, executed, joined, rows, by_address, locations or {}, names or {}, tuple(made))
-        views = tuple(builder.views())
-        addresses = {node: stage.address for stage in builder.stages() for node in stage.nodes}
+        ops = {stage.id: stage.op for stage in stages if stage.origin == "written"} if by_address else None
+        graphs = StageGraphs(written, executed, by_address, ops)
+        views = tuple(_ViewFromGraph(graphs, rows, locations or {}, tuple(made)).views())
+        addresses = {node: stage.address for stage in graphs.stages for node in stage.nodes}
     return PipelineView(
         kind="measured",
         stages=views,
-        options={**_options(written, executed), **(options or {})},
+        options=_options(written, executed),
         cores=cores,
         memory_limit_bytes=memory_limit,
         profile=profile,
@@ -112,42 +108,35 @@ def _constant_view(constant: ConstantDict, addresses: Mapping[str, str]) -> Cons
 
 @dataclass(frozen=True)
 class _ViewFromGraph:
-    written: StageGraph
-    executed: StageGraph
-    joined: Joined
+    graphs: StageGraphs
     rows: Mapping[str, Stage]
-    by_address: bool
     locations: Mapping[str, Location]
-    names: Mapping[str, str | None]
     made: tuple[MadeDict, ...]
 
-    def stages(self) -> Sequence[WrittenStage]:
-        """Return the stages as written."""
-        ops = (
-            {stage.id: stage.op for stage in self.rows.values() if stage.origin == "written"}
-            if self.by_address
-            else None
-        )
-        return self.written.stages(by_address=self.by_address, ops=ops)
+    @property
+    def written(self) -> StageGraph:
+        return self.graphs.written
+
+    @property
+    def executed(self) -> StageGraph:
+        return self.graphs.executed
 
     def views(self) -> Iterator[StageView]:
         flow = component_flow(self.written)
         counts = cardinalities(self.written)
-        stages = self.stages()
-        for stage in stages:
+        for stage in self.graphs.stages:
             yield self._written_view(stage, flow, counts)
-        for number, node_id in enumerate(self.joined.injected):
-            yield self._injected_view(number, node_id, stages)
+        for node_id in self.graphs.injected:
+            yield self._injected_view(node_id)
 
     def _written_view(self, stage: WrittenStage, flow: ComponentFlow, counts: Mapping[str, int | None]) -> StageView:
         head = self.written.nodes[stage.head]
         row = self.rows.get(stage.address)
-        place = self.joined.executed.get(stage.head)
-        known = self.names.get(stage.address) if self.by_address else stage.name
+        place = self.graphs.place(stage)
         return StageView(
             id=stage.address,
             op=stage.op,
-            name=row.name if row is not None else known,
+            name=row.name if row is not None else None if self.graphs.by_address else stage.name,
             inputs=stage.inputs,
             depth=stage.depth,
             owner=stage.owner,
@@ -173,22 +162,20 @@ class _ViewFromGraph:
             at = node.inputs[0] if keeps and node.inputs else None
         return self.written.keys if at is not None else None
 
-    def _injected_view(self, number: int, node_id: str, stages: Sequence[WrittenStage]) -> StageView:
+    def _injected_view(self, node_id: str) -> StageView:
         node = self.executed.nodes[node_id]
-        ids = {one: f"injected.{index}" for index, one in enumerate(self.joined.injected)}
-        ids.update(
-            {self.joined.executed[stage.head]: stage.address for stage in stages if stage.head in self.joined.executed}
-        )
+        ids = dict(self.graphs.injected)
+        ids |= {place: one.address for one in self.graphs.stages if (place := self.graphs.place(one)) is not None}
         inputs = [ids.get(self.executed.skip_options(input_)) for input_ in node.inputs]
         return StageView(
-            id=f"injected.{number}",
+            id=self.graphs.injected[node_id],
             op=written_op(node.op),
             inputs=tuple(input_ for input_ in inputs if input_ is not None),
             arguments=_plain_arguments(node),
             element=_element(node),
             executed_op=node.op,
             injected=True,
-            measured=self.rows.get(f"injected.{number}"),
+            measured=self.rows.get(self.graphs.injected[node_id]),
         )
 
     def _arguments(self, stage: WrittenStage) -> dict[str, object]:
@@ -227,7 +214,7 @@ class _ViewFromGraph:
         if not traits(stage.op).in_memory:
             return None
         # A spec is always built eagerly; of other sources the graph shows only those inside functions.
-        return False if head.constant is None and self.by_address and head.owner is None else head.constant
+        return False if head.constant is None and self.graphs.by_address and head.owner is None else head.constant
 
     def _location(self, stage: WrittenStage, head: Node, row: Stage | None) -> Location | None:
         known = (row.location if row is not None else None) or self.locations.get(stage.address)

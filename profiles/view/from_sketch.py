@@ -68,10 +68,11 @@ def view_of_sketch(sketch: Sketch, *, cores: float, memory_limit: int | None = N
 
 def rows_of_sketch(view: PipelineView) -> list[Stage]:
     """Return the rows of stages without measurements."""
-    return [_row(stage) for stage in view.stages]
+    return [row_of(stage) for stage in view.stages]
 
 
-def _row(stage: StageView) -> Stage:
+def row_of(stage: StageView) -> Stage:
+    """Return the row of a stage without measurements."""
     return Stage(
         id=stage.id, op=stage.op, name=stage.name, origin="written", depth=stage.depth, location=stage.location
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pipeprof.pipelines.graph.costs.costs import Segment
     from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict, PlaceDict
     from pipeprof.profiles.protocol.messages import CostSegment, Graphs
 
@@ -29,6 +31,24 @@ class ParsedGraphs:
     places: Mapping[str, PlaceDict]
     constants: Sequence[ConstantDict]
     options: Mapping[str, bool | int] | None
+
+    def pair(self, ops: Mapping[str, str] | None) -> StageGraphs:
+        """Both graphs together.
+
+        Args:
+            ops: For a spec, what it calls the source or stage at every address; None for a user's own function.
+        """
+        return StageGraphs(self.written, self.executed, by_address=ops is not None, ops=ops)
+
+    @property
+    def snapshots(self) -> list[Segment]:
+        """The model's states at the ends of each segment."""
+        return [(segment.first, segment.last) for segment in self.segments]
+
+    @property
+    def batches(self) -> int:
+        """Batches of all segments."""
+        return sum(segment.batches for segment in self.segments)
 
     @classmethod
     def of(cls, graphs: Graphs) -> ParsedGraphs:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pipeprof.pipelines.ops import traits
 from pipeprof.pipelines.ops.constants import AUTOTUNE
-from pipeprof.pipelines.ops.executed_ops import executed, family
+from pipeprof.pipelines.ops.executed_ops import family
 from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -43,15 +44,13 @@ def timing(view: PipelineView) -> Timing | None:
     steps = view.profile.steps if view.kind == "measured" and view.profile is not None else None
     if steps is None or steps.count <= 0 or not steps.interval_ms.mean > 0:
         return None
-    interval = steps.interval_ms.mean
-    restart = min(1.0, steps.restart_share or 0.0) * interval
     return Timing(
-        interval_ms=interval,
+        interval_ms=steps.interval_ms.mean,
         busy_ms=steps.busy_ms.mean if steps.busy_ms is not None else 0.0,
-        wait_ms=max(0.0, steps.wait_ms.mean - restart),
+        wait_ms=max(0.0, steps.wait_ms.mean - steps.restart_ms),
         batches=steps.count,
         dispatch=steps.dispatch,
-        restart_ms=restart,
+        restart_ms=steps.restart_ms,
     )
 
 
@@ -62,7 +61,7 @@ def kind_of(stage: StageView) -> str:
 
 def runs_ahead(stage: StageView) -> bool:
     """Return whether the stage produces elements ahead of demand."""
-    return kind_of(stage) == "Prefetch" or bool(stage.executed_op and executed(stage.executed_op).asynchronous)
+    return traits.runs_ahead(stage.executed_op)
 
 
 def degree(stage: StageView) -> float:

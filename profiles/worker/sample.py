@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.edits.edits import from_document
+from pipeprof.pipelines.edits.edits import known_edits
 from pipeprof.pipelines.graph.observe.in_memory_sources import (
     MadeSource,
     SourceWatch,
@@ -256,7 +256,7 @@ class JobRun:
         from pipeprof.pipelines.build.dataset import builder
         from pipeprof.pipelines.graph.edit.apply import apply_steps
 
-        parsed = [[edit for text in step if (edit := from_document(json.loads(text))) is not None] for step in steps]
+        parsed = [known_edits(map(json.loads, step)) for step in steps]
         building = builder(self._context or BuildContext(Path(self.job.user_files[0]).parent, seed=self.job.seed))
         held, room = self._source_bytes, self._room()
         self.dataset = apply_steps(

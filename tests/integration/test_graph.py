@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeprof.pipelines.graph.align import match
+from pipeprof.pipelines.graph.align import StageGraphs, match
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe import reading
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
@@ -95,9 +95,7 @@ def test_a_window_of_a_live_pipeline(tf: Any, tmp_path: Path) -> None:
     executed = reading.read_executed(dataset, in_memory=0, written=written)
     assert match(StageGraph.from_dict(executed), snapshots[-1]).unattributed == ()
     pairs = list(pairwise(snapshots))
-    rows, _ = explain_stages(
-        StageGraph.from_dict(written), StageGraph.from_dict(executed), segments=pairs, batches=21, seconds=1.0, cores=2
-    )
+    rows, _ = explain_stages(StageGraphs.of(written, executed), segments=pairs, batches=21, cores=2)
     stages = {row.id: row for row in rows}
     assert [row.op for row in rows if row.origin == "written"] == [
         "from_tensor_slices",

@@ -34,7 +34,7 @@ class Shape(NamedTuple):
 
 IF = "it has an `if` or a loop that depends on values"
 SHAPES = {
-    "image_folder": Shape("python cache prefetch", "map", "defined inside image_folder(); move it to module level"),
+    "image_folder": Shape("image_dataset_from_directory map cache prefetch"),
     "by_factory": Shape("from_tensor_slices map cache repeat batch prefetch", None, f"stays Python: {IF}"),
     "by_local_closure": Shape("python cache shuffle batch prefetch", "map", "defined inside by_local_closure()"),
     "sharded_images": Shape("list_files interleave map shuffle repeat batch with_options prefetch", None, IF),

@@ -17,9 +17,9 @@ import pytest
 from integration import forked
 
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
-from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.source_lines import locate
@@ -67,14 +67,7 @@ def stages_of(target: str) -> dict[str, Stage]:
     called = call_target(target)
     written = read_written(called.dataset, in_memory=0)
     executed = read_executed(called.dataset, in_memory=0, written=written)
-    stages, _ = explain_stages(
-        StageGraph.from_dict(written),
-        StageGraph.from_dict(executed),
-        batches=1,
-        seconds=1.0,
-        cores=1.0,
-        by_address=False,
-    )
+    stages, _ = explain_stages(StageGraphs.of(written, executed, by_address=False), batches=1, cores=1.0)
     places = called.watch.lines.places(called.dataset, written)
     locate(stages, ParsedGraphs.of(Graphs(written, executed, places=places)))
     return {stage.id: stage for stage in stages}

@@ -20,7 +20,7 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.advise.edits.render import as_python
-from pipeprof.profiles.advise.rule import RuleHit
+from pipeprof.profiles.propose.proposal import Proposal
 
 ROWS = 80
 WIDE = np.arange(ROWS * 3, dtype=np.float32).reshape(ROWS, 3)
@@ -53,7 +53,7 @@ def one_by_one(rows: Any, window: Window, *, drop_first: bool) -> tf.data.Datase
     return made.flat_map(batch)
 
 
-def proposal(window: Window, count: int, keys: tuple[str, ...] | None = None, *, spec: bool = False) -> RuleHit:
+def proposal(window: Window, count: int, keys: tuple[str, ...] | None = None, *, spec: bool = False) -> Proposal:
     """What the rule proposes, for so many components."""
     size, shift, stride = window
     arguments = {"size": size, "shift": shift, "stride": stride}

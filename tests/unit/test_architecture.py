@@ -54,10 +54,10 @@ LARGE_ROOMS = {"pipelines/to_python"}
 # The modules that lie in no room.
 LOOSE = {
     "pipelines": {"errors", "addresses", "suggest", "log_commands", "clocks", "tables", "wire", "records", "check"},
-    "profiles": {"wording", "user_frames", "constants"},
+    "profiles": {"wording", "user_frames", "constants", "lines"},
     "cli": {"main", "exit_codes", "options", "output", "streams", "command_line", "completion", "private"},
 }
-GROUND = {"document", "protocol", "wording", "user_frames", "constants"}
+GROUND = {"document", "protocol", "wording", "user_frames", "constants", "lines"}
 # The rooms of a package from the ground up: a room may import only rooms of the rows before its own.
 ROWS = {
     "pipelines": (
@@ -76,7 +76,7 @@ ROWS = {
         {"host", "redaction"},
         {"git"},
         {"doctor", "view", "time", "worker"},
-        {"memory", "model"},
+        {"memory", "model", "propose"},
         {"advise"},
         {"harness"},
         {"experiment"},
@@ -361,6 +361,54 @@ def same_names(modules: dict[str, str]) -> set[tuple[str, str]]:
 
 def test_no_class_name_stands_for_two_classes_of_a_package():
     assert same_names(sources()) == set()
+
+
+# Edits are values; these modules read them from a document: a profile, a plan, a job.
+READS_EDITS = ("pipelines/edits/", "profiles/document/", "profiles/worker/")
+
+
+def reads_edits(path: str, source: str) -> list[str]:
+    """Where a module makes edits of what a document has, as ``path:line: name``; nothing where that is its task."""
+    return [
+        f"{path}:{node.lineno}: {node.func.id}"
+        for node in (ast.walk(parsed(source)) if not path.startswith(READS_EDITS) else ())
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        if node.func.id in {"from_document", "known_edits"}
+    ]
+
+
+def test_edits_are_read_from_documents_in_few_places():
+    found = [line for path, source in sources().items() for line in reads_edits(path, source)]
+    assert not found, "\n".join(found)
+
+
+def test_the_check_of_read_edits_can_fail():
+    source = "def f(finding):\n    return from_document(finding.edit.model_dump())"
+    assert reads_edits("profiles/fix/x.py", source) == ["profiles/fix/x.py:2: from_document"]
+    assert not reads_edits("profiles/document/x.py", source)
+
+
+# A proposal becomes a finding of the document here, and nowhere else.
+WRITES_FINDINGS = "profiles/propose/finding.py"
+
+
+def writes_findings(path: str, source: str) -> list[str]:
+    """Where a module makes a finding by itself, as ``path:line``."""
+    return [
+        f"{path}:{node.lineno}"
+        for node in (ast.walk(parsed(source)) if path != WRITES_FINDINGS else ())
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding"
+    ]
+
+
+def test_findings_are_written_in_one_place():
+    found = [line for path, source in sources().items() for line in writes_findings(path, source)]
+    assert not found, "\n".join(found)
+    assert "Finding(" in sources()[WRITES_FINDINGS]
+
+
+def test_the_check_of_written_findings_can_fail():
+    assert writes_findings("profiles/verify/x.py", "found = Finding(rule='measured')") == ["profiles/verify/x.py:1"]
 
 
 SPREADS = {"stdev", "pstdev", "variance", "pvariance", "NormalDist"}

@@ -79,6 +79,8 @@ class BuildHook:
     def _hook(self, *others: Listener | None) -> Listener:
         watched: dict[int, tuple[CodeType, Returned]] = self._watched
         listeners = [other for other in others if other is not None]
+        # Nearly always there is none: an empty loop would cost a tenth of the hook.
+        heard = bool(listeners)
 
         def hook(frame: FrameType, event: str, value: Any) -> None:
             if event == "return" and value is not None:
@@ -89,8 +91,9 @@ class BuildHook:
                     except Exception as error:
                         # An exception in a hook would end the user's own call.
                         self.problem = f"{type(error).__name__}: {error}"
-            for listener in listeners:
-                listener(frame, event, value)
+            if heard:
+                for listener in listeners:
+                    listener(frame, event, value)
 
         return hook
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, from_document
+from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.profiles.advise.predict import expected
-from pipeprof.profiles.advise.rule import SEMANTICS
-from pipeprof.profiles.document.findings import Edit, Finding, Predicted
+from pipeprof.profiles.document.findings import Finding, Predicted, documents_of
+from pipeprof.profiles.propose.proposal import SEMANTICS
 from pipeprof.profiles.view.view import PipelineView
 
 _Key = tuple[object, ...]
@@ -39,19 +39,15 @@ def _key(finding: Finding, view: PipelineView) -> _Key | None:
 
 
 def _joined(findings: list[Finding], view: PipelineView) -> Finding:
-    documents: list[Edit] = []
+    edits: list[PipelineEdit] = []
     for finding in findings:
-        own = finding.edit if isinstance(finding.edit, list) else [finding.edit]
-        documents += [document for document in own if document is not None and document not in documents]
-    edits: list[PipelineEdit] = [
-        edit for document in documents if (edit := from_document(document.model_dump())) is not None
-    ]
-    predicted = expected(view, edits) if len(edits) == len(documents) else None
+        edits += [edit for edit in finding.edits if edit not in edits]
+    predicted = expected(view, edits)
     first, count = findings[0], len(findings)
     classes = [finding.semantics or "same" for finding in findings]
     return first.model_copy(
         update={
-            "edit": documents,
+            "edit": documents_of(edits),
             "semantics": max(classes, key=SEMANTICS.index),
             "change": f"{first.change}; this line makes {count} such stages, all of them change",
             "predicted": Predicted(

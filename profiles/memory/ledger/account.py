@@ -10,7 +10,7 @@ from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS, STAG
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory, MemoryKept
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.memory.ledger.buffers import Look, map_looks
+from pipeprof.profiles.memory.ledger.buffers import Look
 from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts, grown_in_use
 from pipeprof.profiles.memory.ledger.growth import (
     epoch_peaks,
@@ -42,7 +42,6 @@ from pipeprof.profiles.wording import as_typed
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.protocol.messages import BuildMemory, MemoryReading, MemoryReport
-    from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
     from pipeprof.profiles.view.view import PipelineView
 
 _FILE_BYTES = 1_000_000
@@ -103,11 +102,6 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
         memory.predicted_bytes = total_predicted(seen.predicted, memory.peak_bytes)
     memory.autotune = _autotune(memory, seen, profile.host.memory_limit_bytes)
     return _messages(memory)
-
-
-def looks(graphs: ParsedGraphs, report: MemoryReport, *, by_address: bool, ops: Mapping[str, str] | None) -> list[Look]:
-    """Map the worker's looks to the stages of its graphs."""
-    return map_looks(graphs.written, graphs.executed, report.looks, by_address=by_address, ops=ops)
 
 
 def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:

@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeprof.pipelines.graph.align import join, match
+from pipeprof.pipelines.graph.align import StageGraphs, match
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
-from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.pipelines.ops.traits import holder, traits
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.document.shared import PhaseName
@@ -55,24 +55,12 @@ class Look:
         return sum(buffered.bytes for buffered in self.by_stage.values())
 
 
-def map_looks(
-    written: StageGraph,
-    executed: StageGraph,
-    looks: Sequence[PipelineLook],
-    *,
-    by_address: bool,
-    ops: Mapping[str, str] | None = None,
-) -> list[Look]:
-    """Return the worker's looks with the model's buffers at their stages.
-
-    Args:
-        by_address: The names in the graph are addresses of a spec.
-        ops: For a spec, what it calls the stage at every address.
-    """
-    if written.root is None or executed.root is None:
+def map_looks(graphs: StageGraphs, looks: Sequence[PipelineLook]) -> list[Look]:
+    """Return the worker's looks with the model's buffers at their stages."""
+    if not graphs.is_read:
         return []
-    stages = _stages_by_place(written, executed, by_address=by_address, ops=ops)
-    alone = _unique_stages(written, by_address=by_address, ops=ops)
+    stages, alone = _stages_by_place(graphs), _unique_stages(graphs.stages)
+    executed = graphs.executed
     found: list[Look] = []
     known: dict[int, str] = {}
     epoch = None
@@ -96,19 +84,12 @@ def map_looks(
     return found
 
 
-def _stages_by_place(
-    before: StageGraph, after: StageGraph, *, by_address: bool, ops: Mapping[str, str] | None
-) -> dict[str, str]:
-    joined = join(before, after)
+def _stages_by_place(graphs: StageGraphs) -> dict[str, str]:
     found: dict[str, str] = {}
-    for stage in before.stages(by_address=by_address, ops=ops):
-        for node in stage.nodes:
-            place = joined.executed.get(node)
-            if place is not None:
-                found.setdefault(place, stage.address)
-    for number, place in enumerate(joined.injected):
-        found.setdefault(place, f"injected.{number}")
-    return found
+    for stage in graphs.stages:
+        for place in graphs.places(stage):
+            found.setdefault(place, stage.address)
+    return graphs.injected | found
 
 
 def kind_of(node: ModelNodeDict) -> str:
@@ -116,11 +97,10 @@ def kind_of(node: ModelNodeDict) -> str:
     return re.sub(r"V\d+$", "", node["name"])
 
 
-def _unique_stages(before: StageGraph, *, by_address: bool, ops: Mapping[str, str] | None) -> dict[str, str]:
+def _unique_stages(stages: Sequence[WrittenStage]) -> dict[str, str]:
     """Return the stage of each op that is written once."""
-    written = [(stage.op, stage.address) for stage in before.stages(by_address=by_address, ops=ops)]
-    many = Counter(op for op, _ in written)
-    return {op: address for op, address in written if many[op] == 1}
+    many = Counter(stage.op for stage in stages)
+    return {stage.op: stage.address for stage in stages if many[stage.op] == 1}
 
 
 def _by_name(model: ModelDict, places: Mapping[int, str], alone: Mapping[str, str]) -> dict[int, str]:

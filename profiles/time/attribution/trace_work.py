@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeprof.pipelines.graph.align import join
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.costs.costs import measure
 from pipeprof.pipelines.graph.opnames import in_model, is_given, is_helper, numbered_input
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
-from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
+from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.stages import OpCost, PythonCost
 from pipeprof.profiles.protocol.messages import PythonCalls, Trace, TracedFunction, TracedWork
 
@@ -67,25 +67,16 @@ class Work:
     """Time by the clock in which these neither computed nor waited for Python's lock."""
 
 
-def work_by_stage(
-    trace: Trace | None,
-    written: StageGraph,
-    executed: StageGraph,
-    *,
-    by_address: bool = True,
-    ops: Mapping[str, str] | None = None,
-) -> dict[str, Work]:
+def work_by_stage(trace: Trace | None, graphs: StageGraphs) -> dict[str, Work]:
     """Collect the work of each stage, by address; nothing without a trace.
 
     Args:
         trace: What the worker sent of the trace window.
-        by_address: The names in the graph are addresses of a spec.
-        ops: For a spec, what it calls the source or stage at every address.
     """
     batches = trace.batches if trace is not None else 0
-    if trace is None or not batches or written.root is None or executed.root is None:
+    if trace is None or not batches or not graphs.is_read:
         return {}
-    addresses = _Addresses(written, executed, written.stages(by_address=by_address, ops=ops))
+    addresses = _Addresses(graphs)
     threads = _threads(trace.work, addresses)
     functions = _functions(trace, addresses)
     costs = _ops(
@@ -95,7 +86,7 @@ def work_by_stage(
     timed = _timed(trace, functions)
     model = _model(trace, addresses)
     calls = _calls(trace, addresses, batches)
-    elements = addresses.by_address(traced_elements(trace, executed))
+    elements = addresses.by_address(traced_elements(trace, graphs.executed))
     found = {}
     for address in {*costs, *threads, *python, *calls, *elements, *model}:
         seen = threads.get(address, _StageThreadTime())
@@ -145,7 +136,7 @@ def _model(trace: Trace, addresses: _Addresses) -> dict[str, float]:
     """Return milliseconds inside each stage by the model of the trace window, where it read nearly all elements."""
     if trace.model is None:
         return {}
-    costs = measure(addresses.executed, [trace.model])
+    costs = measure(addresses.graphs.executed, [trace.model])
     known = {
         place: 1e3 * cost.seconds
         for place, cost in costs.by_id.items()
@@ -172,11 +163,9 @@ def _ops(trace: Trace, addresses: _Addresses, parts: Mapping[str, float]) -> dic
 
 
 class _Addresses:
-    def __init__(self, written: StageGraph, executed: StageGraph, stages: Sequence[WrittenStage]) -> None:
-        self.executed = executed
-        self._stages = stages
-        self._by_node = {node: stage.address for stage in stages for node in stage.nodes}
-        self._joined = join(written, executed)
+    def __init__(self, graphs: StageGraphs) -> None:
+        self.graphs = graphs
+        self._by_node = {node: stage.address for stage in graphs.stages for node in stage.nodes}
 
     def of(self, key: str) -> str | None:
         kind, _, rest = key.partition(":")
@@ -184,32 +173,29 @@ class _Addresses:
             return rest
         if kind == "in":
             return self._by_node.get(rest)
-        place = iterator_place(self.executed, rest)
+        place = iterator_place(self.graphs.executed, rest)
         if place is None:
             return None
-        if place in self._joined.injected:
-            return f"injected.{self._joined.injected.index(place)}"
-        found = [self._by_node[name] for name in self._joined.written(place) if name in self._by_node]
+        if place in self.graphs.injected:
+            return self.graphs.injected[place]
+        found = [self._by_node[name] for name in self.graphs.joined.written(place) if name in self._by_node]
         return found[-1] if found else None
 
     def by_address(self, elements: Mapping[str, int]) -> dict[str, int]:
         """Elements by the stage's address: those of its last dataset, from the numbers of all executed datasets."""
-        heads = {stage.address: self._joined.executed.get(stage.head) for stage in self._stages}
-        heads |= {f"injected.{number}": place for number, place in enumerate(self._joined.injected)}
-        return {address: elements[place] for address, place in heads.items() if place is not None and place in elements}
+        heads = [(stage.address, self.graphs.place(stage)) for stage in self.graphs.stages]
+        heads += [(address, place) for place, address in self.graphs.injected.items()]
+        return {address: elements[place] for address, place in heads if place is not None and place in elements}
 
     def summed(self, numbers: Mapping[str, float]) -> dict[str, float]:
         """Sum numbers over each stage's executed datasets; stages with an unknown number are left out."""
-        found = {
-            f"injected.{number}": numbers[place]
-            for number, place in enumerate(self._joined.injected)
-            if place in numbers
+        owned = [(stage.address, self.graphs.places(stage)) for stage in self.graphs.stages]
+        owned += [(address, [place]) for place, address in self.graphs.injected.items()]
+        return {
+            address: sum(numbers[place] for place in places)
+            for address, places in owned
+            if places and all(place in numbers for place in places)
         }
-        for stage in self._stages:
-            places = {self._joined.executed[node] for node in stage.nodes if node in self._joined.executed}
-            if places and all(place in numbers for place in places):
-                found[stage.address] = sum(numbers[place] for place in places)
-        return found
 
     def of_dataset(self, dataset: str | None) -> str | None:
         return self._by_node.get(dataset) if dataset is not None else None

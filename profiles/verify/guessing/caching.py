@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Steps
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.lines import line_of, within
+from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.verify.plan import LEAST_EPOCHS
-from pipeprof.profiles.verify.stages import line_of, runs_python, within
+from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import stage_name
 
+Caches: TypeAlias = Callable[[Sequence[Stage], int], Iterable[Proposal]]
+"""Caches of what the stage at a place of a line gives, or a later one."""
 LONGEST_EPOCH = 1.5
 """Seconds of an epoch that is over when the warm-up of a trial is."""
 EPOCH_SHARE = 0.15

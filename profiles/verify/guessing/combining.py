@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import InsertStage, SetEnvironment, from_document
+from pipeprof.pipelines.edits.edits import InsertStage, SetEnvironment
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.overrides import flags_of
-from pipeprof.profiles.advise.rule import SEMANTICS
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
-from pipeprof.profiles.experiment.jobs import edits_of, parsed_edits
+from pipeprof.profiles.propose.finding import finding_of
+from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal
 from pipeprof.profiles.verify.alternatives import is_alternative, without_alternatives
 
 COMBINED = "combined"
@@ -23,22 +23,22 @@ NO_LOSS = 0.5
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
 
-def together(kept: Sequence[Finding], data: Mapping[str, Any] | None) -> Finding:
+def together(kept: Sequence[Finding], data: Mapping[str, Any] | None, title: str = TITLE) -> Finding:
     """Return a finding of all edits of several ones."""
-    edits = [edit for finding in kept for edit in edits_of(finding)]
-    parsed = [edit for one in edits if (edit := from_document(one.model_dump())) is not None]
-    in_spec = [edit for edit in parsed if not isinstance(edit, SetEnvironment)]
-    return Finding(
-        rule=COMBINED,
-        title=TITLE,
-        family="speed" if any(finding.family == "speed" for finding in kept) else "memory",
-        semantics=max((finding.semantics or "same" for finding in kept), key=SEMANTICS.index),
-        random_order=any(finding.random_order for finding in kept),
-        edit=edits,
-        # Flags of one edit may set what those of another one set: they are made of all edits.
-        overrides=flags_of(data, in_spec) if data is not None else [],
-        change="; ".join(finding.change or finding.title for finding in kept),
-        status="unverified",
+    edits = tuple(edit for finding in kept for edit in finding.edits)
+    in_spec = [edit for edit in edits if not isinstance(edit, SetEnvironment)]
+    return finding_of(
+        Proposal(
+            title,
+            "; ".join(finding.change or finding.title for finding in kept),
+            edits,
+            max((finding.semantics or "same" for finding in kept), key=SEMANTICS.index),
+            random_order=any(finding.random_order for finding in kept),
+            family="speed" if any(finding.family == "speed" for finding in kept) else "memory",
+            rule=COMBINED,
+            # Flags of one edit may set what those of another one set: they are made of all edits.
+            overrides=tuple(flags_of(data, in_spec)) if data is not None else (),
+        )
     )
 
 
@@ -48,9 +48,7 @@ def with_more(best: Finding, more: Finding, data: Mapping[str, Any] | None, *, c
     Args:
         best: What helped most.
     """
-    found = together([best, more], data)
-    found.title = f"{_NUMBERS[count] if count < len(_NUMBERS) else count} changes together"
-    return found
+    return together([best, more], data, f"{_NUMBERS[count] if count < len(_NUMBERS) else count} changes together")
 
 
 def fastest(findings: Iterable[Finding]) -> Finding | None:
@@ -85,7 +83,7 @@ def worth_another_try(profile: Profile, best: Finding, tried: Iterable[Finding])
 def _may_pay(finding: Finding) -> bool:
     if finding.measured is not None:
         return _speedup(finding) >= NO_LOSS
-    return not any(isinstance(edit, InsertStage) and traits(edit.op).stores for edit in parsed_edits(finding))
+    return not any(isinstance(edit, InsertStage) and traits(edit.op).stores for edit in finding.edits)
 
 
 def pays_more(found: Finding, best: Finding) -> bool:

@@ -12,9 +12,10 @@ from pipeprof.pipelines.edits.edits import PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.model.costs import Costs
 from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
-from pipeprof.profiles.verify.stages import main_line, runs_python
+from pipeprof.profiles.verify.stages import runs_python
 
 FUSION_OPTION: Final = "experimental_optimization.map_fusion"
 LEAST_SAVED: Final = 0.05

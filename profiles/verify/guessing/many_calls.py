@@ -12,12 +12,13 @@ from pipeprof.pipelines.edits.edits import PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.predicates import WAITING_CORES
-from pipeprof.profiles.advise.rule import Semantics, bar_to_try
+from pipeprof.profiles.advise.rule import bar_to_try
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import CoreScaling
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.model.flow import Flow
 from pipeprof.profiles.model.read import POOL_OPTION
+from pipeprof.profiles.propose.proposal import Semantics
 from pipeprof.profiles.time.limits.cores import CPU_FROM, WORTH_A_CORE
 
 PARALLEL_CALLS = "num_parallel_calls"

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, SetArgument
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.rule import Semantics
-from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.experiment.jobs import edits_of, parsed_edits
+from pipeprof.profiles.lines import line_of
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.verify.guessing.caching import pass_count
-from pipeprof.profiles.verify.stages import line_of
 
 CALLS_AT_A_TIME = frozenset({"num_parallel_calls", "num_parallel_reads", "cycle_length"})
 """Arguments that change the order of elements and nothing else of them."""
@@ -70,24 +68,18 @@ def _reach(line: Sequence[OrderPart], *, unknown: float) -> float:
     return total
 
 
-def in_random_order(profile: Profile, finding: Finding) -> Finding:
-    """The same finding; its class is `same` where the order that it changes is drawn anew in each epoch anyway."""
-    edits = parsed_edits(finding)
-    if finding.semantics == "order" and len(edits) == len(edits_of(finding)) and order_is_drawn_anew(profile, edits):
-        return finding.model_copy(update={"semantics": "same", "random_order": True})
-    return finding
+def in_random_order(profile: Profile, proposal: Proposal) -> Proposal:
+    """The same proposal; its class is `same` where the order that it changes is drawn anew in each epoch anyway."""
+    if proposal.semantics == "order" and order_is_drawn_anew(profile, proposal.edits):
+        return replace(proposal, semantics="same", random_order=True)
+    return proposal
 
 
 def reclassify(profile: Profile) -> None:
     """Give the findings and proposals of a profile the class that they have where the order is random anyway."""
-    if profile.findings is not None:
-        profile.findings = [in_random_order(profile, finding) for finding in profile.findings]
-    profile.propose([in_random_order(profile, finding) for finding in profile.proposals])
-
-
-def compared_as(finding: Finding) -> Semantics:
-    """The class by which the data of a finding's edits are compared with those of the pipeline as it is."""
-    return "order" if finding.random_order and finding.semantics == "same" else finding.semantics or "same"
+    for finding in (*(profile.findings or ()), *profile.proposals):
+        if finding.semantics == "order" and finding.is_known and order_is_drawn_anew(profile, finding.edits):
+            finding.semantics, finding.random_order = "same", True
 
 
 def order_is_drawn_anew(profile: Profile, edits: Sequence[PipelineEdit]) -> bool:

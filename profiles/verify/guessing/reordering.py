@@ -8,7 +8,8 @@ from typing import Any
 from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.verify.guessing.guess import Caches, Guess
+from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.verify.guessing.caching import Caches
 from pipeprof.profiles.verify.guessing.whole_batches import (
     batch_after,
     in_words,
@@ -19,7 +20,7 @@ from pipeprof.profiles.verify.guessing.whole_batches import (
 from pipeprof.profiles.wording import stage_name
 
 
-def reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Guess]:
+def reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Proposal]:
     """Return places for a deterministic map, and what is possible there that is not where it is.
 
     Args:
@@ -29,11 +30,11 @@ def reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None,
     after = next((index for index in range(place + 1, len(line)) if not _moves_over(line[index])), len(line))
     if place + 1 < after < len(line):
         over = ", ".join(stage_name(one) for one in line[place + 1 : after])
-        yield Guess(
+        yield Proposal(
             f"Move {name} after {over}",
             f"move {name} after {over}",
             (MoveStage(stage.id, stage.op, line[after].id),),
-            f".{'.'.join(f'{one.op}(…)' for one in line[place + 1 : after])}.map(…)",
+            python=f".{'.'.join(f'{one.op}(…)' for one in line[place + 1 : after])}.map(…)",
         )
     crossed = next((index for index in range(place + 1, len(line)) if not traits(line[index].op).maps), len(line))
     if crossed < len(line) and line[crossed].op == "filter":
@@ -42,7 +43,7 @@ def reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None,
 
 def _filter_first(
     line: Sequence[Stage], place: int, crossed: int, data: Mapping[str, Any] | None, caches: Caches
-) -> Iterator[Guess]:
+) -> Iterator[Proposal]:
     """A filter before the map: without it behind the map, the map may take whole batches, and a cache holds less."""
     stage, of = line[place], line[crossed]
     title, move = f"Move {stage_name(of)} before {stage_name(stage)}", MoveFilter(of.id, stage.id)
@@ -52,8 +53,10 @@ def _filter_first(
     for cached in caches(moved, place + 1):
         edits = (move, *cached.edits)
         by_hand = f"{python}.map(…){cached.python.removeprefix('dataset = dataset')}"
-        yield Guess(f"{title}, then use a cache", f"{change}; {cached.change}", edits, by_hand, cached.semantics)
-    yield Guess(title, change, (move,), f"{python}.map(…)")
+        yield Proposal(
+            f"{title}, then use a cache", f"{change}; {cached.change}", edits, cached.semantics, python=by_hand
+        )
+    yield Proposal(title, change, (move,), python=f"{python}.map(…)")
     batch = batch_after(moved, place + 1)
     edits = on_batches(stage, batch, moved, data) if batch is not None else ()
     if batch is None or not edits:
@@ -64,8 +67,8 @@ def _filter_first(
     if masks is not None:
         masked, kept = rows_kept_in_words(of)
         both = (move, *edits, masks)
-        yield Guess(f"{title}, both on batches", f"{change}; {masked}", both, f"{kept}{on_whole}")
-    yield Guess(f"{title}, then use batches", change, (move, *edits), f"{python}{on_whole}")
+        yield Proposal(f"{title}, both on batches", f"{change}; {masked}", both, python=f"{kept}{on_whole}")
+    yield Proposal(f"{title}, then use batches", change, (move, *edits), python=f"{python}{on_whole}")
 
 
 def _moves_over(stage: Stage) -> bool:

@@ -21,7 +21,6 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetOption,
     VectoriseMap,
-    to_document,
 )
 from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.ops.constants import AUTOTUNE
@@ -29,22 +28,23 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.element_fields import with_fields
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
-from pipeprof.profiles.advise.rule import SEMANTICS
-from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.lines import joined_lines, main_line, on_main_line, within
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_in_parallel
 from pipeprof.profiles.model.read import POOL_OPTION, flow_of
+from pipeprof.profiles.propose.finding import MEASURED
+from pipeprof.profiles.propose.proposal import SEMANTICS, Prediction, Proposal
 from pipeprof.profiles.verify.guessing.caching import (
     LONGEST_EPOCH,
     CachePoint,
+    Caches,
     cache_in_words,
     cache_point,
     maps_to_cache,
 )
 from pipeprof.profiles.verify.guessing.fusing import FUSION_OPTION, fused, maps_to_fuse
-from pipeprof.profiles.verify.guessing.guess import Caches, Guess
 from pipeprof.profiles.verify.guessing.many_calls import (
     PARALLEL_CALLS,
     PARALLEL_OPTION,
@@ -68,11 +68,9 @@ from pipeprof.profiles.verify.guessing.whole_batches import (
     rows_kept,
     rows_kept_in_words,
 )
-from pipeprof.profiles.verify.stages import joined_lines, main_line, on_main_line, pays, runs_python, within
+from pipeprof.profiles.verify.stages import pays, runs_python
 from pipeprof.profiles.wording import cores_text, listed, significant, stage_name
 
-RULE = "measured"
-"""Name of the rule of findings that no rule made."""
 MUCH_WORK = 0.2
 """Share of the pipeline's work from which a map that is not the bottleneck is tried on whole batches."""
 _OPTIMIZATION: Final = "experimental_optimization."
@@ -142,7 +140,7 @@ def guesses(
     data: Mapping[str, Any] | None = None,
     limit: int | None = None,
     longest_epoch: float = LONGEST_EPOCH,
-) -> list[Finding]:
+) -> list[Proposal]:
     """Return what to try at the stages that set the pace, most promising first; nothing that a finding proposes.
 
     Args:
@@ -152,10 +150,7 @@ def guesses(
     """
     if not pays(profile):
         return []
-    proposed = {
-        str([edit.model_dump() for edit in _edits_of(finding)])
-        for finding in (*(profile.findings or ()), *profile.proposals)
-    }
+    proposed = [finding.edits for finding in (*(profile.findings or ()), *profile.proposals)]
     is_spec = profile.target.kind == "spec"
     by_id = {stage.id: stage for stage in profile.stages or ()}
     found = []
@@ -169,37 +164,27 @@ def guesses(
         *_at_the_bottleneck(profile, data, caches),
     ):
         edits = with_fields(data, guess.edits, folder) if is_spec and data is not None else guess.edits
-        documents = [Edit.model_validate(to_document(edit)) for edit in edits]
         flags = flags_of(data, edits) if is_spec and data is not None else []
         by_hand = is_spec and not flags
-        if str([edit.model_dump() for edit in documents]) in proposed:
+        if tuple(edits) in proposed or (
+            by_hand and (data is None or not all(supports(edit, "graph") for edit in edits))
+        ):
             continue
-        if by_hand and (data is None or not all(supports(edit, "graph") for edit in edits)):
-            continue
-        found.append(
-            in_random_order(
-                profile,
-                Finding(
-                    rule=RULE,
-                    title=guess.title,
-                    family="speed",
-                    stage=guess.at,
-                    location=by_id[guess.at].location or by_id[on_main_line(guess.at) or guess.at].location,
-                    semantics=guess.semantics,
-                    edit=documents,
-                    overrides=flags,
-                    change=guess.change,
-                    recommendation=guess.change,
-                    python=guess.python,
-                    predicted=guess.predicted,
-                    status="unverified",
-                ),
-            )
+        at = guess.stage or ""
+        location = by_id[at].location or by_id[on_main_line(at) or at].location
+        made = replace(
+            guess,
+            rule=MEASURED,
+            edits=tuple(edits),
+            overrides=tuple(flags),
+            location=location,
+            recommendation=guess.change,
         )
+        found.append(in_random_order(profile, made))
     return found
 
 
-def _at_the_bottleneck(profile: Profile, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Guess]:
+def _at_the_bottleneck(profile: Profile, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Proposal]:
     """What fits the stage with most of the work."""
     line = main_line(profile)
     named = profile.verdict.stage if profile.verdict is not None else None
@@ -217,98 +202,92 @@ def _at_the_bottleneck(profile: Profile, data: Mapping[str, Any] | None, caches:
         *caches(line, place),
         *_elsewhere(line, place, data),
     ):
-        yield replace(guess, at=guess.at or line[place].id)
+        yield replace(guess, stage=guess.stage or line[place].id)
 
 
-def _together(profile: Profile) -> Iterator[Guess]:
+def _together(profile: Profile) -> Iterator[Proposal]:
     """Several calls in all slow stages that take turns on one thread: in one of them alone the others stay."""
     stages = taking_turns(profile, flow_of(profile))
     if stages:
         edits = several_at_a_time(profile, stages)
         names = listed(list(dict.fromkeys(stage_name(stage) for stage in stages)))
-        yield Guess(
+        yield Proposal(
             f"Run {names} in parallel, all at once",
             f"{words_of(edits)}, in {len(stages)} stages",
             edits,
-            "each .map(…, num_parallel_calls=…)",
             draws(stages),
-            stages[0].id,
+            stage=stages[0].id,
+            python="each .map(…, num_parallel_calls=…)",
         )
 
 
-def _less_at_a_time(profile: Profile) -> Iterator[Guess]:
+def _less_at_a_time(profile: Profile) -> Iterator[Proposal]:
     """One call at a time where half of the cores do as well: handing elements over costs more than the others give."""
     edits, scaling = one_at_a_time(profile), cores_that_do(profile)
     expected = None
     if scaling is not None and scaling.gain < 1:
         words = f"with {cores_text(scaling.cores)} it is {significant(1 / scaling.gain)}× as fast as with all"
-        expected = Predicted(speedup=1 / scaling.gain, formula=words)
+        expected = Prediction(words, 1 / scaling.gain)
     stages = [edit.stage for edit in edits if isinstance(edit, SetArgument)]
     if edits:
         count = "in one stage" if len(stages) == 1 else f"in all {len(stages)} stages"
-        yield Guess(
+        yield Proposal(
             f"Run one call at a time {count}",
             f"num_parallel_calls → not set {count}, options.{PARALLEL_OPTION} → false",
             edits,
-            f"each .map(…) without num_parallel_calls; options.{PARALLEL_OPTION} = False",
             "randomness" if any(stage.random for stage in profile.stages or () if stage.id in stages) else "same",
-            stages[0],
-            expected,
+            stage=stages[0],
+            predicted=expected,
+            python=f"each .map(…) without num_parallel_calls; options.{PARALLEL_OPTION} = False",
         )
 
 
-def _by_default(profile: Profile) -> Iterator[Guess]:
+def _by_default(profile: Profile) -> Iterator[Proposal]:
     """Options as TensorFlow has them, where the program has turned some off or made the pool smaller than the cores."""
     options, line = profile.options or {}, main_line(profile)
     edits = as_by_default(options, profile.host.cores or 1.0)
     if edits and line:
         values = [(edit.path, str(edit.value).lower()) for edit in edits]
-        yield Guess(
+        yield Proposal(
             "Use TensorFlow's default options",
             ", ".join(f"options.{path}: {str(options[path]).lower()} → {value}" for path, value in values),
             edits,
-            "; ".join(f"options.{edit.path} = {edit.value}" for edit in edits),
             draws(profile.stages or []),
-            line[0].id,
+            stage=line[0].id,
+            python="; ".join(f"options.{edit.path} = {edit.value}" for edit in edits),
         )
 
 
-def _fused(profile: Profile) -> Iterator[Guess]:
+def _fused(profile: Profile) -> Iterator[Proposal]:
     """Maps in a row as one."""
     maps = maps_to_fuse(profile, costs_of(profile))
     if maps:
         names = listed(list(dict.fromkeys(map(stage_name, maps))))
-        yield Guess(
+        yield Proposal(
             f"Let TensorFlow fuse {len(maps)} maps in a row",
             f"options.{FUSION_OPTION} → true, num_parallel_calls: {AUTOTUNE} in {names}",
             fused(maps),
-            f"each .map(…, num_parallel_calls=tf.data.AUTOTUNE); options.{FUSION_OPTION} = True",
-            at=maps[0].id,
+            stage=maps[0].id,
+            python=f"each .map(…, num_parallel_calls=tf.data.AUTOTUNE); options.{FUSION_OPTION} = True",
         )
 
 
-def _more_at_a_time(profile: Profile, stage: Stage) -> Iterator[Guess]:
+def _more_at_a_time(profile: Profile, stage: Stage) -> Iterator[Proposal]:
     """More calls than the user has set."""
     edits = more_at_a_time(profile, stage)
     if edits:
         name, now = stage_name(stage), round(stage.parallelism or 1.0)
-        yield Guess(
+        yield Proposal(
             f"Run more calls of {name} at a time",
             words_of(edits).replace(": ", f": {now} → ", 1),
             edits,
-            f".{stage.op}(…, num_parallel_calls=…)",
             draws([stage]),
-            stage.id,
+            stage=stage.id,
+            python=f".{stage.op}(…, num_parallel_calls=…)",
         )
 
 
-def _edits_of(finding: Finding) -> Sequence[Edit]:
-    if finding.edit is None:
-        return ()
-    return finding.edit if isinstance(finding.edit, list) else (finding.edit,)
-
-
-def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Guess]:
+def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Proposal]:
     """What fits the kind of a stage, and its neighbours."""
     stage = line[place]
     name = stage_name(stage)
@@ -329,7 +308,7 @@ def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None, 
         yield _prefetched(before, f"Prefetch before {name}")
 
 
-def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[Guess]:
+def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[Proposal]:
     """A map's function on the batches that its elements go into."""
     stage, name = line[place], stage_name(line[place])
     batch = batch_after(line, place)
@@ -337,10 +316,10 @@ def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | Non
     if batch is None or not edits:
         return
     change, python = in_words([stage], batch, line[place - 1] if place else None)
-    yield Guess(f"Apply {name} to whole batches", change, edits, python, at=stage.id)
+    yield Proposal(f"Apply {name} to whole batches", change, edits, stage=stage.id, python=python)
 
 
-def _all_vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[Guess]:
+def _all_vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[Proposal]:
     """Several maps in a row on the batches that their elements go into: the last one moves first."""
     maps = maps_in_a_row(line, place, MUCH_WORK)
     batch = batch_after(line, line.index(maps[-1])) if len(maps) > 1 else None
@@ -351,22 +330,24 @@ def _all_vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] |
     edits = tuple(VectoriseMap(stage.id, batch.id) for stage in reversed(maps))
     names = listed([stage_name(stage) for stage in maps])
     python = f"{python}  # for each of them, in the order that they have"
-    yield Guess(f"Apply {names} to whole batches", change, edits, python, at=line[place].id)
+    yield Proposal(f"Apply {names} to whole batches", change, edits, stage=line[place].id, python=python)
 
 
-def _masked(line: Sequence[Stage], place: int) -> Iterator[Guess]:
+def _masked(line: Sequence[Stage], place: int) -> Iterator[Proposal]:
     """A filter on the batches that its elements go into."""
     edit = rows_kept(line, place)
     if edit is not None:
         change, python = rows_kept_in_words(line[place])
-        yield Guess(f"Apply {stage_name(line[place])} to whole batches", change, (edit,), python, at=edit.stage)
+        yield Proposal(
+            f"Apply {stage_name(line[place])} to whole batches", change, (edit,), stage=edit.stage, python=python
+        )
 
 
-def _elsewhere(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[Guess]:
+def _elsewhere(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[Proposal]:
     """Others than the bottleneck with much of the work: in parallel, or on whole batches, where a call costs more."""
     for other, stage in enumerate(line):
         if other != place and (stage.share or 0.0) >= MUCH_WORK:
-            yield from (replace(guess, at=stage.id) for guess in _in_parallel(stage) if traits(stage.op).maps)
+            yield from (replace(guess, stage=stage.id) for guess in _in_parallel(stage) if traits(stage.op).maps)
             yield from _vectorised(line, other, data)
             yield from _masked(line, other)
 
@@ -378,56 +359,56 @@ def _works_in_turn(stage: Stage) -> bool:
     return not (row.prefetches or row.cheap or ahead)
 
 
-def _prefetched(stage: Stage, title: str) -> Guess:
-    return Guess(
+def _prefetched(stage: Stage, title: str) -> Proposal:
+    return Proposal(
         title,
         f"insert prefetch(buffer_size={AUTOTUNE}) after {stage_name(stage)}",
         (InsertStage("prefetch", {"buffer_size": AUTOTUNE}, stage.id),),
-        "dataset = dataset.prefetch(tf.data.AUTOTUNE)",
+        python="dataset = dataset.prefetch(tf.data.AUTOTUNE)",
     )
 
 
-def _in_parallel(stage: Stage) -> Iterator[Guess]:
+def _in_parallel(stage: Stage) -> Iterator[Proposal]:
     """Several calls at a time, or several files of a source."""
     name, row = stage_name(stage), traits(stage.op)
     if row.parallel and not _is_parallel(stage):
-        yield Guess(
+        yield Proposal(
             f"Run {name} in parallel",
             f"num_parallel_calls: not set → {AUTOTUNE}",
             (SetArgument(stage.id, stage.op, PARALLEL_CALLS, AUTOTUNE),),
-            f".{stage.op}(…, num_parallel_calls=tf.data.AUTOTUNE)",
             "randomness" if stage.random else "same",
+            python=f".{stage.op}(…, num_parallel_calls=tf.data.AUTOTUNE)",
         )
     elif row.reads_examples and row.wrapped and not _is_parallel(stage):
-        yield Guess(
+        yield Proposal(
             f"Read several files of {name} at a time",
             f"num_parallel_reads: not set → {AUTOTUNE}",
             (SetArgument(stage.id, stage.op, "num_parallel_reads", AUTOTUNE),),
-            f"tf.data.{stage.op}(…, num_parallel_reads=tf.data.AUTOTUNE)",
             "order",
+            python=f"tf.data.{stage.op}(…, num_parallel_reads=tf.data.AUTOTUNE)",
         )
 
 
-def _inside(owner: Stage, stage: Stage) -> Iterator[Guess]:
+def _inside(owner: Stage, stage: Stage) -> Iterator[Proposal]:
     """What can be tried at a stage that another one's function makes."""
     if stage.id != owner.id:
-        yield from (replace(guess, at=stage.id) for guess in _in_parallel(stage))
+        yield from (replace(guess, stage=stage.id) for guess in _in_parallel(stage))
 
 
-def _interleaved(stage: Stage, data: Mapping[str, Any] | None) -> Iterator[Guess]:
+def _interleaved(stage: Stage, data: Mapping[str, Any] | None) -> Iterator[Proposal]:
     """The datasets of a stage's function in parallel instead of one after the other."""
     edits = _as_interleave(stage, (SetArgument(stage.id, stage.op, PARALLEL_CALLS, AUTOTUNE),), data)
     if edits:
-        yield Guess(
+        yield Proposal(
             f"Interleave what {stage_name(stage)} reads",
             f"{stage.op} → interleave(num_parallel_calls={AUTOTUNE})",
             edits,
-            ".interleave(…, num_parallel_calls=tf.data.AUTOTUNE)",
             "order",
+            python=".interleave(…, num_parallel_calls=tf.data.AUTOTUNE)",
         )
 
 
-def _many_opened(profile: Profile, stage: Stage, data: Mapping[str, Any] | None) -> Iterator[Guess]:
+def _many_opened(profile: Profile, stage: Stage, data: Mapping[str, Any] | None) -> Iterator[Proposal]:
     """Many datasets at a time where opening or reading them waits."""
     arguments, options = many_opened(profile, stage)
     edits = _as_interleave(stage, arguments, data)
@@ -436,21 +417,21 @@ def _many_opened(profile: Profile, stage: Stage, data: Mapping[str, Any] | None)
         parallel = traits(stage.op).parallel
         change = values.replace("=", ": ") if parallel else f"{stage.op} → interleave({values})"
         pools = "".join(f"; options.{edit.path}: {edit.value}" for edit in options)
-        yield Guess(
+        yield Proposal(
             f"Read {WAITING_CALLS} at a time in {stage_name(stage)}",
             f"{change}{pools}",
             (*edits, *options),
-            f".interleave(…, {values})",
             "order",
-            stage.id,
-            _expected_of_many(profile, stage),
+            stage=stage.id,
+            predicted=_expected_of_many(profile, stage),
+            python=f".interleave(…, {values})",
         )
 
 
-def _expected_of_many(profile: Profile, stage: Stage) -> Predicted | None:
+def _expected_of_many(profile: Profile, stage: Stage) -> Prediction | None:
     flow = flow_of(profile)
     found = predicted_in_parallel(flow, stage.id, WAITING_CALLS, WAITING_CALLS) if flow is not None else None
-    return Predicted(speedup=found.speedup, formula=found.formula) if found is not None else None
+    return Prediction(found.formula, found.speedup) if found is not None else None
 
 
 def _as_interleave(
@@ -468,7 +449,7 @@ def _as_interleave(
 
 def _cached(
     profile: Profile, line: Sequence[Stage], place: int, *, limit: int | None, longest: float
-) -> Iterator[Guess]:
+) -> Iterator[Proposal]:
     """A cache of what a stage gives, or a later one; with a shuffle and a repeat after it where they were before it.
 
     Where there is a cache already, maps after it go before it. Where datasets are joined in another way in each epoch,
@@ -478,11 +459,11 @@ def _cached(
     if kept is not None:
         cache, maps = kept
         names = listed([stage_name(stage) for stage in maps])
-        yield Guess(
+        yield Proposal(
             f"Do {names} before the cache",
             f"move {names} before {stage_name(cache)}: gains from the second epoch on",
             tuple(MoveStage(stage.id, stage.op, cache.id) for stage in maps),
-            f"{''.join('.map(…)' for _ in maps)}.cache()",
+            python=f"{''.join('.map(…)' for _ in maps)}.cache()",
         )
     point = cache_point(profile, line, place, limit, longest)
     points = (point,) if point is not None else cache_points(profile, limit, longest)
@@ -492,13 +473,14 @@ def _cached(
         where = f", for each of {len(points)} joined datasets" if len(points) > len(changes) else ""
         of_each = f"  # in each of the {len(points)} datasets" if len(points) > 1 else ""
         shuffled = "" if points[0].shuffle is None else f".shuffle({points[0].shuffle})"
-        yield Guess(
+        repeated = ".repeat(…)" if points[0].repeat is not None else ""
+        yield Proposal(
             f"Cache what {names} {'gives' if len(changes) == 1 else 'give'}",
             f"{'; '.join(changes)}{where}: gains from the second epoch on",
             tuple(edit for point in points for edit in point.edits),
-            f"dataset = dataset.cache(){shuffled}{'.repeat(…)' if points[0].repeat is not None else ''}{of_each}",
             max((point.semantics for point in points), key=SEMANTICS.index),
-            points[0].stage.id,
+            stage=points[0].stage.id,
+            python=f"dataset = dataset.cache(){shuffled}{repeated}{of_each}",
         )
 
 

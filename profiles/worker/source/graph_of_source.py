@@ -15,7 +15,7 @@ from typing import Any
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import builder
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
-from pipeprof.pipelines.edits.edits import from_document
+from pipeprof.pipelines.edits.edits import known_edits
 from pipeprof.pipelines.from_python.graphs import GraphPair
 from pipeprof.pipelines.graph.edit.apply import apply_steps
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
@@ -52,7 +52,7 @@ def _answer(job: GraphJob) -> GraphAnswer:
     called = call_target(job.target, job.arguments)
     dataset, in_memory = called.dataset, held_bytes(called.watch.made)
     if job.steps:
-        steps = [[edit for text in step if (edit := from_document(json.loads(text))) is not None] for step in job.steps]
+        steps = [known_edits(map(json.loads, step)) for step in job.steps]
         building = builder(BuildContext(Path(job.path).parent))
         dataset = apply_steps(dataset, steps, building=building, in_memory=in_memory)
     graph = GraphPair(tf, dataset, in_memory)

@@ -208,7 +208,7 @@ def layered_model():
 
 
 def columns(line):
-    x, y, word = tf.io.decode_csv(line, [[0.0], tf.constant([], tf.int32), [""]])
+    x, y, word = tf.io.decode_csv(line, [[0.0], [0], [""]])
     return tf.stack([x, tf.cast(y, tf.float32)]), word
 
 

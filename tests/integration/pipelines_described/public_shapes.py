@@ -13,7 +13,10 @@ MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGES = np.random.default_rng(3).integers(0, 255, (60, 6, 6, 3)).astype(np.uint8)
 LABELS = np.random.default_rng(4).integers(0, 5, 60).astype(np.int64)
 VOCABULARY = ("and", "more", "no", "of", "some", "them", "words")
-SCHEMA = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64, -1)}
+SCHEMA = {
+    "image": tf.io.FixedLenFeature([], tf.string),
+    "label": tf.io.FixedLenFeature([], tf.int64, -1),
+}
 
 
 # An image folder, and an augmentation that is a closure.

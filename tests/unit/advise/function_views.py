@@ -7,19 +7,20 @@ from typing import Any
 
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.rule import RuleHit, rules
+from pipeprof.profiles.advise.rule import rules
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import FunctionView, PipelineView
 
 TEXT = tensor("string")
 FLOAT = tensor("float32")
 
 
-def found(name: str, view: PipelineView) -> list[RuleHit]:
+def found(name: str, view: PipelineView) -> list[Proposal]:
     rule = rules()[name]
     return list(rule.check(view) if view.kind == "static" else rule.diagnose(view))
 
 
-def only(name: str, view: PipelineView) -> RuleHit:
+def only(name: str, view: PipelineView) -> Proposal:
     drafts = found(name, view)
     assert len(drafts) == 1
     return drafts[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor, unnamed
 
-from pipeprof.profiles.advise.rule import Rule, RuleHit
+from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.rules.correctness.batch_before_shuffle import BatchBeforeShuffle
 from pipeprof.profiles.advise.rules.correctness.cache_after_augment import CacheAfterAugment
 from pipeprof.profiles.advise.rules.correctness.cache_after_shuffle import CacheAfterShuffle
@@ -19,6 +19,7 @@ from pipeprof.profiles.advise.rules.memory.list_instead_of_array import ListInst
 from pipeprof.profiles.advise.rules.memory.shuffle_buffer_bytes import ShuffleBufferBytes
 from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.document.subject import Target
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 
 RULES: dict[str, Rule] = {
@@ -42,7 +43,7 @@ IMAGE_BYTES = 224 * 224 * 3 * 4
 INDEX = tensor("int64")
 
 
-def found(name: str, view: PipelineView) -> list[RuleHit]:
+def found(name: str, view: PipelineView) -> list[Proposal]:
     rule = RULES[name]
     drafts = list(rule.check(view) if view.kind == "static" else rule.diagnose(view))
     # A rule that reads names would find something else without them.
@@ -59,7 +60,7 @@ def found(name: str, view: PipelineView) -> list[RuleHit]:
     return drafts
 
 
-def only(name: str, view: PipelineView) -> RuleHit:
+def only(name: str, view: PipelineView) -> Proposal:
     drafts = found(name, view)
     assert len(drafts) == 1
     return drafts[0]

@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.measured import Contention, Device, Throughput
 from pipeprof.profiles.document.memory import Memory
@@ -50,13 +51,10 @@ def recorded_view(
     batches, seconds = recorded["batches"], recorded["seconds"]
     used, waited = recorded.get("worker_cores"), recorded.get("runnable_wait_share")
     stages, _ = explain_stages(
-        StageGraph.from_dict(recorded["written"]),
-        StageGraph.from_dict(recorded["executed"]),
+        StageGraphs.of(recorded["written"], recorded["executed"], by_address=recorded["by_address"]),
         segments=list(pairwise(recorded["snapshots"])),
         batches=batches,
-        seconds=seconds,
         cores=cores,
-        by_address=recorded["by_address"],
     )
     interval = 1000 * seconds / batches
     wait = wait_share * interval

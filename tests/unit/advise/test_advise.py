@@ -16,9 +16,10 @@ from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import GATE, UNVERIFIED, advise
 from pipeprof.profiles.advise.order import ordered, worth
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold, by_precedence
+from pipeprof.profiles.advise.rule import Rule, Threshold, by_precedence
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.findings import Predicted as PredictedEffect
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
 
 ROWS = pipeline(
@@ -28,7 +29,7 @@ ROWS = pipeline(
 )
 
 
-def rule(name: str = "some-rule", drafts: Iterable[RuleHit] = (), **facts: Any) -> Rule:
+def rule(name: str = "some-rule", drafts: Iterable[Proposal] = (), **facts: Any) -> Rule:
     """A rule that says what a test wants, the same with and without a measurement unless `measured_drafts` differ."""
 
     class Made(Rule):
@@ -38,19 +39,19 @@ def rule(name: str = "some-rule", drafts: Iterable[RuleHit] = (), **facts: Any) 
         seen = why = fix = ignore_when = "…"
         yields_to = facts.get("yields_to", ())
 
-        def check(self, view: PipelineView) -> Iterable[RuleHit]:
+        def check(self, view: PipelineView) -> Iterable[Proposal]:
             del view
             return drafts
 
-        def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+        def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
             return facts.get("measured_drafts", self.check(view))
 
     Made.name = name
     return Made()
 
 
-def draft(at: str | None = "stages.0", **facts: Any) -> RuleHit:
-    return RuleHit(**({"sentence": "Seen.", "recommendation": "Do.", "stage": at} | facts))
+def draft(at: str | None = "stages.0", **facts: Any) -> Proposal:
+    return Proposal(**({"sentence": "Seen.", "recommendation": "Do.", "stage": at} | facts))
 
 
 def advised(view: PipelineView, *rules: Rule, ignore: Iterable[Ignore] = ()) -> tuple[list[Finding], list[str]]:
@@ -115,7 +116,7 @@ def test_without_costs_what_needs_none_still_holds() -> None:
 
 
 def test_a_rule_that_raises_is_a_warning_in_one_line_and_costs_nothing_else() -> None:
-    def broken() -> Iterator[RuleHit]:
+    def broken() -> Iterator[Proposal]:
         yield draft("source")
         msg = "a\nb " + "x" * 999
         raise KeyError(msg)

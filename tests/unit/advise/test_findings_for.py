@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 from unit.advise.views import measured, pipeline, stage, tensor
 
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import findings_for
-from pipeprof.profiles.advise.rule import Rule, RuleHit
+from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view import from_graph as view_graph
 from pipeprof.profiles.view.view import PipelineView
@@ -46,9 +48,11 @@ def views(monkeypatch: pytest.MonkeyPatch) -> list[PipelineView]:
         semantics = "same"
         why = fix = ignore_when = "…"
 
-        def check(self, view: PipelineView) -> Iterable[RuleHit]:
+        def check(self, view: PipelineView) -> Iterable[Proposal]:
             seen.append(view)
-            return [RuleHit("Seen.", "Do.", one.id) for one in view.stages if one.op == "map"]
+            return [
+                Proposal(sentence="Seen.", recommendation="Do.", stage=one.id) for one in view.stages if one.op == "map"
+            ]
 
     monkeypatch.setattr(module, "all_rules", lambda: {"some-rule": Looking()})
     return seen
@@ -66,13 +70,10 @@ def recorded(name: str) -> tuple[dict[str, Any], Profile]:
     graphs = json.loads((RECORDED / f"{name}.json").read_text())
     snapshots = graphs["snapshots"]
     stages, _ = explain_stages(
-        StageGraph.from_dict(graphs["written"]),
-        StageGraph.from_dict(graphs["executed"]),
+        StageGraphs.of(graphs["written"], graphs["executed"], by_address=graphs["by_address"]),
         segments=[(snapshots[0], snapshots[-1])] if snapshots else [],
         batches=graphs["batches"],
-        seconds=graphs["seconds"],
         cores=2.0,
-        by_address=graphs["by_address"],
     )
     profile = measured(pipeline(stage("source", "range"))).profile
     assert profile is not None

@@ -19,13 +19,14 @@ from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise import rules as package
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
-from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, by_precedence, rules
+from pipeprof.profiles.advise.rule import Rule, Threshold, by_precedence, rules
 from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import ComponentView, FunctionView, MeasuredFacts, PipelineView, StageView
 
 NAMES = sorted(rules())
@@ -34,13 +35,13 @@ FOLDER = Path(next(iter(package.__path__)))
 MODULES = sorted(path for path in FOLDER.rglob("*.py") if path.stem != "__init__")
 
 
-def drafts(view: PipelineView) -> Iterator[tuple[Rule, RuleHit]]:
+def drafts(view: PipelineView) -> Iterator[tuple[Rule, Proposal]]:
     for rule in rules().values():
         for draft in (*rule.check(view), *(rule.diagnose(view) if view.kind == "measured" else ())):
             yield rule, draft
 
 
-def is_sound(draft: RuleHit, view: PipelineView) -> None:
+def is_sound(draft: Proposal, view: PipelineView) -> None:
     """What every reader of a finding relies on."""
     assert draft.stage is None or draft.stage in view.by_id
     assert draft.sentence.strip().endswith(".")

@@ -26,7 +26,8 @@ from unit.advise.memory_views import batch, cache, line, load, run, shuffle, sli
 from unit.advise.views import MeasuredFacts, PipelineView, function, measured
 
 from pipeprof.profiles.advise.edits.overrides import describe_change
-from pipeprof.profiles.advise.rule import RuleHit, bar_to_try, rules
+from pipeprof.profiles.advise.rule import bar_to_try, rules
+from pipeprof.profiles.propose.proposal import Proposal
 
 MB = 1_000_000
 POOLS = test_rules_pools
@@ -115,7 +116,7 @@ MORE: dict[str, tuple[str, Callable[[], PipelineView]]] = {
 """Variants of texts: the name of the golden, the rule, and a view."""
 
 
-def text_of(view: PipelineView, hit: RuleHit) -> str:
+def text_of(view: PipelineView, hit: Proposal) -> str:
     predicted = hit.predicted.formula if hit.predicted is not None else None
     parts = {
         "title": hit.title,
@@ -127,7 +128,7 @@ def text_of(view: PipelineView, hit: RuleHit) -> str:
     return "".join(f"{name}: {text}\n" for name, text in parts.items() if text)
 
 
-def hits(rule: str, view: PipelineView) -> list[RuleHit]:
+def hits(rule: str, view: PipelineView) -> list[Proposal]:
     if view.kind == "static":
         return list(rules()[rule].check(view))
     if rules()[rule].reports_untried:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from unit.advise.views import function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.rule import RuleHit, rules
+from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.shared import Quantiles
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.verify.plan import cannot_try
 from pipeprof.profiles.view.view import ComponentView, PipelineView
 
@@ -41,7 +42,7 @@ def pictures(
     )
 
 
-def wide(view: PipelineView) -> list[RuleHit]:
+def wide(view: PipelineView) -> list[Proposal]:
     return list(rules()["wide-batches"].diagnose(view))
 
 
@@ -128,7 +129,7 @@ def texts(
     return replace(view, profile=profile)
 
 
-def changing(view: PipelineView) -> list[RuleHit]:
+def changing(view: PipelineView) -> list[Proposal]:
     return list(rules()["changing-shapes"].diagnose(view))
 
 

@@ -11,14 +11,15 @@ from unit.advise.views import Built, function, measured, pipeline, recorded, sta
 from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.advise import advise
-from pipeprof.profiles.advise.rule import RuleHit, rules
+from pipeprof.profiles.advise.rule import rules
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView
 
 PYTHON = function("PyFunc")
 RANDOM = function("RandomUniform")
 
 
-def found(rule: str, view: PipelineView) -> list[RuleHit]:
+def found(rule: str, view: PipelineView) -> list[Proposal]:
     return list(rules()[rule].diagnose(view))
 
 

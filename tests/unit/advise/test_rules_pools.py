@@ -11,7 +11,8 @@ from unit.advise.views import Built, function, measured, pipeline, recorded, sta
 from pipeprof.pipelines.edits.edits import SetArgument, SetOption
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.advise import advise
-from pipeprof.profiles.advise.rule import RuleHit, rules
+from pipeprof.profiles.advise.rule import rules
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import FunctionView, PipelineView
 
 PYTHON = function("PyFunc", random=None)
@@ -21,7 +22,7 @@ POOL = "threading.private_threadpool_size"
 OURS = ("serial-map-latency", "serial-map-cpu", "threadpool-caps-blocking-map", "threadpool-too-small")
 
 
-def found(rule: str, view: PipelineView) -> list[RuleHit]:
+def found(rule: str, view: PipelineView) -> list[Proposal]:
     return list(rules()[rule].diagnose(view))
 
 

@@ -10,9 +10,10 @@ from unit.advise.views import measured, pipeline, stage, tensor
 from pipeprof.pipelines.edits.edits import NewStage, ReplaceStages
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.profiles.advise.advise import advise
-from pipeprof.profiles.advise.rule import RuleHit, rules
+from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.measured import Device
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.verify.plan import cannot_try
 from pipeprof.profiles.view.view import ComponentView, PipelineView
 
@@ -32,7 +33,7 @@ def padded(each: float = 800.0, batch: float = 64 * 8000.0, *parts: ComponentVie
     )
 
 
-def found(view: PipelineView) -> list[RuleHit]:
+def found(view: PipelineView) -> list[Proposal]:
     return list(rules()["padding-waste"].diagnose(view))
 
 

@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.executed_ops import family
 from pipeprof.profiles.document.base import Location
@@ -280,13 +281,10 @@ def recorded(name: str, *, cores: float = 2.0, **conditions: Any) -> PipelineVie
     data = json.loads((GRAPHS / f"{name}.json").read_text(encoding="utf-8"))
     batches, seconds = data["batches"], data["seconds"]
     rows, _ = explain_stages(
-        StageGraph.from_dict(data["written"]),
-        StageGraph.from_dict(data["executed"]),
+        StageGraphs.of(data["written"], data["executed"], by_address=data["by_address"]),
         segments=tuple(pairwise(data["snapshots"])),
         batches=batches,
-        seconds=seconds,
         cores=cores,
-        by_address=data["by_address"],
     )
     given: dict[str, Any] = {
         "interval_ms": 1000 * seconds / batches,

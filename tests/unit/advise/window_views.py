@@ -7,7 +7,8 @@ from typing import Any
 from unit.advise.function_views import found
 from unit.advise.views import function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.rule import RuleHit, bar_to_try
+from pipeprof.profiles.advise.rule import bar_to_try
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
 ROW = (tensor("float32", 3),)
@@ -50,7 +51,7 @@ def windows(
     return measured(view, interval_ms=2.0, headspace=0.9)
 
 
-def hit(view: PipelineView) -> RuleHit:
+def hit(view: PipelineView) -> Proposal:
     with bar_to_try():
         (only,) = found("windows-one-by-one", view)
     return only

@@ -60,7 +60,8 @@ class Pairs(Stage):
     distance: Positive = Field(default=1, description="How far apart.")
 """
 RULE = """
-from pipeprof.profiles.advise.rule import Rule, RuleHit
+from pipeprof.profiles.advise.rule import Rule
+from pipeprof.profiles.propose.proposal import Proposal
 class NoPairs(Rule):
     name = "no-pairs"
     title = "Elements are put into pairs"
@@ -70,7 +71,7 @@ class NoPairs(Rule):
     def check(self, view):
         for stage in view.stages:
             if stage.op == "pairs":
-                yield RuleHit(stage.id, "There are pairs.", "Take them apart.", {})
+                yield Proposal(sentence="There are pairs.", recommendation="Take them apart.", stage=stage.id)
 """
 STEP = """
 from pipeprof.pipelines.errors import UsageError

@@ -14,12 +14,13 @@ from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.pipelines.edits.edits import SetArgument
 from pipeprof.profiles.advise import advise
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
+from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
 
 Pipeprof = Callable[..., Any]
@@ -42,9 +43,9 @@ class Mixing(Rule):
     semantics = "order"
     seen = why = fix = ignore_when = "…"
 
-    def check(self, view: PipelineView) -> list[RuleHit]:
+    def check(self, view: PipelineView) -> list[Proposal]:
         return [
-            RuleHit(
+            Proposal(
                 sentence=f"{stage.label} holds {stage.arguments['buffer_size']} elements.",
                 recommendation="Make it smaller.",
                 stage=stage.id,

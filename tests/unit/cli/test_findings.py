@@ -17,12 +17,13 @@ from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
+from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.document import findings as document
 from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, Verdict, Verification
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.document.store import encode
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.redaction.document import redact
 from pipeprof.profiles.view.view import PipelineView, StageView
 
@@ -37,10 +38,10 @@ class Waiting(Rule):
     semantics = "same"
     seen = why = fix = ignore_when = "…"
 
-    def check(self, view: PipelineView) -> list[RuleHit]:
+    def check(self, view: PipelineView) -> list[Proposal]:
         del view
         return [
-            RuleHit(
+            Proposal(
                 sentence=(
                     '"decode" (map, stages.0) took 83.4 ms of each batch, one call after the other, while the worker '
                     "computed on 0.21 of 8 cores: it waits."
@@ -64,10 +65,10 @@ class Large(Rule):
     semantics = "order"
     seen = why = fix = ignore_when = "…"
 
-    def check(self, view: PipelineView) -> list[RuleHit]:
+    def check(self, view: PipelineView) -> list[Proposal]:
         del view
         return [
-            RuleHit(
+            Proposal(
                 sentence="shuffle (stages.1) holds 500 elements of 588 KiB: 287 MiB of the peak's 841 MiB.",
                 recommendation="Shuffle the names of the files, before they are read.",
                 stage="stages.1",
@@ -84,9 +85,9 @@ class Frozen(Rule):
     semantics = "values"
     seen = why = fix = ignore_when = "…"
 
-    def check(self, view: PipelineView) -> list[RuleHit]:
+    def check(self, view: PipelineView) -> list[Proposal]:
         del view
-        return [RuleHit(sentence="Every epoch sees the same crops.", recommendation="Cache before the random map.")]
+        return [Proposal(sentence="Every epoch sees the same crops.", recommendation="Cache before the random map.")]
 
 
 @pytest.fixture

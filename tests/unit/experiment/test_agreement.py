@@ -13,11 +13,11 @@ from typing import Any, cast
 import pytest
 
 from pipeprof.profiles.experiment.evidence import Evidence
-from pipeprof.profiles.fix.candidates import Candidate
 from pipeprof.profiles.fix.decide import Aim, decide_all
 from pipeprof.profiles.fix.race import Raced, Races, Rival
 from pipeprof.profiles.judge.verdicts.result import PairValues
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
 from pipeprof.profiles.verify.judge_edit import judge
 from pipeprof.profiles.verify.plan import Pace
@@ -64,7 +64,7 @@ def of_run(letter: str) -> str:
 
 def of_fix(letter: str) -> str:
     raced = {"it": Raced(compared=evidence(letter).comparison())}
-    return FIX[decide_all(raced, {"it": Candidate("it", "", ())}, Aim())["it"].kind]
+    return FIX[decide_all(raced, {"it": Proposal("it", "", ())}, Aim())["it"].kind]
 
 
 @pytest.mark.parametrize("letter", CHANGES, ids=CHANGES.get)
@@ -132,7 +132,7 @@ def test_no_command_contradicts_another_wherever_it_stops(letter: str) -> None:
     run = RUN[trials.measure(edited, "same", for_memory=False).status]
     races = Races(cast("Any", Player(letter)), PACE, timeout=60.0, left=lambda: 60.0, tick=lambda *_: None)
     raced = races.run(lambda: JOBS, {"B1": Rival(cast("Any", None), "same")})
-    fix = FIX[decide_all(raced, {"B1": Candidate("it", "", ())}, Aim())["B1"].kind]
+    fix = FIX[decide_all(raced, {"B1": Proposal("it", "", ())}, Aim())["B1"].kind]
     found = {run, fix, of_compare(letter)}
     assert not {"faster", "no gain"} <= found
     if (expected := CLEAR.get(CHANGES[letter])) is not None:

@@ -7,9 +7,10 @@ import pytest
 from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption, to_document
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.fix.candidates import EVERYWHERE, Candidate
+from pipeprof.profiles.fix.candidates import EVERYWHERE
 from pipeprof.profiles.fix.decide import Aim, Decision, best_of
 from pipeprof.profiles.fix.race import Raced
+from pipeprof.profiles.propose.proposal import Proposal
 from tests.unit.intervals import compared
 
 CALLS = SetArgument("stages.0", "map", "num_parallel_calls", 8)
@@ -19,9 +20,9 @@ MANY: tuple[PipelineEdit, ...] = (CALLS, SetOption("threading.private_threadpool
 def taken(**speedups: float) -> str | None:
     """The step of a race that is taken, of those with these speed-ups."""
     steps = {
-        "together": Candidate("all changes", "", MANY),
-        "alone": Candidate("8 calls", "", (CALLS,)),
-        "autotune": Candidate(EVERYWHERE, "", MANY),
+        "together": Proposal("all changes", "", MANY),
+        "alone": Proposal("8 calls", "", (CALLS,)),
+        "autotune": Proposal(EVERYWHERE, "", MANY),
     }
     raced = {name: Raced(compared=compared(value, value - 0.1, 6)) for name, value in speedups.items()}
     return best_of(dict.fromkeys(raced, Decision("faster", "")), raced, Aim(None), steps)
@@ -59,7 +60,7 @@ def test_of_like_gains_the_simpler_change_is_taken(
 ) -> None:
     """An argument before a new stage, and no memory before memory; what is faster by more than 3 % comes first."""
     raced = {name: Raced(compared=compared(value, value, 4)) for name, value in (("first", near), ("second", 2.0))}
-    steps = {"first": Candidate("a", "", first), "second": Candidate("b", "", second)}
+    steps = {"first": Proposal("a", "", first), "second": Proposal("b", "", second)}
     assert best_of(dict.fromkeys(raced, Decision("faster", "")), raced, Aim(None), steps) == best
     findings = [
         Finding.model_validate(

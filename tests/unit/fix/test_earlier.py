@@ -9,8 +9,9 @@ import pytest
 
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.fix.candidates import EVERYTHING, Candidate
+from pipeprof.profiles.fix.candidates import EVERYTHING
 from pipeprof.profiles.fix.earlier import is_run_of, left_out, most_of, proven_changes
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 
 
 def kept(title: str, speedup: float, **changes: Any) -> Finding:
@@ -35,7 +36,7 @@ def profile(recorded: Callable[[str], Profile]) -> Profile:
 def test_what_was_kept_is_proven_the_fastest_first(profile: Profile) -> None:
     profile.findings = [kept("a", 1.5), kept("b", 5.8), kept("c", 9.0, status="unverified"), kept("d", 9.0, edit=None)]
     found = proven_changes(profile)
-    assert [(one.title, one.semantics, one.predicted) for one in found] == [("b", "order", 5.8), ("a", "order", 1.5)]
+    assert [(one.title, one.effect, one.speedup) for one in found] == [("b", "order", 5.8), ("a", "order", 1.5)]
     assert found[0].measured == (5.8, pytest.approx(5.22), pytest.approx(6.38))
 
 
@@ -45,7 +46,7 @@ def test_with_another_step_the_gain_of_an_earlier_run_is_not_claimed(
     profile.findings = [kept("a", 5.8, predicted={"speedup": 3.0})]
     assert proven_changes(profile, recorded("jpeg-folder"))[0].measured is not None
     (other,) = proven_changes(profile, recorded("step-none"))
-    assert (other.measured, other.predicted) == (None, 3.0)
+    assert (other.measured, other.speedup) == (None, 3.0)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +81,10 @@ def test_a_profile_counts_only_for_the_same_target_and_files(profile: Profile) -
     assert not is_run_of(profile.model_copy(update={"command": ["pipeprof", "fix", "spec.yaml"]}), target)
 
 
-def candidate(title: str, predicted: float | None, measured: float | None = None, **changes: Any) -> Candidate:
+def candidate(title: str, predicted: float | None, measured: float | None = None, **changes: Any) -> Proposal:
     interval = (measured, measured * 0.9, measured * 1.1) if measured is not None else None
-    return Candidate(title, title, (title,), "order", predicted=predicted, measured=interval, **changes)  # type: ignore[arg-type]
+    expected = Prediction("", predicted) if predicted is not None else None
+    return Proposal(title, title, (title,), "order", predicted=expected, measured=interval, **changes)  # type: ignore[arg-type]
 
 
 def test_what_is_left_out_is_called_measured_or_predicted_and_names_its_flag() -> None:

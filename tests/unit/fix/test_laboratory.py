@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
@@ -14,6 +15,7 @@ from pipeprof.profiles.fix import laboratory as laboratories
 from pipeprof.profiles.fix.laboratory import Laboratory, TimedTeam, pace_for
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
+from pipeprof.profiles.verify.guessing.caching import Filling
 
 
 def laboratory(profile: Profile, budget: float, **options: bool) -> Laboratory:
@@ -35,7 +37,7 @@ def profile(recorded: Callable[[str], Profile]) -> Profile:
 
 @pytest.mark.parametrize(("budget", "rivals"), [(60.0, 4), (40.0, 4), (20.0, 2), (12.0, 1)])
 def test_so_many_changes_race_side_by_side_and_can_be_proven(profile: Profile, budget: float, rivals: int) -> None:
-    assert laboratory(profile, budget).fits(rivals)
+    assert laboratory(profile, budget).fits([()] * rivals)
 
 
 def test_a_budget_of_20_s_has_time_for_as_many_pairs_as_a_run_takes(profile: Profile) -> None:
@@ -52,7 +54,7 @@ def test_a_small_gain_is_left_time_for_more_pairs(profile: Profile) -> None:
     assert lab.proof_seconds == as_it_is
     lab.taken("a little faster", 1.05)
     assert lab.proof_seconds >= as_it_is + pace.round_seconds * (QUICK.looks[1] - QUICK.pairs) / 2
-    assert lab.fits(1)
+    assert lab.fits([()])
 
 
 def test_a_gain_that_six_pairs_cannot_prove_is_left_time_for_twelve(profile: Profile) -> None:
@@ -69,12 +71,26 @@ def test_a_gain_that_six_pairs_cannot_prove_is_left_time_for_twelve(profile: Pro
 
 def test_a_budget_that_is_too_small_names_one_that_is_not(profile: Profile) -> None:
     small = laboratory(profile, 4.0)
-    assert not small.fits(1)
-    assert laboratory(profile, float(small.least_budget)).fits(1)
+    assert not small.fits([()])
+    assert laboratory(profile, float(small.least_budget)).fits([()])
+
+
+def test_the_epoch_in_which_a_cache_fills_is_part_of_the_time(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = InsertStage("cache", {}, "stages.0")
+    monkeypatch.setattr(laboratories, "filling", lambda _, edits: Filling(9, 4.0) if cache in edits else Filling())
+    lab = laboratory(profile, 20.0)
+    assert lab.fits([()])
+    assert not lab.fits([(cache,)])
+    # The budget that it names has time for that.
+    enough = laboratory(profile, float(lab.least_budget))
+    assert enough.fits([(cache,)])
+    assert enough.least_budget < lab.least_budget
 
 
 def test_one_process_at_a_time_has_time_for_four_changes(profile: Profile) -> None:
-    assert laboratory(profile, 60.0, alone=True).fits(4)
+    assert laboratory(profile, 60.0, alone=True).fits([()] * 4)
 
 
 def test_the_time_in_which_iterators_are_freed_is_no_measuring(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import SetArgument
+from pipeprof.pipelines.edits.edits import PipelineEdit, SetArgument
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.same_data import DataCheck
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.fix.candidates import EVERYTHING, EVERYWHERE, Candidate
+from pipeprof.profiles.fix.candidates import EVERYTHING, EVERYWHERE
 from pipeprof.profiles.fix.outcome import describe
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.search import Search
 from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.verify.trials import Trial
 from tests.unit.intervals import compared
 
@@ -52,6 +53,7 @@ class FakeLab:
         races: How many races there is time for.
         seen: Titles of every race.
         looked: Versions that were looked at.
+        slow: Edits for which there is no time.
     """
 
     results: Mapping[str, float | Raced | Exception]
@@ -59,15 +61,18 @@ class FakeLab:
     races: int = 99
     most: int = 4
     least_budget: int = 25
+    trial_seconds: float = 10.0
     seen: list[list[str]] = field(default_factory=list)
     looked: list[Version] = field(default_factory=list)
     gains: list[float] = field(default_factory=list)
     promised: list[float] = field(default_factory=list)
+    slow: Sequence[PipelineEdit] = ()
 
-    def fits(self, rivals: int) -> bool:
-        return rivals > 0 and len(self.seen) < self.races
+    def fits(self, rivals: Sequence[Sequence[PipelineEdit]]) -> bool:
+        slow = any(edit in self.slow for edits in rivals for edit in edits)
+        return len(rivals) > 0 and not slow and len(self.seen) < self.races
 
-    def race(self, base: Version, rivals: Mapping[str, tuple[Candidate, Version]]) -> dict[str, Raced]:
+    def race(self, base: Version, rivals: Mapping[str, tuple[Proposal, Version]]) -> dict[str, Raced]:
         for candidate, version in rivals.values():
             assert version.steps == (*base.steps, candidate.edits)
         self.seen.append([candidate.title for candidate, _ in rivals.values()])
@@ -326,9 +331,9 @@ def test_a_signal_during_a_look_decides_the_exit_code(profile: Profile) -> None:
     assert (found.interrupted, found.exit_code, len(found.best.steps)) == (True, 143, 1)
 
 
-def proven(title: str, semantics: str = "same") -> Candidate:
+def proven(title: str, semantics: str = "same") -> Proposal:
     edit = SetArgument("stages.1", "map", "num_parallel_calls", title)
-    return Candidate(title, title, (edit,), semantics, predicted=5.8, measured=(5.8, 5.4, 6.2))  # type: ignore[arg-type]
+    return Proposal(title, title, (edit,), semantics, predicted=Prediction("", 5.8), measured=(5.8, 5.4, 6.2))  # type: ignore[arg-type]
 
 
 def test_what_an_earlier_run_has_proven_is_tried_first_and_once(profile: Profile) -> None:
@@ -355,3 +360,39 @@ def test_after_a_step_only_what_was_measured_to_give_more_is_left_out(profile: P
     assert [one.title for one in found.left_out if one.known_by == "measured"] == []
     found = search(profile, FakeLab({"first": 2.0}, None), proven=[proven("cached", "order")]).run()
     assert [one.title for one in found.left_out if one.known_by == "measured"] == ["cached"]
+
+
+def test_what_the_time_left_cannot_decide_is_not_begun_and_does_not_hold_up_the_others(profile: Profile) -> None:
+    slow = SetArgument("stages.2", "map", "num_parallel_calls", "second")
+    lab = FakeLab({"second": 2.0}, slow=(slow,))
+    found = search(profile, lab).run()
+    tried = {title for titles in lab.seen for title in titles}
+    assert "first" in tried
+    assert "second" not in tried
+    assert found.reason == "what is left of the budget is too short for another change and its proof"
+
+
+def test_what_a_race_measured_changes_the_order_of_the_rest(profile: Profile) -> None:
+    profile.findings = [
+        finding("a", "stages.1", predicted={"speedup": 20.0}),
+        finding("b", "stages.1", predicted={"speedup": 18.0}),
+        finding("c", "stages.2", predicted={"speedup": 6.0}),
+    ]
+
+    def came(gain: float) -> str:
+        lab = FakeLab({"a": unclear(gain, 0.9)}, most=1)
+        search(profile, lab).run()
+        return "".join(title for titles in lab.seen for title in titles if title in {"a", "b", "c"})
+
+    assert came(15.0) == "abc"
+    assert came(1.1) == "acb"
+
+
+def test_what_is_made_of_several_changes_is_raced_once_whatever_their_order_becomes(profile: Profile) -> None:
+    profile.findings = [
+        finding("a", "stages.1", predicted={"speedup": 20.0}),
+        finding("c", "stages.2", predicted={"speedup": 6.0}),
+    ]
+    lab = FakeLab({"a": unclear(1.1, 0.9)}, most=3)
+    search(profile, lab).run()
+    assert [title for titles in lab.seen for title in titles].count(EVERYTHING) == 1

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 from pipeprof.profiles.document.messages import Message
@@ -41,16 +42,9 @@ class Recorded:
         return StageGraph.from_dict(self.executed)
 
     def explain(self, **changes: Any) -> tuple[dict[str, Stage], list[Message]]:
-        arguments: dict[str, Any] = {
-            "segments": self.segments,
-            "batches": self.batches,
-            "seconds": self.seconds,
-            "cores": 2,
-            "by_address": self.by_address,
-        }
-        stages, notes = explain_stages(
-            StageGraph.from_dict(self.written), StageGraph.from_dict(self.executed), **(arguments | changes)
-        )
+        arguments: dict[str, Any] = {"segments": self.segments, "batches": self.batches, "cores": 2}
+        graphs = StageGraphs.of(self.written, self.executed, by_address=self.by_address)
+        stages, notes = explain_stages(graphs, **(arguments | changes))
         return {stage.id: stage for stage in stages}, notes
 
 

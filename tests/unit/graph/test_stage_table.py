@@ -142,16 +142,16 @@ def test_a_model_of_something_else_is_told(recorded: Load) -> None:
 
 def test_names_and_places_of_a_spec(recorded: Load) -> None:
     place = Location(file="spec.yaml", line=7, column=5)
-    stages, _ = recorded("map_batch").explain(
-        names={"stages.0": "decode", "stages.1": None}, locations={"stages.0": place}
-    )
+    decode = Stage(id="stages.0", op="map", origin="written", name="decode", location=place)
+    batch = Stage(id="stages.1", op="batch", origin="written")
+    stages, _ = recorded("map_batch").explain(placed={one.id: one for one in (decode, batch)})
     assert (stages["stages.0"].name, stages["stages.0"].location) == ("decode", place)
     assert (stages["stages.1"].name, stages["stages.1"].location) == (None, None)
 
 
 def test_one_pair_of_snapshots_is_enough(recorded: Load) -> None:
     one = recorded("stateful_map_batch")
-    pair, _ = one.explain(segments=(), first=one.snapshots[0], last=one.snapshots[-1])
+    pair, _ = one.explain(segments=[(one.snapshots[0], one.snapshots[-1])])
     parts, _ = one.explain()
     assert pair["stages.0"].time_ms_per_batch == pytest.approx(parts["stages.0"].time_ms_per_batch)
 

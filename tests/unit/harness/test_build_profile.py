@@ -69,7 +69,12 @@ def assemble(
 
 def stages(*ops: str, depths: dict[int, int] | None = None, ids: dict[int, str] | None = None) -> list[Stage]:
     return [
-        Stage(id=(ids or {}).get(n, str(n)), origin="written", op=op, depth=(depths or {}).get(n, 0))
+        Stage(
+            id=(ids or {}).get(n, f"stages.{n - 1}" if n else "source"),
+            origin="written",
+            op=op,
+            depth=(depths or {}).get(n, 0),
+        )
         for n, op in enumerate(ops)
     ]
 
@@ -293,7 +298,7 @@ def test_steps_without_a_device_have_none():
         (stages("range", "apply"), None),
         (stages("python"), None),
         (stages("make_csv_dataset"), None),
-        (stages("list_files", "map", "batch", depths={2: 1}, ids={1: "a", 2: "a.0"}), None),
+        (stages("list_files", "map", "batch", depths={2: 1}, ids={2: "stages.0.source"}), None),
         (None, None),
     ],
     ids=lambda value: "-".join(one.op for one in value) if isinstance(value, list) else str(value),

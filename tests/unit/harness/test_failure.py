@@ -32,7 +32,7 @@ from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.event_loop import Ended
-from pipeprof.profiles.harness.failure import Circumstances, Failure, StageAt, diagnose, name_owner
+from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose, name_owner
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
 from pipeprof.profiles.host.limits import MemoryLimit
@@ -50,8 +50,8 @@ STACKS = 'Current thread 0x1 (most recent call first):\n  File "/home/me/decode.
 MEASURING = (phase("import"), phase("measure"), beat(1234))
 
 
-def view_of(stages: Mapping[str, StageAt]) -> PipelineView:
-    return pipeline(*(stage(one.address, one.op, name=one.name) for one in stages.values()))
+def view_of(stages: Mapping[str, Stage]) -> PipelineView:
+    return pipeline(*(stage(one.id, one.op, name=one.name) for one in stages.values()))
 
 
 def around(**changes: Any) -> Circumstances:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.profiles.memory.ledger.buffers import map_looks
 from pipeprof.profiles.protocol.messages import PipelineLook
 
@@ -26,12 +26,7 @@ def look(name: str, number: int = -1, **more: Any) -> Any:
     graph = recorded(name)
     model = graph["snapshots"][number]
     raw = raw_look(model.get("model", model), **more)
-    (found,) = map_looks(
-        StageGraph.from_dict(graph["written"]),
-        StageGraph.from_dict(graph["executed"]),
-        [raw],
-        by_address=graph["by_address"],
-    )
+    (found,) = map_looks(StageGraphs.of(graph["written"], graph["executed"], by_address=graph["by_address"]), [raw])
     return found
 
 
@@ -68,12 +63,7 @@ def test_batches_that_are_made_in_parallel_are_batches() -> None:
     raw = raw_look({**model, "nodes": nodes})
     text = json.dumps(graph["executed"]).replace('"BatchDatasetV2"', '"ParallelBatchDataset"')
 
-    (found,) = map_looks(
-        StageGraph.from_dict(graph["written"]),
-        StageGraph.from_dict(json.loads(text)),
-        [raw],
-        by_address=graph["by_address"],
-    )
+    (found,) = map_looks(StageGraphs.of(graph["written"], json.loads(text), by_address=graph["by_address"]), [raw])
 
     assert {(one.owner, one.bytes) for one in found.by_stage.values()} == {("batch", 4096), ("parallel", 1024)}
 
@@ -88,7 +78,7 @@ def test_without_graphs_there_are_no_looks() -> None:
     graph = recorded("cache")
     unread = {**graph["written"], "root": None, "nodes": [], "reason": "too large"}
 
-    assert map_looks(StageGraph.from_dict(unread), StageGraph.from_dict(graph["executed"]), [], by_address=True) == []
+    assert map_looks(StageGraphs.of(unread, graph["executed"], by_address=True), []) == []
 
 
 def test_an_iterator_whose_place_is_not_known_is_at_the_only_stage_of_its_kind() -> None:
@@ -97,22 +87,12 @@ def test_an_iterator_whose_place_is_not_known_is_at_the_only_stage_of_its_kind()
     known = look("dict_shuffle").by_stage
     strange = {**model, "nodes": [{**node, "inputs": []} for node in model["nodes"]]}
     raw = raw_look(strange)
-    (found,) = map_looks(
-        StageGraph.from_dict(graph["written"]),
-        StageGraph.from_dict(graph["executed"]),
-        [raw],
-        by_address=graph["by_address"],
-    )
+    (found,) = map_looks(StageGraphs.of(graph["written"], graph["executed"], by_address=graph["by_address"]), [raw])
     (shuffle,) = [stage for stage, one in known.items() if one.owner == "shuffle"]
 
     assert found.by_stage[shuffle] == known[shuffle]
 
     twice = [*strange["nodes"], *({**node, "id": 100 + node["id"]} for node in strange["nodes"])]
     raw = raw_look({**strange, "nodes": twice})
-    (found,) = map_looks(
-        StageGraph.from_dict(graph["written"]),
-        StageGraph.from_dict(graph["executed"]),
-        [raw],
-        by_address=graph["by_address"],
-    )
+    (found,) = map_looks(StageGraphs.of(graph["written"], graph["executed"], by_address=graph["by_address"]), [raw])
     assert shuffle not in found.by_stage, "two iterators could be meant"

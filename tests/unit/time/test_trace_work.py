@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from unit.graph.test_naming import node
 
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.protocol.messages import PythonCalls, Trace, TracedFunction, TracedWork
 from pipeprof.profiles.time.attribution.trace_work import iterator_place, own_seconds, traced_elements, work_by_stage
@@ -27,10 +28,7 @@ def node_of(graph: dict[str, Any], op: str) -> str:
 def work(name: str, **trace: Any) -> dict[str, Any]:
     one = recorded(name)
     return work_by_stage(
-        Trace(batches=10, **trace),
-        StageGraph.from_dict(one["written"]),
-        StageGraph.from_dict(one["executed"]),
-        by_address=one["by_address"],
+        Trace(batches=10, **trace), StageGraphs.of(one["written"], one["executed"], by_address=one["by_address"])
     )
 
 
@@ -228,8 +226,5 @@ def test_the_model_of_the_trace_window_counts_what_the_trace_leaves_out():
 
 def test_without_a_trace_there_is_nothing():
     one = recorded("map_batch")
-    assert work_by_stage(None, StageGraph.from_dict(one["written"]), StageGraph.from_dict(one["executed"])) == {}
-    assert (
-        work_by_stage(Trace(batches=0), StageGraph.from_dict(one["written"]), StageGraph.from_dict(one["executed"]))
-        == {}
-    )
+    assert work_by_stage(None, StageGraphs.of(one["written"], one["executed"])) == {}
+    assert work_by_stage(Trace(batches=0), StageGraphs.of(one["written"], one["executed"])) == {}

@@ -12,6 +12,7 @@ from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
 from pipeprof.profiles.experiment.evidence import Evidence
+from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
 from pipeprof.profiles.time.proven import describe_proven
 from pipeprof.profiles.verify.bound_advice import advice_for
@@ -25,7 +26,6 @@ from pipeprof.profiles.verify.ceiling import (
     write_bound,
 )
 from pipeprof.profiles.verify.judge_edit import judge
-from pipeprof.profiles.verify.stages import main_line
 from pipeprof.profiles.verify.trials import Trial
 
 Recorded = Callable[[str], Profile]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,11 +11,17 @@ from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdi
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.verify.expected import by_worth, in_turn, promises
-from pipeprof.profiles.verify.guessing.search import guesses
+from pipeprof.profiles.verify.guessing import search
 from pipeprof.profiles.verify.plan import to_try
 
 Recorded = Callable[[str], Profile]
+
+
+def guesses(*given: Any, **more: Any) -> list[Finding]:
+    """What is tried, as the profile has it."""
+    return [finding_of(one) for one in search.guesses(*given, **more)]
 
 
 def waiting(recorded: Recorded) -> Profile:
@@ -76,7 +83,7 @@ def test_a_mistake_in_the_model_does_not_end_the_verification(
     def mistaken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("pipeprof.profiles.verify.expected.predict", mistaken)
+    monkeypatch.setattr("pipeprof.profiles.verify.expected.predicted_of", mistaken)
     assert by_worth(waiting(recorded), [finding("a", CALLS)])[0].predicted is None
 
 

@@ -9,13 +9,21 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
+from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.lines import joined_lines, main_line
+from pipeprof.profiles.propose.finding import finding_of
+from pipeprof.profiles.verify.guessing import search
 from pipeprof.profiles.verify.guessing.caching import BEYOND_EPOCH, filling
-from pipeprof.profiles.verify.guessing.search import cache_points, guesses
-from pipeprof.profiles.verify.stages import joined_lines, main_line
+from pipeprof.profiles.verify.guessing.search import cache_points
 
 Recorded = Callable[[str], Profile]
+
+
+def guesses(*given: Any, **more: Any) -> list[Finding]:
+    """What is tried, as the profile has it."""
+    return [finding_of(one) for one in search.guesses(*given, **more)]
 
 
 def run_of(recorded: Recorded, *sides: tuple[str, ...], joins: str, argument: str = "inputs", **facts: Any) -> Profile:

@@ -8,19 +8,13 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption, to_document
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.graph.stages import Node
-from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.time.stage_table import _shuffle
-from pipeprof.profiles.verify.guessing.random_order import (
-    OrderPart,
-    compared_as,
-    in_random_order,
-    order_is_drawn_anew,
-    stays_random,
-)
+from pipeprof.profiles.verify.guessing.random_order import OrderPart, in_random_order, order_is_drawn_anew, stays_random
 
 OTHER, CACHE, GROUPS = OrderPart("other"), OrderPart("cache"), OrderPart("regroups")
 
@@ -152,22 +146,19 @@ def test_of_a_run(
 ) -> None:
     profile = run_of(recorded, *ops, **facts)
     assert order_is_drawn_anew(profile, edits) is same
-    documents = [Edit.model_validate(to_document(edit)) for edit in edits]
-    finding = Finding(rule="measured", title="", semantics="order", edit=documents, status="unverified")
-    found = in_random_order(profile, finding)
+    found = in_random_order(profile, Proposal("", "", tuple(edits), "order"))
     assert (found.semantics, found.random_order) == (("same", True) if same else ("order", False))
     # In two processes the order is another one, whatever the class: elements are compared in any order.
-    assert compared_as(found) == "order"
+    assert found.compared_as == "order"
     profile.seed = 3
     assert not order_is_drawn_anew(profile, edits)
 
 
 def test_other_classes_stay_what_they_are(recorded: Callable[[str], Profile]) -> None:
     profile = run_of(recorded, *LINE)
-    documents = [Edit.model_validate(to_document(edit)) for edit in cached("stages.1", 1000)]
-    finding = Finding(rule="measured", title="", semantics="randomness", edit=documents, status="unverified")
-    assert in_random_order(profile, finding) is finding
-    assert compared_as(finding) == "randomness"
+    proposal = Proposal("", "", tuple(cached("stages.1", 1000)), "randomness")
+    assert in_random_order(profile, proposal) is proposal
+    assert proposal.compared_as == "randomness"
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,15 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import CoreScaling
 from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
 from pipeprof.profiles.model.predict import predict
-from pipeprof.profiles.verify.guessing.search import guesses
+from pipeprof.profiles.propose.finding import finding_of
+from pipeprof.profiles.verify.guessing import search
 
 Recorded = Callable[[str], Profile]
+
+
+def guesses(*given: Any, **more: Any) -> list[Finding]:
+    """What is tried, as the profile has it."""
+    return [finding_of(one) for one in search.guesses(*given, **more)]
 
 
 def profile_of(

@@ -248,19 +248,16 @@ def test_a_source_has_the_place_where_it_was_seen() -> None:
     assert place({**here, "shapes": [[512]]}) is None
 
 
-def test_known_options_names_and_places_come_from_outside() -> None:
+def test_places_that_are_known_otherwise_come_from_outside() -> None:
     recorded = json.loads((GRAPHS / "map_batch.json").read_text(encoding="utf-8"))
     view = view_of_graphs(
         StageGraph.from_dict(recorded["written"]),
         StageGraph.from_dict(recorded["executed"]),
         [],
         by_address=True,
-        options={"deterministic": False},
-        names={"stages.0": "double"},
         locations={"stages.0": Location(file="spec.yaml", line=4)},
     )
-    assert dict(view.options) == {"deterministic": False}
-    assert (view.by_id["stages.0"].name, view.by_id["source"].name) == ("double", None)
+    assert (view.by_id["stages.0"].name, view.by_id["source"].location) == (None, None)
     assert view.by_id["stages.0"].location == Location(file="spec.yaml", line=4)
     assert view.by_id["stages.0"].measured is None
 

@@ -14,9 +14,9 @@ import numpy as np
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.shared import Phase, PhaseName
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.harness.build_profile import RunFacts
-from pipeprof.profiles.harness.failure import StageAt
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.harness.settings import Plan
 from pipeprof.profiles.host.sampler import Sample
@@ -281,9 +281,9 @@ class FakeSampler:
 
 def stage_at(
     address: str, op: str, *, name: str | None = None, line: int | None = None, column: int | None = 5
-) -> StageAt:
+) -> Stage:
     location = Location(file="spec.yaml", line=line, column=column) if line is not None else None
-    return StageAt(address, op, name, location)
+    return Stage(id=address, op=op, name=name, location=location, origin="written")
 
 
 def model_node(name: str, buffered_bytes: int) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import MoveStage
 from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, on_batches
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import MAP_CALL_US
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
 
@@ -49,7 +50,7 @@ class MapBeforeBatchScalar(Rule):
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )
 
-    def check(self, view: PipelineView) -> Iterable[RuleHit]:
+    def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge the written pipeline: calls alone cost a millisecond per batch."""
         for stage, batch in self._found(view):
             calls_ms = batch.size * self.threshold("call-cost") / 1000
@@ -63,7 +64,7 @@ class MapBeforeBatchScalar(Rule):
             evidence = {"batch_size": batch.size, "element_bytes": _bytes(view, stage), "call_ms_per_batch": calls_ms}
             yield self._draft(view, stage, batch, sentence, evidence=evidence, predicted=None)
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the measured cost: little more than the call overhead, and a part of the step."""
         for stage, batch in self._found(view):
             cost, interval = microseconds(view, stage), interval_ms(view)
@@ -107,9 +108,9 @@ class MapBeforeBatchScalar(Rule):
         *,
         evidence: dict[str, float | int],
         predicted: Prediction | None,
-    ) -> RuleHit:
+    ) -> Proposal:
         between = "".join(f"{stage.op}, " for stage in batch.between)
-        return RuleHit(
+        return Proposal(
             stage=stage.id,
             sentence=sentence,
             evidence=evidence,

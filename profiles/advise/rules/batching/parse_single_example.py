@@ -16,8 +16,9 @@ from pipeprof.profiles.advise.edits.snippets import (
     stage_yaml,
     written_features,
 )
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import BATCHED_PARSE_GAIN, PARSE_EXAMPLE_US
+from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
 
@@ -88,7 +89,7 @@ class ParseSingleExample(Rule):
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )
 
-    def check(self, view: PipelineView) -> Iterable[RuleHit]:
+    def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge the written pipeline: a map that only parses, and batches large enough to matter."""
         for stage, batch in self._found(view):
             cost_ms = batch.size * self.threshold("parse-cost") / 1000
@@ -101,7 +102,7 @@ class ParseSingleExample(Rule):
             )
             yield _draft(stage, batch, sentence, {"batch_size": batch.size, "parse_ms_per_batch": cost_ms}, None)
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the measured cost: about that of parsing, and a part of the step."""
         for stage, batch in self._found(view):
             cost, interval = microseconds(view, stage), interval_ms(view)
@@ -179,7 +180,7 @@ def _varying(stage: StageView) -> bool:
 
 def _draft(
     stage: StageView, batch: BatchSavings, sentence: str, evidence: dict[str, float | int], predicted: Prediction | None
-) -> RuleHit:
+) -> Proposal:
     between = "".join(f"{stage.op}, " for stage in batch.between)
     words = [f"Put {between}batch before the map, and parse the whole batch with tf.io.parse_example."]
     semantics: Semantics = "same"
@@ -206,7 +207,7 @@ def _draft(
             f"The other operations of the function ({', '.join(care)}) then get a batch: literal shapes need a first "
             "dimension."
         )
-    return RuleHit(
+    return Proposal(
         stage=stage.id,
         sentence=sentence,
         evidence=evidence,

@@ -9,7 +9,8 @@ from pipeprof.pipelines.edits.edits import HandWritten, NewStage, ReplaceStages
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving
-from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
 
@@ -92,7 +93,7 @@ class WindowsOneByOne(Rule):
         Threshold("cut-us", 2, "µs", "measured on TensorFlow 2.21: a window of 25 numbers, 256 at a time, batched"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the time inside the stages that make windows."""
         interval = interval_ms(view)
         for stage in view.stages:
@@ -107,7 +108,7 @@ class WindowsOneByOne(Rule):
             if found.are_batches or many >= self.threshold("least-windows"):
                 yield self._hit(view, found, many, took, count)
 
-    def _hit(self, view: PipelineView, found: _Windows, many: int, took: float, count: float) -> RuleHit:
+    def _hit(self, view: PipelineView, found: _Windows, many: int, took: float, count: float) -> Proposal:
         each, cut = 1000 * took / count, self.threshold("cut-us")
         left = min(each, cut if found.are_batches else max(cut, each / many))
         text = f"{significant(count)} windows with {significant(left)} µs each instead of {significant(each)} µs"
@@ -118,7 +119,7 @@ class WindowsOneByOne(Rule):
             else f"Let {found.window.label} give {found.piece(many)} elements, which {many} windows cover, and cut "
             "these out of it with tf.signal.frame: the same windows in the same order."
         )
-        return RuleHit(
+        return Proposal(
             stage=found.flat.id,
             sentence=(
                 f"{found.window.label} makes a dataset of each window, and {found.flat.label} an element of that: "
@@ -135,7 +136,7 @@ class WindowsOneByOne(Rule):
             edits=(_batches(found) if found.are_batches else _many_at_a_time(found, many),),
             predicted=saving(view, text, (each - left) * count / 1000, {stage.id for stage in found.stages}),
             covers=tuple(stage.id for stage in found.stages),
-            title="Replace windows with batches" if found.are_batches else None,
+            title="Replace windows with batches" if found.are_batches else "",
             by_hand=None if found.are_batches else _by_hand(found, many),
         )
 

@@ -8,9 +8,10 @@ from pipeprof.pipelines.edits.edits import MoveStage, SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import held, regrouped, upstream
 from pipeprof.profiles.advise.caches import frozen_by
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import small_bytes
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size
 
@@ -43,7 +44,7 @@ class BatchBeforeShuffle(Rule):
         Threshold("batches-in-buffer", 10, "batches", "fewer: less than half of the classes in a batch of sorted data"),
     )
 
-    def check(self, view: PipelineView) -> Iterable[RuleHit]:
+    def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the order of the stages."""
         for stage in view.stages:
             below = view.input_of(stage)
@@ -65,7 +66,9 @@ class BatchBeforeShuffle(Rule):
                 continue
             yield self._draft(view, stage, batches, each, buffer)
 
-    def _draft(self, view: PipelineView, stage: StageView, batches: list[StageView], each: int, buffer: int) -> RuleHit:
+    def _draft(
+        self, view: PipelineView, stage: StageView, batches: list[StageView], each: int, buffer: int
+    ) -> Proposal:
         batch = batches[0]
         single = view.input_of(batch)
         wanted = max(buffer, round(self.threshold("batches-in-buffer") * each))
@@ -81,7 +84,7 @@ class BatchBeforeShuffle(Rule):
             if movable
             else ()
         )
-        return RuleHit(
+        return Proposal(
             stage=stage.id,
             sentence=(
                 f"{stage.label} shuffles the batches of {batch.label}: the same {each:,} neighbours stay together "

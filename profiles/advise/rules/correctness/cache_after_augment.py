@@ -8,7 +8,8 @@ from pipeprof.pipelines.edits.edits import HandWritten, MoveStage, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import in_function, nothing_to_keep, upstream, without
 from pipeprof.profiles.advise.caches import freezes
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
+from pipeprof.profiles.advise.rule import Rule
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds
 
@@ -39,7 +40,7 @@ class CacheAfterAugment(Rule):
     family = "correctness"
     semantics = "values"
 
-    def check(self, view: PipelineView) -> Iterable[RuleHit]:
+    def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the order of the stages; functions of unknown randomness are left alone."""
         if not any(_is_random(stage) for stage in view.stages):
             return
@@ -60,7 +61,7 @@ def _uncached(view: PipelineView, cache: StageView) -> list[StageView]:
     return upstream(view, cache, ends=lambda one: traits(one.op).stores and not in_function(view, one))
 
 
-def _draft(view: PipelineView, stage: StageView, random: list[StageView]) -> RuleHit:
+def _draft(view: PipelineView, stage: StageView, random: list[StageView]) -> Proposal:
     first = random[-1]
     inside = next(
         (other_stage for other_stage in random if in_function(view, other_stage) and other_stage.owner != stage.owner),
@@ -71,7 +72,7 @@ def _draft(view: PipelineView, stage: StageView, random: list[StageView]) -> Rul
     names = " and ".join(stage.label for stage in random) if count < 3 else f"{count} maps (the first is {first.label})"
     where = f" inside {view.by_id[inside.owner].label}" if inside is not None and inside.owner in view.by_id else ""
     edits, recommendation = _fix(view, stage, first, nested=inside is not None)
-    return RuleHit(
+    return Proposal(
         stage=stage.id,
         sentence=(
             f"{names}{where} {'draw' if count > 1 else 'draws'} random numbers{draws}, and {stage.label} after "

@@ -9,7 +9,8 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.advise.byte_gate import nothing_to_keep, upstream, without
 from pipeprof.profiles.advise.caches import frozen_by
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics
+from pipeprof.profiles.advise.rule import Rule
+from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.view.thread_chains import owners
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, milliseconds
@@ -42,7 +43,7 @@ class CacheAfterShuffle(Rule):
     family = "correctness"
     semantics = "order"
 
-    def check(self, view: PipelineView) -> Iterable[RuleHit]:
+    def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the order of the stages."""
         kept = _kept_shuffles(view)
         for stage in view.stages:
@@ -111,11 +112,11 @@ class _Fix:
     semantics: Semantics | None = None
 
 
-def _draft(view: PipelineView, cache: StageView, shuffle: StageView) -> RuleHit:
+def _draft(view: PipelineView, cache: StageView, shuffle: StageView) -> Proposal:
     path = _path(view, shuffle, cache)
     fix = _fix(view, cache, shuffle, path)
     what = "batches" if any(traits(stage.op).batches for stage in path) else "elements"
-    return RuleHit(
+    return Proposal(
         stage=cache.id,
         sentence=(
             f"{shuffle.label} gives another order in each epoch, but {cache.label} after it stores that of the first: "

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pipeprof.pipelines.edits.edits import MoveStage, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import in_function, upstream, without
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics
+from pipeprof.profiles.advise.rule import Rule
+from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import percent
 
@@ -36,7 +37,7 @@ class CacheNeverComplete(Rule):
     family = "correctness"
     semantics = "same"
 
-    def check(self, view: PipelineView) -> Iterable[RuleHit]:
+    def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the number of elements before the cache, if known, and the count of the take."""
         caches = [stage for stage in view.stages if stage.op == "cache"]
         # Two of them may be one cache in two branches, and the other branch may read it to its end.
@@ -52,7 +53,7 @@ class CacheNeverComplete(Rule):
                 yield _draft(view, stage, readers[0], count, known)
 
 
-def _draft(view: PipelineView, stage: StageView, take: StageView, count: int, known: int) -> RuleHit:
+def _draft(view: PipelineView, stage: StageView, take: StageView, count: int, known: int) -> Proposal:
     steps = view.profile.steps if view.profile is not None else None
     epochs, share = (steps.epochs, steps.restart_share) if steps is not None else (0, None)
     again = ""
@@ -60,7 +61,7 @@ def _draft(view: PipelineView, stage: StageView, take: StageView, count: int, kn
         times = "once" if epochs == 1 else f"{epochs:,} times"
         again = f" The dataset restarted {times} in the measurement, which took {percent(share)} of the time."
     edit, recommendation, semantics = _fix(view, stage, take, count)
-    return RuleHit(
+    return Proposal(
         stage=stage.id,
         sentence=(
             f"{take.label} ends after {count:,} of the {known:,} elements that {stage.label} would keep. A cache that "

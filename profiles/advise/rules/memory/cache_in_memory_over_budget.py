@@ -8,8 +8,9 @@ from pipeprof.pipelines.edits.edits import MoveStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import EarlierPlace, held, nothing_to_keep, owned, places_below, without
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES, RUNTIME_BYTES
+from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, percent, size
 
@@ -47,7 +48,7 @@ class CacheInMemoryOverBudget(Rule):
         Threshold("overhead", CACHE_OVERHEAD_BYTES, "bytes per element", "measured with scalars"),
     )
 
-    def check(self, view: PipelineView) -> Iterable[RuleHit]:
+    def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the number and size of the elements."""
         for stage in view.stages:
             below = view.input_of(stage)
@@ -61,7 +62,7 @@ class CacheInMemoryOverBudget(Rule):
             elif view.memory_limit_bytes:
                 yield from self._sized(view, stage, below, view.memory_limit_bytes)
 
-    def _sized(self, view: PipelineView, stage: StageView, below: StageView, limit: int) -> Iterable[RuleHit]:
+    def _sized(self, view: PipelineView, stage: StageView, below: StageView, limit: int) -> Iterable[Proposal]:
         entry = held(view, stage, "cache")
         nbytes: float = entry.bytes if entry is not None else 0
         count: float | None = below.elements if below.elements is not None else below.counted
@@ -75,7 +76,7 @@ class CacheInMemoryOverBudget(Rule):
         if count is None or count < 1 or nbytes <= self._room(view, limit):
             return
         edits, recommendation, after, semantics = self._fix(view, stage, count, limit)
-        yield RuleHit(
+        yield Proposal(
             stage=stage.id,
             sentence=(
                 f"{stage.label} keeps {count:,.0f} elements of {size(nbytes / count)}, {size(nbytes)} in all: "
@@ -125,7 +126,7 @@ class CacheInMemoryOverBudget(Rule):
             "same",
         )
 
-    def _endless(self, view: PipelineView, stage: StageView) -> RuleHit:
+    def _endless(self, view: PipelineView, stage: StageView) -> Proposal:
         repeat = next((other_stage for other_stage in view.below(stage) if _never_ends(view, other_stage)), None)
         target = _lowest_change(view, repeat) if repeat is not None else None
         each = stage.element_bytes
@@ -133,7 +134,7 @@ class CacheInMemoryOverBudget(Rule):
         if each is not None:
             grows = f"It grows by {size(each + CACHE_OVERHEAD_BYTES)} with every element"
         where = f"{repeat.label} repeats without end" if repeat is not None else "its input has no end"
-        return RuleHit(
+        return Proposal(
             stage=stage.id,
             sentence=(
                 f"{stage.label} caches an endless stream: {where}. The cache never completes and never serves an "

@@ -21,7 +21,7 @@ from pipeprof.profiles.advise.edits.snippets import (
     stage_yaml,
     structure_of,
 )
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import (
     ARRAY_COPIES,
     BATCH_HAND_OVER_US,
@@ -32,6 +32,7 @@ from pipeprof.profiles.constants import (
 )
 from pipeprof.profiles.memory.predict.fused_map_batch import rewritten
 from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size
 
@@ -89,7 +90,7 @@ class FromTensorSlicesBigArray(Rule):
         Threshold("row-cost", ROW_FUNCTION_US, "µs", "measured on TensorFlow 2.21: one row through numpy_function"),
     )
 
-    def check(self, view: PipelineView) -> Iterable[RuleHit]:
+    def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the bytes of the arrays; `graph-constant` has those that are constants of a graph."""
         for stage in view.stages:
             if stage.op != "from_tensor_slices" or not stage.source_bytes or stage.constant:
@@ -98,7 +99,7 @@ class FromTensorSlicesBigArray(Rule):
             if weight.matters:
                 yield self._draft(view, stage, stage.source_bytes, weight)
 
-    def _draft(self, view: PipelineView, stage: StageView, nbytes: int, weight: Weight) -> RuleHit:
+    def _draft(self, view: PipelineView, stage: StageView, nbytes: int, weight: Weight) -> Proposal:
         fewer = 0 if rewritten(view) else NOT_REWRITTEN_COPIES
         copies = self.threshold("peak-copies") - fewer
         steady = round((self.threshold("steady-copies") - fewer) * nbytes)
@@ -135,7 +136,7 @@ class FromTensorSlicesBigArray(Rule):
             less = f"-({copies:g} - 1) × {size(nbytes)}" if mapped else f"-{copies:g} × {size(nbytes)}"
         saved = (most if own is None else own) - mapped - held
         words = plan.words(self.threshold("row-cost"), self.threshold("call-cost"))
-        return RuleHit(
+        return Proposal(
             stage=stage.id,
             sentence=(
                 f"{stage.label} slices {size(nbytes)} of arrays. Array{' and' if fewer else ','} tensor{kept} are "
@@ -154,7 +155,7 @@ class FromTensorSlicesBigArray(Rule):
             },
             edits=(plan.rewrite(),) if records is None else records,
             by_hand=plan.rewrite(),
-            title=None if records is None else "Read the rows from the file",
+            title="" if records is None else "Read the rows from the file",
             predicted=Prediction(
                 f"{less}{more}"
                 + ("; the system may drop the pages of the mapped file, at most its own size, when memory runs low")

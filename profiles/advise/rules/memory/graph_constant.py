@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import weigh
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import ARRAY_COPIES
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import ConstantView, PipelineView, StageView
 from pipeprof.profiles.wording import listed, place_of, size
 
@@ -62,7 +63,7 @@ class GraphConstant(Rule):
         Threshold("tensor-copies", 2, "times the array", "the array and a captured tensor of it"),
     )
 
-    def check(self, view: PipelineView) -> Iterable[RuleHit]:
+    def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the bytes of the constants."""
         least = self.threshold("constant-bytes")
         inside: dict[str, int] = {}
@@ -80,7 +81,7 @@ class GraphConstant(Rule):
         if not any(stage.function is not None for stage in view.stages):
             yield from self._unplaced(view)
 
-    def _source(self, view: PipelineView, stage: StageView, nbytes: int) -> RuleHit:
+    def _source(self, view: PipelineView, stage: StageView, nbytes: int) -> Proposal:
         after = self.threshold("eager-copies")
         # Inside the function of a stage it is copied like a captured constant.
         before = self.threshold("source-copies" if stage.owner is None else "captured-copies")
@@ -102,7 +103,7 @@ class GraphConstant(Rule):
             ),
         )
 
-    def _captured(self, view: PipelineView, stage: StageView, nbytes: int) -> RuleHit:
+    def _captured(self, view: PipelineView, stage: StageView, nbytes: int) -> Proposal:
         arrays = [constant for constant in view.constants if constant.stage == stage.id]
         named = f": {_names(arrays)}" if arrays else ""
         return self._draft(
@@ -124,7 +125,7 @@ class GraphConstant(Rule):
             ),
         )
 
-    def _unplaced(self, view: PipelineView) -> Iterable[RuleHit]:
+    def _unplaced(self, view: PipelineView) -> Iterable[Proposal]:
         """Constants that were seen while the pipeline was built, where no graph has their stages."""
         sources = [stage for stage in view.stages if stage.constant]
         seen: dict[tuple[str, int] | None, list[ConstantView]] = {}
@@ -157,13 +158,13 @@ class GraphConstant(Rule):
         recommendation: str,
         edit: HandWritten | None = None,
         arrays: Sequence[ConstantView] = (),
-    ) -> RuleHit:
+    ) -> Proposal:
         before, after = copies
         peak = round(before * nbytes)
         weight = weigh(peak, view)
         compared = weight.words()
         limit = f" A graph of {size(_GRAPH_LIMIT)} cannot be built at all." if nbytes > _GRAPH_LIMIT / 2 else ""
-        return RuleHit(
+        return Proposal(
             stage=stage.id if stage is not None else None,
             location=arrays[0].location if arrays else None,
             sentence=(

@@ -12,7 +12,8 @@ from pipeprof.profiles.advise.environment import (
     not_set,
     slack_bytes,
 )
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
+from pipeprof.profiles.advise.rule import Rule
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import size
 
@@ -45,14 +46,14 @@ class HeapSlack(Rule):
     reports_untried = False
     thresholds = (SLACK_BYTES, SLACK_SHARE)
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the ledger of the peak."""
         nbytes, library = slack_bytes(view, "heap"), view.facts.allocator if view.facts is not None else None
         wanted = not_set(view, {"LD_PRELOAD": library} if library is not None else _GLIBC)
         if not wanted or not matters(view, nbytes) or "LD_PRELOAD" in (view.facts.environment if view.facts else ()):
             return
         words = " and ".join(f"{name}={value}" for name, value in wanted.items())
-        yield RuleHit(
+        yield Proposal(
             sentence=f"At the peak, glibc's heap held {size(nbytes)} that nothing used any more.",
             recommendation=f"Set {words} in the environment of the process.",
             evidence={"slack_bytes": nbytes},

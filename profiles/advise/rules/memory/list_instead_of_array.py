@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import significant, size
 
@@ -53,7 +54,7 @@ class ListInsteadOfArray(Rule):
         Threshold("speedup", 54, "times", "measured with 2.5 million numbers: 2.16 s as a list, 0.04 s as an array"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the seconds of the phase `build` and the count of numbers."""
         profile = view.profile
         if profile is None or profile.target.kind == "spec" or _explained(view):
@@ -83,14 +84,14 @@ class ListInsteadOfArray(Rule):
 
     def _draft(
         self, stage: StageView, times: tuple[float, float], numbers: int, nbytes: int, grown: int | None
-    ) -> RuleHit:
+    ) -> Proposal:
         seconds, worked = times
         dtype = stage.element[0].dtype if stage.element else "float32"
         each = 1e6 * worked / numbers
         busy = f", {significant(worked)} s of it on a core" if worked < _BUSY_SHARE * seconds else ""
         room = f" and {size(grown)} of memory" if grown is not None else ""
         after = seconds / self.threshold("speedup")
-        return RuleHit(
+        return Proposal(
             stage=stage.id,
             sentence=(
                 f"The pipeline took {significant(seconds)} s to build{busy}{room}, while {stage.label} holds only "

@@ -12,7 +12,8 @@ from pipeprof.profiles.advise.environment import (
     not_set,
     slack_bytes,
 )
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
+from pipeprof.profiles.advise.rule import Rule
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import size
 
@@ -47,13 +48,13 @@ class PoolSlack(Rule):
     reports_untried = False
     thresholds = (SLACK_BYTES, SLACK_SHARE)
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the ledger of the peak."""
         nbytes = slack_bytes(view, "pool")
         wanted = not_set(view, _SYSTEM)
         if not wanted or not matters(view, nbytes):
             return
-        yield RuleHit(
+        yield Proposal(
             sentence=f"At the peak, TensorFlow's pool held {size(nbytes)} that no tensor used.",
             recommendation="Set TF_ONEDNN_USE_SYSTEM_ALLOCATOR=true in the environment of the process.",
             evidence={"slack_bytes": nbytes},

@@ -21,11 +21,12 @@ from pipeprof.profiles.advise.byte_gate import (
     regrouped,
     weigh,
 )
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import POOLED_FROM
 from pipeprof.profiles.memory.predict.model import BufferPrediction, shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import giver
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, size, stage_name
@@ -115,14 +116,14 @@ class ShuffleBufferBytes(Rule):
         Threshold("large-share", LARGE_SHARE, "of the memory limit", "the same, whatever the bytes"),
     )
 
-    def check(self, view: PipelineView) -> Iterable[RuleHit]:
+    def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by buffer size, number and size of the elements."""
         for stage in _shuffles(view):
             predicted = self._predicted(view, stage)
             if predicted is not None and weigh(predicted.nbytes, view).matters:
                 yield from self._draft(view, predicted)
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the bytes that TensorFlow's model counted in the buffer, else by the prediction."""
         for stage in _shuffles(view):
             buffer = self._measured(view, stage)
@@ -173,7 +174,7 @@ class ShuffleBufferBytes(Rule):
         small = each is not None and each < self.threshold("small-element")
         return small and count <= self.threshold("small-elements")
 
-    def _draft(self, view: PipelineView, buffer: _Buffer) -> Iterable[RuleHit]:
+    def _draft(self, view: PipelineView, buffer: _Buffer) -> Iterable[Proposal]:
         stage, weight = buffer.stage, weigh(buffer.nbytes, view)
         move = self._place(view, buffer)
         compared = weight.words()
@@ -251,7 +252,7 @@ class ShuffleBufferBytes(Rule):
                 return replace(move, elements=enough)
         return move
 
-    def _moved(self, view: PipelineView, buffer: _Buffer, move: _Move, sentence: str, evidence: _Evidence) -> RuleHit:
+    def _moved(self, view: PipelineView, buffer: _Buffer, move: _Move, sentence: str, evidence: _Evidence) -> Proposal:
         stage, place = buffer.stage, move.place
         giver_ = giver(view, place.below)
         names = giver_ is not None and giver_.op == "list_files"
@@ -263,7 +264,7 @@ class ShuffleBufferBytes(Rule):
         if stage.op == "shuffle" and (move.batch is not None or move.elements != buffer.elements):
             edits = (SetArgument(stage.id, stage.op, "buffer_size", round(move.elements)), *edits)
             counted = f", with a buffer of {move.elements:,.0f} elements"
-        return RuleHit(
+        return Proposal(
             stage=stage.id,
             sentence=f"{sentence} Before {place.before.label} an element is {about}{size(place.element_bytes)}.",
             title=title,
@@ -298,11 +299,11 @@ class ShuffleBufferBytes(Rule):
         whole = 0 < below.elements <= buffer.elements
         return _permutation(buffer.stage, below.elements) if plain and whole else None
 
-    def _smaller(self, view: PipelineView, buffer: _Buffer, sentence: str, evidence: _Evidence) -> RuleHit:
+    def _smaller(self, view: PipelineView, buffer: _Buffer, sentence: str, evidence: _Evidence) -> Proposal:
         stage = buffer.stage
         permuted = self._permutation(view, buffer)
         if permuted is not None:
-            return RuleHit(
+            return Proposal(
                 stage=stage.id,
                 sentence=f"{sentence} Nearly all of that is overhead: an index itself takes 8 bytes.",
                 recommendation=(
@@ -318,7 +319,7 @@ class ShuffleBufferBytes(Rule):
             )
         wanted = self._enough(view, stage, buffer.copies * buffer.each)
         if stage.op != "shuffle" or self._needed(view, buffer) or self._large(view, buffer, wanted):
-            return RuleHit(
+            return Proposal(
                 stage=stage.id,
                 sentence=sentence,
                 recommendation=(
@@ -327,7 +328,7 @@ class ShuffleBufferBytes(Rule):
                 ),
                 evidence=evidence,
             )
-        return RuleHit(
+        return Proposal(
             stage=stage.id,
             sentence=sentence,
             recommendation=(

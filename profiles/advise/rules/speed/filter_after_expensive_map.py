@@ -9,7 +9,8 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch
 from pipeprof.profiles.advise.edits.overrides import moved_as_written
-from pipeprof.profiles.advise.rule import Rule, RuleHit, Semantics, Threshold, trying
+from pipeprof.profiles.advise.rule import Rule, Threshold, trying
+from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent
 
@@ -42,7 +43,7 @@ class FilterAfterExpensiveMap(Rule):
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the elements before and after the filter, and the time on both sides."""
         for stage in view.stages:
             found = _FilterAfterMaps.below(view, stage) if stage.op == "filter" else None
@@ -51,7 +52,7 @@ class FilterAfterExpensiveMap(Rule):
             elif trying() and stage.op == "filter":
                 yield from self._split(view, stage)
 
-    def _judge(self, view: PipelineView, found: _FilterAfterMaps) -> Iterable[RuleHit]:
+    def _judge(self, view: PipelineView, found: _FilterAfterMaps) -> Iterable[Proposal]:
         interval, kept = interval_ms(view), found.kept(view)
         mapped = found.ms
         filtered = found.filter.ms_per_batch
@@ -67,7 +68,7 @@ class FilterAfterExpensiveMap(Rule):
         if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
             return
         what = " and ".join(stage.label for stage in reversed(found.maps))
-        yield RuleHit(
+        yield Proposal(
             stage=found.filter.id,
             sentence=(
                 f"{found.filter.label} keeps {percent(kept)} of the elements of {what}, and reads nothing that is "
@@ -90,7 +91,7 @@ class FilterAfterExpensiveMap(Rule):
             semantics=found.semantics,
         )
 
-    def _split(self, view: PipelineView, stage: StageView) -> Iterable[RuleHit]:
+    def _split(self, view: PipelineView, stage: StageView) -> Iterable[Proposal]:
         """A filter that reads what maps make gets the part of them that makes this: only a try shows what it costs."""
         found = _FilterAfterMaps.reading(view, stage)
         kept = found.kept(view) if found is not None else None
@@ -99,7 +100,7 @@ class FilterAfterExpensiveMap(Rule):
             return
         first = found.maps[-1]
         what = " and ".join(stage.label for stage in reversed(found.maps))
-        yield RuleHit(
+        yield Proposal(
             stage=stage.id,
             sentence=(
                 f"{stage.label} keeps {percent(kept)} of the elements of {what}, which take {milliseconds(found.ms)} "

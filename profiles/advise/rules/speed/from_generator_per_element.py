@@ -24,8 +24,9 @@ from pipeprof.profiles.advise.edits.snippets import (
     stage_yaml,
     structure_of,
 )
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import BATCH_HAND_OVER_US, HAND_OVER_US, TUNED_BUFFER_BATCHES, UNBATCH_ROW_US
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.thread_chains import end, kind_of, tuned_buffer
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import count, milliseconds, percent, significant, size
@@ -79,14 +80,14 @@ class FromGeneratorPerElement(Rule):
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the cost of an element and the generator's part of the time."""
         for stage in view.stages:
             batch = next((other_stage for other_stage in view.above(stage) if traits(other_stage.op).stacks), None)
             if stage.op == "from_generator" and batch is not None:
                 yield from self._judge(view, stage, batch)
 
-    def _judge(self, view: PipelineView, stage: StageView, batch: StageView) -> Iterable[RuleHit]:
+    def _judge(self, view: PipelineView, stage: StageView, batch: StageView) -> Iterable[Proposal]:
         cost, given, interval = microseconds(view, stage), per_batch(view, stage), interval_ms(view)
         share = stage.measured.share if stage.measured is not None else None
         floor = self.threshold("hand-over")
@@ -109,7 +110,7 @@ class FromGeneratorPerElement(Rule):
         predicted = saving(view, text, saved, {stage.id})
         if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
             return
-        yield RuleHit(
+        yield Proposal(
             stage=stage.id,
             sentence=(
                 f"{stage.label} transfers {count(given)} elements per batch one by one, {significant(cost)} µs each, "

@@ -29,7 +29,8 @@ from pipeprof.profiles.advise.predicates import (
     private_pool,
     worth,
 )
-from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.thread_chains import Timing, timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent
@@ -73,7 +74,7 @@ class GeneratorWaits(Rule):
         Threshold("parallel-calls", 16, "calls and threads", "16 gave 16 times as much, the cap is 64"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the time inside the generator and the CPU time of the worker."""
         at, used = timing(view), cores_at_work(view)
         if at is None or used is None or used >= WAITING_CORES.value or not room_to_wait(view):
@@ -88,7 +89,7 @@ class GeneratorWaits(Rule):
             if each is not None and each >= self.threshold("element-ms") and not starved(view, ms / at.interval_ms):
                 yield from self._draft(view, at, stage, each)
 
-    def _draft(self, view: PipelineView, at: Timing, stage: StageView, each: float) -> Iterable[RuleHit]:
+    def _draft(self, view: PipelineView, at: Timing, stage: StageView, each: float) -> Iterable[Proposal]:
         ms, blocked = stage.ms_per_batch or 0.0, stage.blocked_ms or 0.0
         calls, pool = int(self.threshold("parallel-calls")), private_pool(view)
         threads = max(calls, pool or 0)
@@ -96,7 +97,7 @@ class GeneratorWaits(Rule):
         if predicted is None or not worth(predicted):
             return
         larger_pool = (SetOption(POOL_OPTION, threads),) if threads != pool else ()
-        yield RuleHit(
+        yield Proposal(
             stage=stage.id,
             sentence=(
                 f"{stage.label} takes {milliseconds(each)} per element, {milliseconds(ms)} of the "

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.environment import environment_edits, not_set
 from pipeprof.profiles.advise.predicates import LOCK_LET_GO, runs_python
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import listed, percent
 
@@ -45,7 +46,7 @@ class LibraryThreads(Rule):
         LOCK_LET_GO,
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the time that threads wait for a core, and the stages that run Python."""
         facts = view.facts
         if facts is None or facts.runnable_wait_share is None or facts.others_cores is None:
@@ -62,7 +63,7 @@ class LibraryThreads(Rule):
         if not wanted or sum(shares) < self.threshold("time-share"):
             return
         stage = max(stages, key=lambda one: one.ms_per_batch or 0.0)
-        yield RuleHit(
+        yield Proposal(
             stage=stage.id,
             sentence=(
                 f"{stage.label} runs Python that releases the GIL, and the worker's threads wait for a core "

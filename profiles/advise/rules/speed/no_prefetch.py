@@ -9,7 +9,8 @@ from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, spare_cores
-from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.thread_chains import Timing, drawn, end, inputs, runs_ahead, timing, total_ms
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds
@@ -53,7 +54,7 @@ class NoPrefetch(Rule):
         BUSY_CORES,
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the executed end of the pipeline, and the wait of a loop that alternates with it."""
         at, last = timing(view), end(view)
         if at is None or last is None or at.dispatch != "sync" or not spare_cores(view):
@@ -63,13 +64,13 @@ class NoPrefetch(Rule):
             return
         yield self._draft(view, at, pipeline_ms)
 
-    def _draft(self, view: PipelineView, at: Timing, pipeline_ms: float) -> RuleHit:
+    def _draft(self, view: PipelineView, at: Timing, pipeline_ms: float) -> Proposal:
         why, path = _why(view)
         root = view.root
         held = predict.buffered(root.element_bytes if root is not None else None, 2)
         edits = (InsertStage("prefetch", {"buffer_size": AUTOTUNE}),)
         predicted = predict.expected(view, edits)
-        return RuleHit(
+        return Proposal(
             stage=root.id if root is not None else None,
             sentence=(
                 f"Nothing runs ahead of the training loop{why}: the device waits {milliseconds(pipeline_ms)} for each "

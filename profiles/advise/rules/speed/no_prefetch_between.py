@@ -10,8 +10,9 @@ from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, spare_cores, worker_cores
 from pipeprof.profiles.advise.predicates import COMPUTING, SLOW_STAGE, python_bound, slow_sides
-from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import THREAD_HAND_OVER_MS
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.thread_chains import Timing, drawn, inputs, rows, timing, total_ms
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent
@@ -53,7 +54,7 @@ class NoPrefetchBetween(Rule):
         BUSY_CORES,
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the measured times of the stages that one thread draws from."""
         at = timing(view)
         if at is None or not spare_cores(view):
@@ -67,7 +68,7 @@ class NoPrefetchBetween(Rule):
                     yield from self._zip(view, at, stage, sides)
             yield from self._in_a_row(view, at, row.stages)
 
-    def _zip(self, view: PipelineView, at: Timing, stage: StageView, sides: Sequence[StageView]) -> Iterator[RuleHit]:
+    def _zip(self, view: PipelineView, at: Timing, stage: StageView, sides: Sequence[StageView]) -> Iterator[Proposal]:
         times = [total_ms(drawn(view, side)) for side in sides]
         words = ", ".join(f"{side.label} {milliseconds(ms)}" for side, ms in zip(sides, times, strict=True))
         yield from self._draft(
@@ -83,7 +84,7 @@ class NoPrefetchBetween(Rule):
             recommendation=f"Add prefetch({_BUFFER}) at the end of each slow side, so that they work at the same time.",
         )
 
-    def _in_a_row(self, view: PipelineView, at: Timing, row: Sequence[StageView]) -> Iterator[RuleHit]:
+    def _in_a_row(self, view: PipelineView, at: Timing, row: Sequence[StageView]) -> Iterator[Proposal]:
         line = _line(view, row)
         slow = [unit for unit in line if total_ms(unit) >= SLOW_STAGE.value * at.interval_ms]
         if len(slow) <= 1:
@@ -121,7 +122,7 @@ class NoPrefetchBetween(Rule):
         sentence: str,
         recommendation: str,
         covers: tuple[str, ...] = (),
-    ) -> Iterator[RuleHit]:
+    ) -> Iterator[Proposal]:
         handed = max(
             (stage.measured.elements or 0) / at.batches if stage.measured is not None else 0.0 for stage in after
         )
@@ -132,7 +133,7 @@ class NoPrefetchBetween(Rule):
         won_ms = at.interval_ms * (1 - 1 / (predicted.speedup or 1.0)) - handed * self.threshold("hand-over-ms")
         if won_ms < self.threshold("hidden-share") * at.interval_ms:
             return
-        yield RuleHit(
+        yield Proposal(
             stage=stage.id,
             sentence=sentence,
             recommendation=recommendation,

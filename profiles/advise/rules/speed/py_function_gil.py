@@ -8,8 +8,9 @@ from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, interval_ms, saving
 from pipeprof.profiles.advise.edits.snippets import function_file
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import NUMPY_FUNCTION_US, PY_FUNCTION_US
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.time.limits.gil import (
     LOCK_FROM,
     PYTHON_ALWAYS,
@@ -72,7 +73,7 @@ class PyFunctionGil(Rule):
         Threshold("one-call", 1.5, "calls per batch", "up to it the function is called per batch already"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the traced share of Python, the cores in use, and the stages' part of the time."""
         facts, interval = view.facts, interval_ms(view)
         if facts is None or interval is None or not self._held(facts):
@@ -100,11 +101,11 @@ class PyFunctionGil(Rule):
 
     def _draft(
         self, view: PipelineView, stage: StageView, facts: MeasuredFacts, share: float, interval: float
-    ) -> RuleHit:
+    ) -> Proposal:
         calls = calls_per_batch(view, stage)
         many = calls is not None and calls > self.threshold("one-call")
         parallel = stage.measured.parallelism if stage.measured is not None else None
-        return RuleHit(
+        return Proposal(
             stage=stage.id,
             sentence=" ".join(
                 (

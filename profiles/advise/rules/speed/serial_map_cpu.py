@@ -24,7 +24,8 @@ from pipeprof.profiles.advise.predicates import (
     takes_words,
     too_words,
 )
-from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 
@@ -68,7 +69,7 @@ class SerialMapCpu(Rule):
         Threshold("calls-per-core-large", 1.5, "calls", "for elements too large to hold four per core"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the time inside the maps and the CPU time of the worker."""
         at, maps = timing(view), longest_first(view, computes)
         if at is None or not maps:

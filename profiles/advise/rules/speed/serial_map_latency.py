@@ -20,7 +20,8 @@ from pipeprof.profiles.advise.predicates import (
     too_words,
     waits,
 )
-from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import milliseconds
@@ -62,7 +63,7 @@ class SerialMapLatency(Rule):
         Threshold("parallel-calls", 16, "calls and threads", "16 gave 16 times as much, the cap is 64"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the time inside the maps and the CPU time of the worker."""
         at, maps = timing(view), longest_first(view, waits)
         if at is None or not maps:

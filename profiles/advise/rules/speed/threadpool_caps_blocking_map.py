@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.predicates import POOL_MARKS, private_pool
-from pipeprof.profiles.advise.rule import Rule, RuleHit
+from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.rules.speed.threadpool_too_small import pool_hits
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView
 
 
@@ -36,7 +37,7 @@ class ThreadpoolCapsBlockingMap(Rule):
     semantics = "same"
     thresholds = POOL_MARKS
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the calls in flight on average and TensorFlow's threads for functions."""
         if private_pool(view) is None:
             pool = view.shared_threads

@@ -17,7 +17,8 @@ from pipeprof.profiles.advise.predicates import (
     wanted_calls,
     worth,
 )
-from pipeprof.profiles.advise.rule import Rule, RuleHit
+from pipeprof.profiles.advise.rule import Rule
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.thread_chains import timing, total_ms
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import milliseconds, significant
@@ -47,7 +48,7 @@ class ThreadpoolTooSmall(Rule):
     semantics = "same"
     thresholds = POOL_MARKS
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the calls in flight on average and the size of the pool."""
         pool = private_pool(view)
         if pool is not None:
@@ -58,7 +59,7 @@ class ThreadpoolTooSmall(Rule):
 
 def pool_hits(
     view: PipelineView, pool: float, named: tuple[str, str], advice: Callable[[int], str]
-) -> Iterator[RuleHit]:
+) -> Iterator[Proposal]:
     """Yield what a larger pool would give, from the calls in flight on average, if that is worth it.
 
     Args:
@@ -74,7 +75,7 @@ def pool_hits(
         return
     threads, predicted = found
     words, evidence = named
-    yield RuleHit(
+    yield Proposal(
         stage=maps[0].id,
         sentence=(
             f"{waiting_words(view, at, maps)}, about as many as {words}, and the process uses {significant(used, 2)} "

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
 
@@ -44,7 +45,7 @@ class ChangingShapes(Rule):
         Threshold("steps", 100.0, "", "measured steps: fewer show no slowest of 100"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """From the shapes of the batches and the times of a real step."""
         stage = _padded(view)
         steps = view.profile.steps if view.profile is not None else None
@@ -62,7 +63,7 @@ class ChangingShapes(Rule):
             return
         if slow < self.threshold("tail") * median:
             return
-        yield RuleHit(
+        yield Proposal(
             stage=stage.id,
             sentence=(
                 f"{stage.label} pads each batch to its own longest element, so that shapes differ from batch to batch, "

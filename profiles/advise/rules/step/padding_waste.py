@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pipeprof.pipelines.edits.edits import NewStage, PipelineEdit, ReplaceStages
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import count, percent, significant, size
 
@@ -41,7 +42,7 @@ class PaddingWaste(Rule):
     pays_in_step = True
     thresholds = (Threshold("padding", 0.3, "of a batch", "what buckets leave: below it there is little to win"),)
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """From the bytes that go into the padded batch and those that come out of it."""
         for stage in view.stages:
             below, rows = view.input_of(stage), stage.arguments.get("batch_size")
@@ -54,7 +55,7 @@ class PaddingWaste(Rule):
             if not self.threshold("padding") <= padding < 1:
                 continue
             edits = _buckets(below, stage, rows, given)
-            yield RuleHit(
+            yield Proposal(
                 stage=stage.id,
                 sentence=(
                     f"{stage.label} makes batches of {size(made)} from {count(rows)} elements of {size(given)} on "

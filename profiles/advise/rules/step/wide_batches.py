@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.records import dataclass
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 from pipeprof.profiles.wording import percent, size
 
@@ -63,7 +64,7 @@ class WideBatches(Rule):
         Threshold("share", 0.4, "of a batch", "float64 as float32 saves half of it"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """From the types along the pipeline, and the bytes of a batch as they were measured."""
         last = _last(view)
         batch = last.measured.bytes_per_element if last is not None and last.measured is not None else None
@@ -152,11 +153,11 @@ def _row_bytes(component: ComponentView) -> int | None:
     return ComponentView(component.dtype, shape[1:]).nbytes if shape else None
 
 
-def _cast_hit(found: _Cast, batch: float) -> RuleHit:
+def _cast_hit(found: _Cast, batch: float) -> Proposal:
     first, saved = found.stages[0], found.share * batch
     labels = " and ".join(stage.label for stage in found.stages)
     do = "does" if len(found.stages) == 1 else "do"
-    return RuleHit(
+    return Proposal(
         stage=first.id,
         sentence=(
             f"{labels} {do} nothing but work on single numbers, and {first.label} casts them from {found.before} to "
@@ -185,9 +186,9 @@ def _by_hand(found: _Cast) -> HandWritten:
     )
 
 
-def _double_hit(last: StageView, share: float, batch: float) -> RuleHit:
+def _double_hit(last: StageView, share: float, batch: float) -> Proposal:
     saved = share * batch
-    return RuleHit(
+    return Proposal(
         stage=last.id,
         sentence=f"A batch is {size(batch)}, most of it float64: as float32, {size(saved)} less.",
         recommendation="Make the numbers float32 where they arise, if the model computes in float32.",

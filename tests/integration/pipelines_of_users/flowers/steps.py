@@ -10,4 +10,6 @@ def scaled(x: tf.Tensor) -> tf.Tensor:
 
 
 def ending(dataset: tf.data.Dataset, batch_size: int = 4) -> tf.data.Dataset:
-    return dataset.batch(batch_size).prefetch(2)  # line: prefetch in a helper
+    return dataset.batch(
+        batch_size,
+    ).prefetch(2)  # line: prefetch in a helper

@@ -1,0 +1,159 @@
+"""A change that may help: one record for what a rule is sure of, what is only worth a try, and a varied number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit
+from pipeprof.pipelines.ops.traits import traits
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.base import Location
+
+Semantics = Literal["same", "order", "randomness", "values"]
+SEMANTICS: Final[tuple[Semantics, ...]] = get_args(Semantics)
+Family = Literal["memory", "speed", "correctness"]
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted effect of a change.
+
+    Attributes:
+        formula: Calculation, with its numbers.
+        speedup: Steps per second with it over without.
+        peak_rss_delta_bytes: Change of peak memory; negative saves.
+        wait_ms: Wait of the step per batch with it, in milliseconds; without a step the whole interval.
+    """
+
+    formula: str
+    speedup: float | None = None
+    peak_rss_delta_bytes: int | None = None
+    wait_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A change that may help, before it is known whether it does.
+
+    Attributes:
+        title: Empty for that of the rule.
+        change: The change in one line; empty where the edits say it.
+        edits: They, with the addresses of the pipeline that it was found for.
+        semantics: What it may change of the data; None for the rule's own, without a rule nothing.
+        random_order: It changes an order that is drawn anew in each epoch anyway.
+        family: What it is to gain.
+        rule: Name of the rule that proposes it, if one does.
+        stage: Address of the stage that it is about.
+        covers: Addresses of all stages that it is about, where that is more than `stage`.
+        predicted: What it gives, where that is known.
+        measured: Steps per second with it over without as an earlier run of the same pipeline measured it, with its
+            interval; None without.
+        sentence: Observation in numbers, and why it matters on this pipeline.
+        recommendation: What to do, in words.
+        evidence: Numbers behind the sentence, flat; names carry their unit.
+        python: The Python to write by hand; empty for that of the edits.
+        by_hand: Whose Python to show, where that is other code than the edits'.
+        change_detail: The change in numbers, for a line that the edits say.
+        overrides: The `--set` values that make it in a spec.
+        location: The user's line; of a rule, where no stage has it.
+    """
+
+    title: str = ""
+    change: str = ""
+    edits: tuple[PipelineEdit, ...] = ()
+    semantics: Semantics | None = None
+    random_order: bool = False
+    family: Family = "speed"
+    rule: str | None = None
+    stage: str | None = None
+    covers: tuple[str, ...] = ()
+    predicted: Prediction | None = None
+    measured: tuple[float, float, float | None] | None = None
+    sentence: str | None = None
+    recommendation: str = ""
+    evidence: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+    python: str = ""
+    by_hand: PipelineEdit | None = None
+    change_detail: str | None = None
+    overrides: tuple[str, ...] = ()
+    location: Location | None = None
+
+    @property
+    def effect(self) -> Semantics:
+        """What it may change of the data."""
+        return self.semantics or "same"
+
+    @property
+    def compared_as(self) -> Semantics:
+        """The class by which its data are compared with those of the pipeline as it is."""
+        return "order" if self.random_order and self.effect == "same" else self.effect
+
+    @property
+    def speedup(self) -> float | None:
+        """Predicted steps per second with it over without; None if unknown."""
+        return self.predicted.speedup if self.predicted is not None else None
+
+    @property
+    def for_memory(self) -> bool:
+        """Whether it is to save memory, not time."""
+        return self.family == "memory"
+
+    @property
+    def stages(self) -> frozenset[str]:
+        """Addresses of the stages that it is about."""
+        return frozenset(self.covers or ((self.stage,) if self.stage is not None else ()))
+
+    @property
+    def key(self) -> str:
+        """What it is on any version of the pipeline: stages have other addresses there."""
+        ops = sorted(getattr(edit, "op", type(edit).__name__) for edit in self.edits)
+        return f"{self.title}|{self.change}|{','.join(ops)}"
+
+
+def different(proposals: Iterable[Proposal]) -> Iterator[Proposal]:
+    """Leave out those that do what an earlier one does."""
+    seen: list[tuple[PipelineEdit, ...]] = []
+    for proposal in proposals:
+        if proposal.edits not in seen:
+            seen.append(proposal.edits)
+            yield proposal
+
+
+def effort(edits: Sequence[PipelineEdit]) -> tuple[bool, bool, float]:
+    """Sort key of edits, simplest first: keeps data in memory, adds stages, number of edits.
+
+    Example:
+        >>> from pipeprof.pipelines.edits.edits import SetArgument
+        >>> effort([SetArgument("stages.0", "map", "num_parallel_calls", 8)])
+        (False, False, 1)
+        >>> effort([InsertStage("cache", {}, "stages.0"), InsertStage("shuffle", {"buffer_size": 9}, "stages.0")])
+        (True, True, 2)
+    """
+    new = [edit.op for edit in edits if isinstance(edit, InsertStage)]
+    return any(traits(op).retains for op in new), bool(new), len(edits)
+
+
+def value_of(speedup: float | None, saved: float, peak: float | None = None) -> float:
+    """An effect on one scale for speed and memory: twice the speed equals half the peak.
+
+    Args:
+        speedup: Steps per second with a change over without; None if unknown.
+        saved: Bytes of peak memory that it saves; negative where it takes more.
+        peak: Bytes that the saving is a part of; a gibibyte more than it if not known.
+
+    Returns:
+        0 if nothing is known about it, or it gains nothing.
+
+    Example:
+        >>> round(value_of(2.0, 0), 3), round(value_of(None, 500, 1000), 3)
+        (0.693, 0.693)
+    """
+    speed = math.log(speedup) if speedup is not None and speedup > 1 else 0.0
+    if saved <= 0:
+        return speed
+    return max(speed, -math.log(1 - min(saved / (peak or saved + _GIB), 0.999)))
