@@ -22,6 +22,8 @@ EXAMPLE ?= examples/jpeg_folder/spec.yaml
 OLDEST := tensorflow==2.18.*
 # Tests run in four processes, as those that start others wait for them; a module stays in one, the longest come first.
 SPREAD := -n 4 --dist loadfile --no-loadscope-reorder
+# Unit tests wait for little, and each process collects all of them, which takes it 8 s: one for each of two cores.
+SPREAD_UNIT := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help
 help: ## this list
@@ -38,7 +40,7 @@ test: $(STAMP)/installed $(STAMP)/dev lint types ## set up, build and install th
 
 .PHONY: test-unit
 test-unit: $(STAMP)/installed $(STAMP)/dev ## the unit tests alone, for the inner loop
-	@$(BIN)/python -m pytest -q $(SPREAD) tests/unit
+	@$(BIN)/python -m pytest -q $(SPREAD_UNIT) tests/unit
 
 .PHONY: lint
 lint: $(STAMP)/dev

@@ -7,8 +7,9 @@ benchmark that measures it again, where there is one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeVar
+
+from pipeprof.pipelines.records import dataclass
 
 Number = TypeVar("Number", int, float)
 

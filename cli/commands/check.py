@@ -374,13 +374,16 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
     for placed in loaded.spec.placed():
         at = loaded.locate(placed.address)
         stages.append(
-            Stage(
+            # Of values that are checked: making what checks them would take longer than all else here.
+            Stage.model_construct(
                 id=placed.address,
                 name=placed.name,
                 origin="written",
                 depth=placed.address.count("stages.") + placed.address.count("source") - 1,
                 op=placed.op.op,
-                location=Location(file=at.file, line=at.line, column=at.column) if at and at.line else None,
+                location=Location.model_construct(file=at.file, line=at.line, column=at.column)
+                if at and at.line
+                else None,
             )
         )
     return stages

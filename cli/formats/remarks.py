@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
+
+from pipeprof.pipelines.records import dataclass
 
 Level = Literal["error", "warning", "note"]
 

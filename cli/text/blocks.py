@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any, NamedTuple, TypeAlias
+
+from pipeprof.pipelines.records import dataclass
 
 
 class TextSpan(NamedTuple):

@@ -6,9 +6,9 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
 from pipeprof.cli.streams import visible
@@ -28,6 +28,9 @@ from pipeprof.cli.text.blocks import (
 from pipeprof.cli.text.style import Style, in_ascii
 from pipeprof.cli.text.table import is_cut, lay_out
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 KEY_WIDTH = 12
 LABEL_WIDTH = 10
 _NOTE_GAP = "     "
@@ -36,6 +39,8 @@ _LEAST_TEXT = 24
 
 _REMARK = re.compile(r" {2,}# [^\"']*$")
 _GLUE = "\ue000"
+_TAB = 8
+"""Columns, as a console of rich has them."""
 _NUMBER_AND_UNIT = re.compile(
     r"(?<=\d) (?=(?:%|[mµu]?s|min|h|[kKMGT]?i?B(?:/s)?|batches/s|elements/s|cores?|steps?|gaps?)(?![\w/]))"
 )
@@ -63,18 +68,6 @@ class _Painter:
         self._style = style
         self._lines: list[Text] = []
         self._titles: list[str] = []
-        self._console = Console(
-            file=io.StringIO(),
-            width=style.width,
-            force_terminal=style.color,
-            color_system="standard" if style.color else None,
-            no_color=not style.color,
-            legacy_windows=False,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            _environ={},
-        )
 
     def add(self, blocks: Iterable[Block]) -> None:
         """Lay out blocks, one after the other."""
@@ -83,11 +76,11 @@ class _Painter:
 
     def text(self) -> str:
         """Everything so far as one string; every line ends with a newline."""
-        out = io.StringIO()
-        self._console.file = out
+        if self._style.color:
+            return _coloured(self._lines, self._style.width)
         for line in self._lines:
-            self._console.print(line, soft_wrap=True)
-        return out.getvalue()
+            line.expand_tabs(_TAB)
+        return "".join(f"{line.plain}\n" for line in self._lines)
 
     def _add(self, block: Block) -> None:
         match block:
@@ -211,7 +204,7 @@ class _Painter:
         text = text.copy()
         text.plain = _ITEM.sub(rf"\1{_GLUE}", _NUMBER_AND_UNIT.sub(_GLUE, text.plain))
         width = max(self._style.width - len(later), 10)
-        lines = list(text.wrap(self._console, width, tab_size=4))
+        lines = _broken(text, width)
         if first != later and len(first) < len(later):
             lines = self._first_wider(text, len(first), width)
         for number, line in enumerate(lines):
@@ -221,12 +214,39 @@ class _Painter:
 
     def _first_wider(self, text: Text, first: int, width: int) -> list[Text]:
         """Wrap with a first line that is wider than the rest."""
-        head = text.wrap(self._console, max(self._style.width - first, 10), tab_size=4)[0]
+        head = _broken(text, max(self._style.width - first, 10))[0]
         rest = text[len(head.plain) :]
         start = len(rest.plain) - len(rest.plain.lstrip())
         if not rest.plain.strip():
             return [head]
-        return [head, *rest[start:].wrap(self._console, width, tab_size=4)]
+        return [head, *_broken(rest[start:], width)]
+
+
+def _broken(text: Text, width: int) -> list[Text]:
+    # A console is read only for texts with a full line.
+    return list(text.wrap(cast("Console", None), width, tab_size=4))
+
+
+def _coloured(lines: Iterable[Text], width: int) -> str:
+    """Lines with the escapes of their styles; a console costs as much as all else here, so a file does without."""
+    from rich.console import Console
+
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        force_terminal=True,
+        color_system="standard",
+        no_color=False,
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        _environ={},
+    )
+    for line in lines:
+        console.print(line, soft_wrap=True)
+    return out.getvalue()
 
 
 def _set_remarks_apart(lines: Sequence[str], width: int) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeprof.pipelines.addresses import join
@@ -14,6 +13,7 @@ from pipeprof.pipelines.inference.tables import entries
 from pipeprof.pipelines.inference.tensor import counts
 from pipeprof.pipelines.inference.tensor.shapes import FLOATS, Structure, Tensor
 from pipeprof.pipelines.inference.tensor.texts import refuse
+from pipeprof.pipelines.records import dataclass
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.inference.calls import CallFlow

@@ -8,7 +8,6 @@ TensorFlow's names and defaults.
 import functools
 import operator
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import ValidationError
@@ -20,6 +19,7 @@ from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, 
 from pipeprof.pipelines.ops.protocol import Building, InnerPipeline
 from pipeprof.pipelines.ops.registry import Registry
 from pipeprof.pipelines.ops.values.values import FilledText, OuterElement, is_integer, parse_field
+from pipeprof.pipelines.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,6 @@
 """Pipelines inside of pipelines: as arguments of a source or stage, and as functions from an element to a dataset."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
@@ -15,6 +12,7 @@ from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, argument, h
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch
 from pipeprof.pipelines.ops.values.python_ref import Python
 from pipeprof.pipelines.ops.values.values import ElementField
+from pipeprof.pipelines.records import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -33,7 +31,7 @@ class Pipeline(Closed):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _no_bare_source(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _no_bare_source(cls, value: Any, handler: "ModelWrapValidatorHandler[Self]") -> "Self":
         if isinstance(value, dict) and _is_source(value) and not value.keys() & cls.model_fields.keys():
             name = next(iter(value))
             message = f"source {name} without a pipeline: write `source: {{{name}: …}}`"
@@ -41,7 +39,7 @@ class Pipeline(Closed):
         return handler(value)
 
     @model_validator(mode="after")
-    def _begins(self) -> Pipeline:
+    def _begins(self) -> "Pipeline":
         if self.source is not None:
             check_start(self)
         elif not (has_outer_element() or self.opens_element):

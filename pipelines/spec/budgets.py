@@ -1,7 +1,5 @@
 """The ``budgets:`` of a spec: what the gate judges, and how much of a change it lets pass."""
 
-from __future__ import annotations
-
 import re
 from functools import partial
 from typing import Annotated, Any, Literal, get_args

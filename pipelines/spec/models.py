@@ -4,10 +4,7 @@
 that data, and in its context the ``message``, what was ``got`` and the ``candidates`` that may have been meant.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
@@ -16,16 +13,20 @@ from pipeprof.pipelines.addresses import is_address, join
 from pipeprof.pipelines.data.recipes.models import AnyEntry
 from pipeprof.pipelines.ops.base import AnySource, AnyStage, Source, Stage
 from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.model import Document
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Document
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS
 from pipeprof.pipelines.ops.values.values import FilledText, Flag, NotNegative, Positive, Text
+from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.budgets import Budgets
 from pipeprof.pipelines.steps.step import AnyStep, no_step
 
 SUPPORTED_VERSIONS = (1,)
+# Their models are made ready when a spec has them: few have options, and those of the gate alone budgets.
+AnyOptions = Annotated[Options, Checked(Options.model_validate, {SCHEMA_PLACEHOLDER: Options.__name__})]
+AnyBudgets = Annotated[Budgets, Checked(Budgets.model_validate, {SCHEMA_PLACEHOLDER: Budgets.__name__})]
 
 
 def _version(value: Any) -> int:
@@ -125,11 +126,15 @@ class Spec(Document):
     stages: list[AnyStage] = Field(
         default_factory=list, description="Stages, in order: each has one key, TensorFlow's name, with its arguments."
     )
-    options: Options = Field(default_factory=Options, description="tf.data.Options by TensorFlow's names.")
+    options: AnyOptions = Field(
+        default_factory=Options.model_construct, description="tf.data.Options by TensorFlow's names."
+    )
     step: AnyStep = Field(default_factory=no_step, description="Training step that consumes the batches.")
     measure: Measure = Field(default_factory=Measure, description="Measurement settings.")
     ignore: list[Ignore] = Field(default_factory=list, description="Findings to ignore.")
-    budgets: Budgets = Field(default_factory=Budgets, description="What `pipeprof gate` judges, by metric.")
+    budgets: AnyBudgets = Field(
+        default_factory=Budgets.model_construct, description="What `pipeprof gate` judges, by metric."
+    )
 
     @field_validator("data", mode="before")
     @classmethod
@@ -148,7 +153,7 @@ class Spec(Document):
         return {name: entry for name, entry in value.items() if not name.startswith("x-")}
 
     @model_validator(mode="after")
-    def _names_fit(self) -> Spec:
+    def _names_fit(self) -> "Spec":
         problems = Problems()
         _check_unique_names(self, problems)
         _check_ignored_stages(self, problems)

@@ -1,7 +1,5 @@
 """The ``step:`` of a spec and ``--step``: none, or one of the kinds of the registry."""
 
-from __future__ import annotations
-
 import functools
 from typing import Annotated, Any, Literal
 
@@ -45,7 +43,7 @@ class Step(Document):
         return value
 
     @model_validator(mode="after")
-    def _one_kind(self) -> Step:
+    def _one_kind(self) -> "Step":
         given = self._given()
         if len(given) > 1:
             message = f"{'both ' if len(given) == 2 else ''}{' and '.join(given)}: expected exactly one of {forms()}"

@@ -1,7 +1,5 @@
 """The base of all parts of the document, its vocabularies, and places in files."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field

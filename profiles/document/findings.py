@@ -1,7 +1,5 @@
 """What a run concludes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeAlias
 

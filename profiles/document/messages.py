@@ -1,7 +1,5 @@
 """Errors and warnings."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The stages of the pipeline, their times, and the measurements behind the verdict's limit."""
 
-from __future__ import annotations
-
 from typing import Final, Literal
 
 from pydantic import Field
@@ -206,7 +204,7 @@ class Headspace(Model):
     batches: int = Field(description="Batches that were replayed in turn.")
 
     @classmethod
-    def of(cls, interval_ms: float, replayed_ms: float, batches: int) -> Headspace:
+    def of(cls, interval_ms: float, replayed_ms: float, batches: int) -> "Headspace":
         """Compute what a free pipeline would bring."""
         return cls(
             interval_ms=interval_ms,

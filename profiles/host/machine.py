@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.host.proc_texts import PROC, fields, read_text
 
 if TYPE_CHECKING:

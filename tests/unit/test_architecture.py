@@ -7,12 +7,13 @@ import ast
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from source_trees import nodes, parsed, sources, statements
 
 from pipeprof.pipelines.ops.traits import SOURCES, STAGES
 
@@ -52,7 +53,7 @@ MAX_MODULES = 13
 LARGE_ROOMS = {"pipelines/to_python"}
 # The modules that lie in no room.
 LOOSE = {
-    "pipelines": {"errors", "addresses", "suggest", "log_commands", "clocks", "tables", "wire", "check"},
+    "pipelines": {"errors", "addresses", "suggest", "log_commands", "clocks", "tables", "wire", "records", "check"},
     "profiles": {"wording", "user_frames", "constants", "lines"},
     "cli": {"main", "exit_codes", "options", "output", "streams", "command_line", "completion", "private"},
 }
@@ -60,7 +61,7 @@ GROUND = {"document", "protocol", "wording", "user_frames", "constants", "lines"
 # The rooms of a package from the ground up: a room may import only rooms of the rows before its own.
 ROWS = {
     "pipelines": (
-        {"tables", "wire"},
+        {"tables", "wire", "records"},
         {"errors", "addresses", "suggest", "log_commands", "clocks"},
         {"ops"},
         {"edits"},
@@ -115,23 +116,21 @@ class Import(NamedTuple):
 
 
 @cache
-def parsed(source: str) -> ast.Module:
-    """The tree of a module's text, which several tests read."""
-    return ast.parse(source)
-
-
-@cache
 def imports_of(source: str) -> tuple[Import, ...]:
     """All imports of a module's text."""
-    return tuple(imports(parsed(source)))
+    # An import is a statement; only the call of a function that imports stands anywhere.
+    inner = ast.iter_child_nodes if "import_module" in source else statements
+    return tuple(imports(parsed(source), inner))
 
 
-def imports(tree: ast.AST, *, at_import: bool = True, for_types: bool = False) -> Iterator[Import]:
-    """All imports below a node."""
-    for node in ast.iter_child_nodes(tree):
+def imports(
+    tree: ast.AST, inner: Callable[[ast.AST], Iterable[ast.AST]], *, at_import: bool = True, for_types: bool = False
+) -> Iterator[Import]:
+    """All imports below a node; ``inner`` gives the nodes in one."""
+    for node in inner(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
-            yield from imports(ast.Module(node.orelse, []), at_import=at_import, for_types=for_types)
-            yield from imports(ast.Module(node.body, []), at_import=at_import, for_types=True)
+            yield from imports(ast.Module(node.orelse, []), inner, at_import=at_import, for_types=for_types)
+            yield from imports(ast.Module(node.body, []), inner, at_import=at_import, for_types=True)
         elif isinstance(node, ast.Import):
             yield from (Import(alias.name, node.lineno, at_import, 0, for_types) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -146,7 +145,7 @@ def imports(tree: ast.AST, *, at_import: bool = True, for_types: bool = False) -
                 case ast.Call(func=ast.Attribute(attr="import_module"), args=[ast.Constant(value=str(name)), *_]):
                     yield Import(name, node.lineno, at_import, 0, for_types)
             inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            yield from imports(node, at_import=at_import and not inside, for_types=for_types)
+            yield from imports(node, inner, at_import=at_import and not inside, for_types=for_types)
 
 
 def package_of(module: str) -> str | None:
@@ -200,16 +199,6 @@ def problems(path: str, source: str) -> list[str]:
     if source.count("\n") > MAX_LINES:
         found.append(f"{path}: {source.count(chr(10))} lines, at most {MAX_LINES}: two subjects?")
     return list(dict.fromkeys(found))
-
-
-@cache
-def sources() -> dict[str, str]:
-    """The text of each module by its path."""
-    return {
-        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-        for folder in FOLDERS
-        for path in sorted((ROOT / folder).rglob("*.py"))
-    }
 
 
 def cycle(edges: dict[str, set[str]]) -> list[str]:
@@ -430,7 +419,7 @@ FLOOR_OF = "profiles/constants.py"
 def statistics_outside(path: str, source: str) -> list[str]:
     """What a module has of the statistics of an experiment, as ``path:line: sentence``; nothing in the room of it."""
     found = []
-    for node in ast.walk(parsed(source)) if not path.startswith("profiles/experiment/") else ():
+    for node in nodes(source) if not path.startswith("profiles/experiment/") else ():
         place = f"{path}:{getattr(node, 'lineno', 0)}:"
         if isinstance(node, ast.ImportFrom) and node.module == "statistics":
             found += [f"{place} imports {alias.name}" for alias in node.names if alias.name in SPREADS]

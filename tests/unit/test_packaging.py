@@ -5,6 +5,8 @@ import re
 import sys
 from pathlib import Path
 
+from source_trees import nodes, sources
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -20,12 +22,12 @@ OPTIONAL = {"pynvml", "tensorflow_datasets", "absl"}
 def imported():
     """Libraries that the package imports, by the file that does."""
     found = {}
-    for folder in ("api", "cli", "pipelines", "profiles"):
-        for file in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
-                names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
-                found |= {name.partition(".")[0]: str(file.relative_to(ROOT)) for name in names}
+    for file, text in sources().items():
+        for node in nodes(text):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            if names:
+                found |= {name.partition(".")[0]: file for name in names}
     return {name: file for name, file in found.items() if name not in sys.stdlib_module_names | {"pipeprof"}}
 
 

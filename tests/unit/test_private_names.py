@@ -2,11 +2,10 @@
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from source_trees import nodes, sources
 
-ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("api", "cli", "pipelines", "profiles")
 # Python's own, documented in spite of the underscore.
 DOCUMENTED = {"os._exit", "sys._current_frames"}
@@ -21,7 +20,7 @@ def is_private(name: str) -> bool:
 
 def private_uses(source: str) -> Iterator[str]:
     """Attributes with a leading underscore of anything but the object itself, and modules that are private."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         match node:
             case ast.Attribute(value=value, attr=name) if is_private(name):
                 text = ast.unparse(node)
@@ -48,13 +47,9 @@ def is_inside(module: str) -> bool:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_nothing_private_of_other_libraries_is_used(room: str) -> None:
-    files = sorted((ROOT / room).rglob("*.py"))
-    assert files
-    found = [
-        f"{path.relative_to(ROOT).as_posix()}:{use}"
-        for path in files
-        for use in private_uses(path.read_text(encoding="utf-8"))
-    ]
+    texts = {path: text for path, text in sources().items() if path.startswith(f"{room}/")}
+    assert texts
+    found = [f"{path}:{use}" for path, text in texts.items() for use in private_uses(text)]
     assert found == []
 
 

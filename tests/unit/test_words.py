@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from source_trees import nodes
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,22 +74,16 @@ def read(name: str) -> Iterator[str]:
         yield text
 
 
-@functools.cache
-def parsed(source: str) -> ast.Module:
-    return ast.parse(source)
-
-
 def literals(source: str) -> Iterator[str]:
     """String literals of a module that are no docstrings; an f-string is one text, its values left out."""
-    tree = parsed(source)
     parts: set[int] = set()
-    for node in ast.walk(tree):
+    for node in nodes(source):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             parts.add(id(node.value))
         elif isinstance(node, ast.JoinedStr):
             parts |= {id(part) for part in node.values}
             yield "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
-    for node in ast.walk(tree):
+    for node in nodes(source):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
             # A single word is a name, such as that of a user account.
             yield from [node.value] if " " in node.value.strip() else []
@@ -96,7 +91,7 @@ def literals(source: str) -> Iterator[str]:
 
 def remarks(source: str) -> Iterator[str]:
     """Docstrings of a module, those of attributes included, and its comments."""
-    for node in ast.walk(parsed(source)):
+    for node in nodes(source):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.value.value
     comments: list[tuple[int, str]] = []

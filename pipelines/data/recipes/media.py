@@ -1,7 +1,5 @@
 """Recipes of files that are not tables, arrays or records: sounds, images with masks, texts, binary records, words."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, Literal
 
@@ -52,7 +50,7 @@ class AudioFolder(Recipe):
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     @model_validator(mode="after")
-    def _check(self) -> AudioFolder:
+    def _check(self) -> "AudioFolder":
         check_not_more("classes", self.classes, "count", self.count)
         check_span("samples", self.sample_range)
         return self
@@ -109,7 +107,7 @@ class TextFolder(Recipe):
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     @model_validator(mode="after")
-    def _check(self) -> TextFolder:
+    def _check(self) -> "TextFolder":
         check_not_more("classes", self.classes, "count", self.count)
         check_span("words", self.words)
         return self
@@ -177,7 +175,7 @@ class FixedRecords(Recipe):
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     @model_validator(mode="after")
-    def _check(self) -> FixedRecords:
+    def _check(self) -> "FixedRecords":
         check_not_more("files", self.files, "records", self.records)
         if not self.record_bytes:
             raise error("records of 0 bytes: expected a field with at least one value", "fields")

@@ -4,8 +4,6 @@ An entry is a mapping with exactly one key, its kind, whose value is the recipe.
 there will be, so a path such as ``data:photos/*/*.jpg`` can be checked without making or looking at a single file.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math
@@ -60,7 +58,7 @@ class ImageFolder(Recipe):
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     @model_validator(mode="after")
-    def _check(self) -> ImageFolder:
+    def _check(self) -> "ImageFolder":
         check_not_more("classes", self.classes, "count", self.count)
         return self
 
@@ -99,7 +97,7 @@ class TFRecord(Recipe):
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     @model_validator(mode="after")
-    def _check(self) -> TFRecord:
+    def _check(self) -> "TFRecord":
         check_not_more("shards", self.shards, "records", self.records)
         check_span("steps", self.steps)
         for name, entry in self.features.items():
@@ -169,7 +167,7 @@ class Csv(Recipe):
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     @model_validator(mode="after")
-    def _check(self) -> Csv:
+    def _check(self) -> "Csv":
         check_not_more("files", self.files, "rows", self.rows)
         if not self.column_names():
             problem = error(code="columns", message="no columns: columns, ints, strings or label must be above 0")
@@ -202,7 +200,7 @@ class Text(Recipe):
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     @model_validator(mode="after")
-    def _check(self) -> Text:
+    def _check(self) -> "Text":
         check_not_more("files", self.files, "lines", self.lines)
         check_span("words", self.words)
         return self

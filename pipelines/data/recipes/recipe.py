@@ -1,7 +1,5 @@
 """Base of the recipes under ``data:``: numbers, file names, size estimates."""
 
-from __future__ import annotations
-
 import string
 from typing import Annotated, Any, ClassVar, Literal
 

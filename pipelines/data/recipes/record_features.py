@@ -1,7 +1,5 @@
 """Features of generated records."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, Literal
 
@@ -36,7 +34,7 @@ class JpegFeature(Document):
     )
 
     @model_validator(mode="after")
-    def _check(self) -> JpegFeature:
+    def _check(self) -> "JpegFeature":
         check_span("frames", self.length_range)
         return self
 
@@ -84,7 +82,7 @@ class _ListFeature(Document):
     )
 
     @model_validator(mode="after")
-    def _check(self) -> _ListFeature:
+    def _check(self) -> "_ListFeature":
         if self.length_range is not None:
             check_span("length", self.length_range)
         return self
@@ -136,7 +134,7 @@ class TextFeature(Document):
     words: Span = Field(default=[5, 20], description="Minimum and maximum number of words.")
 
     @model_validator(mode="after")
-    def _check(self) -> TextFeature:
+    def _check(self) -> "TextFeature":
         check_span("words", self.words)
         return self
 

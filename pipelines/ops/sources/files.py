@@ -1,7 +1,5 @@
 """Sources that read files."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from pipeprof.pipelines.ops.base import Source

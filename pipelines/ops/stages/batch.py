@@ -1,7 +1,5 @@
 """Stages that combine elements into batches or split them."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from pipeprof.pipelines.ops.base import Stage

@@ -1,7 +1,5 @@
 """Stages that buffer elements: caches and prefetches."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
@@ -50,7 +48,7 @@ class Snapshot(Stage):
     shard_func: ElementFunction | None = argument("File number of each element: an int64.", default=None)
 
     @model_validator(mode="after")
-    def _complete(self) -> Snapshot:
+    def _complete(self) -> "Snapshot":
         if self.shard_func is not None:
             check_targets(self.shard_func.ops or [], ("shard_func",), predicate=True)
         return self

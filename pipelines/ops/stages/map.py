@@ -1,7 +1,5 @@
 """``map``, ``filter`` and other stages that call a function on each element."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
@@ -39,7 +37,7 @@ class _Calling(Stage):
     python: Python | None = argument(PYTHON, default=None)
 
     @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def _complete(self) -> "Self":
         place = (self.own_name,) if self._own else ()
         check_targets(self.function.ops or [], place, predicate=self.is_predicate)
         return self

@@ -1,7 +1,5 @@
 """Stages that choose, repeat and reorder elements."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from pydantic import model_validator
@@ -57,7 +55,7 @@ class Shard(Stage):
     index: NotNegative = argument("Index of the shard, from 0.")
 
     @model_validator(mode="after")
-    def _below_number(self) -> Shard:
+    def _below_number(self) -> "Shard":
         if self.index >= self.num_shards:
             expected = f"an index below num_shards, which is {self.num_shards}"
             raise failure(("index",), mismatch(self.index, "number", expected), self.index)
@@ -100,7 +98,7 @@ class RejectionResample(Stage):
     seed: Seed | None = argument("Random seed; default: different in every run.", default=None)
 
     @model_validator(mode="after")
-    def _complete(self) -> RejectionResample:
+    def _complete(self) -> "RejectionResample":
         check_targets(self.class_func.ops or [], ("class_func",), predicate=True)
         given = self.initial_dist
         if given is not None and len(given) != len(self.target_dist):

@@ -1,7 +1,5 @@
 """Arrays that a spec or its files hold: names of files, lines, tables, ragged and sparse tensors."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import model_validator
@@ -91,7 +89,7 @@ class SparseParts(Closed):
     dtype: Dtype | None = argument("dtype of the values; inferred by default.", default=None)
 
     @model_validator(mode="after")
-    def _fits(self) -> SparseParts:
+    def _fits(self) -> "SparseParts":
         if len(self.indices) != len(self.values):
             message = f"{len(self.values)} values for {len(self.indices)} indices: expected one for each"
             raise failure(("values",), error(message, "numbers", got=len(self.values)))

@@ -1,7 +1,5 @@
 """The ``options:`` of a spec: tf.data.Options by TensorFlow's names."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pipeprof.pipelines.ops.model import Closed, Document, argument

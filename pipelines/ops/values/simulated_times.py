@@ -1,7 +1,5 @@
 """Times of a simulated step: a duration, or a mapping of what makes it up."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import Field

@@ -1,9 +1,6 @@
 """Structures as tf.data has them (dicts and tuples of components), written in YAML: tensors, arrays, shapes, dtypes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import ValidationError
@@ -31,6 +28,7 @@ from pipeprof.pipelines.ops.values.values import (
     is_integer,
     one_of,
 )
+from pipeprof.pipelines.records import dataclass
 
 Place = tuple[str | int, ...]
 

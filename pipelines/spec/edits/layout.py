@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.edits.tree import WrittenNode
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
+
+from pipeprof.pipelines.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

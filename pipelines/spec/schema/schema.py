@@ -14,8 +14,10 @@ from pipeprof.pipelines.ops.calls.element import ElementFunction
 from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, Document
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
 from pipeprof.pipelines.ops.values.features import KINDS
+from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Filling
 from pipeprof.pipelines.ops.values.values import DTYPES
+from pipeprof.pipelines.spec.budgets import Budgets
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.schema.calls import FIELD, call_definitions
 from pipeprof.pipelines.spec.schema.links import linked
@@ -24,7 +26,7 @@ from pipeprof.pipelines.steps.step import step_model, word_pattern
 
 SCHEMA_ID = "urn:pipeprof:schema:spec-1"
 _DRAFT = "http://json-schema.org/draft-07/schema#"
-_PARTS = (DataEntry, ElementFunction, FeatureEntry, Pipeline, PipelineFunction, *ARRAYS)
+_PARTS = (Options, Budgets, DataEntry, ElementFunction, FeatureEntry, Pipeline, PipelineFunction, *ARRAYS)
 _RAGGED_RANK = {"type": "integer", "minimum": 0, "description": "Number of ragged dimensions."}
 _ONE_KEY = {"minProperties": 1, "maxProperties": 1}
 

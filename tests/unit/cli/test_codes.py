@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from source_trees import nodes, parsed, sources
 
 from pipeprof.cli.pages.codes import message_codes
 
@@ -26,21 +27,17 @@ CODE = re.compile(r"[a-z]+([-_][a-z]+)*")
 
 def given_codes() -> Iterator[str]:
     """The codes that stand in calls, by name or as they are, and those in the recorded texts of errors."""
-    trees = [
-        ast.parse(path.read_text(encoding="utf-8"))
-        for folder in ("cli", "pipelines", "profiles")
-        for path in (ROOT / folder).rglob("*.py")
-    ]
+    texts = [text for path, text in sources().items() if not path.startswith("api/")]
     constants = {
         target.id: node.value
-        for tree in trees
-        for node in tree.body
+        for text in texts
+        for node in parsed(text).body
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for tree in trees:
-        for node in ast.walk(tree):
+    for text in texts:
+        for node in nodes(text):
             if isinstance(node, ast.Call):
                 yield from _given(node, constants)
     for path in (ROOT / "tests" / "golden").rglob("*.txt"):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+import source_trees
 
 from pipeprof.pipelines.ops.base import sources, stages
 from pipeprof.pipelines.ops.executed_ops import EXECUTED, OPTION_FAMILIES, family, is_dataset, written_op
 from pipeprof.pipelines.ops.traits import SOURCES, STAGES, check_rows, holder, ops_with, traits
 
-ROOT = Path(__file__).parents[3]
 TABLES = {"pipelines/ops/traits.py", "pipelines/ops/executed_ops.py", "pipelines/edits/plan_table.py"}
 WRITTEN = {*sources(), *stages(), *SOURCES, *STAGES}
 IN_MODEL = {*EXECUTED, *OPTION_FAMILIES, *(name for row in EXECUTED.values() for name in row.in_model)}
@@ -87,16 +86,16 @@ def op_names(constants: list[ast.expr | None]) -> set[str]:
     }
 
 
-def several_ops(tree: ast.AST) -> Iterator[tuple[int, set[str]]]:
+def several_ops(source: str) -> Iterator[tuple[int, set[str]]]:
     """Lines of collections, comparisons and patterns that hold the names of two or more ops."""
     # Literals, and tables of the ledger's owners, hold words of the document.
     words: set[int] = set()
-    for node in ast.walk(tree):
+    for node in source_trees.nodes(source):
         if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("Literal"):
             words |= {id(inner) for inner in ast.walk(node)}
         elif isinstance(node, ast.AnnAssign) and "[Owner," in ast.unparse(node.annotation) and node.value is not None:
             words |= {id(inner) for inner in ast.walk(node.value)}
-    for node in ast.walk(tree):
+    for node in source_trees.nodes(source):
         if id(node) in words:
             continue
         found: set[str] = set()
@@ -118,12 +117,9 @@ def several_ops(tree: ast.AST) -> Iterator[tuple[int, set[str]]]:
 
 def test_only_the_tables_hold_names_of_several_ops() -> None:
     problems = []
-    for folder in ("pipelines", "profiles", "cli", "api"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            name = path.relative_to(ROOT).as_posix()
-            if name not in TABLES:
-                found = several_ops(ast.parse(path.read_text(encoding="utf-8")))
-                problems += [f"{name}:{line}: {', '.join(sorted(ops))}" for line, ops in found]
+    for name, text in source_trees.sources().items():
+        if name not in TABLES:
+            problems += [f"{name}:{line}: {', '.join(sorted(ops))}" for line, ops in several_ops(text)]
     assert not problems, "ask pipelines/ops/traits.py instead of listing ops:\n" + "\n".join(problems)
 
 
@@ -141,7 +137,7 @@ def test_only_the_tables_hold_names_of_several_ops() -> None:
     ],
 )
 def test_lists_of_ops_are_seen(source: str) -> None:
-    assert list(several_ops(ast.parse(source)))
+    assert list(several_ops(source))
 
 
 @pytest.mark.parametrize(
@@ -156,4 +152,4 @@ def test_lists_of_ops_are_seen(source: str) -> None:
     ],
 )
 def test_single_names_and_other_words_are_no_lists_of_ops(source: str) -> None:
-    assert not list(several_ops(ast.parse(source)))
+    assert not list(several_ops(source))

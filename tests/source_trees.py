@@ -1,0 +1,40 @@
+"""The product's sources and their trees, read and parsed once for all tests of a process."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("api", "cli", "pipelines", "profiles")
+
+
+@cache
+def sources() -> dict[str, str]:
+    """The text of each module by its path, relative to the repository."""
+    return {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+        for folder in FOLDERS
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    }
+
+
+@cache
+def parsed(source: str) -> ast.Module:
+    """The tree of a module's text."""
+    return ast.parse(source)
+
+
+@cache
+def nodes(source: str) -> tuple[ast.AST, ...]:
+    """All nodes of a module's text, as `ast.walk` gives them."""
+    return tuple(ast.walk(parsed(source)))
+
+
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """The statements directly in a node, also those in its handlers and cases; what stands in them is not looked at."""
+    for name in ("body", "orelse", "handlers", "finalbody", "cases"):
+        inner = getattr(tree, name, None)
+        yield from inner if isinstance(inner, list) else ()
