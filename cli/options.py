@@ -6,7 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_type_hints
 
@@ -15,7 +15,6 @@ import typer
 from pipeprof.cli import completion
 from pipeprof.cli.formats.registry import extensions_of, names_of
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.steps import registry
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -15,7 +15,6 @@ from pipeprof.cli.formats.registry import Output, extensions_of, is_redacted, la
 from pipeprof.cli.options import choice, report_format
 from pipeprof.cli.streams import OutputError, say, why, write_stream
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.records import dataclass
 
 if TYPE_CHECKING:
     from pipeprof.cli.formats.remarks import Remark

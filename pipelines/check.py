@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from pipeprof.pipelines.inference.errors import Place, Refused
 from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.inference.pipeline import PipelineInference
 from pipeprof.pipelines.ops.base import parse_source, parse_stage
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.errors.root_causes import Fault
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.models import Spec

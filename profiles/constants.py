@@ -7,9 +7,8 @@ benchmark that measures it again, where there is one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeVar
-
-from pipeprof.pipelines.records import dataclass
 
 Number = TypeVar("Number", int, float)
 

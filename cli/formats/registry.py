@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.streams import without_commands
-from pipeprof.pipelines.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
-
-from pipeprof.pipelines.records import dataclass
 
 Level = Literal["error", "warning", "note"]
 

@@ -6,9 +6,8 @@ import os
 import shutil
 import stat
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from pipeprof.pipelines.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from pipeprof.cli.text.blocks import Column, Table
-from pipeprof.pipelines.records import dataclass
 
 GAP = 2
 LUXURY = 2

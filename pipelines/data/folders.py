@@ -16,6 +16,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,6 @@ from pipeprof.pipelines.data.errors import DataError
 from pipeprof.pipelines.data.locks import file_lock
 from pipeprof.pipelines.data.recipes.models import DataEntry, file_names, fingerprint
 from pipeprof.pipelines.data.temporary import check_private, is_private, temporary_folder
-from pipeprof.pipelines.records import dataclass
 
 MARKER = "pipeprof-data.json"
 _MARKER_VERSION = 2

@@ -9,10 +9,8 @@ One writer renders an edit as YAML, one as Python, and one applies it to a graph
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
-
-from pipeprof.pipelines.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ A spec's data, a graph and a Python text have items and hooks of their own; no o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from pipeprof.pipelines.addresses import join, pipeline_of
@@ -27,7 +28,6 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.records import dataclass
 
 Path: TypeAlias = "tuple[str | int, ...]"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeprof.pipelines.addresses import join
@@ -13,7 +14,6 @@ from pipeprof.pipelines.inference.tables import entries
 from pipeprof.pipelines.inference.tensor import counts
 from pipeprof.pipelines.inference.tensor.shapes import FLOATS, Structure, Tensor
 from pipeprof.pipelines.inference.tensor.texts import refuse
-from pipeprof.pipelines.records import dataclass
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.inference.calls import CallFlow

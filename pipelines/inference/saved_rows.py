@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.data.inspect.npy_header import read_header
 from pipeprof.pipelines.ops.constants import WIDTHS
-from pipeprof.pipelines.records import dataclass
 
 _KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex", "b": "bool"}
 _NOT_DECODED = frozenset({"uint32", "uint64"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -31,7 +31,6 @@ from pipeprof.pipelines.ops.constants import INFINITE, WIDTHS
 from pipeprof.pipelines.ops.values.structures import ARRAYS, ShapeOf, TensorSpec, map_leaves
 from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure
 from pipeprof.pipelines.ops.values.values import OuterElement
-from pipeprof.pipelines.records import dataclass
 
 
 @dataclass(frozen=True)

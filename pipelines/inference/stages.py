@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeprof.pipelines.inference.errors import Refused
@@ -16,7 +16,6 @@ from pipeprof.pipelines.inference.tensor.texts import refuse, shape_text, tensor
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.values.structures import ShapeOf
 from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure
-from pipeprof.pipelines.records import dataclass
 
 _UNIQUE = ("int32", "int64", "string")
 

@@ -8,6 +8,7 @@ TensorFlow's names and defaults.
 import functools
 import operator
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import ValidationError
@@ -19,7 +20,6 @@ from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, 
 from pipeprof.pipelines.ops.protocol import Building, InnerPipeline
 from pipeprof.pipelines.ops.registry import Registry
 from pipeprof.pipelines.ops.values.values import FilledText, OuterElement, is_integer, parse_field
-from pipeprof.pipelines.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import CoreSchema, core_schema
-
-from pipeprof.pipelines.records import dataclass
 
 
 @dataclass(frozen=True, eq=False)

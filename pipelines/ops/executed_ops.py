@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
+from dataclasses import dataclass
 from typing import Final
-
-from pipeprof.pipelines.records import dataclass
 
 _VERSION: Final = re.compile(r"V\d+$")
 _DATASET_OP: Final = re.compile(r"(?P<family>\w+?)Dataset(?:V\d+)?$")

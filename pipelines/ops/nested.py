@@ -1,6 +1,7 @@
 """Pipelines inside of pipelines: as arguments of a source or stage, and as functions from an element to a dataset."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
@@ -12,7 +13,6 @@ from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, argument, h
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch
 from pipeprof.pipelines.ops.values.python_ref import Python
 from pipeprof.pipelines.ops.values.values import ElementField
-from pipeprof.pipelines.records import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from pipeprof.pipelines.ops.executed_ops import executed, written_op
-from pipeprof.pipelines.records import dataclass
 
 Owner = Literal["cache", "shuffle", "prefetch", "parallel", "batch"]
 Cardinality = Literal[

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.compose.files import OVERLAY_FLAG, FileReading, read_files
 from pipeprof.pipelines.spec.compose.overrides import FLAG, apply_sets, walk_address
 from pipeprof.pipelines.spec.compose.rebase_paths import missing, relocate

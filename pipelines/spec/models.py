@@ -5,6 +5,7 @@ that data, and in its context the ``message``, what was ``got`` and the ``candid
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
@@ -19,7 +20,6 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS
 from pipeprof.pipelines.ops.values.values import FilledText, Flag, NotNegative, Positive, Text
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.budgets import Budgets
 from pipeprof.pipelines.steps.step import AnyStep, no_step
 

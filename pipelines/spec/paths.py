@@ -6,6 +6,7 @@ import fnmatch
 import glob
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,7 +19,6 @@ from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
 from pipeprof.pipelines.ops.values.python_ref import PythonRef
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.target.names import missing_name
 

@@ -7,11 +7,9 @@ both read them. What a kind needs of these, its methods import.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
-
-from pipeprof.pipelines.records import dataclass
 
 Dispatch = Literal["sync"] | int
 """How many steps the host may run ahead of the device, or ``sync``."""

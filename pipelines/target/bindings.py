@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.records import dataclass
 
 Kind = Literal["function", "class", "import", "module", "made", "value"]
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef

@@ -8,12 +8,12 @@ import importlib.util
 import stat
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.suggest import broken_link, did_you_mean
 from pipeprof.pipelines.target.bindings import Bindings, bindings_of, parse_file, read_bindings, relative_import
 from pipeprof.pipelines.target.import_path import put_first

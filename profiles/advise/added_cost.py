@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeprof.pipelines.records import dataclass
+from dataclasses import dataclass
+
 from pipeprof.profiles.view.thread_chains import rows, timing, total_ms
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant

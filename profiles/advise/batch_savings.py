@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import MoveStage, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.propose.proposal import Prediction
 from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import ReplaceStages
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.advise.rule import Threshold
 from pipeprof.profiles.constants import PATH_BYTES
 from pipeprof.profiles.document.base import Owner

@@ -12,9 +12,9 @@ import re
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.propose.proposal import Family, Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.advise.advise import advise, tried
 from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict.model import MemoryPrediction

@@ -6,10 +6,8 @@ The harness checks them where it reads a message (`protocol.records`); pydantic 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
-
-from pipeprof.pipelines.records import dataclass
 
 PhaseName = Literal["import", "data", "build", "first_element", "warmup", "measure", "trace"]
 GapCause = Literal["pipeline", "copy", "python", "launch", "compile", "pipeprof"]

@@ -9,12 +9,12 @@ import os
 import re
 import stat
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.data.temporary import check_private, temporary_folder
 from pipeprof.pipelines.errors import PipeprofError, ProfileError
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.suggest import broken_link
 from pipeprof.profiles.document.numbers import NumberError, parse_json
 

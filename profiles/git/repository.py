@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-
-from pipeprof.pipelines.records import dataclass
 
 GIT_DIR = ".git"
 _POINTER = "gitdir:"

@@ -6,10 +6,10 @@ same interface. ``proc`` and ``root`` are parameters so that tests read made-up 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.host.machine import kernel_oom_kills
 from pipeprof.profiles.host.proc_texts import PROC, Pid, fields, read_text
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import os
 import resource
+from dataclasses import dataclass
 from typing import Literal
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import MachineMemory
 

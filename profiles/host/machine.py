@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.host.proc_texts import PROC, fields, read_text
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pipeprof.pipelines.addresses import join
@@ -15,7 +16,6 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.ops.values.structures import ShapeOf
 from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure
 from pipeprof.pipelines.ops.values.values import FilePatterns
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.models import Placed
 from pipeprof.profiles.document.base import Location

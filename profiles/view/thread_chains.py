@@ -7,11 +7,11 @@ one that runs ahead, share one thread: a row.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from pipeprof.pipelines.ops import traits
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.executed_ops import family
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.view.view import PipelineView, StageView
 

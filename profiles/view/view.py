@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.pipelines.ops.constants import WIDTHS
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.constants import TEXT_BYTES
 from pipeprof.profiles.wording import label_of
 

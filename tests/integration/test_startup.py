@@ -138,25 +138,18 @@ def test_check_imports_only_what_the_spec_uses(tmp_path):
     assert not [name for name in names if any(part in name for part in of_a_run)], "what only a run needs"
 
 
-def test_check_makes_few_of_the_classes_that_it_loads(tmp_path):
+def test_check_makes_no_model_of_options_that_a_spec_has_not(tmp_path):
     (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")
     code = """\
 import atexit, sys
-from pipeprof.pipelines import records
-made, later = set(), set()
-make, begin = records._make, records._Later.__init__
-records._make = lambda owner, options: (made.add(owner), make(owner, options))
-records._Later.__init__ = lambda self, name, owner, options: (later.add(owner), begin(self, name, owner, options))[1]
 def say():
     from pipeprof.pipelines.ops.values.options import Options
-    print(len(made), len(later), Options.__pydantic_complete__, file=sys.stderr)
+    print(Options.__pydantic_complete__, file=sys.stderr)
 atexit.register(say)
 """
     _, done = loaded(code + OURS, "check", "spec.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    made, later, options = done.stderr.split()
-    assert 0 < int(made) < int(later) / 2, "classes without objects are not made"
-    assert options == "False", "a spec without options needs no model of them"
+    assert done.stderr == "False\n", "a spec without options needs no model of them"
 
 
 def test_the_end_of_a_command_does_not_look_for_garbage(tmp_path):

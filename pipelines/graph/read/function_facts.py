@@ -10,12 +10,12 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.read.records import FunctionDict
 from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.traits import writes_files
-from pipeprof.pipelines.records import dataclass
 
 CALLS: Final = ("PartitionedCall", "StatefulPartitionedCall")
 PYTHON: Final = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})

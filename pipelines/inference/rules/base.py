@@ -11,13 +11,13 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pipeprof.pipelines.inference.errors import CannotInfer, Refused
 from pipeprof.pipelines.inference.tensor.shapes import INTEGERS, Shape, Structure, Tensor, broadcast, literal
 from pipeprof.pipelines.inference.tensor.texts import refuse, shape_text, tensor_text
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Array
-from pipeprof.pipelines.records import dataclass
 
 Rule = Callable[["Arguments"], Structure]
 ArrayLookup = Callable[[Array], Tensor | None]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, fits
 from pipeprof.pipelines.inference.tensor.texts import refuse
-from pipeprof.pipelines.records import dataclass
 
 _LETTERS = {
     "s": "string", "b": "bool", "u": "uint8", "i": "int32", "l": "int64", "h": "float16", "f": "float32",

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pipeprof.pipelines.data.recipes.recipe import Recipe
 from pipeprof.pipelines.ops.values.structures import Filling, MadeArray
-from pipeprof.pipelines.records import dataclass
 
 Shape = tuple[int | None, ...]
 INTEGERS = frozenset({"uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"})

@@ -1,6 +1,7 @@
 """Functions over elements: a chain of calls under ``ops:``, or a function in a Python file."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError
@@ -27,7 +28,6 @@ from pipeprof.pipelines.ops.values.python_ref import Python
 from pipeprof.pipelines.ops.values.structures import parse_constant
 from pipeprof.pipelines.ops.values.values import DTYPES, ArrayFile, check_dtype
 from pipeprof.pipelines.ops.values.values import Field as FieldKey
-from pipeprof.pipelines.records import dataclass
 
 _EXAMPLE = "tf.image.resize: {size: [224, 224]}"
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeprof.pipelines.ops.functions.catalog import Function, function
 from pipeprof.pipelines.ops.problems import Problems, mismatch
 from pipeprof.pipelines.ops.values.values import Field, parse_field
-from pipeprof.pipelines.records import dataclass
 
 ROUTES = ("on", "to")
 """Keys of a call that are no arguments: where its inputs come from and where its result goes."""

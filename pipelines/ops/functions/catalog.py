@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.tables import read_table
 
 # Functions whose first parameter takes a list of tensors: several inputs go there together.

@@ -1,5 +1,6 @@
 """Feature specs of the functions that parse tf.train.Example records, by TensorFlow's own names."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import ValidationError
@@ -9,7 +10,6 @@ from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, argument
 from pipeprof.pipelines.ops.problems import Problems, mismatch, unknown
 from pipeprof.pipelines.ops.values.structures import Constant, Place
 from pipeprof.pipelines.ops.values.values import Dtype, FilledText, Flag, Integers, Shape, dtype_among
-from pipeprof.pipelines.records import dataclass
 
 _DTYPES = ("float32", "int64", "string")
 FeatureDtype = Annotated[

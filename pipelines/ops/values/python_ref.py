@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import mismatch
-from pipeprof.pipelines.records import dataclass
 
 _NAME: Final = r"[^\d\W]\w*"
 _REFERENCE: Final = re.compile(

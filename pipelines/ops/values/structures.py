@@ -1,6 +1,7 @@
 """Structures as tf.data has them (dicts and tuples of components), written in YAML: tensors, arrays, shapes, dtypes."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import ValidationError
@@ -28,7 +29,6 @@ from pipeprof.pipelines.ops.values.values import (
     is_integer,
     one_of,
 )
-from pipeprof.pipelines.records import dataclass
 
 Place = tuple[str | int, ...]
 

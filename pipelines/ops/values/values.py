@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import failure, mismatch
-from pipeprof.pipelines.records import dataclass
 
 
 class AutotuneConstant(str):

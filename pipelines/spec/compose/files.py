@@ -6,12 +6,11 @@ import hashlib
 import os
 import stat
 import sys
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from pipeprof.pipelines.errors import UsageError, escape
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.compose.merge import merge
 from pipeprof.pipelines.spec.errors.origins import Origins, SpecFile
 from pipeprof.pipelines.spec.errors.validation import describe

@@ -9,9 +9,9 @@ name of an operation that occurs once. ``stages.+=VALUE`` appends, ``stages.+2=V
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.errors.validation import describe
 from pipeprof.pipelines.spec.yaml.nodes import MAX_VALUES, TextIndex
 from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,7 +22,6 @@ from pipeprof.pipelines.edits.edits import (
 from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem
 from pipeprof.pipelines.ops.chain_part import CannotSplitError, part_of_chains
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, find, value_at
 from pipeprof.pipelines.spec.kept_rows import rows_kept_of
 from pipeprof.pipelines.spec.yaml.tree import operation_key

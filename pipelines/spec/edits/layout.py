@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeprof.pipelines.records import dataclass
+from dataclasses import dataclass
+
 from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.edits.tree import WrittenNode
 

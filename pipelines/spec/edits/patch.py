@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.edits.apply_data import OPTIONS, EditPlan
 from pipeprof.pipelines.spec.edits.block_items import patch_block
 from pipeprof.pipelines.spec.edits.flow_items import patch_flow

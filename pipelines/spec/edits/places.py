@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 
 Path: TypeAlias = "tuple[str | int, ...]"

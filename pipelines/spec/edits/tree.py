@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.yaml.nodes import MERGE_KEY
 from pipeprof.pipelines.spec.yaml.references import hide

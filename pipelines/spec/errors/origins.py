@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from pipeprof.pipelines.errors import escape
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
 
 if TYPE_CHECKING:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
-
-from pipeprof.pipelines.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,9 +7,9 @@ errors are reworded here, so that no class name, URL or wording of pydantic's ev
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.errors.root_causes import Fault, join_faults
 from pipeprof.pipelines.suggest import suggest, suggest_value
 

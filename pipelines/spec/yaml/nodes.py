@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.yaml.references import REFERENCE_START, References, hide, show
 from pipeprof.pipelines.spec.yaml.scalars import Scalar, ScalarError, resolve_scalar
 from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem

@@ -9,10 +9,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.yaml.nodes import MAX_DEPTH, MAX_VALUES, Node, ScalarNode, SequenceNode, TextIndex, compose
 from pipeprof.pipelines.spec.yaml.references import References
 from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem, TextPlace

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.yaml.scalars import Scalar, ScalarError, resolve_scalar
 from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem
 from pipeprof.pipelines.suggest import suggest

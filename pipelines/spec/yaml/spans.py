@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
-
-from pipeprof.pipelines.records import dataclass
 
 
 class Span(NamedTuple):

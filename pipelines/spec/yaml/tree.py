@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-from pipeprof.pipelines.records import dataclass
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.yaml.reader import Address, YamlDocument

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.log_commands import has_command
-from pipeprof.pipelines.records import dataclass
 from pipeprof.pipelines.spec.yaml.scalars import MAX_NUMBER_LENGTH, Scalar, ScalarError, resolve_scalar
 
 if TYPE_CHECKING:

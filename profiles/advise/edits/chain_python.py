@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from typing import Any
 
@@ -22,7 +22,6 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.advise.edits.render import as_python, python_text
 from pipeprof.profiles.advise.edits.snippets import function_name, new_stage_python, stage_call
 from pipeprof.profiles.view.view import PipelineView, StageView

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.constants import DOUBLED_UP_TO, MOST_FUSED_BATCHES
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
 from pipeprof.profiles.memory.predict.model import MemoryPrediction

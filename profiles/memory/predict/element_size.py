@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.constants import PATH_BYTES
 from pipeprof.profiles.memory.predict.shared_tensors import giver
 from pipeprof.profiles.wording import size as in_words

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.constants import (
     BUFFER_HOLES,
     CACHE_OVERHEAD_BYTES,

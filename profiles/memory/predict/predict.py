@@ -7,12 +7,11 @@ is unknown is left out, with a reason, never guessed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.constants import (
     ALIGNMENT_BYTES,
     ARRAY_COPIES,

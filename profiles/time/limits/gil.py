@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from pipeprof.pipelines.records import dataclass
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.stages import Causes

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.advise.byte_gate import nothing_to_keep, upstream, without
 from pipeprof.profiles.advise.caches import frozen_by
 from pipeprof.profiles.advise.rule import Rule

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.advise.added_cost import Slower, slower
 from pipeprof.profiles.advise.batch_savings import per_batch
 from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, Weight, weigh

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipeprof.pipelines.edits.edits import HandWritten, MoveStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.advise.byte_gate import (
     BYTES,
     MEMORY_GATE,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch
 from pipeprof.profiles.advise.edits.overrides import moved_as_written
 from pipeprof.profiles.advise.rule import Rule, Threshold, trying

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.records import dataclass
 from pipeprof.profiles.advise.batch_savings import alone, interval_ms, microseconds, per_batch, saving
 from pipeprof.profiles.advise.byte_gate import BYTES
 from pipeprof.profiles.advise.edits.generator_code import signature_of_batches, source_python, tensor_specs
