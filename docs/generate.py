@@ -24,6 +24,7 @@ SILENCE = RESULTS / "silence.json"
 PREDICTION = RESULTS / "prediction.json"
 PROOF = RESULTS.parent / "proof.json"
 PROVENANCE = DOCS / "provenance.toml"
+SIZES = DOCS.parent / "tests" / "size.toml"
 COVERAGE = DOCS / "coverage.yaml"
 BEGIN, END = "<!-- generated: make docs -->", "<!-- /generated -->"
 WIDTH = 120
@@ -500,6 +501,20 @@ def _origin(named: str) -> str:
     return "–" if not module else f"`{module}` (`{word}`)" if word else f"`{module}`"
 
 
+def sizes() -> str:
+    """Lines of code of each room, as `tests/size.toml` bounds them."""
+    kept = toml(SIZES)
+    rooms = {name: entry if isinstance(entry, int) else entry["now"] for name, entry in kept["rooms"].items()}
+    packages: dict[str, list[str]] = {}
+    for name, count in rooms.items():
+        packages.setdefault(name.partition("/")[0], []).append(f"`{name.partition('/')[2] or '.'}` {count:,}")
+    lines = ["| package | lines of code | by room |", "| --- | ---: | --- |"]
+    for package, parts in packages.items():
+        total = sum(count for name, count in rooms.items() if name.partition("/")[0] == package)
+        lines.append(f"| `{package}/` | {total:,} | {', '.join(parts)} |")
+    return "\n".join([*lines, f"| all | {sum(rooms.values()):,} | |"])
+
+
 def toml(path: Path) -> dict[str, Any]:
     """The data of a TOML file."""
     if sys.version_info >= (3, 11):
@@ -519,6 +534,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "compatibility.md": lambda: _page("compatibility.md", pairs()),
     "coverage.md": lambda: _page("coverage.md", coverage()),
     "provenance.md": lambda: _page("provenance.md", provenance()),
+    "architecture.md": lambda: _page("architecture.md", sizes()),
     "accuracy.md": lambda: _page("accuracy.md", accuracy()),
     "proof.md": lambda: _page("proof.md", proof()),
     "prediction.md": lambda: _page("prediction.md", prediction()),
