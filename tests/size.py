@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import ast
 import io
+import sys
 import tokenize
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("api", "cli", "pipelines", "profiles")
@@ -107,9 +113,7 @@ def lowered(entry: int | dict[str, Any] | None, count: int) -> int | dict[str, A
 
 def main() -> None:
     """Lower the bounds to what is counted now, and add rooms that are new."""
-    from tomllib import loads
-
-    kept = loads(BOUNDS.read_text(encoding="utf-8")) if BOUNDS.exists() else {}
+    kept = tomllib.loads(BOUNDS.read_text(encoding="utf-8")) if BOUNDS.exists() else {}
     counted = {"rooms": sizes(), "beside": totals()}
     tables = {
         name: {key: lowered(kept.get(name, {}).get(key), count) for key, count in counts.items()}

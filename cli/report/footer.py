@@ -27,7 +27,6 @@ _KEY = 10
 _TOO_MUCH_OVERHEAD = 0.05
 _TOO_MANY_OTHERS = 0.05
 """Share of the cores from which other processes make times longer."""
-_TOO_MUCH_WAITING = 0.05
 _TOO_MUCH_STEAL = 0.01
 _TOO_FEW_STEPS = 20
 

@@ -73,11 +73,7 @@ def _needed(calls: Sequence[OpCall]) -> list[frozenset[Path] | None]:
 
 
 class _Slice:
-    """The calls that are needed, one after the other, with the names of fields that hold without the others.
-
-    Attributes:
-        needed: As `_needed` gives it.
-    """
+    """The calls that are needed, one after the other, with the names of fields that hold without the others."""
 
     def __init__(self, calls: Sequence[OpCall], needed: Sequence[frozenset[Path] | None]) -> None:
         self._calls = calls

@@ -14,7 +14,6 @@ class CalledStep(BatchConsumer):
     """A function as the step: the device is busy until everything it started is computed.
 
     Args:
-        function: Of the batch.
         finish: Waits for what the function returned, and for all that it has put on a device.
     """
 

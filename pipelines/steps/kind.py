@@ -39,9 +39,8 @@ class StepContext:
     """The run that a step is started for.
 
     Attributes:
-        element_spec: Of the dataset that feeds it; None before there is one.
+        element_spec: ``tf.TypeSpec`` of the batches; None before there is a dataset.
         dispatch: How many steps may be in flight in this run, or ``sync``.
-        seed: Of all random numbers.
         returned: The step that came with the dataset of a function, as a function of the batch.
         size_of: Bytes of a batch.
         waiting: Call it about once a second during a longer wait, as a sign of life.

@@ -66,7 +66,8 @@ class Evidence:
         found = estimate(changes, [*same, *other], share, len(units) * len(self.arm))
         if found is None:
             return None
-        return Comparison(found, estimate(same), self._copies(complete, base, arm))
+        one_start = not self.alone and len(set(self.starts)) < 2
+        return Comparison(found, estimate(same), self._copies(complete, base, arm), one_start)
 
     def _copies(
         self, complete: Sequence[int], base: Sequence[Sequence[float]], arm: Sequence[Sequence[float]]
@@ -147,7 +148,6 @@ def saves_memory(before: int, after: int, runtime: int) -> bool:
 
     Args:
         before: Peak of the base in bytes.
-        after: Of the arm.
         runtime: TensorFlow's own part of the peak.
     """
     return before - after >= max(MEMORY_BYTES, MEMORY_SHARE * (before - runtime))

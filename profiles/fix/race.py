@@ -7,6 +7,7 @@ of a second: many short blocks tell more than few long ones, where a block still
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -73,7 +74,6 @@ class Raced:
     Attributes:
         failure: Why it could not be measured, in words; None where it was.
         compared: With the best one so far; None where no round was complete.
-        ratios: Of each round.
         base_peak_bytes: The smaller peak of the two processes of the best one so far.
         runtime_bytes: TensorFlow's own part of the peak.
         data: Comparison of its first batches; None where it could not be measured.
@@ -107,7 +107,6 @@ class Races:
     """Races against one pipeline, whose two workers live on from one race to the next.
 
     Args:
-        pace: Of the run.
         timeout: Seconds without a step after which a pipeline is taken to hang.
         left: Seconds of measuring that are left.
         tick: Receives the rounds that are done, and their number at most.
@@ -291,17 +290,18 @@ def given_up(rounds: int, compared: Mapping[str, Comparison | None]) -> list[str
 
 def is_decided(rounds: int, compared: Mapping[str, Comparison | None], left: int) -> bool:
     """Whether the fastest is known, or no more rounds would tell more."""
-    ratios = [one.change for one in compared.values() if one is not None]
-    if len(ratios) == left == 1 and rounds >= RACE.early and ratios[0].low > CLEAR_GAIN:
+    known = [one for one in compared.values() if one is not None]
+    if len(known) == left == 1 and rounds >= RACE.early and known[0].exceeds(math.log(CLEAR_GAIN)):
         return True
     if rounds < RACE.pairs:
         return False
-    if not ratios:
+    if not known:
         return True
-    best = max(ratios, key=lambda ratio: ratio.value)
+    fastest = max(known, key=lambda one: one.change.mean)
+    best = fastest.change
     # Those that are about as fast as the best one may take its place: it does not matter which.
     width = SURELY_FAST if best.low > LARGE_GAIN else SURELY_FASTEST
-    return best.low > LEAST_GAIN and best.half_width < width
+    return fastest.exceeds() and best.half_width < width
 
 
 def _block_of(pace: Pace) -> TurnRequest:

@@ -82,7 +82,6 @@ def ask_worker(module: str, job: str, *, seconds: float | None = None) -> tuple[
     """Run a worker that gives one answer; return that, its output, and its exit status.
 
     Args:
-        job: As JSON.
         seconds: After which it is ended; None for any time.
     """
     # Files, not pipes: processes that the function started may hold them open for ever.

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.shared import Dispatch
 
-DEFAULT_SECONDS = 10.0
 DEFAULT_TIMEOUT = 120.0
 
 

@@ -65,7 +65,6 @@ class CoresClock:
 
     Args:
         read: Gives the times of all cores.
-        ticks_per_second: Of these times.
     """
 
     def __init__(

@@ -31,7 +31,6 @@ class Part:
         calling_ms: Part of its computing: calling its functions, whatever they contain.
         lock_ms: Per batch, with the lock of Python's interpreter.
         per_batch: Elements that it gives for a batch.
-        element_bytes: Of what it gives.
         components: Tensors of what it gives.
         passes: Elements of one pass; -1 without end, `None` where not known.
         stateful: Whether TensorFlow leaves its function serial; `None` where not known.

@@ -88,7 +88,6 @@ class BatchSize:
 
     Attributes:
         bytes: None where strings are part of it.
-        length: Of its first dimension.
     """
 
     element: str | None

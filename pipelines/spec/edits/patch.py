@@ -37,9 +37,6 @@ class Wrapped:
 def wrap(layout: Layout, node: WrittenNode, before: list[Any], after: Any) -> Wrapped | None:
     """Put a written list into the lists and mappings of one entry each that the new value has around it.
 
-    Args:
-        layout: Of the text.
-
     Returns:
         None where the new value is another one, where the list is on one line, which is better written anew, or where
         it shares its first line.

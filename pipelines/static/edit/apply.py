@@ -40,9 +40,6 @@ def with_option(text: str, function: DatasetFunction, path: str, value: str, ten
     r"""Set an option: in the options that the function has, or in new ones before its `return`.
 
     Args:
-        function: As it is in the text.
-        path: Of the option in ``tf.data.Options``.
-        value: As Python.
         tensorflow: What TensorFlow is called there.
     """
     layout = PythonLayout(text)

@@ -15,7 +15,6 @@ def with_argument(text: str, call: MethodCall, name: str, value: str) -> str:
 
     Args:
         call: The call, as it is in the text.
-        value: As Python.
     """
     layout = PythonLayout(text)
     node = call.node

@@ -72,10 +72,12 @@ class MetricKind:
         return math.exp(signed) if signed < 700 else math.inf
 
     def ends(self, found: Interval) -> tuple[float | None, float | None]:
-        """The ends of an interval as B over A, or B less A; None where one pair says nothing about the spread."""
+        """The ends of an interval as B over A, or B less A; None where it has no end that a number can say."""
         half = found.half()
         low, high = sorted(self.as_change(worse) for worse in (found.mean - half, found.mean + half))
-        return (low, high) if math.isfinite(half) else (0.0 if self.scale == "ratio" else None, None)
+        if math.isfinite(half):
+            return low, high if math.isfinite(high) else None
+        return 0.0 if self.scale == "ratio" else None, None
 
     def on_scale(self, floor: float | None = None) -> float:
         """A floor on the scale of the decision: the metric's own, or another one in its terms."""

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.experiment import decision as decide
 from pipeprof.profiles.experiment.decision import SPEED_FLOOR, Comparison
+from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.experiment.statistics import Interval, estimate
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME, METRICS
 from pipeprof.profiles.judge.verdicts.result import PairValues
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
+from pipeprof.profiles.protocol.turns import TurnEnded
 
 STEP = BY_NAME["step_ms"]
 VALUES = st.floats(0.01, 1e6)
@@ -216,9 +218,38 @@ def test_what_copies_of_the_base_differ_by_is_no_change():
     # Where they differ by more than the floor, nothing is said to be no difference.
     still = Interval(0.0, 0.001, 9, 10)
     assert (Comparison(still).outcome(), Comparison(still, same).outcome()) == ("inside", "unclear")
-    # What may be nothing raises no floor.
-    wide = Interval(0.02, 0.02, 9, 10)
+    # What may be nothing raises no floor where each pair has fresh processes.
+    wide = Interval(0.019, 0.05, 9, 10)
     assert Comparison(far, wide).outcome() == "above"
+
+
+def test_processes_that_were_started_once_may_differ_in_every_round():
+    far = Interval(0.10, 0.005, 9, 10)
+    alike, wide, apart = (Interval(mean, error, 9, 10) for mean, error in ((0.0, 0.02), (0.019, 0.05), (0.06, 0.025)))
+    found = [Comparison(far, same, one_start=True).outcome() for same in (alike, wide, apart)]
+    assert found == ["above", "unclear", "unclear"]
+    assert Comparison(far, apart).outcome() == "above", "with fresh processes it may be nothing"
+
+
+def turn(seconds: float) -> TurnEnded:
+    return TurnEnded(1000, seconds, None, 0.0, 1 << 30)
+
+
+def test_equal_pipelines_whose_processes_differ_are_seldom_called_faster():
+    chance = random.Random(1)
+    kept = 0
+    for _ in range(2000):
+        own = {name: chance.gauss(0, 0.03) for name in ("A1", "A2", "B1", "B2")}
+        rounds = [
+            {
+                name: TurnEnded(1000, 1000 * math.exp(it + chance.gauss(0, 0.03)), None, 0.0, 1 << 30)
+                for name, it in own.items()
+            }
+            for _ in range(6)
+        ]
+        compared = Evidence({}, rounds).comparison()
+        kept += compared is not None and compared.exceeds()
+    assert kept <= 12
 
 
 def test_a_change_that_one_copy_of_the_arm_lacks_is_none():

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.experiment.statistics import estimate
 from pipeprof.profiles.judge.baseline import Against, check_comparable, identity_of, load_baseline, rows_against
 from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.verdicts.gating import judged_for
-from pipeprof.profiles.judge.verdicts.metrics import METRICS, RANGES
+from pipeprof.profiles.judge.verdicts.metrics import BY_NAME, METRICS, RANGES
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
 
@@ -136,3 +138,9 @@ def test_a_baseline_is_refused_or_judged_by(
 def test_the_usual_one_is_judged_by() -> None:
     pairs = [PairValues(**pair) for pair in usual(5)]
     assert {row.verdict for row in rows_against(pairs, pairs, EVERYTHING)} == {"not regressed"}
+
+
+def test_an_end_that_no_number_can_say_is_none() -> None:
+    apart = estimate([math.log(2.0**60), math.log(2.0**-60)])
+    assert apart is not None
+    assert BY_NAME["peak_bytes"].ends(apart) == (pytest.approx(0.0), None)
