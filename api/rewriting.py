@@ -47,8 +47,8 @@ def apply(dataset: Any, plan: str | os.PathLike[str], *, data: str | os.PathLike
         TypeError: ``dataset`` is no dataset, or ``plan`` or ``data`` no path.
         PlanError: The file is no plan, holds what a plan cannot, or was made for another pipeline; or it reads
             converted data, and ``data`` names no folder of them.
-        CannotEditError: The dataset captures state that a copy would freeze (a ``tf.Variable``, a mutable table), or
-            holds more in memory than TensorFlow serialises (1 GB; 50 MB as constants of functions); the message names
+        CannotEditError: A function of the dataset changes a resource that it captures (a counter, a queue, another
+            iterator), or it holds more in memory than TensorFlow serialises (1 GB; 50 MB as constants of functions); the message names
             stage and resource.
     """
     if not hasattr(dataset, "element_spec") or hasattr(dataset, "__next__"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,17 @@ def test_of_a_source_with_thousands_of_tensors_the_graph_is_not_read_for_each(mo
     assert not read
 
 
-def test_state_that_a_copy_would_freeze_is_named(tmp_path: Path) -> None:
+def test_a_training_reads_the_variable_that_it_assigns(tmp_path: Path) -> None:
     weight = tf.Variable(2.0)
     dataset = tf.data.Dataset.range(4).map(lambda number: tf.cast(number, tf.float32) * weight).batch(2)
-    with pytest.raises(CannotEditError, match=r"stages.0: its function captures a tf.Variable"):
+    fast = pipeprof.apply(dataset, plan(tmp_path, InsertStage("prefetch", {"buffer_size": 1})))
+    weight.assign(3.0)
+    assert [batch.numpy().tolist() for batch in fast] == [[0.0, 3.0], [6.0, 9.0]]
+
+
+def test_state_that_a_function_changes_is_named(tmp_path: Path) -> None:
+    count = tf.Variable(0, dtype=tf.int64, name="count")
+    dataset = tf.data.Dataset.range(4).map(count.assign_add)
+    message = "stages.0: its function assign_add changes the tf.Variable 'count' (AssignAddVariableOp)"
+    with pytest.raises(CannotEditError, match=re.escape(message)):
         pipeprof.apply(dataset, plan(tmp_path, InsertStage("prefetch", {"buffer_size": 1})))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of, data_inputs
-from pipeprof.pipelines.graph.read.function_facts import CALLS, ELEMENTWISE, PYTHON, is_random
+from pipeprof.pipelines.graph.read.function_facts import CALLS, ELEMENTWISE, PYTHON, is_random, uses_variable
 
 EffectKind: TypeAlias = Literal["python", "random", "state"]
 TensorFunction = Callable[[Sequence[Any]], "list[Any]"]
@@ -374,16 +374,20 @@ def replace_call(function: Any, call: Any, callee: Callee) -> list[str]:
 
 
 def ops_with_effects(graph: EditableGraph, function: Any) -> Iterator[tuple[str, EffectKind]]:
-    """Yield the ops of a function, and of those that it calls, whose result does not depend on their inputs alone."""
+    """Yield the ops of a function, and of those that it calls, whose result does not depend on their inputs alone.
+
+    A variable is an input: those that a function changes hold the state of random numbers (`hand_through`).
+    """
     nodes = [*function.node_def]
     for name in graph.used_functions(function.node_def):
         nodes.extend(graph.functions[name].node_def)
     ops = list(dict.fromkeys(node.op for node in nodes))
     definitions = op_definitions(set(ops))
+    variables = [op for op in ops if uses_variable(op)]
     for op in ops:
         if op in PYTHON:
             yield op, "python"
-        elif is_random([op]):
+        elif is_random([op, *variables]):
             yield op, "random"
-        elif op in definitions and definitions[op].is_stateful:
+        elif op not in variables and op in definitions and definitions[op].is_stateful:
             yield op, "state"

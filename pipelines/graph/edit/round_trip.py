@@ -8,26 +8,18 @@ seeds, is made anew: with the original's, an edited pipeline would read what the
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, data_inputs
+from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.resources import hand_through
 from pipeprof.pipelines.graph.observe.held import LightGraph
 from pipeprof.pipelines.graph.observe.light_graph import MOST_COPIED_BYTES, copied, light_graph
-from pipeprof.pipelines.graph.observe.reading import LIGHT
-from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.ops.executed_ops import is_dataset
+from pipeprof.pipelines.graph.observe.reading import LIGHT, serialise
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
-_VARIABLE: Final = re.compile(r"VarHandleOp|Variable(?:V2)?")
-_TABLE: Final = re.compile(r"Mutable\w*HashTable\w*")
-_GENERATOR: Final = re.compile(r"Rng\w+|Stateful(?:Uniform|StandardNormal|TruncatedNormal|Random)\w*")
-_MANGLED: Final = re.compile(r"(\d+)([A-Za-z_]+)$")
-"""The end of a C++ type's name: the length of its last part, and that part."""
 _KEEPS: Final = "pipeprof_made_from"
 _AGAIN: Final = itertools.count()
 
@@ -41,7 +33,7 @@ def round_trip(dataset: Any, *, in_memory: int, room: int | None = None, watch: 
         room: Bytes that reading may take; None for any number.
 
     Raises:
-        CannotEditError: It holds too much in memory, or captures state that would be frozen.
+        CannotEditError: It holds too much in memory, or a function changes a resource that it captures.
     """
     graph = editable(dataset, in_memory=in_memory, room=room, watch=watch)
     return dataset_of_graph(graph, dataset.element_spec, dataset)
@@ -58,7 +50,7 @@ def editable(
         room: Bytes that reading may take; None for any number.
 
     Raises:
-        CannotEditError: It holds too much in memory, or captures state that would be frozen.
+        CannotEditError: It holds too much in memory, or a function changes a resource that it captures.
     """
     import tensorflow as tf
 
@@ -70,8 +62,8 @@ def editable(
     if (size := found.graph.ByteSize()) >= MOST_COPIED_BYTES:
         raise CannotEditError(copied(size))
     graph = EditableGraph(found.graph, found.held)
-    _refuse_mutable_state(graph)
     _renew_state(graph)
+    hand_through(graph, dataset)
     return graph
 
 
@@ -89,59 +81,12 @@ def dataset_of_graph(graph: EditableGraph, element_spec: Any, *originals: Any) -
     made = tf.data.experimental.from_variant(graph.real_variant(graph.root), element_spec)
     setattr(made, _KEEPS, originals)
     if graph.held:
-        setattr(made, LIGHT, LightGraph(graph.graph_def(graph.root), graph.held))
+        # Serialised again: nodes that were moved give other elements than their attributes say.
+        light = serialise(graph.variant(graph.root))
+        if isinstance(light, str):
+            raise CannotEditError(light)
+        setattr(made, LIGHT, LightGraph(light, graph.held))
     return made
-
-
-def _refuse_mutable_state(graph: EditableGraph) -> None:
-    for holder, resource in _captured(graph):
-        what = _mutable(graph, holder, resource)
-        if what is not None:
-            stage = next((stage.address for stage in _stages(graph) if holder in stage.nodes), None)
-            raise CannotEditError(f"its function captures {what}, whose later changes would not reach a copy", stage)
-
-
-def _captured(graph: EditableGraph) -> Iterator[tuple[str, Any]]:
-    """Yield the nodes behind what functions of datasets capture, with the dataset."""
-    for node in graph.nodes.values():
-        if not is_dataset(node.op):
-            continue
-        seen: set[str] = set()
-        todo = [reference for reference in data_inputs(node) if not is_dataset(graph.nodes[base_of(reference)].op)]
-        while todo:
-            name = base_of(todo.pop())
-            if name not in seen and not is_dataset(graph.nodes[name].op):
-                seen.add(name)
-                todo.extend(graph.nodes[name].input)
-                yield node.name, graph.nodes[name]
-
-
-def _mutable(graph: EditableGraph, holder: str, resource: Any) -> str | None:
-    import tensorflow as tf
-
-    if _VARIABLE.fullmatch(resource.op):
-        if any(_GENERATOR.fullmatch(op) for op in _ops_of(graph, holder)):
-            return "a tf.random.Generator"
-        return f"a tf.Variable ({tf.dtypes.as_dtype(resource.attr['dtype'].type).name})"
-    if _TABLE.fullmatch(resource.op):
-        return "a mutable hash table"
-    is_state = resource.op == "Const" and resource.attr["dtype"].type == tf.resource.as_datatype_enum
-    if is_state and not _is_own_state(graph, holder, resource.name):
-        handle = next(iter(resource.attr["value"].tensor.resource_handle_val), None)
-        kind = _MANGLED.search(handle.maybe_type_name) if handle is not None else None
-        return f"a resource of this process ({kind[2][: int(kind[1])]})" if kind else "a resource of this process"
-    return None
-
-
-def _ops_of(graph: EditableGraph, holder: str) -> Iterator[str]:
-    for name in graph.used_functions([graph.nodes[holder]]):
-        yield from (node.op for node in graph.functions[name].node_def)
-
-
-def _is_own_state(graph: EditableGraph, holder: str, resource: str) -> bool:
-    """Return whether a resource is a dataset's own state: it is no argument of a function, since it has none."""
-    node = graph.nodes[holder]
-    return resource in map(base_of, node.input) and not graph.used_functions([node])
 
 
 def _renew_state(graph: EditableGraph) -> None:
@@ -150,11 +95,10 @@ def _renew_state(graph: EditableGraph) -> None:
 
     number = next(_AGAIN)
     for node in graph.nodes.values():
-        if node.op == "Const" and node.attr["dtype"].type == tf.resource.as_datatype_enum:
+        if (
+            node.op == "Const"
+            and graph.held.live_of(node) is None
+            and node.attr["dtype"].type == tf.resource.as_datatype_enum
+        ):
             for handle in node.attr["value"].tensor.resource_handle_val:
                 handle.name = f"{handle.name}_again_{number}"
-
-
-def _stages(graph: EditableGraph) -> Any:
-    read: StageGraph = graph.read()
-    return read.stages()

@@ -18,6 +18,11 @@ _NUMBERS: Final = itertools.count()
 _FIELD: Final = b"\x7a"
 """Tag of a field that a dataset's metadata do not have: TensorFlow keeps it, and the name is in another one."""
 _MARK: Final = b"pipeprof_held_"
+_LIVE: Final = "pipeprof_live_"
+"""Start of the names of the queues whose handles stand for those of captured resources.
+
+TensorFlow copies what it can write into a graph; a queue it cannot, so that its handle stays.
+"""
 _FIRST_LENGTH: Final = 250_007
 """Tensors without elements stand for captured ones: their second dimension says for which.
 
@@ -52,10 +57,11 @@ class Held:
 
     _slices: dict[bytes, HeldSlices] = field(default_factory=dict)
     _captured: dict[int, Any] = field(default_factory=dict)
+    _live: dict[str, Any] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Return whether a tensor is left out."""
-        return bool(self._slices or self._captured)
+        return bool(self._slices or self._captured or self._live)
 
     def slices(self, tensors: Sequence[Any], metadata: bytes | str | None) -> bytes:
         """Take the components of a source; return its metadata with a mark."""
@@ -71,6 +77,20 @@ class Held:
         length = _FIRST_LENGTH + next(_NUMBERS)
         self._captured[length] = tensor
         return tf.zeros([0, length], tensor.dtype)
+
+    def live(self, handle: Any) -> Any:
+        """Take the handle of a resource that a function captures; return the one to be captured in its place."""
+        import tensorflow as tf
+
+        known = next((name for name, other in self._live.items() if other is handle), None)
+        name = known or f"{_LIVE}{len(self._live)}"
+        self._live[name] = handle
+        return tf.raw_ops.FIFOQueueV2(component_types=[tf.bool], shared_name=name)
+
+    def live_of(self, node: Any) -> Any:
+        """Return the handle that a constant stands for; None for other nodes."""
+        handles = node.attr["value"].tensor.resource_handle_val if node.op == "Const" else ()
+        return next((self._live.get(handle.name) for handle in handles), None)
 
     def sources(self, graph: Any) -> Iterator[tuple[Any, HeldSlices]]:
         """Yield the sources of a graph whose tensors are left out, each with these."""
@@ -88,6 +108,8 @@ class Held:
             sizes = [dim.size for dim in node.attr["value"].tensor.tensor_shape.dim] if node.op == "Const" else []
             if len(sizes) == 2 and sizes[0] == 0 and sizes[1] in self._captured:
                 tensors[node.name] = self._captured[sizes[1]]
+            elif (handle := self.live_of(node)) is not None:
+                tensors[node.name] = handle
         return tensors
 
     def saved(self, graph: Any) -> int:

@@ -102,6 +102,26 @@ def tensors_of(dataset: Any) -> Iterator[Any]:
     """Yield the tensors of numbers that a dataset and those that it reads hold, each once."""
     import tensorflow as tf
 
+    for value in _reached(dataset):
+        if isinstance(value, tf.Tensor) and value.dtype.is_numpy_compatible and value.dtype != tf.string:
+            yield value
+
+
+def captured_of(dataset: Any) -> dict[str, list[Any]]:
+    """Return the tensors that the functions of a dataset and of those that it reads capture, by the functions' names.
+
+    They are the last arguments of each function, in this order; resources are among them.
+    """
+    import tensorflow as tf
+
+    functions = (value for value in _reached(dataset) if isinstance(value, tf.types.experimental.ConcreteFunction))
+    return {tf.compat.as_str(function.name): list(function.captured_inputs) for function in functions}
+
+
+def _reached(dataset: Any) -> Iterator[Any]:
+    """Yield the tensors and functions that a dataset and those that it reads hold, each once."""
+    import tensorflow as tf
+
     seen: set[int] = set()
     todo: list[Any] = [dataset]
     while todo and len(seen) < _MOST_VISITED:
@@ -110,9 +130,10 @@ def tensors_of(dataset: Any) -> Iterator[Any]:
             continue
         seen.add(id(value))
         if isinstance(value, tf.Tensor):
-            if not tf.is_symbolic_tensor(value) and value.dtype.is_numpy_compatible and value.dtype != tf.string:
+            if not tf.is_symbolic_tensor(value):
                 yield value
         elif isinstance(value, tf.types.experimental.ConcreteFunction):
+            yield value
             todo.extend(value.captured_inputs)
         elif isinstance(value, dict | list | tuple) or type(value).__module__.startswith(_KINDS):
             todo.extend(inner for inner in gc.get_referents(value) if not isinstance(inner, type))

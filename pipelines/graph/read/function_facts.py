@@ -299,8 +299,13 @@ class _Flow:
 
 def is_random(ops: Sequence[str]) -> bool:
     """Return whether calls differ randomly; stateless ops do if their seed is in a variable, as in Keras."""
-    kept = any(_VARIABLE.fullmatch(op) for op in ops) and any(_STATELESS_RANDOM.fullmatch(op) for op in ops)
+    kept = any(map(uses_variable, ops)) and any(_STATELESS_RANDOM.fullmatch(op) for op in ops)
     return kept or any(_RANDOM.fullmatch(op) for op in ops)
+
+
+def uses_variable(op: str) -> bool:
+    """Return whether an op reads or changes a variable."""
+    return _VARIABLE.fullmatch(op) is not None
 
 
 def _rank(shape: Any) -> int | None:

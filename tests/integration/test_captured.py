@@ -1,0 +1,236 @@
+"""Pipelines whose functions capture resources: edited ones use the same ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from integration.edited_datasets import assert_same, edited
+
+from pipeprof.pipelines.edits.edits import InsertStage, MoveFilter, PipelineEdit, SetArgument, VectoriseMap
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
+from pipeprof.pipelines.graph.edit.round_trip import editable
+
+PREFETCH = InsertStage("prefetch", {"buffer_size": 2}, after="stages.0")
+PARALLEL = SetArgument("stages.0", "map", "num_parallel_calls", 2)
+WHOLE_BATCHES = VectoriseMap("stages.0", "stages.1")
+NUMBERS = tf.data.Dataset.range(6)
+
+
+def values(dataset: tf.data.Dataset) -> list[Any]:
+    return [tf.nest.map_structure(lambda part: part.numpy().tolist(), one) for one in dataset]
+
+
+def variables() -> tuple[tf.data.Dataset, Callable[[], Any]]:
+    factor, offset = tf.Variable(2, dtype=tf.int64), tf.Variable(30, dtype=tf.int64)
+
+    def change() -> None:
+        factor.assign(5)
+        offset.assign(700)
+
+    return NUMBERS.map(lambda x: x * factor + offset).batch(2), change
+
+
+def decorated() -> tuple[tf.data.Dataset, Callable[[], Any]]:
+    factor = tf.Variable(2, dtype=tf.int64)
+
+    @tf.function
+    def inner(x: tf.Tensor) -> tf.Tensor:
+        return x * factor
+
+    @tf.function
+    def outer(x: tf.Tensor) -> tf.Tensor:
+        return inner(x) + 1
+
+    return NUMBERS.map(outer).batch(2), lambda: factor.assign(5)
+
+
+def tables() -> tuple[tf.data.Dataset, Callable[[], Any]]:
+    given = tf.lookup.KeyValueTensorInitializer(tf.range(3, dtype=tf.int64), tf.range(3, dtype=tf.int64) * 7)
+    static = tf.lookup.StaticHashTable(given, -1)
+    mutable = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, -1)
+    dense = tf.lookup.experimental.DenseHashTable(tf.int64, tf.int64, -1, -2, -3)
+
+    def change() -> None:
+        for table in (mutable, dense):
+            table.insert(tf.constant([1, 4], tf.int64), tf.constant([10, 40], tf.int64))
+
+    return NUMBERS.map(lambda x: (static.lookup(x), mutable.lookup(x), dense.lookup(x))).batch(2), change
+
+
+def layers() -> tuple[tf.data.Dataset, Callable[[], Any]]:
+    words = keras.layers.StringLookup(vocabulary=["a", "b"])
+    scale = keras.layers.Normalization()
+    scale.adapt(np.arange(12.0).reshape(4, 3))
+    dense = keras.layers.Dense(2, bias_initializer="ones")
+    dense.build((None, 3))
+    rows = tf.data.Dataset.from_tensor_slices({"word": ["a", "c", "b"], "x": np.eye(3, dtype=np.float32)})
+    mapped = rows.map(lambda row: {"word": words(row["word"]), "x": dense(scale(row["x"])[tf.newaxis])[0]})
+    return mapped.batch(2), lambda: dense.bias.assign([3.0, 4.0])
+
+
+def texts() -> tuple[tf.data.Dataset, Callable[[], Any]]:
+    tokens = keras.layers.TextVectorization(output_sequence_length=3)
+    tokens.adapt(["one two", "two three"])
+    weight = tf.Variable(1, dtype=tf.int64)
+    rows = tf.data.Dataset.from_tensor_slices(["one", "two one four", "three"])
+    return rows.map(lambda text: tokens(text) * weight).batch(2), lambda: weight.assign(2)
+
+
+def nested() -> tuple[tf.data.Dataset, Callable[[], Any]]:
+    factor = tf.Variable(2, dtype=tf.int64)
+    inner = NUMBERS.flat_map(lambda x: tf.data.Dataset.range(2).map(lambda y: x + y * factor))
+    return inner.batch(2), lambda: factor.assign(5)
+
+
+def grouped() -> tuple[tf.data.Dataset, Callable[[], Any]]:
+    key, offset = tf.Variable(1, dtype=tf.int64), tf.Variable(100, dtype=tf.int64)
+    windows = NUMBERS.group_by_window(lambda x: x % key, lambda _, rows: rows.map(lambda x: x + offset).batch(2), 2)
+
+    def change() -> None:
+        key.assign(3)
+        offset.assign(5)
+
+    return windows.prefetch(1), change
+
+
+def generated() -> tuple[tf.data.Dataset, Callable[[], Any]]:
+    factor = tf.Variable(2, dtype=tf.int64)
+
+    def rows() -> Any:
+        yield from (number * int(factor) for number in range(4))
+
+    made = tf.data.Dataset.from_generator(rows, output_signature=tf.TensorSpec([], tf.int64))
+    return made.map(lambda x: x + factor).batch(2), lambda: factor.assign(5)
+
+
+@pytest.mark.parametrize(
+    ("make", "edits"),
+    [
+        (variables, [PREFETCH, PARALLEL]),
+        (variables, [WHOLE_BATCHES]),
+        (decorated, [WHOLE_BATCHES]),
+        (tables, [PREFETCH, PARALLEL]),
+        (tables, [WHOLE_BATCHES]),
+        (layers, [PREFETCH, PARALLEL]),
+        (texts, [PREFETCH, PARALLEL]),
+        (nested, [PREFETCH]),
+        (grouped, [PREFETCH]),
+        (generated, [PREFETCH, PARALLEL]),
+    ],
+)
+def test_later_changes_are_seen(make: Callable[[], Any], edits: list[PipelineEdit]) -> None:
+    dataset, change = make()
+    once = edited(dataset, *edits)
+    twice = edited(once, InsertStage("prefetch", {"buffer_size": 1}, after=None))
+    before = values(dataset)
+    assert values(twice) == before
+    change()
+    assert values(dataset) != before
+    for found in (once, twice):
+        assert values(found) == values(dataset)
+        tf.nest.assert_same_structure(found.element_spec, dataset.element_spec)
+
+
+def test_an_edit_of_a_filter_reads_the_variable() -> None:
+    limit = tf.Variable(3, dtype=tf.int64)
+    dataset = NUMBERS.map(lambda x: (x, x * limit)).filter(lambda x, y: x + y > limit)
+    found = edited(dataset, MoveFilter("stages.1", "stages.0"))
+    limit.assign(2)
+    assert_same(found, dataset)
+
+
+def generator() -> tuple[tf.data.Dataset, Callable[[], Any]]:
+    state = tf.random.Generator.from_seed(3)
+    return NUMBERS.map(lambda _: state.uniform([])).batch(2), lambda: state.reset_from_seed(3)
+
+
+def random_layers() -> tuple[tf.data.Dataset, Callable[[], Any]]:
+    flip, turn = keras.layers.RandomFlip(seed=1), keras.layers.RandomRotation(0.1, seed=2)
+    augment = keras.Sequential([flip, turn])
+    pictures = np.random.default_rng(1).random((6, 8, 8, 3), np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices(pictures).map(lambda x: augment(x, training=True)).batch(2)
+
+    def reset() -> None:
+        for layer in (flip, turn):
+            layer.generator.state.assign([5, 0])
+
+    return dataset, reset
+
+
+@pytest.mark.parametrize("make", [generator, random_layers])
+def test_random_numbers_are_drawn_from_the_same_state(make: Callable[[], Any]) -> None:
+    dataset, reset = make()
+    found = edited(dataset, PREFETCH)
+    reset()
+    before = values(dataset)
+    reset()
+    assert values(found) == before
+    # What one draws, the other does not draw again.
+    assert values(dataset) != before
+    with pytest.raises(CannotEditError, match="its function draws random numbers"):
+        edited(dataset, WHOLE_BATCHES)
+
+
+@pytest.mark.parametrize("make", [variables, tables, generator, random_layers])
+def test_stages_with_resources_are_replaced_by_what_they_gave(make: Callable[[], Any]) -> None:
+    dataset, _ = make()
+    assert len(values(replay_stages(dataset, Replay(("stages.0",))))) == len(values(dataset))
+
+
+def count(x: Any) -> Any:
+    return COUNT.assign_add(1) + x
+
+
+def count_inside(x: Any) -> Any:
+    return tf.cond(x > 1, lambda: tf.function(count)(x), lambda: x)
+
+
+COUNT = tf.Variable(0, dtype=tf.int64, name="count")
+TABLE = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, -1)
+QUEUE = tf.queue.FIFOQueue(3, tf.int64, [[]])
+
+
+def insert(x: Any) -> Any:
+    with tf.control_dependencies([TABLE.insert(x, x)]):
+        return tf.identity(x)
+
+
+def take(x: Any) -> Any:
+    return QUEUE.dequeue() + x
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (count, "its function count changes the tf.Variable 'count' (AssignAddVariableOp)"),
+        (count_inside, "its function count_inside changes the tf.Variable 'count' (AssignAddVariableOp)"),
+        (insert, "its function insert changes the lookup table (LookupTableInsertV2)"),
+        (take, "its function take changes the queue (QueueDequeueV2)"),
+    ],
+)
+def test_a_function_that_changes_a_resource_is_named(function: Any, text: str) -> None:
+    with pytest.raises(CannotEditError, match=re.escape(f"stages.1: {text}")):
+        editable(NUMBERS.map(lambda x: x).map(function), in_memory=0)
+
+
+def test_another_iterator_is_named() -> None:
+    iterator = iter(tf.data.Dataset.range(9))
+    with pytest.raises(CannotEditError, match=r"stages.0: .* changes the iterator \(IteratorGetNext\); each copy of"):
+        editable(NUMBERS.map(lambda x: next(iterator) + x), in_memory=0)
+
+
+def test_a_layer_that_learns_in_a_map_is_named_beside_random_ones() -> None:
+    average, noise = keras.layers.BatchNormalization(), keras.layers.GaussianNoise(0.1)
+    average.build((None, 3))
+    dataset = NUMBERS.map(
+        lambda x: noise(average(tf.fill([4, 3], tf.cast(x, tf.float32)), training=True), training=True)
+    )
+    with pytest.raises(CannotEditError, match=r"changes the tf.Variable 'batch_normalization\w*' \(AssignVariableOp\)"):
+        editable(dataset, in_memory=0)
