@@ -48,8 +48,8 @@ def apply(dataset: Any, plan: str | os.PathLike[str], *, data: str | os.PathLike
         PlanError: The file is no plan, holds what a plan cannot, or was made for another pipeline; or it reads
             converted data, and ``data`` names no folder of them.
         CannotEditError: A function of the dataset changes a resource that it captures (a counter, a queue, another
-            iterator), or it holds more in memory than TensorFlow serialises (1 GB; 50 MB as constants of functions); the message names
-            stage and resource.
+            iterator), or it holds more in memory than TensorFlow serialises (1 GB; 50 MB as constants of functions);
+            the message names stage and resource.
     """
     if not hasattr(dataset, "element_spec") or hasattr(dataset, "__next__"):
         msg = f"pipeprof.apply takes a tf.data.Dataset and the path of a plan, not a {type(dataset).__name__}"
@@ -91,7 +91,9 @@ def _dtypes(dataset: Any) -> list[str]:
     """Of the components of an element; ``variant`` for what is no dense tensor."""
     import tensorflow as tf
 
-    flat = tf.nest.flatten(dataset.element_spec)
+    from pipeprof.pipelines.graph.edit.elements import components
+
+    flat = components(dataset.element_spec)
     return [one.dtype.name if isinstance(one, tf.TensorSpec) else "variant" for one in flat]
 
 

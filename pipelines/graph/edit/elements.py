@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pipeprof.pipelines.graph.edit.editable import FlatElement
 from pipeprof.pipelines.graph.edit.functions import component_specs
+from pipeprof.pipelines.graph.observe.in_memory_sources import is_component
 from pipeprof.pipelines.ops.traits import traits
 
 Shape = tuple[int | None, ...] | None
@@ -16,7 +17,7 @@ def structured(spec: Any, element: FlatElement) -> Any | None:
     """Return a structure with other static shapes; None where its components are not those of the element."""
     import tensorflow as tf
 
-    leaves = tf.nest.flatten(spec)
+    leaves = components(spec)
     if len(leaves) != len(element.types):
         return None
     found = []
@@ -29,7 +30,23 @@ def structured(spec: Any, element: FlatElement) -> Any | None:
             found.append(leaf)
         else:
             return None
-    return tf.nest.pack_sequence_as(spec, found)
+    return with_components(spec, found)
+
+
+def components(structure: Any) -> list[Any]:
+    """Return the components of an element or of its spec; a None is none."""
+    import tensorflow as tf
+
+    return list(filter(is_component, tf.nest.flatten(structure)))
+
+
+def with_components(structure: Any, given: Iterable[Any]) -> Any:
+    """Return a structure with other components."""
+    import tensorflow as tf
+
+    rest = iter(given)
+    leaves = [next(rest) if is_component(leaf) else leaf for leaf in tf.nest.flatten(structure)]
+    return tf.nest.pack_sequence_as(structure, leaves)
 
 
 def unstructured(element: FlatElement) -> Any:

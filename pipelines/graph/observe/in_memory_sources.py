@@ -150,7 +150,7 @@ def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:
 def _source_record(frame: FrameType, dataset: Any, library: str, *, traced: bool) -> MadeSource:
     import tensorflow as tf
 
-    leaves = tf.nest.flatten(dataset.element_spec)
+    leaves = list(filter(is_component, tf.nest.flatten(dataset.element_spec)))
     shapes = [getattr(leaf, "shape", None) for leaf in leaves]
     rows = _rows(frame.f_locals.get("tensors")) if traits(frame.f_code.co_name).slices else 1
     user = _user_frame(frame, library)
@@ -189,8 +189,16 @@ def _user_frame(frame: FrameType, library: str) -> FrameType | None:
     return None
 
 
+def is_component(leaf: Any) -> bool:
+    """Return whether a leaf of a structure, a spec or a value, is a component of elements: None is none."""
+    return leaf is not None and type(leaf).__name__ != "NoneTensorSpec"
+
+
 def component_keys(spec: Any) -> list[str] | None:
-    """Return component names of an element: dotted keys of dicts, indices of tuples; ``0`` for a single one."""
+    """Return component names of an element: dotted keys of dicts, indices of tuples; ``0`` for a single one.
+
+    A None is no component.
+    """
     if not isinstance(spec, (dict, tuple, list)):
         return ["0"]
     return [".".join(path) for path in _paths(spec, ())]
@@ -204,7 +212,7 @@ def _paths(spec: Any, prefix: tuple[str, ...]) -> list[tuple[str, ...]]:
     elif isinstance(spec, (tuple, list)):
         parts = [(str(index), part) for index, part in enumerate(spec)]
     else:
-        return [prefix]
+        return [prefix] if is_component(spec) else []
     return [path for key, part in parts for path in _paths(part, (*prefix, key))]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.graph.edit.elements import components, with_components
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.replay.part import input_folders, part_up_to
 from pipeprof.pipelines.graph.edit.round_trip import editable
@@ -54,10 +55,9 @@ def write_rows(dataset: Any, folder: Path, count: int) -> None:
         dataset: Its components are tensors of a fixed shape.
     """
     import numpy as np
-    import tensorflow as tf
 
     folder.mkdir(parents=True)
-    specs = tf.nest.flatten(dataset.element_spec)
+    specs = components(dataset.element_spec)
     row = sum(spec.dtype.size * math.prod(spec.shape) for spec in specs)
     files = [row_file(folder, index).open("wb") for index in range(len(specs))]
     try:
@@ -66,7 +66,7 @@ def write_rows(dataset: Any, folder: Path, count: int) -> None:
             header = {"descr": np.dtype(spec.dtype.as_numpy_dtype).str, "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
         for batch in dataset.batch(max(1, _BYTES_AT_ONCE // max(1, row))):
-            for file, part in zip(files, tf.nest.flatten(batch), strict=True):
+            for file, part in zip(files, components(batch), strict=True):
                 file.write(np.ascontiguousarray(part.numpy()).data)
     finally:
         for file in files:
@@ -78,11 +78,11 @@ def read_rows(dataset: Any, folder: Path, count: int) -> Iterator[Any]:
     import numpy as np
     import tensorflow as tf
 
-    specs = tf.nest.flatten(dataset.element_spec)
+    specs = components(dataset.element_spec)
     arrays = [np.load(row_file(folder, index), mmap_mode="r") for index in range(len(specs))]
     for rows in itertools.islice(zip(*arrays, strict=True), count):
         parts = [tf.constant(row, spec.dtype) for row, spec in zip(rows, specs, strict=True)]
-        yield tf.nest.pack_sequence_as(dataset.element_spec, parts)
+        yield with_components(dataset.element_spec, parts)
 
 
 MOST_COMPARED = 32
@@ -124,7 +124,6 @@ class StoreRun(TurnRun):
             self._channel.send(EditRefused(str(error)))
 
     def _store(self, store: StoreJob) -> None:
-        import tensorflow as tf
 
         part = in_order(self._part(store))
         refuse_variants(part, store.name)
@@ -140,8 +139,8 @@ class StoreRun(TurnRun):
                 f"{store.name} gives other elements in the second epoch{python}, from element {differing + 1} on: "
                 "files would give those of one epoch again and again"
             )
-        components = len(tf.nest.flatten(part.element_spec))
-        estimated = round(count * (first.bytes / len(first.digests) + components * FRAME_BYTES))
+        framed = len(components(part.element_spec)) * FRAME_BYTES
+        estimated = round(count * (first.bytes / len(first.digests) + framed))
         folders = [str(folder) for folder in self._sources()]
         self._channel.send(StoreEstimated(count, estimated, len(first.digests), folders))
         if self._channel.next_turn() is None:
@@ -204,12 +203,10 @@ class StoreRun(TurnRun):
         """Describe the first elements of an epoch, `most` of them whatever time they take."""
         import itertools
 
-        import tensorflow as tf
-
         began, digests, size = time.perf_counter(), list[str](), 0
         for element in itertools.islice(dataset, MOST_COMPARED if most is None else most):
             digests.append(digest_of(element).data)
-            size += sum(bytes_in(part) for part in tf.nest.flatten(element))
+            size += sum(bytes_in(part) for part in components(element))
             if most is None and time.perf_counter() - began > COMPARING_SECONDS:
                 break
         return _First(digests, size)
@@ -261,7 +258,7 @@ def refuse_variants(dataset: Any, name: str) -> None:
     import tensorflow as tf
 
     kinds = {"RaggedTensorSpec": "ragged tensors", "SparseTensorSpec": "sparse tensors", "DatasetSpec": "datasets"}
-    for leaf in tf.nest.flatten(dataset.element_spec):
+    for leaf in components(dataset.element_spec):
         plain = isinstance(leaf, tf.TensorSpec) and leaf.dtype not in (tf.variant, tf.resource)
         if not plain:
             what = kinds.get(type(leaf).__name__, "ragged or sparse tensors, or others that are not plain")

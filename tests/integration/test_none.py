@@ -1,0 +1,105 @@
+"""Pipelines with a None in their elements: it is no component."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from integration.edited_datasets import edited
+
+import pipeprof
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    MoveFilter,
+    PipelineEdit,
+    SetArgument,
+    SetOption,
+    VectoriseFilter,
+    VectoriseMap,
+)
+from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
+from pipeprof.pipelines.graph.edit.replay.part import part_up_to
+from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
+from pipeprof.pipelines.graph.observe.in_memory_sources import component_keys
+from pipeprof.profiles.worker.storing.store_run import read_rows, write_rows
+from pipeprof.profiles.worker.turns.digest import digest_of
+
+ROWS = np.arange(24, dtype=np.float32).reshape(6, 4)
+
+
+def make() -> tf.data.Dataset:
+    rows = tf.data.Dataset.from_tensor_slices({"x": ROWS, "none": None})
+    named = rows.map(lambda row: {**row, "pair": (row["x"][0], None, (None, row["x"][1]))})
+    return named.map(lambda row: {**row, "x": row["x"] * 2.0}).batch(2)
+
+
+def in_tuples() -> tf.data.Dataset:
+    rows = tf.data.Dataset.from_tensor_slices(ROWS).map(lambda x: (x, None))
+    return rows.map(lambda x, none: (None, x + 1.0)).batch(2)
+
+
+def alone() -> tf.data.Dataset:
+    return tf.data.Dataset.range(6).map(lambda x: (None, x)).map(lambda none, x: (none, None, x * 2)).batch(2)
+
+
+def values(dataset: tf.data.Dataset) -> list[Any]:
+    return [_plain(one) for one in dataset]
+
+
+def _plain(element: Any) -> Any:
+    return tf.nest.map_structure(lambda part: part.numpy().tolist() if part is not None else None, element)
+
+
+@pytest.mark.parametrize("function", [make, in_tuples, alone])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        InsertStage("prefetch", {"buffer_size": 2}, after="stages.1"),
+        InsertStage("cache", {}, after="stages.0"),
+        InsertStage("prefetch", {"buffer_size": 2}, after=None),
+        SetArgument("stages.1", "map", "num_parallel_calls", 2),
+        SetOption("deterministic", False),
+        VectoriseMap("stages.1", "stages.2"),
+    ],
+)
+def test_edits_keep_it(function: Any, edit: PipelineEdit) -> None:
+    dataset = function()
+    found = edited(dataset, edit)
+    assert found.element_spec == dataset.element_spec
+    assert values(found) == values(dataset)
+
+
+def test_filters_keep_it() -> None:
+    dataset = make().unbatch().filter(lambda row: row["x"][0] > 9.0)
+    on_rows = edited(dataset.batch(2), VectoriseFilter("stages.4", "stages.5"))
+    assert values(on_rows) == values(dataset.batch(2))
+    rows = tf.data.Dataset.range(6).map(lambda x: (x, None)).filter(lambda x, none: x > 2)
+    assert values(edited(rows, MoveFilter("stages.1", "stages.0"))) == values(rows)
+
+
+@pytest.mark.parametrize("stages", [("stages.1",), ("stages.0", "stages.1"), ("stages.1", "stages.2")])
+def test_a_replay_has_it(stages: tuple[str, ...]) -> None:
+    assert values(replay_stages(make(), Replay(stages))) == values(make())
+
+
+def test_a_part_is_structured_and_written_as_rows(tmp_path: Path) -> None:
+    part = part_up_to(make(), "stages.1")
+    assert part.element_spec["none"] == make().element_spec["none"]
+    write_rows(part, tmp_path / "rows", 6)
+    read = [digest_of(row).data for row in read_rows(part, tmp_path / "rows", 6)]
+    assert read == [digest_of(row).data for row in part]
+
+
+def test_it_has_no_name() -> None:
+    assert component_keys(make().element_spec) == ["pair.0", "pair.2.1", "x"]
+
+
+def test_a_plan_applies(tmp_path: Path) -> None:
+    path = tmp_path / "fast.plan.json"
+    stages = {"source": "from_tensor_slices", "stages.0": "map", "stages.1": "map", "stages.2": "batch"}
+    edits = ((InsertStage("prefetch", {"buffer_size": 2}, None),),)
+    path.write_text(write_plan(SavedPlan("input.py:make", stages, edits, None, ("float32", "float32", "float32"))))
+    assert values(pipeprof.apply(make(), path)) == values(make())
