@@ -38,7 +38,7 @@ def make() -> tf.data.Dataset:
 
 def in_tuples() -> tf.data.Dataset:
     rows = tf.data.Dataset.from_tensor_slices(ROWS).map(lambda x: (x, None))
-    return rows.map(lambda x, none: (None, x + 1.0)).batch(2)
+    return rows.map(lambda x, _: (None, x + 1.0)).batch(2)
 
 
 def alone() -> tf.data.Dataset:
@@ -76,7 +76,7 @@ def test_filters_keep_it() -> None:
     dataset = make().unbatch().filter(lambda row: row["x"][0] > 9.0)
     on_rows = edited(dataset.batch(2), VectoriseFilter("stages.4", "stages.5"))
     assert values(on_rows) == values(dataset.batch(2))
-    rows = tf.data.Dataset.range(6).map(lambda x: (x, None)).filter(lambda x, none: x > 2)
+    rows = tf.data.Dataset.range(6).map(lambda x: (x, None)).filter(lambda x, _: x > 2)
     assert values(edited(rows, MoveFilter("stages.1", "stages.0"))) == values(rows)
 
 
