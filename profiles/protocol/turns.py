@@ -121,6 +121,7 @@ class Built(WorkerMessage):
         first_seconds: How long the first batch took.
         compared: Elements of an epoch that a cache keeps, which were the same in another epoch; 0 where no epochs were
             compared.
+        racing: Whether several calls at a time draw its random numbers, so that two processes agree by chance only.
     """
 
     batches: list[BatchDigest]
@@ -129,6 +130,7 @@ class Built(WorkerMessage):
     build_seconds: float
     first_seconds: float
     compared: int = 0
+    racing: bool = False
 
 
 @dataclass(frozen=True)

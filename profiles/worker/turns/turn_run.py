@@ -18,6 +18,7 @@ from pipeprof.pipelines.graph.edit import errors as edit_errors
 from pipeprof.pipelines.graph.file_writers import file_writer
 from pipeprof.pipelines.graph.observe.light_graph import SHARED_FROM
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
+from pipeprof.pipelines.graph.random_calls import draws_in_any_order
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import (
@@ -297,7 +298,10 @@ class TurnRun(JobRun):
         built = time.perf_counter() - began
         if self._turns.compare_epochs and not self._possible(self._compare_epochs, self.dataset):
             return
-        self._channel.send(Built(*self._first_batches(), self._runtime, built, self._filled_seconds, self._compared))
+        graph = self.written_graph()
+        racing = graph is not None and draws_in_any_order(graph)
+        first = self._first_batches()
+        self._channel.send(Built(*first, self._runtime, built, self._filled_seconds, self._compared, racing))
         self.phase = "measure"
         step = self._step() if self._device else None
         while (turn := self._channel.next_turn()) is not None:

@@ -46,6 +46,16 @@ def test_a_pipeline_that_differs_from_itself_demands_only_what_it_reproduces() -
         assert check.words.endswith("; two processes of the pipeline itself differ in more than that")
 
 
+def test_random_numbers_that_calls_draw_at_a_time_agree_by_chance() -> None:
+    before = replace(built("abc", "def", ended=True), racing=True)
+    for semantics in ("same", "order"):
+        found = check_data(before, before, built("abc", "dex", ended=True), semantics)
+        assert (found.level, found.same, found.reproduced) == ("types", True, False)
+    assert check_data(before, before, before, "same").level == "bytes"
+    # What they are made of is no chance.
+    assert not check_data(before, before, built("abc", "de", ended=True), "same").same
+
+
 def test_a_new_order_keeps_the_elements_of_a_whole_epoch() -> None:
     before = built("abc", "def", ended=True)
     assert check_data(before, before, built("fde", "bca", ended=True), "order").level == "elements"
