@@ -46,6 +46,7 @@ class DropAfterExpensiveMap(Rule):
     title = "Drop elements before the map"
     family = "speed"
     semantics = "same"
+    yields_to = ("read-once-per-branch",)
     pays_in_restarts = True
     thresholds = (
         Threshold("kept-share", 0.8, "of the elements", "more kept leaves less than 1.25x to win on the maps", 0.95),
@@ -128,6 +129,17 @@ _EFFECTS: dict[Semantics, str] = {
     "randomness": " The random numbers of the map then go to other elements.",
     "values": " Which elements it drops then changes: it counts those that the filter drops as well.",
 }
+
+
+def moved_before_maps(view: PipelineView, stage: StageView) -> tuple[tuple[PipelineEdit, ...], Semantics] | None:
+    """The edits that put a stage which drops by position before the maps, and their effect; None where none are."""
+    row, below = traits(stage.op), view.input_of(stage)
+    if not (row.drops and row.by_position) or below is None:
+        return None
+    places = list(_places(view, _Place(below, op=stage.op), 1.0))
+    if not any(traits(one.op).maps for place in places for one in place.crossed):
+        return None
+    return _edits(stage, places), max((place.semantics for place in places), key=SEMANTICS.index)
 
 
 @dataclass(frozen=True)
