@@ -40,7 +40,13 @@ class Executed:
 EXECUTED: Final[dict[str, Executed]] = {
     "AssertCardinality": Executed("assert_cardinality", tail=("cardinality",)),
     "Batch": Executed("batch", tail=("batch_size", "drop_remainder")),
-    "CSV": Executed("CsvDataset"),
+    "CSV": Executed(
+        "CsvDataset",
+        head=(
+            "filenames", "compression_type", "buffer_size", "header", "field_delim", "use_quote_delim", "na_value",
+            "select_cols",
+        ),
+    ),
     "Cache": Executed("cache", in_model=("MemoryCache", "FileCache"), head=("", "filename")),
     "DenseToSparseBatch": Executed("sparse_batch", head=("", "batch_size")),
     "DirectedInterleave": Executed("choose_from_datasets"),

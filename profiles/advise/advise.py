@@ -115,6 +115,12 @@ def pays_in_step(finding: Finding) -> bool:
     return rule is not None and rule.pays_in_step
 
 
+def pays_in_restarts(finding: Finding) -> bool:
+    """Whether a finding's fix makes starts of epochs shorter as well."""
+    rule = all_rules().get(finding.rule)
+    return rule is not None and rule.pays_in_restarts
+
+
 def has_bar_to_try(rule: Rule) -> bool:
     """Whether a rule proposes more than it is sure of."""
     return not rule.reports_untried or any(threshold.to_try is not None for threshold in rule.thresholds)
@@ -211,13 +217,11 @@ def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], l
     restarts = (steps.restart_share or 0.0) if steps is not None else 0.0
     speed = [finding for finding in findings if finding.family == "speed" and not pays_in_step(finding)]
     others = [finding for finding in findings if finding not in speed]
-    known = [
-        (share - restarts, threshold)
-        for share, threshold in ((wait, WAIT_SHARE), (headspace, HEADSPACE_SHARE))
-        if share is not None
-    ]
+    known = [(share, mark) for share, mark in ((wait, WAIT_SHARE), (headspace, HEADSPACE_SHARE)) if share is not None]
     if any(share < threshold.value for share, threshold in known):
         return others, []
+    if any(share - restarts < threshold.value for share, threshold in known):
+        return [one for one in findings if one in others or pays_in_restarts(one)], []
     # What was not measured is for a try to decide.
     if len(known) == len(GATE) or trying():
         return findings, []

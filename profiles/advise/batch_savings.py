@@ -103,11 +103,14 @@ def wall_ms(view: PipelineView, stage: StageView) -> float | None:
     return stage.ms_per_batch / max(1.0, min(stage.measured.parallelism or 1.0, view.cores))
 
 
-def saving(view: PipelineView, text: str, saved_ms: float, changed: Collection[str]) -> Prediction | None:
+def saving(
+    view: PipelineView, text: str, saved_ms: float, changed: Collection[str], *, restarts: bool = True
+) -> Prediction | None:
     """Predict the effect of `saved_ms` less per interval; no other stage becomes faster.
 
     Args:
         saved_ms: Milliseconds per batch, on the clock.
+        restarts: Whether starts of epochs stay as long as they are.
 
     Returns:
         A speed-up of at least 1; ``None`` without a measured interval.
@@ -117,7 +120,7 @@ def saving(view: PipelineView, text: str, saved_ms: float, changed: Collection[s
         return None
     least, why = _bound(view, changed)
     at = timing(view)
-    if at is not None and at.restart_ms > 0:
+    if restarts and at is not None and at.restart_ms > 0:
         least, why = least + at.restart_ms, f"{why}, and {milliseconds(at.restart_ms)} of restarts stay"
     after = max(interval - saved_ms, least)
     if after <= 0:

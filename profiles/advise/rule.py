@@ -78,6 +78,7 @@ class Rule(ABC):
         yields_to: Names of the rules that silence it where they have a hit about one of the same stages.
         reports_untried: Whether it is ever sure; else its edits are only tried.
         pays_in_step: Whether its fix makes the step faster, not the pipeline: waiting and headspace do not count then.
+        pays_in_restarts: Whether its fix makes starts of epochs shorter as well.
     """
 
     name: ClassVar[str]
@@ -92,6 +93,7 @@ class Rule(ABC):
     yields_to: ClassVar[tuple[str, ...]] = ()
     reports_untried: ClassVar[bool] = True
     pays_in_step: ClassVar[bool] = False
+    pays_in_restarts: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         _, *sections = re.split(r"\n*^(Seen|Why|Fix|Ignore when):\n", inspect.cleandoc(cls.__doc__ or ""), flags=re.M)

@@ -104,6 +104,11 @@ class Stage(Model):
         description="For a Python target: the line of a library that made the stage for the user's code; its file from "
         "the package on, e.g. `seqio/preprocessors.py`.",
     )
+    same_as: str | None = Field(
+        None,
+        description="For a Python target: the first stage that is the same dataset of the program, of which this one "
+        "is a copy: what reads a dataset a second time runs all of it again.",
+    )
     element_spec: list[Component] | None = Field(None, description="What an element of it is made of.")
     cardinality: int | None = Field(
         None,

@@ -21,6 +21,7 @@ def locate(stages: Iterable[Stage], graphs: ParsedGraphs) -> None:
     if not places:
         return
     written = {stage.address: stage for stage in graphs.written.stages()}
+    first: dict[int, str] = {}
     for stage in stages:
         nodes = written[stage.id].nodes if stage.id in written else ()
         place = next((places[node] for node in reversed(nodes) if node in places), None)
@@ -31,6 +32,8 @@ def locate(stages: Iterable[Stage], graphs: ParsedGraphs) -> None:
             stage.name = stage.name or place.get("given")
             library = place.get("library")
             stage.library = Caller(**library) if library is not None else None
+            if (made := place.get("made")) is not None and first.setdefault(made, stage.id) != stage.id:
+                stage.same_as = first[made]
             stage.called_from = [Caller(**caller) for caller in place["callers"]] or None
 
 

@@ -24,7 +24,7 @@ from pipeprof.pipelines.graph.edit.functions import (
     without_branches,
 )
 from pipeprof.pipelines.graph.edit.ragged.lift import ManyElements, RowPadding
-from pipeprof.pipelines.graph.edit.ragged.parsing import parses_lists
+from pipeprof.pipelines.graph.edit.ragged.parsing import parses_alone, parses_lists
 from pipeprof.pipelines.graph.edit.ragged.rows import NoRowsError
 from pipeprof.pipelines.graph.edit.ragged.rules import OPS
 from pipeprof.pipelines.graph.edit.scopes import function_of
@@ -101,12 +101,15 @@ def whole_batches(
     import tensorflow as tf
 
     function = without_branches(graph, function_of(graph, node))
-    _check_shapes(stage, _rows(batch, element), node.attr["output_types"].list.type)
+    parses = padded is None and parses_alone(function)
+    _check_shapes(stage, _rows(batch, element), () if parses else node.attr["output_types"].list.type)
     _check_ops(graph, stage, function)
     count = len(element.types)
     batch_size = tf.TensorShape([next((shape[0] for shape in batch.shapes if shape), None)])
     own = [tf.TensorShape(shape) for shape in node.attr["output_shapes"].list.shape]
-    results = padded.shapes if padded is not None else [batch_size.concatenate(shape) for shape in own]
+    sparse = [kind == tf.variant.as_datatype_enum for kind in node.attr["output_types"].list.type]
+    results = [shape if alone else batch_size.concatenate(shape) for shape, alone in zip(own, sparse, strict=True)]
+    results = padded.shapes if padded is not None else results
 
     def with_shapes(tensors: list[Any]) -> list[Any]:
         for tensor, shape in zip(tensors, results, strict=True):
@@ -131,9 +134,9 @@ def whole_batches(
         return lambda inputs: with_shapes(many(inputs))
 
     same_shapes = padded is None or all(shape.is_fully_defined() for shape in own)
-    lists = any(map(parses_lists, function.node_def))
+    lists = not parses and any(map(parses_lists, function.node_def))
     ways: list[Callable[[TensorFunction], TensorFunction]] = [vectorised] if same_shapes and not lists else []
-    ways += [unchanged] if same_shapes and elementwise else []
+    ways += [unchanged] if (same_shapes and elementwise) or parses else []
     # Op by op, each is converted alone: nothing to try in vain on a function of hundreds.
     by_text = any(own_node.op in SPLITTING | DECODING for own_node in function.node_def)
     ways += [ragged] if lists or by_text or not same_shapes else []

@@ -142,8 +142,12 @@ class Lines:
 
     def places(self, dataset: Any, written: GraphDict) -> dict[str, PlaceDict]:
         """Return the places of the datasets of ``written``, the graph of ``dataset``, by their ids."""
-        joined = self._join_datasets(dataset, written)
-        return {identity: place for identity, made in joined.items() if (place := place_of(made)) is not None}
+        found: dict[str, PlaceDict] = {}
+        numbers: dict[CreatedDataset, int] = {}
+        for identity, made in self._join_datasets(dataset, written).items():
+            if (place := place_of(made)) is not None:
+                found[identity] = {**place, "made": numbers.setdefault(made, len(numbers))}
+        return found
 
     def created(self, dataset: Any) -> CreatedDataset | None:
         """Return how a dataset was made."""
@@ -371,6 +375,7 @@ def place_of(made: CreatedDataset) -> PlaceDict | None:
         "callers": [_caller(spot, spot.file) for spot in outer],
         "given": made.given,
         "library": _caller(library, file_in_library(library.file)) if library is not None else None,
+        "made": None,
     }
 
 

@@ -5,6 +5,7 @@ Works on the parsed message and needs no TensorFlow itself.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,15 @@ ATTRIBUTES = (
 _MAX_OPS: Final = 400
 _MAX_DEPTH: Final = 20
 _MAX_TEXT: Final = 200
+_FILES: Final = "filenames"
+_CSV: Final = "CSV"
+_FIRST_DEFAULT: Final = 8
+"""Index of the first input of the reader of CSV files that is the default value of a column."""
+_DTYPES: Final = {1: "float32", 2: "float64", 3: "int32", 7: "string", 9: "int64"}
+"""Types of columns by their numbers in a graph."""
+_PLAIN: Final = frozenset({1, 3})
+"""Of those, the ones that numbers of Python become."""
+_MOST_FILES: Final = 100
 _NONE: Final[Mapping[str, str]] = {}
 _Fields = Mapping[int, Any]
 
@@ -394,14 +404,39 @@ def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
     for name, reference in zip(argument_names(node.op, len(inputs)), inputs, strict=True):
         source = members.get(_base(reference))
         if name and source is not None and source.op == "Const":
-            value = _scalar(source.attr["value"].tensor)
+            tensor = source.attr["value"].tensor
+            value = _texts(tensor) if name == _FILES else _scalar(tensor)
             if value is not None:
                 found[name] = value
+    if family(node.op) == _CSV:
+        types = node.attr["output_types"].list.type
+        consts = [members.get(_base(reference)) for reference in inputs[_FIRST_DEFAULT:][: len(types)]]
+        defaults = [_default(const) for const in consts]
+        if None not in defaults:
+            found["record_defaults"] = defaults
     for name in ATTRIBUTES:
         if name in node.attr:
             kind = node.attr[name].WhichOneof("value")
             found[name] = node.attr[name].s.decode() if kind == "s" else getattr(node.attr[name], kind)
     return found
+
+
+def _default(const: Any | None) -> str | float | None:
+    """Return the default value of a column as a spec has it, the dtype of one without; None where that is not clear."""
+    if const is None or const.op != "Const":
+        return None
+    tensor = const.attr["value"].tensor
+    if any(dim.size == 0 for dim in tensor.tensor_shape.dim):
+        return _DTYPES.get(tensor.dtype)
+    values = (*tensor.float_val, *tensor.int_val)
+    return values[0] if len(values) == 1 and tensor.dtype in _PLAIN else None
+
+
+def _texts(tensor: Any) -> list[str] | None:
+    """Return the texts of a constant, unless they are many; of equal ones at its end TensorFlow writes the first."""
+    count = math.prod(dim.size for dim in tensor.tensor_shape.dim)
+    texts = [bytes(text).decode("utf-8", "replace") for text in tensor.string_val]
+    return texts + texts[-1:] * (count - len(texts)) if texts and count <= _MOST_FILES else None
 
 
 def _scalar(tensor: Any) -> int | bool | str | None:

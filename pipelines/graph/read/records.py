@@ -1,7 +1,7 @@
 """Plain records of a pipeline's graph and performance model.
 
 Both are JSON as they stand, so that a worker can send them to its parent and tests can keep them in files.
-A record holds structure and small numbers only, never the contents of tensors.
+A record holds structure, small numbers and the names of files that a reader of CSV opens, no other contents of tensors.
 
 **Graph** (`GraphDict`): one serialised ``tf.data.Dataset``, as written or as TensorFlow would run it. Its nodes are
 datasets; constants, captured tensors and the ops inside map functions are folded into the node they belong to.
@@ -161,6 +161,7 @@ class PlaceDict(TypedDict):
     callers: list[CallerDict]  # from the inside out; bounded
     given: str | None  # name of the Python function that it was made with, `decode` in `map(decode)`
     library: CallerDict | None  # the frame of a library that made it for the user's code
+    made: int | None  # the same for all datasets of a graph that the program made at once
 
 
 class ParameterDict(TypedDict):

@@ -22,9 +22,9 @@ _OWN = frozenset({"name", *_FUNCTIONS})
 
 
 def function_name(stage: StageView) -> str:
-    """Name the function of a stage in Python: as in the spec, else after the stage's address."""
+    """Name the function of a stage in Python: as in the user's code or the spec, else after the stage's address."""
     if stage.written is None:
-        return "fn"
+        return stage.name if stage.name is not None and stage.name.isidentifier() else "fn"
     written = _python_target(stage)
     return written.rpartition(":")[2] if written is not None else node_name(stage.id)
 

@@ -135,10 +135,14 @@ def cache_point(
         # A trial goes through two more, to compare them.
         longest *= PYTHON_EPOCH
     last = place
-    # A batch may end with the last element of an epoch, and one after a `repeat` does not.
-    for number in _following(line, place, stacks=not shuffled and repeat is None):
+    # A batch may end with the last element of an epoch, and one after a `repeat` does not; nor does what is dropped
+    # by its position stay the same in another order.
+    in_order = not shuffled and repeat is None
+    for number in _following(line, place, in_order=in_order):
         if _fits(line, number, steps, limit, longest):
             last = number
+    if in_order and _dropped_next(line, last):
+        return None
     stage = line[last]
     if last == place and not _fits(line, place, steps, limit, longest):
         return None
@@ -239,12 +243,18 @@ def _depends_on_order(stage: Stage) -> bool:
     return (row.regroups and not row.opens) or (row.drops and row.by_position) or not alone
 
 
-def _following(line: Sequence[Stage], place: int, *, stacks: bool) -> Iterator[int]:
+def _dropped_next(line: Sequence[Stage], place: int) -> bool:
+    """Whether the elements of a stage are dropped next by their position: a cache there may never be complete."""
+    after = next((stage for stage in line[place + 1 :] if not traits(stage.op).prefetches), None)
+    return after is not None and traits(after.op).drops and traits(after.op).by_position
+
+
+def _following(line: Sequence[Stage], place: int, *, in_order: bool) -> Iterator[int]:
     """Places behind a stage whose elements are the same in each epoch as well, without a shuffle in between."""
     for number in range(place + 1, len(line)):
         stage, row = line[number], traits(line[number].op)
         alone = (row.maps or row.predicate) and stage.random is False and not runs_python(stage)
-        if alone or (row.stacks and stacks):
+        if alone or (in_order and (row.stacks or (row.drops and row.by_position))):
             yield number
         elif not row.prefetches:
             return

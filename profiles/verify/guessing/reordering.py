@@ -28,7 +28,9 @@ def reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None,
     """
     stage, name = line[place], stage_name(line[place])
     after = next((index for index in range(place + 1, len(line)) if not _moves_over(line[index])), len(line))
-    if place + 1 < after < len(line):
+    crossing = [traits(one.op) for one in line[place + 1 : after]]
+    # A rule moves what only drops elements, whatever the maps before it are.
+    if crossing and after < len(line) and not all(row.drops for row in crossing):
         over = ", ".join(stage_name(one) for one in line[place + 1 : after])
         yield Proposal(
             f"Move {name} after {over}",

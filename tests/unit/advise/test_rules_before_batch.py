@@ -221,10 +221,11 @@ def test_every_op_that_parses(op: str) -> None:
     assert found("parse-single-example", measured(records(function(op)), interval_ms=6.0))
 
 
-def test_features_of_any_length_come_out_in_another_shape() -> None:
-    view = records(element=(tensor("variant"), tensor("int64")))
-    draft = only("parse-single-example", measured(view, interval_ms=6.0))
-    assert draft.semantics == "values"
+def test_features_of_any_length_come_out_as_they_are_batched_now() -> None:
+    body, element = function("ParseExampleV2", "SerializeSparse"), (tensor("variant"), tensor("int64"))
+    draft = only("parse-single-example", measured(records(body, element=element), interval_ms=6.0))
+    assert draft.semantics == "same"
+    assert draft.edits == (VectoriseMap("stages.1", "stages.2"),)
 
 
 def test_lists_that_are_tensors_are_parsed_by_the_graph() -> None:

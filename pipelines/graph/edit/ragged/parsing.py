@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
+from pipeprof.pipelines.graph.edit.editable import base_of, data_inputs
 from pipeprof.pipelines.graph.edit.ragged.call import RowCall
 from pipeprof.pipelines.graph.edit.ragged.rows import (
     ColumnRows,
@@ -19,9 +20,12 @@ from pipeprof.pipelines.graph.edit.ragged.rows import (
     shared,
     stacked,
 )
+from pipeprof.pipelines.graph.order import inputs_first
+from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE
 
 PARSES: Final = "ParseExampleV2"
 PARSES_SEQUENCES: Final = "ParseSequenceExampleV2"
+_PASSING_ON: Final = frozenset({PARSES, "SerializeSparse", "Identity", "IdentityN"})
 
 
 def one_text(call: RowCall) -> Any:
@@ -38,6 +42,35 @@ def one_text(call: RowCall) -> Any:
     if isinstance(given, StackedRows) and shape_of(given) in ([], [1]):
         return tf.reshape(given.tensor, [-1])
     raise NoRowsError(f"its op {call.node.op} takes several texts for each element")
+
+
+def parses_alone(function: Any) -> bool:
+    """Whether a function without calls parses its record and only passes on what comes out: so it does with a batch."""
+    nodes = {node.name: node for node in function.node_def}
+    depends = {argument.name for argument in function.signature.input_arg}
+    ends = [result.partition(":")[0] for result in function.ret.values()]
+
+    def reads(name: str) -> list[str]:
+        return [base_of(one) for one in data_inputs(nodes[name])] if name in nodes else []
+
+    for name in inputs_first(ends, reads):
+        if not depends.isdisjoint(reads(name)):
+            depends.add(name)
+
+    def passes_on(node: Any) -> bool:
+        others = [one for one in reads(node.name) if one not in depends]
+        alone = len(reads(node.name)) - len(others) == 1
+        return node.op in _PASSING_ON or (
+            node.op in ELEMENTWISE and alone and all(_is_number(nodes.get(one)) for one in others)
+        )
+
+    made = [nodes[name] for name in depends if name in nodes]
+    return any(node.op == PARSES for node in made) and all(map(passes_on, made))
+
+
+def _is_number(node: Any | None) -> bool:
+    """Whether a node is a constant with a single value and no shape."""
+    return node is not None and node.op == "Const" and not node.attr["value"].tensor.tensor_shape.dim
 
 
 def parses_lists(node: Any) -> bool:

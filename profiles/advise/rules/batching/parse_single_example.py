@@ -52,6 +52,7 @@ _BATCHED = {"tf.io.parse_single_example": "tf.io.parse_example"}
 _CALLS = ("num_parallel_calls", "deterministic")
 _ONE_AT_A_TIME = ("Audio", "Crop", "Decode", "ExtractJpeg", "Image", "Map", "Random", "ReadFile", "Resize", "While")
 _TAKES_VECTORS = frozenset({"DecodeBase64", "DecodeCompressed", "DecodePaddedRaw", "DecodeRaw"})
+_SPARSE = "SerializeSparse"
 _VARYING = ("Ragged", "SerializeManySparse", "SerializeSparse", "Sparse")
 
 
@@ -64,11 +65,12 @@ class ParseSingleExample(Rule):
 
     Why:
         Parsing a single record costs about 39 µs, most of it call overhead; tf.io.parse_example parses a whole batch in
-        one call, about 7 times as fast. Parallel calls before the batch do not help.
+        one call, about 7 times as fast. Parallel calls before the batch do not help. A sparse tensor for each
+        record, as VarLenFeature makes them, costs more still: it is packed into the batch, and unpacked again.
 
     Fix:
-        Put the batch before the map, and parse with tf.io.parse_example. Features of fixed length stay the same;
-        VarLenFeature and RaggedFeature give one sparse or ragged tensor per batch instead of one per record.
+        Put the batch before the map, and parse with tf.io.parse_example. The batches are the same, those of
+        VarLenFeature and RaggedFeature too, and a try compares them.
 
     Ignore when:
         Later operations need single records: decoding images, filtering, padding by length.
@@ -182,17 +184,12 @@ def _draft(
     stage: StageView, batch: BatchSavings, sentence: str, evidence: dict[str, float | int], predicted: Prediction | None
 ) -> Proposal:
     between = "".join(f"{stage.op}, " for stage in batch.between)
-    words = [f"Put {between}batch before the map, and parse the whole batch with tf.io.parse_example."]
+    words = [
+        f"Put {between}batch before the map, and parse the whole batch with tf.io.parse_example: the same batches, "
+        "also of features of variable length, which are one sparse or ragged tensor per batch as they are now."
+    ]
     semantics: Semantics = "same"
     of_graph = _vectorises(stage)
-    if not of_graph and (stage.element is None or _varying(stage)):
-        semantics = "values"
-        words.append(
-            "Features of fixed length stay the same; those of variable length become one sparse or ragged tensor per "
-            "batch, with another shape than today."
-        )
-    else:
-        words.append("Features of fixed length stay the same.")
     if of_graph and not _varying(stage):
         raw = stage.function is not None and (stage.function.ops or frozenset()) & DECODING
         words.append(
@@ -222,11 +219,10 @@ def _draft(
 
 def _vectorises(stage: StageView) -> bool:
     """Whether the function can be applied to whole batches in the graph: one of Python's, whose results are tensors."""
-    return (
-        not stage.written
-        and stage.element is not None
-        and all(component.dtype != "variant" for component in stage.element)
-    )
+    if stage.written or stage.element is None:
+        return False
+    ops = (stage.function.ops if stage.function is not None else None) or frozenset()
+    return _SPARSE in ops or all(component.dtype != "variant" for component in stage.element)
 
 
 def _parses_a_batch(stage: StageView) -> PipelineEdit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage
+from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch
 from pipeprof.profiles.advise.edits.overrides import moved_as_written
@@ -38,6 +38,7 @@ class FilterAfterExpensiveMap(Rule):
     title = "Filter before the map"
     family = "speed"
     semantics = "same"
+    yields_to = ("read-once-per-branch",)
     thresholds = (
         Threshold("kept-share", 0.8, "of the elements", "more kept leaves less than 1.25x to win on the maps", 0.95),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
@@ -114,6 +115,15 @@ class FilterAfterExpensiveMap(Rule):
             edits=(MoveFilter(stage.id, before=first.id),),
             semantics=found.semantics,
         )
+
+
+def filter_before_maps(view: PipelineView, stage: StageView) -> tuple[tuple[PipelineEdit, ...], Semantics] | None:
+    """The edit that puts a filter before the maps, and its effect; None where none is known."""
+    found = _FilterAfterMaps.below(view, stage)
+    if found is not None:
+        return (_move(view, found),), found.semantics
+    found = _FilterAfterMaps.reading(view, stage)
+    return ((MoveFilter(stage.id, before=found.maps[-1].id),), found.semantics) if found is not None else None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Rules about work whose results are thrown away or made again."""

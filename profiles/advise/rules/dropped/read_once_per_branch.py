@@ -1,0 +1,202 @@
+"""``read-once-per-branch``: one dataset of the program that several branches read, each from the beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving
+from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
+from pipeprof.profiles.advise.kept import kept_words
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.rules.dropped.drop_after_expensive_map import moved_before_maps
+from pipeprof.profiles.advise.rules.speed.filter_after_expensive_map import filter_before_maps
+from pipeprof.profiles.lines import is_outside_functions
+from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import listed, milliseconds, place_of, stage_name
+
+_RESAMPLES = "rejection_resample"
+
+
+class ReadOncePerBranch(Rule):
+    """One dataset that several branches of the pipeline read.
+
+    Seen:
+        A dataset of the program is used in several places: filtered for each class, sharded in a loop, mapped in two
+        ways and zipped, or resampled. Its maps take a good part of the time.
+
+    Why:
+        A dataset is a recipe: each branch that uses it reads the files and runs all maps again, and what a branch then
+        drops was made for nothing. rejection_resample is two such branches.
+
+    Fix:
+        Branch first: filter, shard or resample the names or the records, and do the costly maps after it, in each
+        branch for what it keeps or once for all of them. Where branches are made of the same elements, make all
+        results in one map. The same elements come out in the same order.
+
+    Ignore when:
+        The branches are read in turn, one after the other, and each needs all of the elements.
+    """
+
+    name = "read-once-per-branch"
+    title = "Read a dataset once, not in every branch"
+    family = "speed"
+    semantics = "same"
+    thresholds = (
+        Threshold("wasted-share", 0.2, "of the interval", "that the other branches' copies take", 0.1),
+        Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
+    )
+
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
+        """Judge by the time inside all copies of what the branches share."""
+        interval = interval_ms(view)
+        for shared in _shared(view):
+            if interval is None:
+                continue
+            ms, maps = shared.ms, shared.maps
+            wasted = ms * (1 - shared.needed(view))
+            if not maps or wasted < self.threshold("wasted-share") * interval:
+                continue
+            yield self._draft(view, shared, wasted, interval)
+
+    def _draft(self, view: PipelineView, shared: _Shared, wasted: float, interval: float) -> Proposal:
+        names = listed(list(dict.fromkeys(stage_name(one) for one in shared.maps)))
+        count, last = len(shared.copies), shared.maps[0]
+        moved = [_moved(view, copy) for copy in shared.copies]
+        edits = tuple(edit for move in moved if move is not None for edit in move[0]) if None not in moved else ()
+        classes: list[Semantics] = [move[1] for move in moved if move is not None]
+        by_hand, advice = shared.by_hand(view)
+        each = wasted / max(1.0, min(view.cores, float(count)))
+        return Proposal(
+            stage=last.id,
+            title=f"Branch before {names}" if shared.drops(view) else f"Run {names} once for {count} branches",
+            sentence=(
+                f"{last.label} is one dataset of the program, read by {count} branches: each runs it again, together "
+                f"{milliseconds(shared.ms)} of the {milliseconds(interval)} per batch, of which "
+                f"{milliseconds(wasted)} are for nothing."
+            ),
+            recommendation=advice,
+            evidence={"branches": count, "shared_ms_per_batch": shared.ms, "wasted_ms_per_batch": wasted},
+            edits=edits or (by_hand,),
+            by_hand=by_hand,
+            predicted=saving(view, f"{names} once", each, {one.id for one in shared.stages}, restarts=False),
+            semantics=max(classes, key=SEMANTICS.index) if edits else None,
+            covers=tuple(dict.fromkeys(one.id for one in (last, *shared.copies, *shared.readers))),
+        )
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """A dataset that several branches read.
+
+    Attributes:
+        copies: Its last stage in each of them.
+        prefixes: The stages of each branch up to there, the last one first.
+        readers: What reads it in each of them.
+    """
+
+    copies: tuple[StageView, ...]
+    prefixes: tuple[tuple[StageView, ...], ...]
+    readers: tuple[StageView, ...]
+
+    @property
+    def stages(self) -> list[StageView]:
+        """All copies of all stages."""
+        return [stage for prefix in self.prefixes for stage in prefix]
+
+    @property
+    def ms(self) -> float:
+        """Time inside all copies per batch."""
+        return sum(stage.ms_per_batch or 0.0 for stage in self.stages)
+
+    @property
+    def maps(self) -> list[StageView]:
+        """The maps of the first branch, the last one first."""
+        return [stage for stage in self.prefixes[0] if traits(stage.op).maps]
+
+    @property
+    def resampled(self) -> StageView | None:
+        """A stage of the call of `rejection_resample` that reads it."""
+        return next((one for one in self.readers if one.location is not None and one.location.call == _RESAMPLES), None)
+
+    def drops(self, view: PipelineView) -> bool:
+        """Whether each branch drops elements next, or all of them do together."""
+        del view
+        return self.resampled is not None or all(traits(one.op).drops for one in self.readers)
+
+    def needed(self, view: PipelineView) -> float:
+        """Share of the elements of all copies that are used: one copy's, less what all branches drop."""
+        made = sum(per_batch(view, copy) or 0.0 for copy in self.copies)
+        ends = self.resampled_end(view) if self.resampled is not None else self.readers
+        used = sum(per_batch(view, one) or 0.0 for one in ends) if self.drops(view) else made / len(self.copies)
+        return min(1.0, used / made) if made else 1.0
+
+    def resampled_end(self, view: PipelineView) -> Sequence[StageView]:
+        """The stage that joins the branches of `rejection_resample`."""
+        ids = {one.id for one in self.readers}
+        joins = [stage for stage in view.stages if traits(stage.op).combines and not traits(stage.op).one_to_one]
+        around = [one for one in joins if any(name.startswith(f"{one.id}.") for name in ids)]
+        return around[:1] or self.readers
+
+    def by_hand(self, view: PipelineView) -> tuple[HandWritten, str]:
+        """The code to write, and what to do in words."""
+        maps = list(reversed(self.maps))
+        names = listed(list(dict.fromkeys(stage_name(one) for one in maps)))
+        after = "".join(stage_call(one, one.arguments) for one in maps)
+        line = place_of(self.maps[0].location)
+        where = f"  # {line}" if line else ""
+        share = kept_words(self.needed(view))
+        ids = tuple(copy.id for copy in self.copies[:1])
+        if self.resampled is not None:
+            of = place_of(self.resampled.location)
+            code = [
+                f"dataset = dataset.{_RESAMPLES}(…)  # the call of {of}, on what {stage_name(maps[0])} gets",
+                f"dataset = dataset.map(lambda _, element: element){after}{where}",
+            ]
+            text = (
+                f"Put {names} after {_RESAMPLES} ({of}), which drops {share} of what {names} makes: resample what it "
+                "gets, by a class that is read from there."
+            )
+        elif all(traits(one.op).drops for one in self.readers):
+            one = self.readers[0]
+            call = f".{one.op}({function_name(one) if traits(one.op).predicate else '…'})"
+            code = [
+                f"branch = dataset{call}{after}  # for each of {len(self.readers)} branches, {place_of(one.location)}"
+            ]
+            text = (
+                f"Put {one.op} ({place_of(one.location)}) before {names} in each branch: together they drop {share} of "
+                "what their copies make. Where it reads what only a map makes, make that alone first."
+            )
+        elif all(traits(one.op).maps for one in self.readers):
+            place = place_of(self.readers[0].location)
+            calls = ", ".join(f"{function_name(one)}(*element)" for one in self.readers)
+            code = [f"dataset = dataset{after}.map(lambda *element: ({calls}))  # in place of the zip, {place}"]
+            text = f"Make all results of {names} in one map, in place of {len(self.readers)} branches and their zip."
+        else:
+            code = [f"# one branch after {stage_name(self.maps[0])}{where}: let each element pass it once"]
+            text = f"Let each element pass {names} once, and branch after it; or branch the names of the files before."
+        return HandWritten(ids, "", "\n".join(code), text.split(":")[0]), text
+
+
+def _shared(view: PipelineView) -> Iterable[_Shared]:
+    """The longest datasets that branches share."""
+    copies: dict[str, list[StageView]] = {}
+    for stage in view.stages:
+        if stage.measured is not None and is_outside_functions(stage.id):
+            copies.setdefault(stage.measured.same_as or stage.id, []).append(stage)
+    many = {stage.id: len(group) for group in copies.values() if len(group) > 1 for stage in group}
+    for group in copies.values():
+        readers = [reader for stage in group for reader in view.readers(stage) if not reader.injected]
+        if len(group) < 2 or len(readers) != len(group) or any(many.get(one.id) == len(group) for one in readers):
+            continue
+        prefixes = [(stage, *view.below(stage)) for stage in group]
+        yield _Shared(tuple(group), tuple(prefixes), tuple(readers))
+
+
+def _moved(view: PipelineView, copy: StageView) -> tuple[tuple[PipelineEdit, ...], Semantics] | None:
+    """The edits that drop elements of one branch before its maps; None where no tool makes them."""
+    (reader,) = view.readers(copy)
+    return filter_before_maps(view, reader) if traits(reader.op).predicate else moved_before_maps(view, reader)
