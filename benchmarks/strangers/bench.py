@@ -9,7 +9,7 @@ of it as text, its lines at 100 and at 80 columns, and its findings with what wa
 * ``stage``: the verdict names a stage whose work the fix removes, or none is the right one;
 * ``proven``: a gain by hand of 1.3 or more has, where an edit can make it, a change that was measured and kept and
   gains 60 % of it; where none can, an upper bound of at least that;
-* ``silent``: where nothing is to be gained, no change of speed is recommended;
+* ``silent``: where nothing is to be gained, by hand either, no change of speed is recommended;
 * ``short``, ``whole``: at most 45 lines at 100 columns, and no line of more than 80 at 80.
 
 All together: the stage is right in all, of the gains that an edit can make 60 % are proven and of the others all are
@@ -96,13 +96,15 @@ def judge(case: Stranger, code: int, profile: Json, pairs: list[float], reports:
     named = " ".join(str(stage.get(key)) for key in ("name", "function", "op", "via")) if stage else ""
     kept, ceiling = best(findings, "kept"), best(findings, "ceiling")
     middle, low, _ = interval(pairs, EACH_LOOK) if pairs else (None, None, None)
-    counts = middle is not None and low is not None and middle >= WORTH and low > 1 and not case.healthy
+    counts = middle is not None and low is not None and middle >= WORTH and low > 1
     proven = kept if case.edit else max(filter(None, (kept, ceiling)), default=None)
     claims = {
         "finished": all(message["code"] != "rule-failed" for message in profile["warnings"]),
         "stage": not case.stages or any(one in named for one in case.stages),
         "proven": not counts or (proven is not None and proven >= REACHED * low),
-        "silent": not case.healthy or not any(one["status"] == "kept" and one["family"] == "speed" for one in findings),
+        "silent": not case.healthy
+        or counts
+        or not any(one["status"] == "kept" and one["family"] == "speed" for one in findings),
         "short": len(reports[str(WIDE)]) <= MOST_LINES,
         "whole": all(len(line) <= NARROW for line in reports[str(NARROW)]),
     }
