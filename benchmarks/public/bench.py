@@ -26,8 +26,6 @@ Needs two idle cores. A case takes a minute.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from functools import partial
@@ -40,12 +38,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
 from copies import Copies
+from loops import environment, plain, prepare, profile_of
 from planner import share_of
 from stopping import LEAST, decided, interval, until_decided
-from suite import RUN_ALONE, Benchmark, main, public_data
+from suite import RUN_ALONE, Benchmark, main
 from tries import is_disturbed, outcome_of, until_undisturbed, words_of
 
-SECONDS = 3
 PATIENCE = 90
 GAINS = 1.1
 """A function that costs nothing and gains less, or less than the plain loops differ, is no bottleneck."""
@@ -56,45 +54,7 @@ MOST_PAIRS = 6
 """Of plain loops on one core and on all of them at most, where it is in question whether the cores are the limit."""
 UNSTEADY = 1.25
 """Ratio of the plain loops above which the machine was not the same for all that was measured between them."""
-INSTALLED = "site-packages"
-"""Folder of the libraries of `installed`, by whose name Python's installers call theirs."""
 KEPT = ("verdict", "throughput", "findings", "warnings", "contention", "causes", "memory")
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """The environment in which the libraries can be imported."""
-    paths = [str(folder / INSTALLED), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-
-
-def plain(copies: Copies, folder: Path, target: str, *options: str) -> dict[str, Any]:
-    """Run a plain loop."""
-    command = [str(HERE / "plain.py"), target, "--seconds", f"{SECONDS:g}", *options]
-    return copies.run(command, folder, environment(folder))
-
-
-def profile_of(folder: Path, target: str) -> tuple[int, dict[str, Any]]:
-    """Profile a pipeline: the exit code and the profile, empty if there is none."""
-    module, name = target.split(":")
-    out = folder / f"{name}.json"
-    run = [
-        "run",
-        f"{HERE / module}.py:{name}",
-        "--seconds",
-        str(SECONDS),
-        "--no-lock",
-        "--no-verify",
-        "--quiet",
-        "--out",
-        str(out),
-    ]
-    program = [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *run]
-    done = subprocess.run(
-        program, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    if done.returncode:
-        print(done.stderr, file=sys.stderr)
-    return done.returncode, json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
 
 
 def option_of(finding: dict[str, Any]) -> list[str]:
@@ -107,7 +67,7 @@ def option_of(finding: dict[str, Any]) -> list[str]:
 def measure(folder: Path, case: Case, copies: Copies) -> dict[str, Any]:
     """All measurements of one case: plain, with pipeprof, with functions that cost nothing, with fixes."""
     before = plain(copies, folder, case.target)
-    exit_code, profile = profile_of(folder, case.target)
+    exit_code, profile, _ = profile_of(folder, case.target, "--no-verify", patience=PATIENCE)
     limit = (profile.get("verdict") or {}).get("limit")
     free = {name: plain(copies, folder, case.target, "--free", name) for name in case.functions}
     found = {finding["rule"]: finding for finding in profile.get("findings") or []}
@@ -279,8 +239,7 @@ def run_case(folder: Path, copies: Copies, name: str) -> tuple[dict[str, Any], d
 
 def measured(name: str, folder: Path) -> dict[str, Any]:
     """A case, measured again while the machine was disturbed."""
-    public_data(folder)
-    shutil.copytree(HERE / "installed", folder / INSTALLED, dirs_exist_ok=True)
+    prepare(folder)
     with Copies("batches_per_second", first=share_of("public", name)) as copies:
         figures, raw = until_undisturbed(partial(run_case, folder, copies, name))
     outcome = outcome_of({name: figures})

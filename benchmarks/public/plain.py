@@ -78,8 +78,8 @@ def endless(dataset: tf.data.Dataset) -> Iterator[Any]:
     return itertools.chain.from_iterable(iter(dataset) for _ in itertools.count())
 
 
-def measure(dataset: tf.data.Dataset, seconds: float) -> dict[str, float]:
-    """Rates, cores used and rows per batch over so many seconds after a warm-up."""
+def measure(dataset: tf.data.Dataset, seconds: float, step: float = 0.0) -> dict[str, float]:
+    """Rates, cores used and rows per batch over so many seconds after a warm-up; a step sleeps so many seconds."""
     batches = endless(dataset)
     until = time.perf_counter() + WARMUP_SECONDS
     while time.perf_counter() < until:
@@ -89,6 +89,8 @@ def measure(dataset: tf.data.Dataset, seconds: float) -> dict[str, float]:
     while (now := time.perf_counter()) < began + seconds:
         rows += rows_of(next(batches))
         count += 1
+        if step:
+            time.sleep(step)
     now, used = time.perf_counter(), time.process_time() - cpu
     return {
         "batches_per_second": count / (now - began),
@@ -121,6 +123,7 @@ def main() -> None:
     parser.add_argument("function", help="MODULE:NAME")
     parser.add_argument("--free", help="name of a user's function that costs nothing")
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--step", type=float, default=0.0, metavar="MS", help="sleep after each batch")
     parser.add_argument("--epochs", action="store_true", help="compare two epochs instead")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=NUMBER", help="set in tf.data.Options")
     parser.add_argument("--one-core", action="store_true", help="run on one of the cores alone")
@@ -131,7 +134,7 @@ def main() -> None:
     if options.free:
         make_free(options.free)
     dataset = with_options(build(), options.option)
-    result = compare_epochs(dataset) if options.epochs else measure(dataset, options.seconds)
+    result = compare_epochs(dataset) if options.epochs else measure(dataset, options.seconds, options.step / 1e3)
     print(json.dumps(result), flush=True)
     os._exit(0)
 

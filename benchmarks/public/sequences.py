@@ -41,6 +41,32 @@ def text_mixture() -> tf.data.Dataset:
     return mixed.batch(32, drop_remainder=True).prefetch(AUTOTUNE)
 
 
+def text_mixture_batched() -> tf.data.Dataset:
+    """The same with 64 lines at once in every function."""
+
+    def normalize(lines: tf.Tensor) -> tf.Tensor:
+        return tf.strings.regex_replace(tf.strings.lower(lines), r"[^a-z ]+|  +", " ")
+
+    def chunk(lines: tf.Tensor) -> tf.Tensor:
+        tokens = tf.strings.unicode_decode(lines, "UTF-8")
+        tokens = tf.ragged.boolean_mask(tokens, tokens.row_lengths() > 4)
+        padded = tokens.to_tensor()
+        padded = tf.pad(padded, [[0, 0], [0, -tf.shape(padded)[1] % 64]])
+        chunks = -(-tokens.row_lengths() // 64)
+        kept = tf.sequence_mask(chunks, tf.shape(padded)[1] // 64)
+        return tf.boolean_mask(tf.reshape(padded, [-1, 64]), tf.reshape(kept, [-1]))
+
+    def corpus(name: str) -> tf.data.Dataset:
+        lines = tf.data.TextLineDataset(f"data/texts/{name}.txt").repeat().batch(64)
+        chunks = lines.map(normalize, num_parallel_calls=AUTOTUNE).map(chunk, num_parallel_calls=AUTOTUNE)
+        return chunks.unbatch().shuffle(200)
+
+    mixed = tf.data.Dataset.sample_from_datasets(
+        [corpus("news"), corpus("wiki"), corpus("chat")], [0.5, 0.3, 0.2], seed=4
+    )
+    return mixed.batch(32, drop_remainder=True).prefetch(AUTOTUNE)
+
+
 def translation() -> tf.data.Dataset:
     """Pairs of sentences as ids in buckets of similar length: a translation model."""
     words = tf.constant([f"{first}{last}" for first in ("ab", "con", "de", "in", "re", "trans") for last in "aeiou"])
@@ -66,6 +92,35 @@ def translation() -> tf.data.Dataset:
     ).prefetch(AUTOTUNE)
 
 
+def translation_batched() -> tf.data.Dataset:
+    """The same with lines in buckets, by the number of their words, and encoded a batch at once."""
+    words = tf.constant([f"{first}{last}" for first in ("ab", "con", "de", "in", "re", "trans") for last in "aeiou"])
+    table = tf.lookup.StaticVocabularyTable(
+        tf.lookup.KeyValueTensorInitializer(words, tf.range(30, dtype=tf.int64)), num_oov_buckets=1
+    )
+
+    def count(lines: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.strings.split(lines).row_lengths(), tf.int32)
+
+    def counted(source: tf.Tensor, target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        return source, target, tf.maximum(count(source), count(target))
+
+    def encode(source: tf.Tensor, target: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return (table.lookup(tf.strings.split(source)).to_tensor(), table.lookup(tf.strings.split(target)).to_tensor())
+
+    pairs = tf.data.Dataset.zip(
+        (tf.data.TextLineDataset("data/texts/source.txt"), tf.data.TextLineDataset("data/texts/target.txt"))
+    )
+    lines = pairs.batch(256).map(counted, num_parallel_calls=AUTOTUNE).unbatch()
+    lines = lines.filter(lambda _source, _target, length: length <= 50).shuffle(2000).repeat()
+    buckets = lines.bucket_by_sequence_length(
+        lambda _source, _target, length: length,
+        bucket_boundaries=[10, 20, 30, 40],
+        bucket_batch_sizes=[64, 48, 32, 24, 16],
+    )
+    return buckets.map(encode, num_parallel_calls=AUTOTUNE).prefetch(AUTOTUNE)
+
+
 def trajectories() -> tf.data.Dataset:
     """Episodes parsed and cut into steps, with noise, shuffled: learning from demonstrations."""
 
@@ -85,6 +140,27 @@ def trajectories() -> tf.data.Dataset:
     records = tf.data.TFRecordDataset("data/episodes/episodes.tfrecord").repeat()
     steps = records.map(parse, num_parallel_calls=AUTOTUNE).flat_map(tf.data.Dataset.from_tensor_slices)
     return steps.map(add_noise, num_parallel_calls=AUTOTUNE).shuffle(2000).batch(256).prefetch(AUTOTUNE)
+
+
+def trajectories_batched() -> tf.data.Dataset:
+    """The same with noise for a whole batch at once."""
+
+    def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
+        parsed = tf.io.parse_single_example(
+            record,
+            {
+                "states": tf.io.FixedLenSequenceFeature([64], tf.float32, allow_missing=True),
+                "actions": tf.io.FixedLenSequenceFeature([8], tf.float32, allow_missing=True),
+            },
+        )
+        return {"states": parsed["states"], "actions": parsed["actions"]}
+
+    def add_noise(steps: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {**steps, "states": steps["states"] + tf.random.normal(tf.shape(steps["states"]), stddev=0.01)}
+
+    records = tf.data.TFRecordDataset("data/episodes/episodes.tfrecord").repeat()
+    steps = records.map(parse, num_parallel_calls=AUTOTUNE).flat_map(tf.data.Dataset.from_tensor_slices)
+    return steps.shuffle(2000).batch(256).map(add_noise, num_parallel_calls=AUTOTUNE).prefetch(AUTOTUNE)
 
 
 def windows() -> tf.data.Dataset:
@@ -127,3 +203,21 @@ def speech() -> tf.data.Dataset:
     files = tf.data.Dataset.list_files("data/sounds/*.wav", seed=2).repeat()
     waves = files.map(load, num_parallel_calls=AUTOTUNE).map(spectrogram, num_parallel_calls=AUTOTUNE)
     return waves.batch(16, drop_remainder=True).prefetch(AUTOTUNE)
+
+
+def speech_cached() -> tf.data.Dataset:
+    """The same with every spectrogram computed once: nothing in it is random, and 16 KB are kept for each file."""
+    mel = tf.signal.linear_to_mel_weight_matrix(40, 257, 16_000)
+
+    def load(path: tf.Tensor) -> tf.Tensor:
+        wave, _ = tf.audio.decode_wav(tf.io.read_file(path), desired_channels=1, desired_samples=16_000)
+        return tf.squeeze(wave, -1)
+
+    def spectrogram(wave: tf.Tensor) -> tf.Tensor:
+        spectrum = tf.abs(tf.signal.stft(wave, frame_length=400, frame_step=160, fft_length=512))
+        return tf.math.log(tf.matmul(spectrum, mel) + 1e-6)
+
+    files = tf.data.Dataset.list_files("data/sounds/*.wav", shuffle=False)
+    waves = files.map(load, num_parallel_calls=AUTOTUNE).map(spectrogram, num_parallel_calls=AUTOTUNE)
+    shuffled = waves.cache().shuffle(200, seed=2).repeat()
+    return shuffled.batch(16, drop_remainder=True).prefetch(AUTOTUNE)

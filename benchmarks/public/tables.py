@@ -90,6 +90,22 @@ def medical_generator() -> tf.data.Dataset:
     return dataset.batch(16, drop_remainder=True).prefetch(AUTOTUNE)
 
 
+def medical_parallel() -> tf.data.Dataset:
+    """The same read and prepared by TensorFlow in parallel calls."""
+    paths = sorted(map(str, Path("data/arrays").glob("*.npy")))
+
+    def load(path: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        content = tf.strings.substr(tf.io.read_file(path), 128, -1)
+        volume = tf.reshape(tf.io.decode_raw(content, tf.float32), [96, 96, 4])
+        mean, variance = tf.nn.moments(volume, axes=[0, 1])
+        volume = tf.clip_by_value((volume - mean) * tf.math.rsqrt(variance), -2.0, 2.0)
+        volume = tf.cond(tf.random.uniform([]) < 0.5, lambda: tf.reverse(volume, [0]), lambda: volume)
+        return volume, tf.random.uniform([], 0, 3, tf.int64)
+
+    dataset = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths)).repeat()
+    return dataset.map(load, num_parallel_calls=AUTOTUNE).batch(16, drop_remainder=True).prefetch(AUTOTUNE)
+
+
 def numpy_loader() -> tf.data.Dataset:
     """Arrays loaded by NumPy inside a map, with a loop in Python: common in research code."""
 
@@ -134,6 +150,23 @@ def remote_store() -> tf.data.Dataset:
 
     files = tf.data.Dataset.list_files("data/arrays/*.npy", seed=2).repeat()
     return files.map(fetch_volume, num_parallel_calls=AUTOTUNE).batch(16, drop_remainder=True).prefetch(AUTOTUNE)
+
+
+def remote_store_threads() -> tf.data.Dataset:
+    """The same with 16 calls at once, and threads for them."""
+
+    def fetch(path: bytes) -> np.ndarray:
+        time.sleep(0.010)
+        return np.load(path.decode())[:32]
+
+    def fetch_volume(path: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(fetch, [path], tf.float32), [32, 96, 4])
+
+    files = tf.data.Dataset.list_files("data/arrays/*.npy", seed=2).repeat()
+    dataset = files.map(fetch_volume, num_parallel_calls=16).batch(16, drop_remainder=True).prefetch(AUTOTUNE)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 16
+    return dataset.with_options(options)
 
 
 def embeddings() -> tf.data.Dataset:

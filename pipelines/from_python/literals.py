@@ -25,6 +25,7 @@ from pipeprof.pipelines.from_python.records import (
     RecordedTensor,
     Shape,
 )
+from pipeprof.pipelines.ops.calls.element import record_defaults
 from pipeprof.pipelines.ops.values.python_ref import split_reference
 from pipeprof.pipelines.spec.paths import has_scheme
 
@@ -248,4 +249,4 @@ def column_defaults(values: Sequence[Any], folders: Folders) -> list[Any]:
     written = [
         value.dtype if isinstance(value, Array) and value.shape == (0,) else literal(value, folders) for value in values
     ]
-    return [value[0] if isinstance(value, list) and len(value) == 1 else value for value in written]
+    return record_defaults([value[0] if isinstance(value, list) and len(value) == 1 else value for value in written])

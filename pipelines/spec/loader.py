@@ -20,7 +20,7 @@ from pipeprof.pipelines.spec.errors.root_causes import Fault
 from pipeprof.pipelines.spec.errors.validation import find_faults
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import named_python_files
-from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem, TextPlace
+from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem, TextPlace, start_of
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow
 from pipeprof.pipelines.suggest import suggest_path
 
@@ -145,9 +145,8 @@ class LoadedSpec:
 
     def error_at(self, address: Sequence[str | int] | str, code: str, message: str) -> SpecError:
         """Return an error that shows the line of an address, for what is found out only when the pipeline is built."""
-        place = self.locate(address) or TextLocation(str(self.path), None, 1, 1)
-        column = place.column if place.line is not None or place.flag is not None else None
-        diagnostic = Diagnostic(place.file, place.line, column, place.length, code, message, place.flag)
+        place = self.locate(address) or self.origins.location(start_of())
+        diagnostic = Diagnostic(place.file, place.line, place.column, place.length, code, message, place.flag)
         return SpecError([diagnostic], {file.name: file.lines for file in self.files})
 
 
@@ -308,15 +307,13 @@ def _visible(
     refused = {
         (problem.span.file, problem.span.line)
         for problem in known
-        if problem.span and problem.span.flag is None and problem.code in _HIDING_CODES
+        if problem.span.flag is None and problem.code in _HIDING_CODES
     }
     placed = [_problem(reading, fault, removals.span(fault)) for fault in faults]
     return [
         problem
         for problem in placed
-        if problem.span is None
-        or problem.span.flag is not None
-        or (problem.span.file, problem.span.line) not in refused
+        if problem.span.flag is not None or (problem.span.file, problem.span.line) not in refused
     ]
 
 
@@ -325,7 +322,7 @@ def _problem(reading: FileReading, fault: Fault, removed: Span | None) -> SpecPr
     if removed is not None:
         return SpecProblem(removed, fault.code, fault.message, fault.suggestion)
     if place is None:
-        return SpecProblem(None, fault.code, fault.message, fault.suggestion)
+        return SpecProblem(start_of(), fault.code, fault.message, fault.suggestion)
     span = place.key if fault.at_key and place.key is not None else place.value
     if not fault.missing and not fault.code.startswith("missing"):
         span = _last_word(reading, fault.address, span)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.ops.calls.element import record_defaults
 from pipeprof.pipelines.spec.yaml.scalars import resolve_scalar
-from pipeprof.pipelines.spec.yaml.writer import quoted
+from pipeprof.pipelines.spec.yaml.writer import flow, quoted
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.data.inspect.look import Found, ImagesFound
@@ -223,8 +224,8 @@ def _decode(features: Iterable[Feature]) -> str:
 
 
 def _csv(found: CsvFound, base_dir: Path) -> str:
-    defaults = {"float32": "0.0", "int32": "0", "int64": "0", "string": '""'}
-    values = [defaults[column.dtype] if column.gaps else column.dtype for column in found.columns]
+    defaults = {"float32": 0.0, "int32": 0, "int64": 0, "string": ""}
+    values = record_defaults([defaults[column.dtype] if column.gaps else column.dtype for column in found.columns])
     names = ", ".join(column.name for column in found.columns[:_COLUMNS_NAMED])
     more = f" and {len(found.columns) - _COLUMNS_NAMED} more" if len(found.columns) > _COLUMNS_NAMED else ""
     delimiter = "" if found.delimiter == "," else f"    field_delim: {text_scalar(found.delimiter)}\n"
@@ -233,7 +234,7 @@ def _csv(found: CsvFound, base_dir: Path) -> str:
         f"    filenames: {_files(found.patterns, base_dir)}\n"
         + _comment(f"Columns: {names}{more}.", "    ")
         + "    # A dtype: the field is required. A value: the default for empty fields.\n"
-        + f"    record_defaults: [{', '.join(values)}]\n"
+        + f"    record_defaults: {flow(values)}\n"
         + f"    header: {str(found.header).lower()}\n"
         + delimiter
         + ("    compression_type: GZIP\n" if found.gzip else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -263,8 +264,9 @@ class Chains:
 
     def _record_defaults(self, value: Any) -> str:
         shown = [dtype(item.dtype) if isinstance(item, Required) else scalar(item) for item in value]
-        if len(shown) > 2 and len(set(shown)) == 1:
-            return f"[{shown[0]}] * {len(shown)}"
+        runs = [(text, len(list(run))) for text, run in itertools.groupby(shown)]
+        if len(shown) > 2 * len(runs):
+            return " + ".join(f"[{text}] * {count}" if count > 1 else f"[{text}]" for text, count in runs)
         return listed(shown)
 
     def _tensors(self, value: Any, scope: Body, noun: str) -> str:

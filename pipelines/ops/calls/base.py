@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from pipeprof.pipelines.ops.calls.opcall import ROUTES, OpCall, parse_routes
 from pipeprof.pipelines.ops.model import Closed
-from pipeprof.pipelines.ops.problems import Problems, mismatch
+from pipeprof.pipelines.ops.problems import Problems, error, mismatch
 from pipeprof.pipelines.ops.registry import Registry
 
 Chain = tuple[OpCall, ...]
@@ -132,6 +132,8 @@ class SpecialCall(Closed):
         given = cls.arguments_of(None if bare else value)
         if not isinstance(given, dict):
             raise mismatch(value, "arguments", f"a mapping of {cls.call}'s arguments")
+        if not given and cls.short and cls.model_fields[cls.short].is_required():
+            raise error(f"missing value of {cls.call}: expected {cls._example()}", "missing_value", got=None)
         problems = Problems()
         routes = {key: inner for key, inner in given.items() if key in cls.routes}
         on, to = parse_routes(routes, problems)
@@ -151,6 +153,11 @@ class SpecialCall(Closed):
         if cls.same_target and to is None and isinstance(on, tuple):
             to = on
         return OpCall(cls.call, arguments, on, to, bare, chains)
+
+    @classmethod
+    def _example(cls) -> str:
+        """The call as its documentation shows it first."""
+        return f"`{(cls.__doc__ or '').partition('``')[2].partition('``')[0]}`"
 
     @classmethod
     def _check_routes(cls, on: Any, to: Any, problems: Problems) -> None:

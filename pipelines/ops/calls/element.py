@@ -1,5 +1,6 @@
 """Functions over elements: a chain of calls under ``ops:``, or a function in a Python file."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -30,6 +31,11 @@ from pipeprof.pipelines.ops.values.values import DTYPES, ArrayFile, check_dtype
 from pipeprof.pipelines.ops.values.values import Field as FieldKey
 
 _EXAMPLE = "tf.image.resize: {size: [224, 224]}"
+_COLUMN = "a number, text, a dtype, or `{repeat: float32, count: 430}`"
+MOST_COLUMNS = 100_000
+"""Columns of a table."""
+_MANY_ALIKE = 8
+"""So many columns that are alike are written once."""
 
 
 def _argument(name: str, value: Any) -> Any:
@@ -198,17 +204,45 @@ def parse_chain(value: Any) -> tuple[OpCall, ...]:
 def parse_record_defaults(value: Any) -> tuple[Any, ...]:
     """Defaults of CSV columns: a dtype's name makes the column required, anything else stands in where it is empty.
 
+    ``{repeat: float32, count: 430}`` stands for 430 columns that are alike.
+
     Raises:
-        ValidationError: A default is no number or text.
+        ValidationError: A default is no number or text, or there are too many.
     """
     if not isinstance(value, list | tuple) or not value:
         raise mismatch(value, "record_defaults", "a list with a default or a dtype for each column")
     problems = Problems()
+    columns: list[Any] = []
     for place, item in enumerate(value):
-        if isinstance(item, bool) or not isinstance(item, str | int | float):
-            problems.add((place,), mismatch(item, "record_default", "a number, text or a dtype"), item)
+        alike, count = (item["repeat"], item["count"]) if _repeats(item) else (item, 1)
+        if isinstance(alike, bool) or not isinstance(alike, str | int | float):
+            problems.add((place,), mismatch(item, "record_default", _COLUMN), item)
+        elif isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_COLUMNS - len(columns):
+            expected = f"a number of columns, at least 1 and at most {MOST_COLUMNS} in all"
+            problems.add((place, "count"), mismatch(count, "record_default", expected), count)
+        else:
+            columns += [Required(alike) if alike in DTYPES else alike] * count
     problems.raise_if_any()
-    return tuple(Required(item) if item in DTYPES else item for item in value)
+    return tuple(columns)
+
+
+def _repeats(item: Any) -> bool:
+    return isinstance(item, dict) and item.keys() == {"repeat", "count"}
+
+
+def record_defaults(columns: Sequence[Any]) -> list[Any]:
+    """Defaults of columns as a spec has them: many that are alike in a row are written once.
+
+    Example:
+        >>> record_defaults(["int64", *["float32"] * 430])
+        ['int64', {'repeat': 'float32', 'count': 430}]
+    """
+    found: list[Any] = []
+    # 0 and 0.0 are columns of different types.
+    for (_, default), run in itertools.groupby(columns, lambda column: (type(column), column)):
+        count = len(list(run))
+        found += [{"repeat": default, "count": count}] if count >= _MANY_ALIKE else [default] * count
+    return found
 
 
 @dataclass(frozen=True)
@@ -218,10 +252,20 @@ class Required:
     dtype: str
 
 
+_DEFAULT = {"type": ["number", "string"]}
+_DEFAULTS = {
+    "type": "object",
+    "properties": {
+        "repeat": {"description": "What each of these columns has.", **_DEFAULT},
+        "count": {"description": "How many they are.", "type": "integer", "minimum": 1, "maximum": MOST_COLUMNS},
+    },
+    "required": ["repeat", "count"],
+    "additionalProperties": False,
+}
 Call = Annotated[OpCall, Checked(parse_call, {SCHEMA_PLACEHOLDER: "call"})]
 RecordDefaults = Annotated[
     tuple[Any, ...],
-    Checked(parse_record_defaults, {"type": "array", "minItems": 1, "items": {"type": ["number", "string"]}}),
+    Checked(parse_record_defaults, {"type": "array", "minItems": 1, "items": {"anyOf": [_DEFAULT, _DEFAULTS]}}),
 ]
 
 OPS = "A chain of public TensorFlow functions; each gets the previous result as its first argument."

@@ -242,6 +242,12 @@ class ToDict(_Structure):
         return dict(zip(structure, parts, strict=True))
 
 
+_NO_FIELDS = (
+    "missing fields: expected `copy: {on: field, to: field}`; a single tensor has no fields, and `to_tuple: [null, "
+    "null]` makes two of it"
+)
+
+
 class Copy(SpecialCall):
     """Copies a field.
 
@@ -254,7 +260,7 @@ class Copy(SpecialCall):
     @classmethod
     def _check_routes(cls, on: Any, to: Any, problems: Problems) -> None:
         if not isinstance(on, str | int) or not isinstance(to, str | int):
-            problems.add((), error("missing fields: expected `copy: {on: field, to: field}`", "missing_to"))
+            problems.add((), error(_NO_FIELDS, "missing_to"))
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:

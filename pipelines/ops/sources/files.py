@@ -86,7 +86,8 @@ class CsvDataset(Source):
 
     filenames: Files = argument(_FILES)
     record_defaults: RecordDefaults = argument(
-        "For each selected column a dtype (float32, float64, int32, int64, string: required) or a default."
+        "For each selected column a dtype (float32, float64, int32, int64, string: required) or a default; "
+        "`{repeat: float32, count: 430}` for 430 columns that are alike."
     )
     compression_type: Compression | None = argument(_COMPRESSION, default=None)
     buffer_size: NotNegative | None = argument(_BUFFER, default=None)

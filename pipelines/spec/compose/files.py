@@ -142,7 +142,7 @@ class _Reader:
         self._documents.append(document)
         self._bytes += len(content)
         self._values += len(document.places)
-        self._collect(document, number)
+        self._collect(document)
         identity = _identity(path)
         self._known.add(identity)
         if not self._is_usable(document, number):
@@ -212,11 +212,8 @@ class _Reader:
             document.data, document.places = flatten(root)
         return FileReading(self._origins, document, self._references, self._problems, self._complete, self._may_read)
 
-    def _collect(self, document: YamlDocument, number: int) -> None:
-        self._problems += [
-            problem if problem.span is not None else SpecProblem(None, problem.code, problem.message, file=number)
-            for problem in document.problems
-        ]
+    def _collect(self, document: YamlDocument) -> None:
+        self._problems += document.problems
         self._references.filled.update(document.references.filled)
         self._references.left.update(document.references.left)
         self._references.used.update(document.references.used)

@@ -76,9 +76,7 @@ def read_value(text: str, number: int, start: int, references: References) -> Ya
         document = _plain_document(plain, span, references.environment)
     index = TextIndex(text)
 
-    def move(span: Span | None) -> Span:
-        if span is None:
-            return Span(1, start + 1, max(1, len(text)), number)
+    def move(span: Span) -> Span:
         return Span(1, start + 1 + index.offset(span), span.length, number)
 
     references.used.update(document.references.used)

@@ -110,7 +110,7 @@ class Diagnostic:
     def _shown_line(self, source_lines: Sequence[str]) -> tuple[str, str] | None:
         if self.flag is not None:
             return "", self.flag
-        if self.line is None or not 1 <= self.line <= len(source_lines):
+        if self.line is None or not 1 <= self.line <= len(source_lines) or not source_lines[self.line - 1].strip():
             return None
         return str(self.line), source_lines[self.line - 1]
 

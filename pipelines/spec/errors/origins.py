@@ -88,11 +88,6 @@ class Origins:
 
     def _diagnostic(self, problem: SpecProblem) -> Diagnostic:
         span = problem.span
-        if span is None:
-            name = self.files[problem.file].name
-            return Diagnostic(
-                name, None, None, 1, problem.code, problem.message, None, problem.suggestion, problem.file
-            )
         at = self.location(span)
         order = span.flag if span.flag is not None else span.file
         return Diagnostic(

@@ -65,7 +65,7 @@ def _merge_missing(missing: list[Fault], unknown: list[Fault], data: Any) -> lis
         if len(missing) < 2 or len(lacking) < 2 or not all(fault.code == "missing-key" for fault in missing):
             return []
         first = missing[0]
-        owner = first.message.rpartition(" in ")[2]
+        owner = first.message.rpartition(" in ")[2] if first.address else "the spec"
         listed = " and ".join(f"`{name}`" for name in lacking)
         joined = replace(first, message=f"missing keys {listed} in {owner}", missing=tuple(lacking))
         return [(first, joined), *silent[1:]]

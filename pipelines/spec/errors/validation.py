@@ -169,7 +169,7 @@ def _fault(found: _LocatedError, *, guess: bool) -> Fault:
     if isinstance(context.get("message"), str):
         return _model_fault(found, kind, context, guess=guess)
     if kind == "missing":
-        return _missing_fault(found.address, str(found.rest[-1]) if found.rest else "a key", found.value)
+        return _missing_fault(found.address, str(found.rest[-1]) if found.rest else "a value", found.value)
     if kind == "extra_forbidden":
         name = str(found.address[-1]) if found.address else "a key"
         return Fault(found.address, True, "unknown-key", f"unknown key `{name}`")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pipeprof.pipelines.spec.yaml.nodes import MAX_DEPTH, MAX_VALUES, Node, ScalarNode, SequenceNode, TextIndex, compose
 from pipeprof.pipelines.spec.yaml.references import References
-from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem, TextPlace
+from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem, TextPlace, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,9 +61,9 @@ def decode(content: bytes, file: int = 0) -> tuple[str, SpecProblem | None]:
     """
     if len(content) > MAX_BYTES:
         message = f"larger than {MAX_BYTES >> 20} MiB, the limit for a spec"
-        return "", SpecProblem(None, "too-large", message)
+        return "", SpecProblem(start_of(file), "too-large", message)
     if content.startswith(_UTF_16_MARKS):
-        return "", SpecProblem(None, "encoding", "file is encoded in UTF-16: expected UTF-8")
+        return "", SpecProblem(start_of(file), "encoding", "file is encoded in UTF-16: expected UTF-8")
     try:
         return content.decode().removeprefix(_BYTE_ORDER_MARK), None
     except UnicodeDecodeError as error:
@@ -104,7 +104,8 @@ def read(content: bytes | str, *, environment: Mapping[str, str] | None = None, 
     root, document.problems = compose(text, index, document.references)
     if root is None or (isinstance(root, ScalarNode) and root.value is None):
         if not document.problems:
-            document.problems.append(SpecProblem(None, "empty", "empty file: expected a spec"))
+            span = start_of(file) if root is None else root.span
+            document.problems.append(SpecProblem(span, "empty", "empty file: expected a spec"))
         return document
     expander = _Expander(document)
     document.data = expander.expand(root, (), None)
@@ -114,7 +115,8 @@ def read(content: bytes | str, *, environment: Mapping[str, str] | None = None, 
 
 def _unreadable(text: str, index: TextIndex) -> SpecProblem | None:
     if len(text) > MAX_BYTES:
-        return SpecProblem(None, "too-large", f"more than {MAX_BYTES >> 20} Mi characters, the limit for a spec")
+        message = f"more than {MAX_BYTES >> 20} Mi characters, the limit for a spec"
+        return SpecProblem(start_of(index.file), "too-large", message)
     found = re.search(_UNREADABLE_ASCII if text.isascii() else _UNREADABLE, text)
     if found is None:
         return None

@@ -20,18 +20,19 @@ class Span(NamedTuple):
     file: int = 0
 
 
+def start_of(file: int = 0) -> Span:
+    """Where a mistake of a file as a whole is shown."""
+    return Span(1, 1, 1, None, file)
+
+
 @dataclass(frozen=True)
 class SpecProblem:
-    """One mistake in a text, before it is known how the text is called.
+    """One mistake in a text, before it is known how the text is called."""
 
-    ``file`` is the number of the file where the mistake has no place in it.
-    """
-
-    span: Span | None
+    span: Span
     code: str
     message: str
     suggestion: str | None = None
-    file: int = 0
 
 
 @dataclass(frozen=True)

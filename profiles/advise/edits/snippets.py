@@ -111,43 +111,47 @@ def new_stage_python(name: str, stage: NewStage, dataset: str) -> list[str]:
 
 def _function(name: str, ops: Sequence[Any]) -> list[str]:
     calls = _calls(ops)
-    features = next((given["features"] for _, given in calls if isinstance(given.get("features"), Mapping)), None)
+    features = _features(calls)
     if features is not None:
         return parsing_function(name, features, whole=len(calls) == 1)
-    if len(calls) < len(ops) or any({"on", "to"} & given.keys() for _, given in calls):
+    known = [(called, {} if given is None else given) for called, given in calls]
+    if len(calls) < len(ops) or any(
+        not isinstance(given, Mapping) or {"on", "to"} & given.keys() for _, given in known
+    ):
         return [f"def {name}(element):", "    return …  # the calls of ops"]
     lines = [
         f"    element = {called}({', '.join(['element', *(f'{key}={value!r}' for key, value in given.items())])})"
-        for called, given in calls
+        for called, given in known
     ]
     return [f"def {name}(element):", *lines, "    return element"]
 
 
 def written_features(stage: StageView) -> Mapping[str, Any] | None:
     """The ``features`` of the first call in a spec's function that has some."""
-    for _, arguments in calls_of(stage):
-        features = arguments.get("features")
-        if isinstance(features, Mapping):
-            return features
-    return None
+    return _features(calls_of(stage))
 
 
-def calls_of(stage: StageView) -> list[tuple[str, Mapping[str, Any]]]:
-    """The calls of a spec's ``ops:`` with their arguments; empty where there are none."""
+def _features(calls: Sequence[tuple[str, Any]]) -> Mapping[str, Any] | None:
+    given = (arguments.get("features") for _, arguments in calls if isinstance(arguments, Mapping))
+    return next((features for features in given if isinstance(features, Mapping)), None)
+
+
+def calls_of(stage: StageView) -> list[tuple[str, Any]]:
+    """The calls of a spec's ``ops:`` with what they are given, None for a bare name; empty where there are none."""
     written = stage.written or {}
     inner = written.get("map_func") or written.get("predicate")
     ops = written.get("ops") or (inner.get("ops") if isinstance(inner, Mapping) else None)
     return _calls(ops if isinstance(ops, list) else [])
 
 
-def _calls(ops: Sequence[Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    found: list[tuple[str, Mapping[str, Any]]] = []
+def _calls(ops: Sequence[Any]) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
     for item in ops:
         if isinstance(item, str):
-            found.append((item, {}))
+            found.append((item, None))
         elif isinstance(item, Mapping) and len(item) == 1:
-            ((name, arguments),) = item.items()
-            found.append((str(name), arguments if isinstance(arguments, Mapping) else {}))
+            ((name, given),) = item.items()
+            found.append((str(name), given))
     return found
 
 

@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from unit.advise.function_views import found, only
+from unit.advise.function_views import found, only, records
 from unit.advise.views import measured, pipeline, stage, tensor
+from unit.ops.call_samples import GOOD_CALLS
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, ReplaceStages, SetArgument, SetOption
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, ReplaceStages, SetArgument, SetOption
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.chain_python import python_of
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml, yaml_text
-from pipeprof.profiles.advise.edits.snippets import structure_of
+from pipeprof.profiles.advise.edits.snippets import new_stage_python, structure_of
 from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -398,6 +399,19 @@ def test_many_features_stand_one_to_a_line(tmp_path: Path) -> None:
     assert "\nfeatures = {\n    'f0': tf.io.FixedLenFeature(shape=[4], dtype=tf.float32),\n" in python
     assert max(map(len, python.splitlines())) <= 88
     ast.parse(python)
+
+
+@pytest.mark.parametrize("call", [*GOOD_CALLS.values(), "tf.identity", {"tf.identity": {}}], ids=str)
+def test_the_calls_after_parsing_are_those_that_the_user_wrote(call: Any) -> None:
+    parse = {"tf.io.parse_single_example": {"features": {"a": {"VarLenFeature": {"dtype": "int64"}}}}}
+    written = {"name": "parse", "ops": [parse, call], "num_parallel_calls": 2}
+    edits = only("parse-single-example", measured(records(written=written), interval_ms=6.0)).edits
+    (new,) = [one for edit in edits if isinstance(edit, ReplaceStages) for one in edit.by]
+    batched = {"tf.io.parse_example": parse["tf.io.parse_single_example"]}
+    assert new.arguments == {"name": "parse", "ops": [batched, call], "num_parallel_calls": 2}
+    assert "features" in new_stage_python("parse", new, "dataset")[0]
+    # A call of another form is no call with arguments in Python.
+    assert new_stage_python("other", NewStage("map", {"ops": [call]}), "dataset")[0] == "def other(element):"
 
 
 def test_features_of_any_length_are_other_values(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ BAD_CALLS: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     ),
     "by name without target": ({"tf.math.add": {"on": {"x": "a", "y": "b"}}}, ("tf.math.add", "on"), "`to`", False),
     "no targets": ({"tf.split": {"num_or_size_splits": 2, "to": []}}, ("tf.split", "to"), "a list", True),
-    "bare select": ("select", (), "required", True),
+    "bare select": ("select", (), "missing value of select: expected `select: [a, b]`", True),
     "select of a mapping": ({"select": {"a": "b"}}, ("select",), "a key or an index", True),
     "a name twice": ({"rename": {"a": "c", "b": "c"}}, ("rename",), "duplicate new name", False),
     "tuple of a mapping": ({"to_tuple": {"a": "b"}}, ("to_tuple",), "a list of fields", True),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from random import Random
 from typing import Any
+
+from unit.ops import spec_samples
+from unit.ops.call_samples import GOOD_CALLS
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
@@ -30,6 +34,13 @@ STAGES: tuple[tuple[str, Any], ...] = (
     ("take", {"count": 1_000_000}),
     ("prefetch", {"buffer_size": 2}),
 )
+EVERY_STAGE: tuple[tuple[str, Any], ...] = (
+    *(item for stage in spec_samples.STAGES["stages"] for item in stage.items()),
+    *(("map", {"ops": [call]}) for call in GOOD_CALLS.values()),
+    ("filter", {"predicate": {"ops": list(GOOD_CALLS.values())}}),
+)
+"""Every kind of a stage, and of a call every form that its value may have."""
+EVERY_SOURCE: tuple[tuple[str, Any], ...] = tuple(item for source in spec_samples.SOURCES for item in source.items())
 SOURCES: tuple[tuple[str, Any], ...] = (
     ("range", {"stop": 100}),
     ("list_files", {"file_pattern": ["*.jpg", "data:x/# y"]}),
@@ -73,8 +84,8 @@ def _source(rng: Random, depth: int) -> dict[str, Any]:
         if rng.random() < 0.5:
             return {"zip": {"datasets": sides}}
         return {"zip": {"datasets": {f"side_{index}": side for index, side in enumerate(sides)}}}
-    op, arguments = rng.choice(SOURCES)
-    return {op: arguments}
+    op, arguments = rng.choice(rng.choice((SOURCES, EVERY_SOURCE)))
+    return {op: copy.deepcopy(arguments)}
 
 
 def _stage(rng: Random, depth: int) -> dict[str, Any]:
@@ -86,8 +97,8 @@ def _stage(rng: Random, depth: int) -> dict[str, Any]:
         if kind == "concatenate" and "source" in inner:
             return {"concatenate": {"dataset": inner}}
         return {"flat_map" if kind == "concatenate" else kind: inner}
-    op, arguments = rng.choice(STAGES)
-    return {op: arguments}
+    op, arguments = rng.choice(rng.choice((STAGES, EVERY_STAGE)))
+    return {op: copy.deepcopy(arguments)}
 
 
 def addresses(data: Any, at: str = "", here: tuple[Any, ...] = ()) -> list[str]:

@@ -139,7 +139,7 @@ def test_a_mapping_that_an_overlay_spoils_is_shown_there(write: Write) -> None:
         ("/dev/null", "spec.yaml:1:10: error[missing-file]: /dev/null: not a regular file"),
         ("broken.yaml", "broken.yaml:1:1: error["),
         ("list.yaml", "list.yaml:1:1: error[wrong-type]: got a list of 1, expected a mapping with the keys of a spec"),
-        ("empty.yaml", "empty.yaml: error[empty]: empty file"),
+        ("empty.yaml", "empty.yaml:1:1: error[empty]: empty file"),
         ("binary.yaml", "binary.yaml:1:1: error[encoding]: byte 0xff"),
         ("pipe.yaml", "spec.yaml:1:10: error[missing-file]: pipe.yaml: not a regular file"),
         ("~nobody-of-that-name/x.yaml", "spec.yaml:1:10: error[missing-file]: ~nobody"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from pathlib import Path
 from random import Random
 
@@ -34,9 +35,17 @@ def outcome(folder: Path, made: Case) -> tuple[int, str]:
     return code, printed.getvalue() + said.getvalue()
 
 
+PLACED = re.compile(r"(?:.*:[1-9]\d*:[1-9]\d*|--set .*|pipeprof): error\[")
+"""What stands before an error: file, line and column, the flag, or the command."""
+
+
 def check(folder: Path, made: Case) -> None:
     code, text = outcome(folder, made)
     assert code in (0, 2), text
+    if "json" not in made.arguments:
+        for line in re.findall(r"^[^\s|].*error\[[a-z-]+\]:.*$", text, re.MULTILINE):
+            assert PLACED.match(line), line
+    assert "a key`" not in text
     assert "Traceback" not in text
     assert "internal error" not in text
     assert text
@@ -52,6 +61,18 @@ def test_good_specs_with_something_done_to_them(tmp_path: Path, rng: Random) -> 
 @given(content=st.binary(max_size=200))
 @example(content=b"")
 @example(content=b"\xff\xfe\x00")
+@example(content=b"\xef\xbb\xbf")
+@example(content=b"# nothing\n\n")
+@example(content=b"null")
+@example(content=b"{}")
+@example(content=b"[]")
+@example(content=b"- a\n- b")
+@example(content=b"a: \x00\x01\x80")
+@example(content=b"# caf\xe9\nversion: 1")
+@example(content=b"version: 1\nversion: 1\n")
+@example(content=b"version: 1\nsource: &a {range: {stop: *a}}\nstages: [*b]")
+@example(content=b"#" * (9 << 20))
+@example(content=b"a: &a [x, x]\nb: &b [*a, *a]\n" * 30)
 def test_any_bytes(tmp_path: Path, content: bytes) -> None:
     check(tmp_path, Case({"spec.yaml": content}))
 

@@ -230,8 +230,8 @@ def _parses_a_batch(stage: StageView) -> PipelineEdit:
     features = written_features(stage)
     others = {key: value for key, value in arguments_of(stage).items() if key not in ("ops", "python", "map_func")}
     calls = [
-        {_BATCHED.get(called, called): dict(arguments)} if arguments else _BATCHED.get(called, called)
-        for called, arguments in calls_of(stage)
+        _BATCHED.get(called, called) if given is None else {_BATCHED.get(called, called): given}
+        for called, given in calls_of(stage)
     ]
     summary = "parse whole batches in {stage}"
     care = _needing_care(stage)

@@ -1,0 +1,168 @@
+"""What a reader thinks of the reports: labels of their sentences, and what all cases say together with them.
+
+labels.yaml is filled by a reader alone; the program lists what is to be labelled, and counts::
+
+    CASE:
+      named: 2.9        # gain of the report's own text, pasted; 0 if it has no call to write, or the call does not run
+      sentences:
+        "…": right      # or wrong, or empty: it says nothing that helps
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE = Path(__file__).resolve().parent / "labels.yaml"
+LABELS = ("right", "wrong", "empty")
+NAMED, REACHED_NAMED, EMPTY = 0.8, 0.7, 0.2
+"""Share of the gains that have to be named, share of a gain that the pasted text reaches, and most of empty ones."""
+WORDS = 4
+"""A line of fewer is a number with its name."""
+
+Json = dict[str, Any]
+
+
+def sentences(report: Sequence[str], width: int) -> list[str]:
+    """What a report says, sentence by sentence, each once.
+
+    Args:
+        report: Its lines.
+        width: To which they were broken: a line goes on where the next word had no place in it.
+    """
+    joined: list[str] = []
+    before = ""
+    for line in report:
+        words = line.split()
+        if before and words and len(before) + 1 + len(words[0]) > width:
+            joined[-1] += " " + " ".join(words)
+        else:
+            joined.append(" ".join(words))
+        before = line
+    said = [part for text in joined for part in re.split(r"(?<=[.!?]) (?=[A-Z`])", text)]
+    return list(dict.fromkeys(one for one in said if len(re.findall(r"[^\W\d_]{2,}", one)) >= WORDS))
+
+
+def read(file: Path = FILE) -> dict[str, Json]:
+    """The labels of all cases.
+
+    Raises:
+        ValueError: A label is none of the three, or what the text gained is no number.
+    """
+    found: dict[str, Json] = yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.exists() else {}
+    for name, given in found.items():
+        for sentence, label in (given.get("sentences") or {}).items():
+            if label is not None and label not in LABELS:
+                msg = f"{file.name}: {name}: {label!r} is no label of {sentence!r}: expected {', '.join(LABELS)}"
+                raise ValueError(msg)
+        if not isinstance(given.get("named") or 0, (int, float)):
+            msg = f"{file.name}: {name}: named is {given['named']!r}: expected the gain of the pasted text, or 0"
+            raise ValueError(msg)
+    return found
+
+
+def reported(case: Json) -> list[str]:
+    """The sentences of a measured case's report."""
+    reports = {int(columns): lines for columns, lines in (case["raw"].get("report") or {}).items()}
+    return sentences(reports[max(reports)], max(reports)) if reports else []
+
+
+def counted(cases: Mapping[str, Json], labels: Mapping[str, Json]) -> Json:
+    """How many sentences have each label, and how many have none; labels of sentences that no report has are left out.
+
+    Returns:
+        The numbers, as ``right``, ``wrong``, ``empty`` and ``unlabelled``.
+    """
+    count = Counter(
+        ((labels.get(name) or {}).get("sentences") or {}).get(sentence) or "unlabelled"
+        for name, case in cases.items()
+        for sentence in reported(case)
+    )
+    return {label: count[label] for label in (*LABELS, "unlabelled")}
+
+
+def to_fill(cases: Mapping[str, Json], labels: Mapping[str, Json]) -> dict[str, Json]:
+    """The labels with a place for each sentence that has none, and without those of sentences that no report has."""
+    filled = {}
+    for name, case in cases.items():
+        given = labels.get(name) or {}
+        kept = given.get("sentences") or {}
+        filled[name] = {
+            **({"named": given.get("named")} if case["figures"].get("counts") else {}),
+            "sentences": {sentence: kept.get(sentence) for sentence in reported(case)},
+        }
+    return filled
+
+
+def conclude(cases: Mapping[str, Json], reached: float, labels: Mapping[str, Json] | None = None) -> tuple[str, Json]:
+    """Outcome and figures of all cases with the labels.
+
+    Args:
+        cases: That were measured.
+        reached: Share of the gains of edits that have to be proven.
+        labels: Of a reader; those of labels.yaml if not given.
+    """
+    labels = read() if labels is None else labels
+    found = {name: case["figures"] for name, case in cases.items() if case["outcome"] is not None}
+    gains = {name: figures for name, figures in found.items() if figures.get("counts")}
+    proven = {
+        edit: [figures["claims"]["proven"] for figures in gains.values() if figures["edit"] is edit]
+        for edit in (True, False)
+    }
+    pasted = {name: (labels.get(name) or {}).get("named") for name in gains}
+    named = [(gain or 0) >= REACHED_NAMED * gains[name]["by_hand"][0] for name, gain in pasted.items()]
+    untried, count = list(pasted.values()).count(None), counted(cases, labels)
+    # Whether a gain is proven is a share of all, and what a disturbed machine breaks is no fault.
+    broken = {
+        name: [claim for claim, holds in figures["claims"].items() if not holds and claim != "proven"]
+        for name, figures in found.items()
+    }
+    sure = [name for name, claims in broken.items() if claims and not found[name].get("disturbed")]
+    figures = {
+        "gains": len(gains),
+        "edits_proven": f"{sum(proven[True])} of {len(proven[True])}",
+        "others_bounded": f"{sum(proven[False])} of {len(proven[False])}",
+        "named": f"{sum(named)} of {len(named)}, {untried} not tried",
+        "sentences": count,
+        "do_not_hold": {name: claims for name, claims in broken.items() if claims},
+    }
+    fails = (
+        bool(sure)
+        or sum(proven[True]) < reached * len(proven[True])
+        or not all(proven[False])
+        or (not untried and sum(named) < NAMED * len(named))
+        or too_many(count)
+    )
+    if fails:
+        return "does not hold", figures
+    return "cannot tell" if untried or count["unlabelled"] or figures["do_not_hold"] else "holds", figures
+
+
+def too_many(count: Mapping[str, int]) -> bool:
+    """Whether a sentence is wrong, or too large a share of them empty."""
+    return count["wrong"] > 0 or count["empty"] > EMPTY * sum(count.values())
+
+
+def table(cases: Mapping[str, Json], labels: Mapping[str, Json]) -> str:
+    """The gain by hand beside what was said and what was proven, in Markdown."""
+    rows = ["| pipeline | gain by hand | what was said | pasted | proven |", "| --- | ---: | --- | ---: | ---: |"]
+    for name, case in cases.items():
+        found = case["figures"]
+        hand = found.get("by_hand")
+        said = "; ".join(": ".join(filter(None, one)) for one in found.get("said") or []) or "nothing"
+        named = (labels.get(name) or {}).get("named")
+        kept, ceiling = found.get("kept"), found.get("ceiling")
+        proven = _times(kept) or (f"at most {_times(ceiling)}" if ceiling else "")
+        text = f"{_times(hand[0])} ({hand[1]:.3g}–{hand[2]:.3g})" if hand else "none known"
+        cells = [name, text, said.replace("|", "\\|"), _times(named), proven]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _times(gain: float | None) -> str:
+    return f"{gain:.3g}×" if gain else ""
