@@ -118,9 +118,8 @@ def test_what_ignore_errors_swallows(
     drawn: int, made: int, calls: float | None, each: int | None, lost: float | None
 ) -> None:
     """Elements on their way are not lost: as many as there are calls at a time."""
-    found: Costs = measure(
-        *(lambda graph, seen: (graph, [(NOTHING, seen)]))(*swallowing(drawn, made, calls=calls, each=each))
-    )
+    executed, seen = swallowing(drawn, made, calls=calls, each=each)
+    found: Costs = measure(executed, [(NOTHING, seen)])
     if lost is None:
         assert found.lost == []
     else:
