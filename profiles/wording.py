@@ -6,6 +6,8 @@ import math
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Protocol
 
+from pipeprof.pipelines.ops.traits import traits
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -208,11 +210,24 @@ def library_text(stage: Stage, *, short: bool = False) -> str:
     return f"via {file}:{stage.library.line}"
 
 
+def call_around(op: str, location: Location | None) -> str | None:
+    """Name the user's call that made a stage inside of a library; ``None`` of a stage that the user called itself.
+
+    Example:
+        ``rejection_resample`` for the `filter` that TensorFlow's Python makes in it
+    """
+    call = location.call if location is not None else None
+    return call if call and call != op and not traits(call).opaque else None
+
+
 def label_of(name: str | None, op: str, location: Location | None, *, injected: bool = False) -> str:
     """Name a stage as `stage_label` does, from its parts."""
-    parts = (op if name else None, "added by TensorFlow" if injected else place_of(location))
+    call = call_around(op, location)
+    kind = f"its {name} {op}" if call and name else None if call else op if name else None
+    parts = (kind, "added by TensorFlow" if injected else place_of(location))
     inside = ", ".join(part for part in parts if part)
-    return f"{name or op} ({inside})" if inside else name or op
+    whole = call or name or op
+    return f"{whole} ({inside})" if inside else whole
 
 
 def as_typed(file: str, folder: PurePath | None = None) -> str:

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.report.time import describe_inside, describe_limits
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
+from pipeprof.cli.text.rows import INPUTS_NOTE, Row, rows_per_line, write_inputs
 from pipeprof.cli.text.units import Scale, byte_scale, time_scale
 from pipeprof.profiles.wording import library_text, stage_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
 
@@ -37,15 +40,19 @@ def build_pipeline(profile: Profile) -> Iterator[Block]:
         return
     costs = any(stage.inside_ms is not None for stage in stages)
     yield Heading("Pipeline", "; ".join(_notes(stages, costs=costs)))
-    shown, folded = _fold(profile, stages)
-    places = [Prose(text, style="dim", hang=2) for text in list_library_lines(shown)]
-    versions: list[list[Block]] = [[_table(profile, shown, folded, short=short)] for short in (False, True)]
+    rows = rows_per_line(stages)
+    shown, folded = _fold(profile, rows)
+    places = [Prose(text, style="dim", hang=2) for text in list_library_lines([row.stage for row in shown])]
+    names = {stage.id: stage_name(stage) for stage in stages}
+    versions: list[list[Block]] = [[_table(profile, shown, folded, names, short=short)] for short in (False, True)]
     if places:
         # Where the column with the lines of libraries does not fit, they follow the table.
-        versions += [[_table(profile, shown, folded, short=short, libraries=False), *places] for short in (False, True)]
+        versions += [
+            [_table(profile, shown, folded, names, short=short, libraries=False), *places] for short in (False, True)
+        ]
     yield Alternatives(versions)
-    yield Legend(_legend(stages))
-    for stage in _costly(stages):
+    yield Legend(_legend([row.stage for row in rows]))
+    for stage in _costly([row.stage for row in rows]):
         inside = describe_inside(stage)
         if inside:
             yield Prose(f"{stage_name(stage)}: {inside}", hang=2)
@@ -79,44 +86,47 @@ def _notes(stages: Sequence[Stage], *, costs: bool) -> list[str]:
     return notes
 
 
-def _fold(profile: Profile, stages: Sequence[Stage]) -> tuple[list[Stage], list[Stage]]:
-    """The stages that have a row of their own, and those that share one."""
-    if len(stages) <= FOLD_FROM:
-        return list(stages), []
+def _fold(profile: Profile, rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows of their own, and those that share one."""
+    if len(rows) <= FOLD_FROM:
+        return rows, []
     named = {finding.stage for finding in profile.findings or ()} | {profile.verdict.stage if profile.verdict else None}
     memory = profile.memory
     above = max((memory.peak_bytes or 0) - (memory.baseline_bytes or 0), 0)
     small = [
-        stage
-        for stage in stages
-        if stage.id not in named
-        and (stage.share or 0.0) < _SMALL_SHARE
-        and (stage.buffered_bytes or 0) <= _SMALL_SHARE * above
-        and stage.share is not None
+        row
+        for row in rows
+        if named.isdisjoint(row.ids)
+        and (row.stage.share or 0.0) < _SMALL_SHARE
+        and (row.stage.buffered_bytes or 0) <= _SMALL_SHARE * above
+        and row.stage.share is not None
     ]
     if len(small) < 2:
-        return list(stages), []
-    ids = {stage.id for stage in small}
-    return [stage for stage in stages if stage.id not in ids], small
+        return rows, []
+    return [row for row in rows if row not in small], small
 
 
 def _table(
-    profile: Profile, stages: Sequence[Stage], folded: Sequence[Stage], *, short: bool, libraries: bool = True
+    profile: Profile,
+    rows: Sequence[Row],
+    others: Sequence[Row],
+    names: Mapping[str, str],
+    *,
+    short: bool,
+    libraries: bool = True,
 ) -> Table:
+    stages, folded = [row.stage for row in rows], [row.stage for row in others]
     times = time_scale(stage.inside_ms for stage in stages)
     sizes = byte_scale(stage.buffered_bytes for stage in stages)
     by_model = any(stage.timed_by == "model" for stage in stages)
     marks = ["~" if by_model and stage.timed_by == "trace" else "" for stage in stages]
-    rest = [f"{len(folded)} other stages"] if folded else []
+    rest = [f"{sum(len(row.ids) for row in others)} other stages"] if folded else []
     blank = [""] * len(rest)
-    names = {stage.id: stage_name(stage) for stage in stages}
     changed = [_changed(stage, names, short=short) for stage in stages]
     return Table(
         [
-            Column("#", [*(_number(stage, short=short) for stage in stages), *blank], right=False, style="dim"),
-            Column(
-                "stage", [*("  " * stage.depth + _name(stage) for stage in stages), *rest], right=False, shrink_to=20
-            ),
+            Column("#", [*(_number(row.stage, short=short) for row in rows), *blank], right=False, style="dim"),
+            Column("stage", [*("  " * row.stage.depth + _name(row) for row in rows), *rest], right=False, shrink_to=20),
             *_lines(profile, stages, blank),
             *([_libraries(stages, blank, short=short)] if libraries else []),
             Column(
@@ -135,6 +145,7 @@ def _table(
                 keep=5,
             ),
             Column("", [*(draw_bar(stage.share) for stage in stages), *blank], right=False, keep=1, gap=1),
+            Column("in:out", [*map(write_inputs, stages), *blank], keep=4),
             Column("calls", [*(_calls(stage) for stage in stages), *blank], keep=4),
             Column("holds", [*(_held(sizes, stage) for stage in stages), *blank], keep=4),
             Column("", [*changed, *blank], right=False, keep=3, shrink_to=20, style="dim"),
@@ -167,11 +178,12 @@ def _number(stage: Stage, *, short: bool) -> str:
     return f".{re.split('[./]', number)[-1]}" if short and stage.depth else number
 
 
-def _name(stage: Stage) -> str:
-    return f"({stage.op})" if stage.origin == "injected" else name_row(stage)
+def _name(row: Row) -> str:
+    name = f"({row.stage.op})" if row.stage.origin == "injected" else name_row(row.stage)
+    return f"{name} ×{row.times}" if row.times > 1 else name
 
 
-def _changed(stage: Stage, names: dict[str, str], *, short: bool) -> str:
+def _changed(stage: Stage, names: Mapping[str, str], *, short: bool) -> str:
     """Describe what TensorFlow runs instead of the written stage; empty if nothing changed."""
     if stage.fused_with:
         return f"fused into {names.get(stage.fused_with, stage.fused_with)}"
@@ -201,10 +213,13 @@ def _size(text: str, unit: str) -> str:
 
 
 def _legend(stages: Sequence[Stage]) -> list[tuple[str, str]]:
+    found = []
     model = any(stage.timed_by == "model" for stage in stages)
     if model and any(stage.timed_by == "trace" for stage in stages):
-        return [("", "~ estimated from the trace: no live iterator when costs were read")]
-    return []
+        found.append(("", "~ estimated from the trace: no live iterator when costs were read"))
+    if any(map(write_inputs, stages)):
+        found.append(("in:out", INPUTS_NOTE))
+    return found
 
 
 def _costly(stages: Sequence[Stage]) -> list[Stage]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
+from pipeprof.cli.text.rows import INPUTS_NOTE, write_inputs
 from pipeprof.cli.text.units import Scale, byte_scale, time_scale
 from pipeprof.profiles.wording import library_text
 
@@ -81,6 +82,10 @@ def _legend(stages: Sequence[Stage]) -> list[tuple[str, str]]:
         legend.append(("", "+ added by TensorFlow"))
     if any(stage.tunable for stage in stages):
         legend.append(("calls", "* chosen by TensorFlow"))
+    if any(map(write_inputs, stages)):
+        legend.append(("in:out", INPUTS_NOTE))
+    used = f"{time_scale(stage.active_ms_per_element for stage in stages).unit}/used"
+    legend.append((used, f"{used}: on a core or blocked, for each element that reaches the step"))
     return [*legend, ("on CPU", "on CPU: core time per batch, all threads")]
 
 
@@ -125,6 +130,7 @@ def _columns(
     per_batch = time_scale(stage.inside_ms for stage in stages)
     sizes = byte_scale(stage.buffered_bytes for stage in stages)
     each = byte_scale(stage.bytes_per_element for stage in stages)
+    used = time_scale(stage.active_ms_per_element for stage in stages)
     apart = any(stage.time_ms_per_batch is not None for stage in stages)
     cpu = 3 if place is number_of else 2
     has_model = any(stage.timed_by == "model" for stage in stages)
@@ -144,6 +150,8 @@ def _columns(
         Column("calls", [_count_calls(stage) for stage in stages], keep=2),
         Column(f"holds {sizes.unit}", [_held(sizes, stage) for stage in stages], keep=4),
         Column(f"{each.unit}/element", [_write_bytes(each, stage.bytes_per_element) for stage in stages], keep=0),
+        Column("in:out", [*map(write_inputs, stages)], keep=4),
+        Column(f"{used.unit}/used", [used.text(stage.active_ms_per_element) for stage in stages], keep=1),
         Column("elements", ["" if stage.elements is None else f"{stage.elements:,}" for stage in stages], keep=-1),
         Column("an element", [_describe_element(stage) for stage in stages], right=False, keep=-2),
     ]

@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from pipeprof.pipelines.graph.naming import address_in
 from pipeprof.pipelines.graph.opnames import in_model, is_closed, is_given, is_helper, is_option
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
@@ -122,14 +123,42 @@ class StageGraphs:
         """Addresses of the executed datasets that TensorFlow injected, in data order."""
         return {place: f"injected.{number}" for number, place in enumerate(self.joined.injected)}
 
+    @cached_property
+    def copies(self) -> dict[str, tuple[str, ...]]:
+        """Written datasets of a spec's stage in addition to its own, by address.
+
+        What has two readers in one call, as the input of ``rejection_resample``, is in the graph twice.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        own = {node for stage in self.stages for node in stage.nodes}
+        addresses = {stage.address for stage in self.stages}
+        for node in self.written.walk() if self.by_address else ():
+            address = address_in(node.key)
+            if node.owner is None and node.id not in own and address in addresses:
+                found[address] = (*found.get(address, ()), node.id)
+        return found
+
+    @cached_property
+    def stage_of(self) -> dict[str, str]:
+        """Addresses of the stages of written datasets."""
+        found = {node: stage.address for stage in self.stages for node in stage.nodes}
+        return found | {node: address for address, nodes in self.copies.items() for node in nodes}
+
+    def copied(self, stage: WrittenStage) -> list[str]:
+        """Return the executed datasets of a stage's copies that give the copies' elements."""
+        op, executed = self.written.nodes[stage.head].op, self.joined.executed
+        nodes = (self.written.nodes[node] for node in self.copies.get(stage.address, ()))
+        return [executed[node.id] for node in nodes if node.op == op and node.id in executed]
+
     def place(self, stage: WrittenStage) -> str | None:
         """Return the executed dataset that gives the elements of a stage; None where it was removed."""
         return self.joined.executed.get(stage.head)
 
     def places(self, stage: WrittenStage) -> list[str]:
-        """Return all executed datasets of a stage."""
+        """Return all executed datasets of a stage, its copies' as well."""
         executed = self.joined.executed
-        return list(dict.fromkeys(executed[node] for node in stage.nodes if node in executed))
+        nodes = (*self.copies.get(stage.address, ()), *stage.nodes)
+        return list(dict.fromkeys(executed[node] for node in nodes if node in executed))
 
     @cached_property
     def _together(self) -> dict[str | None, list[WrittenStage]]:

@@ -36,6 +36,7 @@ class Traits:
         by_position: Decides by the position of an element, never by its value, whether and when it comes out.
         consecutive: Neighbours stay neighbours, and no element in between is dropped.
         drops: May give fewer elements than it gets.
+        swallows: Goes on after an error, without the element that raised it.
         same_components: Elements have the same components, in the same order, as those that it gets.
         keeps_shapes: Every element gets through with its own shape, so that what differs in shape still differs.
         reorders: May give neighbours in another order in each epoch.
@@ -87,6 +88,7 @@ class Traits:
     by_position: bool = False
     consecutive: bool = False
     drops: bool = False
+    swallows: bool = False
     same_components: bool = False
     keeps_shapes: bool = False
     reorders: bool = False
@@ -377,7 +379,7 @@ STAGES: Final[dict[str, Traits]] = {
     ),
     "enumerate": Traits(adds="index", one_to_one=True, keeps_shapes=True, same_count=True, composed=True),
     "unique": Traits(passes=True, drops=True, same_components=True),
-    "ignore_errors": Traits(passes=True, drops=True, same_components=True, distinctive=True),
+    "ignore_errors": Traits(passes=True, drops=True, swallows=True, same_components=True, distinctive=True),
     "rejection_resample": Traits(adds="class_", drops=True, reorders=True, function="class_func", distinctive=True),
     "assert_cardinality": Traits(
         cardinality="told", passes=True, one_to_one=True, consecutive=True, same_components=True, keeps_shapes=True,

@@ -120,6 +120,21 @@ class Stage(Model):
         "`None` where none ended while it was measured.",
     )
     elements: int | None = Field(None, description="Elements it gave during the measured window.")
+    inputs_each: float | None = Field(
+        None,
+        description="Elements that went into it for one that came out: 32 of a `batch(32)`, 4 of a `shard(4, 0)`, "
+        "0.005 of a `flat_map` that makes 200. `None` where that is always one, of several inputs, and where unknown.",
+    )
+    inputs_each_by: Literal["graph", "epochs", "counters"] | None = Field(
+        None,
+        description="How it is known: fixed by the graph, counted over whole epochs, or counted over a part of an "
+        "epoch without what was on its way.",
+    )
+    active_ms_per_element: float | None = Field(
+        None,
+        description="Its time on a core or blocked for each element that reached the step, elements that were dropped "
+        "on the way included.",
+    )
     time_ms_per_batch: float | None = Field(
         None,
         description="Wall time inside the stage per batch, all threads: computing, blocked, and waiting for a core; "

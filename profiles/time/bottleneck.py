@@ -38,15 +38,17 @@ from pipeprof.profiles.time.limits.cores import (
 )
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
 from pipeprof.profiles.time.limits.gil import gil_is_full
-from pipeprof.profiles.time.limits.serial_chain import PART_FROM, find_chain
+from pipeprof.profiles.time.limits.serial_chain import PART_FROM, SUM_UP_TO, find_chain
 from pipeprof.profiles.time.top_stage import (
     Groups,
     StageGroup,
+    busiest_groups,
+    describe_missing,
     groups_in_order,
     label_groups,
     share_of_work,
     top_cpu_groups,
-    top_groups,
+    top_groups_of,
     unknown_stages,
 )
 from pipeprof.profiles.wording import listed, milliseconds, part_of, percent, significant, size, stage_label
@@ -114,11 +116,14 @@ def find_bottleneck(profile: Profile) -> Bottleneck | None:
     if causes is None or steps is None:
         return None
     remaining = _remaining_stage(profile)
-    top = top_groups(profile.stages, steps.epochs, steps.interval_ms.mean)
+    top = top_groups_of(profile, steps)
     if not top and remaining is not None and remaining.stage is not None:
         top = (StageGroup((remaining.stage,)),)
-    for look in (_disturbed, _python, _cpu, _blocked, _chain, _serial, _crowded):
-        found = look(causes, profile, top)
+    # What fills all of the time on one thread needs no comparison with other stages.
+    busiest = top or (busiest_groups(profile.stages) if describe_missing(profile) else ())
+    looks = (_disturbed, top), (_python, top), (_cpu, top), (_blocked, top), (_chain, busiest), (_serial, busiest)
+    for look, groups in (*looks, (_crowded, top)):
+        found = look(causes, profile, groups)
         if found is not None:
             return found
     return remaining
@@ -199,7 +204,7 @@ def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
         between = f", {cores_between_restarts(profile):.1f} between restarts"
         used = f"{used}{between if worker_fills_cores(profile) else f' ({describe_fewer_cores(profile)})'}"
     if not top:
-        return Bottleneck("cpu", None, used)
+        return Bottleneck("cpu", None, f"{used}{_missing(profile)}")
     groups = top_cpu_groups(profile.stages)
     total = profile.cpu.total_ms if profile.cpu is not None else 0.0
     spent = sum(group.total(lambda stage: stage.cpu_ms_per_batch) for group in groups)
@@ -208,6 +213,11 @@ def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     where = f"{part_of(spent, total)} in {label_groups(groups)}"
     helps = "less work there" if in_turn is not None else "less work there or more cores"
     return Bottleneck("cpu", _stage_of(groups), f"{used}, {where}; {helps} would help")
+
+
+def _missing(profile: Profile) -> str:
+    text = describe_missing(profile)
+    return f"; {text}" if text else ""
 
 
 def _most_work(top: Groups) -> str:
@@ -358,7 +368,7 @@ def _serial(_causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
         # It is inside a function that runs several times in parallel.
         return None
     share = stage.inside_ms / steps.interval_ms.mean
-    if share < SERIAL_FROM:
+    if not SERIAL_FROM <= share <= SUM_UP_TO:
         return None
     how = " (estimated from the trace)" if stage.timed_by == "trace" else ""
     cores = profile.host.cores
@@ -376,6 +386,9 @@ def _one_at_a_time(stage: Stage) -> bool:
     several datasets on threads of their own, which has no ceiling.
     """
     if stage.timed_by == "model" and stage.ceiling_batches_per_second is None:
+        return False
+    if stage.threads is not None and round(stage.threads) > 1:
+        # Several iterators of it run, each on a thread of its own.
         return False
     if stage.parallelism is None and stage.tf_op is not None and executed(stage.tf_op).asynchronous:
         return False

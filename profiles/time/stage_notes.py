@@ -34,6 +34,22 @@ class StageNote:
         return Message(code=f"stages-{self.code}", message=text, stages=[stage.id for stage in stages])
 
 
+def swallowed_message(stage: Stage, swallower: Stage, taken: int, lost: float) -> Message:
+    """Warn that elements are missing because their errors were swallowed.
+
+    Args:
+        stage: It raised the errors.
+        taken: Elements that went into it.
+        lost: At least so many of them.
+    """
+    text = (
+        f"{stage_label(swallower)} hides errors: of {taken:,} elements that went into {stage_label(stage)}, at least "
+        f"{lost:,.0f} ({percent(lost / taken)}) raised one and are missing. "
+        "`ignore_errors(log_warning=True)` prints them."
+    )
+    return Message(code="errors-ignored", message=text, stages=[stage.id, swallower.id])
+
+
 def _labels(stages: Sequence[Stage]) -> str:
     labels = [stage_label(stage) for stage in stages]
     if len(labels) > MOST_NAMED + 1:

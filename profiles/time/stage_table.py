@@ -27,7 +27,7 @@ from pipeprof.pipelines.ops.executed_ops import executed as executed_op
 from pipeprof.pipelines.ops.traits import runs_ahead, traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Shuffle, Stage
-from pipeprof.profiles.time.stage_notes import StageNote
+from pipeprof.profiles.time.stage_notes import StageNote, swallowed_message
 from pipeprof.profiles.wording import percent
 
 _AGREES = 0.05
@@ -242,7 +242,8 @@ def explain_stages(
     rows = table.rows()
     if locate is not None:
         locate(rows)
-    return rows, [*_notes(costs, segments, executed), *(note.message(rows) for note in table.notes())]
+    notes = [*_notes(costs, segments, executed), *(note.message(rows) for note in table.notes())]
+    return rows, [*notes, *table.lost(rows)]
 
 
 @dataclass(frozen=True)
@@ -317,6 +318,8 @@ class _StageTable:
             return row
         if first:
             row = row.model_copy(update={"calls_per_batch": self._calls(stage, place), "threads": self._inside(stage)})
+        if len(together) == 1 or traits(stage.op).stacks:
+            row = row.model_copy(update=self._inputs_each(stage, place))
         if place in self.unread and (cost is None or cost.unseen):
             state = self._measured(cost, place) if cost is not None and first else {}
             return row.model_copy(update=state | self._unread_row(place, first=first, last=last))
@@ -359,7 +362,8 @@ class _StageTable:
         if found is None:
             return None
         others = [self.costs.by_id[place] for place in places if place != head and place in self.costs.by_id]
-        return _plus(found, others)
+        copies = [self.costs.by_id[place] for place in self.graphs.copied(stage) if place in self.costs.by_id]
+        return _plus(found, others, copies)
 
     def _measured(self, cost: Cost, place: str) -> dict[str, object]:
         total = _total_seconds(self.costs)
@@ -382,9 +386,40 @@ class _StageTable:
     def _calls(self, stage: WrittenStage, place: str) -> float | None:
         """Return the calls of a stage's function per batch; for a wrapper, those of the dataset that it wraps."""
         if not traits(stage.op).wrapped:
-            return self.calls.get(place)
+            alike = [self.calls.get(each) for each in (place, *self.graphs.copied(stage))]
+            known = [calls for calls in alike if calls is not None]
+            return sum(known) if len(known) == len(alike) else None
         places = self.graphs.places(stage)
         return max((self.calls[path] for path in places if path in self.calls), default=None)
+
+    def _inputs_each(self, stage: WrittenStage, place: str) -> dict[str, object]:
+        """Elements that go into a stage for one that comes out, where that is not always one."""
+        kind, below = traits(stage.op), [*map(self._stage, stage.inputs)]
+        if len(below) != 1 or kind.one_to_one or kind.takes_one or kind.buffers:
+            return {}
+        fixed = self._fixed_inputs(stage, below[0])
+        if fixed is not None:
+            return {"inputs_each": fixed, "inputs_each_by": "graph"}
+        ratio = self.costs.ratios.get(place)
+        if ratio is not None and len(self.graphs.places(stage)) == 1:
+            return {"inputs_each": ratio.number, "inputs_each_by": "epochs" if ratio.whole else "counters"}
+        taken, given = self._cost(below[0]), self._cost(stage)
+        if taken is None or given is None or taken.unseen or given.unseen or not taken.elements or not given.elements:
+            return {}
+        return {"inputs_each": taken.elements / given.elements, "inputs_each_by": "counters"}
+
+    def _fixed_inputs(self, stage: WrittenStage, below: WrittenStage) -> float | None:
+        """Elements that go in for one that comes out where the graph has them, and all of its input is read."""
+        arguments, kind = self.graphs.written.nodes[stage.head].arguments, traits(stage.op)
+        counts = self.elements[0].counts
+        taken, given = counts.get(below.head) or 0, counts.get(stage.head) or 0
+        if kind.by_position and taken > 0 and given > 0:
+            return taken / given
+        size = arguments.get("batch_size") if kind.stacks else arguments.get("num_shards")
+        return float(size) if isinstance(size, int) and size > 0 else None
+
+    def _stage(self, address: str) -> WrittenStage:
+        return next(stage for stage in self.graphs.stages if stage.address == address)
 
     def _inside(self, stage: WrittenStage) -> float | None:
         """Threads that may be inside any of its datasets at a time; `None` where that of one is unknown."""
@@ -394,9 +429,8 @@ class _StageTable:
 
     def _has_own_threads(self, stage: WrittenStage) -> bool:
         """Whether some of its datasets but the last have threads of their own, so that their number is unknown."""
-        others = [self.graphs.joined.executed.get(node) for node in stage.nodes if node != stage.head]
-        ops = [self._executed.nodes[other].op for other in others if other is not None]
-        return any(map(runs_ahead, ops))
+        others = [place for place in self.graphs.places(stage) if place != self.graphs.place(stage)]
+        return any(runs_ahead(self._executed.nodes[place].op) for place in others)
 
     def _unread_row(self, place: str, *, first: bool, last: bool) -> dict[str, object]:
         """Row for a stage without a model sample; zero cost if it produced no elements."""
@@ -463,6 +497,16 @@ class _StageTable:
             StageNote("alias", tuple(aliases)),
         )
         return [note for note in found if note.stages]
+
+    def lost(self, rows: Sequence[Stage]) -> list[Message]:
+        """Warnings about elements whose errors another stage swallowed."""
+        by_id = {row.id: row for row in rows}
+        by_place = {place: by_id[one.address] for one in self.graphs.stages for place in self.graphs.places(one)}
+        return [
+            swallowed_message(by_place[lost.place], by_place[lost.swallowed_by], lost.taken, lost.number)
+            for lost in self.costs.lost
+            if lost.place in by_place and lost.swallowed_by in by_place
+        ]
 
     def _is_alias(self, place: str) -> bool:
         node = self._executed.nodes[place]
@@ -536,12 +580,14 @@ def _consumed(executed: StageGraph, costs: Costs, place: str) -> dict[str, objec
     }
 
 
-def _plus(head: Cost, others: Sequence[Cost]) -> Cost:
+def _plus(head: Cost, others: Sequence[Cost], copies: Sequence[Cost]) -> Cost:
     if not others:
         return head
     everything = [head, *others]
     return replace(
         head,
+        elements=sum(cost.elements for cost in (head, *copies)),
+        bytes_produced=sum(cost.bytes_produced for cost in (head, *copies)),
         seconds=sum(cost.seconds for cost in everything),
         seen=min(cost.seen for cost in everything),
         buffered_bytes=sum(cost.buffered_bytes for cost in everything),

@@ -17,11 +17,13 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.lines import lines_of, stages_around
 from pipeprof.profiles.time.stage_notes import unseen_text
-from pipeprof.profiles.wording import label_of, listed, milliseconds, percent, stage_label
+from pipeprof.profiles.wording import call_around, label_of, listed, milliseconds, percent, stage_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Steps
     from pipeprof.profiles.document.stages import Stage
 
 EQUAL_FROM = 0.8
@@ -84,15 +86,19 @@ class StageGroup:
 Groups = tuple[StageGroup, ...]
 
 
-def top_groups(stages: list[Stage] | None, epochs: int = 0, interval_ms: float = 0.0) -> Groups:
+def top_groups(
+    stages: list[Stage] | None, epochs: int = 0, interval_ms: float = 0.0, unattributed_ms: float = 0.0
+) -> Groups:
     """The stages with most of the work inside the pipeline, and those that take about as much.
 
-    None where a stage that may be it has no known cost, and where one that TensorFlow added has more.
+    None where a stage that may be it has no known cost, where one that TensorFlow added has more, and where the rows
+    of all stages lack more of the work than any of them has.
 
     Args:
         epochs: How often the dataset ended and was started again while it was measured.
         interval_ms: From one batch to the next. With it, stages of unknown cost do not matter where one of known cost
             has most of all the work, the CPU time that belongs to no stage included, and fills most of the interval.
+        unattributed_ms: CPU time per batch inside stages that is in no row.
     """
     found = _largest(stages or [], _cost)
     if not found:
@@ -100,10 +106,36 @@ def top_groups(stages: list[Stage] | None, epochs: int = 0, interval_ms: float =
     top = found[0]
     active = top.total(lambda stage: stage.active_ms)
     most = (top.share or 0.0) > MOST_FROM and active > MOST_FROM * interval_ms > 0
-    if not most and _unknown(stages or [], epochs):
+    if (not most and _unknown(stages or [], epochs)) or active < unattributed_ms:
         return ()
     least = EQUAL_FROM * (top.share or 0.0)
     return (top, *(group for group in found[1:] if (group.share or 0.0) >= least > 0))
+
+
+def top_groups_of(profile: Profile, steps: Steps) -> Groups:
+    """Return `top_groups` of a profile that measured steps."""
+    return top_groups(profile.stages, steps.epochs, steps.interval_ms.mean, _unattributed_ms(profile))
+
+
+def _unattributed_ms(profile: Profile) -> float:
+    return profile.cpu.unattributed_ms if profile.cpu is not None else 0.0
+
+
+def describe_missing(profile: Profile) -> str:
+    """State that the rows hold too little to say which stage has most, without a full stop; empty where they do."""
+    known = busiest_groups(profile.stages)
+    if not known or known[0].total(lambda stage: stage.active_ms) >= _unattributed_ms(profile):
+        return ""
+    held = 1 - sum(stage.share or 0.0 for stage in profile.stages or [])
+    return (
+        f"which stage has most of the work is unknown: {percent(held)} of it is in no stage's row, "
+        f"{percent(known[0].share or 0.0)} in {known[0].label}"
+    )
+
+
+def busiest_groups(stages: list[Stage] | None) -> Groups:
+    """The stages with most of the work that is known."""
+    return tuple(_largest(stages or [], _cost)[:1])
 
 
 def stand_out(top: Groups, stages: list[Stage] | None) -> bool:
@@ -176,6 +208,8 @@ def _kind(stage: Stage) -> tuple[object, ...]:
     have little of the work, and all of them together the most. Their names may end in the number of the input.
     """
     place = stage.library or stage.location
+    if stage.location is not None and call_around(stage.op, stage.location) and stage.library is None:
+        return (stage.location.call, stage.location.file, stage.location.line, stage.location.column)
     if not stage.name or place is None:
         return (stage.id,)
     column = None if stage.library is not None else stage.location and stage.location.column

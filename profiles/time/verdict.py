@@ -18,15 +18,17 @@ from pipeprof.profiles.time.limits.restarts import (
     restarts_are_costly,
     wait_within_epochs,
 )
+from pipeprof.profiles.time.limits.thrown_away import describe_thrown_away
 from pipeprof.profiles.time.memory_problem import describe_memory_problem
 from pipeprof.profiles.time.proven import describe_proven
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW, classify_wait
 from pipeprof.profiles.time.top_stage import (
     MOST_FROM,
+    describe_missing,
     label_groups,
     share_of_work,
     stand_out,
-    top_groups,
+    top_groups_of,
     unknown_stages,
 )
 from pipeprof.profiles.wording import (
@@ -262,11 +264,14 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
         found.append(("warning", "measure again on a free machine; what follows may not hold there"))
     if bottleneck is not None:
         found.append(("bottleneck", bottleneck.text))
-        if bottleneck.stage is None and bottleneck.limit != "memory":
-            found.append(("most work", _unknown_costs(profile.stages, steps.epochs)))
+        unknown = _unknown_costs(profile, steps.epochs)
+        if bottleneck.stage is None and bottleneck.limit != "memory" and unknown not in bottleneck.text:
+            found.append(("most work", unknown))
     elif _names_owner(profile, steps, bound):
         found.append(("most work", _most_work(profile, steps)))
         found.append(("cores", describe_nearly_full(profile)))
+    if bound != "step" and not _nothing_to_gain(profile):
+        found.append(("thrown away", describe_thrown_away(profile)))
     found.append(("restarts", _restarts(profile, steps, bound)))
     if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):
         label = "at best"
@@ -324,9 +329,9 @@ def _restarts(profile: Profile, steps: Steps, bound: Bound) -> str:
 
 def _most_work(profile: Profile, steps: Steps) -> str:
     """Name the stages with most of the pipeline's work, where TensorFlow's model or the trace has it."""
-    top = top_groups(profile.stages, steps.epochs, steps.interval_ms.mean)
+    top = top_groups_of(profile, steps)
     if not top:
-        return _unknown_costs(profile.stages, steps.epochs)
+        return _unknown_costs(profile, steps.epochs)
     if _owner(profile, steps) is None:
         return ""
     if top[0].share is None:
@@ -340,7 +345,7 @@ def _most_work(profile: Profile, steps: Steps) -> str:
 
 def _owner(profile: Profile, steps: Steps) -> Stage | None:
     """Return the stage with most of the work, if that is enough to be named."""
-    top = top_groups(profile.stages, steps.epochs, steps.interval_ms.mean)
+    top = top_groups_of(profile, steps)
     if not top:
         return None
     if top[0].share is None:
@@ -351,11 +356,11 @@ def _owner(profile: Profile, steps: Steps) -> Stage | None:
     return top[0].stage if named else None
 
 
-def _unknown_costs(stages: list[Stage] | None, epochs: int) -> str:
+def _unknown_costs(profile: Profile, epochs: int) -> str:
     """State that the costliest stage is unknown, and which costs are missing."""
-    unknown = unknown_stages(stages, epochs)
+    unknown = unknown_stages(profile.stages, epochs)
     if not unknown:
-        return ""
+        return describe_missing(profile)
     their = "its cost" if len(unknown) == 1 else "their costs"
     return f"unknown: {label_stages(unknown)} finished before {their} could be read"
 

@@ -17,6 +17,8 @@ from itertools import pairwise
 from typing import Literal
 
 from pipeprof.pipelines.graph.align import Matched, match
+from pipeprof.pipelines.graph.cardinality import cardinalities
+from pipeprof.pipelines.graph.costs.ratios import Lost, Ratio, count_lost, count_ratios
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
@@ -117,6 +119,10 @@ class Costs:
     """Names of the model's nodes that could not be placed."""
     iterator_seconds: float = 0.0
     """Time of the iterator itself, outside of all stages."""
+    ratios: Mapping[str, Ratio] = field(default_factory=dict)
+    """Elements that a dataset took of its input for one of its own, by dataset."""
+    lost: Sequence[Lost] = ()
+    """Elements that raised an error, which another dataset swallowed."""
 
 
 @dataclass
@@ -141,26 +147,36 @@ class _Sum:
 
 def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
     """Sum up ``segments``, pairs of snapshots of one iterator each, in the order they were taken."""
-    costs = Costs()
+    epochs = _by_epoch(executed, segments)
+    ratios = count_ratios(executed, epochs)
+    lost = count_lost(executed, epochs, cardinalities(executed))
+    costs = Costs(ratios=ratios, lost=lost)
     sums: dict[str, _Sum] = defaultdict(_Sum)
-    known: dict[int, str] = {}
-    previous: ModelDict | None = None
-    elements = 0
-    for index, (first, last) in enumerate(segments):
-        if previous is not None and _is_new(previous, first):
-            known = {}
-        before = match(executed, first, known)
-        known = {**known, **before.places}
-        after = match(executed, last, known)
-        known = {**known, **after.places}
-        elements += _add(costs, sums, _Segment(executed, first, last, before, after, index=index))
-        previous = last
+    elements = sum(_add(costs, sums, segment, ratios) for epoch in epochs for segment in epoch)
     costs.by_id = {
         place: replace(_cost(one, elements), pass_elements=elements_of_pass(one.passed))
         for place, one in sums.items()
         if one.placed
     }
     return costs
+
+
+def _by_epoch(executed: StageGraph, segments: Sequence[Segment]) -> list[list[_Segment]]:
+    """Place the iterators of each segment; segments of one iterator of the whole pipeline stand together."""
+    found: list[list[_Segment]] = []
+    known: dict[int, str] = {}
+    previous: ModelDict | None = None
+    for index, (first, last) in enumerate(segments):
+        if previous is None or _is_new(previous, first):
+            known = {}
+            found.append([])
+        before = match(executed, first, known)
+        known = {**known, **before.places}
+        after = match(executed, last, known)
+        known = {**known, **after.places}
+        found[-1].append(_Segment(executed, first, last, before, after, index=index))
+        previous = last
+    return found
 
 
 def _is_new(previous: ModelDict, first: ModelDict) -> bool:
@@ -182,6 +198,11 @@ class _Segment:
         self.ids = _by_place(after.places)
         self.ids_before = _by_place(before.places)
 
+    @property
+    def begins(self) -> bool:
+        """Whether the iterator of the whole pipeline began in it."""
+        return not self.first
+
     def delta(self, node_id: int, key: Counter) -> int:
         then = self.first[node_id][key] if node_id in self.first else 0
         return max(0, self.last[node_id][key] - then)
@@ -190,7 +211,19 @@ class _Segment:
         ids = self.ids.get(place, ())
         return sum(self.delta(id_, key) for id_ in ids if helpers or id_ not in self.after.helpers)
 
-    def expected(self) -> dict[str, float | None]:
+    def given(self, place: str) -> int:
+        """Return the elements that a place gave."""
+        return self.total(place, "num_elements")
+
+    def parallelism(self, place: str) -> float:
+        """Return its calls at a time; 0 where the model has none."""
+        nodes = (self.last[id_] for id_ in self.ids.get(place, ()))
+        return max(
+            (one["parameters"]["parallelism"]["state_value"] for one in nodes if "parallelism" in one["parameters"]),
+            default=0.0,
+        )
+
+    def expected(self, ratios: Mapping[str, Ratio]) -> dict[str, float | None]:
         """Return the number of elements each place must have produced; None where unknown."""
         found: dict[str, float | None] = {}
         if self.executed.root is not None:
@@ -203,13 +236,15 @@ class _Segment:
                 found[place] = expected
                 node = self.executed.nodes[place]
                 below = [
-                    (one, self._expected_below(node, one, thrown_away, expected))
+                    (one, self._expected_below(node, one, thrown_away, expected, ratios))
                     for one, thrown_away in _inputs_of(self.executed, node)
                 ]
                 todo += reversed(below)
         return found
 
-    def _expected_below(self, node: Node, below: str, thrown_away: bool, above: float | None) -> float | None:
+    def _expected_below(
+        self, node: Node, below: str, thrown_away: bool, above: float | None, ratios: Mapping[str, Ratio]
+    ) -> float | None:
         seen = float(self.total(below, "num_elements"))
         now, before = self.ids.get(below, []), self.ids_before.get(below, [])
         if thrown_away and above is not None:
@@ -222,12 +257,12 @@ class _Segment:
             return max(seen, above + self.held_more(node.id))
         if before and not now:
             # Ended within the segment: its last counters were never sampled.
-            each = self._inputs_each(node)
+            each = self._inputs_each(node, ratios)
             return above * each if above is not None and each is not None else None
         if node.family == "Cache":
             # Filled once: its inputs do not run again in later epochs.
             return seen
-        return None if above is None else self._expected_inputs(node, seen, above)
+        return None if above is None else self._expected_inputs(node, seen, above, ratios)
 
     def _same_iterators(self, place: str) -> bool:
         """Return whether the iterators of a place are the same as at the beginning."""
@@ -255,36 +290,33 @@ class _Segment:
         node = self.executed.nodes[place]
         if not node.traits.restarts or node.bodies or len(node.inputs) != 1:
             return None
-        own, inputs = self._lifetime(place), self._lifetime(self.below(place))
+        own, inputs = self.lifetime(place), self.lifetime(self.below(place))
         return own[0] + own[1] - inputs[0] if own is not None and inputs is not None else None
 
-    def _lifetime(self, place: str) -> tuple[int, int] | None:
-        """Elements that the only iterator of a place has given, and those that it holds."""
+    def lifetime(self, place: str) -> tuple[int, int] | None:
+        """Return the elements that the only iterator of a place has given, and those that it holds."""
         ids = [number for number in self.ids.get(place, ()) if number not in self.after.helpers]
         if len(ids) != 1:
             return None
         return self.last[ids[0]]["num_elements"], self.last[ids[0]]["buffered_elements"]
 
-    def _expected_inputs(self, node: Node, seen: float, above: float) -> float | None:
+    def _expected_inputs(self, node: Node, seen: float, above: float, ratios: Mapping[str, Ratio]) -> float | None:
         """Return how many elements the input of ``node`` produced (``seen`` were observed) for ``above`` of its own."""
-        given = self.total(node.id, "num_elements")
-        if above == given:
+        if above == self.given(node.id):
             return seen
-        each = self._inputs_each(node)
-        if each is not None:
-            return above * each
-        return seen * above / given if given else None
+        each = self._inputs_each(node, ratios)
+        return above * each if each is not None else None
 
-    def _inputs_each(self, node: Node) -> float | None:
-        """Return how many elements of its input ``node`` takes for one of its own, where that is fixed."""
+    def _inputs_each(self, node: Node, ratios: Mapping[str, Ratio]) -> float | None:
+        """Return how many elements of its input ``node`` takes for one of its own, where that is known."""
         if node.traits.one_to_one and not node.traits.stores:
             return 1.0
         if not node.traits.stacks:
-            return None
-        ratios = [self.last[id_]["ratio"] for id_ in self.ids.get(node.id, ())]
+            return ratios[node.id].number if node.id in ratios else None
+        fixed = [self.last[id_]["ratio"] for id_ in self.ids.get(node.id, ())]
         size = node.arguments.get("batch_size")
-        if ratios and ratios[0] > 0:
-            return ratios[0]
+        if fixed and fixed[0] > 0:
+            return fixed[0]
         return float(size) if isinstance(size, int) and size > 0 else None
 
 
@@ -302,11 +334,11 @@ def _inputs_of(executed: StageGraph, node: Node) -> list[tuple[str, bool]]:
     return [*inputs, *((executed.skip_options(body), restarts) for body in node.bodies)]
 
 
-def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment) -> int:
+def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment, ratios: Mapping[str, Ratio]) -> int:
     """Add a segment to ``sums``; return the elements of the whole pipeline in it."""
     root = segment.after.root
     elements = segment.delta(root, "num_elements") if root is not None else 0
-    expectations = segment.expected()
+    expectations = segment.expected(ratios)
     for place, expected in expectations.items():
         one = sums[place]
         node = segment.executed.nodes[place]

@@ -165,7 +165,7 @@ def _ops(trace: Trace, addresses: _Addresses, parts: Mapping[str, float]) -> dic
 class _Addresses:
     def __init__(self, graphs: StageGraphs) -> None:
         self.graphs = graphs
-        self._by_node = {node: stage.address for stage in graphs.stages for node in stage.nodes}
+        self._by_node = graphs.stage_of
 
     def of(self, key: str) -> str | None:
         kind, _, rest = key.partition(":")
@@ -183,9 +183,10 @@ class _Addresses:
 
     def by_address(self, elements: Mapping[str, int]) -> dict[str, int]:
         """Elements by the stage's address: those of its last dataset, from the numbers of all executed datasets."""
-        heads = [(stage.address, self.graphs.place(stage)) for stage in self.graphs.stages]
-        heads += [(address, place) for place, address in self.graphs.injected.items()]
-        return {address: elements[place] for address, place in heads if place is not None and place in elements}
+        heads = {stage.address: [self.graphs.place(stage), *self.graphs.copied(stage)] for stage in self.graphs.stages}
+        heads |= {address: [place] for place, address in self.graphs.injected.items()}
+        known = {address: [elements[one] for one in places if one in elements] for address, places in heads.items()}
+        return {address: sum(numbers) for address, numbers in known.items() if numbers}
 
     def summed(self, numbers: Mapping[str, float]) -> dict[str, float]:
         """Sum numbers over each stage's executed datasets; stages with an unknown number are left out."""

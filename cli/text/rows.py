@@ -1,0 +1,120 @@
+"""Rows of a table of stages: one for each line of code, however many datasets it makes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.wording import call_around, significant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    from pipeprof.profiles.document.stages import Stage
+
+_DIFFERS = 0.02
+"""Difference from one element in for one out from which it is shown."""
+
+INPUTS_NOTE = "in:out: elements that go in, and come out for them"
+
+
+class Row(NamedTuple):
+    """A stage, or all those that one call in the code makes, with their times and bytes together.
+
+    Attributes:
+        stage: The first of them; that of a call inside of which TensorFlow makes several has the call's name as its op.
+        ids: Of all of them.
+        times: How often the code made it.
+    """
+
+    stage: Stage
+    ids: frozenset[str]
+    times: int
+
+
+def rows_per_line(stages: Sequence[Stage]) -> list[Row]:
+    """Put the stages of one line of code into one row, where the first of them stands.
+
+    Stages of a line that are calls of different functions keep their rows; so do those that a library made for the
+    user's call, which has lines of its own for them.
+    """
+    found: dict[Hashable, list[Stage]] = defaultdict(list)
+    for stage in stages:
+        found[_line_of_code(stage)].append(stage)
+    return [_merged(group) for group in found.values()]
+
+
+def _line_of_code(stage: Stage) -> Hashable:
+    place = stage.location
+    if place is None or place.column is None or stage.origin != "written":
+        return stage.id
+    inside = call_around(stage.op, place) if stage.library is None else None
+    kind = inside or (stage.op, stage.name, stage.fused_with is not None, stage.library and stage.library.line)
+    return (place.file, place.line, place.column, kind)
+
+
+def _merged(group: Sequence[Stage]) -> Row:
+    first = min(group, key=lambda stage: stage.depth)
+    ids = frozenset(stage.id for stage in group)
+    if len(group) == 1:
+        return Row(first, ids, 1)
+    inside = call_around(first.op, first.location) if first.library is None else None
+    most = max(group, key=lambda stage: (stage.inputs_each or 0.0) if inside else (stage.elements or 0))
+    same = len({stage.parallelism for stage in group}) == 1
+    update: dict[str, object] = {
+        **{name: _total(group, _field(name)) for name in _SUMMED},
+        "ops": _together(group, lambda stage: stage.ops, lambda one: one.op),
+        "python": _together(group, lambda stage: stage.python, lambda one: (one.function, one.line, one.parent)),
+        "parallelism": first.parallelism if same else None,
+        "timed_by": next((stage.timed_by for stage in group if stage.timed_by is not None), None),
+        "inputs_each": most.inputs_each,
+        "inputs_each_by": most.inputs_each_by,
+    }
+    if inside:
+        update |= {"op": inside, "name": None, "executed": None, "fused_with": None}
+    return Row(first.model_copy(update=update), ids, 1 if inside else len(group))
+
+
+_SUMMED = (
+    "elements", "time_ms_per_batch", "cpu_ms_per_batch", "blocked_ms_per_batch", "intra_op_ms_per_batch",
+    "calling_ms_per_batch", "calls_per_batch", "share", "buffered_bytes", "buffered_elements",
+)  # fmt: skip
+
+
+def _field(name: str) -> Callable[[Stage], float | None]:
+    return lambda stage: getattr(stage, name)
+
+
+def _total(group: Sequence[Stage], value: Callable[[Stage], float | None]) -> float | None:
+    known = [number for stage in group if (number := value(stage)) is not None]
+    return sum(known) if known else None
+
+
+def _together(group: Sequence[Stage], costs: Callable[[Stage], object], key: Callable[[object], Hashable]) -> object:
+    """Costs of one kind, those of one op or function as one."""
+    found: dict[Hashable, list[object]] = defaultdict(list)
+    for stage in group:
+        for cost in costs(stage) or ():  # type: ignore[attr-defined]
+            found[key(cost)].append(cost)
+    return [
+        alike[0].model_copy(update={"ms_per_batch": sum(cost.ms_per_batch for cost in alike)})  # type: ignore[attr-defined]
+        for alike in found.values()
+    ] or None
+
+
+def write_inputs(stage: Stage) -> str:
+    """Elements that go into a stage for those that come out, ``4:1``; empty of a batch, and of one for one.
+
+    Example:
+        ``4:1`` of a shard, ``~20:1`` of a filter that was counted over a part of an epoch, ``1:200`` of a flat_map
+    """
+    each = stage.inputs_each
+    if not each or abs(each - 1) < _DIFFERS or traits(stage.op).stacks:
+        return ""
+    about = "~" if stage.inputs_each_by == "counters" else ""
+    return f"{about}{_short(each)}:1" if each > 1 else f"{about}1:{_short(1 / each)}"
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 9.95 else significant(number, 2)

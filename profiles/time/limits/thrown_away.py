@@ -1,0 +1,89 @@
+"""Work whose results are thrown away: costly stages before one that drops many of their elements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.lines import line_of, stages_around
+from pipeprof.profiles.wording import percent, stage_label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Stage
+
+LOST_FROM = 0.10
+"""Share of the pipeline's work from which it matters that its results are thrown away."""
+WHOLE_FROM = 1.5
+"""Elements that go in for one that comes out from which they are stated as numbers, and not as a share."""
+_ROUND = 0.02
+"""Difference from a whole number up to which it is one, of those counted in the middle of the work."""
+
+
+@dataclass(frozen=True)
+class ThrownAway:
+    """Work before a stage that drops elements.
+
+    Attributes:
+        stage: The costliest stage before it.
+        dropped_by: The stage that drops elements.
+        lost: Share of the elements that it drops.
+        share: Share of the pipeline's work whose results are dropped there.
+    """
+
+    stage: Stage
+    dropped_by: Stage
+    lost: float
+    share: float
+
+
+def find_thrown_away(profile: Profile) -> list[ThrownAway]:
+    """Find work whose results are thrown away, the most first."""
+    stages = profile.stages or []
+    found = []
+    for dropper in stages:
+        if not traits(dropper.op).drops or dropper.inputs_each is None or dropper.inputs_each <= 1:
+            continue
+        before = _before(profile, dropper)
+        lost = 1 - 1 / dropper.inputs_each
+        share = lost * sum(stage.share or 0.0 for stage in before)
+        if share >= LOST_FROM:
+            found.append(ThrownAway(max(before, key=lambda stage: stage.share or 0.0), dropper, lost, share))
+    return sorted(found, key=lambda one: -one.share)
+
+
+def _before(profile: Profile, dropper: Stage) -> Sequence[Stage]:
+    """The stages whose elements a stage is given, those inside of them as well."""
+    line = [stage.id for stage in line_of(profile, dropper.id)]
+    before = set(line[: line.index(dropper.id)]) if dropper.id in line else set()
+    return [
+        stage
+        for stage in profile.stages or []
+        if stage.origin == "written" and not before.isdisjoint([stage.id, *stages_around(stage.id)])
+    ]
+
+
+def describe_thrown_away(profile: Profile) -> str:
+    """State the work that is thrown away most, without a full stop; empty where there is little.
+
+    Example:
+        ``of 4 elements that tokenize (map, load.py:30) makes, 3 are dropped by shard (load.py:31): 74 % of all work``
+    """
+    for found in find_thrown_away(profile)[:1]:
+        share = f"{percent(found.share)} of the pipeline's work"
+        return f"{_dropped(found)} {stage_label(found.dropped_by)}: {share}"
+    return ""
+
+
+def _dropped(found: ThrownAway) -> str:
+    each = found.dropped_by.inputs_each or 1.0
+    about = "" if found.dropped_by.inputs_each_by == "graph" else "about "
+    if each < WHOLE_FROM:
+        return f"{about}{percent(found.lost)} of the elements that {stage_label(found.stage)} makes are dropped by"
+    near = abs(each - round(each)) <= _ROUND * each
+    times = 1 if near else 10 if each < 10 else 1
+    of, left = round(each * times), round(each * times) - times
+    return f"of {about}{of:,} elements that {stage_label(found.stage)} makes, {left:,} are dropped by"
