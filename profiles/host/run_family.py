@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypedDict
 
 from pipeprof.pipelines.data.processes import die_with_parent, end_group
-from pipeprof.pipelines.data.temporary import settled_temporary_folder
+from pipeprof.pipelines.data.temporary import TEMPORARY, settled_temporary_folder
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.host.proc_texts import PROC
 from pipeprof.profiles.host.procfs import descendants, processes, stat
@@ -183,10 +183,11 @@ class Guard:
         Args:
             at_once: Whether nothing is left that it must end.
         """
+        if at_once:
+            # Before it sees that the pipe is closed: it would begin to end the family, and be killed meanwhile.
+            self._process.kill()
         os.close(self._control)
         os.close(self._reports)
-        if at_once:
-            self._process.kill()
         try:
             self._process.wait(LEAVE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -217,14 +218,15 @@ class RunFamily:
     """The processes of one run.
 
     Attributes:
-        environment: Of the first, with the mark.
+        environment: Of the first, with the mark and the folder for temporary files.
     """
 
     def __init__(self) -> None:
         self.mark = secrets.token_hex(8)
         # A run inside a run belongs to both.
         marks = f"{os.environ.get(MARK, '')} {self.mark}".strip()
-        self.environment = {**os.environ, MARK: marks}
+        self._own = {MARK: marks, TEMPORARY: str(settled_temporary_folder())}
+        self.environment = {**os.environ, **self._own}
         self._guard: Guard | None = None
         self._is_ended = False
 
@@ -241,7 +243,7 @@ class RunFamily:
             OSError: That is not possible.
         """
         self._guard = Guard(streams, descriptors)
-        return self._guard.start(self.mark, command, {**(variables or {}), MARK: self.environment[MARK]})
+        return self._guard.start(self.mark, command, {**(variables or {}), **self._own})
 
     def end(self, leader: int) -> None:
         """Kill all of them."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import psutil
 import pytest
 from unit.host.fake_proc import make_process
 
+from pipeprof.pipelines.data.temporary import TEMPORARY, settle_temporary_folder
 from pipeprof.profiles.host import run_family
 from pipeprof.profiles.host.run_family import MARK, RunFamily, end_family, folder_prefix, marked
 
@@ -177,6 +179,18 @@ def test_a_run_inside_a_run_belongs_to_both(monkeypatch):
     monkeypatch.setenv(MARK, "outer")
     family = RunFamily()
     assert family.environment[MARK] == f"outer {family.mark}"
+
+
+def test_its_processes_write_nothing_to_find_their_temporary_folder(tmp_path, monkeypatch):
+    """One that is killed while Python tries the folder leaves a file there."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    variables = RunFamily().environment
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_get_default_tempdir", lambda: pytest.fail("the folder is tried"))
+    monkeypatch.setenv(TEMPORARY, variables[TEMPORARY])
+    settle_temporary_folder()
+    assert tempfile.tempdir == str(tmp_path)
+    assert TEMPORARY not in os.environ
 
 
 def test_temporary_folders_that_its_processes_left_are_removed(tmp_path, killed, monkeypatch):
