@@ -21,9 +21,11 @@ from pipeprof.pipelines.edits.edits import (
     NewStage,
     PipelineEdit,
     ReplaceStages,
+    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
+    SplitMap,
     VectoriseFilter,
     VectoriseMap,
 )
@@ -139,6 +141,13 @@ class EditedLines(Generic[T]):
         first, last = (self.new(NewStage(op), edit) for op in (batch.op, _AGAIN))
         return [first, item, last]
 
+    def halves(self, item: T, edit: SplitMap) -> list[T]:
+        """Return the replacement of a map: its first part, what comes between, and the map as its second part."""
+        return [self.new(NewStage(item.op), edit), *(self.new(stage, edit) for stage in edit.by), item]
+
+    def rewrites(self, item: T, edit: RewriteMap) -> None:
+        """Put other ops into the function of a map."""
+
     def apply(self, edit: PipelineEdit) -> None:
         """Apply one edit after those before it.
 
@@ -162,6 +171,13 @@ class EditedLines(Generic[T]):
                 self._vectorise(edit)
             case VectoriseFilter():
                 self._vectorise_filter(edit)
+            case SplitMap():
+                at, index = self._map(edit.stage)
+                self._swap_in(at, index, self.halves(self.lines[at][index], edit))
+            case RewriteMap():
+                at, index = self._map(edit.stage)
+                self.rewrites(self.lines[at][index], edit)
+                self.changed.add(at)
             case SetEnvironment():
                 pass  # of the process, before it starts
             case _:
@@ -181,6 +197,19 @@ class EditedLines(Generic[T]):
             if item.path == path:
                 return at, index
         raise LineError(address, "the pipeline has no stage at this address")
+
+    def _map(self, address: str) -> tuple[Path, int]:
+        """The line of a map, and where it is there now."""
+        at, index = self.find(address)
+        if not index or not traits(self.lines[at][index].op).maps:
+            raise LineError(address, f"{self.lines[at][index].op} is not a map")
+        return at, index
+
+    def _swap_in(self, at: Path, index: int, new: list[T]) -> None:
+        """Put items in the place of one, which is the last of them."""
+        for place, item in enumerate(new[:-1]):
+            self.put(at, index + place, item)
+        self.changed.add(at)
 
     def _pair(self, address: str, other: str) -> tuple[Path, int, int | None]:
         """The line of a stage, where it is there, and where another one is; None if that is in another line."""

@@ -16,10 +16,13 @@ from pipeprof.pipelines.edits.edits import (
     MoveStage,
     NewStage,
     PipelineEdit,
+    REWRITES,
     ReplaceStages,
+    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
+    SplitMap,
     VectoriseFilter,
     VectoriseMap,
     nested_options,
@@ -110,6 +113,13 @@ def _texts(edit: PipelineEdit) -> tuple[str, str]:
             yaml = f"# batch, a map that keeps rows of a batch, rebatch: {around}"
             kept = "tuple(tf.boolean_mask(one, predicate(*batch)) for one in batch)"
             python = f"dataset = dataset.batch(…).map(lambda *batch: {kept}).rebatch(…)  # {around}"
+        case SplitMap():
+            parts = f"{edit.stage}: the ops before the first one that depends on random numbers, then the others"
+            calls = "".join(_call(stage.op, stage.arguments) for stage in edit.by)
+            yaml = f"# two maps in the place of {parts}"
+            python = f"dataset = dataset.map(without_random){calls}.map(random_part)  # {parts}"
+        case RewriteMap():
+            yaml = python = f"# in the function of {edit.stage}: {REWRITES.get(edit.how, edit.how)}"
         case SetOption():
             yaml = f"options: {yaml_text(nested_options({edit.path: edit.value}))}"
             python = (
