@@ -143,6 +143,7 @@ class RewriteMap(PipelineEdit):
 
 REWRITES = {
     "graph": "its Python, whose body is calls of TensorFlow, as a graph",
+    "random-graph": "its Python, whose body is calls of TensorFlow, as a graph that draws its own random numbers",
     "crop": "decode only what is cropped of a JPEG picture",
     "ratio": "decode a JPEG picture at half of its size where it is made smaller than that",
     "fast-dct": "decode JPEG pictures with dct_method='INTEGER_FAST'",

@@ -35,7 +35,7 @@ def steady_part(stage: Stage) -> list[OpCost]:
 
 def steady_share(stage: Stage) -> float:
     """Return the part of a map's measured time that its ops without random numbers have, 0 to 1; 0 where unknown."""
-    whole = max(stage.inside_ms or 0.0, sum(op.ms_per_batch for op in stage.ops or ()))
+    whole = max(stage.active_ms or 0.0, sum(op.ms_per_batch for op in stage.ops or ()))
     return sum(op.ms_per_batch for op in steady_part(stage)) / whole if whole else 0.0
 
 

@@ -61,6 +61,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
 )
 from pipeprof.profiles.verify.guessing.random_order import in_random_order
 from pipeprof.profiles.verify.guessing.reordering import reordered
+from pipeprof.profiles.verify.guessing.rewriting import rewritten
 from pipeprof.profiles.verify.guessing.whole_batches import (
     batch_after,
     in_words,
@@ -210,6 +211,7 @@ def _at_the_bottleneck(
         return
     inside = next((stage for stage in profile.stages or () if stage.id == named), line[place])
     for guess in (
+        *rewritten(line, place, MUCH_WORK),
         *_many_opened(profile, line[place], data),
         *_inside(line[place], inside),
         *_more_at_a_time(profile, inside),
