@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict
     from pipeprof.pipelines.graph.stages import StageGraph
     from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.static.slips import Slip
     from pipeprof.pipelines.spec.models import Ignore
     from pipeprof.profiles.document.profile import Profile
 
@@ -239,6 +240,7 @@ def findings_for(
     constants: Sequence[ConstantDict] = (),
     spec_view: Callable[[], PipelineView] | None = None,
     sketch_view: PipelineView | None = None,
+    slips: Sequence[Slip] = (),
 ) -> tuple[list[Finding] | None, list[Message]]:
     """The findings of a run, from its graphs where they were read, else from the spec as written. Never raises.
 
@@ -251,6 +253,7 @@ def findings_for(
         constants: Arrays that were seen to become constants of a graph.
         spec_view: The view of the spec as written, where a run has it already.
         sketch_view: The view of a function's stages as they were seen being made, for a run without graphs.
+        slips: Of a function's file, by its text.
 
     Returns:
         The findings in their order, ``None`` if no rule could be applied; and messages for the profile's warnings,
@@ -290,7 +293,7 @@ def findings_for(
         messages.append(_not_judged(profile, missing))
     if view is None:
         return None, messages
-    known = view
+    known = replace(view, slips=tuple(slips))
     if loaded is not None:
         known = with_written(view, loaded)
         of = tried("the numbers of elements", as_written, messages)

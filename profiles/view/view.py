@@ -19,6 +19,7 @@ from pipeprof.profiles.wording import label_of
 if TYPE_CHECKING:
     from pipeprof.pipelines.inference.saved_rows import SavedRows
     from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.static.slips import Slip
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Headspace, Stage
@@ -244,6 +245,7 @@ class PipelineView:
         unseen: The stages are as written; TensorFlow's rewrites of them are unknown.
         constants: Arrays that became constants of a graph; of a pipeline that was built.
         loaded: The spec that `written` of the stages is from.
+        slips: Of the file of a function, by its text.
     """
 
     kind: Literal["static", "measured"]
@@ -257,6 +259,7 @@ class PipelineView:
     unseen: bool = False
     constants: tuple[ConstantView, ...] = ()
     loaded: LoadedSpec | None = None
+    slips: tuple[Slip, ...] = ()
 
     @cached_property
     def by_id(self) -> dict[str, StageView]:
