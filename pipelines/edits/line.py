@@ -143,10 +143,11 @@ class EditedLines(Generic[T]):
 
     def halves(self, item: T, edit: SplitMap) -> list[T]:
         """Return the replacement of a map: its first part, what comes between, and the map as its second part."""
-        return [self.new(NewStage(item.op), edit), *(self.new(stage, edit) for stage in edit.by), item]
+        raise _by_hand(edit)
 
     def rewrites(self, item: T, edit: RewriteMap) -> None:
         """Put other ops into the function of a map."""
+        raise _by_hand(edit)
 
     def apply(self, edit: PipelineEdit) -> None:
         """Apply one edit after those before it.
@@ -181,7 +182,7 @@ class EditedLines(Generic[T]):
             case SetEnvironment():
                 pass  # of the process, before it starts
             case _:
-                raise LineError(None, f"{type(edit).__name__} has to be written by hand: no tool applies it")
+                raise _by_hand(edit)
 
     def find(self, address: str) -> tuple[Path, int]:
         """The line of a source or stage, and where it is there now.
@@ -331,6 +332,10 @@ class OpLines(EditedLines[LineItem]):
         """An item for a new stage."""
         del edit
         return LineItem(stage.op)
+
+
+def _by_hand(edit: PipelineEdit) -> LineError:
+    return LineError(None, f"{type(edit).__name__} has to be written by hand: no tool applies it")
 
 
 def _beside(address: str, item: LineItem) -> str:

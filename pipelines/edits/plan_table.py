@@ -200,7 +200,7 @@ EDITS: Final = ByField(
         ),
         "VectoriseMap": Fields({"stage": _ADDRESS, "batch": _ADDRESS}),
         "VectoriseFilter": Fields({"stage": _ADDRESS, "batch": _ADDRESS}, {"fields": Exactly(None)}),
-        "SplitMap": Fields({"stage": _ADDRESS}, {"by": Several(_with_arguments(REPLACING, {}), 4)}),
+        "SplitMap": Fields({"stage": _ADDRESS}, {"by": Several(_with_arguments(INSERTED, {}), 4)}),
         "RewriteMap": ByField("how", {how: Fields({"stage": _ADDRESS}) for how in REWRITES}),
         "SetOption": ByField("path", {path: Fields({"value": value}) for path, value in OPTIONS.items()}),
         "SetEnvironment": ByField("variable", {name: Fields({"value": value}) for name, value in VARIABLES.items()}),

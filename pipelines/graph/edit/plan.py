@@ -99,9 +99,9 @@ class Plan(EditedLines[Part]):
         """Let the first part know its map."""
         if item.stage is None or item.half_of is not None:
             raise LineError(edit.stage, "it was divided by an earlier edit")
-        first, *others = super().halves(item, edit)
-        first.half_of = item.half_of = item.stage
-        return [first, *others]
+        item.half_of = item.stage
+        first = Part(item.op, new=NewStage(item.op), half_of=item.stage)
+        return [first, *(self.new(stage, edit) for stage in edit.by), item]
 
     def rewrites(self, item: Part, edit: RewriteMap) -> None:
         """Keep it for the map's function."""
