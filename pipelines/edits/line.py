@@ -143,10 +143,12 @@ class EditedLines(Generic[T]):
 
     def halves(self, item: T, edit: SplitMap) -> list[T]:
         """Return the replacement of a map: its first part, what comes between, and the map as its second part."""
+        del item
         raise _by_hand(edit)
 
     def rewrites(self, item: T, edit: RewriteMap) -> None:
         """Put other ops into the function of a map."""
+        del item
         raise _by_hand(edit)
 
     def apply(self, edit: PipelineEdit) -> None:

@@ -43,7 +43,7 @@ class Slip:
 
 
 def slips_in(path: Path) -> list[Slip]:
-    """Find the slips in a file, in the order of their lines; none in a file that is not Python.
+    r"""Find the slips in a file, in the order of their lines; none in a file that is not Python.
 
     Example:
         >>> import tempfile
@@ -117,7 +117,7 @@ class _File:
         while isinstance(node, ast.Call):
             if self._dotted(node.func).startswith(("tensorflow.data.", "tf.data.")):
                 return ".AUTOTUNE" not in self._dotted(node.func) and "Options" not in self._dotted(node.func)
-            if not isinstance(node.func, ast.Attribute) or not node.func.attr in STAGES:
+            if not isinstance(node.func, ast.Attribute) or node.func.attr not in STAGES:
                 return False
             node = node.func.value
         return isinstance(node, ast.Name) and node.id in known

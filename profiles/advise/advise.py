@@ -20,14 +20,15 @@ from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
+from pipeprof.profiles.view.hot_spots import hot_spots
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict
     from pipeprof.pipelines.graph.stages import StageGraph
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.static.slips import Slip
     from pipeprof.pipelines.spec.models import Ignore
+    from pipeprof.pipelines.static.slips import Slip
     from pipeprof.profiles.document.profile import Profile
 
 WAIT_SHARE = Threshold(
@@ -293,7 +294,7 @@ def findings_for(
         messages.append(_not_judged(profile, missing))
     if view is None:
         return None, messages
-    known = replace(view, slips=tuple(slips))
+    known = replace(view, slips=tuple(slips), hot_spots=hot_spots(profile.stages or ()))
     if loaded is not None:
         known = with_written(view, loaded)
         of = tried("the numbers of elements", as_written, messages)

@@ -19,6 +19,7 @@ from pipeprof.profiles.wording import label_of
 if TYPE_CHECKING:
     from pipeprof.pipelines.inference.saved_rows import SavedRows
     from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.static.hot_calls import HotCall
     from pipeprof.pipelines.static.slips import Slip
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
@@ -233,6 +234,21 @@ class ConstantView:
 
 
 @dataclass(frozen=True)
+class HotSpot:
+    """A line of the user's Python that takes much of a stage's time.
+
+    Attributes:
+        stage: Id of the stage that runs it.
+        share: Of the time sampled inside Python functions of the pipeline, 0 to 1.
+    """
+
+    stage: str
+    call: HotCall
+    location: Location
+    share: float
+
+
+@dataclass(frozen=True)
 class PipelineView:
     """A whole pipeline.
 
@@ -246,6 +262,7 @@ class PipelineView:
         constants: Arrays that became constants of a graph; of a pipeline that was built.
         loaded: The spec that `written` of the stages is from.
         slips: Of the file of a function, by its text.
+        hot_spots: What lines of Python that take much of the time do.
     """
 
     kind: Literal["static", "measured"]
@@ -260,6 +277,7 @@ class PipelineView:
     constants: tuple[ConstantView, ...] = ()
     loaded: LoadedSpec | None = None
     slips: tuple[Slip, ...] = ()
+    hot_spots: tuple[HotSpot, ...] = ()
 
     @cached_property
     def by_id(self) -> dict[str, StageView]:

@@ -54,9 +54,7 @@ def test_what_is_kept_is_what_was_decoded() -> None:
     kept = next(node for node in graph.node if node.op.startswith("Cache"))
     assert tf.uint8.as_datatype_enum in kept.attr["output_types"].list.type
     functions = {function.signature.name: function for function in graph.library.function}
-    ops = [
-        {one.op for one in functions[node.attr["f"].func.name].node_def} for node in graph.node if "Map" in node.op
-    ]
+    ops = [{one.op for one in functions[node.attr["f"].func.name].node_def} for node in graph.node if "Map" in node.op]
     assert sorted("DecodeJpeg" in found for found in ops) == [False, True]
     assert sorted("RandomUniform" in found for found in ops) == [False, True]
 
@@ -73,7 +71,7 @@ def test_each_epoch_draws_anew() -> None:
     ("function", "reason"),
     [
         (lambda raw, label: (tf.io.decode_jpeg(raw), label), "does not draw random numbers"),
-        (lambda _, label: tf.random.uniform([]), "depends on random numbers"),
+        (lambda *_: tf.random.uniform([]), "depends on random numbers"),
     ],
 )
 def test_what_cannot_be_divided(function: Any, reason: str) -> None:

@@ -59,7 +59,7 @@ def with_values(one: Any) -> Any:
 
 
 def with_python_numbers(one: Any) -> Any:
-    return one + tf.cast(10 * random.random() + np.random.rand(), tf.int64)  # noqa: NPY002, S311 - as users do
+    return one + tf.cast(10 * random.random() + np.random.rand(), tf.int64)
 
 
 def counting(one: Any) -> Any:

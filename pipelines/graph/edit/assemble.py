@@ -164,10 +164,8 @@ class Assembly:
             self.padded[stage.address] = stack_instead(stage, self.graph, node, self.graph.element_at(at))
         if traits(stage.op).function is None:
             return
-        if part.half_of is not None:
-            if part.whole_batches or part.how:
-                raise CannotEditError("it was divided by another edit", stage.address)
-            return
+        if part.half_of is not None and (part.whole_batches or part.how):
+            raise CannotEditError("it was divided by another edit", stage.address)
         element = self.graph.element_at(at)
         for how in part.how:
             rewrite(self.graph, stage, node, element, how)
@@ -175,7 +173,7 @@ class Assembly:
             move_over(self.graph, stage, part.over, rows_of(element) if part.masks else element)
         if part.masks:
             keep_rows(self.graph, stage, node, element)
-        if part.over or part.masks:
+        if part.over or part.masks or part.half_of is not None:
             return
         function = self.written.nodes[stage.head].function
         elementwise = function is not None and bool(function["elementwise"])

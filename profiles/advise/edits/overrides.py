@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeprof.pipelines.edits.edits import (
+    REWRITES,
     HandWritten,
     InsertStage,
     MoveFilter,
     MoveStage,
     PipelineEdit,
-    REWRITES,
     ReplaceStages,
     RewriteMap,
     SetArgument,

@@ -7,14 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeprof.pipelines.edits.edits import (
-    InsertStage,
-    MoveStage,
-    NewStage,
-    PipelineEdit,
-    ReplaceStages,
-    SplitMap,
-)
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, PipelineEdit, ReplaceStages, SplitMap
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits

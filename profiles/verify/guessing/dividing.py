@@ -45,12 +45,11 @@ def steady_words(stage: Stage) -> str:
     if not ops:
         return ""
     names = listed([f"{op.op} {milliseconds(op.ms_per_batch)}" for op in ops])
-    return f"{names} per batch, {percent(steady_share(stage))} of its time, {'do' if ops[1:] else 'does'} not depend on its random numbers"
+    verb, share = "do" if ops[1:] else "does", percent(steady_share(stage))
+    return f"{names} per batch, {share} of its time, {verb} not depend on its random numbers"
 
 
-def divided(
-    profile: Profile, line: Sequence[Stage], place: int, limit: int | None, longest: float
-) -> Proposal | None:
+def divided(profile: Profile, line: Sequence[Stage], place: int, limit: int | None, longest: float) -> Proposal | None:
     """Return the map at a place with a cache before its random ops; None where that keeps little or cannot be.
 
     Args:

@@ -11,14 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipeprof.pipelines.edits.edits import (
-    InsertStage,
-    MoveStage,
-    PipelineEdit,
-    ReplaceStages,
-    SetArgument,
-    SplitMap,
-)
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, SetArgument, SplitMap
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile

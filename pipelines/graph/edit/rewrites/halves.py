@@ -54,9 +54,7 @@ def first_half(graph: EditableGraph, stage: WrittenStage, at: str) -> str:
     halves = _cut(graph, stage, function, count)
     try:
         name, specs = _traced(graph, halves.first, component_specs(element) + captured_specs(function, count))
-        made = FlatElement(
-            tuple(spec.dtype.as_datatype_enum for spec in specs), tuple(_shape(spec) for spec in specs)
-        )
+        made = FlatElement(tuple(spec.dtype.as_datatype_enum for spec in specs), tuple(_shape(spec) for spec in specs))
         other, results = _traced(graph, halves.second, component_specs(made) + captured_specs(function, count))
     except (tf.errors.OpError, ValueError, TypeError) as error:
         msg = f"TensorFlow does not accept its function in two parts: {first_line(error)}"
@@ -101,7 +99,7 @@ def _cut(graph: EditableGraph, stage: WrittenStage, function: Any, count: int) -
     cut = _frontier(function, late, captured)
     if not any(base_of(reference) in nodes for reference in cut):
         raise CannotEditError("all that its function does depends on random numbers", stage.address)
-    return Halves(_first(function, late, cut), _second(function, late, cut, count), cut)
+    return Halves(_first(function, cut), _second(function, late, cut, count), cut)
 
 
 def _frontier(function: Any, late: set[str], captured: set[str]) -> list[str]:
@@ -128,7 +126,7 @@ def _widening(nodes: dict[str, Any], late: set[str], reference: str) -> set[str]
     return set()
 
 
-def _first(function: Any, late: set[str], cut: list[str]) -> Any:
+def _first(function: Any, cut: list[str]) -> Any:
     """The definition of what the cut needs."""
     part = type(function)()
     part.CopyFrom(function)

@@ -139,7 +139,12 @@ def _constants(body: Callable[..., Any], specs: list[Any]) -> list[bytes]:
         raise ValueError("it uses tensors or variables from outside")
     nodes = made.graph.as_graph_def().node
     return [
-        b" ".join([node.op.encode(), *(value.SerializeToString() for key, value in sorted(node.attr.items()) if key == "value")])
+        b" ".join(
+            [
+                node.op.encode(),
+                *(value.SerializeToString() for key, value in sorted(node.attr.items()) if key == "value"),
+            ]
+        )
         for node in nodes
     ]
 

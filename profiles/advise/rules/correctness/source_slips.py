@@ -24,11 +24,7 @@ class _OfText:
             if slip.kind == self.kind:
                 sentence, recommendation = self.words(slip)
                 place = Location(file=as_typed(str(slip.path)), line=slip.line, column=slip.column)
-                yield Proposal(
-                    sentence=sentence,
-                    recommendation=f"{recommendation}.",
-                    location=place,
-                )
+                yield Proposal(sentence=sentence, recommendation=f"{recommendation}.", location=place)
 
     def words(self, slip: Slip) -> tuple[str, str]:
         """What is wrong, and what to do."""
