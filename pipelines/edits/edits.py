@@ -118,6 +118,40 @@ class VectoriseFilter(PipelineEdit):
 
 
 @dataclass(frozen=True)
+class SplitMap(PipelineEdit):
+    """Divide a map: what does not depend on random numbers, stages that keep it, then the rest.
+
+    Attributes:
+        by: What comes between the two parts, as a cache.
+    """
+
+    stage: str
+    by: tuple[NewStage, ...] = ()
+
+
+@dataclass(frozen=True)
+class RewriteMap(PipelineEdit):
+    """Put other ops in the place of some in the function of a map.
+
+    Attributes:
+        how: What is done, one of `REWRITES`.
+    """
+
+    stage: str
+    how: str
+
+
+REWRITES = {
+    "graph": "its Python, whose body is calls of TensorFlow, as a graph",
+    "random-graph": "its Python, whose body is calls of TensorFlow, as a graph that draws its own random numbers",
+    "crop": "decode only what is cropped of a JPEG picture",
+    "ratio": "decode a JPEG picture at half of its size where it is made smaller than that",
+    "fast-dct": "decode JPEG pictures with dct_method='INTEGER_FAST'",
+}
+"""What can be done to the function of a map."""
+
+
+@dataclass(frozen=True)
 class SetOption(PipelineEdit):
     """Set one of the options of tf.data, by its dotted path in ``tf.data.Options``."""
 
@@ -226,7 +260,7 @@ def stages_of(edits: Sequence[PipelineEdit]) -> frozenset[str]:
     """Addresses of the stages that edits change or move."""
     found: set[str] = set()
     for edit in edits:
-        if isinstance(edit, SetArgument | MoveStage | MoveFilter):
+        if isinstance(edit, SetArgument | MoveStage | MoveFilter | SplitMap | RewriteMap):
             found.add(edit.stage)
         elif isinstance(edit, ReplaceStages | HandWritten):
             found.update(edit.stages)

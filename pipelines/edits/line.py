@@ -21,9 +21,11 @@ from pipeprof.pipelines.edits.edits import (
     NewStage,
     PipelineEdit,
     ReplaceStages,
+    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
+    SplitMap,
     VectoriseFilter,
     VectoriseMap,
 )
@@ -139,6 +141,16 @@ class EditedLines(Generic[T]):
         first, last = (self.new(NewStage(op), edit) for op in (batch.op, _AGAIN))
         return [first, item, last]
 
+    def halves(self, item: T, edit: SplitMap) -> list[T]:
+        """Return the replacement of a map: its first part, what comes between, and the map as its second part."""
+        del item
+        raise _by_hand(edit)
+
+    def rewrites(self, item: T, edit: RewriteMap) -> None:
+        """Put other ops into the function of a map."""
+        del item
+        raise _by_hand(edit)
+
     def apply(self, edit: PipelineEdit) -> None:
         """Apply one edit after those before it.
 
@@ -162,10 +174,17 @@ class EditedLines(Generic[T]):
                 self._vectorise(edit)
             case VectoriseFilter():
                 self._vectorise_filter(edit)
+            case SplitMap():
+                at, index = self._map(edit.stage)
+                self._swap_in(at, index, self.halves(self.lines[at][index], edit))
+            case RewriteMap():
+                at, index = self._map(edit.stage)
+                self.rewrites(self.lines[at][index], edit)
+                self.changed.add(at)
             case SetEnvironment():
                 pass  # of the process, before it starts
             case _:
-                raise LineError(None, f"{type(edit).__name__} has to be written by hand: no tool applies it")
+                raise _by_hand(edit)
 
     def find(self, address: str) -> tuple[Path, int]:
         """The line of a source or stage, and where it is there now.
@@ -181,6 +200,19 @@ class EditedLines(Generic[T]):
             if item.path == path:
                 return at, index
         raise LineError(address, "the pipeline has no stage at this address")
+
+    def _map(self, address: str) -> tuple[Path, int]:
+        """The line of a map, and where it is there now."""
+        at, index = self.find(address)
+        if not index or not traits(self.lines[at][index].op).maps:
+            raise LineError(address, f"{self.lines[at][index].op} is not a map")
+        return at, index
+
+    def _swap_in(self, at: Path, index: int, new: list[T]) -> None:
+        """Put items in the place of one, which is the last of them."""
+        for place, item in enumerate(new[:-1]):
+            self.put(at, index + place, item)
+        self.changed.add(at)
 
     def _pair(self, address: str, other: str) -> tuple[Path, int, int | None]:
         """The line of a stage, where it is there, and where another one is; None if that is in another line."""
@@ -302,6 +334,10 @@ class OpLines(EditedLines[LineItem]):
         """An item for a new stage."""
         del edit
         return LineItem(stage.op)
+
+
+def _by_hand(edit: PipelineEdit) -> LineError:
+    return LineError(None, f"{type(edit).__name__} has to be written by hand: no tool applies it")
 
 
 def _beside(address: str, item: LineItem) -> str:

@@ -12,9 +12,11 @@ from pipeprof.pipelines.edits.edits import (
     MoveStage,
     PipelineEdit,
     ReplaceStages,
+    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
+    SplitMap,
     VectoriseFilter,
     VectoriseMap,
 )
@@ -85,6 +87,16 @@ SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
     VectoriseFilter: {
         "spec": Support(True, "a filter with `ops:` before a `batch` of elements whose fields the spec shows"),
         "graph": Support(True, "before a `batch` of elements of one shape, where a map could be vectorised"),
+        "source": _BY_HAND,
+    },
+    SplitMap: {
+        "spec": Support(False, "the finding names the ops to divide `ops:` after"),
+        "graph": Support(True, "a map whose function draws random numbers after ops that do not depend on them"),
+        "source": _BY_HAND,
+    },
+    RewriteMap: {
+        "spec": Support(False, "the finding names the calls to write"),
+        "graph": Support(True, "`py_function` and `numpy_function` whose body is calls of TensorFlow; JPEG pictures"),
         "source": _BY_HAND,
     },
     SetOption: {

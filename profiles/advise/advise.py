@@ -20,6 +20,7 @@ from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
+from pipeprof.profiles.view.hot_spots import hot_spots
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.graph.stages import StageGraph
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.models import Ignore
+    from pipeprof.pipelines.static.slips import Slip
     from pipeprof.profiles.document.profile import Profile
 
 WAIT_SHARE = Threshold(
@@ -243,6 +245,7 @@ def findings_for(
     constants: Sequence[ConstantDict] = (),
     spec_view: Callable[[], PipelineView] | None = None,
     sketch_view: PipelineView | None = None,
+    slips: Sequence[Slip] = (),
 ) -> tuple[list[Finding] | None, list[Message]]:
     """The findings of a run, from its graphs where they were read, else from the spec as written. Never raises.
 
@@ -255,6 +258,7 @@ def findings_for(
         constants: Arrays that were seen to become constants of a graph.
         spec_view: The view of the spec as written, where a run has it already.
         sketch_view: The view of a function's stages as they were seen being made, for a run without graphs.
+        slips: Of a function's file, by its text.
 
     Returns:
         The findings in their order, ``None`` if no rule could be applied; and messages for the profile's warnings,
@@ -294,7 +298,7 @@ def findings_for(
         messages.append(_not_judged(profile, missing))
     if view is None:
         return None, messages
-    known = view
+    known = replace(view, slips=tuple(slips), hot_spots=hot_spots(profile.stages or ()))
     if loaded is not None:
         known = with_written(view, loaded)
         of = tried("the numbers of elements", as_written, messages)

@@ -93,6 +93,11 @@ class Stage(Model):
         None, description="Whether its function draws random numbers. `None` without one, and where Python may."
     )
     loops: bool | None = Field(None, description="Whether its function has a loop of ops. `None` without a function.")
+    steady_ops: list[str] | None = Field(
+        None,
+        description="Types of the ops in its function that do not depend on its random numbers. `None` of one that "
+        "draws none.",
+    )
     body: str | None = Field(None, description="Fingerprint of the types of ops in its function. `None` without one.")
     shuffle: Shuffle | None = Field(None, description="`None` of a stage that does not shuffle.")
     location: Location | None = None

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.static.slips import slips_in
 from pipeprof.profiles.advise.advise import findings_for
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit
@@ -197,6 +198,7 @@ class _Run:
             constants=graphs.constants if graphs is not None else (),
             spec_view=self._spec_view,
             sketch_view=self._seen_view,
+            slips=slips_in(self._settings.target.path) if self._settings.loaded is None else (),
         )
         profile.warnings += messages
         # The memory ledger and the findings exist only now.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SplitMap
 from pipeprof.pipelines.ops.traits import traits
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ def effort(edits: Sequence[PipelineEdit]) -> tuple[bool, bool, float]:
         (True, True, 2)
     """
     new = [edit.op for edit in edits if isinstance(edit, InsertStage)]
+    new += [stage.op for edit in edits if isinstance(edit, SplitMap) for stage in edit.by]
     return any(traits(op).retains for op in new), bool(new), len(edits)
 
 

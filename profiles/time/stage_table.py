@@ -310,6 +310,7 @@ class _StageTable:
             executed=Rewrites(self.graphs).words(stage, cost if first else None),
             random=function["random"] if function is not None else None,
             loops=not LOOPING.isdisjoint(function["ops"]) if function is not None else None,
+            steady_ops=function.get("steady") if function is not None else None,
             body=body_of(function) if function is not None else None,
             shuffle=_shuffle([self.graphs.written.nodes[node] for node in stage.nodes]),
             location=said.location if said is not None else None,

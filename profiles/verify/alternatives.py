@@ -14,9 +14,11 @@ from pipeprof.pipelines.edits.edits import (
     MoveStage,
     PipelineEdit,
     ReplaceStages,
+    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
+    SplitMap,
     VectoriseFilter,
     VectoriseMap,
     stages_of,
@@ -27,6 +29,7 @@ from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
 
 PLACE = "place"
+FUNCTION = "function"
 CLEARLY_MORE = 1.2
 """Predicted over measured speed, from which another way to the same end is tried as well."""
 
@@ -134,6 +137,8 @@ def _parts(edit: PipelineEdit) -> Iterable[tuple[str, str]]:
             found = [(stage, PLACE)]
         case VectoriseMap(stage=stage, batch=batch) | VectoriseFilter(stage=stage, batch=batch):
             found = [(stage, PLACE), (batch, PLACE)]
+        case SplitMap(stage=stage) | RewriteMap(stage=stage):
+            found = [(stage, FUNCTION)]
         case ReplaceStages(stages=stages):
             found = [(stage, PLACE) for stage in stages]
         case _:

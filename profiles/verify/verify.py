@@ -93,6 +93,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
     guessed = [
         finding_of(guess, patch=spec_diff(loaded, guess.edits) if loaded is not None else None)
         for guess in guesses(profile, data_of(settings), profile.host.memory_limit_bytes, longest_epoch(budget))
+        if guess.effect in plans.TRIED
     ]
     further = by_worth(profile, [*profile.proposals, *guessed])
     if not findings and not further and not (pays(profile) and ceiling.further_bounds(profile, ())):

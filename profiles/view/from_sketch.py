@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.static.captured_arrays import captured_arrays
+from pipeprof.pipelines.static.slips import slips_in
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.view.from_graph import view_of_graphs
@@ -38,7 +39,14 @@ def view_of_source(target: ParsedTarget, *, cores: float, memory_limit_bytes: in
         )
         for array in captured_arrays(target)
     )
-    return PipelineView("static", (), cores=cores, memory_limit_bytes=memory_limit_bytes, constants=constants)
+    return PipelineView(
+        "static",
+        (),
+        cores=cores,
+        memory_limit_bytes=memory_limit_bytes,
+        constants=constants,
+        slips=tuple(slips_in(target.path)),
+    )
 
 
 _NOT_READ = StageGraph(nodes={}, root=None, reason="the graph was not read")

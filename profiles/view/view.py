@@ -19,6 +19,8 @@ from pipeprof.profiles.wording import label_of
 if TYPE_CHECKING:
     from pipeprof.pipelines.inference.saved_rows import SavedRows
     from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.static.hot_calls import HotCall
+    from pipeprof.pipelines.static.slips import Slip
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Headspace, Stage
@@ -232,6 +234,21 @@ class ConstantView:
 
 
 @dataclass(frozen=True)
+class HotSpot:
+    """A line of the user's Python that takes much of a stage's time.
+
+    Attributes:
+        stage: Id of the stage that runs it.
+        share: Of the time sampled inside Python functions of the pipeline, 0 to 1.
+    """
+
+    stage: str
+    call: HotCall
+    location: Location
+    share: float
+
+
+@dataclass(frozen=True)
 class PipelineView:
     """A whole pipeline.
 
@@ -244,6 +261,8 @@ class PipelineView:
         unseen: The stages are as written; TensorFlow's rewrites of them are unknown.
         constants: Arrays that became constants of a graph; of a pipeline that was built.
         loaded: The spec that `written` of the stages is from.
+        slips: Of the file of a function, by its text.
+        hot_spots: What lines of Python that take much of the time do.
     """
 
     kind: Literal["static", "measured"]
@@ -257,6 +276,8 @@ class PipelineView:
     unseen: bool = False
     constants: tuple[ConstantView, ...] = ()
     loaded: LoadedSpec | None = None
+    slips: tuple[Slip, ...] = ()
+    hot_spots: tuple[HotSpot, ...] = ()
 
     @cached_property
     def by_id(self) -> dict[str, StageView]:

@@ -373,7 +373,7 @@ def _literals() -> set[tuple[str, str]]:
 def test_all_that_code_writes_into_an_edit_is_in_the_table() -> None:
     known = {
         "InsertStage": set(INSERTED),
-        "NewStage": set(REPLACING),
+        "NewStage": {*REPLACING, *INSERTED},
         "SetArgument": {*ARGUMENTS, "buffer_size"},
         "SetOption": set(OPTIONS),
     }

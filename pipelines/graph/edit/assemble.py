@@ -22,6 +22,8 @@ from pipeprof.pipelines.graph.edit.elements import (
 from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.functions import retrace, set_shapes
 from pipeprof.pipelines.graph.edit.plan import Part
+from pipeprof.pipelines.graph.edit.rewrites.halves import first_half
+from pipeprof.pipelines.graph.edit.rewrites.rewrite import rewrite
 from pipeprof.pipelines.graph.edit.split import move_over
 from pipeprof.pipelines.graph.edit.vectorise import Padded, batch_size, keep_rows, rows_of, stack_instead, whole_batches
 from pipeprof.pipelines.graph.observe.reading import serialise
@@ -69,6 +71,9 @@ class Assembly:
         at: str | None = None
         for index, part in enumerate(map(self._sized, parts)):
             stage = part.stage
+            if stage is None and part.half_of is not None and at is not None:
+                structure, at = None, first_half(self.graph, part.half_of, at)
+                continue
             if stage is None:
                 begins = part.flat and not (index and parts[index - 1].flat)
                 structure, at = self._new(part, at, None if begins else structure)
@@ -159,12 +164,16 @@ class Assembly:
             self.padded[stage.address] = stack_instead(stage, self.graph, node, self.graph.element_at(at))
         if traits(stage.op).function is None:
             return
+        if part.half_of is not None and (part.whole_batches or part.how):
+            raise CannotEditError("it was divided by another edit", stage.address)
         element = self.graph.element_at(at)
+        for how in part.how:
+            rewrite(self.graph, stage, node, element, how)
         if part.over:
             move_over(self.graph, stage, part.over, rows_of(element) if part.masks else element)
         if part.masks:
             keep_rows(self.graph, stage, node, element)
-        if part.over or part.masks:
+        if part.over or part.masks or part.half_of is not None:
             return
         function = self.written.nodes[stage.head].function
         elementwise = function is not None and bool(function["elementwise"])

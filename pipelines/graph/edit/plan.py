@@ -11,8 +11,10 @@ from pipeprof.pipelines.edits.edits import (
     NewStage,
     PipelineEdit,
     ReplaceStages,
+    RewriteMap,
     SetArgument,
     SetOption,
+    SplitMap,
     VectoriseFilter,
     VectoriseMap,
 )
@@ -33,6 +35,8 @@ class Part(LineItem):
         sized_by: The batch whose size and remainder a new stage has.
         over: The maps that it was moved over, with the part of their functions that it reads.
         flat: It gets elements as tuples of their components, and so do the new stages after it.
+        half_of: The map whose part without random numbers it is.
+        how: What is done to its function, as `RewriteMap.how`.
         ends: Address of the last of the stages that it and others replace, if it is the last of them.
     """
 
@@ -44,6 +48,8 @@ class Part(LineItem):
     sized_by: WrittenStage | None = None
     over: tuple[WrittenStage, ...] = ()
     flat: bool = False
+    half_of: WrittenStage | None = None
+    how: tuple[str, ...] = ()
     ends: str | None = None
 
 
@@ -88,6 +94,18 @@ class Plan(EditedLines[Part]):
         """Keep the maps for the filter's function."""
         del edit
         item.over = (*(crossed.stage for crossed in maps if crossed.stage is not None), *item.over)
+
+    def halves(self, item: Part, edit: SplitMap) -> list[Part]:
+        """Let the first part know its map."""
+        if item.stage is None or item.half_of is not None:
+            raise LineError(edit.stage, "it was divided by an earlier edit")
+        item.half_of = item.stage
+        first = Part(item.op, new=NewStage(item.op), half_of=item.stage)
+        return [first, *(self.new(stage, edit) for stage in edit.by), item]
+
+    def rewrites(self, item: Part, edit: RewriteMap) -> None:
+        """Keep it for the map's function."""
+        item.how = (*item.how, edit.how)
 
     def on_batches(self, item: Part, batch: Part, edit: VectoriseMap) -> None:
         """Let the function pad for the first map: of several, the last one moves first."""

@@ -308,5 +308,10 @@ def uses_variable(op: str) -> bool:
     return _VARIABLE.fullmatch(op) is not None
 
 
+def draws_alone(op: str) -> bool:
+    """Return whether an op draws random numbers, or reads or writes a variable, from which a seed may come."""
+    return _RANDOM.fullmatch(op) is not None or _VARIABLE.fullmatch(op) is not None
+
+
 def _rank(shape: Any) -> int | None:
     return None if shape.unknown_rank else len(shape.dim)

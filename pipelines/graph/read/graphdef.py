@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.graph.opnames import argument_names, is_option
 from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, FunctionFacts
+from pipeprof.pipelines.graph.read.random_part import random_part
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
 from pipeprof.pipelines.ops.executed_ops import family, is_dataset
 from pipeprof.pipelines.ops.traits import traits
@@ -303,7 +304,10 @@ class GraphDefReader:
         ranks = self._element_ranks(node, scope) if traits(node.op).single_function else None
         captured = node.input[1:] if ranks is not None else ()
         consts = [scope.members.get(_base(never)) for never in captured[: len(node.attr["Targuments"].list.type)]]
-        return self._facts.read(called, ranks, [_rank(const) for const in consts])
+        facts = self._facts.read(called, ranks, [_rank(const) for const in consts])
+        if facts["random"] and ranks is not None:
+            facts["steady"] = random_part(self._functions, self._functions[called[0]]).steady_ops
+        return facts
 
     def _element_ranks(self, node: Any, scope: _GraphScope) -> list[int | None] | None:
         """Return the ranks of the components that the function of ``node`` is given."""

@@ -32,6 +32,7 @@ class _SomeFunctions(TypedDict, total=False):
     fixed: list[
         str | None
     ]  # for each component of the result, `held` if it is a constant, `made` if made of such alone
+    steady: list[str]  # op types in no place that depends on random numbers; missing of a function that draws none
     writes: str  # an op inside that writes files; missing where there is none
 
 

@@ -15,7 +15,9 @@ from pipeprof.pipelines.edits.edits import (
     MoveStage,
     PipelineEdit,
     ReplaceStages,
+    RewriteMap,
     SetArgument,
+    SplitMap,
     VectoriseFilter,
     VectoriseMap,
 )
@@ -143,7 +145,7 @@ class _Own:
         match edit:
             case InsertStage():
                 return replace(edit, after=self._address(edit.after or self._last()))
-            case SetArgument():
+            case SetArgument() | SplitMap() | RewriteMap():
                 return replace(edit, stage=self._address(edit.stage))
             case MoveStage() | MoveFilter():
                 return replace(edit, stage=self._address(edit.stage), before=self._address(edit.before))

@@ -12,8 +12,10 @@ from pipeprof.pipelines.edits.edits import (
     NewStage,
     PipelineEdit,
     ReplaceStages,
+    RewriteMap,
     SetArgument,
     SetOption,
+    SplitMap,
     VectoriseFilter,
     VectoriseMap,
 )
@@ -180,7 +182,9 @@ class _Source(EditedLines[_Call]):
             self.lines[at] = [source, *renamed]
 
     def apply(self, edit: PipelineEdit) -> None:
-        if isinstance(edit, MoveFilter | VectoriseFilter) or (isinstance(edit, ReplaceStages) and edit.by):
+        if isinstance(edit, MoveFilter | VectoriseFilter | SplitMap | RewriteMap) or (
+            isinstance(edit, ReplaceStages) and edit.by
+        ):
             raise CannotEditSourceError(f"{type(edit).__name__} has no form in a Python text")
         super().apply(edit)
 

@@ -15,9 +15,11 @@ from pipeprof.pipelines.edits.edits import (
     NewStage,
     PipelineEdit,
     ReplaceStages,
+    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
+    SplitMap,
     VectoriseFilter,
     VectoriseMap,
 )
@@ -91,7 +93,7 @@ class _Chain(EditedLines[_Item]):
         super().swap(at, first, count, new or old)
 
 
-_OWN_LINES = (SetEnvironment, VectoriseMap, VectoriseFilter, MoveFilter)
+_OWN_LINES = (SetEnvironment, VectoriseMap, VectoriseFilter, MoveFilter, SplitMap, RewriteMap)
 """Edits that are no change of stages next to each other as they are written."""
 
 

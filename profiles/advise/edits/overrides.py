@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeprof.pipelines.edits.edits import (
+    REWRITES,
     HandWritten,
     InsertStage,
     MoveFilter,
     MoveStage,
     PipelineEdit,
     ReplaceStages,
+    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
+    SplitMap,
     VectoriseFilter,
     VectoriseMap,
 )
@@ -290,6 +293,10 @@ def _describe_stages(view: PipelineView, edit: PipelineEdit) -> str | None:
             words = f"vectorise {_stage_words(view, edit.stage)} after {_stage_words(view, edit.batch)}"
         case VectoriseFilter():
             words = f"vectorise {_stage_words(view, edit.stage)}, then rebatch"
+        case SplitMap():
+            words = f"divide {_stage_words(view, edit.stage)} before its random ops"
+        case RewriteMap():
+            words = f"in {_stage_words(view, edit.stage)}: {REWRITES.get(edit.how, edit.how)}"
         case SetEnvironment():
             words = f"{edit.variable}={edit.value} in the environment"
     return words

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.edits.edits import (
+    REWRITES,
     HandWritten,
     InsertStage,
     MoveFilter,
@@ -17,9 +18,11 @@ from pipeprof.pipelines.edits.edits import (
     NewStage,
     PipelineEdit,
     ReplaceStages,
+    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
+    SplitMap,
     VectoriseFilter,
     VectoriseMap,
     nested_options,
@@ -105,11 +108,8 @@ def _texts(edit: PipelineEdit) -> tuple[str, str]:
             moved = f"{edit.stage}, moved after {edit.batch}"
             yaml = f"- map: {{ops: [{{tf.vectorized_map: {{fn: […]}}}}]}}   # {moved}"
             python = f"dataset = dataset.map(lambda *batch: tf.vectorized_map(fn, batch))  # {moved}"
-        case VectoriseFilter():
-            around = f"{edit.stage}, with the size of {edit.batch}"
-            yaml = f"# batch, a map that keeps rows of a batch, rebatch: {around}"
-            kept = "tuple(tf.boolean_mask(one, predicate(*batch)) for one in batch)"
-            python = f"dataset = dataset.batch(…).map(lambda *batch: {kept}).rebatch(…)  # {around}"
+        case VectoriseFilter() | SplitMap() | RewriteMap():
+            yaml, python = _texts_of_parts(edit)
         case SetOption():
             yaml = f"options: {yaml_text(nested_options({edit.path: edit.value}))}"
             python = (
@@ -125,6 +125,22 @@ def _texts(edit: PipelineEdit) -> tuple[str, str]:
         case _:
             raise TypeError(edit)
     return yaml, python
+
+
+def _texts_of_parts(edit: VectoriseFilter | SplitMap | RewriteMap) -> tuple[str, str]:
+    """An edit of a part of a map's function as YAML and as Python: neither shows its ops."""
+    if isinstance(edit, VectoriseFilter):
+        around = f"{edit.stage}, with the size of {edit.batch}"
+        kept = "tuple(tf.boolean_mask(one, predicate(*batch)) for one in batch)"
+        python = f"dataset = dataset.batch(…).map(lambda *batch: {kept}).rebatch(…)  # {around}"
+        return f"# batch, a map that keeps rows of a batch, rebatch: {around}", python
+    if isinstance(edit, RewriteMap):
+        text = f"# in the function of {edit.stage}: {REWRITES.get(edit.how, edit.how)}"
+        return text, text
+    parts = f"{edit.stage}: the ops before the first one that depends on random numbers, then the others"
+    calls = "".join(_call(stage.op, stage.arguments) for stage in edit.by)
+    python = f"dataset = dataset.map(without_random){calls}.map(random_part)  # {parts}"
+    return f"# two maps in the place of {parts}", python
 
 
 def _stage_yaml(stage: NewStage, index: int, edit: ReplaceStages) -> str:

@@ -44,6 +44,7 @@ from pipeprof.profiles.verify.guessing.caching import (
     cache_point,
     maps_to_cache,
 )
+from pipeprof.profiles.verify.guessing.dividing import divided
 from pipeprof.profiles.verify.guessing.fusing import FUSION_OPTION, fused, maps_to_fuse
 from pipeprof.profiles.verify.guessing.many_calls import (
     PARALLEL_CALLS,
@@ -60,6 +61,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
 )
 from pipeprof.profiles.verify.guessing.random_order import in_random_order
 from pipeprof.profiles.verify.guessing.reordering import reordered
+from pipeprof.profiles.verify.guessing.rewriting import rewritten
 from pipeprof.profiles.verify.guessing.whole_batches import (
     batch_after,
     in_words,
@@ -156,12 +158,13 @@ def guesses(
     found = []
     folder = Path(profile.target.text).parent
     caches = partial(_cached, profile, limit=limit, longest=longest_epoch)
+    divides = partial(_divided, profile, limit=limit, longest=longest_epoch)
     for guess in (
         *_together(profile),
         *_less_at_a_time(profile),
         *_by_default(profile),
         *_fused(profile),
-        *_at_the_bottleneck(profile, data, caches),
+        *_at_the_bottleneck(profile, data, caches, divides),
     ):
         edits = with_fields(data, guess.edits, folder) if is_spec and data is not None else guess.edits
         flags = flags_of(data, edits) if is_spec and data is not None else []
@@ -184,7 +187,20 @@ def guesses(
     return found
 
 
-def _at_the_bottleneck(profile: Profile, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Proposal]:
+def _divided(
+    profile: Profile, line: Sequence[Stage], place: int, limit: int | None, longest: float
+) -> Iterator[Proposal]:
+    """A cache inside a map, before what it draws at random."""
+    for other in sorted(range(len(line)), key=lambda one: (one != place, -(line[one].share or 0.0))):
+        guess = divided(profile, line, other, limit, longest)
+        if guess is not None:
+            yield guess
+            return
+
+
+def _at_the_bottleneck(
+    profile: Profile, data: Mapping[str, Any] | None, caches: Caches, divides: Caches
+) -> Iterator[Proposal]:
     """What fits the stage with most of the work."""
     line = main_line(profile)
     named = profile.verdict.stage if profile.verdict is not None else None
@@ -195,11 +211,13 @@ def _at_the_bottleneck(profile: Profile, data: Mapping[str, Any] | None, caches:
         return
     inside = next((stage for stage in profile.stages or () if stage.id == named), line[place])
     for guess in (
+        *rewritten(line, place, MUCH_WORK),
         *_many_opened(profile, line[place], data),
         *_inside(line[place], inside),
         *_more_at_a_time(profile, inside),
         *_guesses(line, place, data, caches),
         *caches(line, place),
+        *divides(line, place),
         *_elsewhere(line, place, data),
     ):
         yield replace(guess, stage=guess.stage or line[place].id)

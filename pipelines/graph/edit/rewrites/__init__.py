@@ -1,0 +1,1 @@
+"""Other ops in the function of a map, by its graph."""

@@ -1,0 +1,241 @@
+"""What a line of Python that takes much of the time does, by its text: building objects anew, reading one row."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+HotKind: TypeAlias = Literal["built-anew", "opens-file", "one-row", "processes"]
+_FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_BUILDERS: Final = frozenset(
+    {"compile", "from_pretrained", "load", "open", "read_csv", "read_feather", "read_parquet", "read_pickle"}
+)
+"""Names of functions that make an object of a constant, in addition to classes."""
+_OPENERS: Final = frozenset(
+    {
+        *("File", "Dataset", "ParquetFile", "ZipFile", "imread", "load", "open", "open_dataset", "open_zarr"),
+        *("read_csv", "read_feather", "read_parquet", "read_pickle", "read", "loadtxt", "memmap"),
+    }
+)
+_ROWS: Final = frozenset({"h5py", "netCDF4", "pandas", "pyarrow", "tables", "xarray", "zarr"})
+"""Libraries whose objects give rows by an index."""
+_PROCESSES: Final = frozenset({"multiprocessing", "concurrent.futures", "joblib", "torch.multiprocessing"})
+_SENDING: Final = frozenset({"get", "imap", "imap_unordered", "map", "result", "starmap"})
+_IMPURE: Final = frozenset({"random", "time", "uuid", "secrets"})
+
+
+@dataclass(frozen=True)
+class HotCall:
+    """A call or an index in the user's file.
+
+    Attributes:
+        kind: It makes the same object in each call of its function; it opens a file of which it takes little; it takes
+            one row by its index; or it takes elements from other processes.
+        text: As written.
+        function: The function that it is in.
+        library: First part of the library's name; empty for the user's own functions.
+        line: From 1.
+    """
+
+    kind: HotKind
+    text: str
+    function: str
+    library: str
+    line: int
+
+
+def hot_call(text: str, function: str, line: int) -> HotCall | None:
+    r"""Return what a hot line of a file does that could be done less often; None where the text does not show it.
+
+    Args:
+        text: Of the file.
+        function: Name of the function in which the time was seen.
+        line: Where in it it was seen most often, from 1.
+
+    Example:
+        >>> code = "import re\\ndef f(x):\\n    return re.compile('a+').sub('', x)\\n"
+        >>> hot_call(code, "f", 3)
+        HotCall(kind='built-anew', text="re.compile('a+')", function='f', library='re', line=3)
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+    file = _File(tree)
+    found = file.around(function, line)
+    return next(file.calls(found, line), None) if found is not None else None
+
+
+def builders(text: str) -> list[tuple[HotCall, list[range]]]:
+    r"""Return the calls of functions without arguments inside other functions, with the lines that they lead to.
+
+    Example:
+        >>> code = "def build():\\n    return [1]\\ndef f(x):\\n    return build()[0] + x\\n"
+        >>> [(call.text, call.function, call.line, lines) for call, lines in builders(code)]
+        [('build()', 'f', 4, [range(1, 3)])]
+    """
+    try:
+        file = _File(ast.parse(text))
+    except (SyntaxError, ValueError):
+        return []
+    found = []
+    for function in file.functions.values():
+        for node in _own_nodes(function):
+            made = file.functions.get(node.func.id) if _calls_by_name(node) else None
+            if made is not None and made is not function and not _parameters(made) and not file.is_impure(made):
+                call = HotCall("built-anew", ast.unparse(node), function.name, "", getattr(node, "lineno", 1))
+                found.append((call, file.lines_of(made)))
+    return found
+
+
+def _calls_by_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args and not node.keywords
+
+
+class _File:
+    """Functions and imports of a file."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._tree = tree
+        self.functions: dict[str, ast.FunctionDef] = {}
+        self._imports: dict[str, str] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                self._imports |= {one.asname or one.name.partition(".")[0]: one.name for one in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                self._imports |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
+            elif isinstance(node, ast.FunctionDef):
+                self.functions.setdefault(node.name, node)
+
+    def around(self, name: str, line: int) -> ast.FunctionDef | None:
+        """The innermost function of that name with a line."""
+        found = [
+            node
+            for node in ast.walk(self._tree)
+            if isinstance(node, ast.FunctionDef)
+            and node.name == name.rpartition(".")[2]
+            and node.lineno <= line <= (node.end_lineno or node.lineno)
+        ]
+        return max(found, key=lambda node: node.lineno, default=None)
+
+    def calls(self, function: ast.FunctionDef, line: int) -> Iterator[HotCall]:
+        """What the function does in a line, the most telling first."""
+        bound = _bound(function)
+        nodes = [node for node in _own_nodes(function) if _covers(node, line)]
+        calls = [node for node in nodes if isinstance(node, ast.Call)]
+        taking = [node for node in calls if self._takes_from_processes(node, function)]
+        yield from (self._hot("processes", node, function) for node in taking)
+        # The outermost call that is the same each time is the one to take out.
+        often = not _is_generator(function) or any(isinstance(node, ast.For | ast.While) for node in nodes)
+        same = [node for node in calls if often and self._is_same_each_time(node, bound)]
+        yield from (self._hot("built-anew", node, function) for node in same)
+        opening = [node for node in calls if self._library(node) and _last(self._name(node.func)) in _OPENERS]
+        yield from (self._hot("opens-file", node, function) for node in opening)
+        for node in nodes:
+            if isinstance(node, ast.Subscript) and self._gives_rows():
+                names = {one.id for one in ast.walk(node.slice) if isinstance(one, ast.Name)}
+                if names & bound and not any(isinstance(one, ast.Slice) for one in ast.walk(node.slice)):
+                    yield self._hot("one-row", node, function)
+
+    def lines_of(self, function: ast.FunctionDef) -> list[range]:
+        """The lines of a function, and of those of the file that it calls."""
+        found: dict[str, range] = {}
+        todo = [function]
+        while todo:
+            one = todo.pop()
+            if one.name not in found:
+                found[one.name] = range(one.lineno, (one.end_lineno or one.lineno) + 1)
+                names = {node.id for node in ast.walk(one) if isinstance(node, ast.Name)}
+                todo += [self.functions[name] for name in names & self.functions.keys()]
+        return list(found.values())
+
+    def is_impure(self, function: ast.AST) -> bool:
+        """Whether a function draws numbers, reads a clock, keeps a state or is a generator."""
+        return any(
+            isinstance(node, ast.Global | ast.Nonlocal | ast.Yield | ast.YieldFrom)
+            or (isinstance(node, ast.Name | ast.Attribute) and bool(set(self._name(node).split(".")) & _IMPURE))
+            for node in ast.walk(function)
+        )
+
+    def _is_same_each_time(self, call: ast.Call, bound: set[str]) -> bool:
+        """Whether a call makes an object of nothing that its function has."""
+        name = self._name(call.func)
+        last = name.rpartition(".")[2]
+        root = next(iter(name.split(".")))
+        own = self.functions.get(name)
+        if own is not None and (self.is_impure(own) or _parameters(own)):
+            return False
+        known = own is not None or "." in name or name == "open" or name in self._imports.values()
+        names = {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
+        if not known or names & bound or root in ("tensorflow", "numpy", *_IMPURE) or set(name.split(".")) & _IMPURE:
+            return name in ("numpy.load",) and not names & bound
+        if own is not None:
+            return True
+        imported = root in {value.partition(".")[0] for value in self._imports.values()} or name == "open"
+        return imported and (last[:1].isupper() or last in _BUILDERS)
+
+    def _takes_from_processes(self, call: ast.Call, function: ast.FunctionDef) -> bool:
+        uses = {self._name(node) for node in ast.walk(function) if isinstance(node, ast.Name | ast.Attribute)}
+        pools = any(name.startswith(tuple(_PROCESSES)) for name in uses if name)
+        return pools and isinstance(call.func, ast.Attribute) and call.func.attr in _SENDING
+
+    def _gives_rows(self) -> bool:
+        """Whether the file works with a library whose rows are read by their index."""
+        return not _ROWS.isdisjoint({value.partition(".")[0] for value in self._imports.values()})
+
+    def _library(self, call: ast.Call) -> str:
+        root = self._name(call.func).partition(".")[0]
+        return root if root in {value.partition(".")[0] for value in self._imports.values()} else ""
+
+    def _hot(self, kind: HotKind, node: ast.AST, function: ast.FunctionDef) -> HotCall:
+        library = self._library(node) if isinstance(node, ast.Call) else ""
+        return HotCall(kind, ast.unparse(node), function.name, library, getattr(node, "lineno", function.lineno))
+
+    def _name(self, node: ast.AST) -> str:
+        """A dotted name with what its first part was imported as; empty for other expressions."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.insert(0, node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        return ".".join([self._imports.get(node.id, node.id), *parts])
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _parameters(function: ast.FunctionDef) -> list[str]:
+    """The names of parameters that a call has to give."""
+    given = function.args
+    return [one.arg for one in (*given.posonlyargs, *given.args)][: len(given.args) - len(given.defaults)]
+
+
+def _bound(function: ast.FunctionDef) -> set[str]:
+    given = function.args
+    names = {one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg) if one}
+    return names | {
+        node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+
+
+def _is_generator(function: ast.FunctionDef) -> bool:
+    return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in _own_nodes(function))
+
+
+def _covers(node: ast.AST, line: int) -> bool:
+    first = getattr(node, "lineno", None)
+    return first is not None and first <= line <= (getattr(node, "end_lineno", None) or first)
+
+
+def _own_nodes(function: ast.FunctionDef) -> Iterator[ast.AST]:
+    """The nodes of a function's body, outer ones first, without those of functions inside it."""
+    todo: list[ast.AST] = [*function.body]
+    while todo:
+        node = todo.pop(0)
+        yield node
+        if not isinstance(node, _FUNCTIONS):
+            todo += ast.iter_child_nodes(node)

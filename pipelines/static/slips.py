@@ -1,0 +1,220 @@
+"""Slips in the text of a pipeline's file that no graph shows: what does nothing, or does it only once."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from pipeprof.pipelines.ops.traits import STAGES
+
+SlipKind: TypeAlias = Literal["discarded", "drawn-once", "first-again"]
+_FUNCTION: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_LOOPS: Final = (ast.For, ast.AsyncFor, ast.While)
+_RANDOM_MODULES: Final = frozenset({"random", "numpy.random"})
+_OUT_OF_GRAPH: Final = frozenset({"py_function", "numpy_function", "py_func"})
+"""Calls whose function runs for each element."""
+_NOT_DRAWN: Final = frozenset({"default_rng", "seed", "Generator", "RandomState", "SeedSequence"})
+
+
+@dataclass(frozen=True)
+class Slip:
+    """One slip.
+
+    Attributes:
+        kind: The result of a transformation is thrown away, random numbers are drawn while a function is traced, or a
+            loop takes the first element again and again.
+        text: The call, as written.
+        stage: Method of ``tf.data.Dataset`` that it is about.
+        variable: Name of the dataset, if it has one.
+        column: From 1.
+    """
+
+    kind: SlipKind
+    text: str
+    stage: str
+    variable: str | None
+    path: Path
+    line: int
+    column: int
+
+
+def slips_in(path: Path) -> list[Slip]:
+    r"""Find the slips in a file, in the order of their lines; none in a file that is not Python.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "input.py"
+        >>> code = "import tensorflow as tf\\nds = tf.data.Dataset.range(3)\\nds.batch(2)\\nds = ds.repeat()\\n"
+        >>> _ = file.write_text(code)
+        >>> [(slip.kind, slip.text, slip.line) for slip in slips_in(file)]
+        [('discarded', 'ds.batch(2)', 3)]
+    """
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return []
+    file = _File(path, tree)
+    found = {(slip.kind, slip.line, slip.column): slip for slip in file.slips()}
+    return sorted(found.values(), key=lambda slip: (slip.line, slip.column))
+
+
+@dataclass
+class _File:
+    """A file with the functions of its top level, and the names that it imports."""
+
+    path: Path
+    tree: ast.Module
+    functions: dict[str, _FUNCTION] = field(default_factory=dict)
+    imports: dict[str, str] = field(default_factory=dict)
+    generators: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                self.imports |= {one.asname or one.name.partition(".")[0]: one.name for one in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                self.imports |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
+            elif isinstance(node, ast.FunctionDef):
+                self.functions.setdefault(node.name, node)
+            elif isinstance(node, ast.Assign) and self._makes_generator(node.value):
+                self.generators |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+
+    def slips(self) -> Iterator[Slip]:
+        for scope in (self.tree, *(node for node in ast.walk(self.tree) if isinstance(node, _FUNCTIONS))):
+            yield from self._in_scope(scope)
+
+    def _in_scope(self, scope: ast.AST) -> Iterator[Slip]:
+        """The slips in one function, without those in functions inside it."""
+        own = list(_own_nodes(scope))
+        datasets = self._datasets(own)
+        for node in own:
+            if isinstance(node, ast.Expr) and (stage := self._stage_of(node.value, datasets)) is not None:
+                yield self._slip("discarded", node.value, stage, _root_name(node.value))
+            if isinstance(node, ast.Call) and (stage := self._stage_of(node, datasets)) is not None:
+                yield from self._drawn(node, stage)
+            if isinstance(node, _LOOPS):
+                yield from self._first_again(node, datasets)
+
+    def _datasets(self, nodes: Sequence[ast.AST]) -> set[str]:
+        """Names that a function binds to datasets."""
+        found: set[str] = set()
+        assigned = [node for node in nodes if isinstance(node, ast.Assign)]
+        for _ in assigned:
+            before = len(found)
+            for node in assigned:
+                if self._is_dataset(node.value, found):
+                    found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+            if len(found) == before:
+                break
+        return found
+
+    def _is_dataset(self, node: ast.AST, known: set[str]) -> bool:
+        """Whether an expression is a chain of calls on a dataset."""
+        while isinstance(node, ast.Call):
+            if self._dotted(node.func).startswith(("tensorflow.data.", "tf.data.")):
+                return ".AUTOTUNE" not in self._dotted(node.func) and "Options" not in self._dotted(node.func)
+            if not isinstance(node.func, ast.Attribute) or node.func.attr not in STAGES:
+                return False
+            node = node.func.value
+        return isinstance(node, ast.Name) and node.id in known
+
+    def _stage_of(self, node: ast.AST, datasets: set[str]) -> str | None:
+        """The method that a call makes a new dataset with; None for other expressions."""
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            return None
+        name = node.func.attr
+        return name if name in STAGES and self._is_dataset(node.func.value, datasets) else None
+
+    def _drawn(self, call: ast.Call, stage: str) -> Iterator[Slip]:
+        """Random numbers of NumPy or Python in a function that TensorFlow traces once."""
+        if stage == "from_generator" or not call.args:
+            return
+        for function in self._given(call.args[0]):
+            for node in self._traced(function, set()):
+                if self._draws(node):
+                    yield self._slip("drawn-once", node, stage, None)
+
+    def _given(self, node: ast.AST) -> list[_FUNCTION]:
+        if isinstance(node, ast.Lambda):
+            return [node]
+        function = self.functions.get(node.id) if isinstance(node, ast.Name) else None
+        return [function] if function is not None else []
+
+    def _traced(self, function: _FUNCTION, seen: set[int]) -> Iterator[ast.AST]:
+        """The nodes of a function, and of functions of the file that it calls, that run while it is traced."""
+        if id(function) in seen:
+            return
+        seen.add(id(function))
+        body = [function.body] if isinstance(function, ast.Lambda) else function.body
+        todo: list[ast.AST] = [*body]
+        while todo:
+            node = todo.pop()
+            yield node
+            if isinstance(node, _FUNCTIONS):
+                continue
+            if isinstance(node, ast.Call):
+                if self._dotted(node.func).rpartition(".")[2] in _OUT_OF_GRAPH:
+                    todo += node.args[1:]
+                    continue
+                for called in self._given(node.func):
+                    yield from self._traced(called, seen)
+            todo += ast.iter_child_nodes(node)
+
+    def _draws(self, node: ast.AST) -> bool:
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
+            return False
+        module, _, name = self._dotted(node.func).rpartition(".")
+        if module in _RANDOM_MODULES and name not in _NOT_DRAWN:
+            return True
+        return isinstance(node.func, ast.Attribute) and _root_name(node.func) in self.generators
+
+    def _makes_generator(self, node: ast.AST) -> bool:
+        name = self._dotted(node.func) if isinstance(node, ast.Call) else ""
+        return name in ("numpy.random.default_rng", "numpy.random.RandomState", "random.Random")
+
+    def _first_again(self, loop: ast.AST, datasets: set[str]) -> Iterator[Slip]:
+        """``next(iter(dataset))`` in a loop that does not make the dataset anew."""
+        nodes = list(_own_nodes(loop))
+        bound = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        for node in nodes:
+            match node:
+                case ast.Call(
+                    func=ast.Name(id="next"), args=[ast.Call(func=ast.Name(id="iter"), args=[ast.Name(id=name)]), *_]
+                ) if name in datasets - bound:
+                    yield self._slip("first-again", node, "iter", name)
+
+    def _dotted(self, node: ast.AST) -> str:
+        """A dotted name with what its first part was imported as; empty for other expressions."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.insert(0, node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        return ".".join([self.imports.get(node.id, node.id), *parts])
+
+    def _slip(self, kind: SlipKind, node: ast.AST, stage: str, variable: str | None) -> Slip:
+        line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
+        return Slip(kind, ast.unparse(node), stage, variable, self.path, line, column)
+
+
+def _own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a function's body, without those of functions inside it."""
+    body = scope.body if hasattr(scope, "body") else []
+    todo: list[ast.AST] = [*body] if isinstance(body, list) else [body]
+    while todo:
+        node = todo.pop(0)
+        yield node
+        if not isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+            todo += ast.iter_child_nodes(node)
+
+
+def _root_name(node: ast.AST) -> str | None:
+    """The variable at the beginning of a chain of calls."""
+    while isinstance(node, ast.Call | ast.Attribute):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else None

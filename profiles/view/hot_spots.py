@@ -1,0 +1,56 @@
+"""The lines of Python that take much of a run's time, and what the user's files show of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipeprof.pipelines.static.hot_calls import HotCall, builders, hot_call
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.stages import PythonCost, Stage
+from pipeprof.profiles.view.view import HotSpot
+
+HOT_FROM = 0.2
+"""Share of the time inside Python functions from which a line is looked at."""
+_LARGEST = 5_000_000
+
+
+def hot_spots(stages: Iterable[Stage]) -> tuple[HotSpot, ...]:
+    """Return what hot lines do; files that cannot be read show nothing."""
+    return tuple(spot for stage in stages if stage.python for spot in _spots(stage, stage.python))
+
+
+def _spots(stage: Stage, costs: list[PythonCost]) -> Iterator[HotSpot]:
+    """The spots of a stage, one for a line."""
+    seen: set[tuple[str, int]] = set()
+    files = {cost.file: _text(cost.file) for cost in costs if cost.file is not None}
+    for file, call, share in (*_builders(costs, files), *_lines(costs, files)):
+        if share >= HOT_FROM and (file, call.line) not in seen:
+            seen.add((file, call.line))
+            yield HotSpot(stage.id, call, Location(file=file, line=call.line, column=1), share)
+
+
+def _builders(costs: list[PythonCost], files: dict[str, str]) -> Iterator[tuple[str, HotCall, float]]:
+    """Calls of functions without arguments, with the time of all that they lead to."""
+    for file, text in files.items():
+        for call, ranges in builders(text):
+            inside = [
+                one.share for one in costs if one.file == file and any((one.line or 0) in lines for lines in ranges)
+            ]
+            yield file, call, sum(inside)
+
+
+def _lines(costs: list[PythonCost], files: dict[str, str]) -> Iterator[tuple[str, HotCall, float]]:
+    for cost in costs:
+        if cost.share >= HOT_FROM and cost.file is not None and cost.line is not None:
+            call = hot_call(files[cost.file], cost.function, cost.line)
+            if call is not None:
+                yield cost.file, call, cost.share
+
+
+def _text(file: str) -> str:
+    try:
+        path = Path(file).expanduser()
+        return path.read_text(encoding="utf-8") if path.stat().st_size <= _LARGEST else ""
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,76 @@
+"""Slips in the text of a file: each is found, and its near twin is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeprof.pipelines.static.slips import slips_in
+
+HEAD = """
+import random
+import numpy as np
+import tensorflow as tf
+
+RNG = np.random.default_rng(1)
+"""
+
+
+def found(tmp_path: Path, code: str) -> list[tuple[str, str]]:
+    file = tmp_path / "input.py"
+    file.write_text(HEAD + code)
+    return [(slip.kind, slip.text) for slip in slips_in(file)]
+
+
+@pytest.mark.parametrize(
+    ("code", "slip"),
+    [
+        ("ds = tf.data.Dataset.range(9)\nds.batch(2)\n", ("discarded", "ds.batch(2)")),
+        (
+            "def f():\n  a = tf.data.TFRecordDataset('x')\n  b = a.map(len)\n  b.prefetch(2)\n  return b\n",
+            ("discarded", "b.prefetch(2)"),
+        ),
+        ("tf.data.Dataset.range(9).map(lambda x: x * random.random())\n", ("drawn-once", "random.random()")),
+        (
+            "def f(x):\n  return x * np.random.rand()\nds = tf.data.Dataset.range(9).batch(2).map(f)\n",
+            ("drawn-once", "np.random.rand()"),
+        ),
+        (
+            "def g():\n  return RNG.normal()\ndef f(x):\n  return x + g()\nds = tf.data.Dataset.range(9).map(f)\n",
+            ("drawn-once", "RNG.normal()"),
+        ),
+        (
+            "ds = tf.data.Dataset.range(9)\nfor i in range(3):\n  x = next(iter(ds))\n",
+            ("first-again", "next(iter(ds))"),
+        ),
+    ],
+)
+def test_a_slip_is_found(tmp_path: Path, code: str, slip: tuple[str, str]) -> None:
+    assert slip in found(tmp_path, code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ds = tf.data.Dataset.range(9)\nds = ds.batch(2)\n",
+        "table = {}\ntable.update(a=1)\nitems = [1]\nitems.insert(0, 2)\n",
+        "import pandas as pd\ndf = pd.read_csv('x')\ndf.filter(['a'])\ndf.map(lambda x: x * random.random())\n",
+        "ds = tf.data.Dataset.range(9)\nfor x in ds:\n  print(x)\n",
+        "ds = tf.data.Dataset.range(9)\nds.save('x')\n",
+        "def f(x):\n  return tf.numpy_function(lambda v: v * np.random.rand(), [x], tf.float64)\n"
+        "ds = tf.data.Dataset.range(9).map(f)\n",
+        "def f(x):\n  return x * tf.random.uniform([])\nds = tf.data.Dataset.range(9).map(f)\n",
+        "def rows():\n  yield np.random.rand()\nds = tf.data.Dataset.from_generator(rows, tf.float32)\n",
+        "for i in range(3):\n  ds = tf.data.Dataset.range(i)\n  x = next(iter(ds))\n",
+        "values = {1, 2}\nwhile values:\n  values.discard(next(iter(values)))\n",
+        "ds = tf.data.Dataset.range(9)\nit = iter(ds)\nwhile True:\n  next(it)\n",
+    ],
+)
+def test_a_near_twin_is_not(tmp_path: Path, code: str) -> None:
+    assert found(tmp_path, code) == []
+
+
+def test_a_file_that_is_no_python_has_none(tmp_path: Path) -> None:
+    assert found(tmp_path, "def (") == []
+    assert slips_in(tmp_path / "missing.py") == []
