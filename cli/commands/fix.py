@@ -73,6 +73,8 @@ def fix(given: FixOptions) -> None:
         seconds=_first_seconds(given, budget),
         steps=options.whole("--steps", given.steps),
         cold=True if given.cold else None,
+        data_size=options.dataset_size(given.dataset_size),
+        no_cache=given.no_cache,
     )
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="fix", redact=given.redact

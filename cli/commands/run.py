@@ -80,6 +80,8 @@ def run(given: RunOptions) -> None:
         seconds=options.duration("--seconds", given.seconds),
         steps=options.whole("--steps", given.steps),
         cold=True if given.cold else None,
+        data_size=options.dataset_size(given.dataset_size),
+        no_cache=given.no_cache,
         calibrate=not given.no_verify,
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)

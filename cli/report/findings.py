@@ -13,6 +13,7 @@ from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
 from pipeprof.profiles.time.proven import describe_price, knows_speed
 from pipeprof.profiles.wording import (
     LAST_DIGITS,
+    NOT_REPRODUCIBLE,
     free_pipeline_text,
     percent,
     place_of,
@@ -206,6 +207,8 @@ def _details(profile: Profile, finding: Finding) -> Iterator[Block]:
         yield Prose("   ".join(part for part in (place, change) if part), indent=_DETAIL_INDENT, hang=2)
     if (modes := _overlap(profile, finding)) is not None:
         yield Prose(modes, indent=_DETAIL_INDENT, hang=2)
+    if NOT_REPRODUCIBLE in (compared := str((finding.measured or {}).get("data") or "")):
+        yield Prose(compared, indent=_DETAIL_INDENT, hang=2)
     if (price := describe_price(profile, finding)) is not None:
         yield Prose(price, indent=_DETAIL_INDENT, hang=2)
     if finding.status == "ceiling":

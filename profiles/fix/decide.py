@@ -135,8 +135,8 @@ def _saved_words(saved: int | None) -> str:
     return f"{size(saved)} less memory" if saved is not None and saved > 0 else f"{size(-(saved or 0))} more memory"
 
 
-def _effort(step: Proposal) -> tuple[bool, bool, float]:
-    return (False, False, 0) if step.title == EVERYWHERE else effort(step.edits)
+def _effort(step: Proposal) -> tuple[bool, bool, bool, float]:
+    return (False, False, False, 0) if step.title == EVERYWHERE else effort(step.edits)
 
 
 def _value(raced: Raced) -> float:

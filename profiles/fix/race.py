@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, Comparison
 from pipeprof.profiles.experiment.evidence import BASELINES, Evidence
-from pipeprof.profiles.experiment.purposes import RACE
+from pipeprof.profiles.experiment.purposes import LARGE_GAIN, RACE
 from pipeprof.profiles.experiment.rounds import Rounds
 from pipeprof.profiles.experiment.same_data import DataCheck, check_data
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.protocol.turns import TurnRequest
-from pipeprof.profiles.verify.judge_edit import LARGE_GAIN
 
 if TYPE_CHECKING:
     from pipeprof.profiles.experiment.statistics import Interval
-    from pipeprof.profiles.propose.proposal import Semantics
+    from pipeprof.profiles.propose.proposal import Compared
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import Built, TurnEnded
     from pipeprof.profiles.verify.plan import Pace
@@ -54,7 +53,7 @@ class Rival:
     """
 
     job: Job
-    semantics: Semantics
+    semantics: Compared
     for_memory: bool = False
     rounds: bool = False
 

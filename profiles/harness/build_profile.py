@@ -12,7 +12,7 @@ from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase, PhaseName, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
-from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
 from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
@@ -69,6 +69,8 @@ class RunFacts:
     sampler_cores: float | None = None
     warnings: list[Message] = field(default_factory=list)
     output: str | None = None
+    data_size: DataSize | None = None
+    no_cache: bool = False
 
     @property
     def ops(self) -> dict[str, str] | None:
@@ -101,6 +103,8 @@ def assemble(
         exit_code=exit_code,
         started=facts.started,
         seed=facts.plan.seed,
+        data_size=facts.data_size,
+        no_cache=facts.no_cache,
         host=host,
         versions={**facts.versions, **observed.versions},
         phases=_phases(observed, sampler, ran_out=problem is not None and problem.code == "out-of-memory"),

@@ -108,6 +108,8 @@ class _Run:
             plan=planned,
             started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             stages=stages,
+            data_size=settings.data_size,
+            no_cache=settings.no_cache,
             written=list(stages.values()) if settings.loaded is not None else None,
         )
         self._phases_told = 0
