@@ -218,8 +218,8 @@ class Verification(Model):
     )
     needs_seconds: int | None = Field(
         None,
-        description="The `--budget` with which the same command measures what this one had no time for: a first change, "
-        "or the upper bound of the stage that the verdict names.",
+        description="The `--budget` with which the same command measures what this one had no time for: a first "
+        "change, or the upper bound of the stage that the verdict names.",
     )
     block_seconds: float = Field(description="Length of a block; a pair is two of them.")
     same: list[float] | None = Field(

@@ -220,7 +220,13 @@ class Laboratory:
         # Where a cache was raced, the proof has to fill it as well.
         self._fill_seconds = max((self._filling(version).seconds for _, version in rivals.values()), default=0.0)
         entered = {
-            name: Rival(self._workers([name], version)[name], candidate.compared_as, candidate.for_memory, self._rounds)
+            name: Rival(
+                self._workers([name], version)[name],
+                candidate.compared_as,
+                candidate.for_memory,
+                self._rounds,
+                candidate.caches,
+            )
             for name, (candidate, version) in rivals.items()
         }
         raced = self._races.run(lambda: self._baselines(base), entered)

@@ -23,7 +23,7 @@ from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time
 from pipeprof.profiles.time.elements_per_batch import elements_per_batch
 from pipeprof.profiles.time.limits.cores import idle_cores
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
-from pipeprof.profiles.time.limits.restarts import repeat_text
+from pipeprof.profiles.time.limits.restarts import restart_advice
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.time.top_stage import unread_note
 from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude
@@ -370,10 +370,9 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
     if steps is not None and steps.epochs:
         took = f" took {percent(steps.restart_share)} of the time" if steps.restart_share is not None else ""
         restarts = f"{steps.epochs:,} restarts" if steps.epochs > 1 else "1 restart"
-        text = (
-            f"The data set is short: {restarts}{took or ' while measuring'}. Measure more data or, if training has no "
-            f"more, {repeat_text(stages)}."
-        )
+        advice = restart_advice(steps, stages)
+        end = f" {advice[0].upper()}{advice[1:]}." if advice else ""
+        text = f"The data set is short: {restarts}{took or ' while measuring'}.{end}"
         found.append(Message(code="repeated", message=text))
     loop = observed.measured.loop if observed.measured is not None else None
     deletions = loop.deletions if loop is not None else []

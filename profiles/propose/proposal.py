@@ -141,8 +141,7 @@ def cannot_change_data(edits: Sequence[PipelineEdit]) -> bool:
         (True, False)
     """
     return bool(edits) and all(
-        _is_of_process(edit)
-        or (isinstance(edit, InsertStage | MoveStage | SetArgument) and traits(edit.op).prefetches)
+        _is_of_process(edit) or (isinstance(edit, InsertStage | MoveStage | SetArgument) and traits(edit.op).prefetches)
         for edit in edits
     )
 

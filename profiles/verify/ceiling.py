@@ -71,7 +71,10 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
     named = on_main_line(profile.verdict.stage) if profile.verdict is not None else None
     settling = ("kept", "ceiling") if _reaches_much(profile, findings) else ("ceiling",)
     settled = {
-        address for finding in findings if finding.status in settling and finding.cache is None for address in _stages_of(finding, line)
+        address
+        for finding in findings
+        if finding.status in settling and finding.cache is None
+        for address in _stages_of(finding, line)
     } | {
         address
         for finding in findings

@@ -209,9 +209,7 @@ def cannot_verify(profile: Profile) -> str | None:
     return None
 
 
-def cannot_try(
-    finding: Finding, *, has_edit: bool, step: Device | None = None, cache: str | None = None
-) -> str | None:
+def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, cache: str | None = None) -> str | None:
     """Return why a finding's edit is not tried, in words; ``None`` where it is.
 
     Args:
@@ -275,10 +273,10 @@ def announcement(
         left: Seconds that it may take.
         is_spec: Whether the pipeline is a spec, which calls no function of the user's.
     """
-    if needs is not None:
-        return f"no change can be tried in {left:.0f} s: the steps are long, one try takes --budget {needs}"
     what = f"trying up to {count} change{'s' if count > 1 else ''}" if count else "measuring upper bounds"
     text = f"{what}, {left:.0f} s at most"
+    if needs is not None:
+        text = f"no change can be tried in {left:.0f} s: one try of this pipeline takes --budget {needs}"
     if not is_spec:
         text += f"; {calls_of(mode.mode)}"
     if (made := seconds_to_make(profile)) >= LONG_TO_MAKE:

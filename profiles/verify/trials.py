@@ -143,7 +143,8 @@ class Trials:
             cores=cores,
         )
         self._baseline: dict[str, Built] = {}
-        self._refusal: str | None = None
+        self.refusal: str | None = None
+        """Why no edit can be measured against this pipeline, in words."""
 
     @property
     def mode(self) -> Mode:
@@ -159,8 +160,8 @@ class Trials:
 
         None where they do.
         """
-        if self._refusal is not None:
-            return self._refusal
+        if self.refusal is not None:
+            return self.refusal
         first = not self._baseline
         # The best one is tried whatever is left; how far it gets, the clock decides.
         least = self._pace.least_pairs(QUICK.early if first else QUICK.pairs)
@@ -169,12 +170,12 @@ class Trials:
     def fits(self, pairs: int, reserved: float = 0.0) -> bool:
         """Whether so many pairs of another trial fit into the time left, less the seconds that are reserved."""
         needed = self._pace.seconds_of(self._pace.least_pairs(pairs), first=not self._baseline)
-        return self._refusal is None and self.left() >= needed + reserved
+        return self.refusal is None and self.left() >= needed + reserved
 
     def rebase(self, baseline: Callable[[], Mapping[str, Job]]) -> None:
         """Compare with another pipeline from now on."""
         self._team.end()
-        self._make_baseline, self._baseline, self._refusal = baseline, {}, None
+        self._make_baseline, self._baseline, self.refusal = baseline, {}, None
 
     def measure(
         self,
@@ -315,7 +316,7 @@ class Trials:
     def _failed(self, error: MemberFailedError) -> Trial:
         if error.name in BASELINES:
             self._baseline = {}
-            self._refusal = error.reason if error.refused else None
+            self.refusal = error.reason if error.refused else None
             what = error.reason if error.refused else f"the pipeline as it is {error.reason}"
             return Trial("unverified", f"not tried: {what}")
         if error.refused:

@@ -278,9 +278,7 @@ class _Verification:
     def announce(self, count: int) -> str:
         """Return what comes, for the progress."""
         left = max(0.0, self._until - time.monotonic())
-        return plans.announcement(
-            self._profile, self._mode, count, left, is_spec=self._jobs.is_spec, needs=self._needs
-        )
+        return plans.announcement(self._profile, self._mode, count, left, is_spec=self._jobs.is_spec, needs=self._needs)
 
     def finish(self) -> None:
         """Write what was found into the profile."""
@@ -353,6 +351,9 @@ class _Verification:
             finding.reason = f"{before}no upper bound: {job}"
             return
         self._compare_with(trials, "from-graph")
+        if trials.refusal is not None:
+            finding.reason = f"{before}no upper bound: {trials.refusal}"
+            return
         if trials.too_long(self._budget) is not None:
             more = self._budget + self._pace.seconds_of(self._pace.least_pairs(QUICK.pairs), first=True)
             self._lacking = self._needs or 10 * math.ceil(more / 10)
@@ -409,7 +410,9 @@ class _Verification:
         self._profile.findings = [
             finding
             for finding in findings
-            if finding.status != "ceiling" or finding.rule != MEASURED or still & set(finding.measured["replayed"])
+            if finding.status != "ceiling"
+            or finding.rule != MEASURED
+            or still & set((finding.measured or {})["replayed"])
         ]
 
     def _take_bound(self, finding: Finding) -> None:

@@ -17,7 +17,7 @@ from pipeprof.profiles.document.shared import Steps
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import line_of, within
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
-from pipeprof.profiles.propose.whole import whole_batches
+from pipeprof.profiles.time.whole import whole_batches
 from pipeprof.profiles.verify.plan import LEAST_EPOCHS
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import size, stage_name
