@@ -19,6 +19,7 @@ from pipeprof.pipelines.steps import registry
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.steps.step import Step as ParsedStep
+    from pipeprof.profiles.document.subject import DataSize
     from pipeprof.profiles.propose.proposal import Semantics
 
 T = TypeVar("T")
@@ -184,6 +185,16 @@ class SharedOptions:
     verbose: Verbose = False
 
 
+DatasetSize = Annotated[
+    str | None,
+    option(
+        "",
+        "SIZE",
+        "Size of the whole data set where the target reads a sample, e.g. 1.2TB or 500000 (elements): what a cache"
+        " would take, and how long an epoch is.",
+    ),
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Leave out changes that add a cache.")]
 Steps = Annotated[str | None, option("", "N", "Measure at most this many steps.")]
 Cold = Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")]
 
@@ -211,6 +222,8 @@ class RunOptions(SharedOptions):
     budget: Annotated[
         str | None, option("", "SECONDS", "How long the proposed changes may be tried.  [default: 60]")
     ] = None
+    dataset_size: DatasetSize = None
+    no_cache: NoCache = False
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not try the proposed changes: findings are predictions only.")
     ] = False
@@ -262,6 +275,8 @@ class FixOptions(SharedOptions):
     budget: Annotated[
         str | None, option("", "SECONDS", "How long to measure; starts and builds come on top.  [default: 60]")
     ] = None
+    dataset_size: DatasetSize = None
+    no_cache: NoCache = False
     force: FixForce = False
     memory_limit: Annotated[
         str | None, option("", "SIZE", "Memory that the pipeline may take, e.g. 8GiB.  [default: all available]")
@@ -411,6 +426,30 @@ def byte_size(flag: str, text: str | None) -> int | None:
     if size == 0:
         raise UsageError(f"{flag}: got {text!r}, expected a size above 0 such as 8GiB")
     return size
+
+
+def dataset_size(text: str | None) -> DataSize | None:
+    """Parse bytes with a unit (``1.2TB``), or elements (``500000``, ``500000 elements``).
+
+    Raises:
+        UsageError: The text is neither.
+
+    Example:
+        >>> dataset_size("1.2TB").bytes, dataset_size("500,000 elements").elements
+        (1200000000000, 500000)
+    """
+    if text is None:
+        return None
+    from pipeprof.profiles.document.subject import DataSize
+
+    number = text.lower().removesuffix("elements").strip().replace(",", "").replace("_", "")
+    if number.isdecimal():
+        return DataSize(elements=whole("--dataset-size", number))
+    try:
+        return DataSize(bytes=byte_size("--dataset-size", text))
+    except UsageError:
+        expected = "a size such as 1.2TB, or a number of elements such as 500000"
+        raise UsageError(f"--dataset-size: got {text!r}, expected {expected}") from None
 
 
 def dispatch(text: str | None) -> int | Literal["sync"] | None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LAST_DIGITS = "the last digits of floating-point numbers"
 """In which data differ where rounding differs."""
+NOT_REPRODUCIBLE = "the pipeline does not give the same data twice, two processes of the pipeline itself differ"
+"""Why data differ that a change cannot have changed."""
 _BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
 
 _ABSURD = 1e300

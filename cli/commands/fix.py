@@ -63,7 +63,7 @@ def fix(given: FixOptions) -> None:
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.target.target import STDIN
-    from pipeprof.profiles.harness.harness import run_sample, target_of
+    from pipeprof.profiles.harness.harness import run_undisturbed, target_of
 
     options.choice("--color", given.color, options.COLORS)
     allow = options.classes(given.allow)
@@ -73,6 +73,8 @@ def fix(given: FixOptions) -> None:
         seconds=_first_seconds(given, budget),
         steps=options.whole("--steps", given.steps),
         cold=True if given.cold else None,
+        data_size=options.dataset_size(given.dataset_size),
+        no_cache=given.no_cache,
     )
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="fix", redact=given.redact
@@ -102,7 +104,8 @@ def fix(given: FixOptions) -> None:
     with ExitStack() as ending:
         try:
             # A pipeline that needs more than it may is measured too: to need less is what the search is for.
-            profile = run_sample(replace(chosen, memory_limit=None), writer, progress)
+            without_limit = replace(chosen, memory_limit=None)
+            profile, _ = run_undisturbed(without_limit, writer, progress, budget=budget, end_at=end_at)
             # What was measured is reported, whatever ends the search.
             ending.callback(_finish, given, profile, writer, loaded, report=(outputs, selection))
             if not profile.exit_code:

@@ -69,7 +69,7 @@ def run(given: RunOptions) -> None:
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.target.target import STDIN
-    from pipeprof.profiles.harness.harness import run_sample, target_of
+    from pipeprof.profiles.harness.harness import run_undisturbed, target_of
 
     options.choice("--color", given.color, options.COLORS)
     budget = options.duration("--budget", given.budget)
@@ -80,6 +80,8 @@ def run(given: RunOptions) -> None:
         seconds=options.duration("--seconds", given.seconds),
         steps=options.whole("--steps", given.steps),
         cold=True if given.cold else None,
+        data_size=options.dataset_size(given.dataset_size),
+        no_cache=given.no_cache,
         calibrate=not given.no_verify,
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
@@ -106,12 +108,15 @@ def run(given: RunOptions) -> None:
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     with ExitStack() as ending:
         try:
-            profile = run_sample(chosen, writer, progress)
+            verifies, seconds = not given.no_verify and not chosen.edits, budget or DEFAULT_BUDGET
+            profile, seconds = run_undisturbed(
+                chosen, writer, progress, budget=seconds if verifies else 0.0, end_at=end_at
+            )
             # What was measured is reported, whatever ends what follows.
             ending.callback(finish, profile, writer, outputs, selection, color=given.color)
             # Edits of a function's graph would have to be made on top of those of the change.
-            if not given.no_verify and not profile.exit_code and not chosen.edits:
-                _verify(profile, Measuring(chosen, writer, progress, end_at), budget, changes)
+            if verifies and not profile.exit_code:
+                _verify(profile, Measuring(chosen, writer, progress, end_at), seconds, changes)
         finally:
             progress.close()
     refuse(profile, loaded)
@@ -131,7 +136,7 @@ def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) 
         raise UsageError(msg)
 
 
-def _verify(profile: Profile, run: Measuring, budget: float | None, changes: Changes) -> None:
+def _verify(profile: Profile, run: Measuring, seconds: float, changes: Changes) -> None:
     """Try what the findings propose."""
     from pipeprof.cli.private import SPEC_ENVIRONMENT
     from pipeprof.pipelines.check import check_spec
@@ -142,7 +147,6 @@ def _verify(profile: Profile, run: Measuring, budget: float | None, changes: Cha
         sets = [*changes.sets, *flags]
         return check_spec(run.settings.target.path, sets, overlays=changes.overlays, environment=environment)
 
-    seconds = budget if budget is not None else DEFAULT_BUDGET
     try:
         verify(
             profile,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from pipeprof.cli.options import duration
 from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.words import main_metric
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 _PAIRS = {"compare": "--pairs", "gate": "--max-pairs"}
 _OF_THIS_GATE = frozenset({"--against", "--baseline", "--out", "--format", "--max-pairs"})
 _SWITCHES = frozenset({"--update-baseline", "--json", "--force"})
+_SPARE = 1.2
+"""Times the seconds that the pairs need: the sides are started as well."""
 MOST_PAIRS = 60
 """More are not worth the wait: half a minute for each."""
 
@@ -39,7 +44,7 @@ def _after_pairs(result: Result) -> tuple[str, str] | None:
     more = [metric.more_pairs for metric in rows if metric.level != "off" and metric.more_pairs]
     needed = len(counted(result.pairs)) + max(more, default=0)
     if more and needed <= MOST_PAIRS and result.command:
-        return _with_option(result.command, _PAIRS[result.kind], str(needed)), "would settle it"
+        return _longer(result, needed)
     if result.kind == "compare" and len(result.changes) > 1 and result.search is None and result.command:
         main = main_metric(result)
         if main is not None and main.words in {"slower", "faster"}:
@@ -49,6 +54,37 @@ def _after_pairs(result: Result) -> tuple[str, str] | None:
     if result.kind == "gate" and result.verdict == "regressed" and result.b.ref is None and not stored:
         return f"pipeprof compare {shlex.quote(result.a.text)} {shlex.quote(result.b.text)}", "shows the stages"
     return None
+
+
+def _longer(result: Result, needed: int) -> tuple[str, str]:
+    """The same command with room for so many pairs: more of what has ended the session."""
+    if any(warning.code == "disturbed" for warning in result.warnings):
+        return shlex.join(result.command), "once nothing else uses the cores: more pairs help little here"
+    flag, words = _PAIRS[result.kind], list(result.command)
+    over = any(warning.code == "time-over" for warning in result.warnings)
+    limit = duration("--max-time", _value_of(words, "--max-time"))
+    if over and limit is not None:
+        more = _SPARE * limit * needed / max(len(result.pairs), 1)
+        words = [*_without(words, {"--max-time"}), "--max-time", str(10 * math.ceil(more / 10))]
+        most = _value_of(words, flag)
+        if most is None or not most.isdecimal() or int(most) >= needed:
+            return shlex.join(words), "would settle it"
+    return _with_option(words, flag, str(needed)), "would settle it"
+
+
+def _value_of(command: Sequence[str], flag: str) -> str | None:
+    """The last value of an option in a command; None without it.
+
+    Example:
+        >>> _value_of(["gate", "a.yaml", "--max-time=250"], "--max-time")
+        '250'
+    """
+    found = None
+    for word, following in pairwise([*command, ""]):
+        name, equals, value = word.partition("=")
+        if name == flag:
+            found = value if equals else following
+    return found
 
 
 def self_test_command(result: Result) -> str:

@@ -16,10 +16,11 @@ from pipeprof.profiles.judge.words import (
     describe_receipt,
     headline,
     main_metric,
+    numbers_agree,
     value_text,
     what_it_is,
 )
-from pipeprof.profiles.wording import percent, place_of, significant
+from pipeprof.profiles.wording import listed, percent, place_of, significant
 
 if TYPE_CHECKING:
     from pipeprof.profiles.judge.verdicts.result import Metric, PairValues, Result, Side, StageChange
@@ -132,6 +133,9 @@ def _measured(result: Result) -> Iterator[Block]:
         yield Heading("Metrics", _conditions(result))
         yield _metrics(result.metrics)
         yield from _resolution(result.metrics)
+        if apart := [metric.title for metric in result.metrics if metric.pairs and not numbers_agree(metric)]:
+            why = "the machine's speed changed between pairs, B / A compares within each of them"
+            yield Legend([("", f"A and B are medians of all pairs ({listed(apart)}): {why}.")])
         if len(counted(result.pairs)) < len(result.pairs):
             yield Legend([("", "Left out: pairs during which other machines had much of the cores.")])
     worse = result.worse

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.cli.report.findings import (
     NOT_VERIFIED,
+    SAME_SPEED,
     WITHOUT_RULE,
     build_findings,
     build_further,
@@ -154,8 +155,8 @@ def _code(label: str, text: str | None) -> Iterator[Block]:
 
 def _predicted(predicted: Predicted, *, step: bool) -> str:
     effects = []
-    if predicted.speedup is not None:
-        effects.append(describe_speedup(predicted.speedup))
+    if predicted.speedup is not None and (text := describe_speedup(predicted.speedup)) != SAME_SPEED:
+        effects.append(text)
     if predicted.peak_rss_delta_bytes is not None:
         effects.append(describe_delta(predicted.peak_rss_delta_bytes))
     if predicted.wait_ms is not None and step:

@@ -10,9 +10,11 @@ from pipeprof.cli.text.blocks import Alternatives, Block, Column, Command, Headi
 from pipeprof.pipelines.edits.edits import SetEnvironment
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
-from pipeprof.profiles.time.proven import describe_price, knows_speed
+from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
+from pipeprof.profiles.time.verdict import savable_share
 from pipeprof.profiles.wording import (
     LAST_DIGITS,
+    NOT_REPRODUCIBLE,
     free_pipeline_text,
     percent,
     place_of,
@@ -47,6 +49,8 @@ MOST_BOUNDS = 2
 """Upper bounds without a finding that are named in the default report."""
 MOST_REJECTED = 2
 """Rejected changes that are named in the default report."""
+NOT_MEASURED = "was not measured: --budget"
+"""In the sentence on a stage that there was no time for."""
 _NO_BOUND = "no upper bound: "
 """In the sentence on a stage whose upper bound was not measured."""
 _DETAIL_INDENT = 7
@@ -73,6 +77,11 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
     if profile.verification is None:
         return
     yield from _build_bounds(profile.verification.bounds, complete=complete)
+    for group in profile.verification.not_tried:
+        many = len(group.changes)
+        names = f" ({'; '.join(group.changes)})" if complete else ""
+        text = f"{many} change{'s' if many > 1 else ''} could not be tried{names}: {group.reason}"
+        yield Prose(text, hang=2, style="" if complete else "dim")
     without_gain, undecided = profile.verification.without_gain, profile.verification.undecided
     tried = [*without_gain, *undecided]
     if not tried:
@@ -103,19 +112,33 @@ def _build_bounds(bounds: Sequence[str], *, complete: bool) -> Iterator[Block]:
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
     """Build three lines for each finding: its title with its gain, the change with its place, and a command."""
     numbered = list(enumerate(findings, 1))
-    proven = [(number, finding) for number, finding in numbered if finding.status == "kept"]
+    by_status = {
+        status: [(number, finding) for number, finding in numbered if finding.status == status]
+        for status in ("kept", "ceiling", "unverified")
+    }
+    proven = [(number, finding) for number, finding in by_status["kept"] if finding.cache is None]
+    cached = [(number, finding) for number, finding in by_status["kept"] if finding.cache is not None]
+    bounds, open_ones = by_status["ceiling"], by_status["unverified"]
     if proven:
         yield Heading("What to change", "measured")
         yield from _tables(profile, proven)
-    bounds = [(number, finding) for number, finding in numbered if finding.status == "ceiling"]
     if bounds:
         yield Heading("Upper bounds", "measured without the stage, no edit is known")
         yield from _tables(profile, bounds)
-    open_ones = [(number, finding) for number, finding in numbered if finding.status == "unverified"]
+    if cached:
+        # What shows a gain on all of the data comes first.
+        unfinished = [(number, finding) for number, finding in open_ones if number < cached[0][0]]
+        open_ones = [(number, finding) for number, finding in open_ones if number > cached[0][0]]
+        if unfinished:
+            yield Heading("Not finished", _unfinished(unfinished))
+            yield from _tables(profile, unfinished)
+        without = "" if proven or bounds or unfinished else "; without a cache nothing that was tried helps"
+        yield Heading("From the second epoch on", f"measured{without}")
+        yield from _tables(profile, cached)
     if open_ones:
-        tried = bool(proven or bounds) or profile.verification is not None
-        if unfinished := _unfinished(open_ones):
-            yield Heading("Not finished", unfinished)
+        tried = bool(by_status["kept"] or bounds) or profile.verification is not None
+        if words := _unfinished(open_ones):
+            yield Heading("Not finished", words)
         else:
             yield Heading("Not verified", _how_far(open_ones)) if tried else Heading("What to change", NOT_VERIFIED)
         yield from _tables(profile, open_ones)
@@ -195,17 +218,28 @@ def _table(profile: Profile, shown: Sequence[tuple[int, Finding]], *, short: boo
             Column("", [describe_gain(finding, short=short) for _, finding in shown], right=False, keep=4),
             Column("", effects, right=False, keep=3),
         ],
-        below={row: list(_details(profile, finding)) for row, (_, finding) in enumerate(shown)},
+        below={row: list(_details(profile, finding, first=not row)) for row, (_, finding) in enumerate(shown)},
     )
 
 
-def _details(profile: Profile, finding: Finding) -> Iterator[Block]:
+def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Iterator[Block]:
+    """What is said below a finding.
+
+    Args:
+        first: Whether it is the first one of its list, which also says how long an epoch is with it.
+    """
     change = finding.change or finding.recommendation
     place = _place(profile, finding)
     if place or change:
         yield Prose("   ".join(part for part in (place, change) if part), indent=_DETAIL_INDENT, hang=2)
+    for text in filter(
+        None, (describe_kept(profile, finding.cache), describe_epoch(profile, finding) if first else "")
+    ):
+        yield Prose(text, indent=_DETAIL_INDENT, hang=2)
     if (modes := _overlap(profile, finding)) is not None:
         yield Prose(modes, indent=_DETAIL_INDENT, hang=2)
+    if NOT_REPRODUCIBLE in (compared := str((finding.measured or {}).get("data") or "")):
+        yield Prose(compared, indent=_DETAIL_INDENT, hang=2)
     if (price := describe_price(profile, finding)) is not None:
         yield Prose(price, indent=_DETAIL_INDENT, hang=2)
     if finding.status == "ceiling":
@@ -330,11 +364,15 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
     if predicted is None:
         return ""
     speedup, delta = predicted.speedup, predicted.peak_rss_delta_bytes
-    parts = [describe_speedup(speedup, 2)] if speedup is not None else []
-    if delta is not None and (delta or speedup is None):
+    # That an effect is unknown, or only on memory, is no statement about the speed.
+    parts = [text for text in [describe_speedup(speedup or 1.0, 2)] if text != SAME_SPEED]
+    if delta:
         parts.append(describe_delta(delta))
     # Next to a measurement that is undecided, a bare gain would read as that.
     return f"{'predicted ' if parts and finding.measured else ''}{', '.join(parts)}"
+
+
+SAME_SPEED = "same speed"
 
 
 def describe_speedup(speedup: float, digits: int = 3) -> str:
@@ -345,7 +383,7 @@ def describe_speedup(speedup: float, digits: int = 3) -> str:
         ('1.83× faster', '1.64× slower', 'same speed')
     """
     if significant(speedup, digits) == significant(1.0, digits):
-        return "same speed"
+        return SAME_SPEED
     return f"{significant(speedup, digits)}× faster" if speedup > 1 else f"{significant(1 / speedup, digits)}× slower"
 
 
@@ -384,29 +422,46 @@ def describe_delta(delta: int) -> str:
 
 def _build_none(profile: Profile) -> Iterator[Block]:
     """State that nothing has to change, or that no rule knows a fix."""
+    done = profile.verification
     if not profile.complete or profile.exit_code or profile.steps is None:
         return
     if profile.verdict and any(detail.label == "pipeline" for detail in profile.verdict.details):
         return  # It keeps up with the step.
-    share = profile.verdict.headspace_share if profile.verdict else None
+    share = savable_share(profile)
     if share is not None and share < HEADSPACE_SHARE.value:
         if not (profile.verdict and profile.verdict.headline):  # Else the verdict says so.
             yield Heading("Nothing to change", free_pipeline_text(share))
+    elif done is not None and not _is_decided(done):
+        yield Heading("Not finished", _why_not_finished(done))
     elif share is not None and profile.steps.dispatch is None:
         yield Heading("No known fix", "whether this is fast enough depends on your step")
     elif share is not None:
-        why = _why_none(profile.verification)
+        why = _why_none(done)
         yield Heading("No known fix", f"up to {percent(share)} of the time could be saved, but {why}")
     else:
         yield Heading("No known fix", "no rule applies to what was measured")
 
 
+def _is_decided(done: Verification) -> bool:
+    """Whether something was decided, or nothing was there to decide about."""
+    bounded = any(_NO_BOUND not in text and NOT_MEASURED not in text for text in done.bounds)
+    open_ones = done.undecided or done.not_tried or done.needs_seconds is not None
+    return bool(done.without_gain) or bounded or not open_ones
+
+
+def _why_not_finished(done: Verification) -> str:
+    if done.undecided:
+        return "what was tried is not decided"
+    return "no change could be tried" if not done.tried else "how fast the pipeline could be is not known yet"
+
+
 def _why_none(done: Verification | None) -> str:
     """Why there is no finding: only what was decided does not help."""
-    if done is None or not (done.without_gain or done.undecided or done.bounds):
+    if done is None or not (done.without_gain or done.undecided or done.bounds or done.not_tried):
         return "no rule applies"
-    if done.undecided or (done.without_gain and any(_NO_BOUND in text for text in done.bounds)):
-        return "what was tried is not decided" if not done.without_gain else "not all that was tried is decided"
+    open_bound = any(_NO_BOUND in text or NOT_MEASURED in text for text in done.bounds)
+    if done.undecided or done.not_tried or (done.without_gain and open_bound):
+        return "not all that was tried is decided" if done.undecided or open_bound else "nothing that was tried helps"
     if not done.tried and not done.without_gain:
         return "no change could be tried"
     return "nothing that was tried helps"

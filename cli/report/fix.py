@@ -16,6 +16,8 @@ from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.pipelines.edits.plan import apply_call, data_of
 from pipeprof.profiles.document.findings import edits_in
 from pipeprof.profiles.fix.earlier import most_of
+from pipeprof.profiles.time.proven import describe_kept, epoch_text
+from pipeprof.profiles.time.whole import whole_epoch_seconds
 from pipeprof.profiles.wording import listed, significant, size
 
 if TYPE_CHECKING:
@@ -39,12 +41,13 @@ _UNDECIDED = ("the budget", "what is left of the budget", "not tried", "no chang
 """Beginnings of the reasons for which a search ended before it could decide."""
 _MOST_ROWS = 12
 """Tried steps that the default report lists; those that were taken are always there."""
+_DECIDED = ("taken", "behind", "rejected")
 _RESULTS = {
     "taken": "taken",
     "behind": "helps, less than another",
     "rejected": "no",
     "unclear": "cannot tell",
-    "not-tried": "not possible",
+    "not-tried": "could not be tried",
 }
 
 
@@ -55,7 +58,7 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
         saved: Path of the saved profile as it is to be shown, if there is one.
     """
     yield _headline(fix, interrupted=profile.exit_code != 1)
-    yield from _facts(fix)
+    yield from _facts(profile, fix)
     shown = [step for step in fix.steps if step.result == "taken"]
     others = [step for step in fix.steps if step.result != "taken"]
     shown += [step for step in others if step.speedup is not None][: max(0, _MOST_ROWS - len(shown))]
@@ -75,10 +78,10 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
         yield from _search_on(profile, fix)
 
 
-def build_all_steps_tried(fix: Fix) -> Iterator[Block]:
+def build_all_steps_tried(profile: Profile, fix: Fix) -> Iterator[Block]:
     """Build every step of a search, with its reason."""
     yield Heading("Search", fix.reason)
-    yield from _facts(fix)
+    yield from _facts(profile, fix)
     if fix.steps:
         yield _table(fix.steps, reasons=True)
 
@@ -93,7 +96,8 @@ def _headline(fix: Fix, *, interrupted: bool) -> Block:
         if (most := most_of(fix.left_out)) is not None and not (fix.reason or "").startswith(_UNDECIDED):
             words = f" {listed([f'`{name}`' for name in fix.allow])}. {describe_left_out(most)}"
             return Prose((TextSpan("Nothing within", "bold yellow"), TextSpan(words)), indent=0)
-        if (fix.reason or "").startswith(_UNDECIDED) or any(map(_was_promising, fix.steps)):
+        decided = not fix.steps or any(step.result in _DECIDED and step.speedup is not None for step in fix.steps)
+        if not decided or (fix.reason or "").startswith(_UNDECIDED) or any(map(_was_promising, fix.steps)):
             return Prose((TextSpan("Nothing proven", "bold yellow"), TextSpan(words)), indent=0)
         return Prose((TextSpan("Nothing to change", "bold green" if fix.steps else "bold"), TextSpan(words)), indent=0)
     if fix.unfinished is not None:
@@ -134,9 +138,32 @@ def _left_out(fix: Fix) -> Iterator[Block]:
         yield KeyValue("search", fix.reason, indent=2, width=_KEY)
 
 
-def _facts(fix: Fix) -> Iterator[Block]:
+def _cached(fix: Fix) -> FixStep | None:
+    """The change of the best pipeline that keeps elements for later epochs, if one does."""
+    return next((step for step in fix.steps if step.result == "taken" and step.cache is not None), None)
+
+
+def _cache(profile: Profile, fix: Fix) -> str:
+    """For which data a cache of the result is advice, and what there is without it; empty without a cache."""
+    step = _cached(fix)
+    text = describe_kept(profile, step.cache) if step is not None else ""
+    return f"{text}; without it: {rerun(profile, command='fix', no_cache=True)}" if text else ""
+
+
+def _epoch(profile: Profile, fix: Fix) -> str:
+    """How long an epoch of the whole data set takes with the proven pipeline; empty where that is unknown."""
+    if fix.status != "fixed":
+        return ""
+    later = " from the second one on" if _cached(fix) is not None else ""
+    return epoch_text(whole_epoch_seconds(profile), (fix.measured or {}).get("speedup"), later=later)
+
+
+def _facts(profile: Profile, fix: Fix) -> Iterator[Block]:
     """Result of the proof, and cost of the search."""
     yield from _left_out(fix)
+    for label, text in (("cache", _cache(profile, fix)), ("epoch", _epoch(profile, fix))):
+        if text:
+            yield KeyValue(label, text, indent=2, width=_KEY)
     if fix.peak_bytes is not None and fix.peak_before_bytes is not None:
         change = describe_delta(fix.peak_bytes - fix.peak_before_bytes)
         yield KeyValue(
@@ -196,10 +223,10 @@ def _looks_better(step: FixStep) -> bool:
 def _refused(steps: Sequence[FixStep], *, alone: bool) -> Iterator[Block]:
     """The reasons why changes were rejected that could not be measured: they change the data, or they fail."""
     rejected = Counter(step.reason for step in steps if step.result == "rejected" and step.speedup is None)
-    impossible = Counter(step.reason for step in steps if _was_promising(step))
+    impossible = Counter(step.reason for step in steps if step.result == "not-tried")
     if (rejected or impossible) and alone:
         yield Heading("Tried", "")
-    for words, reasons in (("not possible", impossible), ("rejected", rejected)):
+    for words, reasons in (("could not be tried", impossible), ("rejected", rejected)):
         for reason, number in reasons.most_common(_MOST_REASONS):
             yield Prose(f"{number} change{'s' if number > 1 else ''} {words}: {reason}", indent=2, hang=2)
 

@@ -83,13 +83,16 @@ def _measure_undisturbed(profile: Profile) -> NextCommand | None:
 def _finish_finding(profile: Profile) -> NextCommand | None:
     """Measure with a budget that decides about the first change that shows a gain, where none is proven."""
     findings = profile.findings or []
-    if any(finding.status == "kept" for finding in findings):
+    if any(finding.status == "kept" and finding.cache is None for finding in findings):
         return None
     first = next((finding for finding in findings if finding.unfinished is not None), None)
-    if first is None or first.unfinished is None:
+    if first is not None and first.unfinished is not None:
+        line = rerun(profile, budget=str(first.unfinished.budget_seconds))
+        return _command(line, f"decides about {first.title}")
+    needed = profile.verification.needs_seconds if profile.verification is not None else None
+    if needed is None or any(finding.status == "kept" for finding in findings):
         return None
-    line = rerun(profile, budget=str(first.unfinished.budget_seconds))
-    return _command(line, f"decides about {first.title}")
+    return _command(rerun(profile, budget=str(needed)), "has the time that this pipeline takes for a try")
 
 
 def _write_finding(profile: Profile) -> NextCommand | None:

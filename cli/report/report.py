@@ -94,7 +94,7 @@ def build_report(profile: Profile, saved: str | None = None, selection: Selectio
         for build in SECTIONS.values():
             yield from build(profile)
         if profile.fix is not None:
-            yield from build_all_steps_tried(profile.fix)
+            yield from build_all_steps_tried(profile, profile.fix)
         yield from build_footer(profile, saved, complete=True)
     elif profile.fix is not None:
         yield from build_fix(profile, profile.fix, saved)

@@ -269,6 +269,12 @@ def stages_of(edits: Sequence[PipelineEdit]) -> frozenset[str]:
     return frozenset(found)
 
 
+def new_ops(edits: Iterable[PipelineEdit]) -> list[str]:
+    """Ops of the stages that edits insert, as `InsertStage` or between the parts of a map."""
+    new = [edit.op for edit in edits if isinstance(edit, InsertStage)]
+    return new + [stage.op for edit in edits if isinstance(edit, SplitMap) for stage in edit.by]
+
+
 def nested_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options by their dotted paths as groups inside groups, as a spec has them.
 

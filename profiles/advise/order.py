@@ -15,9 +15,10 @@ from pipeprof.profiles.view.view import PipelineView
 def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
     """The findings in the order in which they are shown.
 
-    Kept ones, ceilings, correctness, unverified ones, rejected ones; within each by worth, then by place in the
-    pipeline. Of changes that are as fast as measured, the one that changes less of the data comes first, and of those
-    within 3 % of the fastest the simplest one: without memory for data, without new stages, with the fewest edits.
+    Kept ones, ceilings, unfinished ones, caches that were kept, correctness, unverified ones, rejected ones; within
+    each by worth, then by place in the pipeline. Of changes that are as fast as measured, those of the pipeline come
+    before those of the process, then the one that changes less of the data, and of those within 3 % of the fastest the
+    simplest one: without memory for data, without new stages, with the fewest edits.
     """
     places = {stage.id: index for index, stage in enumerate(view.stages)} if view is not None else {}
 
@@ -39,12 +40,12 @@ def _gentler_first(findings: Sequence[Finding]) -> list[Finding]:
     return found
 
 
-def _change(finding: Finding, best: Finding) -> tuple[int, tuple[bool, bool, float]]:
-    """Sort key: effect on the data, then effort if the finding is about as fast as the best one."""
+def _change(finding: Finding, best: Finding) -> tuple[bool, int, tuple[bool, bool, float]]:
+    """Sort key: of the process, effect on the data, then effort if the finding is about as fast as the best one."""
     near = _speedup(finding) * (1 + FLOOR) >= _speedup(best)
-    keeps, adds, _ = effort(finding.edits)
+    tunes, keeps, adds, _ = effort(finding.edits)
     simple = (keeps, adds, float(len(finding.documents))) if near else _MOST_EFFORT
-    return SEMANTICS.index(finding.semantics or "same"), simple
+    return tunes, SEMANTICS.index(finding.semantics or "same"), simple
 
 
 _MOST_EFFORT = (True, True, math.inf)
@@ -52,6 +53,8 @@ _MOST_EFFORT = (True, True, math.inf)
 
 def _is_as_fast(finding: Finding, best: Finding) -> bool:
     if not all(each.status == "kept" and each.family == "speed" for each in (finding, best)):
+        return False
+    if (finding.cache is None) != (best.cache is None):
         return False
     low = _number((best.measured or {}).get("low"))
     return 0 < low <= _speedup(finding)
@@ -90,5 +93,9 @@ def _number(value: object) -> float:
 
 def _group(finding: Finding) -> int:
     if finding.status == "unverified":
-        return 2 if finding.family == "correctness" else 3
-    return {"kept": 0, "ceiling": 1, "rejected": 4}[finding.status]
+        if finding.unfinished is not None and finding.cache is None:
+            return 2
+        return 4 if finding.family == "correctness" else 5
+    if finding.status == "kept":
+        return 0 if finding.cache is None else 3
+    return {"ceiling": 1, "rejected": 6}[finding.status]

@@ -104,6 +104,15 @@ class _EffectSchema:
 MeasuredEffect = Annotated[Facts, AfterValidator(_is_effect), _EffectSchema()]
 
 
+class Kept(Model):
+    """What a change keeps in memory from the first epoch on: it gains only in later ones."""
+
+    sample_bytes: int | None = Field(None, description="Of the data that were measured; `None` if unknown.")
+    bytes: int | None = Field(
+        None, description="Of the whole data set; `None` without `--dataset-size`, and where it does not tell."
+    )
+
+
 class Unfinished(Model):
     """A measurement that shows a gain and ended before it could be decided."""
 
@@ -148,6 +157,7 @@ class Finding(Model):
         "has replaced, `other_cpu_ms_per_batch` is the CPU time of everything else, `cores_needed` those that the step "
         "would need for it, `conclusion` is set where the cores are the limit then.",
     )
+    cache: Kept | None = Field(None, description="Of a change that keeps elements for later epochs.")
     status: Literal["kept", "rejected", "ceiling", "unverified"]
     reason: str | None = Field(None, description="Why the status is what it is.")
     unfinished: Unfinished | None = Field(
@@ -170,6 +180,13 @@ class Finding(Model):
     def is_known(self) -> bool:
         """Whether there are edits, and this version knows all of them."""
         return 0 < len(self.edits) == len(self.documents)
+
+
+class NotTried(Model):
+    """Changes that were not measured, for one reason."""
+
+    reason: str
+    changes: list[str] = Field(description="Their titles.")
 
 
 class Verification(Model):
@@ -196,6 +213,14 @@ class Verification(Model):
         default_factory=list,
         description="Stages that a replay of their outputs has replaced without a gain, with what was measured.",
     )
+    not_tried: list[NotTried] = Field(
+        default_factory=list, description="Changes that are no findings and were not tried, by the reason."
+    )
+    needs_seconds: int | None = Field(
+        None,
+        description="The `--budget` with which the same command measures what this one had no time for: a first "
+        "change, or the upper bound of the stage that the verdict names.",
+    )
     block_seconds: float = Field(description="Length of a block; a pair is two of them.")
     same: list[float] | None = Field(
         None, description="The pipeline in one process over the same in another: ratio, low, high at 98 %."
@@ -214,6 +239,7 @@ class FixStep(Model):
     random_order: bool = Field(default=False, description="As `findings[].random_order`.")
     edit: list[Edit] = Field(default_factory=list, description="With the addresses of the pipeline it was tried on.")
     predicted: float | None = Field(None, description="Predicted factor, where there was one.")
+    cache: Kept | None = Field(None, description="As `findings[].cache`.")
     result: Literal["taken", "behind", "rejected", "unclear", "not-tried"] = Field(
         description="`behind`: it helps, another one of the race helps more."
     )

@@ -17,7 +17,7 @@ from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.shared import Phase, Steps
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage
-from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import Ceiling, CpuAccount, Fetch
 
 SCHEMA_VERSION: Final = 1
@@ -34,6 +34,8 @@ class Profile(Model):
     exit_code: int | None = Field(None, description="What the command ended with; `None` while it runs.")
     started: str | None = Field(None, description="UTC, ISO 8601.")
     seed: int | None = None
+    data_size: DataSize | None = Field(None, description="Of `--dataset-size`.")
+    no_cache: bool = Field(default=False, description="`--no-cache`: no change that adds a cache is tried.")
     host: Host
     versions: dict[str, str | None] = Field(default_factory=dict)
     phases: list[Phase] = Field(default_factory=list)

@@ -49,6 +49,13 @@ class Target(Model):
     )
 
 
+class DataSize(Model):
+    """How large the whole data set is, of which the measured one may be a sample: one of the two."""
+
+    elements: int | None = Field(None, description="Elements of one epoch, as `elements_per_second` counts them.")
+    bytes: int | None = Field(None, description="Bytes of its files or arrays.")
+
+
 class Host(Model):
     """The machine the worker ran on."""
 

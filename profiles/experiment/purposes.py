@@ -37,6 +37,10 @@ class Purpose:
 
 QUICK = Purpose(0.35, 8, 0.05, 3.0, 0.04, early=6, pairs=12, looks=(12, 20, 30))
 """Changes that `run` tries, and the proof of `fix`: two processes of each side live on, a pair is one of blocks."""
+LARGE_GAIN = 2.0
+"""A gain whose interval lies above it is one after `QUICK.early` pairs."""
+MEASURED_AFTER = f"after {QUICK.pairs} pairs, or after {QUICK.early} whose interval lies above {LARGE_GAIN:g}×"
+"""When a gain of speed is called measured, by every command: the one rule, in words."""
 RACE = Purpose(0.25, 4, 0.05, 1.5, 0.025, early=3, pairs=4, looks=(8,))
 """What `fix` searches in: several changes at once, a pair is a round of blocks."""
 GATE = Purpose(0.2, 3, 0.03, 0.5, 1.0, early=4, pairs=5, looks=(4, 6, 8, 11, 15))

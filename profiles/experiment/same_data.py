@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipeprof.profiles.propose.proposal import Semantics
+from pipeprof.profiles.propose.proposal import Compared
 from pipeprof.profiles.protocol.turns import BatchDigest, Built
-from pipeprof.profiles.wording import LAST_DIGITS
+from pipeprof.profiles.wording import LAST_DIGITS, NOT_REPRODUCIBLE
 
 Level = Literal["bytes", "rounding", "elements", "types"]
 """What is compared: every byte in order, or but for rounding, the elements in any order, or types and counts alone."""
@@ -61,15 +61,20 @@ class DataCheck:
         return same + itself
 
 
-def check_data(baseline: Built, again: Built, edited: Built, semantics: Semantics) -> DataCheck:
+def check_data(baseline: Built, again: Built, edited: Built, semantics: Compared) -> DataCheck:
     """Compare an edited pipeline with the one it was made from.
 
-    Other values are no difference where several calls at a time draw the random numbers of the pipeline as it is: that
-    two processes of it agree is chance.
+    What an edit cannot change differs because the pipeline does not give the same data twice. Other values are no
+    difference where several calls at a time draw the random numbers of the pipeline as it is: that two processes of it
+    agree is chance.
 
     Args:
         semantics: What the edit may change.
     """
+    if semantics == "nothing":
+        found = check_data(baseline, again, edited, "same")
+        words = f"{found.difference}, which this change cannot cause: {NOT_REPRODUCIBLE}"
+        return found if found.same else replace(found, same=True, difference=words, reproduced=False)
     found = _compared(baseline, again, edited, semantics)
     by_chance = baseline.racing and not found.same and found.level != "types"
     return DataCheck("types", found.batches, True, reproduced=False) if by_chance else found

@@ -86,6 +86,8 @@ def best_of(
 ) -> str | None:
     """The step to take: the fastest; where memory counts, the one that saves most. None without one.
 
+    A cache is taken where nothing without one is faster: on top of that, it is tried again.
+
     Of several that are about as fast, it is AUTOTUNE everywhere if that is one of them, which needs no number for this
     machine, and else the simplest one: without memory for data, without new stages, with the fewest edits.
 
@@ -96,6 +98,7 @@ def best_of(
     smaller = [name for name, decision in decisions.items() if decision.kind == "smaller"]
     if aim.memory or not faster:
         return max(smaller, key=lambda name: saved_bytes(raced[name]) or 0, default=None)
+    faster = [name for name in faster if not steps[name].caches] or faster
     most = max(_value(raced[name]) for name in faster)
     near = [name for name in faster if is_near(raced[name], most)]
     return min(near, key=lambda name: (_effort(steps[name]), -_value(raced[name])))
@@ -135,8 +138,8 @@ def _saved_words(saved: int | None) -> str:
     return f"{size(saved)} less memory" if saved is not None and saved > 0 else f"{size(-(saved or 0))} more memory"
 
 
-def _effort(step: Proposal) -> tuple[bool, bool, float]:
-    return (False, False, 0) if step.title == EVERYWHERE else effort(step.edits)
+def _effort(step: Proposal) -> tuple[bool, bool, bool, float]:
+    return (False, False, False, 0) if step.title == EVERYWHERE else effort(step.edits)
 
 
 def _value(raced: Raced) -> float:

@@ -34,7 +34,7 @@ from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
-from pipeprof.profiles.propose.proposal import SEMANTICS
+from pipeprof.profiles.propose.proposal import SEMANTICS, cannot_change_data
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.guessing.caching import longest_epoch
 from pipeprof.profiles.verify.stages import runs_python
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.experiment.schedule import Mode
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.propose.proposal import Semantics
+    from pipeprof.profiles.propose.proposal import Compared, Semantics
     from pipeprof.profiles.verify.trials import Trial
 
 EXIT_FAILED = 1
@@ -281,8 +281,9 @@ class _Fixing:
         if not found.best.steps or found.interrupted or found.changed is not None:
             return None
         # An order that is drawn anew in each epoch differs in two processes as well.
-        compared: list[Semantics] = [*found.semantics, "order" if found.random_order else "same"]
-        semantics = max(compared, key=SEMANTICS.index)
+        known: list[Semantics] = [*found.semantics, "order" if found.random_order else "same"]
+        edits = [edit for step in found.best.steps for edit in step]
+        semantics: Compared = "nothing" if cannot_change_data(edits) else max(known, key=SEMANTICS.index)
         try:
             return lab.prove(found.best, semantics, for_memory=found.for_memory)
         except InterruptedVerificationError:

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED
-from pipeprof.profiles.experiment.purposes import QUICK, RACE
+from pipeprof.profiles.experiment.purposes import LARGE_GAIN, QUICK, RACE
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.fix.race import SHORTEST_WARM, ChangedFileError, Raced, Races, Rival
 from pipeprof.profiles.harness.event_loop import EXIT_CODES
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.verify.guessing.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
-from pipeprof.profiles.verify.judge_edit import LARGE_GAIN
 from pipeprof.profiles.verify.plan import pace_of
 from pipeprof.profiles.verify.trials import Trials
 from pipeprof.profiles.wording import significant
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.fix.version import Version
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.propose.proposal import Proposal, Semantics
+    from pipeprof.profiles.propose.proposal import Compared, Proposal
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
     from pipeprof.profiles.verify.plan import Pace
@@ -221,7 +220,13 @@ class Laboratory:
         # Where a cache was raced, the proof has to fill it as well.
         self._fill_seconds = max((self._filling(version).seconds for _, version in rivals.values()), default=0.0)
         entered = {
-            name: Rival(self._workers([name], version)[name], candidate.compared_as, candidate.for_memory, self._rounds)
+            name: Rival(
+                self._workers([name], version)[name],
+                candidate.compared_as,
+                candidate.for_memory,
+                self._rounds,
+                candidate.caches,
+            )
             for name, (candidate, version) in rivals.items()
         }
         raced = self._races.run(lambda: self._baselines(base), entered)
@@ -263,7 +268,7 @@ class Laboratory:
             raise InterruptedVerificationError(profile.exit_code)
         return profile if profile.complete and not profile.exit_code else None
 
-    def prove(self, best: Version, semantics: Semantics, *, for_memory: bool) -> Trial:
+    def prove(self, best: Version, semantics: Compared, *, for_memory: bool) -> Trial:
         """Measure the best pipeline against the one as it is, in one session.
 
         Raises:

@@ -8,22 +8,21 @@ of a second: many short blocks tell more than few long ones, where a block still
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, Comparison
 from pipeprof.profiles.experiment.evidence import BASELINES, Evidence
-from pipeprof.profiles.experiment.purposes import RACE
+from pipeprof.profiles.experiment.purposes import LARGE_GAIN, RACE
 from pipeprof.profiles.experiment.rounds import Rounds
 from pipeprof.profiles.experiment.same_data import DataCheck, check_data
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.protocol.turns import TurnRequest
-from pipeprof.profiles.verify.judge_edit import LARGE_GAIN
 
 if TYPE_CHECKING:
     from pipeprof.profiles.experiment.statistics import Interval
-    from pipeprof.profiles.propose.proposal import Semantics
+    from pipeprof.profiles.propose.proposal import Compared
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import Built, TurnEnded
     from pipeprof.profiles.verify.plan import Pace
@@ -51,12 +50,14 @@ class Rival:
         semantics: What it may change of the data.
         for_memory: Whether it is to save memory.
         rounds: Whether the last digits of its numbers may be others.
+        caches: Whether it keeps elements for later epochs: it outruns no change that gains in each of them.
     """
 
     job: Job
-    semantics: Semantics
+    semantics: Compared
     for_memory: bool = False
     rounds: bool = False
+    caches: bool = False
 
     def refusal(self, check: DataCheck) -> Raced | None:
         """Why it is out of the race for its data; None where these are what they may be."""
@@ -200,12 +201,13 @@ class Races:
             for name in names()[1:-1]:
                 self._found[name] = _raced(name, rivals[name], built, rounds)
             self._tick(len(rounds), self._most_rounds)
-            for name in given_up(len(rounds), self._ratios(left, rivals)):
-                left.remove(name)
-                self._team.end(name)
+            for group in self._groups(left, rivals):
+                for name in given_up(len(rounds), group):
+                    left.remove(name)
+                    self._team.end(name)
             late = len(rounds) >= RACE.early and self._left() < self._turn_seconds * (len(left) + len(BASELINES))
             over = late or len(rounds) >= self._most_rounds or not left
-            if over or is_decided(len(rounds), self._ratios(left, rivals), len(left)):
+            if over or all(is_decided(len(rounds), *group) for group in self._counted(left, rivals)):
                 return
 
     def _one_by_one(self, jobs: Mapping[str, Job], rivals: Mapping[str, Rival]) -> None:
@@ -251,8 +253,20 @@ class Races:
 
         return lost
 
-    def _ratios(self, left: list[str], rivals: Mapping[str, Rival]) -> dict[str, Comparison | None]:
-        return {name: self._found[name].compared for name in left if not rivals[name].for_memory}
+    def _groups(self, left: Sequence[str], rivals: Mapping[str, Rival]) -> list[dict[str, Comparison | None]]:
+        """What is known of those that are for speed, without a cache and with one."""
+        return [group for group, _ in self._counted(left, rivals)]
+
+    def _counted(
+        self, left: Sequence[str], rivals: Mapping[str, Rival]
+    ) -> list[tuple[dict[str, Comparison | None], int]]:
+        """The same, each with the number of its rivals that are left."""
+        found = []
+        for caches in sorted({rivals[name].caches for name in left}):
+            names = [name for name in left if rivals[name].caches == caches]
+            group = {name: self._found[name].compared for name in names if not rivals[name].for_memory}
+            found.append((group, len(names)))
+        return found
 
 
 def _check(name: str, rival: Rival, built: Mapping[str, Built]) -> DataCheck:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -16,7 +16,7 @@ from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, different
 from pipeprof.profiles.propose.queue import UNKNOWN_GAIN, Tried
-from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH
+from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, kept_by, why_no_cache
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.edits.support import TargetKind
@@ -106,6 +106,7 @@ class Search:
         self._kind: TargetKind = kind
         self._allowed = allowed
         self._limit = limit_bytes
+        self._memory = limit_bytes if limit_bytes is not None else profile.host.memory_limit_bytes
         self._short = short_of_memory
         self._profile = profile
         self._peak = profile.memory.peak_bytes
@@ -180,8 +181,12 @@ class Search:
 
     def _not_allowed(self) -> list[Proposal]:
         """The changes that could be tried if their classes were allowed; first those that an earlier run has proven."""
-        every = (*self._proven, *self._candidates(SEMANTICS))
-        return [one for one in every if one.effect not in self._allowed and is_possible(one, self._kind, SEMANTICS)]
+        every = [one for one in (*self._proven, *self._candidates(SEMANTICS)) if one.effect not in self._allowed]
+        return [
+            one
+            for one in every
+            if is_possible(one, self._kind, SEMANTICS) and why_no_cache(self._profile, one.edits, self._memory) is None
+        ]
 
     @property
     def _aim(self) -> Aim:
@@ -211,8 +216,12 @@ class Search:
         # They were proven for the pipeline as it is.
         proven = [] if self.found.best.steps else proven
         listed = self._candidates(self._allowed)
-        for candidate in different((*proven, *self._further(self._profile), *listed)):
+        for candidate in _lasting_first(different((*proven, *self._further(self._profile), *listed)), self._done):
             if candidate.key in self._done:
+                continue
+            if (reason := why_no_cache(self._profile, candidate.edits, self._memory)) is not None:
+                self._done.add(candidate.key)
+                self._record(candidate, "not-tried", reason, None)
                 continue
             if len(group) >= self._lab.most:
                 break
@@ -315,6 +324,7 @@ class Search:
                 random_order=candidate.random_order,
                 edit=documents_of(candidate.edits),
                 predicted=candidate.speedup,
+                cache=kept_by(self._profile, candidate.edits),
                 result=result,
                 reason=reason,
                 speedup=ratio.value if ratio is not None else None,
@@ -326,6 +336,13 @@ class Search:
                 data=raced.data.words if raced is not None and raced.data is not None else None,
             )
         )
+
+
+def _lasting_first(found: Iterable[Proposal], done: Collection[str]) -> list[Proposal]:
+    """The same changes; the first one that is raced gains in each epoch, not from a cache."""
+    listed = list(found)
+    best = next((one for one in listed if not one.caches and one.key not in done), None)
+    return listed if best is None else [best, *(one for one in listed if one is not best)]
 
 
 def _data_of(group: Mapping[str, tuple[Proposal, Version]]) -> list[object]:

@@ -12,7 +12,7 @@ from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase, PhaseName, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
-from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
 from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
@@ -23,7 +23,7 @@ from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time
 from pipeprof.profiles.time.elements_per_batch import elements_per_batch
 from pipeprof.profiles.time.limits.cores import idle_cores
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
-from pipeprof.profiles.time.limits.restarts import repeat_text
+from pipeprof.profiles.time.limits.restarts import restart_advice
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.time.top_stage import unread_note
 from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude
@@ -69,6 +69,8 @@ class RunFacts:
     sampler_cores: float | None = None
     warnings: list[Message] = field(default_factory=list)
     output: str | None = None
+    data_size: DataSize | None = None
+    no_cache: bool = False
 
     @property
     def ops(self) -> dict[str, str] | None:
@@ -103,6 +105,8 @@ def assemble(
         exit_code=exit_code,
         started=facts.started,
         seed=facts.plan.seed,
+        data_size=facts.data_size,
+        no_cache=facts.no_cache,
         host=host,
         versions={**facts.versions, **observed.versions},
         phases=_phases(observed, sampler, ran_out=problem is not None and problem.code == "out-of-memory"),
@@ -381,10 +385,9 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
     if steps is not None and steps.epochs:
         took = f" took {percent(steps.restart_share)} of the time" if steps.restart_share is not None else ""
         restarts = f"{steps.epochs:,} restarts" if steps.epochs > 1 else "1 restart"
-        text = (
-            f"The data set is short: {restarts}{took or ' while measuring'}. Measure more data or, if training has no "
-            f"more, {repeat_text(stages)}."
-        )
+        advice = restart_advice(steps, stages)
+        end = f" {advice[0].upper()}{advice[1:]}." if advice else ""
+        text = f"The data set is short: {restarts}{took or ' while measuring'}.{end}"
         found.append(Message(code="repeated", message=text))
     loop = observed.measured.loop if observed.measured is not None else None
     deletions = loop.deletions if loop is not None else []

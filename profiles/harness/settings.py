@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.steps.step import Step
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.shared import Dispatch
+    from pipeprof.profiles.document.subject import DataSize
 
 DEFAULT_TIMEOUT = 120.0
 
@@ -35,6 +36,8 @@ class RunSettings:
         timeout: Seconds without a step after which the pipeline is taken to hang.
         max_time: Seconds that the whole command may take.
         memory_limit: Bytes that the worker may use.
+        data_size: Of the whole data set, of which the target may read a sample.
+        no_cache: Try no change that adds a cache.
         calibrate: Measure the fixed costs of this machine at the end, if they are not known.
         edits: Steps of changes of a Python target's graph, as `Job` has them.
         changed_by: The edits of `--change` as documents, for the profile.
@@ -54,6 +57,8 @@ class RunSettings:
     max_time: float | None = None
     memory_limit: int | None = None
     lock: bool = True
+    data_size: DataSize | None = None
+    no_cache: bool = False
     calibrate: bool = False
     edits: list[list[str]] = field(default_factory=list)
     changed_by: Sequence[Mapping[str, object]] = ()

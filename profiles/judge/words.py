@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _OF_ONE_RUN = frozenset({"disturbed", "not-settled"})
 """Codes of warnings about a measurement of one side alone that a comparison judges itself, by its pairs."""
+_AGREE = math.log(1.05)
+"""Between the change of medians and the mean change, up to which they need no explanation."""
 _LABELS = {
     "slower": ("B is slower:", "red"),
     "faster": ("B is faster:", "green"),
@@ -257,9 +260,10 @@ def sentence_of(metric: Metric) -> str:
     if metric.limit is not None:
         of = f"{value_text(metric, metric.b)} of at most {value_text(metric, metric.limit)}"
         return f"{metric.title} {of}, {describe_change(metric)} ({describe_interval(metric)})"
-    both = f"{value_text(metric, metric.a)} → {value_text(metric, metric.b)}"
+    agrees = numbers_agree(metric)
+    both = f"{value_text(metric, metric.a)} → {value_text(metric, metric.b)}{'' if agrees else ' (medians)'}"
     interval = describe_interval(metric)
-    change = f"{describe_change(metric)} ({interval})" if interval else describe_change(metric)
+    change = f"{describe_change(metric)}{'' if agrees else ' from pair to pair'}{f' ({interval})' if interval else ''}"
     text = f"{metric.title} {both}, {change}"
     if metric.normalised is not None:
         text += f", {significant(metric.normalised)}× after division by the reference workload's"
@@ -268,6 +272,17 @@ def sentence_of(metric: Metric) -> str:
     if "cannot tell" in {metric.words, metric.verdict} and metric.more_pairs is not None:
         text += f", {metric.more_pairs} more pair{'s' if metric.more_pairs > 1 else ''} would settle it"
     return text
+
+
+def numbers_agree(metric: Metric) -> bool:
+    """Whether the change is about what the values of the two sides give.
+
+    They are medians, and the change is the mean of those within the pairs: where the machine's speed changes from pair
+    to pair, the two are apart.
+    """
+    if metric.scale != "ratio" or not metric.a or not metric.b or not metric.change:
+        return True
+    return abs(math.log(metric.b / metric.a / metric.change)) <= _AGREE
 
 
 def describe_explanation(found: Explanation) -> str:

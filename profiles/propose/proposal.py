@@ -7,7 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SplitMap
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    MoveStage,
+    PipelineEdit,
+    SetArgument,
+    SetEnvironment,
+    SetOption,
+    new_ops,
+)
 from pipeprof.pipelines.ops.traits import traits
 
 if TYPE_CHECKING:
@@ -15,6 +23,8 @@ if TYPE_CHECKING:
 
 Semantics = Literal["same", "order", "randomness", "values"]
 SEMANTICS: Final[tuple[Semantics, ...]] = get_args(Semantics)
+Compared = Literal["nothing", Semantics]
+"""How data are compared: as a class permits; `nothing` where the edits cannot change them, whatever differs."""
 Family = Literal["memory", "speed", "correctness"]
 _GIB = 1 << 30
 
@@ -89,14 +99,21 @@ class Proposal:
         return self.semantics or "same"
 
     @property
-    def compared_as(self) -> Semantics:
+    def compared_as(self) -> Compared:
         """The class by which its data are compared with those of the pipeline as it is."""
+        if cannot_change_data(self.edits):
+            return "nothing"
         return "order" if self.random_order and self.effect == "same" else self.effect
 
     @property
     def speedup(self) -> float | None:
         """Predicted steps per second with it over without; None if unknown."""
         return self.predicted.speedup if self.predicted is not None else None
+
+    @property
+    def caches(self) -> bool:
+        """Whether it keeps elements in memory that later epochs read: it gains only where all of the data fit."""
+        return any(traits(op).stores for op in new_ops(self.edits))
 
     @property
     def for_memory(self) -> bool:
@@ -124,19 +141,48 @@ def different(proposals: Iterable[Proposal]) -> Iterator[Proposal]:
             yield proposal
 
 
-def effort(edits: Sequence[PipelineEdit]) -> tuple[bool, bool, float]:
-    """Sort key of edits, simplest first: keeps data in memory, adds stages, number of edits.
+def cannot_change_data(edits: Sequence[PipelineEdit]) -> bool:
+    """Whether no edit can change an element or the order: all are about prefetching, threads and the process.
+
+    Example:
+        >>> cannot_change_data([InsertStage("prefetch", {}, "stages.0")]), cannot_change_data([])
+        (True, False)
+    """
+    return bool(edits) and all(
+        _is_of_process(edit) or (isinstance(edit, InsertStage | MoveStage | SetArgument) and traits(edit.op).prefetches)
+        for edit in edits
+    )
+
+
+def tunes_process(edits: Sequence[PipelineEdit]) -> bool:
+    """Whether edits leave what the stages do as it is: threads, the allocator, one call at a time."""
+    return bool(edits) and all(
+        _is_of_process(edit)
+        or (isinstance(edit, SetArgument) and edit.value is None)
+        or (isinstance(edit, SetOption) and edit.path == _PARALLEL and not edit.value)
+        for edit in edits
+    )
+
+
+_PARALLEL = "experimental_optimization.map_parallelization"
+
+
+def _is_of_process(edit: PipelineEdit) -> bool:
+    return isinstance(edit, SetEnvironment) or (isinstance(edit, SetOption) and edit.path.startswith("threading."))
+
+
+def effort(edits: Sequence[PipelineEdit]) -> tuple[bool, bool, bool, float]:
+    """Sort key of edits, simplest first: tunes the process, keeps data in memory, adds stages, number of edits.
 
     Example:
         >>> from pipeprof.pipelines.edits.edits import SetArgument
         >>> effort([SetArgument("stages.0", "map", "num_parallel_calls", 8)])
-        (False, False, 1)
+        (False, False, False, 1)
         >>> effort([InsertStage("cache", {}, "stages.0"), InsertStage("shuffle", {"buffer_size": 9}, "stages.0")])
-        (True, True, 2)
+        (False, True, True, 2)
     """
-    new = [edit.op for edit in edits if isinstance(edit, InsertStage)]
-    new += [stage.op for edit in edits if isinstance(edit, SplitMap) for stage in edit.by]
-    return any(traits(op).retains for op in new), bool(new), len(edits)
+    new = new_ops(edits)
+    return tunes_process(edits), any(traits(op).retains for op in new), bool(new), len(edits)
 
 
 def value_of(speedup: float | None, saved: float, peak: float | None = None) -> float:

@@ -53,7 +53,7 @@ def in_order(
     """
     scales = _scales(tried)
 
-    def key(one: T) -> tuple[float, tuple[bool, bool, float]]:
+    def key(one: T) -> tuple[float, tuple[bool, bool, bool, float]]:
         known = proposal(one)
         rate = expected(known) / max(seconds(one), 1e-3)
         return -(_step(rate) + scales.get(known.stage, 0.0)), effort(known.edits)

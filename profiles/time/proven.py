@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import VerdictDetail
+from pipeprof.profiles.time.whole import whole_epoch_seconds
 from pipeprof.profiles.wording import percent, significant, size, stages_in_a_row
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.findings import Finding
+    from pipeprof.profiles.document.findings import Finding, Kept
     from pipeprof.profiles.document.profile import Profile
 
 _FROM = 1 + FLOOR
 """Smallest speed-up that is a gain."""
+_UNITS = ((7200.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
+"""From so many seconds on, their length and their name."""
 _KNOWN_WITHIN = 1.25
 """The upper end of an interval over its lower one, up to which it says something about the speed."""
 
@@ -22,15 +25,19 @@ _KNOWN_WITHIN = 1.25
 def describe_proven(profile: Profile) -> list[VerdictDetail]:
     """Return the largest measured speed-up and the largest upper bound, with the numbers of their findings from 1 on.
 
+    What a cache gains is stated apart: it holds from the second epoch on, for data that fit.
+
     Args:
         profile: With its findings in display order.
     """
     found = []
     bound = profile.headspace.speedup if profile.headspace is not None else math.inf
     if (kept := _largest(profile, "kept")) is not None:
-        # Trials differ from the run, and the run has a smaller bound of its own.
-        gain = "as fast as if the pipeline cost nothing" if kept[0] > bound else f"{significant(kept[0])}× faster"
-        found.append(VerdictDetail(label="measured", text=f"{gain} with change {kept[1]}"))
+        found.append(VerdictDetail(label="measured", text=f"{_gain(kept[0], bound)} with change {kept[1]}"))
+    cached = _largest(profile, "kept", cached=True)
+    if cached is not None and (kept is None or cached[0] > kept[0]):
+        text = f"from the second epoch on {_gain(cached[0], bound)} with change {cached[1]}"
+        found.append(VerdictDetail(label="cache", text=f"{text}, {if_it_fits(profile)}"))
     most = _largest(profile, "ceiling")
     if most is not None and (kept is None or most[0] > kept[0]):
         finding = (profile.findings or [])[most[1] - 1]
@@ -43,12 +50,30 @@ def describe_proven(profile: Profile) -> list[VerdictDetail]:
     return found
 
 
-def _largest(profile: Profile, status: str) -> tuple[float, int] | None:
-    """The largest speed-up and its finding's number; of kept ones the first that is as fast, within the interval."""
+def if_it_fits(profile: Profile) -> str:
+    """State for which data a cache is advice."""
+    known = profile.data_size is not None
+    return "as the whole data set fits into memory" if known else "if your data is no larger than this sample"
+
+
+def _gain(speedup: float, bound: float) -> str:
+    """A gain in words: trials differ from the run, and the run has a smaller bound of its own."""
+    return "as fast as if the pipeline cost nothing" if speedup > bound else f"{significant(speedup)}× faster"
+
+
+def _largest(profile: Profile, status: str, *, cached: bool = False) -> tuple[float, int] | None:
+    """The largest speed-up and its finding's number; of kept ones the first that is as fast, within the interval.
+
+    Args:
+        cached: Of what keeps elements in memory for later epochs, or of all else.
+    """
     gains = {
         number: finding
         for number, finding in enumerate(profile.findings or [], start=1)
-        if finding.status == status and finding.measured is not None and _is_faster(finding)
+        if finding.status == status
+        and (finding.cache is not None) == cached
+        and finding.measured is not None
+        and _is_faster(finding)
     }
     best = max(gains, key=lambda number: _number(gains[number], "speedup"), default=None)
     if best is None or _number(gains[best], "speedup") < _FROM:
@@ -104,3 +129,47 @@ def _number(finding: Finding, name: str) -> float:
     """A number of what was measured; 0 where it is unknown."""
     value = (finding.measured or {}).get(name)
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def describe_kept(profile: Profile, kept: Kept | None) -> str:
+    """State what a change keeps in memory, and for which data it is advice; empty for one that keeps nothing."""
+    if kept is None:
+        return ""
+    if profile.data_size is not None and kept.bytes is not None:
+        of_limit = profile.host.memory_limit_bytes
+        limit = f" of {size(of_limit)}" if of_limit is not None else ""
+        return f"keeps {size(kept.bytes)} of the whole data set in memory{limit}; pays off from the second epoch on"
+    held = f"keeps {size(kept.sample_bytes) if kept.sample_bytes is not None else 'all elements'} in memory"
+    if profile.data_size is not None:
+        return f"{held}, of this sample; what the whole data set takes is not known: --dataset-size N elements"
+    return f"{held}: {if_it_fits(profile)} (else --dataset-size)"
+
+
+def describe_epoch(profile: Profile, finding: Finding) -> str:
+    """State how long an epoch of the whole data set takes with a change that was measured; empty if not known."""
+    speedup = (finding.measured or {}).get("speedup")
+    if finding.status not in {"kept", "ceiling"} or finding.family == "memory":
+        return ""
+    later = " from the second one on" if finding.cache is not None else ""
+    least = "at least " if finding.status == "ceiling" else ""
+    return epoch_text(whole_epoch_seconds(profile), speedup, least=least, later=later)
+
+
+def epoch_text(seconds: float | None, speedup: float | None, *, least: str = "", later: str = "") -> str:
+    """How long an epoch takes with a gain and without it; empty where one of the two is unknown.
+
+    Args:
+        seconds: Of an epoch as it is.
+        least: Goes before the shorter time.
+
+    Example:
+        >>> epoch_text(2520.0, 2.5), epoch_text(None, 2.0)
+        ('an epoch takes 17 instead of 42 minutes', '')
+        >>> epoch_text(30.0, 3.0, later=" from the second one on")
+        'an epoch takes 10 instead of 30 seconds from the second one on'
+    """
+    if not seconds or not speedup or speedup <= 1:
+        return ""
+    unit, name = next((unit, name) for start, unit, name in _UNITS if seconds >= start)
+    before, after = (significant(each / unit, 2) for each in (seconds, seconds / speedup))
+    return f"an epoch takes {least}{after} instead of {before} {name}{later}"

@@ -6,8 +6,10 @@ the step it calls a program not input-bound, from 20 % on highly input-bound.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
 from pipeprof.profiles.time.bottleneck import find_bottleneck, label_stages
 from pipeprof.profiles.time.limits.cores import cores_are_the_limit, cores_needed, describe_nearly_full
@@ -214,7 +216,8 @@ def _headline(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bottlene
 def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
     """State what the loop was bound by, without a full stop."""
     if steps.dispatch is None:
-        return f"Pipeline alone: {_rate(profile, steps)} (no training step given{_empty_loop(profile)})"
+        alone = f"Pipeline alone: {_rate(profile, steps)} (no training step given{_empty_loop(profile)})"
+        return f"{alone}; {_for_steps_below(steps)}"
     waits = _waits(steps)
     if bound == "balanced":
         return f"Balanced: {waits}"
@@ -231,6 +234,11 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
 def _waits(steps: Steps) -> str:
     of_every = part_of(steps.wait_ms.mean, steps.interval_ms.mean)
     return f"the device waits for data {percent(steps.wait_share)} of the time ({of_every})"
+
+
+def _for_steps_below(steps: Steps) -> str:
+    """State for which steps the pipeline is what a loop waits for: all that are shorter than a batch of it takes."""
+    return f"input-bound for every step below {milliseconds(steps.interval_ms.mean)}"
 
 
 def _rate(profile: Profile, steps: Steps) -> str:
@@ -251,7 +259,7 @@ def _cpu_bound(profile: Profile, steps: Steps, bottleneck: Bottleneck | None) ->
         return None
     if steps.dispatch is None:
         busy = f"{_rate(profile, steps)} with {used:.1f} of {cores_text(cores)} busy"
-        return f"CPU-bound: {busy} (no training step given{_empty_loop(profile)})"
+        return f"CPU-bound: {busy} (no training step given{_empty_loop(profile)}); {_for_steps_below(steps)}"
     needed = cores_needed(profile)
     if needed is None or needed * (1 - STEP_BOUND_BELOW) < cores:
         return None
@@ -272,6 +280,9 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
         found.append(("cores", describe_nearly_full(profile)))
     if bound != "step" and not _nothing_to_gain(profile):
         found.append(("thrown away", describe_thrown_away(profile)))
+    if bound == "input" and _takes_steps_from_spec(profile):
+        given = step_kind("simulate").sentence((profile.device and profile.device.text) or "")
+        found.append(("step", f"{given}; {_for_steps_below(steps)}"))
     found.append(("restarts", _restarts(profile, steps, bound)))
     if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):
         label = "at best"
@@ -286,6 +297,12 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
     return [VerdictDetail(label=label, text=text) for label, text in found if text]
 
 
+def _takes_steps_from_spec(profile: Profile) -> bool:
+    """Whether the step is simulated because a spec says so, as `init` writes it: nobody named it for this run."""
+    named = any(word.partition("=")[0] == "--step" for word in profile.command)
+    return profile.device is not None and profile.device.kind == "simulate" and not named
+
+
 def _at_best(profile: Profile, headspace: Headspace, steps: Steps) -> str:
     """State what a pipeline without any cost would bring."""
     if _nothing_to_gain(profile):
@@ -294,12 +311,27 @@ def _at_best(profile: Profile, headspace: Headspace, steps: Steps) -> str:
         return ""
     if _is_noise(profile, headspace, steps):
         return ""
-    brings = f"{significant(headspace.speedup, 2)}× faster, if the pipeline cost nothing"
+    share = savable_share(profile) or 0.0
+    speedup = min(headspace.speedup, 1 / (1 - share) if share < 1 else math.inf)
+    brings = f"{significant(speedup, 2)}× faster, if the pipeline cost nothing"
     if headspace.share < _GONE_WITH_BATCHES * wait_within_epochs(steps):
         # Without it, the share of waiting and the possible gain seem to contradict each other.
         step = part_of(headspace.replayed_ms, headspace.interval_ms)
         return f"{brings} (with preloaded batches a step still takes {step})"
     return brings
+
+
+def savable_share(profile: Profile) -> float | None:
+    """Return the share of the time that a pipeline without any cost would save at most; None if unknown.
+
+    Preloaded batches may come through a step that then does less than it did in the run: what it was busy there stays.
+    """
+    share, steps = profile.verdict.headspace_share if profile.verdict else None, profile.steps
+    if share is None and profile.headspace is not None:
+        share = profile.headspace.share
+    if share is None or steps is None or steps.busy_ms is None or not steps.interval_ms.mean:
+        return share
+    return min(share, max(0.0, 1 - steps.busy_ms.mean / steps.interval_ms.mean))
 
 
 def _is_noise(profile: Profile, headspace: Headspace, steps: Steps) -> bool:

@@ -71,7 +71,10 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
     named = on_main_line(profile.verdict.stage) if profile.verdict is not None else None
     settling = ("kept", "ceiling") if _reaches_much(profile, findings) else ("ceiling",)
     settled = {
-        address for finding in findings if finding.status in settling for address in _stages_of(finding, line)
+        address
+        for finding in findings
+        if finding.status in settling and finding.cache is None
+        for address in _stages_of(finding, line)
     } | {
         address
         for finding in findings
@@ -108,7 +111,8 @@ def _reaches_much(profile: Profile, findings: Sequence[Finding]) -> bool:
     steps, headspace = profile.steps, profile.headspace
     if steps is None or steps.dispatch is None or headspace is None:
         return True
-    kept = [one.measured or {} for one in (*(profile.findings or ()), *findings) if one.status == "kept"]
+    every = (*(profile.findings or ()), *findings)
+    kept = [one.measured or {} for one in every if one.status == "kept" and one.cache is None]
     return max((one.get("speedup") or 0.0 for one in kept), default=0.0) >= _MUCH * headspace.speedup
 
 

@@ -14,18 +14,16 @@ from typing import Literal, Protocol
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR, Comparison
 from pipeprof.profiles.experiment.evidence import Evidence, saves_memory
-from pipeprof.profiles.experiment.purposes import GATE, QUICK
+from pipeprof.profiles.experiment.purposes import GATE, LARGE_GAIN, QUICK
 from pipeprof.profiles.experiment.same_data import DataCheck, check_data
 from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.propose.proposal import Semantics
+from pipeprof.profiles.propose.proposal import Compared
 from pipeprof.profiles.wording import percent, significant, size
 
 MOST_PROCESS_PAIRS = 4
 """Pairs of processes, where one works at a time: it takes a start of each."""
 NEAR_GAIN = 1.05
 """A gain above it, with half of the pairs that decide, gets the rest of the time; of a smaller one they seldom do."""
-LARGE_GAIN = 2.0
-"""A gain above it needs fewer pairs where no time is left for more."""
 
 Status = Literal["kept", "rejected", "unverified"]
 
@@ -63,13 +61,13 @@ class _Judged(Protocol):
     def __call__(self, status: Status, reason: str, *, settled: bool = True) -> Judgement: ...
 
 
-def judge(evidence: Evidence, semantics: Semantics | None, *, for_memory: bool, last: bool = False) -> Judgement:
+def judge(evidence: Evidence, semantics: Compared | None, *, for_memory: bool, last: bool = False) -> Judgement:
     """Decide about an edit from what was measured so far.
 
     Args:
         semantics: What the edit may change of the data; None for a replay, whose data are not compared.
         for_memory: Whether the finding is about memory.
-        last: Whether no more pairs can be measured: a large gain is then kept from fewer.
+        last: Whether no more pairs can be measured.
     """
     data = _compare(evidence, semantics) if semantics is not None else None
     compared, saved = evidence.comparison(), _saved(evidence)
@@ -87,7 +85,7 @@ def judge(evidence: Evidence, semantics: Semantics | None, *, for_memory: bool, 
     return _judge_speed(evidence, judged, compared, last=last)
 
 
-def _compare(evidence: Evidence, semantics: Semantics) -> DataCheck:
+def _compare(evidence: Evidence, semantics: Compared) -> DataCheck:
     built = evidence.built
     one, other = (built[name] for name in (evidence.base[0], evidence.base[-1]))
     checks = [check_data(one, other, built[name], semantics) for name in evidence.arm]
@@ -101,7 +99,7 @@ def _judge_speed(evidence: Evidence, judged: _Judged, compared: Comparison, *, l
     if pairs >= early and compared.falls_short():
         return judged("rejected", f"no gain: {words}")
     looks = alone or pairs in QUICK.looks or (last and pairs >= least)
-    is_large = last and not alone and pairs >= early and compared.exceeds(math.log(LARGE_GAIN))
+    is_large = not alone and pairs >= early and compared.exceeds(math.log(LARGE_GAIN))
     # Of processes that run alone, one may be as far off as the slowest of the base is from the fastest.
     floor = max(SPEED_FLOOR, math.log(evidence.spread())) if alone else SPEED_FLOOR
     if is_large or (looks and compared.exceeds(floor)):

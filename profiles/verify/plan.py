@@ -209,11 +209,12 @@ def cannot_verify(profile: Profile) -> str | None:
     return None
 
 
-def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None) -> str | None:
+def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, cache: str | None = None) -> str | None:
     """Return why a finding's edit is not tried, in words; ``None`` where it is.
 
     Args:
         has_edit: Whether its edit can be applied without the user.
+        cache: Why what it keeps for later epochs is no recommendation.
         step: Of the run; None where it is not known.
     """
     if finding.family == "correctness":
@@ -222,6 +223,8 @@ def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None) 
         return f"it pays only in the step, and {constant}: give a step whose cost depends on the batch, {_PER_MB}"
     if finding.semantics not in TRIED:
         return "may change values: run does not try it"
+    if cache is not None:
+        return cache
     if not has_edit:
         return "no edit can be applied to this pipeline without your code: try it by hand"
     return None
@@ -254,16 +257,26 @@ def too_long(pace: Pace, left: float, budget: float, *, first: bool, pairs: int,
     return f"does not fit into the budget of {budget:.0f} s: --budget {math.ceil(total)}"
 
 
-def announcement(profile: Profile, mode: ChosenMode, count: int, left: float, *, is_spec: bool) -> str:
+def budget_of_one(pace: Pace) -> int:
+    """Return the budget in which one edit can be tried and proven, in seconds: that of a large gain."""
+    return math.ceil(pace.seconds_of(pace.least_pairs(QUICK.early), first=True) / OVER_BUDGET)
+
+
+def announcement(
+    profile: Profile, mode: ChosenMode, count: int, left: float, *, is_spec: bool, needs: int | None = None
+) -> str:
     """Return what a verification is going to do, for the progress.
 
     Args:
+        needs: Seconds of the least budget that holds a try, where this one does not.
         count: How many edits may be tried.
         left: Seconds that it may take.
         is_spec: Whether the pipeline is a spec, which calls no function of the user's.
     """
     what = f"trying up to {count} change{'s' if count > 1 else ''}" if count else "measuring upper bounds"
     text = f"{what}, {left:.0f} s at most"
+    if needs is not None:
+        text = f"no change can be tried in {left:.0f} s: one try of this pipeline takes --budget {needs}"
     if not is_spec:
         text += f"; {calls_of(mode.mode)}"
     if (made := seconds_to_make(profile)) >= LONG_TO_MAKE:

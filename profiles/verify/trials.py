@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.shared import Dispatch
     from pipeprof.profiles.experiment.schedule import Mode
-    from pipeprof.profiles.propose.proposal import Semantics
+    from pipeprof.profiles.propose.proposal import Compared
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
     from pipeprof.profiles.verify.plan import Pace
@@ -143,6 +143,8 @@ class Trials:
             cores=cores,
         )
         self._baseline: dict[str, Built] = {}
+        self.refusal: str | None = None
+        """Why no edit can be measured against this pipeline, in words."""
 
     @property
     def mode(self) -> Mode:
@@ -154,10 +156,12 @@ class Trials:
         return self._until - self._clock()
 
     def too_long(self, budget: float, further: float = 0.0) -> str | None:
-        """Return why another trial, and the further seconds that it needs, do not fit into the time left, in words.
+        """Return why another trial, and the further seconds that it needs, are not possible or have no time, in words.
 
         None where they do.
         """
+        if self.refusal is not None:
+            return self.refusal
         first = not self._baseline
         # The best one is tried whatever is left; how far it gets, the clock decides.
         least = self._pace.least_pairs(QUICK.early if first else QUICK.pairs)
@@ -166,17 +170,17 @@ class Trials:
     def fits(self, pairs: int, reserved: float = 0.0) -> bool:
         """Whether so many pairs of another trial fit into the time left, less the seconds that are reserved."""
         needed = self._pace.seconds_of(self._pace.least_pairs(pairs), first=not self._baseline)
-        return self.left() >= needed + reserved
+        return self.refusal is None and self.left() >= needed + reserved
 
     def rebase(self, baseline: Callable[[], Mapping[str, Job]]) -> None:
         """Compare with another pipeline from now on."""
         self._team.end()
-        self._make_baseline, self._baseline = baseline, {}
+        self._make_baseline, self._baseline, self.refusal = baseline, {}, None
 
     def measure(
         self,
         edited: Mapping[str, Job],
-        semantics: Semantics | None,
+        semantics: Compared | None,
         *,
         for_memory: bool,
         reserved: Reserved = NOTHING,
@@ -201,7 +205,7 @@ class Trials:
     def _measure(
         self,
         edited: Mapping[str, Job],
-        semantics: Semantics | None,
+        semantics: Compared | None,
         *,
         for_memory: bool,
         reserved: Reserved,
@@ -312,6 +316,7 @@ class Trials:
     def _failed(self, error: MemberFailedError) -> Trial:
         if error.name in BASELINES:
             self._baseline = {}
+            self.refusal = error.reason if error.refused else None
             what = error.reason if error.refused else f"the pipeline as it is {error.reason}"
             return Trial("unverified", f"not tried: {what}")
         if error.refused:

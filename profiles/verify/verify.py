@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.edits.apply_files import spec_diff
 from pipeprof.profiles.advise.advise import pays_in_step
-from pipeprof.profiles.advise.order import ordered
-from pipeprof.profiles.document.findings import Finding, Verification
+from pipeprof.profiles.advise.order import ordered, worth
+from pipeprof.profiles.document.findings import Finding, NotTried, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.experiment.jobs import JobMaker, data_of
 from pipeprof.profiles.experiment.purposes import QUICK
@@ -23,7 +23,7 @@ from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.lines import main_line, written_ops
-from pipeprof.profiles.propose.finding import finding_of, proposal_of
+from pipeprof.profiles.propose.finding import MEASURED, finding_of, proposal_of
 from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
@@ -31,7 +31,7 @@ from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
 from pipeprof.profiles.verify.expected import by_worth, in_turn, promises
 from pipeprof.profiles.verify.guessing import combining
-from pipeprof.profiles.verify.guessing.caching import filling, longest_epoch
+from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_epoch, why_no_cache
 from pipeprof.profiles.verify.guessing.random_order import reclassify
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch, without_other_dispatch
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.protocol.job import Job
+
+_USED_UP = "the budget was used up"
 
 
 def verify(
@@ -96,6 +98,8 @@ def _verify(  # noqa: PLR0917 - what a verification has
         if guess.effect in plans.TRIED
     ]
     further = by_worth(profile, [*profile.proposals, *guessed])
+    for finding in (*findings, *further):
+        finding.cache = kept_by(profile, finding.edits)
     if not findings and not further and not (pays(profile) and ceiling.further_bounds(profile, ())):
         return
     if (reason := plans.cannot_verify(profile)) is not None:
@@ -104,6 +108,8 @@ def _verify(  # noqa: PLR0917 - what a verification has
         return
     run = _Verification(profile, settings, budget, progress, reload, end_at, save, signals)
     without_edit = [finding for finding in profile.proposals if not run.can_try(finding)]
+    for finding in guessed:
+        run.leave_out(finding, run.why_not(finding))
     further = [finding for finding in further if run.can_try(finding)]
     progress.note(run.announce(len(findings) + len(further)))
     try:
@@ -166,6 +172,8 @@ class _Verification:
         self._reached: set[int] = set()
         self._same: list[float] = []
         self._bounds: list[str] = []
+        self._not_tried: dict[str, list[str]] = {}
+        self._lacking: int | None = None
         self._bounded: set[tuple[str, ...]] = set()
         self._later: list[tuple[Finding, Sequence[str], str]] = []
         self._after_bounds: list[Finding] = []
@@ -190,11 +198,15 @@ class _Verification:
                 progress=self._progress,
                 fewer=self._pace_of,
             )
-            first, rest = in_turn(findings, further)
+            guessed = [finding for finding in further if finding.rule == MEASURED]
+            first, rest = in_turn(findings, [finding for finding in further if finding.rule != MEASURED])
             # What cannot be tried comes first: time is kept for its upper bound.
             kept = self._try_all(trials, sorted(first, key=self.can_try))
             self._try_other_dispatch(trials, findings)
             bounded = self._bound_proposals(trials, without_edit)
+            # What the bottleneck costs at most is known before anything is guessed.
+            self._find_bounds(trials, [*findings, *further], bounded, most=1)
+            rest = sorted([*rest, *guessed], key=lambda finding: -worth(finding))
             proposed = [*findings, *kept, *self._try_all(trials, rest)]
             if self._after_bounds:
                 self._find_bounds(trials, [*findings, *further], bounded)
@@ -205,6 +217,7 @@ class _Verification:
             self._try_with_more(trials)
             self._find_bounds(trials, [*findings, *further], bounded)
             self._try_other_dispatch(trials, proposed)
+            self._drop_reached_bounds([*findings, *further])
 
     def waiting(self, pid: int | None, seconds: float) -> None:
         """Note who is waited for, and let a signal end the wait for another command that measures.
@@ -241,15 +254,32 @@ class _Verification:
         self._save()
         self._progress.phase(words, None)
 
+    def why_not(self, finding: Finding) -> str | None:
+        """Return why the edit of a finding cannot be tried on this pipeline, in words; None where it can."""
+        has_edit, cache = self._jobs.change_of(finding) is not None, None
+        if finding.cache is not None:
+            cache = why_no_cache(self._profile, finding.edits, self._limit)
+        return plans.cannot_try(finding, has_edit=has_edit, step=self._profile.device, cache=cache)
+
     def can_try(self, finding: Finding) -> bool:
         """Whether the edit of a finding can be tried on this pipeline."""
-        has_edit = self._jobs.change_of(finding) is not None
-        return plans.cannot_try(finding, has_edit=has_edit, step=self._profile.device) is None
+        return self.why_not(finding) is None
+
+    def leave_out(self, finding: Finding, reason: str | None) -> None:
+        """Note why a change that is no finding is not tried; nothing without a reason."""
+        if reason is not None:
+            self._not_tried.setdefault(reason.removeprefix("not tried: "), []).append(finding.title)
+
+    @property
+    def _needs(self) -> int | None:
+        """The budget that one try takes; None where this one holds it."""
+        needed = plans.budget_of_one(self._pace)
+        return needed if needed > self._budget else None
 
     def announce(self, count: int) -> str:
         """Return what comes, for the progress."""
         left = max(0.0, self._until - time.monotonic())
-        return plans.announcement(self._profile, self._mode, count, left, is_spec=self._jobs.is_spec)
+        return plans.announcement(self._profile, self._mode, count, left, is_spec=self._jobs.is_spec, needs=self._needs)
 
     def finish(self) -> None:
         """Write what was found into the profile."""
@@ -263,6 +293,8 @@ class _Verification:
             without_gain=self._without_gain,
             undecided=self._undecided,
             bounds=self._bounds,
+            not_tried=[NotTried(reason=reason, changes=titles) for reason, titles in self._not_tried.items()],
+            needs_seconds=self._lacking or (None if self._tried else self._needs),
             block_seconds=self._pace.block.seconds,
             same=self._same or None,
         )
@@ -274,8 +306,7 @@ class _Verification:
         return plans.pace_of(self._profile, self._budget, self._profile.host.cores or 1.0, mode)
 
     def _try(self, trials: Trials, finding: Finding, reserved: Reserved = NOTHING) -> None:
-        change = self._jobs.change_of(finding)
-        reason = plans.cannot_try(finding, has_edit=change is not None, step=self._profile.device)
+        change, reason = self._jobs.change_of(finding), self.why_not(finding)
         stages = ceiling.stages_to_replay(finding, main_line(self._profile))
         if reason is not None and finding.family == "speed" and stages and not pays_in_step(finding):
             finding.reason = f"not tried: {reason}"
@@ -321,8 +352,13 @@ class _Verification:
             finding.reason = f"{before}no upper bound: {job}"
             return
         self._compare_with(trials, "from-graph")
-        if (reason := trials.too_long(self._budget)) is not None:
-            finding.reason = f"{before}no upper bound: {reason}"
+        if trials.refusal is not None:
+            finding.reason = f"{before}no upper bound: {trials.refusal}"
+            return
+        if trials.too_long(self._budget) is not None:
+            more = self._budget + self._pace.seconds_of(self._pace.least_pairs(QUICK.pairs), first=True)
+            self._lacking = self._needs or 10 * math.ceil(more / 10)
+            finding.reason = f"{before}how much faster it could get was not measured: --budget {self._lacking}"
             return
         name = stages_in_a_row([stage for stage in main_line(self._profile) if stage.id in stages])
         self._begin(f"measuring how fast it is without {name}")
@@ -346,11 +382,17 @@ class _Verification:
                 self._take_bound(finding)
         return [finding for finding in without_edit if finding.measured is not None]
 
-    def _find_bounds(self, trials: Trials, tried: Sequence[Finding], bounded: Sequence[Finding]) -> None:
-        """Measure the upper bounds of stages that no finding has settled; what is a gain becomes a finding."""
+    def _find_bounds(
+        self, trials: Trials, tried: Sequence[Finding], bounded: Sequence[Finding], most: int | None = None
+    ) -> None:
+        """Measure the upper bounds of stages that no finding has settled; what is a gain becomes a finding.
+
+        Args:
+            most: Only of so many, the bottleneck first; None for all.
+        """
         self._bound_later(trials)
         further = ceiling.further_bounds(self._profile, [*tried, *bounded]) if pays(self._profile) else []
-        for stages in (one for one in further if one not in self._bounded):
+        for stages in [one for one in further if one not in self._bounded][:most]:
             finding = ceiling.bottleneck_finding(self._profile, stages, tried)
             self._bound(trials, finding, stages)
             self._take_bound(finding)
@@ -359,6 +401,20 @@ class _Verification:
         """Measure the upper bounds of findings that cannot be tried: what can be comes first."""
         while self._later:
             self._bound(trials, *self._later.pop(0))
+
+    def _drop_reached_bounds(self, tried: Sequence[Finding]) -> None:
+        """Leave out upper bounds of stages that a change has made about as fast as they can be."""
+        findings = self._profile.findings or []
+        proven = [finding for finding in findings if finding.status != "ceiling"]
+        self._profile.findings = proven
+        still = {stage for stages in ceiling.further_bounds(self._profile, [*tried, *proven]) for stage in stages}
+        self._profile.findings = [
+            finding
+            for finding in findings
+            if finding.status != "ceiling"
+            or finding.rule != MEASURED
+            or still & set((finding.measured or {})["replayed"])
+        ]
 
     def _take_bound(self, finding: Finding) -> None:
         if finding.status == "ceiling":
@@ -421,7 +477,9 @@ class _Verification:
                     self._profile.findings = [*(self._profile.findings or ()), finding]
                     continue
                 self._no_help.append(finding)
-                if finding.status == "rejected" or finding.measured is not None:
+                if finding.status != "rejected" and finding.measured is None:
+                    self.leave_out(finding, finding.reason)
+                else:
                     words = self._without_gain if finding.status == "rejected" else self._undecided
                     words.append(f"{finding.change}: {finding.reason}")
         return kept
@@ -431,7 +489,11 @@ class _Verification:
         if not self.can_try(waiting[0]):
             return waiting[0]
         candidates = [finding for finding in waiting if self.can_try(finding)]
-        return in_order(candidates, self._seconds, self._measured, proposal=proposal_of)[0]
+        queue = in_order(candidates, self._seconds, self._measured, proposal=proposal_of)
+        if any(not one.proposal.caches for one in self._measured):
+            return queue[0]
+        # What gains on all of the data is measured before what gains on a sample that fits into memory.
+        return next((finding for finding in queue if finding.cache is None), queue[0])
 
     def _seconds(self, finding: Finding) -> float:
         """Seconds that a trial takes: a cache fills, and another pipeline to compare with is started."""
@@ -442,8 +504,12 @@ class _Verification:
 
     def _is_worth_a_try(self, trials: Trials, finding: Finding, reserved: float) -> bool:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""
+        if not is_worth_a_try(finding, kept_of(self._profile)):
+            return False
         seconds = reserved + filling(self._profile, finding.edits).trial_seconds
-        return is_worth_a_try(finding, kept_of(self._profile)) and trials.fits(QUICK.early, seconds)
+        fits = trials.fits(QUICK.early, seconds)
+        self.leave_out(finding, None if fits else trials.too_long(self._budget, seconds) or _USED_UP)
+        return fits
 
     def _take(self, finding: Finding, parts: Sequence[Finding]) -> list[Finding]:
         """Report what was kept, unless one of its parts does as well."""
@@ -464,17 +530,20 @@ class _Verification:
 
     def _try_combined(self, trials: Trials, findings: Sequence[Finding]) -> None:
         """Try all kept edits together: gains do not add up."""
-        kept = without_alternatives([finding for finding in findings if finding.status == "kept"])
-        if len(kept) < 2 or not trials.fits(QUICK.pairs):
-            return
-        together = combining.together(kept, self._data)
-        self._try_together(trials, together, f"trying all {len(kept)} together")
-        if together.status == "kept":
-            self._take(together, kept)
+        every = without_alternatives([finding for finding in findings if finding.status == "kept"])
+        lasting = [finding for finding in every if finding.cache is None]
+        for kept in [lasting, every] if len(lasting) < len(every) else [every]:
+            if len(kept) < 2 or not trials.fits(QUICK.pairs):
+                continue
+            together = combining.together(kept, self._data)
+            self._try_together(trials, together, f"trying all {len(kept)} together")
+            if together.status == "kept":
+                self._take(together, kept)
 
     def _try_with_more(self, trials: Trials) -> None:
         """Try what did not help alone together with what helped most: another stage may set the pace now."""
-        best, count = combining.best_of(kept_of(self._profile))
+        kept = kept_of(self._profile)
+        best, count = combining.best_of([finding for finding in kept if finding.cache is None] or kept)
         for more in combining.worth_another_try(self._profile, best, self._no_help) if best is not None else ():
             if best is None or not trials.fits(QUICK.pairs):
                 return
@@ -486,6 +555,7 @@ class _Verification:
 
     def _try_together(self, trials: Trials, together: Finding, words: str) -> None:
         """Measure several edits, which may exclude each other."""
+        together.cache = kept_by(self._profile, together.edits)
         change, fill = self._jobs.change_of(together), filling(self._profile, together.edits)
         if change is None or not trials.fits(QUICK.pairs, fill.trial_seconds):
             return

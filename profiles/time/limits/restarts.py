@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.wording import milliseconds, percent
+from pipeprof.profiles.wording import milliseconds, percent, stage_label, stage_name
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import Steps
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 RESTARTS_FROM = 0.05
 """Share of the time from which restarts alone make a loop wait that else would be bound by its step."""
+
+ADVICE_FROM = 0.1
+"""Share of the time that restarts take from which there is something to gain by avoiding them."""
 
 
 def restarts_are_costly(steps: Steps) -> bool:
@@ -42,10 +46,28 @@ def describe_restarts(steps: Steps, stages: list[Stage] | None) -> str:
     often = "1 restart" if steps.epochs == 1 else f"{steps.epochs:,} restarts"
     each = milliseconds((steps.restart_share or 0.0) * 1e3 * steps.seconds / steps.epochs)
     cost = f"{often}, {each}{' each' if steps.epochs > 1 else ''}"
-    return f"{cost}; measure more data or, if training has no more, {repeat_text(stages)}"
+    advice = restart_advice(steps, stages)
+    return f"{cost}; {advice}" if advice else cost
 
 
-def repeat_text(stages: list[Stage] | None) -> str:
+def restart_advice(steps: Steps, stages: list[Stage] | None) -> str:
+    """Return what makes restarts cheaper, by what they do first; empty where they take little of the time."""
+    if (steps.restart_share or 0.0) < ADVICE_FROM:
+        return ""
+    for before, stage in pairwise([stage for stage in stages or [] if stage.depth == 0 and stage.origin == "written"]):
+        passes = max(steps.passes, 1.0)
+        dropped = ((before.elements or 0) - (stage.elements or 0)) / passes
+        if traits(stage.op).cardinality == "rest" and dropped >= 1:
+            name = stage_name(before)
+            return (
+                f"each begins with {dropped:,.0f} elements that {name} makes and {stage_label(stage)} drops: "
+                f"skip before {name}, or keep the two parts in files of their own"
+            )
+    return f"measure more data or, if training has no more, {_repeat(stages)}"
+
+
+def _repeat(stages: list[Stage] | None) -> str:
     """Name the change that keeps a dataset going: what runs ahead then does so across epochs."""
-    batches = any(traits(stage.op).batches is not None and stage.depth == 0 for stage in stages or [])
-    return f"add `repeat()`{' before `batch`' if batches else ''}"
+    batches = [stage for stage in stages or [] if traits(stage.op).batches is not None and stage.depth == 0]
+    place = " before `batch`" if len(batches) == 1 else ""
+    return f"add `repeat()`{place} and give `fit` `steps_per_epoch`, which then ends the epochs"

@@ -7,18 +7,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, PipelineEdit, ReplaceStages, SplitMap
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    MoveStage,
+    NewStage,
+    PipelineEdit,
+    ReplaceStages,
+    SplitMap,
+    new_ops,
+)
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.document.findings import Kept
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Steps
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import line_of, within
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
+from pipeprof.profiles.time.whole import whole_batches
 from pipeprof.profiles.verify.plan import LEAST_EPOCHS
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import stage_name
+from pipeprof.profiles.wording import size, stage_name
 
 Caches: TypeAlias = Callable[[Sequence[Stage], int], Iterable[Proposal]]
 """Caches of what the stage at a place of a line gives, or a later one."""
@@ -87,15 +97,7 @@ def filling(profile: Profile, edits: Iterable[PipelineEdit]) -> Filling:
     Args:
         edits: Of a finding, or several steps of a search.
     """
-    caches = {stage.id for stage in profile.stages or () if traits(stage.op).stores}
-    steps = profile.steps
-    filled = {
-        edit.after if isinstance(edit, InsertStage) else edit.before if isinstance(edit, MoveStage) else edit.stage
-        for edit in edits
-        if isinstance(edit, SplitMap)
-        or (isinstance(edit, InsertStage) and traits(edit.op).stores)
-        or (isinstance(edit, MoveStage) and traits(edit.op).maps and edit.before in caches)
-    }
+    steps, filled = profile.steps, {cache or place for place, cache in _filled(profile, edits)}
     if steps is None or not filled:
         return Filling()
     # Each of several caches must be full.
@@ -107,6 +109,66 @@ def filling(profile: Profile, edits: Iterable[PipelineEdit]) -> Filling:
     # Addresses of later edits are those of the edited pipeline: wherever Python runs, it may be before the cache.
     python = any(runs_python(stage) for stage in profile.stages or ())
     return Filling(math.ceil(BEYOND_EPOCH * longest), seconds, python)
+
+
+def _filled(profile: Profile, edits: Iterable[PipelineEdit]) -> Iterator[tuple[str | None, str | None]]:
+    """For each cache that edits insert, or put a map before: the stage whose elements it keeps, and its own address.
+
+    One that is inserted has none yet.
+    """
+    caches = {stage.id for stage in profile.stages or () if traits(stage.op).stores}
+    for edit in edits:
+        if isinstance(edit, InsertStage) and traits(edit.op).stores:
+            yield edit.after, None
+        elif isinstance(edit, SplitMap):
+            yield edit.stage, edit.stage
+        elif isinstance(edit, MoveStage) and traits(edit.op).maps and edit.before in caches:
+            yield edit.stage, edit.before
+
+
+def kept_by(profile: Profile, edits: Sequence[PipelineEdit]) -> Kept | None:
+    """Return what edits keep in memory for later epochs; None where they keep nothing.
+
+    Args:
+        edits: Of a finding, with the addresses of the profile's pipeline.
+    """
+    places = [place for place, _ in _filled(profile, edits)]
+    steps = profile.steps
+    if not places or steps is None:
+        return None
+    sample, per_batch = 0.0, 0.0
+    for address in places:
+        line = line_of(profile, address)
+        place = next((number for number, stage in enumerate(line) if stage.id == address), None)
+        each = _element_bytes(line, place) if place is not None else None
+        if place is None or each is None:
+            return Kept()
+        sample += each * (_pass(line, place, steps)[0] or math.nan)
+        per_batch += each * (line[place].elements or math.nan) / max(steps.count, 1)
+    batches = whole_batches(profile)
+    whole = per_batch * batches if batches is not None else math.nan
+    return Kept(
+        sample_bytes=None if math.isnan(sample) else round(sample), bytes=None if math.isnan(whole) else round(whole)
+    )
+
+
+def why_no_cache(profile: Profile, edits: Sequence[PipelineEdit], limit: int | None) -> str | None:
+    """Return why edits that keep elements in memory are no recommendation, in words; None where they may be one.
+
+    Args:
+        limit: Memory limit in bytes; None for none.
+    """
+    kept = kept_by(profile, edits)
+    if kept is None:
+        return None
+    if profile.no_cache and any(traits(op).stores for op in new_ops(edits)):
+        return "--no-cache leaves caches out"
+    # What is kept is seldom much less than what is stored.
+    needed = kept.bytes or (profile.data_size.bytes if profile.data_size is not None else None)
+    if needed is None or limit is None or needed + (profile.memory.peak_bytes or 0) <= limit:
+        return None
+    about = "about " if kept.bytes is None else ""
+    return f"a cache of the whole data set takes {about}{size(needed)}, the memory limit is {size(limit)}"
 
 
 def cache_point(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import InsertStage, SetEnvironment
+from pipeprof.pipelines.edits.edits import SetEnvironment, new_ops
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.document.findings import Finding
@@ -83,7 +83,7 @@ def worth_another_try(profile: Profile, best: Finding, tried: Iterable[Finding])
 def _may_pay(finding: Finding) -> bool:
     if finding.measured is not None:
         return _speedup(finding) >= NO_LOSS
-    return not any(isinstance(edit, InsertStage) and traits(edit.op).stores for edit in finding.edits)
+    return not any(traits(op).stores for op in new_ops(finding.edits))
 
 
 def pays_more(found: Finding, best: Finding) -> bool:

@@ -11,6 +11,7 @@ from pipeprof.profiles.advise.caches import frozen_by
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import small_bytes
+from pipeprof.profiles.propose.disorder import describe_order
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size
@@ -74,6 +75,7 @@ class BatchBeforeShuffle(Rule):
         wanted = max(buffer, round(self.threshold("batches-in-buffer") * each))
         if single is not None and single.elements is not None and single.elements > 0:
             wanted = min(wanted, single.elements)
+        count = single.elements if single is not None and (single.elements or 0) > 0 else None
         entry = held(view, stage, "shuffle")
         nbytes = entry.bytes if entry is not None and entry.how != "alias" else None
         takes = f", {size(nbytes)}" if nbytes else ""
@@ -91,7 +93,8 @@ class BatchBeforeShuffle(Rule):
                 f"in every epoch. Its buffer of {buffer:,} batches is {buffer * each:,} elements{takes}."
             ),
             recommendation=(
-                f"Shuffle before the batch, with a buffer of {wanted:,} elements."
+                f"Shuffle before the batch, with a buffer of {wanted:,} elements: "
+                f"{describe_order(wanted, count)}; now {describe_order(buffer, count, each)}."
                 if movable
                 else f"Shuffle the elements before they are batched, with a buffer of {wanted:,}, after any cache."
             ),

@@ -25,6 +25,7 @@ from pipeprof.profiles.constants import POOLED_FROM
 from pipeprof.profiles.memory.predict.model import BufferPrediction, shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import giver
+from pipeprof.profiles.propose.disorder import describe_order
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -332,8 +333,10 @@ class ShuffleBufferBytes(Rule):
             sentence=sentence,
             recommendation=(
                 "Shuffle file names or indices before the elements are loaded, if the source has any. Otherwise use a "
-                f"smaller buffer, {wanted:,} elements ({size(buffer.copies * wanted * buffer.each)}), which mixes less."
+                f"smaller buffer, {wanted:,} elements ({size(buffer.copies * wanted * buffer.each)}), which mixes "
+                f"less: {_order(view, stage, wanted)}, instead of {_order(view, stage, round(buffer.elements))}."
             ),
+            change_detail=_order(view, stage, wanted),
             evidence=evidence,
             edits=(SetArgument(stage.id, stage.op, "buffer_size", wanted),),
             predicted=Prediction(
@@ -343,6 +346,14 @@ class ShuffleBufferBytes(Rule):
             ),
             semantics="randomness",
         )
+
+
+def _order(view: PipelineView, stage: StageView, buffer: int) -> str:
+    """How well a buffer of so many elements mixes those that the stage gets."""
+    below, batch = view.input_of(stage), _batch_below(view, stage)
+    together = _size(batch) if batch is not None else 1
+    elements = below.elements if below is not None and below.elements is not None else -1
+    return describe_order(buffer, elements * together if elements > 0 else None, together)
 
 
 def _out_of_reach(view: PipelineView, entry: BufferPrediction) -> bool:
