@@ -80,7 +80,7 @@ def check_data(baseline: Built, again: Built, edited: Built, semantics: Compared
     return DataCheck("types", found.batches, True, reproduced=False) if by_chance else found
 
 
-def _compared(baseline: Built, again: Built, edited: Built, semantics: Semantics) -> DataCheck:
+def _compared(baseline: Built, again: Built, edited: Built, semantics: Compared) -> DataCheck:
     count = min(len(baseline.batches), len(again.batches), len(edited.batches))
     first, second, other = (built.batches[:count] for built in (baseline, again, edited))
     whole = baseline.ended and again.ended
