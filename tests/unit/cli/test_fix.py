@@ -229,7 +229,7 @@ def test_a_function_gets_a_plan_and_a_diff_that_applies_it(
         (["spec.yaml", "--allow", "ordre"], "--allow: got 'ordre', expected same, order, randomness or values"),
         (["spec.yaml", "--budget", "0"], "--budget: got '0'"),
         (["-"], "fix needs a file"),
-        (["spec.yaml", "--out", "a.sarif"], "SARIF output is not supported yet"),
+        (["spec.yaml", "--out", "a.sarif"], "unknown output format .sarif"),
         (["spec.yaml", "--convert-to", "spec.yaml"], "spec.yaml is a file: name a new or empty folder"),
         (["spec.yaml", "--convert-to", ".", "--force"], "is not empty"),
         (["spec.yaml", "--convert-to", " "], "--convert-to: got an empty name"),
