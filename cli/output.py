@@ -113,7 +113,7 @@ def format_of(text: str, command: str = "run") -> str:
     )
     if not extension:
         extension = Path(text).suffix.lower()
-        got = f"{extension[1:].upper()} output is not supported yet" if extension[1:] else "the file has no extension"
+        got = f"unknown output format {extension}" if extension[1:] else "the file has no extension"
         *others, last = known
         raise UsageError(f"--out {text}: {got}; use {', '.join(others)} or {last}, or - for stdout")
     return known[extension]

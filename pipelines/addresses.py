@@ -18,6 +18,9 @@ def _grammar(dot: str) -> str:
     return rf"{step}(?:{dot}(?:{inner}{dot})?{step})*"
 
 
+ADDED = "pipeprof_edit"
+"""First part of the address of what an edit of a graph adds: it is no name that a user gave."""
+
 # Texts, which `re` compiles when they are used: reading a spec needs none of them.
 _ADDRESS = _grammar(r"\.")
 _NODE = _grammar("_")

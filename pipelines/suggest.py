@@ -50,6 +50,8 @@ _UNITS: Final = {
 }
 _NUMBER = r"[-+]?\d{1,18}(?:\.\d{1,18})?"
 _FACTORS: Final = {"k": 1000, "m": 1_000_000, "s": 1}
+_EXACT = 2**53
+"""Whole numbers below it are exact as floats."""
 _COUNTED = r"(\d{1,12})([kKmMs])"
 _QUANTITY = r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)"
 
@@ -110,6 +112,8 @@ def suggest_value(got: object, kind: str) -> str | None:
         quantity = re.fullmatch(_QUANTITY, str(got)[:_LONGEST].strip())
         unit = _UNITS.get(quantity[2].lower()) if quantity else None
         return f"{quantity[1]}{unit}" if quantity and unit else None
+    if kind == "number" and isinstance(got, float) and got.is_integer() and abs(got) < _EXACT:
+        return str(int(got))
     if not isinstance(got, str):
         return None
     text = got.strip()

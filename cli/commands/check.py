@@ -93,6 +93,8 @@ def check(
     from pipeprof.pipelines.errors import UsageError
 
     options.choice("--color", color, options.COLORS)
+    if fail_on == "error":
+        raise UsageError("--fail-on: `check` always fails on errors; only warning can be added")
     if fail_on is not None:
         options.choice("--fail-on", fail_on, FAIL_ON)
     limit = options.byte_size("--memory-limit", memory_limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -202,7 +203,7 @@ def _table(steps: Sequence[FixStep], *, reasons: bool = False) -> Table:
     return Table(
         [
             Column("race", [str(step.round) if step.round else "" for step in steps], keep=2),
-            Column("change", [step.title for step in steps], right=False, shrink_to=20),
+            Column("change", _titles(steps), right=False, shrink_to=20),
             Column("factor", [_factor(step) for step in steps], right=False),
             Column("memory", [_memory(step) for step in steps], keep=3),
             Column("", [_RESULTS.get(step.result, step.result) for step in steps], right=False, keep=4),
@@ -213,6 +214,23 @@ def _table(steps: Sequence[FixStep], *, reasons: bool = False) -> Table:
             if reasons or step.result == "taken" or _looks_better(step)
         },
     )
+
+
+def _titles(steps: Sequence[FixStep]) -> list[str]:
+    """The titles, with the place of those that several stages share: the sides of a zip may have one name."""
+    shared = Counter(title for title, _ in {(step.title, step.stage) for step in steps})
+    return [f"{step.title} ({_side(step.stage)})" if shared[step.title] > 1 else step.title for step in steps]
+
+
+def _side(stage: str | None) -> str:
+    """Where a stage is, by the inputs that it is in.
+
+    Example:
+        >>> _side("source.datasets.1.stages.0"), _side("stages.2")
+        ('input 2', 'stages.2')
+    """
+    inputs = re.findall(r"(?:datasets|inputs)\.(\d+)", stage or "")
+    return ", ".join(f"input {int(number) + 1}" for number in inputs) or stage or "all stages"
 
 
 def _looks_better(step: FixStep) -> bool:

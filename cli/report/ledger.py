@@ -213,3 +213,10 @@ def _epochs(memory: Memory) -> Iterator[str]:
     epochs = memory.epochs
     if epochs is not None and not 1 / _OTHER <= epochs.later_peak_bytes / epochs.first_peak_bytes <= _OTHER:
         yield f"Peak of the first epoch {size(epochs.first_peak_bytes)}, of later ones {size(epochs.later_peak_bytes)}."
+
+
+def stages_of_views(profile: Profile) -> frozenset[str]:
+    """The stages whose buffers hold views of another one's tensors, and no bytes of their own."""
+    ledger = profile.memory.ledger or ()
+    own = {entry.stage for entry in ledger if entry.bytes > 0}
+    return frozenset(entry.stage for entry in ledger if entry.how == "alias" and entry.stage and entry.stage not in own)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _MUCH_MORE = 1.1
 """Times the peak that the trace must hold to need a word."""
 _OWNERS = 4
+_LARGE = 256 * 1024**2
+"""Of the pipeline's own memory: from it on a reader wants to know whose it is."""
 _LEAST_SHARE = 0.03
 """Share of the pipeline's memory below which an owner is listed as other."""
 _GIB = 1024**3
@@ -44,8 +46,22 @@ def build_memory(profile: Profile) -> Iterator[Block]:
 
 
 def build_memory_line(profile: Profile) -> Iterator[Block]:
-    """Build the peak alone, in one line."""
-    yield from list(build_memory(profile))[:1]
+    """Build the peak alone, in one line, and what is wrong or large all the same.
+
+    Memory that was asked about, or that is large, has owners whether there is a finding about it or not.
+    """
+    first, *rest = list(build_memory(profile)) or [None]
+    if first is None:
+        return
+    yield first
+    memory = profile.memory
+    above = (memory.peak_bytes or 0) - (memory.baseline_bytes or 0)
+    if above >= _LARGE or profile.host.memory_limit_source == "option" or _warns(profile):
+        yield from rest
+
+
+def _warns(profile: Profile) -> bool:
+    return bool(describe_leak(profile) or _growth_to_limit(profile))
 
 
 def _owners(profile: Profile, write: Callable[[float], str]) -> str:

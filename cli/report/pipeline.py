@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from pipeprof.cli.report.ledger import stages_of_views
 from pipeprof.cli.report.time import describe_inside, describe_limits
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
@@ -117,7 +118,8 @@ def _table(
 ) -> Table:
     stages, folded = [row.stage for row in rows], [row.stage for row in others]
     times = time_scale(stage.inside_ms for stage in stages)
-    sizes = byte_scale(stage.buffered_bytes for stage in stages)
+    views = stages_of_views(profile)
+    sizes = byte_scale(stage.buffered_bytes for stage in stages if stage.id not in views)
     by_model = any(stage.timed_by == "model" for stage in stages)
     marks = ["~" if by_model and stage.timed_by == "trace" else "" for stage in stages]
     rest = [f"{sum(len(row.ids) for row in others)} other stages"] if folded else []
@@ -147,7 +149,7 @@ def _table(
             Column("", [*(draw_bar(stage.share) for stage in stages), *blank], right=False, keep=1, gap=1),
             Column("in:out", [*map(write_inputs, stages), *blank], keep=4),
             Column("calls", [*(_calls(stage) for stage in stages), *blank], keep=4),
-            Column("holds", [*(_held(sizes, stage) for stage in stages), *blank], keep=4),
+            Column("holds", [*(_held(sizes, stage, views) for stage in stages), *blank], keep=4),
             Column("", [*changed, *blank], right=False, keep=3, shrink_to=20, style="dim"),
         ]
     )
@@ -201,8 +203,10 @@ def _calls(stage: Stage) -> str:
     return "" if stage.parallelism is None else f"{stage.parallelism:.3g}"
 
 
-def _held(sizes: Scale, stage: Stage) -> str:
-    """Bytes in a stage's buffer; ``n/a`` if it held elements of unknown size."""
+def _held(sizes: Scale, stage: Stage, views: Collection[str]) -> str:
+    """Bytes in a stage's buffer; ``n/a`` if it held elements of unknown size, ``views`` if they are another one's."""
+    if stage.id in views:
+        return "views"
     if stage.buffered_bytes is None and stage.buffered_elements:
         return "n/a"
     return _size(sizes.text(stage.buffered_bytes), sizes.unit)

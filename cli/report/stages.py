@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from pipeprof.cli.report.ledger import stages_of_views
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
 from pipeprof.cli.text.rows import INPUTS_NOTE, write_inputs
@@ -14,7 +16,7 @@ from pipeprof.cli.text.units import Scale, byte_scale, time_scale
 from pipeprof.profiles.wording import library_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
@@ -53,12 +55,13 @@ def build_stages(profile: Profile) -> Iterator[Block]:
         Prose(f"{', '.join(places)}: {reason}", style="dim", hang=2)
         for reason, places in _group_reasons(stages).items()
     ]
-    versions: list[list[Block]] = [[Table(_columns(stages, lines))], [Table(_columns(short, lines)), *reasons]]
+    columns = partial(_columns, views=stages_of_views(profile))
+    versions: list[list[Block]] = [[Table(columns(stages, lines))], [Table(columns(short, lines)), *reasons]]
     places = [Prose(text, style="dim", hang=2) for text in list_library_lines(stages)]
     if places:
-        versions.append([Table(_columns(short, lines, libraries=False)), *places, *reasons])
+        versions.append([Table(columns(short, lines, libraries=False)), *places, *reasons])
     if any(_shorten_number(stage.id) != number_of(stage.id) for stage in short):
-        versions.append([Table(_columns(short, lines, _shorten_number, libraries=False)), *places, *reasons])
+        versions.append([Table(columns(short, lines, _shorten_number, libraries=False)), *places, *reasons])
     yield Alternatives(versions)
     for text in _name_calls(stages, lines) if lines else ():
         yield Prose(text, style="dim", hang=2)
@@ -124,11 +127,16 @@ def _list_places(places: Sequence[str]) -> str:
 
 
 def _columns(
-    stages: Sequence[Stage], lines: Sequence[str], place: Callable[[str], str] = number_of, *, libraries: bool = True
+    stages: Sequence[Stage],
+    lines: Sequence[str],
+    place: Callable[[str], str] = number_of,
+    *,
+    libraries: bool = True,
+    views: Collection[str] = (),
 ) -> list[Column]:
     names = {stage.id: f"{place(stage.id)} {stage.name or stage.op}" for stage in stages}
     per_batch = time_scale(stage.inside_ms for stage in stages)
-    sizes = byte_scale(stage.buffered_bytes for stage in stages)
+    sizes = byte_scale(stage.buffered_bytes for stage in stages if stage.id not in views)
     each = byte_scale(stage.bytes_per_element for stage in stages)
     used = time_scale(stage.active_ms_per_element for stage in stages)
     apart = any(stage.time_ms_per_batch is not None for stage in stages)
@@ -148,7 +156,7 @@ def _columns(
         Column("share", [write_share(stage.share) for stage in stages], keep=5),
         Column("", [draw_bar(stage.share) for stage in stages], right=False, keep=1, gap=1),
         Column("calls", [_count_calls(stage) for stage in stages], keep=2),
-        Column(f"holds {sizes.unit}", [_held(sizes, stage) for stage in stages], keep=4),
+        Column(f"holds {sizes.unit}", [_held(sizes, stage, views) for stage in stages], keep=4),
         Column(f"{each.unit}/element", [_write_bytes(each, stage.bytes_per_element) for stage in stages], keep=0),
         Column("in:out", [*map(write_inputs, stages)], keep=4),
         Column(f"{used.unit}/used", [used.text(stage.active_ms_per_element) for stage in stages], keep=1),
@@ -205,8 +213,10 @@ def _count_calls(stage: Stage) -> str:
     return f"{stage.parallelism:.3g}{'*' if stage.tunable else ' '}"
 
 
-def _held(scale: Scale, stage: Stage) -> str:
-    """Bytes in a stage's buffer; ``n/a`` if it held elements of unknown size."""
+def _held(scale: Scale, stage: Stage, views: Collection[str]) -> str:
+    """Bytes in a stage's buffer; ``n/a`` if it held elements of unknown size, ``views`` if they are another one's."""
+    if stage.id in views:
+        return "views"
     unknown = stage.buffered_bytes is None and stage.buffered_elements
     return "n/a" if unknown else _write_bytes(scale, stage.buffered_bytes)
 

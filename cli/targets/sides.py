@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.judge.verdicts.result import Side
 
+_REF = re.compile(r"[\w/~^-]+")
+"""What a branch, a tag or a commit is called, and no target is."""
 LOOK_SECONDS = 4.0
 """Length of the measurement of each side alone, which shows its stages."""
 
@@ -154,6 +157,7 @@ def _read(given: SharedOptions, text: str, other: str, own: Sequence[str], calls
         calls: Call git.
     """
     from pipeprof.cli.targets.settings import settings_of
+    from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.git.dirty import is_dirty
     from pipeprof.profiles.git.refs import parse_ref
     from pipeprof.profiles.judge.verdicts.result import Side
@@ -161,6 +165,8 @@ def _read(given: SharedOptions, text: str, other: str, own: Sequence[str], calls
     ref = parse_ref(text)
     if ref is None and text.endswith(".json"):
         return _saved(text)
+    if ref is None and _REF.fullmatch(text) and not Path(text).exists():
+        raise UsageError(f"invalid target {text!r}: did you mean git:{text}, the branch, tag or commit of that name?")
     if ref is None:
         target, loaded = _load(given, text, other, own)
         shown = Side(text=_shown(text, own), location=_where(target, loaded), dirty=is_dirty(calls, target.path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Any
 
 from pipeprof.pipelines.data.recipes.media import FixedRecords, Vocabulary
@@ -31,6 +32,9 @@ from pipeprof.pipelines.ops.constants import INFINITE, WIDTHS
 from pipeprof.pipelines.ops.values.structures import ARRAYS, ShapeOf, TensorSpec, map_leaves
 from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure
 from pipeprof.pipelines.ops.values.values import OuterElement
+
+_ARRAYS_OF = {".npy": "npy", ".npz": "npz", ".csv": "csv", ".txt": "lines"}
+"""How a spec writes the array of a file, by what its name ends with."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def _slices(source: Any, around: SourceContext) -> ElementInfo:
     components = list(leaves(structure))
     for component in components:
         if component is not None and component.shape == ():
-            refuse(component, "wrong-rank", "tensors with a first dimension to slice", "tensors")
+            refuse(component, "wrong-rank", f"tensors with a first dimension to slice{_array_of(source)}", "tensors")
     firsts = {
         component.shape[0]: component
         for component in components
@@ -125,6 +129,13 @@ def _slices(source: Any, around: SourceContext) -> ElementInfo:
         listed = " and ".join(shape_text(first.shape) for first in firsts.values())
         raise Refused(f"tensors of shape {listed}: expected the same first dimension in all", "wrong-shape", "tensors")
     return ElementInfo(each(_slice, structure), next(iter(firsts), None), size)
+
+
+def _array_of(source: Any) -> str:
+    """How the array of a file is written, where the name of one stands in its place."""
+    name = getattr(source.tensors, "value", None)
+    kind = _ARRAYS_OF.get(PurePosixPath(name).suffix.lower()) if isinstance(name, str) else None
+    return f"; the array of the file is `{{{kind}: {name}}}`" if kind is not None else ""
 
 
 @_infers("from_tensors")

@@ -50,14 +50,15 @@ def argument(description: str, *, default: Any = PydanticUndefined, **more: Any)
 class _Unknown:
     """An unknown key on its way through validation, together with the keys that are known there."""
 
-    def __init__(self, key: Any, known: list[str], what: str) -> None:
+    def __init__(self, key: Any, known: list[str], below: list[str], what: str) -> None:
         self.key = key
         self.known = known
+        self.below = below
         self.what = what
 
 
 def _refuse(value: _Unknown) -> NoReturn:
-    raise unknown(value.what, value.key, value.known)
+    raise unknown(value.what, value.key, [*value.known, *value.below], ", ".join(value.known) if value.below else "")
 
 
 class Closed(BaseModel):
@@ -92,7 +93,7 @@ class Closed(BaseModel):
             elif not isinstance(key, str):
                 raise failure((str(key),), unknown(cls.noun, key, known))
             elif not (cls.allows_notes and key.startswith("x-")):
-                marked[key] = _Unknown(key, known, cls.noun)
+                marked[key] = _Unknown(key, known, cls._below(key), cls.noun)
         return marked
 
     @model_validator(mode="wrap")
@@ -120,6 +121,16 @@ class Closed(BaseModel):
     def summary(cls) -> str:
         """The first paragraph of the class's docstring."""
         return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+
+    @classmethod
+    def _below(cls, key: str) -> list[str]:
+        """The places of a key in the mappings below this one, as ``measure.steps``."""
+        inner = {name: field.annotation for name, field in cls.model_fields.items()}
+        return [
+            f"{name}.{key}"
+            for name, model in inner.items()
+            if isinstance(model, type) and issubclass(model, Closed) and key in model.model_fields
+        ]
 
     @classmethod
     def keys(cls) -> list[str]:

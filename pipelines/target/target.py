@@ -67,7 +67,8 @@ def parse_target(text: str) -> ParsedTarget:
     if text.endswith(_SPEC_SUFFIXES):
         return ParsedTarget("spec", _existing_path(text))
     if text and Path(text).is_dir():
-        raise UsageError(f"{text} is a folder: expected spec.yaml, file.py:function or package.module:function")
+        expected = "expected spec.yaml, file.py:function or package.module:function"
+        raise UsageError(f"{text} is a folder: {expected}; pipeprof init --from {text} writes a spec that reads it")
     msg = f"invalid target {text!r}: expected spec.yaml (or .yml), file.py:function or package.module:function"
     meant = _suggested_target(text)
     raise UsageError(msg + (f" — did you mean {meant}?" if meant else did_you_mean(text, _specs_near(text))))

@@ -102,7 +102,8 @@ def in_files(profile: Profile, stage: Stage, text: str) -> str:
     point = choose_point(profile)
     if not isinstance(point, Point) or point.for_memory or stage.id not in point.stages:
         return text
-    return f"{text}; pipeprof fix {shlex.quote(profile.target.text)} {_FLAG} FOLDER does it once"
+    command = f"pipeprof fix {shlex.quote(profile.target.text)} {_FLAG} FOLDER"
+    return f"{text.removesuffix('.')}; {command} does the work of {stage_name(stage)} once"
 
 
 def add_command(profile: Profile, finding: Finding, stages: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from pipeprof.pipelines.addresses import ADDED
 from pipeprof.pipelines.edits.edits import PipelineEdit, nested_options, stages_of
 from pipeprof.pipelines.edits.line import Path, line_of, path_of
 from pipeprof.pipelines.errors import PipelineFailedError
@@ -103,7 +104,7 @@ def _new(assembly: Assembly, scope: FunctionScope, part: Part, at: str, spec: An
     def fragment(variant: Any) -> list[Any]:
         given = tf.data.experimental.from_variant(variant, unstructured(element) if known is None else known)
         stage = parse_stage({part.op: dict(part.new.arguments if part.new is not None else {})})
-        made = stage.apply(given, assembly.building, "edit.inside")
+        made = stage.apply(given, assembly.building, f"{ADDED}.inside")
         return [tf.data.experimental.to_variant(made)]
 
     try:
@@ -208,7 +209,7 @@ def _with_options(dataset: Any, options: Any, plan: Plan, building: Building) ->
     """Set options in addition to those that the pipeline had."""
     try:
         stage = WithOptions.model_validate({"options": nested_options(plan.options)})
-        added = stage.apply(dataset, building, "edit.options").options()
+        added = stage.apply(dataset, building, f"{ADDED}.options").options()
     except (ValueError, AttributeError, TypeError) as error:
         raise CannotEditError(f"TensorFlow does not accept {', '.join(plan.options)}: {error}") from error
     return dataset.with_options(options.merge(added))

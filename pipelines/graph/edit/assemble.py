@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from pipeprof.pipelines.addresses import ADDED
 from pipeprof.pipelines.edits.edits import NewStage
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of, flat_element, function_names
@@ -125,7 +126,7 @@ class Assembly:
         assert part.new is not None  # noqa: S101 - for the type checker
         op, document = part.new.op, {part.new.op: dict(part.new.arguments)}
         number = next(_MARKS)
-        mark, address = f"pipeprof_cut_{number}_", f"edit.{number}"
+        mark, address = f"pipeprof_cut_{number}_", f"{ADDED}.{number}"
         try:
             if at is None:
                 made = parse_source(document).build(self.building, address)

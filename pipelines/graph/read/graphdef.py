@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pipeprof.pipelines.addresses import ADDED
 from pipeprof.pipelines.graph.opnames import argument_names, is_option
 from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, FunctionFacts
 from pipeprof.pipelines.graph.read.random_part import random_part
@@ -18,7 +19,7 @@ from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeD
 from pipeprof.pipelines.ops.executed_ops import family, is_dataset
 from pipeprof.pipelines.ops.traits import traits
 
-_AUTOMATIC = re.compile(r"\w*Dataset(?:V\d+)?:\d+")
+_AUTOMATIC = re.compile(rf"\w*Dataset(?:V\d+)?:\d+|{ADDED}_\w+")
 _STATEFUL = re.compile(
     r"PyFunc|EagerPyFunc|Random(?:Uniform(?:Int)?|StandardNormal|Shuffle|Gamma|Poisson(?:V2)?|Crop)"
     r"|(?:Parameterized)?TruncatedNormal|Multinomial|SampleDistortedBoundingBox\w*"
@@ -229,7 +230,7 @@ class GraphDefReader:
         record: NodeDict = {
             "id": identity,
             "op": node.op,
-            "name": None if key is None or _AUTOMATIC.fullmatch(key) else key,
+            "name": given_name(key),
             "key": key,
             "inputs": [found for input_ in node.input if (found := scope.follow(input_)) is not None],
             "owner": scope.owner,
@@ -377,6 +378,16 @@ def _function_attributes(node: Any) -> list[tuple[str, list[str]]]:
         if names:
             found.append((key, names))
     return found
+
+
+def given_name(key: str | None) -> str | None:
+    """The name of a dataset if a user gave it; None of one that TensorFlow, or an edit of the graph, has made.
+
+    Example:
+        >>> given_name("decode"), given_name("MapDataset:57"), given_name("pipeprof_edit_2")
+        ('decode', None, None)
+    """
+    return None if key is None or _AUTOMATIC.fullmatch(key) else key
 
 
 def metadata_name(data: bytes) -> str | None:

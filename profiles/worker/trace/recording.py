@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.profiles.constants import TRACE_BYTES_PER_EVENT, TRACE_BYTES_PER_SECOND
+from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.run_family import folder_prefix
 from pipeprof.profiles.protocol.messages import PythonCalls
 from pipeprof.profiles.worker.trace.python_clock import PythonClock
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 0.1
 """Length of the first look."""
+WATCH_SECONDS: Final = 0.05
+"""Between two looks at the memory that a stretch takes."""
 MOST_EVENTS: Final = 400_000
 """Planned events of a stretch at most."""
 MOST_BYTES: Final = 80_000_000
@@ -121,20 +124,20 @@ def record(
     most = events_for(room)
     if most is None:
         raise NoTraceError("it would take more memory than is left")
-    share, looked = _first_look(feed, most)
-    found = _record_once(feed, min(SECONDS, looked / share) if share else SECONDS, fill_seconds)
+    share, looked = _first_look(feed, most, room)
+    found = _record_once(feed, min(SECONDS, looked / share) if share else SECONDS, fill_seconds, room)
     if (share := _share(found.data, most)) > TOO_MANY:
         check()
-        found = _record_once(feed, found.seconds / share, fill_seconds)
+        found = _record_once(feed, found.seconds / share, fill_seconds, room)
     if not found.batches or _share(found.data, most) > TOO_MANY:
         msg = f"too much happens in a batch ({found.events:,} events in {found.seconds:.1f} s, {found.batches} batches)"
         raise NoTraceError(msg)
     return found
 
 
-def _first_look(feed: Feed, most: int) -> tuple[float, float]:
+def _first_look(feed: Feed, most: int, room: int | None) -> tuple[float, float]:
     """Return the share of the planned events or bytes that a short look has, and its seconds."""
-    with _Recording(LOOK_SECONDS) as recording:
+    with _Recording(LOOK_SECONDS, room) as recording:
         _take(feed, LOOK_SECONDS, LOOK_SECONDS, recording)
     return _share(recording.data, most), recording.seconds
 
@@ -144,7 +147,7 @@ def _share(files: Sequence[bytes], most: int) -> float:
     return max(sum(map(count_events, files)) / most, sum(map(len, files)) / MOST_BYTES)
 
 
-def _record_once(feed: Feed, seconds: float, fill_seconds: float | None) -> TracedStretch:
+def _record_once(feed: Feed, seconds: float, fill_seconds: float | None, room: int | None) -> TracedStretch:
     """Record about `seconds`, or whole epochs."""
     short = fill_seconds is not None and fill_seconds <= LONGEST_FILL_SECONDS
     epochs = short and seconds == SECONDS and epoch_is_small(feed)
@@ -153,7 +156,8 @@ def _record_once(feed: Feed, seconds: float, fill_seconds: float | None) -> Trac
     passed = ElementCount(feed)
     passed.too_many(0.0)
     # With few events in the first look, only patience limits the length.
-    with _Recording(LONGEST_SECONDS if seconds == SECONDS else PATIENCE * seconds, samplers=True) as recording:
+    limit = LONGEST_SECONDS if seconds == SECONDS else PATIENCE * seconds
+    with _Recording(limit, room, samplers=True) as recording:
         iterator, before = feed.iterator, take_snapshot(feed.iterator)
         batches, elapsed = _take(feed, seconds, PATIENCE * seconds, recording, passed, epochs=epochs)
         whole = feed.iterator is iterator and not recording.cut
@@ -208,10 +212,11 @@ class _Recording:
 
     Args:
         limit: Seconds until it ends even if the thread that started it waits for a batch.
+        room: Bytes that are left to the process; it ends when half of them are used. None for any number.
         samplers: Whether thread states and Python functions are sampled too.
     """
 
-    def __init__(self, limit: float, *, samplers: bool = False) -> None:
+    def __init__(self, limit: float, room: int | None = None, *, samplers: bool = False) -> None:
         self.data: list[bytes] = []
         self.cut = False
         self._samplers = samplers
@@ -220,8 +225,9 @@ class _Recording:
         self._python_calls: dict[str, PythonCalls] = {}
         self._watching = ThreadStates(os.getpid())
         self._thread = threading.get_native_id()
-        self._timer = threading.Timer(limit, self._cut)
-        self._timer.daemon = True
+        self._limit, self._room = limit, room
+        self._over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._lock = threading.Lock()
         self._ended = False
         self._compared: list[int] = []
@@ -245,7 +251,7 @@ class _Recording:
             self._folder.cleanup()
             raise NoTraceError(str(error).splitlines()[0]) from error
         self._began_ns, self._cpu = time.monotonic_ns(), time.process_time()
-        self._timer.start()
+        self._watcher.start()
         if self._samplers:
             self._clock.start()
             self._compared = _compare_clocks(self._profiler)
@@ -253,7 +259,7 @@ class _Recording:
 
     def __exit__(self, *_raised: object) -> None:
         self._end()
-        self._timer.cancel()
+        self._over.set()
         self.data = [file.read_bytes() for file in sorted(Path(self._folder.name).rglob("*.xplane.pb"))]
         self._folder.cleanup()
 
@@ -262,8 +268,16 @@ class _Recording:
         """Length, after the end."""
         return (self._ended_ns - self._began_ns) / 1e9
 
-    def _cut(self) -> None:
-        """End the recording from the timer's thread."""
+    def _watch(self) -> None:
+        """End the recording after its time, or before its events take more memory than half of what is left."""
+        room, before = self._room, procfs.rss_bytes("self") or 0
+        pause = self._limit if room is None else WATCH_SECONDS
+        end = time.monotonic_ns() + int(self._limit * 1e9)
+        while (left := (end - time.monotonic_ns()) / 1e9) > 0:
+            if self._over.wait(min(left, pause)):
+                return
+            if room is not None and (procfs.rss_bytes("self") or 0) - before > room / 2:
+                break
         self._end(cut=True)
 
     def _end(self, *, cut: bool = False) -> None:

@@ -286,8 +286,9 @@ def test_one_check_writes_several_files(spec: Path, pipeprof: Pipeprof) -> None:
     [
         (["--python", "--out", "c.json"], "--python prints Python, and --out writes the report"),
         (["--show", "--out", "c.json"], "--show prints the spec, and --out writes the report"),
-        (["--out", "spec.yaml"], "YAML output is not supported yet; use .json, .sarif or .txt"),
-        (["--out", "c.html"], "HTML output is not supported yet"),
+        (["--out", "spec.yaml"], "unknown output format .yaml; use .json, .sarif or .txt"),
+        (["--fail-on", "error"], "`check` always fails on errors; only warning can be added"),
+        (["--out", "c.html"], "unknown output format .html"),
         (["--out", "own.txt"], "is no report of pipeprof"),
     ],
 )

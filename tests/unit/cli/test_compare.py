@@ -83,7 +83,9 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             2,
             "a.yaml has no stage 'bach' — did you mean batch?",
         ),
-        (["gate", "a.yaml", "--against", "a.yaml", "--out", "r.pdf"], 2, "PDF output is not supported yet"),
+        (["gate", "a.yaml", "--against", "main"], 2, "invalid target 'main': did you mean git:main"),
+        (["compare", "a.yaml", "feature/x~2"], 2, "did you mean git:feature/x~2"),
+        (["gate", "a.yaml", "--against", "a.yaml", "--out", "r.pdf"], 2, "unknown output format .pdf"),
     ],
 )
 def test_what_is_wrong_is_stated_before_anything_runs(

@@ -229,7 +229,7 @@ def test_a_function_gets_a_plan_and_a_diff_that_applies_it(
         (["spec.yaml", "--allow", "ordre"], "--allow: got 'ordre', expected same, order, randomness or values"),
         (["spec.yaml", "--budget", "0"], "--budget: got '0'"),
         (["-"], "fix needs a file"),
-        (["spec.yaml", "--out", "a.sarif"], "SARIF output is not supported yet"),
+        (["spec.yaml", "--out", "a.sarif"], "unknown output format .sarif"),
         (["spec.yaml", "--convert-to", "spec.yaml"], "spec.yaml is a file: name a new or empty folder"),
         (["spec.yaml", "--convert-to", ".", "--force"], "is not empty"),
         (["spec.yaml", "--convert-to", " "], "--convert-to: got an empty name"),
@@ -375,6 +375,19 @@ def test_changes_that_were_rejected_without_a_measurement_are_counted(pipeprof: 
     found = pipeprof("fix", "spec.yaml").out
     assert "Tried" in found
     assert f"  2 changes rejected: {why}\n" in found
+
+
+def test_changes_of_one_name_are_told_apart_by_their_inputs(pipeprof: Pipeprof, session: Session) -> None:
+    twins = ("source.inputs.0.stages.0", "source.inputs.1.stages.0", "source.inputs.0.stages.0")
+    steps = [
+        FixStep(round=1, title="calls=2 in load", stage=one, result="behind", reason="", speedup=1.0) for one in twins
+    ]
+    steps += [FixStep(round=2, title="calls=2 in batch", stage="stages.1", result="behind", reason="", speedup=1.0)] * 2
+    session.result = result("nothing", steps=steps, edits=[], measured=None)
+    found = pipeprof("fix", "spec.yaml").out
+    assert found.count("calls=2 in load (input 1)") == 2
+    assert found.count("calls=2 in load (input 2)") == 1
+    assert found.count("calls=2 in batch  ") == 2
 
 
 def test_an_error_without_a_profile_error_keeps_its_exit_code(pipeprof: Pipeprof, session: Session) -> None:

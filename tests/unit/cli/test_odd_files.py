@@ -42,6 +42,7 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (f"{LONG}.yaml", f"{LONG}.yaml: cannot be read (file name too long)"),
         (f"{LONG}.py:make", f"{LONG}.py: cannot be read (file name too long)"),
         ("", "invalid target '': expected spec.yaml"),
+        (".", ". is a folder: expected spec.yaml, file.py:function or package.module:function; pipeprof init --from ."),
     ],
 )
 def test_a_target_that_is_no_file_is_named_for_what_it_is(

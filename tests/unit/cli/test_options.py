@@ -47,9 +47,15 @@ def test_one_choice_is_named_alone() -> None:
         options.choice("--fail-on", "x", ("warning",))
 
 
-@pytest.mark.parametrize(("text", "expected"), [("8GiB", 8 * 1024**3), ("500MB", 500_000_000), ("1024", 1024)])
+@pytest.mark.parametrize(("text", "expected"), [("8GiB", 8 * 1024**3), ("500MB", 500_000_000), ("2097152", 2_097_152)])
 def test_sizes(text: str, expected: int) -> None:
     assert options.byte_size("--memory-limit", text) == expected
+
+
+@pytest.mark.parametrize(("text", "meant"), [("8", "8GiB"), ("500", "500MiB"), ("1024", "1024MiB")])
+def test_a_small_number_without_a_unit_is_no_number_of_bytes(text: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=f"--memory-limit: {text} without a unit .* did you mean {meant}\\?"):
+        options.byte_size("--memory-limit", text)
 
 
 @pytest.mark.parametrize("text", ["0", "8XB", "-1", "", "GiB", "8 G", f"{10**400}GB", "9000000TiB"])
@@ -109,9 +115,9 @@ def test_formats() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("a.docx", "DOCX output is not supported yet"),
-        ("a.xml", "XML output is not supported yet"),
-        ("a.jsonl", "JSONL output is not supported yet"),
+        ("a.docx", "unknown output format .docx"),
+        ("a.xml", "unknown output format .xml"),
+        ("a.jsonl", "unknown output format .jsonl"),
         ("a", "the file has no extension"),
     ],
 )

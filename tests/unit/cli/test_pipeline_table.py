@@ -11,6 +11,7 @@ from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.text.names import number_of
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
+from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Component, Stage
 from pipeprof.profiles.document.store import load_profile
@@ -90,6 +91,23 @@ def test_elements_stand_there_where_there_is_room() -> None:
     shown = profile(stage("source", "range", element_spec=spec))
     assert "1,200  image uint8[?,8], int64, variant[…]" in rendered(shown, 120)
     assert "image uint8" not in rendered(shown, 80)
+
+
+def test_views_are_no_bytes_of_a_buffer() -> None:
+    mib = 1 << 20
+    shown = profile(
+        stage("source", "from_tensor_slices"),
+        stage("stages.0", "shuffle", buffered_bytes=27 * mib, buffered_elements=1024),
+        stage("stages.1", "shuffle", buffered_bytes=5 * mib, buffered_elements=100),
+    )
+    shown.memory.ledger = [
+        LedgerEntry(owner="shuffle", stage="stages.0", bytes=0, how="alias"),
+        LedgerEntry(owner="shuffle", stage="stages.1", bytes=5 * mib, how="predicted"),
+    ]
+    for text in (rendered(shown, 160), on_one_screen(shown, 100)):
+        assert "views" in text
+        assert "27" not in text
+        assert "5.00" in text
 
 
 def test_options_are_told() -> None:

@@ -18,6 +18,7 @@ from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
 from pipeprof.profiles.document.measured import Contention
+from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
@@ -276,6 +277,20 @@ def test_memory_of_tracing_is_named_apart_where_it_is_much(recorded: Recorded) -
     assert apart not in full(profile)
     trace.peak_rss_bytes = 2 * (profile.memory.peak_bytes or 0)
     assert apart in full(profile)
+
+
+@pytest.mark.parametrize(("above", "asked", "owned"), [(0.25, False, False), (0.25, True, True), (0.5, False, True)])
+def test_large_memory_and_memory_that_was_asked_about_has_owners_without_a_finding(
+    recorded: Recorded, above: float, asked: bool, owned: bool
+) -> None:
+    profile, mib = recorded("step-bound"), 1 << 20
+    profile.findings = []
+    profile.memory.baseline_bytes, profile.memory.peak_bytes = 600 * mib, 600 * mib + int(above * 800 * mib)
+    profile.memory.ledger = [LedgerEntry(owner="cache", stage="stages.0", bytes=150 * mib, how="measured")]
+    profile.host.memory_limit_source = "option" if asked else "machine"
+    assert ("\n  150 read" in report(profile)) == owned
+    profile.memory.growth_bytes_per_second, profile.memory.seconds_to_limit = 50.0 * mib, 30.0
+    assert "30.0 s from the limit" in report(profile)
 
 
 def test_threads_that_wake_up_on_free_cores_are_no_contention(recorded: Recorded) -> None:

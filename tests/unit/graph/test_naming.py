@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeprof.pipelines.addresses import ADDED, node_name
+from pipeprof.pipelines.graph.read.graphdef import given_name
 from pipeprof.pipelines.graph.stages import StageGraph
 
 
@@ -174,3 +176,10 @@ def test_what_could_be_of_two_stages_is_of_none() -> None:
     assert [address for address, _, _, _ in found] == ["source"]
     found = stages(nodes, {"source": "range", "stages.0": "apply", "stages.1": "apply", "stages.2": "apply"})
     assert [own for _, _, own, _ in found] == [("r",), ("m0",), ("m1",), ("m2",)]
+
+
+def test_what_an_edit_adds_has_no_name_of_the_users() -> None:
+    assert given_name(node_name(f"{ADDED}.12")) is None
+    assert [given_name(key) for key in ("edit_2", "decode", "ParallelMapDatasetV2:7", None)] == [
+        "edit_2", "decode", None, None,
+    ]  # fmt: skip

@@ -149,6 +149,7 @@ SPARSE = {"indices": [[0, 1], [1, 0]], "values": [7, 8], "dense_shape": [2, 2]}
 SOURCES: list[dict[str, Any]] = [
     {"FixedLengthRecordDataset": {"filenames": "a.bin", "record_bytes": 3, "header_bytes": 16}},
     {"random": {"seed": 1}},
+    {"CsvDataset": {"filenames": "a.csv", "record_defaults": ["int64", {"repeat": 0.5, "count": 20}, ""]}},
     {"counter": None},
     {"make_csv_dataset": {"file_pattern": ["a.csv", "b.csv"], "batch_size": 2, "select_columns": [0, 1]}},
     {"make_batched_features_dataset": FEATURES | {"reader": "TFRecordDataset", "reader_args": ["GZIP"]}},

@@ -148,3 +148,10 @@ def test_any_names_and_texts_give_python_that_compiles(spec):
             return
     compile(found, "rendered.py", "exec")
     assert "def make_dataset():" in found
+
+
+def test_columns_that_are_alike_are_written_once(tmp_path):
+    (tmp_path / "a.csv").write_text(",".join(["1"] * 23))
+    columns = ["int64", "string", {"repeat": "float32", "count": 20}, 0.5]
+    text = of(tmp_path, {"source": {"CsvDataset": {"filenames": "a.csv", "record_defaults": columns}}})
+    assert "[tf.int64] + [tf.string] + [tf.float32] * 20 + [0.5]" in text

@@ -13,7 +13,7 @@ from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.verify.bound_advice import add_command, advice_for
 from pipeprof.profiles.verify.ceiling import bottleneck_finding, further_bounds
 
-COMMAND = "; pipeprof fix 'my pipe.py:make' --convert-to FOLDER does it once"
+COMMAND = "; pipeprof fix 'my pipe.py:make' --convert-to FOLDER does the work of decode once"
 
 
 @pytest.fixture
@@ -107,6 +107,9 @@ def test_other_findings_with_an_upper_bound_get_the_command_once(profile: Profil
     for _ in range(2):
         add_command(profile, finding, ["stages.0"])
         assert finding.change == f"write TensorFlow ops{COMMAND}"
+    sentence = Finding(rule="py-function-gil", title="a", status="ceiling", change="Write TensorFlow ops.")
+    add_command(profile, sentence, ["stages.0"])
+    assert sentence.change == f"Write TensorFlow ops{COMMAND}"
     other = Finding(rule="py-function-gil", title="a", status="unverified", change="write TensorFlow ops")
     add_command(profile, other, ["stages.0"])
     assert other.change == "write TensorFlow ops"

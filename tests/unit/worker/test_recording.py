@@ -18,12 +18,13 @@ def recorded(
     asked: list[float] = []
     shares = list(stretches)
 
-    def once(_feed: object, seconds: float, _fill: float | None) -> Any:
+    def once(_feed: object, seconds: float, _fill: float | None, given: int | None) -> Any:
+        assert given == room
         asked.append(seconds)
         share = shares.pop(0)
         return SimpleNamespace(data=[share], seconds=seconds, events=round(share * MOST_EVENTS), batches=batches)
 
-    monkeypatch.setattr(recording, "_first_look", lambda _feed, _most: (look, 0.1))
+    monkeypatch.setattr(recording, "_first_look", lambda _feed, _most, _room: (look, 0.1))
     monkeypatch.setattr(recording, "_record_once", once)
     monkeypatch.setattr(recording, "_share", lambda data, _most: data[0])
     return record(None, room), asked  # type: ignore[arg-type]
@@ -55,6 +56,28 @@ def test_a_batch_with_too_many_events_has_no_trace(
 def test_without_room_there_is_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoTraceError, match="more memory than is left"):
         recorded(monkeypatch, 0.5, 1.0, room=10**8)
+
+
+@pytest.mark.parametrize(("room", "cut_after"), [(1000, 4), (10_000, 8), (None, 1)])
+def test_a_recording_ends_before_it_takes_more_than_half_of_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, room: int | None, cut_after: int
+) -> None:
+    now, waits, ended = [0], [], []
+    # It has grown by 150 bytes at each look.
+    monkeypatch.setattr(recording.procfs, "rss_bytes", lambda _pid: 5000 + 150 * len(waits))
+    monkeypatch.setattr(recording, "time", SimpleNamespace(monotonic_ns=lambda: now[0]))
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        now[0] += round(seconds * 1e9)
+        return False
+
+    made = recording._Recording(0.4, room)
+    monkeypatch.setattr(made, "_over", SimpleNamespace(wait=wait))
+    monkeypatch.setattr(made, "_end", lambda *, cut: ended.append(cut))
+    made._watch()
+    assert ended == [True]
+    assert len(waits) == cut_after
 
 
 def test_files_count_by_events_or_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
