@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.lines import inside
 from pipeprof.profiles.verify.file_points import Point, choose_point
+from pipeprof.profiles.verify.guessing.replacements import replacements
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import size, stage_name, stages_in_a_row
 
@@ -90,6 +91,8 @@ def _of_function(stage: Stage) -> str | None:
         return None
     if row.wrapped and row.computes:
         return "store its elements in files that TensorFlow reads, or make several of it side by side"
+    if not runs_python(stage) and (instead := replacements(stage)):
+        return instead
     if runs_python(stage):
         return "write its Python as TensorFlow ops, or do its work once, before the run"
     if stage.loops:
