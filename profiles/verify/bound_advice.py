@@ -15,7 +15,7 @@ from pipeprof.profiles.lines import inside
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.replacements import replacements
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import size, stage_name, stages_in_a_row
+from pipeprof.profiles.wording import as_typed, called, size, stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,11 @@ def _of_function(stage: Stage) -> str | None:
     if not runs_python(stage) and (instead := replacements(stage)):
         return instead
     if runs_python(stage):
-        return "write its Python as TensorFlow ops, or do its work once, before the run"
+        hot = max(stage.python or (), key=lambda cost: cost.ms_per_batch, default=None)
+        if hot is None or hot.file is None or hot.line is None:
+            return "write its Python as TensorFlow ops, or do its work once, before the run"
+        where = f"{called(hot.function)} ({as_typed(hot.file).rpartition('/')[2]}:{hot.line})"
+        return f"write {where} as TensorFlow ops, called in the map itself, or do its work once, before the run"
     if stage.loops:
         return "replace its loop by ops on whole tensors, do less in it, or do its work once, before the run"
     return "do less in it, or do its work once, before the run"

@@ -40,7 +40,9 @@ def replacements(stage: Stage) -> str:
     largest = [text for text in sorted(costs, key=lambda text: -costs[text]) if costs[text] >= NAMED_FROM][:_MOST]
     parts = [f"{_names(groups[text])} {percent(costs[text])}: {text}" for text in largest]
     small = 1 - sum(op.ms_per_batch for op in ops) / whole
-    if small >= _SMALL_FROM:
+    if small >= _SMALL_FROM and stage.loops:
+        parts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
+    elif small >= _SMALL_FROM:
         name = stage_name(stage)
         parts.append(f"small ops {percent(small)}: each costs a call, so call {name} once per batch, after .batch(…)")
     return "; ".join([*_divided(stage, whole), *parts])
