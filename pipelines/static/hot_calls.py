@@ -87,7 +87,8 @@ def builders(text: str) -> list[tuple[HotCall, list[range]]]:
             if made is not None and made is not function and not _parameters(made) and not file.is_impure(made):
                 call = HotCall("built-anew", ast.unparse(node), function.name, "", getattr(node, "lineno", 1))
                 found.append((call, file.lines_of(made)))
-    return found
+    inside = [lines for _, ranges in found for lines in ranges]
+    return [(call, ranges) for call, ranges in found if not any(call.line in lines for lines in inside)]
 
 
 def _calls_by_name(node: ast.AST) -> bool:

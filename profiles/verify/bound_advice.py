@@ -91,17 +91,21 @@ def _of_function(stage: Stage) -> str | None:
         return None
     if row.wrapped and row.computes:
         return "store its elements in files that TensorFlow reads, or make several of it side by side"
-    if not runs_python(stage) and (instead := replacements(stage)):
-        return instead
     if runs_python(stage):
-        hot = max(stage.python or (), key=lambda cost: cost.ms_per_batch, default=None)
-        if hot is None or hot.file is None or hot.line is None:
-            return "write its Python as TensorFlow ops, or do its work once, before the run"
-        where = f"{called(hot.function)} ({as_typed(hot.file).rpartition('/')[2]}:{hot.line})"
-        return f"write {where} as TensorFlow ops, called in the map itself, or do its work once, before the run"
-    if stage.loops:
-        return "replace its loop by ops on whole tensors, do less in it, or do its work once, before the run"
-    return "do less in it, or do its work once, before the run"
+        return _of_python(stage)
+    if instead := replacements(stage):
+        return instead
+    less = "do less in it, or do its work once, before the run"
+    return f"replace its loop by ops on whole tensors, {less}" if stage.loops else less
+
+
+def _of_python(stage: Stage) -> str:
+    """What to do about the Python function that takes most of the time."""
+    hot = max(stage.python or (), key=lambda cost: cost.ms_per_batch, default=None)
+    if hot is None or hot.file is None or hot.line is None:
+        return "write its Python as TensorFlow ops, or do its work once, before the run"
+    where = f"{called(hot.function)} ({as_typed(hot.file).rpartition('/')[2]}:{hot.line})"
+    return f"write {where} as TensorFlow ops, called in the map itself, or do its work once, before the run"
 
 
 def in_files(profile: Profile, stage: Stage, text: str) -> str:
