@@ -44,7 +44,7 @@ def profile(recorded: Callable[[str], Profile]) -> Profile:
     found = recorded("input-bound").model_copy(deep=True)
     assert found.steps is not None
     found.steps.count, found.steps.epochs, found.seed = 250, 10, None
-    found.steps.interval_ms = Quantiles(mean=40.0)
+    found.steps.interval_ms = Quantiles(mean=40.0, p50=40.0, p95=40.0, p99=40.0)
     found.stages = [
         Stage(id="source", op="from_tensor_slices", origin="written", elements=1000, cardinality=100),
         Stage(
