@@ -131,6 +131,7 @@ REPLACING: Final[Mapping[str, Fields]] = {
         },
         {"drop_remainder": Truth()},
     ),
+    "cache": Fields(),
     "flat_map": Fields({"source": Fields({"zip": Fields({"datasets": Several(_SIDE, _PARTS.most, 1)})})}),
     LOAD: Fields({"path": _PATH}),
     "map": Fields({"ops": Several(NamedCall(CALLS), 2 * _PARTS.most, 1)}),

@@ -55,7 +55,7 @@ def hot_call(text: str, function: str, line: int) -> HotCall | None:
         line: Where in it it was seen most often, from 1.
 
     Example:
-        >>> code = "import re\\ndef f(x):\\n    return re.compile('a+').sub('', x)\\n"
+        >>> code = "import re\ndef f(x):\n    return re.compile('a+').sub('', x)\n"
         >>> hot_call(code, "f", 3)
         HotCall(kind='built-anew', text="re.compile('a+')", function='f', library='re', line=3)
     """
@@ -72,7 +72,7 @@ def builders(text: str) -> list[tuple[HotCall, list[range]]]:
     r"""Return the calls of functions without arguments inside other functions, with the lines that they lead to.
 
     Example:
-        >>> code = "def build():\\n    return [1]\\ndef f(x):\\n    return build()[0] + x\\n"
+        >>> code = "def build():\n    return [1]\ndef f(x):\n    return build()[0] + x\n"
         >>> [(call.text, call.function, call.line, lines) for call, lines in builders(code)]
         [('build()', 'f', 4, [range(1, 3)])]
     """
@@ -87,7 +87,8 @@ def builders(text: str) -> list[tuple[HotCall, list[range]]]:
             if made is not None and made is not function and not _parameters(made) and not file.is_impure(made):
                 call = HotCall("built-anew", ast.unparse(node), function.name, "", getattr(node, "lineno", 1))
                 found.append((call, file.lines_of(made)))
-    return found
+    inside = [lines for _, ranges in found for lines in ranges]
+    return [(call, ranges) for call, ranges in found if not any(call.line in lines for lines in inside)]
 
 
 def _calls_by_name(node: ast.AST) -> bool:

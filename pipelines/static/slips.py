@@ -48,7 +48,7 @@ def slips_in(path: Path) -> list[Slip]:
     Example:
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp()) / "input.py"
-        >>> code = "import tensorflow as tf\\nds = tf.data.Dataset.range(3)\\nds.batch(2)\\nds = ds.repeat()\\n"
+        >>> code = "import tensorflow as tf\nds = tf.data.Dataset.range(3)\nds.batch(2)\nds = ds.repeat()\n"
         >>> _ = file.write_text(code)
         >>> [(slip.kind, slip.text, slip.line) for slip in slips_in(file)]
         [('discarded', 'ds.batch(2)', 3)]

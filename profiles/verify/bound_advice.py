@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.lines import inside
 from pipeprof.profiles.verify.file_points import Point, choose_point
+from pipeprof.profiles.verify.guessing.replacements import replacements
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import size, stage_name, stages_in_a_row
+from pipeprof.profiles.wording import as_typed, called, size, stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,10 +92,20 @@ def _of_function(stage: Stage) -> str | None:
     if row.wrapped and row.computes:
         return "store its elements in files that TensorFlow reads, or make several of it side by side"
     if runs_python(stage):
+        return _of_python(stage)
+    if instead := replacements(stage):
+        return instead
+    less = "do less in it, or do its work once, before the run"
+    return f"replace its loop by ops on whole tensors, {less}" if stage.loops else less
+
+
+def _of_python(stage: Stage) -> str:
+    """What to do about the Python function that takes most of the time."""
+    hot = max(stage.python or (), key=lambda cost: cost.ms_per_batch, default=None)
+    if hot is None or hot.file is None or hot.line is None:
         return "write its Python as TensorFlow ops, or do its work once, before the run"
-    if stage.loops:
-        return "replace its loop by ops on whole tensors, do less in it, or do its work once, before the run"
-    return "do less in it, or do its work once, before the run"
+    where = f"{called(hot.function)} ({as_typed(hot.file).rpartition('/')[2]}:{hot.line})"
+    return f"write {where} as TensorFlow ops, called in the map itself, or do its work once, before the run"
 
 
 def in_files(profile: Profile, stage: Stage, text: str) -> str:

@@ -44,7 +44,9 @@ def _lines(costs: list[PythonCost], files: dict[str, str]) -> Iterator[tuple[str
     for cost in costs:
         if cost.share >= HOT_FROM and cost.file is not None and cost.line is not None:
             call = hot_call(files[cost.file], cost.function, cost.line)
-            if call is not None:
+            built = (lines for _, ranges in builders(files[cost.file]) for lines in ranges)
+            # What a function without arguments does is gone with its call.
+            if call is not None and not any(cost.line in lines for lines in built):
                 yield cost.file, call, cost.share
 
 

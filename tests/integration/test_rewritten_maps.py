@@ -90,3 +90,60 @@ def test_random_ops_may_draw_others() -> None:
     dataset = tf.data.Dataset.range(9).map(lambda one: tf.py_function(drawing, [one], tf.int64))
     found = edited(dataset, RewriteMap("stages.0", "random-graph"))
     assert all(0 <= int(drawn) - number < 5 for number, drawn in enumerate(found))
+
+
+def jpeg(height: int, width: int) -> bytes:
+    x = tf.cast(tf.range(height)[:, None, None] * 3 + tf.range(width)[None, :, None] * 5, tf.int32)
+    return bytes(tf.io.encode_jpeg(tf.cast((x + tf.range(3) * 40) % 251, tf.uint8)).numpy())
+
+
+PICTURES = [jpeg(60, 80), jpeg(48, 48), jpeg(97, 33)]
+
+
+def randomly(raw: Any) -> Any:
+    image = tf.io.decode_jpeg(raw, channels=3)
+    return tf.cast(tf.image.random_crop(image, [24, 32, 3], seed=3), tf.float32)
+
+
+def by_box(raw: Any) -> Any:
+    image = tf.io.decode_jpeg(raw, channels=3)
+    begin, size, _ = tf.image.sample_distorted_bounding_box(
+        tf.shape(image), tf.zeros([1, 0, 4]), seed=5, use_image_if_no_bounding_boxes=True
+    )
+    return tf.image.resize(tf.slice(image, begin, size), [16, 16])
+
+
+def at_a_place(raw: Any) -> Any:
+    return tf.slice(tf.io.decode_jpeg(raw, channels=1), [4, 8, 0], [16, 20, 1])
+
+
+@pytest.mark.parametrize("function", [randomly, by_box, at_a_place], ids=lambda one: one.__name__)
+def test_what_is_cropped_is_decoded_alone(function: Any) -> None:
+    tf.random.set_seed(3)
+    dataset = tf.data.Dataset.from_tensor_slices(PICTURES).map(function).repeat(2)
+    found = edited(dataset, RewriteMap("stages.0", "crop"))
+    assert "DecodeAndCropJpeg" in ops_of(found)
+    for one, other in zip(found, dataset, strict=True):
+        assert one.shape == other.shape
+        # Colours at the edge of a crop are not smoothed with what lies outside of it.
+        assert np.abs(tf.cast(one, tf.float32) - tf.cast(other, tf.float32)).mean() < 4
+
+
+def read_whole_too(raw: Any) -> Any:
+    image = tf.io.decode_jpeg(raw, channels=3)
+    return tf.image.random_crop(image, [8, 8, 3]), tf.reduce_mean(tf.cast(image, tf.float32))
+
+
+def test_a_picture_that_is_read_whole_is_not_cropped() -> None:
+    with pytest.raises(CannotEditError, match="decodes no picture"):
+        edited(tf.data.Dataset.from_tensor_slices(PICTURES).map(read_whole_too), RewriteMap("stages.0", "crop"))
+
+
+@pytest.mark.parametrize("how", ["ratio", "fast-dct"])
+def test_pictures_are_decoded_in_another_way(how: str) -> None:
+    dataset = tf.data.Dataset.from_tensor_slices(PICTURES).map(
+        lambda raw: tf.image.resize(tf.io.decode_jpeg(raw, channels=3), [8, 8])
+    )
+    found = list(edited(dataset, RewriteMap("stages.0", how)))
+    assert len(found) == len(PICTURES)
+    assert all(np.abs(one - other).mean() < 60 for one, other in zip(found, dataset, strict=True))

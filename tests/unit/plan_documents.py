@@ -22,6 +22,7 @@ BUCKETS = {
 NEW: dict[str, Any] = {
     "batch": {"batch_size": 4, "drop_remainder": True},
     "bucket_by_sequence_length": BUCKETS,
+    "cache": {},
     "flat_map": {"source": {"zip": {"datasets": [SIDE]}}},
     "load": {"path": "/data/fast/elements"},
     "map": {"ops": [{"tf.signal.frame": FRAME}, {"getitem": {"key": ":, ::2", "on": 0}}]},

@@ -61,13 +61,14 @@ def decoded_for_less(stage: Stage) -> Iterator[Proposal]:
             f"Decode only what {name} crops",
             f"tf.image.decode_and_crop_jpeg instead of a crop after tf.io.decode_jpeg, which takes {part} of {name}",
             (RewriteMap(stage.id, "crop"),),
+            "values",
             stage=stage.id,
             python=(
                 "height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(raw))\n"
                 "image = tf.image.decode_and_crop_jpeg(raw, [top, left, crop_height, crop_width], channels=3)"
             ),
         )
-    if ops.keys() & _SHRINKS:
+    elif ops.keys() & _SHRINKS:
         yield Proposal(
             f"Decode the pictures of {name} at half of their size",
             f"tf.io.decode_jpeg(…, ratio=2) before the resize: decoding takes {part} of {name}",

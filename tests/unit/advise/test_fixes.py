@@ -12,6 +12,7 @@ from unit.advise.function_views import generator, late_filter, python_map, recor
 from unit.advise.memory_views import GB, MB, built, indices, line, load, run, slices
 from unit.advise.specs import view_with
 from unit.advise.test_proposals import waiting as waiting_generator
+from unit.advise.test_rules_hot_python import cached, prefetched
 from unit.advise.test_rules_overlap import drained, in_a_row, taking_turns, turns
 from unit.advise.test_rules_pools import POOL, RANDOM, computing, mapped, parallel, waiting
 from unit.advise.views import function, measured, stage, tensor
@@ -34,6 +35,7 @@ BY_SPEC = {
 """Rules that speak of a spec that has not run, and whose fixes `--set` makes."""
 
 MEASURED = {
+    "file-cache-fits-memory": cached(),
     "filter-after-expensive-map": late_filter(),
     "from-generator-per-element": generator(),
     "from-tensor-slices-big-array": run(slices(500 * MB)),
@@ -51,6 +53,7 @@ MEASURED = {
     "no-prefetch": turns(taking_turns()),
     "no-prefetch-between": drained(in_a_row()),
     "parse-single-example": measured(records(), interval_ms=6.0, headspace=0.9),
+    "prefetch-of-batches": prefetched(64),
     "py-function-gil": python_map(),
     "serial-map-cpu": computing(mapped(what=RANDOM)),
     "serial-map-latency": waiting(mapped()),
@@ -60,7 +63,8 @@ MEASURED = {
 
 
 BY_TEXT = {"discarded-transformation", "first-again", "random-at-tracing"}
-"""Rules that speak of the text of a file: a line to write, and no edit of a pipeline."""
+BY_TEXT |= {"rebuilt-per-call", "row-per-call", "sent-by-processes"}
+"""Rules that speak of the text of a file: lines to write, and no edit of a pipeline."""
 
 
 def test_every_rule_is_tried() -> None:

@@ -46,14 +46,118 @@ def _half_size(function: Any) -> bool:
 
 def _cropped(function: Any) -> bool:
     """Let `decode_and_crop_jpeg` do what a slice of a decoded picture does."""
-    nodes = {node.name: node for node in function.node_def}
-    readers: dict[str, list[Any]] = {}
-    for node in function.node_def:
-        for reference in data_inputs(node):
-            readers.setdefault(base_of(reference), []).append(node)
-    returned = {base_of(reference) for reference in function.ret.values()}
-    del nodes, readers, returned
-    return False
+    found = [_Crop(function, node) for node in function.node_def if node.op == "DecodeJpeg"]
+    found = [crop for crop in found if crop.is_possible]
+    for crop in found:
+        crop.apply()
+    return bool(found)
+
+
+class _Crop:
+    """A decoded picture of which only its shape and one slice are read.
+
+    Args:
+        decoded: The node that decodes it.
+    """
+
+    def __init__(self, function: Any, decoded: Any) -> None:
+        self._function, self._decoded = function, decoded
+        self._nodes = {node.name: node for node in function.node_def}
+        names, readers = {decoded.name}, []
+        for node in function.node_def:
+            # Bodies of functions have what a node reads before it.
+            if node.op == "Identity" and base_of(node.input[0]) in names:
+                names.add(node.name)
+            elif any(base_of(reference) in names for reference in data_inputs(node)):
+                readers.append(node)
+        self._returned = any(base_of(reference) in names for reference in function.ret.values())
+        self._shapes = [node for node in readers if node.op == "Shape"]
+        self._slices = [node for node in readers if node.op == "Slice"]
+        self._alone = len(self._shapes) + len(self._slices) == len(readers)
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the slice takes all channels, at a place that is known before the picture is decoded."""
+        channels, ratio = self._decoded.attr["channels"].i, self._decoded.attr["ratio"].i
+        if self._returned or not self._alone or len(self._slices) != 1 or channels not in (1, 3) or ratio > 1:
+            return False
+        size = self._nodes.get(base_of(data_inputs(self._slices[0])[2]))
+        if size is None or size.op.startswith("SampleDistortedBoundingBox"):
+            return size is not None
+        import tensorflow as tf
+
+        values = tf.make_ndarray(size.attr["value"].tensor).tolist() if size.op == "Const" else []
+        return len(values) == 3 and min(values[:2]) > 0 and values[2] in (-1, channels)
+
+    def apply(self) -> None:
+        """Read the shape without decoding, and decode the slice alone."""
+        cut, contents = self._slices[0], data_inputs(self._decoded)[0]
+        for shape in self._shapes:
+            self._read_shape(shape, contents)
+        _, begin, size = data_inputs(cut)
+        kind = cut.attr["Index"].type
+        parts = [
+            self._first_two(f"{cut.name}/crop_{name}", one, kind) for name, one in (("begin", begin), ("size", size))
+        ]
+        window = self._joined(f"{cut.name}/crop_window", parts, kind)
+        if kind != _int32():
+            window = self._add("Cast", f"{cut.name}/crop_window_int32", [window], SrcT=kind, DstT=_int32()) + ":y:0"
+        cut.op = "DecodeAndCropJpeg"
+        cut.input[:] = [contents, window]
+        cut.attr.clear()
+        for name, value in self._decoded.attr.items():
+            cut.attr[name].CopyFrom(value)
+        self._rename(cut.name, "output", "image")
+
+    def _read_shape(self, shape: Any, contents: str) -> None:
+        """Put the picture's height and width as its file has them, and the channels, in the place of a shape."""
+        kind = shape.attr["out_type"].type or _int32()
+        name = shape.name
+        read = self._add("ExtractJpegShape", f"{name}/jpeg_file", [contents], output_type=kind) + ":image_shape:0"
+        channels = self._constant(f"{name}/jpeg_channels", [int(self._decoded.attr["channels"].i)], kind)
+        joined = self._joined(f"{name}/jpeg_shape", [self._first_two(f"{name}/jpeg_sides", read, kind), channels], kind)
+        shape.op = "Identity"
+        shape.input[:] = [joined]
+        shape.attr.clear()
+        shape.attr["T"].type = kind
+
+    def _first_two(self, name: str, reference: str, kind: int) -> str:
+        start, count = (self._constant(f"{name}/{part}", [value], _int32()) for part, value in (("at", 0), ("of", 2)))
+        return self._add("Slice", name, [reference, start, count], T=kind, Index=_int32()) + ":output:0"
+
+    def _joined(self, name: str, parts: list[str], kind: int) -> str:
+        axis = self._constant(f"{name}/axis", 0, _int32())
+        node = self._add("ConcatV2", name, [*parts, axis], T=kind, Tidx=_int32())
+        self._nodes[node].attr["N"].i = len(parts)
+        return f"{node}:output:0"
+
+    def _constant(self, name: str, value: Any, kind: int) -> str:
+        import tensorflow as tf
+
+        node = self._add("Const", name, [], dtype=kind)
+        self._nodes[node].attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, dtype=kind))
+        return f"{node}:output:0"
+
+    def _add(self, op: str, name: str, inputs: list[str], **types: int) -> str:
+        node = self._function.node_def.add(name=name, op=op, input=inputs)
+        for key, kind in types.items():
+            node.attr[key].type = kind
+        self._nodes[name] = node
+        return name
+
+    def _rename(self, name: str, before: str, after: str) -> None:
+        """Let all that reads an output of a node read the one of another name."""
+        old, new = f"{name}:{before}:0", f"{name}:{after}:0"
+        for node in self._function.node_def:
+            node.input[:] = [new if reference == old else reference for reference in node.input]
+        for key, reference in [*self._function.ret.items()]:
+            self._function.ret[key] = new if reference == old else reference
+
+
+def _int32() -> int:
+    import tensorflow as tf
+
+    return int(tf.int32.as_datatype_enum)
 
 
 _CHANGES: Final = {"fast-dct": _fast_dct, "ratio": _half_size, "crop": _cropped}

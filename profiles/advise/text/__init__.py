@@ -1,0 +1,1 @@
+"""What rules about the text of a file have in common."""

@@ -1,0 +1,77 @@
+"""What the rules about hot lines of Python have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from pipeprof.pipelines.edits.edits import HandWritten
+from pipeprof.pipelines.static.hot_calls import HotKind
+from pipeprof.profiles.advise.batch_savings import interval_ms
+from pipeprof.profiles.advise.rule import Threshold
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
+from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
+from pipeprof.profiles.wording import milliseconds, percent, significant
+
+PYTHON_SHARE = Threshold(
+    "python-share", 0.3, "of the time inside Python functions", "a gain of a third is worth a line", 0.2
+)
+TIME_SHARE = Threshold("time-share", 0.3, "of the time inside the stages", "below it another stage comes first", 0.2)
+
+
+class OfHotLine:
+    """What the rules about hot lines have in common."""
+
+    kinds: ClassVar[frozenset[HotKind]]
+
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
+        """Judge by the sampled time of the line's function."""
+        for spot in view.hot_spots:
+            stage = view.by_id.get(spot.stage)
+            share = stage.measured.share if stage is not None and stage.measured is not None else None
+            if spot.call.kind not in self.kinds or stage is None or share is None or share < TIME_SHARE.value:
+                continue
+            if spot.share >= PYTHON_SHARE.value:
+                yield self._proposal(view, spot, stage, share)
+
+    def _proposal(self, view: PipelineView, spot: HotSpot, stage: StageView, share: float) -> Proposal:
+        interval, place = interval_ms(view), f"line {spot.call.line}"
+        whole = f" of the {milliseconds(interval)} per batch" if interval is not None else ""
+        return Proposal(
+            stage=stage.id,
+            title=self.title_of(spot),
+            sentence=(
+                f"{place}, `{spot.call.text}` in {spot.call.function}(), {self.what(spot)}: {percent(spot.share)} of "
+                f"the time in Python; {stage.label} takes {percent(share)}{whole}."
+            ),
+            recommendation=f"{self.fix_of(spot, stage)}.",
+            evidence={"python_share": spot.share, "time_share": share, "line": spot.call.line},
+            edits=(
+                HandWritten(
+                    (stage.id,),
+                    yaml=f"# {self.fix_of(spot, stage)}",
+                    python=self.python_of(spot),
+                    summary=self.fix_of(spot, stage).replace("{", "{{").replace("}", "}}"),
+                ),
+            ),
+            predicted=Prediction(
+                f"without it {significant(1 / max(1 - spot.share * share, 0.02))}× at most",
+                speedup=1 / max(1 - spot.share * share, 0.02),
+            ),
+        )
+
+    def title_of(self, spot: HotSpot) -> str:
+        """The change in a few words."""
+        raise NotImplementedError
+
+    def what(self, spot: HotSpot) -> str:
+        """What the line does that costs."""
+        raise NotImplementedError
+
+    def fix_of(self, spot: HotSpot, stage: StageView) -> str:
+        """What to write, in the names of the file."""
+        raise NotImplementedError
+
+    def python_of(self, spot: HotSpot) -> str:
+        """The lines to write."""
+        raise NotImplementedError

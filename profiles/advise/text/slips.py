@@ -1,0 +1,30 @@
+"""What the rules about slips in the text of a file have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from pipeprof.pipelines.static.slips import Slip, SlipKind
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.view.view import PipelineView
+from pipeprof.profiles.wording import as_typed
+
+
+class OfText:
+    """What the rules about slips have in common."""
+
+    kind: ClassVar[SlipKind]
+
+    def check(self, view: PipelineView) -> Iterable[Proposal]:
+        """Judge by the text of the file."""
+        for slip in view.slips:
+            if slip.kind == self.kind:
+                sentence, recommendation = self.words(slip)
+                place = Location(file=as_typed(str(slip.path)), line=slip.line, column=slip.column)
+                yield Proposal(sentence=sentence, recommendation=f"{recommendation}.", location=place)
+
+    def words(self, slip: Slip) -> tuple[str, str]:
+        """What is wrong, and what to do."""
+        raise NotImplementedError

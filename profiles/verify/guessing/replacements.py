@@ -1,0 +1,72 @@
+"""What could stand in the place of the ops that take the time of a map: pure functions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+
+from pipeprof.profiles.document.stages import OpCost, Stage
+from pipeprof.profiles.verify.guessing.dividing import steady_part
+from pipeprof.profiles.wording import listed, percent, stage_name
+
+NAMED_FROM = 0.08
+"""Share of a map's time from which a kind of op is named."""
+_MOST = 3
+_SMALL_FROM = 0.5
+"""Share of a map's time that no traced op has, from which its many small ops are what to change."""
+
+
+def replacements(stage: Stage) -> str:
+    """State what could replace the ops of a map that take most of its time, with their shares; empty where unknown.
+
+    Example:
+        >>> ops = [OpCost(op="DecodeCSV", ms_per_batch=9.0), OpCost(op="Pack", ms_per_batch=0.1)]
+        >>> replacements(Stage(id="stages.0", origin="written", op="map", time_ms_per_batch=10.0, ops=ops))
+        'DecodeCSV 90 %: tf.io.decode_csv after .batch(…): it takes a batch of lines'
+    """
+    ops = [op for op in stage.ops or () if op.ms_per_batch > 0]
+    whole = max(stage.active_ms or 0.0, sum(op.ms_per_batch for op in ops))
+    if not ops or not whole:
+        return ""
+    groups: dict[str, list[OpCost]] = {}
+    for op in ops:
+        text = next((text for kind, text in _instead() if re.fullmatch(kind, op.op)), None)
+        if text is not None:
+            groups.setdefault(text, []).append(op)
+    costs = {text: sum(op.ms_per_batch for op in members) / whole for text, members in groups.items()}
+    largest = [text for text in sorted(costs, key=lambda text: -costs[text]) if costs[text] >= NAMED_FROM][:_MOST]
+    parts = [f"{_names(groups[text])} {percent(costs[text])}: {text}" for text in largest]
+    small = 1 - sum(op.ms_per_batch for op in ops) / whole
+    if small >= _SMALL_FROM and stage.loops:
+        parts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
+    elif small >= _SMALL_FROM:
+        name = stage_name(stage)
+        parts.append(f"small ops {percent(small)}: each costs a call, so call {name} once per batch, after .batch(…)")
+    return "; ".join([*_divided(stage, whole), *parts])
+
+
+def _divided(stage: Stage, whole: float) -> list[str]:
+    """Which ops do not depend on random numbers, of a map that draws some."""
+    steady = steady_part(stage)
+    share = sum(op.ms_per_batch for op in steady) / whole
+    if share < NAMED_FROM:
+        return []
+    return [
+        f"{_names(steady)} {percent(share)}: not dependent on the random numbers of {stage_name(stage)}, so do it in "
+        "a map of its own, with a cache after it"
+    ]
+
+
+@cache
+def _instead() -> tuple[tuple[str, str], ...]:
+    """Patterns of op types, and what to do instead of such an op, in the order of the file."""
+    text = resources.files(__package__).joinpath("replacements.json").read_text(encoding="utf-8")
+    return tuple(json.loads(text).items())
+
+
+def _names(ops: Sequence[OpCost]) -> str:
+    ordered = sorted(ops, key=lambda op: -op.ms_per_batch)
+    return listed([op.op for op in ordered[:_MOST]])

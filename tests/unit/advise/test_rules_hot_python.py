@@ -1,0 +1,138 @@
+"""Rules about hot lines of Python, file caches and prefetches: each fires on its flaw, and is silent on its twin."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from unit.advise.function_views import python_map
+from unit.advise.memory_views import GB, IMAGE, IMAGE_BYTES, MB, indices, run
+from unit.advise.views import measured, pipeline, stage, tensor
+
+from pipeprof.pipelines.edits.edits import NewStage, ReplaceStages, SetArgument
+from pipeprof.pipelines.static.hot_calls import HotCall
+from pipeprof.profiles.advise.rule import rules
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.stages import PythonCost, Stage
+from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.view.hot_spots import hot_spots
+from pipeprof.profiles.view.view import HotSpot, PipelineView
+
+CALLS = {
+    "rebuilt-per-call": HotCall("built-anew", "transforms()", "augment", "", 25),
+    "row-per-call": HotCall("one-row", "STORE['x'][i]", "rows", "", 7),
+    "sent-by-processes": HotCall("processes", "pool.imap(load, order)", "pictures", "", 36),
+}
+WRITTEN = {
+    "rebuilt-per-call": "TRANSFORMS = transforms()",
+    "row-per-call": "STORE['x'][start:start + batch_size]",
+    "sent-by-processes": "make a dataset of order and call load",
+}
+
+
+def hot(rule: str, share: float = 0.6, call: HotCall | None = None) -> PipelineView:
+    call = call or CALLS[rule]
+    place = Location(file="input.py", line=call.line, column=1)
+    return replace(python_map(), hot_spots=(HotSpot("stages.0", call, place, share),))
+
+
+def hits(rule: str, view: PipelineView) -> list[Proposal]:
+    return list(rules()[rule].diagnose(view))
+
+
+@pytest.mark.parametrize("rule", CALLS)
+def test_a_hot_line_has_the_call_to_write(rule: str) -> None:
+    (hit,) = hits(rule, hot(rule))
+    assert WRITTEN[rule] in hit.recommendation
+    assert f"line {CALLS[rule].line}" in (hit.sentence or "")
+    assert hit.predicted is not None
+    assert hit.predicted.speedup is not None
+    assert 2 < hit.predicted.speedup < 3
+
+
+@pytest.mark.parametrize("rule", CALLS)
+def test_a_line_that_is_not_hot_has_none(rule: str) -> None:
+    assert hits(rule, hot(rule, share=0.25)) == []
+    others = [call for name, call in CALLS.items() if name != rule]
+    assert [hit for call in others for hit in hits(rule, hot(rule, call=call))] == []
+    assert hits(rule, python_map()) == []
+
+
+def test_pictures_are_read_by_tensorflow() -> None:
+    call = HotCall("opens-file", "Image.open(path)", "picture", "PIL", 3)
+    (hit,) = hits("row-per-call", hot("row-per-call", call=call))
+    assert "tf.io.decode_image(tf.io.read_file(path)" in hit.recommendation
+
+
+def test_spots_are_read_from_the_users_file(tmp_path: Any) -> None:
+    file = tmp_path / "input.py"
+    file.write_text(
+        "def build():\n    return [one() for _ in range(9)]\n\n\ndef one():\n    return 1\n\n\n"
+        "def augment(x):\n    return build()[x]\n"
+    )
+    costs = [
+        PythonCost(function="one", file=str(file), line=6, ms_per_batch=6.0, share=0.6),
+        PythonCost(function="build", file=str(file), line=2, ms_per_batch=2.0, share=0.2),
+        PythonCost(function="augment", file=str(tmp_path / "gone.py"), line=10, ms_per_batch=2.0, share=0.2),
+    ]
+    (spot,) = hot_spots([Stage(id="stages.0", op="map", origin="written", python=costs)])
+    assert (spot.call.text, spot.call.line, spot.location.line) == ("build()", 10, 10)
+    assert spot.share == pytest.approx(0.8)
+
+
+# a cache in files
+
+
+def cached(
+    filename: str | None = "cache/x", *, count: int = 700, ms: float = 8.0, limit: int = 24 * GB
+) -> PipelineView:
+    view = pipeline(
+        stage("source", "range", elements=count),
+        stage("stages.0", "map", element=(IMAGE,), elements=count, ms=1.0),
+        stage("stages.1", "cache", element=(IMAGE,), elements=count, ms=ms, arguments={"filename": filename}),
+        stage("stages.2", "batch", arguments={"batch_size": 32}, ms=1.0),
+        memory_limit_bytes=limit,
+        static=False,
+    )
+    return measured(view, interval_ms=10.0, headspace=0.9)
+
+
+def test_a_cache_in_files_that_fits_goes_into_memory() -> None:
+    (hit,) = hits("file-cache-fits-memory", cached())
+    assert hit.edits == (ReplaceStages(("stages.1",), (NewStage("cache"),), hit.edits[0].summary),)  # type: ignore[attr-defined]
+    assert hit.predicted is not None
+    assert hit.predicted.speedup == pytest.approx(5.0, rel=0.1)
+
+
+@pytest.mark.parametrize("view", [cached(None), cached(""), cached(ms=0.5), cached(count=11_000), cached(limit=1 * GB)])
+def test_a_cache_that_is_in_memory_large_or_quick_stays(view: PipelineView) -> None:
+    assert hits("file-cache-fits-memory", view) == []
+
+
+# a prefetch counted in elements
+
+
+def prefetched(buffer: int | None, *, size: int = 32, op: str = "batch") -> PipelineView:
+    batch = tensor("float32", size, *IMAGE.shape[0:]) if IMAGE.shape is not None else IMAGE
+    arguments = {"batch_size": size} if op == "batch" else {"count": 3}
+    view = pipeline(
+        indices(),
+        stage("stages.0", op, element=(batch,), arguments=arguments),
+        stage("stages.1", "prefetch", element=(batch,), arguments={"buffer_size": buffer}),
+        memory_limit_bytes=24 * GB,
+    )
+    return run(view)
+
+
+def test_a_prefetch_of_as_many_batches_as_a_batch_has_rows_is_counted_in_elements() -> None:
+    (hit,) = list(rules()["prefetch-of-batches"].check(prefetched(64)))
+    assert hit.edits == (SetArgument("stages.1", "prefetch", "buffer_size", 2),)
+    assert hit.evidence["buffer_bytes"] == 64 * 32 * IMAGE_BYTES > 100 * MB
+
+
+@pytest.mark.parametrize(
+    "view", [prefetched(2), prefetched(-1), prefetched(None), prefetched(31), prefetched(64, op="take")]
+)
+def test_a_prefetch_of_few_batches_stays(view: PipelineView) -> None:
+    assert list(rules()["prefetch-of-batches"].check(view)) == []

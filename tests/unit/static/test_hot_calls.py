@@ -1,0 +1,112 @@
+"""Hot lines by their text: what is built anew, read one row at a time, or sent by processes, and what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeprof.pipelines.static.hot_calls import builders, hot_call
+
+FILE = """
+import multiprocessing
+import re
+import h5py
+import numpy as np
+import transforms as T
+from PIL import Image
+
+STORE = h5py.File("a.h5")
+
+
+def build():
+    return [word.lower() for word in words()]
+
+
+def words():
+    return ["A", "B"]
+
+
+def draw():
+    return np.random.rand()
+
+
+def per_element(x):
+    table = build()
+    return table[x], draw()
+
+
+def composed(x):
+    return T.Compose([T.Flip(p=0.5)])(x)
+
+
+def of_argument(x):
+    return T.Compose([T.Flip(p=x)])(x)
+
+
+def split(text):
+    return re.compile("a+").split(text)
+
+
+def rows(order):
+    for i in order:
+        yield STORE["x"][i]
+
+
+def blocks(order):
+    for i in order:
+        yield STORE["x"][i : i + 32]
+
+
+def picture(path):
+    return np.asarray(Image.open(path))
+
+
+def pictures(order):
+    with multiprocessing.Pool(4) as pool:
+        yield from pool.imap(picture, order)
+"""
+
+
+def line_of(text: str) -> int:
+    return next(number for number, line in enumerate(FILE.splitlines(), 1) if text in line)
+
+
+@pytest.mark.parametrize(
+    ("function", "text", "kind", "call"),
+    [
+        ("composed", "T.Compose([T.Flip(p=0.5)])", "built-anew", "T.Compose([T.Flip(p=0.5)])"),
+        ("split", "re.compile", "built-anew", "re.compile('a+')"),
+        ("rows", 'yield STORE["x"][i]', "one-row", "STORE['x'][i]"),
+        ("picture", "Image.open", "opens-file", "Image.open(path)"),
+        ("pictures", "yield from pool", "processes", "pool.imap(picture, order)"),
+    ],
+)
+def test_what_a_hot_line_does(function: str, text: str, kind: str, call: str) -> None:
+    found = hot_call(FILE, function, line_of(text))
+    assert found is not None
+    assert (found.kind, found.text, found.function) == (kind, call, function)
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        ("of_argument", "T.Compose([T.Flip(p=x)])"),
+        ("blocks", "i : i + 32"),
+        ("pictures", "multiprocessing.Pool(4)"),
+        ("draw", "np.random.rand"),
+        ("missing", "np.random.rand"),
+    ],
+)
+def test_a_near_twin_is_not(function: str, text: str) -> None:
+    assert hot_call(FILE, function, line_of(text)) is None
+
+
+def test_a_function_without_arguments_has_the_lines_of_all_that_it_calls() -> None:
+    ((call, lines),) = builders(FILE)
+    assert (call.text, call.function) == ("build()", "per_element")
+    assert any(line_of('return ["A", "B"]') in part for part in lines)
+    assert not any(line_of("table = build()") in part for part in lines)
+
+
+def test_what_is_no_python_shows_nothing() -> None:
+    assert builders("def (") == []
+    assert hot_call("def (", "f", 1) is None

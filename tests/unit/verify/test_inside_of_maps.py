@@ -1,0 +1,150 @@
+"""What is tried inside the function of a map, and what is said about its ops: each fires, and is silent on its twin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, RewriteMap, SetArgument, SplitMap
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import Quantiles
+from pipeprof.profiles.document.stages import OpCost, PythonCost, Shuffle, Stage
+from pipeprof.profiles.verify.guessing.caching import filling
+from pipeprof.profiles.verify.guessing.dividing import divided, steady_share
+from pipeprof.profiles.verify.guessing.random_order import order_is_drawn_anew
+from pipeprof.profiles.verify.guessing.replacements import replacements
+from pipeprof.profiles.verify.guessing.rewriting import as_graph, decoded_for_less
+
+OPS = {"DecodePng": 6.0, "ResizeBilinear": 2.0, "RandomUniform": 1.0, "Slice": 1.0}
+STEADY = ["DecodePng", "ReadFile", "ResizeBilinear"]
+
+
+def a_map(address: str = "stages.1", **given: Any) -> Stage:
+    ops = given.pop("ops", OPS)
+    return Stage(
+        id=address,
+        op="map",
+        origin="written",
+        name="prepare",
+        share=0.9,
+        elements=1000,
+        cardinality=100,
+        bytes_per_element=200_000.0,
+        time_ms_per_batch=10.0,
+        ops=[OpCost(op=op, ms_per_batch=ms) for op, ms in ops.items()],
+        **{"random": True, "steady_ops": STEADY, **given},
+    )
+
+
+@pytest.fixture
+def profile(recorded: Callable[[str], Profile]) -> Profile:
+    """Ten epochs of 100 pictures in 10 s, shuffled, then prepared at random."""
+    found = recorded("input-bound").model_copy(deep=True)
+    assert found.steps is not None
+    found.steps.count, found.steps.epochs, found.seed = 250, 10, None
+    found.steps.interval_ms = Quantiles(mean=40.0, p50=40.0, p95=40.0, p99=40.0)
+    found.stages = [
+        Stage(id="source", op="from_tensor_slices", origin="written", elements=1000, cardinality=100),
+        Stage(
+            id="stages.0",
+            op="shuffle",
+            origin="written",
+            elements=1000,
+            cardinality=100,
+            shuffle=Shuffle(buffer_size=100, seeded=False, reshuffles=True),
+        ),
+        a_map(),
+        Stage(id="stages.2", op="batch", origin="written", elements=250, cardinality=25),
+    ]
+    return found
+
+
+def found_in(profile: Profile, place: int = 2, limit: int | None = 1 << 33) -> Any:
+    assert profile.stages is not None
+    return divided(profile, profile.stages, place, limit, 9.0)
+
+
+def test_a_map_is_divided_with_a_cache_and_a_shuffle_between(profile: Profile) -> None:
+    guess = found_in(profile)
+    kept = (NewStage("cache"), NewStage("shuffle", {"buffer_size": 100}))
+    assert guess.edits == (SplitMap("stages.1", kept),)
+    assert "DecodePng 6.00 ms and ResizeBilinear 2.00 ms per batch, 80 % of its time" in guess.change
+    assert order_is_drawn_anew(profile, guess.edits)
+    assert filling(profile, guess.edits).steps == 28
+
+
+def test_a_repeat_before_it_moves_after_it(profile: Profile) -> None:
+    assert profile.stages is not None
+    profile.stages.insert(2, Stage(id="stages.9", op="repeat", origin="written", elements=1000, cardinality=-1))
+    profile.stages[3].cardinality = -1
+    guess = found_in(profile, 3)
+    assert guess.edits[0] == MoveStage("stages.9", "repeat", "stages.2")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"steady_ops": []},
+        {"steady_ops": None},
+        {"ops": {"DecodePng": 0.1, "RandomUniform": 9.0}},
+        {"python": [PythonCost(function="f", ms_per_batch=5.0, share=1.0)]},
+    ],
+)
+def test_a_map_without_much_before_its_random_ops_is_not(profile: Profile, given: dict[str, Any]) -> None:
+    assert profile.stages is not None
+    profile.stages[2] = a_map(**given)
+    assert found_in(profile) is None
+
+
+def test_pictures_that_do_not_fit_or_epochs_that_are_long_are_not_kept(profile: Profile) -> None:
+    assert found_in(profile, limit=100_000_000) is None
+    assert profile.stages is not None
+    assert divided(profile, profile.stages, 2, 1 << 33, 0.5) is None
+
+
+def test_what_has_a_cache_already_is_not_divided(profile: Profile) -> None:
+    assert profile.stages is not None
+    profile.stages.insert(2, Stage(id="stages.9", op="cache", origin="written", elements=1000, cardinality=100))
+    assert found_in(profile, 3) is None
+
+
+def test_the_part_without_random_numbers_is_a_part_of_the_measured_time() -> None:
+    assert steady_share(a_map()) == pytest.approx(0.8)
+    assert steady_share(a_map(steady_ops=None)) == 0
+
+
+def test_python_is_tried_as_a_graph_in_parallel_calls() -> None:
+    python = [PythonCost(function="features", ms_per_batch=9.0, share=1.0)]
+    first, second = as_graph(a_map(python=python, random=None, parallelism=1.0))
+    parallel = SetArgument("stages.1", "map", "num_parallel_calls", "AUTOTUNE")
+    assert first.edits == (RewriteMap("stages.1", "graph"), parallel)
+    assert (first.semantics, second.semantics) == ("same", "randomness")
+    assert "features()" in first.title
+    assert list(as_graph(a_map())) == []
+
+
+def test_pictures_are_decoded_for_less_where_that_takes_the_time() -> None:
+    stage = a_map(ops={"DecodeJpeg": 7.0, "ResizeBilinear": 2.0})
+    found = {guess.edits[0].how: guess.semantics for guess in decoded_for_less(stage)}  # type: ignore[attr-defined]
+    assert found == {"ratio": "values", "fast-dct": "values"}
+    assert list(decoded_for_less(a_map(ops={"DecodeJpeg": 0.5, "MatMul": 9.0}))) == []
+
+
+def test_the_costliest_ops_have_what_could_replace_them() -> None:
+    text = replacements(a_map(steady_ops=None))
+    assert text.startswith("DecodePng 60 %: store the pictures as JPEG")
+    assert "ResizeBilinear 20 %: store the pictures at that size" in text
+    assert "do less in it" not in text
+
+
+def test_many_small_ops_are_called_once_per_batch() -> None:
+    text = replacements(a_map(ops={"Mul": 0.2}, steady_ops=None))
+    assert text == "small ops 98 %: each costs a call, so call prepare once per batch, after .batch(…)"
+    assert replacements(a_map(ops={}, steady_ops=None)) == ""
+
+
+def test_an_inserted_cache_and_one_in_a_map_fill_alike(profile: Profile) -> None:
+    inserted = filling(profile, (InsertStage("cache", {}, "stages.1"),))
+    assert inserted == filling(profile, (SplitMap("stages.1", (NewStage("cache"),)),))
