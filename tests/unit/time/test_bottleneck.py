@@ -11,6 +11,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import CoreScaling, Quantiles, Steps
 from pipeprof.profiles.document.stages import Causes, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.protocol.messages import Trace
 from pipeprof.profiles.time.bottleneck import find_bottleneck
 from pipeprof.profiles.time.causes import collect_causes
@@ -597,3 +598,47 @@ def test_a_stage_with_most_of_all_work_is_named_whatever_others_cost() -> None:
     assert top_ids([unseen(), known.model_copy(update={"share": 0.4})], 0, 20.0) == []
     # A stage that mostly waits has no CPU time: it may be the one that is not known.
     assert top_ids([unseen(), known], 0, 40.0) == []
+
+
+def test_readers_inside_of_parallel_calls_are_not_one_call_at_a_time() -> None:
+    """Compressed records in a parallel interleave: each reader has a thread, and together they fill the cores."""
+    causes = Causes(worker_cores=1.8, demanded_cores=1.8, blocked_share=0.0)
+    reader = Stage(
+        id="stages.0.source", origin="written", op="TFRecordDataset", tf_op="TFRecordDataset", depth=1, threads=4.0,
+        time_ms_per_batch=19.0, cpu_ms_per_batch=19.0, timed_by="model", ceiling_batches_per_second=60.0, share=0.9,
+    )  # fmt: skip
+    found = find_bottleneck(profile(causes, reader))
+    assert found is not None
+    assert found.limit == "cpu"
+    alone = find_bottleneck(
+        profile(causes.model_copy(update={"worker_cores": 1.0}), reader.model_copy(update={"threads": 1.0}))
+    )
+    assert alone is not None
+    assert alone.limit == "serial-stage"
+
+
+def test_what_takes_longer_than_passes_is_not_one_call_at_a_time() -> None:
+    causes = Causes(worker_cores=1.0, demanded_cores=1.0, blocked_share=0.0)
+    found = find_bottleneck(profile(causes, stage(48.0)))
+    assert found is None or found.limit != "serial-stage"
+
+
+def test_rows_that_hold_too_little_name_no_stage() -> None:
+    """Of a transformation that runs a part of the pipeline twice, the second copy was in no row."""
+    causes = Causes(worker_cores=1.9, demanded_cores=1.9, blocked_share=0.0)
+    rows = [
+        stage(8.0, 2, "stages.0").model_copy(update={"share": 0.11}),
+        stage(18.0, 2, "stages.1").model_copy(update={"share": 0.25, "op": "rejection_resample"}),
+    ]
+    account = CpuAccount(total_ms=74.0, stages_ms=26.0, unattributed_ms=46.0, runtime_ms=2.0)
+    found = find_bottleneck(profile(causes, *rows).model_copy(update={"cpu": account}))
+    assert found is not None
+    assert (found.limit, found.stage) == ("cpu", None)
+    assert found.text == (
+        "CPU: 1.9 of 2 cores in use; which stage has most of the work is unknown: 64 % of it is in no stage's row, "
+        "25 % in rejection_resample"
+    )
+    enough = account.model_copy(update={"unattributed_ms": 17.0})
+    named = find_bottleneck(profile(causes, *rows).model_copy(update={"cpu": enough}))
+    assert named is not None
+    assert named.stage is not None
