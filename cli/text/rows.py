@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _DIFFERS = 0.02
 """Difference from one element in for one out from which it is shown."""
 
-INPUTS_NOTE = "in:out: elements that go in, and come out for them (~ counted over part of an epoch)"
+INPUTS_NOTE = "in:out: elements that go in and come out (~ counted over part of an epoch)"
 
 
 class Row(NamedTuple):
