@@ -9,7 +9,7 @@ from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import CoreScaling, Quantiles, Steps
-from pipeprof.profiles.document.stages import Causes, OpCost, Stage
+from pipeprof.profiles.document.stages import Causes, OpCost, PythonCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.protocol.messages import Trace
@@ -642,3 +642,28 @@ def test_rows_that_hold_too_little_name_no_stage() -> None:
     named = find_bottleneck(profile(causes, *rows).model_copy(update={"cpu": enough}))
     assert named is not None
     assert named.stage is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "locked"),
+    [
+        ({}, True),
+        ({"blocked_ms_per_batch": 1.0}, False),
+        ({"cpu_ms_per_batch": 30.0}, False),
+        ({"parallelism": 1.0}, False),
+        ({"python": None}, False),
+    ],
+)
+def test_calls_that_wait_for_each_other_wait_for_a_lock(changes: dict[str, object], locked: bool) -> None:
+    """``h5py`` has a lock of its own: with two calls at a time the rate is that of one, and Python's lock is free."""
+    causes = Causes(worker_cores=1.05, demanded_cores=1.1, blocked_share=0.42, python_share=0.3, python_lock_share=0.22)
+    reader = Stage(
+        id="stages.0", origin="written", op="map", name="read_row", parallelism=2.0, time_ms_per_batch=35.0,
+        cpu_ms_per_batch=20.0, blocked_ms_per_batch=15.0, share=0.95, timed_by="model",
+        ceiling_batches_per_second=100.0, ceiling_resource="threads",
+        python=[PythonCost(function="read_row", ms_per_batch=20.0, share=1.0)],
+    )  # fmt: skip
+    found = find_bottleneck(profile(causes, reader.model_copy(update=changes)))
+    assert ("of 2 calls at a time one computes" in (found.text if found is not None else "")) is locked
+    if locked and found is not None:
+        assert (found.limit, found.stage is not None) == ("latency", True)
