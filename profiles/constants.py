@@ -93,6 +93,10 @@ ROW_FUNCTION_US = _constant(
 HAND_OVER_US = _constant(
     "HAND_OVER_US", 57, "µs", "An element from a Python generator to TensorFlow", "rows of 256 floats"
 )
+HAND_OVER_COMPONENT_US = _constant(
+    "HAND_OVER_COMPONENT_US", 12, "µs", "Each further component of such an element", "rows of 100 scalars"
+)
+HAND_OVER_MB_US = _constant("HAND_OVER_MB_US", 500, "µs", "Each megabyte of such an element", "rows of 250,000 floats")
 BATCH_HAND_OVER_US = _constant(
     "BATCH_HAND_OVER_US",
     100,

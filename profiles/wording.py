@@ -225,7 +225,7 @@ def call_around(op: str, location: Location | None) -> str | None:
 def label_of(name: str | None, op: str, location: Location | None, *, injected: bool = False) -> str:
     """Name a stage as `stage_label` does, from its parts."""
     call = call_around(op, location)
-    kind = f"its {name} {op}" if call and name else None if call else op if name else None
+    kind = f"its {name} {op}" if call and name else f"its {op}" if call else op if name else None
     parts = (kind, "added by TensorFlow" if injected else place_of(location))
     inside = ", ".join(part for part in parts if part)
     whole = call or name or op

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _DIFFERS = 0.02
 """Difference from one element in for one out from which it is shown."""
 
-INPUTS_NOTE = "in:out: elements that go in, and come out for them"
+INPUTS_NOTE = "in:out: elements that go in and come out (~ counted over part of an epoch)"
 
 
 class Row(NamedTuple):
@@ -117,4 +117,4 @@ def write_inputs(stage: Stage) -> str:
 
 
 def _short(number: float) -> str:
-    return f"{number:,.0f}" if number >= 9.95 else significant(number, 2)
+    return f"{number:,.0f}" if number >= 9.95 else f"{float(significant(number, 2)):g}"

@@ -9,6 +9,8 @@ Each candidate has one measurement of its own. They are tried in this order, bec
 ``cpu``           the worker used four fifths of its cores, in all or between restarts of the dataset; nearly all of
                   them where stages that take turns on one thread fill all of the interval. Where it was measured with
                   half of the cores as well, the rate must have followed, and then fewer cores in use will do
+``latency``       of several calls of a Python function one computes at a time while the others are blocked, though
+                  Python's lock is free: a lock of a library
 ``io``            its threads were blocked most of the time inside the stage that takes the most, and bytes came from
                   the disk; where the threads of that stage were not seen, inside all stages together
 ``latency``       the same without bytes from the disk: sleep, network, locks
@@ -74,6 +76,11 @@ STALLED_FROM = 0.50
 """Share of the blocked time in which something waited for a disk or a file system."""
 COMPUTES_FROM = 1.0
 """Cores in use from which a pipeline computes and does not wait."""
+ONE_FROM = 0.85
+"""Share of the interval that the calls of a function compute from which one of them computes at any time."""
+LOCKED_FROM = 0.25
+"""Share of their time that they are blocked from which they wait for each other."""
+_SEVERAL = 1.5
 SERIAL_FROM = 0.60
 """Share of the interval that a serial stage fills."""
 ALWAYS_FROM = 0.95
@@ -121,7 +128,15 @@ def find_bottleneck(profile: Profile) -> Bottleneck | None:
         top = (StageGroup((remaining.stage,)),)
     # What fills all of the time on one thread needs no comparison with other stages.
     busiest = top or (busiest_groups(profile.stages) if describe_missing(profile) else ())
-    looks = (_disturbed, top), (_python, top), (_cpu, top), (_blocked, top), (_chain, busiest), (_serial, busiest)
+    looks = (
+        (_disturbed, top),
+        (_python, top),
+        (_cpu, top),
+        (_locked, top),
+        (_blocked, top),
+        (_chain, busiest),
+        (_serial, busiest),
+    )
     for look, groups in (*looks, (_crowded, top)):
         found = look(causes, profile, groups)
         if found is not None:
@@ -169,6 +184,24 @@ def _python(causes: Causes, _profile: Profile, top: Groups) -> Bottleneck | None
     stage = _stage_of(top)
     what = f"Python in {stage_label(stage)}" if stage is not None else "Python functions"
     return Bottleneck("gil", stage, f"{what}: runs {percent(share)} of the time, one thread at a time (GIL)")
+
+
+def _locked(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
+    """Of several calls of a Python function one computes at a time, and the others wait, not for Python's lock."""
+    stage, interval = _stage_of(top), profile.steps.interval_ms.mean if profile.steps is not None else 0.0
+    if stage is None or not stage.python or (stage.parallelism or 1.0) < _SEVERAL or (causes.blocked_share is None):
+        return None
+    if (causes.disk_bytes_per_second or 0.0) >= DISK_FROM or not interval > 0:
+        return None
+    blocked = stage.blocked_ms_per_batch or 0.0
+    own = (stage.cpu_ms_per_batch or 0.0) - (stage.calling_ms_per_batch or 0.0) - (stage.intra_op_ms_per_batch or 0.0)
+    if not ONE_FROM <= own / interval <= SUM_UP_TO or blocked < LOCKED_FROM * (own + blocked):
+        return None
+    text = (
+        f"{stage_label(stage)}: of {stage.parallelism:.0f} calls at a time one computes and the others wait for it, "
+        f"{percent(_blocked_part((stage,)))} of their time (a lock of a library, as h5py has one?)"
+    )
+    return Bottleneck("latency", stage, text)
 
 
 def _disturbed(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:

@@ -19,7 +19,7 @@ LOST_FROM = 0.10
 """Share of the pipeline's work from which it matters that its results are thrown away."""
 WHOLE_FROM = 1.5
 """Elements that go in for one that comes out from which they are stated as numbers, and not as a share."""
-_ROUND = 0.02
+_ROUND = 0.05
 """Difference from a whole number up to which it is one, of those counted in the middle of the work."""
 
 

@@ -45,6 +45,8 @@ LONGEST_SECONDS = 2.0
 AT_LEAST = 6
 UNSTEADY = 1.25
 """Ratio of the two intervals with all cores from which their mean says nothing."""
+CONTRADICTS = 1.5
+"""Ratio of an interval with all cores to the measured one from which threads may have stayed on few of them."""
 TRIES = 2
 """Blocks with fewer cores, each between two with all, until these agree."""
 CHECK_NS = 10_000_000
@@ -53,6 +55,7 @@ STEAL_FROM = 0.05
 """Share of the time stolen by the hypervisor from which a block says nothing."""
 OTHERS_FROM = 0.10
 """Share of the cores that others use from which a block says nothing."""
+_MOVES = 2
 _CPUS = Path("/sys/devices/system/cpu")
 
 
@@ -83,7 +86,7 @@ def on_fewer_cores(steps: Loop, seen: StepStatistics, cpu_ns: int | None) -> Cor
         `None` where cores cannot be the limit or are one only, where child processes compute that would not have fewer
         of them, where the system does not let a process choose them, where steps are too long to be counted, where
         other processes or other machines took a part of the cores meanwhile, and where the pipeline is not as fast with
-        all cores as it was before, twice.
+        all cores as it was before: twice, or by far.
     """
     allowed, usable = allowed_cores(), cores(Cgroup())
     fewer = half_of(allowed, usable)
@@ -93,20 +96,25 @@ def on_fewer_cores(steps: Loop, seen: StepStatistics, cpu_ns: int | None) -> Cor
         return None
     if not (PROC / "self" / "task").is_dir() or procfs.descendants(os.getpid()):
         return None
-    before = ((seen.intervals.total_ns - (seen.restart_ns or 0)) / seen.count / 1e6, seen.count)
+    before = measured = ((seen.intervals.total_ns - (seen.restart_ns or 0)) / seen.count / 1e6, seen.count)
     for _ in range(TRIES):
         with only_on(fewer, allowed):
             with_fewer = measure_block(steps, len(fewer))
         again = measure_block(steps, usable) if with_fewer is not None else None
-        if with_fewer is None or again is None:
+        if with_fewer is None or again is None or _differ(measured, again, CONTRADICTS):
             break
-        if max(before[0], again[0]) <= UNSTEADY * min(before[0], again[0]):
+        if not _differ(before, again, UNSTEADY):
             return CoreScaling.of(len(fewer), with_fewer, ((before[0] + again[0]) / 2, before[1] + again[1]))
         if again[1] < ENOUGH:
             # Another try would take too long.
             break
         before = again
     return None
+
+
+def _differ(one: tuple[float, int], other: tuple[float, int], times: float) -> bool:
+    """Whether the longer of two intervals is more than so many times the shorter."""
+    return max(one[0], other[0]) > times * min(one[0], other[0])
 
 
 def half_of(allowed: Collection[int], usable: float, folder: Path = _CPUS) -> frozenset[int]:
@@ -153,8 +161,9 @@ def only_on(chosen: Collection[int], allowed: Collection[int], proc: Path = PROC
     try:
         yield
     finally:
-        # Those that began in the body as well.
-        _move_threads(chosen, allowed, proc, others)
+        # Those that began in the body as well, and those that these begin meanwhile.
+        for _ in range(_MOVES):
+            _move_threads(chosen, allowed, proc, others)
 
 
 def _move_threads(

@@ -156,6 +156,22 @@ def test_a_generator_that_hands_over_row_by_row() -> None:
     assert [edit.stages for edit in draft.edits] == [("source", "stages.0")]
 
 
+def test_a_row_of_100_scalars_costs_as_much_as_20_rows_of_one_tensor() -> None:
+    def wide(components: int) -> PipelineView:
+        view = pipeline(
+            stage("source", "from_generator", ms=100.0, element=(tensor("float32"),) * components),
+            stage("stages.0", "batch", arguments={"batch_size": 64}, ms=0.1),
+            static=False,
+        )
+        return measured(view, interval_ms=105.0, headspace=0.9)
+
+    draft = only("from-generator-per-element", wide(100))
+    assert draft.evidence["hand_over_us"] == 57 + 99 * 12
+    assert draft.predicted.speedup == pytest.approx(105 / (105 - (64 * (57 + 99 * 12) - (100 + 99 * 12)) / 1000))
+    # One tensor costs as much only where the generator itself works.
+    assert not found("from-generator-per-element", wide(1))
+
+
 def test_what_stands_between_still_gets_single_rows() -> None:
     view = pipeline(
         stage("source", "from_generator", ms=4.0),

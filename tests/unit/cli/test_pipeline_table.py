@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from pipeprof.cli.report.pipeline import build_pipeline
 from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.text.names import number_of
 from pipeprof.cli.text.paint import paint
+from pipeprof.cli.text.rows import write_inputs
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Component, Stage
 from pipeprof.profiles.document.store import load_profile
 
+Golden = Callable[[str, str], None]
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles" / "step-none.json"
 SERIAL = "stays serial: TensorFlow makes nothing parallel inside a function"
 
@@ -200,3 +203,72 @@ def test_a_function_has_the_lines_of_its_stages() -> None:
     shown.target.kind = "function"
     rows = [line.split() for line in on_one_screen(shown, 100).splitlines()[1:4]]
     assert [row[2] for row in rows] == ["line", "8", "9"]
+
+
+def at(line: int, call: str, column: int = 10) -> dict[str, object]:
+    return {"location": {"file": "input.py", "line": line, "column": column, "call": call}}
+
+
+def drawn(shown: Profile, width: int) -> str:
+    shown.target.kind = "function"
+    return paint(build_pipeline(shown), Style(width=width))
+
+
+def test_200_parts_of_one_line_are_one_row() -> None:
+    parts = [
+        part
+        for number in range(1, 200)
+        for part in (
+            stage(f"stages.{number}", "concatenate", **at(9, "concatenate"), share=0.0001, time_ms_per_batch=0.001),
+            stage(f"stages.{number}.inputs.1.source", "range", depth=1, **at(9, "range", 30), share=0.0001),
+            stage(
+                f"stages.{number}.inputs.1.stages.0", "map", name="load", depth=1, **at(9, "map", 40), share=0.0045,
+                ops=[{"op": "ReadFile", "ms_per_batch": 0.5}],
+            ),
+        )
+    ]  # fmt: skip
+    text = drawn(profile(stage("source", "range", **at(8, "range")), *parts), 100)
+    rows = [line.split("  ")[1:] for line in text.splitlines() if line.strip().startswith(("source ", "1"))]
+    assert len(rows) == 4
+    assert "load (map) ×199" in text
+    assert "90 %" in text
+    assert "ReadFile 33 %" in text
+
+
+def test_what_tensorflow_makes_inside_of_a_call_is_in_the_row_of_the_call(golden: Golden) -> None:
+    inside = at(5, "rejection_resample")
+    counted: dict[str, object] = {"inputs_each": 9.97, "inputs_each_by": "counters"}
+    shown = profile(
+        stage("source", "sample_from_datasets", **inside, share=0.01, elements=285),
+        stage("source.inputs.0.source", "range", depth=1, **at(3, "range"), share=0.0),
+        stage("source.inputs.0.stages.0", "map", name="load", depth=1, **at(4, "map"), share=0.1, parallelism=2),
+        stage("source.inputs.0.stages.1", "map", depth=1, **inside, share=0.01),
+        stage("source.inputs.1.source", "zip", depth=1, **inside, share=0.0),
+        stage("source.inputs.1.source.inputs.1.source", "range", depth=2, **at(3, "range"), share=0.0),
+        stage(
+            "source.inputs.1.source.inputs.1.stages.0", "map", name="load", depth=2, **at(4, "map"), share=0.8,
+            parallelism=2,
+        ),
+        stage("source.inputs.1.stages.1", "filter", depth=1, **inside, **counted, share=0.02),
+        stage("stages.0", "flat_map", name="cut", **at(6, "flat_map"), inputs_each=1 / 198, inputs_each_by="epochs"),
+        stage("stages.1", "shard", **at(7, "shard"), inputs_each=4.0, inputs_each_by="graph"),
+        stage("stages.2", "batch", **at(8, "batch"), inputs_each=32.0, inputs_each_by="graph"),
+    )  # fmt: skip
+    golden("report/rows-per-line-100.txt", drawn(shown, 100))
+    golden("report/rows-per-line-80.txt", drawn(shown, 80))
+
+
+@pytest.mark.parametrize(
+    ("op", "each", "by", "text"),
+    [
+        ("shard", 4.0, "graph", "4:1"),
+        ("filter", 20.1, "counters", "~20:1"),
+        ("filter", 2.5, "epochs", "2.5:1"),
+        ("flat_map", 1 / 198, "epochs", "1:198"),
+        ("filter", 1.01, "counters", ""),
+        ("batch", 32.0, "graph", ""),
+        ("map", None, None, ""),
+    ],
+)
+def test_elements_in_and_out(op: str, each: float | None, by: str | None, text: str) -> None:
+    assert write_inputs(stage("stages.0", op, inputs_each=each, inputs_each_by=by)) == text

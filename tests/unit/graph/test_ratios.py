@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.costs.costs import Costs, measure
-from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
+from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, dataset_node
 from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.profiles.time.stage_table import explain_stages
 
 from .conftest import node
 
@@ -126,3 +128,39 @@ def test_what_ignore_errors_swallows(
         (only,) = found.lost
         assert (only.place, only.swallowed_by, only.taken) == ("map", "end", drawn)
         assert only.number == pytest.approx(lost)
+
+
+def test_all_copies_of_one_stage_of_a_spec_count_in_its_row() -> None:
+    """``rejection_resample`` reads its input twice: once filtered, once not."""
+    nodes = [
+        dataset_node("selector", "RandomDataset", []),
+        dataset_node("range", "RangeDataset", []),
+        dataset_node("load", "ParallelMapDatasetV2", ["range"]),
+        dataset_node("range again", "RangeDataset", []),
+        dataset_node("load again", "ParallelMapDatasetV2", ["range again"]),
+        dataset_node("kept", "FilterDataset", ["load again"]),
+        dataset_node("chosen", "DirectedInterleaveDataset", ["selector", "load", "kept"]),
+        dataset_node("last", "MapDataset", ["chosen"]),
+    ]
+    keys = {"range": "source", "load": "stages_0", "last": "stages_2"}
+    for one in nodes:
+        one["key"] = keys.get(one["id"].removesuffix(" again"), f"{one['op']}:{one['id']}")
+    graph: GraphDict = {"root": "last", "reason": None, "nodes": nodes}
+    seen = look(
+        iterator(2, "Map", 3, elements=100),
+        iterator(3, "DirectedInterleave", 4, 5, 7, elements=100),
+        iterator(4, "Random", elements=100),
+        iterator(5, "ParallelMap", 6, elements=50, calls=2.0, ms=500),
+        iterator(6, "Range", elements=50),
+        iterator(7, "Filter", 8, elements=50),
+        iterator(8, "ParallelMap", 9, elements=450, calls=2.0, ms=4500),
+        iterator(9, "Range", elements=450),
+    )
+    ops = {"source": "range", "stages.0": "map", "stages.1": "rejection_resample", "stages.2": "map"}
+    graphs = StageGraphs(StageGraph.from_dict(graph), StageGraph.from_dict(graph), by_address=True, ops=ops)
+    rows, _ = explain_stages(graphs, [(NOTHING, seen)], batches=10, cores=2)
+    assert [row.id for row in rows] == ["source", "stages.0", "stages.1", "stages.2"]
+    load, resampled = rows[1], rows[2]
+    assert (load.elements, load.time_ms_per_batch, load.threads) == (500, 500.0, 4.0)
+    assert load.ceiling_batches_per_second is None
+    assert (resampled.op, resampled.inputs_each, resampled.inputs_each_by) == ("rejection_resample", 5.0, "counters")

@@ -9,8 +9,9 @@ from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import CoreScaling, Quantiles, Steps
-from pipeprof.profiles.document.stages import Causes, OpCost, Stage
+from pipeprof.profiles.document.stages import Causes, OpCost, PythonCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.protocol.messages import Trace
 from pipeprof.profiles.time.bottleneck import find_bottleneck
 from pipeprof.profiles.time.causes import collect_causes
@@ -597,3 +598,72 @@ def test_a_stage_with_most_of_all_work_is_named_whatever_others_cost() -> None:
     assert top_ids([unseen(), known.model_copy(update={"share": 0.4})], 0, 20.0) == []
     # A stage that mostly waits has no CPU time: it may be the one that is not known.
     assert top_ids([unseen(), known], 0, 40.0) == []
+
+
+def test_readers_inside_of_parallel_calls_are_not_one_call_at_a_time() -> None:
+    """Compressed records in a parallel interleave: each reader has a thread, and together they fill the cores."""
+    causes = Causes(worker_cores=1.8, demanded_cores=1.8, blocked_share=0.0)
+    reader = Stage(
+        id="stages.0.source", origin="written", op="TFRecordDataset", tf_op="TFRecordDataset", depth=1, threads=4.0,
+        time_ms_per_batch=19.0, cpu_ms_per_batch=19.0, timed_by="model", ceiling_batches_per_second=60.0, share=0.9,
+    )  # fmt: skip
+    found = find_bottleneck(profile(causes, reader))
+    assert found is not None
+    assert found.limit == "cpu"
+    alone = find_bottleneck(
+        profile(causes.model_copy(update={"worker_cores": 1.0}), reader.model_copy(update={"threads": 1.0}))
+    )
+    assert alone is not None
+    assert alone.limit == "serial-stage"
+
+
+def test_what_takes_longer_than_passes_is_not_one_call_at_a_time() -> None:
+    causes = Causes(worker_cores=1.0, demanded_cores=1.0, blocked_share=0.0)
+    found = find_bottleneck(profile(causes, stage(48.0)))
+    assert found is None or found.limit != "serial-stage"
+
+
+def test_rows_that_hold_too_little_name_no_stage() -> None:
+    """Of a transformation that runs a part of the pipeline twice, the second copy was in no row."""
+    causes = Causes(worker_cores=1.9, demanded_cores=1.9, blocked_share=0.0)
+    rows = [
+        stage(8.0, 2, "stages.0").model_copy(update={"share": 0.11}),
+        stage(18.0, 2, "stages.1").model_copy(update={"share": 0.25, "op": "rejection_resample"}),
+    ]
+    account = CpuAccount(total_ms=74.0, stages_ms=26.0, unattributed_ms=46.0, runtime_ms=2.0)
+    found = find_bottleneck(profile(causes, *rows).model_copy(update={"cpu": account}))
+    assert found is not None
+    assert (found.limit, found.stage) == ("cpu", None)
+    assert found.text == (
+        "CPU: 1.9 of 2 cores in use; which stage has most of the work is unknown: 64 % of it is in no stage's row, "
+        "25 % in rejection_resample"
+    )
+    enough = account.model_copy(update={"unattributed_ms": 17.0})
+    named = find_bottleneck(profile(causes, *rows).model_copy(update={"cpu": enough}))
+    assert named is not None
+    assert named.stage is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "locked"),
+    [
+        ({}, True),
+        ({"blocked_ms_per_batch": 1.0}, False),
+        ({"cpu_ms_per_batch": 30.0}, False),
+        ({"parallelism": 1.0}, False),
+        ({"python": None}, False),
+    ],
+)
+def test_calls_that_wait_for_each_other_wait_for_a_lock(changes: dict[str, object], locked: bool) -> None:
+    """``h5py`` has a lock of its own: with two calls at a time the rate is that of one, and Python's lock is free."""
+    causes = Causes(worker_cores=1.05, demanded_cores=1.1, blocked_share=0.42, python_share=0.3, python_lock_share=0.22)
+    reader = Stage(
+        id="stages.0", origin="written", op="map", name="read_row", parallelism=2.0, time_ms_per_batch=35.0,
+        cpu_ms_per_batch=20.0, blocked_ms_per_batch=15.0, share=0.95, timed_by="model",
+        ceiling_batches_per_second=100.0, ceiling_resource="threads",
+        python=[PythonCost(function="read_row", ms_per_batch=20.0, share=1.0)],
+    )  # fmt: skip
+    found = find_bottleneck(profile(causes, reader.model_copy(update=changes)))
+    assert ("of 2 calls at a time one computes" in (found.text if found is not None else "")) is locked
+    if locked and found is not None:
+        assert (found.limit, found.stage is not None) == ("latency", True)

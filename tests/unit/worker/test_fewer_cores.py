@@ -204,6 +204,7 @@ def test_the_same_with_a_step(host):
         pytest.param({"children": (7,)}, {}, id="child processes compute"),
         pytest.param({"ms": {2: 300.0, 1: 600.0}}, {"seconds": 9.0}, id="steps are too long"),
         pytest.param({"again": (1.4, 1.4)}, {}, id="it is slower each time with all cores"),
+        pytest.param({"again": (1.8, 1.0)}, {}, id="threads stay on few cores"),
         pytest.param({"again": (1.4, 1.0), "ms": {2: 60.0, 1: 100.0}}, {}, id="steps are too long for another try"),
         pytest.param({"seen": Contention(steal_share=0.06)}, {}, id="the hypervisor took cores"),
         pytest.param({"seen": Contention(others_cores=0.2)}, {}, id="others used cores"),

@@ -24,7 +24,14 @@ from pipeprof.profiles.advise.edits.snippets import (
     structure_of,
 )
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.constants import BATCH_HAND_OVER_US, HAND_OVER_US, TUNED_BUFFER_BATCHES, UNBATCH_ROW_US
+from pipeprof.profiles.constants import (
+    BATCH_HAND_OVER_US,
+    HAND_OVER_COMPONENT_US,
+    HAND_OVER_MB_US,
+    HAND_OVER_US,
+    TUNED_BUFFER_BATCHES,
+    UNBATCH_ROW_US,
+)
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.thread_chains import end, kind_of, tuned_buffer
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -39,7 +46,8 @@ class FromGeneratorPerElement(Rule):
         transfer from Python to TensorFlow: the generator itself does little.
 
     Why:
-        Every element is transferred from Python to TensorFlow in a call of its own, about 57 µs under the GIL.
+        Every element is transferred from Python to TensorFlow in a call of its own, about 57 µs under the GIL, and 12
+        µs more for each further component: a row of 100 scalars costs as much as 20 rows of one tensor.
         num_parallel_calls and prefetch do not make that faster; fewer transfers do: 36 times as many rows per second
         when the generator yields 64 rows at a time, 40 to 60 times without a generator.
 
@@ -60,6 +68,8 @@ class FromGeneratorPerElement(Rule):
     semantics = "values"
     thresholds = (
         Threshold("hand-over", HAND_OVER_US, "µs", "measured on TensorFlow 2.21: rows of 256 floats"),
+        Threshold("component", HAND_OVER_COMPONENT_US, "µs", "each further component of an element: 100 scalars"),
+        Threshold("megabyte", HAND_OVER_MB_US, "µs", "each megabyte of an element: copied, however it is transferred"),
         Threshold("cost-over-hand-over", 3, "times", "an element that costs more is work in the generator", 10),
         Threshold(
             "chunk-cost", BATCH_HAND_OVER_US, "µs", "the transfer of a whole batch, measured with rows of 256 floats"
@@ -89,22 +99,25 @@ class FromGeneratorPerElement(Rule):
     def _judge(self, view: PipelineView, stage: StageView, batch: StageView) -> Iterable[Proposal]:
         cost, given, interval = microseconds(view, stage), per_batch(view, stage), interval_ms(view)
         share = stage.measured.share if stage.measured is not None else None
-        floor = self.threshold("hand-over")
+        components = self.threshold("component") * max(0, len(stage.element or ()) - 1)
+        floor = self.threshold("hand-over") + components
+        copied = self.threshold("megabyte") * (stage.element_bytes or 0.0) / 1e6
         if cost is None or given is None or interval is None or share is None:
             return
         if given < self.threshold("elements-per-batch") or share < self.threshold("time-share"):
             return
-        if alone(view, cost) > floor * self.threshold("cost-over-hand-over"):
+        if alone(view, cost) - copied > floor * self.threshold("cost-over-hand-over"):
             return
         plan = _ChunkPlan.of(view, stage, batch)
         apart = 0.0 if plan.whole else self.threshold("unbatch-cost")
         chunks = given / plan.size
         ahead = _Ahead.of(view, plan, round(self.threshold("tuned-buffer")))
         bounded = ahead is not None and ahead.nbytes >= self.threshold("bytes")
-        saved = max(0.0, (given * (min(cost, floor) - apart) - chunks * self.threshold("chunk-cost")) / 1000)
+        chunk = self.threshold("chunk-cost") + components
+        saved = max(0.0, (given * (min(cost, floor) - apart) - chunks * chunk) / 1000)
         text = (
             f"{count(given)} transfers of {significant(min(cost, floor))} µs less {count(chunks)} of "
-            f"{self.threshold('chunk-cost'):g} µs" + ("" if plan.whole else f" and {apart:g} µs per row to split them")
+            f"{chunk:g} µs" + ("" if plan.whole else f" and {apart:g} µs per row to split them")
         )
         predicted = saving(view, text, saved, {stage.id})
         if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):

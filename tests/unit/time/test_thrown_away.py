@@ -1,0 +1,82 @@
+"""Work whose results are thrown away, as the verdict states it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.time.limits.thrown_away import describe_thrown_away
+
+
+def stage(address: str, op: str, share: float = 0.0, **more: object) -> Stage:
+    return Stage.model_validate({"id": address, "origin": "written", "op": op, "share": share, **more})
+
+
+def told(*stages: Stage) -> str:
+    return describe_thrown_away(
+        Profile(
+            tool=Tool(version="1"),
+            target=Target(kind="spec", text="a.yaml"),
+            host=Host(system="Linux", machine="x86_64", cores=2),
+            stages=list(stages),
+        )
+    )
+
+
+def dropped(op: str, each: float, by: str = "graph", share: float = 0.98) -> str:
+    return told(
+        stage("source", "range"),
+        stage("stages.0", "map", share, name="tokenize"),
+        stage("stages.1", op, 0.01, inputs_each=each, inputs_each_by=by),
+        stage("stages.2", "batch", inputs_each=8.0, inputs_each_by="graph"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("op", "each", "by", "words", "percent"),
+    [
+        ("shard", 4.0, "graph", "of 4 elements that tokenize (map) makes, 3 are dropped by shard", 74),
+        ("filter", 20.2, "counters", "of about 20 elements that tokenize (map) makes, 19 are dropped by filter", 93),
+        ("filter", 2.5, "epochs", "of about 25 elements that tokenize (map) makes, 15 are dropped by filter", 59),
+        ("skip", 1.25, "graph", "20 % of the elements that tokenize (map) makes are dropped by skip", 20),
+        ("filter", 1.05, "counters", "", 0),
+        ("filter", 0.9, "counters", "", 0),
+        ("window", 32.0, "counters", "", 0),
+    ],
+)  # fmt: skip
+def test_elements_that_are_made_and_dropped(op: str, each: float, by: str, words: str, percent: int) -> None:
+    assert dropped(op, each, by) == (f"{words}: {percent} % of the pipeline's work" if words else "")
+
+
+def test_what_is_cheap_before_it_may_be_dropped() -> None:
+    assert dropped("shard", 4.0, share=0.1) == ""
+
+
+def test_what_comes_after_it_is_not_thrown_away() -> None:
+    assert (
+        told(
+            stage("source", "range"),
+            stage("stages.0", "shard", inputs_each=4.0, inputs_each_by="graph"),
+            stage("stages.1", "map", 0.98, name="tokenize"),
+        )
+        == ""
+    )
+
+
+def test_the_sides_of_what_is_before_it_count_and_a_call_of_the_users_is_named() -> None:
+    place = Location(file="input.py", line=5, column=3, call="rejection_resample")
+    text = told(
+        stage("source", "sample_from_datasets", location=place),
+        stage("source.inputs.1.source", "zip", depth=1, location=place),
+        stage("source.inputs.1.source.inputs.1.source", "range", depth=2),
+        stage("source.inputs.1.source.inputs.1.stages.0", "map", 0.8, name="load", depth=2),
+        stage("source.inputs.1.stages.1", "filter", 0.02, depth=1, location=place, inputs_each=10.0),
+        stage("stages.0", "map", 0.1, name="augment"),
+    )
+    assert text == (
+        "of about 10 elements that load (map) makes, 9 are dropped by rejection_resample (its filter, input.py:5): "
+        "72 % of the pipeline's work"
+    )
