@@ -500,9 +500,9 @@ def test_a_cache_stands_apart_below_the_best_change_without_one(found: Profile) 
 
 def test_a_gain_has_the_length_of_an_epoch_of_the_whole_data_set(found: Profile) -> None:
     text = " ".join(report(cached(found, data_size=DataSize(elements=3_200_000)), width=100).split())
-    # 100,000 batches of 32 at 24.3 ms.
-    assert "an epoch takes 27 instead of 41 minutes" in text
-    assert "an epoch takes 0.42 instead of 41 minutes from the second one on" in text
+    # 100,000 batches of 32 in 24.3 ms each.
+    assert "an epoch takes 27 instead of 40 minutes" in text
+    assert "an epoch takes 0.42 instead of 40 minutes from the second one on" in text
     assert "an epoch takes" not in report(cached(found))
 
 
