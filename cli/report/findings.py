@@ -223,7 +223,7 @@ def _table(profile: Profile, shown: Sequence[tuple[int, Finding]], *, short: boo
 
 
 def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Iterator[Block]:
-    """What is said below a finding.
+    """Build the lines below a finding.
 
     Args:
         first: Whether it is the first one of its list, which also says how long an epoch is with it.

@@ -1,4 +1,4 @@
-"""The whole data set of which a sample was measured: how many batches an epoch of it has; pure functions."""
+"""The whole data set behind a measured sample: how many batches an epoch of it has; pure functions."""
 
 from __future__ import annotations
 
