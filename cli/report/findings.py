@@ -223,7 +223,7 @@ def _table(profile: Profile, shown: Sequence[tuple[int, Finding]], *, short: boo
 
 
 def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Iterator[Block]:
-    """What is said below a finding.
+    """Build the lines below a finding.
 
     Args:
         first: Whether it is the first one of its list, which also says how long an epoch is with it.
@@ -427,7 +427,7 @@ def _build_none(profile: Profile) -> Iterator[Block]:
         return
     if profile.verdict and any(detail.label == "pipeline" for detail in profile.verdict.details):
         return  # It keeps up with the step.
-    share = savable_share(profile)
+    share = profile.verdict.headspace_share if profile.verdict else None
     if share is not None and share < HEADSPACE_SHARE.value:
         if not (profile.verdict and profile.verdict.headline):  # Else the verdict says so.
             yield Heading("Nothing to change", free_pipeline_text(share))
@@ -437,7 +437,9 @@ def _build_none(profile: Profile) -> Iterator[Block]:
         yield Heading("No known fix", "whether this is fast enough depends on your step")
     elif share is not None:
         why = _why_none(done)
-        yield Heading("No known fix", f"up to {percent(share)} of the time could be saved, but {why}")
+        yield Heading(
+            "No known fix", f"up to {percent(savable_share(profile) or 0.0)} of the time could be saved, but {why}"
+        )
     else:
         yield Heading("No known fix", "no rule applies to what was measured")
 

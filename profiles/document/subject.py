@@ -50,7 +50,7 @@ class Target(Model):
 
 
 class DataSize(Model):
-    """How large the whole data set is, of which the measured one may be a sample: one of the two."""
+    """Size of the whole data set, in one of two units: what was measured may be a sample of it."""
 
     elements: int | None = Field(None, description="Elements of one epoch, as `elements_per_second` counts them.")
     bytes: int | None = Field(None, description="Bytes of its files or arrays.")

@@ -36,7 +36,7 @@ class RunSettings:
         timeout: Seconds without a step after which the pipeline is taken to hang.
         max_time: Seconds that the whole command may take.
         memory_limit: Bytes that the worker may use.
-        data_size: Of the whole data set, of which the target may read a sample.
+        data_size: Size of the whole data set; the target may read a sample of it.
         no_cache: Try no change that adds a cache.
         calibrate: Measure the fixed costs of this machine at the end, if they are not known.
         edits: Steps of changes of a Python target's graph, as `Job` has them.

@@ -298,7 +298,7 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
 
 
 def _takes_steps_from_spec(profile: Profile) -> bool:
-    """Whether the step is simulated because a spec says so, as `init` writes it: nobody named it for this run."""
+    """Whether the step is simulated by the spec alone, as `init` writes it: the command does not name one."""
     named = any(word.partition("=")[0] == "--step" for word in profile.command)
     return profile.device is not None and profile.device.kind == "simulate" and not named
 

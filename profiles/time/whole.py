@@ -1,4 +1,4 @@
-"""The whole data set of which a sample was measured: how many batches an epoch of it has; pure functions."""
+"""The whole data set behind a measured sample: how many batches an epoch of it has; pure functions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def whole_batches(profile: Profile) -> float | None:
     if wanted is None:
         return None
     if wanted.elements is not None:
-        return wanted.elements / flow.elements_per_batch if flow is not None and flow.elements_per_batch else None
+        if flow is None or not flow.elements_per_second or not flow.batches_per_second:
+            return None
+        return wanted.elements / flow.elements_per_second * flow.batches_per_second
     per_batch = _source_bytes(profile)
     return wanted.bytes / per_batch if wanted.bytes is not None and per_batch else None
 

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR, Comparison
 from pipeprof.profiles.experiment.evidence import Evidence, saves_memory
-from pipeprof.profiles.experiment.purposes import GATE, LARGE_GAIN, QUICK
+from pipeprof.profiles.experiment.purposes import GATE, LARGE_GAIN, MEASURED_AFTER, QUICK
 from pipeprof.profiles.experiment.same_data import DataCheck, check_data
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.propose.proposal import Compared
@@ -105,7 +105,8 @@ def _judge_speed(evidence: Evidence, judged: _Judged, compared: Comparison, *, l
     if is_large or (looks and compared.exceeds(floor)):
         return judged("kept", _kept(evidence, speedup))
     if pairs < least:
-        return judged("unverified", f"too few pairs: {words}", settled=False)
+        rule = "" if least < QUICK.pairs else f" (a gain is measured {MEASURED_AFTER})"
+        return judged("unverified", f"too few pairs{rule}: {words}", settled=False)
     last = last or pairs >= (MOST_PROCESS_PAIRS if alone else QUICK.most)
     # More pairs of the same processes would not make a gain of it.
     hopeless = not alone and speedup.value < (LEAST_GAIN if last or pairs >= QUICK.looks[1] else 1.0)

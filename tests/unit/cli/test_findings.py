@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from rich.cells import cell_len
 
-from pipeprof.cli.report.findings import EFFECTS, describe_measured, effect_on_data
+from pipeprof.cli.report.findings import EFFECTS, describe_gain, describe_measured, effect_on_data
 from pipeprof.cli.report.report import Selection, build_report
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
@@ -17,14 +17,26 @@ from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
+from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.document import findings as document
-from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, Verdict, Verification
+from pipeprof.profiles.document.findings import (
+    Edit,
+    Finding,
+    Kept,
+    NotTried,
+    Predicted,
+    Unfinished,
+    Verdict,
+    Verification,
+)
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.document.store import encode
+from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.redaction.document import redact
+from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 Recorded = Callable[[str], Profile]
@@ -297,6 +309,8 @@ def test_without_findings_one_line_says_so(share: float | None, expected: str, r
     assert expected.partition("  ")[0] not in report(profile, width=120)
     profile.findings = []
     profile.verdict = Verdict(sentence="A sentence.", headspace_share=share)
+    assert profile.steps is not None
+    profile.steps.busy_ms = None
     assert expected in report(profile, width=120)
     assert expected in full(profile, width=120)
 
@@ -454,6 +468,79 @@ def test_edits_without_gain_are_one_line_and_all_of_them_on_request(found: Profi
     assert "but nothing that was tried helps" in " ".join(short.split())
     assert "insert prefetch after decode: no gain: 0.99×" in complete
     assert "move decode after shuffle: no gain: 1.01×" in complete
+
+
+def cached(found: Profile, **parts: object) -> Profile:
+    """Half as fast again without a cache, 96 times with one, from the second epoch on."""
+
+    def kept(title: str, speedup: float, **more: object) -> Finding:
+        measured = {"speedup": speedup, "low": 0.9 * speedup, "high": 1.1 * speedup, "pairs": [speedup] * 12}
+        data = {"rule": "measured", "title": title, "family": "speed", "status": "kept", "measured": measured}
+        return Finding.model_validate({**data, **more})
+
+    one = kept("Run decode in parallel", 1.5)
+    cache = kept("Cache what decode gives", 96.0, cache=Kept(sample_bytes=456_000_000), semantics="same")
+    made = found.model_copy(deep=True, update=parts)
+    made.findings = ordered([cache, one])
+    made.verdict = conclude(made)
+    return made
+
+
+def test_a_cache_stands_apart_below_the_best_change_without_one(found: Profile) -> None:
+    text = report(cached(found), width=100)
+    lines = text.splitlines()
+    first = next(number for number, line in enumerate(lines) if "Run decode in parallel  1.50×" in line)
+    assert first < 12
+    assert next(number for number, line in enumerate(lines) if line.startswith("From the second epoch on")) > first
+    assert "measured    1.50× faster with change 1" in text
+    assert "from the second epoch on" in next(line for line in lines if line.startswith("  cache "))
+    told = " ".join(text.split())
+    assert "keeps 435 MiB in memory: if your data is no larger than this sample" in told
+
+
+def test_a_gain_has_the_length_of_an_epoch_of_the_whole_data_set(found: Profile) -> None:
+    text = " ".join(report(cached(found, data_size=DataSize(elements=3_200_000)), width=100).split())
+    # 100,000 batches of 32 in 24.3 ms each.
+    assert "an epoch takes 27 instead of 40 minutes" in text
+    assert "an epoch takes 0.42 instead of 40 minutes from the second one on" in text
+    assert "an epoch takes" not in report(cached(found))
+
+
+def test_without_a_change_that_lasts_a_cache_says_so(found: Profile) -> None:
+    made = cached(found)
+    assert made.findings is not None
+    made.findings = made.findings[1:]
+    assert "without a cache nothing that was tried helps" in " ".join(report(made, width=100).split())
+
+
+def test_a_prediction_that_is_no_gain_says_nothing_about_the_speed() -> None:
+    unknown = Finding(rule="a", title="a", status="unverified", predicted=Predicted(speedup=1.001))
+    assert describe_gain(unknown) == ""
+    saves = Predicted(speedup=1.0, peak_rss_delta_bytes=-1024)
+    assert describe_gain(Finding(rule="a", title="a", status="unverified", predicted=saves)) == "−1.00 KiB"
+
+
+def test_what_was_not_tried_has_its_reason_and_its_number(found: Profile) -> None:
+    made = without_gain(found)
+    assert made.verification is not None
+    made.verification.without_gain, made.verification.bounds, made.verification.tried = [], [], 0
+    made.verification.not_tried = [NotTried(reason="the pipeline writes files", changes=["a", "b", "c"])]
+    text = report(made, width=100)
+    assert "Not finished  no change could be tried" in text
+    assert "3 changes could not be tried: the pipeline writes files" in text
+    assert "No known fix" not in text
+    assert "(a; b; c)" in full(made, width=100)
+
+
+def test_a_budget_that_holds_no_try_is_next(found: Profile) -> None:
+    made = without_gain(found)
+    assert made.verification is not None
+    made.verification.without_gain, made.verification.bounds, made.verification.tried = [], [], 0
+    made.verification.needs_seconds = 130
+    text = " ".join(report(made, width=100).split())
+    assert "Not finished" in text
+    assert "Next pipeprof run" in text
+    assert "--budget 130 has the time that this pipeline takes for a try" in text
 
 
 def test_no_rule_applies_where_nothing_was_tried(found: Profile) -> None:

@@ -404,7 +404,7 @@ def test_a_promising_change_that_is_not_possible_is_stated(pipeprof: Pipeprof, s
     session.result = result("nothing", steps=[step], edits=[], measured=None)
     found = pipeprof("fix", "spec.yaml").out
     assert found.startswith("Nothing proven")
-    assert f"  1 change not possible: {why}\n" in found
+    assert f"  1 change could not be tried: {why}\n" in found
 
 
 def test_what_could_not_be_compared_is_not_called_the_same(pipeprof: Pipeprof, session: Session) -> None:

@@ -36,6 +36,28 @@ def test_no_whole_numbers(text: str) -> None:
         options.whole("--steps", text)
 
 
+@pytest.mark.parametrize(
+    ("text", "elements", "size"),
+    [
+        ("500000", 500_000, None),
+        ("500,000 elements", 500_000, None),
+        ("1.2TB", None, 1_200_000_000_000),
+        ("8GiB", None, 8 << 30),
+    ],
+)
+def test_sizes_of_a_data_set(text: str, elements: int | None, size: int | None) -> None:
+    found = options.dataset_size(text)
+    assert found is not None
+    assert (found.elements, found.bytes) == (elements, size)
+    assert options.dataset_size(None) is None
+
+
+@pytest.mark.parametrize("text", ["", "0", "big", "-1", "1.5", "elements", "3 batches"])
+def test_no_sizes_of_a_data_set(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--dataset-size: got .*, expected "):
+        options.dataset_size(text)
+
+
 def test_whole_numbers() -> None:
     assert options.whole("--seed", "0", 0) == 0
     assert options.whole("--steps", f"{2**63 - 1}") == 2**63 - 1

@@ -19,6 +19,7 @@ from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, load_profile
+from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.harness.settings import RunSettings
 
 Pipeprof = Callable[..., Any]
@@ -174,6 +175,26 @@ def failing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         real(source, target)
 
     monkeypatch.setattr(store.os, "replace", replace)
+
+
+@pytest.mark.parametrize(("flags", "times"), [((), 2), (("--no-verify",), 1), (("--max-time", "0.001"), 1)])
+def test_a_disturbed_run_is_measured_again_within_its_time(
+    flags: tuple[str, ...], times: int, harness: Harness, pipeprof: Pipeprof
+) -> None:
+    assert harness.profile.verdict is not None
+    harness.profile.verdict.disturbed = True
+    assert pipeprof("run", "spec.yaml", "-q", *flags).code == 0
+    assert len(harness.asked) == times
+    assert all(budget <= 60.0 for budget in harness.budgets)
+    harness.profile.verdict.disturbed = False
+    assert pipeprof("run", "spec.yaml", "-q", *flags).code == 0
+    assert len(harness.asked) == times + 1
+
+
+def test_the_size_of_the_data_set_and_no_cache_reach_the_measurement(harness: Harness, pipeprof: Pipeprof) -> None:
+    assert pipeprof("run", "spec.yaml", "-q", "--dataset-size", "500000 elements", "--no-cache").code == 0
+    assert harness.asked[-1].data_size == DataSize(elements=500_000)
+    assert harness.asked[-1].no_cache
 
 
 @pytest.mark.usefixtures("harness")

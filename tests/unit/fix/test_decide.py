@@ -52,13 +52,15 @@ KEPT = InsertStage("cache", {}, "stages.0")
         ((KEPT,), (AHEAD, AHEAD), 2.04, "second"),
         ((KEPT,), (CALLS, AHEAD), 2.04, "second"),
         ((CALLS, CALLS), (CALLS,), 2.04, "second"),
-        ((KEPT,), (CALLS,), 2.2, "first"),
+        ((KEPT,), (CALLS,), 2.2, "second"),
+        ((CALLS, CALLS), (CALLS,), 2.2, "first"),
+        ((SetArgument("stages.0", "map", "num_parallel_calls", None),), (CALLS, AHEAD), 2.04, "second"),
     ],
 )
 def test_of_like_gains_the_simpler_change_is_taken(
     first: tuple[PipelineEdit, ...], second: tuple[PipelineEdit, ...], near: float, best: str
 ) -> None:
-    """An argument before a new stage, and no memory before memory; what is faster by more than 3 % comes first."""
+    """An argument before a new stage; what is faster by more than 3 % comes first, a cache after all that gains."""
     raced = {name: Raced(compared=compared(value, value, 4)) for name, value in (("first", near), ("second", 2.0))}
     steps = {"first": Proposal("a", "", first), "second": Proposal("b", "", second)}
     assert best_of(dict.fromkeys(raced, Decision("faster", "")), raced, Aim(None), steps) == best
@@ -69,6 +71,7 @@ def test_of_like_gains_the_simpler_change_is_taken(
                 "title": name,
                 "family": "speed",
                 "status": "kept",
+                "cache": {} if candidate.caches else None,
                 "edit": [to_document(edit) for edit in candidate.edits],
                 "measured": {"speedup": raced[name].ratio.value, "low": 1.9},  # type: ignore[union-attr]
             }

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.profiles.experiment.team import MemberFailedError
+from pipeprof.profiles.fix.decide import Aim, Decision, best_of
 from pipeprof.profiles.fix.race import BaseFailedError, Raced, Races, Rival
+from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
 from pipeprof.profiles.verify.plan import Pace
@@ -102,6 +105,17 @@ def test_what_is_no_faster_is_given_up_after_three_rounds() -> None:
     race(team, "C1", "C2")
     assert blocks_of(team).count("C1") == 3
     assert blocks_of(team).count("C2") == 3, "the only one left is clearly faster"
+
+
+def test_a_cache_outruns_no_change_that_gains_in_each_epoch() -> None:
+    team = FakeTeam({"A1": NOISY, "A2": NOISY, "C1": 11.5, "C2": 900.0})
+    races = Races(team, PACE, timeout=60.0, left=lambda: 60.0, tick=lambda _done, _total: None)  # type: ignore[arg-type]
+    rivals = {"C1": Rival(JOB, "same"), "C2": Rival(JOB, "same", caches=True)}
+    found = races.run(lambda: {"A1": JOB, "A2": JOB}, rivals)
+    assert blocks_of(team).count("C1") >= 4, "it goes on until its own gain is known"
+    decided = {name: Decision("faster", "") for name in found}
+    steps = {"C1": Proposal("a", ""), "C2": Proposal("b", "", (InsertStage("cache", {}, None),))}
+    assert best_of(decided, found, Aim(), steps) == "C1"
 
 
 def test_a_small_gain_takes_a_fourth_round() -> None:

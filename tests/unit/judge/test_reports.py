@@ -22,7 +22,7 @@ from pipeprof.profiles.judge import live
 from pipeprof.profiles.judge.verdicts.gating import conclude_gate
 from pipeprof.profiles.judge.verdicts.result import Arm, PairValues, Result, Scan, Side, StageChange
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
-from pipeprof.profiles.judge.words import warnings_of
+from pipeprof.profiles.judge.words import numbers_agree, sentence_of, warnings_of
 
 COMMANDS = {"gate": ["pipeprof", "gate", "spec.yaml", "--against", "git:main", "--step=simulate:8ms"]}
 
@@ -210,6 +210,36 @@ def test_more_pairs_are_next_where_they_would_settle_it():
     found = result(factor=1.02)
     found.metrics[0].verdict, found.metrics[0].more_pairs = "cannot tell", 7
     assert next_command(found) == ("pipeprof compare git:main spec.yaml --pairs 12", "would settle it")
+
+
+@pytest.mark.parametrize(
+    ("words", "over", "command"),
+    [
+        # The time has ended it: more pairs alone would end as it did.
+        ("--max-time 250", True, "--max-time 720"),
+        ("--max-time=250 --max-pairs 8", True, "--max-time 720 --max-pairs 12"),
+        ("--max-time 4min --max-pairs 40", True, "--max-pairs 40 --max-time 700"),
+        ("--max-pairs 5", False, "--max-pairs 12"),
+    ],
+)
+def test_what_settles_a_gate_is_more_of_what_has_ended_it(words, over, command):
+    found = result("gate", factor=1.02)
+    found.metrics[0].verdict, found.metrics[0].more_pairs = "cannot tell", 7
+    found.command = ["pipeprof", "gate", "spec.yaml", "--against", "git:main", *words.split()]
+    found.warnings = [Message(code="time-over", message="--max-time ended the session.")] if over else []
+    assert next_command(found) == (f"pipeprof gate spec.yaml --against git:main {command}", "would settle it")
+    found.warnings = [Message(code="disturbed", message="busy")]
+    assert next_command(found)[1].startswith("once nothing else uses the cores")
+
+
+def test_values_and_the_change_agree_or_say_why_not():
+    found = result(factor=1.02)
+    metric = found.metrics[0]
+    assert numbers_agree(metric)
+    assert "medians" not in sentence_of(metric)
+    metric.a, metric.b, metric.change, metric.low, metric.high = 10.3, 19.6, 1.62, 0.974, 2.70
+    assert "10.3 ms → 19.6 ms (medians), 1.62× from pair to pair (0.974–2.70)" in sentence_of(metric)
+    assert "A and B are medians of all pairs (step interval)" in paint(build_result(found, None), Style(200))
 
 
 def test_a_side_that_failed_is_run_alone():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeprof.profiles import wording as words
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, Predicted, Verdict
-from pipeprof.profiles.document.measured import Contention, Throughput
+from pipeprof.profiles.document.measured import Contention, Device, Throughput
 from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
@@ -21,8 +21,9 @@ from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time import thresholds
+from pipeprof.profiles.time.limits.restarts import describe_restarts
 from pipeprof.profiles.time.thresholds import INPUT_BOUND_FROM, STEP_BOUND_BELOW, classify_wait
-from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude
+from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude, savable_share
 
 
 def same(ms: float) -> Quantiles:
@@ -216,6 +217,47 @@ def test_a_start_that_is_longer_than_the_measurement_is_stated_with_what_is_copi
     assert "start-up" not in details(phases=hurried, steps=replace(steps(), seconds=1.0))
 
 
+BELOW = "input-bound for every step below 24.3 ms"
+
+
+def test_a_simulated_step_of_a_spec_says_for_which_steps_the_verdict_holds() -> None:
+    made = profile(steps=steps(0.5), device=Device(kind="simulate", text="simulate: 12ms"))
+    assert {detail.label: detail.text for detail in conclude(made).details}[
+        "step"
+    ] == f"simulated step of 12 ms; {BELOW}"
+    named = made.model_copy(update={"command": ["pipeprof", "run", "spec.yaml", "--step", "simulate:12ms"]})
+    assert "step" not in [detail.label for detail in conclude(named).details]
+
+
+def test_what_a_free_pipeline_saves_leaves_the_time_in_which_the_step_is_busy() -> None:
+    # A step that is busy 314 of 1,270 ms: a replay of two batches, in which it does less, is no promise.
+    measured = replace(steps(0.75, "sync", 1270.0), busy_ms=same(314.0))
+    made = profile(steps=measured, headspace=worth(0.995))
+    assert savable_share(made) == pytest.approx(0.753, abs=0.001)
+    assert details(steps=measured, headspace=worth(0.995))["at best"].startswith("4.0× faster")
+    assert savable_share(profile(steps=steps(1.0, None), headspace=worth(0.99))) == 0.99
+
+
+@pytest.mark.parametrize(("restart_share", "advised"), [(0.06, False), (0.1, True)])
+def test_restarts_are_worth_advice_from_a_tenth_of_the_time_on(restart_share: float, advised: bool) -> None:
+    text = describe_restarts(with_restarts(1.0, restart_share).steps, None)  # type: ignore[arg-type]
+    assert text.startswith("10 restarts, ")
+    assert ("repeat()" in text) == advised
+    assert ("steps_per_epoch" in text) == advised
+
+
+def test_a_restart_that_skips_what_it_has_made_is_told_so() -> None:
+    measured = with_restarts(1.0, 0.5).steps
+    assert measured is not None
+    made = [
+        stage("stages.0", 0.9, "load").model_copy(update={"elements": 13_200}),
+        stage("stages.1", 0.0, op="skip").model_copy(update={"elements": 1320}),
+    ]
+    text = describe_restarts(measured, made)
+    assert "elements that load makes and skip drops: skip before load" in text
+    assert "repeat" not in text
+
+
 def test_no_step_has_its_own_headline() -> None:
     found = conclude(
         profile(
@@ -224,11 +266,17 @@ def test_no_step_has_its_own_headline() -> None:
         )
     )
     assert found.bound == "input"
-    assert found.sentence == found.headline == "Pipeline alone: 812 batches/s (no training step given)."
+    assert (
+        found.sentence
+        == found.headline
+        == ("Pipeline alone: 812 batches/s (no training step given); input-bound for every step below 1.23 ms.")
+    )
 
 
 def test_no_step_and_no_rates() -> None:
-    assert headline(steps=steps(1, None, 1.25)) == "Pipeline alone: 1.25 ms per batch (no training step given)."
+    assert headline(steps=steps(1, None, 1.25)) == (
+        "Pipeline alone: 1.25 ms per batch (no training step given); input-bound for every step below 1.25 ms."
+    )
 
 
 @pytest.mark.parametrize(("code", "word"), [(130, "Interrupted"), (143, "Terminated")])
@@ -398,8 +446,8 @@ def test_restarts_are_stated_where_they_are_most_of_the_waiting() -> None:
     assert [(detail.label, detail.text) for detail in found.details] == [
         (
             "restarts",
-            "10 restarts, 470 ms each; measure more data or, if training has no more, add `repeat()`; between them the "
-            "device waits 3.8 % of the time",
+            "10 restarts, 470 ms each; measure more data or, if training has no more, add `repeat()` and give `fit` "
+            "`steps_per_epoch`, which then ends the epochs; between them the device waits 3.8 % of the time",
         )
     ]
 
@@ -420,8 +468,12 @@ def test_restarts_without_a_step(restart_share: float, stated: bool) -> None:
     stages = [stage("stages.0", 0.2, op="batch")]
     found = conclude(profile(steps=measured, stages=stages))
     clause = "; restarts of the dataset take 28 %" if stated else ""
-    assert found.headline == f"Pipeline alone: 24.3 ms per batch (no training step given){clause}."
-    fix = "measure more data or, if training has no more, add `repeat()` before `batch`"
+    alone = "Pipeline alone: 24.3 ms per batch (no training step given); input-bound for every step below 24.3 ms"
+    assert found.headline == f"{alone}{clause}."
+    fix = (
+        "measure more data or, if training has no more, add `repeat()` before `batch` and give `fit` "
+        "`steps_per_epoch`, which then ends the epochs"
+    )
     told = [("restarts", f"48 restarts, 58.3 ms each; {fix}")] if stated else []
     assert [(detail.label, detail.text) for detail in found.details] == told
 
@@ -438,7 +490,7 @@ def at_best(share: float, wait_share: float = 0.5, dispatch: object = "sync", **
 def test_headspace_is_what_a_free_pipeline_would_bring() -> None:
     assert at_best(0.5) == "2.0× faster, if the pipeline cost nothing"
     without = {"steps": steps(0.5, None), "headspace": worth(0.5)}
-    assert headline(**without).endswith("per batch (no training step given; an empty loop reaches 200).")
+    assert headline(**without).endswith(f"per batch (no training step given; an empty loop reaches 200); {BELOW}.")
     assert details(**without) == {}
 
 
@@ -672,7 +724,7 @@ def test_no_gain_is_stated_that_may_be_the_end_of_a_disturbance() -> None:
     [
         (0.01, "sync", "Step-bound even so: the device waits for data 1.0 % of the time (0.24 of every 24 ms)."),
         (0.1, "sync", "Perhaps balanced: the device waits for data 10 % of the time (2.4 of every 24 ms)."),
-        (1.0, None, "Pipeline alone: 24.3 ms per batch (no training step given)."),
+        (1.0, None, f"Pipeline alone: 24.3 ms per batch (no training step given); {BELOW}."),
     ],
 )
 def test_every_verdict_of_a_disturbed_measurement_is_qualified(wait_share: float, dispatch: object, words: str) -> None:
@@ -759,7 +811,8 @@ def test_cores_that_would_do_are_not_called_too_few() -> None:
 
 def test_without_a_step_it_says_how_many_cores_are_busy() -> None:
     found = on_all_cores(1.0, None, throughput=Throughput(batches_per_second=41.1))
-    assert found.headline == "CPU-bound: 41.1 batches/s with 1.9 of 2 cores busy (no training step given)."
+    busy = "CPU-bound: 41.1 batches/s with 1.9 of 2 cores busy (no training step given)"
+    assert found.headline == f"{busy}; {BELOW}."
 
 
 def test_stages_in_turn_on_one_thread_are_named_with_their_sum() -> None:

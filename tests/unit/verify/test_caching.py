@@ -8,15 +8,19 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, ReplaceStages
+from pipeprof.profiles.document.findings import Kept
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import OpCost, Stage
+from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.verify.guessing.caching import (
     CachePoint,
     Filling,
     cache_point,
     filling,
+    kept_by,
     longest_epoch,
     maps_to_cache,
+    why_no_cache,
 )
 
 Recorded = Callable[[str], Profile]
@@ -329,3 +333,52 @@ def test_a_cache_of_a_long_epoch_stays_as_it_is(recorded: Recorded) -> None:
     found = run_of(recorded, "range", "cache", "map", epochs=20)
     line = found.stages or []
     assert maps_to_cache(found, line, 2, None, 0.4) is None
+
+
+CACHE = (InsertStage("cache", {}, "stages.0"),)
+
+
+def sample(recorded: Recorded, size: DataSize | None, **source: float) -> Profile:
+    """1,000 elements of 1 kB, in batches of 20; the source gives as many bytes as the map unless told otherwise."""
+    changes = {"source": {"bytes_out_per_batch": 20_000.0, **source}, "stages.0": {"bytes_out_per_batch": 20_000.0}}
+    found = run_of(recorded, "TFRecordDataset", "map", "batch", epochs=20, changes=changes)
+    assert found.throughput is not None
+    found.throughput.batches_per_second, found.throughput.elements_per_second = 100.0, 2000.0
+    found.data_size = size
+    found.memory.peak_bytes, found.host.memory_limit_bytes = 600_000_000, 8_000_000_000
+    return found
+
+
+def test_a_cache_says_what_it_takes_of_the_whole_data_set(recorded: Recorded) -> None:
+    assert kept_by(sample(recorded, None), CACHE) == Kept(sample_bytes=1_000_000)
+    wanted = Kept(sample_bytes=1_000_000, bytes=500_000_000)
+    assert kept_by(sample(recorded, DataSize(elements=500_000)), CACHE) == wanted
+    # As many bytes are stored as come out of the map.
+    assert kept_by(sample(recorded, DataSize(bytes=500_000_000)), CACHE) == wanted
+    stored = sample(recorded, DataSize(bytes=500_000_000), bytes_out_per_batch=5_000.0)
+    assert kept_by(stored, CACHE) == Kept(sample_bytes=1_000_000, bytes=2_000_000_000)
+    # Names of files tell nothing of what is in them.
+    names = sample(recorded, DataSize(bytes=500_000_000), bytes_out_per_batch=100.0)
+    assert kept_by(names, CACHE) == Kept(sample_bytes=1_000_000)
+    assert kept_by(sample(recorded, None), (InsertStage("prefetch", {}, "stages.0"),)) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "source", "reason"),
+    [
+        (None, 20_000.0, None),
+        (DataSize(elements=5_000_000), 20_000.0, None),
+        (DataSize(elements=9_000_000), 20_000.0, "takes 8.38 GiB, the memory limit is 7.45 GiB"),
+        (DataSize(bytes=1_200_000_000_000), 100.0, "takes about 1.09 TiB, the memory limit is 7.45 GiB"),
+    ],
+)
+def test_a_cache_that_does_not_fit_is_no_recommendation(
+    size: DataSize | None, source: float, reason: str | None, recorded: Recorded
+) -> None:
+    found = sample(recorded, size, bytes_out_per_batch=source)
+    limit = found.host.memory_limit_bytes
+    assert why_no_cache(found, CACHE, limit) == (reason and f"a cache of the whole data set {reason}")
+    assert why_no_cache(found, CACHE, None) is None
+    found.no_cache = True
+    assert why_no_cache(found, CACHE, limit) == "--no-cache leaves caches out"
+    assert why_no_cache(found, (InsertStage("prefetch", {}, "stages.0"),), limit) is None

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, SetArgument
+from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.target.target import parse_target
-from pipeprof.profiles.document.findings import Finding, Predicted
+from pipeprof.profiles.document.findings import Finding, Kept, Predicted
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.propose.finding import finding_of
+from pipeprof.profiles.propose.finding import MEASURED, finding_of
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.propose.queue import Tried
+from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify import verify as module
 
 
 class Pace:
     """Trials that take as long as a restart or none takes."""
+
+    block = TurnRequest("block", 0.35, 8, 0.05)
+
+    def least_pairs(self, pairs: int) -> int:
+        return pairs
 
     def seconds_of(self, _pairs: int, *, first: bool) -> float:
         return 40.0 if first else 10.0
@@ -96,3 +104,77 @@ def test_a_try_against_another_pipeline_starts_it_first(run: Any, profile: Profi
     assert run._seconds(findings[0]) == 10.0
     run._baseline = "untouched"
     assert run._seconds(findings[0]) == 40.0
+
+
+def cached(rule: str, speedup: float) -> Finding:
+    found = proposed(rule, speedup, InsertStage("cache", {}, "stages.0"), stage="stages.2")
+    found.cache = Kept(sample_bytes=1)
+    return found
+
+
+def test_a_change_without_a_cache_is_measured_before_a_cache(run: Any, profile: Profile) -> None:
+    run.gains = {"cache": 96.0, "a": 1.5, "b": 1.2}
+    findings = [cached("cache", 96.0), proposed("a", 1.6), proposed("b", 1.2, stage="stages.1")]
+    profile.findings = findings
+    run._try_all(Trials(), findings)
+    assert run.came == ["a", "cache", "b"]
+
+
+def test_what_is_refused_or_has_no_time_is_counted_by_its_reason(run: Any, profile: Profile) -> None:
+    class Late(Trials):
+        def fits(self, *_: object) -> bool:
+            return False
+
+        def too_long(self, *_: object) -> str:
+            return "the pipeline writes files"
+
+    run._try_all(Late(), [proposed("a", 1.6), proposed("b", 1.2)])
+    profile.data_size = DataSize(bytes=1 << 50)
+    run._limit = 1 << 30
+    run.leave_out(cached("cache", 96.0), run.why_not(cached("cache", 96.0)))
+    run.finish()
+    assert profile.verification is not None
+    assert [(one.reason, one.changes) for one in profile.verification.not_tried] == [
+        ("the pipeline writes files", ["a", "b"]),
+        ("a cache of the whole data set takes about 1,020 TiB, the memory limit is 1.00 GiB", ["cache"]),
+    ]
+
+
+def test_the_bottleneck_is_bounded_before_anything_is_guessed(
+    run: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bound(_trials: object, finding: Finding, stages: Sequence[str], _before: str = "") -> None:
+        run._bounded.add(tuple(stages))
+        run.came.append(f"without {','.join(stages)}")
+        finding.status, finding.measured = "ceiling", {"speedup": 4.0, "replayed": list(stages)}
+
+    class Never:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def closing(self) -> Any:
+            return nullcontext(self)
+
+    monkeypatch.setattr(run, "_bound", bound)
+    monkeypatch.setattr(module, "Team", Never)
+    monkeypatch.setattr(module, "Trials", lambda *_, **__: Trials())
+    monkeypatch.setattr(module.ceiling, "further_bounds", lambda *_: [("stages.0",)])
+    monkeypatch.setattr(module, "pays", lambda *_: True)
+    rule, guess = proposed("rule", 3.0), proposed(MEASURED, 5.0, edit("stages.1", 4), stage="stages.1")
+    profile.findings = [rule]
+    run.gains = {"rule": 1.0}
+    run.run([rule], [guess], [])
+    assert run.came == ["rule", "without stages.0", MEASURED]
+    assert [finding.status for finding in profile.findings] == ["unverified", "ceiling"]
+
+
+def test_a_budget_that_holds_no_try_says_what_it_takes(run: Any, profile: Profile) -> None:
+    assert "trying up to 2 changes" in run.announce(2)
+    run._budget = 20.0
+    assert run.announce(2).startswith("no change can be tried in ")
+    assert "one try of this pipeline takes --budget 33" in run.announce(2)
+    run.finish()
+    assert profile.verification is not None
+    assert profile.verification.needs_seconds == 33
+    run._tried = 1
+    run.finish()
+    assert profile.verification.needs_seconds is None
