@@ -23,7 +23,8 @@ OLDEST := tensorflow==2.18.*
 # Tests run in four processes, as those that start others wait for them; a module stays in one, the longest come first.
 SPREAD := -n 4 --dist loadfile --no-loadscope-reorder
 # Unit tests wait for little, and each process collects all of them, which takes it 8 s: one for each of two cores.
-SPREAD_UNIT := -n 2 --dist loadfile --no-loadscope-reorder
+# None of them waits: no thread watches for one that does.
+SPREAD_UNIT := -n 2 --dist loadfile --no-loadscope-reorder -o faulthandler_timeout=0
 
 .PHONY: help
 help: ## this list

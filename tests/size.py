@@ -10,6 +10,7 @@ import io
 import sys
 import tokenize
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def room_of(path: Path) -> str:
     return "/".join(parts[:2]) if len(parts) > 2 else parts[0]
 
 
+@cache
 def sizes() -> dict[str, int]:
     """Count the code of every room."""
     counts: Counter[str] = Counter()

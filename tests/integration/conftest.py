@@ -17,6 +17,19 @@ def _example_data(tmp_path_factory: pytest.TempPathFactory) -> None:
     Store.root.mkdir(exist_ok=True)
 
 
+@pytest.fixture
+def without_autograph() -> Iterator[None]:
+    """Functions of the test's pipelines are traced as they are.
+
+    AutoGraph finds and parses a function's file to rewrite its branches and loops, which takes ten times as long as the
+    rest of a small pipeline.
+    """
+    from tensorflow.python.autograph.core import ag_ctx  # do_not_convert does not reach functions of pipelines
+
+    with ag_ctx.ControlStatusCtx(status=ag_ctx.Status.DISABLED):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _garbage_is_collected_between_tests() -> Iterator[None]:
     """No garbage is collected while a pipeline of this process runs.

@@ -15,6 +15,8 @@ from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.round_trip import editable
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 STAGES = {"source": "range", "stages.0": "map", "stages.1": "batch"}
 
 

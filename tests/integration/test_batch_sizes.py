@@ -15,6 +15,8 @@ from pipeprof.profiles.worker.steps.loop import Feed, drain
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.window import PhaseWindow
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 BATCHES = 300
 
 

@@ -26,6 +26,8 @@ from pipeprof.profiles.verify.file_points import Point
 from pipeprof.profiles.worker.storing import store_run
 from pipeprof.profiles.worker.storing.store_run import StoreRun
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 RECORDED = Path(__file__).parents[1] / "recorded" / "profiles" / "jpeg-folder.json"
 MODULE = """\
 import itertools

@@ -14,6 +14,8 @@ from pipeprof.profiles.worker.steps import core_trial, fewer_cores
 from pipeprof.profiles.worker.steps.fewer_cores import Loop
 from pipeprof.profiles.worker.steps.loop import Feed
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 
 def started(dataset: tf.data.Dataset, monkeypatch: pytest.MonkeyPatch) -> list[WorkerMessage]:
     """What is sent of a start on one core, however short the block is and whatever else runs."""

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from integration.answers_of_op_types import answers
 from integration.function_samples import modules_of_functions
-from integration.test_ops_tensorflow import INSTALLED, WRITTEN_FOR_THIS, _calls
+from integration.test_ops_tensorflow import _calls, _is_input, _placeholder
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
@@ -26,7 +25,6 @@ from pipeprof.pipelines.inference.tensor.shapes import Nested, Tensor
 from pipeprof.pipelines.ops.functions.catalog import Function, function
 from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.profiles.view.functions import op_types
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST_ARRAYS = 100_000_000
@@ -510,12 +508,6 @@ def _spec(value: Any, blurred: tuple[int, ...]) -> Any:
     return tf.TensorSpec([None if at in blurred else size for at, size in enumerate(spec.shape)], spec.dtype)
 
 
-def _is_input(value: Any) -> bool:
-    if isinstance(value, list):
-        return bool(value) and all(map(_is_input, value))
-    return tf.is_tensor(value) or isinstance(value, tf.SparseTensor | tf.RaggedTensor)
-
-
 def _cases(called: Function) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Specs of inputs and constants that TensorFlow takes, as test_ops_tensorflow tries them."""
     for given, blurred in itertools.product(
@@ -547,10 +539,6 @@ def _traced(called: Function, inputs: dict[str, Any], constants: dict[str, Any])
     except (TypeError, ValueError, AttributeError, IndexError, tf.errors.OpError):
         return None
     return tuple(result) if isinstance(result, list) else result
-
-
-def _placeholder(spec: tf.TensorSpec | tf.Tensor) -> tf.Tensor:
-    return tf.compat.v1.placeholder(spec.dtype, spec.shape)
 
 
 def _equal(static: Any, traced: Any) -> bool:
@@ -654,47 +642,3 @@ def test_recipes_fill_in_what_comes_out(made: Path) -> None:
 
     assert found.cardinality == len(batches) == 3
     assert found.structure.shape == tuple(batches[0].shape) == (5, 48, 64, 3)
-
-
-SILENT = {"Placeholder", "Const", "Identity", "NoOp", "IdentityN"}
-NOTHING_TO_DO = {
-    "tf.cast", "tf.image.convert_image_dtype", "tf.math.conj", "tf.math.imag", "tf.math.real", "tf.ones_like",
-    "tf.rank", "tf.saturate_cast", "tf.shape", "tf.size", "tf.zeros_like",
-}  # fmt: skip
-"""On dense floats of known shape TensorFlow does less for these than it may elsewhere."""
-
-
-def _traced_types(called: Function) -> set[str]:
-    """The op types of the first call that TensorFlow takes."""
-    for given in _calls(called):
-        inputs = {key: value for key, value in given.items() if _is_input(value)}
-        constants = {key: value for key, value in given.items() if key not in inputs}
-        try:
-            graph = _graph_of(resolve(called.name), inputs, constants)
-        except (TypeError, ValueError, AttributeError, IndexError, tf.errors.OpError):
-            continue
-        inner = [node.op for one in graph.library.function for node in one.node_def]
-        return {*(node.op for node in graph.node), *inner} - SILENT
-    pytest.fail(f"no call of {called.name} could be traced")
-
-
-def _graph_of(function: Any, inputs: dict[str, Any], constants: dict[str, Any]) -> Any:
-    """The graph of a call; of tensors alone without a function, which takes ten times as long."""
-    if not all(isinstance(one, tf.Tensor) for one in tf.nest.flatten(inputs)):
-        traced = tf.function(lambda given: function(**given, **constants), autograph=False)
-        return traced.get_concrete_function(inputs).graph.as_graph_def()
-    with tf.Graph().as_default() as graph:
-        function(**tf.nest.map_structure(_placeholder, inputs), **constants)
-    return graph.as_graph_def()
-
-
-def test_op_types_give_the_answers_of_those_that_tensorflow_traces() -> None:
-    known = {name: called for name in INSTALLED if (called := function(name)) is not None}
-    different = {
-        name: (sorted(traced), sorted(op_types(name, {})))
-        for name, called in known.items()
-        if name not in NOTHING_TO_DO and answers(traced := _traced_types(called)) != answers(op_types(name, {}))
-    }
-
-    # The table is that of one version of TensorFlow.
-    assert not different or not WRITTEN_FOR_THIS

@@ -14,6 +14,8 @@ from pipeprof.cli.main import invoke
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.ops.base import sources, stages
+from pipeprof.pipelines.ops.functions.catalog import table
 from pipeprof.pipelines.target.target import import_file, load_function, parse_target
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -32,6 +34,17 @@ FEW = 150
 
 def name_of(path: Path) -> str:
     return str(path.relative_to(EXAMPLES))
+
+
+def with_every_call(paths: list[Path]) -> list[Path]:
+    """As few of the specs as have, together, every source, stage and function that is used in any of them."""
+    known = {*sources(), *stages(), *table(), "python", "select", "rename", "drop", "to_tuple", "to_dict"}
+    words = {path: set(re.findall(r"[\w.]+", path.read_text(encoding="utf-8"))) & known for path in paths}
+    chosen, missing = [], set().union(*words.values())
+    while missing:
+        chosen.append(max(paths, key=lambda path: len(words[path] & missing)))
+        missing -= words[chosen[-1]]
+    return sorted(chosen)
 
 
 def small(data: Any) -> Any:

@@ -20,6 +20,8 @@ from pipeprof.profiles.advise.edits.overrides import overrides
 from pipeprof.profiles.view.attach_spec import with_written
 from pipeprof.profiles.view.from_spec import view_of_spec
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 X, Y = {"npy": "x.npy"}, {"npy": "y.npy"}
 SHUFFLED = [{"shuffle": {"buffer_size": 7, "seed": 3}}, {"repeat": {"count": 2}}]
 

@@ -18,6 +18,8 @@ from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.turns import EditRefused
 from pipeprof.profiles.worker.turns.turn_run import TurnRun
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 SPECS = {
     "cache": ("stages: [{cache: {filename: rows}}]", "cache"),
     "cache in a function": (

@@ -13,6 +13,8 @@ from pipeprof.pipelines.edits.edits import MoveFilter, SetArgument, VectoriseFil
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.observe.reading import serialised
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 TABLE = tf.reshape(tf.range(40, dtype=tf.float32), [10, 4])
 LINES = ["a b c", "", "x", "a,b;c a", "é ü two", "1 2 3 4 5", "Z", "b a", "c c c"]
 

@@ -22,7 +22,7 @@ from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.profiles.advise.edits.element_fields import with_fields
 
-PIPELINES = 30
+PIPELINES = 12
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +70,11 @@ def test_a_filter_moves_over_maps_in_the_spec_as_in_the_graph(tf: Any) -> None:
 
 def test_a_filter_keeps_rows_of_batches_in_the_spec_as_in_the_graph(tf: Any) -> None:
     ends: Counter[str] = Counter()
-    for seed in range(PIPELINES // 2):
+    for seed in range(PIPELINES):
         rng = Random(seed)
         data, at, _ = pipeline(rng)
         batch = {"batch_size": rng.choice((2, 4)), **({"drop_remainder": True} if rng.random() < 0.4 else {})}
         data["stages"].append({"batch": batch})
         masks = VectoriseFilter(at, f"stages.{len(data['stages']) - 1}")
         both(tf, data, with_fields(data, [masks], Path()), ends)
-    assert ends["same"] >= PIPELINES // 2 * 0.7, ends
+    assert ends["same"] >= PIPELINES * 0.7, ends

@@ -171,8 +171,7 @@ def test_an_interrupted_self_test_has_the_pairs_of_both_halves(repository: Path)
     assert pair["b"]["peak_bytes"] > pair["a"]["peak_bytes"] + worse["hold_bytes"] / 2
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_update_leaves_the_baseline(number: int, code: int, repository: Path) -> None:
+def test_an_interrupted_update_leaves_the_baseline(repository: Path) -> None:
     # Of the version before; nothing but the end of a complete session may change a byte of it.
     earlier = b'{"schema_version": 1, "tool": {"name": "pipeprof", "version": "0"}, "complete": true}'
     (repository / "base.json").write_bytes(earlier)
@@ -184,9 +183,9 @@ def test_an_interrupted_update_leaves_the_baseline(number: int, code: int, repos
         said.append(line)
         if "pair 2: " in line:
             break
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     _, err = process.communicate()
-    assert process.returncode == code, "".join(said) + err
+    assert process.returncode == 130, "".join(said) + err
     assert (repository / "base.json").read_bytes() == earlier
     (saved,) = (repository / "pipeprof-out").glob("baseline-numbers-*.json")
     assert (

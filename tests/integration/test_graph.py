@@ -21,6 +21,8 @@ from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.from_graph import view_of_graphs
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 RECORDED = Path(__file__).parents[1] / "recorded" / "graphs"
 
 

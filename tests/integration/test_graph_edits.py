@@ -30,6 +30,8 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.round_trip import round_trip
 from pipeprof.pipelines.graph.observe.reading import serialised
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 
 @pytest.fixture(scope="module")
 def tf() -> Any:

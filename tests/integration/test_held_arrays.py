@@ -27,6 +27,8 @@ from pipeprof.pipelines.graph.observe.light_graph import light_graph, tensors_of
 from pipeprof.pipelines.graph.observe.reading import read_graphs, serialised
 from pipeprof.profiles.protocol.source import packed
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 ROWS = np.arange(60_000, dtype=np.float32).reshape(120, 500)
 TABLE = np.arange(5_000, dtype=np.int64) * 3
 LARGE = 2_000_000
@@ -85,16 +87,17 @@ def test_a_dataset_made_again_has_the_elements_of_the_same_arrays() -> None:
     assert list(sources_of(again, watch)) == list(sources_of(dataset, watch)) == [(120, 240_960)] * 2
 
 
-def test_large_texts_and_ragged_rows_are_made_again() -> None:
-    lines = [f"line {number} of a text" for number in range(50_000)]
-    ragged = tf.RaggedTensor.from_row_lengths(np.arange(200_000), [4] * 50_000)
+def test_large_texts_and_ragged_rows_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeprof.pipelines.graph.observe.light_graph.SHARED_FROM", 10_000)
+    lines = [f"line {number} of a text" for number in range(1000)]
+    ragged = tf.RaggedTensor.from_row_lengths(np.arange(4000), [4] * 1000)
 
     def of_texts(*given: Any) -> Iterator[Any]:
         yield from (text[::-1] for text in given[0])
 
     for make_one in (
         lambda: tf.data.Dataset.from_generator(of_texts, args=(lines,), output_signature=tf.TensorSpec([], tf.string)),
-        lambda: tf.data.Dataset.from_tensor_slices((ragged, np.arange(50_000))).batch(500),
+        lambda: tf.data.Dataset.from_tensor_slices((ragged, np.arange(1000))).batch(500),
         lambda: tf.data.Dataset.from_tensor_slices(lines).map(lambda line: tf.strings.join([line, lines[7]])),
     ):
         dataset, watch = watched(lambda make_one=make_one: make_one().apply(in_few))

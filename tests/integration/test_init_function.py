@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from integration.described import described, folder_of, words
 from integration.example_data import made
-from integration.test_examples import EXAMPLES, TARGETS, settings
+from integration.test_examples import EXAMPLES, TARGETS, settings, with_every_call
 from integration.test_examples import SPECS as EXAMPLE_SPECS
 from integration.test_gallery import SPECS, small
 
@@ -221,7 +221,7 @@ def name_of(path: Path) -> str:
     return path.relative_to(EXAMPLES).as_posix()
 
 
-@pytest.mark.parametrize("path", [*SPECS, *EXAMPLE_SPECS], ids=name_of)
+@pytest.mark.parametrize("path", with_every_call([*SPECS, *EXAMPLE_SPECS]), ids=name_of)
 def test_specs_come_back_from_what_they_build(path: Path, tmp_path: Path) -> None:
     loaded = load_spec(path)
     loaded = small(loaded) if path in SPECS else load_spec(path, settings(loaded.data))

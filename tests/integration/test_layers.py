@@ -16,6 +16,8 @@ from pipeprof.pipelines.ops.functions.catalog import split_signature
 from pipeprof.pipelines.ops.functions.layers import layer_table, layers
 from pipeprof.pipelines.spec.models import Spec
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 # Random layers count their draws in a variable; tables are resources.
 STATE = {
     "AssignAddVariableOp", "AssignVariableOp", "HashTableV2", "LookupTableFindV2", "LookupTableImportV2",

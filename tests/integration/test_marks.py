@@ -13,6 +13,8 @@ from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.trace.marked_dataset import marked_feed, marks_of
 from pipeprof.profiles.worker.trace.trace import key_of, traced_ops
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 
 @pytest.fixture(scope="module")
 def tf() -> Any:

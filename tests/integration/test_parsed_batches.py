@@ -13,6 +13,8 @@ from integration.edited_datasets import assert_same, edited, elements
 from pipeprof.pipelines.edits.edits import VectoriseMap
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 ON_BATCH = VectoriseMap("stages.0", "stages.1")
 LISTS: list[list[int]] = [[3, 1, 4], [], [1], [5, 9, 2, 6, 5], [3], [5, 8], [9, 7, 9], [], []]
 FEATURES = {

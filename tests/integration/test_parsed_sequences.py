@@ -13,6 +13,8 @@ from integration.edited_datasets import assert_same, edited
 from pipeprof.pipelines.edits.edits import VectoriseMap
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 ON_BATCH = VectoriseMap("stages.0", "stages.1")
 CONTEXT = {
     "id": tf.io.FixedLenFeature([], tf.string),

@@ -33,6 +33,8 @@ from pipeprof.pipelines.edits.plan import PlanError, SavedPlan, write_plan
 from pipeprof.pipelines.edits.plan_table import CALLS, OPTIONS, rows
 from pipeprof.pipelines.graph.edit.round_trip import editable
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 AUTOTUNE = "AUTOTUNE"
 POOL = "threading.private_threadpool_size"
 

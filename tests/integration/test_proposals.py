@@ -20,6 +20,8 @@ from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.view.view import PipelineView
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 ROWS, WIDTH = 1_000, 4
 IMAGES = np.arange(ROWS * WIDTH, dtype=np.float32).reshape(ROWS, WIDTH)
 LABELS = np.arange(ROWS, dtype=np.int64)

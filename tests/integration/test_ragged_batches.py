@@ -12,6 +12,8 @@ from integration.edited_datasets import assert_same, edited, elements
 from pipeprof.pipelines.edits.edits import VectoriseMap
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 LINES = [
     "a b c",
     "",

@@ -156,7 +156,7 @@ def test_tensorflow_refuses_what_a_function_does_not_take(name: str) -> None:
     assert not taken
 
 
-GENERATED = 150
+GENERATED = 60
 ENDLESS = ("counter", "random: {", "repeat: {}", "repeat:\n")
 
 

@@ -10,6 +10,8 @@ import pytest
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 
 @pytest.fixture(scope="module")
 def tf() -> Any:

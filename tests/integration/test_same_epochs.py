@@ -21,6 +21,8 @@ from pipeprof.profiles.protocol.messages import WorkerMessage
 from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnsJob
 from pipeprof.profiles.worker.turns.turn_run import TurnRun, elements_of_each_epoch
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 MODULE = """\
 import random
 

@@ -14,6 +14,8 @@ from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.build.pin_errors import BuildError
 from pipeprof.pipelines.spec.models import Spec
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 FUNCTIONS = """
 import tensorflow as tf
 

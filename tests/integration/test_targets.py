@@ -517,20 +517,8 @@ def test_a_file_that_configures_tensorflow_is_imported_in_time(tmp_path: Path) -
         "    return tf.data.Dataset.range(8).repeat()\n"
     )
     out = tmp_path / "p.json"
-    done = pipeprof(
-        tmp_path,
-        "run",
-        "configured.py:make",
-        "--step",
-        "simulate:10ms",
-        "--steps",
-        "20",
-        "--no-lock",
-        "--no-verify",
-        "-q",
-        "--out",
-        str(out),
-    )
+    options = ["--step", "simulate:10ms", "--steps", "20", "--no-lock", "--no-verify", "-q", "--out", str(out)]
+    done = forked.run(["run", "configured.py:make", *options], tmp_path)
     profile = Profile.model_validate_json(out.read_text())
     assert done.returncode == 0, profile.errors
     assert profile.output == "threads: 3"

@@ -22,6 +22,8 @@ from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.propose.proposal import Proposal
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 ROWS = 80
 WIDE = np.arange(ROWS * 3, dtype=np.float32).reshape(ROWS, 3)
 FLAT = np.arange(ROWS, dtype=np.int64)

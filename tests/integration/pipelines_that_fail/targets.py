@@ -101,13 +101,6 @@ def wrong_shape() -> tf.data.Dataset:
     return dataset.batch(4, name="collect")
 
 
-def leaves_children() -> tf.data.Dataset:
-    """Its child must not outlive the run; the child's number goes to a file that the test reads."""
-    child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-    Path(os.environ["PIPEPROF_TEST_CHILD"]).write_text(f"{os.getpid()} {child.pid}")
-    return steady()
-
-
 STRANGER = """
 import os, signal, sys
 os.fork() and os._exit(0)
@@ -128,10 +121,13 @@ def leaves_a_stranger() -> tf.data.Dataset:
     return steady()
 
 
-def leaves_a_stranger_and_raises() -> tf.data.Dataset:
+def leaves_children_and_a_stranger() -> tf.data.Dataset:
+    """A child beside the stranger; the file that the test reads has its number and the worker's, too."""
     leaves_a_stranger()
-    msg = "after that"
-    raise ValueError(msg)
+    child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    number = Path(os.environ["PIPEPROF_TEST_CHILD"])
+    number.write_text(f"{number.read_text()} {os.getpid()} {child.pid}")
+    return steady()
 
 
 def leaves_a_stranger_and_dies() -> tf.data.Dataset:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -112,13 +110,3 @@ def test_redact(pipeprof: Pipeprof, machine: Callable[[Facts], None]) -> None:
     assert "/home/ada" not in pipeprof("doctor", "--redact", "--json").out
     assert "/home/ada" in pipeprof("doctor", "--no-redact").out.partition("```text")[2]
     assert "/home/ada" not in pipeprof("doctor").out.partition("```text")[2]
-
-
-def test_it_loads_no_tensorflow() -> None:
-    code = (
-        "import sys\nfrom pipeprof.cli.main import invoke\ninvoke(['doctor', '--json'])\n"
-        "print([name for name in ('tensorflow', 'numpy', 'keras') if name in sys.modules], file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stderr == "[]\n"
-    assert json.loads(done.stdout)["facts"]["versions"]["pipeprof"]

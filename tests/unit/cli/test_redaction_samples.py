@@ -173,14 +173,11 @@ def test_ordinary_lines_stay(line: str) -> None:
     assert HIDER.text(line) == line
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_pages_of_reports_have_no_secrets(path: Path) -> None:
-    text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    assert hide_addresses(hide_secrets(text)) == text
-
-
-def test_pages_are_looked_at() -> None:
+def test_pages_of_reports_have_no_secrets() -> None:
     assert len(PAGES) > 100
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        assert hide_addresses(hide_secrets(text)) == text, path
 
 
 @given(st.lists(PIECES | st.text(max_size=3), max_size=6).map("".join))

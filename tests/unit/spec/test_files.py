@@ -287,7 +287,7 @@ def test_paths_that_are_not_relative_stay(write: Write) -> None:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=75, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(content=st.one_of(st.binary(max_size=80), st.text(max_size=80).map(str.encode)), role=st.booleans())
 def test_any_bytes_are_merged_or_refused(content: bytes, role: bool, write: Write) -> None:
@@ -327,7 +327,7 @@ FRAGMENTS = st.recursive(
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(
     overlay=st.dictionaries(st.sampled_from(["stages", "source", "step", "measure", "name", "data"]), FRAGMENTS),

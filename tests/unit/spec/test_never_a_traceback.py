@@ -51,7 +51,7 @@ def check(folder: Path, made: Case) -> None:
     assert text
 
 
-@settings(max_examples=120, suppress_health_check=UNHURRIED)
+@settings(max_examples=60, suppress_health_check=UNHURRIED)
 @given(rng=st.randoms(use_true_random=False))
 def test_good_specs_with_something_done_to_them(tmp_path: Path, rng: Random) -> None:
     check(tmp_path, case(rng, GOOD_SPECS, ALL_SPECS))
