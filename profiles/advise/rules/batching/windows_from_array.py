@@ -77,6 +77,7 @@ class WindowsFromArray(Rule):
             evidence={"windows_per_batch": found.size, "windows_ms_per_batch": ms},
             edits=(by_hand,),
             by_hand=by_hand,
+            semantics="order" if found.shuffled else "same",
             predicted=saving(view, f"{found.size} windows in one call", saved, {stage.id for stage in stages}),
             covers=tuple(stage.id for stage in stages),
         )

@@ -40,7 +40,9 @@ class ConcatenatedParts(Rule):
     semantics = "same"
     thresholds = (
         Threshold("parts", 8, "parts", "of the same lines; fewer start and end rarely"),
-        Threshold("time-share", 0.3, "of the interval", "that the parts take: below it something else comes first"),
+        Threshold(
+            "time-share", 0.3, "of the interval", "that the parts take: below it something else comes first", 0.1
+        ),
     )
 
     def check(self, view: PipelineView) -> Iterable[Proposal]:

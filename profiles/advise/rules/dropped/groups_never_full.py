@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.edits.edits import HandWritten, SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import per_batch
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import percent, size
+from pipeprof.profiles.wording import percent, place_of, size
 
 _GROUPS = "group_by_window"
 _BUCKETS = "bucket_by_sequence_length"
@@ -61,6 +62,7 @@ class GroupsNeverFull(Rule):
                     sentence=f"{stage.label} needs {span:,} elements, and {given:,} come: it never gives one.",
                     recommendation=f"Give it a size of at most {given:,}, or leave out drop_remainder.",
                     evidence={"window_elements": span, "elements": given},
+                    edits=(SetArgument(stage.id, stage.op, "drop_remainder", value=False),),
                 )
 
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
@@ -91,11 +93,18 @@ class GroupsNeverFull(Rule):
                     "only what the key needs, and the rest after the batch."
                 ),
                 evidence={"taken_per_batch": taken, "given_per_batch": given, "held_share": held},
+                edits=(_by_hand(stage),),
             )
 
 
 def _groups(stage: StageView) -> bool:
     return stage.op in {_GROUPS, _BUCKETS}
+
+
+def _by_hand(stage: StageView) -> HandWritten:
+    place = place_of(stage.location)
+    code = f".{stage.op}(…, {_sizes(stage)}=…)  # fewer keys, smaller groups for rare ones"
+    return HandWritten((stage.id,), "", f"{code}, {place}" if place else code, "fewer keys, or smaller groups")
 
 
 def _sizes(stage: StageView) -> str:

@@ -103,19 +103,18 @@ class FilterAfterExpensiveMap(Rule):
         interval = interval_ms(view)
         if found is None or kept is None or not found.ms or interval is None:
             return
-        sure = kept < self.threshold("split-share") and found.ms >= self.threshold("split-time") * interval
-        if not sure and not (trying() and kept < self.threshold("kept-share")):
-            return
         first, plain = found.maps[-1], _FilterAfterMaps.reading(view, stage) is not None
+        much = kept < self.threshold("split-share") and found.ms >= self.threshold("split-time") * interval
+        worth_a_try = trying() and plain and kept < self.threshold("kept-share")
+        if not (worth_a_try or (not trying() and much and found.reads_what_is_made)):
+            return
         what = listed([one.label for one in reversed(found.maps)])
         names = listed([stage_name(one) for one in reversed(found.maps)])
         calls = "".join(stage_call(one, one.arguments) for one in reversed(found.maps))
-        by_hand = HandWritten(
-            (stage.id,),
-            "",
-            f"dataset = dataset.map(what_it_reads).filter({function_name(stage)}){calls}  # {place_of(stage.location)}",
-            f"make what {stage.label} reads alone, then filter",
-        )
+        place = place_of(stage.location)
+        code = f"dataset = dataset.map(what_it_reads).filter({function_name(stage)}){calls}"
+        summary = f"make what {stage.label} reads alone, then filter"
+        by_hand = HandWritten((stage.id,), "", f"{code}  # {place}" if place else code, summary)
         yield Proposal(
             stage=stage.id,
             sentence=(
@@ -186,6 +185,14 @@ class _FilterAfterMaps:
                 break
             at = view.input_of(at)
         return cls(stage, tuple(maps)) if maps else None
+
+    @property
+    def reads_what_is_made(self) -> bool:
+        """Whether the predicate is known to decide by what the last of the maps makes, without random numbers."""
+        predicate, made = self.filter.function, self.maps[0].function
+        if predicate is None or made is None or not predicate.reads or made.writes is None:
+            return False
+        return predicate.random is not True and _touch(predicate.reads, made.writes)
 
     @property
     def ms(self) -> float | None:
