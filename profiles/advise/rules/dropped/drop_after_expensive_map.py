@@ -115,8 +115,8 @@ class DropAfterExpensiveMap(Rule):
             stage=stage.id,
             title=f"{stage.op.capitalize()} before {names}",
             sentence=(
-                f"{labels} make{'' if ' and ' in labels else 's'} elements of which {stage.op} drops {kept_words(kept)}."
-                f"{wasted}"
+                f"{labels} make{'' if ' and ' in labels else 's'} elements of which {stage.op} drops "
+                f"{kept_words(kept)}.{wasted}"
             ),
             recommendation=f"{move}: {listed(list(calls))}.{_EFFECTS[max(classes, key=SEMANTICS.index)]}{warning}",
             evidence={"kept_share": kept},
