@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, rerun
-from pipeprof.cli.text.blocks import Alternatives, Block, Column, Command, Heading, Prose, Table
-from pipeprof.pipelines.edits.edits import SetEnvironment
+from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Prose, Table
+from pipeprof.pipelines.edits.edits import HandWritten, SetEnvironment
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
@@ -248,6 +248,11 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
             yield Prose(note, indent=_DETAIL_INDENT, hang=2)
     if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
         yield Prose(finding.reason, indent=_DETAIL_INDENT, hang=2, style="dim")
+    if finding.python and any(isinstance(edit, HandWritten) for edit in finding.edits):
+        if finding.sentence:
+            yield Prose(finding.sentence, indent=_DETAIL_INDENT, hang=2)
+        yield Code(finding.python, indent=_DETAIL_INDENT, wrap=True)
+        return
     command = try_command(profile, finding)
     if command is not None and len(command) <= LONGEST_COMMAND:
         yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH)

@@ -263,6 +263,8 @@ def _describe(view: PipelineView, edit: PipelineEdit, *, named: bool) -> str | N
         stage = view.by_id.get(edit.stage)
         now = {**stage.arguments, **(stage.written or {})}.get(edit.argument) if stage is not None else None
         where = f"{_stage_words(view, edit.stage, edit.op)}: " if named else ""
+        if now is None and edit.value is None:
+            return f"{where}without {edit.argument}"
         return f"{where}{edit.argument}: {_shown(now)} → {_shown(edit.value)}"
     if isinstance(edit, SetOption):
         return f"options.{edit.path}: {_shown(view.options.get(edit.path))} → {_shown(edit.value)}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from unit.advise import (
+    dropped_views,
     function_views,
     test_proposals,
     test_rules_before_batch,
@@ -63,6 +64,13 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "cache-after-shuffle": test_rules_order.kept_order,
     "cache-in-memory-over-budget": lambda: test_rules_memory.cached(20_000),
     "cache-never-complete": lambda: test_rules_correctness.taken(256),
+    "concatenated-parts": dropped_views.parts,
+    "csv-row-by-row": dropped_views.csv,
+    "drop-after-expensive-map": dropped_views.dropped,
+    "groups-never-full": dropped_views.groups,
+    "read-once-per-branch": dropped_views.per_class,
+    "readers-of-small-records": dropped_views.readers,
+    "windows-from-array": dropped_views.taking,
     "changing-shapes": test_rules_of_batches.texts,
     "filter-after-expensive-map": function_views.late_filter,
     "from-generator-per-element": function_views.generator,
@@ -96,6 +104,11 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "windows-one-by-one": window_views.windows,
 }
 MORE: dict[str, tuple[str, Callable[[], PipelineView]]] = {
+    "drop-in-zip": ("drop-after-expensive-map", dropped_views.zipped),
+    "resampled": (
+        "read-once-per-branch",
+        lambda: dropped_views.branches(("map", {}), ("filter", {}), call="rejection_resample", used=640),
+    ),
     "split-line": ("map-before-batch-scalar", test_rules_before_batch.lines),
     "array-before-batch": ("from-tensor-slices-big-array", batched_rows),
     "array-in-a-run": (

@@ -274,7 +274,7 @@ def test_one_finding_in_full_has_everything(found: Profile) -> None:
 
 def test_the_fix_is_in_the_language_of_the_target(found: Profile) -> None:
     number = next(n for n, one in enumerate(found.findings or [], 1) if one.rule == "serial-map-latency")
-    python, yaml = "dataset = dataset.map(fn, num_parallel_calls=16)", "num_parallel_calls: 16"
+    python, yaml = "dataset = dataset.map(decode, num_parallel_calls=16)", "num_parallel_calls: 16"
     in_spec = report(found, Selection(finding=number))
     assert yaml in in_spec
     assert python not in in_spec

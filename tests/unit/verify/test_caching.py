@@ -382,3 +382,19 @@ def test_a_cache_that_does_not_fit_is_no_recommendation(
     found.no_cache = True
     assert why_no_cache(found, CACHE, limit) == "--no-cache leaves caches out"
     assert why_no_cache(found, (InsertStage("prefetch", {}, "stages.0"),), limit) is None
+
+
+@pytest.mark.parametrize("op", ["skip", "take", "shard"])
+def test_a_cache_does_not_keep_what_is_dropped_next(recorded: Recorded, op: str) -> None:
+    few: dict[str, dict[str, Any]] = {"stages.1": {"cardinality": 100, "elements": 2000}}
+    found = point(recorded, "from_tensor_slices", "map", op, "map", at="stages.0", changes=few)
+    assert found is not None
+    assert found.stage.id == "stages.2"
+    unknown = {"stages.1": {"bytes_per_element": None}, "stages.2": {"bytes_per_element": None}}
+    assert point(recorded, "from_tensor_slices", "map", op, "shuffle", at="stages.0", changes=unknown) is None
+
+
+def test_what_is_dropped_of_shuffled_elements_is_not_the_same_in_each_epoch(recorded: Recorded) -> None:
+    found = point(recorded, "from_tensor_slices", "shuffle", "map", "take", at="stages.1")
+    assert found is not None
+    assert found.stage.id == "stages.1"

@@ -76,6 +76,7 @@ class ReadersOfSmallRecords(Rule):
                 ),
                 evidence={"records_per_batch": records, "record_bytes": each, "handed_over_ms_per_batch": saved},
                 edits=(edit,),
+                change_detail="one thread reads",
                 by_hand=HandWritten((stage.id,), "", f"{call}  # without {argument}" + (f", {place}" if place else "")),
                 predicted=saving(view, f"{given} without handing over", saved, {stage.id}),
                 semantics="order" if argument == _READS else "same",
@@ -88,6 +89,8 @@ class ReadersOfSmallRecords(Rule):
 def _edit(view: PipelineView, stage: StageView) -> SetArgument | None:
     """The edit that makes a parallel reader serial; None for other stages."""
     if stage.executed_op is None or not executed(stage.executed_op).asynchronous:
+        return None
+    if any(stage.arguments.get(name, 0) is None for name in (_READS, _CALLS)):
         return None
     row = traits(stage.op)
     if row.reads_examples and row.wrapped:

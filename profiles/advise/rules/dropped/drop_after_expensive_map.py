@@ -100,7 +100,10 @@ class DropAfterExpensiveMap(Rule):
         names = listed(list(dict.fromkeys(stage_name(one) for one in maps)))
         labels = listed(list(dict.fromkeys(one.label for one in maps)))
         classes = [place.semantics for place in places]
-        calls = [f"{stage_call(stage, place.arguments(stage))} after {place.after.label}" for place in places]
+        sides = f" in each of {len(places)} sides" if len(places) > 1 else ""
+        calls = dict.fromkeys(
+            f"put {stage_call(stage, place.arguments(stage))} after {place.after.label}{sides}" for place in places
+        )
         move = f"Move {stage.label} before {names}" if len(places) == 1 else f"Take {stage.label} away"
         filters = [one.label for one in crossed if traits(one.op).predicate]
         warning = (
@@ -112,10 +115,10 @@ class DropAfterExpensiveMap(Rule):
             stage=stage.id,
             title=f"{stage.op.capitalize()} before {names}",
             sentence=(
-                f"{labels} make{'' if len(maps) > 1 else 's'} elements of which {stage.op} drops {kept_words(kept)}."
-                f"{wasted}"
+                f"{labels} make{'' if ' and ' in labels else 's'} elements of which {stage.op} drops "
+                f"{kept_words(kept)}.{wasted}"
             ),
-            recommendation=f"{move}: {listed(calls)}.{_EFFECTS[max(classes, key=SEMANTICS.index)]}{warning}",
+            recommendation=f"{move}: {listed(list(calls))}.{_EFFECTS[max(classes, key=SEMANTICS.index)]}{warning}",
             evidence={"kept_share": kept},
             edits=_edits(stage, places),
             predicted=predicted,

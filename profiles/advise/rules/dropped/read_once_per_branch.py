@@ -178,7 +178,7 @@ class _Shared:
         else:
             code = [f"# one branch after {stage_name(self.maps[0])}{where}: let each element pass it once"]
             text = f"Let each element pass {names} once, and branch after it; or branch the names of the files before."
-        return HandWritten(ids, "", "\n".join(code), text.split(":")[0]), text
+        return HandWritten(ids, "", "\n".join(code), text.rstrip(".")), text
 
 
 def _shared(view: PipelineView) -> Iterable[_Shared]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, PipelineEdit
+from pipeprof.pipelines.edits.edits import HandWritten, MoveFilter, MoveStage, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch
 from pipeprof.profiles.advise.edits.overrides import moved_as_written
+from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
+from pipeprof.profiles.advise.kept import kept_words
 from pipeprof.profiles.advise.rule import Rule, Threshold, trying
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds, percent
+from pipeprof.profiles.wording import listed, milliseconds, percent, place_of, stage_name
 
 
 class FilterAfterExpensiveMap(Rule):
@@ -42,6 +44,8 @@ class FilterAfterExpensiveMap(Rule):
     thresholds = (
         Threshold("kept-share", 0.8, "of the elements", "more kept leaves less than 1.25x to win on the maps", 0.95),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
+        Threshold("split-share", 0.5, "of the elements", "that a filter keeps which reads what the maps make"),
+        Threshold("split-time", 0.3, "of the interval", "that the maps before such a filter take"),
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
@@ -50,7 +54,7 @@ class FilterAfterExpensiveMap(Rule):
             found = _FilterAfterMaps.below(view, stage) if stage.op == "filter" else None
             if found is not None:
                 yield from self._judge(view, found)
-            elif trying() and stage.op == "filter":
+            elif stage.op == "filter":
                 yield from self._split(view, stage)
 
     def _judge(self, view: PipelineView, found: _FilterAfterMaps) -> Iterable[Proposal]:
@@ -94,26 +98,37 @@ class FilterAfterExpensiveMap(Rule):
 
     def _split(self, view: PipelineView, stage: StageView) -> Iterable[Proposal]:
         """A filter that reads what maps make gets the part of them that makes this: only a try shows what it costs."""
-        found = _FilterAfterMaps.reading(view, stage)
+        found = _FilterAfterMaps.reading(view, stage, plain=False)
         kept = found.kept(view) if found is not None else None
         interval = interval_ms(view)
-        if found is None or kept is None or kept >= self.threshold("kept-share") or not found.ms or interval is None:
+        if found is None or kept is None or not found.ms or interval is None:
             return
-        first = found.maps[-1]
-        what = " and ".join(stage.label for stage in reversed(found.maps))
+        first, plain = found.maps[-1], _FilterAfterMaps.reading(view, stage) is not None
+        much = kept < self.threshold("split-share") and found.ms >= self.threshold("split-time") * interval
+        worth_a_try = trying() and plain and kept < self.threshold("kept-share")
+        if not (worth_a_try or (not trying() and much and found.reads_what_is_made)):
+            return
+        what = listed([one.label for one in reversed(found.maps)])
+        names = listed([stage_name(one) for one in reversed(found.maps)])
+        calls = "".join(stage_call(one, one.arguments) for one in reversed(found.maps))
+        place = place_of(stage.location)
+        code = f"dataset = dataset.map(what_it_reads).filter({function_name(stage)}){calls}"
+        summary = f"make what {stage.label} reads alone, then filter"
+        by_hand = HandWritten((stage.id,), "", f"{code}  # {place}" if place else code, summary)
         yield Proposal(
             stage=stage.id,
             sentence=(
-                f"{stage.label} keeps {percent(kept)} of the elements of {what}, which take {milliseconds(found.ms)} "
-                f"per batch; a batch takes {milliseconds(interval)}."
+                f"{stage.label} drops {kept_words(kept)} elements that {what} make{'' if found.maps[1:] else 's'}, "
+                f"which takes {milliseconds(found.ms)} per batch; a batch takes {milliseconds(interval)}."
             ),
             recommendation=(
-                f"Move the filter before {first.label}, with the part of the maps that its predicate reads."
-                f"{found.warning}"
+                f"Make what the filter reads first, in a map of its own before {stage_name(first)}, filter, and leave "
+                f"the rest of {names} to what is kept.{found.warning}"
             ),
             evidence={"kept_share": kept, "map_ms_per_batch": found.ms, "interval_ms": interval},
-            edits=(MoveFilter(stage.id, before=first.id),),
+            edits=(MoveFilter(stage.id, before=first.id),) if plain else (by_hand,),
             semantics=found.semantics,
+            by_hand=by_hand,
         )
 
 
@@ -152,20 +167,32 @@ class _FilterAfterMaps:
         return cls(stage, tuple(maps)) if maps else None
 
     @classmethod
-    def reading(cls, view: PipelineView, stage: StageView) -> _FilterAfterMaps | None:
-        """Find the maps for a predicate that reads their results, so that it needs a part of them."""
+    def reading(cls, view: PipelineView, stage: StageView, *, plain: bool = True) -> _FilterAfterMaps | None:
+        """Find the maps for a predicate that reads their results, so that it needs a part of them.
+
+        Args:
+            plain: Whether a tool can take that part out of them.
+        """
         predicate = stage.function
-        if predicate is None or not _is_plain(predicate):
+        if predicate is None or (plain and not _is_plain(predicate)):
             return None
         maps: list[StageView] = []
         at = view.input_of(stage)
         while at is not None and len(view.readers(at)) == 1:
-            if traits(at.op).maps and at.function is not None and _is_plain(at.function, draws=True):
+            if traits(at.op).maps and (not plain or (at.function is not None and _is_plain(at.function, draws=True))):
                 maps.append(at)
             elif not traits(at.op).prefetches:
                 break
             at = view.input_of(at)
         return cls(stage, tuple(maps)) if maps else None
+
+    @property
+    def reads_what_is_made(self) -> bool:
+        """Whether the predicate is known to decide by what the last of the maps makes, without random numbers."""
+        predicate, made = self.filter.function, self.maps[0].function
+        if predicate is None or made is None or not predicate.reads or made.writes is None:
+            return False
+        return predicate.random is not True and _touch(predicate.reads, made.writes)
 
     @property
     def ms(self) -> float | None:

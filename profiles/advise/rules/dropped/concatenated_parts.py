@@ -1,0 +1,120 @@
+"""``concatenated-parts``: many small datasets made in a loop and concatenated one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.pipelines.edits.edits import HandWritten
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.batch_savings import interval_ms
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import listed, milliseconds, place_of, stage_name
+
+
+class ConcatenatedParts(Rule):
+    """Many datasets of the same making, joined by concatenate.
+
+    Seen:
+        A loop makes a dataset for each file or group of rows, with the same stages, and concatenates it to those
+        before: the pipeline has as many sources as parts.
+
+    Why:
+        Each part has iterators, threads and a prefetch of its own that start when it is reached and idle at its end,
+        and only one part works at a time. Each concatenate is one more stage: the first part's elements pass all of
+        them. A pipeline of hundreds of stages is slow to build, and TensorFlow tunes none of them well.
+
+    Fix:
+        One source with what the parts differ by, the names or the rows of all of them, and the stages once after it:
+        the same elements in the same order. Or one interleave over the names whose function makes a part.
+
+    Ignore when:
+        The parts are few and large.
+    """
+
+    name = "concatenated-parts"
+    title = "One source in place of concatenated parts"
+    family = "speed"
+    semantics = "same"
+    thresholds = (
+        Threshold("parts", 8, "parts", "of the same lines; fewer start and end rarely"),
+        Threshold(
+            "time-share", 0.3, "of the interval", "that the parts take: below it something else comes first", 0.1
+        ),
+    )
+
+    def check(self, view: PipelineView) -> Iterable[Proposal]:
+        """Judge by the number of parts."""
+        if view.kind == "static":
+            for joins in self._found(view):
+                yield _draft(view, joins, "")
+
+    def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
+        """Judge by the time inside all parts."""
+        interval = interval_ms(view)
+        for joins in self._found(view) if interval else ():
+            ms = sum(stage.table_ms or 0.0 for stage in _parts(view, joins))
+            if interval is not None and ms >= self.threshold("time-share") * interval:
+                yield _draft(view, joins, f" They take {milliseconds(ms)} per batch of the {milliseconds(interval)}.")
+
+    def _found(self, view: PipelineView) -> Iterable[list[StageView]]:
+        groups: dict[tuple[str, int], list[StageView]] = {}
+        for stage in view.stages:
+            place = stage.location
+            row = traits(stage.op)
+            if row.combines and row.same_components and row.cardinality == "sum" and place is not None:
+                groups.setdefault((place.file, place.line), []).append(stage)
+        for joins in groups.values():
+            # The first one joins two parts.
+            if len(joins) + 1 >= self.threshold("parts") and _alike(view, joins):
+                yield joins
+
+
+def _alike(view: PipelineView, joins: list[StageView]) -> bool:
+    """Whether the parts that are joined are made by the same lines."""
+    made = {tuple((one.op, _line(one.location)) for one in _part(view, join)) for join in joins}
+    return len(made) == 1
+
+
+def _line(place: Location | None) -> tuple[str, int] | None:
+    return (place.file, place.line) if place is not None else None
+
+
+def _part(view: PipelineView, join: StageView) -> list[StageView]:
+    """The last part of those that a stage joins, its end first."""
+    end = view.by_id.get(join.inputs[-1]) if join.inputs else None
+    return [end, *view.below(end)] if end is not None else []
+
+
+def _parts(view: PipelineView, joins: list[StageView]) -> list[StageView]:
+    found = {one.id: one for join in joins for name in join.inputs if (one := view.by_id.get(name)) is not None}
+    return list({one.id: one for end in found.values() for one in (end, *view.below(end))}.values())
+
+
+def _draft(view: PipelineView, joins: list[StageView], took: str) -> Proposal:
+    count, part = len(joins) + 1, list(reversed(_part(view, joins[-1])))
+    stages = listed([stage_name(one) for one in part])
+    place, first = place_of(joins[0].location), place_of(part[0].location)
+    chain = "".join(f".{one.op}(…)" for one in part[1:])
+    source = part[0].op
+    code = [
+        f"# {first}: the {source} of all {count} parts as one, then the same stages once; no concatenate ({place})",
+        f"dataset = tf.data.Dataset.{source}(all_parts){chain}",
+        "# or, with the names of the parts and the function that makes one of them:",
+        "dataset = tf.data.Dataset.from_tensor_slices(names).interleave(part, cycle_length=2, num_parallel_calls=2)",
+    ]
+    by_hand = HandWritten((joins[0].id,), "", "\n".join(code), f"one source in place of {count} parts")
+    return Proposal(
+        stage=joins[-1].id,
+        sentence=f"{place} joins {count} datasets of the same stages ({stages}), each with iterators of its own.{took}",
+        recommendation=(
+            f"Give one {source} ({first}) what all {count} parts hold, and let {stages} follow once: the same elements "
+            "in the same order, and the same batches if they divide a part. Or make the parts in one interleave."
+        ),
+        evidence={"parts": count},
+        edits=(by_hand,),
+        by_hand=by_hand,
+        covers=tuple(one.id for one in joins),
+    )

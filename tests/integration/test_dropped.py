@@ -1,0 +1,138 @@
+"""Edits of rules about dropped and repeated work: the same elements come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from integration.edited_datasets import edited, elements
+
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, ReplaceStages, SetArgument, VectoriseMap
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.observe import reading
+from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.profiles.view.from_graph import view_of_graphs
+from pipeprof.profiles.view.view import PipelineView
+from pipeprof.profiles.worker.load_function import call_target
+
+SHARD = {"num_shards": 4, "index": 1}
+
+
+def view_of(dataset: Any) -> PipelineView:
+    written = reading.read_written(dataset, in_memory=0)
+    executed = reading.read_executed(dataset, in_memory=0, written=written)
+    return view_of_graphs(StageGraph.from_dict(written), StageGraph.from_dict(executed), [], by_address=False)
+
+
+def numbers() -> Any:
+    return tf.data.Dataset.range(40).map(lambda i: i * 2)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "edits"),
+    [
+        (lambda: numbers().skip(30).batch(4), (MoveStage("stages.1", "skip", before="stages.0"),)),
+        (lambda: numbers().shard(4, 1), (MoveStage("stages.1", "shard", before="stages.0"),)),
+        (
+            lambda: numbers().batch(4).take(3),
+            (InsertStage("take", {"count": 12}, after="source"), ReplaceStages(("stages.2",))),
+        ),
+        (
+            lambda: tf.data.Dataset.zip((numbers(), numbers())).shard(4, 1).batch(2),
+            (
+                InsertStage("shard", SHARD, after="source.inputs.0.source"),
+                InsertStage("shard", SHARD, after="source.inputs.1.source"),
+                ReplaceStages(("stages.0",)),
+            ),
+        ),
+    ],
+    ids=["skip", "shard", "take of batches", "zip"],
+)
+def test_elements_that_are_dropped_first(dataset: Callable[[], Any], edits: tuple[Any, ...]) -> None:
+    made = dataset()
+    assert elements(edited(made, *edits)) == elements(made)
+
+
+def test_csv_lines_by_the_batch(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(f"{row},{row}.5,{row + 1}" for row in range(20)), encoding="utf-8")
+    rows = tf.data.experimental.CsvDataset(str(path), [tf.int32, 0.0, tf.int64])
+    made = rows.map(lambda a, b, c: {"a": a, "b": b + 1, "c": c}).batch(8)
+    (source,) = [stage for stage in view_of(made).stages if stage.op == "CsvDataset"]
+    assert source.arguments["filenames"] == [str(path)]
+    assert source.arguments["record_defaults"] == ["int32", 0.0, "int64"]
+    decoder = {"record_defaults": source.arguments["record_defaults"]}
+    by = (
+        NewStage("TextLineDataset", {"filenames": source.arguments["filenames"]}),
+        NewStage("batch", {"batch_size": 8}),
+        NewStage("map", {"ops": [{"tf.io.decode_csv": decoder}]}),
+    )
+    found = edited(made, VectoriseMap("stages.0", "stages.1"), ReplaceStages(("source", "stages.1"), by, flat=True))
+    assert found.element_spec == made.element_spec
+    assert elements(found) == elements(made)
+
+
+def records(path: Path) -> Any:
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for row in range(20):
+            ids = tf.train.Feature(int64_list=tf.train.Int64List(value=range(row % 5)))
+            weight = tf.train.Feature(float_list=tf.train.FloatList(value=[row]))
+            features = tf.train.Features(feature={"ids": ids, "weight": weight})
+            writer.write(tf.train.Example(features=features).SerializeToString())
+    return tf.data.TFRecordDataset(str(path))
+
+
+FEATURES = {"ids": tf.io.VarLenFeature(tf.int64), "weight": tf.io.FixedLenFeature([], tf.float32)}
+
+
+def test_sparse_features_are_parsed_by_the_batch(tmp_path: Path) -> None:
+    def parse(record: Any) -> Any:
+        parsed = tf.io.parse_single_example(record, FEATURES)
+        return parsed["ids"], parsed["weight"] * 2
+
+    made = records(tmp_path / "a").map(parse).batch(8)
+    found = edited(made, VectoriseMap("stages.0", "stages.1"))
+    assert found.element_spec == made.element_spec
+    for (ids, weights), (own_ids, own_weights) in zip(found, made, strict=True):
+        for one, own in ((weights, own_weights), *((getattr(ids, name), getattr(own_ids, name)) for name in PARTS)):
+            np.testing.assert_array_equal(one.numpy(), own.numpy())
+
+
+PARTS = ("indices", "values", "dense_shape")
+
+
+def test_what_reads_a_whole_record_is_not_called_on_a_batch(tmp_path: Path) -> None:
+    def parse(record: Any) -> Any:
+        parsed = tf.io.parse_single_example(record, FEATURES)
+        return parsed["ids"], tf.reduce_sum(parsed["ids"].values)
+
+    with pytest.raises(CannotEditError, match="sparse"):
+        edited(records(tmp_path / "a").map(parse).batch(8), VectoriseMap("stages.0", "stages.1"))
+
+
+def test_readers_of_small_records_become_one(tmp_path: Path) -> None:
+    files = [str(tmp_path / name) for name in "abc"]
+    for file in files:
+        records(Path(file))
+    made = tf.data.TFRecordDataset(files, num_parallel_reads=3)
+    found = edited(made, SetArgument("source", "TFRecordDataset", "num_parallel_reads", None))
+    assert sorted(one.numpy() for one in found) == sorted(one.numpy() for one in made)
+    assert [one.numpy() for one in found] == [one.numpy() for one in tf.data.TFRecordDataset(files)]
+
+
+def test_datasets_that_the_program_made_once_are_known(tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.py"
+    file.write_text(
+        "import tensorflow as tf\n\n\ndef numbers():\n    return tf.data.Dataset.range(40).map(lambda i: i * 2)\n\n\n"
+        "def pipeline():\n    one = numbers()\n    return tf.data.Dataset.zip((one.skip(1), one.take(3), numbers()))\n",
+        encoding="utf-8",
+    )
+    called = call_target(f"{file}:pipeline")
+    written = reading.read_written(called.dataset, in_memory=0)
+    counts = [place["made"] for place in called.watch.lines.places(called.dataset, written).values()]
+    # Both branches of `one` are copies of a range and a map.
+    assert len(counts) - len(set(counts)) == 2

@@ -1,0 +1,187 @@
+"""Views of pipelines that make what they then drop, or make it in several branches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from unit.advise.views import function, measured, pipeline, stage, tensor
+
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
+
+DECODES = function("DecodeJpeg", "ReadFile", reads=frozenset({"0"}), writes=frozenset({"0"}))
+PICTURE = (tensor("float32", 160, 160, 3), tensor("int64"))
+SHARD = {"num_shards": 4, "index": 0}
+
+
+def dropped(
+    *between: StageView,
+    op: str = "skip",
+    arguments: dict[str, Any] | None = None,
+    elements: int | None = 120,
+    body: FunctionView = DECODES,
+    static: bool = False,
+    **run: Any,
+) -> PipelineView:
+    """1,200 names, decoded, of which a stage drops all but the last 120."""
+    last = len(between) + 1
+    view = pipeline(
+        stage("source", "list_files", elements=1200, count=1200),
+        stage("stages.0", "map", name="load", function=body, ms=16.0, elements=1200, count=1200, element=PICTURE),
+        *between,
+        stage(f"stages.{last}", op, arguments=arguments or {"count": 1080}, elements=elements, count=120),
+        stage(f"stages.{last + 1}", "batch", arguments={"batch_size": 16}),
+        static=static,
+    )
+    return view if static else measured(view, interval_ms=20.0, headspace=0.9, **run)
+
+
+def zipped(op: str = "shard") -> PipelineView:
+    """Two sides of a zip that are decoded, and sharded after it."""
+    sides = [
+        (
+            stage(f"source.inputs.{side}.source", "TextLineDataset", elements=1200),
+            stage(
+                f"source.inputs.{side}.stages.0",
+                "map",
+                name="tokenize",
+                function=function("PyFuncStateless"),
+                ms=8.0,
+                elements=1200,
+                inputs=(f"source.inputs.{side}.source",),
+            ),
+        )
+        for side in (0, 1)
+    ]
+    view = pipeline(
+        stage("source", "zip", inputs=("source.inputs.0.stages.0", "source.inputs.1.stages.0"), elements=1200),
+        *sides[0],
+        *sides[1],
+        stage("stages.0", op, arguments=SHARD, elements=300, inputs=("source",)),
+        stage("stages.1", "batch", arguments={"batch_size": 16}),
+        static=False,
+    )
+    return measured(view, interval_ms=20.0, headspace=0.9)
+
+
+def branches(
+    *ends: tuple[str, dict[str, Any]],
+    joined_by: str = "sample_from_datasets",
+    same: bool = True,
+    call: str | None = None,
+    used: int = 1600,
+) -> PipelineView:
+    """A branch for each end, all of which read one dataset of the program."""
+    lines: list[StageView] = []
+    for side, (op, facts) in enumerate(ends):
+        prefix = f"source.inputs.{side}."
+        below = [
+            stage(f"{prefix}source", "from_tensor_slices", count=3200),
+            stage(f"{prefix}stages.0", "map", name="decode", function=DECODES, ms=8.0, count=3200, line=7),
+            stage(f"{prefix}stages.1", op, **{"count": used // len(ends), "line": 8, **facts}),
+        ]
+        below[1] = replace(below[1], inputs=(below[0].id,))
+        below[2] = replace(below[2], inputs=(below[1].id,))
+        if call is not None:
+            below[2] = replace(below[2], location=Location(file="input.py", line=8, call=call))
+        if side and same:
+            below = [_copy(one, one.id.replace(prefix, "source.inputs.0.")) for one in below[:2]] + below[2:]
+        lines += below
+    view = pipeline(
+        stage(
+            "source", joined_by, inputs=tuple(f"source.inputs.{side}.stages.1" for side in range(len(ends))), count=used
+        ),
+        *lines,
+        stage("stages.0", "batch", arguments={"batch_size": 16}, inputs=("source",)),
+        static=False,
+    )
+    return measured(view, interval_ms=20.0, headspace=0.9)
+
+
+def _copy(one: StageView, of: str) -> StageView:
+    assert one.measured is not None
+    return replace(one, measured=one.measured.model_copy(update={"same_as": of}))
+
+
+PREDICATE = {"function": function("Equal", reads=frozenset({"1"}), writes=frozenset())}
+
+
+def per_class(same: bool = True) -> PipelineView:
+    return branches(("filter", PREDICATE), ("filter", PREDICATE), same=same)
+
+
+def csv(columns: int = 430, ms: float = 15.0, static: bool = False, **facts: Any) -> PipelineView:
+    """Rows of a CSV file, packed one by one."""
+    given = {"filenames": ["a.csv"], "field_delim": " ", "record_defaults": ["float32"] * columns, **facts}
+    view = pipeline(
+        stage("source", "CsvDataset", element=(tensor("float32"),) * columns, arguments=given, ms=ms, line=5),
+        stage("stages.0", "map", name="pack", function=function("Pack"), element=(tensor("float32", columns),), ms=2.0),
+        stage("stages.1", "batch", arguments={"batch_size": 128}),
+        static=static,
+    )
+    return view if static else measured(view, interval_ms=20.0, headspace=0.9)
+
+
+def readers(tf_op: str | None = "LegacyParallelInterleaveDatasetV2", size: float = 60.0, **facts: Any) -> PipelineView:
+    """Small records of several files at a time."""
+    view = pipeline(
+        stage("source", "TFRecordDataset", tf_op=tf_op, bytes_per_element=size, ms=2.0, line=3, **facts),
+        stage("stages.0", "batch", arguments={"batch_size": 256}),
+        static=False,
+    )
+    return measured(view, interval_ms=2.0, headspace=0.9)
+
+
+def parts(count: int = 20, lines: tuple[int, ...] = (4,), ms: float = 1.0) -> PipelineView:
+    """Small datasets that a loop concatenates."""
+    stages: list[StageView] = [stage("source", "from_tensor_slices", line=4), stage("stages.0", "map", line=5, ms=ms)]
+    for number in range(1, count):
+        inner = f"stages.{number}.inputs.1."
+        line = lines[number % len(lines)]
+        stages += [
+            stage(
+                f"stages.{number}",
+                "concatenate",
+                inputs=(stages[-1 if number == 1 else -3].id, f"{inner}stages.0"),
+                line=9,
+            ),
+            stage(f"{inner}source", "from_tensor_slices", line=line, inputs=()),
+            stage(f"{inner}stages.0", "map", line=5, ms=ms, inputs=(f"{inner}source",)),
+        ]
+    view = pipeline(*stages, stage(f"stages.{count}", "prefetch", inputs=(f"stages.{count - 1}",)), static=False)
+    return measured(view, interval_ms=20.0, headspace=0.9)
+
+
+def taking(repeated: bool = True, batch: int = 256, ms: float = 8.0) -> PipelineView:
+    """Windows of an array that comes with each number of one."""
+    array, numbers = "source.inputs.0.", "source.inputs.1."
+    again = [stage(f"{array}stages.0", "repeat", elements=-1, inputs=(f"{array}source",))] if repeated else []
+    view = pipeline(
+        stage("source", "zip", inputs=(again[0].id if again else f"{array}source", f"{numbers}source"), elements=9000),
+        stage(f"{array}source", "from_tensors" if repeated else "from_tensor_slices", inputs=()),
+        *again,
+        stage(f"{numbers}source", "range", inputs=()),
+        stage(
+            "stages.0",
+            "map",
+            function=function("GatherV2"),
+            element=(tensor("float32", 24, 16),),
+            elements=9000,
+            ms=ms,
+            inputs=("source",),
+        ),
+        stage("stages.1", "batch", arguments={"batch_size": batch}),
+        static=False,
+    )
+    return measured(view, interval_ms=10.0, headspace=0.9)
+
+
+def groups(given: int = 100, rows: int | None = 16) -> PipelineView:
+    """Elements in groups by a key: of 3,200 that went in, so many groups of `rows` came out."""
+    view = pipeline(
+        stage("source", "range", count=6400, element=(tensor("float32", 100),)),
+        stage("stages.0", "group_by_window", count=given, element=(tensor("float32", rows, 100),), line=6),
+        static=False,
+    )
+    return measured(view, interval_ms=10.0, headspace=0.9)

@@ -1,0 +1,322 @@
+"""Rules about work that is thrown away or done again, each with near twins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from unit.advise.dropped_views import (
+    DECODES,
+    PREDICATE,
+    SHARD,
+    branches,
+    csv,
+    dropped,
+    groups,
+    parts,
+    per_class,
+    readers,
+    taking,
+    zipped,
+)
+from unit.advise.function_views import found, late_filter, only
+from unit.advise.views import function, stage
+
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
+    InsertStage,
+    MoveStage,
+    NewStage,
+    ReplaceStages,
+    SetArgument,
+    VectoriseMap,
+)
+from pipeprof.pipelines.ops.constants import AUTOTUNE
+from pipeprof.profiles.advise.advise import advise
+from pipeprof.profiles.advise.kept import kept_share
+from pipeprof.profiles.advise.rule import bar_to_try, rules
+from pipeprof.profiles.view.view import PipelineView, StageView
+
+DROP, BRANCH = "drop-after-expensive-map", "read-once-per-branch"
+
+
+def map_(number: int, **facts: Any) -> StageView:
+    return stage(f"stages.{number}", "map", name="crop", **{"function": DECODES, "ms": 1.0, "elements": 1200, **facts})
+
+
+def test_a_skip_moves_before_the_map_whose_results_it_drops() -> None:
+    hit = only(DROP, dropped())
+    assert hit.edits == (MoveStage("stages.1", "skip", before="stages.0"),)
+    assert (hit.semantics, hit.title) == ("same", "Skip before load")
+    assert hit.evidence["kept_share"] == pytest.approx(0.1)
+    assert "skip drops 9 of 10" in hit.sentence
+    assert hit.predicted is not None
+    assert hit.predicted.speedup == pytest.approx(20 / (20 - 0.9 * 16))
+
+
+@pytest.mark.parametrize(
+    ("view", "edits", "semantics"),
+    [
+        pytest.param(
+            dropped(map_(1)), (MoveStage("stages.2", "skip", before="stages.0"),), "same", id="over several maps"
+        ),
+        pytest.param(
+            dropped(stage("stages.1", "prefetch", elements=1200)),
+            (MoveStage("stages.2", "skip", before="stages.0"),),
+            "same",
+            id="over a prefetch",
+        ),
+        pytest.param(
+            dropped(
+                stage("stages.1", "batch", arguments={"batch_size": 8}, elements=150),
+                op="take",
+                arguments={"count": 3},
+                elements=3,
+            ),
+            (InsertStage("take", {"count": 24}, after="source"), ReplaceStages(("stages.2",))),
+            "same",
+            id="it counts batches",
+        ),
+        pytest.param(
+            dropped(body=replace(DECODES, random=True, stateful_op="RandomUniform")),
+            (MoveStage("stages.1", "skip", before="stages.0"),),
+            "randomness",
+            id="the map draws",
+        ),
+        pytest.param(
+            dropped(stage("stages.1", "filter", count=1200), op="shard", arguments=SHARD, elements=None),
+            (MoveStage("stages.2", "shard", before="stages.0"),),
+            "same",
+            id="a filter that keeps all",
+        ),
+        pytest.param(
+            dropped(stage("stages.1", "filter", count=600), op="shard", arguments=SHARD, elements=None),
+            (MoveStage("stages.2", "shard", before="stages.0"),),
+            "values",
+            id="a filter that drops some",
+        ),
+    ],
+)
+def test_what_a_stage_that_drops_passes(view: PipelineView, edits: tuple[Any, ...], semantics: str) -> None:
+    hit = only(DROP, view)
+    assert hit.edits == edits
+    assert hit.semantics == semantics
+
+
+def test_each_side_of_a_zip_gets_it() -> None:
+    hit = only(DROP, zipped())
+    assert hit.edits == (
+        InsertStage("shard", SHARD, after="source.inputs.0.source"),
+        InsertStage("shard", SHARD, after="source.inputs.1.source"),
+        ReplaceStages(("stages.0",)),
+    )
+    assert "drops 3 of 4" in hit.sentence
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(dropped(stage("stages.1", "shuffle", elements=1200)), id="another order"),
+        pytest.param(dropped(stage("stages.1", "scan", elements=1200)), id="a state"),
+        pytest.param(dropped(stage("stages.1", "repeat", elements=1200)), id="repeated"),
+        pytest.param(dropped(stage("stages.1", "cache", elements=1200)), id="kept for later"),
+        pytest.param(dropped(stage("stages.1", "enumerate", elements=1200)), id="numbered"),
+        pytest.param(dropped(elements=1190), id="nearly all are kept"),
+        pytest.param(
+            dropped(
+                stage("stages.1", "batch", arguments={"batch_size": 8}), op="shard", arguments=SHARD, elements=None
+            ),
+            id="whole batches are sharded",
+        ),
+        pytest.param(dropped(elements=None, op="filter"), id="it looks at elements"),
+        pytest.param(
+            dropped(stage("stages.1", "batch", arguments={"batch_size": 8}), elements=None, op="unique"), id="unique"
+        ),
+    ],
+)
+def test_what_is_dropped_where_it_is(view: PipelineView) -> None:
+    with bar_to_try():
+        assert not found(DROP, view)
+
+
+def test_a_cheap_map_is_left_alone() -> None:
+    view = dropped()
+    cheap = [
+        replace(one, measured=one.measured and one.measured.model_copy(update={"time_ms_per_batch": 0.01}))
+        for one in view.stages
+    ]
+    assert not found(DROP, replace(view, stages=tuple(cheap)))
+
+
+def test_a_written_pipeline_says_it_without_a_run() -> None:
+    assert found(DROP, dropped(static=True))
+    assert not found(DROP, dropped(static=True, body=function("Mul")))
+
+
+def test_restarts_that_skip_are_not_left_out_of_the_judgement() -> None:
+    names = [one.rule for one in advise(dropped(wait_share=0.9, restart_share=0.9))[0]]
+    assert DROP in names
+    assert "serial-map-cpu" not in names
+
+
+def test_the_share_that_is_kept() -> None:
+    view = dropped()
+    assert kept_share(view, view.stages[2]) == pytest.approx(0.1)
+    shard = dropped(op="shard", arguments=SHARD, elements=None)
+    assert kept_share(shard, shard.stages[2]) == pytest.approx(0.25)
+    counted = dropped(elements=None)
+    assert kept_share(counted, counted.stages[2]) == pytest.approx(0.1)
+    assert kept_share(view, view.stages[0]) is None
+
+
+def test_branches_that_filter_one_dataset_filter_first() -> None:
+    hit = only(BRANCH, per_class())
+    assert hit.title == "Branch before decode"
+    assert [type(edit).__name__ for edit in hit.edits] == ["MoveStage", "MoveStage"]
+    assert [getattr(edit, "before", "") for edit in hit.edits] == [f"source.inputs.{side}.stages.0" for side in (0, 1)]
+    assert hit.semantics == "same"
+    assert "read by 2 branches" in (hit.sentence or "")
+    # The rule about single filters leaves it to this one.
+    assert [one.rule for one in advise(per_class())[0] if "filter" in one.rule or one.rule == BRANCH] == [BRANCH]
+
+
+def test_branches_of_all_elements_become_one_map() -> None:
+    view = branches(
+        ("map", {"name": "left", "count": 3200}), ("map", {"name": "right", "count": 3200}), joined_by="zip"
+    )
+    hit = only(BRANCH, view)
+    assert hit.title == "Run decode once for 2 branches"
+    assert "(left(*element), right(*element))" in getattr(hit.by_hand, "python", "")
+
+
+def test_a_resampled_dataset_is_resampled_before_its_maps() -> None:
+    view = branches(("map", {}), ("filter", {}), call="rejection_resample", used=640)
+    hit = only(BRANCH, view)
+    assert "rejection_resample (input.py:8), which drops 9 of 10" in hit.recommendation
+    code = getattr(hit.by_hand, "python", "").splitlines()
+    assert code[1].startswith("dataset = dataset.map(lambda _, element: element).map(decode)")
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(per_class(same=False), id="two datasets of the same lines"),
+        pytest.param(
+            branches(("filter", {**PREDICATE, "count": 1600}), ("filter", {**PREDICATE, "count": 4800})),
+            id="all is used",
+        ),
+    ],
+)
+def test_branches_that_are_left_alone(view: PipelineView) -> None:
+    with bar_to_try():
+        assert not found(BRANCH, view)
+
+
+def test_csv_rows_are_parsed_by_the_batch() -> None:
+    hit = only("csv-row-by-row", csv())
+    decoder = {"record_defaults": ["float32"] * 430, "field_delim": " "}
+    assert hit.edits == (
+        VectoriseMap("stages.0", "stages.1"),
+        ReplaceStages(
+            ("source", "stages.1"),
+            (
+                NewStage("TextLineDataset", {"filenames": ["a.csv"]}),
+                NewStage("batch", {"batch_size": 128}),
+                NewStage("map", {"ops": [{"tf.io.decode_csv": decoder}], "num_parallel_calls": AUTOTUNE}),
+            ),
+            "parse whole batches of lines",
+            flat=True,
+        ),
+    )
+    code = getattr(hit.by_hand, "python", "")
+    assert "tf.io.decode_csv(lines, [tf.constant([], tf.float32)] * 430, field_delim=' ')" in code
+    compile(code, "finding", "exec")
+    assert found("csv-row-by-row", csv(static=True))
+
+
+@pytest.mark.parametrize(
+    "facts", [{"select_cols": 3}, {"filenames": None}, {"record_defaults": None}, {"compression_type": "GZIP"}]
+)
+def test_csv_that_no_tool_rewrites_has_its_code(facts: dict[str, Any]) -> None:
+    (edit,) = only("csv-row-by-row", csv(**facts)).edits
+    assert isinstance(edit, HandWritten)
+    compile(edit.python, "finding", "exec")
+
+
+@pytest.mark.parametrize("view", [csv(3), csv(ms=0.1)])
+def test_csv_that_is_left_alone(view: PipelineView) -> None:
+    assert not found("csv-row-by-row", view)
+
+
+def test_small_records_are_read_on_one_thread() -> None:
+    hit = only("readers-of-small-records", readers())
+    assert hit.edits == (SetArgument("source", "TFRecordDataset", "num_parallel_reads", None),)
+    assert hit.semantics == "order"
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(readers(tf_op="FlatMapDataset"), id="one at a time"),
+        pytest.param(readers(size=100_000.0), id="large records"),
+        pytest.param(readers(blocked_ms=1.5), id="it waits for the disk"),
+    ],
+)
+def test_readers_that_are_left_alone(view: PipelineView) -> None:
+    with bar_to_try():
+        assert not found("readers-of-small-records", view)
+
+
+def test_many_parts_of_a_loop_become_one_source() -> None:
+    hit = only("concatenated-parts", parts())
+    assert hit.evidence["parts"] == 20
+    assert "from_tensor_slices(all_parts).map(…)" in getattr(hit.by_hand, "python", "")
+
+
+@pytest.mark.parametrize(
+    "view", [parts(5), parts(lines=(4, 6)), parts(ms=0.01)], ids=["few", "of other lines", "cheap"]
+)
+def test_parts_that_are_left_alone(view: PipelineView) -> None:
+    assert not found("concatenated-parts", view)
+
+
+def test_windows_of_an_array_are_taken_by_the_batch() -> None:
+    hit = only("windows-from-array", taking())
+    code = getattr(hit.by_hand, "python", "")
+    assert "tf.gather(data, i[:, None] + tf.range(24, dtype=i.dtype))" in code
+    assert "tf.data.Dataset.range(9000).batch(256)" in code
+    compile(code, "finding", "exec")
+
+
+@pytest.mark.parametrize(
+    "view", [taking(repeated=False), taking(batch=2), taking(ms=0.1)], ids=["rows", "few", "cheap"]
+)
+def test_windows_that_are_left_alone(view: PipelineView) -> None:
+    assert not found("windows-from-array", view)
+
+
+def test_groups_that_hold_most_of_what_they_took() -> None:
+    hit = only("groups-never-full", groups())
+    assert hit.evidence["held_share"] == pytest.approx(0.75)
+    assert "75 % wait in groups that are not full, 4,800 elements" in (hit.sentence or "")
+
+
+@pytest.mark.parametrize("view", [groups(390), groups(rows=None)], ids=["nearly all came out", "of unknown size"])
+def test_groups_that_fill(view: PipelineView) -> None:
+    assert not found("groups-never-full", view)
+
+
+@pytest.mark.parametrize(("size", "says"), [(100, True), (99, False)])
+def test_a_window_larger_than_the_data(size: int, says: bool) -> None:
+    window = stage("stages.0", "window", arguments={"size": size, "drop_remainder": True})
+    view = replace(dropped(static=True), stages=(stage("source", "range", elements=99), window))
+    assert bool(list(rules()["groups-never-full"].check(view))) is says
+
+
+def test_a_filter_that_needs_what_a_map_makes_says_how_many_it_drops() -> None:
+    reads = function("Equal", reads=frozenset({"image"}), writes=frozenset())
+    hit = only("filter-after-expensive-map", late_filter(predicate=reads, kept=0.05))
+    assert "b (filter) drops 19 of 20 elements that a (map) makes" in hit.sentence
+    assert getattr(hit.by_hand, "python", "") == "dataset = dataset.map(what_it_reads).filter(b).map(a)"
+    assert not found("filter-after-expensive-map", late_filter(predicate=reads, kept=0.7))
