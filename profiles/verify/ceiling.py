@@ -89,7 +89,8 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
     together = _of_one_line(profile) or _together(profile, line, named)
     if not together or settled.intersection(together):
         return single
-    return [together, *(stages for stages in single if stages[0] not in together)]
+    around = {*together, *map(on_main_line, together)}
+    return [together, *(stages for stages in single if stages[0] not in around)]
 
 
 def _of_one_line(profile: Profile) -> tuple[str, ...]:

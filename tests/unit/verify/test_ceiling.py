@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.lines import main_line
