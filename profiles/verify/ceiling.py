@@ -80,7 +80,8 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
         address
         for finding in findings
         if finding.measured is not None and "replayed" in finding.measured
-        for address in finding.measured["replayed"]
+        for replayed in finding.measured["replayed"]
+        for address in (replayed, on_main_line(replayed))
     }
     found = [stage for stage in line if stage.id == named or _is_costly_python(stage)]
     found = [stage for stage in found if advice_for(profile, stage) is not None]
