@@ -262,7 +262,7 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
         found.append(("warning", "measure again on a free machine; what follows may not hold there"))
     if bottleneck is not None:
         found.append(("bottleneck", bottleneck.text))
-        if bottleneck.stage is None and bottleneck.limit != "memory":
+        if bottleneck.stage is None and bottleneck.limit not in {None, "memory"}:
             found.append(("most work", _unknown_costs(profile.stages, steps.epochs)))
     elif _names_owner(profile, steps, bound):
         found.append(("most work", _most_work(profile, steps)))

@@ -23,7 +23,7 @@ from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
-from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups
+from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
 from pipeprof.profiles.verify.bound_advice import advice_for, advice_together, name_together
 from pipeprof.profiles.verify.judge_edit import in_words
 from pipeprof.profiles.verify.stages import runs_python
@@ -87,7 +87,7 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
     found = [stage for stage in found if advice_for(profile, stage) is not None]
     found.sort(key=lambda stage: (stage.id != named, -(stage.share or 0.0)))
     single: list[tuple[str, ...]] = [(stage.id,) for stage in found if stage.id not in settled]
-    together = _of_one_line(profile) or _together(profile, line, named)
+    together = _of_one_line(profile) or _unread(profile) or _together(profile, line, named)
     if not together or settled.intersection(together):
         return single
     around = {*together, *map(on_main_line, together)}
@@ -106,6 +106,14 @@ def _of_one_line(profile: Profile) -> tuple[str, ...]:
     if named is None or (len(found) == 1 and on_main_line(found[0]) == found[0]):
         return ()
     return found if advice_for(profile, named) and why_no_replay(written_ops(profile), found) is None else ()
+
+
+def _unread(profile: Profile) -> tuple[str, ...]:
+    """The stages of unknown cost where the bottleneck is among them: which of them it is, is not known."""
+    epochs = profile.steps.epochs if profile.steps is not None else 0
+    unknown = tuple(stage.id for stage in unknown_stages(profile.stages, epochs) if stage.origin == "written")
+    named = profile.verdict.stage if profile.verdict is not None else None
+    return unknown if unknown and named is None and why_no_replay(written_ops(profile), unknown) is None else ()
 
 
 def _together(profile: Profile, line: Sequence[Stage], named: str | None) -> tuple[str, ...]:

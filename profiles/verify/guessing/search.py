@@ -37,7 +37,7 @@ from pipeprof.profiles.model.predict import predicted_in_parallel
 from pipeprof.profiles.model.read import POOL_OPTION, flow_of
 from pipeprof.profiles.propose.finding import MEASURED
 from pipeprof.profiles.propose.proposal import SEMANTICS, Prediction, Proposal
-from pipeprof.profiles.time.top_stage import are_twins
+from pipeprof.profiles.time.top_stage import are_twins, unknown_stages
 from pipeprof.profiles.verify.guessing.caching import (
     LONGEST_EPOCH,
     CachePoint,
@@ -193,7 +193,10 @@ def _at_the_bottleneck(profile: Profile, data: Mapping[str, Any] | None, caches:
     place = next((place for place, stage in enumerate(line) if stage.id == on_main_line(named)), None)
     if place is None:
         place = max(range(len(line)), key=lambda one: line[one].share or 0.0, default=None)
-    if place is None or (named is None and (line[place].share or 0.0) < MUCH_WORK):
+    if place is None:
+        return
+    if named is None and (line[place].share or 0.0) < MUCH_WORK:
+        yield from _without_bottleneck(profile, line, caches)
         return
     inside = next((stage for stage in profile.stages or () if stage.id == named), line[place])
     twins = [stage for stage in profile.stages or () if are_twins([inside, stage])]
@@ -205,6 +208,18 @@ def _at_the_bottleneck(profile: Profile, data: Mapping[str, Any] | None, caches:
         *(guess for guess in _elsewhere(line, place, data) if guess.stage not in {stage.id for stage in twins}),
     ):
         yield replace(guess, stage=guess.stage or line[place].id)
+
+
+def _without_bottleneck(profile: Profile, line: Sequence[Stage], caches: Caches) -> Iterator[Proposal]:
+    """What helps whichever of the stages of unknown cost it is: their work done once, or ahead."""
+    epochs = profile.steps.epochs if profile.steps is not None else 0
+    unknown = {on_main_line(stage.id) for stage in unknown_stages(profile.stages, epochs)}
+    last = max((place for place, stage in enumerate(line) if stage.id in unknown), default=None)
+    if last is None:
+        return
+    for guess in (*caches(line, last), _prefetched(line[-1], "Prefetch at the end")):
+        if not (guess.stage is None and traits(line[-1].op).prefetches):
+            yield replace(guess, stage=guess.stage or line[last].id)
 
 
 def _at_all(profile: Profile, twins: Sequence[Stage]) -> Iterator[Proposal]:

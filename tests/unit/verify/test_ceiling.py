@@ -413,3 +413,12 @@ def test_what_chooses_by_a_value_is_not_replayed() -> None:
     inside = [("source", "range"), ("stages.0", "interleave"), ("stages.0.source", "range")]
     reason = why_no_replay(inside, ["stages.0.source"])
     assert reason == "it is inside a function, whose datasets are made anew for each element"
+
+
+def test_stages_that_could_not_be_read_have_one_bound(profile: Profile) -> None:
+    assert profile.stages is not None
+    assert profile.verdict is not None
+    profile.stages[1].share, profile.stages[2].share, profile.verdict.stage = None, None, None
+    assert further_bounds(profile, []) == [("stages.0", "stages.1")]
+    profile.verdict.stage = "stages.2"
+    assert ("stages.0", "stages.1") not in further_bounds(profile, [])

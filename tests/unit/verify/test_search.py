@@ -742,3 +742,18 @@ def test_the_end_of_a_part_can_run_ahead(recorded: Recorded) -> None:
         "source.inputs.0.stages.0",
         "source.inputs.1.stages.0",
     ]
+
+
+def test_without_a_bottleneck_work_is_done_once_or_ahead(recorded: Recorded) -> None:
+    found = repeating(recorded)
+    assert found.verdict is not None
+    assert found.stages is not None
+    found.verdict.stage = None
+    for stage in found.stages:
+        stage.share = 0.01
+    assert not guesses(found)
+    for stage in found.stages:
+        stage.share = None if stage.op == "map" else 0.01
+    assert {"Cache what map gives", "Prefetch at the end"} <= {finding.title for finding in guesses(found)}
+    found.stages[-1].op = "prefetch"
+    assert [finding.title for finding in guesses(found)] == ["Cache what map gives"]
