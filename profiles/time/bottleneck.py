@@ -104,8 +104,8 @@ class Bottleneck:
     """The limit, its stage, and both in words.
 
     Attributes:
-        limit: `None` where only the stage is known.
-        stage: `None` where only the limit is known.
+        limit: `None` where only the stage is known, or that it is one of several.
+        stage: `None` where it is not known.
         text: For the verdict's detail, without a full stop.
     """
 
@@ -154,20 +154,26 @@ def _stage_of(top: Groups) -> Stage | None:
 
 
 def _remaining_stage(profile: Profile) -> Bottleneck | None:
-    """The only stage of unknown cost, where the known ones account for little of the waiting."""
+    """The stages of unknown cost, where the known ones account for little of the waiting; a stage if there is one only.
+
+    Several that finish before they can be read may run at the start of each epoch: its wait is theirs too.
+    """
     steps = profile.steps
     unknown = unknown_stages(profile.stages, steps.epochs if steps is not None else 0)
-    if len(unknown) != 1 or steps is None:
+    if not unknown or steps is None:
         return None
-    waiting = _waiting_ms(steps)
+    waiting = _waiting_ms(steps) + (steps.restart_ms if len(unknown) > 1 else 0.0)
     known = sum(stage.inside_ms or 0.0 for stage in profile.stages or [])
     if not 0 <= known < EXPLAINED_BELOW * waiting:
         return None
+    own, together = "its own cost", ""
+    if len(unknown) > 1:
+        own, together = "their own costs", f" together take up to {milliseconds(waiting - known)} of each batch"
     text = (
-        f"{stage_label(unknown[0])}: all other stages take only {milliseconds(known)} of each batch (its own cost "
+        f"{label_stages(unknown)}{together}: all other stages take only {milliseconds(known)} of each batch ({own} "
         "could not be read)"
     )
-    return Bottleneck(None, unknown[0], text)
+    return Bottleneck(None, unknown[0] if len(unknown) == 1 else None, text)
 
 
 def _full_memory(memory: Memory, limit: int | None) -> Bottleneck | None:

@@ -216,6 +216,11 @@ def _kind(stage: Stage) -> tuple[object, ...]:
     return (stage.op, _NUMBER.sub("", stage.name), place.file, place.line, column)
 
 
+def are_twins(stages: Sequence[Stage]) -> bool:
+    """Whether one line of the program makes all of the stages with one function; one alone is."""
+    return all(stage.origin == "written" for stage in stages) and len(set(map(_kind, stages))) == 1
+
+
 def _made_inside(stages: list[Stage], cost: Callable[[Stage], float | None]) -> dict[str, list[Stage]]:
     """By stage whose function makes datasets, those stages inside it that call no function themselves.
 

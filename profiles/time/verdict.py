@@ -273,7 +273,8 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
     if bottleneck is not None:
         found.append(("bottleneck", bottleneck.text))
         unknown = _unknown_costs(profile, steps.epochs)
-        if bottleneck.stage is None and bottleneck.limit != "memory" and unknown not in bottleneck.text:
+        told = bottleneck.limit in {None, "memory"} or unknown in bottleneck.text
+        if bottleneck.stage is None and not told:
             found.append(("most work", unknown))
     elif _names_owner(profile, steps, bound):
         found.append(("most work", _most_work(profile, steps)))

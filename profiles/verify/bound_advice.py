@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.lines import inside
+from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.replacements import replacements
 from pipeprof.profiles.verify.stages import runs_python
@@ -64,9 +65,18 @@ def advice_for(profile: Profile, stage: Stage) -> Advice | None:
     return found
 
 
-def advice_together(profile: Profile, stages: Sequence[Stage]) -> Advice:
-    """Return what one can do about stages that follow each other."""
-    name = stages_in_a_row(stages)
+def name_together(stages: Sequence[Stage]) -> str:
+    """Name stages that one line of the program makes, or that follow each other."""
+    twins = len(stages) > 1 and are_twins(stages)
+    return f"the {len(stages)} stages of {stage_name(stages[0])}" if twins else stages_in_a_row(stages)
+
+
+def advice_together(profile: Profile, stages: Sequence[Stage]) -> Advice | None:
+    """Return what one can do about such stages."""
+    name = name_together(stages)
+    if are_twins(stages):
+        advice = advice_for(profile, stages[0])
+        return Advice(f"Make {name} cheaper", advice.text) if advice is not None else None
     text = f"{name}: do less in them, on whole batches if possible, or do their work once, before the run"
     return Advice(f"Make {len(stages)} stages in a row cheaper", in_files(profile, stages[-1], text))
 

@@ -7,27 +7,27 @@ gave proves that it is the cause. The bound is what a change there brings at mos
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import stages_of
-from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
+from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
-from pipeprof.profiles.lines import main_line, on_main_line, written_ops
+from pipeprof.profiles.lines import is_outside_functions, lines_of, main_line, on_main_line, stages_around, written_ops
 from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
-from pipeprof.profiles.time.top_stage import top_cpu_groups
-from pipeprof.profiles.verify.bound_advice import advice_for, advice_together
+from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
+from pipeprof.profiles.verify.bound_advice import advice_for, advice_together, name_together
 from pipeprof.profiles.verify.judge_edit import in_words
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import called, listed, milliseconds, significant, stages_in_a_row
+from pipeprof.profiles.wording import called, listed, milliseconds, significant
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -53,11 +53,15 @@ _INSIDE = 3
 """Ops that are named as what is inside a stage."""
 
 
-def stages_to_replay(finding: Finding, line: Sequence[Stage]) -> tuple[str, ...]:
-    """The stages that a finding is about: those that its edit replaces, else its own."""
-    named = stages_of(finding.edits) or {finding.stage}
-    wanted = {on_main_line(address) for address in named}
-    return tuple(stage.id for stage in line if stage.id in wanted)
+def stages_to_replay(finding: Finding, stages: Iterable[Stage]) -> tuple[str, ...]:
+    """The stages that a finding is about: those that its edit replaces, else its own; for one in a function its owner.
+
+    Args:
+        stages: Of the pipeline, in order.
+    """
+    named = stages_of(finding.edits) or {address for address in (finding.stage,) if address is not None}
+    wanted = {next(one for one in (address, *stages_around(address)) if is_outside_functions(one)) for address in named}
+    return tuple(stage.id for stage in stages if stage.origin == "written" and stage.id in wanted)
 
 
 def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[str, ...]]:
@@ -74,21 +78,45 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
         address
         for finding in findings
         if finding.status in settling and finding.cache is None
-        for address in _stages_of(finding, line)
+        for address in _stages_of(finding, profile)
     } | {
         address
         for finding in findings
         if finding.measured is not None and "replayed" in finding.measured
-        for address in finding.measured["replayed"]
+        for replayed in finding.measured["replayed"]
+        for address in (replayed, on_main_line(replayed))
     }
     found = [stage for stage in line if stage.id == named or _is_costly_python(stage)]
     found = [stage for stage in found if advice_for(profile, stage) is not None]
     found.sort(key=lambda stage: (stage.id != named, -(stage.share or 0.0)))
     single: list[tuple[str, ...]] = [(stage.id,) for stage in found if stage.id not in settled]
-    together = _together(profile, line, named)
+    together = _of_one_line(profile) or _unread(profile) or _together(profile, line, named)
     if not together or settled.intersection(together):
         return single
-    return [together, *(stages for stages in single if stages[0] not in together)]
+    around = {*together, *map(on_main_line, together)}
+    return [together, *(stages for stages in single if stages[0] not in around)]
+
+
+def _of_one_line(profile: Profile) -> tuple[str, ...]:
+    """The stages that one line of the program makes with one function, the bottleneck among them.
+
+    None where it is alone on the main line: then it is one of the stages there.
+    """
+    verdict, stages = profile.verdict, profile.stages or []
+    named = next((stage for stage in stages if verdict is not None and stage.id == verdict.stage), None)
+    twins = [stage for stage in stages if named is not None and are_twins([named, stage])]
+    found = tuple(stage.id for stage in twins)
+    if named is None or (len(found) == 1 and on_main_line(found[0]) == found[0]):
+        return ()
+    return found if advice_for(profile, named) and why_no_replay(written_ops(profile), found) is None else ()
+
+
+def _unread(profile: Profile) -> tuple[str, ...]:
+    """The stages of unknown cost where the bottleneck is among them: which of them it is, is not known."""
+    epochs = profile.steps.epochs if profile.steps is not None else 0
+    unknown = tuple(stage.id for stage in unknown_stages(profile.stages, epochs) if stage.origin == "written")
+    named = profile.verdict.stage if profile.verdict is not None else None
+    return unknown if unknown and named is None and why_no_replay(written_ops(profile), unknown) is None else ()
 
 
 def _together(profile: Profile, line: Sequence[Stage], named: str | None) -> tuple[str, ...]:
@@ -102,7 +130,7 @@ def _together(profile: Profile, line: Sequence[Stage], named: str | None) -> tup
     if any((line[place].share or 0.0) >= _WHOLE_SHARE for place in places):
         return ()
     stages = tuple(stage.id for stage in line[places[0] : places[-1] + 1])
-    reason = why_no_replay([(stage.id, stage.op) for stage in line], stages, passing_filters(line))
+    reason = why_no_replay(written_ops(profile), stages, passing_filters(line))
     return stages if reason is None else ()
 
 
@@ -116,9 +144,9 @@ def _reaches_much(profile: Profile, findings: Sequence[Finding]) -> bool:
     return max((one.get("speedup") or 0.0 for one in kept), default=0.0) >= _MUCH * headspace.speedup
 
 
-def _stages_of(finding: Finding, line: Sequence[Stage]) -> tuple[str, ...]:
+def _stages_of(finding: Finding, profile: Profile) -> tuple[str, ...]:
     own = on_main_line(finding.stage)
-    return tuple({*stages_to_replay(finding, line), *([own] if own is not None else [])})
+    return tuple({*stages_to_replay(finding, profile.stages or ()), *([own] if own is not None else [])})
 
 
 def _is_costly_python(stage: Stage) -> bool:
@@ -132,16 +160,19 @@ def replay_job(profile: Profile, stages: Sequence[str], limit: int | None) -> Re
         profile: Of the run: how many elements its stages gave is from it.
         limit: Memory limit in bytes.
     """
-    line = main_line(profile)
-    passing = passing_filters(line)
-    reason = why_no_replay([(stage.id, stage.op) for stage in line], stages, passing)
+    written = written_ops(profile)
+    passing = [one for line in lines_of(profile.stages or ()).values() for one in passing_filters(line)]
+    reason = why_no_replay(written, stages, passing)
     if reason is not None:
         return reason
-    places = [stage.id for stage in line]
-    first, last = places.index(stages[0]), places.index(stages[-1])
-    given = line[last].elements
+    taken = given = 0
+    elements = {stage.id: stage.elements or 0 for stage in profile.stages or ()}
+    for way, run in ways_of(dict(written), stages):
+        first = [address for address, _ in way].index(run[0])
+        taken += elements[way[first - 1][0]] if first else 0
+        given += elements[run[-1]]
     steps = profile.steps.count if profile.steps is not None else 0
-    inputs, outputs = _ratio(line[first - 1].elements if first else None, given)
+    inputs, outputs = _ratio(taken, given)
     most = MOST_BYTES if limit is None else min(MOST_BYTES, int(LIMIT_SHARE * limit))
     is_spec = profile.target.kind == "spec"
     return ReplayJob(
@@ -264,11 +295,12 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
         addresses: Of a stage, or of several that follow each other.
         tried: Findings whose edits were tried without gain, at any stage.
     """
-    stages = [stage for stage in main_line(profile) if stage.id in addresses]
+    stages = [stage for stage in profile.stages or () if stage.id in addresses]
     stage = stages[-1]
-    name, inside = stages_in_a_row(stages), inside_of(stage) if len(stages) == 1 else ""
-    advice = advice_for(profile, stage) if len(stages) == 1 else advice_together(profile, stages)
-    here = sum(finding.status == "rejected" and on_main_line(finding.stage) in addresses for finding in tried)
+    name, inside = name_together(stages), inside_of(stage) if len(stages) == 1 else ""
+    advice = advice_together(profile, stages) if len(stages) > 1 else advice_for(profile, stage)
+    at = [{finding.stage, on_main_line(finding.stage)} for finding in tried if finding.status == "rejected"]
+    here = sum(not own.isdisjoint(addresses) for own in at)
     what = f"{here} change{'s' if here != 1 else ''} tried at {name}, none helped" if here else ""
     text = advice.text if advice is not None else ""
     return finding_of(

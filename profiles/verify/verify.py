@@ -22,7 +22,7 @@ from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
-from pipeprof.profiles.lines import main_line, written_ops
+from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.propose.finding import MEASURED, finding_of, proposal_of
 from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.time.verdict import conclude
@@ -38,7 +38,7 @@ from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, othe
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import pays
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
-from pipeprof.profiles.wording import stage_name, stages_in_a_row
+from pipeprof.profiles.wording import stage_name
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -307,7 +307,7 @@ class _Verification:
 
     def _try(self, trials: Trials, finding: Finding, reserved: Reserved = NOTHING) -> None:
         change, reason = self._jobs.change_of(finding), self.why_not(finding)
-        stages = ceiling.stages_to_replay(finding, main_line(self._profile))
+        stages = ceiling.stages_to_replay(finding, self._profile.stages or ())
         if reason is not None and finding.family == "speed" and stages and not pays_in_step(finding):
             finding.reason = f"not tried: {reason}"
             self._later.append((finding, stages, f"{finding.reason}; " if self._is_reported(finding) else ""))
@@ -360,7 +360,7 @@ class _Verification:
             self._lacking = self._needs or 10 * math.ceil(more / 10)
             finding.reason = f"{before}how much faster it could get was not measured: --budget {self._lacking}"
             return
-        name = stages_in_a_row([stage for stage in main_line(self._profile) if stage.id in stages])
+        name = bound_advice.name_together([one for one in self._profile.stages or () if one.id in stages])
         self._begin(f"measuring how fast it is without {name}")
         trial = trials.measure(self._jobs.replayed(job), None, for_memory=False)
         settle, evidence = self._pace.block.settle_seconds, trial.evidence
@@ -420,7 +420,7 @@ class _Verification:
         if finding.status == "ceiling":
             self._profile.findings = [*(self._profile.findings or ()), finding]
         elif finding.reason is not None:
-            stage = next((one for one in main_line(self._profile) if one.id == finding.stage), None)
+            stage = next((one for one in self._profile.stages or () if one.id == finding.stage), None)
             name = stage_name(stage) if stage is not None else finding.title
             self._bounds.append(finding.reason if finding.measured is not None else f"{name}: {finding.reason}")
 

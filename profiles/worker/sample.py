@@ -426,7 +426,15 @@ class JobRun:
     def _trace(self, step: BatchConsumer | None) -> Trace:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         self._channel.send(TraceBegan(TRACE_SECONDS))
-        result = self._run_trace()
+        try:
+            result = self._run_trace()
+        except Exception:
+            if self._channel.stop.is_set():
+                raise
+            # A function of the user's may fail by chance, as Python's own parser does in threads.
+            self.feed.restart()
+            self._channel.send(TraceBegan(TRACE_SECONDS))
+            result = self._run_trace()
         self._channel.send(result)
         if self.job.warm:
             # Sample threads in the measured state, waiting for the disk: before its files are in memory.

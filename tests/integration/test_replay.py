@@ -174,7 +174,7 @@ def test_a_replaced_map_runs_on_threads_of_its_own_where_the_map_does(tf: Any, p
     [
         (lambda ds: ds.map(lambda x: x).filter(lambda x: x > 1), "stages.0", "filter after it depends on the values"),
         (lambda ds: ds.repeat(2), "stages.0", "repeat computes nothing"),
-        (lambda ds: ds.flat_map(lambda _: ds.map(lambda y: y)), "stages.0.stages.0", "inside a nested pipeline"),
+        (lambda ds: ds.flat_map(lambda _: ds.map(lambda y: y)), "stages.0.stages.0", "it is inside a function"),
         (lambda ds: ds.filter(lambda x: x > 1), "stages.0", "how many inputs it takes for an output is not known"),
         (lambda ds: ds.batch(2).unbatch(), "stages.0", "how many of its outputs make a batch is not known"),
     ],
@@ -188,3 +188,57 @@ def test_a_replay_holds_no_more_than_it_may(tf: Any) -> None:
     dataset = tf.data.Dataset.range(9).map(lambda x: tf.zeros([1000, 1000]) + tf.cast(x, tf.float32))
     with pytest.raises(CannotEditError, match="its outputs for 3 batches, 3 of them, hold more than 10 MB"):
         replay_stages(dataset, Replay(("stages.0",), most_bytes=10_000_000))
+
+
+def parts(tf: Any, counted: Counted, count: int) -> list[Any]:
+    """Datasets that one function makes."""
+    slow, before = counted.stage("slow"), counted.stage("before")
+    return [tf.data.Dataset.range(100 * part, 100 * part + 8).map(before).map(slow) for part in range(count)]
+
+
+def test_stages_of_concatenated_parts_have_one_replay(tf: Any) -> None:
+    counted = Counted(tf)
+    first, second, third = parts(tf, counted, 3)
+    dataset = first.batch(4).concatenate(second.batch(4)).concatenate(third.batch(4))
+    stages = ["stages.1", "stages.3.inputs.1.stages.1", "stages.4.inputs.1.stages.1"]
+    found, calls = counted.of(replaced(dataset, *stages, batches=1, per_batch=4.0))
+    assert found == [[0, 1, 2, 3]] * 6
+    assert calls == {"before": 24}
+
+
+def test_stages_of_zipped_parts_are_replaced_one_or_all(tf: Any) -> None:
+    counted = Counted(tf)
+    dataset = tf.data.Dataset.zip(tuple(parts(tf, counted, 2))).batch(4)
+    both = ["source.inputs.0.stages.1", "source.inputs.1.stages.1"]
+    found, calls = counted.of(replaced(dataset, *both, batches=1))
+    assert found == [([0, 1, 2, 3], [0, 1, 2, 3])] * 2
+    assert calls == {"before": 16}
+    one, calls = counted.of(replaced(dataset, both[1], batches=2))
+    assert one == counted.of(dataset)[0]
+    assert calls == {"before": 16, "slow": 8}
+
+
+def test_a_dataset_that_is_used_twice_is_replaced_in_both_places(tf: Any) -> None:
+    counted = Counted(tf)
+    (base,) = parts(tf, counted, 1)
+    dataset = tf.data.Dataset.zip((base, base.map(lambda x: x * 2))).batch(4)
+    found, calls = counted.of(replaced(dataset, "source.inputs.0.stages.1", "source.inputs.1.stages.1", batches=2))
+    assert found == [([0, 1, 2, 3], [0, 2, 4, 6]), ([4, 5, 6, 7], [8, 10, 12, 14])]
+    assert calls == {"before": 16}
+
+
+def test_stages_with_others_between_them_are_replaced_apart(tf: Any) -> None:
+    counted = Counted(tf)
+    slow, between = counted.stage("slow"), counted.stage("between")
+    dataset = tf.data.Dataset.range(12).map(slow).map(between).map(slow).batch(4)
+    found, calls = counted.of(replaced(dataset, "stages.0", "stages.2", batches=3))
+    assert found == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert calls == {"between": 12}
+
+
+def test_a_stage_in_a_function_is_named(tf: Any) -> None:
+    dataset = tf.data.Dataset.range(3).flat_map(lambda x: tf.data.Dataset.range(x).map(lambda y: y + 1))
+    with pytest.raises(
+        CannotEditError, match=r"stages.0.stages.0: it is inside a function, whose datasets are made anew"
+    ):
+        replaced(dataset, "stages.0.stages.0")

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
     MoveStage,
@@ -30,12 +31,13 @@ from pipeprof.profiles.advise.edits.element_fields import with_fields
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.lines import joined_lines, main_line, on_main_line, within
+from pipeprof.profiles.lines import joined_lines, line_of, main_line, on_main_line, within
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_in_parallel
 from pipeprof.profiles.model.read import POOL_OPTION, flow_of
 from pipeprof.profiles.propose.finding import MEASURED
 from pipeprof.profiles.propose.proposal import SEMANTICS, Prediction, Proposal
+from pipeprof.profiles.time.top_stage import are_twins, unknown_stages
 from pipeprof.profiles.verify.guessing.caching import (
     LONGEST_EPOCH,
     CachePoint,
@@ -207,20 +209,57 @@ def _at_the_bottleneck(
     place = next((place for place, stage in enumerate(line) if stage.id == on_main_line(named)), None)
     if place is None:
         place = max(range(len(line)), key=lambda one: line[one].share or 0.0, default=None)
-    if place is None or (named is None and (line[place].share or 0.0) < MUCH_WORK):
+    if place is None:
+        return
+    if named is None and (line[place].share or 0.0) < MUCH_WORK:
+        yield from _without_bottleneck(profile, line, caches)
         return
     inside = next((stage for stage in profile.stages or () if stage.id == named), line[place])
+    twins = [stage for stage in profile.stages or () if are_twins([inside, stage])]
+    own = (*_inside(line[place], inside), *_more_at_a_time(profile, inside), *_guesses(line, place, data, caches))
     for guess in (
         *rewritten(line, place, MUCH_WORK),
         *_many_opened(profile, line[place], data),
-        *_inside(line[place], inside),
-        *_more_at_a_time(profile, inside),
-        *_guesses(line, place, data, caches),
+        *(_at_all(profile, twins) if len(twins) > 1 else own),
         *caches(line, place),
         *divides(line, place),
-        *_elsewhere(line, place, data),
+        *(guess for guess in _elsewhere(line, place, data) if guess.stage not in {stage.id for stage in twins}),
     ):
         yield replace(guess, stage=guess.stage or line[place].id)
+
+
+def _without_bottleneck(profile: Profile, line: Sequence[Stage], caches: Caches) -> Iterator[Proposal]:
+    """What helps whichever of the stages of unknown cost it is: their work done once, or ahead."""
+    epochs = profile.steps.epochs if profile.steps is not None else 0
+    unknown = {on_main_line(stage.id) for stage in unknown_stages(profile.stages, epochs)}
+    last = max((place for place, stage in enumerate(line) if stage.id in unknown), default=None)
+    if last is None:
+        return
+    for guess in (*caches(line, last), _prefetched(line[-1], "Prefetch at the end")):
+        if not (guess.stage is None and traits(line[-1].op).prefetches):
+            yield replace(guess, stage=guess.stage or line[last].id)
+
+
+def _at_all(profile: Profile, twins: Sequence[Stage]) -> Iterator[Proposal]:
+    """What fits each of the stages that one line of the program makes, in all of them at once."""
+    joined: dict[str, list[Proposal]] = {}
+    for stage in twins:
+        line = line_of(profile, stage.id)
+        place = [one.id for one in line].index(stage.id)
+        for guess in (*_more_at_a_time(profile, stage), *_guesses(line, place, None, lambda *_: ())):
+            joined.setdefault(guess.title.replace(stage_name(stage), ""), []).append(guess)
+    for found in joined.values():
+        if len(found) == len(twins):
+            edits: list[PipelineEdit] = []
+            for guess in found:
+                edits += [edit for edit in guess.edits if edit not in edits]
+            yield replace(
+                found[0],
+                change=f"{found[0].change}; this line makes {len(found)} such stages, all of them change",
+                edits=tuple(edits),
+                semantics=max((guess.semantics or "same" for guess in found), key=SEMANTICS.index),
+                stage=twins[0].id,
+            )
 
 
 def _together(profile: Profile) -> Iterator[Proposal]:
@@ -319,7 +358,9 @@ def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None, 
     if stage.op == "map" and not runs_python(stage) and stage.random is False:
         yield from reordered(line, place, data, caches)
     ahead = executed(stage.tf_op).asynchronous if stage.tf_op is not None else False
-    if following is not None and not traits(following.op).prefetches and not ahead:
+    # The end of the pipeline has rules of its own.
+    read = following is not None or pipeline_of(stage.id)
+    if read and not (following is not None and traits(following.op).prefetches) and not ahead:
         yield _prefetched(stage, f"Prefetch after {name}")
     before = line[place - 1] if place else None
     if before is not None and _works_in_turn(before):

@@ -290,6 +290,16 @@ def test_the_only_stage_of_unknown_cost_has_what_the_others_leave() -> None:
     assert found.text.startswith("map: all other stages take only 1.00 ms of each batch")
 
 
+def test_several_of_unknown_cost_have_it_together_with_the_starts_of_epochs() -> None:
+    found = find_bottleneck(profile(Causes(), unseen(), unseen("stages.1"), stage(1.0, address="stages.2")))
+    assert found is not None
+    assert (found.limit, found.stage) == (None, None)
+    assert found.text == (
+        "map and map together take up to 9.00 ms of each batch: all other stages take only 1.00 ms of each batch "
+        "(their own costs could not be read)"
+    )
+
+
 def test_it_is_named_with_the_limit_that_is_known_otherwise() -> None:
     causes = Causes(worker_cores=1.0, demanded_cores=1.0, python_share=0.9)
     found = find_bottleneck(profile(causes, unseen(), stage(1.0, address="stages.1")))
@@ -301,7 +311,7 @@ def test_it_is_named_with_the_limit_that_is_known_otherwise() -> None:
     "stages",
     [
         pytest.param([unseen(), stage(4.0, address="stages.1")], id="the others take a good part"),
-        pytest.param([unseen(), unseen("stages.1"), stage(1.0, address="stages.2")], id="two of them"),
+        pytest.param([unseen(), unseen("stages.1"), stage(4.0, address="stages.2")], id="two of them, as above"),
         pytest.param([unseen()], id="no cost is known"),
         pytest.param(
             [unseen().model_copy(update={"executed": "removed: it has no effect"}), stage(1.0, address="stages.1")],

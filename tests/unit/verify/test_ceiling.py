@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
@@ -83,8 +84,8 @@ def line_of(*ops: str) -> list[tuple[str, str]]:
         (("range", "shuffle"), ["stages.0"], "shuffle computes nothing that a replay could replace"),
         (("range", "map", "cache"), ["stages.1"], "cache computes nothing that a replay could replace"),
         (("range", "map", "repeat"), ["stages.1"], "repeat computes nothing that a replay could replace"),
-        (("range", "interleave"), ["stages.0.stages.0"], "it is inside a nested pipeline"),
-        (("range", "map", "batch", "map"), ["stages.0", "stages.2"], "its stages do not follow each other"),
+        (("range", "interleave"), ["stages.0.stages.0"], "it is not shown by the graph"),
+        (("range", "map", "batch", "map"), ["stages.0", "stages.2"], None),
     ],
 )
 def test_where_a_replay_is_possible(ops: tuple[str, ...], stages: list[str], reason: str | None) -> None:
@@ -358,3 +359,66 @@ def test_what_is_inside_a_stage_is_not_its_few_known_ops_where_these_are_little_
     advice = advice_for(profile, stage)
     assert advice is not None
     assert advice.text.startswith("replace its loop by ops on whole tensors")
+
+
+def twins_of(profile: Profile, count: int = 4) -> tuple[str, ...]:
+    """A pipeline that concatenates parts, each with a map that one line makes; the costliest is named."""
+    place = Location(file="parts.py", line=7, column=4)
+
+    def row(id_: str, op: str, elements: int, share: float = 0.0) -> Stage:
+        located = {"name": "load", "location": place} if op == "map" else {}
+        return Stage(id=id_, op=op, origin="written", elements=elements, share=share, **located)
+
+    stages = [row("source", "range", 50), row("stages.0", "map", 50, 0.2)]
+    for number in range(1, count):
+        inner = f"stages.{number}.inputs.1"
+        stages += [
+            row(f"stages.{number}", "concatenate", 50 + 50 * number),
+            row(f"{inner}.source", "range", 50),
+            row(f"{inner}.stages.0", "map", 50, 0.2 + 0.01 * number),
+        ]
+    profile.stages = [*stages, row(f"stages.{count}", "batch", 20)]
+    assert profile.verdict is not None
+    assert profile.steps is not None
+    profile.verdict.stage, profile.steps.count = f"stages.{count - 1}.inputs.1.stages.0", 20
+    return tuple(stage.id for stage in stages if stage.op == "map")
+
+
+def test_stages_of_one_line_have_one_bound(profile: Profile) -> None:
+    twins = twins_of(profile)
+    assert further_bounds(profile, []) == [twins]
+    job = replay_job(profile, twins, None)
+    assert isinstance(job, ReplayJob)
+    assert (job.stages, job.per_batch, job.inputs, job.outputs) == ([*twins], 10.0, 1, 1)
+    finding = bottleneck_finding(profile, twins, [Finding(rule="a", title="a", status="rejected", stage=twins[1])])
+    assert finding.title == "Make the 4 stages of load cheaper"
+    assert finding.sentence == "1 change tried at the 4 stages of load, none helped"
+    finding.measured = {"replayed": [*twins]}
+    assert further_bounds(profile, [finding]) == []
+    alone = Finding(rule="a", title="a", status="unverified", stage=twins[-1])
+    assert stages_to_replay(alone, profile.stages or ()) == twins[-1:]
+
+
+def test_a_bottleneck_in_one_of_several_inputs_has_a_bound_of_its_own(profile: Profile) -> None:
+    twins = twins_of(profile, 2)
+    assert profile.stages is not None
+    profile.stages[1].name = "other"
+    assert further_bounds(profile, []) == [twins[1:]]
+
+
+def test_what_chooses_by_a_value_is_not_replayed() -> None:
+    written = [("source.choice_dataset.source", "range"), ("source.choice_dataset.stages.0", "map")]
+    reason = why_no_replay([*written, ("source", "choose_from_datasets")], ["source.choice_dataset.stages.0"])
+    assert reason == "choose_from_datasets after it depends on the values, which a replay repeats"
+    inside = [("source", "range"), ("stages.0", "interleave"), ("stages.0.source", "range")]
+    reason = why_no_replay(inside, ["stages.0.source"])
+    assert reason == "it is inside a function, whose datasets are made anew for each element"
+
+
+def test_stages_that_could_not_be_read_have_one_bound(profile: Profile) -> None:
+    assert profile.stages is not None
+    assert profile.verdict is not None
+    profile.stages[1].share, profile.stages[2].share, profile.verdict.stage = None, None, None
+    assert further_bounds(profile, []) == [("stages.0", "stages.1")]
+    profile.verdict.stage = "stages.2"
+    assert ("stages.0", "stages.1") not in further_bounds(profile, [])

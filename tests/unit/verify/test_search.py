@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import SetArgument, SetOption, from_document
+from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption, from_document
 from pipeprof.pipelines.spec.compose.overrides import apply_sets
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow
 from pipeprof.pipelines.spec.yaml.writer import flow
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import CoreScaling
@@ -691,3 +692,68 @@ def test_maps_in_a_row_stay_in_their_order(recorded: Recorded) -> None:
     both = next(one for one in guesses(found, data) if " and " in one.title)
     ops = [stage["map"]["ops"] for stage in apply(data, both.overrides)["stages"][1:]]
     assert ops == [[{"tf.vectorized_map": {"fn": [{"tf.add": {"y": number}}]}}] for number in (1, 2)]
+
+
+def parts(recorded: Recorded, count: int = 3) -> Profile:
+    """Parts that are concatenated; one line makes the map of each, which is serial and slow."""
+    found = profile_of(recorded, "range", "map", "batch", stage="stages.0")
+    place = Location(file="parts.py", line=7, column=4)
+    rows = [("source", "range"), ("stages.0", "map"), ("stages.1", "batch")]
+    for number in range(2, count + 1):
+        inner = f"stages.{number}.inputs.1"
+        rows += [(f"stages.{number}", "concatenate")]
+        rows += [(f"{inner}.source", "range"), (f"{inner}.stages.0", "map"), (f"{inner}.stages.1", "batch")]
+    mapped = {"name": "load", "location": place, "share": 0.3, "tf_op": "MapDataset", "random": False}
+    found.stages = [
+        Stage(id=address, origin="written", op=op, **(mapped if op == "map" else {})) for address, op in rows
+    ]
+    return found
+
+
+def test_a_change_of_stages_that_one_line_makes_is_one_change(recorded: Recorded) -> None:
+    found = parts(recorded)
+    assert found.verdict is not None
+    maps = ["stages.0", "stages.2.inputs.1.stages.0", "stages.3.inputs.1.stages.0"]
+    for found.verdict.stage in maps:
+        by_title = {finding.title: finding for finding in guesses(found)}
+        for title in ("Run load in parallel", "Apply load to whole batches", "Prefetch after load"):
+            finding = by_title[title]
+            assert len(finding.edits) == 3
+            assert [getattr(edit, "stage", None) or getattr(edit, "after", None) for edit in finding.edits] == maps
+            assert (finding.change or "").endswith("; this line makes 3 such stages, all of them change")
+
+
+def test_what_does_not_fit_all_of_them_is_no_change_of_the_line(recorded: Recorded) -> None:
+    found = parts(recorded)
+    assert found.stages is not None
+    found.stages[-1].op = "shuffle"
+    titles = [finding.title for finding in guesses(found)]
+    assert "Run load in parallel" in titles
+    assert "Apply load to whole batches" not in titles
+
+
+def test_the_end_of_a_part_can_run_ahead(recorded: Recorded) -> None:
+    found = slow_sides(recorded)
+    assert found.stages is not None
+    for stage in (found.stages[2], found.stages[4]):
+        stage.name, stage.location = "load", Location(file="parts.py", line=7)
+    (finding,) = [one for one in guesses(found) if one.title == "Prefetch after load"]
+    assert [edit.after for edit in finding.edits if isinstance(edit, InsertStage)] == [
+        "source.inputs.0.stages.0",
+        "source.inputs.1.stages.0",
+    ]
+
+
+def test_without_a_bottleneck_work_is_done_once_or_ahead(recorded: Recorded) -> None:
+    found = repeating(recorded)
+    assert found.verdict is not None
+    assert found.stages is not None
+    found.verdict.stage = None
+    for stage in found.stages:
+        stage.share = 0.01
+    assert not guesses(found)
+    for stage in found.stages:
+        stage.share = None if stage.op == "map" else 0.01
+    assert {"Cache what map gives", "Prefetch at the end"} <= {finding.title for finding in guesses(found)}
+    found.stages[-1].op = "prefetch"
+    assert [finding.title for finding in guesses(found)] == ["Cache what map gives"]

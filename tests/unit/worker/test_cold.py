@@ -23,14 +23,22 @@ class Channel:
 def traced(monkeypatch):
     """What a sample does after its measurement, by the files it was told to read into memory."""
 
-    def run(warm):
+    def run(warm, failures=0):
         done = []
         monkeypatch.setattr(sample, "with_files_in_memory", lambda *_args: done.append("read") or Warmed(1.0, 3, None))
         monkeypatch.setattr(sample, "replay", lambda *_args: done.append("replay"))
-        monkeypatch.setattr(sample.JobRun, "_run_trace", lambda _self: done.append("trace") or Trace())
+        failing = iter(range(failures))
+
+        def trace(_self):
+            done.append("trace")
+            if next(failing, None) is not None:
+                raise RuntimeError("by chance")
+            return Trace()
+
+        monkeypatch.setattr(sample.JobRun, "_run_trace", trace)
         channel = Channel()
         one = sample.JobRun(Job("spec", "a.yaml", [], warm=warm), channel)
-        one.feed = object()
+        one.feed = SimpleNamespace(restart=lambda: done.append("restart"))
         one._try_fewer_cores = lambda _step: done.append("cores")
         one._memory = SimpleNamespace(rest=lambda _feed: done.append("rest"))
         one._describe = lambda: done.append("graphs")
@@ -46,6 +54,15 @@ def test_threads_are_seen_before_the_files_are_read_into_memory(traced):
 
 def test_the_trace_comes_last(traced):
     assert traced([]) == (["cores", "rest", "graphs", "replay", "trace"], [TraceBegan, Trace])
+
+
+def test_a_trace_that_fails_is_tried_once_more(traced):
+    done, sent = traced([], failures=1)
+    assert done[4:] == ["trace", "restart", "trace"]
+    assert sent == [TraceBegan, TraceBegan, Trace]
+    done, sent = traced([], failures=2)
+    assert done[4:] == ["trace", "restart", "trace"]
+    assert sent == [TraceBegan, TraceBegan, Warned]
 
 
 def test_files_that_do_not_fit_are_not_compared_and_the_report_says_so(tmp_path):

@@ -2,29 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.ops.traits import traits
 
 
-def why_no_replay(line: Sequence[tuple[str, str]], stages: Sequence[str], passing: Collection[str] = ()) -> str | None:
+def why_no_replay(
+    written: Sequence[tuple[str, str]], stages: Sequence[str], passing: Collection[str] = ()
+) -> str | None:
     """Return why stages cannot be replaced by a replay of what they gave, in words; None where they can.
 
     Args:
-        line: Address and op of each stage outside of all functions, the source first.
-        stages: Addresses of the stages to replace, in the order of the data.
+        written: Address and op of each stage, the source of each line first.
+        stages: Addresses of the stages to replace, those of each line in the order of the data. Those that follow each
+            other are replaced together.
         passing: Addresses of filters that were seen to pass nearly all elements, whatever their values.
 
     Example:
         >>> why_no_replay([("source", "range"), ("stages.0", "map"), ("stages.1", "unique")], ["stages.0"])
         'unique after it depends on the values, which a replay repeats'
     """
-    addresses = [address for address, _ in line]
-    if not stages or stages[0] not in addresses:
-        return "it is inside a nested pipeline"
-    first = addresses.index(stages[0])
-    if addresses[first : first + len(stages)] != list(stages):
-        return "its stages do not follow each other"
+    ops = dict(written)
+    if not stages or not ops.keys() >= set(stages):
+        return "it is not shown by the graph"
+    reasons = (_why_not(way, run, passing) for way, run in ways_of(ops, stages))
+    return next((reason for reason in reasons if reason is not None), None)
+
+
+def ways_of(written: Mapping[str, str], stages: Sequence[str]) -> Iterator[tuple[list[tuple[str, str]], list[str]]]:
+    """Yield those of the stages that follow each other, with the way of their elements to the end of the pipeline.
+
+    The way has address and op of each stage from the source of the line on, through the stages that read it.
+
+    Example:
+        >>> written = dict.fromkeys(["source", "stages.0", "stages.0.inputs.1.source", "stages.1"], "map")
+        >>> [(len(way), run) for way, run in ways_of(written, ["stages.0.inputs.1.source", "stages.0", "stages.1"])]
+        [(3, ['stages.0.inputs.1.source']), (3, ['stages.0', 'stages.1'])]
+    """
+    wanted = set(stages)
+    for pipeline in dict.fromkeys(map(pipeline_of, stages)):
+        way = _way(written, pipeline)
+        run: list[str] = []
+        for address, _ in [*way, ("", "")]:
+            if address in wanted and pipeline_of(address) == pipeline:
+                run.append(address)
+            elif run:
+                yield way, run
+                run = []
+
+
+def _way(written: Mapping[str, str], pipeline: str) -> list[tuple[str, str]]:
+    line = [
+        (address, op) for address, op in written.items() if pipeline_of(address) == pipeline and address != pipeline
+    ]
+    reader = pipeline
+    while reader and reader not in written:
+        reader = reader.rpartition(".")[0]
+    if not reader:
+        return line
+    after = _way(written, pipeline_of(reader))
+    return [*line, *after[[address for address, _ in after].index(reader) :]]
+
+
+def _why_not(line: Sequence[tuple[str, str]], stages: Sequence[str], passing: Collection[str]) -> str | None:
+    """As `why_no_replay`, for stages that follow each other on one way."""
+    first = [address for address, _ in line].index(stages[0])
+    own = pipeline_of(stages[0])
+    if any(own == address for address, _ in line):
+        return "it is inside a function, whose datasets are made anew for each element"
     for place, (_, op) in enumerate(line[max(first, 1) : first + len(stages)], max(first, 1)):
         row = traits(op)
         if row.by_position and row.one_to_one and first < place < first + len(stages) - 1:
@@ -49,4 +95,4 @@ def _reads_values(op: str) -> bool:
         return False
     decides = row.drops and not row.by_position
     groups = row.function is not None and not row.single_function and not row.once_each
-    return decides or groups or row.nests or row.opaque
+    return decides or groups or row.nests or row.opaque or row.chooses

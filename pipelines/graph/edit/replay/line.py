@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,13 @@ class EditableLine:
     Attributes:
         written: The graph as it is before any edit.
         stages: In the order of the data, the source first.
+        all: These, those that they join, and those inside functions.
     """
 
     graph: EditableGraph
     written: StageGraph
     stages: list[WrittenStage]
+    all: Sequence[WrittenStage]
 
 
 def read_line(
@@ -55,4 +57,4 @@ def read_line(
     if written.root is None:
         raise CannotEditError(written.reason or "the graph returns no dataset")
     stages = written.stages(by_address=ops is not None, ops=ops)
-    return EditableLine(graph, written, [stage for stage in stages if not pipeline_of(stage.address)])
+    return EditableLine(graph, written, [stage for stage in stages if not pipeline_of(stage.address)], stages)

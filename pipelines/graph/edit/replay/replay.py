@@ -13,14 +13,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.graph.edit.assemble import Inlet, end_inlet, inlets
-from pipeprof.pipelines.graph.edit.editable import EditableGraph
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
 from pipeprof.pipelines.graph.edit.elements import unstructured
 from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
-from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
+from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.graph.edit.replay.line import read_line
 from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph
 from pipeprof.pipelines.graph.observe.reading import serialise
@@ -44,9 +44,10 @@ class Replay:
     """Stages to replace, and the size of the replay.
 
     Attributes:
-        stages: Addresses of stages that follow each other, in the order of the data; the source may be the first.
+        stages: Addresses of stages, in the order of the data; the source may be the first. Those that follow each other
+            are replaced together, and all that give elements of the same kind have one replay.
         batches: The replay holds the outputs for so many batches of the pipeline, where an epoch has as many.
-        per_batch: Outputs per batch, where the graph does not fix that; None where it is not known.
+        per_batch: Outputs of all of them per batch, where the graph does not fix that; None where it is not known.
         inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, where the graph does
             not fix that. 0 where it is not known.
         most_bytes: That the replay may hold.
@@ -84,15 +85,27 @@ def replay_stages(
         CannotEditError: That is not possible on this pipeline; the message names the stage and the reason.
     """
     line = read_line(dataset, ops=ops, in_memory=in_memory, room=room, watch=watch)
-    reason = why_no_replay([(stage.address, stage.op) for stage in line.stages], replay.stages, replay.passing)
+    by_address = {stage.address: stage for stage in line.all}
+    written = {address: stage.op for address, stage in by_address.items()}
+    reason = why_no_replay([*written.items()], replay.stages, replay.passing)
     if reason is not None:
         raise CannotEditError(reason, next(iter(replay.stages), None))
-    return _Replaced(line.graph, line.stages, line.written.nodes, line.written.options, replay).make(dataset)
+    kept: dict[FlatElement, Any] = {}
+    made: list[Any] = []
+    for way, run in ways_of(written, replay.stages):
+        stages = [by_address[address] for address, _ in way]
+        part = replace(replay, stages=tuple(run))
+        made += _Replaced(line.graph, stages, line.written.nodes, line.written.options, part).make(kept)
+    return dataset_of_graph(line.graph, dataset.element_spec, dataset, *made)
 
 
 @dataclass
 class _Replaced:
-    """A pipeline whose stages are being replaced."""
+    """A pipeline in which stages that follow each other are being replaced.
+
+    Attributes:
+        line: The way of their elements from the source of their line to the end of the pipeline.
+    """
 
     graph: EditableGraph
     line: Sequence[WrittenStage]
@@ -107,17 +120,24 @@ class _Replaced:
         self.first = addresses.index(self.replay.stages[0])
         self.last = self.first + len(self.replay.stages) - 1
 
-    def make(self, dataset: Any) -> Any:
+    def make(self, known: dict[FlatElement, Any]) -> list[Any]:
+        """Replace the stages; return the datasets whose resources the graph uses.
+
+        Args:
+            known: Replays that stages before have, by the kind of their elements.
+        """
         import tensorflow as tf
 
         address = self.replay.stages[0]
-        ends = self._ends()
+        ends, full = self._ends(), []
         try:
             outputs = self._at(self.line[self.last])
-            kept = outputs.take(elements := self._elements()).cache()
-            full = self.graph.real(kept)
-            self._fill(full, elements)
-            made, mark = kept.repeat(), ""
+            element = self.graph.element_at(self.line[self.last].head)
+            if element not in known:
+                known[element] = outputs.take(elements := self._elements()).cache()
+                full = [self.graph.real(known[element])]
+                self._fill(full[0], elements)
+            made, mark = known[element].repeat(), ""
             if self.first:
                 mark = f"pipeprof_replay_{next(_MARKS)}_"
                 drawn = self._at(self.line[self.first - 1]).skip(0, name=mark)
@@ -134,7 +154,7 @@ class _Replaced:
         reference = self.graph.graft(graph, mark or "pipeprof_no_mark", cut)
         for inlet in ends:
             inlet.connect(self.graph, reference)
-        return dataset_of_graph(self.graph, dataset.element_spec, dataset, kept, full, made)
+        return [known[element], *full, made]
 
     def _at(self, stage: WrittenStage) -> Any:
         """The dataset of the pipeline up to a stage, its elements as a tuple of their components."""
