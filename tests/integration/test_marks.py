@@ -82,6 +82,24 @@ def test_every_op_has_its_dataset_then(tf: Any) -> None:
     assert {one.function for one in traced.functions} <= {"numbers", "keep"}
 
 
+def test_variables_are_those_of_the_pipeline(tf: Any) -> None:
+    factor, offset = tf.Variable(2, dtype=tf.int64), tf.Variable(30, dtype=tf.int64)
+    dataset = tf.data.Dataset.range(10**6).map(lambda x: x * factor).map(lambda x: x * 2 + offset).map(lambda x: x * 3)
+    found = marks_of(dataset, 0, None)
+    assert found is not None
+    again = marked_feed(dataset, *found, 0.0, lambda: True)
+    assert again is not None
+    assert int(again.next()) == 90
+    factor.assign(10)
+    again.restart()
+    assert [int(again.next()) for _ in range(2)] == [90, 150]
+    counting = tf.data.Dataset.range(10**6).map(lambda x: offset.assign_add(x) * 2).map(lambda x: x * 3)
+    found = marks_of(counting, 0, None)
+    assert found is not None
+    assert marked_feed(counting, *found, 0.0, lambda: True) is None
+    assert int(offset) == 30
+
+
 def test_names_that_only_one_stage_has_need_no_marks(tf: Any) -> None:
     dataset = tf.data.Dataset.range(10**9).map(lambda element: tf.sort(tf.stack([element, element]))).batch(2)
     found = marks_of(dataset, 0, None)

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.op_owners import Marks
+from pipeprof.pipelines.graph.edit.editable import EditableGraph
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.resources import hand_through
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, readable, serialised
 from pipeprof.pipelines.ops.executed_ops import family
 from pipeprof.pipelines.ops.traits import traits
@@ -82,13 +85,18 @@ def marked_feed(dataset: Any, marks: Marks, graph: Any, fill_seconds: float, sto
     if any(traits(node.op).stores or family(node.op) == "Save" for node in graph.node):
         return None
     try:
-        marked = marks.marked(tf.compat.v1.GraphDef)
-        variant = tf.raw_ops.DatasetFromGraph(graph_def=marked.SerializeToString())
+        live = EditableGraph(graph)
+        hand_through(live, dataset)
+        marked = EditableGraph(marks.marked(tf.compat.v1.GraphDef), live.held)
+        for name, node in live.nodes.items():
+            # Marks are in functions: the nodes that call them are the same.
+            marked.nodes.setdefault(name, node).input[:] = node.input
+        variant = marked.real_variant(marked.root)
         again = tf.data.experimental.from_variant(variant, dataset.element_spec).with_options(dataset.options())
         feed = Feed(again)
         began = time.perf_counter()
         while time.perf_counter() - began < SETTLE_SECONDS and not stop():
             feed.next()
-    except (tf.errors.OpError, ValueError, TypeError):
+    except (CannotEditError, tf.errors.OpError, ValueError, TypeError):
         return None
     return feed
