@@ -11,8 +11,7 @@ from typing import IO
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only the place; names in it are made by tempfile
 _NOWHERE = Path("/tmp")  # noqa: S108 - it cannot be written to
-TEMPORARY = "PIPEPROF_TEMPORARY_FOLDER"
-"""Variable with the folder of the process before: Python tries one by a file, which stays if it is killed meanwhile."""
+TEMPORARY = "PIPEPROF_TEMPORARY_FOLDER"  # of the process before: trying one leaves a file if killed meanwhile
 
 
 def temporary_folder() -> Path | None:

@@ -180,10 +180,9 @@ class Guard:
         """End it.
 
         Args:
-            at_once: Whether nothing is left that it must end.
+            at_once: Whether nothing is left that it must end; it is killed before it sees the closed pipe and begins.
         """
         if at_once:
-            # Before it sees that the pipe is closed: it would begin to end the family, and be killed meanwhile.
             self._process.kill()
         os.close(self._control)
         os.close(self._reports)
