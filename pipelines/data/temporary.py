@@ -11,11 +11,7 @@ from typing import IO
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only the place; names in it are made by tempfile
 _NOWHERE = Path("/tmp")  # noqa: S108 - it cannot be written to
-TEMPORARY = "PIPEPROF_TEMPORARY_FOLDER"
-"""Variable with the folder that the starting process uses.
-
-Python finds its folder by writing a file there, which stays if the process is killed meanwhile.
-"""
+TEMPORARY = "PIPEPROF_TEMPORARY_FOLDER"  # of the process before: trying one leaves a file if killed meanwhile
 
 
 def temporary_folder() -> Path | None:
@@ -59,10 +55,9 @@ def settled_temporary_folder() -> Path:
 
 
 def settle_temporary_folder() -> None:
-    """Set the temporary folder: the one of the process that started this one, else one where Python finds none.
+    """Set the temporary folder: that of the process before, whose variable goes, else one where Python finds none.
 
-    TensorFlow needs the name of the folder for its import, even if it writes nothing there. The variable goes: the
-    user's code sees its own environment.
+    TensorFlow needs the name of the folder for its import, even if it writes nothing there.
     """
     tempfile.tempdir = os.environ.pop(TEMPORARY, tempfile.tempdir) or str(settled_temporary_folder())
 

@@ -149,10 +149,9 @@ class Guard:
         Raises:
             OSError: That is not possible.
         """
-        order = GuardOrder(
-            mark=mark, start=list(command), variables=dict(variables), descriptors=list(self._descriptors)
+        self._tell(
+            GuardOrder(mark=mark, start=list(command), variables=dict(variables), descriptors=list(self._descriptors))
         )
-        self._tell(order)
         while not self._answers:
             if not self._read():
                 raise OSError(errno.ECHILD, "the process that was to start it ended")
@@ -181,10 +180,9 @@ class Guard:
         """End it.
 
         Args:
-            at_once: Whether nothing is left that it must end.
+            at_once: Whether nothing is left that it must end; it is killed before it sees the closed pipe and begins.
         """
         if at_once:
-            # Before it sees that the pipe is closed: it would begin to end the family, and be killed meanwhile.
             self._process.kill()
         os.close(self._control)
         os.close(self._reports)
@@ -225,8 +223,7 @@ class RunFamily:
         self.mark = secrets.token_hex(8)
         # A run inside a run belongs to both.
         marks = f"{os.environ.get(MARK, '')} {self.mark}".strip()
-        self._own = {MARK: marks, TEMPORARY: str(settled_temporary_folder())}
-        self.environment = {**os.environ, **self._own}
+        self.environment = {**os.environ, MARK: marks, TEMPORARY: str(settled_temporary_folder())}
         self._guard: Guard | None = None
         self._is_ended = False
 
@@ -243,7 +240,8 @@ class RunFamily:
             OSError: That is not possible.
         """
         self._guard = Guard(streams, descriptors)
-        return self._guard.start(self.mark, command, {**(variables or {}), **self._own})
+        own = {name: self.environment[name] for name in (MARK, TEMPORARY)}
+        return self._guard.start(self.mark, command, {**(variables or {}), **own})
 
     def end(self, leader: int) -> None:
         """Kill all of them."""

@@ -108,7 +108,7 @@ def _bases(name: str) -> list[dict[str, Any]]:
     called = function(name)
     assert called is not None
     accepted = (given for given in itertools.islice(_calls(called), 40) if _accepts(name, given))
-    return list(itertools.islice(accepted, 3))
+    return list(itertools.islice(accepted, 2))
 
 
 def _wrong_inputs(
