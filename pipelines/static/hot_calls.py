@@ -31,8 +31,8 @@ class HotCall:
     """A call or an index in the user's file.
 
     Attributes:
-        kind: It makes the same object in each call of its function; it opens a file for one element; it takes one row by
-            its index; or it takes elements from other processes.
+        kind: It makes the same object in each call of its function; it opens a file for one element; it takes one row
+            by its index; or it takes elements from other processes.
         text: As written.
         function: The function that it is in.
         library: First part of the library's name; empty for the user's own functions.
