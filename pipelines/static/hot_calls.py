@@ -31,8 +31,8 @@ class HotCall:
     """A call or an index in the user's file.
 
     Attributes:
-        kind: It makes the same object in each call of its function; it opens a file of which it takes little; it takes
-            one row by its index; or it takes elements from other processes.
+        kind: It makes the same object in each call of its function; it opens a file for one element; it takes one row
+            by its index; or it takes elements from other processes.
         text: As written.
         function: The function that it is in.
         library: First part of the library's name; empty for the user's own functions.
@@ -83,7 +83,7 @@ def builders(text: str) -> list[tuple[HotCall, list[range]]]:
     found = []
     for function in file.functions.values():
         for node in _own_nodes(function):
-            made = file.functions.get(node.func.id) if _calls_by_name(node) else None
+            made = file.functions.get(_called_without_arguments(node))
             if made is not None and made is not function and not _parameters(made) and not file.is_impure(made):
                 call = HotCall("built-anew", ast.unparse(node), function.name, "", getattr(node, "lineno", 1))
                 found.append((call, file.lines_of(made)))
@@ -91,8 +91,12 @@ def builders(text: str) -> list[tuple[HotCall, list[range]]]:
     return [(call, ranges) for call, ranges in found if not any(call.line in lines for lines in inside)]
 
 
-def _calls_by_name(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args and not node.keywords
+def _called_without_arguments(node: ast.AST) -> str:
+    """The name of the function that a call without arguments calls; empty for other nodes."""
+    match node:
+        case ast.Call(func=ast.Name(id=name), args=[], keywords=[]):
+            return name
+    return ""
 
 
 class _File:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.order import inputs_first
 from pipeprof.pipelines.graph.read.function_facts import CALLS, PYTHON, SILENT, draws_alone
 
 _MAX_DEPTH: Final = 20
@@ -58,11 +57,7 @@ def random_part(
             return results_of[name][int(output.rpartition(":")[2] or 0)]
         return name in late or (name in given and name not in nodes)
 
-    def reads(name: str) -> list[str]:
-        found = (reference.lstrip("^").partition(":")[0] for reference in nodes[name].input)
-        return [other for other in found if other in nodes]
-
-    for name in inputs_first(nodes, reads):
+    for name in _inputs_first(nodes):
         node = nodes[name]
         inputs = [reference for reference in node.input if not reference.startswith("^")]
         callee = functions.get(node.attr["f"].func.name) if node.op in CALLS else None
@@ -82,6 +77,21 @@ def random_part(
             steady.append(node.op)
     results = tuple(is_late(function.ret[result.name]) for result in function.signature.output_arg)
     return RandomPart(frozenset(late), results, tuple(steady), tuple(random))
+
+
+def _inputs_first(nodes: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of a body's nodes, each after those that it reads."""
+    seen: set[str] = set()
+    todo = [(name, False) for name in nodes]
+    while todo:
+        name, ready = todo.pop()
+        if ready:
+            yield name
+        elif name not in seen:
+            seen.add(name)
+            todo.append((name, True))
+            read = (reference.lstrip("^").partition(":")[0] for reference in nodes[name].input)
+            todo += [(other, False) for other in read if other in nodes]
 
 
 def _draws(functions: Mapping[str, Any], node: Any, depth: int = 0) -> bool:

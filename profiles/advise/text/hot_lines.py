@@ -19,10 +19,16 @@ PYTHON_SHARE = Threshold(
 TIME_SHARE = Threshold("time-share", 0.3, "of the time inside the stages", "below it another stage comes first", 0.2)
 
 
+_LEAST_LEFT = 0.02
+"""Of the time, what stays whatever a line costs."""
+
+
 class OfHotLine:
     """What the rules about hot lines have in common."""
 
     kinds: ClassVar[frozenset[HotKind]]
+    keeps_work: ClassVar[bool] = True
+    """Whether the work of the line is done in another way afterwards: then it is an upper bound that is known."""
 
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the sampled time of the line's function."""
@@ -54,11 +60,13 @@ class OfHotLine:
                     summary=self.fix_of(spot, stage).replace("{", "{{").replace("}", "}}"),
                 ),
             ),
-            predicted=Prediction(
-                f"without it {significant(1 / max(1 - spot.share * share, 0.02))}× at most",
-                speedup=1 / max(1 - spot.share * share, 0.02),
-            ),
+            predicted=self._predicted(1 / max(1 - spot.share * share, _LEAST_LEFT)),
         )
+
+    def _predicted(self, most: float) -> Prediction:
+        if self.keeps_work:
+            return Prediction(f"unknown until it is rewritten (at most {significant(most)}×)")
+        return Prediction(f"without it {significant(most)}×", speedup=most)
 
     def title_of(self, spot: HotSpot) -> str:
         """The change in a few words."""

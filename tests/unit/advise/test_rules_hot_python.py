@@ -47,8 +47,9 @@ def test_a_hot_line_has_the_call_to_write(rule: str) -> None:
     assert WRITTEN[rule] in hit.recommendation
     assert f"line {CALLS[rule].line}" in (hit.sentence or "")
     assert hit.predicted is not None
-    assert hit.predicted.speedup is not None
-    assert 2 < hit.predicted.speedup < 3
+    # Only what is built once is gone: the work of the others is done in another way.
+    assert (hit.predicted.speedup is not None) == (rule == "rebuilt-per-call")
+    assert "2.49×" in hit.predicted.formula
 
 
 @pytest.mark.parametrize("rule", CALLS)

@@ -54,7 +54,7 @@ def _cropped(function: Any) -> bool:
 
 
 class _Crop:
-    """A decoded picture of which only its shape and one slice are read.
+    """A decoded picture; nothing but its shape and one slice are read.
 
     Args:
         decoded: The node that decodes it.

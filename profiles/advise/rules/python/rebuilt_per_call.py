@@ -31,6 +31,7 @@ class RebuiltPerCall(OfHotLine, Rule):
     semantics = "same"
     thresholds = (PYTHON_SHARE, TIME_SHARE)
     kinds = frozenset({"built-anew"})
+    keeps_work = False
 
     def title_of(self, spot: HotSpot) -> str:
         """Name the call."""
