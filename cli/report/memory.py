@@ -50,14 +50,12 @@ def build_memory_line(profile: Profile) -> Iterator[Block]:
 
     Memory that was asked about, or that is large, has owners whether there is a finding about it or not.
     """
-    first, *rest = list(build_memory(profile)) or [None]
-    if first is None:
-        return
-    yield first
+    blocks = list(build_memory(profile))
+    yield from blocks[:1]
     memory = profile.memory
     above = (memory.peak_bytes or 0) - (memory.baseline_bytes or 0)
     if above >= _LARGE or profile.host.memory_limit_source == "option" or _warns(profile):
-        yield from rest
+        yield from blocks[1:]
 
 
 def _warns(profile: Profile) -> bool:

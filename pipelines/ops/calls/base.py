@@ -133,7 +133,7 @@ class SpecialCall(Closed):
         if not isinstance(given, dict):
             raise mismatch(value, "arguments", f"a mapping of {cls.call}'s arguments")
         if not given and cls.short and cls.model_fields[cls.short].is_required():
-            raise error(f"missing value of {cls.call}: expected {cls._example()}", "missing_value", got=None)
+            raise error(f"missing value of {cls.call}: expected {cls._example()}", "missing_argument", got=None)
         problems = Problems()
         routes = {key: inner for key, inner in given.items() if key in cls.routes}
         on, to = parse_routes(routes, problems)

@@ -32,7 +32,7 @@ class Diagnostic:
 
     Attributes:
         file: the spec as the user named it; ``None`` when there is only a flag.
-        line: 1-based line in the file, ``None`` when the mistake has no line (a flag, a file as a whole).
+        line: 1-based line in the file, ``None`` when it is a flag that is wrong.
         column: 1-based column in the line, or in the flag's text.
         length: characters under the caret, at least 1.
         code: kebab-case word, stable: ``unknown-key``, ``wrong-type``, …

@@ -142,7 +142,7 @@ class _Composer:
         """The node's value as written."""
         return self._shown(text)
 
-    def note(self, span: Span | None, code: str, message: str, suggestion: str | None = None) -> None:
+    def note(self, span: Span, code: str, message: str, suggestion: str | None = None) -> None:
         self.problems.append(SpecProblem(span, code, message, suggestion))
 
     def document(self) -> Node | None:
