@@ -132,7 +132,10 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         if unfinished:
             yield Heading("Not finished", _unfinished(unfinished))
             yield from _tables(profile, unfinished)
-        without = "" if proven or bounds or unfinished else "; without a cache nothing that was tried helps"
+        done = profile.verification
+        others = done is not None and bool(done.without_gain or done.undecided)
+        words = "nothing that was tried helps" if others else "there was nothing to try"
+        without = "" if proven or bounds or unfinished else f"; without a cache {words}"
         yield Heading("From the second epoch on", f"measured{without}")
         yield from _tables(profile, cached)
     if open_ones:
@@ -441,10 +444,11 @@ def _build_none(profile: Profile) -> Iterator[Block]:
     elif share is not None and profile.steps.dispatch is None:
         yield Heading("No known fix", "whether this is fast enough depends on your step")
     elif share is not None:
-        why = _why_none(done)
-        yield Heading(
-            "No known fix", f"up to {percent(savable_share(profile) or 0.0)} of the time could be saved, but {why}"
-        )
+        share = savable_share(profile) or 0.0
+        # What the verdict says of restarts is one.
+        advised = profile.verdict is not None and any(one.label == "restarts" for one in profile.verdict.details)
+        words = f"up to {percent(share)} of the time could be saved, but {_why_none(done)}"
+        yield Heading(f"No {'other' if advised else 'known'} fix", words)
     else:
         yield Heading("No known fix", "no rule applies to what was measured")
 

@@ -292,6 +292,9 @@ def _search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
     if fix.unfinished is not None:
         line = rerun(profile, command="fix", budget=str(fix.unfinished.budget_seconds))
         yield Command("Next", line or "", width=_KEY, note="decides")
+    elif fix.needs_seconds is not None:
+        line = rerun(profile, command="fix", budget=str(fix.needs_seconds))
+        yield Command("Next", line or "", width=_KEY, note="has the time for one change")
     elif fix.status == "nothing" and most is not None:
         allow = [*(name for name in fix.allow if name != "same"), most.semantics]
         line = rerun(profile, command="fix", allow=[",".join(dict.fromkeys(allow))])

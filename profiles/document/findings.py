@@ -323,6 +323,9 @@ class Fix(Model):
         None, description="The best pipeline against the one as it is, in one session; as `findings[].measured`."
     )
     unfinished: Unfinished | None = Field(None, description="As `findings[].unfinished`, of the proof.")
+    needs_seconds: int | None = Field(
+        None, description="The `--budget` in which a change can be tried and proven, where this one was too small."
+    )
     peak_bytes: int | None = Field(None, description="Peak of the best pipeline.")
     peak_before_bytes: int | None = None
     text: str | None = Field(None, description="The changed spec's own file.")

@@ -90,7 +90,8 @@ def candidates(
     known = in_order(known, seconds, proposal=lambda one: one)
     found = in_order(known, seconds, tried, proposal=lambda one: one)
     found[1:1] = [expect(candidate) for candidate in _with_prefetch(profile, known[:1])] if worth_it else []
-    worth = [candidate for candidate in known if not candidate.for_memory and candidate.rule is not None]
+    # A cache is tried on top of what gains in each epoch.
+    worth = [one for one in known if not (one.for_memory or one.caches) and one.rule is not None]
     first = [_together(worth, allowed, kind), everywhere(profile) if worth_it else None]
     found = [*(expect(candidate) for candidate in first if candidate is not None), *found]
     found.sort(key=lambda candidate: candidate.for_memory != for_memory)

@@ -190,6 +190,9 @@ class _Fixing:
                 end_at=self._end_at,
                 save=self._save_so_far,
             )
+            if not lab.fits([()]):
+                least = f"--budget {lab.least_budget}"
+                self._progress.note(f"no change can be tried and proven in {self._budget:g} s: {least}")
             further = self._converted(jobs, lab)
             search = self._search = Search(
                 self._start,
@@ -264,6 +267,7 @@ class _Fixing:
 
     def _describe(self, found: Found, trial: Trial | None) -> None:
         self.result.steps, self.result.left_out = found.steps, found.left_out
+        self.result.needs_seconds = found.needs_seconds
         describe(self.result, found, trial, self._proof_mode)
         if self.result.status in {"fixed", "interrupted"} and found.best.steps:
             loaded = self._start.loaded

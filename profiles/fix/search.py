@@ -57,6 +57,7 @@ class Found:
         promised: No race could decide about the one step that was taken: the proof does.
         left_out: What was not tried because its class is not allowed.
         random_order: A step that was taken changes an order that is drawn anew in each epoch anyway.
+        needs_seconds: The budget in which a change can be tried and proven, where this one was too small.
     """
 
     best: Version
@@ -71,6 +72,7 @@ class Found:
     promised: bool = False
     left_out: list[LeftOut] = field(default_factory=list)
     random_order: bool = False
+    needs_seconds: int | None = None
 
 
 class Search:
@@ -156,7 +158,8 @@ class Search:
         tried = any(step.speedup is not None for step in self.found.steps)
         if tried:
             return _NO_TIME
-        return f"the budget is too small to prove a change: --budget {self._lab.least_budget}"
+        self.found.needs_seconds = self._lab.least_budget
+        return f"the budget is too small to prove a change: --budget {self.found.needs_seconds}"
 
     def _why_no_more(self) -> str:
         """Why nothing is left to try, in words, and what more could be allowed."""

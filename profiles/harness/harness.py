@@ -98,9 +98,8 @@ def run_undisturbed(
     Returns:
         The profile that others disturbed less, and what is left of the budget.
     """
-    began = time.monotonic()
     first = run_sample(settings, writer, progress)
-    took = time.monotonic() - began
+    took = sum(phase.seconds or 0.0 for phase in first.phases)
     late = end_at is not None and time.monotonic() + took > end_at
     if first.exit_code or first.verdict is None or not first.verdict.disturbed or took > budget / 2 or late:
         return first, budget

@@ -33,7 +33,8 @@ def describe_proven(profile: Profile) -> list[VerdictDetail]:
     found = []
     bound = profile.headspace.speedup if profile.headspace is not None else math.inf
     if (kept := _largest(profile, "kept")) is not None:
-        found.append(VerdictDetail(label="measured", text=f"{_gain(kept[0], bound)} with change {kept[1]}"))
+        title = (profile.findings or [])[kept[1] - 1].title
+        found.append(VerdictDetail(label="measured", text=f"{_gain(kept[0], bound)} with change {kept[1]}, {title}"))
     cached = _largest(profile, "kept", cached=True)
     if cached is not None and (kept is None or cached[0] > kept[0]):
         text = f"from the second epoch on {_gain(cached[0], bound)} with change {cached[1]}"

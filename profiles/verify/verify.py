@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.protocol.job import Job
 
-_USED_UP = "the budget was used up"
-
 
 def verify(
     profile: Profile,
@@ -362,7 +360,9 @@ class _Verification:
             return
         name = bound_advice.name_together([one for one in self._profile.stages or () if one.id in stages])
         self._begin(f"measuring how fast it is without {name}")
-        trial = trials.measure(self._jobs.replayed(job), None, for_memory=False)
+        # A change is worth more than a bound that is known more exactly.
+        others = Reserved(others=self._pace.seconds_of(QUICK.pairs, first=False))
+        trial = trials.measure(self._jobs.replayed(job), None, for_memory=False, reserved=others)
         settle, evidence = self._pace.block.settle_seconds, trial.evidence
         most = ceiling.bound_of(self._profile, evidence, settle) if evidence else None
         ceiling.write_bound(finding, trial, stages, most, name)
@@ -508,8 +508,15 @@ class _Verification:
             return False
         seconds = reserved + filling(self._profile, finding.edits).trial_seconds
         fits = trials.fits(QUICK.early, seconds)
-        self.leave_out(finding, None if fits else trials.too_long(self._budget, seconds) or _USED_UP)
+        if not fits:
+            self.leave_out(finding, trials.refusal or self._used_up())
         return fits
+
+    def _used_up(self) -> str:
+        """Why a change has no time, and the budget that has it for one more, in words."""
+        more = self._budget + self._pace.seconds_of(self._pace.least_pairs(QUICK.pairs), first=False)
+        self._lacking = self._lacking or 10 * math.ceil(more / 10)
+        return f"the budget of {self._budget:.0f} s was used up: --budget {self._lacking}"
 
     def _take(self, finding: Finding, parts: Sequence[Finding]) -> list[Finding]:
         """Report what was kept, unless one of its parts does as well."""

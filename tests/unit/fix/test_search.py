@@ -396,3 +396,33 @@ def test_what_is_made_of_several_changes_is_raced_once_whatever_their_order_beco
     lab = FakeLab({"a": unclear(1.1, 0.9)}, most=3)
     search(profile, lab).run()
     assert [title for titles in lab.seen for title in titles].count(EVERYTHING) == 1
+
+
+def caching(title: str) -> Finding:
+    edit = {"kind": "InsertStage", "op": "cache", "arguments": {}, "after": "stages.1"}
+    return finding(title, "stages.1", edit=[edit], predicted={"speedup": 96.0})
+
+
+def test_what_gains_in_each_epoch_is_taken_before_a_cache(profile: Profile) -> None:
+    profile.findings = [caching("cache"), finding("first", "stages.1")]
+    lab = FakeLab({"cache": 96.0, "first": 3.0}, again=profile, most=1)
+    found = search(profile, lab).run()
+    assert "cache" not in lab.seen[0]
+    assert [step.title for step in found.steps if step.result == "taken"] == ["first", "cache"]
+    assert [step.cache is not None for step in found.steps if step.result == "taken"] == [False, True]
+
+
+@pytest.mark.parametrize("allowed", [{"same"}, set()])
+def test_a_cache_that_is_no_recommendation_is_not_tried_and_says_why(profile: Profile, allowed: set[str]) -> None:
+    profile.findings, profile.no_cache = [caching("cache"), finding("first", "stages.1")], True
+    lab = FakeLab({"cache": 96.0, "first": 3.0}, again=profile)
+    found = search(profile, lab, allowed=allowed).run()
+    assert all("cache" not in titles for titles in lab.seen)
+    refused = [step.reason for step in found.steps if step.title == "cache"]
+    assert refused == (["--no-cache leaves caches out"] if allowed else [])
+    assert all(one.title != "cache" for one in found.left_out)
+
+
+def test_a_search_without_time_names_the_budget_that_has_it(profile: Profile) -> None:
+    found = search(profile, FakeLab({}, races=0)).run()
+    assert (found.needs_seconds, found.reason) == (25, "the budget is too small to prove a change: --budget 25")

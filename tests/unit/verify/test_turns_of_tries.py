@@ -37,6 +37,8 @@ class Pace:
 
 
 class Trials:
+    refusal: str | None = None
+
     def fits(self, *_: object) -> bool:
         return True
 
@@ -125,10 +127,11 @@ def test_what_is_refused_or_has_no_time_is_counted_by_its_reason(run: Any, profi
         def fits(self, *_: object) -> bool:
             return False
 
-        def too_long(self, *_: object) -> str:
-            return "the pipeline writes files"
+        refusal: str | None = "the pipeline writes files"
 
     run._try_all(Late(), [proposed("a", 1.6), proposed("b", 1.2)])
+    Late.refusal = None
+    run._try_all(Late(), [proposed("c", 1.6), proposed("d", 1.2)])
     profile.data_size = DataSize(bytes=1 << 50)
     run._limit = 1 << 30
     run.leave_out(cached("cache", 96.0), run.why_not(cached("cache", 96.0)))
@@ -136,8 +139,10 @@ def test_what_is_refused_or_has_no_time_is_counted_by_its_reason(run: Any, profi
     assert profile.verification is not None
     assert [(one.reason, one.changes) for one in profile.verification.not_tried] == [
         ("the pipeline writes files", ["a", "b"]),
+        ("the budget of 60 s was used up: --budget 70", ["c", "d"]),
         ("a cache of the whole data set takes about 1,020 TiB, the memory limit is 1.00 GiB", ["cache"]),
     ]
+    assert profile.verification.needs_seconds == 70
 
 
 def test_the_bottleneck_is_bounded_before_anything_is_guessed(
