@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Prose, Table
-from pipeprof.pipelines.edits.edits import HandWritten, SetEnvironment
+from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
@@ -251,16 +251,20 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
             yield Prose(note, indent=_DETAIL_INDENT, hang=2)
     if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
         yield Prose(finding.reason, indent=_DETAIL_INDENT, hang=2, style="dim")
-    if finding.python and any(isinstance(edit, HandWritten) for edit in finding.edits):
+    if finding.python and profile.target.kind != "spec" and any(map(_needs_code, finding.edits)):
         if finding.sentence:
             yield Prose(finding.sentence, indent=_DETAIL_INDENT, hang=2)
         yield Code(finding.python, indent=_DETAIL_INDENT, wrap=True)
-        return
     command = try_command(profile, finding)
     if command is not None and len(command) <= LONGEST_COMMAND:
         yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
     elif finding.rule not in WITHOUT_RULE:
         yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
+
+
+def _needs_code(edit: PipelineEdit) -> bool:
+    """Whether only code can make a change in the source: a plan, if any, makes it in the graph."""
+    return isinstance(edit, HandWritten) or (isinstance(edit, ReplaceStages) and edit.flat)
 
 
 def _overlap(profile: Profile, finding: Finding) -> str | None:

@@ -111,8 +111,8 @@ class Stage(Model):
     )
     same_as: str | None = Field(
         None,
-        description="For a Python target: the first stage that is the same dataset of the program, of which this one "
-        "is a copy: what reads a dataset a second time runs all of it again.",
+        description="For a Python target: the first stage that is the same dataset of the program: "
+        "what reads a dataset a second time runs all of it again.",
     )
     element_spec: list[Component] | None = Field(None, description="What an element of it is made of.")
     cardinality: int | None = Field(

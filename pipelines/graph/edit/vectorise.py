@@ -108,8 +108,8 @@ def whole_batches(
     batch_size = tf.TensorShape([next((shape[0] for shape in batch.shapes if shape), None)])
     own = [tf.TensorShape(shape) for shape in node.attr["output_shapes"].list.shape]
     sparse = [kind == tf.variant.as_datatype_enum for kind in node.attr["output_types"].list.type]
-    results = [shape if alone else batch_size.concatenate(shape) for shape, alone in zip(own, sparse, strict=True)]
-    results = padded.shapes if padded is not None else results
+    alike = [shape if alone else batch_size.concatenate(shape) for shape, alone in zip(own, sparse, strict=True)]
+    results = padded.shapes if padded is not None else alike
 
     def with_shapes(tensors: list[Any]) -> list[Any]:
         for tensor, shape in zip(tensors, results, strict=True):

@@ -34,8 +34,8 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.advise import advise
-from pipeprof.profiles.advise.kept import kept_share
 from pipeprof.profiles.advise.rule import bar_to_try, rules
+from pipeprof.profiles.advise.rules.dropped.kept import kept_share
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 DROP, BRANCH = "drop-after-expensive-map", "read-once-per-branch"
@@ -50,7 +50,7 @@ def test_a_skip_moves_before_the_map_whose_results_it_drops() -> None:
     assert hit.edits == (MoveStage("stages.1", "skip", before="stages.0"),)
     assert (hit.semantics, hit.title) == ("same", "Skip before load")
     assert hit.evidence["kept_share"] == pytest.approx(0.1)
-    assert "skip drops 9 of 10" in hit.sentence
+    assert "skip drops 9 of 10 elements that load (map) makes." in hit.sentence
     assert hit.predicted is not None
     assert hit.predicted.speedup == pytest.approx(20 / (20 - 0.9 * 16))
 

@@ -54,7 +54,7 @@ class CsvRowByRow(Rule):
         Threshold("columns", 16, "columns", "with fewer, parsing itself takes most of the time", 4),
         Threshold("batch-size", 8, "rows", "below it there are few calls to save"),
         Threshold("time-share", 0.3, "of the interval", "below it something else comes first", 0.1),
-        Threshold("batched-gain", 4, "times", "measured on TensorFlow 2.21: 430 columns, batches of 128 lines"),
+        Threshold("batched-gain", 8, "times", "measured on TensorFlow 2.21: 430 columns, batches of 128 lines"),
     )
 
     def check(self, view: PipelineView) -> Iterable[Proposal]:

@@ -23,7 +23,7 @@ _FOURTH = 4
 
 
 class WindowsFromArray(Rule):
-    """Windows of an array, each a call of a map with the whole array beside it.
+    """Windows of an array, each a call of a map with the whole array as an argument.
 
     Seen:
         zip gives an array, the same each time, and row numbers; a map takes these rows of it, for one element at a

@@ -10,8 +10,8 @@ from pipeprof.pipelines.graph.read.function_facts import DECODING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, saving
 from pipeprof.profiles.advise.edits.snippets import stage_call
-from pipeprof.profiles.advise.kept import kept_share, kept_words
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.rules.dropped.kept import kept_share, kept_words
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import SEMANTICS, Prediction, Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -115,8 +115,8 @@ class DropAfterExpensiveMap(Rule):
             stage=stage.id,
             title=f"{stage.op.capitalize()} before {names}",
             sentence=(
-                f"{labels} make{'' if ' and ' in labels else 's'} elements of which {stage.op} drops "
-                f"{kept_words(kept)}.{wasted}"
+                f"{stage.op} drops {kept_words(kept)} elements that {labels} make{'' if ' and ' in labels else 's'}."
+                f"{wasted}"
             ),
             recommendation=f"{move}: {listed(list(calls))}.{_EFFECTS[max(classes, key=SEMANTICS.index)]}{warning}",
             evidence={"kept_share": kept},

@@ -9,10 +9,10 @@ from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving
 from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
-from pipeprof.profiles.advise.kept import kept_words
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.rules.dropped.drop_after_expensive_map import moved_before_maps
-from pipeprof.profiles.advise.rules.speed.filter_after_expensive_map import filter_before_maps
+from pipeprof.profiles.advise.rules.dropped.filter_after_expensive_map import filter_before_maps
+from pipeprof.profiles.advise.rules.dropped.kept import kept_words
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -75,8 +75,8 @@ class ReadOncePerBranch(Rule):
             title=f"Branch before {names}" if shared.drops(view) else f"Run {names} once for {count} branches",
             sentence=(
                 f"{last.label} is one dataset of the program, read by {count} branches: each runs it again, together "
-                f"{milliseconds(shared.ms)} of the {milliseconds(interval)} per batch, of which "
-                f"{milliseconds(wasted)} are for nothing."
+                f"{milliseconds(shared.ms)} of the {milliseconds(interval)} per batch, "
+                f"{milliseconds(wasted)} of it for nothing."
             ),
             recommendation=advice,
             evidence={"branches": count, "shared_ms_per_batch": shared.ms, "wasted_ms_per_batch": wasted},
