@@ -12,6 +12,7 @@ from pipeprof.pipelines.spec.compose.overrides import apply_sets
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow
 from pipeprof.pipelines.spec.yaml.writer import flow
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import CoreScaling
@@ -691,3 +692,16 @@ def test_maps_in_a_row_stay_in_their_order(recorded: Recorded) -> None:
     both = next(one for one in guesses(found, data) if " and " in one.title)
     ops = [stage["map"]["ops"] for stage in apply(data, both.overrides)["stages"][1:]]
     assert ops == [[{"tf.vectorized_map": {"fn": [{"tf.add": {"y": number}}]}}] for number in (1, 2)]
+
+
+def test_nothing_is_tried_inside_of_a_call_of_the_users(recorded: Recorded) -> None:
+    """The map between the filter and the end of ``rejection_resample`` stands in no line of the program."""
+    found = profile_of(recorded, "range", "filter", "map", "choose_from_datasets", "batch", stage="stages.1")
+    inside = Location(file="input.py", line=5, column=3, call="rejection_resample")
+    assert found.stages is not None
+    plain = guesses(found)
+    assert any(finding.stage == "stages.1" for finding in plain)
+    found.stages[1:4] = [stage.model_copy(update={"location": inside}) for stage in found.stages[1:4]]
+    assert {
+        edit.stage for finding in guesses(found) for edit in finding.edit or [] if hasattr(edit, "stage")
+    }.isdisjoint({"stages.0", "stages.1"})
