@@ -101,6 +101,7 @@ def _fold(profile: Profile, rows: list[Row]) -> tuple[list[Row], list[Row]]:
         and (row.stage.share or 0.0) < _SMALL_SHARE
         and (row.stage.buffered_bytes or 0) <= _SMALL_SHARE * above
         and row.stage.share is not None
+        and not write_inputs(row.stage)
     ]
     if len(small) < 2:
         return rows, []

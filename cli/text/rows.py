@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.wording import call_around, significant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
-    from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
 
+_Cost = TypeVar("_Cost", "OpCost", "PythonCost")
 _DIFFERS = 0.02
 """Difference from one element in for one out from which it is shown."""
 
@@ -23,7 +24,7 @@ class Row(NamedTuple):
     """A stage, or all those that one call in the code makes, with their times and bytes together.
 
     Attributes:
-        stage: The first of them; that of a call inside of which TensorFlow makes several has the call's name as its op.
+        stage: The first of them. If TensorFlow made them inside of one call of the user's, its op is the name of that.
         ids: Of all of them.
         times: How often the code made it.
     """
@@ -64,8 +65,11 @@ def _merged(group: Sequence[Stage]) -> Row:
     same = len({stage.parallelism for stage in group}) == 1
     update: dict[str, object] = {
         **{name: _total(group, _field(name)) for name in _SUMMED},
-        "ops": _together(group, lambda stage: stage.ops, lambda one: one.op),
-        "python": _together(group, lambda stage: stage.python, lambda one: (one.function, one.line, one.parent)),
+        "ops": _together((cost for stage in group for cost in stage.ops or ()), lambda cost: cost.op),
+        "python": _together(
+            (cost for stage in group for cost in stage.python or ()),
+            lambda cost: (cost.function, cost.line, cost.parent),
+        ),
         "parallelism": first.parallelism if same else None,
         "timed_by": next((stage.timed_by for stage in group if stage.timed_by is not None), None),
         "inputs_each": most.inputs_each,
@@ -91,14 +95,13 @@ def _total(group: Sequence[Stage], value: Callable[[Stage], float | None]) -> fl
     return sum(known) if known else None
 
 
-def _together(group: Sequence[Stage], costs: Callable[[Stage], object], key: Callable[[object], Hashable]) -> object:
+def _together(costs: Iterable[_Cost], key: Callable[[_Cost], Hashable]) -> list[_Cost] | None:
     """Costs of one kind, those of one op or function as one."""
-    found: dict[Hashable, list[object]] = defaultdict(list)
-    for stage in group:
-        for cost in costs(stage) or ():  # type: ignore[attr-defined]
-            found[key(cost)].append(cost)
+    found: dict[Hashable, list[_Cost]] = defaultdict(list)
+    for cost in costs:
+        found[key(cost)].append(cost)
     return [
-        alike[0].model_copy(update={"ms_per_batch": sum(cost.ms_per_batch for cost in alike)})  # type: ignore[attr-defined]
+        alike[0].model_copy(update={"ms_per_batch": sum(cost.ms_per_batch for cost in alike)})
         for alike in found.values()
     ] or None
 

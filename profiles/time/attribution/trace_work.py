@@ -183,10 +183,16 @@ class _Addresses:
 
     def by_address(self, elements: Mapping[str, int]) -> dict[str, int]:
         """Elements by the stage's address: those of its last dataset, from the numbers of all executed datasets."""
-        heads = {stage.address: [self.graphs.place(stage), *self.graphs.copied(stage)] for stage in self.graphs.stages}
-        heads |= {address: [place] for place, address in self.graphs.injected.items()}
-        known = {address: [elements[one] for one in places if one in elements] for address, places in heads.items()}
-        return {address: sum(numbers) for address, numbers in known.items() if numbers}
+        heads = [
+            (stage.address, place)
+            for stage in self.graphs.stages
+            for place in (self.graphs.place(stage), *self.graphs.copied(stage))
+        ]
+        found: dict[str, int] = {}
+        for address, place in (*heads, *((address, place) for place, address in self.graphs.injected.items())):
+            if place is not None and place in elements:
+                found[address] = found.get(address, 0) + elements[place]
+        return found
 
     def summed(self, numbers: Mapping[str, float]) -> dict[str, float]:
         """Sum numbers over each stage's executed datasets; stages with an unknown number are left out."""

@@ -6,7 +6,7 @@ They are guesses. None of them is reported unless it was measured to help.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetOption,
     VectoriseMap,
+    to_document,
 )
 from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.ops.constants import AUTOTUNE
@@ -73,7 +74,7 @@ from pipeprof.profiles.verify.guessing.whole_batches import (
     rows_kept_in_words,
 )
 from pipeprof.profiles.verify.stages import pays, runs_python
-from pipeprof.profiles.wording import cores_text, listed, significant, stage_name
+from pipeprof.profiles.wording import call_around, cores_text, listed, significant, stage_name
 
 MUCH_WORK = 0.2
 """Share of the pipeline's work from which a map that is not the bottleneck is tried on whole batches."""
@@ -156,6 +157,7 @@ def guesses(
         return []
     proposed = [finding.edits for finding in (*(profile.findings or ()), *profile.proposals)]
     is_spec = profile.target.kind == "spec"
+    hidden = frozenset() if is_spec else _inside_calls(profile)
     by_id = {stage.id: stage for stage in profile.stages or ()}
     found = []
     folder = Path(profile.target.text).parent
@@ -171,6 +173,8 @@ def guesses(
         edits = with_fields(data, guess.edits, folder) if is_spec and data is not None else guess.edits
         flags = flags_of(data, edits) if is_spec and data is not None else []
         by_hand = is_spec and not flags
+        if not hidden.isdisjoint(_named_by(edits)):
+            continue
         if tuple(edits) in proposed or (
             by_hand and (data is None or not all(supports(edit, "graph") for edit in edits))
         ):
@@ -198,6 +202,30 @@ def _divided(
         if guess is not None:
             yield guess
             return
+
+
+def _inside_calls(profile: Profile) -> frozenset[str]:
+    """The stages that TensorFlow makes inside of one call of the user's, where no line of code can be changed.
+
+    What its last stage gives is what the call gives.
+    """
+    calls: dict[tuple[object, ...], list[Stage]] = {}
+    for stage in profile.stages or ():
+        place = stage.location
+        if place is not None and stage.library is None and call_around(stage.op, place):
+            calls.setdefault((place.file, place.line, place.column, place.call), []).append(stage)
+    return frozenset(
+        stage.id
+        for stages in calls.values()
+        for stage in stages
+        if stage is not max(stages, key=lambda one: (-one.depth, one.id))
+    )
+
+
+def _named_by(edits: Iterable[PipelineEdit]) -> frozenset[str]:
+    """Addresses that edits name."""
+    documents = [to_document(edit) for edit in edits]
+    return frozenset(value for one in documents for value in one.values() if isinstance(value, str))
 
 
 def _at_the_bottleneck(

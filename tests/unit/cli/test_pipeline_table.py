@@ -258,6 +258,14 @@ def test_what_tensorflow_makes_inside_of_a_call_is_in_the_row_of_the_call(golden
     golden("report/rows-per-line-80.txt", drawn(shown, 80))
 
 
+def test_a_stage_that_drops_elements_has_a_row_of_its_own() -> None:
+    many = [stage(f"stages.{number}", "map", share=0.001) for number in range(10)]
+    shard = stage("stages.10", "shard", share=0.001, inputs_each=4.0, inputs_each_by="graph")
+    text = drawn(profile(stage("source", "range", share=0.9), *many, shard), 100)
+    assert "9 other stages" in text
+    assert " shard " in text
+
+
 @pytest.mark.parametrize(
     ("op", "each", "by", "text"),
     [

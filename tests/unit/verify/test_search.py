@@ -757,3 +757,16 @@ def test_without_a_bottleneck_work_is_done_once_or_ahead(recorded: Recorded) -> 
     assert {"Cache what map gives", "Prefetch at the end"} <= {finding.title for finding in guesses(found)}
     found.stages[-1].op = "prefetch"
     assert [finding.title for finding in guesses(found)] == ["Cache what map gives"]
+
+
+def test_nothing_is_tried_inside_of_a_call_of_the_users(recorded: Recorded) -> None:
+    """The map between the filter and the end of ``rejection_resample`` stands in no line of the program."""
+    found = profile_of(recorded, "range", "filter", "map", "choose_from_datasets", "batch", stage="stages.1")
+    inside = Location(file="input.py", line=5, column=3, call="rejection_resample")
+    assert found.stages is not None
+    plain = guesses(found)
+    assert any(finding.stage == "stages.1" for finding in plain)
+    found.stages[1:4] = [stage.model_copy(update={"location": inside}) for stage in found.stages[1:4]]
+    assert {
+        edit.stage for finding in guesses(found) for edit in finding.edit or [] if hasattr(edit, "stage")
+    }.isdisjoint({"stages.0", "stages.1"})
