@@ -42,8 +42,12 @@ class Slip:
     column: int
 
 
-def slips_in(path: Path) -> list[Slip]:
+def slips_in(path: Path, function: str | None = None) -> list[Slip]:
     r"""Find the slips in a file, in the order of their lines; none in a file that is not Python.
+
+    Args:
+        function: Only those in this function, and in functions of the file that it names; the whole file where the file
+            has no such function.
 
     Example:
         >>> import tempfile
@@ -58,7 +62,7 @@ def slips_in(path: Path) -> list[Slip]:
     except (OSError, ValueError, SyntaxError):
         return []
     file = _File(path, tree)
-    found = {(slip.kind, slip.line, slip.column): slip for slip in file.slips()}
+    found = {(slip.kind, slip.line, slip.column): slip for slip in file.slips(function)}
     return sorted(found.values(), key=lambda slip: (slip.line, slip.column))
 
 
@@ -83,9 +87,22 @@ class _File:
             elif isinstance(node, ast.Assign) and self._makes_generator(node.value):
                 self.generators |= {target.id for target in node.targets if isinstance(target, ast.Name)}
 
-    def slips(self) -> Iterator[Slip]:
-        for scope in (self.tree, *(node for node in ast.walk(self.tree) if isinstance(node, _FUNCTIONS))):
-            yield from self._in_scope(scope)
+    def slips(self, function: str | None) -> Iterator[Slip]:
+        for root in self._named_from(function) if function in self.functions else [self.tree]:
+            for scope in ast.walk(root):
+                if scope is root or isinstance(scope, _FUNCTIONS):
+                    yield from self._in_scope(scope)
+
+    def _named_from(self, function: str | None) -> list[ast.AST]:
+        """A function, and those that it names, directly or through others."""
+        found, todo = dict[str, ast.AST](), [function]
+        while todo:
+            name = todo.pop()
+            if name in found or name not in self.functions:
+                continue
+            found[name] = self.functions[name]
+            todo += [node.id for node in ast.walk(found[name]) if isinstance(node, ast.Name)]
+        return [*found.values()]
 
     def _in_scope(self, scope: ast.AST) -> Iterator[Slip]:
         """The slips in one function, without those in functions inside it."""

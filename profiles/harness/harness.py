@@ -234,7 +234,9 @@ class _Run:
             constants=graphs.constants if graphs is not None else (),
             spec_view=self._spec_view,
             sketch_view=self._seen_view,
-            slips=slips_in(self._settings.target.path) if self._settings.loaded is None else (),
+            slips=slips_in(self._settings.target.path, self._settings.target.function)
+            if self._settings.loaded is None
+            else (),
         )
         profile.warnings += messages
         # The memory ledger and the findings exist only now.

@@ -45,7 +45,7 @@ def view_of_source(target: ParsedTarget, *, cores: float, memory_limit_bytes: in
         cores=cores,
         memory_limit_bytes=memory_limit_bytes,
         constants=constants,
-        slips=tuple(slips_in(target.path)),
+        slips=tuple(slips_in(target.path, target.function)),
     )
 
 

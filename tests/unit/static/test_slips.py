@@ -74,3 +74,13 @@ def test_a_near_twin_is_not(tmp_path: Path, code: str) -> None:
 def test_a_file_that_is_no_python_has_none(tmp_path: Path) -> None:
     assert found(tmp_path, "def (") == []
     assert slips_in(tmp_path / "missing.py") == []
+
+
+def test_only_what_a_function_names_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "input.py"
+    body = "    ds = tf.data.Dataset.range(3)\n    ds.batch(2)\n    return ds\n"
+    names = "    return helped(1)\n"
+    path.write_text(f"import tensorflow as tf\ndef other():\n{body}def helped(n):\n{body}def made():\n{names}")
+    assert [slip.line for slip in slips_in(path)] == [4, 8]
+    assert [slip.line for slip in slips_in(path, "made")] == [8]
+    assert [slip.line for slip in slips_in(path, "elsewhere")] == [4, 8]
