@@ -83,7 +83,7 @@ def test_layers_write_nothing_and_run_no_python(name: str) -> None:
     arguments = {key: value for each in required for key, value in ARGUMENTS[each].items()}
     dataset = made(tensors, {name: arguments | given})
     assert next(iter(dataset)) is not None
-    for operation in operations(_map_graph(dataset)):
+    for operation in operations(_map_graph(dataset).as_graph_def()):
         assert not any(word in operation for word in FORBIDDEN_WORDS), operation
         assert not is_stateful(operation) or operation in STATEFUL_ALLOWED | STATE, operation
 
