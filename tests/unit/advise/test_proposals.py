@@ -400,8 +400,8 @@ def test_many_features_stand_one_to_a_line(tmp_path: Path) -> None:
     ast.parse(python)
 
 
-def test_features_of_any_length_are_other_values(tmp_path: Path) -> None:
-    assert parsed(tmp_path, "{a: {VarLenFeature: {dtype: int64}}}").semantics == "values"
+def test_features_of_any_length_are_tried_and_compared(tmp_path: Path) -> None:
+    assert parsed(tmp_path, "{a: {VarLenFeature: {dtype: int64}}}").semantics == "same"
 
 
 @pytest.mark.parametrize(
