@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms
+from pipeprof.profiles.advise.edits.snippets import stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.propose.proposal import Proposal
@@ -97,12 +98,11 @@ def _draft(view: PipelineView, joins: list[StageView], took: str) -> Proposal:
     count, part = len(joins) + 1, list(reversed(_part(view, joins[-1])))
     stages = listed([stage_name(one) for one in part])
     place, first = place_of(joins[0].location), place_of(part[0].location)
-    chain = "".join(f".{one.op}(…)" for one in part[1:])
+    chain = "".join(stage_call(one, one.arguments) for one in part[1:])
     source = part[0].op
     code = [
-        f"# {first}: the {source} of all {count} parts as one, then the same stages once; no concatenate ({place})",
-        f"dataset = tf.data.Dataset.{source}(all_parts){chain}",
-        "# or, with the names of the parts and the function that makes one of them:",
+        f"dataset = tf.data.Dataset.{source}(all_parts){chain}  # {first}, once, without the concatenate of {place}",
+        "# or one interleave over the names, with the function that makes a part of one:",
         "dataset = tf.data.Dataset.from_tensor_slices(names).interleave(part, cycle_length=2, num_parallel_calls=2)",
     ]
     by_hand = HandWritten((joins[0].id,), "", "\n".join(code), f"one source in place of {count} parts")
