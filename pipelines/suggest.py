@@ -102,7 +102,8 @@ def suggest_value(got: object, kind: str) -> str | None:
     """Return the value that ``got`` probably meant where a number, a boolean or a duration is expected.
 
     Args:
-        kind: what is expected there: ``number``, ``seed``, ``version``, ``flag`` or ``duration``; others get nothing.
+        kind: what is expected there: ``number``, ``whole number``, ``seed``, ``version``, ``flag`` or ``duration``; others
+            get nothing.
 
     Example:
         >>> suggest_value("32", "number"), suggest_value("yes", "flag"), suggest_value(20, "duration")
@@ -112,8 +113,10 @@ def suggest_value(got: object, kind: str) -> str | None:
         quantity = re.fullmatch(_QUANTITY, str(got)[:_LONGEST].strip())
         unit = _UNITS.get(quantity[2].lower()) if quantity else None
         return f"{quantity[1]}{unit}" if quantity and unit else None
-    if kind == "number" and isinstance(got, float) and got.is_integer() and abs(got) < _EXACT:
-        return str(int(got))
+    if kind == "whole number":
+        if isinstance(got, float) and got.is_integer() and abs(got) < _EXACT:
+            return str(int(got))
+        kind = "number"
     if not isinstance(got, str):
         return None
     text = got.strip()

@@ -352,7 +352,16 @@ def test_the_allocator_that_is_proposed_is_one_that_a_plan_may_name() -> None:
 
 
 # What only specs, or nobody, has: a graph refuses it, or it stands for what the user writes.
-_NOT_IN_PLANS = {"interleave", "map", "zip", "FixedLengthRecordDataset", "filename"}
+_NOT_IN_PLANS = {
+    "interleave",
+    "map",
+    "zip",
+    "FixedLengthRecordDataset",
+    "TextLineDataset",
+    "skip",
+    "filename",
+    "drop_remainder",
+}
 
 
 def _literals() -> set[tuple[str, str]]:

@@ -198,7 +198,7 @@ def _model_fault(found: _LocatedError, kind: str, context: Mapping[str, Any], *,
     lacks = kind.startswith("missing")
     suggestion = suggest(got, candidates) if guess and isinstance(got, str | int) and not lacks else None
     if suggestion is None and not names_key:
-        suggestion = suggest_value(got, kind)
+        suggestion = suggest_value(got, "whole number" if "a whole number" in context["message"] else kind)
     code = kind.replace("_", "-")
     return Fault(
         found.address, names_key or lacks, code, context["message"], suggestion, tuple(candidates) if lacks else ()
@@ -226,7 +226,9 @@ def _own_words(found: _LocatedError, kind: str, context: Mapping[str, Any]) -> F
     expected = _EXPECTED.get(kind.split("_", maxsplit=1)[0], "a value of another kind")
     if expected == "a list":
         return Fault(found.address, at_key, "wrong-type", *_no_list(value, got))
-    suggestion = suggest_value(value, "number" if expected in {"a number", "a whole number"} else kind)
+    suggestion = suggest_value(
+        value, expected.removeprefix("a ") if expected in {"a number", "a whole number"} else kind
+    )
     return Fault(found.address, at_key, "wrong-type", f"got {got}, expected {expected}", suggestion)
 
 

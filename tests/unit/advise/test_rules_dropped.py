@@ -34,8 +34,8 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.advise import advise
+from pipeprof.profiles.advise.batch_savings import kept_share
 from pipeprof.profiles.advise.rule import bar_to_try, rules
-from pipeprof.profiles.advise.rules.dropped.kept import kept_share
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 DROP, BRANCH = "drop-after-expensive-map", "read-once-per-branch"

@@ -83,7 +83,7 @@ def test_a_speed_that_was_not_seen_is_not_in_the_verdict(recorded: Recorded) -> 
     assert "1.19× faster with change 1" in describe_proven(profile)[0].text
     assert describe_gain(profile.findings[0]) == "1.19× (1.15–1.23, 6 pairs), −300 MiB"
     profile.headspace = Headspace.of(10.0, 9.0, 4)
-    assert describe_proven(profile)[0].text == "as fast as if the pipeline cost nothing with change 1"
+    assert describe_proven(profile)[0].text == "as fast as if the pipeline cost nothing with change 1, a"
 
 
 def test_beside_an_undecided_measurement_a_prediction_is_called_one() -> None:
@@ -93,12 +93,14 @@ def test_beside_an_undecided_measurement_a_prediction_is_called_one() -> None:
     assert describe_gain(found) == "predicted 1.8× faster"
 
 
-@pytest.mark.parametrize(("low", "text"), [(2.2, "2.30× faster with change 1"), (2.35, "2.40× faster with change 2")])
+@pytest.mark.parametrize(
+    ("low", "text"), [(2.2, "2.30× faster with change 1, T"), (2.35, "2.40× faster with change 2, T")]
+)
 def test_of_equally_fast_changes_the_first_is_named(recorded: Recorded, low: float, text: str) -> None:
     profile = recorded("step-none")
     profile.headspace = None
     speeds = [{"speedup": 2.3, "low": 2.1}, {"speedup": 2.4, "low": low}]
     profile.findings = [
-        Finding(rule="measured", title="", family="speed", status="kept", measured=measured) for measured in speeds
+        Finding(rule="measured", title="T", family="speed", status="kept", measured=measured) for measured in speeds
     ]
     assert describe_proven(profile)[0].text == text

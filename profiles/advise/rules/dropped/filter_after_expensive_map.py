@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import HandWritten, MoveFilter, MoveStage, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch
+from pipeprof.profiles.advise.batch_savings import interval_ms, kept_words, per_batch
 from pipeprof.profiles.advise.edits.overrides import moved_as_written
 from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold, trying
-from pipeprof.profiles.advise.rules.dropped.kept import kept_words
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import listed, milliseconds, percent, place_of, stage_name

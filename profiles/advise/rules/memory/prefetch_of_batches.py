@@ -39,11 +39,13 @@ class PrefetchOfBatches(Rule):
     def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the buffer, the size of the batch and its bytes."""
         for stage in view.stages:
-            count, batch = stage.arguments.get("buffer_size"), _batch_before(view, stage)
-            if stage.op != "prefetch" or not isinstance(count, int) or batch is None:
+            count = stage.arguments.get("buffer_size")
+            if stage.op != "prefetch" or not isinstance(count, int) or count < self.threshold("batches"):
+                continue
+            if (batch := _batch_before(view, stage)) is None:
                 continue
             rows, each = batch.arguments.get("batch_size"), stage.element_bytes or batch.element_bytes
-            if not isinstance(rows, int) or each is None or not 1 < rows <= count or count < self.threshold("batches"):
+            if not isinstance(rows, int) or each is None or not 1 < rows <= count:
                 continue
             weight = weigh(count * each, view)
             if weight.matters:
