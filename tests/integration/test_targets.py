@@ -396,7 +396,13 @@ def test_half_of_the_cores_are_tried_and_all_threads_have_all_again(
     # Whatever else runs, and however short the measurement is.
     for name, value in (("USED_FROM", 0.0), ("WAITING_FROM", 0.0), ("WINDOW_SECONDS", 0.0), ("SETTLE_SECONDS", 0.0)):
         monkeypatch.setattr(fewer_cores, name, value)
-    for name, value in (("SECONDS", 0.0), ("AT_LEAST", 1), ("ENOUGH", 5), ("UNSTEADY", math.inf)):
+    for name, value in (
+        ("SECONDS", 0.0),
+        ("AT_LEAST", 1),
+        ("ENOUGH", 5),
+        ("UNSTEADY", math.inf),
+        ("CONTRADICTS", math.inf),
+    ):
         monkeypatch.setattr(fewer_cores, name, value)
     monkeypatch.setattr(core_trial, "WORTH_A_CORE", 0.0)
     monkeypatch.setattr(fewer_cores, "STEAL_FROM", math.inf)
