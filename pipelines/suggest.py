@@ -102,8 +102,8 @@ def suggest_value(got: object, kind: str) -> str | None:
     """Return the value that ``got`` probably meant where a number, a boolean or a duration is expected.
 
     Args:
-        kind: what is expected there: ``number``, ``whole number``, ``seed``, ``version``, ``flag`` or ``duration``; others
-            get nothing.
+        kind: what is expected there: ``number``, ``whole number``, ``seed``, ``version``, ``flag`` or ``duration``;
+            others get nothing.
 
     Example:
         >>> suggest_value("32", "number"), suggest_value("yes", "flag"), suggest_value(20, "duration")

@@ -170,6 +170,17 @@ def stage_name(stage: NamedStage) -> str:
     return stage.name or stage.op
 
 
+def with_name(reason: str, stages: Sequence[Stage]) -> str:
+    """A reason with the name of a stage in place of the address that it begins with.
+
+    Example:
+        ``decode: TensorFlow cannot apply its op ReadFile to whole batches``
+    """
+    address, colon, rest = reason.partition(": ")
+    stage = next((one for one in stages if colon and one.id == address), None)
+    return reason if stage is None else f"{stage_name(stage)}: {rest}"
+
+
 def stages_in_a_row(stages: Sequence[Stage]) -> str:
     """Name stages that follow each other: all of a few, else the first and the last with their lines."""
     if len(stages) <= _NAMED_IN_A_ROW:

@@ -17,6 +17,7 @@ from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, different
 from pipeprof.profiles.propose.queue import UNKNOWN_GAIN, Tried
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, kept_by, why_no_cache
+from pipeprof.profiles.wording import with_name
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.edits.support import TargetKind
@@ -237,7 +238,8 @@ class Search:
                 version = self.found.best.then(candidate.edits)
             except PipeprofError as error:
                 self._done.add(candidate.key)
-                self._record(candidate, "not-tried", f"does not apply: {_first_line(error)}", None)
+                reason = with_name(_first_line(error), self._profile.stages or ())
+                self._record(candidate, "not-tried", f"does not apply: {reason}", None)
                 continue
             if version.loaded is None or all(version.loaded.data != data for data in _data_of(group)):
                 group[f"C{len(group) + 1}"] = (candidate, version)

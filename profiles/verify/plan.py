@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.advise.advise import pays_in_step
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import Finding, NotTried
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.purposes import QUICK
@@ -39,6 +41,8 @@ IMPORT_SECONDS = 4.0
 """For the import of TensorFlow, once: the workers are copies of the process that did it."""
 START_SECONDS = 1.5
 """For a worker to start, per core."""
+_BUDGET: Final = ": --budget "
+"""Comes before the budget that a change takes, at the end of a reason."""
 OVER_BUDGET = 1.22
 """Times its budget in which verification begins what it measures: what has begun ends before a quarter is over."""
 TRIED = frozenset({"same", "order", "randomness"})
@@ -286,3 +290,24 @@ def announcement(
     if mode.why is not None:
         text += f"; {MODE_WORDS[mode.mode]}: {mode.why}"
     return f"{text} (--no-verify skips this)"
+
+
+def by_reason(found: Mapping[str, Sequence[str]]) -> list[NotTried]:
+    """Join changes that were not tried for one reason, with the largest of the budgets that their reasons name.
+
+    Args:
+        found: Titles of changes, by the reason.
+
+    Example:
+        >>> [(one.reason, one.changes) for one in by_reason({"no time: --budget 45": ["a"], "no time": ["b"]})]
+        [('no time: --budget 45', ['a', 'b'])]
+    """
+    joined: dict[str, tuple[int, list[str]]] = {}
+    for reason, titles in found.items():
+        words, _, budget = reason.partition(_BUDGET)
+        largest, others = joined.get(words, (0, []))
+        joined[words] = max(largest, int(budget or 0)), [*others, *titles]
+    return [
+        NotTried(reason=f"{words}{_BUDGET}{budget}" if budget else words, changes=titles)
+        for words, (budget, titles) in joined.items()
+    ]

@@ -11,7 +11,7 @@ from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.edits.apply_files import spec_diff
 from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.advise.order import ordered, worth
-from pipeprof.profiles.document.findings import Finding, NotTried, Verification
+from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.experiment.jobs import JobMaker, data_of
 from pipeprof.profiles.experiment.purposes import QUICK
@@ -38,7 +38,7 @@ from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, othe
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import pays
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
-from pipeprof.profiles.wording import stage_name
+from pipeprof.profiles.wording import stage_name, with_name
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -266,7 +266,8 @@ class _Verification:
     def leave_out(self, finding: Finding, reason: str | None) -> None:
         """Note why a change that is no finding is not tried; nothing without a reason."""
         if reason is not None:
-            self._not_tried.setdefault(reason.removeprefix("not tried: "), []).append(finding.title)
+            reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
+            self._not_tried.setdefault(reason, []).append(finding.title)
 
     @property
     def _needs(self) -> int | None:
@@ -291,7 +292,7 @@ class _Verification:
             without_gain=self._without_gain,
             undecided=self._undecided,
             bounds=self._bounds,
-            not_tried=[NotTried(reason=reason, changes=titles) for reason, titles in self._not_tried.items()],
+            not_tried=plans.by_reason(self._not_tried),
             needs_seconds=self._lacking or (None if self._tried else self._needs),
             block_seconds=self._pace.block.seconds,
             same=self._same or None,
