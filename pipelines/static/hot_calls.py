@@ -23,6 +23,7 @@ _ROWS: Final = frozenset({"h5py", "netCDF4", "pandas", "pyarrow", "tables", "xar
 """Libraries whose objects give rows by an index."""
 _PROCESSES: Final = frozenset({"multiprocessing", "concurrent.futures", "joblib", "torch.multiprocessing"})
 _SENDING: Final = frozenset({"get", "imap", "imap_unordered", "map", "result", "starmap"})
+_INIT: Final = "__init__"
 _IMPURE: Final = frozenset({"random", "time", "uuid", "secrets"})
 
 
@@ -81,7 +82,7 @@ def builders(text: str) -> list[tuple[HotCall, list[range]]]:
     except (SyntaxError, ValueError):
         return []
     found = []
-    for function in file.functions.values():
+    for function in {id(one): one for one in file.functions.values()}.values():
         for node in _own_nodes(function):
             made = file.functions.get(_called_without_arguments(node))
             if made is not None and made is not function and not _parameters(made) and not file.is_impure(made):
@@ -113,6 +114,11 @@ class _File:
                 self._imports |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
             elif isinstance(node, ast.FunctionDef):
                 self.functions.setdefault(node.name, node)
+            elif isinstance(node, ast.ClassDef):
+                # A class is called as its `__init__` is.
+                for one in node.body:
+                    if isinstance(one, ast.FunctionDef) and one.name == _INIT:
+                        self.functions[node.name] = one
 
     def around(self, name: str, line: int) -> ast.FunctionDef | None:
         """The innermost function of that name with a line."""
@@ -215,8 +221,9 @@ def _last(name: str) -> str:
 
 def _parameters(function: ast.FunctionDef) -> list[str]:
     """The names of parameters that a call has to give."""
-    given = function.args
-    return [one.arg for one in (*given.posonlyargs, *given.args)][: len(given.args) - len(given.defaults)]
+    given = [*function.args.posonlyargs, *function.args.args]
+    needed = given[: len(given) - len(function.args.defaults)]
+    return [one.arg for one in needed][1 if function.name == _INIT else 0 :]
 
 
 def _bound(function: ast.FunctionDef) -> set[str]:

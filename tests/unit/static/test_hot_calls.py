@@ -110,3 +110,13 @@ def test_a_function_without_arguments_has_the_lines_of_all_that_it_calls() -> No
 def test_what_is_no_python_shows_nothing() -> None:
     assert builders("def (") == []
     assert hot_call("def (", "f", 1) is None
+
+
+def test_a_class_is_built_where_it_is_called_without_arguments() -> None:
+    init = "    def __init__(self{}):\n        self.words = {{str(n): n for n in range(9)}}\n"
+    code = "class Words:\n" + init + "def encode(x):\n    return Words().words\n"
+    ((call, lines),) = builders(code.format(""))
+    assert (call.text, call.function, call.line) == ("Words()", "encode", 5)
+    assert any(3 in one for one in lines)
+    assert builders(code.format(", folder")) == []
+    assert len(builders(code.format(", folder='a'"))) == 1
