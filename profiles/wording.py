@@ -170,6 +170,18 @@ def stage_name(stage: NamedStage) -> str:
     return stage.name or stage.op
 
 
+def of_interval(ms: float, interval: float) -> str:
+    """State what stages take of a batch; on several cores their CPU time may be more than the batch takes.
+
+    Example:
+        >>> of_interval(16.0, 20.0), of_interval(66.2, 44.0)
+        ('16.0 ms of the 20.0 ms per batch', '66.2 ms of CPU time for a batch, which takes 44.0 ms')
+    """
+    if ms > interval:
+        return f"{milliseconds(ms)} of CPU time for a batch, which takes {milliseconds(interval)}"
+    return f"{milliseconds(ms)} of the {milliseconds(interval)} per batch"
+
+
 def with_name(reason: str, stages: Sequence[Stage]) -> str:
     """A reason with the name of a stage in place of the address that it begins with.
 

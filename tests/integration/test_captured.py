@@ -17,6 +17,8 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
 from pipeprof.pipelines.graph.edit.round_trip import editable
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 PREFETCH = InsertStage("prefetch", {"buffer_size": 2}, after="stages.0")
 PARALLEL = SetArgument("stages.0", "map", "num_parallel_calls", 2)
 WHOLE_BATCHES = VectoriseMap("stages.0", "stages.1")

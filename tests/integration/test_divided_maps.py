@@ -12,6 +12,8 @@ from pipeprof.pipelines.edits.edits import NewStage, SplitMap
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.observe.reading import serialised
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 CACHE = (NewStage("cache"),)
 TABLE = tf.range(64, dtype=tf.int64)
 PICTURES = [tf.io.encode_jpeg(tf.fill([8, 8, 3], tf.cast(value, tf.uint8))).numpy() for value in (10, 90, 250)]

@@ -19,6 +19,8 @@ from pipeprof.profiles.view.from_graph import view_of_graphs
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.worker.load_function import call_target
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 SHARD = {"num_shards": 4, "index": 1}
 
 

@@ -27,6 +27,8 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import component_keys
 from pipeprof.profiles.worker.storing.store_run import read_rows, write_rows
 from pipeprof.profiles.worker.turns.digest import digest_of
 
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
 ROWS = np.arange(24, dtype=np.float32).reshape(6, 4)
 
 

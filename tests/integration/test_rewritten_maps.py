@@ -45,6 +45,34 @@ def numpy_call(one: Any) -> Any:
     return tf.numpy_function(lambda x: tf.cast(x, tf.float32) / 255, [one], tf.float32)
 
 
+def normalised(x: Any) -> Any:
+    x = np.sqrt(np.abs(x)) * np.sign(x)
+    return (x - np.mean(x)) / (np.std(x) + 1.0)
+
+
+def with_numpy(one: Any) -> Any:
+    row = tf.cast(tf.range(8) * tf.cast(one, tf.int32) % 7, tf.float32)
+    made = tf.numpy_function(normalised, [row], tf.float32)
+    made.set_shape([8])
+    return made
+
+
+def test_numpy_that_tensorflow_has_is_a_graph() -> None:
+    dataset = tf.data.Dataset.range(9).map(with_numpy).batch(2)
+    found = edited(dataset, GRAPH)
+    assert "PyFunc" not in ops_of(found)
+    for one, other in zip(found, dataset, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_numpy_that_tensorflow_lacks_is_refused() -> None:
+    dataset = tf.data.Dataset.range(9).map(
+        lambda one: tf.numpy_function(lambda x: np.bincount([x]).astype(np.int64), [one], tf.int64)
+    )
+    with pytest.raises(CannotEditError, match="does not work as a graph"):
+        edited(dataset, GRAPH)
+
+
 @pytest.mark.parametrize("function", [mapped, a_lambda, numpy_call], ids=lambda one: one.__name__)
 def test_python_as_a_graph_gives_the_same(function: Any) -> None:
     dataset = tf.data.Dataset.range(9).map(function).batch(2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
@@ -31,7 +31,8 @@ class ThrownAway:
         stage: The costliest stage before it.
         dropped_by: The stage that drops elements.
         lost: Share of the elements that it drops.
-        share: Share of the pipeline's work whose results are dropped there.
+        share: Share of the pipeline's work whose results are dropped there, and at the other stages of its line of
+            code: each branch of a loop has one.
     """
 
     stage: Stage
@@ -43,16 +44,22 @@ class ThrownAway:
 def find_thrown_away(profile: Profile) -> list[ThrownAway]:
     """Find work whose results are thrown away, the most first."""
     stages = profile.stages or []
-    found = []
+    found: dict[object, ThrownAway] = {}
     for dropper in stages:
         if not traits(dropper.op).drops or dropper.inputs_each is None or dropper.inputs_each <= 1:
             continue
         before = _before(profile, dropper)
         lost = 1 - 1 / dropper.inputs_each
-        share = lost * sum(stage.share or 0.0 for stage in before)
-        if share >= LOST_FROM:
-            found.append(ThrownAway(max(before, key=lambda stage: stage.share or 0.0), dropper, lost, share))
-    return sorted(found, key=lambda one: -one.share)
+        share = lost * sum(map(_share, before))
+        if share > 0:
+            key = (dropper.op, str(dropper.location)) if dropper.location is not None else dropper.id
+            other = found.setdefault(key, ThrownAway(max(before, key=_share), dropper, lost, 0.0))
+            found[key] = replace(other, share=min(1.0, other.share + share))
+    return sorted((one for one in found.values() if one.share >= LOST_FROM), key=lambda one: -one.share)
+
+
+def _share(stage: Stage) -> float:
+    return stage.share or 0.0
 
 
 def _before(profile: Profile, dropper: Stage) -> Sequence[Stage]:

@@ -28,14 +28,20 @@ def as_graph(stage: Stage) -> Iterator[Proposal]:
     parallel = _in_parallel(stage)
     function = max(stage.python or (), key=lambda one: one.ms_per_batch, default=None)
     what = called(function.function) if function is not None else "the Python function"
+    numpy = any(op.op == "PyFunc" for op in stage.ops or ())
+    how_called = (
+        "without tf.numpy_function, with tf.experimental.numpy in the place of numpy: TensorFlow has all that it calls"
+        if numpy
+        else "without tf.py_function: all that it calls is TensorFlow"
+    )
     python = (
-        f"# in {name}: call {what} itself, without tf.py_function or tf.numpy_function around it\n"
+        f"# in {name}: call {what} itself, {how_called.partition(':')[0]}\n"
         f"dataset = dataset.map({name}, num_parallel_calls=tf.data.AUTOTUNE)"
     )
     for how, semantics, draws in (("graph", "same", ""), ("random-graph", "randomness", ", its random ops too")):
         yield Proposal(
             f"Call {what} in {name} as a graph",
-            f"call {what} without tf.py_function: all that it calls is TensorFlow{draws}",
+            f"call {what} {how_called}{draws}",
             (RewriteMap(stage.id, how), *parallel),
             "randomness" if semantics == "randomness" else "same",
             stage=stage.id,

@@ -80,3 +80,19 @@ def test_the_sides_of_what_is_before_it_count_and_a_call_of_the_users_is_named()
         "of about 10 elements that load (map) makes, 9 are dropped by rejection_resample (its filter, input.py:5): "
         "72 % of the pipeline's work"
     )
+
+
+def test_the_branches_of_one_line_count_together() -> None:
+    place = Location(file="input.py", line=5, column=3)
+    inside = "source.inputs.{}"
+    stages = [stage("source", "sample_from_datasets")]
+    for number in range(2):
+        at = inside.format(number)
+        stages += [
+            stage(f"{at}.source", "range", depth=1),
+            stage(f"{at}.stages.0", "map", 0.45, name="load", depth=1),
+            stage(f"{at}.stages.1", "filter", 0.02, depth=1, location=place, inputs_each=10.0, inputs_each_by="graph"),
+        ]
+    assert told(*stages) == (
+        "of 10 elements that load (map) makes, 9 are dropped by filter (input.py:5): 81 % of the pipeline's work"
+    )

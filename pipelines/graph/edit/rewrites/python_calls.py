@@ -1,15 +1,17 @@
 """Python in the function of a map, whose body is calls of TensorFlow, as a graph.
 
 TensorFlow keeps the functions of ``py_function`` and ``numpy_function`` in a registry, by a name that the graph has.
-They are traced as `tf.function` would: what needs the values of tensors (``.numpy()``, NumPy's own functions, files
-opened in Python) is refused by TensorFlow, and so is here what gives another graph when it is traced again, because it
-draws random numbers in Python or counts its calls.
+They are traced as `tf.function` would, those of ``numpy_function`` with ``tf.experimental.numpy`` in the place of
+NumPy. What needs the values of tensors (``.numpy()``, functions that TensorFlow's NumPy lacks, files opened in Python)
+is refused by TensorFlow, and so is here what gives another graph when it is traced again, because it draws random
+numbers in Python or counts its calls.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from types import CellType, FunctionType
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, data_inputs
@@ -54,6 +56,8 @@ def as_graph(graph: EditableGraph, stage: WrittenStage, node: Any, element: Flat
         if live is None:
             raise CannotEditError("TensorFlow does not keep its Python function where it can be read", stage.address)
         given = _specs_of_inputs(graph, function, call, specs)
+        if call.op != _EAGER:
+            live = _on_tensors(live)
         name = _traced(graph, stage, call, live, given)
         for op, kind in ops_with_effects(graph, graph.functions[name]):
             if kind == "python" or (kind == "random" and not random) or op in ("WriteFile", "PrintV2"):
@@ -88,6 +92,25 @@ def _live_function(call: Any) -> Callable[..., Any] | None:
     return getattr(found, "__wrapped__", found)
 
 
+def _on_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of arrays with `tf.experimental.numpy` in the place of `numpy`; itself where it does not use that."""
+    import numpy as np
+    import tensorflow as tf
+
+    def other(value: Any) -> Any:
+        return tf.experimental.numpy if value is np else value
+
+    if not isinstance(function, FunctionType):
+        return function
+    scope = function.__globals__
+    swapped = {name: other(scope[name]) for name in function.__code__.co_names if scope.get(name) is np}
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    if not swapped and all(value is not np for value in cells):
+        return function
+    closure = tuple(CellType(other(value)) for value in cells)
+    return FunctionType(function.__code__, scope | swapped, function.__name__, function.__defaults__, closure)
+
+
 def _specs_of_inputs(graph: EditableGraph, function: Any, call: Any, specs: list[Any]) -> list[Any]:
     """The types and the static shapes of what a node of a function is given."""
     import tensorflow as tf
@@ -115,7 +138,8 @@ def _traced(graph: EditableGraph, stage: WrittenStage, call: Any, live: Callable
     def body(*inputs: Any) -> list[Any]:
         result = converted(*inputs)
         parts: Sequence[Any] = result if isinstance(result, list | tuple) else [] if result is None else [result]
-        return [tf.convert_to_tensor(part, kind) for part, kind in zip(parts, types, strict=True)]
+        # NumPy of TensorFlow may give another width, as for the square root of a whole number.
+        return [tf.cast(tf.convert_to_tensor(part), kind) for part, kind in zip(parts, types, strict=True)]
 
     try:
         texts = [_constants(body, specs) for _ in range(2)]

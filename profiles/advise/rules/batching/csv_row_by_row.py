@@ -16,7 +16,7 @@ from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import listed, milliseconds, place_of, stage_name
+from pipeprof.profiles.wording import listed, of_interval, place_of, stage_name
 
 _SOURCE = "CsvDataset"
 _SUMMARY = "parse whole batches of lines"
@@ -71,7 +71,7 @@ class CsvRowByRow(Rule):
                 continue
             parts = {stage.id for stage in rows.stages}
             predicted = saving(view, f"{rows.columns} columns by the batch", ms * (1 - 1 / gain), parts)
-            took = f" That takes {milliseconds(ms)} per batch of the {milliseconds(interval)}."
+            took = f" That takes {of_interval(ms, interval)}."
             found = rows.proposal()
             yield replace(
                 found,

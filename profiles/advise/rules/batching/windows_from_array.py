@@ -15,7 +15,7 @@ from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds
+from pipeprof.profiles.wording import of_interval
 
 _TAKES = frozenset({"GatherV2", "Slice", "StridedSlice"})
 _KERAS = "timeseries_dataset_from_array"
@@ -68,7 +68,7 @@ class WindowsFromArray(Rule):
             sentence=(
                 f"{found.takes[0].label} takes the rows of one window in each call, {found.size} calls for a batch"
                 f"{' in each of ' + str(len(found.takes)) + ' maps' if len(found.takes) > 1 else ''}: with the zips "
-                f"before them {milliseconds(ms)} per batch of the {milliseconds(interval)}."
+                f"before them {of_interval(ms, interval)}."
             ),
             recommendation=(
                 f"Batch {found.size} numbers of windows, and take all their rows with one tf.gather, in place of "

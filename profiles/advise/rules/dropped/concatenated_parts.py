@@ -12,7 +12,7 @@ from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import listed, milliseconds, place_of, stage_name
+from pipeprof.profiles.wording import listed, of_interval, place_of, stage_name
 
 
 class ConcatenatedParts(Rule):
@@ -58,7 +58,7 @@ class ConcatenatedParts(Rule):
         for joins in self._found(view) if interval else ():
             ms = sum(stage.table_ms or 0.0 for stage in _parts(view, joins))
             if interval is not None and ms >= self.threshold("time-share") * interval:
-                yield _draft(view, joins, f" They take {milliseconds(ms)} per batch of the {milliseconds(interval)}.")
+                yield _draft(view, joins, f" They take {of_interval(ms, interval)}.")
 
     def _found(self, view: PipelineView) -> Iterable[list[StageView]]:
         groups: dict[tuple[str, int], list[StageView]] = {}

@@ -15,7 +15,7 @@ from pipeprof.profiles.advise.rules.dropped.filter_after_expensive_map import fi
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import listed, milliseconds, place_of, stage_name
+from pipeprof.profiles.wording import listed, milliseconds, of_interval, place_of, stage_name
 
 _RESAMPLES = "rejection_resample"
 
@@ -74,8 +74,7 @@ class ReadOncePerBranch(Rule):
             title=f"Branch before {names}" if shared.drops(view) else f"Run {names} once for {count} branches",
             sentence=(
                 f"{last.label} is one dataset of the program, read by {count} branches: each runs it again, together "
-                f"{milliseconds(shared.ms)} of the {milliseconds(interval)} per batch, "
-                f"{milliseconds(wasted)} of it for nothing."
+                f"{of_interval(shared.ms, interval)}, {milliseconds(wasted)} of it for nothing."
             ),
             recommendation=advice,
             evidence={"branches": count, "shared_ms_per_batch": shared.ms, "wasted_ms_per_batch": wasted},
@@ -155,8 +154,9 @@ class _Shared:
                 f"dataset = dataset.{_RESAMPLES}(…)  # the call of {of}, on what {stage_name(maps[0])} gets",
                 f"dataset = dataset.map(lambda _, element: element){after}{where}",
             ]
+            makes = "make" if len(maps) > 1 else "makes"
             text = (
-                f"Put {names} after {_RESAMPLES} ({of}), which drops {share} of what {names} makes: resample what it "
+                f"Put {names} after {_RESAMPLES} ({of}), which drops {share} of what {names} {makes}: resample what it "
                 "gets, by a class that is read from there."
             )
         elif all(traits(one.op).drops for one in self.readers):
