@@ -33,7 +33,7 @@ help: ## this list
 
 .PHONY: run
 run: $(STAMP)/installed ## set up .venv and profile an example (EXAMPLE=other/spec.yaml, PYTHON=python3.12)
-	@$(BIN)/pipeprof run $(EXAMPLE) --budget 20
+	@$(BIN)/pipeprof run $(EXAMPLE) --budget 40
 
 .PHONY: test
 test: $(STAMP)/installed $(STAMP)/dev lint types ## set up, build and install the wheel, lint, types, all tests
