@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from pipeprof.pipelines.static.imports import Imports
+
 HotKind: TypeAlias = Literal["built-anew", "opens-file", "one-row", "processes"]
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _BUILDERS: Final = frozenset(
@@ -106,13 +108,10 @@ class _File:
     def __init__(self, tree: ast.Module) -> None:
         self._tree = tree
         self.functions: dict[str, ast.FunctionDef] = {}
-        self._imports: dict[str, str] = {}
+        imports = Imports(tree)
+        self._imports, self._name = imports.names, imports.dotted
         for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                self._imports |= {one.asname or one.name.partition(".")[0]: one.name for one in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                self._imports |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
-            elif isinstance(node, ast.FunctionDef):
+            if isinstance(node, ast.FunctionDef):
                 self.functions.setdefault(node.name, node)
             elif isinstance(node, ast.ClassDef):
                 # A class is called as its `__init__` is.
@@ -203,16 +202,6 @@ class _File:
     def _hot(self, kind: HotKind, node: ast.AST, function: ast.FunctionDef) -> HotCall:
         library = self._library(node) if isinstance(node, ast.Call) else ""
         return HotCall(kind, ast.unparse(node), function.name, library, getattr(node, "lineno", function.lineno))
-
-    def _name(self, node: ast.AST) -> str:
-        """A dotted name with what its first part was imported as; empty for other expressions."""
-        parts: list[str] = []
-        while isinstance(node, ast.Attribute):
-            parts.insert(0, node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return ""
-        return ".".join([self._imports.get(node.id, node.id), *parts])
 
 
 def _last(name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from pipeprof.pipelines.ops.traits import STAGES
+from pipeprof.pipelines.static.imports import Imports
 
 SlipKind: TypeAlias = Literal["discarded", "drawn-once", "first-again"]
 _FUNCTION: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -73,16 +74,12 @@ class _File:
     path: Path
     tree: ast.Module
     functions: dict[str, _FUNCTION] = field(default_factory=dict)
-    imports: dict[str, str] = field(default_factory=dict)
     generators: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self._dotted = Imports(self.tree).dotted
         for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                self.imports |= {one.asname or one.name.partition(".")[0]: one.name for one in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                self.imports |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
-            elif isinstance(node, ast.FunctionDef):
+            if isinstance(node, ast.FunctionDef):
                 self.functions.setdefault(node.name, node)
             elif isinstance(node, ast.Assign) and self._makes_generator(node.value):
                 self.generators |= {target.id for target in node.targets if isinstance(target, ast.Name)}
@@ -203,16 +200,6 @@ class _File:
                     func=ast.Name(id="next"), args=[ast.Call(func=ast.Name(id="iter"), args=[ast.Name(id=name)]), *_]
                 ) if name in datasets - bound:
                     yield self._slip("first-again", node, "iter", name)
-
-    def _dotted(self, node: ast.AST) -> str:
-        """A dotted name with what its first part was imported as; empty for other expressions."""
-        parts: list[str] = []
-        while isinstance(node, ast.Attribute):
-            parts.insert(0, node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return ""
-        return ".".join([self.imports.get(node.id, node.id), *parts])
 
     def _slip(self, kind: SlipKind, node: ast.AST, stage: str, variable: str | None) -> Slip:
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
