@@ -53,7 +53,7 @@ def hot_call(text: str, function: str, line: int) -> HotCall | None:
     r"""Return what a hot line of a file does that could be done less often; None where the text does not show it.
 
     Args:
-        text: Of the file.
+        text: Python source of the whole file.
         function: Name of the function in which the time was seen.
         line: Where in it it was seen most often, from 1.
 

@@ -258,7 +258,7 @@ def findings_for(
         constants: Arrays that were seen to become constants of a graph.
         spec_view: The view of the spec as written, where a run has it already.
         sketch_view: The view of a function's stages as they were seen being made, for a run without graphs.
-        slips: Of a function's file, by its text.
+        slips: Found in the text of the target's function; none for a spec.
 
     Returns:
         The findings in their order, ``None`` if no rule could be applied; and messages for the profile's warnings,

@@ -216,7 +216,7 @@ class RunFamily:
     """The processes of one run.
 
     Attributes:
-        environment: Of the first, with the mark and the folder for temporary files.
+        environment: Variables of the first process, with the mark and the folder for temporary files.
     """
 
     def __init__(self) -> None:

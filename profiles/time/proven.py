@@ -160,7 +160,7 @@ def epoch_text(seconds: float | None, speedup: float | None, *, least: str = "",
     """How long an epoch takes with a gain and without it; empty where one of the two is unknown.
 
     Args:
-        seconds: Of an epoch as it is.
+        seconds: How long an epoch takes now.
         least: Goes before the shorter time.
 
     Example:

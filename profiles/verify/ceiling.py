@@ -57,7 +57,7 @@ def stages_to_replay(finding: Finding, stages: Iterable[Stage]) -> tuple[str, ..
     """The stages that a finding is about: those that its edit replaces, else its own; for one in a function its owner.
 
     Args:
-        stages: Of the pipeline, in order.
+        stages: All stages of the pipeline, in order.
     """
     named = stages_of(finding.edits) or {address for address in (finding.stage,) if address is not None}
     wanted = {next(one for one in (address, *stages_around(address)) if is_outside_functions(one)) for address in named}

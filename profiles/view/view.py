@@ -239,7 +239,7 @@ class HotSpot:
 
     Attributes:
         stage: Id of the stage that runs it.
-        share: Of the time sampled inside Python functions of the pipeline, 0 to 1.
+        share: Part of the sampled time inside the pipeline's Python functions, 0 to 1.
     """
 
     stage: str
@@ -261,7 +261,7 @@ class PipelineView:
         unseen: The stages are as written; TensorFlow's rewrites of them are unknown.
         constants: Arrays that became constants of a graph; of a pipeline that was built.
         loaded: The spec that `written` of the stages is from.
-        slips: Of the file of a function, by its text.
+        slips: Found in the text of the target's function; none for a spec.
         hot_spots: What lines of Python that take much of the time do.
     """
 

@@ -65,6 +65,11 @@ def test_numpy_that_tensorflow_has_is_a_graph() -> None:
         np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
+def test_a_number_of_python_keeps_the_width_that_is_asked_for() -> None:
+    dataset = tf.data.Dataset.range(2).map(lambda one: tf.py_function(lambda _: 0.1, [one], tf.float64))
+    assert [one.numpy() for one in edited(dataset, GRAPH)] == [0.1, 0.1]
+
+
 def test_numpy_that_tensorflow_lacks_is_refused() -> None:
     dataset = tf.data.Dataset.range(9).map(
         lambda one: tf.numpy_function(lambda x: np.bincount([x]).astype(np.int64), [one], tf.int64)

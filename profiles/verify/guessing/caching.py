@@ -130,7 +130,7 @@ def kept_by(profile: Profile, edits: Sequence[PipelineEdit]) -> Kept | None:
     """Return what edits keep in memory for later epochs; None where they keep nothing.
 
     Args:
-        edits: Of a finding, with the addresses of the profile's pipeline.
+        edits: Their addresses are those of the profile's pipeline.
     """
     places = [place for place, _ in _filled(profile, edits)]
     steps = profile.steps

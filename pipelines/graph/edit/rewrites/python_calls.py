@@ -138,8 +138,12 @@ def _traced(graph: EditableGraph, stage: WrittenStage, call: Any, live: Callable
     def body(*inputs: Any) -> list[Any]:
         result = converted(*inputs)
         parts: Sequence[Any] = result if isinstance(result, list | tuple) else [] if result is None else [result]
-        # NumPy of TensorFlow may give another width, as for the square root of a whole number.
-        return [tf.cast(tf.convert_to_tensor(part), kind) for part, kind in zip(parts, types, strict=True)]
+        # NumPy of TensorFlow may give another width, as for the square root of a whole number; a number of Python has
+        # the width that is asked for.
+        return [
+            tf.cast(part, kind) if tf.is_tensor(part) else tf.convert_to_tensor(part, kind)
+            for part, kind in zip(parts, types, strict=True)
+        ]
 
     try:
         texts = [_constants(body, specs) for _ in range(2)]
