@@ -9,6 +9,7 @@ import pytest
 
 from pipeprof.pipelines.static.slips import Slip, SlipKind
 from pipeprof.profiles.advise.advise import advise
+from pipeprof.profiles.advise.rules.python.random_at_tracing import RandomAtTracing
 from pipeprof.profiles.view.view import PipelineView
 
 SLIPS: dict[str, Slip] = {
@@ -18,7 +19,7 @@ SLIPS: dict[str, Slip] = {
 }
 WRITTEN = {
     "discarded-transformation": "ds = ds.prefetch(2)",
-    "random-at-tracing": "tf.random.uniform([], low, high)",
+    "random-at-tracing": "tf.random.uniform([])",
     "first-again": "iterator = iter(ds)",
 }
 
@@ -43,3 +44,16 @@ def test_another_kind_is_not(rule: str) -> None:
     others = [replace(SLIPS[rule], kind=kind) for kind in kinds if kind != SLIPS[rule].kind]
     found, _ = advise(PipelineView("static", (), slips=tuple(others)))
     assert rule not in {finding.rule for finding in found}
+
+
+@pytest.mark.parametrize(
+    ("call", "advice"),
+    [
+        ("np.random.normal()", "Write `tf.random.normal([], mean, stddev)` in the place of"),
+        ("random.randint(1, 6)", "Write `tf.random.uniform([], low, high, tf.int64)` in the place of"),
+        ("np.random.poisson(3.0)", "Draw from the same distribution with an op of `tf.random` in the place of"),
+    ],
+)
+def test_the_distribution_stays(call: str, advice: str) -> None:
+    slip = Slip("drawn-once", call, "map", None, Path("a.py"), 1, 1)
+    assert RandomAtTracing().words(slip)[1].startswith(advice)

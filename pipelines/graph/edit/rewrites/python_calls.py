@@ -138,8 +138,8 @@ def _traced(graph: EditableGraph, stage: WrittenStage, call: Any, live: Callable
     def body(*inputs: Any) -> list[Any]:
         result = converted(*inputs)
         parts: Sequence[Any] = result if isinstance(result, list | tuple) else [] if result is None else [result]
-        # NumPy of TensorFlow may give another width, as for the square root of a whole number; a number of Python has
-        # the width that is asked for.
+        # NumPy of TensorFlow may give another width, as for the square root of a whole number. A plain Python number is
+        # made with the width of the result at once: through 32 bits it would lose digits.
         return [
             tf.cast(part, kind) if tf.is_tensor(part) else tf.convert_to_tensor(part, kind)
             for part, kind in zip(parts, types, strict=True)

@@ -6,6 +6,15 @@ from pipeprof.pipelines.static.slips import Slip
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.text.slips import OfText
 
+_CALLS = {
+    "tf.random.uniform([])": {"rand", "random", "random_sample"},
+    "tf.random.uniform([], low, high)": {"uniform"},
+    "tf.random.uniform([], low, high, tf.int64)": {"integers", "randint", "randrange"},
+    "tf.random.normal([], mean, stddev)": {"gauss", "normal", "normalvariate"},
+    "tf.random.normal([])": {"randn", "standard_normal"},
+}
+"""What draws one number as functions of NumPy and Python do, by their names; of several numbers the shape differs."""
+
 
 class RandomAtTracing(OfText, Rule):
     """Random numbers of NumPy or Python that are drawn once.
@@ -38,4 +47,7 @@ class RandomAtTracing(OfText, Rule):
             f"`{slip.text}` runs once, when TensorFlow traces the function that {slip.stage} was given: every element "
             "gets the same number."
         )
-        return sentence, f"Write `tf.random.uniform([], low, high)` in the place of `{slip.text}`"
+        drawn = slip.text.partition("(")[0].rpartition(".")[2]
+        call = next((call for call, names in _CALLS.items() if drawn in names), None)
+        advice = f"Write `{call}`" if call is not None else "Draw from the same distribution with an op of `tf.random`"
+        return sentence, f"{advice} in the place of `{slip.text}`"
