@@ -28,6 +28,7 @@ from pipeprof.profiles.protocol.messages import (
     Sketch,
     StartsAgain,
     StepReturned,
+    StepTold,
     Trace,
     TraceBegan,
     Warmed,
@@ -60,6 +61,7 @@ class Observed:
         sketch: A function's graph as it was seen being made.
         give_up_at: Deadline of what is in progress after all results that a report needs, in seconds of `clock`.
         own_step: The target returned a step, which takes the batches.
+        step_told: What the step says of itself.
         warm: Steps with the source files in memory, after they were measured with the files evicted.
         fewer_cores: Steps with fewer cores, then with all.
         costs: Fixed costs of this machine, where they were measured.
@@ -84,6 +86,7 @@ class Observed:
     trace: Trace | None = None
     give_up_at: float | None = None
     own_step: bool = False
+    step_told: StepTold | None = None
     replayed: Replayed | None = None
     warm: Warmed | None = None
     fewer_cores: CoreScaling | None = None
@@ -202,6 +205,8 @@ class Observed:
                 self.costs = message
             case StepReturned():
                 self.own_step = True
+            case StepTold():
+                self.step_told = message
             case Libraries():
                 self.versions, self.gpus = message.versions, message.gpus
             case Warned():

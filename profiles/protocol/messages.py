@@ -132,13 +132,29 @@ class StepReturned(WorkerMessage):
 
 
 @dataclass(frozen=True)
+class StepTold(WorkerMessage):
+    """What the step says of itself after the measurement, as `pipelines.steps.kind.StepFacts` has it."""
+
+    computes: str | None
+    on: str | None
+    numpy_ms: float | None
+    copy_ms: float | None
+
+
+@dataclass(frozen=True)
 class Replayed(WorkerMessage):
-    """Steps with preloaded batches; `loop_cpu_ms` is CPU time of the loop's own thread per step."""
+    """Steps with preloaded batches.
+
+    Attributes:
+        loop_cpu_ms: CPU time of the loop's own thread per step.
+        cpu_ms: That of all threads of the process.
+    """
 
     replayed_ms: float
     steps: int
     batches: int
     loop_cpu_ms: float
+    cpu_ms: float | None = None
 
 
 @dataclass(frozen=True)

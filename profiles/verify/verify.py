@@ -24,6 +24,7 @@ from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.propose.finding import MEASURED, finding_of, proposal_of
+from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
@@ -123,6 +124,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
         run.fail(findings, str(system_fault(error) or error))
     finally:
         progress.close()
+    withhold_findings(profile)
     run.finish()
 
 

@@ -21,7 +21,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
 )
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.sketch import sketch
-from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext
+from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext, StepFacts
 from pipeprof.pipelines.steps.kinds import returned
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.pipelines.steps.simulated_device import StepDuration, simulated_step
@@ -37,6 +37,7 @@ from pipeprof.profiles.protocol.messages import (
     MeasuredCosts,
     Sketch,
     StepReturned,
+    StepTold,
     Trace,
     TraceBegan,
     Waiting,
@@ -352,6 +353,9 @@ class JobRun:
             feed.on_restart = lambda: self._models.restart(feed, statistics.count)
             limits = {"steps_limit": self.job.steps, "seconds": seconds, "check_ns": look_ns(seconds)}
             self._window = self._open("measure", statistics, finished, **limits, sizes=self._sizes)
+            if step is not None:
+                # What handing over took in the warm-up, the start of a library among it, is no cost of a step.
+                step.told()
             cpu_ns = time.process_time_ns()
             self._loop(self._window, step)
             self._cpu_ns = time.process_time_ns() - cpu_ns
@@ -360,6 +364,8 @@ class JobRun:
         # Readings take time, in which buffers go on filling: they are no part of the phase.
         self._memory.read("measure")
         feed.on_restart = lambda: None
+        if step is not None and (told := step.told()) != StepFacts():
+            self._channel.send(StepTold(**vars(told)))
         self.send_measured()
 
     def _measure_extras(self, step: BatchConsumer | None) -> None:
