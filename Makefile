@@ -78,6 +78,27 @@ test-oldest: $(STAMP)/installed ## the integration tests under the oldest suppor
 	@$(VENV)/oldest/bin/python -m pytest -q $(SPREAD) tests/integration
 	@rm -rf $(VENV)/oldest
 
+# Measured on Linux, x86-64, Python 3.11; Linux has builds of torch for the CPU alone, other systems have no others.
+TORCH := torch==2.13.0$(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),+cpu)
+EXTRAS_SIZE := 3.4 GB: TensorFlow and what it needs 2 GB, torch 0.9, jax 0.5
+ifdef CUDA
+TORCH := torch==2.13.0
+EXTRAS_SIZE := 8 GB: TensorFlow and what it needs 2 GB, torch with CUDA 5.5, jax 0.5
+endif
+
+.PHONY: test-extras
+test-extras: $(STAMP)/installed ## the tests of steps in JAX and PyTorch, in an environment of their own (CUDA=1: torch with CUDA)
+	@echo "Installing jax and $(TORCH) into $(VENV)/extras, about $(EXTRAS_SIZE); it is removed afterwards"
+	@rm -rf $(VENV)/extras
+	@$(PYTHON) -m venv $(VENV)/extras
+	@$(VENV)/extras/bin/python -m pip --disable-pip-version-check --quiet install --no-deps '$(TORCH)' || \
+	  { echo "No $(TORCH) to be had: name an index that has builds for the CPU (PIP_EXTRA_INDEX_URL=… make test-extras)," \
+	    "or make test-extras CUDA=1 for the build with CUDA, 5.5 GB" >&2; rm -rf $(VENV)/extras; exit 1; }
+	@$(VENV)/extras/bin/python -m pip --disable-pip-version-check --quiet install -c tests/extras/constraints.txt \
+	  "$$(echo $(DIST)/pipeprof-*.whl)[jax,torch]" '$(TORCH)' -r <(grep -E '^(tensorflow|pytest)==' constraints.txt)
+	@$(VENV)/extras/bin/python -m pytest -q -o testpaths= tests/extras
+	@rm -rf $(VENV)/extras
+
 .PHONY: format
 format: $(STAMP)/dev ## format the code and mend what the linter can
 	@$(BIN)/ruff check --fix-only --quiet

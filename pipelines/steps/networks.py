@@ -69,7 +69,6 @@ def _matmul(flops: float, device: str) -> MadeNetwork:
     rotation = tf.linalg.qr(tf.random.stateless_normal((side, side), seed=(1, 2))).q
     start = tf.eye(side)
 
-    @tf.function
     def multiply() -> Any:
         with tf.device(device):
             return tf.while_loop(
@@ -78,7 +77,8 @@ def _matmul(flops: float, device: str) -> MadeNetwork:
 
     times = f"{count:,} products" if count > 1 else "one product"
     words = f"{times} of {side}×{side} matrices beside each batch: {flops_text(2.0 * count * side**3)}"
-    return MadeNetwork(lambda _batch: multiply(), words)
+    compiled = tf.function(multiply)
+    return MadeNetwork(lambda _batch: compiled(), words)
 
 
 def _convnet(element_spec: Any, device: str) -> MadeNetwork:
@@ -184,7 +184,6 @@ def _training(forward: Callable[[Any], Any], weights: list[Any], place: Any, own
     """A function of the batch that trains on its part, or on data of its own."""
     import tensorflow as tf
 
-    @tf.function(reduce_retracing=True)
     def train(values: Any) -> Any:
         with tf.device(device):
             with tf.GradientTape() as tape:
@@ -193,9 +192,10 @@ def _training(forward: Callable[[Any], Any], weights: list[Any], place: Any, own
                 weight.assign_sub(LEARNING_RATE * tf.convert_to_tensor(gradient))
             return loss
 
+    compiled = tf.function(train, reduce_retracing=True)
     if own is not None:
-        return lambda _batch: train(own)
-    return lambda batch: train(tf.nest.flatten(batch)[place.index])
+        return lambda _batch: compiled(own)
+    return lambda batch: compiled(tf.nest.flatten(batch)[place.index])
 
 
 def _words(name: str, of: str, shape: tuple[Any, ...], flops: float, each: str, *, beside: bool) -> str:

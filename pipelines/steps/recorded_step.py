@@ -45,13 +45,13 @@ class ResampledDuration:
         """Return a function of (step number from 1, bytes of the batch) giving nanoseconds."""
         least, tail = self.ends()
         knots = [(0.0, least), *((share, getattr(self, name)) for share, name in _POINTS)]
+        p99, longest = round(1e6 * self.p99_ms), round(1e6 * self.max_ms)
         rng = random.Random(self.seed)  # noqa: S311 - a simulation, not a secret
 
         def duration(_step: int, _size: int) -> int:
             drawn = rng.random()
             if drawn >= knots[-1][0]:
-                longest = (drawn - knots[-1][0]) / (1 - knots[-1][0]) < tail
-                return round(1e6 * (self.max_ms if longest else self.p99_ms))
+                return longest if (drawn - knots[-1][0]) / (1 - knots[-1][0]) < tail else p99
             above = next(n for n, (share, _) in enumerate(knots) if drawn < share)
             (low, from_ms), (high, to_ms) = knots[above - 1], knots[above]
             return round(1e6 * (from_ms + (to_ms - from_ms) * (drawn - low) / (high - low)))
@@ -83,7 +83,8 @@ def read_step(path: Path) -> dict[str, Any]:
     document = _read(path)
     try:
         steps = document["steps"] or {}
-        durations = _durations(steps)
+        without = (document["device"] or {}).get("kind") == "none"
+        durations = None if without else _durations(steps)
         if durations is None or not 0 < durations["mean_ms"] <= durations["max_ms"] < math.inf:
             raise ProfileError(
                 f"step recorded: {path} does not tell how long a training step takes: expected the profile of a "

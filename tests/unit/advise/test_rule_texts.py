@@ -100,6 +100,7 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "shuffle-buffer-bytes": test_rules_memory.loaded_then_shuffled,
     "threadpool-caps-blocking-map": lambda: POOLS.waiting(POOLS.parallel()),
     "threadpool-too-small": lambda: POOLS.waiting(POOLS.parallel(16, ms=60.0, options={POOLS.POOL: 3})),
+    "copy-before-step": test_rules_of_batches.copied,
     "wide-batches": test_rules_of_batches.pictures,
     "windows-one-by-one": window_views.windows,
 }
