@@ -17,7 +17,7 @@ Dispatch = Literal["sync"] | int
 
 @dataclass(frozen=True)
 class StepFacts:
-    """What a step tells of itself and of the batches that it has had.
+    """What is known of a step and of the batches that it has had.
 
     Attributes:
         computes: What one step computes, in words; None where only the user knows.

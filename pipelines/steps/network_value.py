@@ -1,4 +1,4 @@
-"""Value of a TensorFlow step: a built-in network, and what it may be told."""
+"""Value of a TensorFlow step: a built-in network with its options."""
 
 from typing import Annotated, Any, Literal
 
@@ -17,8 +17,8 @@ class Network(Document):
     """A network that TensorFlow trains as the step, or a product of matrices."""
 
     model: Literal["convnet", "transformer", "matmul"] = Field(
-        description="convnet: of images. transformer: one block, of tokens. matmul: products of matrices, beside the "
-        "batch. The first two use the batch's first part of that form, else data of their own."
+        description="convnet: of images. transformer: one block, of tokens. matmul: products of matrices of "
+        "its own. The first two use the batch's first part of that form, else data of their own."
     )
     flops: Flops | None = Field(
         default=None, description="Of matmul: floating-point operations per step, 1 GFLOP by default."

@@ -1,7 +1,7 @@
 """Networks that stand for a real training step: a convnet, a block of a transformer, products of matrices.
 
 Each trains in one compiled function: forward, gradients and the update of its weights. Labels are not looked at; the
-loss is the mean square of what comes out, and the weights hardly move, so that all steps do the same work.
+loss is the mean square of the results, with a learning rate so small that all steps do the same work.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _matmul(flops: float, device: str) -> MadeNetwork:
             )[1]
 
     times = f"{count:,} products" if count > 1 else "one product"
-    words = f"{times} of {side}×{side} matrices beside each batch: {flops_text(2.0 * count * side**3)}"
+    words = f"{times} of {side}×{side} matrices per batch: {flops_text(2.0 * count * side**3)}"
     compiled = tf.function(multiply)
     return MadeNetwork(lambda _batch: compiled(), words)
 
@@ -103,7 +103,7 @@ def _convnet(element_spec: Any, device: str) -> MadeNetwork:
         flops += 2.0 * 9 * before * after * rows * columns
     own = tf.random.stateless_uniform(IMAGES, seed=(3, 4)) if place is None else None
     words = _words(
-        "a convnet of three layers", "images of", (height, width, depth), flops, "image", beside=own is not None
+        "a convnet of three layers", "images of", (height, width, depth), flops, "image", own=own is not None
     )
     return MadeNetwork(_training(forward, [*filters, head], place, own, device), words)
 
@@ -143,12 +143,12 @@ def _transformer(element_spec: Any, device: str) -> MadeNetwork:
 
     length = place.shape[1] if place is not None else TOKENS[1]
     own = tf.random.stateless_uniform(TOKENS, seed=(5, 6), maxval=VOCABULARY, dtype=tf.int32) if place is None else None
-    # The attention of long sequences comes on top: it is told for a known length only.
+    # The attention of sequences of unknown length is not counted.
     flops = 2.0 * 12 * WIDTH * WIDTH + 4.0 * min(length or 0, MOST_TOKENS) * WIDTH
     shape = (length,) if depth is None else (length, depth)
     name = f"a transformer block of width {WIDTH} and {HEADS} heads"
     cut = "" if length is not None and length <= MOST_TOKENS else f", {MOST_TOKENS} tokens of each at most,"
-    words = _words(name, f"sequences{cut} of", shape, flops, "token", beside=own is not None)
+    words = _words(name, f"sequences{cut} of", shape, flops, "token", own=own is not None)
     weights = [enter, attend, leave, widen, narrow]
     return MadeNetwork(_training(forward, weights, place, own, device), words)
 
@@ -198,9 +198,9 @@ def _training(forward: Callable[[Any], Any], weights: list[Any], place: Any, own
     return lambda batch: compiled(tf.nest.flatten(batch)[place.index])
 
 
-def _words(name: str, of: str, shape: tuple[Any, ...], flops: float, each: str, *, beside: bool) -> str:
+def _words(name: str, of: str, shape: tuple[Any, ...], flops: float, each: str, *, own: bool) -> str:
     from pipeprof.pipelines.ops.values.units import flops_text
 
     size = "×".join("?" if number is None else str(number) for number in shape)
-    where = "beside the batch, which has none" if beside else "of the batch"
+    where = "that are not the batch's, which has none" if own else "of the batch"
     return f"{name}, forward and backward, on {of} {size} {where}, about {flops_text(BACKWARD * flops)} per {each}"

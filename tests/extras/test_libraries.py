@@ -44,7 +44,7 @@ def run(folder: Path, target: str, step: str, **environment: str) -> subprocess.
     command = [sys.executable, "-m", "pipeprof", "run", f"train.py:{target}", "--step", step, "--seconds", "1"]
     variables = {**__import__("os").environ, **environment}
     return subprocess.run(
-        [*command, "--no-verify", "--out", "profile.json", "--force"],
+        [*command, "--no-verify", "--no-lock", "--out", "profile.json", "--force"],
         cwd=folder, capture_output=True, text=True, env=variables, timeout=300, check=False,
     )  # fmt: skip
 

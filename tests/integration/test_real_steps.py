@@ -35,7 +35,7 @@ made = model()
     [
         ("convnet", IMAGES, BATCH, "images of 16×16×3 of the batch, about 1.05MFLOP per image"),
         ("transformer", tf.TensorSpec([None, None], tf.int64), tf.ones([2, 5], tf.int64), "512 tokens of each at most"),
-        ("matmul", None, None, "one product of 100×100 matrices beside each batch: 2MFLOP"),
+        ("matmul", None, None, "one product of 100×100 matrices per batch: 2MFLOP"),
     ],
 )
 def test_a_network_trains_on_the_batch(name: str, spec: object, batch: object, words: str) -> None:
@@ -47,7 +47,7 @@ def test_a_network_trains_on_the_batch(name: str, spec: object, batch: object, w
 def test_a_network_takes_what_has_its_form_or_data_of_its_own() -> None:
     sequences, text = tf.TensorSpec([2, 5, 7], tf.float32), tf.TensorSpec([], tf.string)
     assert "sequences of 5×7 of the batch" in networks.made("transformer", sequences, "/CPU:0").words
-    assert "images of 64×64×3 beside the batch" in networks.made("convnet", text, "/CPU:0").words
+    assert "images of 64×64×3 that are not the batch's" in networks.made("convnet", text, "/CPU:0").words
 
 
 def test_a_step_of_tensorflow_says_where_it_computes() -> None:

@@ -37,7 +37,7 @@ class _TensorFlow(StepKind):
         return words if value.device is None else f"{words}, on the {value.device}"
 
     def same_for_all_batches(self, text: str) -> str | None:
-        return "this one computes the same beside every batch" if "matmul" in text else None
+        return "this one computes the same for every batch" if "matmul" in text else None
 
     def plan(self, value: Any, base: Path) -> dict[str, Any]:
         del base
