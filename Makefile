@@ -95,7 +95,7 @@ test-extras: $(STAMP)/installed ## the tests of steps in JAX and PyTorch, in an 
 	  { echo "No $(TORCH) to be had: name an index that has builds for the CPU (PIP_EXTRA_INDEX_URL=… make test-extras)," \
 	    "or make test-extras CUDA=1 for the build with CUDA, 5.5 GB" >&2; rm -rf $(VENV)/extras; exit 1; }
 	@$(VENV)/extras/bin/python -m pip --disable-pip-version-check --quiet install -c tests/extras/constraints.txt \
-	  "$$(echo $(DIST)/pipeprof-*.whl)[jax,torch]" '$(TORCH)' -r <(grep -E '^(tensorflow|pytest)==' constraints.txt)
+	  "$$(echo $(DIST)/pipeprof-*.whl)[jax,torch]" '$(TORCH)' -r <(grep -E '^(tensorflow|pytest|hypothesis)==' constraints.txt)
 	@$(VENV)/extras/bin/python -m pytest -q -o testpaths= tests/extras
 	@rm -rf $(VENV)/extras
 
