@@ -47,12 +47,14 @@ WITHOUT_RULE = frozenset({"measured", "combined"})
 """Names in place of a rule for findings made by a measurement alone."""
 MOST_BOUNDS = 2
 """Upper bounds without a finding that are named in the default report."""
+MOST_UNTRIED = 2
+"""Changes that were not tried, of each reason, that are named in the default report."""
 MOST_REJECTED = 2
 """Rejected changes that are named in the default report."""
 NOT_MEASURED = "was not measured: --budget"
 """In the sentence on a stage that there was no time for."""
-_NO_BOUND = "no upper bound: "
-"""In the sentence on a stage whose upper bound was not measured."""
+_OPEN_BOUNDS = ("no upper bound: ", "unknown upper bound", NOT_MEASURED)
+"""In the sentence on a stage whose upper bound is not known."""
 _DETAIL_INDENT = 7
 _LABEL_WIDTH = 6
 
@@ -79,9 +81,10 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
     yield from _build_bounds(profile.verification.bounds, complete=complete)
     for group in profile.verification.not_tried:
         many = len(group.changes)
-        names = f" ({'; '.join(group.changes)})" if complete else ""
-        text = f"{many} change{'s' if many > 1 else ''} could not be tried{names}: {group.reason}"
+        text = f"{many} change{'s' if many > 1 else ''} could not be tried: {group.reason}"
         yield Prose(text, hang=2, style="" if complete else "dim")
+        for change in group.changes[: None if complete else MOST_UNTRIED]:
+            yield Prose(change, indent=4, hang=2, style="" if complete else "dim")
     without_gain, undecided = profile.verification.without_gain, profile.verification.undecided
     tried = [*without_gain, *undecided]
     if not tried:
@@ -472,9 +475,13 @@ def _build_none(profile: Profile) -> Iterator[Block]:
 
 def _is_decided(done: Verification) -> bool:
     """Whether something was decided, or nothing was there to decide about."""
-    bounded = any(_NO_BOUND not in text and NOT_MEASURED not in text for text in done.bounds)
+    bounded = not all(map(_is_open, done.bounds))
     open_ones = done.undecided or done.not_tried or done.needs_seconds is not None
     return bool(done.without_gain) or bounded or not open_ones
+
+
+def _is_open(bound: str) -> bool:
+    return any(words in bound for words in _OPEN_BOUNDS)
 
 
 def _why_not_finished(done: Verification) -> str:
@@ -487,7 +494,7 @@ def _why_none(done: Verification | None) -> str:
     """Why there is no finding: only what was decided does not help."""
     if done is None or not (done.without_gain or done.undecided or done.bounds or done.not_tried):
         return "no rule applies"
-    open_bound = any(_NO_BOUND in text or NOT_MEASURED in text for text in done.bounds)
+    open_bound = any(map(_is_open, done.bounds))
     if done.undecided or done.not_tried or (done.without_gain and open_bound):
         return "not all that was tried is decided" if done.undecided or open_bound else "nothing that was tried helps"
     if not done.tried and not done.without_gain:

@@ -38,7 +38,7 @@ from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, othe
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import pays
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
-from pipeprof.profiles.wording import stage_name, with_name
+from pipeprof.profiles.wording import stage_name, stage_place, with_name
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -267,7 +267,9 @@ class _Verification:
         """Note why a change that is no finding is not tried; nothing without a reason."""
         if reason is not None:
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
-            self._not_tried.setdefault(reason, []).append(finding.title)
+            text = _as_change(self._profile, finding)
+            if text not in (found := self._not_tried.setdefault(reason, [])):
+                found.append(text)
 
     @property
     def _needs(self) -> int | None:
@@ -599,3 +601,10 @@ class _Verification:
                 finding.measured["other_dispatch"] = found
         trials.rebase(self._jobs.as_it_is)
         self._baseline = "as-it-is"
+
+
+def _as_change(profile: Profile, finding: Finding) -> str:
+    """A change that somebody can make by hand: ``train.py:12 num_parallel_calls: 1 → 8``; its title without one."""
+    stage = next((stage for stage in profile.stages or () if stage.id == finding.stage), None)
+    place = stage_place(stage) if stage is not None else None
+    return " ".join(filter(None, (place, finding.change or finding.title)))

@@ -33,21 +33,30 @@ def _spots(stage: Stage, costs: list[PythonCost]) -> Iterator[HotSpot]:
 def _builders(costs: list[PythonCost], files: dict[str, str]) -> Iterator[tuple[str, HotCall, float]]:
     """Calls of functions without arguments, with the time of all that they lead to."""
     for file, text in files.items():
+        seen = [(line, share) for cost in costs if cost.file == file for line, share in _shares(cost)]
         for call, ranges in builders(text):
-            inside = [
-                one.share for one in costs if one.file == file and any((one.line or 0) in lines for lines in ranges)
-            ]
-            yield file, call, sum(inside)
+            yield file, call, sum(share for line, share in seen if any(line in lines for lines in ranges))
 
 
 def _lines(costs: list[PythonCost], files: dict[str, str]) -> Iterator[tuple[str, HotCall, float]]:
+    """What lines do, each with the time in it alone."""
     for cost in costs:
-        if cost.share >= HOT_FROM and cost.file is not None and cost.line is not None:
-            call = hot_call(files[cost.file], cost.function, cost.line)
-            built = (lines for _, ranges in builders(files[cost.file]) for lines in ranges)
+        if cost.share < HOT_FROM or cost.file is None:
+            continue
+        built = [lines for _, ranges in builders(files[cost.file]) for lines in ranges]
+        found: dict[HotCall, float] = {}
+        for line, share in _shares(cost):
+            call = hot_call(files[cost.file], cost.function, line)
             # What a function without arguments does is gone with its call.
-            if call is not None and not any(cost.line in lines for lines in built):
-                yield cost.file, call, cost.share
+            if call is not None and not any(line in lines for lines in built):
+                found[call] = found.get(call, 0.0) + share
+        yield from ((cost.file, call, share) for call, share in found.items())
+
+
+def _shares(cost: PythonCost) -> list[tuple[int, float]]:
+    """The lines of a function, each with its share of the time inside Python."""
+    lines = cost.lines or ([(cost.line, 1.0)] if cost.line is not None else [])
+    return [(line, cost.share * share) for line, share in lines]
 
 
 def _text(file: str) -> str:

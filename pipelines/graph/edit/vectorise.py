@@ -33,7 +33,10 @@ from pipeprof.pipelines.graph.stages import WrittenStage
 
 _CONVERTED: Final = frozenset({"Assert", "LookupTableFindV2", "LookupTableSizeV2", "PrintV2"})
 """Ops that TensorFlow counts as having state but that mean the same on a batch: a table is read, not written."""
-_NOT_CONVERTED: Final = re.compile(r"No (?:pfor )?(?:vectorization|converter) (?:is )?(?:defined )?for (\w+)")
+_NOT_CONVERTED: Final = re.compile(
+    r"(?:No (?:pfor )?(?:vectorization|converter) (?:is )?(?:defined )?for |Input \S+ of op ')(\w+)"
+)
+"""An op that pfor has no form for, or none where this input differs between elements, or does not."""
 
 
 @dataclass(frozen=True)
@@ -244,6 +247,7 @@ def _first_traced(
             except Exception as error:
                 # pfor raises errors of many classes.
                 first = error if first is None or isinstance(error, NoRowsError) else first
+        first = _of_pfor(first)
         found = _NOT_CONVERTED.search(str(first))
         if instead is not None and found is not None and found[1] in OPS:
             return _first_traced(stage, [instead], trace)
@@ -288,6 +292,13 @@ def _check_shapes(stage: WrittenStage, element: FlatElement, results: Sequence[i
     if any(shape is None or None in shape for shape in element.shapes):
         msg = f"the elements that it is applied to may differ in shape: {shape_text(element)}"
         raise CannotEditError(msg, stage.address)
+
+
+def _of_pfor(error: Exception | None) -> Exception | None:
+    """Why pfor did not convert an op: it fails once more where it lists the lines of Python that made it, without any."""
+    while isinstance(error, TypeError) and isinstance(error.__context__, Exception):
+        error = error.__context__
+    return error
 
 
 def _reason(error: Exception) -> str:
