@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Prose, Table, TextSpan
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment
+from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment, VectoriseMap
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
@@ -280,7 +280,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
 
 def _needs_code(edit: PipelineEdit) -> bool:
     """Whether only code can make a change in the source: a plan, if any, makes it in the graph."""
-    return isinstance(edit, HandWritten) or (isinstance(edit, ReplaceStages) and edit.flat)
+    return isinstance(edit, HandWritten | VectoriseMap) or (isinstance(edit, ReplaceStages) and edit.flat)
 
 
 def _overlap(profile: Profile, finding: Finding) -> str | None:

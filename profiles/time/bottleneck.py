@@ -305,6 +305,8 @@ def _blocked(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
         groups = tuple(replace(group, made=()) for group in top if _is_blocked(group.stage))
         stages = [member for group in groups for member in group.stages]
         share, more = _blocked_part(stages), ""
+        if share < BLOCKED_FROM:
+            return None
         who = f"{label_groups(groups)} {'spend' if len(stages) > 1 else 'spends'}"
         whose = "their" if len(stages) > 1 else "its"
     else:

@@ -65,7 +65,7 @@ def stages_to_replay(finding: Finding, stages: Iterable[Stage]) -> tuple[str, ..
 
 
 def with_twins(profile: Profile, stages: Sequence[str]) -> tuple[str, ...]:
-    """Return a stage with those that the same line makes with the same function: code changed there changes all of them.
+    """Return a stage with those that the same line makes with the same function: a change of the code changes them all.
 
     Several stages, and one whose twins cannot be replayed, stay as they are.
     """
