@@ -15,6 +15,7 @@ from pipeprof.profiles.lines import inside
 from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.replacements import replacements
+from pipeprof.profiles.verify.own_python import in_own_python
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import as_typed, called, size, stage_name, stages_in_a_row
 
@@ -38,10 +39,12 @@ class Advice:
 
     Attributes:
         text: In one sentence, without its dot.
+        python: Lines to paste; empty where only the sentence is known.
     """
 
     title: str
     text: str
+    python: str = ""
 
 
 def advice_for(profile: Profile, stage: Stage) -> Advice | None:
@@ -49,6 +52,8 @@ def advice_for(profile: Profile, stage: Stage) -> Advice | None:
     name, row = stage_name(stage), traits(stage.op)
     if row.combines:
         return _of_sides(profile, stage)
+    if (own := in_own_python(stage)) is not None:
+        return Advice(f"Make {name} cheaper", *own)
     if (text := _of_function(stage)) is not None:
         return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
     found: Advice | None = None

@@ -23,7 +23,7 @@ def hot_spots(stages: Iterable[Stage]) -> tuple[HotSpot, ...]:
 def _spots(stage: Stage, costs: list[PythonCost]) -> Iterator[HotSpot]:
     """The spots of a stage, one for a line."""
     seen: set[tuple[str, int]] = set()
-    files = {cost.file: _text(cost.file) for cost in costs if cost.file is not None}
+    files = {cost.file: text_of(cost.file) for cost in costs if cost.file is not None}
     for file, call, share in (*_builders(costs, files), *_lines(costs, files)):
         if share >= HOT_FROM and (file, call.line) not in seen:
             seen.add((file, call.line))
@@ -59,7 +59,8 @@ def _shares(cost: PythonCost) -> list[tuple[int, float]]:
     return [(line, cost.share * share) for line, share in lines]
 
 
-def _text(file: str) -> str:
+def text_of(file: str) -> str:
+    """Return the text of a file of the user's; empty where it cannot be read."""
     try:
         path = Path(file).expanduser()
         return path.read_text(encoding="utf-8") if path.stat().st_size <= _LARGEST else ""
