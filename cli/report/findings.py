@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, rerun
-from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Prose, Table
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment
+from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Prose, Table, TextSpan
+from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment, VectoriseMap
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
@@ -181,7 +181,20 @@ def _how_far(shown: Sequence[tuple[int, Finding]]) -> str:
 
 
 def _tables(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> Iterator[Block]:
-    yield Alternatives([[_table(profile, shown, short=False)], [_table(profile, shown, short=True)]])
+    tables = [[_table(profile, shown, short=False)], [_table(profile, shown, short=True)]]
+    yield Alternatives([*tables, list(_without_columns(profile, shown))])
+
+
+def _without_columns(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> Iterator[Block]:
+    """Build the same where a title and its gain do not fit on one line: a title is never cut."""
+    width = max(len(str(number)) for number, _ in shown)
+    for row, (number, finding) in enumerate(shown):
+        start = f"{number:<{width}}  "
+        yield Prose((TextSpan(start), TextSpan(finding.title, "bold")), hang=len(start))
+        effect = effect_on_data(finding.semantics, finding.measured, random_order=finding.random_order)[1]
+        if gain := "  ".join(filter(None, (describe_gain(finding, short=True), effect))):
+            yield Prose(gain, indent=_DETAIL_INDENT, hang=2)
+        yield from _details(profile, finding, first=not row)
 
 
 def _rejected(findings: Sequence[Finding]) -> Iterator[Block]:
@@ -224,7 +237,7 @@ def _table(profile: Profile, shown: Sequence[tuple[int, Finding]], *, short: boo
     return Table(
         [
             Column("", [str(number) for number, _ in shown], keep=None),
-            Column("", [finding.title for _, finding in shown], right=False, style="bold", shrink_to=20),
+            Column("", [finding.title for _, finding in shown], right=False, style="bold"),
             Column("", [describe_gain(finding, short=short) for _, finding in shown], right=False, keep=4),
             Column("", effects, right=False, keep=3),
         ],
@@ -271,7 +284,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
 
 def _needs_code(edit: PipelineEdit) -> bool:
     """Whether only code can make a change in the source: a plan, if any, makes it in the graph."""
-    return isinstance(edit, HandWritten) or (isinstance(edit, ReplaceStages) and edit.flat)
+    return isinstance(edit, HandWritten | VectoriseMap) or (isinstance(edit, ReplaceStages) and edit.flat)
 
 
 def _overlap(profile: Profile, finding: Finding) -> str | None:

@@ -64,6 +64,17 @@ def stages_to_replay(finding: Finding, stages: Iterable[Stage]) -> tuple[str, ..
     return tuple(stage.id for stage in stages if stage.origin == "written" and stage.id in wanted)
 
 
+def with_twins(profile: Profile, stages: Sequence[str]) -> tuple[str, ...]:
+    """Return a stage with those that the same line makes with the same function: a change of the code changes them all.
+
+    Several stages, and one whose twins cannot be replayed, stay as they are.
+    """
+    every = profile.stages or ()
+    named = [stage for stage in every if stage.id in stages]
+    found = tuple(stage.id for stage in every if len(named) == 1 and are_twins([*named, stage]))
+    return found if len(found) > 1 and why_no_replay(written_ops(profile), found) is None else tuple(stages)
+
+
 def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[str, ...]]:
     """Return the stages whose upper bound is worth knowing although no finding names it, most work first.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.rewritten import Numbered, numbered, whole_arrays
 from pipeprof.profiles.advise.edits.snippets import from_python
-from pipeprof.profiles.view.hot_spots import text_of
+from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import ComponentView
 from pipeprof.profiles.wording import as_typed, called, percent, stage_name, stage_place
 
@@ -33,7 +33,7 @@ def in_own_python(stage: Stage) -> tuple[str, str] | None:
         return loop
     row = traits(stage.op)
     if row.wrapped and row.computes:
-        made = numbered(text_of(hot.file), hot.function, hot.line)
+        made = numbered(file_text(hot.file), hot.function, hot.line)
         return _by_number(stage, hot, made) if made is not None else None
     return _waiting(stage)
 
@@ -41,7 +41,7 @@ def in_own_python(stage: Stage) -> tuple[str, str] | None:
 def _without_loop(hot: PythonCost) -> tuple[str, str] | None:
     """A loop over numbers in one line or two, on the whole array."""
     shares = hot.lines or [(hot.line or 0, 1.0)]
-    made = whole_arrays(text_of(hot.file or ""), [line for line, _ in shares])
+    made = whole_arrays(file_text(hot.file or ""), [line for line, _ in shares])
     if made is None:
         return None
     share = hot.share * sum(part for line, part in shares if made.first <= line <= made.last)

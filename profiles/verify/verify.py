@@ -347,6 +347,7 @@ class _Verification:
         Args:
             before: What to say before the reason why there is no upper bound.
         """
+        stages = ceiling.with_twins(self._profile, stages)
         self._bounded.add(tuple(stages))
         job = ceiling.replay_job(self._profile, stages, self._limit)
         if isinstance(job, str):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from pipeprof.pipelines.static.hot_calls import HotCall, builders, hot_call
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import PythonCost, Stage
+from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import HotSpot
 
 HOT_FROM = 0.2
 """Share of the time inside Python functions from which a line is looked at."""
-_LARGEST = 5_000_000
 
 
 def hot_spots(stages: Iterable[Stage]) -> tuple[HotSpot, ...]:
@@ -23,7 +22,7 @@ def hot_spots(stages: Iterable[Stage]) -> tuple[HotSpot, ...]:
 def _spots(stage: Stage, costs: list[PythonCost]) -> Iterator[HotSpot]:
     """The spots of a stage, one for a line."""
     seen: set[tuple[str, int]] = set()
-    files = {cost.file: text_of(cost.file) for cost in costs if cost.file is not None}
+    files = {cost.file: file_text(cost.file) for cost in costs if cost.file is not None}
     for file, call, share in (*_builders(costs, files), *_lines(costs, files)):
         if share >= HOT_FROM and (file, call.line) not in seen:
             seen.add((file, call.line))
@@ -57,12 +56,3 @@ def _shares(cost: PythonCost) -> list[tuple[int, float]]:
     """The lines of a function, each with its share of the time inside Python."""
     lines = cost.lines or ([(cost.line, 1.0)] if cost.line is not None else [])
     return [(line, cost.share * share) for line, share in lines]
-
-
-def text_of(file: str) -> str:
-    """Return the text of a file of the user's; empty where it cannot be read."""
-    try:
-        path = Path(file).expanduser()
-        return path.read_text(encoding="utf-8") if path.stat().st_size <= _LARGEST else ""
-    except (OSError, ValueError):
-        return ""
