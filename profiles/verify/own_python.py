@@ -1,7 +1,10 @@
-"""The user's Python as it could be written, for a stage that is the limit: lines to paste."""
+"""The user's code as it could be written, for a stage that is the limit: lines to paste."""
 
 from __future__ import annotations
 
+import itertools
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
@@ -21,6 +24,9 @@ WAITS_FROM = 0.5
 _CALLS = 16
 """Parallel calls of what waits: 16 gave 16 times as much."""
 
+_CHUNK = 256
+_OF_TEXTS = re.compile(r"Lookup\w+|\w*String\w*|\w*Regex\w+|Unicode\w+|Substr")
+"""Ops that take any number of texts, or of what was made of them."""
 _NUMPY = {"string": "object"}
 
 
@@ -94,3 +100,41 @@ def _waiting(stage: Stage) -> tuple[str, str] | None:
         "dataset = dataset.with_options(options)  # at the end",
     ]
     return f"let {_CALLS} calls wait at a time, with a thread for each", "\n".join(lines)
+
+
+def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | None:
+    """Return how maps of texts get many at once where no batch comes next; None for others.
+
+    What they make of a text may have any length: unbatch gives each its own again.
+
+    Args:
+        line: The stages that follow each other where the stage is.
+    """
+    place = next((number for number, one in enumerate(line) if one.id == stage.id), 0)
+    if not _takes_texts(stage) or not place:
+        return None
+    first = place
+    while first > 1 and _takes_texts(line[first - 1]):
+        first -= 1
+    maps = list(itertools.takewhile(_takes_texts, line[first:]))
+    after = line[first + len(maps) :]
+    texts = line[first - 1].element_spec or ()
+    if not texts or any(one.dtype != "string" or one.shape != [] for one in texts):
+        return None
+    if not after or traits(after[0].op).stacks:
+        return None
+    calls = [f".map({stage_name(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in maps]
+    at = stage_place(stage)
+    text = (
+        f"call it on {_CHUNK} texts at once: the functions of tf.strings and tables take any number of them, and "
+        "unbatch gives each result its own length"
+    )
+    replaced = f"  # {at}, in the place of .map({stage_name(maps[0])}, …)" if at else ""
+    return text, f".batch({_CHUNK}){''.join(calls)}.unbatch(){replaced}"
+
+
+def _takes_texts(stage: Stage) -> bool:
+    """Whether a map calls functions of texts and tables, as they are and with what they make."""
+    if not traits(stage.op).maps or stage.random or stage.python or stage.loops or not stage.name:
+        return False
+    return any(_OF_TEXTS.fullmatch(op.op) for op in stage.ops or ())

@@ -169,3 +169,33 @@ def test_what_waits_gets_more_calls_and_a_generator_becomes_a_map(profile: Profi
     assert "def one_of_rows(number):" in python
     assert "dataset = tf.data.Dataset.range(len(items))" in python
     assert "['float32', 'int64']" in python
+
+
+TEXTS = [{"name": "0", "dtype": "string", "shape": []}]
+
+
+def of_texts(address: str, name: str, op: str = "StringLower", **given: Any) -> Stage:
+    return stage(address, "map", 0.4, name=name, ops=[{"op": op, "ms_per_batch": 1.0}], element_spec=TEXTS, **given)
+
+
+def test_texts_that_no_batch_follows_are_taken_many_at_once(profile: Profile) -> None:
+    lines = stage("source", "TextLineDataset", 0.01, element_spec=TEXTS)
+    both = [of_texts("stages.0", "clean"), of_texts("stages.1", "split", "StringSplitV2")]
+    last = stage("stages.2", "filter", 0.01)
+    for at in ("stages.0", "stages.1"):
+        profile.stages = [lines, *both, last]
+        found = bottleneck_finding(profile, [at], [])
+        assert "on 256 texts at once" in (found.recommendation or "")
+        maps = ".map(clean, num_parallel_calls=tf.data.AUTOTUNE).map(split, num_parallel_calls=tf.data.AUTOTUNE)"
+        assert (found.python or "").startswith(f".batch(256){maps}.unbatch()")
+
+
+@pytest.mark.parametrize("case", ["batch", "random", "numbers", "pictures"])
+def test_what_is_no_text_or_is_batched_next_stays(profile: Profile, case: str) -> None:
+    lines = stage("source", "TextLineDataset", 0.01, element_spec=TEXTS)
+    clean = of_texts("stages.0", "clean", "DecodeJpeg" if case == "pictures" else "StringLower", random=case == "random")
+    if case == "numbers":
+        lines.element_spec[0].dtype = "int64"  # type: ignore[index]
+    last = stage("stages.1", "batch" if case == "batch" else "filter", 0.01)
+    profile.stages = [lines, clean, last]
+    assert "unbatch" not in (bottleneck_finding(profile, ["stages.0"], []).python or "")
