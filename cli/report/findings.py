@@ -108,8 +108,12 @@ def _build_bounds(bounds: Sequence[str], *, complete: bool) -> Iterator[Block]:
     """Build a line for each stage without which the pipeline was measured to be no faster, or could not be measured."""
     for text in bounds if complete else bounds[:MOST_BOUNDS]:
         # It may begin with a stage's name.
-        sentence = f"Even{text.removeprefix('even')}" if text.startswith("even ") else text
+        sentence, *advice = (f"Even{text.removeprefix('even')}" if text.startswith("even ") else text).split("\n")
         yield Prose(sentence, hang=2, style="" if complete else "dim")
+        if advice:
+            yield Prose(advice[0], indent=4, hang=2)
+        if advice[1:]:
+            yield Code("\n".join(advice[1:]), indent=4, wrap=True)
 
 
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
@@ -267,8 +271,8 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
             yield Prose(note, indent=_DETAIL_INDENT, hang=2)
     if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
         yield Prose(finding.reason, indent=_DETAIL_INDENT, hang=2, style="dim")
-    if finding.python and profile.target.kind != "spec" and any(map(_needs_code, finding.edits)):
-        if finding.sentence:
+    if finding.python and profile.target.kind != "spec" and (not finding.edits or any(map(_needs_code, finding.edits))):
+        if finding.sentence and finding.rule not in WITHOUT_RULE:
             yield Prose(finding.sentence, indent=_DETAIL_INDENT, hang=2)
         yield Code(finding.python, indent=_DETAIL_INDENT, wrap=True)
     command = try_command(profile, finding)

@@ -322,6 +322,7 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
             location=stage.location,
             sentence=". ".join(part for part in (what, f"Inside: {inside}" if inside else "") if part) or None,
             recommendation=text,
+            python=advice.python if advice is not None else "",
         )
     )
 

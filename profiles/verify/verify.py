@@ -427,7 +427,13 @@ class _Verification:
         elif finding.reason is not None:
             stage = next((one for one in self._profile.stages or () if one.id == finding.stage), None)
             name = stage_name(stage) if stage is not None else finding.title
-            self._bounds.append(finding.reason if finding.measured is not None else f"{name}: {finding.reason}")
+            reason = finding.reason if finding.measured is not None else f"{name}: {finding.reason}"
+            if finding.status == "unverified" and finding.recommendation:
+                # What to do is known, if not what it gives.
+                place = stage_place(stage) if stage is not None else None
+                reason += f"\n{place or name}   {finding.recommendation}"
+                reason += f"\n{finding.python}" if finding.python else ""
+            self._bounds.append(reason)
 
     def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: Reserved = NOTHING) -> None:
         """Measure an edited pipeline, and write into its finding what it is."""
@@ -608,4 +614,4 @@ def _as_change(profile: Profile, finding: Finding) -> str:
     """A change that somebody can make by hand: ``train.py:12 num_parallel_calls: 1 → 8``; its title without one."""
     stage = next((stage for stage in profile.stages or () if stage.id == finding.stage), None)
     place = stage_place(stage) if stage is not None else None
-    return " ".join(filter(None, (place, finding.change or finding.title)))
+    return "   ".join(filter(None, (place, finding.change or finding.title)))

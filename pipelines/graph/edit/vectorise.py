@@ -311,7 +311,7 @@ def _check_shapes(stage: WrittenStage, element: FlatElement, results: Sequence[i
 
 
 def _of_pfor(error: Exception | None) -> Exception | None:
-    """Why pfor did not convert an op: it fails once more where it lists the lines of Python that made it, without any."""
+    """Why pfor did not convert an op: it fails once more where it lists the Python lines of an op that has none."""
     while isinstance(error, TypeError) and isinstance(error.__context__, Exception):
         error = error.__context__
     return error

@@ -68,6 +68,11 @@ def restart_advice(steps: Steps, stages: list[Stage] | None) -> str:
 
 def _repeat(stages: list[Stage] | None) -> str:
     """Name the change that keeps a dataset going: what runs ahead then does so across epochs."""
-    batches = [stage for stage in stages or [] if traits(stage.op).batches is not None and stage.depth == 0]
+    written = [stage for stage in stages or [] if stage.depth == 0 and stage.origin == "written"]
+    batches = [number for number, stage in enumerate(written) if traits(stage.op).batches is not None]
+    # A cache of what never ends is never complete.
+    kept = [number for number, stage in enumerate(written) if traits(stage.op).stores]
     place = " before `batch`" if len(batches) == 1 else ""
+    if kept and (not batches or kept[-1] > batches[0]):
+        place = f" after `{written[kept[-1]].op}`"
     return f"add `repeat()`{place} and give `fit` `steps_per_epoch`, which then ends the epochs"

@@ -104,8 +104,6 @@ def _shared(rows: Rows) -> Any:
 
 def _of_ragged(call: RowCall, rows: RaggedRows) -> Rows:
     """An element or a range of each row, and of its other dimensions what is the same for all."""
-    import tensorflow as tf
-
     masks = _masks(call)
     strides = constant_of(call.inputs[3])
     if not len(strides):

@@ -1,0 +1,196 @@
+"""Python of the user's as it could be written: loops over arrays without loops, elements of a generator by number."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pipeprof.pipelines.static.imports import Imports
+
+_ARITHMETIC = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.operator, ast.unaryop, ast.expr_context)
+_RANDOM_ORDER = frozenset({"permutation", "shuffle", "shuffled", "sample", "choice"})
+
+
+@dataclass(frozen=True)
+class WholeArrays:
+    """A loop over the values of an array, and what computes the same without it.
+
+    Attributes:
+        first: Its first line, from 1.
+        last: Its last line.
+        lines: What to write in its place.
+    """
+
+    first: int
+    last: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A generator's loop, as a list of what it loops over and a function that makes one element.
+
+    Attributes:
+        before: Lines of the generator that come before its loop.
+        items: What it loops over.
+        function: Lines of the function; its argument is one of the items.
+        name: Its name.
+        shuffled: Whether the loop draws an order.
+        endless: Whether it begins again by itself.
+        line: Of the loop.
+    """
+
+    before: tuple[str, ...]
+    items: str
+    function: tuple[str, ...]
+    name: str
+    shuffled: bool
+    endless: bool
+    line: int
+
+
+def whole_arrays(text: str, lines: Sequence[int]) -> WholeArrays | None:
+    r"""Return the loop around hot lines, written on whole arrays; None where it is no sum or list of arithmetic.
+
+    Args:
+        text: Python source of the whole file.
+        lines: Hot ones, the hottest first.
+
+    Example:
+        >>> code = "import numpy as np\ntotal = 0\nfor value in row.tolist():\n    total += value ** 2\n"
+        >>> whole_arrays(code, [4])
+        WholeArrays(first=3, last=4, lines=('value = np.asarray(row, float)', 'total += float(np.sum(value ** 2))'))
+    """
+    tree = _parsed(text)
+    if tree is None:
+        return None
+    numpy = next((alias for alias, name in Imports(tree).names.items() if name == "numpy"), "np")
+    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For) and not node.orelse]
+    for line in lines:
+        around = [node for node in loops if node.lineno <= line <= (node.end_lineno or node.lineno)]
+        innermost = max(around, key=lambda node: node.lineno, default=None)
+        made = _of_loop(innermost, numpy) if innermost is not None else None
+        if innermost is not None and made is not None:
+            return WholeArrays(innermost.lineno, innermost.end_lineno or innermost.lineno, made)
+    return None
+
+
+def _of_loop(loop: ast.For, numpy: str) -> tuple[str, ...] | None:
+    match loop:
+        case ast.For(target=ast.Name(id=name), iter=values, body=[step]) if _is_array(values):
+            whole = values.func.value if _calls(values, "tolist") else values  # type: ignore[attr-defined]
+            array = f"{name} = {numpy}.asarray({ast.unparse(whole)}, float)"
+        case _:
+            return None
+    match step:
+        case ast.AugAssign(target=ast.Name(), op=ast.Add(), value=value) if _is_arithmetic(value, name):
+            return array, f"{ast.unparse(step.target)} += float({numpy}.sum({ast.unparse(value)}))"
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=made), attr="append"), args=[value])) if (
+            _is_arithmetic(value, name)
+        ):
+            return array, f"{made} = {ast.unparse(value)}"
+    return None
+
+
+def _is_array(values: ast.expr) -> bool:
+    """Whether a loop goes over the values of something that NumPy has."""
+    if isinstance(values, ast.Call):
+        return any(_calls(values, name) for name in ("tolist", "ravel", "flatten"))
+    return isinstance(values, ast.Attribute) and values.attr == "flat"
+
+
+def _calls(node: ast.expr, method: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method
+
+
+def _is_arithmetic(value: ast.expr, name: str) -> bool:
+    nodes = list(ast.walk(value))
+    used = any(isinstance(node, ast.Name) and node.id == name for node in nodes)
+    return used and all(isinstance(node, _ARITHMETIC) for node in nodes)
+
+
+def numbered(text: str, function: str, line: int) -> Numbered | None:
+    r"""Return a generator as a function of one of the items that it loops over; None where its elements hang together.
+
+    Args:
+        text: Python source of the whole file.
+        function: Its name.
+        line: A line in it, from 1.
+
+    Example:
+        >>> code = "def rows():\n    paths = sorted(found())\n    for path in paths:\n        yield load(path)\n"
+        >>> made = numbered(code, "rows", 4)
+        >>> made.before, made.items, made.function
+        (('paths = sorted(found())',), 'paths', ('def one_of_rows(path):', '    return load(path)'))
+    """
+    tree = _parsed(text)
+    found = [
+        node
+        for node in ast.walk(tree or ast.Module([], []))
+        if isinstance(node, ast.FunctionDef)
+        and node.name == function.rpartition(".")[2]
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    generator = found[-1] if len(found) == 1 and not found[-1].args.args else None
+    loop = next(_yielding_loops(generator), None) if generator is not None else None
+    if generator is None or loop is None or not isinstance(loop.target, ast.Name) or loop.orelse:
+        return None
+    *body, last = loop.body
+    endless = any(isinstance(node, ast.While) for node in generator.body)
+    before = [node for node in generator.body if not isinstance(node, ast.While | ast.For) and not _is_text(node)]
+    whole = [node for node in generator.body if isinstance(node, ast.While | ast.For)]
+    if (
+        not isinstance(last, ast.Expr)
+        or not isinstance(last.value, ast.Yield)
+        or last.value.value is None
+        or len(whole) != 1
+        or (whole[0] is not loop and not (isinstance(whole[0], ast.While) and whole[0].body == [loop]))
+        or sum(isinstance(node, ast.Yield | ast.YieldFrom | ast.Break) for node in ast.walk(generator)) > 1
+        or _carried(body, before)
+    ):
+        return None
+    name = f"one_of_{generator.name}"
+    lines = [*body, ast.Return(last.value.value)]
+    made = ast.unparse(ast.fix_missing_locations(ast.Module(lines, []))).splitlines()
+    return Numbered(
+        before=tuple(part for node in before for part in ast.unparse(node).splitlines()),
+        items=ast.unparse(loop.iter),
+        function=(f"def {name}({loop.target.id}):", *(f"    {one}" for one in made)),
+        name=name,
+        shuffled=any(isinstance(node, ast.Attribute) and node.attr in _RANDOM_ORDER for node in ast.walk(loop.iter)),
+        endless=endless,
+        line=loop.lineno,
+    )
+
+
+def _yielding_loops(generator: ast.FunctionDef) -> Iterator[ast.For]:
+    """Loops with a yield that is none of an inner one's."""
+    for node in ast.walk(generator):
+        if isinstance(node, ast.For) and any(
+            isinstance(one, ast.Expr) and isinstance(one.value, ast.Yield) for one in node.body
+        ):
+            yield node
+
+
+def _carried(body: Sequence[ast.stmt], before: Sequence[ast.stmt]) -> bool:
+    """Whether a loop changes a name of before it: then an element depends on the one before."""
+
+    def stored(nodes: Sequence[ast.stmt]) -> set[str]:
+        names = (one for node in nodes for one in ast.walk(node) if isinstance(one, ast.Name))
+        return {one.id for one in names if isinstance(one.ctx, ast.Store)}
+
+    return not stored(body).isdisjoint(stored(before)) or any(
+        isinstance(one, ast.Continue | ast.Nonlocal | ast.Global) for node in body for one in ast.walk(node)
+    )
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None

@@ -1,0 +1,89 @@
+"""Loops over arrays without loops, and generators by number: what runs gives the same values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeprof.pipelines.static.rewritten import numbered, whole_arrays
+
+ROW = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+def loop(values: str, step: str, before: str = "made = 0.0") -> str:
+    return f"import numpy as np\n{before}\nfor value in {values}:\n    {step}\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "is_list"),
+    [
+        (loop("row[:2].ravel().tolist()", "made += value * value"), False),
+        (loop("row.flat", "made += (value - 1) / 2"), False),
+        (loop("row.flatten()", "made.append(-value ** 2)", "made = []"), True),
+    ],
+)
+def test_a_loop_is_the_same_on_the_whole_array(code: str, is_list: bool) -> None:
+    found = whole_arrays(code, [1, 4])
+    assert found is not None
+    assert (found.first, found.last) == (3, 4)
+    slow: dict[str, object] = {"row": ROW}
+    exec(code, slow)
+    fast: dict[str, object] = {"row": ROW, "np": np}
+    exec("\n".join([code.splitlines()[1], *found.lines]), fast)
+    np.testing.assert_allclose(np.asarray(fast["made"]), np.asarray(slow["made"]))
+    assert ("append" in code) == is_list
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        loop("row.tolist()", "made += f(value)"),
+        loop("row.tolist()", "made += other"),
+        loop("row.tolist()", "made = made * value"),
+        loop("range(9)", "made += value"),
+        loop("lines", "made += value"),
+        loop("row.tolist()", "made += value\n    other += value"),
+        "def (",
+    ],
+)
+def test_what_may_be_something_else_stays(code: str) -> None:
+    assert whole_arrays(code, [4]) is None
+
+
+def generator(body: str) -> str:
+    return f"def rows():\n{body}"
+
+
+def test_a_generators_loop_is_a_function_of_one_item() -> None:
+    code = (
+        'def rows():\n    """Text."""\n    names = sorted("cab")\n    while True:\n'
+        "        for name in shuffled(names):\n"
+        "            twice = name * 2\n            yield twice, len(twice)\n"
+    )
+    made = numbered(code.replace("shuffled", "rng.permutation"), "rows", 7)
+    assert made is not None
+    assert (made.shuffled, made.endless, made.line) == (True, True, 5)
+    assert made.before == ("names = sorted('cab')",)
+    namespace: dict[str, object] = {}
+    exec("\n".join(made.function), namespace)
+    assert namespace[made.name]("a") == ("aa", 2)  # type: ignore[operator]
+    plain = numbered(generator("    for name in names:\n        yield name\n"), "rows", 3)
+    assert plain is not None
+    assert (plain.shuffled, plain.endless, plain.items) == (False, False, "names")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    total = 0\n    for name in names:\n        total += name\n        yield total\n",
+        "    for name in names:\n        if name:\n            continue\n        yield name\n",
+        "    for name in names:\n        yield name\n        yield name\n",
+        "    for name in names:\n        yield name\n        work()\n",
+        "    for one, two in names:\n        yield one\n",
+        "    while True:\n        yield read()\n",
+        "    for name in names:\n        yield name\n    for name in names:\n        work()\n",
+    ],
+)
+def test_a_generator_whose_elements_hang_together_has_none(body: str) -> None:
+    assert numbered(generator(body), "rows", 2) is None
+    assert numbered("def (", "rows", 1) is None
