@@ -84,10 +84,10 @@ def function_given(text: str, line: int, column: int | None, name: str) -> Writt
 
 
 def call_text(text: str, line: int, column: int | None, name: str) -> str | None:
-    """Return a call of a method as the file has it, from its dot on; None where the place has no such call.
+    r"""Return a call of a method as the file has it, from its dot on; None where the place has no such call.
 
     Example:
-        >>> call_text("ds = make().take( 3 )\\n", 1, None, "take")
+        >>> call_text("ds = make().take( 3 )\n", 1, None, "take")
         '.take(3)'
     """
     tree = _parsed(text)

@@ -170,9 +170,8 @@ class _Shared:
             )
         elif all(traits(one.op).drops for one in self.readers):
             one = self.readers[0]
-            code = [
-                f"branch = dataset{_written(view, one)}{after}  # for each of {len(self.readers)} branches, {place_of(one.location)}"
-            ]
+            each = f"for each of {len(self.readers)} branches, {place_of(one.location)}"
+            code = [f"branch = dataset{_written(view, one)}{after}  # {each}"]
             text = (
                 f"Put {one.op} ({place_of(one.location)}) before {names} in each branch: together they drop {share} of "
                 "what their copies make. Where it reads what only a map makes, make that alone first."
