@@ -13,10 +13,13 @@ from typing import Any, Final
 from pipeprof.pipelines.edits.edits import NewStage, PipelineEdit, ReplaceStages, VectoriseFilter, VectoriseMap
 from pipeprof.pipelines.graph.read.function_facts import DECODING, SPLITTING
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.edits.overrides import arguments_of
+from pipeprof.profiles.advise.edits.snippets import of_rows
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import listed, stage_name
+from pipeprof.profiles.view.texts import written_call, written_function
+from pipeprof.profiles.wording import listed, stage_name, stage_place
 
 _TEXTS: Final = "tf.strings."
 _SPLITS: Final = "split"
@@ -129,7 +132,10 @@ def in_words(stages: Sequence[Stage], batch: Stage, before: Stage | None = None)
     texts = before is not None and any(one.dtype == _TEXT for one in before.element_spec or ()) and not parses
     if not pads and not texts and not ops & (SPLITTING | DECODING | {_FROM_SPARSE, _PARSES_SEQUENCES}):
         change = f"move {name} after {stage_name(batch)}, with tf.vectorized_map"
-        return change, ".batch(…).map(lambda *batch: tf.vectorized_map(lambda element: function(*element), batch))"
+        known = [written_function(stage) or WrittenFunction(stage.name or "function") for stage in stages]
+        maps = "".join(f".map({of_rows(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in known)
+        where = f"  # in place of {listed([stage_name(stage) for stage in stages])} before {stage_place(batch)}"
+        return change, f"dataset = dataset{written_call(batch)}{maps}{where if stage_place(batch) else ''}"
     change = f"move {name} after {stage_name(batch)}, to whole batches"
     if pads:
         change = f"{batch.op} → batch, then {name} on whole batches, padded where rows differ in length"
