@@ -164,6 +164,68 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
     )
 
 
+def gathered(text: str, function: str, line: int) -> list[tuple[str, str]]:
+    r"""Return slices of a table at a function's own index, each with what takes those of a whole batch of indices.
+
+    Args:
+        text: Python source of the whole file.
+        function: Its name; its one argument is the index.
+        line: Where a map is given it: of several functions of that name, the last one before counts.
+
+    Example:
+        >>> code = "def window(i):\n    return series[i : i + 48], series[i + 48, 0]\n"
+        >>> for slice, gather in gathered(code, "window", 3):
+        ...     print(slice, "→", gather)
+        series[i:i + 48] → tf.gather(series, i[:, None] + tf.range(0, 48, dtype=i.dtype))
+        series[i + 48, 0] → tf.gather(series, i + 48)[:, 0]
+    """
+    found = [
+        node
+        for node in ast.walk(_parsed(text) or ast.Module([], []))
+        if isinstance(node, ast.FunctionDef) and node.name == function and node.lineno <= line
+    ]
+    if not found or len(found[-1].args.args) != 1:
+        return []
+    index = found[-1].args.args[0].arg
+    made: dict[str, str] = {}
+    for node in ast.walk(found[-1]):
+        if isinstance(node, ast.Subscript) and _reads(node.slice, index) and not _reads(node.value, index):
+            whole = _gather(node, index)
+            if whole is None:
+                return []
+            made[ast.unparse(node)] = whole
+    return list(made.items())
+
+
+def _gather(node: ast.Subscript, index: str) -> str | None:
+    first, *others = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if any(_reads(one, index) or (isinstance(one, ast.Constant) and one.value in {None, ...}) for one in others):
+        return None
+    rest = ", ".join(map(ast.unparse, others))
+    if not isinstance(first, ast.Slice):
+        return f"tf.gather({ast.unparse(node.value)}, {ast.unparse(first)}){f'[:, {rest}]' if rest else ''}"
+    bounds = [_beyond(bound, index) for bound in (first.lower, first.upper)]
+    if first.step is not None or None in bounds:
+        return None
+    places = f"{index}[:, None] + tf.range({bounds[0]}, {bounds[1]}, dtype={index}.dtype)"
+    return f"tf.gather({ast.unparse(node.value)}, {places}){f'[:, :, {rest}]' if rest else ''}"
+
+
+def _beyond(bound: ast.expr | None, index: str) -> str | None:
+    """How far a bound is beyond the index: ``48`` of ``i + 48``; None where it is no sum with it."""
+    match bound:
+        case ast.Name(id=name) if name == index:
+            return "0"
+        case ast.BinOp(left=left, op=ast.Add(), right=right) if _reads(left, index) and not _reads(right, index):
+            before = _beyond(left, index)
+            return before and (ast.unparse(right) if before == "0" else f"{before} + {ast.unparse(right)}")
+    return None
+
+
+def _reads(node: ast.AST, name: str) -> bool:
+    return any(isinstance(one, ast.Name) and one.id == name for one in ast.walk(node))
+
+
 def _yielding_loops(generator: ast.FunctionDef) -> Iterator[ast.For]:
     """Loops with a yield that is none of an inner one's."""
     for node in ast.walk(generator):

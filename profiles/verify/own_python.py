@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.rewritten import Numbered, numbered, whole_arrays
 from pipeprof.profiles.advise.edits.snippets import from_python
-from pipeprof.profiles.view.texts import file_text
+from pipeprof.profiles.view.texts import file_text, written_function
 from pipeprof.profiles.view.view import ComponentView
 from pipeprof.profiles.wording import as_typed, called, percent, stage_name, stage_place
 
@@ -94,7 +94,7 @@ def _waiting(stage: Stage) -> tuple[str, str] | None:
         return None
     place = stage_place(stage)
     lines = [
-        f".map({stage_name(stage)}, num_parallel_calls={_CALLS}){f'  # {place}' if place else ''}",
+        f".map({_given(stage)}, num_parallel_calls={_CALLS}){f'  # {place}' if place else ''}",
         "options = tf.data.Options()",
         f"options.threading.private_threadpool_size = {_CALLS}",
         "dataset = dataset.with_options(options)  # at the end",
@@ -123,14 +123,20 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
         return None
     if not after or traits(after[0].op).stacks:
         return None
-    calls = [f".map({stage_name(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in maps]
+    calls = [f".map({_given(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in maps]
     at = stage_place(stage)
     text = (
         f"call it on {_CHUNK} texts at once: the functions of tf.strings and tables take any number of them, and "
         "unbatch gives each result its own length"
     )
-    replaced = f"  # {at}, in the place of .map({stage_name(maps[0])}, …)" if at else ""
+    replaced = f"  # {at}, in the place of .map({_given(maps[0])}, …)" if at else ""
     return text, f".batch({_CHUNK}){''.join(calls)}.unbatch(){replaced}"
+
+
+def _given(stage: Stage) -> str:
+    """The function of a map as the file has it; else its name."""
+    given = written_function(stage)
+    return given.text if given is not None else stage_name(stage)
 
 
 def _takes_texts(stage: Stage) -> bool:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.written_calls import function_given
+from pipeprof.pipelines.static.written_calls import WrittenFunction, function_given
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 _LARGEST = 5_000_000
@@ -23,6 +24,14 @@ def with_functions(view: PipelineView, texts: Mapping[str, str]) -> PipelineView
     """Return a view with texts of files, by their names, and with its functions as they are written there."""
     stages = tuple(_with_function(stage, texts) for stage in view.stages)
     return replace(view, stages=stages, texts=texts)
+
+
+def written_function(stage: Stage) -> WrittenFunction | None:
+    """Return the function that a stage of a profile is given, as the file has it; None where it does not show it."""
+    place = stage.location
+    if place is None:
+        return None
+    return function_given(file_text(place.file), place.line, place.column, place.call or stage.op)
 
 
 def file_text(file: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeprof.pipelines.static.rewritten import numbered, whole_arrays
+from pipeprof.pipelines.static.rewritten import gathered, numbered, whole_arrays
 
 ROW = np.arange(12, dtype=np.float32).reshape(3, 4)
 
@@ -87,3 +87,23 @@ def test_a_generators_loop_is_a_function_of_one_item() -> None:
 def test_a_generator_whose_elements_hang_together_has_none(body: str) -> None:
     assert numbered(generator(body), "rows", 2) is None
     assert numbered("def (", "rows", 1) is None
+
+
+def test_slices_at_an_index_become_gathers_of_a_batch() -> None:
+    code = "def window(i):\n    low = series[i + 2 : i + 2 + size, 0]\n    return low, names[i]\n"
+    assert gathered(code, "window", 9) == [
+        (
+            "series[i + 2:i + 2 + size, 0]",
+            "tf.gather(series, i[:, None] + tf.range(2, 2 + size, dtype=i.dtype))[:, :, 0]",
+        ),
+        ("names[i]", "tf.gather(names, i)"),
+    ]
+    assert gathered(code, "window", 0) == []
+    assert gathered(code, "other", 9) == []
+
+
+@pytest.mark.parametrize(
+    "taken", ["series[:i]", "series[i : 2 * i]", "series[i : i + 9 : 2]", "series[0, i]", "made(i)"]
+)
+def test_other_slices_stay(taken: str) -> None:
+    assert gathered(f"def window(i):\n    return {taken}\n", "window", 9) == []

@@ -193,7 +193,9 @@ def test_texts_that_no_batch_follows_are_taken_many_at_once(profile: Profile) ->
 @pytest.mark.parametrize("case", ["batch", "random", "numbers", "pictures"])
 def test_what_is_no_text_or_is_batched_next_stays(profile: Profile, case: str) -> None:
     lines = stage("source", "TextLineDataset", 0.01, element_spec=TEXTS)
-    clean = of_texts("stages.0", "clean", "DecodeJpeg" if case == "pictures" else "StringLower", random=case == "random")
+    clean = of_texts(
+        "stages.0", "clean", "DecodeJpeg" if case == "pictures" else "StringLower", random=case == "random"
+    )
     if case == "numbers":
         lines.element_spec[0].dtype = "int64"  # type: ignore[index]
     last = stage("stages.1", "batch" if case == "batch" else "filter", 0.01)
