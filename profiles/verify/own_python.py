@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.rewritten import Numbered, numbered, whole_arrays
+from pipeprof.pipelines.static.rewritten import Numbered, all_rounds, numbered, whole_arrays
 from pipeprof.profiles.advise.edits.snippets import from_python
 from pipeprof.profiles.view.texts import file_text, written_function
 from pipeprof.profiles.view.view import ComponentView
@@ -102,6 +102,18 @@ def _waiting(stage: Stage) -> tuple[str, str] | None:
     return f"let {_CALLS} calls wait at a time, with a thread for each", "\n".join(lines)
 
 
+def without_rounds(stage: Stage) -> tuple[str, str] | None:
+    """Return how a map's loop of TensorFlow is done without its rounds; None where the file does not show it."""
+    place = stage.location
+    made = all_rounds(file_text(place.file), stage.name, place.line) if stage.loops and place and stage.name else None
+    if made is None or place is None:
+        return None
+    at = f"{made.first}-{made.last}"
+    file = as_typed(place.file).rpartition("/")[2]
+    text = f"do all rounds of its loop ({file}:{at}) at once: TensorFlow schedules the ops of each round one by one"
+    return text, "\n".join([f"# in the place of lines {at}", *made.lines])
+
+
 def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | None:
     """Return how maps of texts get many at once where no batch comes next; None for others.
 
@@ -130,7 +142,12 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
         "unbatch gives each result its own length"
     )
     replaced = f"  # {at}, in the place of .map({_given(maps[0])}, …)" if at else ""
-    return text, f".batch({_CHUNK}){''.join(calls)}.unbatch(){replaced}"
+    # What unbatch makes of rows of different lengths is a ragged tensor, which padded batches refuse; a map's is none.
+    made = maps[-1].element_spec or ()
+    several = len(made) > 1 and all(one.name.isdigit() for one in made)
+    lengths = any(one.shape is None or None in one.shape for one in made)
+    dense = f".map(lambda {'*row' if several else 'row'}: row)" if lengths else ""
+    return text, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}"
 
 
 def _given(stage: Stage) -> str:
