@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ from pipeprof.pipelines.static.imports import Imports
 
 _ARITHMETIC = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.operator, ast.unaryop, ast.expr_context)
 _RANDOM_ORDER = frozenset({"permutation", "shuffle", "shuffled", "sample", "choice"})
+
+_REDUCED = {"tf.maximum": "tf.reduce_max", "tf.minimum": "tf.reduce_min", "tf.add": "tf.reduce_sum"}
+"""What combines the results of two rounds of a loop, and what does it for all."""
+_FEW_ROUNDS = 64
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,188 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
     )
 
 
+def gathered(text: str, function: str, line: int) -> list[tuple[str, str]]:
+    r"""Return slices of a table at a function's own index, each with what takes those of a whole batch of indices.
+
+    Args:
+        text: Python source of the whole file.
+        function: Its name; its one argument is the index.
+        line: Where a map is given it: of several functions of that name, the last one before counts.
+
+    Example:
+        >>> code = "def window(i):\n    return series[i : i + 48], series[i + 48, 0]\n"
+        >>> for slice, gather in gathered(code, "window", 3):
+        ...     print(slice, "→", gather)
+        series[i:i + 48] → tf.gather(series, i[:, None] + tf.range(0, 48, dtype=i.dtype))
+        series[i + 48, 0] → tf.gather(series, i + 48)[:, 0]
+    """
+    found = _function_before(text, function, line)
+    if found is None or len(found.args.args) != 1:
+        return []
+    index = found.args.args[0].arg
+    made: dict[str, str] = {}
+    for node in ast.walk(found):
+        if isinstance(node, ast.Subscript) and _reads(node.slice, index) and not _reads(node.value, index):
+            whole = _gather(node, index)
+            if whole is None:
+                return []
+            made[ast.unparse(node)] = whole
+    return list(made.items())
+
+
+def _function_before(text: str, function: str, line: int) -> ast.FunctionDef | None:
+    """The last function of a name before a line."""
+    nodes = ast.walk(_parsed(text) or ast.Module([], []))
+    found = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == function]
+    return max((node for node in found if node.lineno <= line), key=lambda node: node.lineno, default=None)
+
+
+def all_rounds(text: str, function: str, line: int) -> WholeArrays | None:
+    r"""Return a loop of TensorFlow over numbers with its rounds at once; None where a round may need the one before.
+
+    A loop of a few rounds, known before, is one of Python: its ops follow each other in the graph.
+
+    Args:
+        text: Python source of the whole file.
+        function: Its name.
+        line: Where a map is given it: of several functions of that name, the last one before counts.
+
+    Example:
+        >>> code = "def f(x):\n    for i in tf.range(n):\n        one = x[i]\n        best = tf.maximum(best, one)\n"
+        >>> print(*all_rounds(code, "f", 5).lines, sep="\n")
+        def one_round(i):
+            one = x[i]
+            return one
+        best = tf.maximum(best, tf.reduce_max(tf.vectorized_map(one_round, tf.range(n)), axis=0))
+    """
+    found = _function_before(text, function, line)
+    for node in found.body if found is not None else ():
+        if isinstance(node, ast.For) and _is_range(node) and isinstance(node.target, ast.Name):
+            copy_of = _Unrolled().visit(copy.deepcopy(node))
+            lines = [ast.unparse(copy_of)] if not _is_range(copy_of) else _at_once(copy_of)
+            if lines is not None:
+                written = tuple(part for one in lines for part in one.splitlines())
+                return WholeArrays(node.lineno, node.end_lineno or node.lineno, written)
+    return None
+
+
+class _Unrolled(ast.NodeTransformer):
+    """Makes loops of a few rounds, known before, loops of Python."""
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        """Change the loop's range."""
+        self.generic_visit(node)
+        match node.iter:
+            case ast.Call(args=[ast.Constant(value=int(rounds))]) if _is_range(node) and rounds <= _FEW_ROUNDS:
+                node.iter = ast.Call(ast.Name("range", ast.Load()), node.iter.args, [])
+        return node
+
+
+def _is_range(loop: ast.For) -> bool:
+    return isinstance(loop.iter, ast.Call) and ast.unparse(loop.iter.func) == "tf.range"
+
+
+def _at_once(loop: ast.For) -> list[str] | None:
+    *body, last = loop.body
+    match last:
+        case ast.Assign(
+            targets=[ast.Name(id=made)], value=ast.Call(func=function, args=[ast.Name(id=before), value])
+        ) if before == made and ast.unparse(function) in _REDUCED:
+            combine = ast.unparse(function)
+        case ast.AugAssign(target=ast.Name(id=made), op=ast.Add(), value=value):
+            combine = "tf.add"
+        case _:
+            return None
+    inner = [one for node in body for one in ast.walk(node)]
+    if any(isinstance(one, ast.Break | ast.Continue) for one in inner) or _needs_the_round_before(body, made):
+        return None
+    if _reads(value, made):
+        return None
+    index = ast.unparse(loop.target)
+    written = ast.unparse(ast.Module([*body, ast.Return(value)], [])).splitlines()
+    rounds = f"{_REDUCED[combine]}(tf.vectorized_map(one_round, {ast.unparse(loop.iter)}), axis=0)"
+    return [f"def one_round({index}):", *(f"    {one}" for one in written), f"{made} = {combine}({made}, {rounds})"]
+
+
+def on_rows(text: str, function: str, line: int) -> str | None:
+    r"""Return a function that only slices its argument as one of a batch of rows; None for one that does more.
+
+    Args:
+        text: Python source of the whole file.
+        function: Its name.
+        line: Where a map is given it: of several functions of that name, the last one before counts.
+
+    Example:
+        >>> on_rows("def split(row):\n    return row[:-1], row[-1:] / 2\n", "split", 3)
+        'lambda row: (row[:, :-1], row[:, -1:] / 2)'
+    """
+    found = _function_before(text, function, line)
+    body = [node for node in found.body if not _is_text(node)] if found is not None else []
+    if found is None or len(found.args.args) != 1 or len(body) != 1 or not isinstance(body[0], ast.Return):
+        return None
+    name, value = found.args.args[0].arg, copy.deepcopy(body[0].value)
+    if value is None:
+        return None
+    cut = [node for node in ast.walk(value) if isinstance(node, ast.Subscript) and _is(node.value, name)]
+    uses = [node for node in ast.walk(value) if _is(node, name)]
+    allowed = (*_ARITHMETIC, ast.Subscript, ast.Slice, ast.Tuple, ast.Dict)
+    if len(cut) != len(uses) or not all(isinstance(node, allowed) for node in ast.walk(value)):
+        return None
+    for node in cut:
+        places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        node.slice = ast.Tuple([ast.Slice(), *places], ast.Load())
+    return f"lambda {name}: {ast.unparse(value)}"
+
+
+def _is(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _needs_the_round_before(body: Sequence[ast.stmt], made: str) -> bool:
+    """Whether statements read what the ones after them, or the end of the loop, set."""
+    stored = {made, *(name for node in body for name in _names(node, ast.Store))}
+    known: set[str] = set()
+    for node in body:
+        changed = {ast.unparse(one.target) for one in ast.walk(node) if isinstance(one, ast.AugAssign)}
+        if not (_names(node, ast.Load) | changed) & stored <= known:
+            return True
+        known |= _names(node, ast.Store)
+    return made in known
+
+
+def _names(node: ast.AST, context: type[ast.expr_context]) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, context)}
+
+
+def _gather(node: ast.Subscript, index: str) -> str | None:
+    first, *others = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if any(_reads(one, index) or (isinstance(one, ast.Constant) and one.value in {None, ...}) for one in others):
+        return None
+    rest = ", ".join(map(ast.unparse, others))
+    if not isinstance(first, ast.Slice):
+        return f"tf.gather({ast.unparse(node.value)}, {ast.unparse(first)}){f'[:, {rest}]' if rest else ''}"
+    bounds = [_beyond(bound, index) for bound in (first.lower, first.upper)]
+    if first.step is not None or None in bounds:
+        return None
+    places = f"{index}[:, None] + tf.range({bounds[0]}, {bounds[1]}, dtype={index}.dtype)"
+    return f"tf.gather({ast.unparse(node.value)}, {places}){f'[:, :, {rest}]' if rest else ''}"
+
+
+def _beyond(bound: ast.expr | None, index: str) -> str | None:
+    """How far a bound is beyond the index: ``48`` of ``i + 48``; None where it is no sum with it."""
+    match bound:
+        case ast.Name(id=name) if name == index:
+            return "0"
+        case ast.BinOp(left=left, op=ast.Add(), right=right) if _reads(left, index) and not _reads(right, index):
+            before = _beyond(left, index)
+            return before and (ast.unparse(right) if before == "0" else f"{before} + {ast.unparse(right)}")
+    return None
+
+
+def _reads(node: ast.AST, name: str) -> bool:
+    return any(isinstance(one, ast.Name) and one.id == name for one in ast.walk(node))
+
+
 def _yielding_loops(generator: ast.FunctionDef) -> Iterator[ast.For]:
     """Loops with a yield that is none of an inner one's."""
     for node in ast.walk(generator):
@@ -177,8 +364,7 @@ def _carried(body: Sequence[ast.stmt], before: Sequence[ast.stmt]) -> bool:
     """Whether a loop changes a name of before it: then an element depends on the one before."""
 
     def stored(nodes: Sequence[ast.stmt]) -> set[str]:
-        names = (one for node in nodes for one in ast.walk(node) if isinstance(one, ast.Name))
-        return {one.id for one in names if isinstance(one.ctx, ast.Store)}
+        return {name for node in nodes for name in _names(node, ast.Store)}
 
     return not stored(body).isdisjoint(stored(before)) or any(
         isinstance(one, ast.Continue | ast.Nonlocal | ast.Global) for node in body for one in ast.walk(node)

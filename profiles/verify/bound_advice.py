@@ -15,7 +15,7 @@ from pipeprof.profiles.lines import inside, line_of
 from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.replacements import replacements
-from pipeprof.profiles.verify.own_python import in_own_python, texts_in_chunks
+from pipeprof.profiles.verify.own_python import in_own_python, texts_in_chunks, without_rounds
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import as_typed, called, size, stage_name, stages_in_a_row
 
@@ -52,7 +52,8 @@ def advice_for(profile: Profile, stage: Stage) -> Advice | None:
     name, row = stage_name(stage), traits(stage.op)
     if row.combines:
         return _of_sides(profile, stage)
-    if (own := in_own_python(stage) or texts_in_chunks(line_of(profile, stage.id), stage)) is not None:
+    own = in_own_python(stage) or without_rounds(stage) or texts_in_chunks(line_of(profile, stage.id), stage)
+    if own is not None:
         return Advice(f"Make {name} cheaper", *own)
     if (text := _of_function(stage)) is not None:
         return Advice(f"Make {name} cheaper", in_files(profile, stage, text))

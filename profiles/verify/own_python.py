@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.rewritten import Numbered, numbered, whole_arrays
+from pipeprof.pipelines.static.rewritten import Numbered, all_rounds, numbered, whole_arrays
 from pipeprof.profiles.advise.edits.snippets import from_python
-from pipeprof.profiles.view.texts import file_text
+from pipeprof.profiles.view.texts import file_text, written_function
 from pipeprof.profiles.view.view import ComponentView
 from pipeprof.profiles.wording import as_typed, called, percent, stage_name, stage_place
 
@@ -94,12 +94,24 @@ def _waiting(stage: Stage) -> tuple[str, str] | None:
         return None
     place = stage_place(stage)
     lines = [
-        f".map({stage_name(stage)}, num_parallel_calls={_CALLS}){f'  # {place}' if place else ''}",
+        f".map({_given(stage)}, num_parallel_calls={_CALLS}){f'  # {place}' if place else ''}",
         "options = tf.data.Options()",
         f"options.threading.private_threadpool_size = {_CALLS}",
         "dataset = dataset.with_options(options)  # at the end",
     ]
     return f"let {_CALLS} calls wait at a time, with a thread for each", "\n".join(lines)
+
+
+def without_rounds(stage: Stage) -> tuple[str, str] | None:
+    """Return how a map's loop of TensorFlow is done without its rounds; None where the file does not show it."""
+    place = stage.location
+    made = all_rounds(file_text(place.file), stage.name, place.line) if stage.loops and place and stage.name else None
+    if made is None or place is None:
+        return None
+    at = f"{made.first}-{made.last}"
+    file = as_typed(place.file).rpartition("/")[2]
+    text = f"do all rounds of its loop ({file}:{at}) at once: TensorFlow schedules the ops of each round one by one"
+    return text, "\n".join([f"# in the place of lines {at}", *made.lines])
 
 
 def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | None:
@@ -123,14 +135,25 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
         return None
     if not after or traits(after[0].op).stacks:
         return None
-    calls = [f".map({stage_name(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in maps]
+    calls = [f".map({_given(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in maps]
     at = stage_place(stage)
     text = (
         f"call it on {_CHUNK} texts at once: the functions of tf.strings and tables take any number of them, and "
         "unbatch gives each result its own length"
     )
-    replaced = f"  # {at}, in the place of .map({stage_name(maps[0])}, …)" if at else ""
-    return text, f".batch({_CHUNK}){''.join(calls)}.unbatch(){replaced}"
+    replaced = f"  # {at}, in the place of .map({_given(maps[0])}, …)" if at else ""
+    # What unbatch makes of rows of different lengths is a ragged tensor, which padded batches refuse; a map's is none.
+    made = maps[-1].element_spec or ()
+    several = len(made) > 1 and all(one.name.isdigit() for one in made)
+    lengths = any(one.shape is None or None in one.shape for one in made)
+    dense = f".map(lambda {'*row' if several else 'row'}: row)" if lengths else ""
+    return text, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}"
+
+
+def _given(stage: Stage) -> str:
+    """The function of a map as the file has it; else its name."""
+    given = written_function(stage)
+    return given.text if given is not None else stage_name(stage)
 
 
 def _takes_texts(stage: Stage) -> bool:

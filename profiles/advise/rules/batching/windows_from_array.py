@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.rewritten import on_rows
 from pipeprof.profiles.advise.batch_savings import interval_ms, saving
 from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
@@ -206,11 +207,7 @@ class _Sliding:
         counted = [stage for stage in (*self.repeats, *self.after, self.batch) if not traits(stage.op).maps]
         calls = "".join(stage_call(stage, stage.arguments) for stage in counted)
         taken = f"tf.gather(rows, i[:, None] + tf.range({found.size}, dtype=i.dtype){stride})"
-        maps = [
-            f"dataset = dataset.map(lambda rows: tf.vectorized_map({function_name(stage)}, rows))"
-            for stage in self.after
-            if traits(stage.op).maps
-        ]
+        maps = [f"dataset = dataset.map({_on_windows(stage)})" for stage in self.after if traits(stage.op).maps]
         return "\n".join(
             [
                 f"rows = tf.constant({array}){f'  # line {place.line}' if place is not None else ''}",
@@ -219,6 +216,13 @@ class _Sliding:
                 *maps,
             ]
         )
+
+
+def _on_windows(stage: StageView) -> str:
+    """A map's function on a batch of windows."""
+    name, place = function_name(stage), stage.location
+    sliced = on_rows(_text(place.file), name, place.line) if place is not None else None
+    return sliced or f"lambda rows: tf.vectorized_map({name}, rows)"
 
 
 def _sliding(view: PipelineView) -> _Sliding | None:
@@ -307,8 +311,8 @@ def _call_of(stage: StageView, function: str) -> ast.Call | None:
     if place is None:
         return None
     try:
-        tree = ast.parse(Path(place.file).read_bytes())
-    except (OSError, SyntaxError, ValueError):
+        tree = ast.parse(_text(place.file))
+    except (SyntaxError, ValueError):
         return None
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.lineno <= place.line <= (node.end_lineno or node.lineno):
@@ -316,3 +320,10 @@ def _call_of(stage: StageView, function: str) -> ast.Call | None:
             if name == function:
                 return node
     return None
+
+
+def _text(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
