@@ -36,6 +36,10 @@ class PythonCost(Model):
     function: str
     file: str | None = None
     line: int | None = Field(None, description="The line at which it was seen most often.")
+    lines: list[tuple[int, float]] = Field(
+        default_factory=list,
+        description="Lines at which it was seen, each with its share of the time inside it, 0 to 1.",
+    )
     parent: str | None = Field(
         None, description="The op in `ops` that runs it, whose time contains this one; `None` where no op was traced."
     )

@@ -400,6 +400,7 @@ class TracedFunction:
     Attributes:
         dataset: Id of the dataset that calls it, in the graph as written.
         call_seconds: In calls by that name altogether, TensorFlow's conversions of arguments and results included.
+        lines: At which it was seen most often, each with its share of the function's time.
     """
 
     token: str
@@ -410,6 +411,7 @@ class TracedFunction:
     taken_seconds: float
     dataset: str | None = None
     call_seconds: float = 0.0
+    lines: list[tuple[int, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.lines import inside
+from pipeprof.profiles.lines import inside, line_of
 from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.replacements import replacements
+from pipeprof.profiles.verify.own_python import in_own_python, texts_in_chunks, without_rounds
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import as_typed, called, size, stage_name, stages_in_a_row
 
@@ -38,10 +39,12 @@ class Advice:
 
     Attributes:
         text: In one sentence, without its dot.
+        python: Lines to paste; empty where only the sentence is known.
     """
 
     title: str
     text: str
+    python: str = ""
 
 
 def advice_for(profile: Profile, stage: Stage) -> Advice | None:
@@ -49,6 +52,9 @@ def advice_for(profile: Profile, stage: Stage) -> Advice | None:
     name, row = stage_name(stage), traits(stage.op)
     if row.combines:
         return _of_sides(profile, stage)
+    own = in_own_python(stage) or without_rounds(stage) or texts_in_chunks(line_of(profile, stage.id), stage)
+    if own is not None:
+        return Advice(f"Make {name} cheaper", *own)
     if (text := _of_function(stage)) is not None:
         return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
     found: Advice | None = None
@@ -76,7 +82,7 @@ def advice_together(profile: Profile, stages: Sequence[Stage]) -> Advice | None:
     name = name_together(stages)
     if are_twins(stages):
         advice = advice_for(profile, stages[0])
-        return Advice(f"Make {name} cheaper", advice.text) if advice is not None else None
+        return replace(advice, title=f"Make {name} cheaper") if advice is not None else None
     text = f"{name}: do less in them, on whole batches if possible, or do their work once, before the run"
     return Advice(f"Make {len(stages)} stages in a row cheaper", in_files(profile, stages[-1], text))
 

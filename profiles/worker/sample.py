@@ -258,7 +258,8 @@ class JobRun:
         from pipeprof.pipelines.graph.edit.apply import apply_steps
 
         parsed = [known_edits(map(json.loads, step)) for step in steps]
-        building = builder(self._context or BuildContext(Path(self.job.user_files[0]).parent, seed=self.job.seed))
+        # What a function's graph names is relative to the folder in which it runs.
+        building = builder(self._context or BuildContext(Path(), seed=self.job.seed))
         held, room = self._source_bytes, self._room()
         self.dataset = apply_steps(
             self.dataset, parsed, building=building, ops=ops, in_memory=held, room=room, watch=self._watch

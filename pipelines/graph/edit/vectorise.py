@@ -33,7 +33,12 @@ from pipeprof.pipelines.graph.stages import WrittenStage
 
 _CONVERTED: Final = frozenset({"Assert", "LookupTableFindV2", "LookupTableSizeV2", "PrintV2"})
 """Ops that TensorFlow counts as having state but that mean the same on a batch: a table is read, not written."""
-_NOT_CONVERTED: Final = re.compile(r"No (?:pfor )?(?:vectorization|converter) (?:is )?(?:defined )?for (\w+)")
+_MANY: Final = 16
+"""Components of one type that are gathered as one."""
+_NOT_CONVERTED: Final = re.compile(
+    r"(?:No (?:pfor )?(?:vectorization|converter) (?:is )?(?:defined )?for |Input \S+ of op ')(\w+)"
+)
+"""An op that pfor has no form for, or none where this input differs between elements, or does not."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +124,13 @@ def whole_batches(
     def vectorised(call: TensorFunction) -> TensorFunction:
         def on_batch(inputs: Sequence[Any]) -> list[Any]:
             components, captured = list(inputs[:count]), list(inputs[count:])
+            # Of each component pfor gathers the row by an op of its own: 430 of them take minutes to trace.
+            table = _is_table(components)
             made = tf.vectorized_map(
-                lambda one: call([*one, *captured]), components, fallback_to_while_loop=False, warn=False
+                lambda one: call([*(tf.unstack(one, num=count) if table else one), *captured]),
+                tf.stack(components, axis=1) if table else components,
+                fallback_to_while_loop=False,
+                warn=False,
             )
             return with_shapes(list(made))
 
@@ -145,6 +155,15 @@ def whole_batches(
     attribute = next(name for name, value in node.attr.items() if value.func.name)
     node.attr[attribute].func.name = name
     set_shapes(node, [spec.shape for spec in specs])
+
+
+def _is_table(components: Sequence[Any]) -> bool:
+    """Whether batches of many components are the columns of one table: numbers of one type."""
+    return (
+        len(components) >= _MANY
+        and len({(one.dtype, one.shape.rank) for one in components}) == 1
+        and (components[0].shape.rank == 1)
+    )
 
 
 def batch_size(graph: EditableGraph, stage: WrittenStage) -> tuple[int, bool]:
@@ -244,6 +263,7 @@ def _first_traced(
             except Exception as error:
                 # pfor raises errors of many classes.
                 first = error if first is None or isinstance(error, NoRowsError) else first
+        first = _of_pfor(first)
         found = _NOT_CONVERTED.search(str(first))
         if instead is not None and found is not None and found[1] in OPS:
             return _first_traced(stage, [instead], trace)
@@ -288,6 +308,13 @@ def _check_shapes(stage: WrittenStage, element: FlatElement, results: Sequence[i
     if any(shape is None or None in shape for shape in element.shapes):
         msg = f"the elements that it is applied to may differ in shape: {shape_text(element)}"
         raise CannotEditError(msg, stage.address)
+
+
+def _of_pfor(error: Exception | None) -> Exception | None:
+    """Why pfor did not convert an op: it fails once more where it lists the Python lines of an op that has none."""
+    while isinstance(error, TypeError) and isinstance(error.__context__, Exception):
+        error = error.__context__
+    return error
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ from unit.advise.function_views import python_map
 from unit.advise.memory_views import GB, IMAGE, IMAGE_BYTES, MB, indices, run
 from unit.advise.views import measured, pipeline, stage, tensor
 
-from pipeprof.pipelines.edits.edits import NewStage, ReplaceStages, SetArgument
+from pipeprof.pipelines.edits.edits import HandWritten, NewStage, ReplaceStages, SetArgument
 from pipeprof.pipelines.static.hot_calls import HotCall
 from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.document.base import Location
@@ -64,6 +64,31 @@ def test_pictures_are_read_by_tensorflow() -> None:
     call = HotCall("opens-file", "Image.open(path)", "picture", "PIL", 3)
     (hit,) = hits("row-per-call", hot("row-per-call", call=call))
     assert "tf.io.decode_image(tf.io.read_file(path)" in hit.recommendation
+
+
+def test_a_file_with_many_rows_stays_open() -> None:
+    instead = ("opened = functools.lru_cache(maxsize=64)(lambda path: dict(np.load(path)))", "stored = opened(path)")
+    call = HotCall("opens-file", "np.load(path)", "read", "numpy", 9, instead)
+    (hit,) = hits("row-per-call", hot("row-per-call", call=call))
+    assert "`stored = opened(path)` in the place of `np.load(path)`" in hit.recommendation
+    (edit,) = hit.edits
+    assert isinstance(edit, HandWritten)
+    assert instead[0] in edit.python
+
+
+def test_a_line_has_its_own_part_of_the_time_alone(tmp_path: Any) -> None:
+    """A function that opens a file in one line and computes in the others is not slow because of the file."""
+    file = tmp_path / "input.py"
+    file.write_text(
+        "import h5py\ndef read(p, i):\n    a = h5py.File(p)\n    b = a['x'][i]\n    return sum(b.tolist())\n"
+    )
+
+    def found(*lines: tuple[int, float]) -> list[float]:
+        cost = PythonCost(function="read", file=str(file), line=3, lines=list(lines), ms_per_batch=6.0, share=1.0)
+        return [spot.share for spot in hot_spots([Stage(id="stages.0", op="map", origin="written", python=[cost])])]
+
+    assert found((5, 0.85), (3, 0.15)) == []
+    assert found((5, 0.5), (3, 0.25), (4, 0.25)) == [0.5]
 
 
 def test_spots_are_read_from_the_users_file(tmp_path: Any) -> None:
