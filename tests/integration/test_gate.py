@@ -21,8 +21,10 @@ stages:
   - map: {name: double, ops: [{tf.multiply: {y: 2}}]}
   - batch: {batch_size: 64}
   - repeat: {}
+step: {simulate: 5ms}
 """
-# Blocks and warm-ups are shorter than for users: what a gate says of one pair is the same.
+# Blocks and warm-ups are shorter than for users: what a gate says of one pair is the same. The step waits, so that the
+# cores are free for other tests.
 GATE = f"""{forked.SHORT}
 from pipeprof.cli.main import main
 from pipeprof.profiles.experiment import purposes, schedule
