@@ -62,7 +62,15 @@ LONGEST = (
 )
 # Modules that take all of the source apart, which takes seconds: in one process they do so once.
 OF_SOURCES = frozenset(
-    {"test_architecture", "test_codes", "test_packaging", "test_private_names", "test_traits", "test_words"}
+    {
+        "test_architecture",
+        "test_codes",
+        "test_packaging",
+        "test_private_names",
+        "test_size",
+        "test_traits",
+        "test_words",
+    }
 )
 HEAVY = frozenset({"tensorflow", "keras", "jax", "torch"})
 

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from source_trees import nodes
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -38,7 +40,7 @@ def count_code(source: str) -> int:
     # Lines that begin as a comment does; in a text of several lines they may be a part of it.
     comments = {number for number, line in enumerate(lines, 1) if line.lstrip().startswith("#")}
     in_doubt = False
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         is_text = (
             isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         )

@@ -98,12 +98,13 @@ def small_scenes(monkeypatch):
     monkeypatch.setattr(make_photos, "_TILE", 256)
 
 
-def test_images_are_photo_like_in_size_and_all_different(tmp_path):
+def test_images_are_photo_like_in_size_and_all_different(tmp_path, monkeypatch):
     files = made_twice(PHOTOS, tmp_path)
     images = [tf.io.decode_jpeg(data) for data in files.values()]
     assert {tuple(image.shape) for image in images} == {(360, 480, 3)}
     assert 0.15 < sum(map(len, files.values())) / sum(image.shape[0] * image.shape[1] for image in images) < 0.35
     assert len(set(files.values())) == 12
+    monkeypatch.setattr(make_photos, "_TILE", 256)
     png = made({"image_folder": {"count": 2, "classes": 1, "format": "png", "size": [50, 20]}}, tmp_path / "png")
     assert [tuple(tf.io.decode_png(data).shape) for data in png.values()] == [(20, 50, 3), (20, 50, 3)]
 
