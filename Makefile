@@ -20,10 +20,11 @@ SOURCES := $(shell find api cli pipelines profiles -name '*.py' -o -name '*.pyi'
 EXAMPLE ?= examples/jpeg_folder/spec.yaml
 # The oldest TensorFlow that docs/compatibility.md promises, for test-oldest.
 OLDEST := tensorflow==2.18.*
-# Tests run in four processes, as those that start others wait for them; a module stays in one, the longest come first.
+# A module's tests stay in one process, and the longest modules come first. Integration tests run in four processes, as
+# those that start others wait for them.
 SPREAD := -n 4 --dist loadfile --no-loadscope-reorder
-# Unit tests wait for little, and each process collects all of them, which takes it 8 s: one for each of two cores.
-# None of them waits: no thread watches for one that does.
+# Unit tests wait for little, and each process collects all of them, which takes it 8 s: one for each of two cores, and
+# a run of their own. None of them waits: no thread watches for one that does.
 SPREAD_UNIT := -n 2 --dist loadfile --no-loadscope-reorder -o faulthandler_timeout=0
 
 .PHONY: help
@@ -37,7 +38,10 @@ run: $(STAMP)/installed ## set up .venv and profile an example (EXAMPLE=other/sp
 
 .PHONY: test
 test: $(STAMP)/installed $(STAMP)/dev lint types ## set up, build and install the wheel, lint, types, all tests
-	@$(BIN)/python -m pytest -q $(SPREAD) --durations=30
+	@ended=0; \
+	$(BIN)/python -m pytest -q $(SPREAD_UNIT) --durations=10 tests/unit || ended=$$?; \
+	$(BIN)/python -m pytest -q $(SPREAD) --durations=30 tests/integration || ended=$$?; \
+	exit $$ended
 
 .PHONY: test-unit
 test-unit: $(STAMP)/installed $(STAMP)/dev ## the unit tests alone, for the inner loop
