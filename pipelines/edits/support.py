@@ -91,7 +91,11 @@ SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
     },
     SplitMap: {
         "spec": Support(False, "the finding names the ops to divide `ops:` after"),
-        "graph": Support(True, "a map whose function draws random numbers after ops that do not depend on them"),
+        "graph": Support(
+            True,
+            "a map whose function draws random numbers after ops that do not depend on them, or one that ends with a "
+            "cast to a wider type",
+        ),
         "source": _BY_HAND,
     },
     RewriteMap: {

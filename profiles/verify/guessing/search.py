@@ -47,6 +47,7 @@ from pipeprof.profiles.verify.guessing.caching import (
     cache_point,
     maps_to_cache,
 )
+from pipeprof.profiles.verify.guessing.casting import cast_last
 from pipeprof.profiles.verify.guessing.dividing import divided
 from pipeprof.profiles.verify.guessing.fusing import FUSION_OPTION, fused, maps_to_fuse
 from pipeprof.profiles.verify.guessing.many_calls import (
@@ -247,6 +248,7 @@ def _at_the_bottleneck(
     own = (*_inside(line[place], inside), *_more_at_a_time(profile, inside), *_guesses(line, place, data, caches))
     for guess in (
         *rewritten(line, place, MUCH_WORK),
+        *cast_last(line),
         *_many_opened(profile, line[place], data),
         *(_at_all(profile, twins) if len(twins) > 1 else own),
         *caches(line, place),
