@@ -149,6 +149,7 @@ REWRITES = {
     "random-graph": "its Python, whose body is calls of TensorFlow, as a graph that draws its own random numbers",
     "crop": "decode only what is cropped of a JPEG picture",
     "ratio": "decode a JPEG picture at half of its size where it is made smaller than that",
+    "resize-first": "resize the picture before its numbers are made wider and scaled",
     "fast-dct": "decode JPEG pictures with dct_method='INTEGER_FAST'",
 }
 """What can be done to the function of a map."""

@@ -16,7 +16,7 @@ from pipeprof.profiles.verify.guessing.casting import cast_last
 from pipeprof.profiles.verify.guessing.dividing import divided, steady_share
 from pipeprof.profiles.verify.guessing.random_order import order_is_drawn_anew
 from pipeprof.profiles.verify.guessing.replacements import replacements
-from pipeprof.profiles.verify.guessing.rewriting import as_graph, decoded_for_less
+from pipeprof.profiles.verify.guessing.rewriting import as_graph, decoded_for_less, resized_first
 
 OPS = {"DecodePng": 6.0, "ResizeBilinear": 2.0, "RandomUniform": 1.0, "Slice": 1.0}
 STEADY = ["DecodePng", "ReadFile", "ResizeBilinear"]
@@ -181,3 +181,16 @@ def test_a_map_that_ends_with_narrow_numbers_has_nothing_to_cast() -> None:
     assert not list(
         cast_last([a_map("stages.0"), Stage(id="stages.1", op="batch", origin="written", bytes_out_per_batch=8e6)])
     )
+
+
+def test_pictures_are_resized_before_they_are_cast() -> None:
+    (guess,) = resized_first(a_map(ops={"DecodeJpeg": 5.0, "Cast": 2.0, "Mul": 2.0, "ResizeBilinear": 1.0}))
+    assert guess.edits == (RewriteMap("stages.1", "resize-first"),)
+    assert guess.semantics == "values"
+    assert "they take 50 % of prepare" in guess.change
+    for ops in (
+        {"DecodeJpeg": 5.0, "Cast": 5.0},
+        {"ResizeBilinear": 9.0},
+        {"Cast": 0.1, "ResizeArea": 0.1, "Sin": 9.0},
+    ):
+        assert not list(resized_first(a_map(ops=ops)))
