@@ -100,7 +100,11 @@ SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
     },
     RewriteMap: {
         "spec": Support(False, "the finding names the calls to write"),
-        "graph": Support(True, "`py_function` and `numpy_function` whose body is calls of TensorFlow; JPEG pictures"),
+        "graph": Support(
+            True,
+            "`py_function` and `numpy_function` whose body is calls of TensorFlow; JPEG "
+            "pictures; pictures that are cast before a resize",
+        ),
         "source": _BY_HAND,
     },
     SetOption: {
