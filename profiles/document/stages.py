@@ -102,6 +102,11 @@ class Stage(Model):
         description="Types of the ops in its function that do not depend on its random numbers. `None` of one that "
         "draws none.",
     )
+    widens: list[str] | None = Field(
+        None,
+        description="Of a function that ends with a cast to a wider type: the types of its numbers before and after. "
+        "`None` of others.",
+    )
     body: str | None = Field(None, description="Fingerprint of the types of ops in its function. `None` without one.")
     shuffle: Shuffle | None = Field(None, description="`None` of a stage that does not shuffle.")
     location: Location | None = None

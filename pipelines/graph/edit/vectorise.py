@@ -166,6 +166,21 @@ def _is_table(components: Sequence[Any]) -> bool:
     )
 
 
+def as_it_is(graph: EditableGraph, node: Any, batch: FlatElement) -> None:
+    """Call the function of a map, whose ops treat each number alone, on whole batches."""
+    import tensorflow as tf
+
+    rows = tf.TensorShape([next((shape[0] for shape in batch.shapes if shape), None)])
+    shapes = [rows.concatenate(tf.TensorShape(shape)) for shape in node.attr["output_shapes"].list.shape]
+
+    def on_batch(call: TensorFunction) -> TensorFunction:
+        return lambda inputs: [tf.ensure_shape(one, shape) for one, shape in zip(call(inputs), shapes, strict=True)]
+
+    name, specs = retrace(graph, function_of(graph, node), batch, on_batch)
+    next(value for value in node.attr.values() if value.func.name).func.name = name
+    set_shapes(node, [spec.shape for spec in specs])
+
+
 def batch_size(graph: EditableGraph, stage: WrittenStage) -> tuple[int, bool]:
     """Return the size of a batch, and whether it drops what is left over at the end.
 

@@ -70,6 +70,7 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "groups-never-full": dropped_views.groups,
     "read-once-per-branch": dropped_views.per_class,
     "readers-of-small-records": dropped_views.readers,
+    "files-of-few-records": dropped_views.small_files,
     "windows-from-array": dropped_views.taking,
     "changing-shapes": test_rules_of_batches.texts,
     "filter-after-expensive-map": function_views.late_filter,

@@ -17,6 +17,7 @@ from unit.advise.dropped_views import (
     parts,
     per_class,
     readers,
+    small_files,
     taking,
     zipped,
 )
@@ -357,3 +358,27 @@ def test_a_filter_that_needs_what_a_map_makes_says_how_many_it_drops() -> None:
     assert "b (filter) drops 19 of 20 elements that a (map) makes" in hit.sentence
     assert getattr(hit.by_hand, "python", "") == "dataset = dataset.map(what_it_reads).filter(b).map(a)"
     assert not found("filter-after-expensive-map", late_filter(predicate=reads, kept=0.7))
+
+
+def test_many_files_of_few_records() -> None:
+    hit = only("files-of-few-records", small_files())
+    assert hit.evidence == {"files_per_batch": 64, "records_per_file": 1, "record_bytes": 1500}
+    assert "64 files per batch, each with 1.00 records of 1.46 KiB:" in hit.sentence
+    (edit,) = hit.edits
+    assert isinstance(edit, HandWritten)
+    assert "for record in tf.data.TFRecordDataset(part):" in edit.python
+    assert "in place of interleave (spec.yaml:4)" in edit.python
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(small_files(records=64 * 100), id="many records in each"),
+        pytest.param(small_files(size=2e6), id="large records"),
+        pytest.param(small_files(interval=120.0), id="a small part of the time"),
+        pytest.param(small_files(op="from_tensor_slices"), id="no files"),
+    ],
+)
+def test_files_that_are_left_as_they_are(view: PipelineView) -> None:
+    with bar_to_try():
+        assert not found("files-of-few-records", view)
