@@ -76,6 +76,12 @@ class Observer(Protocol):
     def predict_ended(self) -> None:
         """``predict`` is over."""
 
+    def adapting(self) -> None:
+        """A preprocessing layer is about to learn from a dataset."""
+
+    def adapted(self) -> None:
+        """It has."""
+
     def saving(self, what: str, path: Any) -> None:
         """A file is about to be written: `what` is the method that was called, e.g. ``Model.save``."""
 
@@ -107,6 +113,7 @@ class Wrapped:
 
 
 _LIST = "callbacks.CallbackList"
+_ADAPTED = ("Normalization", "TextVectorization", "StringLookup", "IntegerLookup", "Discretization")
 
 WRAPPED = (
     Wrapped("tensorflow", "data.Dataset", "__iter__", "which dataset is iterated, and how long its iterator takes"),
@@ -124,6 +131,7 @@ WRAPPED = (
     Wrapped("keras", _LIST, "on_test_end", "their end"),
     Wrapped("keras", _LIST, "on_predict_begin", "prediction"),
     Wrapped("keras", _LIST, "on_predict_end", "its end"),
+    *(Wrapped("keras", f"layers.{layer}", "adapt", "passes over a dataset that are no training") for layer in _ADAPTED),
     Wrapped("keras", "Model", "save", "files that are about to be written"),
     Wrapped("keras", "Model", "save_weights", "files that are about to be written"),
     Wrapped("keras", "Model", "export", "files that are about to be written"),
@@ -190,6 +198,7 @@ class Hooks:
             "__iter__": self._around_iter,
             "reduce": lambda real: _around(real, seen.reduced),
             "fit": lambda real: _around(real, seen.fit_called, seen.fit_returned),
+            "adapt": lambda real: _around(real, lambda _: seen.adapting(), lambda _: seen.adapted()),
             "on_train_begin": lambda real: _around(real, lambda callbacks: seen.train_began(callbacks.model)),
             "on_train_end": lambda real: _around(real, after=lambda _: seen.train_ended()),
             "on_epoch_begin": lambda real: _with_number(real, seen.epoch_began),
@@ -206,7 +215,7 @@ class Hooks:
     def _around_iter(self, real: Callable[..., Any]) -> Callable[..., Any]:
         clock, made = self._clock, self._observer.iterator_made
 
-        def __iter__(dataset: Any) -> Any:  # noqa: N807 - the wrapped method's name
+        def __iter__(dataset: Any) -> Any:
             began = clock()
             iterator = real(dataset)
             # Within a tf.function there is no iterator yet, only a tensor of one.
