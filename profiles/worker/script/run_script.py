@@ -28,9 +28,10 @@ from pipeprof.pipelines.target.import_path import put_first
 from pipeprof.profiles.document.training import DatasetUse, Training
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
+from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
-from pipeprof.profiles.worker.script.hooks import LIBRARIES, Hooks
+from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
 from pipeprof.profiles.worker.steps.loop import Feed
