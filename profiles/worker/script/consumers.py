@@ -14,13 +14,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.profiles.worker.steps.statistics import StepReading
 
 Model = Callable[[Any], tuple[int, Sequence[int]] | None]
 """Returns how many elements an iterator gave, and the latest gaps between them in microseconds; None: no model."""
+NEVER_ITERATED = "never-iterated"
+"""Code of a script in which no step was seen."""
+
 Role = Literal["training", "validation", "evaluation", "prediction", "adapt", "loop"]
 Kind = Literal["loop", "fit", "fit-executions", "graph"]
 """Who takes the batches: Python, Keras' `fit` inside its function, the same with several steps in it, a tf.function."""
+
+
+class NeverIteratedError(PipelineFailedError):
+    """The script came to its end, or ran for as long as it was to, and no step was seen."""
 
 
 class Place(NamedTuple):

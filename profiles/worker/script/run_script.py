@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.target.bindings import bindings_of
@@ -29,8 +28,9 @@ from pipeprof.profiles.document.training import DatasetUse, Training
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
+from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
-from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
+from pipeprof.profiles.worker.script.consumers import Consumer, Folded, NeverIteratedError, Pass
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
@@ -62,10 +62,6 @@ ON_GPU = "on a GPU TensorFlow returns before a step has ended"
 OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
 IN_GRAPH = "a tf.function fetches and computes in one call"
 UNSEEN = "`for x in dataset` inside a tf.function fetches and computes within TensorFlow: no step of it can be seen"
-
-
-class NothingIteratedError(PipelineFailedError):
-    """The script came to its end, and no step was seen."""
 
 
 class ScriptFeed(Feed):
@@ -130,8 +126,14 @@ class ScriptRun(JobRun):
             left = runpy.run_path(str(path), run_name="__main__")
         except SystemExit as ending:
             if ending.code not in (None, 0):
+                self._stop_reporter()
                 raise
             left = {}
+        except BaseException:
+            self._stop_reporter()
+            with suppress(Exception), self._folding:
+                self._look_last()
+            raise
         finally:
             watch.end()
         self._finish(self._reason or "the script")
@@ -213,7 +215,10 @@ class ScriptRun(JobRun):
                 if failed == 3:
                     self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
             if self._reason is not None and self._ends_from_outside():
-                self._finish(self._reason)
+                try:
+                    self._finish(self._reason)
+                except BaseException as error:
+                    self._channel.send(describe_error(error, self))
                 self._end_process()
 
     def _ends_from_outside(self) -> bool:
@@ -364,10 +369,7 @@ class ScriptRun(JobRun):
 
     def _finish(self, reason: str) -> None:
         """End the measurement and describe the pipeline."""
-        self._observer.attention = False
-        self._closing.set()
-        if threading.current_thread() is not self._reporter:
-            self._reporter.join(timeout=5.0)
+        self._stop_reporter()
         if self._finished:
             return
         self._finished = True
@@ -378,7 +380,7 @@ class ScriptRun(JobRun):
         self._ended = reason
         if self._main is None:
             self._channel.send(TrainingSeen(self._training()))
-            raise NothingIteratedError(self._why_nothing())
+            raise NeverIteratedError(self._why_nothing())
         if self._window is None:
             self._measure_warm_up()
         window = self._window
@@ -389,6 +391,12 @@ class ScriptRun(JobRun):
         self._memory.read("measure")
         self._channel.send(TrainingSeen(self._training()))
         self._describe_main()
+
+    def _stop_reporter(self) -> None:
+        self._observer.attention = False
+        self._closing.set()
+        if threading.current_thread() is not self._reporter:
+            self._reporter.join(timeout=5.0)
 
     def _look_last(self) -> None:
         """Fold what came since the last look; not where that goes beyond what was to be measured."""
@@ -476,10 +484,10 @@ class ScriptRun(JobRun):
         made = [one for one in observer.consumers if one.steps]
         if made:
             return f"{path} took only {made[0].steps} batch of a dataset: nothing to measure"
-        functions = bindings_of(path).callables()
+        functions = bindings_of(path).defined()
         listed = ", ".join(f"{path}:{name}" for name in functions[:MOST_LISTED])
-        more = f"; functions that can be measured if they return a dataset: {listed}" if functions else ""
-        return f"{path} never iterated over a tf.data dataset{more}"
+        more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
+        return f"{path} came to its end and iterated over no tf.data dataset{more}"
 
     def _training(self) -> Training:
         main, observer = self._main, self._observer
