@@ -306,9 +306,12 @@ class Consumer:
         return known[-1] if known else None
 
     def follows(self, place: Place, element: str, role: Role) -> bool:
-        """Whether a new dataset at this place takes the place of this one: built again, after it was used."""
+        """Whether a new dataset at this place takes the place of this one, which is gone: it was built again.
+
+        One that still exists is another one: a function that trains and validates has both in one line.
+        """
         same = (self.place, self.element, self.role) == (place, element, role)
-        return same and (self.dataset() is None or any(one.ended for one in self.passes[-2:]) or self.begins_each())
+        return same and (self.dataset() is None or self.begins_each())
 
     def begins_each(self) -> bool:
         """Whether its iterators are left after a batch or two."""

@@ -13,6 +13,7 @@ import os
 import runpy
 import sys
 import threading
+import weakref
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +42,7 @@ from pipeprof.profiles.worker.steps.window import Looked, look_ns
 from pipeprof.profiles.worker.versions import require_tensorflow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
@@ -107,6 +108,8 @@ class ScriptRun(JobRun):
         self._phase_note: Any = None
         self._reason: str | None = None
         self._sign_at = self._sign_cpu = 0.0
+        self._last: Callable[[], Any] = lambda: None
+        self._variant: tuple[Any, Any] | None = None
         self._finished = False
         self._sizes_known = False
 
@@ -283,6 +286,8 @@ class ScriptRun(JobRun):
             self._enter("warmup")
         self._window = None
         self._follow_pass(main)
+        if self._script_feed.alive:
+            self._models.begin(self._script_feed)
         self._warming = self._open("warmup", StepStatistics(self._floor), self._warm)
 
     def _libraries(self) -> None:
@@ -305,9 +310,11 @@ class ScriptRun(JobRun):
             feed.holder = holder
         feed.ended = max(0, main.clock.begun - 1)
         dataset = main.dataset()
-        if dataset is not None:
-            # Iterators hold it as well; it is kept for its graph, should the script end.
-            self.dataset = dataset
+        if dataset is not None and dataset is not self._last():
+            # For the graph, should the script end. The object itself may go: then the next one was built again.
+            self._last = weakref.ref(dataset)
+            tensorflow: Any = sys.modules["tensorflow"]
+            self._variant = (tensorflow.data.experimental.to_variant(dataset), dataset.element_spec)
 
     def _take(self, main: Consumer, found: Folded) -> None:
         readings, restarts = found.readings, found.restarts
@@ -331,20 +338,22 @@ class ScriptRun(JobRun):
     def _warm(self, looked: Looked) -> str | None:
         feed = self._script_feed
         if feed.alive:
+            # Of use only where no measurement follows.
+            self._models.observe(feed, self._warming.statistics.count)
             self._memory.look("warmup", feed, self._warming.statistics.count)
         if looked.median_ms is None:
             return None
         parameters = self._models.parameters(feed) if feed.alive else None
         return self._rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
 
-    def _begin_measure(self, note: str | None) -> None:
+    def _begin_measure(self, note: str | None, *, over: bool = False) -> None:
         self._memory.read("warmup")
         self._enter("measure", note)
         statistics = StepStatistics(self._floor)
         last = self._warming.last
         if last is not None:
             statistics.begin(*last)
-        if self._script_feed.alive:
+        if self._script_feed.alive and not over:
             self._models.begin(self._script_feed)
         limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": look_ns(self.job.seconds)}
         self._window = self._open("measure", statistics, self._measured, **limits)
@@ -408,7 +417,7 @@ class ScriptRun(JobRun):
         """Take the steps of the warm-up as the measurement, without its first quarter: there are no others."""
         readings, first = self._kept, len(self._kept) // 4
         last = readings[first - 1] if first else None
-        self._begin_measure("the script ended before it was over")
+        self._begin_measure("the script ended before it was over", over=True)
         window = self._window
         assert window is not None  # noqa: S101 - for the type checker; set in the line before
         window.statistics = StepStatistics(self._floor)
@@ -422,6 +431,10 @@ class ScriptRun(JobRun):
     def _describe_main(self) -> None:
         """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
         main, feed = self._main, self._script_feed
+        self.dataset = self._last()
+        if self.dataset is None and self._variant is not None:
+            tensorflow: Any = sys.modules["tensorflow"]
+            self.dataset = tensorflow.data.experimental.from_variant(*self._variant)
         held = feed.iterator if feed.alive else None
         in_graph = main is not None and main.kind == "graph"
         self._made = self._watch.made if self._watch is not None else []
