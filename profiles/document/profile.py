@@ -15,7 +15,7 @@ from pipeprof.profiles.document.findings import Finding, Fix, Verdict, Verificat
 from pipeprof.profiles.document.measured import Contention, Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.shared import Phase, Steps
+from pipeprof.profiles.document.shared import Phase, Steps, Training
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import Ceiling, CpuAccount, Fetch
@@ -41,6 +41,7 @@ class Profile(Model):
     phases: list[Phase] = Field(default_factory=list)
     throughput: Throughput | None = None
     steps: Steps | None = None
+    training: Training | None = Field(None, description="`None` unless the target is a script.")
     device: Device | None = None
     memory: Memory = Field(default_factory=Memory)
     disk: Disk | None = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal
 
 from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, MadeDict, ModelDict, PlaceDict
-from pipeprof.profiles.document.shared import CoreScaling, ErrorFrame, Gaps, Phase, PhaseName, Steps
+from pipeprof.profiles.document.shared import CoreScaling, ErrorFrame, Gaps, Phase, PhaseName, Steps, Training
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
 STOPPED: Final = "stopped"
@@ -139,6 +139,13 @@ class StepTold(WorkerMessage):
     on: str | None
     numpy_ms: float | None
     copy_ms: float | None
+
+
+@dataclass(frozen=True)
+class TrainingSeen(WorkerMessage):
+    """How a script takes its batches, and its other datasets; sent again when more is known."""
+
+    training: Training
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ class JobRun:
         self.phase: PhaseName = "import"
         self.dataset: Any = None
         self.feed: Feed | None = None
+        self.exits_normally = False
         self._channel = channel
         self._phases = Phases(channel)
         self._step_job = job.step
@@ -457,8 +458,8 @@ class JobRun:
             in_memory=self._source_bytes,
             room=self._room(),
             watch=self._watch,
-            # The name scopes of a spec already identify its functions.
-            again=self.job.kind != "spec",
+            # The name scopes of a spec already identify its functions; a script's pipeline is never built again.
+            again=self.job.kind == "function",
             fill_seconds=self._filled_seconds,
             stop=self._channel.stop.is_set,
         )
@@ -474,7 +475,7 @@ class JobRun:
                 executed=found.executed,
                 segments=self._models.segments(),
                 made=[source.to_dict() for source in self._made],
-                places=found.places if self._called is not None else {},
+                places=found.places if self.job.kind != "spec" else {},
                 constants=found.constants,
             )
         )
