@@ -83,6 +83,21 @@ def function_given(text: str, line: int, column: int | None, name: str) -> Writt
     return WrittenFunction(ast.unparse(given), _parameters(named[0]), definition)
 
 
+def call_text(text: str, line: int, column: int | None, name: str) -> str | None:
+    r"""Return a call of a method as the file has it, from its dot on; None where the place has no such call.
+
+    Example:
+        >>> call_text("ds = make().take( 3 )\n", 1, None, "take")
+        '.take(3)'
+    """
+    tree = _parsed(text)
+    call = _call_at(tree, line, column, name) if tree is not None else None
+    if call is None:
+        return None
+    given = [*map(ast.unparse, call.args), *map(ast.unparse, call.keywords)]
+    return f".{name}({', '.join(given)})"
+
+
 def parts_of_loop(
     text: str, source: tuple[int, int | None, str], joined: tuple[int, int | None, str]
 ) -> PartsOfLoop | None:

@@ -351,7 +351,8 @@ class _Verification:
         self._bounded.add(tuple(stages))
         job = ceiling.replay_job(self._profile, stages, self._limit)
         if isinstance(job, str):
-            finding.reason = f"{before}no upper bound: {job}"
+            # Of a change that is shown as code, how a replay works is of no use to its reader.
+            finding.reason = before.removesuffix("; ") if before else f"no upper bound: {job}"
             return
         self._compare_with(trials, "from-graph")
         if trials.refusal is not None:

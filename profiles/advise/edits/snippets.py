@@ -42,10 +42,14 @@ def on_rows(stage: StageView) -> str:
         >>> on_rows(StageView("stages.0", "map", "scale", given=WrittenFunction("scale", 2)))
         'lambda *batch: tf.vectorized_map(lambda row: scale(*row), batch)'
     """
-    known = stage.given or WrittenFunction(function_name(stage))
-    if known.parameters == 1:
-        return f"lambda batch: tf.vectorized_map({known.text}, batch)"
-    return f"lambda *batch: tf.vectorized_map(lambda row: {known.called}(*row), batch)"
+    return of_rows(stage.given or WrittenFunction(function_name(stage)))
+
+
+def of_rows(function: WrittenFunction) -> str:
+    """Return the same of a function whose text is known."""
+    if function.parameters == 1:
+        return f"lambda batch: tf.vectorized_map({function.text}, batch)"
+    return f"lambda *batch: tf.vectorized_map(lambda row: {function.called}(*row), batch)"
 
 
 def function_names(view: PipelineView) -> tuple[str, ...]:

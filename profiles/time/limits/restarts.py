@@ -55,12 +55,11 @@ def restart_advice(steps: Steps, stages: list[Stage] | None) -> str:
     if (steps.restart_share or 0.0) < ADVICE_FROM:
         return ""
     for before, stage in pairwise([stage for stage in stages or [] if stage.depth == 0 and stage.origin == "written"]):
-        passes = max(steps.passes, 1.0)
-        dropped = ((before.elements or 0) - (stage.elements or 0)) / passes
-        if traits(stage.op).cardinality == "rest" and dropped >= 1:
+        if traits(stage.op).cardinality == "rest" and (before.elements or 0) > (stage.elements or 0):
             name = stage_name(before)
+            # Their number is not that of the counters: a buffer may have begun another epoch.
             return (
-                f"each begins with {dropped:,.0f} elements that {name} makes and {stage_label(stage)} drops: "
+                f"each first makes the elements of {name} that {stage_label(stage)} drops: "
                 f"skip before {name}, or keep the two parts in files of their own"
             )
     return f"measure more data or, if training has no more, {_repeat(stages)}"

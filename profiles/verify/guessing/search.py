@@ -416,7 +416,6 @@ def _all_vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] |
     change, python = in_words(maps, batch, line[first - 1] if first else None)
     edits = tuple(VectoriseMap(stage.id, batch.id) for stage in reversed(maps))
     names = listed([stage_name(stage) for stage in maps])
-    python = f"{python}  # for each of them, in the order that they have"
     yield Proposal(f"Apply {names} to whole batches", change, edits, stage=line[place].id, python=python)
 
 

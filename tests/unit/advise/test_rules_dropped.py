@@ -175,7 +175,7 @@ def test_the_share_that_is_kept() -> None:
 
 def test_branches_that_filter_one_dataset_filter_first() -> None:
     hit = only(BRANCH, per_class())
-    assert hit.title == "Branch before decode"
+    assert hit.title == "Filter before decode in each branch"
     assert [type(edit).__name__ for edit in hit.edits] == ["MoveStage", "MoveStage"]
     assert [getattr(edit, "before", "") for edit in hit.edits] == [f"source.inputs.{side}.stages.0" for side in (0, 1)]
     assert hit.semantics == "same"

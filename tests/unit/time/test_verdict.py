@@ -264,7 +264,7 @@ def test_a_restart_that_skips_what_it_has_made_is_told_so() -> None:
         stage("stages.1", 0.0, op="skip").model_copy(update={"elements": 1320}),
     ]
     text = describe_restarts(measured, made)
-    assert "elements that load makes and skip drops: skip before load" in text
+    assert "each first makes the elements of load that skip drops: skip before load" in text
     assert "repeat" not in text
 
 
