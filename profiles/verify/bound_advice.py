@@ -30,6 +30,8 @@ _SOURCE = "source"
 _FLAG = "--convert-to"
 _MANY = 64
 """Elements per batch from which on passing them one at a time may be what takes the time."""
+_ABOUT_AS_COSTLY = 0.5
+"""Of the work of the costliest side."""
 _ROWS = "draw row numbers for a batch and take the rows with one tf.gather"
 
 
@@ -52,8 +54,7 @@ def advice_for(profile: Profile, stage: Stage) -> Advice | None:
     name, row = stage_name(stage), traits(stage.op)
     if row.combines:
         return _of_sides(profile, stage)
-    own = in_own_python(stage) or without_rounds(stage) or texts_in_chunks(line_of(profile, stage.id), stage)
-    if own is not None:
+    if (own := _in_lines(profile, stage)) is not None:
         return Advice(f"Make {name} cheaper", *own)
     if (text := _of_function(stage)) is not None:
         return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
@@ -69,6 +70,11 @@ def advice_for(profile: Profile, stage: Stage) -> Advice | None:
         text = "read less: smaller records, no compression, or several files at a time if there are several"
         found = Advice(f"Read less in {name}", text)
     return found
+
+
+def _in_lines(profile: Profile, stage: Stage) -> tuple[str, str] | None:
+    """What to do about a stage, with the lines to write; None where they are not known."""
+    return in_own_python(stage) or without_rounds(stage) or texts_in_chunks(line_of(profile, stage.id), stage)
 
 
 def name_together(stages: Sequence[Stage]) -> str:
@@ -93,6 +99,11 @@ def _of_sides(profile: Profile, stage: Stage) -> Advice | None:
     side = max(sides, key=lambda side: side.share or 0.0, default=None)
     text = _of_function(side) if side is not None else None
     name = stage_name(stage)
+    # What can be written comes before what costs a little more.
+    costly = [one for one in sides if side is not None and (one.share or 0.0) >= _ABOUT_AS_COSTLY * (side.share or 0.0)]
+    for one in sorted(costly, key=lambda one: -(one.share or 0.0)):
+        if (own := _in_lines(profile, one)) is not None:
+            return Advice(f"Make {stage_name(one)} in {name} cheaper", *own)
     if side is None or text is None:
         count = round((stage.bytes_out_per_batch or 0.0) / (stage.bytes_per_element or math.inf))
         text = f"each of its {count:,} elements per batch passes alone: batch the datasets that it reads, or {_ROWS}"

@@ -131,6 +131,15 @@ def test_a_cache_in_files_that_fits_goes_into_memory() -> None:
     assert hit.predicted.speedup == pytest.approx(5.0, rel=0.1)
 
 
+def test_a_complete_cache_has_the_bytes_of_its_files(tmp_path: Any) -> None:
+    """Nothing before it runs, so nothing there has a count."""
+    (tmp_path / "x.data-00000-of-00001").write_bytes(bytes(5_000_000))
+    (hit,) = hits("file-cache-fits-memory", cached(str(tmp_path / "x"), count=-1))
+    assert hit.evidence["cache_bytes"] == 5_000_000
+    (tmp_path / "x_0.lockfile").touch()
+    assert hits("file-cache-fits-memory", cached(str(tmp_path / "x"), count=-1)) == []
+
+
 @pytest.mark.parametrize("view", [cached(None), cached(""), cached(ms=0.5), cached(count=11_000), cached(limit=1 * GB)])
 def test_a_cache_that_is_in_memory_large_or_quick_stays(view: PipelineView) -> None:
     assert hits("file-cache-fits-memory", view) == []

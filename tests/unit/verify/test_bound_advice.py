@@ -201,3 +201,13 @@ def test_what_is_no_text_or_is_batched_next_stays(profile: Profile, case: str) -
     last = stage("stages.1", "batch" if case == "batch" else "filter", 0.01)
     profile.stages = [lines, clean, last]
     assert "unbatch" not in (bottleneck_finding(profile, ["stages.0"], []).python or "")
+
+
+def test_of_sides_that_cost_about_the_same_the_one_with_lines_to_write_comes_first(profile: Profile) -> None:
+    side = "source.inputs.0"
+    lines = stage(f"{side}.source", "TextLineDataset", 0.01, element_spec=TEXTS)
+    clean = of_texts(f"{side}.stages.0", "clean")
+    for share, title in ((0.5, "Make clean in zip cheaper"), (0.9, "Make chunk in zip cheaper")):
+        chunk = stage(f"{side}.stages.1", "map", share, name="chunk")
+        profile.stages = [stage("source", "zip", 0.01), lines, clean, chunk]
+        assert bottleneck_finding(profile, ["source"], []).title == title
