@@ -35,6 +35,12 @@ def file_text(file: str) -> str:
         return ""
 
 
+def written_function(stage: Stage) -> WrittenFunction | None:
+    """Return the function of a stage of a run, as the user's file has it; None where that does not show it."""
+    place = stage.location
+    return function_given(file_text(place.file), place.line, place.column, place.call or stage.op) if place else None
+
+
 def written_call(stage: Stage) -> str:
     """Return the call that made a stage, as the user's file has it; with an ellipsis where that does not show it."""
     place, name = stage.location, stage.op
