@@ -230,6 +230,14 @@ class DatasetUse(Record):
 
 
 @dataclass(kw_only=True)
+class WrittenFile(Record):
+    """A file that the script has written."""
+
+    file: str
+    bytes: int
+
+
+@dataclass(kw_only=True)
 class Training(Record):
     """How the script takes its batches, and what is known of its steps."""
 
@@ -260,3 +268,6 @@ class Training(Record):
     saves: int = field(default=0, metadata=about("Calls that save a model or a checkpoint."))
     ended: str | None = field(default=None, metadata=about("What ended the run: `10 s`, `200 steps`, `the script`."))
     datasets: list[DatasetUse] = field(default_factory=list)
+    written: list[WrittenFile] = field(
+        default_factory=list, metadata=about("Files that it made or changed, and that are still there; no caches.")
+    )
