@@ -42,7 +42,7 @@ class HotCall:
         function: The function that it is in.
         library: First part of the library's name; empty for the user's own functions.
         line: From 1.
-        instead: Lines that open it once, for a file of which each call takes a row.
+        instead: Lines that open it once, where each call takes one row of the file.
     """
 
     kind: HotKind
