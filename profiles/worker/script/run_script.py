@@ -179,6 +179,9 @@ class ScriptRun(JobRun):
         """Do what has to be done in the script's thread, before it takes a batch."""
         self._end_watch()
         self._observer.attention = self._reason is not None
+        if self._floor.summary is None and self.phase == "warmup":
+            with suppress(Exception), self._observer.ignored():
+                self._floor = self._measure_floor()
         if self._reason is None or self._main is None or one not in self._main.passes:
             return
         self._finish(self._reason)
