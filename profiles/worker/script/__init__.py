@@ -1,0 +1,1 @@
+"""A training script as it is: what it iterates, what it writes, where it ends."""
