@@ -1,1 +1,1 @@
-"""A training script as it is: what it iterates, what it writes, where it ends."""
+"""A training script run as it is, observed by hooks on iteration."""
