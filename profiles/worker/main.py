@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.profiles.host.run_family import die_with_guard
@@ -21,6 +21,7 @@ from pipeprof.profiles.protocol.messages import Done
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import look_like_a_script
 from pipeprof.profiles.worker.sample import JobRun
+from pipeprof.profiles.worker.script.import_guard import ImportGuard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,8 +47,8 @@ def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
     return TurnRun(job, channel)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one sample; returns the worker's own exit status, 0 also when the pipeline raised."""
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run one sample; the worker's own exit status is 0 also when the pipeline raised."""
     read_fd, write_fd, stacks_fd = (int(text) for text in (argv or sys.argv[1:]))
     channel = WorkerEnd.open(read_fd, write_fd)
     job = channel.receive_job()
@@ -60,14 +61,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     look_like_a_script(job.user_files[0])
     sample = _run_of(job, channel)
     channel.answer = sample.answer
+    ImportGuard(lambda error: _end(channel, sample, error)).begin()
     try:
         channel.listen()
         sample.run()
     except BaseException as error:
+        # BaseException: sys.exit() in the user's code must be reported with its place as well.
+        _end(channel, sample, error)
+    _end(channel, sample)
+
+
+def _end(channel: WorkerEnd, sample: JobRun, error: BaseException | None = None) -> NoReturn:
+    """End the process after what is left to tell; also from a thread of the user's code."""
+    if error is not None:
         if channel.is_copy:
             # A child that the user's code forked, and that ends in the usual way.
             os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
-        # BaseException: sys.exit() in the user's code must be reported with its place as well.
         with contextlib.suppress(Exception):
             sample.send_measured()
         channel.send(describe_error(error, sample))

@@ -225,7 +225,7 @@ class Hooks:
     def _around_iter(self, real: Callable[..., Any]) -> Callable[..., Any]:
         clock, made = self._clock, self._observer.iterator_made
 
-        def __iter__(dataset: Any) -> Any:  # noqa: N807 - the wrapped method's name
+        def __iter__(dataset: Any) -> Any:
             began = clock()
             iterator = real(dataset)
             # Within a tf.function there is no iterator yet, only a tensor of one.

@@ -1,7 +1,7 @@
 """Stop of a training that begins while a user's file is imported: nobody asked for it, and it overwrites what is there.
 
-A training is a call of ``fit``, or a loop over a dataset that lasts. What a file does to prepare one goes on: ``adapt``,
-``take``, ``next(iter(dataset))``, a look at shapes.
+A training is a call of ``fit``, or a loop over a dataset that lasts. What a file does to prepare one goes on:
+``adapt``, ``take``, ``next(iter(dataset))``, a look at shapes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from pipeprof.pipelines.target.importing import guard_imports
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.script.hooks import LIBRARIES, Hooks, ObserverBase
+from pipeprof.profiles.worker.script.hooks import LIBRARIES, Hooks, Observer
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 
 MOST_BATCHES = 100
@@ -54,7 +55,7 @@ class _Loop:
     repeats: int = 0
 
 
-class ImportGuard(ObserverBase):
+class ImportGuard(Observer):
     """The guard over the imports of user's files in this process.
 
     Args:
@@ -63,7 +64,9 @@ class ImportGuard(ObserverBase):
         clock: Nanoseconds.
     """
 
-    def __init__(self, stop: Callable[[TrainsAtImportError], None], clock: Callable[[], int]) -> None:
+    def __init__(
+        self, stop: Callable[[TrainsAtImportError], object], clock: Callable[[], int] = time.perf_counter_ns
+    ) -> None:
         self._stop = stop
         self._clock = clock
         self._loops: WeakKeyDictionary[Any, _Loop] = WeakKeyDictionary()
