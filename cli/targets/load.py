@@ -112,7 +112,10 @@ def load_target(
         step_kind(step.kind).check(step.value)
     if target.kind != "spec":
         if changes.flag:
-            raise UsageError(f"{changes.flag} changes a spec, but {text} is a Python function; remove {changes.flag}")
+            what = "a training script" if target.kind == "script" else "a Python function"
+            raise UsageError(f"{changes.flag} changes a spec, but {text} is {what}; remove {changes.flag}")
+        if target.kind == "script":
+            return target, None
         from pipeprof.pipelines.target.arguments import check_arguments
 
         target = replace(target, arguments=given)

@@ -76,6 +76,12 @@ class Observer(Protocol):
     def predict_ended(self) -> None:
         """``predict`` is over."""
 
+    def adapting(self) -> None:
+        """A preprocessing layer is about to learn from a dataset."""
+
+    def adapted(self) -> None:
+        """It has."""
+
     def saving(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
         """Files are about to be written or deleted, by a method of `WRAPPED` with these arguments, its object first."""
 
@@ -107,6 +113,7 @@ class Wrapped:
 
 
 _LIST = "callbacks.CallbackList"
+_ADAPTED = ("Normalization", "TextVectorization", "StringLookup", "IntegerLookup", "Discretization")
 # Those that write in Python need no wrapper: their files are heard of when they are opened.
 _WRITERS = tuple(
     Wrapped(module, owner, method, "files that are about to be written or deleted")
@@ -149,6 +156,7 @@ WRAPPED = (
     Wrapped("keras", _LIST, "on_test_end", "their end"),
     Wrapped("keras", _LIST, "on_predict_begin", "prediction"),
     Wrapped("keras", _LIST, "on_predict_end", "its end"),
+    *(Wrapped("keras", f"layers.{layer}", "adapt", "passes over a dataset that are no training") for layer in _ADAPTED),
     *_WRITERS,
 )
 """Every method that is wrapped; ``pipeprof doctor`` lists them."""
@@ -209,6 +217,7 @@ class Hooks:
             "__iter__": self._around_iter,
             "reduce": lambda real: _around(real, seen.reduced),
             "fit": lambda real: _around(real, seen.fit_called, seen.fit_returned),
+            "adapt": lambda real: _around(real, lambda _: seen.adapting(), lambda _: seen.adapted()),
             "on_train_begin": lambda real: _around(real, lambda callbacks: seen.train_began(callbacks.model)),
             "on_train_end": lambda real: _around(real, after=lambda _: seen.train_ended()),
             "on_epoch_begin": lambda real: _with_number(real, seen.epoch_began),

@@ -72,6 +72,7 @@ class ImportGuard(Observer):
         self._loops: WeakKeyDictionary[Any, _Loop] = WeakKeyDictionary()
         self._batches: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
         self._over = threading.Event()
+        self._adapting = 0
 
     def begin(self) -> None:
         """Guard all imports of user's files from now on."""
@@ -99,8 +100,18 @@ class ImportGuard(Observer):
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
         """A loop over a dataset may begin."""
         del began_ns
+        if self._adapting:
+            return
         # A name, as there is no other sign of `take`: a look that is slow because a shuffle buffer is filled first.
         self._loops[iterator] = _Loop(dataset, short=type(dataset).__name__ == "_TakeDataset")
+
+    def adapting(self) -> None:
+        """A layer of Keras learns its state from a dataset."""
+        self._adapting += 1
+
+    def adapted(self) -> None:
+        """It has."""
+        self._adapting -= 1
 
     def asked(self, iterator: Any) -> None:
         """One `next` in a loop, or one of several that stand in a row."""
@@ -119,9 +130,9 @@ class ImportGuard(Observer):
             return
         batches = self._batches[loop.dataset] = self._batches.get(loop.dataset, 0) + 1
         if batches > MOST_BATCHES:
-            self._end_loop(iterator, f"more than {MOST_BATCHES} batches")
+            self._refuse(_loops(f"more than {MOST_BATCHES} batches"))
         elif loop.repeats > 1 and not loop.short and self._clock() - loop.since > MOST_NS:
-            self._end_loop(iterator, f"for more than {MOST_NS // 1_000_000_000} s")
+            self._refuse(_loops(f"for more than {MOST_NS // 1_000_000_000} s"))
 
     def reduced(self, dataset: Any) -> None:
         """A loop inside of a tf.function, which calls no Python: looked at from outside."""
@@ -139,12 +150,6 @@ class ImportGuard(Observer):
                 self._refuse(_loops("for more than 2 s"), sys._current_frames().get(main))
 
         threading.Thread(target=look, name="pipeprof-import-guard", daemon=True).start()
-
-    def _end_loop(self, iterator: Any, how_long: str) -> None:
-        if _adapts(inspect.currentframe()):
-            del self._loops[iterator]
-        else:
-            self._refuse(_loops(how_long))
 
     def _refuse(self, what: str, frame: FrameType | None = None) -> None:
         place = users_frame_of(frame or inspect.currentframe())
@@ -175,12 +180,3 @@ def _standing(thread: int) -> _Place | None:
     if frame is None or is_users(frame.f_code.co_filename):
         return None
     return id(frame), frame.f_lasti
-
-
-def _adapts(frame: FrameType | None) -> bool:
-    """Whether a layer of Keras learns its state from the dataset."""
-    while frame is not None and not is_users(frame.f_code.co_filename):
-        if frame.f_code.co_name == "adapt":
-            return True
-        frame = frame.f_back
-    return False

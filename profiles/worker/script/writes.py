@@ -19,6 +19,7 @@ from typing import Any
 
 from pipeprof.pipelines.target.user_files import is_generated
 from pipeprof.profiles.document.shared import ErrorFrame
+from pipeprof.profiles.document.training import WrittenFile
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.script.existing import MOST_FILES, Existing, files_at
@@ -45,14 +46,6 @@ class Loss:
     def __str__(self) -> str:
         who = f"{as_typed(self.frame.file)}:{self.frame.line}" if self.frame is not None else "the script"
         return f"{who} would {self.verb} {as_typed(self.path)}: `--allow-writes`"
-
-
-@dataclass(frozen=True)
-class WrittenFile:
-    """A file that the script has written."""
-
-    path: str
-    bytes: int
 
 
 class WriteWatch:
@@ -92,7 +85,7 @@ class WriteWatch:
         found: dict[str, WrittenFile] = {}
         for path in (path for touch in places for path in files_at(touch)):
             if self._is_result(path) and len(found) < MOST_FILES:
-                found[path] = WrittenFile(path, os.lstat(path).st_size)
+                found[path] = WrittenFile(file=path, bytes=os.lstat(path).st_size)
         return [found[path] for path in sorted(found)]
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
