@@ -77,8 +77,8 @@ class Existing:
             self._make(path, new=False)
 
     def is_cache(self, path: str) -> bool:
-        """Whether Python or a library makes the file again if it goes."""
-        return "/__pycache__/" in path or path.startswith(self._caches)
+        """Whether Python or a library makes the file again if it goes, or it is none."""
+        return "/__pycache__/" in path or path.startswith((*self._caches, *_NO_FILES))
 
     def was_written(self, path: str) -> bool:
         """Whether the file was made or changed since the command began."""
@@ -90,7 +90,7 @@ class Existing:
         (self._made if new else self._kept).add(path)
 
     def _counts(self, path: str) -> bool:
-        if path.startswith(_NO_FILES) or self.is_cache(path):
+        if self.is_cache(path):
             return False
         try:
             found = os.lstat(path)

@@ -29,8 +29,8 @@ from pipeprof.pipelines.target.import_path import put_first
 from pipeprof.profiles.document.training import DatasetUse, Training
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, TraceBegan, TrainingSeen, Waiting
-from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
 from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
 from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import LIBRARIES, Hooks

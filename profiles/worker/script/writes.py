@@ -85,7 +85,7 @@ class WriteWatch:
         found: dict[str, WrittenFile] = {}
         for path in (path for touch in places for path in files_at(touch)):
             if self._is_result(path) and len(found) < MOST_FILES:
-                found[path] = WrittenFile(file=path, bytes=os.lstat(path).st_size)
+                found[path] = WrittenFile(file=as_typed(path), bytes=os.lstat(path).st_size)
         return [found[path] for path in sorted(found)]
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
