@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.target.bindings import bindings_of
@@ -32,6 +31,7 @@ from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, TraceB
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
+from pipeprof.profiles.worker.script.ended import NothingIteratedError, WriteRefusedError
 from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import LIBRARIES, Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
@@ -66,14 +66,6 @@ ON_GPU = "on a GPU TensorFlow returns before a step has ended"
 OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
 IN_GRAPH = "a tf.function fetches and computes in one call"
 UNSEEN = "`for x in dataset` inside a tf.function fetches and computes within TensorFlow: no step of it can be seen"
-
-
-class NothingIteratedError(PipelineFailedError):
-    """The script came to its end, and no step was seen."""
-
-
-class WriteRefusedError(PipelineFailedError):
-    """The script would have overwritten a file before there was a step."""
 
 
 class ScriptFeed(Feed):
@@ -143,11 +135,14 @@ class ScriptRun(JobRun):
             # What it returns keeps the script's own objects alive: its datasets among them.
             left = runpy.run_path(str(path), run_name="__main__")
         except SystemExit as ending:
-            if ending.code not in (None, 0):
+            if ending.code not in (None, 0) or self._channel.is_copy:
                 raise
             left = {}
         finally:
             watch.end()
+        if self._channel.is_copy:
+            # A child that the script forked, and that ends in the usual way.
+            return
         self._finish(self._reason or "the script")
         del left
         # The script's own handlers, as at its own end.
@@ -184,6 +179,9 @@ class ScriptRun(JobRun):
 
     def _attend(self, one: Pass) -> None:
         """Do what has to be done in the script's thread, before it asks for a batch."""
+        if self._channel.is_copy:
+            self._observer.attention = False
+            return
         self._end_watch()
         self._observer.attention = self._reason is not None
         if self._reason is None or self._main is None or one not in self._main.passes:
@@ -200,9 +198,9 @@ class ScriptRun(JobRun):
             threading.Event().wait()
         if not first:
             return
-        self.warn("would-overwrite", f"{loss}.")
         try:
             self._finish(str(loss))
+            self.warn("would-overwrite", f"{loss}.")
         except BaseException as error:
             nothing = isinstance(error, NothingIteratedError)
             self._channel.send(describe_error(WriteRefusedError(str(loss)) if nothing else error, self))
