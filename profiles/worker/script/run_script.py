@@ -493,9 +493,10 @@ class ScriptRun(JobRun):
         if observer.in_graph:
             line = observer.in_graph[0].line
             return f"{path.name}:{line}: {UNSEEN}; iterate over the dataset in Python, or over iter(dataset)"
-        made = [one for one in observer.consumers if one.steps]
+        made = [one for one in observer.consumers if one.iterators and one.role != "adapt"]
         if made:
-            return f"{path} took only {made[0].steps} batch of a dataset: nothing to measure"
+            where = f"{path.name}:{made[0].place.line}" if made[0].place.line else str(path)
+            return f"{where} takes a batch of a dataset, but no second one: a step is what lies between two"
         functions = bindings_of(path).callables()
         listed = ", ".join(f"{path}:{name}" for name in functions[:MOST_LISTED])
         more = f"; functions that can be measured if they return a dataset: {listed}" if functions else ""
