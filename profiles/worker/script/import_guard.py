@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -31,7 +31,7 @@ MOST_NS = 2_000_000_000
 """Of one loop."""
 _BLOCKED_SECONDS = 0.5
 
-_Place = tuple[int, int]
+_Place = tuple[tuple[CodeType, int], ...]
 
 
 class TrainsAtImportError(UsageError):
@@ -43,14 +43,14 @@ class _Loop:
     """What one iterator was asked for.
 
     Attributes:
-        place: The user's call that asked last.
-        since: When that call asked for the first time, in ns.
-        repeats: How often it asked since then.
+        place: The user's calls that asked last.
+        since: When they asked for the first time, in ns.
+        repeats: How often they asked since then.
     """
 
     dataset: Any
     short: bool
-    place: _Place | None = None
+    place: _Place = ()
     since: int = 0
     repeats: int = 0
 
@@ -167,14 +167,17 @@ def _loops(how_long: str) -> str:
     return f"loops over a dataset when the file is imported ({how_long})"
 
 
-def _place(frame: FrameType | None) -> _Place | None:
-    """The user's call that runs: its frame, and where it stands in it."""
-    while frame is not None and not is_users(frame.f_code.co_filename):
+def _place(frame: FrameType | None) -> _Place:
+    """The user's calls that run, innermost first: the code of each, and where it stands in it."""
+    found = []
+    while frame is not None:
+        if is_users(frame.f_code.co_filename):
+            found.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
-    return (id(frame), frame.f_lasti) if frame is not None else None
+    return tuple(found)
 
 
-def _standing(thread: int) -> _Place | None:
+def _standing(thread: int) -> tuple[int, int] | None:
     """Where a thread stands, if that is a call of a library."""
     frame = sys._current_frames().get(thread)
     if frame is None or is_users(frame.f_code.co_filename):
