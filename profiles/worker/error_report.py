@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import traceback
 from pathlib import Path
@@ -37,7 +38,8 @@ _ALLOCATION = re.compile(r"\bOOM\b|allocat|memory", re.IGNORECASE)
 _MEMORY_ERROR = re.compile(r"(?:\{\{[^}]*\}\}\s*)?(?:[\w.]*\.)?_?(?:Array)?MemoryError\b")
 _TOO_LATE = " (pipeprof runs TensorFlow before it calls the function: move the setting to the top of the file)"
 
-
+_NO_INPUT = " (pipeprof gives a script no standard input: pass what it asks for as an argument after `--`)"
+_NO_TERMINAL = " (a script that pipeprof runs has no terminal)"
 _OUTSIDE = {NoTensorFlowError: "no-tensorflow", UsageError: "target", EmptyDatasetError: "empty"}
 
 
@@ -92,7 +94,7 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
     return Raised(
         phase=sample.phase,
         code="out-of-memory" if _lacks_memory(error, said) else "raised",
-        message=first_line(error) + (_TOO_LATE if _INITIALISED.search(said) else ""),
+        message=first_line(error) + _hint(error, said, sample),
         address=address,
         op_path=call_path(node_name(address), said) if address and spec else "",
         words=_stage_words(stage, place) if stage is not None and not spec else None,
@@ -100,6 +102,14 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
         frames=frames,
         traceback=cut,
     )
+
+
+def _hint(error: BaseException, said: str, sample: JobRun) -> str:
+    """What pipeprof has to do with an exception of the user's code; empty where it has nothing to."""
+    if sample.job.kind == "script":
+        terminal = getattr(error, "errno", None) == errno.ENOTTY or type(error).__module__ in ("termios", "_curses")
+        return _NO_INPUT if isinstance(error, EOFError) else _NO_TERMINAL if terminal else ""
+    return _TOO_LATE if _INITIALISED.search(said) else ""
 
 
 def _lacks_memory(error: BaseException, said: str) -> bool:

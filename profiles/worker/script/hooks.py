@@ -88,6 +88,9 @@ class Observer(Protocol):
     def saved(self) -> None:
         """That method returned or raised."""
 
+    def exiting(self, status: int) -> None:
+        """The process is about to end by ``os._exit``."""
+
 
 def _nothing(*_arguments: object) -> None:
     """Do nothing."""
@@ -158,6 +161,7 @@ WRAPPED = (
     Wrapped("keras", _LIST, "on_predict_end", "its end"),
     *(Wrapped("keras", f"layers.{layer}", "adapt", "passes over a dataset that are no training") for layer in _ADAPTED),
     *_WRITERS,
+    Wrapped("os", "", "_exit", "the end of a process that runs nothing at its end"),
 )
 """Every method that is wrapped; ``pipeprof doctor`` lists them."""
 
@@ -217,6 +221,7 @@ class Hooks:
             "__iter__": self._around_iter,
             "reduce": lambda real: _around(real, seen.reduced),
             "fit": lambda real: _around(real, seen.fit_called, seen.fit_returned),
+            "_exit": lambda real: _around(real, seen.exiting),
             "adapt": lambda real: _around(real, lambda _: seen.adapting(), lambda _: seen.adapted()),
             "on_train_begin": lambda real: _around(real, lambda callbacks: seen.train_began(callbacks.model)),
             "on_train_end": lambda real: _around(real, after=lambda _: seen.train_ended()),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 import threading
 import weakref
 from array import array
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _MOST_TEXT = 2000
+_OWN = str(Path(__file__).parent)
 _SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
 
 
@@ -30,6 +33,7 @@ class ScriptObserver(Observer):
         training: Called in the script's thread when `fit` begins.
         model: Reads the model of an iterator.
         saving: Called before files are written, as `Observer.saving`.
+        exiting: Called where the script's own code calls `os._exit`.
 
     Attributes:
         attention: Whether `attend` is to be called.
@@ -47,6 +51,7 @@ class ScriptObserver(Observer):
         training: Callable[[], None],
         model: Callable[[Any], tuple[int, Sequence[int]] | None],
         saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None],
+        exiting: Callable[[int], None],
     ) -> None:
         self.attention = False
         self.consumers: list[Consumer] = []
@@ -57,6 +62,7 @@ class ScriptObserver(Observer):
         self.in_graph: list[Place] = []
         self.saves = 0
         self._made, self._attend, self._training, self._model, self._saving = made, attend, training, model, saving
+        self._exiting = exiting
         self._clock = time.perf_counter_ns
         self._passes: dict[int, Pass] = {}
         self._owners: dict[int, tuple[Any, Consumer]] = {}
@@ -209,6 +215,14 @@ class ScriptObserver(Observer):
         """Count the models and checkpoints, and look at what is about to be written over."""
         self.saves += method.startswith(_SAVES)
         self._saving(method, arguments, named)
+
+    def exiting(self, status: int) -> None:
+        """Pass it on if it is the script's own call, not one of a library's in a child."""
+        frame = inspect.currentframe()
+        while frame is not None and frame.f_code.co_filename.startswith(_OWN):
+            frame = frame.f_back
+        if frame is not None and is_users(frame.f_code.co_filename):
+            self._exiting(status)
 
     # Datasets
 

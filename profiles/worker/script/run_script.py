@@ -28,14 +28,20 @@ from pipeprof.pipelines.target.import_path import put_first
 from pipeprof.profiles.document.training import DatasetUse, Training
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, TraceBegan, TrainingSeen, Waiting
+from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
-from pipeprof.profiles.worker.script.ended import NothingIteratedError, WriteRefusedError
+from pipeprof.profiles.worker.script.ended import (
+    NothingIteratedError,
+    ProcessExitedError,
+    ScriptEndedError,
+    WriteRefusedError,
+)
 from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import LIBRARIES, Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
-from pipeprof.profiles.worker.script.observer import ScriptObserver
+from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
 from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
@@ -102,7 +108,7 @@ class ScriptRun(JobRun):
         self._refused: threading.Thread | None = None
         self._refusing = threading.Lock()
         self._observer = ScriptObserver(
-            self._iterator_made, self._attend, self._end_watch, read_model, self._writes.saving
+            self._iterator_made, self._attend, self._end_watch, read_model, self._writes.saving, self._exiting
         )
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._script_feed = ScriptFeed()
@@ -198,13 +204,35 @@ class ScriptRun(JobRun):
             threading.Event().wait()
         if not first:
             return
-        try:
-            self._finish(str(loss))
-            self.warn("would-overwrite", f"{loss}.")
-        except BaseException as error:
-            nothing = isinstance(error, NothingIteratedError)
-            self._channel.send(describe_error(WriteRefusedError(str(loss)) if nothing else error, self))
+        self._end_with(str(loss), WriteRefusedError(str(loss)), failed=False)
+        self.warn("would-overwrite", f"{loss}.")
         self._end_process()
+
+    def _exiting(self, status: int) -> None:
+        """Tell what was measured before `os._exit`, which runs nothing at the process's end."""
+        if self._channel.is_copy or self._finished:
+            return
+        place = users_place()
+        where = f" at {as_typed(place.file)}:{place.line}" if place.file is not None else ""
+        self._end_with("the script", ProcessExitedError(f"os._exit({status}){where}"), failed=status != 0)
+        self._end_process()
+
+    def _end_with(self, reason: str, error: ScriptEndedError, *, failed: bool) -> None:
+        """End the measurement in a thread of the script's; an error is reported, not raised into its code.
+
+        Args:
+            error: What is reported where nothing was measured, or if the end is a failure.
+        """
+        try:
+            self._finish(reason)
+        except NothingIteratedError:
+            failed = True
+        except BaseException as other:
+            self._channel.send(describe_error(other, self))
+            self._end_process()
+        if failed:
+            self._channel.send(describe_error(error, self))
+            self._end_process()
 
     def _end_process(self) -> None:
         self._channel.send(Done())
