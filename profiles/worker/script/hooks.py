@@ -12,10 +12,10 @@ import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 
-class Observer(Protocol):
+class Observer:
     """Receiver of what a script does. Derive from it: what is not defined does nothing.
 
     `asked`, `got` and `batch_began` are called for every step: they must be cheap. A method that raises raises into the
