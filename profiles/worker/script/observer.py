@@ -50,6 +50,7 @@ class ScriptObserver(Observer):
         attend: Callable[[Pass], None],
         training: Callable[[], None],
         model: Callable[[Any], tuple[int, Sequence[int]] | None],
+        *,
         saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None],
         exiting: Callable[[int], None],
     ) -> None:

@@ -108,7 +108,12 @@ class ScriptRun(JobRun):
         self._refused: threading.Thread | None = None
         self._refusing = threading.Lock()
         self._observer = ScriptObserver(
-            self._iterator_made, self._attend, self._end_watch, read_model, self._writes.saving, self._exiting
+            self._iterator_made,
+            self._attend,
+            self._end_watch,
+            read_model,
+            saving=self._writes.saving,
+            exiting=self._exiting,
         )
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._script_feed = ScriptFeed()
