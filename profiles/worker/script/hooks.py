@@ -11,8 +11,9 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from pipeprof.profiles.protocol.wrapped import WRAPPED, Wrapped
 
 
 class Observer:
@@ -95,77 +96,6 @@ class Observer:
 def _nothing(*_arguments: object) -> None:
     """Do nothing."""
 
-
-@dataclass(frozen=True)
-class Wrapped:
-    """A public method that is wrapped.
-
-    Attributes:
-        module: The library.
-        owner: The class, or the module of a function, by its dotted name in the library; empty for the library itself.
-        why: What is seen there.
-    """
-
-    module: str
-    owner: str
-    method: str
-    why: str
-
-    def __str__(self) -> str:
-        return ".".join(filter(None, (self.module, self.owner, self.method)))
-
-
-_LIST = "callbacks.CallbackList"
-_ADAPTED = ("Normalization", "TextVectorization", "StringLookup", "IntegerLookup", "Discretization")
-# Those that write in Python need no wrapper: their files are heard of when they are opened.
-_WRITERS = tuple(
-    Wrapped(module, owner, method, "files that are about to be written or deleted")
-    for module, owner, method in (
-        ("keras", "Model", "save"),
-        ("keras", "Model", "save_weights"),
-        ("keras", "Model", "export"),
-        ("keras", "saving", "save_model"),
-        ("keras", "saving", "save_weights"),
-        ("tensorflow", "train.Checkpoint", "save"),
-        ("tensorflow", "train.Checkpoint", "write"),
-        ("tensorflow", "train.CheckpointManager", "save"),
-        ("tensorflow", "saved_model", "save"),
-        ("tensorflow", "data.Dataset", "save"),
-        ("tensorflow", "io", "write_file"),
-        ("tensorflow", "io.TFRecordWriter", "__init__"),
-        ("tensorflow", "io.gfile.GFile", "__init__"),
-        ("tensorflow", "io.gfile", "copy"),
-        ("tensorflow", "io.gfile", "rename"),
-        ("tensorflow", "io.gfile", "remove"),
-        ("tensorflow", "io.gfile", "rmtree"),
-        ("h5py", "File", "__init__"),
-        ("torch", "", "save"),
-    )
-)
-
-WRAPPED = (
-    Wrapped("tensorflow", "data.Dataset", "__iter__", "which dataset is iterated, and how long its iterator takes"),
-    Wrapped("tensorflow", "data.Iterator", "__next__", "when a loop asks for a batch and when it comes"),
-    Wrapped("tensorflow", "data.Iterator", "get_next", "the same, asked for by that name"),
-    Wrapped("tensorflow", "data.Dataset", "reduce", "loops over a dataset inside of a tf.function"),
-    Wrapped("keras", "Model", "fit", "where training begins"),
-    Wrapped("keras", _LIST, "on_train_begin", "the model that is trained, and its steps_per_execution"),
-    Wrapped("keras", _LIST, "on_train_end", "the end of the training loop"),
-    Wrapped("keras", _LIST, "on_epoch_begin", "epochs"),
-    Wrapped("keras", _LIST, "on_epoch_end", "checkpoints and other work at the end of an epoch"),
-    Wrapped("keras", _LIST, "on_train_batch_begin", "the time from step to step"),
-    Wrapped("keras", _LIST, "on_train_batch_end", "which of them were steps: the last one may find no batch"),
-    Wrapped("keras", _LIST, "on_test_begin", "validation and evaluation"),
-    Wrapped("keras", _LIST, "on_test_end", "their end"),
-    Wrapped("keras", _LIST, "on_predict_begin", "prediction"),
-    Wrapped("keras", _LIST, "on_predict_end", "its end"),
-    *(Wrapped("keras", f"layers.{layer}", "adapt", "passes over a dataset that are no training") for layer in _ADAPTED),
-    *_WRITERS,
-    Wrapped("os", "", "_exit", "the end of a process that runs nothing at its end"),
-)
-"""Every method that is wrapped; ``pipeprof doctor`` lists them."""
-
-LIBRARIES = tuple(dict.fromkeys(row.module for row in WRAPPED))
 
 _Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 

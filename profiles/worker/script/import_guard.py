@@ -20,9 +20,10 @@ from weakref import WeakKeyDictionary
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.importing import guard_imports
 from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.script.hooks import LIBRARIES, Hooks, Observer
+from pipeprof.profiles.worker.script.hooks import Hooks, Observer
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 
 MOST_BATCHES = 100

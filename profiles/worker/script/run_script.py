@@ -28,6 +28,7 @@ from pipeprof.pipelines.target.import_path import put_first
 from pipeprof.profiles.document.training import DatasetUse, Training
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
+from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
@@ -39,7 +40,7 @@ from pipeprof.profiles.worker.script.ended import (
     WriteRefusedError,
 )
 from pipeprof.profiles.worker.script.existing import Existing
-from pipeprof.profiles.worker.script.hooks import LIBRARIES, Hooks
+from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
 from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
