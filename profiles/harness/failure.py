@@ -221,7 +221,7 @@ def _exception_failure(observed: Observed, error: Raised, around: Circumstances)
     frame = _typed_frame(error.frame)
     exit_code = EXIT_SPEC if error.kind == "spec" else EXIT_PIPELINE
     message = error.message
-    if error.code in ("empty", "nothing-iterated", "write-before-steps"):
+    if error.code in {"empty", "never-iterated", "write-before-steps"}:
         message = f"Nothing to measure: {message}."
     elif error.kind == "pipeline":
         unknown = f"stage {error.address}" if error.address else None

@@ -6,10 +6,10 @@ from pipeprof.pipelines.errors import PipelineFailedError
 class ScriptEndedError(PipelineFailedError):
     """The run ended, mostly without a step; each kind has a stable code."""
 
-    code = "nothing-iterated"
+    code = "never-iterated"
 
 
-class NothingIteratedError(ScriptEndedError):
+class NeverIteratedError(ScriptEndedError):
     """The script came to its end, and no step was seen."""
 
 

@@ -30,7 +30,7 @@ from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import NothingIteratedError, ProcessExitedError, ScriptEndedError, WriteRefusedError
+from pipeprof.profiles.worker.ended import NeverIteratedError, ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
@@ -144,8 +144,17 @@ class ScriptRun(JobRun):
             left = runpy.run_path(str(path), run_name="__main__")
         except SystemExit as ending:
             if ending.code not in (None, 0) or self._channel.is_copy:
+                if not self._channel.is_copy:
+                    self._stop_reporter()
                 raise
             left = {}
+        except BaseException:
+            if self._channel.is_copy:
+                raise
+            self._stop_reporter()
+            with suppress(Exception), self._folding:
+                self._look_last()
+            raise
         finally:
             watch.end()
         if self._channel.is_copy:
@@ -227,7 +236,7 @@ class ScriptRun(JobRun):
         """
         try:
             self._finish(reason)
-        except NothingIteratedError:
+        except NeverIteratedError:
             failed = True
         except BaseException as other:
             self._channel.send(describe_error(other, self))
@@ -272,7 +281,10 @@ class ScriptRun(JobRun):
                 if failed == 3:
                     self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
             if self._reason is not None and self._ends_from_outside():
-                self._finish(self._reason)
+                try:
+                    self._finish(self._reason)
+                except BaseException as error:
+                    self._channel.send(describe_error(error, self))
                 self._end_process()
 
     def _ends_from_outside(self) -> bool:
@@ -423,10 +435,7 @@ class ScriptRun(JobRun):
 
     def _finish(self, reason: str) -> None:
         """End the measurement and describe the pipeline."""
-        self._observer.attention = False
-        self._closing.set()
-        if threading.current_thread() is not self._reporter:
-            self._reporter.join(timeout=5.0)
+        self._stop_reporter()
         if self._finished:
             return
         self._finished = True
@@ -437,7 +446,7 @@ class ScriptRun(JobRun):
         self._ended = reason
         if self._main is None:
             self._channel.send(TrainingSeen(self._training()))
-            raise NothingIteratedError(self._why_nothing())
+            raise NeverIteratedError(self._why_nothing())
         if self._window is None:
             self._measure_warm_up()
         window = self._window
@@ -448,6 +457,12 @@ class ScriptRun(JobRun):
         self._memory.read("measure")
         self._channel.send(TrainingSeen(self._training()))
         self._describe_main()
+
+    def _stop_reporter(self) -> None:
+        self._observer.attention = False
+        self._closing.set()
+        if threading.current_thread() is not self._reporter:
+            self._reporter.join(timeout=5.0)
 
     def _look_last(self) -> None:
         """Fold what came since the last look; not where that goes beyond what was to be measured."""
@@ -536,10 +551,10 @@ class ScriptRun(JobRun):
         if made:
             where = f"{path.name}:{made[0].place.line}" if made[0].place.line else str(path)
             return f"{where} takes a batch of a dataset, but no second one: a step is what lies between two"
-        functions = bindings_of(path).callables()
+        functions = bindings_of(path).defined()
         listed = ", ".join(f"{path}:{name}" for name in functions[:MOST_LISTED])
-        more = f"; functions that can be measured if they return a dataset: {listed}" if functions else ""
-        return f"{path} never iterated over a tf.data dataset{more}"
+        more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
+        return f"{path} came to its end and iterated over no tf.data dataset{more}"
 
     def _training(self) -> Training:
         main, observer = self._main, self._observer

@@ -14,7 +14,7 @@ from unit.worker.fakes import observed, phase
 from pipeprof.profiles.harness.event_loop import Ended
 from pipeprof.profiles.harness.failure import diagnose
 from pipeprof.profiles.protocol.messages import Raised
-from pipeprof.profiles.worker.ended import NothingIteratedError, ProcessExitedError, WriteRefusedError
+from pipeprof.profiles.worker.ended import NeverIteratedError, ProcessExitedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
 
 SCRIPT: Any = SimpleNamespace(
@@ -52,7 +52,7 @@ def test_what_pipeprof_has_to_do_with_an_error(code: Any, words: str) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (NothingIteratedError("train.py never iterated"), "nothing-iterated", "Nothing to measure: train.py never"),
+        (NeverIteratedError("train.py never iterated"), "never-iterated", "Nothing to measure: train.py never"),
         (WriteRefusedError("train.py:3 would delete a"), "write-before-steps", "Nothing to measure: train.py:3 would"),
         (ProcessExitedError("os._exit(3)"), "exited", "The script called exit, phase build: os._exit(3)"),
         (ValueError("no"), "raised", "The script raised an exception"),

@@ -1,6 +1,7 @@
 """Folding of a script's iteration: hand-made times, in nanoseconds."""
 
 from array import array
+from itertools import pairwise
 
 import pytest
 
@@ -20,7 +21,7 @@ def no_model(_iterator: object) -> None:
 
 def intervals(readings: list) -> list[int]:
     starts = [reading.start for reading in readings]
-    return [after - before for before, after in zip(starts, starts[1:], strict=False)]
+    return [after - before for before, after in pairwise(starts)]
 
 
 class TestLoop:
