@@ -142,23 +142,19 @@ class ScriptRun(JobRun):
         try:
             # What it returns keeps the script's own objects alive: its datasets among them.
             left = runpy.run_path(str(path), run_name="__main__")
-        except SystemExit as ending:
-            if ending.code not in (None, 0) or self._channel.is_copy:
-                if not self._channel.is_copy:
-                    self._stop_reporter()
+        except BaseException as ending:
+            # A child that the script forked ends in the usual way.
+            failed = not isinstance(ending, SystemExit) or ending.code not in (None, 0)
+            if failed and not self._channel.is_copy:
+                self._stop_reporter()
+                with suppress(Exception), self._folding:
+                    self._look_last()
+            if failed or self._channel.is_copy:
                 raise
             left = {}
-        except BaseException:
-            if self._channel.is_copy:
-                raise
-            self._stop_reporter()
-            with suppress(Exception), self._folding:
-                self._look_last()
-            raise
         finally:
             watch.end()
         if self._channel.is_copy:
-            # A child that the script forked, and that ends in the usual way.
             return
         self._finish(self._reason or "the script")
         del left
