@@ -24,6 +24,10 @@ _OWN = str(Path(__file__).parent)
 _SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
 
 
+def _nothing(*_arguments: object) -> None:
+    """Do nothing."""
+
+
 class ScriptObserver(Observer):
     """Records of a script's iteration. Its datasets and iterators are held weakly.
 
@@ -51,8 +55,8 @@ class ScriptObserver(Observer):
         training: Callable[[], None],
         model: Callable[[Any], tuple[int, Sequence[int]] | None],
         *,
-        saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None],
-        exiting: Callable[[int], None],
+        saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None] = _nothing,
+        exiting: Callable[[int], None] = _nothing,
     ) -> None:
         self.attention = False
         self.consumers: list[Consumer] = []
