@@ -14,8 +14,9 @@ from unit.worker.fakes import observed, phase
 from pipeprof.profiles.harness.event_loop import Ended
 from pipeprof.profiles.harness.failure import diagnose
 from pipeprof.profiles.protocol.messages import Raised
-from pipeprof.profiles.worker.ended import NeverIteratedError, ProcessExitedError, WriteRefusedError
+from pipeprof.profiles.worker.ended import ProcessExitedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 
 SCRIPT: Any = SimpleNamespace(
     job=SimpleNamespace(kind="script"), phase="build", written_graph=lambda: None, place_of=lambda _: None
