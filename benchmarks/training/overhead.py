@@ -15,9 +15,9 @@ from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-PAIRS = 30
-LOOP_STEPS = 4000
-FIT_STEPS = 400
+PAIRS = 20
+LOOP_STEPS = 2000
+FIT_STEPS = 100
 
 
 def compare(block: Callable[[], float], install: Callable[[], Callable[[], None]], steps: int) -> tuple[float, float]:
@@ -33,7 +33,7 @@ def compare(block: Callable[[], float], install: Callable[[], Callable[[], None]
                 uninstall()
         differences.append(1e6 * (seconds[True] - seconds[False]) / steps)
     error = statistics.stdev(differences) / math.sqrt(PAIRS)
-    return statistics.mean(differences), 2.05 * error
+    return statistics.mean(differences), 2.09 * error
 
 
 def main() -> int:
@@ -71,7 +71,7 @@ def main() -> int:
 
     for name, block, steps in (("loop", loop, LOOP_STEPS), ("fit", fit, FIT_STEPS)):
         mean, half = compare(block, install, steps)
-        print(f"{name}: {mean:.2f} µs per step ({mean - half:.2f} to {mean + half:.2f})")
+        print(f"{name}: {mean:.2f} µs per step ({mean - half:.2f} to {mean + half:.2f})", flush=True)
     return 0
 
 

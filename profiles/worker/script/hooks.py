@@ -121,7 +121,7 @@ class Hooks:
         if library == "tensorflow":
             self._eagerly = module.executing_eagerly
         for row in WRAPPED:
-            # The class of iterators is known when there is one: asking for it would start TensorFlow's devices.
+            # The class of iterators is known when there is one: to look it up would start TensorFlow's devices.
             if row.module != library or row.owner == "data.Iterator":
                 continue
             owner: Any = module

@@ -279,10 +279,13 @@ def _executions(model: Any) -> int:
 
 def users_place() -> Place:
     """Return the innermost line of the user's code that led here."""
-    frame = inspect.currentframe()
-    at: Any = frame
-    while at is not None:
-        if is_users(at.f_code.co_filename):
-            return Place(at.f_code.co_filename, at.f_lineno)
-        at = at.f_back
-    return Place()
+    at: Any = inspect.currentframe()
+    try:
+        while at is not None:
+            if is_users(at.f_code.co_filename):
+                return Place(at.f_code.co_filename, at.f_lineno)
+            at = at.f_back
+        return Place()
+    finally:
+        # A frame that is kept would keep the iterator alive.
+        del at
