@@ -232,8 +232,19 @@ def _access_fault(error: Exception) -> PipeprofError | None:
     return UsageError(f"{error.filename}: permission denied; name a place that may be read, or change its permissions")
 
 
+# As py-spy, gdb, perf, strace and debuggers call it.
+_ATTACHING = frozenset({"--attach", "--pid", "--process", "-p"})
+_NO_ATTACHING = """a process that runs already cannot be measured: only code within it can ask TensorFlow.
+Add two lines to the script, the second one around its training, and start it again:
+    import pipeprof
+    with pipeprof.watch("out.json"):
+Or let pipeprof start it: pipeprof run train.py -- ARGS"""
+
+
 def _usage_message(error: Exception) -> str:
-    """Return one sentence, with at most one suggestion."""
+    """Return one sentence, with at most one suggestion; for an option of tools that attach, what to do instead."""
+    if getattr(error, "option_name", "") in _ATTACHING:
+        return _NO_ATTACHING
     meant = getattr(error, "possibilities", None)
     if meant:
         import difflib

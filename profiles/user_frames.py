@@ -7,6 +7,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import FrameType
 
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.document.shared import ErrorFrame
@@ -41,6 +42,13 @@ def users_frame_of_stacks(stacks: str) -> ErrorFrame | None:
         if frames := users_frames_in(part):
             return frames[0]
     return None
+
+
+def users_frame_of(frame: FrameType | None) -> ErrorFrame | None:
+    """The innermost of the user's frames in a running call: where the user's code stands now."""
+    while frame is not None and not is_users(frame.f_code.co_filename):
+        frame = frame.f_back
+    return ErrorFrame(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) if frame is not None else None
 
 
 def frames_of_error(error: BaseException) -> list[ErrorFrame]:

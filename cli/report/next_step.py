@@ -29,6 +29,7 @@ _SHORTEST_STEP_MS = 1.0
 """No training step is shorter."""
 _DEFAULT_TIMEOUT = 120.0
 _GIB = 1024**3
+_WRITES = frozenset({"would-overwrite", "write-before-steps"})
 _ENDED_EARLY = ("hung-up", "interrupted", "terminated", "max-time")
 
 
@@ -63,6 +64,7 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
         or _write_finding(profile)
         or _try_finding(profile)
         or _show_finding(profile, saved)
+        or _allow_writes(profile)
         or _measure_longer(profile)
         or _add_step(profile)
         or _fit_memory(profile)
@@ -129,6 +131,13 @@ def _open(finding: Finding) -> bool:
     return finding.status != "rejected"
 
 
+def _allow_writes(profile: Profile) -> NextCommand | None:
+    """Let a training script write over what is there, where that has ended the run."""
+    if _WRITES.isdisjoint([*(one.code for one in profile.warnings), *(one.code for one in profile.errors)]):
+        return None
+    return _command(rerun(profile, allow_writes=True), "lets the script overwrite and delete files")
+
+
 def _measure_longer(profile: Profile) -> NextCommand | None:
     steps = profile.steps
     if steps is None:
@@ -193,7 +202,7 @@ def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> Nex
         limit = recover_options(profile).memory_limit or _size(profile.host.memory_limit_bytes)
         if limit:
             return _command(check_limit(profile, limit), f"the largest buffers that fit into {limit}")
-    return _show_everything(saved)
+    return _allow_writes(profile) or _show_everything(saved)
 
 
 def _measure_shorter(profile: Profile, problem: Problem) -> NextCommand | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,12 +10,12 @@ from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
 from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import dotted, rate, seconds, time_scale
 from pipeprof.pipelines.steps.registry import step_kind
-from pipeprof.profiles.wording import milliseconds, percent, significant
+from pipeprof.profiles.wording import milliseconds, percent, significant, size
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.measured import Device
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.shared import DatasetUse, Quantiles, Steps
+    from pipeprof.profiles.document.shared import DatasetUse, Quantiles, Steps, WrittenFile
 
 GAPS_SHOWN = 5
 _OTHER_FROM = 0.05
@@ -48,6 +48,7 @@ _ROLES = {
 }
 _SHOWN_SECONDS = 0.1
 _USES_SHOWN = 3
+_FILES_SHOWN = 3
 
 
 class _Row(NamedTuple):
@@ -225,6 +226,17 @@ def build_training(profile: Profile) -> Iterator[Block]:
         yield Prose(f"{', '.join(fact for fact in facts if fact)}.")
     for use in [use for use in training.datasets if not use.main][:_USES_SHOWN]:
         yield Prose(_describe_use(use))
+    if training.written:
+        yield Prose(_describe_written(training.written))
+
+
+def _describe_written(files: Sequence[WrittenFile]) -> str:
+    """One line on what the script has written, the largest files first."""
+    largest = sorted(files, key=lambda file: -file.bytes)
+    named = ", ".join(f"{file.file} ({size(file.bytes)})" for file in largest[:_FILES_SHOWN])
+    rest = largest[_FILES_SHOWN:]
+    more = f" and {len(rest):,} more ({size(sum(file.bytes for file in rest))})" if rest else ""
+    return f"It wrote {named}{more}."
 
 
 def _each(total: float | None, count: int) -> str:

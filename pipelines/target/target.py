@@ -17,6 +17,7 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.suggest import broken_link, did_you_mean
 from pipeprof.pipelines.target.bindings import Bindings, bindings_of, parse_file, read_bindings, relative_import
 from pipeprof.pipelines.target.import_path import put_first
+from pipeprof.pipelines.target.importing import importing
 from pipeprof.pipelines.target.modules import find_module, is_module_name, name_in_package, top_folder
 
 STDIN = "-"
@@ -250,7 +251,8 @@ def import_file(path: Path, module_name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:
-        spec.loader.exec_module(module)
+        with importing():
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[module_name]
         raise
@@ -312,7 +314,8 @@ def _import_module(name: str, path: Path) -> ModuleType:
 
 
 def _import_by_name(name: str, path: Path) -> ModuleType:
-    module = importlib.import_module(name)
+    with importing():
+        module = importlib.import_module(name)
     found = getattr(module, "__file__", None)
     if found is None or Path(found).resolve() != path.resolve():
         msg = f"{name} is {path}, but Python imports {found or 'something else'} by that name: rename one of them"

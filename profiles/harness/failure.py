@@ -44,7 +44,12 @@ _ASKED = {
     "terminated": ("terminated", "Ended by SIGTERM", EXIT_TERMINATED),
     "hung-up": ("hung-up", "Ended by SIGHUP (the terminal was closed)", EXIT_HUNG_UP),
 }
-_DID = {"exited": "The pipeline's code called exit", "step-raised": "The step raised an exception"}
+_DID = {
+    "raised": "The pipeline raised an exception",
+    "exited": "The pipeline's code called exit",
+    "step-raised": "The step raised an exception",
+}
+_DID_SCRIPT = {"raised": "The script raised an exception", "exited": "The script called exit"}
 _CRASHES: dict[int, str] = {
     signal.SIGSEGV: "a segmentation fault",
     signal.SIGBUS: "a bus error",
@@ -79,6 +84,7 @@ class Circumstances:
         view: The pipeline as written, as far as it is known.
         last_bytes: The last sample of the worker's memory.
         lacks_proc: Linux without its process file system.
+        script: Whether a training script ran, not a pipeline alone.
     """
 
     limit: MemoryLimit | None
@@ -96,6 +102,7 @@ class Circumstances:
     view: PipelineView | None = None
     last_bytes: int | None = None
     lacks_proc: bool = False
+    script: bool = False
 
 
 @dataclass(frozen=True)
@@ -214,14 +221,15 @@ def _exception_failure(observed: Observed, error: Raised, around: Circumstances)
     frame = _typed_frame(error.frame)
     exit_code = EXIT_SPEC if error.kind == "spec" else EXIT_PIPELINE
     message = error.message
-    if error.code in {"empty", "never-iterated"}:
+    if error.code in {"empty", "never-iterated", "write-before-steps"}:
         message = f"Nothing to measure: {message}."
     elif error.kind == "pipeline":
         unknown = f"stage {error.address}" if error.address else None
         named = stage_label(stage) if stage else error.words or unknown
         place = f" at {frame.file}:{frame.line}" if frame else ""
         of = f" in {named}" if named else ""
-        did = _DID.get(error.code, "The pipeline raised an exception")
+        words = _DID_SCRIPT if around.script else _DID
+        did = words.get(error.code, words["raised"])
         message = f"{did}{of}{place}, phase {_where(observed)}: {message}"
     location = stage.location if stage else Location(file=frame.file, line=frame.line) if frame else None
     problem = Problem(
@@ -249,9 +257,10 @@ def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> F
         text = f"The worker process could not start (exit status {ended.returncode}): {said}"
         return _plain("not-started", text, EXIT_INTERNAL)
     if ended.returncode >= 0:
+        whose = "script" if around.script else "pipeline's code"
         text = (
             f"The worker process exited with status {ended.returncode} in phase {_where(observed)}, and Python raised "
-            "nothing: look for os._exit() in the pipeline's code, or exit() in a library that it calls."
+            f"nothing: look for os._exit() in the {whose}, or exit() in a library that it calls."
         )
         return _plain("exited", text, EXIT_PIPELINE)
     number = -ended.returncode

@@ -199,6 +199,7 @@ class _Run:
             view=self._view if self._settings.loaded is not None else self._seen_view,
             last_bytes=ended.last.rss_bytes if ended.last is not None else None,
             lacks_proc=is_missing(),
+            script=self._settings.target.kind == "script",
         )
         failure = diagnose(ended, self._observed, around)
         if failure is not None:

@@ -40,6 +40,7 @@ class Job:
         script_args: What follows ``--`` on the command line: the script's own arguments.
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
+        made: Files that earlier processes of the same command have written.
     """
 
     kind: Literal["spec", "function", "script"]
@@ -65,6 +66,7 @@ class Job:
     script_args: list[str] = field(default_factory=list)
     to_end: bool = False
     allow_writes: bool = False
+    made: list[str] = field(default_factory=list)
 
 
 def as_pairs(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The methods of TensorFlow and Keras that are wrapped while a training script runs, in its process only."""
+"""The methods of TensorFlow, Keras and others that are wrapped while a training script runs, in its process only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Wrapped:
 
     Attributes:
         module: The library.
-        owner: The class, or the module of a function, by its dotted name in the library.
+        owner: The class, or the module of a function, by its dotted name in the library; empty for the library itself.
         why: What is seen there.
     """
 
@@ -21,11 +21,36 @@ class Wrapped:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.module}.{self.owner}.{self.method}"
+        return ".".join(filter(None, (self.module, self.owner, self.method)))
 
 
 _LIST = "callbacks.CallbackList"
 _ADAPTED = ("Normalization", "TextVectorization", "StringLookup", "IntegerLookup", "Discretization")
+# Those that write in Python need no wrapper: their files are heard of when they are opened.
+_WRITERS = tuple(
+    Wrapped(module, owner, method, "files that are about to be written or deleted")
+    for module, owner, method in (
+        ("keras", "Model", "save"),
+        ("keras", "Model", "save_weights"),
+        ("keras", "Model", "export"),
+        ("keras", "saving", "save_model"),
+        ("keras", "saving", "save_weights"),
+        ("tensorflow", "train.Checkpoint", "save"),
+        ("tensorflow", "train.Checkpoint", "write"),
+        ("tensorflow", "train.CheckpointManager", "save"),
+        ("tensorflow", "saved_model", "save"),
+        ("tensorflow", "data.Dataset", "save"),
+        ("tensorflow", "io", "write_file"),
+        ("tensorflow", "io.TFRecordWriter", "__init__"),
+        ("tensorflow", "io.gfile.GFile", "__init__"),
+        ("tensorflow", "io.gfile", "copy"),
+        ("tensorflow", "io.gfile", "rename"),
+        ("tensorflow", "io.gfile", "remove"),
+        ("tensorflow", "io.gfile", "rmtree"),
+        ("h5py", "File", "__init__"),
+        ("torch", "", "save"),
+    )
+)
 
 WRAPPED = (
     Wrapped("tensorflow", "data.Dataset", "__iter__", "which dataset is iterated, and how long its iterator takes"),
@@ -44,13 +69,8 @@ WRAPPED = (
     Wrapped("keras", _LIST, "on_predict_begin", "prediction"),
     Wrapped("keras", _LIST, "on_predict_end", "its end"),
     *(Wrapped("keras", f"layers.{layer}", "adapt", "passes over a dataset that are no training") for layer in _ADAPTED),
-    Wrapped("keras", "Model", "save", "files that are about to be written"),
-    Wrapped("keras", "Model", "save_weights", "files that are about to be written"),
-    Wrapped("keras", "Model", "export", "files that are about to be written"),
-    Wrapped("tensorflow", "train.Checkpoint", "save", "files that are about to be written"),
-    Wrapped("tensorflow", "train.Checkpoint", "write", "files that are about to be written"),
-    Wrapped("tensorflow", "train.CheckpointManager", "save", "files that are about to be written"),
-    Wrapped("tensorflow", "saved_model", "save", "files that are about to be written"),
+    *_WRITERS,
+    Wrapped("os", "", "_exit", "the end of a process that runs nothing at its end"),
 )
 """Every method that is wrapped; ``pipeprof doctor`` lists them."""
 

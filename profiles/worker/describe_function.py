@@ -11,7 +11,7 @@ import sys
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.pipelines.errors import UsageError
@@ -33,6 +33,7 @@ from pipeprof.profiles.user_frames import innermost_users_frame
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.load_function import call_target, import_early, look_like_a_script
+from pipeprof.profiles.worker.script.import_guard import ImportGuard
 from pipeprof.profiles.worker.search_spec import BuiltPipeline, SpecSearch, difference_text, reseed
 from pipeprof.profiles.worker.versions import NoTensorFlowError, import_tensorflow
 
@@ -134,13 +135,26 @@ def _failure(error: BaseException, *, called: bool) -> DescribeFailure:
     return DescribeFailure("pipeline", f"{place_of_user}{first_line(error)}")
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Answer one job."""
     job = decode_record(DescribeJob, json.loads(sys.stdin.readline()))
     die_with_guard()
     settle_temporary_folder()
     write_fd, process = int(sys.argv[1]), os.getpid()
     describing: Describing | None = None
+
+    def finish(answer: DescribeAnswer) -> NoReturn:
+        if os.getpid() != process:
+            # A copy that the user's code forked; one answer is enough.
+            os._exit(0)
+        with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
+            channel.write(encode_record(answer))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Do not wait for threads of TensorFlow or the user.
+        os._exit(0)
+
+    ImportGuard(lambda error: finish(DescribeAnswer(failure=_failure(error, called=False)))).begin()
     try:
         look_like_a_script(str(parse_target(job.target).path))
         import_early(job.target)
@@ -149,12 +163,4 @@ def main() -> int:
     except BaseException as error:
         # BaseException: sys.exit() in the user's code must be reported with its place as well.
         answer = DescribeAnswer(failure=_failure(error, called=describing is not None and describing.called))
-    if os.getpid() != process:
-        # A copy that the user's code forked; one answer is enough.
-        os._exit(0)
-    with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
-        channel.write(encode_record(answer))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Do not wait for threads of TensorFlow or the user.
-    os._exit(0)
+    finish(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import traceback
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.user_frames import frames_of_error, innermost_users_frame, text_of, with_sources
 from pipeprof.profiles.wording import as_typed
+from pipeprof.profiles.worker.ended import ScriptEndedError
 from pipeprof.profiles.worker.error_text import essence, first_line
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, NeverIteratedError
 from pipeprof.profiles.worker.versions import NoTensorFlowError
@@ -35,6 +37,15 @@ _ALLOCATION = re.compile(r"\bOOM\b|allocat|memory", re.IGNORECASE)
 # What TensorFlow puts before the text of a Python function's exception is the name of its class.
 _MEMORY_ERROR = re.compile(r"(?:\{\{[^}]*\}\}\s*)?(?:[\w.]*\.)?_?(?:Array)?MemoryError\b")
 _TOO_LATE = " (pipeprof runs TensorFlow before it calls the function: move the setting to the top of the file)"
+
+_NO_INPUT = " (pipeprof gives a script no standard input: pass what it asks for as an argument after `--`)"
+_NO_TERMINAL = " (a script that pipeprof runs has no terminal)"
+_OUTSIDE = {
+    NoTensorFlowError: "no-tensorflow",
+    UsageError: "target",
+    EmptyDatasetError: "empty",
+    NeverIteratedError: "never-iterated",
+}
 
 
 def describe_error(error: BaseException, sample: JobRun) -> Raised:
@@ -66,7 +77,7 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
             frames=frames,
             traceback=cut,
         )
-    known = _error_outside_stages(error, said)
+    known = _error_outside_stages(error, said, script=sample.job.kind == "script")
     if known is not None:
         code, message = known
         return Raised(
@@ -88,7 +99,7 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
     return Raised(
         phase=sample.phase,
         code="out-of-memory" if _lacks_memory(error, said) else "raised",
-        message=first_line(error) + (_TOO_LATE if _INITIALISED.search(said) else ""),
+        message=first_line(error) + _hint(error, said, sample),
         address=address,
         op_path=call_path(node_name(address), said) if address and spec else "",
         words=_stage_words(stage, place) if stage is not None and not spec else None,
@@ -96,6 +107,14 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
         frames=frames,
         traceback=cut,
     )
+
+
+def _hint(error: BaseException, said: str, sample: JobRun) -> str:
+    """What pipeprof has to do with an exception of the user's code; empty where it has nothing to."""
+    if sample.job.kind == "script":
+        terminal = getattr(error, "errno", None) == errno.ENOTTY or type(error).__module__ in ("termios", "_curses")
+        return _NO_INPUT if isinstance(error, EOFError) else _NO_TERMINAL if terminal else ""
+    return _TOO_LATE if _INITIALISED.search(said) else ""
 
 
 def _lacks_memory(error: BaseException, said: str) -> bool:
@@ -107,18 +126,17 @@ def _lacks_memory(error: BaseException, said: str) -> bool:
     return refused or _MEMORY_ERROR.match(said) is not None
 
 
-def _error_outside_stages(error: BaseException, said: str) -> tuple[str, str] | None:
+def _error_outside_stages(error: BaseException, said: str, *, script: bool) -> tuple[str, str] | None:
     """Return code and message of an error not caused by a stage; None if a stage may have caused it."""
-    if isinstance(error, NoTensorFlowError):
-        return "no-tensorflow", said
-    if isinstance(error, UsageError):
-        return "target", said
-    if isinstance(error, NeverIteratedError | EmptyDatasetError):
-        return "empty" if isinstance(error, EmptyDatasetError) else "never-iterated", said
+    if isinstance(error, ScriptEndedError):
+        return error.code, said
+    code = next((code for kind, code in _OUTSIDE.items() if isinstance(error, kind)), None)
+    if code is not None:
+        return code, said
     if isinstance(error, MemoryError):
         return "out-of-memory", essence(said) or "Python could not allocate memory"
     if isinstance(error, SystemExit):
-        return "exited", first_line(error) + _command_line_parser(error)
+        return "exited", first_line(error) + _command_line_parser(error, script=script)
     return ("step-raised", first_line(error)) if _within_step(error) else None
 
 
@@ -130,13 +148,15 @@ def _within_step(error: BaseException) -> bool:
     )
 
 
-def _command_line_parser(error: BaseException) -> str:
-    """Name the library that parsed the command line, which is pipeprof's and not the file's."""
+def _command_line_parser(error: BaseException, *, script: bool) -> str:
+    """Name the library that parsed the command line: of a script its own, of a function's file that of pipeprof."""
     files = {Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)}
     who = {"argparse" if file.name == "argparse.py" else file.parent.name for file in files}
     reader = next((literal for literal in ("argparse", "click", "absl") if literal in who), None)
     if reader is None:
         return ""
+    if script:
+        return f", from {reader}: the script's own arguments follow `--`"
     return f', from {reader}: the file has no command line here; parse it under `if __name__ == "__main__"`'
 
 

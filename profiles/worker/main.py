@@ -21,6 +21,7 @@ from pipeprof.profiles.protocol.messages import Done
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import look_like_a_script
 from pipeprof.profiles.worker.sample import JobRun
+from pipeprof.profiles.worker.script.import_guard import ImportGuard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one sample; returns the worker's own exit status, 0 also when the pipeline raised."""
+    """Run one sample; the worker's own exit status is 0 also when the pipeline raised."""
     read_fd, write_fd, stacks_fd = (int(text) for text in (argv or sys.argv[1:]))
     channel = WorkerEnd.open(read_fd, write_fd)
     job = channel.receive_job()
@@ -64,14 +65,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     look_like_a_script(job.user_files[0])
     sample = _run_of(job, channel)
     channel.answer = sample.answer
+    ImportGuard(lambda error: _end(channel, sample, error)).begin()
     try:
         channel.listen()
         sample.run()
     except BaseException as error:
+        # BaseException: sys.exit() in the user's code must be reported with its place as well.
+        _end(channel, sample, error)
+    _end(channel, sample)
+    return 0
+
+
+def _end(channel: WorkerEnd, sample: JobRun, error: BaseException | None = None) -> None:
+    """End the process after what is left to tell; also from a thread of the user's code."""
+    if error is not None:
         if channel.is_copy:
             # A child that the user's code forked, and that ends in the usual way.
             os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
-        # BaseException: sys.exit() in the user's code must be reported with its place as well.
         with contextlib.suppress(Exception):
             sample.send_measured()
         channel.send(describe_error(error, sample))
@@ -82,6 +92,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.flush()
     if sample.exits_normally:
         # A script that came to its own end: its handlers run as without pipeprof.
-        return 0
+        return
     # TensorFlow's threads may still be busy with the pipeline; tearing them down is not part of any measurement.
     os._exit(0)

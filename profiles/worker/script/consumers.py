@@ -18,6 +18,7 @@ from pipeprof.profiles.worker.steps.statistics import StepReading
 
 Model = Callable[[Any], tuple[int, Sequence[int]] | None]
 """Returns how many elements an iterator gave, and the latest gaps between them in microseconds; None: no model."""
+
 Role = Literal["training", "validation", "evaluation", "prediction", "adapt", "loop"]
 Kind = Literal["loop", "fit", "fit-executions", "graph"]
 """Who takes the batches: Python, Keras' `fit` inside its function, the same with several steps in it, a tf.function."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipeprof.profiles.protocol.wrapped import WRAPPED, Wrapped
@@ -83,11 +83,14 @@ class Observer:
     def adapted(self) -> None:
         """It has."""
 
-    def saving(self, what: str, path: Any) -> None:
-        """A file is about to be written: `what` is the method that was called, e.g. ``Model.save``."""
+    def saving(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
+        """Files are about to be written or deleted, by a method of `WRAPPED` with these arguments, its object first."""
 
     def saved(self) -> None:
         """That method returned or raised."""
+
+    def exiting(self, status: int) -> None:
+        """The process is about to end by ``os._exit``."""
 
 
 def _nothing(*_arguments: object) -> None:
@@ -122,7 +125,7 @@ class Hooks:
             if row.module != library or row.owner == "data.Iterator":
                 continue
             owner: Any = module
-            for name in row.owner.split("."):
+            for name in filter(None, row.owner.split(".")):
                 owner = getattr(owner, name, None)
             if owner is not None and hasattr(owner, row.method):
                 self._wrap(owner, row.method, self._wrapper(row))
@@ -148,6 +151,7 @@ class Hooks:
             "__iter__": self._around_iter,
             "reduce": lambda real: _around(real, seen.reduced),
             "fit": lambda real: _around(real, seen.fit_called, seen.fit_returned),
+            "_exit": lambda real: _around(real, seen.exiting),
             "adapt": lambda real: _around(real, lambda _: seen.adapting(), lambda _: seen.adapted()),
             "on_train_begin": lambda real: _around(real, lambda callbacks: seen.train_began(callbacks.model)),
             "on_train_end": lambda real: _around(real, after=lambda _: seen.train_ended()),
@@ -201,31 +205,16 @@ class Hooks:
 
     def _around_save(self, real: Callable[..., Any], row: Wrapped) -> Callable[..., Any]:
         saving, saved = self._observer.saving, self._observer.saved
-        what = str(row)
-        first = 0 if row.owner == "saved_model" else 1
+        method = str(row)
 
         def save(*arguments: Any, **named: Any) -> Any:
-            saving(what, _path_of(arguments, named, first))
+            saving(method, arguments, named)
             try:
                 return real(*arguments, **named)
             finally:
                 saved()
 
         return save
-
-
-_PATHS = ("filepath", "path", "file_prefix", "export_dir")
-
-
-def _path_of(arguments: tuple[Any, ...], named: dict[str, Any], first: int) -> Any:
-    """Return where a method is about to write: a path or a prefix of paths; None where its object knows it."""
-    for name in _PATHS:
-        if name in named:
-            return named[name]
-    place = first if first else 1
-    found = arguments[place] if len(arguments) > place else None
-    manager = arguments[0] if arguments else None
-    return getattr(manager, "directory", None) if found is None or isinstance(found, int) else found
 
 
 def _around(

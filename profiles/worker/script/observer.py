@@ -8,6 +8,7 @@ import sys
 import threading
 import weakref
 from array import array
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
@@ -16,9 +17,15 @@ from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Rol
 from pipeprof.profiles.worker.script.hooks import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _MOST_TEXT = 2000
+_OWN = str(Path(__file__).parent)
+_SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
+
+
+def _nothing(*_arguments: object) -> None:
+    """Do nothing."""
 
 
 class ScriptObserver(Observer):
@@ -29,6 +36,8 @@ class ScriptObserver(Observer):
         attend: Called in the script's thread before a batch is requested, once `attention` is set.
         training: Called in the script's thread when `fit` begins.
         model: Reads the model of an iterator.
+        saving: Called before files are written, as `Observer.saving`.
+        exiting: Called where the script's own code calls `os._exit`.
 
     Attributes:
         attention: Whether `attend` is to be called.
@@ -45,6 +54,9 @@ class ScriptObserver(Observer):
         attend: Callable[[Pass], None],
         training: Callable[[], None],
         model: Callable[[Any], tuple[int, Sequence[int]] | None],
+        *,
+        saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None] = _nothing,
+        exiting: Callable[[int], None] = _nothing,
     ) -> None:
         self.attention = False
         self.consumers: list[Consumer] = []
@@ -54,7 +66,8 @@ class ScriptObserver(Observer):
         self.epoch_end_ns = 0
         self.in_graph: list[Place] = []
         self.saves = 0
-        self._made, self._attend, self._training, self._model = made, attend, training, model
+        self._made, self._attend, self._training, self._model, self._saving = made, attend, training, model, saving
+        self._exiting = exiting
         self._clock = time.perf_counter_ns
         self._passes: dict[int, Pass] = {}
         self._owners: dict[int, tuple[Any, Consumer]] = {}
@@ -215,10 +228,18 @@ class ScriptObserver(Observer):
         """Take them so no more."""
         self._adapting -= 1
 
-    def saving(self, what: str, path: Any) -> None:
-        """Count it."""
-        del what, path
-        self.saves += 1
+    def saving(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
+        """Count the models and checkpoints, and look at what is about to be written over."""
+        self.saves += method.startswith(_SAVES)
+        self._saving(method, arguments, named)
+
+    def exiting(self, status: int) -> None:
+        """Pass it on if it is the script's own call, not one of a library's in a child."""
+        frame = inspect.currentframe()
+        while frame is not None and frame.f_code.co_filename.startswith(_OWN):
+            frame = frame.f_back
+        if frame is not None and is_users(frame.f_code.co_filename):
+            self._exiting(status)
 
     # Datasets
 

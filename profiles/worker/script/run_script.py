@@ -12,6 +12,7 @@ import os
 import runpy
 import sys
 import threading
+import time as wall_clock
 import weakref
 from contextlib import suppress
 from dataclasses import replace
@@ -28,13 +29,17 @@ from pipeprof.profiles.document.shared import DatasetUse, Training
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
+from pipeprof.profiles.wording import as_typed
+from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
+from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
-from pipeprof.profiles.worker.script.observer import ScriptObserver
+from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
+from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
@@ -58,6 +63,7 @@ ALIVE_CORES = 0.02
 QUIET_NS = 1_000_000_000
 """Without a step, after which another dataset with more steps takes the place of the main one."""
 MOST_LISTED = 5
+MOST_WRITTEN = 200
 JAX = "JAX returns before a step has ended"
 ON_GPU = "on a GPU TensorFlow returns before a step has ended"
 OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
@@ -94,7 +100,18 @@ class ScriptRun(JobRun):
 
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
-        self._observer = ScriptObserver(self._iterator_made, self._attend, self._end_watch, read_model)
+        refuse = None if job.allow_writes else self._refuse_write
+        self._writes = WriteWatch(Existing(wall_clock.time_ns(), job.made), refuse)
+        self._refused: threading.Thread | None = None
+        self._refusing = threading.Lock()
+        self._observer = ScriptObserver(
+            self._iterator_made,
+            self._attend,
+            self._end_watch,
+            read_model,
+            saving=self._writes.saving,
+            exiting=self._exiting,
+        )
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._script_feed = ScriptFeed()
         self._main: Consumer | None = None
@@ -127,21 +144,24 @@ class ScriptRun(JobRun):
         path = Path(self.job.user_files[0])
         sys.argv[:] = [self.job.target, *self.job.script_args]
         put_first(path.resolve().parent)
+        self._writes.begin()
         try:
             # What it returns keeps the script's own objects alive: its datasets among them.
             left = runpy.run_path(str(path), run_name="__main__")
-        except SystemExit as ending:
-            if ending.code not in (None, 0):
+        except BaseException as ending:
+            # A child that the script forked ends in the usual way.
+            failed = not isinstance(ending, SystemExit) or ending.code not in (None, 0)
+            if failed and not self._channel.is_copy:
                 self._stop_reporter()
+                with suppress(Exception), self._folding:
+                    self._look_last()
+            if failed or self._channel.is_copy:
                 raise
             left = {}
-        except BaseException:
-            self._stop_reporter()
-            with suppress(Exception), self._folding:
-                self._look_last()
-            raise
         finally:
             watch.end()
+        if self._channel.is_copy:
+            return
         self._finish(self._reason or "the script")
         del left
         self.exits_normally = True
@@ -177,6 +197,9 @@ class ScriptRun(JobRun):
 
     def _attend(self, one: Pass) -> None:
         """Do what has to be done in the script's thread, before it takes a batch."""
+        if self._channel.is_copy:
+            self._observer.attention = False
+            return
         self._end_watch()
         self._observer.attention = self._reason is not None
         if self._floor.summary is None and self.phase == "warmup":
@@ -186,6 +209,45 @@ class ScriptRun(JobRun):
             return
         self._finish(self._reason)
         self._end_process()
+
+    def _refuse_write(self, loss: Loss) -> None:
+        """End the run in the thread that is about to write; what the script would do next is never done."""
+        with self._refusing:
+            first = self._refused is None
+            self._refused = self._refused or threading.current_thread()
+        if self._refused is not threading.current_thread():
+            threading.Event().wait()
+        if not first:
+            return
+        self._end_with(str(loss), WriteRefusedError(str(loss)), failed=False)
+        self.warn("would-overwrite", f"{loss}.")
+        self._end_process()
+
+    def _exiting(self, status: int) -> None:
+        """Tell what was measured before `os._exit`, which runs nothing at the process's end."""
+        if self._channel.is_copy or self._finished:
+            return
+        place = users_place()
+        where = f" at {as_typed(place.file)}:{place.line}" if place.file is not None else ""
+        self._end_with("the script", ProcessExitedError(f"os._exit({status}){where}"), failed=status != 0)
+        self._end_process()
+
+    def _end_with(self, reason: str, error: ScriptEndedError, *, failed: bool) -> None:
+        """End the measurement in a thread of the script's; an error is reported, not raised into its code.
+
+        Args:
+            error: What is reported where nothing was measured, or if the end is a failure.
+        """
+        try:
+            self._finish(reason)
+        except NeverIteratedError:
+            failed = True
+        except BaseException as other:
+            self._channel.send(describe_error(other, self))
+            self._end_process()
+        if failed:
+            self._channel.send(describe_error(error, self))
+            self._end_process()
 
     def _end_process(self) -> None:
         self._channel.send(Done())
@@ -499,9 +561,10 @@ class ScriptRun(JobRun):
         if observer.in_graph:
             line = observer.in_graph[0].line
             return f"{path.name}:{line}: {UNSEEN}; iterate over the dataset in Python, or over iter(dataset)"
-        made = [one for one in observer.consumers if one.steps]
+        made = [one for one in observer.consumers if one.iterators and one.role != "adapt"]
         if made:
-            return f"{path} took only {made[0].steps} batch of a dataset: nothing to measure"
+            where = f"{path.name}:{made[0].place.line}" if made[0].place.line else str(path)
+            return f"{where} takes a batch of a dataset, but no second one: a step is what lies between two"
         functions = bindings_of(path).defined()
         listed = ", ".join(f"{path}:{name}" for name in functions[:MOST_LISTED])
         more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
@@ -511,10 +574,18 @@ class ScriptRun(JobRun):
         main, observer = self._main, self._observer
         ended = self._ended
         saves = observer.saves
+        written = self._writes.written()[:MOST_WRITTEN] if ended is not None else []
         if main is None:
             seen: Literal["graph-loop"] | None = "graph-loop" if observer.in_graph else None
             uses = [_use_of(one, main=False) for one in observer.consumers]
-            return Training(consumer=seen, unknown=UNSEEN if seen else None, ended=ended, saves=saves, datasets=uses)
+            return Training(
+                consumer=seen,
+                unknown=UNSEEN if seen else None,
+                ended=ended,
+                saves=saves,
+                datasets=uses,
+                written=written,
+            )
         facts = Training(
             consumer=main.kind,
             executions=main.executions,
@@ -526,6 +597,7 @@ class ScriptRun(JobRun):
             saves=saves,
             ended=ended,
             datasets=[_use_of(one, main=one is main) for one in observer.consumers],
+            written=written,
         )
         return replace(facts, **_knowledge(main))
 

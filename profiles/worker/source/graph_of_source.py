@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import builder
@@ -25,6 +25,7 @@ from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.load_function import call_target, import_early, look_like_a_script
+from pipeprof.profiles.worker.script.import_guard import ImportGuard
 from pipeprof.profiles.worker.search_spec import reseed
 from pipeprof.profiles.worker.versions import import_tensorflow
 
@@ -65,24 +66,29 @@ def _answer(job: GraphJob) -> GraphAnswer:
     return GraphAnswer(packed(graph.executed), graph.element, stages=stages)
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Answer one job."""
     job = decode_record(GraphJob, json.loads(sys.stdin.readline()))
     die_with_guard()
     settle_temporary_folder()
     write_fd, process = int(sys.argv[1]), os.getpid()
+
+    def finish(answer: GraphAnswer) -> NoReturn:
+        if os.getpid() != process:
+            # A copy that the user's code forked; one answer is enough.
+            os._exit(0)
+        with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
+            channel.write(encode_record(answer))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Do not wait for threads of TensorFlow or the user.
+        os._exit(0)
+
+    ImportGuard(lambda error: finish(GraphAnswer(failure=str(error)))).begin()
     try:
         look_like_a_script(job.path)
         answer = _answer(job)
     except BaseException as error:
         # BaseException: sys.exit() in the user's code must be reported as well.
         answer = GraphAnswer(failure=first_line(error))
-    if os.getpid() != process:
-        # A copy that the user's code forked; one answer is enough.
-        os._exit(0)
-    with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
-        channel.write(encode_record(answer))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Do not wait for threads of TensorFlow or the user.
-    os._exit(0)
+    finish(answer)

@@ -1,0 +1,186 @@
+"""Stop of a training that begins while a user's file is imported: nobody asked for it, and it overwrites what is there.
+
+A training is a call of ``fit``, or a loop over a dataset that lasts. What a file does to prepare one goes on:
+``adapt``, ``take``, ``next(iter(dataset))``, a look at shapes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.target.importing import guard_imports
+from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.protocol.wrapped import LIBRARIES
+from pipeprof.profiles.user_frames import users_frame_of
+from pipeprof.profiles.wording import as_typed
+from pipeprof.profiles.worker.script.hooks import Hooks, Observer
+from pipeprof.profiles.worker.script.import_watch import ImportWatch
+
+MOST_BATCHES = 100
+"""Of one dataset, in all its loops."""
+MOST_NS = 2_000_000_000
+"""Of one loop."""
+_BLOCKED_SECONDS = 0.5
+
+_Place = tuple[tuple[CodeType, int], ...]
+
+
+class TrainsAtImportError(UsageError):
+    """The file trains when it is imported."""
+
+
+@dataclass
+class _Loop:
+    """What one iterator was asked for.
+
+    Attributes:
+        place: The user's calls that asked last.
+        since: When they asked for the first time, in ns.
+        repeats: How often they asked since then.
+    """
+
+    dataset: Any
+    short: bool
+    place: _Place = ()
+    since: int = 0
+    repeats: int = 0
+
+
+class ImportGuard(Observer):
+    """The guard over the imports of user's files in this process.
+
+    Args:
+        stop: Called with the error in the thread that trains, before ``fit`` has begun or within the loop. It does not
+            return: an exception would be the user's own to catch, and his ``finally`` would run.
+        clock: Nanoseconds.
+    """
+
+    def __init__(
+        self, stop: Callable[[TrainsAtImportError], object], clock: Callable[[], int] = time.perf_counter_ns
+    ) -> None:
+        self._stop = stop
+        self._clock = clock
+        self._loops: WeakKeyDictionary[Any, _Loop] = WeakKeyDictionary()
+        self._batches: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+        self._over = threading.Event()
+        self._adapting = 0
+
+    def begin(self) -> None:
+        """Guard all imports of user's files from now on."""
+        guard_imports(self.guarded)
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Watch while the file is imported, and leave everything as it was."""
+        hooks = Hooks(self, self._clock)
+        watch = ImportWatch(LIBRARIES, hooks.install)
+        self._over.clear()
+        watch.begin()
+        try:
+            yield
+        finally:
+            self._over.set()
+            watch.end()
+            hooks.uninstall()
+
+    def fit_called(self, model: Any) -> None:
+        """A model is about to be trained."""
+        del model
+        self._refuse("trains when the file is imported (model.fit)")
+
+    def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
+        """A loop over a dataset may begin."""
+        del began_ns
+        if self._adapting:
+            return
+        # A name, as there is no other sign of `take`: a look that is slow because a shuffle buffer is filled first.
+        self._loops[iterator] = _Loop(dataset, short=type(dataset).__name__ == "_TakeDataset")
+
+    def adapting(self) -> None:
+        """A layer of Keras learns its state from a dataset."""
+        self._adapting += 1
+
+    def adapted(self) -> None:
+        """It has."""
+        self._adapting -= 1
+
+    def asked(self, iterator: Any) -> None:
+        """One `next` in a loop, or one of several that stand in a row."""
+        loop = self._loops.get(iterator)
+        if loop is None:
+            return
+        place = _place(inspect.currentframe())
+        if place != loop.place:
+            loop.place, loop.since, loop.repeats = place, self._clock(), 0
+        loop.repeats += 1
+
+    def got(self, iterator: Any) -> None:
+        """A batch has come."""
+        loop = self._loops.get(iterator)
+        if loop is None:
+            return
+        batches = self._batches[loop.dataset] = self._batches.get(loop.dataset, 0) + 1
+        if batches > MOST_BATCHES:
+            self._refuse(_loops(f"more than {MOST_BATCHES} batches"))
+        elif loop.repeats > 1 and not loop.short and self._clock() - loop.since > MOST_NS:
+            self._refuse(_loops(f"for more than {MOST_NS // 1_000_000_000} s"))
+
+    def reduced(self, dataset: Any) -> None:
+        """A loop inside of a tf.function, which calls no Python: looked at from outside."""
+        del dataset
+        main = threading.main_thread().ident or 0
+        place = users_frame_of(inspect.currentframe())
+        if place is None:
+            return
+
+        def look() -> None:
+            if self._over.wait(MOST_NS / 1e9):
+                return
+            before = _standing(main)
+            if not self._over.wait(_BLOCKED_SECONDS) and before is not None and _standing(main) == before:
+                self._refuse(_loops("for more than 2 s"), sys._current_frames().get(main))
+
+        threading.Thread(target=look, name="pipeprof-import-guard", daemon=True).start()
+
+    def _refuse(self, what: str, frame: FrameType | None = None) -> None:
+        place = users_frame_of(frame or inspect.currentframe())
+        where = f"{as_typed(place.file)}:{place.line}" if place is not None else "the file"
+        file = as_typed(place.file) if place is not None else "train.py"
+        self._stop(
+            TrainsAtImportError(
+                f"{where} {what}: put it under `if __name__ == '__main__':`, or profile the training with "
+                f"`pipeprof run {file}`"
+            )
+        )
+
+
+def _loops(how_long: str) -> str:
+    return f"loops over a dataset when the file is imported ({how_long})"
+
+
+def _place(frame: FrameType | None) -> _Place:
+    """The user's calls that run, innermost first: the code of each, and where it stands in it."""
+    found = []
+    while frame is not None:
+        if is_users(frame.f_code.co_filename):
+            found.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return tuple(found)
+
+
+def _standing(thread: int) -> tuple[int, int] | None:
+    """Where a thread stands, if that is a call of a library."""
+    frame = sys._current_frames().get(thread)
+    if frame is None or is_users(frame.f_code.co_filename):
+        return None
+    return id(frame), frame.f_lasti

@@ -1,0 +1,148 @@
+"""What a training script is about to overwrite or delete, and what it has written.
+
+Python's own calls are heard through `sys.addaudithook`, before they do anything; TensorFlow's and Keras' writers, which
+are not Python's, through the methods that `hooks` wraps. What cannot be seen beforehand stands in docs/training.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from pipeprof.pipelines.target.user_files import is_generated
+from pipeprof.profiles.document.shared import ErrorFrame, WrittenFile
+from pipeprof.profiles.user_frames import users_frame_of
+from pipeprof.profiles.wording import as_typed
+from pipeprof.profiles.worker.script.existing import MOST_FILES, Existing, files_at
+from pipeprof.profiles.worker.script.touches import EVENTS, Touch, Verb, touches_of_event, touches_of_method
+
+_DESCRIPTORS = Path("/proc/self/fd")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A file that the script is about to make the user lose.
+
+    Attributes:
+        path: Absolute.
+        call: What would do it: ``open``, ``os.remove``, ``keras.Model.save``.
+        frame: The user's line; None where a thread of a library does it.
+    """
+
+    path: str
+    verb: Verb
+    call: str
+    frame: ErrorFrame | None = None
+
+    def __str__(self) -> str:
+        who = f"{as_typed(self.frame.file)}:{self.frame.line}" if self.frame is not None else "the script"
+        return f"{who} would {self.verb} {as_typed(self.path)}: `--allow-writes`"
+
+
+class WriteWatch:
+    """The watch over one script; there is one in a process, because an audit hook stays to the process's end.
+
+    Args:
+        existing: Which files count.
+        refuse: Called in the thread that is about to write, before it does; it returns only if that thread may go on.
+            None to let everything be written.
+    """
+
+    def __init__(self, existing: Existing, refuse: Callable[[Loss], None] | None) -> None:
+        self._existing = existing
+        self._refuse = refuse
+        self._places: dict[tuple[str, str], Touch] = {}
+        self._inherited: frozenset[str] = frozenset()
+        self._process = 0
+
+    def begin(self) -> None:
+        """Watch from now on."""
+        self._inherited = frozenset(_open_for_writing())
+        self._process = os.getpid()
+        sys.addaudithook(self._hear)
+
+    def end(self) -> None:
+        """Watch no more."""
+        self._process = 0
+
+    def saving(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
+        """A wrapped method is about to run; `method` is its name in `hooks.WRAPPED`."""
+        if self._process == os.getpid():
+            self._consider(method, touches_of_method(method, arguments, named))
+
+    def written(self) -> list[WrittenFile]:
+        """The files that were written so far and are still there, by path; no caches and no temporary files."""
+        places = [*self._places.values(), *(Touch(path) for path in _open_for_writing() - self._inherited)]
+        found: dict[str, WrittenFile] = {}
+        for path in (path for touch in places for path in files_at(touch)):
+            if self._is_result(path) and len(found) < MOST_FILES:
+                found[path] = WrittenFile(file=as_typed(path), bytes=os.lstat(path).st_size)
+        return [found[path] for path in sorted(found)]
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        # Called for all that Python does: what does not concern it must cost next to nothing.
+        if event not in EVENTS or self._process != os.getpid():
+            return
+        # What is raised here would be raised by the script's call.
+        with contextlib.suppress(Exception):
+            touches = touches_of_event(event, arguments)
+            if touches and not _maps_memory(inspect.currentframe()):
+                self._consider(event, touches)
+
+    def _consider(self, call: str, touches: Iterable[Touch]) -> None:
+        for touch in touches:
+            lost = self._existing.lost(touch) if self._refuse is not None else None
+            if lost is not None and touch.verb is not None and self._refuse is not None:
+                self._refuse(Loss(lost, touch.verb, call, users_frame_of(inspect.currentframe())))
+        for touch in touches:
+            self._existing.note(touch)
+            if touch.verb != "delete" and len(self._places) < MOST_FILES:
+                self._places[touch.path, touch.kind] = touch
+
+    def _is_result(self, path: str) -> bool:
+        try:
+            found = os.lstat(path)
+        except (OSError, ValueError):
+            return False
+        if not stat.S_ISREG(found.st_mode) or is_generated(path) or self._existing.is_cache(path):
+            return False
+        return self._existing.was_written(path)
+
+
+def _maps_memory(hearing: FrameType | None) -> bool:
+    """Whether `numpy.memmap` opens the file: for writing unless told otherwise, and most scripts only read from it."""
+    caller = hearing.f_back if hearing is not None else None
+    memmap = getattr(sys.modules.get("numpy"), "memmap", None)
+    return caller is not None and memmap is not None and caller.f_code is memmap.__new__.__code__
+
+
+def _open_for_writing() -> set[str]:
+    """The regular files that this process has open for writing, whatever opened them."""
+    found = set()
+    for entry in _descriptors():
+        try:
+            flags = next(
+                int(line.split()[1], 8)
+                for line in Path(f"/proc/self/fdinfo/{entry.name}").read_text().splitlines()
+                if line.startswith("flags:")
+            )
+            if flags & os.O_ACCMODE != os.O_RDONLY and stat.S_ISREG(entry.stat().st_mode):
+                found.add(str(entry.readlink()))
+        except (OSError, StopIteration, ValueError):
+            continue
+    return found
+
+
+def _descriptors() -> list[Path]:
+    try:
+        return list(_DESCRIPTORS.iterdir())
+    except OSError:
+        return []

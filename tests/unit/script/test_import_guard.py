@@ -1,0 +1,145 @@
+"""Which loops over a dataset count as a training that an import starts: made-up datasets, no TensorFlow."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeprof.pipelines.target.importing import guard_imports, importing
+from pipeprof.profiles.worker.script.import_guard import MOST_BATCHES, ImportGuard, TrainsAtImportError
+
+SECOND = 1_000_000_000
+
+
+class Stopped(BaseException):
+    """Stands for the end of the process."""
+
+
+class Dataset:
+    def __init__(self, guard: ImportGuard) -> None:
+        self.guard = guard
+
+
+class _TakeDataset(Dataset):
+    pass
+
+
+class Iterator:
+    def __init__(self, dataset: Dataset) -> None:
+        self.guard = dataset.guard
+        self.guard.iterator_made(dataset, self, 0)
+
+    def __next__(self) -> int:
+        self.guard.asked(self)
+        self.guard.got(self)
+        return 1
+
+
+class World:
+    def __init__(self) -> None:
+        self.now = 0
+        self.error: TrainsAtImportError | None = None
+        self.guard = ImportGuard(self.stop, lambda: self.now)
+
+    def stop(self, error: TrainsAtImportError) -> None:
+        self.error = error
+        raise Stopped
+
+    @property
+    def said(self) -> str:
+        return str(self.error)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_fit_ends_the_import_with_its_line(world: World) -> None:
+    with pytest.raises(Stopped):
+        world.guard.fit_called(None)
+    assert "test_import_guard.py:" in world.said
+    assert "trains when the file is imported (model.fit): put it under `if __name__ == '__main__':`" in world.said
+    assert "`pipeprof run " in world.said
+
+
+def test_many_batches_are_a_training(world: World) -> None:
+    iterator = Iterator(Dataset(world.guard))
+    for _ in range(MOST_BATCHES):
+        next(iterator)
+    with pytest.raises(Stopped):
+        next(iterator)
+    assert "loops over a dataset when the file is imported (more than 100 batches)" in world.said
+
+
+def test_the_batches_of_all_epochs_count_together(world: World) -> None:
+    dataset = Dataset(world.guard)
+
+    def epoch() -> None:
+        iterator = Iterator(dataset)
+        for _ in range(30):
+            next(iterator)
+
+    for _ in range(3):
+        epoch()
+    with pytest.raises(Stopped):
+        epoch()
+
+
+def test_a_slow_loop_is_a_training(world: World) -> None:
+    iterator = Iterator(Dataset(world.guard))
+
+    def loop() -> None:
+        for _ in range(4):
+            next(iterator)
+            world.now += SECOND
+
+    with pytest.raises(Stopped):
+        loop()
+    assert "(for more than 2 s)" in world.said
+
+
+def test_a_slow_first_batch_is_no_loop(world: World) -> None:
+    iterator = Iterator(Dataset(world.guard))
+    world.now += 60 * SECOND
+    next(iterator)
+    world.now += 60 * SECOND
+    next(iterator)
+    world.now += 60 * SECOND
+    next(iterator)
+
+
+def test_take_may_be_slow_but_not_long(world: World) -> None:
+    iterator = Iterator(_TakeDataset(world.guard))
+    for _ in range(MOST_BATCHES):
+        next(iterator)
+        world.now += SECOND
+    with pytest.raises(Stopped):
+        next(iterator)
+
+
+def test_adapt_goes_on(world: World) -> None:
+    world.guard.adapting()
+    iterator = Iterator(Dataset(world.guard))
+    world.guard.adapted()
+    for _ in range(10 * MOST_BATCHES):
+        next(iterator)
+        world.now += SECOND
+
+
+def test_the_guard_stands_around_the_outermost_import_alone(world: World) -> None:
+    seen: list[str] = []
+    guarded = world.guard.guarded
+
+    def noted():  # type: ignore[no-untyped-def]
+        seen.append("guarded")
+        return guarded()
+
+    guard_imports(noted)
+    try:
+        with importing(), importing():
+            pass
+        with importing():
+            pass
+    finally:
+        guard_imports(guarded)
+    assert seen == ["guarded", "guarded"]

@@ -1,0 +1,276 @@
+"""What a script is about to overwrite or delete, on files of a made-up folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeprof.profiles.worker.script.existing import Existing, cache_folders
+from pipeprof.profiles.worker.script.touches import METHODS, touches_of_method
+from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
+
+OLD = 1_600_000_000
+
+
+class Refused(BaseException):
+    """Stands for the thread that never goes on."""
+
+
+class Watching:
+    def __init__(self, folder: Path, *, made: tuple[str, ...] = (), allow: bool = False) -> None:
+        self.losses: list[Loss] = []
+        environment = {"XDG_CACHE_HOME": str(folder / "cache"), "KERAS_HOME": str(folder / "keras")}
+        existing = Existing(time.time_ns() - 1_000_000_000, made, environment)
+        self.watch = WriteWatch(existing, None if allow else self.losses.append)
+
+    @property
+    def said(self) -> list[str]:
+        return [str(loss) for loss in self.losses]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("model.bin", "log.csv", "runs/old/a.bin", "cache/x", "keras/keras.json", "__pycache__/m.pyc"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("what was there")
+        os.utime(path, (OLD, OLD))
+    (tmp_path / "empty").touch()
+    os.utime(tmp_path / "empty", (OLD, OLD))
+    (tmp_path / "latest").symlink_to("model.bin")
+    return tmp_path
+
+
+@pytest.fixture
+def watching(folder: Path) -> Iterator[Watching]:
+    found = Watching(folder)
+    found.watch.begin()
+    yield found
+    found.watch.end()
+
+
+def write(path: str, mode: str = "w") -> None:
+    with Path(path).open(mode) as file:
+        file.write("new")
+
+
+def rotate() -> None:
+    Path("model.bin").replace("model.bin.1")
+
+
+def atomically() -> None:
+    write("model.tmp")
+    Path("model.tmp").replace("model.bin")
+
+
+def twice() -> None:
+    write("new.bin")
+    write("new.bin")
+    Path("new.bin").unlink()
+
+
+def temporary() -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"x")
+    with tempfile.TemporaryDirectory() as made:
+        Path(made, "x").write_text("x")
+
+
+def by_a_child() -> None:
+    subprocess.run([sys.executable, "-c", "open('child.bin', 'w').write('x')"], check=True)
+    write("child.bin")
+
+
+def copied_with_its_time() -> None:
+    shutil.copy2("model.bin", "copy.bin")
+    write("copy.bin")
+
+
+def only_if_new() -> None:
+    with pytest.raises(FileExistsError):
+        write("model.bin", "x")
+
+
+def in_a_thread() -> None:
+    thread = threading.Thread(target=shutil.rmtree, args=("runs",))
+    thread.start()
+    thread.join()
+
+
+LOSSES: dict[str, tuple[Callable[[], object], str]] = {
+    "open": (lambda: write("model.bin"), "overwrite model.bin"),
+    "in place": (lambda: write("model.bin", "r+"), "overwrite model.bin"),
+    "by a link": (lambda: write("latest"), "overwrite latest"),
+    "pathlib": (lambda: Path("log.csv").write_text("x"), "overwrite log.csv"),
+    "os.open": (lambda: os.close(os.open("model.bin", os.O_WRONLY | os.O_TRUNC)), "overwrite model.bin"),
+    "numpy": (lambda: np.zeros(3).tofile("model.bin"), "overwrite model.bin"),
+    "remove": (lambda: Path("model.bin").unlink(), "delete model.bin"),
+    "rmtree": (lambda: shutil.rmtree("runs"), "delete runs/old/a.bin"),
+    "rename over": (lambda: Path("log.csv").rename("model.bin"), "overwrite model.bin"),
+    "atomic": (atomically, "overwrite model.bin"),
+    "copy over": (lambda: shutil.copyfile("log.csv", "model.bin"), "overwrite model.bin"),
+    "truncate": (lambda: os.truncate("model.bin", 3), "overwrite model.bin"),
+    "a log anew": (lambda: logging.FileHandler("log.csv", mode="w").close(), "overwrite log.csv"),
+    "appended, then emptied": (lambda: (write("log.csv", "a"), write("log.csv")), "overwrite log.csv"),
+    "moved, then overwritten": (lambda: (rotate(), write("model.bin.1")), "overwrite model.bin.1"),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_told_with_its_line(watching: Watching, name: str) -> None:
+    call, words = LOSSES[name]
+    call()
+    assert watching.said
+    assert watching.said[0].endswith(f" would {words}: `--allow-writes`")
+    frame = watching.losses[0].frame
+    assert frame is not None
+    assert frame.file == __file__
+
+
+def test_a_thread_of_a_library_has_no_line(watching: Watching) -> None:
+    in_a_thread()
+    assert set(watching.said) == {"the script would delete runs/old/a.bin: `--allow-writes`"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: write("new.bin"),
+        lambda: write("log.csv", "a"),
+        lambda: write("empty"),
+        lambda: write("cache/x"),
+        lambda: write("keras/keras.json"),
+        lambda: write("/dev/null"),
+        lambda: Path("log.csv").replace("__pycache__/m.pyc"),
+        lambda: Path("latest").unlink(),
+        lambda: Path("model.bin").read_text(),
+        lambda: os.close(os.open("model.bin", os.O_RDWR)),
+        lambda: np.memmap("model.bin", dtype=np.uint8),
+        lambda: logging.FileHandler("log.csv").close(),
+        only_if_new,
+        os.pipe,
+        rotate,
+        twice,
+        temporary,
+        by_a_child,
+        copied_with_its_time,
+    ],
+)
+def test_what_loses_nothing_goes_on(watching: Watching, call: Callable[[], object]) -> None:
+    call()
+    assert watching.said == []
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_call_waits_until_it_may_go_on() -> None:
+    def refuse(_loss: Loss) -> None:
+        assert Path("model.bin").read_text() == "what was there"
+
+    watch = WriteWatch(Existing(time.time_ns()), refuse)
+    watch.begin()
+    write("model.bin")
+    watch.end()
+    assert Path("model.bin").read_text() == "new"
+
+
+def test_files_of_an_earlier_process_do_not_count(folder: Path) -> None:
+    watching = Watching(folder, made=(str(folder / "model.bin"),))
+    watching.watch.begin()
+    write("model.bin")
+    write("log.csv")
+    watching.watch.end()
+    assert [Path(loss.path).name for loss in watching.losses] == ["log.csv"]
+
+
+def test_what_was_written_is_listed_with_its_bytes(folder: Path) -> None:
+    watching = Watching(folder, allow=True)
+    watching.watch.begin()
+    twice()
+    temporary()
+    write("cache/x")
+    write("model.bin")
+    write("log.csv", "a")
+    # As TensorBoard's writer, which opens it in C++.
+    by_library = os.open("events", os.O_WRONLY | os.O_CREAT)
+    os.write(by_library, b"12345")
+    watching.watch.saving("tensorflow.saved_model.save", (None, str(folder / "export")), {})
+    Path("export/variables").mkdir(parents=True)
+    subprocess.run(["cp", "model.bin", "export/variables/v"], check=True)
+    found = watching.watch.written()
+    watching.watch.end()
+    os.close(by_library)
+    assert [(file.file, file.bytes) for file in found] == [
+        ("events", 5),
+        ("export/variables/v", 3),
+        ("log.csv", 17),
+        ("model.bin", 3),
+    ]
+
+
+class Manager:
+    def __init__(self, directory: Path) -> None:
+        self.directory = str(directory)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "lost"),
+    [
+        ("keras.Model.save", (None, "model.bin"), "model.bin"),
+        ("keras.Model.save", (None, Path("model.bin"), False), None),
+        ("keras.Model.save", (None, "new.keras"), None),
+        ("keras.Model.save_weights", (None, "model.bin"), "model.bin"),
+        ("keras.Model.export", (None, "saved"), "saved/saved_model.pb"),
+        ("keras.Model.export", (None, "runs"), None),
+        ("tensorflow.train.Checkpoint.save", (None, "ckpt/c"), "ckpt/checkpoint"),
+        ("tensorflow.train.Checkpoint.write", (None, "ckpt/c-1"), "ckpt/c-1.index"),
+        ("tensorflow.train.Checkpoint.write", (None, "ckpt/c-2"), None),
+        ("tensorflow.train.CheckpointManager.save", (Manager(Path("ckpt")),), "ckpt/checkpoint"),
+        ("tensorflow.saved_model.save", (None, "saved"), "saved/saved_model.pb"),
+        ("tensorflow.data.Dataset.save", (None, "runs"), "runs/old/a.bin"),
+        ("tensorflow.io.write_file", (b"model.bin", b"x"), "model.bin"),
+        ("tensorflow.io.write_file", ("gs://bucket/model.bin", b"x"), None),
+        ("tensorflow.io.TFRecordWriter.__init__", (None, "model.bin"), "model.bin"),
+        ("tensorflow.io.gfile.GFile.__init__", (None, "model.bin", "w"), "model.bin"),
+        ("tensorflow.io.gfile.GFile.__init__", (None, "model.bin", "a"), None),
+        ("tensorflow.io.gfile.GFile.__init__", (None, "model.bin"), None),
+        ("tensorflow.io.gfile.copy", ("log.csv", "model.bin"), None),
+        ("tensorflow.io.gfile.copy", ("log.csv", "model.bin", True), "model.bin"),
+        ("tensorflow.io.gfile.rename", ("log.csv", "model.bin", True), "model.bin"),
+        ("tensorflow.io.gfile.remove", ("model.bin",), "model.bin"),
+        ("tensorflow.io.gfile.rmtree", ("runs",), "runs/old/a.bin"),
+        ("h5py.File.__init__", (None, "model.bin", "w"), "model.bin"),
+        ("h5py.File.__init__", (None, "model.bin", "a"), None),
+        ("torch.save", (None, "model.bin"), "model.bin"),
+        ("torch.save", (None, object()), None),
+    ],
+)
+def test_methods_of_libraries(folder: Path, method: str, arguments: tuple[object, ...], lost: str | None) -> None:
+    for name in ("saved/saved_model.pb", "ckpt/checkpoint", "ckpt/c-1.index"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("old")
+        os.utime(folder / name, (OLD, OLD))
+    watching = Watching(folder)
+    watching.watch.begin()
+    watching.watch.saving(method, arguments, {})
+    watching.watch.end()
+    assert [str(Path(loss.path).relative_to(folder)) for loss in watching.losses][:1] == ([lost] if lost else [])
+
+
+def test_arguments_that_do_not_fit_are_left_to_the_method() -> None:
+    assert all(touches_of_method(method, (), {"of": "no method"}) == () for method in METHODS)
+
+
+def test_a_cache_is_found_by_its_variable() -> None:
+    assert cache_folders({"TFHUB_CACHE_DIR": "/hub"})[-1] == "/hub/"
