@@ -56,7 +56,7 @@ def make_texts(folder: Path, rng: np.random.Generator) -> None:
 
 
 def make_tables(folder: Path, rng: np.random.Generator) -> None:
-    """A climate and a forest table as CSV, digits as arrays, clips as one array file each, robot episodes in records."""
+    """Two tables as CSV, digits as arrays, clips as one array file each, robot episodes in records."""
     climate = np.cumsum(rng.normal(0, 0.1, (60_000, 7)), axis=0)
     np.savetxt(folder / "climate.csv", climate, "%.3f", ",", header="p,T,rh,VPmax,sh,rho,wv", comments="")
     columns = [f"C{number}" for number in range(40)] + ["Cover_Type"]
