@@ -52,10 +52,3 @@ def step_in_graph(batch):
         return total
 
     return tf.numpy_function(slow_step, [tf.reduce_sum(batch)], tf.float32)
-
-
-def read(path):
-    """The records of a file: kind, begin and end in nanoseconds."""
-    with open(path, "rb") as file:  # noqa: PTH123
-        data = file.read()
-    return list(RECORD.iter_unpack(data[: len(data) // RECORD.size * RECORD.size]))

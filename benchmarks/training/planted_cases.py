@@ -1,0 +1,155 @@
+"""Planted scripts, what the documentation's table says of each kind of consumer, and the truth in a script's log.
+
+The table was written by hand from how each kind takes its batches: what is seen in Python for each step is exact, what
+TensorFlow's model of the iterator gives is a mean, and what overlaps with the step or runs inside one op is ``n/a``.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from struct import Struct
+from typing import Any
+
+PLANTED = Path(__file__).resolve().parent / "planted"
+BATCH, STEP = 0, 1
+"""Kinds of records in a log."""
+RECORD = Struct("<qqq")
+"""As `planted/log.py` writes it: kind, begin and end in nanoseconds."""
+WITHIN = 0.01
+"""How far an interval may be from the log's."""
+FRAMEWORK_MS = 4.0
+"""Between batches and steps at most, where the log gives no lower bound of the fetch."""
+LATE_STEPS = 8
+"""Steps that a script takes at most after its last measured one, before it is parked."""
+FLOOR_MS = 0.05
+"""What a reading of a clock may be off."""
+
+Json = dict[str, Any]
+Record = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One planted script.
+
+    Attributes:
+        interval: How its interval is known: ``exact``, ``mean``, or None for ``n/a``.
+        fetch: The same of its fetches.
+        wait: The same of its waits.
+        other_ms: Of another dataset, in each step.
+        ahead: Whether batches are prefetched: then the fetch is less than a batch takes.
+        overlaps: Whether fetches overlap with steps: then the interval is no upper bound of both together.
+        runs_on: Whether the script cannot be parked, so that steps follow the measured ones.
+        library: What it needs besides TensorFlow.
+        epoch: Steps of an epoch; 0 without epochs.
+    """
+
+    interval: str | None = "exact"
+    fetch: str | None = "exact"
+    wait: str | None = "exact"
+    other_ms: float = 0.0
+    ahead: bool = False
+    overlaps: bool = False
+    runs_on: bool = False
+    library: str | None = None
+    epoch: int = 100
+
+
+CASES = {
+    "loop": Planted(),
+    "next_calls": Planted(epoch=0),
+    "as_numpy": Planted(),
+    "fit": Planted(fetch="mean", wait="mean", epoch=60),
+    "fit_validation": Planted(fetch="mean", wait="mean", epoch=60),
+    "fit_prefetch": Planted(fetch="mean", wait="mean", ahead=True, epoch=60),
+    "fit_executions": Planted(interval="mean", fetch="mean", wait=None, overlaps=True, epoch=60),
+    "two_datasets": Planted(other_ms=20.0),
+    "rebuilt": Planted(epoch=60),
+    "iterator_in_function": Planted(interval="mean", fetch="mean", wait=None, runs_on=True, epoch=0),
+    "loop_in_function": Planted(interval=None, fetch=None, wait=None),
+    "distributed": Planted(ahead=True),
+    "jax_loop": Planted(wait=None, library="jax"),
+    "fit_jax": Planted(wait=None, library="jax", epoch=60),
+    "torch_loop": Planted(library="torch"),
+}
+
+
+def intervals_ms(records: Sequence[Record], epoch: int) -> list[float]:
+    """From the end of one step to the end of the next; an epoch's first one begins when its batch was begun.
+
+    Args:
+        records: In the order in which they were written.
+        epoch: Steps of an epoch; 0 without epochs.
+    """
+    found: list[float] = []
+    steps, before, began = 0, 0, 0
+    for kind, start, end in records:
+        if kind == BATCH:
+            began = began or start
+        elif kind == STEP:
+            is_first = steps == 0 or (epoch and steps % epoch == 0)
+            found.append((end - (began if is_first else before)) / 1e6)
+            steps, before, began = steps + 1, end, 0
+    return found
+
+
+def records_of(log: bytes) -> list[Record]:
+    """The records of a log; what was cut off while it was written does not count."""
+    return list(RECORD.iter_unpack(log[: len(log) // RECORD.size * RECORD.size]))
+
+
+def windows(values: Sequence[float], count: int, planted: Planted) -> list[float]:
+    """Means over so many values in a row, for each place where the measured window may have ended."""
+    last = len(values) - count
+    first = 0 if planted.runs_on else max(0, last - LATE_STEPS)
+    return [statistics.fmean(values[place : place + count]) for place in range(first, last + 1)]
+
+
+def is_within(value: float | None, low: float, high: float) -> bool:
+    """Whether there is a value, and it is between both."""
+    return value is not None and low <= value <= high
+
+
+def judge(planted: Planted, profile: Json, records: Sequence[Record]) -> tuple[Json, dict[str, bool]]:
+    """What was found, and which demands hold: pure.
+
+    The measured window is not known to a step: each place where it may have been gives a mean interval, and the
+    profile's has to be within 1 % of one of them.
+    """
+    steps, training = profile.get("steps") or {}, profile.get("training") or {}
+    found = {name: (steps.get(f"{name}_ms") or {}).get("mean") for name in ("interval", "fetch", "wait")}
+    count = steps.get("count") or 0
+    values = intervals_ms(records, planted.epoch)
+    means = windows(values, count, planted) if 0 < count <= len(values) else []
+    sleeps = {kind: [(end - began) / 1e6 for one, began, end in records if one == kind] for kind in (BATCH, STEP)}
+    batch, step = (statistics.fmean(sleeps[kind]) if sleeps[kind] else 0.0 for kind in (BATCH, STEP))
+    known = {name: training.get(name) for name in ("interval", "fetch", "wait")}
+    expected = {"interval": planted.interval, "fetch": planted.fetch, "wait": planted.wait}
+    claims = {"table": known == expected}
+    for name, how in expected.items():
+        if how is None:
+            claims[f"{name} n/a"] = found[name] is None
+    if planted.interval:
+        interval = found["interval"]
+        claims["interval"] = interval is not None and any(abs(interval / mean - 1) <= WITHIN for mean in means)
+    true_interval = statistics.fmean(means) if means else 0.0
+    high = true_interval * (1 + WITHIN) - (0.0 if planted.overlaps else step + planted.other_ms)
+    low = max(0.0, high - FRAMEWORK_MS) if planted.ahead else batch
+    if planted.overlaps:
+        high = max(high, batch + FRAMEWORK_MS)
+    if planted.fetch:
+        claims["fetch"] = is_within(found["fetch"], low - FLOOR_MS, high + FLOOR_MS)
+    figures = {
+        "found_ms": found,
+        "true_interval_ms": [min(means), max(means)] if means else None,
+        "fetch_bounds_ms": [low, high],
+        "batch_ms": batch,
+        "step_ms": step,
+        "steps": count,
+        "known": known,
+        "consumer": training.get("consumer"),
+    }
+    return figures, claims
