@@ -212,13 +212,30 @@ From = Annotated[
 class RunOptions(SharedOptions):
     """All options of ``pipeprof run``, as typed."""
 
-    target: Target
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="spec.yaml, file.py:function, package.module:function or script.py: a training script, run as it is. "
+            "`file.py:` lists the functions of a file.",
+            autocompletion=completion.targets,
+        ),
+    ]
+    script_args: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- ARGS]", help="Arguments of a training script.")
+    ] = None
     change: Annotated[str | None, option("", "N", "Measure the pipeline with change N of its latest report.")] = None
     from_profile: From = None
     seconds: Annotated[
         str | None, option("", "SECONDS", "Measure for this long.  [default: from the spec, else 10]")
     ] = None
     steps: Steps = None
+    to_end: Annotated[
+        bool, typer.Option("--to-end", help="Let a training script come to its own end instead of ending it.")
+    ] = False
+    allow_writes: Annotated[
+        bool, typer.Option("--allow-writes", help="Let a training script overwrite and delete files that exist.")
+    ] = False
     cold: Cold = False
     memory_limit: Annotated[
         str | None, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")

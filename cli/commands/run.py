@@ -33,6 +33,7 @@ EPILOG = epilog(
     "pipeprof run spec.yaml -f laptop.yaml",
     "pipeprof run train.py:make_dataset --arg split=train --arg batch_size=64",
     "pipeprof run train.py:make_dataset --json | jq .verdict.sentence",
+    "pipeprof run train.py --steps 200 -- --epochs 3",
 )
 
 
@@ -83,17 +84,26 @@ def run(given: RunOptions) -> None:
         data_size=options.dataset_size(given.dataset_size),
         no_cache=given.no_cache,
         calibrate=not given.no_verify,
+        script_args=given.script_args or (),
+        to_end=given.to_end,
+        allow_writes=given.allow_writes,
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)
-    if list_functions(given.target, plain=outputs.stdout == "text" and not given.out):
+    if list_functions(given.target, plain=outputs.stdout == "text" and not given.out, scripts=True):
         return
     if given.target == STDIN:
         raise UsageError("run needs a file: `-` (standard input) is for `pipeprof check -`")
     changes = Changes(given.sets or [], given.overlays or [], given.env)
     parsed, loaded = load_target(
-        given.target, changes, no_python=given.no_python, step=options.step(given.step), arguments=given.args or []
+        given.target,
+        changes,
+        no_python=given.no_python,
+        step=options.step(given.step),
+        arguments=given.args or [],
+        scripts=True,
     )
+    _check_script_options(given, parsed)
     chosen = settings(target=parsed, loaded=loaded)
     if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
         changes = with_change(change, changes, loaded)
@@ -102,13 +112,17 @@ def run(given: RunOptions) -> None:
     _check_plan(given, outputs, loaded)
     for note in loaded.notes if loaded is not None else ():
         streams.say(f"pipeprof: note: {note}")
+    if parsed.kind == "script" and not given.quiet:
+        streams.say(f"pipeprof: note: {_what_a_script_does(chosen)}")
 
     writer = make_writer(parsed, loaded, outputs)
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     with ExitStack() as ending:
         try:
-            verifies, seconds = not given.no_verify and not chosen.edits, budget or DEFAULT_BUDGET
+            # A script trains for real: it is not run again.
+            verifies = not given.no_verify and not chosen.edits and parsed.kind != "script"
+            seconds = budget or DEFAULT_BUDGET
             profile, seconds = run_undisturbed(
                 chosen, writer, progress, budget=seconds if verifies else 0.0, end_at=end_at
             )
@@ -121,6 +135,51 @@ def run(given: RunOptions) -> None:
             progress.close()
     refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
+
+
+_NOT_OF_SCRIPTS = {
+    "step": "--step replaces a step, but a script has its own",
+    "dispatch": "--dispatch is for a simulated step, but a script has its own",
+    "change": "--change is for a spec or a function",
+    "cold": "--cold is for a spec",
+    "args": "--arg is for a function: a script's own arguments follow --",
+    "seed": "--seed is for a spec or a function: a script sets its own",
+    "dataset_size": "--dataset-size is for a spec or a function",
+    "budget": "--budget is for trying changes, and a script is not run again",
+}
+
+
+def _check_script_options(given: RunOptions, parsed: ParsedTarget) -> None:
+    """Refuse options that do not fit the kind of target.
+
+    Raises:
+        UsageError: One does not.
+    """
+    from pipeprof.pipelines.errors import UsageError
+
+    if parsed.kind == "script":
+        for name, why in _NOT_OF_SCRIPTS.items():
+            if getattr(given, name):
+                raise UsageError(f"{why}: remove it")
+        if given.to_end and (given.steps is not None or given.seconds is not None):
+            raise UsageError("--to-end lets the script end by itself: remove --steps and --seconds, or --to-end")
+        return
+    if given.script_args:
+        what = " ".join(given.script_args)
+        raise UsageError(f"got unexpected arguments ({what}): only a training script, script.py, takes any")
+    for flag, value in (("--to-end", given.to_end), ("--allow-writes", given.allow_writes)):
+        if value:
+            raise UsageError(f"{flag} is for a training script, but {given.target} is none: remove it")
+
+
+def _what_a_script_does(settings: RunSettings) -> str:
+    """State, before it runs, that the script trains for real and when it ends."""
+    if settings.to_end:
+        end = "and comes to its own end"
+    else:
+        limit = f"{settings.steps:,} steps" if settings.steps is not None else f"{settings.seconds or 10:g} s of steps"
+        end = f"until {limit} are measured after the warm-up (--to-end: to its own end)"
+    return f"{settings.target.path} runs as it is and trains for real {end}"
 
 
 def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) -> None:

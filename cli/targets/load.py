@@ -34,10 +34,11 @@ class Changes:
         return "-f" if self.overlays else "--set" if self.sets else "--env" if self.env else None
 
 
-def list_functions(text: str, *, plain: bool) -> bool:
+def list_functions(text: str, *, plain: bool, scripts: bool = False) -> bool:
     """Print the functions of a file for a target such as ``file.py:`` or ``file.py``.
 
     Args:
+        scripts: Whether ``file.py`` is a training script instead.
         plain: Text is what stdout is for; a list is no profile.
 
     Returns:
@@ -48,7 +49,7 @@ def list_functions(text: str, *, plain: bool) -> bool:
     """
     from pipeprof.pipelines.target.target import listed_file
 
-    path = listed_file(text)
+    path = listed_file(text, scripts=scripts)
     if path is None:
         return False
     from pipeprof.cli.streams import write_stdout
@@ -71,6 +72,7 @@ def load_target(
     step: Step | None = None,
     arguments: Sequence[str] = (),
     may_read: Callable[[Path], None] | None = None,
+    scripts: bool = False,
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read the target, its spec and its arguments; nothing runs.
 
@@ -79,6 +81,7 @@ def load_target(
         no_python: Refuse Python code, in the target, the spec or the step.
         arguments: Values of ``--arg``.
         may_read: Raises for a file that is no data and must not be read.
+        scripts: Whether ``file.py`` is a training script.
 
     Returns:
         The target, and the spec if it is one.
@@ -101,7 +104,7 @@ def load_target(
         from pipeprof.pipelines.target.arguments import parse_arguments
 
         given = parse_arguments(arguments)
-    target = parse_target(text)
+    target = parse_target(text, scripts=scripts)
     if no_python and (target.kind != "spec" or (step is not None and step_kind(step.kind).own_code)):
         what = f"the step {step.value}" if target.kind == "spec" and step is not None else text
         raise UsageError(f"--no-python: {what} is Python code; use a spec with TensorFlow ops, or remove --no-python")
@@ -109,7 +112,10 @@ def load_target(
         step_kind(step.kind).check(step.value)
     if target.kind != "spec":
         if changes.flag:
-            raise UsageError(f"{changes.flag} changes a spec, but {text} is a Python function; remove {changes.flag}")
+            what = "a training script" if target.kind == "script" else "a Python function"
+            raise UsageError(f"{changes.flag} changes a spec, but {text} is {what}; remove {changes.flag}")
+        if target.kind == "script":
+            return target, None
         from pipeprof.pipelines.target.arguments import check_arguments
 
         target = replace(target, arguments=given)

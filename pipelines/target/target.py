@@ -1,4 +1,4 @@
-"""Targets of commands: a spec, or a function in a Python file or module."""
+"""Targets of commands: a spec, a function in a Python file or module, or a training script."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _LISTED = 10
 
 @dataclass(frozen=True)
 class ParsedTarget:
-    """A spec, or a function that returns a dataset.
+    """A spec, a function that returns a dataset, or a training script.
 
     Attributes:
-        path: The spec, or the file that defines the function.
+        path: The spec, the script, or the file that defines the function.
         module: The dotted name that the file is to be imported by, if it was given as one.
         arguments: Names and texts of ``--arg``, in the order given.
     """
 
-    kind: Literal["spec", "function"]
+    kind: Literal["spec", "function", "script"]
     path: Path
     function: str | None = None
     module: str | None = None
@@ -45,8 +45,11 @@ class ParsedTarget:
         return f"{self.module or self.path}:{self.function}" if self.function else str(self.path)
 
 
-def parse_target(text: str) -> ParsedTarget:
+def parse_target(text: str, *, scripts: bool = False) -> ParsedTarget:
     """Parse a target and check, without an import, that its file exists and defines the function.
+
+    Args:
+        scripts: Whether ``file.py`` is a training script; else a function of it must be named.
 
     Raises:
         UsageError: Not ``spec.yaml``, ``file.py:function`` or ``package.module:function``, or no such file, module or
@@ -63,6 +66,9 @@ def parse_target(text: str) -> ParsedTarget:
         return _function_target(find_module(file), function, file)
     if text.endswith(".py"):
         path = _existing_path(text)
+        if scripts:
+            parse_file(path)
+            return ParsedTarget("script", path)
         raise UsageError(f"missing function: use {text}:function; {_listing(bindings_of(path))}")
     if text.endswith(_SPEC_SUFFIXES):
         return ParsedTarget("spec", _existing_path(text))
@@ -88,14 +94,19 @@ def _suggested_target(text: str) -> str | None:
     return None
 
 
-def listed_file(text: str) -> Path | None:
+def listed_file(text: str, *, scripts: bool = False) -> Path | None:
     """Return the file of ``file.py:``, ``file.py`` or ``package.module:``, to list; `None` for other targets.
+
+    Args:
+        scripts: Whether ``file.py`` is a training script instead.
 
     Raises:
         UsageError: There is no such file or module.
     """
     file = text.removesuffix(":")
     if file.endswith(".py"):
+        if scripts and file == text:
+            return None
         return _existing_path(file)
     if file == text:
         return None

@@ -19,6 +19,7 @@ from pipeprof.profiles.document.shared import Phase, Steps
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import Ceiling, CpuAccount, Fetch
+from pipeprof.profiles.document.training import Training
 
 SCHEMA_VERSION: Final = 1
 
@@ -41,6 +42,7 @@ class Profile(Model):
     phases: list[Phase] = Field(default_factory=list)
     throughput: Throughput | None = None
     steps: Steps | None = None
+    training: Training | None = Field(None, description="`None` unless the target is a script.")
     device: Device | None = None
     memory: Memory = Field(default_factory=Memory)
     disk: Disk | None = None

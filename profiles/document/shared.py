@@ -69,10 +69,17 @@ class Steps(Record):
     dispatch: Dispatch | None = field(default=None, metadata=about("`None` with `step: none`."))
     seconds: float
     interval_ms: Quantiles = field(metadata=about("From one step's start to the next one's."))
-    wait_ms: Quantiles = field(metadata=about("Device idle because of the pipeline, less the loop's own `floor_ms`."))
+    wait_ms: Quantiles | None = field(
+        metadata=about(
+            "Device idle because of the pipeline, less the loop's own `floor_ms`. `None` where a script's loop does "
+            "not tell it: see `training`."
+        )
+    )
     fetch_ms: Quantiles = field(metadata=about("The loop blocked in `next()`."))
     busy_ms: Quantiles | None = field(default=None, metadata=about("The device at work; `None` with `step: none`."))
-    wait_share: float = field(metadata=about("Sum of the waits over the measured time, 0 to 1."))
+    wait_share: float | None = field(
+        metadata=about("Sum of the waits over the measured time, 0 to 1; `None` as `wait_ms`.")
+    )
     restart_share: float | None = field(
         default=None,
         metadata=about(

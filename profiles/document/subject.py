@@ -28,11 +28,12 @@ class TargetFile(Model):
 
 
 class Target(Model):
-    """What was measured: a spec or a Python function that returns a dataset."""
+    """What was measured: a spec, a Python function that returns a dataset, or a training script."""
 
-    kind: Literal["spec", "function"]
+    kind: Literal["spec", "function", "script"]
     text: str = Field(description="The target as given on the command line.")
-    sha256: str | None = Field(None, description="Hash of the spec's text or of the function's file.")
+    sha256: str | None = Field(None, description="Hash of the spec's text, the script or the function's file.")
+    script_arguments: list[str] | None = Field(None, description="What a script was given after `--`.")
     arguments: dict[str, str] | None = Field(None, description="`--arg` values by name as typed; `None` for a spec.")
     resolved_sha256: str | None = Field(
         None, description="Hash of what the spec says with everything merged and filled in, however it was written."

@@ -112,6 +112,7 @@ def assemble(
         phases=_phases(observed, sampler, ran_out=problem is not None and problem.code == "out-of-memory"),
         throughput=throughput,
         steps=steps,
+        training=observed.training,
         device=_device(facts, observed),
         disk=facts.disk,
         stages=stages,
@@ -166,11 +167,16 @@ def _steps(facts: RunFacts, observed: Observed) -> Steps | None:
     measured = observed.measured
     if measured is None or not measured.steps.count:
         return None
-    return replace(measured.steps, dispatch="sync" if observed.own_step else facts.plan.dispatch)
+    steps = replace(measured.steps, dispatch="sync" if observed.own_step else facts.plan.dispatch)
+    if facts.target.kind == "script" and (observed.training is None or observed.training.wait is None):
+        return replace(steps, wait_ms=None, wait_share=None, busy_ms=None, restart_share=None)
+    return steps
 
 
 def _device(facts: RunFacts, observed: Observed) -> Device:
     measured = observed.measured
+    if facts.target.kind == "script" and (observed.training is None or observed.training.wait is None):
+        return Device(kind=facts.plan.step.kind, text=facts.plan.step_text)
     own = returned.KIND if observed.own_step else None
     return Device(
         kind=own.shown_as if own is not None else facts.plan.step.kind,
@@ -245,7 +251,7 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         traced_batches=observed.trace.batches if observed.trace is not None else None,
         cores=facts.host.cores,
         placed=facts.stages,
-        locate=place if facts.target.kind == "function" else None,
+        locate=place if facts.target.kind != "spec" else None,
     )
     return stages or facts.written, notes
 

@@ -419,10 +419,11 @@ def target_of(settings: RunSettings) -> Target:
     import hashlib
 
     return Target(
-        kind="function",
+        kind="script" if target.kind == "script" else "function",
         text=str(target),
         sha256=hashlib.sha256(target.path.read_bytes()).hexdigest(),
-        arguments=dict(target.arguments),
+        arguments=dict(target.arguments) if target.kind == "function" else None,
+        script_arguments=list(settings.script_args) if target.kind == "script" else None,
         edits=edits,
     )
 

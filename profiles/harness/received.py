@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.shared import CoreScaling, Phase, PhaseName
+from pipeprof.profiles.document.training import Training
 from pipeprof.profiles.protocol.messages import (
     STOPPED,
     Answer,
@@ -30,6 +31,7 @@ from pipeprof.profiles.protocol.messages import (
     StepReturned,
     Trace,
     TraceBegan,
+    TrainingSeen,
     Warmed,
     Warned,
     WorkerMessage,
@@ -59,6 +61,7 @@ class Observed:
         build_memory: What the user's function made it grow by while it built the dataset.
         sketch: A function's graph as it was seen being made.
         give_up_at: Deadline of what is in progress after all results that a report needs, in seconds of `clock`.
+        training: How a script takes its batches.
         own_step: The target returned a step, which takes the batches.
         warm: Steps with the source files in memory, after they were measured with the files evicted.
         fewer_cores: Steps with fewer cores, then with all.
@@ -84,6 +87,7 @@ class Observed:
     trace: Trace | None = None
     give_up_at: float | None = None
     own_step: bool = False
+    training: Training | None = None
     replayed: Replayed | None = None
     warm: Warmed | None = None
     fewer_cores: CoreScaling | None = None
@@ -200,6 +204,8 @@ class Observed:
                 self.fewer_cores = message.scaling
             case MeasuredCosts():
                 self.costs = message
+            case TrainingSeen():
+                self.training = message.training
             case StepReturned():
                 self.own_step = True
             case Libraries():

@@ -40,6 +40,9 @@ class RunSettings:
         no_cache: Try no change that adds a cache.
         calibrate: Measure the fixed costs of this machine at the end, if they are not known.
         edits: Steps of changes of a Python target's graph, as `Job` has them.
+        script_args: What follows ``--``: the arguments of a script.
+        to_end: Let the script come to its own end.
+        allow_writes: Let the script overwrite and delete files that exist.
         changed_by: The edits of `--change` as documents, for the profile.
     """
 
@@ -62,6 +65,9 @@ class RunSettings:
     calibrate: bool = False
     edits: list[list[str]] = field(default_factory=list)
     changed_by: Sequence[Mapping[str, object]] = ()
+    script_args: Sequence[str] = ()
+    to_end: bool = False
+    allow_writes: bool = False
 
     @property
     def lock_patience(self) -> float:
@@ -88,7 +94,7 @@ class Plan:
         """Planned length of the measurement, such as ``10 s or 500 steps``."""
         limits = [f"{self.seconds:g} s"] if self.seconds is not None else []
         limits += [f"{self.steps:,} steps"] if self.steps is not None else []
-        return " or ".join(limits)
+        return " or ".join(limits) or "to its end"
 
 
 def plan(settings: RunSettings) -> Plan:
@@ -110,6 +116,18 @@ def plan(settings: RunSettings) -> Plan:
         seconds = measure.seconds if asked else None
     base = settings.loaded.base_dir if settings.loaded is not None and settings.step is None else Path()
     kind = step_kind(step.kind)
+    if settings.target.kind == "script":
+        return Plan(
+            step=StepJob("script"),
+            step_text=f"script: {settings.target}",
+            dispatch="sync",
+            seconds=None if settings.to_end else seconds,
+            steps=None if settings.to_end else steps,
+            warmup_seconds=settings.warmup_seconds,
+            seed=None,
+            cold=False,
+            timeout=settings.timeout if settings.timeout is not None else DEFAULT_TIMEOUT,
+        )
     if settings.dispatch is not None and kind.dispatch == "none":
         msg = "--dispatch has no effect without a step: add one, e.g. --step simulate:12ms, or remove --dispatch"
         raise UsageError(msg)
@@ -150,7 +168,7 @@ def job_of(
     files += step_kind(planned.step.kind).user_files(planned.step.arguments)
     return Job(
         memory_limit=memory_limit,
-        kind="spec" if loaded is not None else "function",
+        kind=target.kind,
         target=str(target),
         arguments=list(target.arguments),
         data=as_pairs(loaded.data) if loaded is not None else None,
@@ -166,4 +184,7 @@ def job_of(
         seed=planned.seed,
         warm=[str(file) for file in warm],
         edits=settings.edits,
+        script_args=list(settings.script_args),
+        to_end=settings.to_end,
+        allow_writes=settings.allow_writes,
     )

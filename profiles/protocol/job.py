@@ -37,9 +37,12 @@ class Job:
         edits: Steps of changes of the dataset's graph, each on the pipeline that the one before it made; each change as
             the JSON of `pipelines.edits.edits.to_document`.
         calibrate: Measure at the end what elements cost on this machine, whatever they are.
+        script_args: What follows ``--`` on the command line: the script's own arguments.
+        to_end: Let the script come to its own end.
+        allow_writes: Let the script overwrite and delete files that exist.
     """
 
-    kind: Literal["spec", "function"]
+    kind: Literal["spec", "function", "script"]
     target: str
     user_files: list[str]
     memory_limit: int | None = None
@@ -59,6 +62,9 @@ class Job:
     store: StoreJob | None = None
     edits: list[list[str]] = field(default_factory=list)
     calibrate: bool = False
+    script_args: list[str] = field(default_factory=list)
+    to_end: bool = False
+    allow_writes: bool = False
 
 
 def as_pairs(value: Any) -> Any:

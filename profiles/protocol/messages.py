@@ -12,6 +12,7 @@ from typing import ClassVar, Final, Literal
 
 from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, MadeDict, ModelDict, PlaceDict
 from pipeprof.profiles.document.shared import CoreScaling, ErrorFrame, Gaps, Phase, PhaseName, Steps
+from pipeprof.profiles.document.training import Training
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
 STOPPED: Final = "stopped"
@@ -129,6 +130,13 @@ class Measured(WorkerMessage):
 @dataclass(frozen=True)
 class StepReturned(WorkerMessage):
     """The target returned a step, which takes the batches."""
+
+
+@dataclass(frozen=True)
+class TrainingSeen(WorkerMessage):
+    """How a script takes its batches, and its other datasets; sent again when more is known."""
+
+    training: Training
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,10 @@ def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
         from pipeprof.profiles.worker.storing.store_run import StoreRun
 
         return StoreRun(job, channel)
+    if job.kind == "script":
+        from pipeprof.profiles.worker.script.run_script import ScriptRun
+
+        return ScriptRun(job, channel)
     if job.turns is None:
         return JobRun(job, channel)
     from pipeprof.profiles.worker.turns.turn_run import TurnRun

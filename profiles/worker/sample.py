@@ -450,8 +450,8 @@ class JobRun:
             in_memory=self._source_bytes,
             room=self._room(),
             watch=self._watch,
-            # The name scopes of a spec already identify its functions.
-            again=self.job.kind != "spec",
+            # The name scopes of a spec already identify its functions; a script's pipeline is never built again.
+            again=self.job.kind == "function",
             fill_seconds=self._filled_seconds,
             stop=self._channel.stop.is_set,
         )
@@ -467,7 +467,7 @@ class JobRun:
                 executed=found.executed,
                 segments=self._models.segments(),
                 made=[source.to_dict() for source in self._made],
-                places=found.places if self._called is not None else {},
+                places=found.places if self.job.kind != "spec" else {},
                 constants=found.constants,
             )
         )

@@ -1,0 +1,1 @@
+"""A training script run as it is, observed by hooks on iteration."""

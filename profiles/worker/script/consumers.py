@@ -1,0 +1,359 @@
+"""Records of a script's iteration, by dataset, and their folding into the readings of a step loop.
+
+Pure: no TensorFlow and no clock. A `Pass` is one iteration over a dataset; its arrays are filled by the hooks and
+drained by the reporter's thread. Times are nanoseconds of one clock.
+
+What is between two passes, from the end of one to the creation of the next one's iterator, is no step: validation,
+checkpoints and callbacks of an epoch. The clock of the steps stands still meanwhile, as in `Feed`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from pipeprof.profiles.worker.steps.statistics import StepReading
+
+Model = Callable[[Any], tuple[int, Sequence[int]] | None]
+"""Returns how many elements an iterator gave, and the latest gaps between them in microseconds; None: no model."""
+Role = Literal["training", "validation", "evaluation", "prediction", "adapt", "loop"]
+Kind = Literal["loop", "fit", "fit-executions", "graph"]
+"""Who takes the batches: Python, Keras' `fit` inside its function, the same with several steps in it, a tf.function."""
+
+
+class Place(NamedTuple):
+    """A line of the user's code; its file is None where none led there."""
+
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(eq=False)
+class Pass:
+    """One iteration over a dataset.
+
+    Attributes:
+        began: When its iterator was asked for.
+        made: When it was there.
+        times: For each batch when it was asked for in Python and when it came; at the end the former alone.
+        steps: For each step of `fit` when it began and when its function returned.
+        ended: When the end was found, or an epoch of `fit` was over; 0 before.
+        iterator: Returns its iterator; None once that is gone.
+        last_model: What the model said when an epoch of `fit` was over.
+    """
+
+    began: int
+    made: int
+    iterator: Callable[[], Any]
+    times: array[int] = field(default_factory=lambda: array("q"))
+    steps: array[int] = field(default_factory=lambda: array("q"))
+    ended: int = 0
+    last_model: tuple[int, Sequence[int]] | None = None
+    polled: int = 0
+    polled_at: int = 0
+    in_python: bool = False
+    began_folding: bool = False
+
+    def drain(self) -> tuple[list[int], list[int]]:
+        """Return and forget the times so far; safe while another thread appends."""
+        taken = []
+        for values in (self.times, self.steps):
+            chunk = values[:]
+            # One call of C: nothing that was appended meanwhile is lost.
+            del values[: len(chunk)]
+            taken.append(chunk.tolist())
+        return taken[0], taken[1]
+
+
+@dataclass
+class Folded:
+    """Readings of steps, and the indices of those whose batch began a pass."""
+
+    readings: list[StepReading] = field(default_factory=list)
+    restarts: list[int] = field(default_factory=list)
+
+    def add(self, asked: int, got: int, end: int, *, starts: bool) -> None:
+        """Append a step, which began when its batch came."""
+        if starts:
+            self.restarts.append(len(self.readings))
+        self.readings.append(StepReading(asked, asked, asked, got, got, max(end, got)))
+
+    def extend(self, other: Folded) -> None:
+        """Append those of another one."""
+        self.restarts += [len(self.readings) + index for index in other.restarts]
+        self.readings += other.readings
+
+
+class StepClock:
+    """Folding of passes into step readings.
+
+    Attributes:
+        fetch_ns: Of all batches whose fetch is known.
+        batches: Their number.
+        begun: Passes that had a first batch.
+        between_ns: From the end of a pass to the next one's creation, summed.
+    """
+
+    def __init__(self) -> None:
+        self.fetch_ns = 0
+        self.batches = 0
+        self.begun = 0
+        self.between_ns = 0
+        self._paused = 0
+        self._end: int | None = None
+        self._found_end = 0
+        # Of a loop: when the batch was asked for that has not come; the batch whose step has not ended.
+        self._asked: int | None = None
+        self._extra = 0
+        self._starts = False
+        self._taken: tuple[int, int, bool] | None = None
+        # Of `fit`: the step whose function has not returned; the one that did, and when.
+        self._running: tuple[int, bool] | None = None
+        self._returned: tuple[int, bool, int] | None = None
+        self._fetch = 0.0
+
+    def loop(self, one: Pass, times: Sequence[int]) -> Folded:
+        """Fold what Python asked for and got, in the order in which it happened."""
+        folded = Folded()
+        for time in times:
+            if self._asked is None:
+                self._asked = self._ask(one, time)
+                self._close_taken(self._asked, folded)
+                continue
+            # What finding the end and making the iterator took is a part of the first fetch.
+            self._paused -= self._extra
+            self._extra = 0
+            got = time - self._paused
+            self.fetch_ns += got - self._asked
+            self.batches += 1
+            self._taken, self._asked = (self._asked, got, self._starts), None
+            self._starts = False
+        return folded
+
+    def _ask(self, one: Pass, time: int) -> int:
+        """Return when a batch was asked for, by the steps' clock: a first one, when its iterator was."""
+        if one.began_folding:
+            return time - self._paused
+        one.began_folding = True
+        self.begun += 1
+        self._starts = self.begun > 1
+        if self._end is None:
+            # The pass before was left in the middle, or there is none.
+            return (one.began if self._taken is not None else time) - self._paused
+        return self._go_on(one, time, at_end=True)
+
+    def _go_on(self, one: Pass, time: int, *, at_end: bool) -> int:
+        """Continue the clock where the pass before ended; return when this pass began by it."""
+        end, self._end = self._end or 0, None
+        self.between_ns += max(0, one.began - self._found_end)
+        made = one.made - one.began
+        if at_end:
+            self._extra += made
+            self._paused = time - end
+        else:
+            self._paused = time - end - made
+        return end
+
+    def _close_taken(self, at: int, folded: Folded) -> None:
+        if self._taken is None:
+            return
+        asked, got, starts = self._taken
+        self._taken = None
+        folded.add(asked, got, at, starts=starts)
+
+    def end_loop(self, one: Pass) -> None:
+        """Note that a pass has ended: its last step did when the end was asked for."""
+        if self._asked is not None:
+            self._end, self._found_end = self._asked, one.ended
+            self._extra += max(0, one.ended - self._paused - self._asked)
+            self._asked = None
+
+    def fit(self, one: Pass, steps: Sequence[int], gap: int | None, executions: int) -> Folded:
+        """Fold steps of `fit`.
+
+        Args:
+            steps: When each began and when its function returned.
+            gap: Mean time between two fetches; None where that is not known.
+            executions: Steps in one call.
+        """
+        closed: list[tuple[int, int, bool]] = []
+        for time in steps:
+            if self._running is not None:
+                begin, starts = self._running
+                self._running, self._returned = None, (begin, starts, time - self._paused)
+                continue
+            begin, starts = time - self._paused, False
+            if not one.began_folding:
+                one.began_folding = True
+                self.begun += 1
+                starts = self.begun > 1
+                if self._end is not None:
+                    begin = self._go_on(one, time, at_end=False)
+            if self._returned is not None:
+                closed.append((self._returned[0], time - self._paused, self._returned[1]))
+                self._returned = None
+            self._running = (begin, starts)
+        if one.ended and one.began_folding:
+            if self._returned is not None or self._running is not None:
+                # One that found no batch was no step.
+                end = self._running[0] if self._running is not None else (self._returned or (0, False, 0))[2]
+                if self._returned is not None:
+                    closed.append((self._returned[0], end, self._returned[1]))
+                self._end, self._found_end = end, one.ended
+            self._running = self._returned = None
+        return self._fold_closed(closed, gap, executions)
+
+    def _fold_closed(self, closed: Sequence[tuple[int, int, bool]], gap: int | None, executions: int) -> Folded:
+        usual = [end - begin for begin, end, starts in closed if not starts]
+        if usual and gap is not None:
+            self._fetch = max(0.0, sum(usual) / len(usual) / executions - gap)
+        folded = Folded()
+        for begin, end, starts in closed:
+            length = max(0, end - begin) / executions
+            fetch = min(self._fetch, length)
+            if starts and gap is not None and executions == 1:
+                fetch = max(fetch, length - gap)
+            for number in range(executions):
+                at = begin + number * length
+                folded.add(round(at), round(at + fetch), round(at + length), starts=starts and not number)
+            self.fetch_ns += round(fetch * executions)
+            self.batches += executions
+        return folded
+
+    def polled(self, since: int, now: int, elements: int, gap: int | None) -> Folded:
+        """Fold batches that a graph took between two looks, as steps of equal length.
+
+        Args:
+            gap: Mean time between two fetches; None where that is not known.
+        """
+        length = (now - since) / elements
+        fetch = max(0.0, length - gap) if gap is not None else 0.0
+        self.fetch_ns += round(fetch * elements)
+        self.batches += elements
+        folded = Folded()
+        for number in range(elements):
+            at = since + number * length
+            folded.add(round(at), round(at + fetch), round(at + length), starts=False)
+        return folded
+
+
+class Gaps:
+    """Mean time between two fetches of an iterator, from the last ones that TensorFlow's model keeps."""
+
+    def __init__(self) -> None:
+        self.total_us = 0
+        self.count = 0
+
+    def take(self, gaps_us: Sequence[int], new: int) -> None:
+        """Take the model's list, the last `new` of which have not been seen."""
+        for gap in gaps_us[-new:] if new > 0 else ():
+            self.total_us += gap
+            self.count += 1
+
+    @property
+    def mean_ns(self) -> int | None:
+        """Nanoseconds; None without any."""
+        return round(1000 * self.total_us / self.count) if self.count else None
+
+
+@dataclass(eq=False)
+class Consumer:
+    """Everything that iterates over one dataset, or over datasets that follow each other at the same place.
+
+    Attributes:
+        place: Where it is iterated.
+        element: Text of its elements' types and shapes.
+        datasets: How many objects there were.
+        iterators: How many iterators were made of them.
+        executions: Steps in one call of the function of `fit`.
+    """
+
+    place: Place
+    element: str
+    role: Role
+    kind: Kind = "loop"
+    dataset: Callable[[], Any] = lambda: None
+    datasets: int = 1
+    iterators: int = 0
+    executions: int = 1
+    passes: list[Pass] = field(default_factory=list)
+    clock: StepClock = field(default_factory=StepClock)
+    gaps: Gaps = field(default_factory=Gaps)
+    seconds: float = 0.0
+    steps: int = 0
+    moved_ns: int = 0
+
+    @property
+    def fetch_seconds(self) -> float:
+        """Time in which its batches were fetched."""
+        return self.clock.fetch_ns / 1e9
+
+    @property
+    def current(self) -> Pass | None:
+        """The latest pass that took a batch, else the latest one."""
+        begun = [one for one in self.passes if one.began_folding or one.times or one.steps]
+        return (begun or self.passes or [None])[-1]
+
+    def follows(self, place: Place, element: str, role: Role) -> bool:
+        """Whether a new dataset at this place takes the place of this one: built again, after it was used."""
+        same = (self.place, self.element, self.role) == (place, element, role)
+        return same and (self.dataset() is None or any(one.ended for one in self.passes[-2:]) or self.begins_each())
+
+    def begins_each(self) -> bool:
+        """Whether its iterators are left after a batch or two."""
+        return self.iterators > 1 and self.steps <= 2 * self.iterators
+
+    def fold(self, now: int, model: Model) -> Folded:
+        """Fold all that has happened since the last time.
+
+        Args:
+            now: The time.
+        """
+        folded = Folded()
+        for one in list(self.passes):
+            over = bool(one.ended)
+            times, steps = one.drain()
+            one.in_python = one.in_python or bool(times)
+            if one.in_python:
+                self.kind = "loop"
+                folded.extend(self.clock.loop(one, times))
+                if over and not one.times:
+                    self.clock.end_loop(one)
+            elif steps or (over and one.began_folding):
+                folded.extend(self._fold_fit(one, steps, model))
+            elif self.role == "loop":
+                folded.extend(self._poll(one, now, model))
+            if over and not (one.times or one.steps):
+                self.passes.remove(one)
+        # Iterators that were never asked for a batch, as Keras makes one in each epoch, go here.
+        self.passes = [one for one in self.passes if one.times or one.steps or one.iterator() is not None]
+        if folded.readings:
+            self.steps += len(folded.readings)
+            self.seconds += (folded.readings[-1].end - folded.readings[0].asked) / 1e9
+            self.moved_ns = now
+        return folded
+
+    def _fold_fit(self, one: Pass, steps: Sequence[int], model: Model) -> Folded:
+        self.kind = "fit" if self.executions == 1 else "fit-executions"
+        iterator = one.iterator()
+        seen = one.last_model or (model(iterator) if iterator is not None and steps else None)
+        if seen is not None:
+            self.gaps.take(seen[1], len(steps) // 2 * self.executions)
+        return self.clock.fit(one, steps, self.gaps.mean_ns, self.executions)
+
+    def _poll(self, one: Pass, now: int, model: Model) -> Folded:
+        """Look whether a graph takes batches from the iterator of a pass that Python has not asked for any."""
+        iterator = one.iterator()
+        seen = model(iterator) if iterator is not None else None
+        if seen is None or not seen[0]:
+            return Folded()
+        (elements, gaps), before, since = seen, one.polled, one.polled_at
+        one.polled, one.polled_at = elements, now
+        if not before or elements <= before:
+            # The first look opens the window.
+            return Folded()
+        self.kind, one.began_folding = "graph", True
+        self.gaps.take(gaps, elements - before)
+        return self.clock.polled(since, now, elements - before, self.gaps.mean_ns)

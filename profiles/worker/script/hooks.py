@@ -1,0 +1,303 @@
+"""Wrapped public methods of TensorFlow and Keras: the one place where pipeprof changes what a training script calls.
+
+Only the measured process has them, and only while a script or the import of a user's file is observed. A wrapper calls
+the real method with the same arguments and returns what it returned; it tells an `Observer` before and after. Nothing
+here knows what is done with that. No callback is added to ``fit``: one that defines ``on_train_batch_end`` would make
+every step wait for its results (`CallbackList._configure_async_dispatch` of Keras 3).
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class Observer(Protocol):
+    """Receiver of what a script does. Derive from it: what is not defined does nothing.
+
+    `asked`, `got` and `batch_began` are called for every step: they must be cheap. A method that raises raises into the
+    user's code, so none does unless it is meant to.
+    """
+
+    def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
+        """``iter(dataset)`` returned; it was called at `began_ns` of ``time.perf_counter_ns``."""
+
+    def asked(self, iterator: Any) -> None:
+        """The next batch is asked for, in Python."""
+
+    def got(self, iterator: Any) -> None:
+        """It came."""
+
+    def ended(self, iterator: Any) -> None:
+        """There is none, or an error came instead."""
+
+    def reduced(self, dataset: Any) -> None:
+        """A dataset is consumed inside TensorFlow: ``Dataset.reduce``, as AutoGraph makes of a loop over a dataset."""
+
+    def fit_called(self, model: Any) -> None:
+        """``Model.fit`` is about to run."""
+
+    def fit_returned(self, model: Any) -> None:
+        """``Model.fit`` returned or raised."""
+
+    def train_began(self, model: Any) -> None:
+        """The training loop of ``fit`` begins; its callbacks have not heard of it yet."""
+
+    def train_ended(self) -> None:
+        """The training loop has ended."""
+
+    def epoch_began(self, epoch: int) -> None:
+        """An epoch of ``fit`` begins."""
+
+    def epoch_ending(self) -> None:
+        """An epoch's steps and validation are over; its callbacks, which may write checkpoints, come now."""
+
+    def epoch_ended(self) -> None:
+        """Those callbacks are done."""
+
+    def batch_began(self, step: int) -> None:
+        """A step of ``fit`` begins: its batch is fetched and its function runs after this."""
+
+    def batch_ended(self) -> None:
+        """The function of the step returned; on a device it may still be at work."""
+
+    def test_began(self, model: Any) -> None:
+        """``evaluate`` begins: the validation of ``fit`` if it is within one."""
+
+    def test_ended(self) -> None:
+        """``evaluate`` is over."""
+
+    def predict_began(self, model: Any) -> None:
+        """``predict`` begins."""
+
+    def predict_ended(self) -> None:
+        """``predict`` is over."""
+
+    def adapting(self) -> None:
+        """A preprocessing layer is about to learn from a dataset."""
+
+    def adapted(self) -> None:
+        """It has."""
+
+    def saving(self, what: str, path: Any) -> None:
+        """A file is about to be written: `what` is the method that was called, e.g. ``Model.save``."""
+
+    def saved(self) -> None:
+        """That method returned or raised."""
+
+
+def _nothing(*_arguments: object) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """A public method that is wrapped.
+
+    Attributes:
+        module: The library.
+        owner: The class, or the module of a function, by its dotted name in the library.
+        why: What is seen there.
+    """
+
+    module: str
+    owner: str
+    method: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.owner}.{self.method}"
+
+
+_LIST = "callbacks.CallbackList"
+_ADAPTED = ("Normalization", "TextVectorization", "StringLookup", "IntegerLookup", "Discretization")
+
+WRAPPED = (
+    Wrapped("tensorflow", "data.Dataset", "__iter__", "which dataset is iterated, and how long its iterator takes"),
+    Wrapped("tensorflow", "data.Iterator", "__next__", "when a loop asks for a batch and when it comes"),
+    Wrapped("tensorflow", "data.Iterator", "get_next", "the same, asked for by that name"),
+    Wrapped("tensorflow", "data.Dataset", "reduce", "loops over a dataset inside of a tf.function"),
+    Wrapped("keras", "Model", "fit", "where training begins"),
+    Wrapped("keras", _LIST, "on_train_begin", "the model that is trained, and its steps_per_execution"),
+    Wrapped("keras", _LIST, "on_train_end", "the end of the training loop"),
+    Wrapped("keras", _LIST, "on_epoch_begin", "epochs"),
+    Wrapped("keras", _LIST, "on_epoch_end", "checkpoints and other work at the end of an epoch"),
+    Wrapped("keras", _LIST, "on_train_batch_begin", "the time from step to step"),
+    Wrapped("keras", _LIST, "on_train_batch_end", "which of them were steps: the last one may find no batch"),
+    Wrapped("keras", _LIST, "on_test_begin", "validation and evaluation"),
+    Wrapped("keras", _LIST, "on_test_end", "their end"),
+    Wrapped("keras", _LIST, "on_predict_begin", "prediction"),
+    Wrapped("keras", _LIST, "on_predict_end", "its end"),
+    *(Wrapped("keras", f"layers.{layer}", "adapt", "passes over a dataset that are no training") for layer in _ADAPTED),
+    Wrapped("keras", "Model", "save", "files that are about to be written"),
+    Wrapped("keras", "Model", "save_weights", "files that are about to be written"),
+    Wrapped("keras", "Model", "export", "files that are about to be written"),
+    Wrapped("tensorflow", "train.Checkpoint", "save", "files that are about to be written"),
+    Wrapped("tensorflow", "train.Checkpoint", "write", "files that are about to be written"),
+    Wrapped("tensorflow", "train.CheckpointManager", "save", "files that are about to be written"),
+    Wrapped("tensorflow", "saved_model", "save", "files that are about to be written"),
+)
+"""Every method that is wrapped; ``pipeprof doctor`` lists them."""
+
+LIBRARIES = tuple(dict.fromkeys(row.module for row in WRAPPED))
+
+_Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Hooks:
+    """The wrapped methods of the libraries that were imported, for one observer.
+
+    Args:
+        observer: Receives what the script does.
+        clock: Nanoseconds of ``time.perf_counter_ns``.
+    """
+
+    def __init__(self, observer: Observer, clock: Callable[[], int]) -> None:
+        self._observer = observer
+        self._clock = clock
+        self._real: list[tuple[Any, str, Any, bool]] = []
+        self._iterators: set[type] = set()
+        self._eagerly: Callable[[], bool] = lambda: True
+
+    def install(self, library: str) -> None:
+        """Wrap the methods of a library that has been imported; those that it lacks are left out."""
+        module = sys.modules[library]
+        if library == "tensorflow":
+            self._eagerly = module.executing_eagerly
+        for row in WRAPPED:
+            # The class of iterators is known when there is one: asking for it would start TensorFlow's devices.
+            if row.module != library or row.owner == "data.Iterator":
+                continue
+            owner: Any = module
+            for name in row.owner.split("."):
+                owner = getattr(owner, name, None)
+            if owner is not None and hasattr(owner, row.method):
+                self._wrap(owner, row.method, self._wrapper(row))
+
+    def uninstall(self) -> None:
+        """Put the real methods back."""
+        for owner, name, real, inherited in reversed(self._real):
+            if inherited:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, real)
+        self._real.clear()
+        self._iterators.clear()
+
+    def _wrap(self, owner: Any, name: str, wrap: _Wrap) -> None:
+        real = getattr(owner, name)
+        self._real.append((owner, name, real, name not in vars(owner)))
+        setattr(owner, name, functools.wraps(real)(wrap(real)))
+
+    def _wrapper(self, row: Wrapped) -> _Wrap:
+        seen = self._observer
+        wrappers: dict[str, _Wrap] = {
+            "__iter__": self._around_iter,
+            "reduce": lambda real: _around(real, seen.reduced),
+            "fit": lambda real: _around(real, seen.fit_called, seen.fit_returned),
+            "adapt": lambda real: _around(real, lambda _: seen.adapting(), lambda _: seen.adapted()),
+            "on_train_begin": lambda real: _around(real, lambda callbacks: seen.train_began(callbacks.model)),
+            "on_train_end": lambda real: _around(real, after=lambda _: seen.train_ended()),
+            "on_epoch_begin": lambda real: _with_number(real, seen.epoch_began),
+            "on_epoch_end": lambda real: _around(real, lambda _: seen.epoch_ending(), lambda _: seen.epoch_ended()),
+            "on_train_batch_begin": lambda real: _with_number(real, seen.batch_began),
+            "on_train_batch_end": lambda real: _around(real, lambda _: seen.batch_ended()),
+            "on_test_begin": lambda real: _around(real, lambda callbacks: seen.test_began(callbacks.model)),
+            "on_test_end": lambda real: _around(real, after=lambda _: seen.test_ended()),
+            "on_predict_begin": lambda real: _around(real, lambda callbacks: seen.predict_began(callbacks.model)),
+            "on_predict_end": lambda real: _around(real, after=lambda _: seen.predict_ended()),
+        }
+        return wrappers.get(row.method) or (lambda real: self._around_save(real, row))
+
+    def _around_iter(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        clock, made = self._clock, self._observer.iterator_made
+
+        def __iter__(dataset: Any) -> Any:
+            began = clock()
+            iterator = real(dataset)
+            # Within a tf.function there is no iterator yet, only a tensor of one.
+            if self._eagerly():
+                self._wrap_iterators(type(iterator))
+                made(dataset, iterator, began)
+            return iterator
+
+        return __iter__
+
+    def _wrap_iterators(self, kind: type) -> None:
+        if kind in self._iterators:
+            return
+        self._iterators.add(kind)
+        for name in (row.method for row in WRAPPED if row.owner == "data.Iterator"):
+            if hasattr(kind, name):
+                self._wrap(kind, name, self._around_next)
+
+    def _around_next(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        asked, got, ended = self._observer.asked, self._observer.got, self._observer.ended
+
+        def next_batch(iterator: Any, *arguments: Any, **named: Any) -> Any:
+            asked(iterator)
+            try:
+                batch = real(iterator, *arguments, **named)
+            except BaseException:
+                ended(iterator)
+                raise
+            got(iterator)
+            return batch
+
+        return next_batch
+
+    def _around_save(self, real: Callable[..., Any], row: Wrapped) -> Callable[..., Any]:
+        saving, saved = self._observer.saving, self._observer.saved
+        what = str(row)
+        first = 0 if row.owner == "saved_model" else 1
+
+        def save(*arguments: Any, **named: Any) -> Any:
+            saving(what, _path_of(arguments, named, first))
+            try:
+                return real(*arguments, **named)
+            finally:
+                saved()
+
+        return save
+
+
+_PATHS = ("filepath", "path", "file_prefix", "export_dir")
+
+
+def _path_of(arguments: tuple[Any, ...], named: dict[str, Any], first: int) -> Any:
+    """Return where a method is about to write: a path or a prefix of paths; None where its object knows it."""
+    for name in _PATHS:
+        if name in named:
+            return named[name]
+    place = first if first else 1
+    found = arguments[place] if len(arguments) > place else None
+    manager = arguments[0] if arguments else None
+    return getattr(manager, "directory", None) if found is None or isinstance(found, int) else found
+
+
+def _around(
+    real: Callable[..., Any], before: Callable[[Any], None] = _nothing, after: Callable[[Any], None] = _nothing
+) -> Callable[..., Any]:
+    """Return the method with calls around it, each with the object that it belongs to."""
+
+    def wrapped(owner: Any, *arguments: Any, **named: Any) -> Any:
+        before(owner)
+        try:
+            return real(owner, *arguments, **named)
+        finally:
+            after(owner)
+
+    return wrapped
+
+
+def _with_number(real: Callable[..., Any], before: Callable[[int], None]) -> Callable[..., Any]:
+    """Return a method of a list of callbacks with a call before it, with the number of the epoch or the step."""
+
+    def wrapped(callbacks: Any, number: int, *arguments: Any, **named: Any) -> Any:
+        before(number)
+        return real(callbacks, number, *arguments, **named)
+
+    return wrapped

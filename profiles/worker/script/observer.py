@@ -1,0 +1,254 @@
+"""What a training script iterates over, as its hooks tell it: by dataset, with the role that Keras gives it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import weakref
+from array import array
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
+from pipeprof.profiles.worker.script.hooks import Observer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_MOST_TEXT = 2000
+
+
+class ScriptObserver(Observer):
+    """Records of a script's iteration. Its datasets and iterators are held weakly.
+
+    Args:
+        made: Called in the script's thread when an iterator was made.
+        attend: Called in the script's thread before a batch is asked for, once `attention` is set.
+        training: Called in the script's thread when `fit` begins.
+        model: Reads the model of an iterator.
+
+    Attributes:
+        attention: Whether `attend` is to be called.
+        epochs: Of `fit`.
+        validations: Evaluations inside of `fit`.
+        validation_ns: They took so long.
+        epoch_end_ns: The callbacks at the end of epochs took so long.
+        in_graph: Where datasets are consumed inside of a tf.function.
+    """
+
+    def __init__(
+        self,
+        made: Callable[[Consumer], None],
+        attend: Callable[[Pass], None],
+        training: Callable[[], None],
+        model: Callable[[Any], tuple[int, Sequence[int]] | None],
+    ) -> None:
+        self.attention = False
+        self.consumers: list[Consumer] = []
+        self.epochs = 0
+        self.validations = 0
+        self.validation_ns = 0
+        self.epoch_end_ns = 0
+        self.in_graph: list[Place] = []
+        self.saves = 0
+        self._made, self._attend, self._training, self._model = made, attend, training, model
+        self._clock = time.perf_counter_ns
+        self._passes: dict[int, Pass] = {}
+        self._owners: dict[int, tuple[Any, Consumer]] = {}
+        self._lock = threading.Lock()
+        self._executions = 1
+        self._fitting = self._testing = self._predicting = self._adapting = 0
+        self._epoch: Pass | None = None
+        self._steps = array("q")
+        self._next_epoch: Pass | None = None
+        self._began_ns = 0
+
+    # Iterators
+
+    def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
+        """Begin a pass over the dataset."""
+        number, role = id(iterator), self._role()
+        one = Pass(began_ns, self._clock(), weakref.ref(iterator, lambda _: self._passes.pop(number, None)))
+        with self._lock:
+            consumer = self._consumer_of(dataset, role)
+            consumer.iterators += 1
+            consumer.passes.append(one)
+            self._passes[number] = one
+        if role == "training" and consumer.role == "training":
+            consumer.executions = self._executions
+            self._next_epoch = one
+        self._made(consumer)
+
+    def asked(self, iterator: Any) -> None:
+        """Note the time."""
+        one = self._passes.get(id(iterator))
+        if one is not None:
+            if self.attention:
+                self._attend(one)
+            one.times.append(self._clock())
+
+    def got(self, iterator: Any) -> None:
+        """Note the time."""
+        one = self._passes.get(id(iterator))
+        if one is not None:
+            one.times.append(self._clock())
+
+    def ended(self, iterator: Any) -> None:
+        """End the pass."""
+        one = self._passes.get(id(iterator))
+        if one is not None:
+            one.ended = self._clock()
+
+    def reduced(self, dataset: Any) -> None:
+        """Note a loop over a dataset inside of a tf.function."""
+        if sys.modules["tensorflow"].inside_function() and len(self.in_graph) < 100:
+            self.in_graph.append(users_place())
+        del dataset
+
+    # Keras
+
+    def fit_called(self, model: Any) -> None:
+        """Take iterators as those of training."""
+        self._fitting += 1
+        self._executions = _executions(model)
+
+    def fit_returned(self, model: Any) -> None:
+        """End the last epoch, also after an error."""
+        del model
+        self._fitting -= 1
+        self._close_epoch()
+
+    def train_began(self, model: Any) -> None:
+        """Read how many steps a call has."""
+        self._executions = _executions(model)
+        self._training()
+
+    def epoch_began(self, epoch: int) -> None:
+        """Take the steps that follow as those of a new epoch."""
+        del epoch
+        self.epochs += 1
+        self._epoch = None
+
+    def batch_began(self, step: int) -> None:
+        """Note the time."""
+        del step
+        one = self._epoch
+        if one is None:
+            one = self._open_epoch()
+        if self.attention:
+            self._attend(one)
+        self._steps.append(self._clock())
+
+    def batch_ended(self) -> None:
+        """Note the time."""
+        self._steps.append(self._clock())
+
+    def _open_epoch(self) -> Pass:
+        """Take the steps that follow as those of the latest iterator."""
+        one = self._next_epoch or Pass(self._clock(), self._clock(), lambda: None)
+        self._epoch, self._steps = one, one.steps
+        return one
+
+    def _close_epoch(self) -> None:
+        one, self._epoch = self._epoch, None
+        self._steps = array("q")
+        if one is None or one.ended:
+            return
+        if (iterator := one.iterator()) is not None:
+            with contextlib.suppress(Exception):
+                one.last_model = self._model(iterator)
+        one.ended = self._clock()
+
+    def epoch_ending(self) -> None:
+        """End the epoch; the clock of its callbacks starts."""
+        self._close_epoch()
+        self._began_ns = self._clock()
+
+    def epoch_ended(self) -> None:
+        """Note how long they took."""
+        self.epoch_end_ns += self._clock() - self._began_ns
+
+    def test_began(self, model: Any) -> None:
+        """Take iterators as those of validation or evaluation."""
+        del model
+        self._testing += 1
+        if self._fitting:
+            self._close_epoch()
+            self._began_ns = self._clock()
+
+    def test_ended(self) -> None:
+        """Note how long the validation took."""
+        self._testing -= 1
+        if self._fitting:
+            self.validations += 1
+            self.validation_ns += self._clock() - self._began_ns
+
+    def predict_began(self, model: Any) -> None:
+        """Take iterators as those of prediction."""
+        del model
+        self._predicting += 1
+
+    def predict_ended(self) -> None:
+        """Take them so no more."""
+        self._predicting -= 1
+
+    def adapting(self) -> None:
+        """Take iterators as those of preprocessing layers."""
+        self._adapting += 1
+
+    def adapted(self) -> None:
+        """Take them so no more."""
+        self._adapting -= 1
+
+    def saving(self, what: str, path: Any) -> None:
+        """Count it."""
+        del what, path
+        self.saves += 1
+
+    # Datasets
+
+    def _role(self) -> Role:
+        if self._adapting:
+            return "adapt"
+        if self._testing:
+            return "validation" if self._fitting else "evaluation"
+        if self._predicting:
+            return "prediction"
+        return "training" if self._fitting else "loop"
+
+    def _consumer_of(self, dataset: Any, role: Role) -> Consumer:
+        """Return the consumer of a dataset; one that was built again at the same place has the consumer of the last."""
+        number = id(dataset)
+        reference, known = self._owners.get(number, (None, None))
+        if known is not None and reference() is dataset:
+            if not known.steps:
+                known.role = role
+            return known
+        place, element = users_place(), str(dataset.element_spec)[:_MOST_TEXT]
+        consumer = next((one for one in self.consumers if one.follows(place, element, role)), None)
+        if consumer is None:
+            consumer = Consumer(place, element, role)
+            self.consumers.append(consumer)
+        else:
+            consumer.datasets += 1
+        consumer.dataset = weakref.ref(dataset, lambda _: self._owners.pop(number, None))
+        self._owners[number] = (consumer.dataset, consumer)
+        return consumer
+
+
+def _executions(model: Any) -> int:
+    steps = getattr(model, "steps_per_execution", 1)
+    return steps if isinstance(steps, int) and steps > 0 else 1
+
+
+def users_place() -> Place:
+    """Return the innermost line of the user's code that led here."""
+    frame = sys._getframe(1)
+    at: Any = frame
+    while at is not None:
+        if is_users(at.f_code.co_filename):
+            return Place(at.f_code.co_filename, at.f_lineno)
+        at = at.f_back
+    return Place()

@@ -1,0 +1,556 @@
+"""Run of a training script in the worker: the script as it is, its steps measured, the pipeline described at the end.
+
+Three parts share the work. The script runs in the main thread; hooks note times there, and nothing else. A reporter's
+thread folds them a few times a second. When enough has been measured, the next hook at a safe place, where a batch is
+about to be asked for, keeps the script's thread: graphs, costs and a trace of the running iterator are read there, and
+the process ends without an exception in the user's code.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import runpy
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.errors import PipelineFailedError
+from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
+from pipeprof.pipelines.target.bindings import bindings_of
+from pipeprof.pipelines.target.generated_files import delete_generated_files
+from pipeprof.pipelines.target.import_path import put_first
+from pipeprof.profiles.document.training import DatasetUse, Training
+from pipeprof.profiles.host import procfs
+from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, TraceBegan, TrainingSeen, Waiting
+from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
+from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
+from pipeprof.profiles.worker.script.hooks import LIBRARIES, Hooks
+from pipeprof.profiles.worker.script.import_watch import ImportWatch
+from pipeprof.profiles.worker.script.observer import ScriptObserver
+from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.steps.statistics import StepStatistics
+from pipeprof.profiles.worker.steps.warmup import WarmUp
+from pipeprof.profiles.worker.steps.window import Looked, look_ns
+from pipeprof.profiles.worker.versions import require_tensorflow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeprof.profiles.document.shared import PhaseName
+    from pipeprof.profiles.protocol.channel import WorkerEnd
+    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.worker.steps.statistics import StepReading
+
+LEAST_STEPS = 2
+"""Steps from which a dataset may be the main one."""
+SIGN_SECONDS = 5.0
+"""Between two signs of life of a script that does something else than steps."""
+ALIVE_CORES = 0.02
+"""Of a core that a process uses at least, so that it is not taken to hang."""
+QUIET_NS = 1_000_000_000
+"""Without a step, after which another dataset with more steps takes the place of the main one."""
+MOST_LISTED = 5
+JAX = "JAX returns before a step has ended"
+ON_GPU = "on a GPU TensorFlow returns before a step has ended"
+OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
+IN_GRAPH = "a tf.function fetches and computes in one call"
+UNSEEN = "`for x in dataset` inside a tf.function fetches and computes within TensorFlow: no step of it can be seen"
+
+
+class NothingIteratedError(PipelineFailedError):
+    """The script came to its end, and no step was seen."""
+
+
+class ScriptFeed(Feed):
+    """The dataset and the iterator of a script, as far as the readers of models and memory need them."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+        self.deletions = []
+        self.paused_ns = 0
+        self.on_restart = lambda: None
+        self.holder: Pass | None = None
+        self._between = lambda: None
+        self._dataset: Any = ()
+
+    @property
+    def iterator(self) -> Any:  # type: ignore[override]  # held weakly
+        """The script's iterator; an empty one once that is gone."""
+        found = self.holder.iterator() if self.holder is not None else None
+        return found if found is not None else iter(())
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is one."""
+        return self.holder is not None and self.holder.iterator() is not None
+
+
+class ScriptRun(JobRun):
+    """Execution of a job of kind ``script``."""
+
+    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+        super().__init__(job, channel)
+        self._observer = ScriptObserver(self._iterator_made, self._attend, self._end_watch, read_model)
+        self._hooks = Hooks(self._observer, time.perf_counter_ns)
+        self._script_feed = ScriptFeed()
+        self._main: Consumer | None = None
+        self._kept: list[StepReading] = []
+        self._starts: list[int] = []
+        self._rule = WarmUp(job.warmup_seconds)
+        self._closing = threading.Event()
+        self._folding = threading.Lock()
+        self._reporter = threading.Thread(target=self._report, name="pipeprof-reporter", daemon=True)
+        self._open_phase: Any = None
+        self._phase_note: Any = None
+        self._reason: str | None = None
+        self._sign_at = self._sign_cpu = 0.0
+        self._finished = False
+
+    # The script
+
+    def run(self) -> None:
+        """Run the script; returns only where it came to its own end."""
+        self._enter("import")
+        watch = ImportWatch(LIBRARIES, self._imported)
+        watch.begin()
+        self._reporter.start()
+        path = Path(self.job.user_files[0])
+        sys.argv[:] = [self.job.target, *self.job.script_args]
+        put_first(path.resolve().parent)
+        try:
+            # What it returns keeps the script's own objects alive: its datasets among them.
+            left = runpy.run_path(str(path), run_name="__main__")
+        except SystemExit as ending:
+            if ending.code not in (None, 0):
+                raise
+            left = {}
+        finally:
+            watch.end()
+        self._finish(self._reason or "the script")
+        del left
+        # The script's own handlers, as at its own end.
+        atexit._run_exitfuncs()
+
+    def _imported(self, library: str) -> None:
+        self._hooks.install(library)
+        if library != "tensorflow":
+            return
+        module: Any = sys.modules[library]
+        require_tensorflow(module.__version__)
+        delete_generated_files()
+        self._memory.read("import")
+        self._enter("data")
+        self._enter("build")
+        with suppress(Exception):
+            self._watch = SourceWatch()
+            self._watch.__enter__()
+            self._watching = threading.get_ident()
+
+    def _end_watch(self) -> None:
+        """Stop looking at how datasets are made: it takes a microsecond in each call of a Python function."""
+        watch = self._watch
+        if watch is not None and self._watching == threading.get_ident():
+            self._watching = 0
+            watch.__exit__(None, None, None)
+
+    def _iterator_made(self, consumer: Consumer) -> None:
+        if self.phase != "build" or consumer.role == "adapt":
+            return
+        self._memory.read("build")
+        self._enter("first_element")
+        self._memory.read("iterator")
+
+    def _attend(self, one: Pass) -> None:
+        """Do what has to be done in the script's thread, before it asks for a batch."""
+        self._end_watch()
+        self._observer.attention = self._reason is not None
+        if self._reason is None or self._main is None or one not in self._main.passes:
+            return
+        self._finish(self._reason)
+        self._end_process()
+
+    def _end_process(self) -> None:
+        self._channel.send(Done())
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+        os._exit(0)
+
+    # Phases
+
+    def _enter(self, name: PhaseName, note: str | None = None) -> None:
+        self._leave(note)
+        self.phase = name
+        self._open_phase = self._phases.enter(name)
+        self._phase_note = self._open_phase.__enter__()
+
+    def _leave(self, note: str | None = None) -> None:
+        if self._open_phase is not None:
+            self._phase_note.note = note
+            self._open_phase.__exit__(None, None, None)
+            self._open_phase = None
+
+    # The reporter
+
+    def _report(self) -> None:
+        every = look_ns(self.job.seconds) / 1e9
+        failed = 0
+        while failed < 3 and not self._closing.wait(every):
+            try:
+                with self._folding:
+                    self._look()
+                failed = 0
+            except Exception as error:
+                failed += 1
+                if failed == 3:
+                    self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
+            if self._reason is not None and self._ends_from_outside():
+                self._finish(self._reason)
+                self._end_process()
+
+    def _ends_from_outside(self) -> bool:
+        """Whether no hook comes by: the loop is inside of TensorFlow."""
+        main = self._main
+        if main is not None and main.kind == "graph":
+            return True
+        return main is None and bool(self._observer.in_graph)
+
+    def _look(self) -> None:
+        now = time.perf_counter_ns()
+        folded = {consumer: consumer.fold(now, read_model) for consumer in self._observer.consumers[:]}
+        self._choose(now)
+        main = self._main
+        found = folded.get(main) if main is not None else None
+        if main is not None and found is not None and found.readings:
+            self._take(main, found)
+        else:
+            self._give_sign()
+        if self._reason is None and self._channel.stop.is_set():
+            self._reason = STOPPED
+        if main is None and self._observer.in_graph and self.job.seconds is not None:
+            self._wait_for_graph()
+        if self._reason is not None:
+            self._observer.attention = True
+
+    def _wait_for_graph(self) -> None:
+        """End a script whose loop cannot be seen when the time for warm-up and measurement is over."""
+        self._unseen_since = getattr(self, "_unseen_since", None) or time.perf_counter()
+        seconds = self.job.seconds or 0.0
+        if time.perf_counter() - self._unseen_since >= seconds:
+            self._reason = f"{seconds:g} s"
+
+    def _choose(self, now: int) -> None:
+        """Choose the main dataset: the one with most fetch time; of those that ended, another with more steps."""
+        able = [
+            one for one in self._observer.consumers if one.steps >= LEAST_STEPS and one.role in ("training", "loop")
+        ]
+        if not able:
+            return
+        main = self._main
+        best = max(able, key=lambda one: one.fetch_seconds)
+        if main is None or (best is not main and best.fetch_seconds > main.fetch_seconds and best.moved_ns == now):
+            self._change_main(best)
+        elif now - main.moved_ns > QUIET_NS:
+            moving = [one for one in able if one.moved_ns == now and one.seconds > main.seconds]
+            if moving:
+                self._change_main(moving[0])
+
+    def _change_main(self, main: Consumer) -> None:
+        first, self._main = self._main is None, main
+        self._observer.attention = True
+        self._kept, self._starts = [], []
+        self._previous = None
+        self._models.__init__()  # type: ignore[misc]
+        self._rule = WarmUp(self.job.warmup_seconds)
+        if first:
+            if self.phase == "build":
+                self._enter("first_element")
+            self._memory.read("first")
+            self._libraries()
+            self._enter("warmup")
+        self._window = None
+        self._follow_pass(main)
+        self._warming = self._open("warmup", StepStatistics(self._floor), self._warm)
+
+    def _libraries(self) -> None:
+        versions: dict[str, str | None] = {}
+        for name in ("tensorflow", "numpy", "keras", "jax", "torch"):
+            module = sys.modules.get(name)
+            if module is not None:
+                versions[name] = getattr(module, "__version__", None)
+        tensorflow: Any = sys.modules["tensorflow"]
+        gpus = [device.name for device in tensorflow.config.list_physical_devices("GPU")]
+        self._channel.send(Libraries(versions=versions, gpus=gpus))
+
+    def _follow_pass(self, main: Consumer) -> None:
+        """Follow the main dataset's latest object and iterator."""
+        feed = self.feed = self._script_feed
+        holder = main.current
+        if holder is not None and holder is not feed.holder:
+            if feed.holder is not None and self._window is not None:
+                self._models.restart(feed, self._window.statistics.count) if feed.alive else None
+            feed.holder = holder
+        feed.ended = max(0, main.clock.begun - 1)
+        dataset = main.dataset()
+        if dataset is not None:
+            # Iterators hold it as well; it is kept for its graph, should the script end.
+            self.dataset = dataset
+
+    def _take(self, main: Consumer, found: Folded) -> None:
+        readings, restarts = found.readings, found.restarts
+        before = self._script_feed.holder
+        self._follow_pass(main)
+        window = self._window
+        if window is None:
+            self._kept += readings
+            self._starts += [len(self._kept) - len(readings) + index for index in restarts]
+            if self._warming.followed(readings, restarts):
+                self._begin_measure(self._warming.reason)
+            return
+        if before is not self._script_feed.holder:
+            self._models.resume(self._script_feed, window.statistics.count)
+        most = window.most()
+        if most is not None and len(readings) > most:
+            readings, restarts = readings[:most], [index for index in restarts if index < most]
+        if window.followed(readings, restarts) and self._reason is None:
+            self._reason = window.reason
+
+    def _warm(self, looked: Looked) -> str | None:
+        feed = self._script_feed
+        if feed.alive:
+            self._memory.look("warmup", feed, self._warming.statistics.count)
+        if looked.median_ms is None:
+            return None
+        parameters = self._models.parameters(feed) if feed.alive else None
+        return self._rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
+
+    def _begin_measure(self, note: str | None) -> None:
+        self._memory.read("warmup")
+        self._enter("measure", note)
+        statistics = StepStatistics(self._floor)
+        last = self._warming.last
+        if last is not None:
+            statistics.begin(*last)
+        if self._script_feed.alive:
+            self._models.begin(self._script_feed)
+        limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": look_ns(self.job.seconds)}
+        self._window = self._open("measure", statistics, self._measured, **limits)
+
+    def _measured(self, _looked: Looked) -> None:
+        feed, window = self._script_feed, self._window
+        if feed.alive and window is not None:
+            self._models.observe(feed, window.statistics.count)
+            self._memory.look("measure", feed, window.statistics.count, self._models.latest)
+            self._channel.send(TrainingSeen(self._training()))
+
+    def _give_sign(self) -> None:
+        """Give a sign of life while the script does something else."""
+        now, cpu = time.perf_counter(), time.process_time()
+        if now - self._sign_at < SIGN_SECONDS:
+            return
+        if cpu - self._sign_cpu >= ALIVE_CORES * (now - self._sign_at):
+            self._channel.send(Waiting())
+        self._sign_at, self._sign_cpu = now, cpu
+
+    # The end
+
+    def _finish(self, reason: str) -> None:
+        """End the measurement and describe the pipeline."""
+        self._observer.attention = False
+        self._closing.set()
+        if threading.current_thread() is not self._reporter:
+            self._reporter.join(timeout=5.0)
+        if self._finished:
+            return
+        self._finished = True
+        with self._folding:
+            self._look_last()
+        self._hooks.uninstall()
+        self._end_watch()
+        self._ended = reason
+        if self._main is None:
+            self._channel.send(TrainingSeen(self._training()))
+            raise NothingIteratedError(self._why_nothing())
+        if self._window is None:
+            self._measure_warm_up()
+        window = self._window
+        assert window is not None  # noqa: S101 - for the type checker; set in the line before
+        if self._script_feed.alive:
+            self._models.observe(self._script_feed, window.statistics.count)
+        self._leave(window.reason or reason)
+        self._memory.read("measure")
+        self._channel.send(TrainingSeen(self._training()))
+        self._describe_main()
+
+    def _look_last(self) -> None:
+        """Fold what came since the last look; not where that goes beyond what was to be measured."""
+        if self._reason is None:
+            with suppress(Exception):
+                self._look()
+
+    def _measure_warm_up(self) -> None:
+        """Take the steps of the warm-up as the measurement, without its first quarter: there are no others."""
+        readings, first = self._kept, len(self._kept) // 4
+        last = readings[first - 1] if first else None
+        self._begin_measure("the script ended before it was over")
+        window = self._window
+        assert window is not None  # noqa: S101 - for the type checker; set in the line before
+        window.statistics = StepStatistics(self._floor)
+        if last is not None:
+            window.statistics.begin(last.start, last.end)
+        if readings[first:]:
+            window.followed(readings[first:], [index - first for index in self._starts if index >= first])
+        text = "The script ended during the warm-up: its last steps are what was measured. Let it train longer."
+        self.warn("short-script", text)
+
+    def _describe_main(self) -> None:
+        """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
+        main, feed = self._main, self._script_feed
+        held = feed.iterator if feed.alive else None
+        in_graph = main is not None and main.kind == "graph"
+        self._made = self._watch.made if self._watch is not None else []
+        known = self._watch is not None and self.dataset is not None
+        lines = self._watch.lines if self._watch is not None else None
+        if known and lines is not None and lines.created(self.dataset) is not None:
+            self._source_bytes = held_bytes(self._made) + lines.held_bytes(self.dataset)
+        else:
+            self._source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
+        running = _Running(self.dataset, held) if held is not None and not in_graph else None
+        if running is not None:
+            self.feed = running
+            with self._attempt("no-sizes", "The size of a batch is unknown"):
+                self._sizes.see_first(running.next())
+                self._sizes.take(running.next())
+        self.send_measured()
+        self._enter("trace")
+        with self._attempt("no-ledger", "Memory could not be looked at"):
+            if feed.alive:
+                self._memory.rest(self.feed or feed)
+        self._describe()
+        if running is None:
+            why = "the loop runs inside of TensorFlow" if in_graph else "the iterator was gone when the script ended"
+            self._note_no_trace(why)
+        elif not self._channel.stop.is_set():
+            with self._attempt("no-trace", "The trace failed"):
+                self._channel.send(TraceBegan(TRACE_SECONDS))
+                result = self._run_trace()
+                self._channel.send(result)
+                if result.note is not None:
+                    self._note_no_trace(result.note)
+        self._leave()
+
+    def _note_no_trace(self, why: str) -> None:
+        from pipeprof.profiles.protocol.messages import UNTRACED
+
+        self.warn("no-trace", f"No trace: {why}; {UNTRACED}.")
+
+    def send_measured(self) -> None:
+        """Send the measurement so far; nothing if it has not begun."""
+        super().send_measured()
+        if self._observer.consumers:
+            self._channel.send(TrainingSeen(self._training()))
+
+    def _why_nothing(self) -> str:
+        path = Path(self.job.user_files[0])
+        observer = self._observer
+        if observer.in_graph:
+            line = observer.in_graph[0].line
+            return f"{path.name}:{line}: {UNSEEN}; iterate over the dataset in Python, or over iter(dataset)"
+        made = [one for one in observer.consumers if one.steps]
+        if made:
+            return f"{path} took only {made[0].steps} batch of a dataset: nothing to measure"
+        functions = bindings_of(path).callables()
+        listed = ", ".join(f"{path}:{name}" for name in functions[:MOST_LISTED])
+        more = f"; functions that can be measured if they return a dataset: {listed}" if functions else ""
+        return f"{path} never iterated over a tf.data dataset{more}"
+
+    def _training(self) -> Training:
+        main, observer = self._main, self._observer
+        ended = getattr(self, "_ended", None)
+        saves = observer.saves
+        if main is None:
+            seen = "graph-loop" if observer.in_graph else None
+            uses = [_use_of(one, main=False) for one in observer.consumers]
+            return Training(consumer=seen, unknown=UNSEEN if seen else None, ended=ended, saves=saves, datasets=uses)
+        facts = Training(
+            consumer=main.kind,
+            executions=main.executions,
+            epochs=main.clock.begun,
+            between_seconds=main.clock.between_ns / 1e9 if main.clock.begun > 1 else None,
+            validations=observer.validations,
+            validation_seconds=observer.validation_ns / 1e9 if observer.validations else None,
+            epoch_end_seconds=observer.epoch_end_ns / 1e9 if observer.epochs else None,
+            saves=saves,
+            ended=ended,
+            datasets=[_use_of(one, main=one is main) for one in observer.consumers],
+        )
+        return replace(facts, **_knowledge(main))
+
+
+class _Running(Feed):
+    """The script's own iterator, from which batches are taken once its thread is kept."""
+
+    def __init__(self, dataset: Any, iterator: Any) -> None:
+        self._dataset = dataset
+        self._between = lambda: None
+        self._deleting = suppress
+        self.iterator = iterator
+        self.ended = 0
+        self.deletions = []
+        self.paused_ns = 0
+        self.on_restart = lambda: None
+
+
+def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
+    """Return how many elements an iterator gave, and the latest gaps between them; None without a model."""
+    snapshot = take_snapshot(iterator)
+    if snapshot is None:
+        return None
+    nodes, root = snapshot.proto.nodes, snapshot.proto.output
+    return int(nodes[root].num_elements) if root in nodes else 0, list(snapshot.proto.gap_times)
+
+
+def _knowledge(main: Consumer) -> dict[str, Any]:
+    """What is known of the steps of a kind of consumer."""
+    asynchronous = _asynchronous(main)
+    if main.kind == "loop":
+        wait = None if asynchronous else "exact"
+        return {"interval": "exact", "fetch": "exact", "wait": wait, "unknown": asynchronous}
+    gaps = main.gaps.mean_ns is not None
+    no_model = None if gaps else "TensorFlow keeps no model of this pipeline (autotune is off)"
+    fetch = "mean" if gaps else None
+    if main.kind == "fit":
+        unknown = no_model or asynchronous
+        return {"interval": "exact", "fetch": fetch, "wait": None if unknown else "mean", "unknown": unknown}
+    why = OVERLAPS if main.kind == "fit-executions" else IN_GRAPH
+    return {"interval": "mean", "fetch": fetch, "wait": None, "unknown": why}
+
+
+def _asynchronous(main: Consumer) -> str | None:
+    """Why a step may go on when the script asks for the next batch; None where it cannot."""
+    if "jax" in sys.modules and main.kind == "loop":
+        return JAX
+    tensorflow: Any = sys.modules["tensorflow"]
+    if tensorflow.config.list_logical_devices("GPU"):
+        return ON_GPU
+    return None
+
+
+def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
+    return DatasetUse(
+        role=consumer.role,
+        main=main,
+        file=consumer.place.file,
+        line=consumer.place.line,
+        datasets=consumer.datasets,
+        iterators=consumer.iterators,
+        batches=consumer.clock.batches or None,
+        seconds=consumer.seconds or None,
+        fetch_seconds=consumer.fetch_seconds if consumer.clock.batches else None,
+    )
