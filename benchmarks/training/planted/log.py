@@ -51,4 +51,4 @@ def step_in_graph(batch):
         step()
         return total
 
-    return tf.numpy_function(slow_step, [tf.reduce_sum(batch)], tf.float32)
+    return tf.ensure_shape(tf.numpy_function(slow_step, [tf.reduce_sum(batch)], tf.float32), [])
