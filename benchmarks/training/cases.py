@@ -81,7 +81,7 @@ CASES = {
     ),
     # Keras decodes in parallel and prefetches; what follows is one multiplication of a batch.
     "dcgan": Script(
-        stored=take_stored("dataset = dataset.map(lambda x: x / 255.0)\n", "dataset", 100), input_bound=None
+        stored=take_stored("dataset = dataset.map(lambda x: x / 255.0)\n", "dataset", 200), input_bound=None
     ),
     # A batch of rows in memory takes a fraction of an eager step.
     "digits_from_scratch": Script(

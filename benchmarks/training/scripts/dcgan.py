@@ -12,7 +12,7 @@ from keras import layers, ops
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--data-dir", default="data/faces")
-parser.add_argument("--batch-size", type=int, default=32)
+parser.add_argument("--batch-size", type=int, default=16)
 parser.add_argument("--epochs", type=int, default=3)
 args = parser.parse_args()
 
@@ -26,7 +26,7 @@ discriminator = keras.Sequential(
         keras.Input(shape=(64, 64, 3)),
         layers.Conv2D(8, kernel_size=4, strides=2, padding="same"),
         layers.LeakyReLU(negative_slope=0.2),
-        layers.Conv2D(16, kernel_size=4, strides=2, padding="same"),
+        layers.Conv2D(8, kernel_size=4, strides=2, padding="same"),
         layers.LeakyReLU(negative_slope=0.2),
         layers.Flatten(),
         layers.Dropout(0.2),
@@ -38,13 +38,13 @@ latent_dim = 64
 generator = keras.Sequential(
     [
         keras.Input(shape=(latent_dim,)),
-        layers.Dense(16 * 16 * 8),
-        layers.Reshape((16, 16, 8)),
-        layers.Conv2DTranspose(8, kernel_size=4, strides=2, padding="same"),
+        layers.Dense(16 * 16 * 4),
+        layers.Reshape((16, 16, 4)),
+        layers.Conv2DTranspose(4, kernel_size=4, strides=2, padding="same"),
         layers.LeakyReLU(negative_slope=0.2),
-        layers.Conv2DTranspose(8, kernel_size=4, strides=2, padding="same"),
+        layers.Conv2DTranspose(4, kernel_size=4, strides=2, padding="same"),
         layers.LeakyReLU(negative_slope=0.2),
-        layers.Conv2D(3, kernel_size=5, padding="same", activation="sigmoid"),
+        layers.Conv2D(3, kernel_size=3, padding="same", activation="sigmoid"),
     ],
     name="generator",
 )

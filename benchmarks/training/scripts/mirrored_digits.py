@@ -40,9 +40,9 @@ def create_model():
     regularizer = tf.keras.regularizers.L2(1e-5)
     return tf.keras.Sequential(
         [
-            tf.keras.layers.Conv2D(32, 3, activation="relu", kernel_regularizer=regularizer),
+            tf.keras.layers.Conv2D(8, 3, activation="relu", kernel_regularizer=regularizer),
             tf.keras.layers.MaxPooling2D(),
-            tf.keras.layers.Conv2D(64, 3, activation="relu", kernel_regularizer=regularizer),
+            tf.keras.layers.Conv2D(16, 3, activation="relu", kernel_regularizer=regularizer),
             tf.keras.layers.MaxPooling2D(),
             tf.keras.layers.Flatten(),
             tf.keras.layers.Dense(64, activation="relu", kernel_regularizer=regularizer),
