@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -45,7 +45,8 @@ def rerun(profile: Profile, *, overrides: Sequence[str] = (), command: str = "ru
     kept = [value for value in options["sets"] or () if _stage_path(profile, value) not in replaced]
     same = {**options, "sets": kept, **dict.fromkeys(changes)}
     further = {"sets": list(overrides), **changes}
-    return shlex.join(["pipeprof", command, *_write_words(same, command), *_write_words(further, command)])
+    tail = ["--", *options["script_args"]] if options.get("script_args") else []
+    return shlex.join(["pipeprof", command, *_write_words(same, command), *_write_words(further, command), *tail])
 
 
 def change_command(profile: Profile, number: int, command: str = "run", *, write: bool = False) -> str | None:
@@ -113,6 +114,8 @@ def recover_options(profile: Profile) -> RunOptions | FixOptions:
         env=target.variables is not None,
         args=[f"{name}={value}" for name, value in (target.arguments or {}).items()] or None,
     )
+    if isinstance(named, RunOptions):
+        named = replace(named, script_args=target.script_arguments or None)
     if profile.command[1:2] != [command]:
         return named
     try:
@@ -175,9 +178,12 @@ def _nothing(options: SharedOptions) -> None:
 
 
 def _write_words(options: Mapping[str, Any], command: str = "run") -> Iterator[str]:
-    """Write options as words of a command line: those that differ from their defaults, the target first."""
+    """Write options as words of a command line: those that differ from their defaults, the target first.
+
+    The arguments of a script, which come last, are left out.
+    """
     for parameter in build_parser(command).params:
-        value = options.get(parameter.name)
+        value = options.get(parameter.name) if parameter.name != "script_args" else None
         if parameter.param_type_name == "argument":
             if value is not None:
                 yield str(value)

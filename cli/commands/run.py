@@ -110,10 +110,8 @@ def run(given: RunOptions) -> None:
         loaded = load_target(given.target, changes, no_python=given.no_python)[1] if loaded is not None else None
         chosen = settings_with(replace(chosen, loaded=loaded), change)
     _check_plan(given, outputs, loaded)
-    for note in loaded.notes if loaded is not None else ():
+    for note in _notes(chosen):
         streams.say(f"pipeprof: note: {note}")
-    if parsed.kind == "script" and not given.quiet:
-        streams.say(f"pipeprof: note: {_what_a_script_does(chosen)}")
 
     writer = make_writer(parsed, loaded, outputs)
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
@@ -172,10 +170,17 @@ def _check_script_options(given: RunOptions, parsed: ParsedTarget) -> None:
             raise UsageError(f"{flag} is for a training script, but {given.target} is none: remove it")
 
 
+def _notes(settings: RunSettings) -> Sequence[str]:
+    """What is to be said before anything runs."""
+    if settings.target.kind == "script":
+        return (_what_a_script_does(settings),)
+    return settings.loaded.notes if settings.loaded is not None else ()
+
+
 def _what_a_script_does(settings: RunSettings) -> str:
     """State, before it runs, that the script trains for real and when it ends."""
     if settings.to_end:
-        end = "and comes to its own end"
+        end = "to its own end"
     else:
         limit = f"{settings.steps:,} steps" if settings.steps is not None else f"{settings.seconds or 10:g} s of steps"
         end = f"until {limit} are measured after the warm-up (--to-end: to its own end)"

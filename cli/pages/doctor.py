@@ -9,6 +9,7 @@ from typing import Any
 from pipeprof.cli.text.blocks import Blank, Block, Command, Heading, KeyValue, Line, Prose, TextSpan
 from pipeprof.profiles.doctor.facts import Facts, Folder
 from pipeprof.profiles.doctor.faults import Fault
+from pipeprof.profiles.protocol.wrapped import WRAPPED
 from pipeprof.profiles.wording import cores_text, size
 
 _WIDTH = 13
@@ -101,10 +102,20 @@ def rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[
     yield "device", f"{', '.join(devices.names)} ({devices.source})" if devices.names else "none seen"
     yield "governor", ", ".join(f"{name} ({count} cores)" for name, count in facts.governors.items()) or "n/a"
     yield "git", facts.git or "not installed"
+    yield "hooks", _hooks()
     where = f"{terminal.columns} columns" if terminal.is_terminal else f"none, {terminal.columns} columns"
     yield "terminal", ", ".join(part for part in (where, terminal.encoding, terminal.term, terminal.locale) if part)
     for fault in faults:
         yield fault.level, fault.message
+
+
+def _hooks() -> str:
+    """List what `run script.py` wraps, by its class."""
+    methods: dict[str, list[str]] = {}
+    for row in WRAPPED:
+        methods.setdefault(f"{row.module}.{row.owner}", []).append(row.method)
+    listed = "; ".join(f"{owner}: {', '.join(names)}" for owner, names in methods.items())
+    return f"in the process of `run script.py` only, public methods that call the real ones: {listed}"
 
 
 def _tensorflow(facts: Facts) -> str:
@@ -144,7 +155,11 @@ def _folder(folder: Folder) -> str:
 
 def doctor_document(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> dict[str, Any]:
     """Return everything as JSON fields."""
-    return {"facts": asdict(facts), "terminal": asdict(terminal), "faults": [asdict(fault) for fault in faults]}
+    return {
+        "facts": asdict(facts),
+        "terminal": asdict(terminal), "faults": [asdict(fault) for fault in faults],
+        "hooks": [{"method": str(row), "why": row.why} for row in WRAPPED],
+    }
 
 
 def hide_texts(value: Any, hide: Callable[[str], str]) -> Any:

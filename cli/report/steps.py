@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
@@ -14,6 +15,7 @@ from pipeprof.profiles.wording import milliseconds, percent, significant
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Quantiles, Steps
+    from pipeprof.profiles.document.training import DatasetUse
 
 GAPS_SHOWN = 5
 _OTHER_FROM = 0.05
@@ -30,6 +32,24 @@ _CAUSES = {
 }
 
 
+_TAKES = {
+    "loop": "A Python loop takes the batches",
+    "fit": "Keras' fit takes the batches",
+    "fit-executions": "Keras' fit takes the batches, {} steps in a call",
+    "graph": "A tf.function takes the batches from an iterator",
+}
+_ROLES = {
+    "training": "trained on",
+    "validation": "a validation dataset",
+    "evaluation": "an evaluated dataset",
+    "prediction": "a dataset for predictions",
+    "adapt": "a dataset that layers adapt to",
+    "loop": "iterated",
+}
+_SHOWN_SECONDS = 0.1
+_USES_SHOWN = 3
+
+
 class _Row(NamedTuple):
     name: str
     mean: float
@@ -43,8 +63,11 @@ def build_steps(profile: Profile) -> Iterator[Block]:
     if steps is None or not steps.count:
         return
     yield Heading("Steps", " · ".join(part for part in _summary(profile, steps) if part))
-    yield _table(_rows(steps), ("mean", "p50", "p95", "max"))
+    yield _table(
+        _script_rows(profile, _rows(steps, script=profile.training is not None)), ("mean", "p50", "p95", "max")
+    )
     yield from _restarts(steps, ": {} of the time")
+    yield from build_training(profile)
 
 
 def _restarts(steps: Steps, words: str) -> Iterator[Block]:
@@ -62,8 +85,10 @@ def build_all_steps(profile: Profile) -> Iterator[Block]:
         return
     words = describe_dispatch(steps)
     yield Heading("Steps", " · ".join(part for part in (*_summary(profile, steps)[:2], words) if part))
-    rows = [*_rows(steps), _Row("fetch", steps.fetch_ms.mean, steps.fetch_ms, "loop blocked in next()")]
-    yield _table(rows, ("mean", "p50", "p95", "p99", "max"))
+    rows = _rows(steps, script=profile.training is not None)
+    if profile.training is None or profile.training.fetch is not None:
+        rows.append(_Row("fetch", steps.fetch_ms.mean, steps.fetch_ms, "loop blocked in next()"))
+    yield _table(_script_rows(profile, rows), ("mean", "p50", "p95", "p99", "max"))
     yield Prose(_rates(profile, steps))
     floor = steps.floor_ms
     if floor is not None:
@@ -75,6 +100,7 @@ def build_all_steps(profile: Profile) -> Iterator[Block]:
         )
         yield Prose(f"Baseline latency of next(): {latency}{taken}.")
     yield from _restarts(steps, ", which took {} of the time")
+    yield from build_training(profile)
 
 
 def build_gaps(profile: Profile) -> Iterator[Block]:
@@ -127,19 +153,71 @@ def _describe_step(profile: Profile, steps: Steps) -> str:
     return step_kind(device.partition(":")[0]).sentence(device) if device else ""
 
 
-def _rows(steps: Steps) -> list[_Row]:
+def _rows(steps: Steps, *, script: bool = False) -> list[_Row]:
     interval = steps.interval_ms
     if steps.dispatch is None:
         return [_Row("batch to batch", interval.mean, interval)]
     rows = [_Row("step to step", interval.mean, interval)]
+    if steps.wait_ms is None:
+        return rows
     busy = steps.busy_ms.mean if steps.busy_ms else 0.0
     if steps.busy_ms:
-        rows.append(_Row("  device busy", busy, steps.busy_ms))
+        rows.append(_Row("  the step" if script else "  device busy", busy, steps.busy_ms))
     rows.append(_Row("  waits for data", steps.wait_ms.mean, steps.wait_ms))
     other = interval.mean - busy - steps.wait_ms.mean
     if steps.busy_ms and other >= _OTHER_FROM * interval.mean:
         rows.append(_Row("  idle, other causes", other, None))
     return rows
+
+
+def _script_rows(profile: Profile, rows: list[_Row]) -> list[_Row]:
+    """Leave out the quantiles of what is known as a mean only."""
+    training = profile.training
+    if training is None:
+        return rows
+    means = set() if training.interval != "mean" else {"step to step"}
+    if training.wait == "mean" or training.fetch == "mean":
+        means |= {"  waits for data", "  the step", "fetch"}
+    return [row._replace(quantiles=None, note="a mean") if row.name in means else row for row in rows]
+
+
+def build_training(profile: Profile) -> Iterator[Block]:
+    """Build the lines that only a script has: who takes the batches, its epochs, its other datasets."""
+    training = profile.training
+    if training is None:
+        return
+    parts = [_TAKES.get(training.consumer or "", "").format(training.executions)]
+    if training.wait is None and training.unknown is not None:
+        parts.append(f"wait n/a: {training.unknown}")
+    elif training.fetch == "mean":
+        parts.append("fetch and wait are means")
+    yield Prose("; ".join(part for part in parts if part) + ".")
+    facts = [f"{training.epochs:,} epochs begun" if training.epochs > 1 else ""]
+    if training.validations:
+        facts.append(
+            f"{training.validations:,} validations of {_each(training.validation_seconds, training.validations)}"
+        )
+    if training.epoch_end_seconds is not None and training.epoch_end_seconds >= _SHOWN_SECONDS:
+        facts.append(f"callbacks at the ends of epochs {seconds(training.epoch_end_seconds)}")
+    if training.between_seconds is not None and training.epochs > 1:
+        facts.append(f"{_each(training.between_seconds, training.epochs - 1)} between epochs, not counted above")
+    if any(facts):
+        yield Prose(f"{', '.join(fact for fact in facts if fact)}.")
+    for use in [use for use in training.datasets if not use.main][:_USES_SHOWN]:
+        yield Prose(_describe_use(use))
+
+
+def _each(total: float | None, count: int) -> str:
+    return f"{seconds((total or 0.0) / count)} each" if count > 1 else seconds(total or 0.0)
+
+
+def _describe_use(use: DatasetUse) -> str:
+    """One line on another dataset of the script."""
+    where = f" ({Path(use.file).name}:{use.line})" if use.file is not None else ""
+    if use.batches:
+        fetch = f", {seconds(use.fetch_seconds)} for fetching" if use.fetch_seconds is not None else ""
+        return f"Also {_ROLES[use.role]}{where}: {use.batches:,} batches{fetch}."
+    return f"Also {_ROLES[use.role]}{where}: {use.iterators:,} iterator{'s' if use.iterators != 1 else ''}."
 
 
 def _table(rows: list[_Row], names: tuple[str, ...]) -> Table:
@@ -159,7 +237,10 @@ def _table(rows: list[_Row], names: tuple[str, ...]) -> Table:
 def _rates(profile: Profile, steps: Steps) -> str:
     device, flow, has_step = profile.device, profile.throughput, steps.dispatch is not None
     return dotted(
-        (steps.wait_share if has_step else None, lambda share: f"waits for data {percent(share)} of the time"),
+        (
+            steps.wait_share if has_step and steps.wait_share is not None else None,
+            lambda share: f"waits for data {percent(share)} of the time",
+        ),
         (device.idle_share if device and has_step else None, lambda share: f"device idle {percent(share)}"),
         (flow.batches_per_second if flow else None, lambda speed: f"{significant(speed)} batches/s"),
         (flow.elements_per_second if flow else None, lambda speed: f"{significant(speed)} elements/s"),

@@ -102,6 +102,11 @@ class Steps(Record):
     )
 
     @property
+    def known_wait_ms(self) -> float:
+        """The mean wait; 0 where it is not known."""
+        return self.wait_ms.mean if self.wait_ms is not None else 0.0
+
+    @property
     def restart_ms(self) -> float:
         """What the starts of epochs take of the mean interval."""
         return min(1.0, self.restart_share or 0.0) * self.interval_ms.mean

@@ -26,7 +26,7 @@ def values_of(profile: Profile) -> dict[str, float]:
     found: dict[str, float | None] = {
         "step_ms": steps.interval_ms.mean if steps else None,
         "elements_per_second": flow.elements_per_second if flow else None,
-        "wait_ms": steps.wait_ms.mean if steps and has_device else None,
+        "wait_ms": steps.wait_ms.mean if steps and steps.wait_ms and has_device else None,
         "idle_share": profile.device.idle_share if profile.device and has_device else None,
         "cpu_ms_per_element": _cpu_per_element(profile, per_batch),
         "peak_bytes": memory.peak_bytes,

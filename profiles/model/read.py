@@ -302,7 +302,8 @@ def _with_runtime(parts: tuple[Part, ...], runtime_ms: float) -> tuple[Part, ...
 
 def _waits_now_and_then(steps: Steps) -> bool:
     """Whether most steps wait much less than the mean: a producer that is too slow makes each of them wait."""
-    return steps.wait_ms.mean > 0 and steps.wait_ms.p50 < _RARELY * steps.wait_ms.mean
+    waits = steps.wait_ms
+    return waits is not None and waits.mean > 0 and waits.p50 < _RARELY * waits.mean
 
 
 def _fitted(flow: Flow, running_ms: float, *, uneven: bool) -> Flow:

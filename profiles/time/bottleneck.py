@@ -370,7 +370,7 @@ def _waiting_ms(steps: Steps | None) -> float:
     """Per step, without the starts of epochs."""
     if steps is None:
         return 0.0
-    return max(0.0, steps.wait_ms.mean - steps.restart_ms)
+    return max(0.0, steps.known_wait_ms - steps.restart_ms)
 
 
 def _chain(_causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:

@@ -120,7 +120,7 @@ def _what_matters(profile: Profile) -> str:
     steps, bound = profile.steps, profile.verdict.bound if profile.verdict is not None else None
     if steps is None or steps.dispatch is None or bound is None:
         return "Without a training step it is unknown whether the speed matters"
-    waits = f"the device waits for data {percent(steps.wait_share)} of the time"
+    waits = f"the device waits for data {percent(steps.wait_share or 0.0)} of the time"
     if bound == "step":
         return f"The memory matters here: the step sets the pace ({waits})"
     return f"Both matter here: {waits}"

@@ -153,7 +153,7 @@ def conclude(profile: Profile) -> Verdict:
     )
 
 
-def _named_stage(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bottleneck | None) -> str | None:
+def _named_stage(profile: Profile, steps: Steps, bound: Bound | None, bottleneck: Bottleneck | None) -> str | None:
     """Return the address of the stage that the details name: that of the bottleneck, else the one with most work."""
     if bottleneck is not None:
         return bottleneck.stage.id if bottleneck.stage is not None else None
@@ -161,7 +161,7 @@ def _named_stage(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bottl
     return owner.id if owner is not None else None
 
 
-def _names_owner(profile: Profile, steps: Steps, bound: Bound) -> bool:
+def _names_owner(profile: Profile, steps: Steps, bound: Bound | None) -> bool:
     """Whether the stage with most work is named where no limit was found."""
     return bound != "step" and not _nothing_to_gain(profile) and not _only_restarts(steps)
 
@@ -189,9 +189,11 @@ def _nothing_to_gain(profile: Profile) -> bool:
     return profile.headspace is not None and profile.headspace.share < STEP_BOUND_BELOW
 
 
-def _bound(profile: Profile, steps: Steps) -> Bound:
+def _bound(profile: Profile, steps: Steps) -> Bound | None:
     if steps.dispatch is None:
         return "input"
+    if steps.wait_share is None:
+        return None
     if _nothing_to_gain(profile):
         return "step"
     if (steps.restart_share or 0.0) >= STEP_BOUND_BELOW:
@@ -199,9 +201,11 @@ def _bound(profile: Profile, steps: Steps) -> Bound:
     return classify_wait(wait_within_epochs(steps))
 
 
-def _headline(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bottleneck | None) -> str:
+def _headline(profile: Profile, steps: Steps, bound: Bound | None, bottleneck: Bottleneck | None) -> str:
     """State what the loop was bound by; only perhaps where other processes made the pipeline slower than it is."""
     disturbance = find_disturbance(profile.contention, profile.host)
+    if bound is None:
+        return _unknown_bound(profile, steps)
     if disturbance is None:
         return f"{_cpu_bound(profile, steps, bottleneck) or _bound_by(profile, steps, bound)}{restart_clause(steps)}."
     text = _bound_by(profile, steps, bound)
@@ -211,6 +215,13 @@ def _headline(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bottlene
         certain = bound == "step" and wait_within_epochs(steps) < STEP_BOUND_BELOW
         text = f"{word} even so{colon}{rest}" if certain else f"Perhaps {word.lower()}{colon}{rest}"
     return f"Disturbed: {disturbance.who}. {text}{restart_clause(steps)}."
+
+
+def _unknown_bound(profile: Profile, steps: Steps) -> str:
+    """State that a script's loop does not show whether it waits for data, and why."""
+    why = profile.training.unknown if profile.training is not None else None
+    rate = f"{milliseconds(steps.interval_ms.mean)} from step to step"
+    return f"Bound unknown: {rate}; the wait for data is n/a{f' ({why})' if why else ''}."
 
 
 def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
@@ -223,17 +234,17 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
         return f"Balanced: {waits}"
     if bound == "input":
         return f"Input-bound: {waits}"
-    if max(steps.wait_share, wait_within_epochs(steps)) < STEP_BOUND_BELOW:
+    if max(steps.wait_share or 0.0, wait_within_epochs(steps)) < STEP_BOUND_BELOW:
         return f"Step-bound: {waits}"
     if _nothing_to_gain(profile):
         return f"Step-bound: {waits}, and barely less with preloaded batches"
-    within, share = percent(wait_within_epochs(steps)), percent(steps.wait_share)
+    within, share = percent(wait_within_epochs(steps)), percent(steps.wait_share or 0.0)
     return f"Step-bound: within an epoch the device waits for data {within} of the time ({share} with the restarts)"
 
 
 def _waits(steps: Steps) -> str:
-    of_every = part_of(steps.wait_ms.mean, steps.interval_ms.mean)
-    return f"the device waits for data {percent(steps.wait_share)} of the time ({of_every})"
+    of_every = part_of(steps.known_wait_ms, steps.interval_ms.mean)
+    return f"the device waits for data {percent(steps.wait_share or 0.0)} of the time ({of_every})"
 
 
 def _for_steps_below(steps: Steps) -> str:
@@ -266,7 +277,9 @@ def _cpu_bound(profile: Profile, steps: Steps, bottleneck: Bottleneck | None) ->
     return f"CPU-bound: {cores_text(cores)}, this step would need {significant(needed, 2)}; {_waits(steps)}"
 
 
-def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bottleneck | None) -> list[VerdictDetail]:
+def _speed_details(
+    profile: Profile, steps: Steps, bound: Bound | None, bottleneck: Bottleneck | None
+) -> list[VerdictDetail]:
     found = []
     if find_disturbance(profile.contention, profile.host) is not None:
         found.append(("warning", "measure again on a free machine; what follows may not hold there"))
@@ -352,7 +365,7 @@ def _is_healthy(profile: Profile) -> bool:
     return profile.complete and not wrong
 
 
-def _restarts(profile: Profile, steps: Steps, bound: Bound) -> str:
+def _restarts(profile: Profile, steps: Steps, bound: Bound | None) -> str:
     """State what avoids costly restarts of the dataset, and how much the device waits between them."""
     text = describe_restarts(steps, profile.stages)
     if not text or steps.dispatch is None or bound == "step":

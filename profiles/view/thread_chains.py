@@ -47,7 +47,7 @@ def timing(view: PipelineView) -> Timing | None:
     return Timing(
         interval_ms=steps.interval_ms.mean,
         busy_ms=steps.busy_ms.mean if steps.busy_ms is not None else 0.0,
-        wait_ms=max(0.0, steps.wait_ms.mean - steps.restart_ms),
+        wait_ms=max(0.0, steps.known_wait_ms - steps.restart_ms),
         batches=steps.count,
         dispatch=steps.dispatch,
         restart_ms=steps.restart_ms,

@@ -25,9 +25,9 @@ def restarts_are_costly(steps: Steps) -> bool:
 
 
 def wait_within_epochs(steps: Steps) -> float:
-    """Return the share of waiting without the restarts of the dataset."""
+    """Return the share of waiting without the restarts of the dataset; 0 where the wait is not known."""
     restart = steps.restart_share or 0.0
-    return max(0.0, steps.wait_share - restart) / (1 - restart) if restart < 1 else 0.0
+    return max(0.0, (steps.wait_share or 0.0) - restart) / (1 - restart) if restart < 1 else 0.0
 
 
 def restart_clause(steps: Steps) -> str:

@@ -55,7 +55,7 @@ def find_chain(stages: Sequence[Stage], steps: Steps) -> Chain | None:
     """
     for row in _list_thread_rows(stages):
         in_turn = row.last and steps.dispatch == "sync"
-        filled = (steps.wait_ms.mean if in_turn else steps.interval_ms.mean) - steps.restart_ms
+        filled = (steps.known_wait_ms if in_turn else steps.interval_ms.mean) - steps.restart_ms
         times = [stage.inside_ms or 0.0 for stage in row.stages]
         total = sum(times)
         if filled <= 0 or not SUM_FROM * filled <= total <= SUM_UP_TO * filled:

@@ -294,7 +294,8 @@ class Consumer:
     def current(self) -> Pass | None:
         """The latest pass that took a batch, else the latest one."""
         begun = [one for one in self.passes if one.began_folding or one.times or one.steps]
-        return (begun or self.passes or [None])[-1]
+        known = begun or self.passes
+        return known[-1] if known else None
 
     def follows(self, place: Place, element: str, role: Role) -> bool:
         """Whether a new dataset at this place takes the place of this one: built again, after it was used."""

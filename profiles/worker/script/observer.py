@@ -221,7 +221,7 @@ class ScriptObserver(Observer):
     def _consumer_of(self, dataset: Any, role: Role) -> Consumer:
         """Return the consumer of a dataset; one that was built again at the same place has the consumer of the last."""
         number = id(dataset)
-        reference, known = self._owners.get(number, (None, None))
+        reference, known = self._owners.get(number, (lambda: None, None))
         if known is not None and reference() is dataset:
             if not known.steps:
                 known.role = role

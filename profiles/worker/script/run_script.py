@@ -16,7 +16,7 @@ import threading
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
@@ -27,10 +27,11 @@ from pipeprof.pipelines.target.generated_files import delete_generated_files
 from pipeprof.pipelines.target.import_path import put_first
 from pipeprof.profiles.document.training import DatasetUse, Training
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, TraceBegan, TrainingSeen, Waiting
+from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
+from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
-from pipeprof.profiles.worker.script.hooks import LIBRARIES, Hooks
+from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
 from pipeprof.profiles.worker.steps.loop import Feed
@@ -111,6 +112,7 @@ class ScriptRun(JobRun):
         self._reason: str | None = None
         self._sign_at = self._sign_cpu = 0.0
         self._finished = False
+        self._sizes_known = False
 
     # The script
 
@@ -427,6 +429,7 @@ class ScriptRun(JobRun):
             with self._attempt("no-sizes", "The size of a batch is unknown"):
                 self._sizes.see_first(running.next())
                 self._sizes.take(running.next())
+                self._sizes_known = True
         self.send_measured()
         self._enter("trace")
         with self._attempt("no-ledger", "Memory could not be looked at"):
@@ -452,7 +455,15 @@ class ScriptRun(JobRun):
 
     def send_measured(self) -> None:
         """Send the measurement so far; nothing if it has not begun."""
-        super().send_measured()
+        window = self._window
+        if window is not None:
+            # Looks are taken in a thread of their own: what they take of a core is what they cost.
+            loop = LoopCost(
+                overhead_ns=window.overhead_cpu_ns,
+                overhead_cpu_ns=window.overhead_cpu_ns,
+                sizes=self._sizes.mean() if self._sizes_known else None,
+            )
+            self._channel.send(window.statistics.measured(device=self._device, loop=loop))
         if self._observer.consumers:
             self._channel.send(TrainingSeen(self._training()))
 
@@ -475,7 +486,7 @@ class ScriptRun(JobRun):
         ended = getattr(self, "_ended", None)
         saves = observer.saves
         if main is None:
-            seen = "graph-loop" if observer.in_graph else None
+            seen: Literal["graph-loop"] | None = "graph-loop" if observer.in_graph else None
             uses = [_use_of(one, main=False) for one in observer.consumers]
             return Training(consumer=seen, unknown=UNSEEN if seen else None, ended=ended, saves=saves, datasets=uses)
         facts = Training(

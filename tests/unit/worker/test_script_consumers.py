@@ -1,0 +1,137 @@
+"""Folding of a script's iteration: hand-made times, in nanoseconds."""
+
+from array import array
+
+import pytest
+
+from pipeprof.profiles.worker.script.consumers import Consumer, Gaps, Pass, Place, StepClock
+
+
+def a_pass(began: int = 0, made: int = 0, **facts: object) -> Pass:
+    one = Pass(began, made, lambda: one)
+    for name, value in facts.items():
+        setattr(one, name, value)
+    return one
+
+
+def no_model(_iterator: object) -> None:
+    return None
+
+
+def intervals(readings: list) -> list[int]:
+    starts = [reading.start for reading in readings]
+    return [after - before for before, after in zip(starts, starts[1:], strict=False)]
+
+
+class TestLoop:
+    def test_fetch_and_rest_of_each_step(self):
+        clock = StepClock()
+        folded = clock.loop(a_pass(), [10, 30, 40, 60, 70, 90])
+        assert [(one.asked, one.got, one.end) for one in folded.readings] == [(10, 30, 40), (40, 60, 70)]
+        assert clock.fetch_ns == 60
+        assert clock.batches == 3
+
+    def test_chunks_give_what_the_whole_gives(self):
+        times = [10, 30, 40, 60, 70, 90, 95, 99]
+        whole = StepClock().loop(a_pass(), times).readings
+        for cut in range(len(times)):
+            clock, one = StepClock(), a_pass()
+            assert clock.loop(one, times[:cut]).readings + clock.loop(one, times[cut:]).readings == whole
+
+    def test_time_between_epochs_is_no_step(self):
+        clock = StepClock()
+        first = a_pass(ended=65)
+        readings = clock.loop(first, [10, 30, 40, 60, 62]).readings
+        clock.end_loop(first)
+        # A validation of 1,000 ns, then an iterator that takes 5.
+        folded = clock.loop(a_pass(began=1065, made=1070), [1071, 1091, 1100, 1120, 1130, 1150])
+        readings += folded.readings
+        assert clock.between_ns == 1000
+        assert clock.begun == 2
+        # The last step of the first epoch ended when the end was asked for; 3 ns to find it, 5 for the iterator.
+        assert intervals(readings) == [30, 2 + 3 + 5 + 20, 29]
+        assert [readings[len(readings) - len(folded.readings) + index].got for index in folded.restarts] == [90]
+
+    def test_an_iterator_for_each_step(self):
+        clock, readings = StepClock(), []
+        for number in range(4):
+            at = 100 * number
+            readings += clock.loop(a_pass(began=at, made=at + 30), [at + 31, at + 60]).readings
+        assert intervals(readings) == [100, 100]
+        assert readings[1].got - readings[1].asked == 60
+
+
+class TestFit:
+    def test_interval_is_exact_and_fetch_a_mean(self):
+        clock = StepClock()
+        one = a_pass(ended=200)
+        folded = clock.fit(one, [0, 28, 30, 58, 60, 88, 90, 120], gap=10, executions=1)
+        assert intervals(folded.readings) == [30, 30, 30]
+        assert [reading.got - reading.asked for reading in folded.readings[:3]] == [20, 20, 20]
+
+    def test_a_step_that_found_no_batch_is_none(self):
+        clock = StepClock()
+        folded = clock.fit(a_pass(ended=200), [0, 28, 30, 58, 60], gap=10, executions=1)
+        assert len(folded.readings) == 2
+        assert folded.readings[-1].end == 60
+
+    def test_epochs_and_the_time_between_them(self):
+        clock = StepClock()
+        readings = clock.fit(a_pass(ended=70), [0, 28, 30, 58], gap=10, executions=1).readings
+        folded = clock.fit(a_pass(began=1070, made=1075), [1080, 1120, 1122, 1150, 1152], gap=10, executions=1)
+        assert folded.restarts == [0]
+        assert clock.between_ns == 1000
+        assert intervals([*readings, *folded.readings])[1] < 100
+
+    def test_several_steps_in_a_call(self):
+        clock = StepClock()
+        folded = clock.fit(a_pass(), [0, 190, 200, 390, 400], gap=15, executions=10)
+        assert len(folded.readings) == 20
+        assert set(intervals(folded.readings)) == {20}
+        assert clock.batches == 20
+
+    def test_no_model(self):
+        folded = StepClock().fit(a_pass(), [0, 28, 30, 58, 60], gap=None, executions=1)
+        assert all(reading.got == reading.asked for reading in folded.readings)
+
+
+class TestConsumer:
+    def test_a_loop_is_seen_although_keras_calls_it(self):
+        consumer = Consumer(Place("train.py", 3), "x", "training")
+        one = a_pass(times=array("q", [10, 30, 40, 60]), steps=array("q", [31, 39]))
+        consumer.passes.append(one)
+        folded = consumer.fold(100, no_model)
+        assert consumer.kind == "loop"
+        assert len(folded.readings) == 1
+
+    def test_a_graph_is_polled(self):
+        consumer = Consumer(Place("train.py", 3), "x", "loop")
+        one = a_pass()
+        consumer.passes.append(one)
+        model = {"elements": 5, "gaps": [2]}
+        looks = [consumer.fold(0, lambda _: (model["elements"], model["gaps"]))]
+        model.update(elements=15, gaps=[2] * 15)
+        looks.append(consumer.fold(100, lambda _: (model["elements"], model["gaps"])))
+        assert [len(look.readings) for look in looks] == [0, 10]
+        assert consumer.kind == "graph"
+
+    def test_iterators_that_are_never_asked_are_forgotten(self):
+        consumer = Consumer(Place("train.py", 3), "x", "training")
+        consumer.passes.append(Pass(0, 0, lambda: None))
+        consumer.fold(100, no_model)
+        assert consumer.passes == []
+
+    @pytest.mark.parametrize(("ended", "follows"), [(0, False), (50, True)])
+    def test_a_dataset_that_is_built_again(self, ended: int, follows: bool):
+        consumer = Consumer(Place("train.py", 3), "x", "loop", dataset=lambda: consumer)
+        consumer.passes.append(a_pass(ended=ended))
+        assert consumer.follows(Place("train.py", 3), "x", "loop") is follows
+        assert not consumer.follows(Place("train.py", 4), "x", "loop")
+
+
+def test_gaps_are_counted_once():
+    gaps = Gaps()
+    gaps.take([1, 2, 3], 3)
+    gaps.take([2, 3, 10], 1)
+    gaps.take([2, 3, 10], 0)
+    assert gaps.mean_ns == 4000

@@ -1,0 +1,153 @@
+"""Hooks on a library that looks like TensorFlow and Keras; imports that are watched."""
+
+import itertools
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from pipeprof.profiles.protocol.wrapped import WRAPPED
+from pipeprof.profiles.worker.script.hooks import Hooks, Observer
+from pipeprof.profiles.worker.script.import_watch import ImportWatch
+from pipeprof.profiles.worker.script.observer import ScriptObserver
+
+
+class Batches:
+    def __init__(self) -> None:
+        self.left = 2
+
+    def __next__(self) -> int:
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        return self.left
+
+    def __iter__(self):
+        return self
+
+
+class Dataset:
+    element_spec = "x"
+
+    def __iter__(self) -> Batches:
+        return Batches()
+
+    def reduce(self, start: int, function: object) -> int:
+        return start
+
+
+class Log(Observer):
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def iterator_made(self, dataset, iterator, began_ns):
+        self.seen.append("made")
+
+    def asked(self, iterator):
+        self.seen.append("asked")
+
+    def got(self, iterator):
+        self.seen.append("got")
+
+    def ended(self, iterator):
+        self.seen.append("ended")
+
+
+@pytest.fixture
+def library(monkeypatch):
+    module = ModuleType("tensorflow")
+    module.data = SimpleNamespace(Dataset=type("Own", (Dataset,), {}))
+    module.executing_eagerly = lambda: True
+    monkeypatch.setitem(sys.modules, "tensorflow", module)
+    return module
+
+
+def test_a_loop_is_told_and_nothing_else_changes(library):
+    log = Log()
+    hooks = Hooks(log, itertools.count().__next__)
+    hooks.install("tensorflow")
+    assert list(library.data.Dataset()) == [1, 0]
+    assert log.seen == ["made", "asked", "got", "asked", "got", "asked", "ended"]
+    hooks.uninstall()
+    assert list(library.data.Dataset()) == [1, 0]
+    assert len(log.seen) == 7
+    assert "__iter__" not in vars(library.data.Dataset)
+
+
+def test_an_observer_that_defines_nothing_does_nothing(library):
+    hooks = Hooks(Observer(), itertools.count().__next__)
+    hooks.install("tensorflow")
+    assert library.data.Dataset().reduce(3, None) == 3
+    hooks.uninstall()
+
+
+def test_each_wrapped_method_has_a_reason():
+    assert all(row.why for row in WRAPPED)
+    assert len({str(row) for row in WRAPPED}) == len(WRAPPED)
+
+
+def test_an_import_is_reported_when_it_is_complete(tmp_path, monkeypatch):
+    (tmp_path / "watched_library.py").write_text("import watched_other\nready = True\n")
+    (tmp_path / "watched_other.py").write_text("import sys\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    seen = []
+    watch = ImportWatch(("watched_library",), lambda name: seen.append(sys.modules[name].ready))
+    watch.begin()
+    try:
+        __import__("watched_library")
+        __import__("watched_library")
+    finally:
+        watch.end()
+        sys.modules.pop("watched_library", None)
+    assert seen == [True]
+    assert watch not in sys.meta_path
+
+
+def test_an_import_that_fails_first_is_reported_when_it_succeeds(tmp_path, monkeypatch):
+    (tmp_path / "watched_twice.py").write_text("import builtins\nif not hasattr(builtins, 'second'): raise ImportError\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    seen = []
+    watch = ImportWatch(("watched_twice",), seen.append)
+    watch.begin()
+    try:
+        with pytest.raises(ImportError):
+            __import__("watched_twice")
+        monkeypatch.setattr("builtins.second", 1, raising=False)
+        __import__("watched_twice")
+    finally:
+        watch.end()
+        sys.modules.pop("watched_twice", None)
+    assert seen == ["watched_twice"]
+
+
+def test_datasets_are_told_apart_by_object_and_role():
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    training, validation = Dataset(), Dataset()
+    model = SimpleNamespace(steps_per_execution=4)
+    held = [Batches(), Batches()]
+    observer.fit_called(model)
+    observer.iterator_made(training, held[0], 0)
+    observer.train_began(model)
+    observer.epoch_began(0)
+    observer.batch_began(0)
+    observer.batch_ended()
+    observer.test_began(model)
+    observer.iterator_made(validation, held[1], 0)
+    observer.test_ended()
+    observer.epoch_ending()
+    observer.epoch_ended()
+    observer.fit_returned(model)
+    assert [(one.role, one.executions) for one in observer.consumers] == [("training", 4), ("validation", 1)]
+    assert (observer.epochs, observer.validations) == (1, 1)
+    assert len(observer.consumers[0].passes[0].steps) == 2
+    assert observer.consumers[0].passes[0].ended
+
+
+def test_iterators_are_not_kept_alive():
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    dataset, iterator = Dataset(), Batches()
+    observer.iterator_made(dataset, iterator, 0)
+    known = observer.consumers[0].passes[0]
+    assert known.iterator() is iterator
+    del iterator
+    assert known.iterator() is None
