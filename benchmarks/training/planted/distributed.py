@@ -5,6 +5,6 @@ from log import batches, step
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0"])
 dataset = strategy.experimental_distribute_dataset(batches(100))
-for _ in range(5):
+for _ in range(50):
     for _batch in dataset:
         step()

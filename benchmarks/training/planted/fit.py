@@ -3,4 +3,4 @@
 from log import batches
 from model import compiled
 
-compiled().fit(batches(60), epochs=9, verbose=0)
+compiled().fit(batches(60), epochs=800, verbose=0)

@@ -3,4 +3,4 @@
 from log import batches
 from model import compiled
 
-compiled(steps_per_execution=10).fit(batches(60), epochs=12, verbose=0)
+compiled(steps_per_execution=10).fit(batches(60), epochs=80, verbose=0)

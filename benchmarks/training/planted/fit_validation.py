@@ -3,4 +3,4 @@
 from log import OTHER, batches
 from model import compiled
 
-compiled().fit(batches(60), validation_data=batches(10, kind=OTHER), epochs=8, verbose=0)
+compiled().fit(batches(60), validation_data=batches(10, kind=OTHER), epochs=80, verbose=0)

@@ -14,5 +14,5 @@ def train(iterator, steps):
     return total
 
 
-for _ in range(25):
+for _ in range(200):
     train(iterator, tf.constant(20))

@@ -11,7 +11,7 @@ def update(total, batch):
 
 dataset = batches(100)
 total = jax.numpy.zeros(())
-for _ in range(5):
+for _ in range(50):
     for batch in dataset.as_numpy_iterator():
         total = update(total, batch)
         total.block_until_ready()

@@ -3,6 +3,6 @@
 from log import batches, step
 
 dataset = batches(100)
-for _ in range(5):
+for _ in range(50):
     for _batch in dataset:
         step()

@@ -13,5 +13,5 @@ def train(dataset):
 
 
 dataset = batches(100)
-for _ in range(5):
+for _ in range(50):
     train(dataset)

@@ -3,6 +3,6 @@
 from log import batches, step
 
 iterator = iter(batches(100).repeat())
-for _ in range(500):
+for _ in range(5000):
     next(iterator)
     step()

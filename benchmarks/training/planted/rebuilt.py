@@ -2,6 +2,6 @@
 
 from log import batches, step
 
-for _ in range(9):
+for _ in range(80):
     for _batch in batches(60):
         step()

@@ -12,7 +12,7 @@ class Rows(torch.utils.data.IterableDataset):
 
 
 total = torch.zeros(())
-for _ in range(5):
+for _ in range(50):
     for batch in torch.utils.data.DataLoader(Rows(), batch_size=None):
         total += batch.sum()
         step()

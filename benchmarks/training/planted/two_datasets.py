@@ -3,6 +3,6 @@
 from log import OTHER, batches, step
 
 labelled, unlabelled = batches(100), batches(100, kind=OTHER)
-for _ in range(4):
+for _ in range(50):
     for _pair in zip(labelled, unlabelled):  # noqa: B905
         step()
