@@ -157,7 +157,8 @@ def doctor_document(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -
     """Return everything as JSON fields."""
     return {
         "facts": asdict(facts),
-        "terminal": asdict(terminal), "faults": [asdict(fault) for fault in faults],
+        "terminal": asdict(terminal),
+        "faults": [asdict(fault) for fault in faults],
         "hooks": [{"method": str(row), "why": row.why} for row in WRAPPED],
     }
 

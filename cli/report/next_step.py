@@ -181,7 +181,7 @@ def _holds_buffers(profile: Profile) -> bool:
 def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> NextCommand | None:
     if problem.code in _ENDED_EARLY:
         return _measure_shorter(profile, problem)
-    if problem.code == "empty":
+    if problem.code in {"empty", "never-iterated"}:
         return None
     if problem.code == "hung":
         timeout = duration("--timeout", recover_options(profile).timeout) or _DEFAULT_TIMEOUT

@@ -214,7 +214,7 @@ def _exception_failure(observed: Observed, error: Raised, around: Circumstances)
     frame = _typed_frame(error.frame)
     exit_code = EXIT_SPEC if error.kind == "spec" else EXIT_PIPELINE
     message = error.message
-    if error.code == "empty":
+    if error.code in {"empty", "never-iterated"}:
         message = f"Nothing to measure: {message}."
     elif error.kind == "pipeline":
         unknown = f"stage {error.address}" if error.address else None

@@ -107,6 +107,7 @@ _WORDS_FOR_CODES = {
     "exited": "the worker ended by itself",
     "hung": "it hangs",
     "killed": "the worker was killed",
+    "never-iterated": "no step of the script was seen",
     "max-time": "--max-time was reached",
     "raised": "the pipeline raised an error",
     "step-raised": "the step raised an error",

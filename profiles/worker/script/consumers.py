@@ -14,13 +14,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.profiles.worker.steps.statistics import StepReading
 
 Model = Callable[[Any], tuple[int, Sequence[int]] | None]
 """Returns how many elements an iterator gave, and the latest gaps between them in microseconds; None: no model."""
+NEVER_ITERATED = "never-iterated"
+"""Code of a script in which no step was seen."""
+
 Role = Literal["training", "validation", "evaluation", "prediction", "adapt", "loop"]
 Kind = Literal["loop", "fit", "fit-executions", "graph"]
 """Who takes the batches: Python, Keras' `fit` inside its function, the same with several steps in it, a tf.function."""
+
+
+class NeverIteratedError(PipelineFailedError):
+    """The script came to its end, or ran for as long as it was to, and no step was seen."""
 
 
 class Place(NamedTuple):
@@ -298,9 +306,12 @@ class Consumer:
         return known[-1] if known else None
 
     def follows(self, place: Place, element: str, role: Role) -> bool:
-        """Whether a new dataset at this place takes the place of this one: built again, after it was used."""
+        """Whether a new dataset at this place takes the place of this one, which is gone: it was built again.
+
+        One that still exists is another one: a function that trains and validates has both in one line.
+        """
         same = (self.place, self.element, self.role) == (place, element, role)
-        return same and (self.dataset() is None or any(one.ended for one in self.passes[-2:]) or self.begins_each())
+        return same and (self.dataset() is None or self.begins_each())
 
     def begins_each(self) -> bool:
         """Whether its iterators are left after a batch or two."""

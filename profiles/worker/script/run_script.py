@@ -13,13 +13,13 @@ import os
 import runpy
 import sys
 import threading
+import weakref
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.target.bindings import bindings_of
@@ -29,8 +29,9 @@ from pipeprof.profiles.document.training import DatasetUse, Training
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
+from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
-from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
+from pipeprof.profiles.worker.script.consumers import Consumer, Folded, NeverIteratedError, Pass
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
@@ -41,7 +42,7 @@ from pipeprof.profiles.worker.steps.window import Looked, look_ns
 from pipeprof.profiles.worker.versions import require_tensorflow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
@@ -62,10 +63,6 @@ ON_GPU = "on a GPU TensorFlow returns before a step has ended"
 OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
 IN_GRAPH = "a tf.function fetches and computes in one call"
 UNSEEN = "`for x in dataset` inside a tf.function fetches and computes within TensorFlow: no step of it can be seen"
-
-
-class NothingIteratedError(PipelineFailedError):
-    """The script came to its end, and no step was seen."""
 
 
 class ScriptFeed(Feed):
@@ -111,6 +108,8 @@ class ScriptRun(JobRun):
         self._phase_note: Any = None
         self._reason: str | None = None
         self._sign_at = self._sign_cpu = 0.0
+        self._last: Callable[[], Any] = lambda: None
+        self._variant: tuple[Any, Any] | None = None
         self._finished = False
         self._sizes_known = False
 
@@ -130,8 +129,14 @@ class ScriptRun(JobRun):
             left = runpy.run_path(str(path), run_name="__main__")
         except SystemExit as ending:
             if ending.code not in (None, 0):
+                self._stop_reporter()
                 raise
             left = {}
+        except BaseException:
+            self._stop_reporter()
+            with suppress(Exception), self._folding:
+                self._look_last()
+            raise
         finally:
             watch.end()
         self._finish(self._reason or "the script")
@@ -213,7 +218,10 @@ class ScriptRun(JobRun):
                 if failed == 3:
                     self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
             if self._reason is not None and self._ends_from_outside():
-                self._finish(self._reason)
+                try:
+                    self._finish(self._reason)
+                except BaseException as error:
+                    self._channel.send(describe_error(error, self))
                 self._end_process()
 
     def _ends_from_outside(self) -> bool:
@@ -278,6 +286,8 @@ class ScriptRun(JobRun):
             self._enter("warmup")
         self._window = None
         self._follow_pass(main)
+        if self._script_feed.alive:
+            self._models.begin(self._script_feed)
         self._warming = self._open("warmup", StepStatistics(self._floor), self._warm)
 
     def _libraries(self) -> None:
@@ -300,9 +310,11 @@ class ScriptRun(JobRun):
             feed.holder = holder
         feed.ended = max(0, main.clock.begun - 1)
         dataset = main.dataset()
-        if dataset is not None:
-            # Iterators hold it as well; it is kept for its graph, should the script end.
-            self.dataset = dataset
+        if dataset is not None and dataset is not self._last():
+            # For the graph, should the script end. The object itself may go: then the next one was built again.
+            self._last = weakref.ref(dataset)
+            tensorflow: Any = sys.modules["tensorflow"]
+            self._variant = (tensorflow.data.experimental.to_variant(dataset), dataset.element_spec)
 
     def _take(self, main: Consumer, found: Folded) -> None:
         readings, restarts = found.readings, found.restarts
@@ -326,20 +338,22 @@ class ScriptRun(JobRun):
     def _warm(self, looked: Looked) -> str | None:
         feed = self._script_feed
         if feed.alive:
+            # Of use only where no measurement follows.
+            self._models.observe(feed, self._warming.statistics.count)
             self._memory.look("warmup", feed, self._warming.statistics.count)
         if looked.median_ms is None:
             return None
         parameters = self._models.parameters(feed) if feed.alive else None
         return self._rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
 
-    def _begin_measure(self, note: str | None) -> None:
+    def _begin_measure(self, note: str | None, *, over: bool = False) -> None:
         self._memory.read("warmup")
         self._enter("measure", note)
         statistics = StepStatistics(self._floor)
         last = self._warming.last
         if last is not None:
             statistics.begin(*last)
-        if self._script_feed.alive:
+        if self._script_feed.alive and not over:
             self._models.begin(self._script_feed)
         limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": look_ns(self.job.seconds)}
         self._window = self._open("measure", statistics, self._measured, **limits)
@@ -364,10 +378,7 @@ class ScriptRun(JobRun):
 
     def _finish(self, reason: str) -> None:
         """End the measurement and describe the pipeline."""
-        self._observer.attention = False
-        self._closing.set()
-        if threading.current_thread() is not self._reporter:
-            self._reporter.join(timeout=5.0)
+        self._stop_reporter()
         if self._finished:
             return
         self._finished = True
@@ -378,7 +389,7 @@ class ScriptRun(JobRun):
         self._ended = reason
         if self._main is None:
             self._channel.send(TrainingSeen(self._training()))
-            raise NothingIteratedError(self._why_nothing())
+            raise NeverIteratedError(self._why_nothing())
         if self._window is None:
             self._measure_warm_up()
         window = self._window
@@ -390,6 +401,12 @@ class ScriptRun(JobRun):
         self._channel.send(TrainingSeen(self._training()))
         self._describe_main()
 
+    def _stop_reporter(self) -> None:
+        self._observer.attention = False
+        self._closing.set()
+        if threading.current_thread() is not self._reporter:
+            self._reporter.join(timeout=5.0)
+
     def _look_last(self) -> None:
         """Fold what came since the last look; not where that goes beyond what was to be measured."""
         if self._reason is None:
@@ -400,7 +417,7 @@ class ScriptRun(JobRun):
         """Take the steps of the warm-up as the measurement, without its first quarter: there are no others."""
         readings, first = self._kept, len(self._kept) // 4
         last = readings[first - 1] if first else None
-        self._begin_measure("the script ended before it was over")
+        self._begin_measure("the script ended before it was over", over=True)
         window = self._window
         assert window is not None  # noqa: S101 - for the type checker; set in the line before
         window.statistics = StepStatistics(self._floor)
@@ -414,6 +431,10 @@ class ScriptRun(JobRun):
     def _describe_main(self) -> None:
         """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
         main, feed = self._main, self._script_feed
+        self.dataset = self._last()
+        if self.dataset is None and self._variant is not None:
+            tensorflow: Any = sys.modules["tensorflow"]
+            self.dataset = tensorflow.data.experimental.from_variant(*self._variant)
         held = feed.iterator if feed.alive else None
         in_graph = main is not None and main.kind == "graph"
         self._made = self._watch.made if self._watch is not None else []
@@ -476,10 +497,10 @@ class ScriptRun(JobRun):
         made = [one for one in observer.consumers if one.steps]
         if made:
             return f"{path} took only {made[0].steps} batch of a dataset: nothing to measure"
-        functions = bindings_of(path).callables()
+        functions = bindings_of(path).defined()
         listed = ", ".join(f"{path}:{name}" for name in functions[:MOST_LISTED])
-        more = f"; functions that can be measured if they return a dataset: {listed}" if functions else ""
-        return f"{path} never iterated over a tf.data dataset{more}"
+        more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
+        return f"{path} came to its end and iterated over no tf.data dataset{more}"
 
     def _training(self) -> Training:
         main, observer = self._main, self._observer

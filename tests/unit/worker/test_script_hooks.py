@@ -32,7 +32,7 @@ class Dataset:
     def __iter__(self) -> Batches:
         return Batches()
 
-    def reduce(self, start: int, function: object) -> int:
+    def reduce(self, start: int) -> int:
         return start
 
 
@@ -40,16 +40,16 @@ class Log(Observer):
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def iterator_made(self, dataset, iterator, began_ns):
+    def iterator_made(self, *_arguments):
         self.seen.append("made")
 
-    def asked(self, iterator):
+    def asked(self, *_arguments):
         self.seen.append("asked")
 
-    def got(self, iterator):
+    def got(self, *_arguments):
         self.seen.append("got")
 
-    def ended(self, iterator):
+    def ended(self, *_arguments):
         self.seen.append("ended")
 
 
@@ -77,7 +77,7 @@ def test_a_loop_is_told_and_nothing_else_changes(library):
 def test_an_observer_that_defines_nothing_does_nothing(library):
     hooks = Hooks(Observer(), itertools.count().__next__)
     hooks.install("tensorflow")
-    assert library.data.Dataset().reduce(3, None) == 3
+    assert library.data.Dataset().reduce(3) == 3
     hooks.uninstall()
 
 
@@ -104,7 +104,9 @@ def test_an_import_is_reported_when_it_is_complete(tmp_path, monkeypatch):
 
 
 def test_an_import_that_fails_first_is_reported_when_it_succeeds(tmp_path, monkeypatch):
-    (tmp_path / "watched_twice.py").write_text("import builtins\nif not hasattr(builtins, 'second'): raise ImportError\n")
+    (tmp_path / "watched_twice.py").write_text(
+        "import builtins\nif not hasattr(builtins, 'second'): raise ImportError\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     seen = []
     watch = ImportWatch(("watched_twice",), seen.append)
