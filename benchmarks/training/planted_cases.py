@@ -148,17 +148,19 @@ def judge(planted: Planted, profile: Json, records: Sequence[Record]) -> tuple[J
     places = windows(logged, count, planted) if 0 < count <= len(logged) else []
     claims = {"measured": bool(places) or set(expected.values()) == {None}, "table": known == expected}
     claims |= {f"{name} n/a": found[name] is None for name, how in expected.items() if how is None}
+    found_interval = found["interval"] or 0.0
+    # How far the interval is outside of what each place allows.
+    off = [max(place.least - found_interval, found_interval - place.most, 0.0) for place in places]
+    place = places[off.index(min(off))] if places else None
+    bounds = fetch_bounds(planted, place) if place else None
     if planted.interval:
-        claims["interval"] = any(
-            is_within(found["interval"], place.least * (1 - WITHIN), place.most * (1 + WITHIN)) for place in places
-        )
-    bounds = [fetch_bounds(planted, place) for place in places]
+        claims["interval"] = place is not None and min(off) <= WITHIN * place.most
     if planted.fetch:
-        claims["fetch"] = any(is_within(found["fetch"], low - FLOOR_MS, high + FLOOR_MS) for low, high in bounds)
+        claims["fetch"] = bounds is not None and is_within(found["fetch"], bounds[0] - FLOOR_MS, bounds[1] + FLOOR_MS)
     figures = {
         "found_ms": found,
-        "logged_ms": places[-1]._asdict() if places else None,
-        "fetch_bounds_ms": bounds[-1] if places else None,
+        "logged_ms": place._asdict() if place else None,
+        "fetch_bounds_ms": bounds,
         "steps": count,
         "known": known,
         "consumer": training.get("consumer"),
