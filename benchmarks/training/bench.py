@@ -80,15 +80,16 @@ def script_once(name: str, folder: Path, truth: Json) -> tuple[Json, Json]:
     findings = ran.profile.get("findings") or []
     gains = [(one["measured"] or {}).get("speedup") or 0.0 for one in findings if one["status"] == "kept"]
     stored = truth.get("stored")
-    is_bound = verdict.get("bound") == "input"
+    bound = verdict.get("bound")
+    is_right = case.input_bound is None or (bound == "input") == case.input_bound
     claims = {
         "finished": ran.code == 0 and bool(ran.profile.get("complete")),
-        "verdict": case.input_bound is None or is_bound == case.input_bound,
+        "verdict": is_right or (case.unknowable and bound is None),
         "stage": not case.stages or any(one in named for one in case.stages),
         "real": stored is None or max(gains, default=1.0) <= ROOM * stored[2],
     }
     said = [[one["rule"], one["status"], one["title"]] for one in findings]
-    figures = {"bound": verdict.get("bound"), "stage": named, "kept": gains, "said": said, "truth": truth}
+    figures = {"bound": bound, "stage": named, "kept": gains, "said": said, "truth": truth}
     return tell(name, figures, claims, ran)
 
 

@@ -26,6 +26,8 @@ class Script:
             the line, or depends on how many cores are free.
         stages: Functions or transformations that the verdict may name as the bottleneck; any if there is none.
         mend: The edit that a good engineer makes; empty if there is none worth making.
+        unknowable: Whether the documentation's table has no wait for how it takes its batches: then the verdict may
+            also be that it is not known.
         library: What the script needs besides TensorFlow.
     """
 
@@ -33,6 +35,7 @@ class Script:
     input_bound: bool | None
     stages: tuple[str, ...] = ()
     mend: Texts = ()
+    unknowable: bool = False
     library: str | None = None
 
 
@@ -123,6 +126,7 @@ CASES = {
             ),
         ),
         input_bound=True,
+        unknowable=True,
         stages=("scale",),
         mend=(
             ("    dataset = dataset.map(scale)\n", ""),
@@ -137,6 +141,7 @@ CASES = {
             ("ds.batch(args.batch_size).prefetch(1)", "ds.batch(args.batch_size).take(3).cache().repeat().take(235)"),
         ),
         input_bound=None,
+        unknowable=True,
         library="jax",
     ),
     # Every row passes from the dataset to Python by itself, and torch puts 64 of them together again.
