@@ -14,8 +14,7 @@ from pipeprof.profiles.wording import milliseconds, percent, significant
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.shared import Quantiles, Steps
-    from pipeprof.profiles.document.training import DatasetUse
+    from pipeprof.profiles.document.shared import DatasetUse, Quantiles, Steps
 
 GAPS_SHOWN = 5
 _OTHER_FROM = 0.05

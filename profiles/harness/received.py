@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.shared import CoreScaling, Phase, PhaseName
-from pipeprof.profiles.document.training import Training
+from pipeprof.profiles.document.shared import CoreScaling, Phase, PhaseName, Training
 from pipeprof.profiles.protocol.messages import (
     STOPPED,
     Answer,

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal
 
 from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, MadeDict, ModelDict, PlaceDict
-from pipeprof.profiles.document.shared import CoreScaling, ErrorFrame, Gaps, Phase, PhaseName, Steps
-from pipeprof.profiles.document.training import Training
+from pipeprof.profiles.document.shared import CoreScaling, ErrorFrame, Gaps, Phase, PhaseName, Steps, Training
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
 STOPPED: Final = "stopped"

@@ -17,8 +17,7 @@ from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.user_frames import frames_of_error, innermost_users_frame, text_of, with_sources
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_text import essence, first_line
-from pipeprof.profiles.worker.script.consumers import NEVER_ITERATED, NeverIteratedError
-from pipeprof.profiles.worker.steps.loop import EmptyDatasetError
+from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, NeverIteratedError
 from pipeprof.profiles.worker.versions import NoTensorFlowError
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def _error_outside_stages(error: BaseException, said: str) -> tuple[str, str] | 
     if isinstance(error, UsageError):
         return "target", said
     if isinstance(error, NeverIteratedError | EmptyDatasetError):
-        return "empty" if isinstance(error, EmptyDatasetError) else NEVER_ITERATED, said
+        return "empty" if isinstance(error, EmptyDatasetError) else "never-iterated", said
     if isinstance(error, MemoryError):
         return "out-of-memory", essence(said) or "Python could not allocate memory"
     if isinstance(error, SystemExit):

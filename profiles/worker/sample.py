@@ -84,6 +84,7 @@ class JobRun:
         self.phase: PhaseName = "import"
         self.dataset: Any = None
         self.feed: Feed | None = None
+        self.exits_normally = False
         self._channel = channel
         self._phases = Phases(channel)
         self._step_job = job.step

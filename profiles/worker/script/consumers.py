@@ -14,21 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.profiles.worker.steps.statistics import StepReading
 
 Model = Callable[[Any], tuple[int, Sequence[int]] | None]
 """Returns how many elements an iterator gave, and the latest gaps between them in microseconds; None: no model."""
-NEVER_ITERATED = "never-iterated"
-"""Code of a script in which no step was seen."""
-
 Role = Literal["training", "validation", "evaluation", "prediction", "adapt", "loop"]
 Kind = Literal["loop", "fit", "fit-executions", "graph"]
 """Who takes the batches: Python, Keras' `fit` inside its function, the same with several steps in it, a tf.function."""
-
-
-class NeverIteratedError(PipelineFailedError):
-    """The script came to its end, or ran for as long as it was to, and no step was seen."""
 
 
 class Place(NamedTuple):
@@ -43,9 +35,9 @@ class Pass:
     """One iteration over a dataset.
 
     Attributes:
-        began: When its iterator was asked for.
+        began: When its iterator was requested.
         made: When it was there.
-        times: For each batch when it was asked for in Python and when it came; at the end the former alone.
+        times: For each batch when it was requested in Python and when it came; at the end the former alone.
         steps: For each step of `fit` when it began and when its function returned.
         ended: When the end was found, or an epoch of `fit` was over; 0 before.
         iterator: Returns its iterator; None once that is gone.
@@ -112,7 +104,7 @@ class StepClock:
         self._paused = 0
         self._end: int | None = None
         self._found_end = 0
-        # Of a loop: when the batch was asked for that has not come; the batch whose step has not ended.
+        # Of a loop: when the batch was requested that has not come; the batch whose step has not ended.
         self._asked: int | None = None
         self._extra = 0
         self._starts = False
@@ -123,7 +115,7 @@ class StepClock:
         self._fetch = 0.0
 
     def loop(self, one: Pass, times: Sequence[int]) -> Folded:
-        """Fold what Python asked for and got, in the order in which it happened."""
+        """Fold what Python requested and got, in the order in which it happened."""
         folded = Folded()
         for time in times:
             if self._asked is None:
@@ -141,7 +133,7 @@ class StepClock:
         return folded
 
     def _ask(self, one: Pass, time: int) -> int:
-        """Return when a batch was asked for, by the steps' clock: a first one, when its iterator was."""
+        """Return when a batch was requested, by the steps' clock: a first one, when its iterator was."""
         if one.began_folding:
             return time - self._paused
         one.began_folding = True
@@ -172,7 +164,7 @@ class StepClock:
         folded.add(asked, got, at, starts=starts)
 
     def end_loop(self, one: Pass) -> None:
-        """Note that a pass has ended: its last step did when the end was asked for."""
+        """Note that a pass has ended: its last step did when the end was requested."""
         if self._asked is not None:
             self._end, self._found_end = self._asked, one.ended
             self._extra += max(0, one.ended - self._paused - self._asked)
@@ -247,7 +239,7 @@ class StepClock:
         return folded
 
 
-class Gaps:
+class GapTimes:
     """Mean time between two fetches of an iterator, from the last ones that TensorFlow's model keeps."""
 
     def __init__(self) -> None:
@@ -288,7 +280,7 @@ class Consumer:
     executions: int = 1
     passes: list[Pass] = field(default_factory=list)
     clock: StepClock = field(default_factory=StepClock)
-    gaps: Gaps = field(default_factory=Gaps)
+    gaps: GapTimes = field(default_factory=GapTimes)
     seconds: float = 0.0
     steps: int = 0
     moved_ns: int = 0
@@ -339,7 +331,7 @@ class Consumer:
                 folded.extend(self._poll(one, now, model))
             if over and not (one.times or one.steps):
                 self.passes.remove(one)
-        # Iterators that were never asked for a batch, as Keras makes one in each epoch, go here.
+        # Iterators that were never requested a batch, as Keras makes one in each epoch, go here.
         self.passes = [one for one in self.passes if one.times or one.steps or one.iterator() is not None]
         if folded.readings:
             self.steps += len(folded.readings)
@@ -356,7 +348,7 @@ class Consumer:
         return self.clock.fit(one, steps, self.gaps.mean_ns, self.executions)
 
     def _poll(self, one: Pass, now: int, model: Model) -> Folded:
-        """Look whether a graph takes batches from the iterator of a pass that Python has not asked for any."""
+        """Look whether a graph takes batches from the iterator of a pass that Python has not requested any."""
         iterator = one.iterator()
         seen = model(iterator) if iterator is not None else None
         if seen is None or not seen[0]:

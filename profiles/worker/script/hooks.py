@@ -27,7 +27,7 @@ class Observer:
         """``iter(dataset)`` returned; it was called at `began_ns` of ``time.perf_counter_ns``."""
 
     def asked(self, iterator: Any) -> None:
-        """The next batch is asked for, in Python."""
+        """The next batch is requested, in Python."""
 
     def got(self, iterator: Any) -> None:
         """It came."""
@@ -118,7 +118,7 @@ class Hooks:
         if library == "tensorflow":
             self._eagerly = module.executing_eagerly
         for row in WRAPPED:
-            # The class of iterators is known when there is one: asking for it would start TensorFlow's devices.
+            # The class of iterators is known when there is one: to look it up would start TensorFlow's devices.
             if row.module != library or row.owner == "data.Iterator":
                 continue
             owner: Any = module

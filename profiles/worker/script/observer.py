@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 import threading
 import weakref
@@ -15,7 +16,7 @@ from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Rol
 from pipeprof.profiles.worker.script.hooks import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _MOST_TEXT = 2000
 
@@ -25,7 +26,7 @@ class ScriptObserver(Observer):
 
     Args:
         made: Called in the script's thread when an iterator was made.
-        attend: Called in the script's thread before a batch is asked for, once `attention` is set.
+        attend: Called in the script's thread before a batch is requested, once `attention` is set.
         training: Called in the script's thread when `fit` begins.
         model: Reads the model of an iterator.
 
@@ -60,15 +61,27 @@ class ScriptObserver(Observer):
         self._lock = threading.Lock()
         self._executions = 1
         self._fitting = self._testing = self._predicting = self._adapting = 0
+        self._ignoring = False
         self._epoch: Pass | None = None
         self._steps = array("q")
         self._next_epoch: Pass | None = None
         self._began_ns = 0
 
+    @contextlib.contextmanager
+    def ignored(self) -> Iterator[None]:
+        """Take no notice of datasets that the body makes: they are pipeprof's own."""
+        self._ignoring = True
+        try:
+            yield
+        finally:
+            self._ignoring = False
+
     # Iterators
 
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
         """Begin a pass over the dataset."""
+        if self._ignoring:
+            return
         number, role = id(iterator), self._role()
         one = Pass(began_ns, self._clock(), weakref.ref(iterator, lambda _: self._passes.pop(number, None)))
         with self._lock:
@@ -245,10 +258,13 @@ def _executions(model: Any) -> int:
 
 def users_place() -> Place:
     """Return the innermost line of the user's code that led here."""
-    frame = sys._getframe(1)
-    at: Any = frame
-    while at is not None:
-        if is_users(at.f_code.co_filename):
-            return Place(at.f_code.co_filename, at.f_lineno)
-        at = at.f_back
-    return Place()
+    at: Any = inspect.currentframe()
+    try:
+        while at is not None:
+            if is_users(at.f_code.co_filename):
+                return Place(at.f_code.co_filename, at.f_lineno)
+            at = at.f_back
+        return Place()
+    finally:
+        # A frame that is kept would keep the iterator alive.
+        del at

@@ -2,13 +2,12 @@
 
 Three parts share the work. The script runs in the main thread; hooks note times there, and nothing else. A reporter's
 thread folds them a few times a second. When enough has been measured, the next hook at a safe place, where a batch is
-about to be asked for, keeps the script's thread: graphs, costs and a trace of the running iterator are read there, and
+about to be taken, keeps the script's thread: graphs, costs and a trace of the running iterator are read there, and
 the process ends without an exception in the user's code.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import runpy
 import sys
@@ -25,17 +24,18 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held
 from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.pipelines.target.generated_files import delete_generated_files
 from pipeprof.pipelines.target.import_path import put_first
-from pipeprof.profiles.document.training import DatasetUse, Training
+from pipeprof.profiles.document.shared import DatasetUse, Training
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
-from pipeprof.profiles.worker.script.consumers import Consumer, Folded, NeverIteratedError, Pass
+from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
-from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked, look_ns
@@ -112,6 +112,9 @@ class ScriptRun(JobRun):
         self._variant: tuple[Any, Any] | None = None
         self._finished = False
         self._sizes_known = False
+        self._ended: str | None = None
+        self._unseen_since: float | None = None
+        self._watching = 0
 
     # The script
 
@@ -141,8 +144,7 @@ class ScriptRun(JobRun):
             watch.end()
         self._finish(self._reason or "the script")
         del left
-        # The script's own handlers, as at its own end.
-        atexit._run_exitfuncs()
+        self.exits_normally = True
 
     def _imported(self, library: str) -> None:
         self._hooks.install(library)
@@ -174,9 +176,12 @@ class ScriptRun(JobRun):
         self._memory.read("iterator")
 
     def _attend(self, one: Pass) -> None:
-        """Do what has to be done in the script's thread, before it asks for a batch."""
+        """Do what has to be done in the script's thread, before it takes a batch."""
         self._end_watch()
         self._observer.attention = self._reason is not None
+        if self._floor.summary is None and self.phase == "warmup":
+            with suppress(Exception), self._observer.ignored():
+                self._floor = self._measure_floor()
         if self._reason is None or self._main is None or one not in self._main.passes:
             return
         self._finish(self._reason)
@@ -250,7 +255,7 @@ class ScriptRun(JobRun):
 
     def _wait_for_graph(self) -> None:
         """End a script whose loop cannot be seen when the time for warm-up and measurement is over."""
-        self._unseen_since = getattr(self, "_unseen_since", None) or time.perf_counter()
+        self._unseen_since = self._unseen_since or time.perf_counter()
         seconds = self.job.seconds or 0.0
         if time.perf_counter() - self._unseen_since >= seconds:
             self._reason = f"{seconds:g} s"
@@ -276,7 +281,7 @@ class ScriptRun(JobRun):
         self._observer.attention = True
         self._kept, self._starts = [], []
         self._previous = None
-        self._models.__init__()  # type: ignore[misc]
+        self._models = ModelLog()
         self._rule = WarmUp(self.job.warmup_seconds)
         if first:
             if self.phase == "build":
@@ -504,7 +509,7 @@ class ScriptRun(JobRun):
 
     def _training(self) -> Training:
         main, observer = self._main, self._observer
-        ended = getattr(self, "_ended", None)
+        ended = self._ended
         saves = observer.saves
         if main is None:
             seen: Literal["graph-loop"] | None = "graph-loop" if observer.in_graph else None
@@ -565,7 +570,7 @@ def _knowledge(main: Consumer) -> dict[str, Any]:
 
 
 def _asynchronous(main: Consumer) -> str | None:
-    """Why a step may go on when the script asks for the next batch; None where it cannot."""
+    """Why a step may go on when the script requests the next batch; None where it cannot."""
     if "jax" in sys.modules and main.kind == "loop":
         return JAX
     tensorflow: Any = sys.modules["tensorflow"]

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from pipeprof.profiles.worker.script.consumers import Consumer, Gaps, Pass, Place, StepClock
+from pipeprof.profiles.worker.script.consumers import Consumer, GapTimes, Pass, Place, StepClock
 
 
 def a_pass(began: int = 0, made: int = 0, **facts: object) -> Pass:
@@ -130,7 +130,7 @@ class TestConsumer:
 
 
 def test_gaps_are_counted_once():
-    gaps = Gaps()
+    gaps = GapTimes()
     gaps.take([1, 2, 3], 3)
     gaps.take([2, 3, 10], 1)
     gaps.take([2, 3, 10], 0)
