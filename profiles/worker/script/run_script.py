@@ -39,10 +39,11 @@ from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
+from pipeprof.profiles.worker.script.window_clock import WindowClock
 from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
-from pipeprof.profiles.worker.steps.warmup import WarmUp
+from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
 from pipeprof.profiles.worker.steps.window import Looked, look_ns
 from pipeprof.profiles.worker.versions import require_tensorflow
 
@@ -62,12 +63,16 @@ ALIVE_CORES = 0.02
 """Of a core that a process uses at least, so that it is not taken to hang."""
 QUIET_NS = 1_000_000_000
 """Without a step, after which another dataset with more steps takes the place of the main one."""
+MOST_TIMES = 3
+"""As long as the steps that are to be measured a window may take, with what lies between its epochs."""
 MOST_LISTED = 5
 MOST_WRITTEN = 200
 JAX = "JAX returns before a step has ended"
 ON_GPU = "on a GPU TensorFlow returns before a step has ended"
 OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
 IN_GRAPH = "a tf.function fetches and computes in one call"
+EACH = "the script leaves each iterator after a batch"
+NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
 UNSEEN = "`for x in dataset` inside a tf.function fetches and computes within TensorFlow: no step of it can be seen"
 
 
@@ -132,6 +137,7 @@ class ScriptRun(JobRun):
         self._ended: str | None = None
         self._unseen_since: float | None = None
         self._watching = 0
+        self._clock = WindowClock()
 
     # The script
 
@@ -356,6 +362,7 @@ class ScriptRun(JobRun):
         if self._script_feed.alive:
             self._models.begin(self._script_feed)
         self._warming = self._open("warmup", StepStatistics(self._floor), self._warm)
+        self._clock.begin()
 
     def _libraries(self) -> None:
         versions: dict[str, str | None] = {}
@@ -411,7 +418,11 @@ class ScriptRun(JobRun):
         if looked.median_ms is None:
             return None
         parameters = self._models.parameters(feed) if feed.alive else None
-        return self._rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
+        reason = self._rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
+        if reason is None and self.job.warmup_seconds is None and self._clock.seconds >= TUNABLE_LIMIT_SECONDS:
+            # Steps alone may take minutes to get there, where most of the time lies between epochs.
+            return f"not settled after {TUNABLE_LIMIT_SECONDS:g} s"
+        return reason
 
     def _begin_measure(self, note: str | None, *, over: bool = False) -> None:
         self._memory.read("warmup")
@@ -424,13 +435,19 @@ class ScriptRun(JobRun):
             self._models.begin(self._script_feed)
         limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": look_ns(self.job.seconds)}
         self._window = self._open("measure", statistics, self._measured, **limits)
+        self._clock.begin()
 
-    def _measured(self, _looked: Looked) -> None:
+    def _measured(self, looked: Looked) -> str | None:
         feed, window = self._script_feed, self._window
+        if self._main is not None:
+            self._clock.look(looked.steps, self._main.clock.between_ns)
         if feed.alive and window is not None:
             self._models.observe(feed, window.statistics.count)
             self._memory.look("measure", feed, window.statistics.count, self._models.latest)
             self._channel.send(TrainingSeen(self._training()))
+        if self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
+            return None
+        return f"ended early: most of {self._clock.seconds:.0f} s lies between epochs"
 
     def _give_sign(self) -> None:
         """Give a sign of life while the script does something else."""
@@ -511,7 +528,11 @@ class ScriptRun(JobRun):
             self._source_bytes = held_bytes(self._made) + lines.held_bytes(self.dataset)
         else:
             self._source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
-        running = _Running(self.dataset, held) if held is not None and not in_graph else None
+        begins_each = main is not None and main.begins_each()
+        running = _Running(self.dataset, held) if held is not None and not in_graph and not begins_each else None
+        if begins_each:
+            self._models = ModelLog()
+            self.warn("stages-no-model", NO_COSTS)
         if running is not None:
             self.feed = running
             with self._attempt("no-sizes", "The size of a batch is unknown"):
@@ -525,8 +546,8 @@ class ScriptRun(JobRun):
                 self._memory.rest(self.feed or feed)
         self._describe()
         if running is None:
-            why = "the loop runs inside of TensorFlow" if in_graph else "the iterator was gone when the script ended"
-            self._note_no_trace(why)
+            gone = EACH if begins_each else "the iterator was gone when the script ended"
+            self._note_no_trace("the loop runs inside of TensorFlow" if in_graph else gone)
         elif not self._channel.stop.is_set():
             with self._attempt("no-trace", "The trace failed"):
                 self._channel.send(TraceBegan(TRACE_SECONDS))
@@ -549,6 +570,7 @@ class ScriptRun(JobRun):
             loop = LoopCost(
                 overhead_ns=window.overhead_cpu_ns,
                 overhead_cpu_ns=window.overhead_cpu_ns,
+                cpu_ns=self._clock.cpu_ns(window.statistics.count),
                 sizes=self._sizes.mean() if self._sizes_known else None,
             )
             self._channel.send(window.statistics.measured(device=self._device, loop=loop))
