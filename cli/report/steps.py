@@ -217,7 +217,8 @@ def build_training(profile: Profile) -> Iterator[Block]:
     facts = [f"{training.epochs:,} epochs begun" if training.epochs > 1 else ""]
     if training.validations:
         facts.append(
-            f"{training.validations:,} validations of {_each(training.validation_seconds, training.validations)}"
+            f"{training.validations:,} validation{'s' if training.validations > 1 else ''} of "
+            f"{_each(training.validation_seconds, training.validations)}"
         )
     if training.epoch_end_seconds is not None and training.epoch_end_seconds >= _SHOWN_SECONDS:
         facts.append(f"callbacks at the ends of epochs {seconds(training.epoch_end_seconds)}")

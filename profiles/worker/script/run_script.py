@@ -138,6 +138,7 @@ class ScriptRun(JobRun):
         self._unseen_since: float | None = None
         self._watching = 0
         self._clock = WindowClock()
+        self._taking: Pass | None = None
 
     # The script
 
@@ -213,6 +214,7 @@ class ScriptRun(JobRun):
                 self._floor = self._measure_floor()
         if self._reason is None or self._main is None or one not in self._main.passes:
             return
+        self._taking = one
         self._finish(self._reason)
         self._end_process()
 
@@ -519,6 +521,9 @@ class ScriptRun(JobRun):
         if self.dataset is None and self._variant is not None:
             tensorflow: Any = sys.modules["tensorflow"]
             self.dataset = tensorflow.data.experimental.from_variant(*self._variant)
+        if not feed.alive and self._taking is not None:
+            # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
+            feed.holder = self._taking
         held = feed.iterator if feed.alive else None
         in_graph = main is not None and main.kind == "graph"
         self._made = self._watch.made if self._watch is not None else []
