@@ -20,10 +20,11 @@ SOURCES := $(shell find api cli pipelines profiles -name '*.py' -o -name '*.pyi'
 EXAMPLE ?= examples/jpeg_folder/spec.yaml
 # The oldest TensorFlow that docs/compatibility.md promises, for test-oldest.
 OLDEST := tensorflow==2.18.*
-# Tests run in four processes, as those that start others wait for them; a module stays in one, the longest come first.
+# A module's tests stay in one process, and the longest modules come first. Integration tests run in four processes, as
+# those that start others wait for them.
 SPREAD := -n 4 --dist loadfile --no-loadscope-reorder
-# Unit tests wait for little, and each process collects all of them, which takes it 8 s: one for each of two cores.
-# None of them waits: no thread watches for one that does.
+# Unit tests wait for little, and each process collects all of them, which takes it 8 s: one for each of two cores, and
+# a run of their own. None of them waits: no thread watches for one that does.
 SPREAD_UNIT := -n 2 --dist loadfile --no-loadscope-reorder -o faulthandler_timeout=0
 
 .PHONY: help
@@ -37,7 +38,10 @@ run: $(STAMP)/installed ## set up .venv and profile an example (EXAMPLE=other/sp
 
 .PHONY: test
 test: $(STAMP)/installed $(STAMP)/dev lint types ## set up, build and install the wheel, lint, types, all tests
-	@$(BIN)/python -m pytest -q $(SPREAD) --durations=30
+	@ended=0; \
+	$(BIN)/python -m pytest -q $(SPREAD_UNIT) --durations=10 tests/unit || ended=$$?; \
+	$(BIN)/python -m pytest -q $(SPREAD) --durations=30 tests/integration || ended=$$?; \
+	exit $$ended
 
 .PHONY: test-unit
 test-unit: $(STAMP)/installed $(STAMP)/dev ## the unit tests alone, for the inner loop
@@ -77,6 +81,27 @@ test-oldest: $(STAMP)/installed ## the integration tests under the oldest suppor
 	  -r <(grep -E '^(pytest|pytest-xdist|execnet|hypothesis|jsonschema|ruff)==' constraints.txt)
 	@$(VENV)/oldest/bin/python -m pytest -q $(SPREAD) tests/integration
 	@rm -rf $(VENV)/oldest
+
+# Measured on Linux, x86-64, Python 3.11; Linux has builds of torch for the CPU alone, other systems have no others.
+TORCH := torch==2.13.0$(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),+cpu)
+EXTRAS_SIZE := 3.4 GB: TensorFlow and what it needs 2 GB, torch 0.9, jax 0.5
+ifdef CUDA
+TORCH := torch==2.13.0
+EXTRAS_SIZE := 8 GB: TensorFlow and what it needs 2 GB, torch with CUDA 5.5, jax 0.5
+endif
+
+.PHONY: test-extras
+test-extras: $(STAMP)/installed ## the tests of steps in JAX and PyTorch, in an environment of their own (CUDA=1: torch with CUDA)
+	@echo "Installing jax and $(TORCH) into $(VENV)/extras, about $(EXTRAS_SIZE); it is removed afterwards"
+	@rm -rf $(VENV)/extras
+	@$(PYTHON) -m venv $(VENV)/extras
+	@$(VENV)/extras/bin/python -m pip --disable-pip-version-check --quiet install --no-deps '$(TORCH)' || \
+	  { echo "No $(TORCH) to be had: name an index that has builds for the CPU (PIP_EXTRA_INDEX_URL=… make test-extras)," \
+	    "or make test-extras CUDA=1 for the build with CUDA, 5.5 GB" >&2; rm -rf $(VENV)/extras; exit 1; }
+	@$(VENV)/extras/bin/python -m pip --disable-pip-version-check --quiet install -c tests/extras/constraints.txt \
+	  "$$(echo $(DIST)/pipeprof-*.whl)[jax,torch]" '$(TORCH)' -r <(grep -E '^(tensorflow|pytest|hypothesis)==' constraints.txt)
+	@$(VENV)/extras/bin/python -m pytest -q -o testpaths= tests/extras
+	@rm -rf $(VENV)/extras
 
 .PHONY: format
 format: $(STAMP)/dev ## format the code and mend what the linter can

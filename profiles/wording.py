@@ -38,6 +38,11 @@ class NamedStage(Protocol):
         """As written, e.g. ``map``."""
         ...
 
+    @property
+    def location(self) -> Location | None:
+        """The user's line."""
+        ...
+
 
 def significant(value: float, digits: int = 3) -> str:
     """A number rounded to ``digits`` significant digits, without exponent and with commas between thousands.
@@ -162,12 +167,12 @@ def called(function: str) -> str:
 
 
 def stage_name(stage: NamedStage) -> str:
-    """Name a stage: the user's name, else its op.
+    """Name a stage: the user's name, else the call of the user's that it is in, else its op.
 
     Example:
-        ``decode``, ``map``
+        ``decode``, ``map``, ``rejection_resample`` for a ``sample_from_datasets`` in it
     """
-    return stage.name or stage.op
+    return stage.name or call_around(stage.op, stage.location) or stage.op
 
 
 def of_interval(ms: float, interval: float) -> str:

@@ -27,19 +27,20 @@ TESTS = Path(__file__).parent
 GOLDEN = TESTS / "golden"
 # Modules that take longest, in the order in which xdist hands them out: at the end only short ones are left.
 LONGEST = (
+    "test_architecture",
     "test_init_function",
     "test_fix",
-    "test_deaths",
-    "test_gate",
     "test_environment_faults",
-    "test_gate_action",
-    "test_targets",
-    "test_verification",
     "test_python_rendering",
+    "test_gate",
     "test_refusals",
-    "test_ledger",
-    "test_gallery",
     "test_ragged_batches",
+    "test_targets",
+    "test_gate_action",
+    "test_gallery",
+    "test_deaths",
+    "test_verification",
+    "test_ledger",
     "test_data",
     "test_replay",
     "test_calibration",
@@ -58,7 +59,18 @@ LONGEST = (
     "test_git_refs",
     "test_constructs",
     "test_show",
-    "test_architecture",
+)
+# Modules that take all of the source apart, which takes seconds: in one process they do so once.
+OF_SOURCES = frozenset(
+    {
+        "test_architecture",
+        "test_codes",
+        "test_packaging",
+        "test_private_names",
+        "test_size",
+        "test_traits",
+        "test_words",
+    }
 )
 HEAVY = frozenset({"tensorflow", "keras", "jax", "torch"})
 
@@ -81,8 +93,8 @@ for _name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "G
 # No test may fail because the machine is slow.
 _SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 # Each run of a developer draws others; CI has the same ones each time, and more of them.
-settings.register_profile("default", **_SLOW, max_examples=50)
-settings.register_profile("ci", **_SLOW, max_examples=100, derandomize=True)
+settings.register_profile("default", **_SLOW, max_examples=30)
+settings.register_profile("ci", **_SLOW, max_examples=50, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
@@ -130,6 +142,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the modules first that take longest; the order within a module stays."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadfile``, give modules that share more than their fixtures to one process."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByWhatIsShared(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = super()._split_scope(nodeid)
+            return "sources" if Path(path).stem in OF_SOURCES else path
+
+    return ByWhatIsShared(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 class _Starts:

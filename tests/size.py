@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from source_trees import nodes
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -34,18 +36,22 @@ HEADER = """\
 def count_code(source: str) -> int:
     """Count the lines of a module that hold code."""
     lines = source.splitlines()
-    tree = ast.parse(source)
     left_out = {number for number, line in enumerate(lines, 1) if not line.strip()}
-    for node in ast.walk(tree):
+    # Lines that begin as a comment does; in a text of several lines they may be a part of it.
+    comments = {number for number, line in enumerate(lines, 1) if line.lstrip().startswith("#")}
+    in_doubt = False
+    for node in nodes(source):
         is_text = (
             isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         )
         if is_text or isinstance(node, (ast.Import, ast.ImportFrom)):
             left_out.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT and lines[token.start[0] - 1].lstrip().startswith("#"):
-            left_out.add(token.start[0])
-    return len(lines) - len(left_out)
+        elif isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno != node.lineno:
+            in_doubt = in_doubt or not comments.isdisjoint(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    if in_doubt:
+        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        comments &= {token.start[0] for token in tokens if token.type == tokenize.COMMENT}
+    return len(lines) - len(left_out | comments)
 
 
 def room_of(path: Path) -> str:

@@ -421,7 +421,8 @@ def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:
     """Facts of a spec other than its stages: step, measurement, data, with defaults."""
     spec = loaded.spec
-    dispatch = "" if step_kind(spec.step.kind).dispatch == "none" else f", dispatch {spec.step.dispatch}"
+    known = step_kind(spec.step.kind).dispatch not in ("none", "own") or "dispatch" in spec.step.model_fields_set
+    dispatch = f", dispatch {spec.step.dispatch}" if known else ""
     measure = f"{spec.measure.seconds:g} s" + (f", at most {spec.measure.steps} steps" if spec.measure.steps else "")
     facts = [("step", spec.step.text + dispatch), ("measure", measure)]
     if spec.data:

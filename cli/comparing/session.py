@@ -120,9 +120,11 @@ def live(side: GivenSide) -> LiveSide:
 
 
 def warn_of_steps(sides: Sequence[GivenSide], result: Result) -> None:
-    """Warn where sides have different steps, so that their intervals do not compare."""
+    """Warn where sides have different steps, so that their intervals do not compare, or one that proves nothing."""
+    from pipeprof.pipelines.steps.registry import step_kind
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.harness.settings import plan
+    from pipeprof.profiles.propose.optimistic import warning
 
     planned = [plan(side.settings) for side in sides if side.settings is not None]
     steps = [one.step_text + (f", dispatch {one.dispatch}" if one.dispatch is not None else "") for one in planned]
@@ -131,6 +133,8 @@ def warn_of_steps(sides: Sequence[GivenSide], result: Result) -> None:
         every = "both" if len(steps) == 2 else "all"
         note = f"{each}: their intervals do not compare; --step sets {every}"
         result.warnings.append(Message(code="other-step", message=note))
+    optimistic = {step_kind(one.step.kind).too_optimistic(one.step.arguments) for one in planned} - {None}
+    result.warnings += [warning(why) for why in optimistic if why is not None]
 
 
 def write_result(result: Result, saved: Path | None, outputs: Outputs, color: str, *, verbose: bool) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, rerun
-from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Prose, Table
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment
+from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Prose, Table, TextSpan
+from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment, VectoriseMap
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
@@ -47,12 +47,14 @@ WITHOUT_RULE = frozenset({"measured", "combined"})
 """Names in place of a rule for findings made by a measurement alone."""
 MOST_BOUNDS = 2
 """Upper bounds without a finding that are named in the default report."""
+MOST_UNTRIED = 2
+"""Changes that were not tried, of each reason, that are named in the default report."""
 MOST_REJECTED = 2
 """Rejected changes that are named in the default report."""
 NOT_MEASURED = "was not measured: --budget"
 """In the sentence on a stage that there was no time for."""
-_NO_BOUND = "no upper bound: "
-"""In the sentence on a stage whose upper bound was not measured."""
+_OPEN_BOUNDS = ("no upper bound: ", "unknown upper bound", NOT_MEASURED)
+"""In the sentence on a stage whose upper bound is not known."""
 _DETAIL_INDENT = 7
 _LABEL_WIDTH = 6
 
@@ -79,9 +81,10 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
     yield from _build_bounds(profile.verification.bounds, complete=complete)
     for group in profile.verification.not_tried:
         many = len(group.changes)
-        names = f" ({'; '.join(group.changes)})" if complete else ""
-        text = f"{many} change{'s' if many > 1 else ''} could not be tried{names}: {group.reason}"
+        text = f"{many} change{'s' if many > 1 else ''} could not be tried: {group.reason}"
         yield Prose(text, hang=2, style="" if complete else "dim")
+        for change in group.changes[: None if complete else MOST_UNTRIED]:
+            yield Prose(change, indent=4, hang=2, style="" if complete else "dim")
     without_gain, undecided = profile.verification.without_gain, profile.verification.undecided
     tried = [*without_gain, *undecided]
     if not tried:
@@ -105,8 +108,12 @@ def _build_bounds(bounds: Sequence[str], *, complete: bool) -> Iterator[Block]:
     """Build a line for each stage without which the pipeline was measured to be no faster, or could not be measured."""
     for text in bounds if complete else bounds[:MOST_BOUNDS]:
         # It may begin with a stage's name.
-        sentence = f"Even{text.removeprefix('even')}" if text.startswith("even ") else text
+        sentence, *advice = (f"Even{text.removeprefix('even')}" if text.startswith("even ") else text).split("\n")
         yield Prose(sentence, hang=2, style="" if complete else "dim")
+        if advice:
+            yield Prose(advice[0], indent=4, hang=2)
+        if advice[1:]:
+            yield Code("\n".join(advice[1:]), indent=4, wrap=True)
 
 
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
@@ -174,7 +181,20 @@ def _how_far(shown: Sequence[tuple[int, Finding]]) -> str:
 
 
 def _tables(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> Iterator[Block]:
-    yield Alternatives([[_table(profile, shown, short=False)], [_table(profile, shown, short=True)]])
+    tables = [[_table(profile, shown, short=False)], [_table(profile, shown, short=True)]]
+    yield Alternatives([*tables, list(_without_columns(profile, shown))])
+
+
+def _without_columns(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> Iterator[Block]:
+    """Build the same where a title and its gain do not fit on one line: a title is never cut."""
+    width = max(len(str(number)) for number, _ in shown)
+    for row, (number, finding) in enumerate(shown):
+        start = f"{number:<{width}}  "
+        yield Prose((TextSpan(start), TextSpan(finding.title, "bold")), hang=len(start))
+        effect = effect_on_data(finding.semantics, finding.measured, random_order=finding.random_order)[1]
+        if gain := "  ".join(filter(None, (describe_gain(finding, short=True), effect))):
+            yield Prose(gain, indent=_DETAIL_INDENT, hang=2)
+        yield from _details(profile, finding, first=not row)
 
 
 def _rejected(findings: Sequence[Finding]) -> Iterator[Block]:
@@ -217,7 +237,7 @@ def _table(profile: Profile, shown: Sequence[tuple[int, Finding]], *, short: boo
     return Table(
         [
             Column("", [str(number) for number, _ in shown], keep=None),
-            Column("", [finding.title for _, finding in shown], right=False, style="bold", shrink_to=20),
+            Column("", [finding.title for _, finding in shown], right=False, style="bold"),
             Column("", [describe_gain(finding, short=short) for _, finding in shown], right=False, keep=4),
             Column("", effects, right=False, keep=3),
         ],
@@ -251,8 +271,8 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
             yield Prose(note, indent=_DETAIL_INDENT, hang=2)
     if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
         yield Prose(finding.reason, indent=_DETAIL_INDENT, hang=2, style="dim")
-    if finding.python and profile.target.kind != "spec" and any(map(_needs_code, finding.edits)):
-        if finding.sentence:
+    if finding.python and profile.target.kind != "spec" and (not finding.edits or any(map(_needs_code, finding.edits))):
+        if finding.sentence and finding.rule not in WITHOUT_RULE:
             yield Prose(finding.sentence, indent=_DETAIL_INDENT, hang=2)
         yield Code(finding.python, indent=_DETAIL_INDENT, wrap=True)
     command = try_command(profile, finding)
@@ -264,7 +284,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
 
 def _needs_code(edit: PipelineEdit) -> bool:
     """Whether only code can make a change in the source: a plan, if any, makes it in the graph."""
-    return isinstance(edit, HandWritten) or (isinstance(edit, ReplaceStages) and edit.flat)
+    return isinstance(edit, HandWritten | VectoriseMap) or (isinstance(edit, ReplaceStages) and edit.flat)
 
 
 def _overlap(profile: Profile, finding: Finding) -> str | None:
@@ -459,9 +479,13 @@ def _build_none(profile: Profile) -> Iterator[Block]:
 
 def _is_decided(done: Verification) -> bool:
     """Whether something was decided, or nothing was there to decide about."""
-    bounded = any(_NO_BOUND not in text and NOT_MEASURED not in text for text in done.bounds)
+    bounded = not all(map(_is_open, done.bounds))
     open_ones = done.undecided or done.not_tried or done.needs_seconds is not None
     return bool(done.without_gain) or bounded or not open_ones
+
+
+def _is_open(bound: str) -> bool:
+    return any(words in bound for words in _OPEN_BOUNDS)
 
 
 def _why_not_finished(done: Verification) -> str:
@@ -474,7 +498,7 @@ def _why_none(done: Verification | None) -> str:
     """Why there is no finding: only what was decided does not help."""
     if done is None or not (done.without_gain or done.undecided or done.bounds or done.not_tried):
         return "no rule applies"
-    open_bound = any(_NO_BOUND in text or NOT_MEASURED in text for text in done.bounds)
+    open_bound = any(map(_is_open, done.bounds))
     if done.undecided or done.not_tried or (done.without_gain and open_bound):
         return "not all that was tried is decided" if done.undecided or open_bound else "nothing that was tried helps"
     if not done.tried and not done.without_gain:

@@ -13,9 +13,9 @@ from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.wording import milliseconds, percent, significant, size
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.document.measured import Device
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.shared import Quantiles, Steps
-    from pipeprof.profiles.document.training import DatasetUse, WrittenFile
+    from pipeprof.profiles.document.shared import DatasetUse, Quantiles, Steps, WrittenFile
 
 GAPS_SHOWN = 5
 _OTHER_FROM = 0.05
@@ -64,9 +64,9 @@ def build_steps(profile: Profile) -> Iterator[Block]:
     if steps is None or not steps.count:
         return
     yield Heading("Steps", " · ".join(part for part in _summary(profile, steps) if part))
-    yield _table(
-        _script_rows(profile, _rows(steps, script=profile.training is not None)), ("mean", "p50", "p95", "max")
-    )
+    rows = _script_rows(profile, _rows(steps, profile.device, script=profile.training is not None))
+    yield _table(rows, ("mean", "p50", "p95", "max"))
+    yield from _step_of(profile.device)
     yield from _restarts(steps, ": {} of the time")
     yield from build_training(profile)
 
@@ -86,11 +86,12 @@ def build_all_steps(profile: Profile) -> Iterator[Block]:
         return
     words = describe_dispatch(steps)
     yield Heading("Steps", " · ".join(part for part in (*_summary(profile, steps)[:2], words) if part))
-    rows = _rows(steps, script=profile.training is not None)
+    rows = _rows(steps, profile.device, script=profile.training is not None)
     if profile.training is None or profile.training.fetch is not None:
         rows.append(_Row("fetch", steps.fetch_ms.mean, steps.fetch_ms, "loop blocked in next()"))
     yield _table(_script_rows(profile, rows), ("mean", "p50", "p95", "p99", "max"))
     yield Prose(_rates(profile, steps))
+    yield from _step_of(profile.device)
     floor = steps.floor_ms
     if floor is not None:
         taken = "" if steps.dispatch is None else ", subtracted from the wait"
@@ -154,7 +155,23 @@ def _describe_step(profile: Profile, steps: Steps) -> str:
     return step_kind(device.partition(":")[0]).sentence(device) if device else ""
 
 
-def _rows(steps: Steps, *, script: bool = False) -> list[_Row]:
+def _step_of(device: Device | None) -> Iterator[Block]:
+    """What a step computes and where, and what its batches cost before it."""
+    if device is None:
+        return
+    where = {"cpu": "on the pipeline's cores", "gpu": "on the GPU", "tpu": "on the TPU"}.get(device.on or "", "")
+    if device.computes is not None:
+        yield Prose(f"The step computes {device.computes}{', ' if where else ''}{where}.")
+    parts = [
+        f"{milliseconds(ms)} {words}"
+        for ms, words in ((device.numpy_ms, "to NumPy"), (device.copy_ms, "to copy"))
+        if ms is not None
+    ]
+    if parts:
+        yield Prose(f"Handing a batch over takes {' and '.join(parts)}, which is no part of the step.")
+
+
+def _rows(steps: Steps, device: Device | None, *, script: bool = False) -> list[_Row]:
     interval = steps.interval_ms
     if steps.dispatch is None:
         return [_Row("batch to batch", interval.mean, interval)]
@@ -165,7 +182,10 @@ def _rows(steps: Steps, *, script: bool = False) -> list[_Row]:
     if steps.busy_ms:
         rows.append(_Row("  the step" if script else "  device busy", busy, steps.busy_ms))
     rows.append(_Row("  waits for data", steps.wait_ms.mean, steps.wait_ms))
-    other = interval.mean - busy - steps.wait_ms.mean
+    handed = (device.numpy_ms or 0.0) + (device.copy_ms or 0.0) if device is not None else 0.0
+    if handed:
+        rows.append(_Row("  hand-over", handed, None))
+    other = interval.mean - busy - steps.wait_ms.mean - handed
     if steps.busy_ms and other >= _OTHER_FROM * interval.mean:
         rows.append(_Row("  idle, other causes", other, None))
     return rows

@@ -23,6 +23,8 @@ EACH = 3
 """Ops, and Python functions, that are listed of a stage."""
 _LEAST = 0.02
 _CALLS_PYTHON = frozenset({"PyFunc", "EagerPyFunc", "NumpyFunction", "PyFuncStateless"})
+_REFUTED = 0.9
+"""Part of the measured rate below which an upper bound cannot be one: costs of one batch were read for another."""
 _MUCH_HIGHER = 10
 _CALLING = "calling it"
 _REST = "other ops and copies"
@@ -105,7 +107,10 @@ def describe_limits(profile: Profile, digits: int = 2) -> str:
     ceiling = profile.ceiling
     if ceiling is None:
         return ""
-    terms = [term for term in ceiling.terms if term.batches_per_second <= _MUCH_HIGHER * ceiling.batches_per_second]
+    rate = _REFUTED * 1e3 / profile.steps.interval_ms.mean if profile.steps is not None else 0.0
+    known = [term for term in ceiling.terms if term.batches_per_second >= rate]
+    most = _MUCH_HIGHER * min((term.batches_per_second for term in known), default=0.0)
+    terms = [term for term in known if term.batches_per_second <= most]
     if not terms or {term.resource for term in terms} == {"step"}:
         return ""
     first, *others = (f"{significant(term.batches_per_second, digits)}@{_resource(term, profile)}" for term in terms)

@@ -123,10 +123,13 @@ class SplitMap(PipelineEdit):
 
     Attributes:
         by: What comes between the two parts, as a cache.
+        batch: Address of a batch after it. Then the rest is what makes narrow numbers wider at the end of the function,
+            and it is applied to the whole batches; None for a map that is divided before its random ops.
     """
 
     stage: str
     by: tuple[NewStage, ...] = ()
+    batch: str | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,7 @@ REWRITES = {
     "random-graph": "its Python, whose body is calls of TensorFlow, as a graph that draws its own random numbers",
     "crop": "decode only what is cropped of a JPEG picture",
     "ratio": "decode a JPEG picture at half of its size where it is made smaller than that",
+    "resize-first": "resize the picture before its numbers are made wider and scaled",
     "fast-dct": "decode JPEG pictures with dct_method='INTEGER_FAST'",
 }
 """What can be done to the function of a map."""
@@ -216,7 +220,8 @@ def _read(name: str, value: Any) -> Any:
     Raises:
         TypeError: The field has none like it.
     """
-    if name == "value" or (name == "after" and value is None) or (name == "flat" and isinstance(value, bool)):
+    none = name in ("after", "batch") and value is None
+    if name == "value" or none or (name == "flat" and isinstance(value, bool)):
         return value
     if name == "arguments":
         return _arguments(value)
@@ -260,8 +265,10 @@ def stages_of(edits: Sequence[PipelineEdit]) -> frozenset[str]:
     """Addresses of the stages that edits change or move."""
     found: set[str] = set()
     for edit in edits:
-        if isinstance(edit, SetArgument | MoveStage | MoveFilter | SplitMap | RewriteMap):
+        if isinstance(edit, SetArgument | MoveStage | MoveFilter | RewriteMap):
             found.add(edit.stage)
+        elif isinstance(edit, SplitMap):
+            found.update({edit.stage, edit.batch or edit.stage})
         elif isinstance(edit, ReplaceStages | HandWritten):
             found.update(edit.stages)
         elif isinstance(edit, VectoriseMap | VectoriseFilter):

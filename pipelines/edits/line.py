@@ -175,8 +175,7 @@ class EditedLines(Generic[T]):
             case VectoriseFilter():
                 self._vectorise_filter(edit)
             case SplitMap():
-                at, index = self._map(edit.stage)
-                self._swap_in(at, index, self.halves(self.lines[at][index], edit))
+                self._split(edit)
             case RewriteMap():
                 at, index = self._map(edit.stage)
                 self.rewrites(self.lines[at][index], edit)
@@ -208,11 +207,13 @@ class EditedLines(Generic[T]):
             raise LineError(address, f"{self.lines[at][index].op} is not a map")
         return at, index
 
-    def _swap_in(self, at: Path, index: int, new: list[T]) -> None:
-        """Put items in the place of one, which is the last of them."""
-        for place, item in enumerate(new[:-1]):
+    def _split(self, edit: SplitMap) -> None:
+        at, index = self._map(edit.stage)
+        for place, item in enumerate(self.halves(self.lines[at][index], edit)[:-1]):
             self.put(at, index + place, item)
         self.changed.add(at)
+        if edit.batch is not None:
+            self._vectorise(VectoriseMap(edit.stage, edit.batch))
 
     def _pair(self, address: str, other: str) -> tuple[Path, int, int | None]:
         """The line of a stage, where it is there, and where another one is; None if that is in another line."""

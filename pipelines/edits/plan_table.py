@@ -201,7 +201,9 @@ EDITS: Final = ByField(
         ),
         "VectoriseMap": Fields({"stage": _ADDRESS, "batch": _ADDRESS}),
         "VectoriseFilter": Fields({"stage": _ADDRESS, "batch": _ADDRESS}, {"fields": Exactly(None)}),
-        "SplitMap": Fields({"stage": _ADDRESS}, {"by": Several(_with_arguments(INSERTED, {}), 4)}),
+        "SplitMap": Fields(
+            {"stage": _ADDRESS}, {"by": Several(_with_arguments(INSERTED, {}), 4), "batch": _ADDRESS_OR_END}
+        ),
         "RewriteMap": ByField("how", {how: Fields({"stage": _ADDRESS}) for how in REWRITES}),
         "SetOption": ByField("path", {path: Fields({"value": value}) for path, value in OPTIONS.items()}),
         "SetEnvironment": ByField("variable", {name: Fields({"value": value}) for name, value in VARIABLES.items()}),

@@ -91,12 +91,20 @@ SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
     },
     SplitMap: {
         "spec": Support(False, "the finding names the ops to divide `ops:` after"),
-        "graph": Support(True, "a map whose function draws random numbers after ops that do not depend on them"),
+        "graph": Support(
+            True,
+            "a map whose function draws random numbers after ops that do not depend on them, or one that ends with a "
+            "cast to a wider type",
+        ),
         "source": _BY_HAND,
     },
     RewriteMap: {
         "spec": Support(False, "the finding names the calls to write"),
-        "graph": Support(True, "`py_function` and `numpy_function` whose body is calls of TensorFlow; JPEG pictures"),
+        "graph": Support(
+            True,
+            "`py_function` and `numpy_function` whose body is calls of TensorFlow; JPEG "
+            "pictures; pictures that are cast before a resize",
+        ),
         "source": _BY_HAND,
     },
     SetOption: {

@@ -70,6 +70,7 @@ class Traits:
         wrapped: TensorFlow's Python API wraps it in a ``flat_map`` over files or a dummy element.
         distinctive: A method of this name is one of a dataset.
         last: Must be the last stage of the whole pipeline.
+        to_device: Its elements are copied to the memory of a device.
         errors: Regular expressions of TensorFlow's messages that name no stage, only this kind.
         adds: What the component is called in generated code that it puts before each element.
         noun: What an element of a source is called in generated code.
@@ -127,6 +128,7 @@ class Traits:
     reads_examples: bool = False
     distinctive: bool = False
     last: bool = False
+    to_device: bool = False
     errors: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     adds: str | None = None
@@ -317,10 +319,10 @@ STAGES: Final[dict[str, Traits]] = {
         one_to_one=True, same_components=True, keeps_shapes=True, stores=True, composed=True, positional=("path",)
     ),
     "prefetch_to_device": Traits(
-        last=True, one_to_one=True, same_components=True, keeps_shapes=True, positional=("device",)
+        last=True, to_device=True, one_to_one=True, same_components=True, keeps_shapes=True, positional=("device",)
     ),
     "copy_to_device": Traits(
-        one_to_one=True, same_components=True, keeps_shapes=True, positional=("target_device",)
+        to_device=True, one_to_one=True, same_components=True, keeps_shapes=True, positional=("target_device",)
     ),
     "concatenate": SOURCES["concatenate"],
     "window": Traits(cardinality="windows", windows=True, positional=("size",)),

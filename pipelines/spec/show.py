@@ -8,6 +8,7 @@ from pipeprof.pipelines.errors import escape
 from pipeprof.pipelines.spec.compose.overrides import FLAG
 from pipeprof.pipelines.spec.errors.diagnostics import display_width
 from pipeprof.pipelines.spec.yaml.writer import BlockWriter, flow
+from pipeprof.pipelines.steps.registry import step_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def with_defaults(loaded: LoadedSpec) -> dict[str, Any]:
     """The resolved data with the defaults of the document's own keys."""
     data: dict[str, Any] = {**loaded.data}
     step = data.setdefault("step", "none")
-    if isinstance(step, dict) and "dispatch" not in step:
+    if isinstance(step, dict) and "dispatch" not in step and step_kind(loaded.spec.step.kind).dispatch != "own":
         data["step"] = {**step, "dispatch": loaded.spec.step.dispatch}
     measure = data.get("measure") or {}
     missing = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from pipeprof.pipelines.static.imports import Imports
@@ -23,6 +23,8 @@ _OPENERS: Final = frozenset(
 )
 _ROWS: Final = frozenset({"h5py", "netCDF4", "pandas", "pyarrow", "tables", "xarray", "zarr"})
 """Libraries whose objects give rows by an index."""
+_ONE_EACH: Final = frozenset({"PIL", "cv2", "imageio", "librosa", "soundfile"})
+"""Libraries whose files hold one element."""
 _PROCESSES: Final = frozenset({"multiprocessing", "concurrent.futures", "joblib", "torch.multiprocessing"})
 _SENDING: Final = frozenset({"get", "imap", "imap_unordered", "map", "result", "starmap"})
 _INIT: Final = "__init__"
@@ -40,6 +42,7 @@ class HotCall:
         function: The function that it is in.
         library: First part of the library's name; empty for the user's own functions.
         line: From 1.
+        instead: Lines that open it once, for a file of which each call takes a row.
     """
 
     kind: HotKind
@@ -47,6 +50,7 @@ class HotCall:
     function: str
     library: str
     line: int
+    instead: tuple[str, ...] = ()
 
 
 def hot_call(text: str, function: str, line: int) -> HotCall | None:
@@ -60,7 +64,7 @@ def hot_call(text: str, function: str, line: int) -> HotCall | None:
     Example:
         >>> code = "import re\ndef f(x):\n    return re.compile('a+').sub('', x)\n"
         >>> hot_call(code, "f", 3)
-        HotCall(kind='built-anew', text="re.compile('a+')", function='f', library='re', line=3)
+        HotCall(kind='built-anew', text="re.compile('a+')", function='f', library='re', line=3, instead=())
     """
     try:
         tree = ast.parse(text)
@@ -141,13 +145,17 @@ class _File:
         often = not _is_generator(function) or any(isinstance(node, ast.For | ast.While) for node in nodes)
         same = [node for node in calls if often and self._is_same_each_time(node, bound)]
         yield from (self._hot("built-anew", node, function) for node in same)
-        opening = [node for node in calls if self._library(node) and _last(self._name(node.func)) in _OPENERS]
-        yield from (self._hot("opens-file", node, function) for node in opening)
+        opening = [node for node in calls if self._opens(node)]
+        yield from (self._hot("opens-file", node, function) for node in opening if self._library(node) in _ONE_EACH)
+        # Of a file with many rows: each call takes one of them, by an index that it was given.
+        opened = {name: node for name, node in _assigned(function) if self._opens(node)}
+        bases = [_base(node) for node in _own_nodes(function) if _indexed_by(node, bound)]
+        rows = {id(opened[base.id] if isinstance(base, ast.Name) and base.id in opened else base) for base in bases}
+        here = [opened.get(base.id) for base in map(_base, nodes) if isinstance(base, ast.Name)]
+        yield from (self._once(node, function) for node in (*opening, *filter(None, here)) if id(node) in rows)
         for node in nodes:
-            if isinstance(node, ast.Subscript) and self._gives_rows():
-                names = {one.id for one in ast.walk(node.slice) if isinstance(one, ast.Name)}
-                if names & bound and not any(isinstance(one, ast.Slice) for one in ast.walk(node.slice)):
-                    yield self._hot("one-row", node, function)
+            if self._gives_rows() and _indexed_by(node, bound):
+                yield self._hot("one-row", node, function)
 
     def lines_of(self, function: ast.FunctionDef) -> list[range]:
         """The lines of a function, and of those of the file that it calls."""
@@ -199,9 +207,56 @@ class _File:
         root = self._name(call.func).partition(".")[0]
         return root if root in {value.partition(".")[0] for value in self._imports.values()} else ""
 
+    def _opens(self, call: ast.Call) -> bool:
+        return bool(self._library(call)) and bool(call.args) and _last(self._name(call.func)) in _OPENERS
+
+    def _once(self, call: ast.Call, function: ast.FunctionDef) -> HotCall:
+        """A file that each call of a function opens for a row of it, with what opens it once."""
+        name = next((name for name, one in _assigned(function) if one is call), "")
+        arrays = self._library(call) == "numpy" and any(
+            isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and _is_of(node, name, call)
+            for node in _own_nodes(function)
+        )
+        path, *others = map(ast.unparse, (*call.args, *call.keywords))
+        made = f"{ast.unparse(call.func)}({', '.join(['path', *others])})"
+        # The arrays of an archive are read when they are indexed, and a closed one has none.
+        kept = f"opened = functools.lru_cache(maxsize=64)(lambda path: {f'dict({made})' if arrays else made})"
+        used = f"{name} = opened({path})" if name else f"opened({path})"
+        return replace(self._hot("opens-file", call, function), instead=(kept, used))
+
     def _hot(self, kind: HotKind, node: ast.AST, function: ast.FunctionDef) -> HotCall:
         library = self._library(node) if isinstance(node, ast.Call) else ""
         return HotCall(kind, ast.unparse(node), function.name, library, getattr(node, "lineno", function.lineno))
+
+
+def _assigned(function: ast.FunctionDef) -> Iterator[tuple[str, ast.Call]]:
+    """Names that a function gives what a call returns, with the call."""
+    for node in ast.walk(function):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call):
+                yield name, call
+            case ast.withitem(context_expr=ast.Call() as call, optional_vars=ast.Name(id=name)):
+                yield name, call
+
+
+def _base(node: ast.AST) -> ast.AST:
+    """What is indexed: ``a`` of ``a["x"][i]``."""
+    while isinstance(node, ast.Subscript | ast.Attribute):
+        node = node.value
+    return node
+
+
+def _is_of(node: ast.AST, name: str, call: ast.Call) -> bool:
+    base = _base(node)
+    return base is call or (isinstance(base, ast.Name) and base.id == name)
+
+
+def _indexed_by(node: ast.AST, bound: set[str]) -> bool:
+    """Whether something is indexed by what a function was given, and not by a range."""
+    if not isinstance(node, ast.Subscript):
+        return False
+    names = {one.id for one in ast.walk(node.slice) if isinstance(one, ast.Name)}
+    return bool(names & bound) and not any(isinstance(one, ast.Slice) for one in ast.walk(node.slice))
 
 
 def _last(name: str) -> str:

@@ -15,6 +15,24 @@ Dispatch = Literal["sync"] | int
 """How many steps the host may run ahead of the device, or ``sync``."""
 
 
+@dataclass(frozen=True)
+class StepFacts:
+    """What is known of a step and of the batches that it has had.
+
+    Attributes:
+        computes: What one step computes, in words; None where only the user knows.
+        on: Where it computes, ``cpu``, ``gpu`` or ``tpu``; None where this is not known.
+        numpy_ms: Milliseconds per batch that its conversion to NumPy took; None without one.
+        copy_ms: Milliseconds per batch until it was in the memory of the device or of another library; None without
+            such a copy.
+    """
+
+    computes: str | None = None
+    on: str | None = None
+    numpy_ms: float | None = None
+    copy_ms: float | None = None
+
+
 class BatchConsumer:
     """Consumer of batches on a device with a time line; what `submit` raises is the step's error."""
 
@@ -28,6 +46,10 @@ class BatchConsumer:
 
     def shift(self, pause: int) -> None:
         """Exclude the last `pause` nanoseconds from the device's time line."""
+
+    def told(self) -> StepFacts:
+        """Return what is known of the step; means are those of the batches since the last call."""
+        return StepFacts()
 
 
 def _ignore() -> None:
@@ -74,8 +96,11 @@ class StepKind:
     """Whether several processes may run it at once, since no real device is in use."""
     fixed_time: ClassVar[bool] = False
     """Whether a step takes as long on every machine."""
-    dispatch: ClassVar[Literal["none", "sync", "any"]] = "sync"
-    """Whether the loop can run ahead: there is nothing to run ahead of, it waits for each step, or as the user says."""
+    dispatch: ClassVar[Literal["none", "sync", "any", "own"]] = "sync"
+    """Whether the loop can run ahead: there is nothing to run ahead of, it waits for each step, as the user says, or as
+    `own_dispatch` says unless the user does."""
+    copies_ahead: ClassVar[str] = ""
+    """Code that copies batches to its device while it computes; empty where none has to be written."""
     shown_as: ClassVar[str] = ""
     """The kind that a profile names instead; empty for its own name."""
 
@@ -119,6 +144,19 @@ class StepKind:
         """Return the files with the user's code among the arguments."""
         del arguments
         return ()
+
+    def own_dispatch(self, arguments: Mapping[str, Any]) -> Dispatch | None:
+        """Return how far the loop of this step runs ahead; None where its arguments do not say."""
+        del arguments
+        return None
+
+    def too_optimistic(self, arguments: Mapping[str, Any]) -> str | None:
+        """Return in words why this step leaves the pipeline more than the real one does; None where it does not.
+
+        Nothing that is measured with such a step is called proven.
+        """
+        del arguments
+        return None
 
     def floor_ms(self, arguments: Mapping[str, Any]) -> float:
         """Return the duration of a step under which the baseline of ``next()`` is measured."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from pipeprof.pipelines.steps.kind import StepKind
 
 _PACKAGE = "pipeprof.pipelines.steps.kinds"
-_PLANNED = ("tensorflow", "keras", "jax", "torch")
 
 
 @functools.cache
@@ -33,28 +32,13 @@ def written_kinds() -> list[StepKind]:
     return [kind for kind in step_kinds().values() if kind.example]
 
 
-def planned_kinds() -> tuple[str, ...]:
-    """Names of kinds that will come."""
-    return tuple(name for name in _PLANNED if name not in step_kinds())
-
-
 def words() -> str:
-    """How a step is written on the command line.
-
-    Example:
-        >>> words()
-        'none, simulate:12ms or python:file.py:function'
-    """
+    """How a step is written on the command line: ``none, simulate:12ms or python:file.py:function``."""
     return _one_of(f"{kind.name}:{kind.example}" for kind in written_kinds())
 
 
 def forms() -> str:
-    """How a step is written in a spec.
-
-    Example:
-        >>> forms()
-        'none, {simulate: 12ms} or {python: "file.py:function"}'
-    """
+    """How a step is written in a spec: ``none, {simulate: 12ms} or {python: "file.py:function"}``."""
     written = [(kind.name, f'"{kind.example}"' if ":" in kind.example else kind.example) for kind in written_kinds()]
     return _one_of(f"{{{name}: {example}}}" for name, example in written)
 

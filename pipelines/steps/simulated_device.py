@@ -105,10 +105,21 @@ class StepDuration:
         return bool(self.per_mb_ms)
 
 
+class Duration(Protocol):
+    """How long each step keeps the device busy."""
+
+    def sequence(self) -> Callable[[int, int], int]:
+        """Return a function of (step number from 1, bytes of the batch) giving nanoseconds."""
+
+    @property
+    def needs_size(self) -> bool:
+        """Whether the bytes of each batch must be known."""
+
+
 class SimulatedDevice:
     """Device that runs steps serially and lets the host run ahead by `dispatch` steps."""
 
-    def __init__(self, clock: Clock, duration: StepDuration, dispatch: Dispatch) -> None:
+    def __init__(self, clock: Clock, duration: Duration, dispatch: Dispatch) -> None:
         self._clock = clock
         self._duration = duration.sequence()
         self._in_flight = 0 if dispatch == "sync" else dispatch
@@ -162,7 +173,7 @@ class SimulatedStep(BatchConsumer):
         self.device.shift(pause)
 
 
-def simulated_step(duration: StepDuration, context: StepContext) -> SimulatedStep:
+def simulated_step(duration: Duration, context: StepContext) -> SimulatedStep:
     """Make a step on a simulated device of its own, on the real clock."""
     device = SimulatedDevice(HostClock(context.waiting), duration, context.dispatch)
     return SimulatedStep(device, context.size_of if duration.needs_size else None)

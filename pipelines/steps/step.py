@@ -7,9 +7,9 @@ from pydantic import Field, ValidationError, WithJsonSchema, create_model, model
 
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Document
-from pipeprof.pipelines.ops.problems import error, failure, mismatch
+from pipeprof.pipelines.ops.problems import error, mismatch
 from pipeprof.pipelines.ops.values.values import is_integer
-from pipeprof.pipelines.steps.registry import forms, planned_kinds, step_kind, written_kinds
+from pipeprof.pipelines.steps.registry import forms, step_kind, written_kinds
 
 
 def _dispatch(value: Any) -> Any:
@@ -32,15 +32,6 @@ class Step(Document):
         default="sync",
         description="sync: wait for each step before fetching the next batch; a number: steps in flight.",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_kinds(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            for kind in planned_kinds():
-                if kind in value:
-                    raise failure((kind,), _not_yet(kind), value)
-        return value
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Step":
@@ -88,10 +79,6 @@ def no_step() -> Step:
     return step_model()()
 
 
-def _not_yet(kind: str) -> Any:
-    return error(f"step {kind} is not supported yet: expected {forms()}", "not_yet", got=kind)
-
-
 def parse_step(value: Any) -> Step:
     """A step from a spec (a mapping or a word) or from the command line (``simulate:12ms``, ``python:f.py:fn``).
 
@@ -102,14 +89,12 @@ def parse_step(value: Any) -> Step:
         return value
     names = [kind.name for kind in written_kinds()]
     if isinstance(value, dict):
-        if not value.keys() & {*names, *planned_kinds()} and value.keys() <= step_model().model_fields.keys():
+        if not value.keys() & set(names) and value.keys() <= step_model().model_fields.keys():
             raise mismatch(value, "step", forms())
         return step_model().model_validate(value)
     kind, colon, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
     if value == "none":
         return no_step()
-    if kind in planned_kinds():
-        raise _not_yet(kind)
     if kind in names and colon:
         return _from_word(kind, rest)
     raise mismatch(value, "step", forms(), ["none"])

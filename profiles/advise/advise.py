@@ -21,6 +21,7 @@ from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
 from pipeprof.profiles.view.hot_spots import hot_spots
+from pipeprof.profiles.view.texts import with_texts
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
 
 if TYPE_CHECKING:
@@ -298,7 +299,7 @@ def findings_for(
         messages.append(_not_judged(profile, missing))
     if view is None:
         return None, messages
-    known = replace(view, slips=tuple(slips), hot_spots=hot_spots(profile.stages or ()))
+    known = with_texts(replace(view, slips=tuple(slips), hot_spots=hot_spots(profile.stages or ())))
     if loaded is not None:
         known = with_written(view, loaded)
         of = tried("the numbers of elements", as_written, messages)

@@ -30,6 +30,24 @@ class Device(Model):
     text: str | None = Field(None, description="The step as given, e.g. `simulate: 12ms`.")
     idle_share: float | None = None
     gaps: Gaps | None = None
+    computes: str | None = Field(None, description="What one step computes; `None` where only the user knows.")
+    on: str | None = Field(None, description="Where it computes: `cpu`, `gpu`, `tpu`; `None` if unknown.")
+    numpy_ms: float | None = Field(
+        None, description="Conversion to NumPy per batch, before the step and no part of it; `None` without one."
+    )
+    copy_ms: float | None = Field(
+        None,
+        description="Copy per batch to the memory of the device or of another library, before the step and no part of "
+        "it; `None` without one.",
+    )
+    cpu_ms: float | None = Field(
+        None, description="CPU time of the whole process per step on preloaded batches: the step's own and the loop's."
+    )
+    too_optimistic: str | None = Field(
+        None,
+        description="Why this step leaves the pipeline more than the real one does, so that nothing is proven by it; "
+        "`None` where it does not.",
+    )
 
 
 class Disk(Model):

@@ -15,11 +15,10 @@ from pipeprof.profiles.document.findings import Finding, Fix, Verdict, Verificat
 from pipeprof.profiles.document.measured import Contention, Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.shared import Phase, Steps
+from pipeprof.profiles.document.shared import Phase, Steps, Training
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import Ceiling, CpuAccount, Fetch
-from pipeprof.profiles.document.training import Training
 
 SCHEMA_VERSION: Final = 1
 

@@ -36,6 +36,10 @@ class PythonCost(Model):
     function: str
     file: str | None = None
     line: int | None = Field(None, description="The line at which it was seen most often.")
+    lines: list[tuple[int, float]] = Field(
+        default_factory=list,
+        description="Lines at which it was seen, each with its share of the time inside it, 0 to 1.",
+    )
     parent: str | None = Field(
         None, description="The op in `ops` that runs it, whose time contains this one; `None` where no op was traced."
     )
@@ -97,6 +101,11 @@ class Stage(Model):
         None,
         description="Types of the ops in its function that do not depend on its random numbers. `None` of one that "
         "draws none.",
+    )
+    widens: list[str] | None = Field(
+        None,
+        description="Of a function that ends with a cast to a wider type: the types of its numbers before and after. "
+        "`None` of others.",
     )
     body: str | None = Field(None, description="Fingerprint of the types of ops in its function. `None` without one.")
     shuffle: Shuffle | None = Field(None, description="`None` of a stage that does not shuffle.")

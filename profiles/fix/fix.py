@@ -34,6 +34,7 @@ from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
+from pipeprof.profiles.propose.optimistic import withhold_fix
 from pipeprof.profiles.propose.proposal import SEMANTICS, cannot_change_data
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.guessing.caching import longest_epoch
@@ -269,6 +270,7 @@ class _Fixing:
         self.result.steps, self.result.left_out = found.steps, found.left_out
         self.result.needs_seconds = found.needs_seconds
         describe(self.result, found, trial, self._proof_mode)
+        withhold_fix(self._profile, self.result)
         if self.result.status in {"fixed", "interrupted"} and found.best.steps:
             loaded = self._start.loaded
             write_best(self.result, found.best, self._start, byte_order_mark(loaded.path) if loaded is not None else "")

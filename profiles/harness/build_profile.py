@@ -6,15 +6,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.steps.kinds import returned
+from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.measured import Contention, Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import Phase, PhaseName, Steps
+from pipeprof.profiles.document.shared import Gaps, Phase, PhaseName, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
 from pipeprof.profiles.harness.source_lines import locate, shorten
+from pipeprof.profiles.propose import optimistic
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
 from pipeprof.profiles.time.attribution.trace_work import traced_elements, work_by_stage
 from pipeprof.profiles.time.causes import collect_causes
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.harness.settings import Plan
     from pipeprof.profiles.host.sampler import Sampler
-    from pipeprof.profiles.protocol.messages import Trace
+    from pipeprof.profiles.protocol.messages import Measured, StepTold, Trace
 
 DELETION_SECONDS = 0.25
 """Seconds from which a deletion of an iterator is long."""
@@ -130,6 +132,8 @@ def assemble(
         errors=[problem] if problem else [],
         output=facts.output,
     )
+    if profile.device is not None and profile.device.too_optimistic is not None:
+        profile.warnings.append(optimistic.warning(profile.device.too_optimistic))
     profile.memory = _memory(profile.phases, sampler, growing=problem is not None and problem.code == "out-of-memory")
     profile.causes = collect_causes(
         facts.contention, facts.disk, steps, stages, observed.trace, fewer=observed.fewer_cores
@@ -174,16 +178,30 @@ def _steps(facts: RunFacts, observed: Observed) -> Steps | None:
 
 
 def _device(facts: RunFacts, observed: Observed) -> Device:
-    measured = observed.measured
+    measured, told = observed.measured, observed.step_told
     if facts.target.kind == "script" and (observed.training is None or observed.training.wait is None):
         return Device(kind=facts.plan.step.kind, text=facts.plan.step_text)
-    own = returned.KIND if observed.own_step else None
+    own, planned = returned.KIND if observed.own_step else None, facts.plan.step
     return Device(
         kind=own.shown_as if own is not None else facts.plan.step.kind,
         text=f"{own.shown_as}: {own.text(facts.target.text)}" if own is not None else facts.plan.step_text,
         idle_share=measured.idle_share if measured is not None else None,
-        gaps=measured.gaps if measured is not None else None,
+        gaps=_with_copies(measured, told) if measured is not None else None,
+        **(vars(told) if told is not None else {}),
+        cpu_ms=observed.replayed.cpu_ms if observed.replayed is not None else None,
+        too_optimistic=None if own is not None else step_kind(planned.kind).too_optimistic(planned.arguments),
     )
+
+
+def _with_copies(measured: Measured, told: StepTold | None) -> Gaps | None:
+    """The gaps with the hand-over of batches as its own cause: the loop has counted it as Python between steps."""
+    gaps = measured.gaps
+    handed_ms = (told.numpy_ms or 0.0) + (told.copy_ms or 0.0) if told is not None else 0.0
+    between = gaps.by_cause.get("python", 0.0) if gaps is not None else 0.0
+    copies = min(between, handed_ms * measured.steps.count / 1e3)
+    if gaps is None or not copies:
+        return gaps
+    return replace(gaps, by_cause={**gaps.by_cause, "copy": copies, "python": between - copies})
 
 
 def _throughput(

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.shared import CoreScaling, Phase, PhaseName
-from pipeprof.profiles.document.training import Training
+from pipeprof.profiles.document.shared import CoreScaling, Phase, PhaseName, Training
 from pipeprof.profiles.protocol.messages import (
     STOPPED,
     Answer,
@@ -29,6 +28,7 @@ from pipeprof.profiles.protocol.messages import (
     Sketch,
     StartsAgain,
     StepReturned,
+    StepTold,
     Trace,
     TraceBegan,
     TrainingSeen,
@@ -63,6 +63,7 @@ class Observed:
         give_up_at: Deadline of what is in progress after all results that a report needs, in seconds of `clock`.
         training: How a script takes its batches.
         own_step: The target returned a step, which takes the batches.
+        step_told: What the step says of itself.
         warm: Steps with the source files in memory, after they were measured with the files evicted.
         fewer_cores: Steps with fewer cores, then with all.
         costs: Fixed costs of this machine, where they were measured.
@@ -87,6 +88,7 @@ class Observed:
     trace: Trace | None = None
     give_up_at: float | None = None
     own_step: bool = False
+    step_told: StepTold | None = None
     training: Training | None = None
     replayed: Replayed | None = None
     warm: Warmed | None = None
@@ -208,6 +210,8 @@ class Observed:
                 self.training = message.training
             case StepReturned():
                 self.own_step = True
+            case StepTold():
+                self.step_told = message
             case Libraries():
                 self.versions, self.gpus = message.versions, message.gpus
             case Warned():

@@ -131,11 +131,14 @@ def plan(settings: RunSettings) -> Plan:
     if settings.dispatch is not None and kind.dispatch == "none":
         msg = "--dispatch has no effect without a step: add one, e.g. --step simulate:12ms, or remove --dispatch"
         raise UsageError(msg)
+    arguments = kind.plan(step.value, base)
     dispatch = settings.dispatch
+    if dispatch is None and "dispatch" not in step.model_fields_set:
+        dispatch = kind.own_dispatch(arguments)
     if dispatch is None:
         dispatch = (spec.step if spec is not None and "dispatch" not in step.model_fields_set else step).dispatch
     return Plan(
-        step=StepJob(step.kind, kind.plan(step.value, base)),
+        step=StepJob(step.kind, arguments),
         step_text=step.text,
         dispatch=None if kind.dispatch == "none" else "sync" if kind.dispatch == "sync" else dispatch,
         seconds=seconds,

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal
 
 from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, MadeDict, ModelDict, PlaceDict
-from pipeprof.profiles.document.shared import CoreScaling, ErrorFrame, Gaps, Phase, PhaseName, Steps
-from pipeprof.profiles.document.training import Training
+from pipeprof.profiles.document.shared import CoreScaling, ErrorFrame, Gaps, Phase, PhaseName, Steps, Training
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
 STOPPED: Final = "stopped"
@@ -133,6 +132,16 @@ class StepReturned(WorkerMessage):
 
 
 @dataclass(frozen=True)
+class StepTold(WorkerMessage):
+    """What the step says of itself after the measurement, as `pipelines.steps.kind.StepFacts` has it."""
+
+    computes: str | None
+    on: str | None
+    numpy_ms: float | None
+    copy_ms: float | None
+
+
+@dataclass(frozen=True)
 class TrainingSeen(WorkerMessage):
     """How a script takes its batches, and its other datasets; sent again when more is known."""
 
@@ -141,12 +150,18 @@ class TrainingSeen(WorkerMessage):
 
 @dataclass(frozen=True)
 class Replayed(WorkerMessage):
-    """Steps with preloaded batches; `loop_cpu_ms` is CPU time of the loop's own thread per step."""
+    """Steps with preloaded batches.
+
+    Attributes:
+        loop_cpu_ms: CPU time of the loop's own thread per step.
+        cpu_ms: That of all threads of the process.
+    """
 
     replayed_ms: float
     steps: int
     batches: int
     loop_cpu_ms: float
+    cpu_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -392,6 +407,7 @@ class TracedFunction:
     Attributes:
         dataset: Id of the dataset that calls it, in the graph as written.
         call_seconds: In calls by that name altogether, TensorFlow's conversions of arguments and results included.
+        lines: At which it was seen most often, each with its share of the function's time.
     """
 
     token: str
@@ -402,6 +418,7 @@ class TracedFunction:
     taken_seconds: float
     dataset: str | None = None
     call_seconds: float = 0.0
+    lines: list[tuple[int, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,8 @@ _WRITERS = tuple(
 
 WRAPPED = (
     Wrapped("tensorflow", "data.Dataset", "__iter__", "which dataset is iterated, and how long its iterator takes"),
-    Wrapped("tensorflow", "data.Iterator", "__next__", "when a loop asks for a batch and when it comes"),
-    Wrapped("tensorflow", "data.Iterator", "get_next", "the same, asked for by that name"),
+    Wrapped("tensorflow", "data.Iterator", "__next__", "when a loop requests a batch and when it comes"),
+    Wrapped("tensorflow", "data.Iterator", "get_next", "the same, by another name"),
     Wrapped("tensorflow", "data.Dataset", "reduce", "loops over a dataset inside of a tf.function"),
     Wrapped("keras", "Model", "fit", "where training begins"),
     Wrapped("keras", _LIST, "on_train_begin", "the model that is trained, and its steps_per_execution"),

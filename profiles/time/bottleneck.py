@@ -68,6 +68,8 @@ MEMORY_FROM = 0.90
 """Share of the memory limit."""
 BLOCKED_FROM = 0.50
 """Share of the time inside the stages."""
+SLEEPS_FROM = 0.90
+"""The same where other processes took cores: a call also waits for ops on threads that wait for a core."""
 DISK_FROM = 5e6
 """Bytes per second from the disk from which a blocked thread is assumed to wait for it, where waits are not counted."""
 READ_FROM = 1e5
@@ -216,7 +218,8 @@ def _disturbed(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | No
     if found is None:
         return None
     stage = _stage_of(top)
-    if stage is not None and _is_blocked(stage) and (blocked := _blocked(causes, profile, top)) is not None:
+    always = stage is not None and _is_blocked(stage) and _blocked_part((stage,)) >= SLEEPS_FROM
+    if always and (blocked := _blocked(causes, profile, top)) is not None:
         # Its threads wanted no core.
         return blocked
     waits = f"the worker's threads wait for a core {percent(found.waited)} of the time"
@@ -302,6 +305,8 @@ def _blocked(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
         groups = tuple(replace(group, made=()) for group in top if _is_blocked(group.stage))
         stages = [member for group in groups for member in group.stages]
         share, more = _blocked_part(stages), ""
+        if share < BLOCKED_FROM:
+            return None
         who = f"{label_groups(groups)} {'spend' if len(stages) > 1 else 'spends'}"
         whose = "their" if len(stages) > 1 else "its"
     else:

@@ -192,6 +192,10 @@ def _largest(stages: list[Stage], cost: Callable[[Stage], float | None]) -> list
     for stage in known:
         if stage.origin == "written" and stage.id not in inside:
             alike.setdefault(_kind(stage), []).append(stage)
+    for stage in stages:
+        # Those that were not at work are of the same line.
+        if stage.origin == "written" and not cost(stage) and _kind(stage) in alike:
+            alike[_kind(stage)].append(stage)
     found = []
     for group in alike.values():
         inner = {stage.id: sum(cost(one) or 0.0 for one in made.get(stage.id, ())) for stage in group}

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.lines import inside
+from pipeprof.profiles.lines import inside, line_of
 from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.replacements import replacements
+from pipeprof.profiles.verify.own_python import in_own_python, texts_in_chunks, without_rounds
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import as_typed, called, size, stage_name, stages_in_a_row
 
@@ -29,6 +30,8 @@ _SOURCE = "source"
 _FLAG = "--convert-to"
 _MANY = 64
 """Elements per batch from which on passing them one at a time may be what takes the time."""
+_ABOUT_AS_COSTLY = 0.5
+"""Of the work of the costliest side."""
 _ROWS = "draw row numbers for a batch and take the rows with one tf.gather"
 
 
@@ -38,10 +41,12 @@ class Advice:
 
     Attributes:
         text: In one sentence, without its dot.
+        python: Lines to paste; empty where only the sentence is known.
     """
 
     title: str
     text: str
+    python: str = ""
 
 
 def advice_for(profile: Profile, stage: Stage) -> Advice | None:
@@ -49,6 +54,8 @@ def advice_for(profile: Profile, stage: Stage) -> Advice | None:
     name, row = stage_name(stage), traits(stage.op)
     if row.combines:
         return _of_sides(profile, stage)
+    if (own := _in_lines(profile, stage)) is not None:
+        return Advice(f"Make {name} cheaper", *own)
     if (text := _of_function(stage)) is not None:
         return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
     found: Advice | None = None
@@ -65,6 +72,11 @@ def advice_for(profile: Profile, stage: Stage) -> Advice | None:
     return found
 
 
+def _in_lines(profile: Profile, stage: Stage) -> tuple[str, str] | None:
+    """What to do about a stage, with the lines to write; None where they are not known."""
+    return in_own_python(stage) or without_rounds(stage) or texts_in_chunks(line_of(profile, stage.id), stage)
+
+
 def name_together(stages: Sequence[Stage]) -> str:
     """Name stages that one line of the program makes, or that follow each other."""
     twins = len(stages) > 1 and are_twins(stages)
@@ -76,7 +88,7 @@ def advice_together(profile: Profile, stages: Sequence[Stage]) -> Advice | None:
     name = name_together(stages)
     if are_twins(stages):
         advice = advice_for(profile, stages[0])
-        return Advice(f"Make {name} cheaper", advice.text) if advice is not None else None
+        return replace(advice, title=f"Make {name} cheaper") if advice is not None else None
     text = f"{name}: do less in them, on whole batches if possible, or do their work once, before the run"
     return Advice(f"Make {len(stages)} stages in a row cheaper", in_files(profile, stages[-1], text))
 
@@ -87,6 +99,11 @@ def _of_sides(profile: Profile, stage: Stage) -> Advice | None:
     side = max(sides, key=lambda side: side.share or 0.0, default=None)
     text = _of_function(side) if side is not None else None
     name = stage_name(stage)
+    # What can be written comes before what costs a little more.
+    costly = [one for one in sides if side is not None and (one.share or 0.0) >= _ABOUT_AS_COSTLY * (side.share or 0.0)]
+    for one in sorted(costly, key=lambda one: -(one.share or 0.0)):
+        if (own := _in_lines(profile, one)) is not None:
+            return Advice(f"Make {stage_name(one)} in {name} cheaper", *own)
     if side is None or text is None:
         count = round((stage.bytes_out_per_batch or 0.0) / (stage.bytes_per_element or math.inf))
         text = f"each of its {count:,} elements per batch passes alone: batch the datasets that it reads, or {_ROWS}"

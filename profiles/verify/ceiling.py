@@ -64,6 +64,17 @@ def stages_to_replay(finding: Finding, stages: Iterable[Stage]) -> tuple[str, ..
     return tuple(stage.id for stage in stages if stage.origin == "written" and stage.id in wanted)
 
 
+def with_twins(profile: Profile, stages: Sequence[str]) -> tuple[str, ...]:
+    """Return a stage with those that the same line makes with the same function: a change of the code changes them all.
+
+    Several stages, and one whose twins cannot be replayed, stay as they are.
+    """
+    every = profile.stages or ()
+    named = [stage for stage in every if stage.id in stages]
+    found = tuple(stage.id for stage in every if len(named) == 1 and are_twins([*named, stage]))
+    return found if len(found) > 1 and why_no_replay(written_ops(profile), found) is None else tuple(stages)
+
+
 def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[str, ...]]:
     """Return the stages whose upper bound is worth knowing although no finding names it, most work first.
 
@@ -285,7 +296,7 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     elif trial.status == "rejected":
         finding.status, finding.reason = "rejected", f"even without {name} no gain: {in_words(speedup)}"
     else:
-        finding.reason = f"upper bound unknown, {trial.reason}"
+        finding.reason = f"unknown upper bound of {name}: {trial.reason}"
 
 
 def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequence[Finding]) -> Finding:
@@ -311,6 +322,7 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
             location=stage.location,
             sentence=". ".join(part for part in (what, f"Inside: {inside}" if inside else "") if part) or None,
             recommendation=text,
+            python=advice.python if advice is not None else "",
         )
     )
 

@@ -230,7 +230,7 @@ def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, 
     if cache is not None:
         return cache
     if not has_edit:
-        return "no edit can be applied to this pipeline without your code: try it by hand"
+        return "only a change of your code makes it"
     return None
 
 

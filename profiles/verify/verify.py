@@ -24,6 +24,7 @@ from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.propose.finding import MEASURED, finding_of, proposal_of
+from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
@@ -38,7 +39,7 @@ from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, othe
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import pays
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
-from pipeprof.profiles.wording import stage_name, with_name
+from pipeprof.profiles.wording import stage_name, stage_place, with_name
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -123,6 +124,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
         run.fail(findings, str(system_fault(error) or error))
     finally:
         progress.close()
+    withhold_findings(profile)
     run.finish()
 
 
@@ -267,7 +269,9 @@ class _Verification:
         """Note why a change that is no finding is not tried; nothing without a reason."""
         if reason is not None:
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
-            self._not_tried.setdefault(reason, []).append(finding.title)
+            text = _as_change(self._profile, finding)
+            if text not in (found := self._not_tried.setdefault(reason, [])):
+                found.append(text)
 
     @property
     def _needs(self) -> int | None:
@@ -345,10 +349,12 @@ class _Verification:
         Args:
             before: What to say before the reason why there is no upper bound.
         """
+        stages = ceiling.with_twins(self._profile, stages)
         self._bounded.add(tuple(stages))
         job = ceiling.replay_job(self._profile, stages, self._limit)
         if isinstance(job, str):
-            finding.reason = f"{before}no upper bound: {job}"
+            # Of a change that is shown as code, how a replay works is of no use to its reader.
+            finding.reason = before.removesuffix("; ") if before else f"no upper bound: {job}"
             return
         self._compare_with(trials, "from-graph")
         if trials.refusal is not None:
@@ -423,7 +429,13 @@ class _Verification:
         elif finding.reason is not None:
             stage = next((one for one in self._profile.stages or () if one.id == finding.stage), None)
             name = stage_name(stage) if stage is not None else finding.title
-            self._bounds.append(finding.reason if finding.measured is not None else f"{name}: {finding.reason}")
+            reason = finding.reason if finding.measured is not None else f"{name}: {finding.reason}"
+            if finding.status == "unverified" and finding.recommendation:
+                # What to do is known, if not what it gives.
+                place = stage_place(stage) if stage is not None else None
+                reason += f"\n{place or name}   {finding.recommendation}"
+                reason += f"\n{finding.python}" if finding.python else ""
+            self._bounds.append(reason)
 
     def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: Reserved = NOTHING) -> None:
         """Measure an edited pipeline, and write into its finding what it is."""
@@ -598,3 +610,10 @@ class _Verification:
                 finding.measured["other_dispatch"] = found
         trials.rebase(self._jobs.as_it_is)
         self._baseline = "as-it-is"
+
+
+def _as_change(profile: Profile, finding: Finding) -> str:
+    """A change that somebody can make by hand: ``train.py:12 num_parallel_calls: 1 → 8``; its title without one."""
+    stage = next((stage for stage in profile.stages or () if stage.id == finding.stage), None)
+    place = stage_place(stage) if stage is not None else None
+    return "   ".join(filter(None, (place, finding.change or finding.title)))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from pipeprof.pipelines.static.hot_calls import HotCall, builders, hot_call
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import PythonCost, Stage
+from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import HotSpot
 
 HOT_FROM = 0.2
 """Share of the time inside Python functions from which a line is looked at."""
-_LARGEST = 5_000_000
 
 
 def hot_spots(stages: Iterable[Stage]) -> tuple[HotSpot, ...]:
@@ -23,7 +22,7 @@ def hot_spots(stages: Iterable[Stage]) -> tuple[HotSpot, ...]:
 def _spots(stage: Stage, costs: list[PythonCost]) -> Iterator[HotSpot]:
     """The spots of a stage, one for a line."""
     seen: set[tuple[str, int]] = set()
-    files = {cost.file: _text(cost.file) for cost in costs if cost.file is not None}
+    files = {cost.file: file_text(cost.file) for cost in costs if cost.file is not None}
     for file, call, share in (*_builders(costs, files), *_lines(costs, files)):
         if share >= HOT_FROM and (file, call.line) not in seen:
             seen.add((file, call.line))
@@ -33,26 +32,27 @@ def _spots(stage: Stage, costs: list[PythonCost]) -> Iterator[HotSpot]:
 def _builders(costs: list[PythonCost], files: dict[str, str]) -> Iterator[tuple[str, HotCall, float]]:
     """Calls of functions without arguments, with the time of all that they lead to."""
     for file, text in files.items():
+        seen = [(line, share) for cost in costs if cost.file == file for line, share in _shares(cost)]
         for call, ranges in builders(text):
-            inside = [
-                one.share for one in costs if one.file == file and any((one.line or 0) in lines for lines in ranges)
-            ]
-            yield file, call, sum(inside)
+            yield file, call, sum(share for line, share in seen if any(line in lines for lines in ranges))
 
 
 def _lines(costs: list[PythonCost], files: dict[str, str]) -> Iterator[tuple[str, HotCall, float]]:
+    """What lines do, each with the time in it alone."""
     for cost in costs:
-        if cost.share >= HOT_FROM and cost.file is not None and cost.line is not None:
-            call = hot_call(files[cost.file], cost.function, cost.line)
-            built = (lines for _, ranges in builders(files[cost.file]) for lines in ranges)
+        if cost.share < HOT_FROM or cost.file is None:
+            continue
+        built = [lines for _, ranges in builders(files[cost.file]) for lines in ranges]
+        found: dict[HotCall, float] = {}
+        for line, share in _shares(cost):
+            call = hot_call(files[cost.file], cost.function, line)
             # What a function without arguments does is gone with its call.
-            if call is not None and not any(cost.line in lines for lines in built):
-                yield cost.file, call, cost.share
+            if call is not None and not any(line in lines for lines in built):
+                found[call] = found.get(call, 0.0) + share
+        yield from ((cost.file, call, share) for call, share in found.items())
 
 
-def _text(file: str) -> str:
-    try:
-        path = Path(file).expanduser()
-        return path.read_text(encoding="utf-8") if path.stat().st_size <= _LARGEST else ""
-    except (OSError, ValueError):
-        return ""
+def _shares(cost: PythonCost) -> list[tuple[int, float]]:
+    """The lines of a function, each with its share of the time inside Python."""
+    lines = cost.lines or ([(cost.line, 1.0)] if cost.line is not None else [])
+    return [(line, cost.share * share) for line, share in lines]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.static.hot_calls import HotCall
     from pipeprof.pipelines.static.slips import Slip
+    from pipeprof.pipelines.static.written_calls import WrittenFunction
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Headspace, Stage
@@ -120,6 +121,7 @@ class StageView:
         injected: Whether TensorFlow added it.
         written: The stage's arguments as the spec has them; ``None`` where there is no spec.
         saved: The files of the arrays that a source slices; ``None`` where they are not known, or not all are files.
+        given: Its function as the user's file has it; ``None`` where the text is not known.
     """
 
     id: str
@@ -143,6 +145,7 @@ class StageView:
     measured: Stage | None = None
     written: Mapping[str, Any] | None = None
     saved: tuple[SavedComponent, ...] | None = None
+    given: WrittenFunction | None = None
 
     @property
     def label(self) -> str:
@@ -263,6 +266,7 @@ class PipelineView:
         loaded: The spec that `written` of the stages is from.
         slips: Found in the text of the target's function; none for a spec.
         hot_spots: What lines of Python that take much of the time do.
+        texts: Texts of the files that the stages are written in, by the name of the file.
     """
 
     kind: Literal["static", "measured"]
@@ -278,6 +282,7 @@ class PipelineView:
     loaded: LoadedSpec | None = None
     slips: tuple[Slip, ...] = ()
     hot_spots: tuple[HotSpot, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def by_id(self) -> dict[str, StageView]:

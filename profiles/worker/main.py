@@ -89,5 +89,8 @@ def _end(channel: WorkerEnd, sample: JobRun, error: BaseException | None = None)
         # The user's code may have closed them.
         with contextlib.suppress(ValueError, OSError, AttributeError):
             stream.flush()
+    if sample.exits_normally:
+        # A script that came to its own end: its handlers run as without pipeprof.
+        return 0
     # TensorFlow's threads may still be busy with the pipeline; tearing them down is not part of any measurement.
     os._exit(0)

@@ -21,7 +21,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
 )
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.sketch import sketch
-from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext
+from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext, StepFacts
 from pipeprof.pipelines.steps.kinds import returned
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.pipelines.steps.simulated_device import StepDuration, simulated_step
@@ -37,6 +37,7 @@ from pipeprof.profiles.protocol.messages import (
     MeasuredCosts,
     Sketch,
     StepReturned,
+    StepTold,
     Trace,
     TraceBegan,
     Waiting,
@@ -84,6 +85,7 @@ class JobRun:
         self.phase: PhaseName = "import"
         self.dataset: Any = None
         self.feed: Feed | None = None
+        self.exits_normally = False
         self._channel = channel
         self._phases = Phases(channel)
         self._step_job = job.step
@@ -257,7 +259,8 @@ class JobRun:
         from pipeprof.pipelines.graph.edit.apply import apply_steps
 
         parsed = [known_edits(map(json.loads, step)) for step in steps]
-        building = builder(self._context or BuildContext(Path(self.job.user_files[0]).parent, seed=self.job.seed))
+        # What a function's graph names is relative to the folder in which it runs.
+        building = builder(self._context or BuildContext(Path(), seed=self.job.seed))
         held, room = self._source_bytes, self._room()
         self.dataset = apply_steps(
             self.dataset, parsed, building=building, ops=ops, in_memory=held, room=room, watch=self._watch
@@ -352,6 +355,9 @@ class JobRun:
             feed.on_restart = lambda: self._models.restart(feed, statistics.count)
             limits = {"steps_limit": self.job.steps, "seconds": seconds, "check_ns": look_ns(seconds)}
             self._window = self._open("measure", statistics, finished, **limits, sizes=self._sizes)
+            if step is not None:
+                # What handing over took in the warm-up, the start of a library among it, is no cost of a step.
+                step.told()
             cpu_ns = time.process_time_ns()
             self._loop(self._window, step)
             self._cpu_ns = time.process_time_ns() - cpu_ns
@@ -360,6 +366,8 @@ class JobRun:
         # Readings take time, in which buffers go on filling: they are no part of the phase.
         self._memory.read("measure")
         feed.on_restart = lambda: None
+        if step is not None and (told := step.told()) != StepFacts():
+            self._channel.send(StepTold(**vars(told)))
         self.send_measured()
 
     def _measure_extras(self, step: BatchConsumer | None) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import gc
+import linecache
 import os
+import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from integration.example_data import Store
@@ -15,6 +21,56 @@ def _example_data(tmp_path_factory: pytest.TempPathFactory) -> None:
     base = tmp_path_factory.getbasetemp()
     Store.root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "example-data"
     Store.root.mkdir(exist_ok=True)
+
+
+@functools.cache
+def _statements(source: str) -> list[tuple[int, int]]:
+    """First and last lines of a module's statements."""
+    body = ast.parse(source).body
+    return [
+        (min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))]), node.end_lineno or 0)
+        for node in body
+    ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _lambdas_are_read_alone() -> Iterator[None]:
+    """AutoGraph parses the statement of a lambda in place of its whole file, which takes longer than all the rest.
+
+    The same lambda is found: lines keep their numbers, and those of other statements are empty.
+    """
+    if "tensorflow" not in sys.modules:
+        yield
+        return
+    from tensorflow.python.autograph.pyct import parser
+
+    find = parser._parse_lambda
+
+    def find_in_statement(function: Any) -> Any:
+        at = function.__code__.co_firstlineno
+
+        def lines(*given: Any) -> list[str]:
+            read = linecache.getlines(*given)
+            first, last = next(((a, b) for a, b in _statements("".join(read)) if a <= at <= b), (1, len(read)))
+            return [text if first <= number <= last else "\n" for number, text in enumerate(read, 1)]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(parser, "linecache", SimpleNamespace(getlines=lines))
+            return find(function)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parser, "_parse_lambda", find_in_statement)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _public_functions_are_looked_up_once() -> Iterator[None]:
+    """`init --from` looks up hundreds of TensorFlow's functions in each process, and these tests describe a hundred."""
+    from pipeprof.pipelines.from_python import call_recorder
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(call_recorder, "PublicTable", functools.cache(call_recorder.PublicTable))
+        yield
 
 
 @pytest.fixture

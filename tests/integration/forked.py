@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -223,6 +224,9 @@ def _run(order: _Order, errors: int) -> None:
         os.environ.update(order.environment)
         sys.path[:] = order.path
         sys.argv = ["pipeprof", *order.arguments]
+        # A worker looks through all Python objects that its garbage collector knows, at the end: through those of
+        # TensorFlow for longer than it does all the rest.
+        gc.freeze()
         process.start_process = _fork  # type: ignore[assignment]
         fork_server.ForkServers.start = lambda _servers, *given: _fork(*given)  # type: ignore[assignment]
         exec(order.code, {"__name__": "__main__"})

@@ -18,7 +18,7 @@ from pipeprof.cli.main import invoke
 from pipeprof.pipelines.data.cache import ensure
 from pipeprof.pipelines.data.errors import DataError, DiskSpaceError
 from pipeprof.pipelines.data.folders import CacheFolder, list_entries
-from pipeprof.pipelines.data.makers import making
+from pipeprof.pipelines.data.makers import make_photos, making
 from pipeprof.pipelines.data.makers.make import make, total_items
 from pipeprof.pipelines.data.makers.progress import DataProgress
 from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
@@ -92,16 +92,24 @@ def made_twice(recipe, folder):
     return files
 
 
-def test_images_are_photo_like_in_size_and_all_different(tmp_path):
+@pytest.fixture
+def small_scenes(monkeypatch):
+    """Photos are cut from scenes that are made in no time; how they look does not count."""
+    monkeypatch.setattr(make_photos, "_TILE", 256)
+
+
+def test_images_are_photo_like_in_size_and_all_different(tmp_path, monkeypatch):
     files = made_twice(PHOTOS, tmp_path)
     images = [tf.io.decode_jpeg(data) for data in files.values()]
     assert {tuple(image.shape) for image in images} == {(360, 480, 3)}
     assert 0.15 < sum(map(len, files.values())) / sum(image.shape[0] * image.shape[1] for image in images) < 0.35
     assert len(set(files.values())) == 12
+    monkeypatch.setattr(make_photos, "_TILE", 256)
     png = made({"image_folder": {"count": 2, "classes": 1, "format": "png", "size": [50, 20]}}, tmp_path / "png")
     assert [tuple(tf.io.decode_png(data).shape) for data in png.values()] == [(20, 50, 3), (20, 50, 3)]
 
 
+@pytest.mark.usefixtures("small_scenes")
 def test_records_parse_as_the_recipe_says(tmp_path):
     made_twice(SHARDS, tmp_path)
     spec = {
@@ -126,6 +134,7 @@ def test_records_parse_as_the_recipe_says(tmp_path):
     assert {len(record["words"].numpy().split()) for record in records} == {2, 3}
 
 
+@pytest.mark.usefixtures("small_scenes")
 def test_nested_records_hold_lists_of_one_length_films_arrays_and_steps(tmp_path):
     made_twice(NESTED, tmp_path)
     context = {name: tf.io.FixedLenFeature([], tf.string) for name in ("mask", "raw", "whole")}
@@ -156,6 +165,7 @@ def test_nested_records_hold_lists_of_one_length_films_arrays_and_steps(tmp_path
     assert pixels == {0, 1, 2, 3}
 
 
+@pytest.mark.usefixtures("small_scenes")
 def test_masks_and_sounds_decode_as_the_recipe_says(tmp_path):
     pairs = made({"image_masks": {"count": 4, "size": [64, 48], "classes": 3}}, tmp_path / "pairs")
     shapes = [tuple(tf.io.decode_image(data).shape) for data in pairs.values()]

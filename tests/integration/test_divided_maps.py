@@ -79,3 +79,32 @@ def test_each_epoch_draws_anew() -> None:
 def test_what_cannot_be_divided(function: Any, reason: str) -> None:
     with pytest.raises(CannotEditError, match=reason):
         edited(pictures().map(function), SplitMap("stages.0", CACHE))
+
+
+def scaled(raw: Any, label: Any) -> Any:
+    image = tf.image.convert_image_dtype(tf.io.decode_jpeg(raw, channels=3), tf.float32)
+    image.set_shape([8, 8, 3])
+    return {"image": image * 2.0 - 1.0, "label": label}
+
+
+def standardised(raw: Any, label: Any) -> Any:
+    image = tf.cast(tf.io.decode_jpeg(raw, channels=3), tf.float32) - [1.0, 2.0, 3.0]
+    return image, tf.reduce_mean(image), label
+
+
+def test_the_cast_comes_after_the_batch_and_buffers_hold_what_was_decoded() -> None:
+    for function in (scaled, standardised):
+        dataset = pictures().map(function, num_parallel_calls=1).shuffle(3, seed=1).batch(2).prefetch(1)
+        found = edited(dataset, SplitMap("stages.0", (), "stages.2"))
+        assert found.element_spec == dataset.element_spec
+        assert elements(found) == elements(dataset)
+        shuffle = next(node for node in serialised(found, in_memory=0).node if node.op.startswith("Shuffle"))
+        assert tf.uint8.as_datatype_enum in shuffle.attr["output_types"].list.type
+
+
+def test_a_function_without_a_cast_at_its_end_is_not_divided_there() -> None:
+    dataset = pictures().map(lambda raw, label: (tf.io.decode_jpeg(raw, channels=3), label)).batch(2)
+    with pytest.raises(CannotEditError, match="does not end with a cast"):
+        edited(dataset, SplitMap("stages.0", (), "stages.1"))
+    with pytest.raises(CannotEditError, match="padded"):
+        edited(pictures().map(scaled).padded_batch(2), SplitMap("stages.0", (), "stages.1"))

@@ -11,10 +11,19 @@ import pytest
 import tensorflow as tf
 from integration.edited_datasets import edited, elements
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, ReplaceStages, SetArgument, VectoriseMap
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    MoveStage,
+    NewStage,
+    ReplaceStages,
+    SetArgument,
+    SetOption,
+    VectoriseMap,
+)
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.observe import reading
 from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.view.from_graph import view_of_graphs
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.worker.load_function import call_target
@@ -76,6 +85,32 @@ def test_csv_lines_by_the_batch(tmp_path: Path) -> None:
     found = edited(made, VectoriseMap("stages.0", "stages.1"), ReplaceStages(("source", "stages.1"), by, flat=True))
     assert found.element_spec == made.element_spec
     assert elements(found) == elements(made)
+
+
+def test_wide_csv_rows_are_gathered_as_one_table(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text("\n".join(" ".join(str(row + column) for column in range(24)) for row in range(20)), "utf-8")
+    rows = tf.data.experimental.CsvDataset(str(path), [tf.float32] * 24, field_delim=" ")
+
+    def pack(*columns: Any) -> Any:
+        row = tf.stack(columns)
+        return row[:-1], tf.cast(row[-1], tf.int32)
+
+    made = rows.map(pack).batch(8)
+    decoder = {"record_defaults": ["float32"] * 24, "field_delim": " "}
+    by = (
+        NewStage("TextLineDataset", {"filenames": [str(path)]}),
+        NewStage("batch", {"batch_size": 8}),
+        NewStage("map", {"ops": [{"tf.io.decode_csv": decoder}], "num_parallel_calls": AUTOTUNE}),
+    )
+    fused = SetOption("experimental_optimization.map_fusion", value=True)
+    found = edited(
+        made, VectoriseMap("stages.0", "stages.1"), ReplaceStages(("source", "stages.1"), by, flat=True), fused
+    )
+    assert elements(found) == elements(made)
+    executed = reading.read_executed(found, in_memory=0, written=reading.read_written(found, in_memory=0))
+    ops = [node.op for node in StageGraph.from_dict(executed).nodes.values()]
+    assert sum(op.startswith(("Map", "ParallelMap")) for op in ops) == 1, ops
 
 
 def records(path: Path) -> Any:

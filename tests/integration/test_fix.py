@@ -48,15 +48,18 @@ stages:
 step: none
 """
 # How sure a gain must be is as for users; blocks, warm-ups and the first run are shorter, and a race has two changes.
-# The search on the function has one race, a look at what it took, and the proof, whatever time they take.
+# The search on the function has one race, a look at what it took, and the proof, whatever time they take. That other
+# tests use the cores is no reason to measure once more.
 FIX = f"""{forked.SHORT}
 import sys
 from pipeprof.cli.commands import fix
 from pipeprof.cli.main import main
 from pipeprof.profiles.experiment import purposes
 from pipeprof.profiles.fix import laboratory
+from pipeprof.profiles.harness import harness
 
 fix.FIRST_SECONDS = 1.0
+harness.run_undisturbed = lambda *given, budget, end_at: (harness.run_sample(*given), budget)
 vars(purposes.QUICK).update(warm_seconds=0.3, block_seconds=0.15)
 vars(purposes.RACE).update(warm_seconds=0.3, block_seconds=0.15)
 laboratory.LOOK_SECONDS, laboratory.MOST_RIVALS = 0.5, 2

@@ -24,6 +24,7 @@ source: {range: {stop: 100000}}
 stages:
   - batch: {batch_size: 64}
   - repeat: {}
+step: {simulate: 10ms}
 """
 # In place of `python3`: it makes an environment whose Python is the stub below, or fails.
 INSTALLS = """#!/bin/bash

@@ -105,7 +105,7 @@ def test_what_stages_held_is_there_over_time(mixed):
 
 
 def test_python_objects_of_the_build_are_owned_by_their_line(tmp_path):
-    memory = run(tmp_path, "table")
+    memory = run(tmp_path, "table", copied=True)
     python = [entry for entry in owners(memory)["python"] if "Python objects" in entry["what"]]
     # 300,000 objects of 33 bytes and their 40 to 89 letters.
     assert sum(entry["bytes"] for entry in python) > 15_000_000

@@ -165,6 +165,25 @@ def test_the_words_of_several_texts_are_a_tensor() -> None:
     assert_same(edited(wide.padded_batch(2), ON_BATCH), wide.padded_batch(2))
 
 
+def test_rows_of_a_captured_tensor_are_taken_at_the_places_of_a_batch() -> None:
+    """TensorFlow's own vectorisation has no slice at places that differ; pfor's error about it is not shown."""
+    cases: dict[str, Callable[[Any], Any]] = {
+        "windows": lambda place: (WEIGHTS[place : place + 5], WEIGHTS[place + 5 : place + 7, 1]),
+        "rows": lambda place: (WEIGHTS[place], WEIGHTS[place - 40, 2:]),
+        "from the end": lambda place: WEIGHTS[place - 50 : place - 40, ::2] * 2.0,
+    }
+    for name, function in cases.items():
+        dataset = tf.data.Dataset.range(9).map(function).batch(4)
+        assert elements(edited(dataset, ON_BATCH)) == elements(dataset), name
+    short = tf.data.Dataset.range(44, 49).map(lambda place: WEIGHTS[place : place + 5]).batch(5)
+    for one in (short, edited(short, ON_BATCH)):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            list(one)
+    stepped = tf.data.Dataset.range(9).map(lambda place: WEIGHTS[place : place + 6 : 2]).batch(4)
+    with pytest.raises(CannotEditError, match="at places that differ between elements, with steps"):
+        edited(stepped, ON_BATCH)
+
+
 def test_texts_without_words_are_a_batch_too() -> None:
     """TensorFlow's own vectorisation has no form for these ops, or none where a table is captured."""
     table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["ab", "cd"], [5, 7]), -1)

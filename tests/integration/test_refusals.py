@@ -92,23 +92,31 @@ def _stand_in(value: Any) -> Any:
     return _placeholder(value.dtype, value.shape) if _is_dense(value) else value
 
 
-def _accepts(name: str, given: dict[str, Any], **changed: Callable[[], Any]) -> bool:
-    """Whether TensorFlow takes a call, with some of its inputs made otherwise."""
-    with tf.Graph().as_default():
-        arguments = {key: _stand_in(value) if key != "key" else value for key, value in given.items()}
-        try:
-            resolve(name)(**arguments | {key: make() for key, make in changed.items()})
-        except ERRORS:
-            return False
-    return True
+class _Call:
+    """A call with placeholders of one graph for its inputs."""
+
+    def __init__(self, name: str, given: dict[str, Any]) -> None:
+        self.given = given
+        self._function, self._graph = resolve(name), tf.Graph()
+        with self._graph.as_default():
+            self._inputs = {key: _stand_in(value) if key != "key" else value for key, value in given.items()}
+
+    def is_taken(self, **changed: Callable[[], Any]) -> bool:
+        """Whether TensorFlow takes it, with some of its inputs made otherwise."""
+        with self._graph.as_default():
+            try:
+                self._function(**self._inputs | {key: make() for key, make in changed.items()})
+            except ERRORS:
+                return False
+        return True
 
 
-def _bases(name: str) -> list[dict[str, Any]]:
+def _bases(name: str) -> list[_Call]:
     """Calls that TensorFlow takes."""
     called = function(name)
     assert called is not None
-    accepted = (given for given in itertools.islice(_calls(called), 40) if _accepts(name, given))
-    return list(itertools.islice(accepted, 2))
+    calls = (_Call(name, given) for given in itertools.islice(_calls(called), 40))
+    return list(itertools.islice((call for call in calls if call.is_taken()), 2))
 
 
 def _wrong_inputs(
@@ -146,10 +154,10 @@ def test_tensorflow_refuses_what_a_function_does_not_take(name: str) -> None:
     taken = {
         (parameter, what)
         for parameter, need in needs(name).items()
-        for given in bases
-        if parameter in given
-        for what, changed in _wrong_inputs(parameter, need, given)
-        if _accepts(name, given, **changed)
+        for call in bases
+        if parameter in call.given
+        for what, changed in _wrong_inputs(parameter, need, call.given)
+        if call.is_taken(**changed)
     }
 
     assert bases

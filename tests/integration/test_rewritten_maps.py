@@ -130,6 +130,7 @@ def jpeg(height: int, width: int) -> bytes:
     return bytes(tf.io.encode_jpeg(tf.cast((x + tf.range(3) * 40) % 251, tf.uint8)).numpy())
 
 
+RESIZES = ("ResizeArea", "ResizeBilinear", "ScaleAndTranslate")
 PICTURES = [jpeg(60, 80), jpeg(48, 48), jpeg(97, 33)]
 
 
@@ -180,3 +181,39 @@ def test_pictures_are_decoded_in_another_way(how: str) -> None:
     found = list(edited(dataset, RewriteMap("stages.0", how)))
     assert len(found) == len(PICTURES)
     assert all(np.abs(one - other).mean() < 60 for one, other in zip(found, dataset, strict=True))
+
+
+def converted(raw: Any) -> Any:
+    image = tf.image.convert_image_dtype(tf.io.decode_jpeg(raw, channels=3), tf.float32)
+    return {"image": tf.image.resize(image * 2.0 - 1.0, [8, 8]), "size": tf.size(raw)}
+
+
+def smoothed(raw: Any) -> Any:
+    image = 1.0 - tf.cast(tf.io.decode_jpeg(raw, channels=3), tf.float32) / 255.0
+    return tf.image.resize(image, [8, 8], antialias=True) * 2.0, tf.image.resize(image, [4, 6], "area")
+
+
+@pytest.mark.parametrize("function", [converted, smoothed], ids=lambda one: one.__name__)
+def test_pictures_are_resized_before_they_are_cast(function: Any) -> None:
+    dataset = tf.data.Dataset.from_tensor_slices(PICTURES).map(function)
+    found = edited(dataset, RewriteMap("stages.0", "resize-first"))
+    assert found.element_spec == dataset.element_spec
+    for one, other in zip(found, dataset, strict=True):
+        tf.nest.map_structure(lambda left, right: np.testing.assert_allclose(left, right, atol=1e-5), one, other)
+    graph = serialised(found, in_memory=0)
+    resizes = [node for part in graph.library.function for node in part.node_def if node.op in RESIZES]
+    assert resizes
+    assert {node.attr["T"].type for node in resizes} == {tf.uint8.as_datatype_enum}
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [lambda image: image - [1.0, 2.0, 3.0], lambda image: 1.0 / image, tf.sqrt],
+    ids=["a number for each channel", "what divides", "no scaling"],
+)
+def test_what_is_no_scaling_stays_before_the_resize(scale: Any) -> None:
+    dataset = tf.data.Dataset.from_tensor_slices(PICTURES).map(
+        lambda raw: tf.image.resize(scale(tf.cast(tf.io.decode_jpeg(raw, channels=3), tf.float32)), [8, 8])
+    )
+    with pytest.raises(CannotEditError, match="no picture that this could be done to"):
+        edited(dataset, RewriteMap("stages.0", "resize-first"))

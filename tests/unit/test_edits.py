@@ -53,6 +53,7 @@ EDITS: tuple[PipelineEdit, ...] = (
     VectoriseMap("stages.0", "stages.1"),
     VectoriseFilter("stages.3", "stages.4", ("image", 1)),
     SplitMap("stages.0", (NewStage("cache"), NewStage("shuffle", {"buffer_size": 9}))),
+    SplitMap("stages.0", (), "stages.1"),
     RewriteMap("stages.0", "graph"),
     SetOption("threading.private_threadpool_size", 8),
     SetEnvironment("MALLOC_ARENA_MAX", "2"),

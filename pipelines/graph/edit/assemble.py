@@ -26,7 +26,15 @@ from pipeprof.pipelines.graph.edit.plan import Part
 from pipeprof.pipelines.graph.edit.rewrites.halves import first_half
 from pipeprof.pipelines.graph.edit.rewrites.rewrite import rewrite
 from pipeprof.pipelines.graph.edit.split import move_over
-from pipeprof.pipelines.graph.edit.vectorise import Padded, batch_size, keep_rows, rows_of, stack_instead, whole_batches
+from pipeprof.pipelines.graph.edit.vectorise import (
+    Padded,
+    as_it_is,
+    batch_size,
+    keep_rows,
+    rows_of,
+    stack_instead,
+    whole_batches,
+)
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
@@ -73,7 +81,7 @@ class Assembly:
         for index, part in enumerate(map(self._sized, parts)):
             stage = part.stage
             if stage is None and part.half_of is not None and at is not None:
-                structure, at = None, first_half(self.graph, part.half_of, at)
+                structure, at = None, first_half(self.graph, part.half_of, at, narrow=part.narrow)
                 continue
             if stage is None:
                 begins = part.flat and not (index and parts[index - 1].flat)
@@ -165,16 +173,17 @@ class Assembly:
             self.padded[stage.address] = stack_instead(stage, self.graph, node, self.graph.element_at(at))
         if traits(stage.op).function is None:
             return
-        if part.half_of is not None and (part.whole_batches or part.how):
-            raise CannotEditError("it was divided by another edit", stage.address)
         element = self.graph.element_at(at)
+        if part.half_of is not None:
+            self._fit_half(part, node, element)
+            return
         for how in part.how:
             rewrite(self.graph, stage, node, element, how)
         if part.over:
             move_over(self.graph, stage, part.over, rows_of(element) if part.masks else element)
         if part.masks:
             keep_rows(self.graph, stage, node, element)
-        if part.over or part.masks or part.half_of is not None:
+        if part.over or part.masks:
             return
         function = self.written.nodes[stage.head].function
         elementwise = function is not None and bool(function["elementwise"])
@@ -196,6 +205,14 @@ class Assembly:
             raise CannotEditError(msg, stage.address)
         if traits(stage.op).computes and traits(stage.op).single_function:
             retrace_stage(self.graph, stage, node, element)
+
+    def _fit_half(self, part: Part, node: Any, element: FlatElement) -> None:
+        """Fit the second part of a map to what the first one gives."""
+        assert part.stage is not None  # noqa: S101 - for the type checker
+        if part.how or part.over or part.pads is not None or (part.whole_batches and not part.narrow):
+            raise CannotEditError("it was divided by another edit, or what it gives is padded", part.stage.address)
+        if part.whole_batches:
+            as_it_is(self.graph, node, element)
 
 
 def retrace_stage(graph: EditableGraph, stage: WrittenStage, node: Any, element: FlatElement) -> None:

@@ -35,7 +35,8 @@ class Part(LineItem):
         sized_by: The batch whose size and remainder a new stage has.
         over: The maps that it was moved over, with the part of their functions that it reads.
         flat: It gets elements as tuples of their components, and so do the new stages after it.
-        half_of: The map whose part without random numbers it is.
+        half_of: The map whose first or second part it is.
+        narrow: The second part makes narrow numbers wider, and nothing else.
         how: What is done to its function, as `RewriteMap.how`.
         ends: Address of the last of the stages that it and others replace, if it is the last of them.
     """
@@ -49,6 +50,7 @@ class Part(LineItem):
     over: tuple[WrittenStage, ...] = ()
     flat: bool = False
     half_of: WrittenStage | None = None
+    narrow: bool = False
     how: tuple[str, ...] = ()
     ends: str | None = None
 
@@ -99,8 +101,8 @@ class Plan(EditedLines[Part]):
         """Let the first part know its map."""
         if item.stage is None or item.half_of is not None:
             raise LineError(edit.stage, "it was divided by an earlier edit")
-        item.half_of = item.stage
-        first = Part(item.op, new=NewStage(item.op), half_of=item.stage)
+        item.half_of, item.narrow = item.stage, edit.batch is not None
+        first = Part(item.op, new=NewStage(item.op), half_of=item.stage, narrow=item.narrow)
         return [first, *(self.new(stage, edit) for stage in edit.by), item]
 
     def rewrites(self, item: Part, edit: RewriteMap) -> None:

@@ -33,7 +33,12 @@ from pipeprof.pipelines.graph.stages import WrittenStage
 
 _CONVERTED: Final = frozenset({"Assert", "LookupTableFindV2", "LookupTableSizeV2", "PrintV2"})
 """Ops that TensorFlow counts as having state but that mean the same on a batch: a table is read, not written."""
-_NOT_CONVERTED: Final = re.compile(r"No (?:pfor )?(?:vectorization|converter) (?:is )?(?:defined )?for (\w+)")
+_MANY: Final = 16
+"""Components of one type that are gathered as one."""
+_NOT_CONVERTED: Final = re.compile(
+    r"(?:No (?:pfor )?(?:vectorization|converter) (?:is )?(?:defined )?for |Input \S+ of op ')(\w+)"
+)
+"""An op that pfor has no form for, or none where this input differs between elements, or does not."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +124,13 @@ def whole_batches(
     def vectorised(call: TensorFunction) -> TensorFunction:
         def on_batch(inputs: Sequence[Any]) -> list[Any]:
             components, captured = list(inputs[:count]), list(inputs[count:])
+            # Of each component pfor gathers the row by an op of its own: 430 of them take minutes to trace.
+            table = _is_table(components)
             made = tf.vectorized_map(
-                lambda one: call([*one, *captured]), components, fallback_to_while_loop=False, warn=False
+                lambda one: call([*(tf.unstack(one, num=count) if table else one), *captured]),
+                tf.stack(components, axis=1) if table else components,
+                fallback_to_while_loop=False,
+                warn=False,
             )
             return with_shapes(list(made))
 
@@ -144,6 +154,30 @@ def whole_batches(
     name, specs = _first_traced(stage, ways, lambda way: retrace(graph, function, batch, way), instead)
     attribute = next(name for name, value in node.attr.items() if value.func.name)
     node.attr[attribute].func.name = name
+    set_shapes(node, [spec.shape for spec in specs])
+
+
+def _is_table(components: Sequence[Any]) -> bool:
+    """Whether batches of many components are the columns of one table: numbers of one type."""
+    return (
+        len(components) >= _MANY
+        and len({(one.dtype, one.shape.rank) for one in components}) == 1
+        and (components[0].shape.rank == 1)
+    )
+
+
+def as_it_is(graph: EditableGraph, node: Any, batch: FlatElement) -> None:
+    """Call the function of a map, whose ops treat each number alone, on whole batches."""
+    import tensorflow as tf
+
+    rows = tf.TensorShape([next((shape[0] for shape in batch.shapes if shape), None)])
+    shapes = [rows.concatenate(tf.TensorShape(shape)) for shape in node.attr["output_shapes"].list.shape]
+
+    def on_batch(call: TensorFunction) -> TensorFunction:
+        return lambda inputs: [tf.ensure_shape(one, shape) for one, shape in zip(call(inputs), shapes, strict=True)]
+
+    name, specs = retrace(graph, function_of(graph, node), batch, on_batch)
+    next(value for value in node.attr.values() if value.func.name).func.name = name
     set_shapes(node, [spec.shape for spec in specs])
 
 
@@ -244,6 +278,7 @@ def _first_traced(
             except Exception as error:
                 # pfor raises errors of many classes.
                 first = error if first is None or isinstance(error, NoRowsError) else first
+        first = _of_pfor(first)
         found = _NOT_CONVERTED.search(str(first))
         if instead is not None and found is not None and found[1] in OPS:
             return _first_traced(stage, [instead], trace)
@@ -288,6 +323,13 @@ def _check_shapes(stage: WrittenStage, element: FlatElement, results: Sequence[i
     if any(shape is None or None in shape for shape in element.shapes):
         msg = f"the elements that it is applied to may differ in shape: {shape_text(element)}"
         raise CannotEditError(msg, stage.address)
+
+
+def _of_pfor(error: Exception | None) -> Exception | None:
+    """Why pfor did not convert an op: it fails once more where it lists the Python lines of an op that has none."""
+    while isinstance(error, TypeError) and isinstance(error.__context__, Exception):
+        error = error.__context__
+    return error
 
 
 def _reason(error: Exception) -> str:

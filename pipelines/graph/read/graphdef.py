@@ -16,6 +16,8 @@ from pipeprof.pipelines.graph.opnames import argument_names, is_option
 from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, FunctionFacts
 from pipeprof.pipelines.graph.read.random_part import random_part
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
+from pipeprof.pipelines.graph.read.widening import Widening, widened
+from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.executed_ops import family, is_dataset
 from pipeprof.pipelines.ops.traits import traits
 
@@ -308,7 +310,14 @@ class GraphDefReader:
         facts = self._facts.read(called, ranks, [_rank(const) for const in consts])
         if facts["random"] and ranks is not None:
             facts["steady"] = random_part(self._functions, self._functions[called[0]]).steady_ops
+        wide = self._widened(self._functions[called[0]], ranks) if ranks is not None and called else None
+        if wide is not None:
+            facts["widens"] = [self._dtype_name(wide.before), self._dtype_name(wide.after)]
         return facts
+
+    def _widened(self, function: Any, ranks: list[int | None]) -> Widening | None:
+        captured = [argument.name for argument in function.signature.input_arg][len(ranks) :]
+        return widened(function, captured, lambda kind: WIDTHS.get(self._dtype_name(kind)))
 
     def _element_ranks(self, node: Any, scope: _GraphScope) -> list[int | None] | None:
         """Return the ranks of the components that the function of ``node`` is given."""

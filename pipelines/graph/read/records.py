@@ -33,6 +33,7 @@ class _SomeFunctions(TypedDict, total=False):
         str | None
     ]  # for each component of the result, `held` if it is a constant, `made` if made of such alone
     steady: list[str]  # op types in no place that depends on random numbers; missing of a function that draws none
+    widens: list[str]  # types before and after a cast to a wider one at its end; missing of a function without
     writes: str  # an op inside that writes files; missing where there is none
 
 

@@ -15,7 +15,7 @@ from pipeprof.pipelines.spec.yaml.tree import (
     operation_name,
     stage_name,
 )
-from pipeprof.pipelines.steps.registry import planned_kinds, written_kinds
+from pipeprof.pipelines.steps.registry import written_kinds
 from pipeprof.pipelines.suggest import suggest
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ def _is_another(below: Entries, above: Entries, address: Address) -> bool:
 
 def _drop_other_forms(below: Entries, above: Entries, address: Address) -> None:
     if address == ("step",):
-        names = [*(kind.name for kind in written_kinds()), *planned_kinds()]
-        forms: tuple[frozenset[str], ...] = tuple(frozenset({name}) for name in names)
+        forms: tuple[frozenset[str], ...] = tuple(frozenset({kind.name}) for kind in written_kinds())
     elif len(address) > 2 and address[-3] == _STAGES:
         forms = _FUNCTION_FORMS
     else:

@@ -9,7 +9,7 @@ from pipeprof.pipelines.steps.kind import StepKind
 
 
 class _Script(StepKind):
-    """Nobody writes it: a script is the target."""
+    """Not written by users: a script is the target."""
 
     name = "script"
 

@@ -25,8 +25,9 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path
 from pipeprof.profiles.advise.edits.render import as_python, python_text
-from pipeprof.profiles.advise.edits.snippets import function_name, new_stage_python, stage_call
+from pipeprof.profiles.advise.edits.snippets import function_name, new_stage_python, on_rows, stage_call
 from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import listed, place_of
 
 
 @dataclass(eq=False)
@@ -109,6 +110,8 @@ def python_of(view: PipelineView, edits: Sequence[PipelineEdit]) -> str | None:
     for edit in edits:
         if isinstance(edit, SetOption):
             options[edit.path] = edit.value
+        elif isinstance(edit, VectoriseMap) and (lines := _on_batches(view, edit)):
+            python.append(lines)
         elif isinstance(edit, _OWN_LINES) or _has_source(edit) or not _joins(chains, view, edit):
             python.append(as_python(edit))
     for chain in chains.values():
@@ -116,6 +119,21 @@ def python_of(view: PipelineView, edits: Sequence[PipelineEdit]) -> str | None:
     if options:
         python += _options_python(options)
     return "\n".join(python) or None
+
+
+def _on_batches(view: PipelineView, edit: VectoriseMap) -> str:
+    """A map on whole batches with the stages that it follows; empty where the pipeline does not show them."""
+    stage = view.by_id.get(edit.stage)
+    chain = _chain(view, stage) if stage is not None else []
+    names = [one.id for one in chain]
+    if stage is None or stage.written is not None or edit.batch not in names:
+        return ""
+    moved = chain[names.index(edit.stage) + 1 : names.index(edit.batch) + 1]
+    calls = "".join(stage_call(one, one.arguments) for one in moved)
+    name, place = _variable(view, chain[0]), place_of(stage.location)
+    parts = listed([stage.op, *(one.op for one in moved)])
+    where = f"  # in place of {parts}{f', {place}' if place else ''}"
+    return f"{name} = {name}{calls}.map({on_rows(stage)}, num_parallel_calls=tf.data.AUTOTUNE){where}"
 
 
 def _at(edit: PipelineEdit, view: PipelineView) -> str:

@@ -297,6 +297,8 @@ def _describe_stages(view: PipelineView, edit: PipelineEdit) -> str | None:
             words = f"vectorise {_stage_words(view, edit.stage)}, then rebatch"
         case SplitMap():
             words = f"divide {_stage_words(view, edit.stage)} before its random ops"
+            if edit.batch is not None:
+                words = f"cast what {_stage_words(view, edit.stage)} gives after {_stage_words(view, edit.batch)}"
         case RewriteMap():
             words = f"in {_stage_words(view, edit.stage)}: {REWRITES.get(edit.how, edit.how)}"
         case SetEnvironment():

@@ -137,6 +137,9 @@ def _texts_of_parts(edit: VectoriseFilter | SplitMap | RewriteMap) -> tuple[str,
     if isinstance(edit, RewriteMap):
         text = f"# in the function of {edit.stage}: {REWRITES.get(edit.how, edit.how)}"
         return text, text
+    if edit.batch is not None:
+        moved = f"{edit.stage}: without the cast at its end; the cast after {edit.batch}"
+        return f"# {moved}", f"dataset = dataset.map(without_cast).batch(…).map(cast)  # {moved}"
     parts = f"{edit.stage}: the ops before the first one that depends on random numbers, then the others"
     calls = "".join(_call(stage.op, stage.arguments) for stage in edit.by)
     python = f"dataset = dataset.map(without_random){calls}.map(random_part)  # {parts}"

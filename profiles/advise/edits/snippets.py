@@ -9,6 +9,7 @@ from pipeprof.pipelines.addresses import node_name
 from pipeprof.pipelines.edits.edits import NewStage
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.edits.new_text import block_lines, item_lines
+from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.edits.render import plain_data, python_text
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
@@ -27,6 +28,28 @@ def function_name(stage: StageView) -> str:
         return stage.name if stage.name is not None and stage.name.isidentifier() else "fn"
     written = _python_target(stage)
     return written.rpartition(":")[2] if written is not None else node_name(stage.id)
+
+
+def function_text(stage: StageView) -> str:
+    """Return the function of a stage as a call is given it: the expression of the user's file where it is known."""
+    return stage.given.text if stage.given is not None else function_name(stage)
+
+
+def on_rows(stage: StageView) -> str:
+    """A function that applies that of a map to each row of a batch, as Python.
+
+    Example:
+        >>> on_rows(StageView("stages.0", "map", "scale", given=WrittenFunction("scale", 2)))
+        'lambda *batch: tf.vectorized_map(lambda row: scale(*row), batch)'
+    """
+    return of_rows(stage.given or WrittenFunction(function_name(stage)))
+
+
+def of_rows(function: WrittenFunction) -> str:
+    """Return the same of a function whose text is known."""
+    if function.parameters == 1:
+        return f"lambda batch: tf.vectorized_map({function.text}, batch)"
+    return f"lambda *batch: tf.vectorized_map(lambda row: {function.called}(*row), batch)"
 
 
 def function_names(view: PipelineView) -> tuple[str, ...]:
@@ -78,7 +101,7 @@ def source_yaml(op: str, arguments: Mapping[str, Any]) -> list[str]:
 
 def stage_call(stage: StageView, arguments: Mapping[str, Any]) -> str:
     """One stage as a call: ``.batch(batch_size=32)``; functions by their names."""
-    given = [function_name(stage)] if traits(stage.op).written_with_function else []
+    given = [function_text(stage)] if traits(stage.op).written_with_function else []
     given += [f"{name}={python_text(value)}" for name, value in arguments.items() if name not in _OWN]
     return f".{stage.op}({', '.join(given)})"
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pipeprof.pipelines.static.slips import Slip, SlipKind
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import as_typed
 
@@ -23,7 +23,13 @@ class OfText:
             if slip.kind == self.kind:
                 sentence, recommendation = self.words(slip)
                 place = Location(file=as_typed(str(slip.path)), line=slip.line, column=slip.column)
-                yield Proposal(sentence=sentence, recommendation=f"{recommendation}.", location=place)
+                yield Proposal(
+                    sentence=sentence, recommendation=f"{recommendation}.", location=place, semantics=self.effect(slip)
+                )
+
+    def effect(self, slip: Slip) -> Semantics | None:  # noqa: ARG002 - of most slips it does not matter which
+        """Return what the correction may change of the data; None for what the rule states."""
+        return None
 
     def words(self, slip: Slip) -> tuple[str, str]:
         """What is wrong, and what to do."""

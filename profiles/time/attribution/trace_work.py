@@ -360,6 +360,7 @@ def _python_cost(function: TracedFunction, ms: float, total: float, parent: str 
         function=function.function,
         file=function.file,
         line=function.line,
+        lines=function.lines,
         parent=parent,
         ms_per_batch=ms,
         share=function.seconds / total if total else 0.0,

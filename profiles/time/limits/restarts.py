@@ -55,12 +55,11 @@ def restart_advice(steps: Steps, stages: list[Stage] | None) -> str:
     if (steps.restart_share or 0.0) < ADVICE_FROM:
         return ""
     for before, stage in pairwise([stage for stage in stages or [] if stage.depth == 0 and stage.origin == "written"]):
-        passes = max(steps.passes, 1.0)
-        dropped = ((before.elements or 0) - (stage.elements or 0)) / passes
-        if traits(stage.op).cardinality == "rest" and dropped >= 1:
+        if traits(stage.op).cardinality == "rest" and (before.elements or 0) > (stage.elements or 0):
             name = stage_name(before)
+            # Their number is not that of the counters: a buffer may have begun another epoch.
             return (
-                f"each begins with {dropped:,.0f} elements that {name} makes and {stage_label(stage)} drops: "
+                f"each first makes the elements of {name} that {stage_label(stage)} drops: "
                 f"skip before {name}, or keep the two parts in files of their own"
             )
     return f"measure more data or, if training has no more, {_repeat(stages)}"
@@ -68,6 +67,11 @@ def restart_advice(steps: Steps, stages: list[Stage] | None) -> str:
 
 def _repeat(stages: list[Stage] | None) -> str:
     """Name the change that keeps a dataset going: what runs ahead then does so across epochs."""
-    batches = [stage for stage in stages or [] if traits(stage.op).batches is not None and stage.depth == 0]
+    written = [stage for stage in stages or [] if stage.depth == 0 and stage.origin == "written"]
+    batches = [number for number, stage in enumerate(written) if traits(stage.op).batches is not None]
+    # A cache of what never ends is never complete.
+    kept = [number for number, stage in enumerate(written) if traits(stage.op).stores]
     place = " before `batch`" if len(batches) == 1 else ""
+    if kept and (not batches or kept[-1] > batches[0]):
+        place = f" after `{written[kept[-1]].op}`"
     return f"add `repeat()`{place} and give `fit` `steps_per_epoch`, which then ends the epochs"

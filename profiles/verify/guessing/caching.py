@@ -120,7 +120,7 @@ def _filled(profile: Profile, edits: Iterable[PipelineEdit]) -> Iterator[tuple[s
     for edit in edits:
         if isinstance(edit, InsertStage) and traits(edit.op).stores:
             yield edit.after, None
-        elif isinstance(edit, SplitMap):
+        elif isinstance(edit, SplitMap) and edit.by:
             yield edit.stage, edit.stage
         elif isinstance(edit, MoveStage) and traits(edit.op).maps and edit.before in caches:
             yield edit.stage, edit.before

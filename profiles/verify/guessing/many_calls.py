@@ -6,6 +6,7 @@ count, whatever it costs to draw from one of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetArgument, SetOption
@@ -29,6 +30,8 @@ WAITING_CALLS = 16
 MORE_CALLS = 4
 """Times as many calls as now that a stage with a fixed number of them gets."""
 MOST_CALLS = 64
+TOO_MANY = 4
+"""Calls or threads per core from which computing ones are tried with as many as there are cores."""
 SLOW_PART = 0.2
 """Share of the time of a thread from which a stage on it is worth threads of its own."""
 
@@ -111,6 +114,27 @@ def _calls_that_compute(profile: Profile) -> float:
     cores = profile.host.cores or 1.0
     used = profile.causes.worker_cores if profile.causes is not None else None
     return 0.0 if used is None or used >= CPU_FROM * cores else cores + 1
+
+
+def as_many_as_cores(profile: Profile) -> tuple[PipelineEdit, ...]:
+    """The edits that leave the calls at a time to TensorFlow, and the pool a thread for each core, where both are many.
+
+    Returns:
+        None where stages wait for something else than a core: then many calls are right.
+    """
+    cores, pool = profile.host.cores or 1.0, (profile.options or {}).get(POOL_OPTION)
+    fixed = [
+        stage
+        for stage in profile.stages or ()
+        if stage.origin == "written" and takes_calls(stage) and not stage.tunable and (stage.parallelism or 1.0) > 1.0
+    ]
+    threads = pool if isinstance(pool, int) and not isinstance(pool, bool) else 0
+    calls = sum(stage.parallelism or 1.0 for stage in fixed)
+    if max(calls, threads) < TOO_MANY * cores or any(map(waits, profile.stages or ())) or _hardly_computes(profile):
+        return ()
+    tuned = [SetArgument(stage.id, stage.op, PARALLEL_CALLS, AUTOTUNE) for stage in fixed]
+    fewer = (SetOption(POOL_OPTION, math.ceil(cores)),) if threads >= TOO_MANY * cores else ()
+    return (*tuned, *fewer)
 
 
 def many_opened(profile: Profile, stage: Stage) -> tuple[tuple[SetArgument, ...], tuple[SetOption, ...]]:

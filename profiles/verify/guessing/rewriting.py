@@ -16,6 +16,7 @@ from pipeprof.profiles.wording import called, percent, stage_name
 _DECODED_JPEG = frozenset({"DecodeJpeg"})
 _CROPS = frozenset({"Slice", "StridedSlice"})
 _SHRINKS = frozenset({"ResizeBilinear", "ResizeArea", "ResizeBicubic", "ResizeNearestNeighbor", "ScaleAndTranslate"})
+_SCALES = frozenset({"AddV2", "Cast", "Mul", "RealDiv", "Sub"})
 JPEG_FROM = 0.15
 """Share of the pipeline's work from which decoding pictures for less is tried."""
 
@@ -93,9 +94,30 @@ def decoded_for_less(stage: Stage) -> Iterator[Proposal]:
     )
 
 
+def resized_first(stage: Stage) -> Iterator[Proposal]:
+    """Return a map that resizes pictures before it makes their numbers wider; nothing where that is little work."""
+    ops = {op.op: op.ms_per_batch for op in stage.ops or ()}
+    whole = max(stage.active_ms or 0.0, sum(ops.values()))
+    scaling = sum(ms for op, ms in ops.items() if op in _SCALES | _SHRINKS)
+    shrinks = "Cast" in ops and not _SHRINKS.isdisjoint(ops)
+    if not whole or not traits(stage.op).maps or not shrinks or scaling / whole * (stage.share or 0.0) < JPEG_FROM:
+        return
+    name = stage_name(stage)
+    yield Proposal(
+        f"Resize the pictures of {name} before the cast",
+        f"tf.image.resize of whole numbers (uint8), then the cast and what scales them: they take "
+        f"{percent(scaling / whole)} of {name}",
+        (RewriteMap(stage.id, "resize-first"),),
+        "values",
+        stage=stage.id,
+        python="image = tf.image.resize(image, size)  # of uint8: float32 in the same range\nimage = image / 255.0",
+    )
+
+
 def rewritten(line: Sequence[Stage], place: int, least_share: float) -> Iterator[Proposal]:
     """Return what may be rewritten in the maps with much of the work, that at a place first."""
     others = [stage for number, stage in enumerate(line) if number != place and (stage.share or 0.0) >= least_share]
     for stage in (line[place], *others):
         yield from as_graph(stage)
         yield from decoded_for_less(stage)
+        yield from resized_first(stage)

@@ -47,12 +47,14 @@ from pipeprof.profiles.verify.guessing.caching import (
     cache_point,
     maps_to_cache,
 )
+from pipeprof.profiles.verify.guessing.casting import cast_last
 from pipeprof.profiles.verify.guessing.dividing import divided
 from pipeprof.profiles.verify.guessing.fusing import FUSION_OPTION, fused, maps_to_fuse
 from pipeprof.profiles.verify.guessing.many_calls import (
     PARALLEL_CALLS,
     PARALLEL_OPTION,
     WAITING_CALLS,
+    as_many_as_cores,
     cores_that_do,
     draws,
     many_opened,
@@ -166,6 +168,7 @@ def guesses(
     for guess in (
         *_together(profile),
         *_less_at_a_time(profile),
+        *_as_many_as_cores(profile),
         *_by_default(profile),
         *_fused(profile),
         *_at_the_bottleneck(profile, data, caches, divides),
@@ -247,6 +250,7 @@ def _at_the_bottleneck(
     own = (*_inside(line[place], inside), *_more_at_a_time(profile, inside), *_guesses(line, place, data, caches))
     for guess in (
         *rewritten(line, place, MUCH_WORK),
+        *cast_last(line),
         *_many_opened(profile, line[place], data),
         *(_at_all(profile, twins) if len(twins) > 1 else own),
         *caches(line, place),
@@ -324,6 +328,24 @@ def _less_at_a_time(profile: Profile) -> Iterator[Proposal]:
             stage=stages[0],
             predicted=expected,
             python=f"each .map(…) without num_parallel_calls; options.{PARALLEL_OPTION} = False",
+        )
+
+
+def _as_many_as_cores(profile: Profile) -> Iterator[Proposal]:
+    """Calls and threads for the cores that there are, where the program has set many more."""
+    edits, cores = as_many_as_cores(profile), cores_text(math.ceil(profile.host.cores or 1.0))
+    stages = [edit.stage for edit in edits if isinstance(edit, SetArgument)]
+    line = main_line(profile)
+    if edits and line:
+        yield Proposal(
+            f"Run no more calls and threads than {cores} can",
+            f"{words_of(edits)}{f', in {len(stages)} stages' if len(stages) > 1 else ''}: many times as many as the "
+            "cores only take turns",
+            edits,
+            draws(profile.stages or ()),
+            stage=stages[0] if stages else line[0].id,
+            python="each .map(…, num_parallel_calls=tf.data.AUTOTUNE)"
+            + "".join(f"; options.{edit.path} = {edit.value}" for edit in edits if isinstance(edit, SetOption)),
         )
 
 
@@ -416,7 +438,6 @@ def _all_vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] |
     change, python = in_words(maps, batch, line[first - 1] if first else None)
     edits = tuple(VectoriseMap(stage.id, batch.id) for stage in reversed(maps))
     names = listed([stage_name(stage) for stage in maps])
-    python = f"{python}  # for each of them, in the order that they have"
     yield Proposal(f"Apply {names} to whole batches", change, edits, stage=line[place].id, python=python)
 
 

@@ -36,9 +36,9 @@ class Pass:
     """One iteration over a dataset.
 
     Attributes:
-        began: When its iterator was asked for.
+        began: When its iterator was requested.
         made: When it was there.
-        times: For each batch when it was asked for in Python and when it came; at the end the former alone.
+        times: For each batch when it was requested in Python and when it came; at the end the former alone.
         steps: For each step of `fit` when it began and when its function returned.
         ended: When the end was found, or an epoch of `fit` was over; 0 before.
         iterator: Returns its iterator; None once that is gone.
@@ -105,7 +105,7 @@ class StepClock:
         self._paused = 0
         self._end: int | None = None
         self._found_end = 0
-        # Of a loop: when the batch was asked for that has not come; the batch whose step has not ended.
+        # Of a loop: when the batch was requested that has not come; the batch whose step has not ended.
         self._asked: int | None = None
         self._extra = 0
         self._starts = False
@@ -116,7 +116,7 @@ class StepClock:
         self._fetch = 0.0
 
     def loop(self, one: Pass, times: Sequence[int]) -> Folded:
-        """Fold what Python asked for and got, in the order in which it happened."""
+        """Fold what Python requested and got, in the order in which it happened."""
         folded = Folded()
         for time in times:
             if self._asked is None:
@@ -134,7 +134,7 @@ class StepClock:
         return folded
 
     def _ask(self, one: Pass, time: int) -> int:
-        """Return when a batch was asked for, by the steps' clock: a first one, when its iterator was."""
+        """Return when a batch was requested, by the steps' clock: a first one, when its iterator was."""
         if one.began_folding:
             return time - self._paused
         one.began_folding = True
@@ -165,7 +165,7 @@ class StepClock:
         folded.add(asked, got, at, starts=starts)
 
     def end_loop(self, one: Pass) -> None:
-        """Note that a pass has ended: its last step did when the end was asked for."""
+        """Note that a pass has ended: its last step did when the end was requested."""
         if self._asked is not None:
             self._end, self._found_end = self._asked, one.ended
             self._extra += max(0, one.ended - self._paused - self._asked)
@@ -240,7 +240,7 @@ class StepClock:
         return folded
 
 
-class Gaps:
+class GapTimes:
     """Mean time between two fetches of an iterator, from the last ones that TensorFlow's model keeps."""
 
     def __init__(self) -> None:
@@ -281,7 +281,7 @@ class Consumer:
     executions: int = 1
     passes: list[Pass] = field(default_factory=list)
     clock: StepClock = field(default_factory=StepClock)
-    gaps: Gaps = field(default_factory=Gaps)
+    gaps: GapTimes = field(default_factory=GapTimes)
     seconds: float = 0.0
     steps: int = 0
     moved_ns: int = 0
@@ -299,9 +299,12 @@ class Consumer:
         return known[-1] if known else None
 
     def follows(self, place: Place, element: str, role: Role) -> bool:
-        """Whether a new dataset at this place takes the place of this one: built again, after it was used."""
+        """Whether a new dataset at this place takes the place of this one, which is gone: it was built again.
+
+        One that still exists is another one: a function that trains and validates has both in one line.
+        """
         same = (self.place, self.element, self.role) == (place, element, role)
-        return same and (self.dataset() is None or any(one.ended for one in self.passes[-2:]) or self.begins_each())
+        return same and (self.dataset() is None or self.begins_each())
 
     def begins_each(self) -> bool:
         """Whether its iterators are left after a batch or two."""
@@ -329,7 +332,7 @@ class Consumer:
                 folded.extend(self._poll(one, now, model))
             if over and not (one.times or one.steps):
                 self.passes.remove(one)
-        # Iterators that were never asked for a batch, as Keras makes one in each epoch, go here.
+        # Iterators that were never requested a batch, as Keras makes one in each epoch, go here.
         self.passes = [one for one in self.passes if one.times or one.steps or one.iterator() is not None]
         if folded.readings:
             self.steps += len(folded.readings)
@@ -346,7 +349,7 @@ class Consumer:
         return self.clock.fit(one, steps, self.gaps.mean_ns, self.executions)
 
     def _poll(self, one: Pass, now: int, model: Model) -> Folded:
-        """Look whether a graph takes batches from the iterator of a pass that Python has not asked for any."""
+        """Look whether a graph takes batches from the iterator of a pass that Python has not requested any."""
         iterator = one.iterator()
         seen = model(iterator) if iterator is not None else None
         if seen is None or not seen[0]:

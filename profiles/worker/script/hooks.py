@@ -27,7 +27,7 @@ class Observer:
         """``iter(dataset)`` returned; it was called at `began_ns` of ``time.perf_counter_ns``."""
 
     def asked(self, iterator: Any) -> None:
-        """The next batch is asked for, in Python."""
+        """The next batch is requested, in Python."""
 
     def got(self, iterator: Any) -> None:
         """It came."""

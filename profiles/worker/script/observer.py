@@ -29,7 +29,7 @@ class ScriptObserver(Observer):
 
     Args:
         made: Called in the script's thread when an iterator was made.
-        attend: Called in the script's thread before a batch is asked for, once `attention` is set.
+        attend: Called in the script's thread before a batch is requested, once `attention` is set.
         training: Called in the script's thread when `fit` begins.
         model: Reads the model of an iterator.
         saving: Called before files are written, as `Observer.saving`.
@@ -263,7 +263,7 @@ def _executions(model: Any) -> int:
 
 def users_place() -> Place:
     """Return the innermost line of the user's code that led here."""
-    frame = sys._getframe(1)
+    frame = inspect.currentframe()
     at: Any = frame
     while at is not None:
         if is_users(at.f_code.co_filename):

@@ -2,18 +2,18 @@
 
 Three parts share the work. The script runs in the main thread; hooks note times there, and nothing else. A reporter's
 thread folds them a few times a second. When enough has been measured, the next hook at a safe place, where a batch is
-about to be asked for, keeps the script's thread: graphs, costs and a trace of the running iterator are read there, and
+about to be taken, keeps the script's thread: graphs, costs and a trace of the running iterator are read there, and
 the process ends without an exception in the user's code.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import runpy
 import sys
 import threading
 import time as wall_clock
+import weakref
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,13 +25,14 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held
 from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.pipelines.target.generated_files import delete_generated_files
 from pipeprof.pipelines.target.import_path import put_first
-from pipeprof.profiles.document.training import DatasetUse, Training
+from pipeprof.profiles.document.shared import DatasetUse, Training
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import NeverIteratedError, ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
 from pipeprof.profiles.worker.script.existing import Existing
@@ -46,7 +47,7 @@ from pipeprof.profiles.worker.steps.window import Looked, look_ns
 from pipeprof.profiles.worker.versions import require_tensorflow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
@@ -124,8 +125,13 @@ class ScriptRun(JobRun):
         self._phase_note: Any = None
         self._reason: str | None = None
         self._sign_at = self._sign_cpu = 0.0
+        self._last: Callable[[], Any] = lambda: None
+        self._variant: tuple[Any, Any] | None = None
         self._finished = False
         self._sizes_known = False
+        self._ended: str | None = None
+        self._unseen_since: float | None = None
+        self._watching = 0
 
     # The script
 
@@ -158,8 +164,7 @@ class ScriptRun(JobRun):
             return
         self._finish(self._reason or "the script")
         del left
-        # The script's own handlers, as at its own end.
-        atexit._run_exitfuncs()
+        self.exits_normally = True
 
     def _imported(self, library: str) -> None:
         self._hooks.install(library)
@@ -309,7 +314,7 @@ class ScriptRun(JobRun):
 
     def _wait_for_graph(self) -> None:
         """End a script whose loop cannot be seen when the time for warm-up and measurement is over."""
-        self._unseen_since = getattr(self, "_unseen_since", None) or time.perf_counter()
+        self._unseen_since = self._unseen_since or time.perf_counter()
         seconds = self.job.seconds or 0.0
         if time.perf_counter() - self._unseen_since >= seconds:
             self._reason = f"{seconds:g} s"
@@ -335,7 +340,7 @@ class ScriptRun(JobRun):
         self._observer.attention = True
         self._kept, self._starts = [], []
         self._previous = None
-        self._models.__init__()  # type: ignore[misc]
+        self._models = ModelLog()
         self._rule = WarmUp(self.job.warmup_seconds)
         if first:
             if self.phase == "build":
@@ -345,6 +350,8 @@ class ScriptRun(JobRun):
             self._enter("warmup")
         self._window = None
         self._follow_pass(main)
+        if self._script_feed.alive:
+            self._models.begin(self._script_feed)
         self._warming = self._open("warmup", StepStatistics(self._floor), self._warm)
 
     def _libraries(self) -> None:
@@ -367,9 +374,11 @@ class ScriptRun(JobRun):
             feed.holder = holder
         feed.ended = max(0, main.clock.begun - 1)
         dataset = main.dataset()
-        if dataset is not None:
-            # Iterators hold it as well; it is kept for its graph, should the script end.
-            self.dataset = dataset
+        if dataset is not None and dataset is not self._last():
+            # For the graph, should the script end. The object itself may go: then the next one was built again.
+            self._last = weakref.ref(dataset)
+            tensorflow: Any = sys.modules["tensorflow"]
+            self._variant = (tensorflow.data.experimental.to_variant(dataset), dataset.element_spec)
 
     def _take(self, main: Consumer, found: Folded) -> None:
         readings, restarts = found.readings, found.restarts
@@ -393,20 +402,22 @@ class ScriptRun(JobRun):
     def _warm(self, looked: Looked) -> str | None:
         feed = self._script_feed
         if feed.alive:
+            # Of use only where no measurement follows.
+            self._models.observe(feed, self._warming.statistics.count)
             self._memory.look("warmup", feed, self._warming.statistics.count)
         if looked.median_ms is None:
             return None
         parameters = self._models.parameters(feed) if feed.alive else None
         return self._rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
 
-    def _begin_measure(self, note: str | None) -> None:
+    def _begin_measure(self, note: str | None, *, over: bool = False) -> None:
         self._memory.read("warmup")
         self._enter("measure", note)
         statistics = StepStatistics(self._floor)
         last = self._warming.last
         if last is not None:
             statistics.begin(*last)
-        if self._script_feed.alive:
+        if self._script_feed.alive and not over:
             self._models.begin(self._script_feed)
         limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": look_ns(self.job.seconds)}
         self._window = self._open("measure", statistics, self._measured, **limits)
@@ -470,7 +481,7 @@ class ScriptRun(JobRun):
         """Take the steps of the warm-up as the measurement, without its first quarter: there are no others."""
         readings, first = self._kept, len(self._kept) // 4
         last = readings[first - 1] if first else None
-        self._begin_measure("the script ended before it was over")
+        self._begin_measure("the script ended before it was over", over=True)
         window = self._window
         assert window is not None  # noqa: S101 - for the type checker; set in the line before
         window.statistics = StepStatistics(self._floor)
@@ -484,6 +495,10 @@ class ScriptRun(JobRun):
     def _describe_main(self) -> None:
         """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
         main, feed = self._main, self._script_feed
+        self.dataset = self._last()
+        if self.dataset is None and self._variant is not None:
+            tensorflow: Any = sys.modules["tensorflow"]
+            self.dataset = tensorflow.data.experimental.from_variant(*self._variant)
         held = feed.iterator if feed.alive else None
         in_graph = main is not None and main.kind == "graph"
         self._made = self._watch.made if self._watch is not None else []
@@ -554,7 +569,7 @@ class ScriptRun(JobRun):
 
     def _training(self) -> Training:
         main, observer = self._main, self._observer
-        ended = getattr(self, "_ended", None)
+        ended = self._ended
         saves = observer.saves
         written = self._writes.written()[:MOST_WRITTEN] if ended is not None else []
         if main is None:
@@ -624,7 +639,7 @@ def _knowledge(main: Consumer) -> dict[str, Any]:
 
 
 def _asynchronous(main: Consumer) -> str | None:
-    """Why a step may go on when the script asks for the next batch; None where it cannot."""
+    """Why a step may go on when the script requests the next batch; None where it cannot."""
     if "jax" in sys.modules and main.kind == "loop":
         return JAX
     tensorflow: Any = sys.modules["tensorflow"]

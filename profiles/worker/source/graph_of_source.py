@@ -54,7 +54,7 @@ def _answer(job: GraphJob) -> GraphAnswer:
     dataset, in_memory = called.dataset, held_bytes(called.watch.made)
     if job.steps:
         steps = [known_edits(map(json.loads, step)) for step in job.steps]
-        building = builder(BuildContext(Path(job.path).parent))
+        building = builder(BuildContext(Path()))
         dataset = apply_steps(dataset, steps, building=building, in_memory=in_memory)
     graph = GraphPair(tf, dataset, in_memory)
     if isinstance(graph.executed, str):

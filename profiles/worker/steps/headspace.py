@@ -125,9 +125,9 @@ def replay(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> 
     ready = Feed(dataset.repeat())
     for _ in kept:
         ready.next()
-    cpu_ns = time.thread_time_ns()
+    cpu_ns, all_cpu_ns = time.thread_time_ns(), time.process_time_ns()
     statistics = _steps(ready, step, stop)
-    cpu_ns = time.thread_time_ns() - cpu_ns
+    cpu_ns, all_cpu_ns = time.thread_time_ns() - cpu_ns, time.process_time_ns() - all_cpu_ns
     if not statistics.count:
         return None
     return Replayed(
@@ -135,6 +135,7 @@ def replay(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> 
         steps=statistics.count,
         batches=len(kept),
         loop_cpu_ms=cpu_ns / statistics.count / 1e6,
+        cpu_ms=all_cpu_ns / statistics.count / 1e6,
     )
 
 

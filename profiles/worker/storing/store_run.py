@@ -65,7 +65,7 @@ def write_rows(dataset: Any, folder: Path, count: int) -> None:
             shape = (count, *spec.shape)
             header = {"descr": np.dtype(spec.dtype.as_numpy_dtype).str, "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
-        for batch in dataset.batch(max(1, _BYTES_AT_ONCE // max(1, row))):
+        for batch in dataset.batch(max(1, min(count, _BYTES_AT_ONCE // max(1, row)))):  # a map calls for all of it
             for file, part in zip(files, components(batch), strict=True):
                 file.write(np.ascontiguousarray(part.numpy()).data)
     finally:

@@ -32,6 +32,7 @@ SWITCH_SECONDS: Final = 0.00015
 _CALLED_FROM: Final = ("ops/script_ops.py", "__call__")
 _PR_SET_TIMERSLACK: Final = 29
 _MOST_FRAMES: Final = 200
+_MOST_LINES: Final = 16
 
 
 @dataclass
@@ -112,6 +113,7 @@ class Looks:
                 seconds=seen.ns / 1e9,
                 taken_seconds=seen.taken_ns / 1e9,
                 call_seconds=self._calls[token] / 1e9,
+                lines=[(line, ns / seen.ns) for line, ns in seen.lines.most_common(_MOST_LINES) if seen.ns],
             )
             for (token, code), seen in self._seen.items()
         ]

@@ -97,7 +97,8 @@ def main() -> None:
     overlap = "overlap" in names
     path.write_text(WAITING_SPEC if overlap else SPEC)
     Path(folder, "waits.py").write_text(WAITS)
-    step = parse_step("simulate:10ms") if overlap else None
+    # A step waits, so that the cores are free for other tests.
+    step = parse_step("simulate:10ms" if overlap else "simulate:3ms")
     profile = Profile.model_validate_json(RECORDED.read_text())
     assert profile.steps is not None
     profile.steps.interval_ms.mean = 1.0

@@ -133,6 +133,20 @@ def readers(tf_op: str | None = "LegacyParallelInterleaveDatasetV2", size: float
     return measured(view, interval_ms=2.0, headspace=0.9)
 
 
+def small_files(
+    names: int = 64, records: int = 64, size: float = 1500.0, interval: float = 20.0, op: str = "TFRecordDataset"
+) -> PipelineView:
+    """Files that an interleave opens, so many of them and so many records per batch."""
+    view = pipeline(
+        stage("source", "list_files", line=3, count=names * 1000),
+        stage("stages.0", "interleave", line=4, count=records * 1000, bytes_per_element=size, parallelism=2.0, ms=30.0),
+        stage("stages.0.source", op, line=4, ms=8.0),
+        stage("stages.1", "batch", arguments={"batch_size": records}, count=1000),
+        static=False,
+    )
+    return measured(view, interval_ms=interval, headspace=0.9)
+
+
 def parts(count: int = 20, lines: tuple[int, ...] = (4,), ms: float = 1.0) -> PipelineView:
     """Small datasets that a loop concatenates."""
     stages: list[StageView] = [stage("source", "from_tensor_slices", line=4), stage("stages.0", "map", line=5, ms=ms)]

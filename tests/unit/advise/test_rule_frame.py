@@ -143,37 +143,31 @@ def _bare(view: PipelineView) -> PipelineView:
     return replace(view, stages=stages, options={}, profile=None, headspace=None, facts=None, memory_limit_bytes=None)
 
 
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", ["static", "measured"])
-def test_what_is_not_known_keeps_a_rule_silent(name: str, kind: str) -> None:
+def test_what_is_not_known_keeps_rules_silent(kind: str) -> None:
     built = pipeline(
         stage("source", "from_tensor_slices"),
         *(stage(f"stages.{index}", op) for index, op in enumerate(OPS)),
         static=kind == "static",
     )
-    rule = rules()[name]
     view = replace(_bare(built), kind=kind)  # type: ignore[arg-type]  # a parameter of the test
-    assert list(rule.check(view)) == []
-    assert list(rule.diagnose(view)) == []
+    assert [name for name, rule in rules().items() if [*rule.check(view), *rule.diagnose(view)]] == []
 
 
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "view", [pipeline(), pipeline(static=False), measured(pipeline())], ids=["static", "unmeasured", "measured"]
 )
-def test_an_empty_pipeline_has_no_findings(name: str, view: PipelineView) -> None:
-    rule = rules()[name]
-    assert list(rule.check(view)) == []
-    assert list(rule.diagnose(view)) == []
+def test_an_empty_pipeline_has_no_findings(view: PipelineView) -> None:
+    assert [name for name, rule in rules().items() if [*rule.check(view), *rule.diagnose(view)]] == []
 
 
 @pytest.mark.parametrize("name", RECORDED)
-@pytest.mark.parametrize("worker_cores", [0.1, 1.0, None])
-def test_no_rule_raises_on_what_was_recorded(name: str, worker_cores: float | None) -> None:
+def test_no_rule_raises_on_what_was_recorded(name: str) -> None:
     for view in (
-        recorded(name, worker_cores=worker_cores),
-        recorded(name, worker_cores=worker_cores, dispatch="sync", wait_share=0.5, interval_ms=20.0),
-        recorded(name, worker_cores=worker_cores, headspace=None, runnable_wait_share=None, peak_bytes=None),
+        recorded(name, worker_cores=0.1),
+        recorded(name, worker_cores=1.0, dispatch="sync", wait_share=0.5, interval_ms=20.0),
+        recorded(name, worker_cores=None, headspace=None, runnable_wait_share=None, peak_bytes=None),
+        recorded(name, worker_cores=None),
         _bare(recorded(name)),
     ):
         for _, draft in drafts(view):
@@ -389,7 +383,7 @@ def views(draw: st.DrawFn) -> PipelineView:
 
 
 @given(view=views())
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_no_rule_raises_on_anything_and_what_it_says_is_sound(view: PipelineView) -> None:
     for _, draft in drafts(view):
         is_sound(draft, view)

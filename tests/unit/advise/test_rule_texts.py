@@ -70,6 +70,7 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "groups-never-full": dropped_views.groups,
     "read-once-per-branch": dropped_views.per_class,
     "readers-of-small-records": dropped_views.readers,
+    "files-of-few-records": dropped_views.small_files,
     "windows-from-array": dropped_views.taking,
     "changing-shapes": test_rules_of_batches.texts,
     "filter-after-expensive-map": function_views.late_filter,
@@ -100,6 +101,7 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "shuffle-buffer-bytes": test_rules_memory.loaded_then_shuffled,
     "threadpool-caps-blocking-map": lambda: POOLS.waiting(POOLS.parallel()),
     "threadpool-too-small": lambda: POOLS.waiting(POOLS.parallel(16, ms=60.0, options={POOLS.POOL: 3})),
+    "copy-before-step": test_rules_of_batches.copied,
     "wide-batches": test_rules_of_batches.pictures,
     "windows-one-by-one": window_views.windows,
 }

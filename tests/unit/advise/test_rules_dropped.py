@@ -17,6 +17,7 @@ from unit.advise.dropped_views import (
     parts,
     per_class,
     readers,
+    small_files,
     taking,
     zipped,
 )
@@ -30,12 +31,15 @@ from pipeprof.pipelines.edits.edits import (
     NewStage,
     ReplaceStages,
     SetArgument,
+    SetOption,
     VectoriseMap,
 )
 from pipeprof.pipelines.ops.constants import AUTOTUNE
+from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.batch_savings import kept_share
 from pipeprof.profiles.advise.rule import bar_to_try, rules
+from pipeprof.profiles.view.texts import with_functions
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 DROP, BRANCH = "drop-after-expensive-map", "read-once-per-branch"
@@ -172,7 +176,7 @@ def test_the_share_that_is_kept() -> None:
 
 def test_branches_that_filter_one_dataset_filter_first() -> None:
     hit = only(BRANCH, per_class())
-    assert hit.title == "Branch before decode"
+    assert hit.title == "Filter before decode in each branch"
     assert [type(edit).__name__ for edit in hit.edits] == ["MoveStage", "MoveStage"]
     assert [getattr(edit, "before", "") for edit in hit.edits] == [f"source.inputs.{side}.stages.0" for side in (0, 1)]
     assert hit.semantics == "same"
@@ -228,11 +232,25 @@ def test_csv_rows_are_parsed_by_the_batch() -> None:
             "parse whole batches of lines",
             flat=True,
         ),
+        SetOption("experimental_optimization.map_fusion", value=True),
     )
     code = getattr(hit.by_hand, "python", "")
     assert "tf.io.decode_csv(lines, [tf.constant([], tf.float32)] * 430, field_delim=' ')" in code
+    assert "tf.vectorized_map(lambda row: pack(*tf.unstack(row)), tf.stack(columns, axis=1))" in code
     compile(code, "finding", "exec")
     assert found("csv-row-by-row", csv(static=True))
+
+
+def test_a_function_that_stacks_its_columns_gets_the_row_of_them() -> None:
+    definition = "def pack(*columns):\n    row = tf.stack(columns)\n    return row[:-1], row[-1]"
+    view = csv()
+    stages = [
+        replace(one, given=WrittenFunction("pack", None, definition)) if one.op == "map" else one for one in view.stages
+    ]
+    code = getattr(only("csv-row-by-row", replace(view, stages=tuple(stages))).by_hand, "python", "")
+    assert code.startswith("def pack_row(columns):\n    row = columns\n")
+    assert "columns = tf.vectorized_map(pack_row, tf.stack(columns, axis=1))" in code
+    compile(code, "finding", "exec")
 
 
 @pytest.mark.parametrize(
@@ -271,7 +289,27 @@ def test_readers_that_are_left_alone(view: PipelineView) -> None:
 def test_many_parts_of_a_loop_become_one_source() -> None:
     hit = only("concatenated-parts", parts())
     assert hit.evidence["parts"] == 20
-    assert "from_tensor_slices(all_parts).map(fn)" in getattr(hit.by_hand, "python", "")
+    assert "from_tensor_slices(rows).map(fn)" in getattr(hit.by_hand, "python", "")
+
+
+def test_the_rows_of_all_parts_are_those_of_the_loop() -> None:
+    text = """
+def part(name):
+    return (
+        tf.data.Dataset.from_tensor_slices(([name] * 3, [0, 1, 2]))
+        .map(lambda a, b: a))
+
+for name in NAMES:
+    if dataset is not None:
+        dataset = dataset.concatenate(part(name))
+"""
+    view = with_functions(parts(), {"spec.yaml": text})
+    code = getattr(only("concatenated-parts", view).by_hand, "python", "")
+    assert code.splitlines()[:2] == [
+        "parts = [([name] * 3, [0, 1, 2]) for name in NAMES]",
+        "rows = tuple(tf.concat(one, 0) for one in zip(*parts))",
+    ]
+    assert "dataset = tf.data.Dataset.from_tensor_slices(rows).map(lambda a, b: a)" in code
 
 
 @pytest.mark.parametrize(
@@ -320,3 +358,27 @@ def test_a_filter_that_needs_what_a_map_makes_says_how_many_it_drops() -> None:
     assert "b (filter) drops 19 of 20 elements that a (map) makes" in hit.sentence
     assert getattr(hit.by_hand, "python", "") == "dataset = dataset.map(what_it_reads).filter(b).map(a)"
     assert not found("filter-after-expensive-map", late_filter(predicate=reads, kept=0.7))
+
+
+def test_many_files_of_few_records() -> None:
+    hit = only("files-of-few-records", small_files())
+    assert hit.evidence == {"files_per_batch": 64, "records_per_file": 1, "record_bytes": 1500}
+    assert "64 files per batch, each with 1.00 records of 1.46 KiB:" in hit.sentence
+    (edit,) = hit.edits
+    assert isinstance(edit, HandWritten)
+    assert "for record in tf.data.TFRecordDataset(part):" in edit.python
+    assert "in place of interleave (spec.yaml:4)" in edit.python
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(small_files(records=64 * 100), id="many records in each"),
+        pytest.param(small_files(size=2e6), id="large records"),
+        pytest.param(small_files(interval=120.0), id="a small part of the time"),
+        pytest.param(small_files(op="from_tensor_slices"), id="no files"),
+    ],
+)
+def test_files_that_are_left_as_they_are(view: PipelineView) -> None:
+    with bar_to_try():
+        assert not found("files-of-few-records", view)

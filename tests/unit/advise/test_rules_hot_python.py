@@ -10,7 +10,7 @@ from unit.advise.function_views import python_map
 from unit.advise.memory_views import GB, IMAGE, IMAGE_BYTES, MB, indices, run
 from unit.advise.views import measured, pipeline, stage, tensor
 
-from pipeprof.pipelines.edits.edits import NewStage, ReplaceStages, SetArgument
+from pipeprof.pipelines.edits.edits import HandWritten, NewStage, ReplaceStages, SetArgument
 from pipeprof.pipelines.static.hot_calls import HotCall
 from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.document.base import Location
@@ -66,6 +66,31 @@ def test_pictures_are_read_by_tensorflow() -> None:
     assert "tf.io.decode_image(tf.io.read_file(path)" in hit.recommendation
 
 
+def test_a_file_with_many_rows_stays_open() -> None:
+    instead = ("opened = functools.lru_cache(maxsize=64)(lambda path: dict(np.load(path)))", "stored = opened(path)")
+    call = HotCall("opens-file", "np.load(path)", "read", "numpy", 9, instead)
+    (hit,) = hits("row-per-call", hot("row-per-call", call=call))
+    assert "`stored = opened(path)` in the place of `np.load(path)`" in hit.recommendation
+    (edit,) = hit.edits
+    assert isinstance(edit, HandWritten)
+    assert instead[0] in edit.python
+
+
+def test_a_line_has_its_own_part_of_the_time_alone(tmp_path: Any) -> None:
+    """A function that opens a file in one line and computes in the others is not slow because of the file."""
+    file = tmp_path / "input.py"
+    file.write_text(
+        "import h5py\ndef read(p, i):\n    a = h5py.File(p)\n    b = a['x'][i]\n    return sum(b.tolist())\n"
+    )
+
+    def found(*lines: tuple[int, float]) -> list[float]:
+        cost = PythonCost(function="read", file=str(file), line=3, lines=list(lines), ms_per_batch=6.0, share=1.0)
+        return [spot.share for spot in hot_spots([Stage(id="stages.0", op="map", origin="written", python=[cost])])]
+
+    assert found((5, 0.85), (3, 0.15)) == []
+    assert found((5, 0.5), (3, 0.25), (4, 0.25)) == [0.5]
+
+
 def test_spots_are_read_from_the_users_file(tmp_path: Any) -> None:
     file = tmp_path / "input.py"
     file.write_text(
@@ -104,6 +129,15 @@ def test_a_cache_in_files_that_fits_goes_into_memory() -> None:
     assert hit.edits == (ReplaceStages(("stages.1",), (NewStage("cache"),), hit.edits[0].summary),)  # type: ignore[attr-defined]
     assert hit.predicted is not None
     assert hit.predicted.speedup == pytest.approx(5.0, rel=0.1)
+
+
+def test_a_complete_cache_has_the_bytes_of_its_files(tmp_path: Any) -> None:
+    """Nothing before it runs, so nothing there has a count."""
+    (tmp_path / "x.data-00000-of-00001").write_bytes(bytes(5_000_000))
+    (hit,) = hits("file-cache-fits-memory", cached(str(tmp_path / "x"), count=-1))
+    assert hit.evidence["cache_bytes"] == 5_000_000
+    (tmp_path / "x_0.lockfile").touch()
+    assert hits("file-cache-fits-memory", cached(str(tmp_path / "x"), count=-1)) == []
 
 
 @pytest.mark.parametrize("view", [cached(None), cached(""), cached(ms=0.5), cached(count=11_000), cached(limit=1 * GB)])

@@ -57,3 +57,13 @@ def test_another_kind_is_not(rule: str) -> None:
 def test_the_distribution_stays(call: str, advice: str) -> None:
     slip = Slip("drawn-once", call, "map", None, Path("a.py"), 1, 1)
     assert RandomAtTracing().words(slip)[1].startswith(advice)
+
+
+@pytest.mark.parametrize(
+    ("stage", "effect"),
+    [("prefetch", "same"), ("with_options", "same"), ("shuffle", "order"), ("map", "values"), ("cache", "values")],
+)
+def test_the_effect_of_a_discarded_stage_is_that_of_the_stage(stage: str, effect: str) -> None:
+    slip = Slip("discarded", f"ds.{stage}(2)", stage, "ds", Path("input.py"), 7, 5)
+    found, _ = advise(PipelineView("static", (), slips=(slip,)))
+    assert [finding.semantics for finding in found] == [effect]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from unit.advise.views import measured, pipeline, stage, tensor
 
-from pipeprof.pipelines.edits.edits import NewStage, ReplaceStages
+from pipeprof.pipelines.edits.edits import HandWritten, NewStage, ReplaceStages
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.rule import rules
@@ -73,7 +74,21 @@ def test_little_padding_text_and_fixed_lengths_say_nothing(view: PipelineView) -
 
 def test_the_length_of_several_parts_is_the_users_to_choose() -> None:
     (hit,) = found(padded(800.0, 512000.0, VECTOR, VECTOR))
-    assert hit.edits == ()
+    (edit,) = hit.edits
+    assert isinstance(edit, HandWritten)
+    assert "lambda *element: tf.shape(element[0])[0]," in edit.python
+    assert "bucket_boundaries=[25, 50, 100, 200]," in edit.python
+    assert "bucket_batch_sizes=[64, 64, 64, 64, 64]," in edit.python
+
+
+def test_the_length_is_that_of_the_part_that_differs_by_its_name() -> None:
+    view = padded(9608.0, 64 * 96000.0, tensor("int64"), tensor("float32", None, 24))
+    below = replace(view.stages[1], keys=("1", "0.frames"))
+    view = replace(view, stages=(view.stages[0], below, *view.stages[2:]))
+    (edit,) = found(view)[0].edits
+    assert isinstance(edit, HandWritten)
+    assert "lambda *element: tf.shape(element[0]['frames'])[0]," in edit.python
+    assert "bucket_boundaries=[50, 100, 200, 400]," in edit.python
 
 
 def test_it_is_found_where_the_step_sets_the_pace() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from unit.advise.function_views import found
 from unit.advise.views import function, stage, tensor
@@ -10,6 +13,7 @@ from unit.advise.window_views import PAIR, hit, windows
 from pipeprof.pipelines.edits.edits import NewStage, ReplaceStages
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.rule import bar_to_try
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.view.view import PipelineView
 
 
@@ -132,3 +136,30 @@ def test_the_python_has_the_structure_of_the_elements(name: str) -> None:
     by_hand = hit(view).by_hand
     assert by_hand is not None
     assert line in getattr(by_hand, "python", "").splitlines()
+
+
+def test_windows_over_an_array_are_taken_by_the_batch(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("import tensorflow as tf\ndataset = tf.data.Dataset.from_tensor_slices(series / 2).window(26)\n")
+    view = windows(ms=1.2)
+    at = Location(file=str(file), line=2, column=1)
+    view = replace(view, stages=tuple(replace(one, location=at) if one.id == "source" else one for one in view.stages))
+    with bar_to_try():
+        (hit,) = found("windows-from-array", view)
+    code = getattr(hit.by_hand, "python", "")
+    assert code.splitlines() == [
+        "rows = tf.constant(series / 2)  # line 2",
+        "dataset = tf.data.Dataset.range(0, len(rows) - 25).batch(batch_size=32)",
+        "dataset = dataset.map(lambda i: tf.gather(rows, i[:, None] + tf.range(26, dtype=i.dtype)), "
+        "num_parallel_calls=tf.data.AUTOTUNE)",
+    ]
+    assert hit.semantics == "same"
+    assert "opens a dataset for each of 32 windows per batch" in (hit.sentence or "")
+
+
+@pytest.mark.parametrize(
+    "view", [windows(PAIR, keys=("0", "1")), windows(window={"shift": 26})], ids=["several components", "batches"]
+)
+def test_windows_that_no_gather_takes(view: PipelineView) -> None:
+    with bar_to_try():
+        assert not found("windows-from-array", view)

@@ -220,7 +220,7 @@ def with_step(spec: Path) -> Path:
 
 def test_an_unknown_kind_of_step_is_refused(with_step: Path, pipeprof: Pipeprof) -> None:
     assert "unknown key `counted`" in pipeprof("check", with_step).out
-    with pytest.raises(UsageError, match=r"expected none, simulate:12ms or python:file\.py:function"):
+    with pytest.raises(UsageError, match=r"expected none, .*python:file\.py:function"):
         options.step("counted:a.py:fn")
     assert not any("counted" in str(part) for part in spec_schema()["definitions"]["step"]["anyOf"])
 

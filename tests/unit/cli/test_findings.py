@@ -531,7 +531,24 @@ def test_what_was_not_tried_has_its_reason_and_its_number(found: Profile) -> Non
     assert "Not finished  no change could be tried" in text
     assert "3 changes could not be tried: the pipeline writes files" in text
     assert "No known fix" not in text
-    assert "(a; b; c)" in full(made, width=100)
+    # Their names are what a reader can make of it by hand.
+    assert "\n    a\n    b\n" in text
+    assert "\n    c\n" not in text
+    assert "\n    c\n" in full(made, width=100)
+
+
+def test_a_bound_that_is_not_decided_decides_nothing(found: Profile) -> None:
+    made = without_gain(found)
+    assert made.verification is not None
+    made.verification.without_gain, made.verification.tried = [], 0
+    made.verification.bounds = ["without decode at most 1.02×"]
+    assert "Not finished" not in report(made, width=100)
+    made.verification.bounds = ["unknown upper bound of decode: too few pairs: 3.08× in 4 pairs"]
+    made.verification.not_tried = [NotTried(reason="no time", changes=["spec.yaml:9 num_parallel_calls: 1 → 8"])]
+    text = report(made, width=100)
+    assert "Not finished" in text
+    assert "No known fix" not in text
+    assert "\n    spec.yaml:9 num_parallel_calls: 1 → 8\n" in text
 
 
 def test_a_budget_that_holds_no_try_is_next(found: Profile) -> None:

@@ -71,3 +71,11 @@ def test_what_the_verdict_has_said_of_others_is_no_further_warning(recorded: Rec
     disturbed(profile)
     assert "disturbed" not in [warning.code for warning in select_warnings(profile)]
     assert "disturbed" in [warning.code for warning in profile.warnings]
+
+
+def test_a_rate_that_was_reached_refutes_a_lower_bound(recorded: Recorded) -> None:
+    profile = recorded("jpeg-folder")
+    assert profile.steps is not None
+    assert describe_limits(profile)
+    profile.steps.interval_ms.mean = 0.01
+    assert not describe_limits(profile)

@@ -86,14 +86,20 @@ def op_names(constants: list[ast.expr | None]) -> set[str]:
     }
 
 
+def is_literal(node: ast.expr) -> bool:
+    return (isinstance(node, ast.Name) and node.id == "Literal") or (
+        isinstance(node, ast.Attribute) and node.attr == "Literal"
+    )
+
+
 def several_ops(source: str) -> Iterator[tuple[int, set[str]]]:
     """Lines of collections, comparisons and patterns that hold the names of two or more ops."""
     # Literals, and tables of the ledger's owners, hold words of the document.
     words: set[int] = set()
     for node in source_trees.nodes(source):
-        if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("Literal"):
+        if isinstance(node, ast.Subscript) and is_literal(node.value):
             words |= {id(inner) for inner in ast.walk(node)}
-        elif isinstance(node, ast.AnnAssign) and "[Owner," in ast.unparse(node.annotation) and node.value is not None:
+        elif isinstance(node, ast.AnnAssign) and node.value is not None and "[Owner," in ast.unparse(node.annotation):
             words |= {id(inner) for inner in ast.walk(node.value)}
     for node in source_trees.nodes(source):
         if id(node) in words:
@@ -106,8 +112,9 @@ def several_ops(source: str) -> Iterator[tuple[int, set[str]]]:
                 found = max(op_names(list(keys)), op_names(list(values)), key=len)
             case ast.BoolOp(values=parts):
                 # `op == "batch" or op == "padded_batch"`: one subject, compared with several names.
-                for subject in {ast.unparse(one.left) for one in parts if isinstance(one, ast.Compare)}:
-                    same = [one for one in parts if isinstance(one, ast.Compare) and ast.unparse(one.left) == subject]
+                compared = [one for one in parts if isinstance(one, ast.Compare) and op_names([*one.comparators])]
+                for subject in {ast.unparse(one.left) for one in compared} if len(compared) > 1 else ():
+                    same = [one for one in compared if ast.unparse(one.left) == subject]
                     found |= op_names([other for one in same for other in one.comparators]) if len(same) > 1 else set()
             case ast.MatchOr(patterns=parts):
                 found = op_names([part.value for part in parts if isinstance(part, ast.MatchValue)])

@@ -73,15 +73,17 @@ def test_bad_spec(
     assert re.fullmatch(r"Found \d+ errors?( in \S+)?\.", last)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_complaint_is_complete(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    error = complaint(name, monkeypatch)
-    for diagnostic in error.diagnostics:
-        assert not diagnostic.message.startswith("expected "), diagnostic
-        says_what_to_do = "expected " in diagnostic.message or ": " in diagnostic.message or diagnostic.suggestion
-        assert says_what_to_do or diagnostic.code in SELF_EVIDENT, diagnostic
-        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", diagnostic.code), diagnostic
-        assert diagnostic.flag is not None or diagnostic.line is not None or name in WITHOUT_A_LINE, diagnostic
-        assert not any(word in diagnostic.message for word in FOREIGN_WORDS), diagnostic
-    places = [(d.flag is not None, d.order, d.line or 0, d.column or 0) for d in error.diagnostics]
-    assert places == sorted(places)
+def test_every_complaint_is_complete() -> None:
+    for name in NAMES:
+        with pytest.MonkeyPatch.context() as patch:
+            diagnostics = complaint(name, patch).diagnostics
+        for diagnostic in diagnostics:
+            where = (name, diagnostic)
+            assert not diagnostic.message.startswith("expected "), where
+            says_what_to_do = "expected " in diagnostic.message or ": " in diagnostic.message or diagnostic.suggestion
+            assert says_what_to_do or diagnostic.code in SELF_EVIDENT, where
+            assert re.fullmatch(r"[a-z]+(-[a-z]+)*", diagnostic.code), where
+            assert diagnostic.flag is not None or diagnostic.line is not None or name in WITHOUT_A_LINE, where
+            assert not any(word in diagnostic.message for word in FOREIGN_WORDS), where
+        places = [(d.flag is not None, d.order, d.line or 0, d.column or 0) for d in diagnostics]
+        assert places == sorted(places), name

@@ -56,6 +56,25 @@ def blocks(order):
         yield STORE["x"][i : i + 32]
 
 
+def one_of(path, i):
+    with np.load(path) as stored:
+        return stored["x"][i], stored["y"][i]
+
+
+def direct(path, i):
+    return h5py.File(path, "r")["x"][i]
+
+
+def whole(path):
+    stored = np.load(path)
+    return stored["x"] * 2
+
+
+def table_of(path, i):
+    table = np.load(path, mmap_mode="r")
+    return table[i]
+
+
 def picture(path):
     return np.asarray(Image.open(path))
 
@@ -94,10 +113,27 @@ def test_what_a_hot_line_does(function: str, text: str, kind: str, call: str) ->
         ("pictures", "multiprocessing.Pool(4)"),
         ("draw", "np.random.rand"),
         ("missing", "np.random.rand"),
+        ("whole", "stored = np.load"),
     ],
 )
 def test_a_near_twin_is_not(function: str, text: str) -> None:
     assert hot_call(FILE, function, line_of(text)) is None
+
+
+@pytest.mark.parametrize(
+    ("function", "text", "kept", "used"),
+    [
+        ("one_of", "with np.load", "dict(np.load(path))", "stored = opened(path)"),
+        ("one_of", 'stored["x"][i]', "dict(np.load(path))", "stored = opened(path)"),
+        ("direct", "h5py.File(path", "h5py.File(path, 'r')", "opened(path)"),
+        ("table_of", "return table[i]", "np.load(path, mmap_mode='r')", "table = opened(path)"),
+    ],
+)
+def test_a_file_that_is_opened_for_a_row_is_opened_once(function: str, text: str, kept: str, used: str) -> None:
+    found = hot_call(FILE, function, line_of(text))
+    assert found is not None
+    assert found.kind == "opens-file"
+    assert found.instead == (f"opened = functools.lru_cache(maxsize=64)(lambda path: {kept})", used)
 
 
 def test_a_function_without_arguments_has_the_lines_of_all_that_it_calls() -> None:

@@ -677,3 +677,16 @@ def test_calls_that_wait_for_each_other_wait_for_a_lock(changes: dict[str, objec
     assert ("of 2 calls at a time one computes" in (found.text if found is not None else "")) is locked
     if locked and found is not None:
         assert (found.limit, found.stage is not None) == ("latency", True)
+
+
+@pytest.mark.parametrize(("blocked", "limit"), [(6.3, "cpu"), (9.5, "latency")])
+def test_where_others_take_the_cores_a_stage_that_computes_does_not_wait_for_something_else(
+    blocked: float, limit: str
+) -> None:
+    """Its calls wait for ops on threads that wait for a core."""
+    causes = Causes(worker_cores=0.33, demanded_cores=1.9, disk_bytes_per_second=0.0)
+    disturbed = profile(causes, looked_at(10.0, blocked))
+    disturbed.contention = Contention(worker_cores=0.33, others_cores=1.66, runnable_wait_share=0.9)
+    found = find_bottleneck(disturbed)
+    assert found is not None
+    assert found.limit == limit

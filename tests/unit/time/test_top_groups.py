@@ -110,3 +110,9 @@ def test_cpu_time_of_stages_is_counted_once():
         members = [member.id for group in groups for member in group.members]
         assert len(members) == len(set(members))
         assert groups[0].stage.id == top_groups(stages)[0].stage.id
+
+
+def test_all_stages_of_a_line_are_counted_with_those_that_were_not_at_work() -> None:
+    working = [stage(f"stages.{number}", 3.0, "load", line=7) for number in range(2)]
+    idle = stage("stages.9", 0.0, "load", line=7)
+    assert label_groups(top_groups([*working, idle])).startswith("3 stages of load")

@@ -229,6 +229,16 @@ def test_a_simulated_step_of_a_spec_says_for_which_steps_the_verdict_holds() -> 
     assert "step" not in [detail.label for detail in conclude(named).details]
 
 
+def test_a_dataset_with_a_cache_is_repeated_after_it() -> None:
+    """What never ends never completes a cache."""
+    measured = with_restarts(1.0, 0.3).steps
+    ops = ["batch", "map", "cache"]
+    stages = [stage(f"stages.{number}", 0.2, op=op) for number, op in enumerate(ops)]
+    assert "add `repeat()` after `cache` and" in describe_restarts(measured, stages)  # type: ignore[arg-type]
+    first = [stages[2], stages[0]]
+    assert "add `repeat()` before `batch` and" in describe_restarts(measured, first)  # type: ignore[arg-type]
+
+
 def test_what_a_free_pipeline_saves_leaves_the_time_in_which_the_step_is_busy() -> None:
     # A step that is busy 314 of 1,270 ms: a replay of two batches, in which it does less, is no promise.
     measured = replace(steps(0.75, "sync", 1270.0), busy_ms=same(314.0))
@@ -254,7 +264,7 @@ def test_a_restart_that_skips_what_it_has_made_is_told_so() -> None:
         stage("stages.1", 0.0, op="skip").model_copy(update={"elements": 1320}),
     ]
     text = describe_restarts(measured, made)
-    assert "elements that load makes and skip drops: skip before load" in text
+    assert "each first makes the elements of load that skip drops: skip before load" in text
     assert "repeat" not in text
 
 

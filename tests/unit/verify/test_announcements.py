@@ -213,3 +213,26 @@ def test_a_worker_that_cannot_be_started_costs_only_what_is_not_tried(
     assert finding.reason.startswith("not tried: too many open files: a process may have ")
     assert "verification-ended" in [warning.code for warning in profile.warnings]
     assert profile.exit_code == 0
+
+
+def test_what_a_replay_that_is_too_optimistic_shows_is_no_proof(
+    function: Path, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prove(_run: Any, findings: list[Finding], *_: Any) -> None:
+        for one in findings:
+            one.status, one.reason = "kept", "2.0×"
+
+    profile = recorded("input-bound")
+    assert profile.device is not None
+    profile.device.too_optimistic = "the step computes on the same cores"
+    edit = {"kind": "SetArgument", "stage": "stages.0", "op": "map", "argument": "num_parallel_calls", "value": 2}
+    data = {"rule": "serial-map-cpu", "title": "T", "status": "unverified", "family": "speed", "semantics": "same"}
+    profile.findings = [Finding.model_validate({**data, "stage": "stages.0", "edit": [edit]})]
+    monkeypatch.setattr(module._Verification, "run", prove)
+    monkeypatch.setattr(module, "guesses", lambda *_: [])
+    settings = RunSettings(parse_target(f"{function}:make"), None, ["pipeprof"], lock=False)
+    module.verify(profile, settings, 60.0, Silent(), reload=None)
+    assert [(one.status, one.reason) for one in profile.findings] == [
+        ("unverified", "the step computes on the same cores; in its replay: 2.0×")
+    ]
+    assert "proven" not in (profile.verdict.sentence if profile.verdict else "")

@@ -119,3 +119,95 @@ def test_the_finding_of_a_bound_has_the_advice(profile: Profile) -> None:
     profile.stages = [stage("source", "range", 0.01), stage("stages.0", "padded_batch", 0.9)]
     assert further_bounds(profile, []) == [("stages.0",)]
     assert bottleneck_finding(profile, ["stages.0"], []).title == "Copy less in padded_batch"
+
+
+SOURCE = """import numpy as np
+
+
+def load(row):
+    total = 0.0
+    for value in row.ravel().tolist():
+        total += value
+    return total
+
+
+def rows():
+    for number in range(9):
+        yield np.zeros(3), number
+"""
+
+
+def test_a_loop_in_python_has_the_lines_without_it(profile: Profile, tmp_path: Any) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(SOURCE)
+    cost = {"function": "load", "file": str(file), "line": 4, "ms_per_batch": 9.0, "share": 1.0}
+    loop = stage("stages.0", "map", 0.9, name="load", python=[{**cost, "lines": [(4, 0.2), (7, 0.5), (6, 0.3)]}])
+    profile.stages = [stage("source", "range", 0.01), loop]
+    found = bottleneck_finding(profile, ["stages.0"], [])
+    assert found.recommendation == "compute the loop of load() (mine.py:6-7), 80 % of its time, on the whole array"
+    assert "total += float(np.sum(value))" in (found.python or "")
+    loop.python[0].lines = [(4, 0.7), (7, 0.3)]  # type: ignore[index]
+    assert "the loop" not in (bottleneck_finding(profile, ["stages.0"], []).recommendation or "")
+
+
+def test_what_waits_gets_more_calls_and_a_generator_becomes_a_map(profile: Profile, tmp_path: Any) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(SOURCE)
+    cost = {"function": "load", "file": str(file), "line": 4, "ms_per_batch": 9.0, "share": 1.0}
+    waits = stage("stages.0", "map", 0.9, name="load", python=[cost], time_ms_per_batch=9.0, blocked_ms_per_batch=8.0)
+    profile.stages = [waits]
+    found = bottleneck_finding(profile, ["stages.0"], [])
+    assert found.recommendation == "let 16 calls wait at a time, with a thread for each"
+    assert ".map(load, num_parallel_calls=16)" in (found.python or "")
+    waits.blocked_ms_per_batch = 1.0
+    assert "TensorFlow ops" in (bottleneck_finding(profile, ["stages.0"], []).recommendation or "")
+    cost |= {"function": "rows", "line": 13}
+    specs = [{"name": "0", "dtype": "float32", "shape": [3]}, {"name": "1", "dtype": "int64", "shape": []}]
+    profile.stages = [stage("source", "from_generator", 0.9, name="rows", python=[cost], element_spec=specs)]
+    python = bottleneck_finding(profile, ["source"], []).python or ""
+    compile(python, "pasted", "exec")
+    assert "def one_of_rows(number):" in python
+    assert "dataset = tf.data.Dataset.range(len(items))" in python
+    assert "['float32', 'int64']" in python
+
+
+TEXTS = [{"name": "0", "dtype": "string", "shape": []}]
+
+
+def of_texts(address: str, name: str, op: str = "StringLower", **given: Any) -> Stage:
+    return stage(address, "map", 0.4, name=name, ops=[{"op": op, "ms_per_batch": 1.0}], element_spec=TEXTS, **given)
+
+
+def test_texts_that_no_batch_follows_are_taken_many_at_once(profile: Profile) -> None:
+    lines = stage("source", "TextLineDataset", 0.01, element_spec=TEXTS)
+    both = [of_texts("stages.0", "clean"), of_texts("stages.1", "split", "StringSplitV2")]
+    last = stage("stages.2", "filter", 0.01)
+    for at in ("stages.0", "stages.1"):
+        profile.stages = [lines, *both, last]
+        found = bottleneck_finding(profile, [at], [])
+        assert "on 256 texts at once" in (found.recommendation or "")
+        maps = ".map(clean, num_parallel_calls=tf.data.AUTOTUNE).map(split, num_parallel_calls=tf.data.AUTOTUNE)"
+        assert (found.python or "").startswith(f".batch(256){maps}.unbatch()")
+
+
+@pytest.mark.parametrize("case", ["batch", "random", "numbers", "pictures"])
+def test_what_is_no_text_or_is_batched_next_stays(profile: Profile, case: str) -> None:
+    lines = stage("source", "TextLineDataset", 0.01, element_spec=TEXTS)
+    clean = of_texts(
+        "stages.0", "clean", "DecodeJpeg" if case == "pictures" else "StringLower", random=case == "random"
+    )
+    if case == "numbers":
+        lines.element_spec[0].dtype = "int64"  # type: ignore[index]
+    last = stage("stages.1", "batch" if case == "batch" else "filter", 0.01)
+    profile.stages = [lines, clean, last]
+    assert "unbatch" not in (bottleneck_finding(profile, ["stages.0"], []).python or "")
+
+
+def test_of_sides_that_cost_about_the_same_the_one_with_lines_to_write_comes_first(profile: Profile) -> None:
+    side = "source.inputs.0"
+    lines = stage(f"{side}.source", "TextLineDataset", 0.01, element_spec=TEXTS)
+    clean = of_texts(f"{side}.stages.0", "clean")
+    for share, title in ((0.5, "Make clean in zip cheaper"), (0.9, "Make chunk in zip cheaper")):
+        chunk = stage(f"{side}.stages.1", "map", share, name="chunk")
+        profile.stages = [stage("source", "zip", 0.01), lines, clean, chunk]
+        assert bottleneck_finding(profile, ["source"], []).title == title

@@ -24,6 +24,7 @@ from pipeprof.profiles.verify.ceiling import (
     inside_of,
     replay_job,
     stages_to_replay,
+    with_twins,
     write_bound,
 )
 from pipeprof.profiles.verify.judge_edit import judge
@@ -397,6 +398,8 @@ def test_stages_of_one_line_have_one_bound(profile: Profile) -> None:
     assert further_bounds(profile, [finding]) == []
     alone = Finding(rule="a", title="a", status="unverified", stage=twins[-1])
     assert stages_to_replay(alone, profile.stages or ()) == twins[-1:]
+    assert with_twins(profile, twins[-1:]) == twins
+    assert with_twins(profile, ["source", twins[0]]) == ("source", twins[0])
 
 
 def test_a_bottleneck_in_one_of_several_inputs_has_a_bound_of_its_own(profile: Profile) -> None:

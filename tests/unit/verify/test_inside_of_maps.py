@@ -12,10 +12,11 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Quantiles
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Shuffle, Stage
 from pipeprof.profiles.verify.guessing.caching import filling
+from pipeprof.profiles.verify.guessing.casting import cast_last
 from pipeprof.profiles.verify.guessing.dividing import divided, steady_share
 from pipeprof.profiles.verify.guessing.random_order import order_is_drawn_anew
 from pipeprof.profiles.verify.guessing.replacements import replacements
-from pipeprof.profiles.verify.guessing.rewriting import as_graph, decoded_for_less
+from pipeprof.profiles.verify.guessing.rewriting import as_graph, decoded_for_less, resized_first
 
 OPS = {"DecodePng": 6.0, "ResizeBilinear": 2.0, "RandomUniform": 1.0, "Slice": 1.0}
 STEADY = ["DecodePng", "ReadFile", "ResizeBilinear"]
@@ -148,3 +149,48 @@ def test_many_small_ops_are_called_once_per_batch() -> None:
 def test_an_inserted_cache_and_one_in_a_map_fill_alike(profile: Profile) -> None:
     inserted = filling(profile, (InsertStage("cache", {}, "stages.1"),))
     assert inserted == filling(profile, (SplitMap("stages.1", (NewStage("cache"),)),))
+
+
+def test_a_cast_at_the_end_of_a_map_comes_after_the_batch(profile: Profile) -> None:
+    assert profile.stages is not None
+    line = [
+        profile.stages[0],
+        a_map("stages.0", widens=["uint8", "float32"], random=False),
+        Stage(id="stages.1", op="shuffle", origin="written"),
+        Stage(id="stages.2", op="batch", origin="written", bytes_out_per_batch=8e6),
+    ]
+    (guess,) = cast_last(line)
+    assert guess.edits == (SplitMap("stages.0", (), "stages.2"),)
+    assert "prepare gives uint8, and a map after batch makes it float32: shuffle and batch carry 25 %" in guess.change
+    assert not filling(profile, guess.edits).steps
+    line[3].bytes_out_per_batch = 1e5
+    assert not list(cast_last(line))
+
+
+@pytest.mark.parametrize("op", ["filter", "padded_batch", "map"])
+def test_nothing_is_cast_after_what_looks_at_elements(op: str) -> None:
+    line = [
+        a_map("stages.0", widens=["uint8", "float32"]),
+        Stage(id="stages.1", op=op, origin="written", bytes_out_per_batch=8e6),
+        Stage(id="stages.2", op="batch", origin="written", bytes_out_per_batch=8e6),
+    ]
+    assert not list(cast_last(line))
+
+
+def test_a_map_that_ends_with_narrow_numbers_has_nothing_to_cast() -> None:
+    assert not list(
+        cast_last([a_map("stages.0"), Stage(id="stages.1", op="batch", origin="written", bytes_out_per_batch=8e6)])
+    )
+
+
+def test_pictures_are_resized_before_they_are_cast() -> None:
+    (guess,) = resized_first(a_map(ops={"DecodeJpeg": 5.0, "Cast": 2.0, "Mul": 2.0, "ResizeBilinear": 1.0}))
+    assert guess.edits == (RewriteMap("stages.1", "resize-first"),)
+    assert guess.semantics == "values"
+    assert "they take 50 % of prepare" in guess.change
+    for ops in (
+        {"DecodeJpeg": 5.0, "Cast": 5.0},
+        {"ResizeBilinear": 9.0},
+        {"Cast": 0.1, "ResizeArea": 0.1, "Sin": 9.0},
+    ):
+        assert not list(resized_first(a_map(ops=ops)))

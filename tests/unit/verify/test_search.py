@@ -107,6 +107,29 @@ def test_options_that_hold_tensorflow_back_are_tried_as_they_are_by_default(reco
 
 
 @pytest.mark.parametrize(
+    ("calls", "pool", "blocked", "edits"),
+    [
+        (64, None, 0.0, [SetArgument("stages.0", "map", "num_parallel_calls", "AUTOTUNE")]),
+        (1, 128, 0.0, [SetOption("threading.private_threadpool_size", 2)]),
+        (4, 4, 0.0, []),
+        (64, 128, 90.0, []),
+    ],
+)
+def test_many_more_calls_or_threads_than_cores_are_tried_with_as_many(
+    recorded: Recorded, calls: float, pool: int | None, blocked: float, edits: list[Any]
+) -> None:
+    found = profile_of(recorded, "range", "map", "batch", stage="stages.0", parallelism=calls)
+    assert found.stages is not None
+    found.host.cores, found.causes, found.options = 2.0, Causes(worker_cores=1.9), {}
+    found.stages[1].cpu_ms_per_batch, found.stages[1].blocked_ms_per_batch = 10.0, blocked
+    if pool is not None:
+        found.options = {"threading.private_threadpool_size": pool}
+    titles = "Run no more calls and threads than 2 cores can"
+    tried = [[from_document(edit.model_dump()) for edit in one.edit] for one in guesses(found) if one.title == titles]  # type: ignore[union-attr]
+    assert tried == ([edits] if edits else [])
+
+
+@pytest.mark.parametrize(
     ("ops", "interval", "fused"),
     [
         (("range", "map", "map", "prefetch", "map", "batch"), 20.0, ["stages.0", "stages.1"]),
@@ -147,7 +170,9 @@ def test_a_map_before_a_batch_is_vectorised_made_parallel_and_prefetched(recorde
 
 
 def test_what_runs_in_parallel_is_not_made_so(recorded: Recorded) -> None:
-    assert kinds(profile_of(recorded, "range", "map", "shuffle", stage="stages.0", parallelism=64.0)) == ["InsertStage"]
+    found = profile_of(recorded, "range", "map", "shuffle", stage="stages.0", parallelism=64.0)
+    found.host.cores = 64.0
+    assert kinds(found) == ["InsertStage"]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def strided_slice(call: RowCall) -> list[Rows]:
         return [_of_stacked(call, rows)]
     if isinstance(rows, RaggedRows):
         return [_of_ragged(call, rows)]
-    raise NoRowsError("it is cut at places that differ between elements")
+    return [_of_shared(call, rows)]
 
 
 def _of_columns(call: RowCall, rows: ColumnRows) -> Rows | None:
@@ -72,6 +72,24 @@ def _of_stacked(call: RowCall, rows: StackedRows) -> Rows:
     return StackedRows(tf.raw_ops.StridedSlice(input=rows.tensor, begin=begin, end=end, strides=strides, **masks))
 
 
+def _of_shared(call: RowCall, rows: SharedRows) -> Rows:
+    """A row or a range of a tensor that all elements share, at places that differ between them."""
+    import tensorflow as tf
+
+    masks = _masks(call)
+    if masks["ellipsis_mask"] or masks["new_axis_mask"] or constant_of(call.inputs[3])[0] != 1:
+        raise NoRowsError("it is cut at places that differ between elements, with steps or new dimensions")
+    table = RaggedRows(rows.tensor, tf.repeat(tf.shape(rows.tensor, tf.int64)[:1], call.size))
+    table = _other_dimensions(call, table, len(constant_of(call.inputs[3])))
+    begin, end = (_first(one) for one in call.inputs[1:3])
+    if masks["shrink_axis_mask"] & _FIRST:
+        places = _inside(_per_row(begin, table.lengths), table.lengths)
+        return StackedRows(tf.gather(table.flat, places))
+    first, last = _bounds(masks, begin, end, table.lengths)
+    taken = tf.ragged.range(first, last, row_splits_dtype=tf.int64)
+    return RaggedRows(tf.gather(table.flat, taken.values), last - first)
+
+
 def _is_zero(rows: Rows) -> bool:
     import tensorflow as tf
 
@@ -86,8 +104,6 @@ def _shared(rows: Rows) -> Any:
 
 def _of_ragged(call: RowCall, rows: RaggedRows) -> Rows:
     """An element or a range of each row, and of its other dimensions what is the same for all."""
-    import tensorflow as tf
-
     masks = _masks(call)
     strides = constant_of(call.inputs[3])
     if not len(strides):
@@ -105,16 +121,24 @@ def _of_ragged(call: RowCall, rows: RaggedRows) -> Rows:
     to_end = bool(masks["end_mask"] & _FIRST) or (isinstance(end, StackedRows) and end.tensor is lengths)
     if from_start and to_end:
         return rows
+    return range_of(rows, *_bounds(masks, begin, end, lengths))
+
+
+def _bounds(masks: dict[str, int], begin: Rows, end: Rows, lengths: Any) -> tuple[Any, Any]:
+    """The first place of each row's range, and the one after its last."""
+    import tensorflow as tf
+
     first = tf.zeros_like(lengths) if masks["begin_mask"] & _FIRST else _clamped(_per_row(begin, lengths), lengths)
     last = lengths if masks["end_mask"] & _FIRST else _clamped(_per_row(end, lengths), lengths)
-    return range_of(rows, first, tf.maximum(first, last))
+    return first, tf.maximum(first, last)
 
 
 def _other_dimensions(call: RowCall, rows: RaggedRows, count: int) -> RaggedRows:
     """Slice all dimensions but the first."""
     masks = _masks(call)
     others = (1 << count) - 1 - _FIRST
-    if masks["begin_mask"] & masks["end_mask"] & others == others:
+    whole = masks["begin_mask"] & masks["end_mask"] & ~masks["shrink_axis_mask"]
+    if whole & others == others and all(constant_of(call.inputs[3])[1:] == 1):
         return rows
     masks["begin_mask"] |= _FIRST
     masks["end_mask"] |= _FIRST
@@ -127,8 +151,18 @@ def _other_dimensions(call: RowCall, rows: RaggedRows, count: int) -> RaggedRows
 def _sliced(call: RowCall, rows: RaggedRows, masks: dict[str, int]) -> Any:
     import tensorflow as tf
 
-    begin, end, strides = map(_shared, call.inputs[1:])
+    begin, end, strides = map(_rest, call.inputs[1:])
     return tf.raw_ops.StridedSlice(input=rows.flat, begin=begin, end=end, strides=strides, **masks)
+
+
+def _rest(rows: Rows) -> Any:
+    """Places in all dimensions but the first, whose own is not read."""
+    import tensorflow as tf
+
+    if not isinstance(rows, ColumnRows):
+        return _shared(rows)
+    others = [_shared(part) for part in rows.parts[1:]]
+    return tf.stack([tf.zeros_like(others[0]), *others])
 
 
 def _keeps_first(masks: dict[str, int], strides: Any, rank: int) -> bool:
@@ -144,11 +178,17 @@ def element_of(rows: RaggedRows, index: Any) -> StackedRows:
     """Return the element at an index of each row, which may be negative; the pipeline fails where a row has none."""
     import tensorflow as tf
 
-    at = tf.where(index < 0, index + rows.lengths, index)
-    inside = tf.debugging.Assert(tf.reduce_all((at >= 0) & (at < rows.lengths)), ["slice index out of bounds", index])
+    return StackedRows(tf.gather(rows.flat, tf.cumsum(rows.lengths, exclusive=True) + _inside(index, rows.lengths)))
+
+
+def _inside(index: Any, lengths: Any) -> Any:
+    """Places from the start; the pipeline fails where a row has none."""
+    import tensorflow as tf
+
+    at = tf.where(index < 0, index + lengths, index)
+    inside = tf.debugging.Assert(tf.reduce_all((at >= 0) & (at < lengths)), ["slice index out of bounds", index])
     with tf.control_dependencies([inside]):
-        starts = tf.cumsum(rows.lengths, exclusive=True)
-        return StackedRows(tf.gather(rows.flat, starts + at))
+        return tf.identity(at)
 
 
 def range_of(rows: RaggedRows, first: Any, last: Any) -> RaggedRows:

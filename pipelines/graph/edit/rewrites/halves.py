@@ -1,4 +1,4 @@
-"""A map as two: what does not depend on random numbers, and the rest."""
+"""A map as two: what does not depend on random numbers, or numbers that are still narrow, and the rest."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from pipeprof.pipelines.graph.edit.functions import (
     set_shapes,
 )
 from pipeprof.pipelines.graph.edit.scopes import captured_count, function_of
-from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.graph.read.random_part import random_part
+from pipeprof.pipelines.graph.read.widening import widening
 from pipeprof.pipelines.graph.stages import WrittenStage
 
 _CONST = "Const"
-_CAST = "Cast"
 
 
 class Halves(NamedTuple):
@@ -35,23 +34,24 @@ class Halves(NamedTuple):
     cut: list[str]
 
 
-def first_half(graph: EditableGraph, stage: WrittenStage, at: str) -> str:
-    """Put the part of a map that does not depend on random numbers before it; return the reference to the new map.
+def first_half(graph: EditableGraph, stage: WrittenStage, at: str, *, narrow: bool) -> str:
+    """Put the first part of a map before it; return the reference to the new map.
 
     The map itself keeps the rest: it has to read what the new one gives, however that is passed on.
 
     Args:
         at: Reference to the dataset that the map reads.
+        narrow: The rest is what makes narrow numbers wider at the end; else all that depends on random numbers.
 
     Raises:
-        CannotEditError: All of it depends on random numbers, or none.
+        CannotEditError: All of it depends on random numbers, or none; or it makes no numbers wider at its end.
     """
     import tensorflow as tf
 
     node, element = graph.nodes[stage.head], graph.element_at(at)
     function = inlined(graph, function_of(graph, node), assertions=True)
     count = len(function.signature.input_arg) - captured_count(node)
-    halves = _cut(graph, stage, function, count)
+    halves = _cut(graph, stage, function, count, narrow=narrow)
     try:
         name, specs = _traced(graph, halves.first, component_specs(element) + captured_specs(function, count))
         made = FlatElement(tuple(spec.dtype.as_datatype_enum for spec in specs), tuple(_shape(spec) for spec in specs))
@@ -70,7 +70,8 @@ def first_half(graph: EditableGraph, stage: WrittenStage, at: str) -> str:
     if "metadata" in added.attr:
         del added.attr["metadata"]
     node.attr[attribute].func.name = other
-    set_shapes(node, [result.shape for result in results])
+    if not narrow:
+        set_shapes(node, [result.shape for result in results])
     return graph.add(added)
 
 
@@ -83,19 +84,24 @@ def _shape(spec: Any) -> tuple[int | None, ...] | None:
     return None if spec.shape.rank is None else tuple(spec.shape.as_list())
 
 
-def _cut(graph: EditableGraph, stage: WrittenStage, function: Any, count: int) -> Halves:
+def _cut(graph: EditableGraph, stage: WrittenStage, function: Any, count: int, *, narrow: bool) -> Halves:
     """Divide a function whose calls are inlined."""
-    part = random_part(graph.functions, function)
     nodes = {node.name: node for node in function.node_def}
-    late = set(part.nodes) | {name for name, node in nodes.items() if node.op == _CONST}
-    if not part.nodes:
-        raise CannotEditError("its function does not draw random numbers in TensorFlow", stage.address)
+    late = {name for name, node in nodes.items() if node.op == _CONST}
     captured = {argument.name for argument in list(function.signature.input_arg)[count:]}
+    if not narrow:
+        part = random_part(graph.functions, function)
+        late |= part.nodes
+        if not part.nodes:
+            raise CannotEditError("its function does not draw random numbers in TensorFlow", stage.address)
     cut = _frontier(function, late, captured)
+    known = len(late)
     # Wide types are made of narrow ones after the cut: the narrow ones are what is kept.
-    for reference in [*cut]:
-        widening = _widening(nodes, late, reference)
-        late |= widening
+    for reference in cut:
+        wide = widening(nodes, late | captured, reference, _width)
+        late |= set(wide.nodes if wide is not None else ())
+    if narrow and len(late) == known:
+        raise CannotEditError("its function does not end with a cast to a wider type", stage.address)
     cut = _frontier(function, late, captured)
     if not any(base_of(reference) in nodes for reference in cut):
         raise CannotEditError("all that its function does depends on random numbers", stage.address)
@@ -109,21 +115,10 @@ def _frontier(function: Any, late: set[str], captured: set[str]) -> list[str]:
     return [one for one in dict.fromkeys(read) if base_of(one) not in late and base_of(one) not in captured]
 
 
-def _widening(nodes: dict[str, Any], late: set[str], reference: str) -> set[str]:
-    """The ops on single values from a cast to a wider type on, up to what a reference reads; empty without one."""
+def _width(kind: int) -> int:
     import tensorflow as tf
 
-    found: set[str] = set()
-    while (node := nodes.get(base_of(reference))) is not None and node.op in ELEMENTWISE | SILENT - {_CONST}:
-        found.add(node.name)
-        if node.op == _CAST:
-            before, after = (tf.dtypes.as_dtype(node.attr[key].type) for key in ("SrcT", "DstT"))
-            return found if 0 < before.size < after.size else set()
-        inputs = [one for one in data_inputs(node) if base_of(one) not in late]
-        if len(inputs) != 1:
-            break
-        reference = inputs[0]
-    return set()
+    return int(tf.dtypes.as_dtype(kind).size)
 
 
 def _first(function: Any, cut: list[str]) -> Any:

@@ -1,4 +1,4 @@
-"""JPEG pictures in the function of a map decoded in another way."""
+"""Pictures in the function of a map decoded, or resized, in another way."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, data_inputs, new_name
 from pipeprof.pipelines.graph.edit.functions import inlined
+from pipeprof.pipelines.graph.edit.rewrites.resizing import resized_first
 from pipeprof.pipelines.graph.edit.scopes import function_of
 
 _DECODES: Final = frozenset({"DecodeJpeg", "DecodeAndCropJpeg"})
@@ -13,11 +14,11 @@ _ANY: Final = "DecodeImage"
 
 
 def rewrite_pictures(graph: EditableGraph, node: Any, how: str) -> bool:
-    """Change how the function of a map decodes JPEG pictures; return whether it decodes any.
+    """Change how the function of a map decodes or resizes pictures; return whether it does any in that way.
 
     Args:
         node: The map's node.
-        how: ``crop``, ``ratio`` or ``fast-dct``, as in `REWRITES`.
+        how: ``crop``, ``ratio``, ``fast-dct`` or ``resize-first``, as in `REWRITES`.
     """
     function = inlined(graph, function_of(graph, node), assertions=True)
     function.signature.name = new_name(function.signature.name).replace("/", "_")
@@ -160,4 +161,4 @@ def _int32() -> int:
     return int(tf.int32.as_datatype_enum)
 
 
-_CHANGES: Final = {"fast-dct": _fast_dct, "ratio": _half_size, "crop": _cropped}
+_CHANGES: Final = {"fast-dct": _fast_dct, "ratio": _half_size, "crop": _cropped, "resize-first": resized_first}

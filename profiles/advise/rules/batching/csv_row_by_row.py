@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, VectoriseMap
+from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, SetOption, VectoriseMap
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.written_calls import ROW_FUNCTION as _ROW
+from pipeprof.pipelines.static.written_calls import WrittenFunction, stacked_row
 from pipeprof.profiles.advise.batch_savings import batching, interval_ms, saving
 from pipeprof.profiles.advise.edits.render import python_text
 from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
@@ -23,6 +25,8 @@ _SUMMARY = "parse whole batches of lines"
 _SIZE = ("batch_size", "drop_remainder")
 _IN_DECODER = ("field_delim", "use_quote_delim", "na_value")
 _NOT_IN_DECODER = ("compression_type", "select_cols", "exclude_cols")
+_FUSION = "experimental_optimization.map_fusion"
+_TABLE = "tf.stack(columns, axis=1)"
 _DEFAULTS: Mapping[str, Any] = {"field_delim": ",", "use_quote_delim": True, "na_value": ""}
 
 
@@ -161,7 +165,9 @@ class _Rows:
             NewStage("map", {"ops": [{"tf.io.decode_csv": decoder}], "num_parallel_calls": AUTOTUNE}),
         )
         moved = [VectoriseMap(stage.id, self.batch.id) for stage in reversed(self.maps)]
-        return (*moved, ReplaceStages((self.source.id, self.batch.id), by, _SUMMARY, flat=True))
+        # Else a tensor for each column passes from one map to the next.
+        fused = (SetOption(_FUSION, value=True),) if moved else ()
+        return (*moved, ReplaceStages((self.source.id, self.batch.id), by, _SUMMARY, flat=True), *fused)
 
     def _python(self) -> str:
         arguments, dtypes = self.source.arguments, [component.dtype for component in self.source.element or ()]
@@ -176,26 +182,35 @@ class _Rows:
         place = place_of(self.source.location)
         moved = "".join(stage_call(stage, stage.arguments) for stage in self.between if stage not in self.maps)
         result = "columns" if self.maps else "tuple(columns)"
+        rows, written = self._on_rows()
         return "\n".join(
             [
+                *written,
                 f"def parse(lines):  # {self.size} lines at a time",
                 f"    columns = tf.io.decode_csv(lines, {defaults}{options})",
-                *(
-                    f"    columns = tf.vectorized_map(lambda row: {function_name(stage)}({given}), columns)"
-                    for stage, given in zip(self.maps, self._given(), strict=True)
-                ),
+                *(f"    columns = tf.vectorized_map({row}, {given})" for row, given in rows),
                 f"    return {result}",
                 f"dataset = {self._lines()}{moved}.batch({self.size}).map(parse, num_parallel_calls=tf.data.AUTOTUNE)"
                 + (f"  # in place of {_SOURCE}, {place}" if place else ""),
             ]
         )
 
-    def _given(self) -> Iterator[str]:
-        """How each map gets a row: the columns one by one, or what the map before it has made."""
-        several = True
+    def _on_rows(self) -> tuple[list[tuple[str, str]], list[str]]:
+        """The function of each map with the rows that it gets, and the definition of another form of the first one."""
+        rows, several, written = list[tuple[str, str]](), True, list[str]()
+        alike = len({component.dtype for component in self.source.element or ()}) == 1
         for stage in self.maps:
-            yield "*row" if several else "row"
+            known = stage.given or WrittenFunction(function_name(stage))
+            if stage is not self.maps[0] or not alike:
+                text = f"lambda row: {known.called}(*row)" if several else known.text
+                rows.append((text, "columns"))
+            elif (of_row := stacked_row(known.definition)) is not None:
+                written = of_row.splitlines()
+                rows.append((_ROW, _TABLE))
+            else:
+                rows.append((f"lambda row: {known.called}(*tf.unstack(row))", _TABLE))
             several = len(stage.element or ()) > 1
+        return rows, written
 
     def _defaults(self, dtypes: Sequence[str]) -> Sequence[Any]:
         known = self.source.arguments.get("record_defaults")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, VectoriseMap
@@ -13,6 +14,7 @@ from pipeprof.profiles.advise.edits.snippets import (
     calls_of,
     function_name,
     parsing_function,
+    stage_call,
     stage_yaml,
     written_features,
 )
@@ -20,7 +22,7 @@ from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import BATCHED_PARSE_GAIN, PARSE_EXAMPLE_US
 from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds, significant
+from pipeprof.profiles.wording import listed, milliseconds, place_of, significant
 
 _PARSES = frozenset({"ParseExample", "ParseExampleV2", "ParseSingleExample"})
 _VECTOR_READY = frozenset(
@@ -214,6 +216,22 @@ def _draft(
         ),
         predicted=predicted,
         semantics=semantics,
+        by_hand=_of_text(stage, batch) if of_graph and not care else None,
+    )
+
+
+def _of_text(stage: StageView, batch: BatchSavings) -> HandWritten | None:
+    """The function of the user's file as one that parses a batch; None where its text is not known."""
+    written, single = stage.given.definition if stage.given is not None else "", "parse_single_example"
+    if single not in written:
+        return None
+    name = f"{function_name(stage)}_batch"
+    lines = re.sub(r"^((?:async )?def )\w+", rf"\1{name}", written).replace(single, "parse_example")
+    moved = "".join(stage_call(one, one.arguments) for one in (*batch.between, batch.stage))
+    call = f"dataset = dataset{moved}.map({name}, num_parallel_calls=tf.data.AUTOTUNE)"
+    parts = listed([stage.op, *(one.op for one in (*batch.between, batch.stage))])
+    return HandWritten(
+        (stage.id, batch.stage.id), "", f"{lines}\n{call}  # in place of {parts}, {place_of(stage.location)}", ""
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,15 @@ from pathlib import Path
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.rewritten import on_rows
 from pipeprof.profiles.advise.batch_savings import interval_ms, saving
+from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.rules.batching.windows_one_by_one import Windows, windows_of
 from pipeprof.profiles.lines import is_outside_functions
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import of_interval
+from pipeprof.profiles.wording import listed, of_interval
 
 _TAKES = frozenset({"GatherV2", "Slice", "StridedSlice"})
 _KERAS = "timeseries_dataset_from_array"
@@ -27,7 +31,8 @@ class WindowsFromArray(Rule):
 
     Seen:
         zip gives an array, the same each time, and row numbers; a map takes these rows of it, for one element at a
-        time, and its results are put into batches. Keras' timeseries_dataset_from_array makes such pipelines.
+        time, and its results are put into batches. Keras' timeseries_dataset_from_array makes such pipelines. Or window
+        slides over the rows of an array in memory, and a flat_map batches each window.
 
     Why:
         Each window passes several zips and maps alone, 50 to 100 µs of calls for copying some hundred bytes. tf.gather
@@ -54,10 +59,10 @@ class WindowsFromArray(Rule):
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the time inside everything that makes the windows."""
         interval = interval_ms(view)
-        found = _found(view) if interval else None
+        found = (_found(view) or _sliding(view)) if interval else None
         if found is None or interval is None or found.size < self.threshold("batch-size"):
             return
-        stages = [found.first, *view.below(found.first)]
+        stages = found.stages(view)
         ms = sum(stage.table_ms or 0.0 for stage in stages)
         if ms < self.threshold("time-share") * interval:
             return
@@ -65,11 +70,7 @@ class WindowsFromArray(Rule):
         saved = ms * (1 - 1 / self.threshold("batched-gain")) / max(1.0, view.cores)
         yield Proposal(
             stage=found.takes[0].id,
-            sentence=(
-                f"{found.takes[0].label} takes the rows of one window in each call, {found.size} calls for a batch"
-                f"{' in each of ' + str(len(found.takes)) + ' maps' if len(found.takes) > 1 else ''}: with the zips "
-                f"before them {of_interval(ms, interval)}."
-            ),
+            sentence=f"{found.sentence} {of_interval(ms, interval)}.",
             recommendation=(
                 f"Batch {found.size} numbers of windows, and take all their rows with one tf.gather, in place of "
                 f"{found.name}."
@@ -77,7 +78,7 @@ class WindowsFromArray(Rule):
             evidence={"windows_per_batch": found.size, "windows_ms_per_batch": ms},
             edits=(by_hand,),
             by_hand=by_hand,
-            semantics="order" if found.shuffled else "same",
+            semantics=found.semantics,
             predicted=saving(view, f"{found.size} windows in one call", saved, {stage.id for stage in stages}),
             covers=tuple(stage.id for stage in stages),
         )
@@ -97,6 +98,23 @@ class _Windows:
     size: int
     count: int | None
     shuffled: bool
+
+    @property
+    def sentence(self) -> str:
+        """What makes a window, up to what it takes of the interval."""
+        maps = f" in each of {len(self.takes)} maps" if len(self.takes) > 1 else ""
+        return (
+            f"{self.takes[0].label} takes the rows of one window in each call, {self.size} calls for a batch{maps}: "
+            "with the zips before them"
+        )
+
+    @property
+    def semantics(self) -> Semantics:
+        return "order" if self.shuffled else "same"
+
+    def stages(self, view: PipelineView) -> list[StageView]:
+        """All that is replaced."""
+        return [self.first, *view.below(self.first)]
 
     @property
     def call(self) -> Mapping[str, str]:
@@ -133,6 +151,103 @@ class _Windows:
                 f"dataset = dataset.map(lambda i: {taken.replace('(i)[', 'i[')}, num_parallel_calls=tf.data.AUTOTUNE)",
             ]
         )
+
+
+@dataclass(frozen=True)
+class _Sliding:
+    """Windows that slide over the rows of an array in memory, up to the batch that they go into.
+
+    Attributes:
+        repeats: Between the array and the windows.
+        after: From the stage that batches each window to the batch of windows, without both.
+    """
+
+    windows: Windows
+    source: StageView
+    repeats: tuple[StageView, ...]
+    after: tuple[StageView, ...]
+    batch: StageView
+    size: int
+
+    @property
+    def first(self) -> StageView:
+        return self.windows.flat
+
+    @property
+    def takes(self) -> tuple[StageView, ...]:
+        return (self.windows.flat,)
+
+    @property
+    def sentence(self) -> str:
+        """What makes a window, up to what it takes of the interval."""
+        maps = [stage for stage in self.after if traits(stage.op).maps]
+        calls = f", and calls of {listed([stage.name or stage.op for stage in maps])}" if maps else ""
+        return f"{self.first.label} opens a dataset for each of {self.size} windows per batch{calls}:"
+
+    @property
+    def semantics(self) -> Semantics:
+        # Windows over the end of one epoch and the begin of the next one are none of the array's.
+        return "values" if self.repeats else "same"
+
+    @property
+    def name(self) -> str:
+        return f"{self.windows.window.op} and {self.first.name or self.first.op}"
+
+    def stages(self, view: PipelineView) -> list[StageView]:
+        """All that is replaced."""
+        del view
+        return [self.source, *self.repeats, *self.windows.stages, *self.after, self.batch]
+
+    def python(self) -> str:
+        found, place = self.windows, self.source.location
+        array = _first_argument(self.source, "from_tensor_slices") or "array"
+        last = f" - {found.span - 1}" if found.span > 1 else ""
+        steps = "" if found.shift == 1 else f", {found.shift}"
+        stride = "" if found.stride == 1 else f" * {found.stride}"
+        counted = [stage for stage in (*self.repeats, *self.after, self.batch) if not traits(stage.op).maps]
+        calls = "".join(stage_call(stage, stage.arguments) for stage in counted)
+        taken = f"tf.gather(rows, i[:, None] + tf.range({found.size}, dtype=i.dtype){stride})"
+        maps = [f"dataset = dataset.map({_on_windows(stage)})" for stage in self.after if traits(stage.op).maps]
+        return "\n".join(
+            [
+                f"rows = tf.constant({array}){f'  # line {place.line}' if place is not None else ''}",
+                f"dataset = tf.data.Dataset.range(0, len(rows){last}{steps}){calls}",
+                f"dataset = dataset.map(lambda i: {taken}, num_parallel_calls=tf.data.AUTOTUNE)",
+                *maps,
+            ]
+        )
+
+
+def _on_windows(stage: StageView) -> str:
+    """A map's function on a batch of windows."""
+    name, place = function_name(stage), stage.location
+    sliced = on_rows(_text(place.file), name, place.line) if place is not None else None
+    return sliced or f"lambda rows: tf.vectorized_map({name}, rows)"
+
+
+def _sliding(view: PipelineView) -> _Sliding | None:
+    for window in view.stages:
+        found = windows_of(view, window)
+        if found is None or found.are_batches or found.keys or not is_outside_functions(window.id):
+            continue
+        below, after = list(view.below(window)), list(view.above(found.flat))
+        repeats = list(itertools.takewhile(lambda one: traits(one.op).repeats, below))
+        rest, before = below[len(repeats) :], list(itertools.takewhile(lambda one: not traits(one.op).stacks, after))
+        batch = next(iter(after[len(before) :]), None)
+        size = batch.arguments.get("batch_size") if batch is not None else None
+        if batch is None or not isinstance(size, int) or len(rest) != 1:
+            continue
+        if traits(rest[0].op).in_memory and traits(rest[0].op).slices and all(map(_goes_along, before)):
+            return _Sliding(found, rest[0], tuple(reversed(repeats)), tuple(before), batch, size)
+    return None
+
+
+def _goes_along(stage: StageView) -> bool:
+    """Whether a stage after windows may come after their numbers, or be a function of a whole batch of them."""
+    if traits(stage.op).maps:
+        pure = stage.function is not None and stage.function.python is False and stage.function.random is False
+        return pure and function_name(stage) not in {"fn", "<lambda>"}
+    return traits(stage.op).by_position and not traits(stage.op).stores
 
 
 def _found(view: PipelineView) -> _Windows | None:
@@ -175,24 +290,40 @@ def _is_one(view: PipelineView, repeat: StageView) -> bool:
 
 def _call_at(stage: StageView) -> dict[str, str]:
     """The arguments of the call of Keras' loader at a stage's line, as the user's file has them."""
+    call = _call_of(stage, _KERAS)
+    if call is None:
+        return {}
+    names = ("data", "targets", "sequence_length", "sequence_stride", "sampling_rate")
+    given = dict(zip(names, call.args, strict=False))
+    given |= {word.arg: word.value for word in call.keywords if word.arg is not None}
+    return {key: ast.unparse(value) for key, value in given.items()}
+
+
+def _first_argument(stage: StageView, function: str) -> str:
+    """The first argument of the call that makes a stage, as the user's file has it; empty where it is not known."""
+    call = _call_of(stage, function)
+    return ast.unparse(call.args[0]) if call is not None and call.args else ""
+
+
+def _call_of(stage: StageView, function: str) -> ast.Call | None:
+    """The call of a function at a stage's line; None where the file does not show it."""
     place = stage.location
     if place is None:
-        return {}
+        return None
     try:
-        tree = ast.parse(Path(place.file).read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return {}
+        tree = ast.parse(_text(place.file))
+    except (SyntaxError, ValueError):
+        return None
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.lineno <= place.line <= (node.end_lineno or node.lineno):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name == _KERAS:
-                given = dict(
-                    zip(
-                        ("data", "targets", "sequence_length", "sequence_stride", "sampling_rate"),
-                        node.args,
-                        strict=False,
-                    )
-                )
-                given |= {word.arg: word.value for word in node.keywords if word.arg is not None}
-                return {key: ast.unparse(value) for key, value in given.items()}
-    return {}
+            if name == function:
+                return node
+    return None
+
+
+def _text(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""

@@ -16,7 +16,7 @@ from pipeprof.profiles.wording import milliseconds, significant
 
 
 @dataclass(frozen=True)
-class _Windows:
+class Windows:
     """Windows that a pipeline makes one by one.
 
     Attributes:
@@ -97,7 +97,7 @@ class WindowsOneByOne(Rule):
         """Judge by the time inside the stages that make windows."""
         interval = interval_ms(view)
         for stage in view.stages:
-            found = _windows(view, stage) if interval else None
+            found = windows_of(view, stage) if interval else None
             if interval is None or found is None:
                 continue
             nbytes, count = found.flat.element_bytes, per_batch(view, found.flat)
@@ -108,7 +108,7 @@ class WindowsOneByOne(Rule):
             if found.are_batches or many >= self.threshold("least-windows"):
                 yield self._hit(view, found, many, took, count)
 
-    def _hit(self, view: PipelineView, found: _Windows, many: int, took: float, count: float) -> Proposal:
+    def _hit(self, view: PipelineView, found: Windows, many: int, took: float, count: float) -> Proposal:
         each, cut = 1000 * took / count, self.threshold("cut-us")
         left = min(each, cut if found.are_batches else max(cut, each / many))
         text = f"{significant(count)} windows with {significant(left)} µs each instead of {significant(each)} µs"
@@ -141,8 +141,8 @@ class WindowsOneByOne(Rule):
         )
 
 
-def _windows(view: PipelineView, window: StageView) -> _Windows | None:
-    """The windows that a stage makes and the next one batches; None for any other stage, and for those of any shape."""
+def windows_of(view: PipelineView, window: StageView) -> Windows | None:
+    """Return the windows that a stage makes and the next one batches; None for others, and for those of any shape."""
     readers, below = view.readers(window), view.input_of(window)
     if not traits(window.op).windows or len(readers) != 1 or below is None or below.element is None:
         return None
@@ -156,7 +156,7 @@ def _windows(view: PipelineView, window: StageView) -> _Windows | None:
         return None
     batches = [stage for stage in inside if traits(stage.op).stacks]
     complete = window.arguments.get("drop_remainder") or all(batch.arguments.get("drop_remainder") for batch in batches)
-    found = _Windows(window, flat, inside, size, shift, stride, keys, components, bool(complete))
+    found = Windows(window, flat, inside, size, shift, stride, keys, components, bool(complete))
     fixed = found.complete and all(component.nbytes is not None for component in below.element)
     return found if fixed or found.are_batches else None
 
@@ -181,13 +181,13 @@ def _keys(stage: StageView, components: int) -> tuple[str, ...] | tuple[int, ...
     return None if any("." in key for key in known) else known
 
 
-def _batches(found: _Windows) -> ReplaceStages:
+def _batches(found: Windows) -> ReplaceStages:
     """A batch in place of the two stages."""
     arguments = {"batch_size": found.size, **({"drop_remainder": True} if found.complete else {})}
     return ReplaceStages((found.window.id, found.flat.id), (NewStage("batch", arguments),))
 
 
-def _many_at_a_time(found: _Windows, many: int) -> ReplaceStages:
+def _many_at_a_time(found: Windows, many: int) -> ReplaceStages:
     # A spec's stages have the structure of its elements; those of a Python function are only known as a graph.
     of_spec = found.window.written is not None
     piece, keys = found.piece(many), found.keys if of_spec else tuple(range(found.components))
@@ -213,7 +213,7 @@ def _many_at_a_time(found: _Windows, many: int) -> ReplaceStages:
     )
 
 
-def _by_hand(found: _Windows, many: int) -> HandWritten:
+def _by_hand(found: Windows, many: int) -> HandWritten:
     """The edit as Python code."""
     piece = found.piece(many)
     return HandWritten(
@@ -229,7 +229,7 @@ def _by_hand(found: _Windows, many: int) -> HandWritten:
     )
 
 
-def _functions(found: _Windows, piece: int) -> Sequence[str]:
+def _functions(found: Windows, piece: int) -> Sequence[str]:
     cut = f"tf.signal.frame(one, {found.span}, {found.shift}, axis=0)"
     cut += f"[:, ::{found.stride}]" if found.stride > 1 else ""
     if not found.keys:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.written_calls import ROWS, parts_of_loop
 from pipeprof.profiles.advise.batch_savings import interval_ms
 from pipeprof.profiles.advise.edits.snippets import stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
@@ -94,17 +95,44 @@ def _parts(view: PipelineView, joins: list[StageView]) -> list[StageView]:
     return list({one.id: one for end in found.values() for one in (end, *view.below(end))}.values())
 
 
+def _of_loop(view: PipelineView, source: StageView, join: StageView) -> list[str]:
+    """One source of what the parts of a loop are made of, as Python; empty where the text does not show it."""
+    made, joined = source.location, join.location
+    if made is None or joined is None or made.file != joined.file or made.file not in view.texts:
+        return []
+    parts = parts_of_loop(
+        view.texts[made.file],
+        (made.line, made.column, made.call or source.op),
+        (joined.line, joined.column, joined.call or join.op),
+    )
+    if parts is None:
+        return []
+    names = source.arguments.get("filenames")
+    if isinstance(names, list) and len(names) == 1:
+        return [f"{ROWS} = {parts.every}", f"dataset = {parts.source}"]
+    if not traits(source.op).slices or not (parts.kind or len(source.element or ()) == 1):
+        return []
+    return [f"parts = {parts.every}", f"{ROWS} = {_TOGETHER[parts.kind]}", f"dataset = {parts.source}"]
+
+
+_TOGETHER = {
+    "": "tf.concat(parts, 0)",
+    "tuple": "tuple(tf.concat(one, 0) for one in zip(*parts))",
+    "dict": "{key: tf.concat([part[key] for part in parts], 0) for key in parts[0]}",
+}
+"""The rows of all parts as one, by what a part is given."""
+
+
 def _draft(view: PipelineView, joins: list[StageView], took: str) -> Proposal:
     count, part = len(joins) + 1, list(reversed(_part(view, joins[-1])))
     stages = listed([stage_name(one) for one in part])
     place, first = place_of(joins[0].location), place_of(part[0].location)
     chain = "".join(stage_call(one, one.arguments) for one in part[1:])
     source = part[0].op
-    code = [
-        f"dataset = tf.data.Dataset.{source}(all_parts){chain}  # {first}, once, without the concatenate of {place}",
-        "# or one interleave over the names, with the function that makes a part of one:",
-        "dataset = tf.data.Dataset.from_tensor_slices(names).interleave(part, cycle_length=2, num_parallel_calls=2)",
-    ]
+    code = _of_loop(view, part[0], joins[0]) or [f"{ROWS} = …  # what all {count} parts of {place} hold"]
+    if len(code) == 1:
+        code.append(f"dataset = tf.data.Dataset.{source}({ROWS})")
+    code[-1] = f"{code[-1]}{chain}  # {first}, once, without the concatenate of {place}"
     by_hand = HandWritten((joins[0].id,), "", "\n".join(code), f"one source in place of {count} parts")
     return Proposal(
         stage=joins[-1].id,

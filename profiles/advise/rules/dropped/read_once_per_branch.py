@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.written_calls import call_text
 from pipeprof.profiles.advise.batch_savings import interval_ms, kept_words, per_batch, saving
 from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
@@ -15,7 +16,7 @@ from pipeprof.profiles.advise.rules.dropped.filter_after_expensive_map import fi
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import listed, milliseconds, of_interval, place_of, stage_name
+from pipeprof.profiles.wording import call_around, listed, milliseconds, of_interval, place_of, stage_name
 
 _RESAMPLES = "rejection_resample"
 
@@ -71,7 +72,7 @@ class ReadOncePerBranch(Rule):
         each = wasted / max(1.0, min(view.cores, float(count)))
         return Proposal(
             stage=last.id,
-            title=f"Branch before {names}" if shared.drops(view) else f"Run {names} once for {count} branches",
+            title=shared.title(view, names),
             sentence=(
                 f"{last.label} is one dataset of the program, read by {count} branches: each runs it again, together "
                 f"{of_interval(shared.ms, interval)}, {milliseconds(wasted)} of it for nothing."
@@ -81,7 +82,7 @@ class ReadOncePerBranch(Rule):
             edits=edits or (by_hand,),
             by_hand=by_hand,
             predicted=saving(view, f"{names} once", each, {one.id for one in shared.stages}, restarts=False),
-            semantics=max(classes, key=SEMANTICS.index) if edits else None,
+            semantics=max(classes, key=SEMANTICS.index) if edits else "randomness" if shared.resampled else None,
             covers=tuple(dict.fromkeys(one.id for one in (last, *shared.copies, *shared.readers))),
         )
 
@@ -125,6 +126,14 @@ class _Shared:
         del view
         return self.resampled is not None or all(traits(one.op).drops for one in self.readers)
 
+    def title(self, view: PipelineView, names: str) -> str:
+        """Name the change."""
+        if self.resampled is not None:
+            return f"Resample before {names}"
+        if not self.drops(view):
+            return f"Run {names} once for {len(self.copies)} branches"
+        return f"{self.readers[0].op.capitalize()} before {names} in each branch"
+
     def needed(self, view: PipelineView) -> float:
         """Share of the elements of all copies that are used: one copy's, less what all branches drop."""
         made = sum(per_batch(view, copy) or 0.0 for copy in self.copies)
@@ -147,11 +156,11 @@ class _Shared:
         line = place_of(self.maps[0].location)
         where = f"  # {line}" if line else ""
         share = kept_words(self.needed(view))
-        ids = tuple(copy.id for copy in self.copies[:1])
+        ids = tuple(copy.id for copy in self.copies)
         if self.resampled is not None:
             of = place_of(self.resampled.location)
             code = [
-                f"dataset = dataset.{_RESAMPLES}(…)  # the call of {of}, on what {stage_name(maps[0])} gets",
+                f"dataset = dataset{_written(view, self.resampled)}  # {of}, on what {stage_name(maps[0])} gets",
                 f"dataset = dataset.map(lambda _, element: element){after}{where}",
             ]
             makes = "make" if len(maps) > 1 else "makes"
@@ -161,10 +170,8 @@ class _Shared:
             )
         elif all(traits(one.op).drops for one in self.readers):
             one = self.readers[0]
-            call = f".{one.op}({function_name(one) if traits(one.op).predicate else '…'})"
-            code = [
-                f"branch = dataset{call}{after}  # for each of {len(self.readers)} branches, {place_of(one.location)}"
-            ]
+            each = f"for each of {len(self.readers)} branches, {place_of(one.location)}"
+            code = [f"branch = dataset{_written(view, one)}{after}  # {each}"]
             text = (
                 f"Put {one.op} ({place_of(one.location)}) before {names} in each branch: together they drop {share} of "
                 "what their copies make. Where it reads what only a map makes, make that alone first."
@@ -178,6 +185,16 @@ class _Shared:
             code = [f"# one branch after {stage_name(self.maps[0])}{where}: let each element pass it once"]
             text = f"Let each element pass {names} once, and branch after it; or branch the names of the files before."
         return HandWritten(ids, "", "\n".join(code), text.rstrip(".")), text
+
+
+def _written(view: PipelineView, stage: StageView) -> str:
+    """The call of a stage, or of what it is in, as the user's file has it; else as the graph shows it."""
+    place, name = stage.location, call_around(stage.op, stage.location) or stage.op
+    text = view.texts.get(place.file, "") if place is not None else ""
+    written = call_text(text, place.line, place.column, name) if place is not None and text else None
+    if written is not None:
+        return written
+    return f".{name}(…)" if name != stage.op else stage_call(stage, stage.arguments)
 
 
 def _shared(view: PipelineView) -> Iterable[_Shared]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable
+from pathlib import Path
 
 from pipeprof.pipelines.edits.edits import NewStage, ReplaceStages
 from pipeprof.profiles.advise.batch_savings import saving
@@ -78,8 +80,19 @@ class FileCacheFitsMemory(Rule):
         )
 
 
+def _on_disk(filename: str) -> int | None:
+    """Bytes of the files of a cache that is complete; None where there are none."""
+    folder, name = Path(filename).parent, glob.escape(Path(filename).name)
+    found = sum(file.stat().st_size for file in folder.glob(f"{name}*.data-*"))
+    return found if found and not any(folder.glob(f"{name}*.lockfile")) else None
+
+
 def _bytes(view: PipelineView, stage: StageView) -> float | None:
     """Bytes of all elements of one pass in memory; None if unknown."""
+    # What is before a complete cache does not run, and has no counts.
+    stored = _on_disk(str(stage.arguments["filename"])) if stage.arguments.get("filename") else None
+    if stored is not None:
+        return stored
     before = view.input_of(stage)
     counts = (before.elements, before.counted) if before is not None else ()
     count = next((count for count in (*counts, stage.elements) if count is not None and count > 0), None)

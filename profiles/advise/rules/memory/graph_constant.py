@@ -117,9 +117,9 @@ class GraphConstant(Rule):
             edit=HandWritten(
                 (stage.id,),
                 yaml=f'- {stage.op}: {{python: "file.py:fn"}}   # {stage.id}; make the tensor once, outside fn',
-                python=(
-                    "table = tf.constant(array)  # once, outside the function\n"
-                    f"dataset = dataset.{stage.op}(lambda …: … table …)  # {stage.id}"
+                python="\n".join(
+                    f"{name} = tf.constant({name})  # once, outside the function: nothing else changes"
+                    for name in _variables(arrays)
                 ),
                 summary="make the tensor once, outside the function of {stage}",
             ),
@@ -179,6 +179,11 @@ class GraphConstant(Rule):
                 f"-({before:g} - {after:g}) × {size(nbytes)}", peak_rss_delta_bytes=-round((before - after) * nbytes)
             ),
         )
+
+
+def _variables(arrays: Sequence[ConstantView]) -> list[str]:
+    """What the user's code calls the arrays."""
+    return [one.name for one in arrays if one.name is not None and one.name.isidentifier()] or ["array"]
 
 
 def _names(arrays: Sequence[ConstantView]) -> str:

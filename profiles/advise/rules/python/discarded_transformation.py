@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.text.slips import OfText
+from pipeprof.profiles.propose.proposal import Semantics
 
 
 class DiscardedTransformation(OfText, Rule):
@@ -30,6 +32,14 @@ class DiscardedTransformation(OfText, Rule):
     family = "correctness"
     semantics = "values"
     kind = "discarded"
+
+    def effect(self, slip: Slip) -> Semantics | None:
+        """Return what the stage that is lacking changes."""
+        row = traits(slip.stage)
+        if row.shuffles:
+            return "order"
+        # A cache would repeat what is random before it.
+        return "same" if row.passes and row.one_to_one and not row.stores else None
 
     def words(self, slip: Slip) -> tuple[str, str]:
         """Name the variable that lacks the stage."""

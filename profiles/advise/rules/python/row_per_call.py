@@ -12,7 +12,6 @@ _READS = {
     "imageio": "tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)",
     "librosa": "tf.audio.decode_wav(tf.io.read_file(path))",
     "soundfile": "tf.audio.decode_wav(tf.io.read_file(path))",
-    "numpy": "np.load(path, mmap_mode='r'), once for each file",
 }
 """What reads the files of a library, with TensorFlow."""
 
@@ -30,7 +29,8 @@ class RowPerCall(OfHotLine, Rule):
 
     Fix:
         Read contiguous rows with one call and hand over whole batches: make the order of the blocks random, not that of
-        the rows. Read pictures and sounds with TensorFlow in parallel calls of a map.
+        the rows. Or open each file once, and keep it. Read pictures and sounds with TensorFlow in parallel calls of a
+        map.
 
     Ignore when:
         The file has one row for each element, and no other form of the data can be made.
@@ -47,14 +47,14 @@ class RowPerCall(OfHotLine, Rule):
         """Name what is read."""
         if spot.call.kind == "one-row":
             return f"Read a block of rows in line {spot.call.line}, not one"
-        return f"Open files for more than one element in line {spot.call.line}"
+        return f"Open each file once in line {spot.call.line}, not for each element"
 
     def what(self, spot: HotSpot) -> str:
         """State how much one access gives."""
         return "takes one row for each call" if spot.call.kind == "one-row" else "opens a file for each call"
 
     def fix_of(self, spot: HotSpot, stage: StageView) -> str:
-        """The slice, or the reader of TensorFlow."""
+        """The slice, the reader of TensorFlow, or files that stay open."""
         del stage
         if spot.call.kind == "one-row":
             return (
@@ -63,10 +63,10 @@ class RowPerCall(OfHotLine, Rule):
             )
         if spot.call.library in _READS:
             return f"Read it with {_READS[spot.call.library]} in a map with num_parallel_calls=tf.data.AUTOTUNE"
-        return f"Keep what `{spot.call.text}` opens (functools.lru_cache around it), and take many rows of it at a time"
+        return f"Keep files open: `{spot.call.instead[-1]}` in the place of `{spot.call.text}`"
 
     def python_of(self, spot: HotSpot) -> str:
-        """The generator of blocks, or the map."""
+        """The generator of blocks, the map, or files that stay open."""
         if spot.call.kind == "one-row":
             return (
                 "def blocks():\n"
@@ -77,8 +77,10 @@ class RowPerCall(OfHotLine, Rule):
             return (
                 f"dataset = dataset.map(lambda path: {_READS[spot.call.library]}, num_parallel_calls=tf.data.AUTOTUNE)"
             )
+        kept, used = spot.call.instead
         return (
-            f"opened = functools.lru_cache(maxsize=64)(lambda path: {spot.call.text})  # once, at the top of the file"
+            f"import functools\n{kept}  # at the top of the file: 64 files stay open, or in memory\n"
+            f"{used}  # in line {spot.call.line}, in the place of {spot.call.text}"
         )
 
 

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeprof.pipelines.edits.edits import NewStage, PipelineEdit, ReplaceStages
+from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
-from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import count, percent, significant, size
+from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
+from pipeprof.profiles.wording import count, percent, place_of, significant, size
 
 _PARTS_OF_MEAN = (0.5, 1.0, 2.0, 4.0)
 """Where the buckets end: lengths often have a long tail."""
@@ -54,7 +54,8 @@ class PaddingWaste(Rule):
             padding = 1 - rows * given / made
             if not self.threshold("padding") <= padding < 1:
                 continue
-            edits = _buckets(below, stage, rows, given)
+            boundaries = _boundaries(below, given)
+            edits = _buckets(below, stage, rows, boundaries) or (_by_hand(below, stage, rows, boundaries),)
             yield Proposal(
                 stage=stage.id,
                 sentence=(
@@ -88,14 +89,25 @@ def _varies(stage: StageView) -> bool:
     return any(None in shape for shape in shapes if shape is not None)
 
 
-def _buckets(below: StageView, stage: StageView, rows: int, given: float) -> tuple[PipelineEdit, ...]:
+def _lengths(below: StageView) -> list[tuple[int, ComponentView]]:
+    """The parts of an element whose length differs, with their places."""
+    return [(place, part) for place, part in enumerate(below.element or ()) if None in (part.shape or ())]
+
+
+def _boundaries(below: StageView, given: float) -> list[int]:
+    """Where buckets may end, around the mean length: all parts of different length count as equally long."""
+    fixed = sum(part.nbytes or 0 for part in below.element or ())
+    parts = [part for _, part in _lengths(below)]
+    steps = [replace(part, shape=tuple(one for one in part.shape or () if one is not None)) for part in parts]
+    mean = max(2.0, (given - fixed) / max(1, sum(step.nbytes or 0 for step in steps)))
+    return sorted({math.ceil(mean * part) for part in _PARTS_OF_MEAN})
+
+
+def _buckets(below: StageView, stage: StageView, rows: int, boundaries: list[int]) -> tuple[PipelineEdit, ...]:
     """Buckets around the mean length; none where the length is not that of a single vector."""
     parts = below.element or ()
-    width = replace(parts[0], shape=()).nbytes if parts else None
-    if len(parts) != 1 or parts[0].shape != (None,) or not width:
+    if len(parts) != 1 or parts[0].shape != (None,) or replace(parts[0], shape=()).nbytes is None:
         return ()
-    mean = max(2.0, given / width)
-    boundaries = sorted({math.ceil(mean * part) for part in _PARTS_OF_MEAN})
     kept = {name: stage.arguments[name] for name in ("drop_remainder",) if name in stage.arguments}
     arguments = {
         "element_length_func": {"ops": ["tf.size"]},
@@ -105,3 +117,31 @@ def _buckets(below: StageView, stage: StageView, rows: int, given: float) -> tup
     }
     new = NewStage("bucket_by_sequence_length", arguments)
     return (ReplaceStages((stage.id,), (new,), "replace {stage} with buckets of similar length"),)
+
+
+def _by_hand(below: StageView, stage: StageView, rows: int, boundaries: list[int]) -> HandWritten:
+    """The same as code, by the length of the first part whose length differs."""
+    place, part = _lengths(below)[0]
+    axis = (part.shape or ()).index(None)
+    taken, of = _accessor(below, place)
+    same = "".join(f", {name}={stage.arguments[name]!r}" for name in ("drop_remainder",) if stage.arguments.get(name))
+    more = "  # padded_shapes and padding_values as before" if "padded_shapes" in stage.arguments else ""
+    where = place_of(stage.location)
+    python = (
+        f"dataset = dataset.bucket_by_sequence_length(  # in place of {stage.label}{f', {where}' if where else ''}\n"
+        f"    lambda {taken}: tf.shape({of})[{axis}],\n"
+        f"    bucket_boundaries={boundaries},\n"
+        f"    bucket_batch_sizes={[rows] * (len(boundaries) + 1)}{same},{more}\n"
+        ")"
+    )
+    return HandWritten((stage.id,), "", python, f"replace {{stage}} with buckets of similar length of {of}")
+
+
+def _accessor(below: StageView, place: int) -> tuple[str, str]:
+    """The arguments of a function of an element, and one of its parts in them."""
+    parts = below.element or ()
+    key = below.keys[place] if below.keys and place < len(below.keys) else str(place) if len(parts) > 1 else ""
+    names = [name for name in key.split(".") if name]
+    items = "".join(f"[{name}]" if name.isdigit() else f"[{name!r}]" for name in names)
+    several = bool(names) and names[0].isdigit()
+    return ("*element" if several else "element"), f"element{items}"

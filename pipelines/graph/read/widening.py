@@ -1,0 +1,67 @@
+"""Ops at the end of a function that make narrow numbers wider, read from its definition without TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, NamedTuple
+
+from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
+
+_CAST: Final = "Cast"
+_CONST: Final = "Const"
+_ALONE: Final = ELEMENTWISE | SILENT - {_CONST}
+
+Width = Callable[[int], int | None]
+"""Bytes of a number, by TensorFlow's number of its type; None where they are not known."""
+
+
+class Widening(NamedTuple):
+    """From a cast on, ops that treat each number alone.
+
+    Attributes:
+        nodes: Names of the ops, the last one first; the cast is the last.
+        before: TensorFlow's number of the narrow type.
+        after: That of the wide one.
+    """
+
+    nodes: tuple[str, ...]
+    before: int
+    after: int
+
+
+def widening(nodes: Mapping[str, Any], known: Collection[str], reference: str, width: Width) -> Widening | None:
+    """Return the ops up to what a reference reads that are nothing but a cast to a wider type and what follows it.
+
+    Args:
+        nodes: Of a function, by name.
+        known: Names of nodes and arguments that are the same for each element: what else an op may read.
+    """
+    found: list[str] = []
+    while (node := nodes.get(_base(reference))) is not None and node.op in _ALONE:
+        found.append(node.name)
+        inputs = [one for one in node.input if not one.startswith("^") and _base(one) not in known]
+        if node.op == _CAST:
+            before, after = (int(node.attr[key].type) for key in ("SrcT", "DstT"))
+            narrow = 0 < (width(before) or 0) < (width(after) or 0)
+            return Widening(tuple(found), before, after) if narrow else None
+        if len(inputs) != 1:
+            return None
+        reference = inputs[0]
+    return None
+
+
+def widened(function: Any, known: Collection[str], width: Width) -> Widening | None:
+    """Return the first result of a function that is a narrow number made wider at its end; None without one.
+
+    Args:
+        function: Its definition.
+        known: Names of its arguments that are the same for each element.
+    """
+    nodes = {node.name: node for node in function.node_def}
+    same = {*known, *(node.name for node in function.node_def if node.op == _CONST)}
+    found = (widening(nodes, same, function.ret[result.name], width) for result in function.signature.output_arg)
+    return next((one for one in found if one is not None), None)
+
+
+def _base(reference: str) -> str:
+    return reference.lstrip("^").partition(":")[0]

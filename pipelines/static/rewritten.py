@@ -1,0 +1,382 @@
+"""Python of the user's as it could be written: loops over arrays without loops, elements of a generator by number."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pipeprof.pipelines.static.imports import Imports
+
+_ARITHMETIC = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.operator, ast.unaryop, ast.expr_context)
+_RANDOM_ORDER = frozenset({"permutation", "shuffle", "shuffled", "sample", "choice"})
+
+_REDUCED = {"tf.maximum": "tf.reduce_max", "tf.minimum": "tf.reduce_min", "tf.add": "tf.reduce_sum"}
+"""What combines the results of two rounds of a loop, and what does it for all."""
+_FEW_ROUNDS = 64
+
+
+@dataclass(frozen=True)
+class WholeArrays:
+    """A loop over the values of an array, and what computes the same without it.
+
+    Attributes:
+        first: Its first line, from 1.
+        last: Its last line.
+        lines: What to write in its place.
+    """
+
+    first: int
+    last: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A generator's loop, as a list of what it loops over and a function that makes one element.
+
+    Attributes:
+        before: Lines of the generator that come before its loop.
+        items: What it loops over.
+        function: Lines of the function; its argument is one of the items.
+        name: Its name.
+        shuffled: Whether the loop draws an order.
+        endless: Whether it begins again by itself.
+        line: Of the loop.
+    """
+
+    before: tuple[str, ...]
+    items: str
+    function: tuple[str, ...]
+    name: str
+    shuffled: bool
+    endless: bool
+    line: int
+
+
+def whole_arrays(text: str, lines: Sequence[int]) -> WholeArrays | None:
+    r"""Return the loop around hot lines, written on whole arrays; None where it is no sum or list of arithmetic.
+
+    Args:
+        text: Python source of the whole file.
+        lines: Hot ones, the hottest first.
+
+    Example:
+        >>> code = "import numpy as np\ntotal = 0\nfor value in row.tolist():\n    total += value ** 2\n"
+        >>> whole_arrays(code, [4])
+        WholeArrays(first=3, last=4, lines=('value = np.asarray(row, float)', 'total += float(np.sum(value ** 2))'))
+    """
+    tree = _parsed(text)
+    if tree is None:
+        return None
+    numpy = next((alias for alias, name in Imports(tree).names.items() if name == "numpy"), "np")
+    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For) and not node.orelse]
+    for line in lines:
+        around = [node for node in loops if node.lineno <= line <= (node.end_lineno or node.lineno)]
+        innermost = max(around, key=lambda node: node.lineno, default=None)
+        made = _of_loop(innermost, numpy) if innermost is not None else None
+        if innermost is not None and made is not None:
+            return WholeArrays(innermost.lineno, innermost.end_lineno or innermost.lineno, made)
+    return None
+
+
+def _of_loop(loop: ast.For, numpy: str) -> tuple[str, ...] | None:
+    match loop:
+        case ast.For(target=ast.Name(id=name), iter=values, body=[step]) if _is_array(values):
+            whole = values.func.value if _calls(values, "tolist") else values  # type: ignore[attr-defined]
+            array = f"{name} = {numpy}.asarray({ast.unparse(whole)}, float)"
+        case _:
+            return None
+    match step:
+        case ast.AugAssign(target=ast.Name(), op=ast.Add(), value=value) if _is_arithmetic(value, name):
+            return array, f"{ast.unparse(step.target)} += float({numpy}.sum({ast.unparse(value)}))"
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=made), attr="append"), args=[value])) if (
+            _is_arithmetic(value, name)
+        ):
+            return array, f"{made} = {ast.unparse(value)}"
+    return None
+
+
+def _is_array(values: ast.expr) -> bool:
+    """Whether a loop goes over the values of something that NumPy has."""
+    if isinstance(values, ast.Call):
+        return any(_calls(values, name) for name in ("tolist", "ravel", "flatten"))
+    return isinstance(values, ast.Attribute) and values.attr == "flat"
+
+
+def _calls(node: ast.expr, method: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method
+
+
+def _is_arithmetic(value: ast.expr, name: str) -> bool:
+    nodes = list(ast.walk(value))
+    used = any(isinstance(node, ast.Name) and node.id == name for node in nodes)
+    return used and all(isinstance(node, _ARITHMETIC) for node in nodes)
+
+
+def numbered(text: str, function: str, line: int) -> Numbered | None:
+    r"""Return a generator as a function of one of the items that it loops over; None where its elements hang together.
+
+    Args:
+        text: Python source of the whole file.
+        function: Its name.
+        line: A line in it, from 1.
+
+    Example:
+        >>> code = "def rows():\n    paths = sorted(found())\n    for path in paths:\n        yield load(path)\n"
+        >>> made = numbered(code, "rows", 4)
+        >>> made.before, made.items, made.function
+        (('paths = sorted(found())',), 'paths', ('def one_of_rows(path):', '    return load(path)'))
+    """
+    tree = _parsed(text)
+    found = [
+        node
+        for node in ast.walk(tree or ast.Module([], []))
+        if isinstance(node, ast.FunctionDef)
+        and node.name == function.rpartition(".")[2]
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    generator = found[-1] if len(found) == 1 and not found[-1].args.args else None
+    loop = next(_yielding_loops(generator), None) if generator is not None else None
+    if generator is None or loop is None or not isinstance(loop.target, ast.Name) or loop.orelse:
+        return None
+    *body, last = loop.body
+    endless = any(isinstance(node, ast.While) for node in generator.body)
+    before = [node for node in generator.body if not isinstance(node, ast.While | ast.For) and not _is_text(node)]
+    whole = [node for node in generator.body if isinstance(node, ast.While | ast.For)]
+    if (
+        not isinstance(last, ast.Expr)
+        or not isinstance(last.value, ast.Yield)
+        or last.value.value is None
+        or len(whole) != 1
+        or (whole[0] is not loop and not (isinstance(whole[0], ast.While) and whole[0].body == [loop]))
+        or sum(isinstance(node, ast.Yield | ast.YieldFrom | ast.Break) for node in ast.walk(generator)) > 1
+        or _carried(body, before)
+    ):
+        return None
+    name = f"one_of_{generator.name}"
+    lines = [*body, ast.Return(last.value.value)]
+    made = ast.unparse(ast.fix_missing_locations(ast.Module(lines, []))).splitlines()
+    return Numbered(
+        before=tuple(part for node in before for part in ast.unparse(node).splitlines()),
+        items=ast.unparse(loop.iter),
+        function=(f"def {name}({loop.target.id}):", *(f"    {one}" for one in made)),
+        name=name,
+        shuffled=any(isinstance(node, ast.Attribute) and node.attr in _RANDOM_ORDER for node in ast.walk(loop.iter)),
+        endless=endless,
+        line=loop.lineno,
+    )
+
+
+def gathered(text: str, function: str, line: int) -> list[tuple[str, str]]:
+    r"""Return slices of a table at a function's own index, each with what takes those of a whole batch of indices.
+
+    Args:
+        text: Python source of the whole file.
+        function: Its name; its one argument is the index.
+        line: Where a map is given it: of several functions of that name, the last one before counts.
+
+    Example:
+        >>> code = "def window(i):\n    return series[i : i + 48], series[i + 48, 0]\n"
+        >>> for slice, gather in gathered(code, "window", 3):
+        ...     print(slice, "→", gather)
+        series[i:i + 48] → tf.gather(series, i[:, None] + tf.range(0, 48, dtype=i.dtype))
+        series[i + 48, 0] → tf.gather(series, i + 48)[:, 0]
+    """
+    found = _function_before(text, function, line)
+    if found is None or len(found.args.args) != 1:
+        return []
+    index = found.args.args[0].arg
+    made: dict[str, str] = {}
+    for node in ast.walk(found):
+        if isinstance(node, ast.Subscript) and _reads(node.slice, index) and not _reads(node.value, index):
+            whole = _gather(node, index)
+            if whole is None:
+                return []
+            made[ast.unparse(node)] = whole
+    return list(made.items())
+
+
+def _function_before(text: str, function: str, line: int) -> ast.FunctionDef | None:
+    """The last function of a name before a line."""
+    nodes = ast.walk(_parsed(text) or ast.Module([], []))
+    found = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == function]
+    return max((node for node in found if node.lineno <= line), key=lambda node: node.lineno, default=None)
+
+
+def all_rounds(text: str, function: str, line: int) -> WholeArrays | None:
+    r"""Return a loop of TensorFlow over numbers with its rounds at once; None where a round may need the one before.
+
+    A loop of a few rounds, known before, is one of Python: its ops follow each other in the graph.
+
+    Args:
+        text: Python source of the whole file.
+        function: Its name.
+        line: Where a map is given it: of several functions of that name, the last one before counts.
+
+    Example:
+        >>> code = "def f(x):\n    for i in tf.range(n):\n        one = x[i]\n        best = tf.maximum(best, one)\n"
+        >>> print(*all_rounds(code, "f", 5).lines, sep="\n")
+        def one_round(i):
+            one = x[i]
+            return one
+        best = tf.maximum(best, tf.reduce_max(tf.vectorized_map(one_round, tf.range(n)), axis=0))
+    """
+    found = _function_before(text, function, line)
+    for node in found.body if found is not None else ():
+        if isinstance(node, ast.For) and _is_range(node) and isinstance(node.target, ast.Name):
+            copy_of = _Unrolled().visit(copy.deepcopy(node))
+            lines = [ast.unparse(copy_of)] if not _is_range(copy_of) else _at_once(copy_of)
+            if lines is not None:
+                written = tuple(part for one in lines for part in one.splitlines())
+                return WholeArrays(node.lineno, node.end_lineno or node.lineno, written)
+    return None
+
+
+class _Unrolled(ast.NodeTransformer):
+    """Makes loops of a few rounds, known before, loops of Python."""
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        """Change the loop's range."""
+        self.generic_visit(node)
+        match node.iter:
+            case ast.Call(args=[ast.Constant(value=int(rounds))]) if _is_range(node) and rounds <= _FEW_ROUNDS:
+                node.iter = ast.Call(ast.Name("range", ast.Load()), node.iter.args, [])
+        return node
+
+
+def _is_range(loop: ast.For) -> bool:
+    return isinstance(loop.iter, ast.Call) and ast.unparse(loop.iter.func) == "tf.range"
+
+
+def _at_once(loop: ast.For) -> list[str] | None:
+    *body, last = loop.body
+    match last:
+        case ast.Assign(
+            targets=[ast.Name(id=made)], value=ast.Call(func=function, args=[ast.Name(id=before), value])
+        ) if before == made and ast.unparse(function) in _REDUCED:
+            combine = ast.unparse(function)
+        case ast.AugAssign(target=ast.Name(id=made), op=ast.Add(), value=value):
+            combine = "tf.add"
+        case _:
+            return None
+    inner = [one for node in body for one in ast.walk(node)]
+    if any(isinstance(one, ast.Break | ast.Continue) for one in inner) or _needs_the_round_before(body, made):
+        return None
+    if _reads(value, made):
+        return None
+    index = ast.unparse(loop.target)
+    written = ast.unparse(ast.Module([*body, ast.Return(value)], [])).splitlines()
+    rounds = f"{_REDUCED[combine]}(tf.vectorized_map(one_round, {ast.unparse(loop.iter)}), axis=0)"
+    return [f"def one_round({index}):", *(f"    {one}" for one in written), f"{made} = {combine}({made}, {rounds})"]
+
+
+def on_rows(text: str, function: str, line: int) -> str | None:
+    r"""Return a function that only slices its argument as one of a batch of rows; None for one that does more.
+
+    Args:
+        text: Python source of the whole file.
+        function: Its name.
+        line: Where a map is given it: of several functions of that name, the last one before counts.
+
+    Example:
+        >>> on_rows("def split(row):\n    return row[:-1], row[-1:] / 2\n", "split", 3)
+        'lambda row: (row[:, :-1], row[:, -1:] / 2)'
+    """
+    found = _function_before(text, function, line)
+    body = [node for node in found.body if not _is_text(node)] if found is not None else []
+    if found is None or len(found.args.args) != 1 or len(body) != 1 or not isinstance(body[0], ast.Return):
+        return None
+    name, value = found.args.args[0].arg, copy.deepcopy(body[0].value)
+    if value is None:
+        return None
+    cut = [node for node in ast.walk(value) if isinstance(node, ast.Subscript) and _is(node.value, name)]
+    uses = [node for node in ast.walk(value) if _is(node, name)]
+    allowed = (*_ARITHMETIC, ast.Subscript, ast.Slice, ast.Tuple, ast.Dict)
+    if len(cut) != len(uses) or not all(isinstance(node, allowed) for node in ast.walk(value)):
+        return None
+    for node in cut:
+        places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        node.slice = ast.Tuple([ast.Slice(), *places], ast.Load())
+    return f"lambda {name}: {ast.unparse(value)}"
+
+
+def _is(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _needs_the_round_before(body: Sequence[ast.stmt], made: str) -> bool:
+    """Whether statements read what the ones after them, or the end of the loop, set."""
+    stored = {made, *(name for node in body for name in _names(node, ast.Store))}
+    known: set[str] = set()
+    for node in body:
+        changed = {ast.unparse(one.target) for one in ast.walk(node) if isinstance(one, ast.AugAssign)}
+        if not (_names(node, ast.Load) | changed) & stored <= known:
+            return True
+        known |= _names(node, ast.Store)
+    return made in known
+
+
+def _names(node: ast.AST, context: type[ast.expr_context]) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, context)}
+
+
+def _gather(node: ast.Subscript, index: str) -> str | None:
+    first, *others = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if any(_reads(one, index) or (isinstance(one, ast.Constant) and one.value in {None, ...}) for one in others):
+        return None
+    rest = ", ".join(map(ast.unparse, others))
+    if not isinstance(first, ast.Slice):
+        return f"tf.gather({ast.unparse(node.value)}, {ast.unparse(first)}){f'[:, {rest}]' if rest else ''}"
+    bounds = [_beyond(bound, index) for bound in (first.lower, first.upper)]
+    if first.step is not None or None in bounds:
+        return None
+    places = f"{index}[:, None] + tf.range({bounds[0]}, {bounds[1]}, dtype={index}.dtype)"
+    return f"tf.gather({ast.unparse(node.value)}, {places}){f'[:, :, {rest}]' if rest else ''}"
+
+
+def _beyond(bound: ast.expr | None, index: str) -> str | None:
+    """How far a bound is beyond the index: ``48`` of ``i + 48``; None where it is no sum with it."""
+    match bound:
+        case ast.Name(id=name) if name == index:
+            return "0"
+        case ast.BinOp(left=left, op=ast.Add(), right=right) if _reads(left, index) and not _reads(right, index):
+            before = _beyond(left, index)
+            return before and (ast.unparse(right) if before == "0" else f"{before} + {ast.unparse(right)}")
+    return None
+
+
+def _reads(node: ast.AST, name: str) -> bool:
+    return any(isinstance(one, ast.Name) and one.id == name for one in ast.walk(node))
+
+
+def _yielding_loops(generator: ast.FunctionDef) -> Iterator[ast.For]:
+    """Loops with a yield that is none of an inner one's."""
+    for node in ast.walk(generator):
+        if isinstance(node, ast.For) and any(
+            isinstance(one, ast.Expr) and isinstance(one.value, ast.Yield) for one in node.body
+        ):
+            yield node
+
+
+def _carried(body: Sequence[ast.stmt], before: Sequence[ast.stmt]) -> bool:
+    """Whether a loop changes a name of before it: then an element depends on the one before."""
+
+    def stored(nodes: Sequence[ast.stmt]) -> set[str]:
+        return {name for node in nodes for name in _names(node, ast.Store)}
+
+    return not stored(body).isdisjoint(stored(before)) or any(
+        isinstance(one, ast.Continue | ast.Nonlocal | ast.Global) for node in body for one in ast.walk(node)
+    )
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None

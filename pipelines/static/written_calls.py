@@ -1,0 +1,248 @@
+"""Calls as a file's text has them: the function that a stage is given, and the loop that makes parts of a pipeline."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+_FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_GIVEN: Final = frozenset({"map_func", "predicate", "reduce_func", "scan_func"})
+ROW_FUNCTION: Final = "pack_row"
+ROWS: Final = "rows"
+"""Name for what all parts are made of."""
+
+
+@dataclass(frozen=True)
+class WrittenFunction:
+    """A function as a call is given it.
+
+    Attributes:
+        text: The expression.
+        parameters: How many it takes; None where the text does not show it.
+        definition: Its ``def``, where the file has one and no other of its name; empty for a lambda.
+    """
+
+    text: str
+    parameters: int | None = None
+    definition: str = ""
+
+    @property
+    def called(self) -> str:
+        """The expression as it stands before the arguments of a call."""
+        return f"({self.text})" if self.text.startswith("lambda") else self.text
+
+
+@dataclass(frozen=True)
+class PartsOfLoop:
+    """Datasets that a loop makes, as one expression for what they are made of.
+
+    Attributes:
+        every: What the sources are given, as a list.
+        kind: Whether one is a tuple, a dict or something else.
+        source: The call of the source, given `ROWS`.
+    """
+
+    every: str
+    kind: str
+    source: str
+
+
+def function_given(text: str, line: int, column: int | None, name: str) -> WrittenFunction | None:
+    r"""Return the function that a call is given.
+
+    Args:
+        text: Python source of the whole file.
+        line: Of the method's name, from 1.
+        column: The same; None for any.
+        name: The method.
+
+    Example:
+        >>> code = "def half(x):\n    return x / 2\nds = make().map(half)\nds = ds.map(lambda a, b: (b, a))\n"
+        >>> function_given(code, 3, 13, "map")
+        WrittenFunction(text='half', parameters=1, definition='def half(x):\n    return x / 2')
+        >>> function_given(code, 4, None, "map")
+        WrittenFunction(text='lambda a, b: (b, a)', parameters=2, definition='')
+    """
+    tree = _parsed(text)
+    call = _call_at(tree, line, column, name) if tree is not None else None
+    keywords = [one.value for one in call.keywords if one.arg in _GIVEN] if call is not None else []
+    given = call.args[0] if call is not None and call.args else next(iter(keywords), None)
+    if tree is None or given is None or isinstance(given, ast.Starred):
+        return None
+    if isinstance(given, ast.Lambda):
+        return WrittenFunction(ast.unparse(given), _parameters(given))
+    named = [one for one in ast.walk(tree) if isinstance(given, ast.Name) and _is_named(one, given.id)]
+    if len(named) != 1:
+        return WrittenFunction(ast.unparse(given))
+    definition = textwrap.dedent(_lines_of(text, named[0]))
+    return WrittenFunction(ast.unparse(given), _parameters(named[0]), definition)
+
+
+def call_text(text: str, line: int, column: int | None, name: str) -> str | None:
+    r"""Return a call of a method as the file has it, from its dot on; None where the place has no such call.
+
+    Example:
+        >>> call_text("ds = make().take( 3 )\n", 1, None, "take")
+        '.take(3)'
+    """
+    tree = _parsed(text)
+    call = _call_at(tree, line, column, name) if tree is not None else None
+    if call is None:
+        return None
+    given = [*map(ast.unparse, call.args), *map(ast.unparse, call.keywords)]
+    return f".{name}({', '.join(given)})"
+
+
+def parts_of_loop(
+    text: str, source: tuple[int, int | None, str], joined: tuple[int, int | None, str]
+) -> PartsOfLoop | None:
+    r"""Return what the parts that a loop joins are made of; None where the text does not show it.
+
+    Args:
+        text: Python source of the whole file.
+        source: Line, column and name of the call that begins a part.
+        joined: The same of the call that joins it to those before.
+
+    Example:
+        >>> code = '''
+        ... def part(name):
+        ...     return TFRecordDataset(name + ".rec").map(f)
+        ... ds = part("a")
+        ... for name in NAMES:
+        ...     ds = ds.concatenate(part(name))
+        ... '''
+        >>> parts_of_loop(code, (3, None, "TFRecordDataset"), (6, None, "concatenate"))
+        PartsOfLoop(every="[name + '.rec' for name in NAMES]", kind='', source='TFRecordDataset(rows)')
+    """
+    tree = _parsed(text)
+    made, join = (_call_at(tree, *source), _call_at(tree, *joined)) if tree is not None else (None, None)
+    if tree is None or made is None or join is None or not made.args or isinstance(made.args[0], ast.Starred):
+        return None
+    loop = next((one for one in _around(tree, join) if isinstance(one, ast.For)), None)
+    if loop is None or not isinstance(loop.target, ast.Name) or loop.orelse:
+        return None
+    variable = loop.target.id
+    function = next((one for one in _around(tree, made) if isinstance(one, _FUNCTIONS)), None)
+    scope: ast.AST = loop
+    if function is not None and not any(one is loop for one in ast.walk(function)):
+        # A function of one argument makes a part, and the loop calls it with its variable.
+        if isinstance(function, ast.Lambda) or _parameters(function) != 1 or not _calls(loop, function.name, variable):
+            return None
+        variable, scope = [*function.args.posonlyargs, *function.args.args][0].arg, function
+    each = made.args[0]
+    own = {one.id for one in ast.walk(each) if isinstance(one, ast.Name)} - {variable}
+    if own & (_stored(scope) - _stored(each)):
+        return None
+    kind = "tuple" if isinstance(each, ast.Tuple) else "dict" if isinstance(each, ast.Dict) else ""
+    whole = copy.deepcopy(made)
+    whole.args[0] = ast.Name(ROWS)
+    every = f"[{ast.unparse(each)} for {variable} in {ast.unparse(loop.iter)}]"
+    return PartsOfLoop(every, kind, ast.unparse(whole))
+
+
+def stacked_row(definition: str) -> str | None:
+    r"""Return a function that stacks its arguments as one of the row that it makes of them; None for other functions.
+
+    Args:
+        definition: Its ``def``.
+
+    Example:
+        >>> print(stacked_row("def pack(*columns):\n    row = tf.stack(columns)\n    return row[:-1], row[-1]"))
+        def pack_row(columns):
+            row = columns
+            return (row[:-1], row[-1])
+    """
+    tree = _parsed(definition)
+    function = tree.body[0] if tree is not None and tree.body else None
+    if not isinstance(function, ast.FunctionDef) or function.args.vararg is None or function.args.args:
+        return None
+    name = function.args.vararg.arg
+    stacks = [one for one in ast.walk(function) if isinstance(one, ast.Call) and _stacks(one, name)]
+    uses = [one for one in ast.walk(function) if isinstance(one, ast.Name) and one.id == name]
+    if len(stacks) != 1 or len(uses) != 1:
+        return None
+    changed = copy.deepcopy(function)
+    changed.args.args, changed.args.vararg, changed.name = [ast.arg(name)], None, ROW_FUNCTION
+    return ast.unparse(_Stacked(name).visit(changed))
+
+
+class _Stacked(ast.NodeTransformer):
+    """Puts what is stacked in the place of the stack."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Replace the call."""
+        return ast.Name(self._name) if _stacks(node, self._name) else self.generic_visit(node)
+
+
+def _stacks(call: ast.Call, name: str) -> bool:
+    """Whether a call is ``tf.stack(NAME)``."""
+    given = [getattr(one, "id", None) for one in call.args]
+    return ast.unparse(call.func) in ("tf.stack", "tensorflow.stack") and given == [name] and not call.keywords
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _call_at(tree: ast.Module, line: int, column: int | None, name: str) -> ast.Call | None:
+    """The call of a method or function at a place; None where it is none, or one of several."""
+    found = [one for one in ast.walk(tree) if isinstance(one, ast.Call) and _name_place(one.func)[:2] == (name, line)]
+    exact = [one for one in found if column is None or _name_place(one.func)[2] == column]
+    chosen = exact or found
+    return chosen[0] if len(chosen) == 1 else None
+
+
+def _name_place(function: ast.expr) -> tuple[str, int, int]:
+    """Name of what is called, and the line and the column of it, from 1."""
+    if isinstance(function, ast.Attribute):
+        return function.attr, function.end_lineno or 0, (function.end_col_offset or 0) - len(function.attr) + 1
+    return (function.id, function.lineno, function.col_offset + 1) if isinstance(function, ast.Name) else ("", 0, 0)
+
+
+def _is_named(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name
+
+
+def _parameters(function: ast.AST) -> int | None:
+    """How many arguments a function takes by position; None where that may be any number."""
+    assert isinstance(function, _FUNCTIONS)  # noqa: S101 - for the type checker
+    given = function.args
+    return None if given.vararg is not None else len(given.posonlyargs) + len(given.args) - len(given.defaults)
+
+
+def _lines_of(text: str, node: ast.AST) -> str:
+    lines = text.splitlines()
+    return "\n".join(lines[getattr(node, "lineno", 1) - 1 : getattr(node, "end_lineno", 0)])
+
+
+def _around(tree: ast.Module, inner: ast.AST) -> Iterator[ast.AST]:
+    """What a node is in, the innermost first."""
+    outer = [one for one in ast.walk(tree) if one is not inner and any(part is inner for part in ast.walk(one))]
+    return reversed(outer)
+
+
+def _calls(loop: ast.For, function: str, variable: str) -> bool:
+    """Whether a loop calls a function with its variable alone."""
+    return any(
+        isinstance(one, ast.Call)
+        and _name_place(one.func)[0] == function
+        and [getattr(given, "id", None) for given in one.args] == [variable]
+        and not one.keywords
+        for one in ast.walk(loop)
+    )
+
+
+def _stored(node: ast.AST) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}

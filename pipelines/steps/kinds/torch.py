@@ -1,0 +1,51 @@
+"""A function of the batch's tensors in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext
+from pipeprof.pipelines.steps.user_code import UserCode
+
+
+class _Torch(UserCode):
+    """Batches become NumPy arrays and tensors on the GPU, if PyTorch has one, before the step and counted apart."""
+
+    name = "torch"
+    example = "file.py:step"
+    description = (
+        'A function of tensors of PyTorch, "file.py:step", relative to the spec, on the GPU if there is one; handing '
+        "them over is counted apart."
+    )
+    package = "torch"
+    copies_ahead = (
+        "following = next(batches)  # double buffering: the copy runs while the step computes\n"
+        "for batch in batches:\n"
+        "    step(following)\n"
+        '    following = torch.from_numpy(batch).pin_memory().to("cuda", non_blocking=True)'
+    )
+
+    def start(self, arguments: Mapping[str, Any], context: StepContext) -> BatchConsumer:
+        import tensorflow as tf
+        import torch
+
+        from pipeprof.pipelines.steps.called import CalledStep
+        from pipeprof.pipelines.steps.hand_over import need_numbers, to_numpy
+        from pipeprof.pipelines.steps.kind import StepFacts
+
+        need_numbers(context.element_spec, "PyTorch")
+        step = self.fitted(arguments, context)
+        on_gpu = torch.cuda.is_available()
+        device = torch.device("cuda" if on_gpu else "cpu")
+
+        def copy(batch: Any) -> Any:
+            moved = tf.nest.map_structure(lambda array: torch.as_tensor(array, device=device), batch)
+            if on_gpu:
+                torch.cuda.synchronize()
+            return moved
+
+        return CalledStep(step, to_numpy=to_numpy, copy=copy, facts=StepFacts(on="gpu" if on_gpu else "cpu"))
+
+
+KIND = _Torch()

@@ -1,0 +1,143 @@
+"""The step of a run that a profile has, to be replayed: how long it takes, how far ahead the loop runs, on what."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeprof.pipelines.errors import ProfileError
+from pipeprof.pipelines.steps.registry import step_kind
+
+CORES_SHARE = 0.1
+"""Of the machine's cores that a step uses from which on it competes with the pipeline for them."""
+LEAST_CORES = 0.2
+"""Cores from which on it does where it computes on no GPU, however many there are: Python's lock is one of them."""
+_POINTS = ((0.5, "p50_ms"), (0.95, "p95_ms"), (0.99, "p99_ms"))
+
+
+@dataclass(frozen=True)
+class ResampledDuration:
+    """Durations drawn from the quantiles of a measured step, with their mean.
+
+    Between the quantiles they are evenly distributed. The shortest ones, and how many of the slowest hundredth are as
+    long as the longest one, follow from the mean. Steps are independent: what comes every so many steps is as frequent
+    as it was, at other places.
+
+    Attributes:
+        seed: Of the draw; the same seed gives the same sequence.
+    """
+
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    seed: int = 0
+
+    needs_size = False
+
+    def sequence(self) -> Callable[[int, int], int]:
+        """Return a function of (step number from 1, bytes of the batch) giving nanoseconds."""
+        least, tail = self.ends()
+        knots = [(0.0, least), *((share, getattr(self, name)) for share, name in _POINTS)]
+        p99, longest = round(1e6 * self.p99_ms), round(1e6 * self.max_ms)
+        rng = random.Random(self.seed)  # noqa: S311 - a simulation, not a secret
+
+        def duration(_step: int, _size: int) -> int:
+            drawn = rng.random()
+            if drawn >= knots[-1][0]:
+                return longest if (drawn - knots[-1][0]) / (1 - knots[-1][0]) < tail else p99
+            above = next(n for n, (share, _) in enumerate(knots) if drawn < share)
+            (low, from_ms), (high, to_ms) = knots[above - 1], knots[above]
+            return round(1e6 * (from_ms + (to_ms - from_ms) * (drawn - low) / (high - low)))
+
+        return duration
+
+    def ends(self) -> tuple[float, float]:
+        """Return the shortest duration, in milliseconds, and the share of the longest among the slowest hundredth."""
+        p50, p95, p99 = self.p50_ms, self.p95_ms, self.p99_ms
+        between = 0.45 * (p50 + p95) / 2 + 0.04 * (p95 + p99) / 2
+        # As far below the median as half of the steps above it are above, if the mean allows it.
+        least = max(0.0, p50 - (p95 - p50))
+        left = self.mean_ms - between - 0.5 * (least + p50) / 2
+        if left < 0.01 * p99:
+            least = min(p50, max(0.0, 4 * (self.mean_ms - between - 0.01 * p99) - p50))
+            return least, 0.0
+        if self.max_ms <= p99 or left > 0.01 * self.max_ms:
+            least = min(p50, max(0.0, 4 * (self.mean_ms - between - 0.01 * self.max_ms) - p50))
+            return least, 1.0
+        return least, (left / 0.01 - p99) / (self.max_ms - p99)
+
+
+def read_step(path: Path) -> dict[str, Any]:
+    """Return the arguments of the step that a profile has: its durations, its mode, and whether it needs the cores.
+
+    Raises:
+        ProfileError: The file cannot be read, is no profile, or its run had no step.
+    """
+    document = _read(path)
+    try:
+        steps = document["steps"] or {}
+        without = (document["device"] or {}).get("kind") == "none"
+        durations = None if without else _durations(steps)
+        if durations is None or not 0 < durations["mean_ms"] <= durations["max_ms"] < math.inf:
+            raise ProfileError(
+                f"step recorded: {path} does not tell how long a training step takes: expected the profile of a "
+                "training script, or of a run with --step"
+            )
+        dispatch = {"dispatch": steps["dispatch"]} if steps.get("dispatch") is not None else {}
+        return {**durations, **dispatch, "competes": _competes(document, used_cores(document, durations["mean_ms"]))}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ProfileError(f"step recorded: {path} is damaged: expected a file as `pipeprof run` writes it") from None
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as fault:
+        raise ProfileError(f"step recorded: {path} cannot be read: {fault.strerror or fault}") from None
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or not {"schema_version", "host", "steps", "device"} <= document.keys():
+        raise ProfileError(f"step recorded: {path} is no profile: expected a file that `pipeprof run` has written")
+    return document
+
+
+def _durations(steps: Mapping[str, Any]) -> dict[str, float] | None:
+    """The device's time per step; where it is not known what is left of the mean interval without the wait."""
+    if busy := steps.get("busy_ms"):
+        found = {f"{name}_ms": float(busy[name]) for name in ("mean", "p50", "p95", "p99")}
+        return {**found, "max_ms": float(busy["max"] if busy.get("max") is not None else busy["p99"])}
+    interval, wait = steps.get("interval_ms"), steps.get("wait_ms") or steps.get("fetch_ms")
+    if not interval or not wait:
+        return None
+    left = interval["mean"] - wait["mean"]
+    return {f"{name}_ms": left for name in ("mean", "p50", "p95", "p99", "max")}
+
+
+def used_cores(document: Mapping[str, Any], step_ms: float) -> float | None:
+    """Return the cores that the step of a profile kept busy on average; None where the profile does not tell."""
+    device = document["device"] or {}
+    if step_kind(device.get("kind", "")).fixed_time:
+        return 0.0
+    cpu_ms = device.get("cpu_ms")
+    if cpu_ms is None:
+        cpu_ms = (document.get("cpu") or {}).get("loop_ms")
+    return cpu_ms / step_ms if cpu_ms is not None else None
+
+
+def _competes(document: Mapping[str, Any], cores: float | None) -> bool:
+    """Whether the step computed on the cores that the pipeline works on; without a GPU it is taken to, if unknown."""
+    host = document["host"] or {}
+    on_gpu = bool(host.get("gpus"))
+    if (document["device"] or {}).get("too_optimistic"):
+        return True
+    if cores is None:
+        return not on_gpu
+    share = CORES_SHARE * (host.get("cores") or 1.0)
+    return cores >= (share if on_gpu else min(LEAST_CORES, share))

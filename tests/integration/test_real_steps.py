@@ -1,0 +1,91 @@
+"""Steps that TensorFlow and Keras compute: what they take of a batch, and what they say of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import pytest
+import tensorflow as tf
+
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.steps import networks
+from pipeprof.pipelines.steps.hand_over import need_numbers, to_numpy
+from pipeprof.pipelines.steps.kind import StepContext
+from pipeprof.pipelines.steps.registry import step_kind
+
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
+IMAGES = (tf.TensorSpec([None, 16, 16, 3], tf.uint8), tf.TensorSpec([None], tf.int64))
+BATCH = (tf.ones([4, 16, 16, 3], tf.uint8), tf.zeros([4], tf.int64))
+MODEL = """
+import keras
+
+def model():
+    made = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2, kernel_initializer="zeros")])
+    made.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+    return made
+
+made = model()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "batch", "words"),
+    [
+        ("convnet", IMAGES, BATCH, "images of 16×16×3 of the batch, about 1.05MFLOP per image"),
+        ("transformer", tf.TensorSpec([None, None], tf.int64), tf.ones([2, 5], tf.int64), "512 tokens of each at most"),
+        ("matmul", None, None, "one product of 100×100 matrices per batch: 2MFLOP"),
+    ],
+)
+def test_a_network_trains_on_the_batch(name: str, spec: object, batch: object, words: str) -> None:
+    made = networks.made(name, spec, "/CPU:0", 2e6 if name == "matmul" else None)
+    assert words in made.words
+    assert bool(tf.reduce_all(tf.math.is_finite(made.step(batch))))
+
+
+def test_a_network_takes_what_has_its_form_or_data_of_its_own() -> None:
+    sequences, text = tf.TensorSpec([2, 5, 7], tf.float32), tf.TensorSpec([], tf.string)
+    assert "sequences of 5×7 of the batch" in networks.made("transformer", sequences, "/CPU:0").words
+    assert "images of 64×64×3 that are not the batch's" in networks.made("convnet", text, "/CPU:0").words
+
+
+def test_a_step_of_tensorflow_says_where_it_computes() -> None:
+    step = step_kind("tensorflow").start({"model": "matmul", "flops": 1e6}, StepContext(element_spec=IMAGES))
+    start, end = step.submit(BATCH)
+    told = step.told()
+    assert end > start
+    assert (told.on, told.numpy_ms, told.copy_ms) == ("cpu", None, None)
+    with pytest.raises(UsageError, match="TensorFlow has no GPU here"):
+        step_kind("tensorflow").start({"model": "convnet", "device": "gpu"}, StepContext())
+
+
+def test_a_keras_model_is_trained_by_the_function_of_fit(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(MODEL)
+    target = {"target": f"{tmp_path}/train.py:made"}
+    step = step_kind("keras").start(target, StepContext(element_spec=IMAGES))
+    model = next(
+        cell.cell_contents for cell in step._function.__closure__ if isinstance(cell.cell_contents, keras.Model)
+    )
+    weights = []
+    for _ in range(3):
+        step.submit(BATCH)
+        weights.append(model.get_weights()[0].copy())
+    assert model.optimizer.iterations == 3
+    assert (weights[0] != 0).any()
+    assert (weights[2] != weights[1]).any()
+    assert "one training step of sequential" in (step.told().computes or "")
+
+
+def test_batches_of_numbers_become_arrays_that_can_be_written() -> None:
+    images, labels = to_numpy(BATCH)
+    images[0] = 2
+    assert (images.dtype, labels.shape) == ("uint8", (4,))
+    need_numbers(IMAGES, "JAX")
+    for spec, what in (
+        ({"a": tf.TensorSpec([], tf.string)}, "text"),
+        (tf.RaggedTensorSpec([None, None]), "a RaggedTensor"),
+        (tf.TensorSpec([], tf.variant), "values of type variant"),
+    ):
+        with pytest.raises(UsageError, match=f"arrays of JAX, but a batch has {what}"):
+            need_numbers(spec, "JAX")

@@ -1,0 +1,177 @@
+"""Real steps: how they are written, what they need, and what handing batches over to them costs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeprof.cli.report.steps import build_all_steps, build_steps
+from pipeprof.cli.text.blocks import Prose, Table
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.ops.values.units import flops_text, parse_flops
+from pipeprof.pipelines.steps import called
+from pipeprof.pipelines.steps.kind import StepFacts
+from pipeprof.pipelines.steps.kinds.keras import _need_compiled
+from pipeprof.pipelines.steps.networks import products
+from pipeprof.pipelines.steps.registry import step_kind, written_kinds
+from pipeprof.pipelines.steps.step import parse_step
+from pipeprof.profiles.document.measured import Device
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import Gaps
+from pipeprof.profiles.harness.build_profile import _with_copies
+from pipeprof.profiles.protocol.messages import StepTold, decode_message, encode_message
+
+Recorded = Callable[[str], Profile]
+MS = 1_000_000
+
+
+class Clock:
+    """Moves on by what the parts of a step are said to take."""
+
+    def __init__(self) -> None:
+        self.ns = 0
+
+    def perf_counter_ns(self) -> int:
+        return self.ns
+
+    def taking(self, ms: float, name: str) -> Callable[[Any], Any]:
+        def part(batch: Any) -> Any:
+            self.ns += round(ms * MS)
+            return [*batch, name]
+
+        return part
+
+
+def test_handing_a_batch_over_is_no_part_of_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, seen = Clock(), []
+    monkeypatch.setattr(called, "time", clock)
+    step = called.CalledStep(
+        clock.taking(5.0, "step"),
+        seen.append,
+        to_numpy=clock.taking(2.0, "numpy"),
+        copy=clock.taking(1.0, "copy"),
+        facts=StepFacts(computes="a sum", on="gpu"),
+    )
+
+    assert step.submit(["batch"]) == (3 * MS, 8 * MS)
+    assert seen == [["batch", "numpy", "copy", "step"]]
+    assert step.told() == StepFacts("a sum", "gpu", numpy_ms=2.0, copy_ms=1.0)
+    # Without a batch since then there is no mean.
+    assert step.told() == StepFacts("a sum", "gpu")
+
+
+def test_a_step_that_takes_tensors_has_nothing_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(called, "time", clock)
+    step = called.CalledStep(clock.taking(5.0, "step"), lambda _: None)
+
+    assert step.submit(["batch"]) == (0, 5 * MS)
+    assert step.told() == StepFacts()
+
+
+def test_what_a_step_tells_reaches_the_profile_as_it_is() -> None:
+    told = StepTold(**vars(StepFacts("a sum", "gpu", 2.0, None)))
+    assert decode_message(json.loads(encode_message(told))) == told
+    assert Device(kind="jax", **vars(told)).computes == "a sum"
+
+
+@pytest.mark.parametrize(
+    ("told", "causes"),
+    [
+        (StepTold(None, None, 2.0, 1.0), {"pipeline": 5.0, "python": 0.7, "copy": 0.3}),
+        (StepTold(None, None, 20.0, 1.0), {"pipeline": 5.0, "python": 0.0, "copy": 1.0}),
+        (StepTold("a sum", "cpu", None, None), {"pipeline": 5.0, "python": 1.0}),
+        (None, {"pipeline": 5.0, "python": 1.0}),
+    ],
+)
+def test_copies_are_a_cause_of_gaps_of_their_own(told: StepTold | None, causes: dict[str, float]) -> None:
+    gaps = Gaps(count=100, by_cause={"pipeline": 5.0, "python": 1.0})
+    measured: Any = SimpleNamespace(gaps=gaps, steps=SimpleNamespace(count=100))
+    found = _with_copies(measured, told)
+    assert found is not None
+    assert found.by_cause == pytest.approx(causes)
+
+
+@pytest.mark.parametrize("build", [build_steps, build_all_steps])
+def test_the_report_says_what_a_step_computes_and_what_hand_over_costs(recorded: Recorded, build: Any) -> None:
+    profile = recorded("step-bound")
+    profile.device = Device(kind="jax", text="jax: a.py:step", computes="a sum", on="gpu", numpy_ms=0.2, copy_ms=1.5)
+    blocks = list(build(profile))
+    prose = [block.text for block in blocks if isinstance(block, Prose)]
+    assert "The step computes a sum, on the GPU." in prose
+    assert any("takes 0.200 ms to NumPy and 1.50 ms to copy, which is no part of the step" in text for text in prose)
+    assert "  hand-over" in next(block.columns[0].cells for block in blocks if isinstance(block, Table))
+
+
+def test_a_step_that_tells_nothing_of_itself_adds_nothing(recorded: Recorded) -> None:
+    blocks = list(build_steps(recorded("step-bound")))
+    assert not any("The step computes" in block.text for block in blocks if isinstance(block, Prose))
+    assert "  hand-over" not in next(block.columns[0].cells for block in blocks if isinstance(block, Table))
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "arguments"),
+    [
+        ("convnet", "convnet", {"model": "convnet"}),
+        ("matmul", "matmul", {"model": "matmul"}),
+        ("matmul:500MFLOP", "matmul:500MFLOP", {"model": "matmul", "flops": 5e8}),
+        (
+            {"model": "transformer", "device": "cpu"},
+            "transformer, on the cpu",
+            {"model": "transformer", "device": "cpu"},
+        ),
+    ],
+)
+def test_networks_of_tensorflow(written: Any, text: str, arguments: dict[str, Any]) -> None:
+    step = parse_step({"tensorflow": written})
+    assert step.text == f"tensorflow: {text}"
+    assert step_kind("tensorflow").plan(step.value, Path()) == arguments
+
+
+@pytest.mark.parametrize("flops", [1e3, 1e6, 2e8, 2 * 512.0**3, 1e9, 3.7e10, 1e12])
+def test_products_of_matrices_take_the_work_that_is_stated(flops: float) -> None:
+    side, count = products(flops)
+    assert 2 * count * side**3 == pytest.approx(flops, rel=0.2 if flops < 1e5 else 0.03)
+
+
+def test_work_is_written_with_its_unit() -> None:
+    assert parse_flops(" 2.5 TFLOP ") == 2.5e12
+    assert [flops_text(flops) for flops in (7.0, 2e9, 1.5e12)] == ["7FLOP", "2GFLOP", "1.5TFLOP"]
+    for wrong in ("2", 2, "2GB", "0FLOP", "9999TFLOP", True):
+        with pytest.raises(ValueError, match="expected a number of operations with its unit"):
+            parse_flops(wrong)
+
+
+@pytest.mark.parametrize("name", ["jax", "torch", "keras"])
+def test_a_package_that_is_not_installed_is_named_before_anything_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.py").write_text("def step(batch): ...\n")
+    value = parse_step(f"{name}:{tmp_path}/a.py:step").value
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: object())
+    step_kind(name).check(value)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(UsageError, match=rf"needs the package {name}, .*: pip install 'pipeprof\[{name}\]'"):
+        step_kind(name).check(value)
+    with pytest.raises(UsageError, match=rf"needs the package {name}"):
+        step_kind(name).plan(value, tmp_path)
+
+
+def test_only_kinds_with_a_device_of_their_own_say_how_to_copy_ahead() -> None:
+    assert {kind.name for kind in written_kinds() if kind.copies_ahead} == {"jax", "keras", "tensorflow", "torch"}
+    assert not any(kind.shares_device for kind in written_kinds() if kind.copies_ahead)
+
+
+def test_models_that_cannot_be_trained_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = type("Model", (), {"compiled": False})
+    monkeypatch.setitem(__import__("sys").modules, "keras", SimpleNamespace(Model=model))
+    with pytest.raises(UsageError, match=r"a\.py:model returned int, expected a compiled keras\.Model"):
+        _need_compiled(3, "a.py:model")
+    with pytest.raises(UsageError, match=r"is not compiled: call model\.compile"):
+        _need_compiled(model(), "a.py:model")

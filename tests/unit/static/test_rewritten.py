@@ -1,0 +1,165 @@
+"""Loops over arrays without loops, and generators by number: what runs gives the same values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeprof.pipelines.static.rewritten import all_rounds, gathered, numbered, on_rows, whole_arrays
+
+ROW = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+def loop(values: str, step: str, before: str = "made = 0.0") -> str:
+    return f"import numpy as np\n{before}\nfor value in {values}:\n    {step}\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "is_list"),
+    [
+        (loop("row[:2].ravel().tolist()", "made += value * value"), False),
+        (loop("row.flat", "made += (value - 1) / 2"), False),
+        (loop("row.flatten()", "made.append(-value ** 2)", "made = []"), True),
+    ],
+)
+def test_a_loop_is_the_same_on_the_whole_array(code: str, is_list: bool) -> None:
+    found = whole_arrays(code, [1, 4])
+    assert found is not None
+    assert (found.first, found.last) == (3, 4)
+    slow: dict[str, object] = {"row": ROW}
+    exec(code, slow)
+    fast: dict[str, object] = {"row": ROW, "np": np}
+    exec("\n".join([code.splitlines()[1], *found.lines]), fast)
+    np.testing.assert_allclose(np.asarray(fast["made"]), np.asarray(slow["made"]))
+    assert ("append" in code) == is_list
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        loop("row.tolist()", "made += f(value)"),
+        loop("row.tolist()", "made += other"),
+        loop("row.tolist()", "made = made * value"),
+        loop("range(9)", "made += value"),
+        loop("lines", "made += value"),
+        loop("row.tolist()", "made += value\n    other += value"),
+        "def (",
+    ],
+)
+def test_what_may_be_something_else_stays(code: str) -> None:
+    assert whole_arrays(code, [4]) is None
+
+
+def generator(body: str) -> str:
+    return f"def rows():\n{body}"
+
+
+def test_a_generators_loop_is_a_function_of_one_item() -> None:
+    code = (
+        'def rows():\n    """Text."""\n    names = sorted("cab")\n    while True:\n'
+        "        for name in shuffled(names):\n"
+        "            twice = name * 2\n            yield twice, len(twice)\n"
+    )
+    made = numbered(code.replace("shuffled", "rng.permutation"), "rows", 7)
+    assert made is not None
+    assert (made.shuffled, made.endless, made.line) == (True, True, 5)
+    assert made.before == ("names = sorted('cab')",)
+    namespace: dict[str, object] = {}
+    exec("\n".join(made.function), namespace)
+    assert namespace[made.name]("a") == ("aa", 2)  # type: ignore[operator]
+    plain = numbered(generator("    for name in names:\n        yield name\n"), "rows", 3)
+    assert plain is not None
+    assert (plain.shuffled, plain.endless, plain.items) == (False, False, "names")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    total = 0\n    for name in names:\n        total += name\n        yield total\n",
+        "    for name in names:\n        if name:\n            continue\n        yield name\n",
+        "    for name in names:\n        yield name\n        yield name\n",
+        "    for name in names:\n        yield name\n        work()\n",
+        "    for one, two in names:\n        yield one\n",
+        "    while True:\n        yield read()\n",
+        "    for name in names:\n        yield name\n    for name in names:\n        work()\n",
+    ],
+)
+def test_a_generator_whose_elements_hang_together_has_none(body: str) -> None:
+    assert numbered(generator(body), "rows", 2) is None
+    assert numbered("def (", "rows", 1) is None
+
+
+def test_slices_at_an_index_become_gathers_of_a_batch() -> None:
+    code = "def window(i):\n    low = series[i + 2 : i + 2 + size, 0]\n    return low, names[i]\n"
+    assert gathered(code, "window", 9) == [
+        (
+            "series[i + 2:i + 2 + size, 0]",
+            "tf.gather(series, i[:, None] + tf.range(2, 2 + size, dtype=i.dtype))[:, :, 0]",
+        ),
+        ("names[i]", "tf.gather(names, i)"),
+    ]
+    assert gathered(code, "window", 0) == []
+    assert gathered(code, "other", 9) == []
+
+
+@pytest.mark.parametrize(
+    "taken", ["series[:i]", "series[i : 2 * i]", "series[i : i + 9 : 2]", "series[0, i]", "made(i)"]
+)
+def test_other_slices_stay(taken: str) -> None:
+    assert gathered(f"def window(i):\n    return {taken}\n", "window", 9) == []
+
+
+def rounds(body: str, last: str, over: str = "tf.range(n)") -> str:
+    lines = "".join(f"        {line}\n" for line in (*body.splitlines(), last))
+    return f"def f(x):\n    best = 0.0\n    for i in {over}:\n{lines}    return best\n"
+
+
+@pytest.mark.parametrize(
+    ("last", "combined"),
+    [
+        ("best = tf.minimum(best, one)", "best = tf.minimum(best, tf.reduce_min("),
+        ("best += one", "best = tf.add(best, tf.reduce_sum("),
+    ],
+)
+def test_rounds_that_do_not_need_each_other_are_one_call(last: str, combined: str) -> None:
+    found = all_rounds(rounds("one = x[i]\nfor _ in tf.range(9):\n    one = one * 2", last), "f", 9)
+    assert found is not None
+    assert (found.first, found.last) == (3, 7)
+    assert found.lines[:4] == ("def one_round(i):", "    one = x[i]", "    for _ in range(9):", "        one = one * 2")
+    assert found.lines[-1] == f"{combined}tf.vectorized_map(one_round, tf.range(n)), axis=0))"
+
+
+def test_a_few_rounds_are_a_loop_of_python() -> None:
+    found = all_rounds(rounds("", "best = best * x", "tf.range(20)"), "f", 9)
+    assert found is not None
+    assert found.lines == ("for i in range(20):", "    best = best * x")
+    assert all_rounds(rounds("", "best = best * x", "tf.range(2000)"), "f", 9) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "last"),
+    [
+        ("one = best + x[i]", "best = tf.maximum(best, one)"),
+        ("one = before + x[i]\nbefore = one", "best = tf.maximum(best, one)"),
+        ("one = x[i]", "best = tf.maximum(best, best * one)"),
+        ("if x[i] > 0:\n    break\none = x[i]", "best = tf.maximum(best, one)"),
+        ("total += x[i]\none = total", "best = tf.maximum(best, one)"),
+        ("one = x[i]", "best = tf.concat(best, one)"),
+    ],
+)
+def test_rounds_that_may_need_the_one_before_stay(body: str, last: str) -> None:
+    assert all_rounds(rounds(body, last), "f", 9) is None
+
+
+def test_a_function_that_slices_a_row_slices_a_batch_of_them() -> None:
+    found = on_rows("def split(row):\n    return {'x': row[:-2, 0], 'y': row[-1] * 2}\n", "split", 9)
+    assert found == "lambda row: {'x': row[:, :-2, 0], 'y': row[:, -1] * 2}"
+    rows = np.arange(24).reshape(2, 4, 3)
+    made = eval(found)(rows)
+    np.testing.assert_array_equal(made["x"], rows[:, :-2, 0])
+    np.testing.assert_array_equal(made["y"], rows[:, -1] * 2)
+
+
+@pytest.mark.parametrize("value", ["row", "row[:-1] + row", "tf.reverse(row[:-1], [0])", "row[:-1].shape"])
+def test_a_function_that_does_more_than_slice_stays(value: str) -> None:
+    assert on_rows(f"def split(row):\n    return {value}\n", "split", 9) is None
