@@ -18,8 +18,7 @@ from types import FrameType
 from typing import Any
 
 from pipeprof.pipelines.target.user_files import is_generated
-from pipeprof.profiles.document.shared import ErrorFrame
-from pipeprof.profiles.document.shared import WrittenFile
+from pipeprof.profiles.document.shared import ErrorFrame, WrittenFile
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.script.existing import MOST_FILES, Existing, files_at
