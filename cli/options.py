@@ -200,6 +200,9 @@ DatasetSize = Annotated[
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Leave out changes that add a cache.")]
 Steps = Annotated[str | None, option("", "N", "Measure at most this many steps.")]
+Rerun = Annotated[
+    bool, typer.Option("--rerun", help="Run a training script again, in several processes, to measure in the training.")
+]
 Cold = Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")]
 
 From = Annotated[
@@ -236,6 +239,7 @@ class RunOptions(SharedOptions):
     allow_writes: Annotated[
         bool, typer.Option("--allow-writes", help="Let a training script overwrite and delete files that exist.")
     ] = False
+    rerun: Rerun = False
     cold: Cold = False
     memory_limit: Annotated[
         str | None, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")

@@ -118,8 +118,8 @@ def run(given: RunOptions) -> None:
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     with ExitStack() as ending:
         try:
-            # A script trains for real: it is not run again.
-            verifies = not given.no_verify and not chosen.edits and parsed.kind != "script"
+            # A script trains for real: it is run again only where the user says so.
+            verifies = not given.no_verify and not chosen.edits and (parsed.kind != "script" or given.rerun)
             seconds = budget or DEFAULT_BUDGET
             profile, seconds = run_undisturbed(
                 chosen, writer, progress, budget=seconds if verifies else 0.0, end_at=end_at
@@ -143,7 +143,6 @@ _NOT_OF_SCRIPTS = {
     "args": "--arg is for a function: a script's own arguments follow --",
     "seed": "--seed is for a spec or a function: a script sets its own",
     "dataset_size": "--dataset-size is for a spec or a function",
-    "budget": "--budget is for trying changes, and a script is not run again",
 }
 
 
@@ -159,13 +158,17 @@ def _check_script_options(given: RunOptions, parsed: ParsedTarget) -> None:
         for name, why in _NOT_OF_SCRIPTS.items():
             if getattr(given, name):
                 raise UsageError(f"{why}: remove it")
+        if given.budget and not given.rerun:
+            raise UsageError("--budget is for trying changes, and a script is not run again: add --rerun, or remove it")
+        if given.rerun and given.no_verify:
+            raise UsageError("--rerun runs the script again to try changes, which --no-verify switches off: remove one")
         if given.to_end and (given.steps is not None or given.seconds is not None):
             raise UsageError("--to-end lets the script end by itself: remove --steps and --seconds, or --to-end")
         return
     if given.script_args:
         what = " ".join(given.script_args)
         raise UsageError(f"got unexpected arguments ({what}): only a training script, script.py, takes any")
-    for flag, value in (("--to-end", given.to_end), ("--allow-writes", given.allow_writes)):
+    for flag, value in (("--to-end", given.to_end), ("--allow-writes", given.allow_writes), ("--rerun", given.rerun)):
         if value:
             raise UsageError(f"{flag} is for a training script, but {given.target} is none: remove it")
 

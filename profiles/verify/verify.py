@@ -18,6 +18,7 @@ from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
+from pipeprof.profiles.harness.settings import again
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
@@ -90,7 +91,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
 ) -> None:
     reclassify(profile)
     findings = plans.to_try(profile)
-    loaded = settings.loaded
+    settings, loaded = again(settings, profile), settings.loaded
     guessed = [
         finding_of(guess, patch=spec_diff(loaded, guess.edits) if loaded is not None else None)
         for guess in guesses(profile, data_of(settings), profile.host.memory_limit_bytes, longest_epoch(budget))

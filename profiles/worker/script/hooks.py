@@ -23,6 +23,10 @@ class Observer:
     user's code, so none does unless it is meant to.
     """
 
+    def given(self, dataset: Any) -> Any:
+        """Return the dataset to iterate where the script iterates this one: itself, or a changed one."""
+        return dataset
+
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
         """``iter(dataset)`` returned; it was called at `began_ns` of ``time.perf_counter_ns``."""
 
@@ -106,9 +110,13 @@ class Hooks:
     Args:
         observer: Receives what the script does.
         clock: Nanoseconds of ``time.perf_counter_ns``.
+
+    Attributes:
+        off: Whether iterators that are made now are none of the script's.
     """
 
     def __init__(self, observer: Observer, clock: Callable[[], int]) -> None:
+        self.off = False
         self._observer = observer
         self._clock = clock
         self._real: list[tuple[Any, str, Any, bool]] = []
@@ -167,15 +175,17 @@ class Hooks:
         return wrappers.get(row.method) or (lambda real: self._around_save(real, row))
 
     def _around_iter(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        clock, made = self._clock, self._observer.iterator_made
+        clock, given, made = self._clock, self._observer.given, self._observer.iterator_made
 
         def __iter__(dataset: Any) -> Any:
-            began = clock()
-            iterator = real(dataset)
             # Within a tf.function there is no iterator yet, only a tensor of one.
-            if self._eagerly():
-                self._wrap_iterators(type(iterator))
-                made(dataset, iterator, began)
+            if self.off or not self._eagerly():
+                return real(dataset)
+            handed = given(dataset)
+            began = clock()
+            iterator = real(handed)
+            self._wrap_iterators(type(iterator))
+            made(dataset, iterator, began)
             return iterator
 
         return __iter__

@@ -34,6 +34,7 @@ class ScriptObserver(Observer):
         model: Reads the model of an iterator.
         saving: Called before files are written, as `Observer.saving`.
         exiting: Called where the script's own code calls `os._exit`.
+        give: Returns what is iterated instead of a dataset, from where it is and its role; None: each is itself.
 
     Attributes:
         attention: Whether `attend` is to be called.
@@ -53,6 +54,7 @@ class ScriptObserver(Observer):
         *,
         saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None],
         exiting: Callable[[int], None],
+        give: Callable[[Any, Place, Role], Any] | None = None,
     ) -> None:
         self.attention = False
         self.consumers: list[Consumer] = []
@@ -64,6 +66,7 @@ class ScriptObserver(Observer):
         self.saves = 0
         self._made, self._attend, self._training, self._model, self._saving = made, attend, training, model, saving
         self._exiting = exiting
+        self._give = give
         self._clock = time.perf_counter_ns
         self._passes: dict[int, Pass] = {}
         self._owners: dict[int, tuple[Any, Consumer]] = {}
@@ -76,6 +79,10 @@ class ScriptObserver(Observer):
         self._began_ns = 0
 
     # Iterators
+
+    def given(self, dataset: Any) -> Any:
+        """Return what is iterated instead."""
+        return dataset if self._give is None else self._give(dataset, users_place(), self._role())
 
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
         """Begin a pass over the dataset."""

@@ -9,7 +9,6 @@ the process ends without an exception in the user's code.
 from __future__ import annotations
 
 import os
-import runpy
 import sys
 import threading
 import time as wall_clock
@@ -24,7 +23,6 @@ from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.pipelines.target.generated_files import delete_generated_files
-from pipeprof.pipelines.target.import_path import put_first
 from pipeprof.profiles.document.shared import DatasetUse, Training
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
@@ -34,6 +32,7 @@ from pipeprof.profiles.worker.ended import NeverIteratedError, ProcessExitedErro
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
+from pipeprof.profiles.worker.script.as_main import run_as_main
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
 from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import Hooks
@@ -141,13 +140,10 @@ class ScriptRun(JobRun):
         watch = ImportWatch(LIBRARIES, self._imported)
         watch.begin()
         self._reporter.start()
-        path = Path(self.job.user_files[0])
-        sys.argv[:] = [self.job.target, *self.job.script_args]
-        put_first(path.resolve().parent)
         self._writes.begin()
         try:
             # What it returns keeps the script's own objects alive: its datasets among them.
-            left = runpy.run_path(str(path), run_name="__main__")
+            left = run_as_main(self.job.user_files[0], self.job.target, self.job.script_args)
         except BaseException as ending:
             # A child that the script forked ends in the usual way.
             failed = not isinstance(ending, SystemExit) or ending.code not in (None, 0)
@@ -624,21 +620,21 @@ def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
 
 def _knowledge(main: Consumer) -> dict[str, Any]:
     """What is known of the steps of a kind of consumer."""
-    asynchronous = _asynchronous(main)
+    why_asynchronous = asynchronous(main)
     if main.kind == "loop":
-        wait = None if asynchronous else "exact"
-        return {"interval": "exact", "fetch": "exact", "wait": wait, "unknown": asynchronous}
+        wait = None if why_asynchronous else "exact"
+        return {"interval": "exact", "fetch": "exact", "wait": wait, "unknown": why_asynchronous}
     gaps = main.gaps.mean_ns is not None
     no_model = None if gaps else "TensorFlow keeps no model of this pipeline (autotune is off)"
     fetch = "mean" if gaps else None
     if main.kind == "fit":
-        unknown = no_model or asynchronous
+        unknown = no_model or why_asynchronous
         return {"interval": "exact", "fetch": fetch, "wait": None if unknown else "mean", "unknown": unknown}
     why = OVERLAPS if main.kind == "fit-executions" else IN_GRAPH
     return {"interval": "mean", "fetch": fetch, "wait": None, "unknown": why}
 
 
-def _asynchronous(main: Consumer) -> str | None:
+def asynchronous(main: Consumer) -> str | None:
     """Why a step may go on when the script requests the next batch; None where it cannot."""
     if "jax" in sys.modules and main.kind == "loop":
         return JAX
