@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DEFAULT_BUDGET = 60.0
 """Seconds of verification."""
+SCRIPT_BUDGET = 150.0
+"""The same where a training script runs again: its processes take longer to start, and a block is whole epochs."""
 
 EPILOG = epilog(
     "pipeprof run spec.yaml",
@@ -120,7 +122,7 @@ def run(given: RunOptions) -> None:
         try:
             # A script trains for real: it is run again only where the user says so.
             verifies = not given.no_verify and not chosen.edits and (parsed.kind != "script" or given.rerun)
-            seconds = budget or DEFAULT_BUDGET
+            seconds = budget or (SCRIPT_BUDGET if parsed.kind == "script" else DEFAULT_BUDGET)
             profile, seconds = run_undisturbed(
                 chosen, writer, progress, budget=seconds if verifies else 0.0, end_at=end_at
             )
@@ -135,29 +137,17 @@ def run(given: RunOptions) -> None:
     raise typer.Exit(profile.exit_code or 0)
 
 
-_NOT_OF_SCRIPTS = {
-    "step": "--step replaces a step, but a script has its own",
-    "dispatch": "--dispatch is for a simulated step, but a script has its own",
-    "change": "--change is for a spec or a function",
-    "cold": "--cold is for a spec",
-    "args": "--arg is for a function: a script's own arguments follow --",
-    "seed": "--seed is for a spec or a function: a script sets its own",
-    "dataset_size": "--dataset-size is for a spec or a function",
-}
-
-
 def _check_script_options(given: RunOptions, parsed: ParsedTarget) -> None:
     """Refuse options that do not fit the kind of target.
 
     Raises:
         UsageError: One does not.
     """
+    from pipeprof.cli.targets.scripts import refuse_for_scripts
     from pipeprof.pipelines.errors import UsageError
 
     if parsed.kind == "script":
-        for name, why in _NOT_OF_SCRIPTS.items():
-            if getattr(given, name):
-                raise UsageError(f"{why}: remove it")
+        refuse_for_scripts(given)
         if given.budget and not given.rerun:
             raise UsageError("--budget is for trying changes, and a script is not run again: add --rerun, or remove it")
         if given.rerun and given.no_verify:
