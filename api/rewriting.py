@@ -14,7 +14,6 @@ from pipeprof.pipelines.edits.plan import (
     SavedPlan,
     apply_call,
     data_of,
-    describe_misfit,
     environment_of,
     read_plan,
     shell_line,
@@ -54,51 +53,25 @@ def apply(dataset: Any, plan: str | os.PathLike[str], *, data: str | os.PathLike
     if not hasattr(dataset, "element_spec") or hasattr(dataset, "__next__"):
         msg = f"pipeprof.apply takes a tf.data.Dataset and the path of a plan, not a {type(dataset).__name__}"
         raise TypeError(msg)
-    saved = _at_data(read_plan(_text_of(plan), str(plan)), str(plan), data)
+    saved = _at_data(read_plan_file(plan), str(plan), data)
     missing = {name: value for name, value in environment_of(saved).items() if os.environ.get(name) != value}
     if missing:
         words = f"{plan} was measured with other variables of the environment; start with: {shell_line(saved)}"
         warnings.warn(escape(words), stacklevel=2)
     if all(isinstance(edit, SetEnvironment) for step in saved.steps for edit in step):
         return dataset
-    from pipeprof.pipelines.build.context import BuildContext
-    from pipeprof.pipelines.build.dataset import builder
-    from pipeprof.pipelines.graph.edit.apply import apply_steps
-    from pipeprof.pipelines.graph.edit.errors import CannotEditError
-    from pipeprof.pipelines.graph.edit.round_trip import editable
-    from pipeprof.pipelines.graph.observe.light_graph import too_large
-    from pipeprof.pipelines.graph.read.function_facts import body_of
+    from pipeprof.pipelines.build.planned import planned
 
-    if (reason := too_large(dataset)) is not None:
-        raise CannotEditError(reason)
-    graph = editable(dataset, in_memory=0).read()
-    written = graph.stages()
-    dtypes = _dtypes(dataset)
-    functions = {stage.address: graph.nodes[stage.head].function for stage in written}
-    bodies = {address: body_of(function) for address, function in functions.items() if function is not None}
-    misfit = describe_misfit(saved, {stage.address: stage.op for stage in written}, dtypes, bodies)
-    if misfit is not None:
-        msg = f"{plan} was made for another pipeline ({saved.target}): {misfit}; measure again with pipeprof fix"
-        raise PlanError(msg)
-    made = apply_steps(dataset, saved.steps, building=builder(BuildContext(Path())))
-    if data_of(saved.steps) is not None and _dtypes(made) != dtypes:
-        msg = f"data: {data} has other data: its elements are {_words(_dtypes(made))}, the dataset's {_words(dtypes)}"
-        raise PlanError(msg)
-    return made
+    return planned(dataset, saved, str(plan))
 
 
-def _dtypes(dataset: Any) -> list[str]:
-    """Of the components of an element; ``variant`` for what is no dense tensor."""
-    import tensorflow as tf
+def read_plan_file(plan: str | os.PathLike[str]) -> SavedPlan:
+    """Read the file of a plan.
 
-    from pipeprof.pipelines.graph.edit.elements import components
-
-    flat = components(dataset.element_spec)
-    return [one.dtype.name if isinstance(one, tf.TensorSpec) else "variant" for one in flat]
-
-
-def _words(dtypes: list[str]) -> str:
-    return ", ".join(dtypes) or "empty"
+    Raises:
+        PlanError: It is none, or cannot be read.
+    """
+    return read_plan(_text_of(plan), str(plan))
 
 
 def _at_data(saved: SavedPlan, plan: str, data: object) -> SavedPlan:

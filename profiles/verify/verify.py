@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
 STORED_BATCHES = 3
 """In the place of a script's pipeline."""
+SURE_WITHIN = 1.5
+"""Ends of the interval of what stored batches bring, the upper over the lower, up to which it is known."""
 
 
 def verify(
@@ -237,7 +239,7 @@ class _Verification:
         self._begin("measuring the script with stored batches")
         evidence = trials.look(self._jobs.stored(STORED_BATCHES), self._pace.least_pairs(QUICK.early))
         speedup = evidence.speedup() if evidence is not None else None
-        if speedup is not None:
+        if speedup is not None and speedup.high <= SURE_WITHIN * speedup.low:
             self._profile.headspace = Headspace.of(interval.mean, interval.mean / speedup.value, STORED_BATCHES)
 
     def waiting(self, pid: int | None, seconds: float) -> None:

@@ -95,9 +95,14 @@ class StepClock:
         batches: Their number.
         begun: Passes that had a first batch.
         between_ns: From the end of a pass to the next one's creation, summed.
+        counts_ends: Whether what finding the end of a pass takes is a part of the next one's first fetch. TensorFlow
+            frees the iterator in it, which now and then takes as long as the pass itself.
+        ends_ns: What it took, where it does not count.
     """
 
     def __init__(self) -> None:
+        self.counts_ends = True
+        self.ends_ns = 0
         self.fetch_ns = 0
         self.batches = 0
         self.begun = 0
@@ -168,7 +173,11 @@ class StepClock:
         """Note that a pass has ended: its last step did when the end was requested."""
         if self._asked is not None:
             self._end, self._found_end = self._asked, one.ended
-            self._extra += max(0, one.ended - self._paused - self._asked)
+            took = max(0, one.ended - self._paused - self._asked)
+            if self.counts_ends:
+                self._extra += took
+            else:
+                self.ends_ns += took
             self._asked = None
 
     def fit(self, one: Pass, steps: Sequence[int], gap: int | None, executions: int) -> Folded:

@@ -35,5 +35,12 @@ def as_long_as(dataset: Any, made: Any) -> Any:
 
 
 def stored(dataset: Any, batches: int) -> Any:
-    """Return a dataset of the first batches, again and again: what the script would be without its pipeline."""
-    return dataset.take(batches).cache().repeat()
+    """Return a dataset of the first batches, again and again: what the script would be without its pipeline.
+
+    AUTOTUNE has nothing to tune there, and the end of its thread can take as long as an epoch.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.take(batches).cache().repeat().with_options(options)

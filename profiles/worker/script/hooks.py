@@ -110,13 +110,15 @@ class Hooks:
     Args:
         observer: Receives what the script does.
         clock: Nanoseconds of ``time.perf_counter_ns``.
+        rows: What is wrapped.
 
     Attributes:
         off: Whether iterators that are made now are none of the script's.
     """
 
-    def __init__(self, observer: Observer, clock: Callable[[], int]) -> None:
+    def __init__(self, observer: Observer, clock: Callable[[], int], rows: Sequence[Wrapped] = WRAPPED) -> None:
         self.off = False
+        self._rows = rows
         self._observer = observer
         self._clock = clock
         self._real: list[tuple[Any, str, Any, bool]] = []
@@ -128,7 +130,7 @@ class Hooks:
         module = sys.modules[library]
         if library == "tensorflow":
             self._eagerly = module.executing_eagerly
-        for row in WRAPPED:
+        for row in self._rows:
             # The class of iterators is known when there is one: asking for it would start TensorFlow's devices.
             if row.module != library or row.owner == "data.Iterator":
                 continue
@@ -194,7 +196,7 @@ class Hooks:
         if kind in self._iterators:
             return
         self._iterators.add(kind)
-        for name in (row.method for row in WRAPPED if row.owner == "data.Iterator"):
+        for name in (row.method for row in self._rows if row.owner == "data.Iterator"):
             if hasattr(kind, name):
                 self._wrap(kind, name, self._around_next)
 

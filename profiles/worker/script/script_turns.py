@@ -75,6 +75,7 @@ class ScriptTurns(TurnRun):
         self._counting: BlockWindow | PhaseWindow | None = None
         self._cpu = 0.0
         self._read: int | None = None
+        self._freed_ns = 0
         # Whether the next step began before the turn did.
         self._resumed = False
         self._rule, self._settled = WarmUp(), False
@@ -216,6 +217,7 @@ class ScriptTurns(TurnRun):
         if self._is_main(consumer.place, consumer.role) and consumer is not self._main:
             # One that was built again while the last one exists has a clock of its own.
             self._main, self._resumed = consumer, True
+            consumer.clock.counts_ends = False
 
     def _attend(self, one: Pass) -> None:
         """Count steps, and wait for the next turn where this one is over."""
@@ -288,7 +290,9 @@ class ScriptTurns(TurnRun):
             statistics = window.statistics
             ended = self._ended(statistics.count, statistics.seconds, None, self._cpu, settled=self._settled)
         now = procfs.io_read_bytes("self")
-        return replace(ended, read_bytes=now - self._read if now is not None and self._read is not None else None)
+        read = now - self._read if now is not None and self._read is not None else None
+        freeing, self._freed_ns = main.clock.ends_ns - self._freed_ns, main.clock.ends_ns
+        return replace(ended, read_bytes=read, freeing_seconds=max(0, freeing) / 1e9)
 
 
 def without_first(readings: list[StepReading], restarts: list[int]) -> tuple[list[StepReading], list[int]]:
