@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ from pipeprof.pipelines.edits.plan import (
     apply_call,
     data_of,
     environment_of,
-    read_plan,
+    load_plan,
     shell_line,
     with_data,
 )
-from pipeprof.pipelines.edits.plan_table import MOST_BYTES
 from pipeprof.pipelines.errors import escape
 
 
@@ -53,7 +51,7 @@ def apply(dataset: Any, plan: str | os.PathLike[str], *, data: str | os.PathLike
     if not hasattr(dataset, "element_spec") or hasattr(dataset, "__next__"):
         msg = f"pipeprof.apply takes a tf.data.Dataset and the path of a plan, not a {type(dataset).__name__}"
         raise TypeError(msg)
-    saved = _at_data(read_plan_file(plan), str(plan), data)
+    saved = _at_data(load_plan(_path_of(plan, "a plan")), str(plan), data)
     missing = {name: value for name, value in environment_of(saved).items() if os.environ.get(name) != value}
     if missing:
         words = f"{plan} was measured with other variables of the environment; start with: {shell_line(saved)}"
@@ -63,15 +61,6 @@ def apply(dataset: Any, plan: str | os.PathLike[str], *, data: str | os.PathLike
     from pipeprof.pipelines.build.planned import planned
 
     return planned(dataset, saved, str(plan))
-
-
-def read_plan_file(plan: str | os.PathLike[str]) -> SavedPlan:
-    """Read the file of a plan.
-
-    Raises:
-        PlanError: It is none, or cannot be read.
-    """
-    return read_plan(_text_of(plan), str(plan))
 
 
 def _at_data(saved: SavedPlan, plan: str, data: object) -> SavedPlan:
@@ -108,21 +97,3 @@ def _path_of(value: object, what: str) -> Path:
     if not isinstance(path, str):
         raise TypeError(f"pipeprof.apply takes the path of {what}, not a {type(value).__name__}")
     return Path(path)
-
-
-def _text_of(plan: object) -> str:
-    path = _path_of(plan, "a plan")
-    try:
-        # A pipe without a writer would block.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise IsADirectoryError
-            raw = file.read(MOST_BYTES + 1)
-        if len(raw) > MOST_BYTES:
-            raise PlanError(f"{path} is not a plan: it has more than {MOST_BYTES:,} bytes")
-        return raw.decode("utf-8")
-    except IsADirectoryError:
-        raise PlanError(f"{path} is a folder, a device or a pipe: expected a plan") from None
-    except (OSError, ValueError) as error:
-        raise PlanError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None

@@ -35,18 +35,18 @@ def exec(
     """
     import os
     import sys
+    from pathlib import Path
 
     from pipeprof.cli.streams import say
-    from pipeprof.pipelines.edits.plan import data_of, environment_of
+    from pipeprof.pipelines.edits.plan import data_of, environment_of, load_plan
     from pipeprof.pipelines.errors import ProfileError, UsageError
     from pipeprof.pipelines.target.import_path import child_command
     from pipeprof.pipelines.target.target import parse_target
-    from pipeprof.rewriting import read_plan_file
 
     target = parse_target(script, scripts=True)
     if target.kind != "script":
         raise UsageError(f"exec runs a training script, but {script} is none: expected script.py")
-    saved = read_plan_file(plan)
+    saved = load_plan(Path(plan))
     if (folder := data_of(saved.steps)) is not None:
         msg = f"{plan} reads converted data, from {folder}: name that folder in the script, pipeprof.apply(…, data=…)"
         raise ProfileError(msg)

@@ -143,9 +143,7 @@ class Team:
         for name, job in jobs.items():
             family = RunFamily()
             try:
-                # A script decides about TensorFlow's settings before it imports it.
-                start = self._servers.start if job.kind != "script" else None
-                self._members[name] = _Member(name, WorkerProcess(job, family, start), family)
+                self._members[name] = _Member(name, WorkerProcess(job, family, self._servers.start), family)
             except BaseException:
                 family.__exit__()
                 raise

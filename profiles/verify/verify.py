@@ -207,7 +207,8 @@ class _Verification:
                 fewer=self._pace_of,
             )
             if self._profile.target.kind == "script":
-                self._find_headspace(trials)
+                self._run_in_script(trials, [*findings, *further])
+                return
             guessed = [finding for finding in further if finding.rule == MEASURED]
             first, rest = in_turn(findings, [finding for finding in further if finding.rule != MEASURED])
             # What cannot be tried comes first: time is kept for its upper bound.
@@ -228,6 +229,18 @@ class _Verification:
             self._find_bounds(trials, [*findings, *further], bounded)
             self._try_other_dispatch(trials, proposed)
             self._drop_reached_bounds([*findings, *further])
+
+    def _run_in_script(self, trials: Trials, candidates: Sequence[Finding]) -> None:
+        """Try changes in the training itself, whose processes take long to start: what can be changed comes first."""
+        self._find_headspace(trials)
+        kept = self._try_all(trials, [one for one in by_worth(self._profile, candidates) if self.can_try(one)])
+        self._try_combined(trials, [*(self._profile.findings or ()), *kept])
+        for finding in candidates:
+            if not self.can_try(finding) and self._is_reported(finding):
+                self._try(trials, finding)
+                self._reached.add(id(finding))
+        self._find_bounds(trials, candidates, [], most=1)
+        self._drop_reached_bounds(candidates)
 
     def _find_headspace(self, trials: Trials) -> None:
         """Measure the script with stored batches in the place of its pipeline: its step alone."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.edits.edits import SetEnvironment
-from pipeprof.pipelines.edits.plan import PlanError, SavedPlan, read_plan
+from pipeprof.pipelines.edits.plan import PlanError, SavedPlan, load_plan
 from pipeprof.pipelines.target.generated_files import delete_generated_files
 from pipeprof.profiles.protocol.wrapped import WRAPPED
 from pipeprof.profiles.worker.script.as_main import run_as_main
@@ -102,7 +102,7 @@ class PlanObserver(Observer):
 def main() -> int:
     """Run ``PLAN SCRIPT [ARGS]``; the exit code is the script's, as its exceptions are."""
     name, script, *arguments = sys.argv[1:]
-    observer = PlanObserver(read_plan(Path(name).read_text(encoding="utf-8"), name), name)
+    observer = PlanObserver(load_plan(Path(name)), name)
     hooks = Hooks(observer, time.perf_counter_ns, _ROWS)
 
     def imported(library: str) -> None:

@@ -11,7 +11,6 @@ import os
 import random
 import sys
 import threading
-import time as wall_clock
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -56,7 +55,7 @@ class ScriptTurns(TurnRun):
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         refuse = None if job.allow_writes else self._refuse_write
-        self._writes = WriteWatch(Existing(wall_clock.time_ns(), job.made), refuse)
+        self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
         self._observer = ScriptObserver(
             self._iterator_made,
             self._attend,
