@@ -84,10 +84,10 @@ test-oldest: $(STAMP)/installed ## the integration tests under the oldest suppor
 
 # Measured on Linux, x86-64, Python 3.11; Linux has builds of torch for the CPU alone, other systems have no others.
 TORCH := torch==2.13.0$(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),+cpu)
-EXTRAS_SIZE := 3.4 GB: TensorFlow and what it needs 2 GB, torch 0.9, jax 0.5
+EXTRAS_SIZE := 3.6 GB: TensorFlow and what it needs 2.1 GB, torch 0.9, jax 0.6
 ifdef CUDA
 TORCH := torch==2.13.0
-EXTRAS_SIZE := 8 GB: TensorFlow and what it needs 2 GB, torch with CUDA 5.5, jax 0.5
+EXTRAS_SIZE := 8 GB: TensorFlow and what it needs 2.1 GB, torch with CUDA 5.5, jax 0.6
 endif
 
 .PHONY: test-extras

@@ -163,7 +163,7 @@ def _check_script_options(given: RunOptions, parsed: ParsedTarget) -> None:
             raise UsageError(f"{flag} is for a training script, but {given.target} is none: remove it")
 
 
-def _notes(settings: RunSettings) -> Sequence[str]:
+def _notes(settings: RunSettings) -> Sequence[object]:
     """What is to be said before anything runs."""
     if settings.target.kind == "script":
         return (_what_a_script_does(settings),)

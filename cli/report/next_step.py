@@ -29,7 +29,7 @@ _SHORTEST_STEP_MS = 1.0
 """No training step is shorter."""
 _DEFAULT_TIMEOUT = 120.0
 _GIB = 1024**3
-_WRITES = ("would-overwrite", "write-before-steps")
+_WRITES = frozenset({"would-overwrite", "write-before-steps"})
 _ENDED_EARLY = ("hung-up", "interrupted", "terminated", "max-time")
 
 
@@ -133,7 +133,7 @@ def _open(finding: Finding) -> bool:
 
 def _allow_writes(profile: Profile) -> NextCommand | None:
     """Let a training script write over what is there, where that has ended the run."""
-    if all(message.code not in _WRITES for message in (*profile.warnings, *profile.errors)):
+    if _WRITES.isdisjoint([*(one.code for one in profile.warnings), *(one.code for one in profile.errors)]):
         return None
     return _command(rerun(profile, allow_writes=True), "lets the script overwrite and delete files")
 

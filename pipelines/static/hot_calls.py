@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, TypeGuard
 
 from pipeprof.pipelines.static.imports import Imports
 
@@ -42,7 +42,7 @@ class HotCall:
         function: The function that it is in.
         library: First part of the library's name; empty for the user's own functions.
         line: From 1.
-        instead: Lines that open it once, for a file of which each call takes a row.
+        instead: Lines that open it once, where each call takes one row of the file.
     """
 
     kind: HotKind
@@ -139,7 +139,10 @@ class _File:
         bound = _bound(function)
         nodes = [node for node in _own_nodes(function) if _covers(node, line)]
         calls = [node for node in nodes if isinstance(node, ast.Call)]
-        taking = [node for node in calls if self._takes_from_processes(node, function)]
+        # Processes are started in one line, and their results are taken in another.
+        starting = any(self._name(node.func).startswith(tuple(_PROCESSES)) for node in calls)
+        sent = filter(_is_call, _own_nodes(function)) if starting else calls
+        taking = [node for node in sent if self._takes_from_processes(node, function)]
         yield from (self._hot("processes", node, function) for node in taking)
         # The outermost call that is the same each time is the one to take out.
         often = not _is_generator(function) or any(isinstance(node, ast.For | ast.While) for node in nodes)
@@ -227,6 +230,10 @@ class _File:
     def _hot(self, kind: HotKind, node: ast.AST, function: ast.FunctionDef) -> HotCall:
         library = self._library(node) if isinstance(node, ast.Call) else ""
         return HotCall(kind, ast.unparse(node), function.name, library, getattr(node, "lineno", function.lineno))
+
+
+def _is_call(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call)
 
 
 def _assigned(function: ast.FunctionDef) -> Iterator[tuple[str, ast.Call]]:

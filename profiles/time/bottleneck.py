@@ -83,6 +83,8 @@ ONE_FROM = 0.85
 LOCKED_FROM = 0.25
 """Share of their time that they are blocked from which they wait for each other."""
 _SEVERAL = 1.5
+_CHILDREN = "child processes"
+"""What the memory ledger calls them."""
 SERIAL_FROM = 0.60
 """Share of the interval that a serial stage fills."""
 ALWAYS_FROM = 0.95
@@ -314,6 +316,8 @@ def _blocked(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
             return None
         share, who, whose, more = causes.blocked_share, "the stages spend", "their", _most_work(top)
     limit, what = _name_wait(causes, _stalled_part(stage, share, profile))
+    if any(entry.what == _CHILDREN for entry in profile.memory.ledger or ()):
+        what = what.replace("network?", "its child processes? network?")
     return Bottleneck(limit, stage, f"{who} {percent(share)} of {whose} time {what}{more}")
 
 

@@ -17,7 +17,7 @@ from pipeprof.profiles.wording import as_typed, called, percent, stage_name, sta
 if TYPE_CHECKING:
     from pipeprof.profiles.document.stages import PythonCost, Stage
 
-_HOT = 0.5
+_HOT = 0.3
 """Share of the time in Python from which the lines of a loop are what to change."""
 WAITS_FROM = 0.5
 """Share of a stage's time, blocked and not on a core, from which it waits."""

@@ -237,7 +237,7 @@ def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, 
     if cache is not None:
         return cache
     if not has_edit:
-        return "only a change of your code makes it"
+        return "the change needs your code"
     return None
 
 

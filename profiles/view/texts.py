@@ -26,14 +26,6 @@ def with_functions(view: PipelineView, texts: Mapping[str, str]) -> PipelineView
     return replace(view, stages=stages, texts=texts)
 
 
-def written_function(stage: Stage) -> WrittenFunction | None:
-    """Return the function that a stage of a profile is given, as the file has it; None where it does not show it."""
-    place = stage.location
-    if place is None:
-        return None
-    return function_given(file_text(place.file), place.line, place.column, place.call or stage.op)
-
-
 def file_text(file: str) -> str:
     """Return the text of a file; empty where it cannot be read."""
     try:
@@ -41,6 +33,12 @@ def file_text(file: str) -> str:
         return path.read_text(encoding="utf-8") if path.stat().st_size <= _LARGEST else ""
     except (OSError, ValueError):
         return ""
+
+
+def written_function(stage: Stage) -> WrittenFunction | None:
+    """Return the function of a stage of a run, as the user's file has it; None where that does not show it."""
+    place = stage.location
+    return function_given(file_text(place.file), place.line, place.column, place.call or stage.op) if place else None
 
 
 def written_call(stage: Stage) -> str:

@@ -4,13 +4,9 @@ from pipeprof.pipelines.errors import PipelineFailedError
 
 
 class ScriptEndedError(PipelineFailedError):
-    """The run ended, mostly without a step; each kind has a stable code."""
+    """The run ended; each kind has a stable code."""
 
-    code = "never-iterated"
-
-
-class NeverIteratedError(ScriptEndedError):
-    """The script came to its end, and no step was seen."""
+    code: str
 
 
 class WriteRefusedError(ScriptEndedError):

@@ -19,7 +19,7 @@ from pipeprof.profiles.user_frames import frames_of_error, innermost_users_frame
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ScriptEndedError
 from pipeprof.profiles.worker.error_text import essence, first_line
-from pipeprof.profiles.worker.steps.loop import EmptyDatasetError
+from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, NeverIteratedError
 from pipeprof.profiles.worker.versions import NoTensorFlowError
 
 if TYPE_CHECKING:
@@ -38,9 +38,14 @@ _ALLOCATION = re.compile(r"\bOOM\b|allocat|memory", re.IGNORECASE)
 _MEMORY_ERROR = re.compile(r"(?:\{\{[^}]*\}\}\s*)?(?:[\w.]*\.)?_?(?:Array)?MemoryError\b")
 _TOO_LATE = " (pipeprof runs TensorFlow before it calls the function: move the setting to the top of the file)"
 
-_NO_INPUT = " (pipeprof gives a script no standard input: pass what it asks for as an argument after `--`)"
+_NO_INPUT = " (pipeprof gives a script no standard input: pass what it reads as an argument after `--`)"
 _NO_TERMINAL = " (a script that pipeprof runs has no terminal)"
-_OUTSIDE = {NoTensorFlowError: "no-tensorflow", UsageError: "target", EmptyDatasetError: "empty"}
+_OUTSIDE = {
+    NoTensorFlowError: "no-tensorflow",
+    UsageError: "target",
+    EmptyDatasetError: "empty",
+    NeverIteratedError: "never-iterated",
+}
 
 
 def describe_error(error: BaseException, sample: JobRun) -> Raised:

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.profiles.host.run_family import die_with_guard
@@ -52,7 +52,7 @@ def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
     return TurnRun(job, channel)
 
 
-def main(argv: Sequence[str] | None = None) -> NoReturn:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one sample; the worker's own exit status is 0 also when the pipeline raised."""
     read_fd, write_fd, stacks_fd = (int(text) for text in (argv or sys.argv[1:]))
     channel = WorkerEnd.open(read_fd, write_fd)
@@ -74,9 +74,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         # BaseException: sys.exit() in the user's code must be reported with its place as well.
         _end(channel, sample, error)
     _end(channel, sample)
+    return 0
 
 
-def _end(channel: WorkerEnd, sample: JobRun, error: BaseException | None = None) -> NoReturn:
+def _end(channel: WorkerEnd, sample: JobRun, error: BaseException | None = None) -> None:
     """End the process after what is left to tell; also from a thread of the user's code."""
     if error is not None:
         if channel.is_copy:
@@ -92,6 +93,6 @@ def _end(channel: WorkerEnd, sample: JobRun, error: BaseException | None = None)
             stream.flush()
     if sample.exits_normally:
         # A script that came to its own end: its handlers run as without pipeprof.
-        return 0
+        return
     # TensorFlow's threads may still be busy with the pipeline; tearing them down is not part of any measurement.
     os._exit(0)

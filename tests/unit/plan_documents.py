@@ -56,6 +56,7 @@ def edits() -> list[dict[str, Any]]:
     ]
     kept = [{"op": op, "arguments": inserted.get(op, {})} for op in INSERTED]
     found += [{"kind": "SplitMap", "stage": "stages.0", "by": kept}]
+    found += [{"kind": "SplitMap", "stage": "stages.0", "by": [], "batch": "stages.1"}]
     found += [{"kind": "RewriteMap", "stage": "stages.0", "how": how} for how in REWRITES]
     found += [
         {"kind": "ReplaceStages", "stages": ["stages.0", "stages.1"], "by": [{"op": op, "arguments": NEW[op]}]}

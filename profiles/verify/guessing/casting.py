@@ -8,7 +8,7 @@ from pipeprof.pipelines.edits.edits import SplitMap
 from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import listed, percent, size, stage_name
 
@@ -33,6 +33,7 @@ def cast_last(line: Sequence[Stage]) -> Iterator[Proposal]:
             f"{percent(narrow)} of the bytes, now {size(carried)} per batch",
             (SplitMap(stage.id, (), batch.id),),
             stage=stage.id,
+            predicted=_expected(batch, 1 - narrow),
             python=(
                 f"# {name} returns {before}: without the cast to {after} at its end, and what follows it\n"
                 f"dataset = dataset.map({name}, num_parallel_calls=tf.data.AUTOTUNE)"
@@ -40,6 +41,14 @@ def cast_last(line: Sequence[Stage]) -> Iterator[Proposal]:
                 f"dataset = dataset.map(cast, num_parallel_calls=tf.data.AUTOTUNE)  # what {name} did with {before}"
             ),
         )
+
+
+def _expected(batch: Stage, saved: float) -> Prediction | None:
+    """What a batch gains that copies less; None where its work was not measured."""
+    if not batch.share:
+        return None
+    words = f"{stage_name(batch)} is {percent(batch.share)} of the work, and copies {percent(saved)} less"
+    return Prediction(words, 1 / (1 - saved * batch.share))
 
 
 def _batch(line: Sequence[Stage], place: int) -> Stage | None:

@@ -14,7 +14,9 @@ from pipeprof.pipelines.edits.edits import NewStage, PipelineEdit, ReplaceStages
 from pipeprof.pipelines.graph.read.function_facts import DECODING, SPLITTING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.rewritten import gathered
+from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.edits.overrides import arguments_of
+from pipeprof.profiles.advise.edits.snippets import of_rows
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.view.texts import file_text, written_call, written_function
@@ -132,14 +134,17 @@ def in_words(stages: Sequence[Stage], batch: Stage, before: Stage | None = None)
     if not pads and not texts and not ops & (SPLITTING | DECODING | {_FROM_SPARSE, _PARSES_SEQUENCES}):
         change = f"move {name} after {stage_name(batch)}, with"
         slices = _slices(stages[0]) if len(stages) == 1 else []
-        place, call = stage_place(batch), f"dataset = dataset{written_call(batch)}"
-        where = f"  # in place of {name} before {place}" if place else ""
+        known = [written_function(stage) or WrittenFunction(stage.name or "function") for stage in stages]
+        maps = "".join(f".map({of_rows(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in known)
+        where = f"  # in place of {listed([stage_name(stage) for stage in stages])} before {stage_place(batch)}"
         if slices:
             # TensorFlow's own vectorisation has no slice that begins elsewhere for each element.
             code = ", ".join(f"{gather} for {slice_}" for slice_, gather in slices)
-            return f"{change} {code}", f"{call}.map({name})  # in it: {code}"
-        maps = "".join(f".map({_on_a_batch(stage, before)}, num_parallel_calls=tf.data.AUTOTUNE)" for stage in stages)
-        return f"{change} tf.vectorized_map", f"{call}{maps}{where}"
+            return f"{change} {code}", f"dataset = dataset{written_call(batch)}.map({known[0].text})  # in it: {code}"
+        return (
+            f"{change} tf.vectorized_map",
+            f"dataset = dataset{written_call(batch)}{maps}{where if stage_place(batch) else ''}",
+        )
     change = f"move {name} after {stage_name(batch)}, to whole batches"
     if pads:
         change = f"{batch.op} → batch, then {name} on whole batches, padded where rows differ in length"
@@ -158,16 +163,6 @@ def _slices(stage: Stage) -> list[tuple[str, str]]:
     """Slices at the index that a map gets, with what takes those of a batch."""
     place = stage.location
     return gathered(file_text(place.file), stage.name, place.line) if place is not None and stage.name else []
-
-
-def _on_a_batch(stage: Stage, before: Stage | None) -> str:
-    """A map's function on the rows of a batch, as a lambda."""
-    given, parts = written_function(stage), before.element_spec if before is not None else None
-    name = given.called if given is not None else stage_name(stage)
-    several = bool(parts) and len(parts or ()) > 1 and all(part.name.isdigit() for part in parts or ())
-    if (given.parameters or 1) > 1 if given is not None else several:
-        return f"lambda *batch: tf.vectorized_map(lambda row: {name}(*row), batch)"
-    return f"lambda batch: tf.vectorized_map({name}, batch)"
 
 
 def _takes_any_shape(ops: Any) -> bool:

@@ -111,13 +111,9 @@ class Hooks:
         observer: Receives what the script does.
         clock: Nanoseconds of ``time.perf_counter_ns``.
         rows: What is wrapped.
-
-    Attributes:
-        off: Whether iterators that are made now are none of the script's.
     """
 
     def __init__(self, observer: Observer, clock: Callable[[], int], rows: Sequence[Wrapped] = WRAPPED) -> None:
-        self.off = False
         self._rows = rows
         self._observer = observer
         self._clock = clock
@@ -131,7 +127,7 @@ class Hooks:
         if library == "tensorflow":
             self._eagerly = module.executing_eagerly
         for row in self._rows:
-            # The class of iterators is known when there is one: asking for it would start TensorFlow's devices.
+            # The class of iterators is known when there is one: to look it up would start TensorFlow's devices.
             if row.module != library or row.owner == "data.Iterator":
                 continue
             owner: Any = module
@@ -181,7 +177,7 @@ class Hooks:
 
         def __iter__(dataset: Any) -> Any:
             # Within a tf.function there is no iterator yet, only a tensor of one.
-            if self.off or not self._eagerly():
+            if not self._eagerly():
                 return real(dataset)
             handed = given(dataset)
             began = clock()

@@ -17,11 +17,15 @@ from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Rol
 from pipeprof.profiles.worker.script.hooks import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _MOST_TEXT = 2000
 _OWN = str(Path(__file__).parent)
 _SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
+
+
+def _nothing(*_arguments: object) -> None:
+    """Do nothing."""
 
 
 class ScriptObserver(Observer):
@@ -52,8 +56,8 @@ class ScriptObserver(Observer):
         training: Callable[[], None],
         model: Callable[[Any], tuple[int, Sequence[int]] | None],
         *,
-        saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None],
-        exiting: Callable[[int], None],
+        saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None] = _nothing,
+        exiting: Callable[[int], None] = _nothing,
         give: Callable[[Any, Place, Role], Any] | None = None,
     ) -> None:
         self.attention = False
@@ -73,19 +77,33 @@ class ScriptObserver(Observer):
         self._lock = threading.Lock()
         self._executions = 1
         self._fitting = self._testing = self._predicting = self._adapting = 0
+        self._ignoring = False
         self._epoch: Pass | None = None
         self._steps = array("q")
         self._next_epoch: Pass | None = None
         self._began_ns = 0
 
+    @contextlib.contextmanager
+    def ignored(self) -> Iterator[None]:
+        """Take no notice of datasets that the body makes: they are pipeprof's own."""
+        self._ignoring = True
+        try:
+            yield
+        finally:
+            self._ignoring = False
+
     # Iterators
 
     def given(self, dataset: Any) -> Any:
         """Return what is iterated instead."""
-        return dataset if self._give is None else self._give(dataset, users_place(), self._role())
+        if self._give is None or self._ignoring:
+            return dataset
+        return self._give(dataset, users_place(), self._role())
 
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
         """Begin a pass over the dataset."""
+        if self._ignoring:
+            return
         number, role = id(iterator), self._role()
         one = Pass(began_ns, self._clock(), weakref.ref(iterator, lambda _: self._passes.pop(number, None)))
         with self._lock:
@@ -270,10 +288,13 @@ def _executions(model: Any) -> int:
 
 def users_place() -> Place:
     """Return the innermost line of the user's code that led here."""
-    frame = inspect.currentframe()
-    at: Any = frame
-    while at is not None:
-        if is_users(at.f_code.co_filename):
-            return Place(at.f_code.co_filename, at.f_lineno)
-        at = at.f_back
-    return Place()
+    at: Any = inspect.currentframe()
+    try:
+        while at is not None:
+            if is_users(at.f_code.co_filename):
+                return Place(at.f_code.co_filename, at.f_lineno)
+            at = at.f_back
+        return Place()
+    finally:
+        # A frame that is kept would keep the iterator alive.
+        del at

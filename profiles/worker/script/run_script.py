@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time as wall_clock
 import weakref
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import NeverIteratedError, ProcessExitedError, ScriptEndedError, WriteRefusedError
+from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
@@ -39,7 +39,7 @@ from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
 from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
-from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked, look_ns
@@ -100,7 +100,7 @@ class ScriptRun(JobRun):
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         refuse = None if job.allow_writes else self._refuse_write
-        self._writes = WriteWatch(Existing(wall_clock.time_ns(), job.made), refuse)
+        self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
         self._refused: threading.Thread | None = None
         self._refusing = threading.Lock()
         self._observer = ScriptObserver(
@@ -192,12 +192,15 @@ class ScriptRun(JobRun):
         self._memory.read("iterator")
 
     def _attend(self, one: Pass) -> None:
-        """Do what has to be done in the script's thread, before it asks for a batch."""
+        """Do what has to be done in the script's thread, before it takes a batch."""
         if self._channel.is_copy:
             self._observer.attention = False
             return
         self._end_watch()
         self._observer.attention = self._reason is not None
+        if self._floor.summary is None and self.phase == "warmup":
+            with suppress(Exception), self._observer.ignored():
+                self._floor = self._measure_floor()
         if self._reason is None or self._main is None or one not in self._main.passes:
             return
         self._finish(self._reason)
@@ -618,7 +621,7 @@ def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
     return int(nodes[root].num_elements) if root in nodes else 0, list(snapshot.proto.gap_times)
 
 
-def _knowledge(main: Consumer) -> dict[str, Any]:
+def _knowledge(main: Consumer) -> Mapping[str, Any]:
     """What is known of the steps of a kind of consumer."""
     why_asynchronous = asynchronous(main)
     if main.kind == "loop":

@@ -159,11 +159,10 @@ class ScriptTurns(TurnRun):
         import numpy as np
 
         states = random.getstate(), np.random.get_state()
-        self._hooks.off = True
         try:
-            yield
+            with self._observer.ignored():
+                yield
         finally:
-            self._hooks.off = False
             random.setstate(states[0])
             np.random.set_state(states[1])
 

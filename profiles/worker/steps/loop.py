@@ -32,6 +32,10 @@ class EmptyDatasetError(PipelineFailedError):
         super().__init__("the dataset is empty: it ended without giving a single element")
 
 
+class NeverIteratedError(PipelineFailedError):
+    """A script came to its end, or ran for as long as it was to, and no step was seen."""
+
+
 class Feed:
     """Iterator over a dataset that restarts at its end, like the epochs of a training loop.
 

@@ -14,8 +14,9 @@ from unit.worker.fakes import observed, phase
 from pipeprof.profiles.harness.event_loop import Ended
 from pipeprof.profiles.harness.failure import diagnose
 from pipeprof.profiles.protocol.messages import Raised
-from pipeprof.profiles.worker.ended import NeverIteratedError, ProcessExitedError, WriteRefusedError
+from pipeprof.profiles.worker.ended import ProcessExitedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 
 SCRIPT: Any = SimpleNamespace(
     job=SimpleNamespace(kind="script"), phase="build", written_graph=lambda: None, place_of=lambda _: None
@@ -54,7 +55,7 @@ def test_what_pipeprof_has_to_do_with_an_error(code: Any, words: str) -> None:
     [
         (NeverIteratedError("train.py never iterated"), "never-iterated", "Nothing to measure: train.py never"),
         (WriteRefusedError("train.py:3 would delete a"), "write-before-steps", "Nothing to measure: train.py:3 would"),
-        (ProcessExitedError("os._exit(3)"), "exited", "The script called exit, phase build: os._exit(3)"),
+        (ProcessExitedError("os._exit(3)"), "exited", "The script called exit"),
         (ValueError("no"), "raised", "The script raised an exception"),
     ],
 )

@@ -110,7 +110,6 @@ def test_what_a_hot_line_does(function: str, text: str, kind: str, call: str) ->
     [
         ("of_argument", "T.Compose([T.Flip(p=x)])"),
         ("blocks", "i : i + 32"),
-        ("pictures", "multiprocessing.Pool(4)"),
         ("draw", "np.random.rand"),
         ("missing", "np.random.rand"),
         ("whole", "stored = np.load"),
@@ -156,3 +155,17 @@ def test_a_class_is_built_where_it_is_called_without_arguments() -> None:
     assert any(3 in one for one in lines)
     assert builders(code.format(", folder")) == []
     assert len(builders(code.format(", folder='a'"))) == 1
+
+
+def test_the_line_that_starts_processes_counts_with_the_one_that_takes_their_results() -> None:
+    code = """
+import multiprocessing
+
+def pictures():
+    with multiprocessing.Pool(4) as pool:
+        yield from pool.imap(load, order)
+"""
+    found = [hot_call(code, "pictures", line) for line in (5, 6)]
+    assert [(call.kind, call.text, call.line) for call in found if call is not None] == [
+        ("processes", "pool.imap(load, order)", 6)
+    ] * 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeprof.profiles.document.measured import Contention, Disk
-from pipeprof.profiles.document.memory import Memory
+from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import CoreScaling, Quantiles, Steps
@@ -690,3 +690,11 @@ def test_where_others_take_the_cores_a_stage_that_computes_does_not_wait_for_som
     found = find_bottleneck(disturbed)
     assert found is not None
     assert found.limit == limit
+
+
+def test_a_stage_that_waits_while_child_processes_work_may_wait_for_them() -> None:
+    waiting = profile(Causes(worker_cores=0.5, demanded_cores=0.5, disk_bytes_per_second=0.0), looked_at(10.0, 8.0))
+    waiting.memory.ledger = [LedgerEntry(owner="python", bytes=1 << 20, how="measured", what="child processes")]
+    found = find_bottleneck(waiting)
+    assert found is not None
+    assert found.text.endswith("(its child processes? network? sleep? lock?)")

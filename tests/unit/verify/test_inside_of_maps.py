@@ -162,7 +162,11 @@ def test_a_cast_at_the_end_of_a_map_comes_after_the_batch(profile: Profile) -> N
     (guess,) = cast_last(line)
     assert guess.edits == (SplitMap("stages.0", (), "stages.2"),)
     assert "prepare gives uint8, and a map after batch makes it float32: shuffle and batch carry 25 %" in guess.change
+    assert guess.predicted is None
     assert not filling(profile, guess.edits).steps
+    line[3].share = 0.4
+    (guess,) = cast_last(line)
+    assert guess.predicted.speedup == pytest.approx(1 / 0.7)  # type: ignore[union-attr]
     line[3].bytes_out_per_batch = 1e5
     assert not list(cast_last(line))
 

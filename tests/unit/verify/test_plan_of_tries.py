@@ -104,7 +104,7 @@ def test_what_may_change_values_is_not_tried() -> None:
     assert cannot_try(finding, has_edit=True) == "may change values: run does not try it"
     finding.semantics = "order"
     assert cannot_try(finding, has_edit=True) is None
-    assert cannot_try(finding, has_edit=False) == "only a change of your code makes it"
+    assert cannot_try(finding, has_edit=False) == "the change needs your code"
 
 
 def test_what_is_wrong_with_the_data_is_not_judged_by_speed() -> None:

@@ -43,7 +43,8 @@ class FilesOfFewRecords(Rule):
         Threshold("records", 32, "records", "of a file: with more, reading them is a part of the work"),
         Threshold("bytes", 1e6, "bytes", "of a file: more take longer to read than a reader to make"),
         Threshold("reader", 300, "µs", "CPU time of a reader: measured on TensorFlow 2.21, 2 cores"),
-        Threshold("time-share", 0.3, "of the interval", "that the readers take: below it something else first", 0.1),
+        Threshold("time-share", 0.1, "of the interval", "that making the readers takes at least", 0.05),
+        Threshold("work-share", 0.3, "of the work", "of the stage with its readers: below it something else first"),
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
@@ -62,7 +63,8 @@ class FilesOfFewRecords(Rule):
             # On the clock: several readers are made at the same time.
             taken = files * self.threshold("reader") / 1e3
             clock = taken / max(1.0, min(view.cores, (stage.measured and stage.measured.parallelism) or 1.0))
-            if clock < self.threshold("time-share") * interval:
+            work = sum(one.measured.share or 0.0 for one in (stage, reader) if one.measured is not None)
+            if clock < self.threshold("time-share") * interval or work < self.threshold("work-share"):
                 continue
             by_hand = _by_hand(below, stage, reader)
             yield Proposal(

@@ -10,7 +10,7 @@ from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, 
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
-from pipeprof.profiles.wording import count, percent, place_of, significant, size
+from pipeprof.profiles.wording import count, percent, significant, size
 
 _PARTS_OF_MEAN = (0.5, 1.0, 2.0, 4.0)
 """Where the buckets end: lengths often have a long tail."""
@@ -126,9 +126,8 @@ def _by_hand(below: StageView, stage: StageView, rows: int, boundaries: list[int
     taken, of = _accessor(below, place)
     same = "".join(f", {name}={stage.arguments[name]!r}" for name in ("drop_remainder",) if stage.arguments.get(name))
     more = "  # padded_shapes and padding_values as before" if "padded_shapes" in stage.arguments else ""
-    where = place_of(stage.location)
     python = (
-        f"dataset = dataset.bucket_by_sequence_length(  # in place of {stage.label}{f', {where}' if where else ''}\n"
+        f"dataset = dataset.bucket_by_sequence_length(  # in place of {stage.label}\n"
         f"    lambda {taken}: tf.shape({of})[{axis}],\n"
         f"    bucket_boundaries={boundaries},\n"
         f"    bucket_batch_sizes={[rows] * (len(boundaries) + 1)}{same},{more}\n"

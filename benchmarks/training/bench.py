@@ -1,0 +1,171 @@
+"""Training scripts as they are: what ``pipeprof run train.py`` says about each, and what it costs them.
+
+Usage: ``python benchmarks/training/bench.py --out FILE [--case NAME …] [--truth]``.
+
+* ``planted/KIND``: a script whose batches sleep 20 ms and whose steps sleep 10 ms, one for each kind of consumer
+  (planted_cases.py). Each batch and step writes when it ran. Demanded: the interval within 1 % of the log's, the fetch
+  between the logged sleep and what the step leaves of the interval, and ``n/a`` where the documentation's table has it.
+* ``script/NAME``: a script in the shape of a public one, run unedited for 10 s of steps. Its truth was written by hand
+  before (cases.py). Demanded: the command ends with 0; the verdict says input-bound if and only if it is, and names a
+  right stage; a change that was measured and kept gains no more than three stored batches do.
+* ``cost/NAME``: the same script to its own end, with pipeprof and without, in pairs ABBA, by the times that the script
+  prints. Demanded: at least 0.97 of its rate.
+
+``--truth`` measures by plain runs what stored batches and the mend by hand bring in each script; that is kept for each
+machine. A script whose library is not installed is not measured. Needs two idle cores.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+from cases import CASES as SCRIPT_CASES
+from cases import SCRIPTS, edited
+from planted_cases import CASES as PLANTED_CASES
+from planted_cases import PLANTED, judge, records_of
+from running import Ran, plain, prepare, profiled
+from stopping import interval, outcome, until_decided
+from suite import RUN, RUN_ALONE, Benchmark, Json, NotMeasuredError, main, truth_file, wants_truth
+from tries import is_disturbed, outcome_of, until_undisturbed, words_of
+
+PLANTED_SECONDS, SCRIPT_SECONDS = "4", "10"
+COST = 0.97
+MOST_PAIRS = 5
+WORTH = 1.1
+"""What stored batches bring a script that is input-bound, at least."""
+ROOM = 1.15
+"""A kept gain may be above what stored batches bring by the noise of both."""
+KEPT = ("verdict", "steps", "training", "warnings", "contention")
+
+
+def require(library: str | None) -> None:
+    """Raise if the case's library is not installed."""
+    if library and find_spec(library) is None:
+        msg = f"{library} is not installed"
+        raise NotMeasuredError(msg)
+
+
+def tell(name: str, figures: Json, claims: dict[str, bool], ran: Ran) -> tuple[Json, Json]:
+    """Figures and raw values of one try; prints a line."""
+    broken = [claim for claim, holds in claims.items() if not holds]
+    disturbed = is_disturbed(ran.profile)
+    headline = (ran.profile.get("verdict") or {}).get("headline") or ran.output.strip()[-300:]
+    print(f"{name}: {headline}; {words_of(broken, disturbed=disturbed)}", flush=True)
+    raw = {"exit_code": ran.code, "times": ran.times} | {key: ran.profile.get(key) for key in KEPT}
+    if not ran.profile:
+        raw["output"] = ran.output[-2000:]
+    return figures | {"headline": headline, "claims": claims, "holds": not broken, "disturbed": disturbed}, raw
+
+
+def planted_once(name: str, folder: Path) -> tuple[Json, Json]:
+    """Measure a planted script once."""
+    ran = profiled(PLANTED / f"{name}.py", folder, "--seconds", PLANTED_SECONDS, "--no-verify")
+    figures, claims = judge(PLANTED_CASES[name], ran.profile, records_of(ran.log))
+    return tell(name, figures, claims, ran)
+
+
+def script_once(name: str, folder: Path, truth: Json) -> tuple[Json, Json]:
+    """Profile a script once."""
+    case = SCRIPT_CASES[name]
+    ran = profiled(SCRIPTS / f"{name}.py", folder, "--seconds", SCRIPT_SECONDS)
+    verdict, stages = ran.profile.get("verdict") or {}, ran.profile.get("stages") or []
+    stage = next((one for one in stages if one["id"] == verdict.get("stage")), None)
+    named = json.dumps([stage.get(key) for key in ("name", "function", "op", "via", "library")]) if stage else ""
+    findings = ran.profile.get("findings") or []
+    gains = [(one["measured"] or {}).get("speedup") or 0.0 for one in findings if one["status"] == "kept"]
+    stored = truth.get("stored")
+    bound = verdict.get("bound")
+    is_right = case.input_bound is None or (bound == "input") == case.input_bound
+    claims = {
+        "finished": ran.code == 0 and bool(ran.profile.get("complete")),
+        "verdict": is_right or (case.unknowable and bound is None),
+        "stage": not case.stages or any(one in named for one in case.stages),
+        "real": stored is None or max(gains, default=1.0) <= ROOM * stored[2],
+    }
+    said = [[one["rule"], one["status"], one["title"]] for one in findings]
+    figures = {"bound": bound, "stage": named, "kept": gains, "said": said, "truth": truth}
+    return tell(name, figures, claims, ran)
+
+
+def cost_of(name: str, folder: Path) -> Json:
+    """Rates with pipeprof over those without, in pairs."""
+    script = SCRIPTS / f"{name}.py"
+    text, raw = script.read_text(encoding="utf-8"), []
+
+    def pair(number: int) -> float:
+        sides = {
+            "plain": lambda: plain(text, folder).rate,
+            "profiled": lambda: profiled(script, folder, "--to-end", "--no-verify").rate,
+        }
+        order = list(sides)[:: 1 if number % 2 == 0 else -1]
+        rates = {side: sides[side]() for side in order}
+        raw.append(rates)
+        return rates["profiled"] / rates["plain"]
+
+    ratios = until_decided(pair, [COST], MOST_PAIRS)
+    found = outcome(ratios, COST, at_least=True)
+    figures = {"ratio": [round(one, 4) for one in interval(ratios)]}
+    print(f"{name}: with pipeprof {figures['ratio']} of the plain rate; {found}", flush=True)
+    return {"outcome": found, "figures": figures, "raw": {"pairs": raw}}
+
+
+def truth_of(name: str, folder: Path) -> Json:
+    """What stored batches and the mend bring, by plain runs: measured again, or as kept for this machine."""
+    file = truth_file("training")
+    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if wants_truth():
+        case, found = SCRIPT_CASES[name], {}
+        for side, edits in (("stored", case.stored), ("mend", case.mend)):
+            if not edits:
+                continue
+            texts = [edited(name, ()), edited(name, edits)]
+
+            def pair(number: int, texts: list[str] = texts) -> float:
+                rates = {text: plain(text, folder).rate for text in texts[:: 1 if number % 2 == 0 else -1]}
+                return rates[texts[1]] / rates[texts[0]]
+
+            found[side] = [round(one, 3) for one in interval(until_decided(pair, [WORTH], MOST_PAIRS))]
+            print(f"{name}: {side} {found[side]}", flush=True)
+        kept[name] = found
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    return dict(kept.get(name, {}))
+
+
+def measured(case: str, folder: Path) -> Json:
+    """Measure a case, again while the machine was disturbed."""
+    kind, name = case.split("/")
+    if kind == "planted":
+        require(PLANTED_CASES[name].library)
+        figures, raw = until_undisturbed(partial(planted_once, name, folder))
+        return {"outcome": outcome_of({name: figures}), "figures": figures, "raw": raw}
+    require(SCRIPT_CASES[name].library)
+    prepare(folder)
+    if kind == "cost":
+        return cost_of(name, folder)
+    figures, raw = until_undisturbed(partial(script_once, name, folder, truth_of(name, folder)))
+    return {"outcome": outcome_of({name: figures}), "figures": figures, "raw": raw}
+
+
+PLANTED_NAMES = tuple(f"planted/{name}" for name in PLANTED_CASES)
+COST_NAMES = tuple(f"cost/{name}" for name in SCRIPT_CASES)
+BENCHMARK = Benchmark(
+    claim="of planted training scripts the interval is right within 1 %, the fetch lies within its bounds and what the "
+    "table calls n/a is n/a; of training scripts in the shapes of public ones the verdict and the stage are right, no "
+    "kept gain is more than stored batches bring, and with pipeprof they reach 97 % of their rate",
+    cases=(*PLANTED_NAMES, *(f"script/{name}" for name in SCRIPT_CASES), *COST_NAMES),
+    measure=measured,
+    covers=RUN,
+    covers_of=dict.fromkeys((*PLANTED_NAMES, *COST_NAMES), RUN_ALONE),
+    seconds=120.0,
+    stored=True,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(BENCHMARK))
