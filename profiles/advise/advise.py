@@ -187,7 +187,7 @@ def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
         python=python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)) or hit.python,
         change=describe_change(view, hit.edits, hit.change_detail) or "",
         overrides=tuple(overrides(view, hit.edits)),
-        location=stage.location if stage is not None else hit.location,
+        location=(stage.location if stage is not None else None) or hit.location,
     )
     return finding_of(proposal, patch=yaml_of(view.loaded, hit.edits), reason=UNVERIFIED)
 

@@ -21,7 +21,7 @@ class Read:
 
 
 def reads_in_loop(text: str, line: int, functions: Collection[str] = ()) -> list[Read]:
-    """Find what reads a result of the step in every pass of a loop; nothing that a condition guards.
+    r"""Find what reads a result of the step in every pass of a loop; nothing that a condition guards.
 
     Args:
         line: Where the dataset is iterated: in the head of the loop or in its body.
@@ -30,7 +30,7 @@ def reads_in_loop(text: str, line: int, functions: Collection[str] = ()) -> list
     Example:
         >>> reads_in_loop("for batch in dataset:\n    losses.append(float(step(batch)))\n", 1, {"step"})
         [Read(text='float(step(batch))', line=2)]
-        >>> reads_in_loop("for batch in dataset:\n    loss = step(batch)\n    if log:\n        loss.numpy()\n", 1, {"step"})
+        >>> reads_in_loop("for x in dataset:\n    loss = step(x)\n    if log:\n        loss.numpy()\n", 1, {"step"})
         []
     """
     tree = _parsed(text)
@@ -49,7 +49,7 @@ def reads_in_loop(text: str, line: int, functions: Collection[str] = ()) -> list
 
 
 def calls_in_loop(text: str, line: int) -> tuple[int, list[str]] | None:
-    """Return the line of the loop that iterates a dataset at `line`, and the file's own functions that it calls.
+    r"""Return the line of the loop that iterates a dataset at `line`, and the file's own functions that it calls.
 
     Example:
         >>> calls_in_loop("def step(x): ...\nfor x in dataset:\n    step(x)\n", 2)
@@ -66,7 +66,7 @@ def calls_in_loop(text: str, line: int) -> tuple[int, list[str]] | None:
 
 
 def unused_name(text: str, line: int) -> str | None:
-    """Return the name that the statement at a line gives its value, if nothing in the file reads the name.
+    r"""Return the name that the statement at a line gives its value, if nothing in the file reads the name.
 
     Example:
         >>> unused_name("a = make()\nb = a.map(f)\n", 2), unused_name("a = make()\nb = a.map(f)\n", 1)

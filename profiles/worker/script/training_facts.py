@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 MOST_COMPARED = 4 << 20
 """Bytes in the sources of a dataset, above which its graph is not compared with that of the next one."""
-_NUMBERED = re.compile(r"(__inference_\w+?|pyfunc)_\d+\b")
-"""Names that TensorFlow numbers through, so that they differ in equal graphs."""
+_NUMBERED = re.compile(r'(__inference_\w+?|pyfunc|\bname: "[^"]*?)_\d+\b|s: "[^"]*Dataset\w*:\d+"')
+"""Names that TensorFlow numbers through, so that they differ in equal graphs: functions, resources, metadata."""
 MOST_WRITTEN = 200
 JAX = "JAX returns before a step has ended"
 ON_GPU = "on a GPU TensorFlow returns before a step has ended"

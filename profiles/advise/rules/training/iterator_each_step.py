@@ -55,8 +55,8 @@ class IteratorEachStep(OfTraining, Rule):
                 location=location_of(use),
                 sentence=(
                     f"{use.iterators:,} iterators were made{at(use, ' in ')} for "
-                    f"{use.batches or use.iterators:,} batches: each step starts the dataset again, {milliseconds(1e3 * use.first_seconds)} until its batch, "
-                    f"{share_text(seconds, training)}."
+                    f"{use.batches or use.iterators:,} batches: each step starts the dataset again, "
+                    f"{milliseconds(1e3 * use.first_seconds)} until its batch, {share_text(seconds, training)}."
                 ),
                 recommendation="Make one iterator before the loop and call next() on it.",
                 evidence={"iterators": use.iterators, "batches": use.batches or 0, "first_s": use.first_seconds},

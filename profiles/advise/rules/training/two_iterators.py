@@ -46,8 +46,9 @@ class TwoIterators(OfTraining, Rule):
             yield Proposal(
                 location=location_of(use),
                 sentence=(
-                    f"{use.together} iterators of one dataset{at(use, ', made in ')}, take batches in turn: its work "
-                    f"is done {use.together} times. Their fetches took {share_text(use.fetch_seconds or 0.0, training)}."
+                    f"{use.together} iterators of one dataset{at(use, ', made in ')}, take batches in turn: its "
+                    f"work is done {use.together} times. Their fetches took "
+                    f"{share_text(use.fetch_seconds or 0.0, training)}."
                 ),
                 recommendation="Take one batch from one iterator and split it, or use it twice.",
                 evidence={"iterators": use.together, "fetch_s": use.fetch_seconds or 0.0, "share": share},

@@ -57,8 +57,8 @@ class ValidationAgain(OfTraining, Rule):
         yield Proposal(
             location=location_of(use),
             sentence=(
-                f"Validation{at(use, ' in ')} took {milliseconds(1e3 * seconds / count)} after each of {count:,} epochs, "
-                f"{share_text(seconds, training)}; its dataset {why}, so that every validation does the same work again."
+                f"Validation{at(use, ' in ')} took {milliseconds(1e3 * seconds / count)} after each of {count:,} "
+                f"epochs, {share_text(seconds, training)}. Its dataset {why}: each does the same work again."
             ),
             recommendation="Cache the validation dataset, and build it once.",
             evidence={"validations": count, "validation_s": seconds, "share": share, "datasets": use.datasets},
