@@ -64,7 +64,7 @@ def seconds_text(seconds: float) -> str:
 
     Example:
         >>> seconds_text(1.234), seconds_text(0.05)
-        ('1.23 s', '50 ms')
+        ('1.23 s', '50.0 ms')
     """
     return f"{significant(seconds)} s" if seconds >= 1 else milliseconds(1e3 * seconds)
 
@@ -80,7 +80,7 @@ def share_text(seconds: float, training: Training) -> str:
     Example:
         >>> from pipeprof.profiles.document.shared import Training
         >>> share_text(2, Training(seconds=8.0))
-        '2 s of 8 s of training (25 %)'
+        '2.00 s of 8.00 s of training (25 %)'
     """
     whole = training.seconds or 0.0
     return f"{seconds_text(seconds)} of {seconds_text(whole)} of training ({percent(share_of(seconds, training))})"

@@ -55,7 +55,7 @@ class PythonBetweenSteps(OfTraining, Rule):
         traced = {use.name for use in training.functions}
         names = [f"{name}()" for name in loop[1] if name not in traced] if loop is not None else []
         calls = f" It calls {listed(names)}." if names else ""
-        of = f" of {listed(names)}" if names else ""
+        of = f", of {listed(names)}," if names else ""
         share = min(0.99, own / interval)
         yield Proposal(
             location=place if loop is None else place and place.model_copy(update={"line": loop[0]}),
@@ -63,7 +63,7 @@ class PythonBetweenSteps(OfTraining, Rule):
                 f"The loop at {place_of(place)} computes in Python for at least {milliseconds(own)} of each step of "
                 f"{milliseconds(interval)} ({percent(share)}), outside of tf.functions and fetches.{calls}"
             ),
-            recommendation=f"Do what is not the step{of} less often, or in dataset.map.",
+            recommendation=f"Do what is not the training step{of} every hundredth step, or in dataset.map.",
             evidence={"python_ms": own, "step_ms": interval, "share": share},
             python=f"if number % 100 == 0:\n    ...  # what is not the step, in {as_typed(main.file)}",
             predicted=Prediction(without(share).formula),

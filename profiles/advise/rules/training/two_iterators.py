@@ -46,7 +46,7 @@ class TwoIterators(OfTraining, Rule):
             yield Proposal(
                 location=location_of(use),
                 sentence=(
-                    f"{use.together} iterators of one dataset{at(use, ', made in ')}, take batches in turn: its "
+                    f"{use.together} iterators of one dataset{at(use, ', iterated in ')}, take batches in turn: its "
                     f"work is done {use.together} times. Their fetches took "
                     f"{share_text(use.fetch_seconds or 0.0, training)}."
                 ),
