@@ -12,7 +12,6 @@ import os
 import runpy
 import sys
 import threading
-import time as wall_clock
 import weakref
 from contextlib import suppress
 from pathlib import Path
@@ -94,7 +93,7 @@ class ScriptRun(JobRun):
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         refuse = None if job.allow_writes else self._refuse_write
-        self._writes = WriteWatch(Existing(wall_clock.time_ns(), job.made), refuse)
+        self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
         self._refused: threading.Thread | None = None
         self._refusing = threading.Lock()
         self._observer = ScriptObserver(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 import threading
-import time as wall_clock
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -16,7 +15,7 @@ from pipeprof.pipelines.graph.observe.reading import serialised
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pipeprof.profiles.document.shared import WrittenFile
     from pipeprof.profiles.worker.script.consumers import Consumer
@@ -46,8 +45,8 @@ class Moment(NamedTuple):
         """Read it; in any thread."""
         habits, cpu = observer.habits, 0.0
         with suppress(AttributeError, OSError):
-            clock = wall_clock.pthread_getcpuclockid(threading.main_thread().ident or 0)
-            cpu = wall_clock.clock_gettime(clock)
+            clock = time.pthread_getcpuclockid(threading.main_thread().ident or 0)
+            cpu = time.clock_gettime(clock)
         elsewhere = habits.function_seconds + habits.save_ns / 1e9
         elsewhere += sum(one.fetch_seconds for one in observer.consumers)
         steps = sum(one.steps for one in observer.consumers)
@@ -116,7 +115,7 @@ def _unread(watch: SourceWatch | None) -> list[CodePlace]:
     return [CodePlace(name=op, file=file, line=line) for (file, line), op in places.items()][:MOST_WRITTEN]
 
 
-def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: Moment) -> dict[str, Any]:
+def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: Moment) -> Mapping[str, Any]:
     """What the script spends its time on, apart from the steps and their fetches."""
     habits, clock, own = observer.habits, main.clock, None
     computes = habits.own_steps or main.kind != "loop" or not {"jax", "torch"}.isdisjoint(sys.modules)
@@ -134,7 +133,7 @@ def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: 
     }
 
 
-def _knowledge(main: Consumer) -> dict[str, Any]:
+def _knowledge(main: Consumer) -> Mapping[str, Any]:
     """What is known of the steps of a kind of consumer."""
     asynchronous = _asynchronous(main)
     if main.kind == "loop":
