@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.document.shared import CodePlace, FunctionUse
+from pipeprof.profiles.worker.script.consumers import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from pipeprof.profiles.worker.script.consumers import Place
 
 _SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
 _LONG_NS = 5_000_000
@@ -91,8 +90,8 @@ class Habits:
         number, code = id(function), getattr(function.python_function, "__code__", None)
         name = getattr(function.python_function, "__name__", "tf.function")
         own = code is not None and is_users(code.co_filename)
-        place = (code.co_filename, code.co_firstlineno) if own and code is not None else tuple(self._place())
-        use = self._uses.setdefault((name, *place), FunctionUse(name=name, file=place[0], line=place[1]))
+        place = Place(code.co_filename, code.co_firstlineno) if own and code is not None else self._place()
+        use = self._uses.setdefault((name, place), FunctionUse(name=name, **place._asdict()))
         reference = weakref.ref(function, lambda _: self._known.pop(number, None))
         self._known[number] = _Function(use, reference)
         return self._known[number]
@@ -137,5 +136,5 @@ class Habits:
         getter = getattr(type(rows), "__getitem__", None) or getattr(type(rows), "__iter__", None)
         code = getattr(getter, "__code__", None)
         own = code is not None and is_users(code.co_filename)
-        place = (code.co_filename, code.co_firstlineno) if own and code is not None else self._place()
-        self.source = CodePlace(name=type(rows).__name__, file=place[0], line=place[1])
+        place = Place(code.co_filename, code.co_firstlineno) if own and code is not None else self._place()
+        self.source = CodePlace(name=type(rows).__name__, **place._asdict())

@@ -76,7 +76,6 @@ class ScriptObserver(Observer):
         self._clock = time.perf_counter_ns
         self.habits = Habits(users_place, self._clock)
         self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
-        self.loader_began = self.habits.takes_from  # type: ignore[method-assign]
         self.saved = self.habits.saved  # type: ignore[method-assign]
         self._passes: dict[int, Pass] = {}
         self._owners: dict[int, tuple[Any, Consumer]] = {}
@@ -144,6 +143,10 @@ class ScriptObserver(Observer):
         del dataset
 
     # Keras
+
+    def loader_began(self, loader: Any) -> None:
+        """Note where the batches of a loop come from."""
+        self.habits.takes_from(loader)
 
     def tape_read(self) -> None:
         """Note that steps compute outside of tf.functions."""

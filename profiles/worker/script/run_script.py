@@ -569,9 +569,10 @@ class ScriptRun(JobRun):
 
     def _training(self) -> Training:
         written = self._writes.written() if self._ended is not None else []
-        parts = {"ended": self._ended, "written": written, "watch": self._watch}
         moments = (self._since, self._closed or Moment.now(self._observer))
-        return training_facts(self._main, self._observer, moments, **parts)
+        return training_facts(
+            self._main, self._observer, moments, ended=self._ended, written=written, watch=self._watch
+        )
 
 
 class _Running(Feed):
