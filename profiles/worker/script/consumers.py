@@ -98,6 +98,12 @@ class StepClock:
         counts_ends: Whether what finding the end of a pass takes is a part of the next one's first fetch. TensorFlow
             frees the iterator in it, which now and then takes as long as the pass itself.
         ends_ns: What it took, where it does not count.
+        first_ns: From a pass's beginning to its first batch, or the end of its first step in `fit`, summed.
+        firsts: Number of these; the first pass is not counted.
+        call_ns: Of all calls of the function of `fit`.
+        calls: Their number.
+        apart_ns: From the return of that function to its next call, within a pass, summed.
+        aparts: Number of these.
     """
 
     def __init__(self) -> None:
@@ -107,6 +113,9 @@ class StepClock:
         self.batches = 0
         self.begun = 0
         self.between_ns = 0
+        self.first_ns = self.firsts = 0
+        self.call_ns = self.calls = 0
+        self.apart_ns = self.aparts = 0
         self._paused = 0
         self._end: int | None = None
         self._found_end = 0
@@ -134,6 +143,9 @@ class StepClock:
             got = time - self._paused
             self.fetch_ns += got - self._asked
             self.batches += 1
+            if self._starts:
+                self.first_ns += time - one.began
+                self.firsts += 1
             self._taken, self._asked = (self._asked, got, self._starts), None
             self._starts = False
         return folded
@@ -193,6 +205,12 @@ class StepClock:
             if self._running is not None:
                 begin, starts = self._running
                 self._running, self._returned = None, (begin, starts, time - self._paused)
+                if starts:
+                    self.first_ns += time - self._paused - begin
+                    self.firsts += 1
+                elif self.aparts:
+                    self.call_ns += time - self._paused - begin
+                    self.calls += 1
                 continue
             begin, starts = time - self._paused, False
             if not one.began_folding:
@@ -203,6 +221,8 @@ class StepClock:
                     begin = self._go_on(one, time, at_end=False)
             if self._returned is not None:
                 closed.append((self._returned[0], time - self._paused, self._returned[1]))
+                self.apart_ns += time - self._paused - self._returned[2]
+                self.aparts += 1
                 self._returned = None
             self._running = (begin, starts)
         if one.ended and one.began_folding:
@@ -278,6 +298,10 @@ class Consumer:
         datasets: How many objects there were.
         iterators: How many iterators were made of them.
         executions: Steps in one call of the function of `fit`.
+        began_ns: When its first iterator was requested.
+        together: Iterators that gave batches in turn.
+        graph: Of the first object: what is equal for an equal dataset, and whether it has a cache.
+        equal: Whether the objects have equal graphs; None where that was not seen.
     """
 
     place: Place
@@ -294,6 +318,10 @@ class Consumer:
     seconds: float = 0.0
     steps: int = 0
     moved_ns: int = 0
+    began_ns: int = 0
+    together: int = 1
+    graph: tuple[str, bool] | None = None
+    equal: bool | None = None
 
     @property
     def fetch_seconds(self) -> float:
@@ -326,6 +354,9 @@ class Consumer:
             now: The time.
         """
         folded = Folded()
+        # Two batches each, and none has ended.
+        live = [one for one in self.passes if len(one.times) >= 4 and not one.ended]
+        self.together = max(self.together, len(live))
         for one in list(self.passes):
             over = bool(one.ended)
             times, steps = one.drain()

@@ -12,18 +12,15 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.pipelines.target.generated_files import delete_generated_files
-from pipeprof.profiles.document.shared import DatasetUse, Training
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
@@ -38,6 +35,7 @@ from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
+from pipeprof.profiles.worker.script.training_facts import UNSEEN, Moment, graph_text, training_facts
 from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
@@ -48,7 +46,7 @@ from pipeprof.profiles.worker.versions import require_tensorflow
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipeprof.profiles.document.shared import PhaseName
+    from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.steps.statistics import StepReading
@@ -62,12 +60,6 @@ ALIVE_CORES = 0.02
 QUIET_NS = 1_000_000_000
 """Without a step, after which another dataset with more steps takes the place of the main one."""
 MOST_LISTED = 5
-MOST_WRITTEN = 200
-JAX = "JAX returns before a step has ended"
-ON_GPU = "on a GPU TensorFlow returns before a step has ended"
-OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
-IN_GRAPH = "a tf.function fetches and computes in one call"
-UNSEEN = "`for x in dataset` inside a tf.function fetches and computes within TensorFlow: no step of it can be seen"
 
 
 class ScriptFeed(Feed):
@@ -110,6 +102,7 @@ class ScriptRun(JobRun):
             read_model,
             saving=self._writes.saving,
             exiting=self._exiting,
+            graph_of=lambda dataset: graph_text(dataset, self._watch),
         )
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._script_feed = ScriptFeed()
@@ -131,6 +124,8 @@ class ScriptRun(JobRun):
         self._ended: str | None = None
         self._unseen_since: float | None = None
         self._watching = 0
+        self._since: Moment | None = None
+        self._closed: Moment | None = None
 
     # The script
 
@@ -346,6 +341,7 @@ class ScriptRun(JobRun):
                 self._enter("first_element")
             self._memory.read("first")
             self._libraries()
+            self._since = Moment.now(self._observer)
             self._enter("warmup")
         self._window = None
         self._follow_pass(main)
@@ -447,6 +443,7 @@ class ScriptRun(JobRun):
         self._finished = True
         with self._folding:
             self._look_last()
+        self._closed = Moment.now(self._observer)
         self._hooks.uninstall()
         self._end_watch()
         self._ended = reason
@@ -567,35 +564,11 @@ class ScriptRun(JobRun):
         return f"{path} came to its end and iterated over no tf.data dataset{more}"
 
     def _training(self) -> Training:
-        main, observer = self._main, self._observer
-        ended = self._ended
-        saves = observer.saves
-        written = self._writes.written()[:MOST_WRITTEN] if ended is not None else []
-        if main is None:
-            seen: Literal["graph-loop"] | None = "graph-loop" if observer.in_graph else None
-            uses = [_use_of(one, main=False) for one in observer.consumers]
-            return Training(
-                consumer=seen,
-                unknown=UNSEEN if seen else None,
-                ended=ended,
-                saves=saves,
-                datasets=uses,
-                written=written,
-            )
-        facts = Training(
-            consumer=main.kind,
-            executions=main.executions,
-            epochs=main.clock.begun,
-            between_seconds=main.clock.between_ns / 1e9 if main.clock.begun > 1 else None,
-            validations=observer.validations,
-            validation_seconds=observer.validation_ns / 1e9 if observer.validations else None,
-            epoch_end_seconds=observer.epoch_end_ns / 1e9 if observer.epochs else None,
-            saves=saves,
-            ended=ended,
-            datasets=[_use_of(one, main=one is main) for one in observer.consumers],
-            written=written,
+        written = self._writes.written() if self._ended is not None else []
+        moments = (self._since, self._closed or Moment.now(self._observer))
+        return training_facts(
+            self._main, self._observer, moments, ended=self._ended, written=written, watch=self._watch
         )
-        return replace(facts, **_knowledge(main))
 
 
 class _Running(Feed):
@@ -619,43 +592,3 @@ def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
         return None
     nodes, root = snapshot.proto.nodes, snapshot.proto.output
     return int(nodes[root].num_elements) if root in nodes else 0, list(snapshot.proto.gap_times)
-
-
-def _knowledge(main: Consumer) -> Mapping[str, Any]:
-    """What is known of the steps of a kind of consumer."""
-    why_asynchronous = asynchronous(main)
-    if main.kind == "loop":
-        wait = None if why_asynchronous else "exact"
-        return {"interval": "exact", "fetch": "exact", "wait": wait, "unknown": why_asynchronous}
-    gaps = main.gaps.mean_ns is not None
-    no_model = None if gaps else "TensorFlow keeps no model of this pipeline (autotune is off)"
-    fetch = "mean" if gaps else None
-    if main.kind == "fit":
-        unknown = no_model or why_asynchronous
-        return {"interval": "exact", "fetch": fetch, "wait": None if unknown else "mean", "unknown": unknown}
-    why = OVERLAPS if main.kind == "fit-executions" else IN_GRAPH
-    return {"interval": "mean", "fetch": fetch, "wait": None, "unknown": why}
-
-
-def asynchronous(main: Consumer) -> str | None:
-    """Why a step may go on when the script requests the next batch; None where it cannot."""
-    if "jax" in sys.modules and main.kind == "loop":
-        return JAX
-    tensorflow: Any = sys.modules["tensorflow"]
-    if tensorflow.config.list_logical_devices("GPU"):
-        return ON_GPU
-    return None
-
-
-def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
-    return DatasetUse(
-        role=consumer.role,
-        main=main,
-        file=consumer.place.file,
-        line=consumer.place.line,
-        datasets=consumer.datasets,
-        iterators=consumer.iterators,
-        batches=consumer.clock.batches or None,
-        seconds=consumer.seconds or None,
-        fetch_seconds=consumer.fetch_seconds if consumer.clock.batches else None,
-    )
