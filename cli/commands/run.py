@@ -76,9 +76,13 @@ def run(given: RunOptions) -> None:
     budget = options.duration("--budget", given.budget)
     if budget is not None and given.no_verify:
         raise UsageError("--budget limits the verification that --no-verify switches off: give one of them")
+    soak = options.long_duration("--soak", given.soak)
+    if soak is not None and (given.seconds is not None or given.steps is not None or given.to_end):
+        raise UsageError("--soak says how long it takes: remove --seconds, --steps and --to-end, or --soak")
     settings = partial(
         settings_of(given),
-        seconds=options.duration("--seconds", given.seconds),
+        seconds=options.duration("--seconds", given.seconds) if soak is None else soak,
+        soak=soak is not None,
         steps=options.whole("--steps", given.steps),
         cold=True if given.cold else None,
         data_size=options.dataset_size(given.dataset_size),
@@ -119,7 +123,7 @@ def run(given: RunOptions) -> None:
     with ExitStack() as ending:
         try:
             # A script trains for real: it is not run again.
-            verifies = not given.no_verify and not chosen.edits and parsed.kind != "script"
+            verifies = not given.no_verify and not chosen.edits and parsed.kind != "script" and not chosen.soak
             seconds = budget or DEFAULT_BUDGET
             profile, seconds = run_undisturbed(
                 chosen, writer, progress, budget=seconds if verifies else 0.0, end_at=end_at

@@ -27,7 +27,7 @@ from pipeprof.pipelines.target.generated_files import delete_generated_files
 from pipeprof.pipelines.target.import_path import put_first
 from pipeprof.profiles.document.shared import DatasetUse, Training
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
+from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, SoakPlace, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
@@ -43,7 +43,7 @@ from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
-from pipeprof.profiles.worker.steps.window import Looked, look_ns
+from pipeprof.profiles.worker.steps.window import Looked
 from pipeprof.profiles.worker.versions import require_tensorflow
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ class ScriptRun(JobRun):
     # The reporter
 
     def _report(self) -> None:
-        every = look_ns(self.job.seconds) / 1e9
+        every = self._look_ns() / 1e9
         failed = 0
         while failed < 3 and not self._closing.wait(every):
             try:
@@ -302,6 +302,7 @@ class ScriptRun(JobRun):
         now = time.perf_counter_ns()
         folded = {consumer: consumer.fold(now, read_model) for consumer in self._observer.consumers[:]}
         self._choose(now)
+        self._soak_on()
         main = self._main
         found = folded.get(main) if main is not None else None
         if main is not None and found is not None and found.readings:
@@ -314,6 +315,19 @@ class ScriptRun(JobRun):
             self._wait_for_graph()
         if self._reason is not None:
             self._observer.attention = True
+
+    def _soak_on(self) -> None:
+        """Read memory, once there was a warm-up, whatever the script does; a soak ends by the clock."""
+        main = self._main
+        if self._soak is None or main is None or (self.phase != "measure" and not self._soak.has_begun):
+            return
+        # A dataset that is built again while the last one is kept is another consumer at the same place.
+        alike = [one for one in self._observer.consumers[:] if (one.place, one.role) == (main.place, main.role)]
+        reason = self._go_on_soaking(sum(one.clock.begun for one in alike), sum(one.steps for one in alike))
+        self._reason = self._reason or reason
+
+    def _kept_objects(self) -> list[SoakPlace]:
+        return self._observer.kept()
 
     def _wait_for_graph(self) -> None:
         """End a script whose loop cannot be seen when the time for warm-up and measurement is over."""
@@ -422,7 +436,7 @@ class ScriptRun(JobRun):
             statistics.begin(*last)
         if self._script_feed.alive and not over:
             self._models.begin(self._script_feed)
-        limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": look_ns(self.job.seconds)}
+        limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": self._look_ns()}
         self._window = self._open("measure", statistics, self._measured, **limits)
 
     def _measured(self, _looked: Looked) -> None:
@@ -453,6 +467,8 @@ class ScriptRun(JobRun):
             self._look_last()
         self._hooks.uninstall()
         self._end_watch()
+        if self._soak is not None:
+            self._soak.end()
         self._ended = reason
         if self._main is None:
             self._channel.send(TrainingSeen(self._training()))
