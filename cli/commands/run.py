@@ -76,13 +76,10 @@ def run(given: RunOptions) -> None:
     budget = options.duration("--budget", given.budget)
     if budget is not None and given.no_verify:
         raise UsageError("--budget limits the verification that --no-verify switches off: give one of them")
-    soak = options.long_duration("--soak", given.soak)
-    if soak is not None and (given.seconds is not None or given.steps is not None or given.to_end):
-        raise UsageError("--soak says how long it takes: remove --seconds, --steps and --to-end, or --soak")
     settings = partial(
         settings_of(given),
-        seconds=options.duration("--seconds", given.seconds) if soak is None else soak,
-        soak=soak is not None,
+        seconds=_seconds(given),
+        soak=given.soak is not None,
         steps=options.whole("--steps", given.steps),
         cold=True if given.cold else None,
         data_size=options.dataset_size(given.dataset_size),
@@ -137,6 +134,24 @@ def run(given: RunOptions) -> None:
             progress.close()
     refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
+
+
+def _seconds(given: RunOptions) -> float | None:
+    """How long the pipeline is measured, by --seconds or --soak.
+
+    Raises:
+        UsageError: A value is wrong, or both were given, or another end.
+    """
+    from pipeprof.cli import options
+    from pipeprof.pipelines.errors import UsageError
+
+    if given.soak is None:
+        return options.duration("--seconds", given.seconds)
+    if given.seconds is not None or given.steps is not None or given.to_end:
+        raise UsageError("--soak says how long it takes: remove --seconds, --steps and --to-end, or --soak")
+    if given.budget is not None:
+        raise UsageError("--budget is for trying changes, which a run with --soak does not: remove one of them")
+    return options.long_duration("--soak", given.soak)
 
 
 _NOT_OF_SCRIPTS = {

@@ -54,7 +54,9 @@ def describe_memory_problem(profile: Profile) -> str | None:
         parts += _largest(profile)
     if leaks:
         soak = memory.soak
-        parts.append(soak_words(soak) if soak is not None else "memory leak: it still grows after all buffers have filled")
+        parts.append(
+            soak_words(soak) if soak is not None else "memory leak: it still grows after all buffers have filled"
+        )
     return "; ".join(parts)
 
 

@@ -20,8 +20,8 @@ _MORE = 5
 """Objects by which their number must have grown."""
 _EXPLAINS = 0.4
 """Share of the growth from which on the line that allocated it is its owner."""
-_MANY = 0.25
-"""Of the live objects that were made meanwhile: a line that made as many of small ones."""
+SMALL = 1000
+"""Bytes of an object that holds a tensor at most: the tensor's own are TensorFlow's."""
 FARTHEST = 366 * 86_400.0
 """Seconds beyond which no end is told."""
 
@@ -72,7 +72,7 @@ def owner_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
         )
     if line is not None:
         return SoakOwner(
-            owner="tensors" if line.tensors else "python",
+            owner="tensors" if line.tensors and line.bytes < SMALL * line.count else "python",
             bytes=line.bytes,
             function=line.function,
             location=Location(file=as_typed(line.file), line=line.line),
@@ -93,8 +93,7 @@ def _line_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
     most = max(evidence.lines, key=lambda one: one.bytes)
     if most.bytes >= _EXPLAINS * expected:
         return most
-    # A tensor's own bytes are TensorFlow's: only the object that holds it is Python's.
-    tensors = [one for one in evidence.lines if one.tensors]
+    tensors = [one for one in evidence.lines if one.tensors and one.bytes < SMALL * one.count and one.count >= _MORE]
     return max(tensors, key=lambda one: one.count, default=None)
 
 
@@ -113,8 +112,5 @@ def end_of(used: int, slope: Slope, limit: int | None) -> SoakEnd | None:
         return None
     room = limit - used
     return SoakEnd(
-        seconds=room / slope.value,
-        low=room / slope.high,
-        high=min(room / slope.low, 10 * FARTHEST),
-        limit_bytes=limit,
+        seconds=room / slope.value, low=room / slope.high, high=min(room / slope.low, 10 * FARTHEST), limit_bytes=limit
     )

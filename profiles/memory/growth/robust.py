@@ -34,7 +34,5 @@ def theil_sen(x: Sequence[float], y: Sequence[float]) -> Slope:
     spread = _Z95 * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
     low, high = math.floor((many - spread) / 2) - 1, math.ceil((many + spread) / 2)
     return Slope(
-        statistics.median(slopes),
-        slopes[low] if low >= 0 else -math.inf,
-        slopes[high] if high < many else math.inf,
+        statistics.median(slopes), slopes[low] if low >= 0 else -math.inf, slopes[high] if high < many else math.inf
     )

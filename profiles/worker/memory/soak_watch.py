@@ -12,18 +12,25 @@ import gc
 import inspect
 import sys
 import tracemalloc
-from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import MemoryReading, SoakEvidence, SoakLine, SoakPlace, SoakReading, SoakTraced
+from pipeprof.profiles.protocol.messages import (
+    MemoryReading,
+    SoakEvidence,
+    SoakLine,
+    SoakPlace,
+    SoakReading,
+    SoakTraced,
+)
 from pipeprof.profiles.worker.memory.glibc_heap import heap
 from pipeprof.profiles.worker.memory.memory_log import tensor_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot
     from pipeprof.profiles.protocol.messages import WorkerMessage
@@ -35,9 +42,24 @@ READINGS = 240
 """Of a soak at least, if that is within the share."""
 SHORT_SECONDS = 60.0
 """A shorter soak has this many readings whatever they take."""
+SETTLE_SECONDS = 2.0
+"""How long allocations are traced at least before those that stay are told apart from those that are dropped."""
 _FRAMES = 12
 _MOST_LINES = 10
 _IN_PIPELINE = ("script_ops.py", "from_generator_op.py")
+
+
+_Line = tuple[str, int]
+
+
+@dataclass
+class _Total:
+    """Allocations of a line: how many the pipeline's functions made, and how many TensorFlow."""
+
+    bytes: int = 0
+    count: int = 0
+    inside: int = 0
+    tensors: int = 0
 
 
 class SoakWatch:
@@ -83,6 +105,8 @@ class SoakWatch:
             snapshot: The model as it is now, for what the buffers hold.
         """
         now = self._clock()
+        if self._examined is not None:
+            self._examined.settle(now, epoch, steps)
         self._began = now if self._began is None else self._began
         self._epoch, self._steps = epoch, steps
         if now < self._next:
@@ -130,8 +154,20 @@ class _Examination:
         # Who traces allocations already goes on with it, and there is nothing to tell apart.
         self._traces = not tracemalloc.is_tracing()
         self._before = {number: count for number, _, count in _functions()}
+        self._settled: dict[_Line, _Total] = {}
+        self._is_settled = False
         if self._traces:
             tracemalloc.start(_FRAMES)
+
+    def settle(self, at: float, epoch: int, steps: int) -> None:
+        """Begin once more after two epochs: what is made anew in each, and dropped, exists by then."""
+        if self._is_settled or at - self._at < SETTLE_SECONDS or epoch < self._epoch + 2:
+            return
+        self._is_settled = True
+        self._at, self._epoch, self._steps = at, epoch, steps
+        self._before = {number: count for number, _, count in _functions()}
+        if self._traces and tracemalloc.is_tracing():
+            self._settled = _totals(tracemalloc.take_snapshot().traces)
 
     def end(self, at: float, epoch: int, steps: int, places: list[SoakPlace]) -> SoakEvidence:
         lines: list[SoakLine] = []
@@ -139,17 +175,17 @@ class _Examination:
             gc.collect()
             snapshot = tracemalloc.take_snapshot()
             tracemalloc.stop()
-            lines = _lines(snapshot.traces)
+            lines = _lines(_totals(snapshot.traces), self._settled)
         traced = []
         for number, function, count in _functions():
             code = getattr(function, "__code__", None)
             if code is not None and count > self._before.get(number, 0) and is_users(code.co_filename):
                 before = self._before.get(number, 0)
-                traced.append(
-                    SoakTraced(function.__name__, code.co_filename, code.co_firstlineno, before, count)
-                )
+                traced.append(SoakTraced(function.__name__, code.co_filename, code.co_firstlineno, before, count))
         traced.sort(key=lambda one: one.before - one.after)
-        return SoakEvidence(at - self._at, epoch - self._epoch, steps - self._steps, lines, traced[:_MOST_LINES], places)
+        return SoakEvidence(
+            at - self._at, epoch - self._epoch, steps - self._steps, lines, traced[:_MOST_LINES], places
+        )
 
 
 def _functions() -> Iterator[tuple[int, Any, int]]:
@@ -161,28 +197,45 @@ def _functions() -> Iterator[tuple[int, Any, int]]:
                 yield id(one), inspect.unwrap(one.python_function), int(one.experimental_get_tracing_count())
 
 
-def _lines(traces: Iterable[Any]) -> list[SoakLine]:
-    """Sum allocations by the innermost line of the user's, those with most bytes first."""
-    totals: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+def _totals(traces: Iterable[Any]) -> dict[_Line, _Total]:
+    """Sum allocations by the innermost line of the user's."""
+    found: dict[_Line, _Total] = {}
+    places: dict[Any, tuple[_Line, bool, bool] | None] = {}
     for trace in traces:
-        frames = list(trace.traceback)
-        # Outermost first.
-        for place in range(len(frames) - 1, -1, -1):
-            if is_users(frames[place].filename):
-                found = totals[frames[place].filename, frames[place].lineno]
-                found[0] += trace.size
-                found[1] += 1
-                found[2] += any(frame.filename.endswith(_IN_PIPELINE) for frame in frames)
-                found[3] += any("tensorflow" in frame.filename for frame in frames[place + 1 :])
-                break
-    ordered = sorted(totals.items(), key=lambda one: -one[1][0])
-    most = [*ordered[:_MOST_LINES], *sorted(ordered[_MOST_LINES:], key=lambda one: -one[1][1])[:_MOST_LINES]]
-    return [
-        SoakLine(
-            file, line, None, nbytes, count, in_pipeline=2 * inside > count, tensors=2 * made_there > count
-        )
-        for (file, line), (nbytes, count, inside, made_there) in most
-    ]
+        frames = trace.traceback
+        if frames not in places:
+            places[frames] = _place(list(frames))
+        place = places[frames]
+        if place is not None:
+            line, inside, made_there = place
+            total = found.setdefault(line, _Total())
+            total.bytes += trace.size
+            total.count += 1
+            total.inside += inside
+            total.tensors += made_there
+    return found
+
+
+def _place(frames: list[Any]) -> tuple[_Line, bool, bool] | None:
+    """Return the user's line, whether the pipeline called it, and whether TensorFlow allocated; outermost first."""
+    for place in range(len(frames) - 1, -1, -1):
+        if is_users(frames[place].filename):
+            inside = any(frame.filename.endswith(_IN_PIPELINE) for frame in frames[:place])
+            made_there = any("tensorflow" in frame.filename for frame in frames[place + 1 :])
+            return (frames[place].filename, frames[place].lineno), inside, made_there
+    return None
+
+
+def _lines(after: Mapping[_Line, _Total], before: Mapping[_Line, _Total]) -> list[SoakLine]:
+    """Return the lines that have most more than before, by bytes and by number."""
+    found = []
+    for (file, line), total in after.items():
+        old = before.get((file, line), _Total())
+        nbytes, count = total.bytes - old.bytes, total.count - old.count
+        inside, tensors = 2 * total.inside > total.count, 2 * total.tensors > total.count
+        found.append(SoakLine(file, line, None, nbytes, count, in_pipeline=inside, tensors=tensors))
+    found.sort(key=lambda one: -one.bytes)
+    return found[:_MOST_LINES] + sorted(found[_MOST_LINES:], key=lambda one: -one.count)[:_MOST_LINES]
 
 
 def _memory() -> MemoryReading | None:

@@ -27,7 +27,16 @@ from pipeprof.pipelines.target.generated_files import delete_generated_files
 from pipeprof.pipelines.target.import_path import put_first
 from pipeprof.profiles.document.shared import DatasetUse, Training
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, SoakPlace, TraceBegan, TrainingSeen, Waiting
+from pipeprof.profiles.protocol.messages import (
+    STOPPED,
+    Done,
+    Libraries,
+    LoopCost,
+    SoakPlace,
+    TraceBegan,
+    TrainingSeen,
+    Waiting,
+)
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError

@@ -10,5 +10,5 @@ LOG = os.environ.get("SOAK_LOG", "epochs.txt")
 def epoch_ended() -> None:
     """Append a line."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    with open(LOG, "a", encoding="ascii") as log:
+    with Path(LOG).open("a", encoding="ascii") as log:
         log.write(f"{time.monotonic():.4f} {pages * os.sysconf('SC_PAGE_SIZE')}\n")

@@ -10,7 +10,7 @@ weights = tf.Variable(tf.random.normal((32, 250)))
 made = []
 
 
-def make_dataset(epoch):
+def make_dataset():
     noise = tf.constant(rng.normal(size=(1000, 250)).astype("float32"))
     ds = tf.data.Dataset.from_tensor_slices(features).enumerate()
     ds = ds.map(lambda place, row: (row, noise[place]))
@@ -23,7 +23,7 @@ def step(batch, noise):
 
 
 for epoch in range(1000):
-    ds = make_dataset(epoch)
+    ds = make_dataset()
     made.append(ds)
     for _ in range(5):
         for batch, noise in ds:
