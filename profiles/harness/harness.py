@@ -36,6 +36,7 @@ from pipeprof.profiles.host.process_readers import system_reader
 from pipeprof.profiles.host.procfs import is_missing
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, Sampler, SamplerThread
+from pipeprof.profiles.memory.growth.judge import judge
 from pipeprof.profiles.model.calibration import keep, lacks, measured_alone
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.time.verdict import conclude
@@ -57,8 +58,11 @@ SOAK_BEFORE = 0.6
 """Part of a soak in which memory is only read; in the rest the worker looks for whose a growth is."""
 SOAK_SAVES = 20
 SOAK_SAVE_SECONDS = 10.0
-SOAK_SAVING = 0.0005
-"""Share of the time of a soak that may go into saving, where it is longer than `SOAK_SAVES` such seconds."""
+SOAK_SAVING = 0.001
+"""Share of the time of a soak that may go into saving, where it takes a minute or more."""
+SHORT_SOAK = 60.0
+SOAK_JUDGED = 30
+"""How often a soak is judged until it ends, to see whether the owner of a growth has to be looked for."""
 INTERRUPTED_AFTER = "Interrupted when the measurement was complete: nothing of it is lost, no change was tried."
 READ_TO_THE_END = (
     "--cold: the measurement read all source files, and what it read twice came from memory. Use fewer --seconds or "
@@ -159,6 +163,7 @@ class _Run:
         self._warm: list[Path] = []
         self._uncounted: frozenset[str] = frozenset()
         self._examines = False
+        self._judge_at = 0.0
 
     def warn(self, code: str, message: str) -> None:
         self._facts.warnings.append(Message(code=code, message=message))
@@ -344,6 +349,11 @@ class _Run:
         )
         self._contention = hosts.ContentionProbe(worker.pid, system_reader(), self._cgroup)
         self._reader, self._pid = reader, worker.pid
+
+        def follow() -> None:
+            self._follow_phases(sampler)
+            self._follow_soak(worker)
+
         watch = Watch(
             worker=worker,
             observed=self._observed,
@@ -351,8 +361,8 @@ class _Run:
             signals=signals,
             timeout=self._plan.timeout,
             end_at=self._began + self._settings.max_time if self._settings.max_time is not None else None,
-            on_message=lambda: self._follow_phases(sampler),
-            save=lambda: self._save(sampler, worker),
+            on_message=follow,
+            save=lambda: self._save(sampler),
             **(saving_rarely(self._plan.seconds or 0.0) if self._settings.soak else {}),
         )
 
@@ -420,21 +430,27 @@ class _Run:
             return Disk(source=f"{' and '.join(sorted(kinds))} does not count them", cold=cold)
         return Disk(bytes=counted, source="proc-io", cold=cold)
 
-    def _save(self, sampler: Sampler, worker: WorkerProcess) -> None:
-        profile = assemble(self._facts, self._observed, sampler)
-        self._writer.write(profile)
-        soak, seconds = profile.memory.soak, self._plan.seconds
-        if soak is None or seconds is None or self._examines or soak.seconds < SOAK_BEFORE * seconds:
+    def _follow_soak(self, worker: WorkerProcess) -> None:
+        """Let the worker look for the owner of a growth, once it is one."""
+        log, seconds = self._observed.soak, self._plan.seconds
+        if log is None or not log.points or seconds is None or self._examines:
             return
-        if soak.state == "growth":
+        at = log.points[-1].t
+        if at < self._judge_at or at < SOAK_BEFORE * seconds:
+            return
+        self._judge_at = at + seconds / SOAK_JUDGED
+        if judge(log.points).state == "growth":
             # From now on the worker's readings count no more: what it does takes memory itself.
             self._examines = worker.send("examine")
+
+    def _save(self, sampler: Sampler) -> None:
+        self._writer.write(assemble(self._facts, self._observed, sampler))
 
 
 def saving_rarely(seconds: float) -> dict[str, float]:
     """Return how often the profile of a soak of so many seconds is saved, as arguments of `Watch`."""
     every = min(SOAK_SAVE_SECONDS, seconds / SOAK_SAVES)
-    return {"save_seconds": every, "most_saving": SOAK_SAVING if every == SOAK_SAVE_SECONDS else MOST_SAVING}
+    return {"save_seconds": every, "most_saving": SOAK_SAVING if seconds >= SHORT_SOAK else MOST_SAVING}
 
 
 def target_of(settings: RunSettings) -> Target:

@@ -72,6 +72,8 @@ if TYPE_CHECKING:
 
 FLOOR_STEP_MS = 100.0
 """Longest step of the baseline: a longer sleep does not delay the wake-up any more."""
+SOAK_SEND_SECONDS = 20.0
+"""Seconds between two messages about what changes little, in a soak."""
 TRACE_SECONDS = LONGEST_SECONDS + 2.0
 """Maximum time of the trace, reading it included; then the harness ends the worker."""
 UNEXPLAINED_BYTES = 300_000_000
@@ -96,7 +98,7 @@ class JobRun:
         self._floor = Floor()
         self._window: PhaseWindow | None = None
         self._models = ModelLog()
-        self._memory = MemoryLog(channel.send)
+        self._memory = MemoryLog(channel.send, **({"every": SOAK_SEND_SECONDS} if job.soak else {}))
         self._soak = SoakWatch(channel.send, job.seconds, self._kept_objects) if job.soak and job.seconds else None
         self._sizes = BatchSizes()
         self._context: Any = None

@@ -104,7 +104,8 @@ def _goes_on(tail: Sequence[SoakPoint], slope: Slope) -> bool:
     levels = [statistics.median(point.least for point in part) for part in parts]
     times = [statistics.median(point.t for point in part) for part in parts]
     last = (levels[2] - levels[1]) / max(1e-9, times[2] - times[1])
-    end = theil_sen([point.t for point in parts[2]], [float(point.least) for point in parts[2]]).value
+    last_ones = tail[-max(3, third) :]
+    end = theil_sen([point.t for point in last_ones], [float(point.least) for point in last_ones]).value
     rises = all(later > earlier for earlier, later in pairwise(levels))
     return rises and last >= _PACE * slope.value and end >= _PACE * slope.value
 

@@ -9,6 +9,16 @@ from pipeprof.profiles.wording import size
 if TYPE_CHECKING:
     from pipeprof.profiles.document.memory import Soak, SoakEnd, SoakOwner
 
+ADVICE = {
+    "iterators": "Keep no iterator of an epoch that is over: let the next one take its place.",
+    "datasets": "Build the dataset once, before the first epoch, or keep none of the old ones.",
+    "traces": "Pass tensors to the tf.function, not Python values that change; give it an input_signature.",
+    "python": "Keep numbers instead of arrays, at most so many of them, or write them to a file.",
+    "tensors": "Keep numbers instead of tensors: float(loss), not loss.",
+    "native": "Look for a library outside of Python that keeps memory, e.g. with another version of it.",
+    "unknown": "Let the soak come to its end: then its last part looks for what is kept, and where it is made.",
+}
+"""What to do, by owner."""
 _DAY, _HOUR, _MINUTE = 86_400.0, 3600.0, 60.0
 
 
@@ -49,15 +59,12 @@ def owner_text(owner: SoakOwner) -> str:
     each = "" if owner.per_epoch is None else f", {owner.per_epoch:.2g} more in each epoch"
     if owner.owner == "iterators":
         where = f" made at {place}" if place else ""
-        return f"{owner.count:,} iterators{where} are kept{each}; each has its buffers" if owner.count else "iterators"
+        return f"{owner.count or 0:,} iterators{where} are kept{each}"
     if owner.owner == "datasets":
         where = f" iterated at {place}" if place else ""
-        return f"{owner.count:,} datasets{where} are kept{each}: build the dataset once, before the first epoch"
+        return f"{owner.count or 0:,} datasets{where} are kept{each}"
     if owner.owner == "traces":
-        return (
-            f"the tf.function {owner.function} ({place}) was traced {owner.count or 0:,} times{each}: pass tensors, "
-            "not Python values that change"
-        )
+        return f"the tf.function {owner.function} ({place}) was traced {owner.count or 0:,} times{each}"
     if owner.owner in ("python", "tensors"):
         what = "tensors" if owner.owner == "tensors" else "Python objects"
         inside = ", in a function that the pipeline calls" if owner.in_pipeline else ""

@@ -42,7 +42,7 @@ from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
-from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
+from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS, TRACE_SECONDS, JobRun
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
 from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import Hooks
@@ -133,7 +133,7 @@ class ScriptRun(JobRun):
         self._open_phase: Any = None
         self._phase_note: Any = None
         self._reason: str | None = None
-        self._sign_at = self._sign_cpu = 0.0
+        self._sign_at = self._sign_cpu = self._tell_at = 0.0
         self._last: Callable[[], Any] = lambda: None
         self._variant: tuple[Any, Any] | None = None
         self._finished = False
@@ -453,7 +453,10 @@ class ScriptRun(JobRun):
         if feed.alive and window is not None:
             self._models.observe(feed, window.statistics.count)
             self._memory.look("measure", feed, window.statistics.count, self._models.latest)
-            self._channel.send(TrainingSeen(self._training()))
+            now = time.perf_counter()
+            if self._soak is None or now >= self._tell_at:
+                self._tell_at = now + SOAK_SEND_SECONDS
+                self._channel.send(TrainingSeen(self._training()))
 
     def _give_sign(self) -> None:
         """Give a sign of life while the script does something else."""

@@ -16,7 +16,14 @@ from pipeprof.profiles.memory.growth.robust import Slope, theil_sen
 from pipeprof.profiles.memory.growth.series import MOST_POINTS, SoakLog, SoakPoint
 from pipeprof.profiles.memory.growth.soak import soak_of
 from pipeprof.profiles.memory.growth.texts import duration_text, soak_text
-from pipeprof.profiles.protocol.messages import MemoryReading, SoakEvidence, SoakLine, SoakPlace, SoakReading, SoakTraced
+from pipeprof.profiles.protocol.messages import (
+    MemoryReading,
+    SoakEvidence,
+    SoakLine,
+    SoakPlace,
+    SoakReading,
+    SoakTraced,
+)
 
 MB = 1_000_000
 BASE = 100 * MB

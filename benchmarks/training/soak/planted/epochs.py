@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-LOG = os.environ.get("SOAK_LOG", "epochs.txt")
+LOG = "planted.log"
 
 
 def epoch_ended() -> None:

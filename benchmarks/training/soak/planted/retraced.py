@@ -1,4 +1,4 @@
-"""A tf.function that takes the epoch as a Python number: traced anew in each epoch, with a table inside, 1 MB in all."""
+"""A tf.function that takes the epoch as a Python number: traced anew in each, with a table inside, 1 MB in all."""
 
 import numpy as np
 import tensorflow as tf
