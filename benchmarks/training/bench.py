@@ -177,8 +177,9 @@ COST_NAMES = tuple(f"cost/{name}" for name in SCRIPT_CASES)
 BENCHMARK = Benchmark(
     claim="of planted training scripts the interval is right within 1 %, the fetch lies within its bounds and what the "
     "table calls n/a is n/a; of training scripts in the shapes of public ones the verdict and the stage are right, no "
-    "kept gain is more than stored batches bring, and with pipeprof they reach 97 % of their rate; of five trainings whose "
-    "memory grows a soak names the owner, its line and the end of memory within 20 %, and of ten healthy ones none",
+    "kept gain is more than stored batches bring, and with pipeprof they reach 97 % of their rate; of five trainings "
+    "whose memory grows a soak names the owner, its line and the end of memory within 20 %, and of ten healthy ones "
+    "none",
     cases=(*PLANTED_NAMES, *(f"script/{name}" for name in SCRIPT_CASES), *SOAK_NAMES, *COST_NAMES),
     measure=measured,
     covers=RUN,

@@ -20,7 +20,7 @@ from pipeprof.profiles.document.subject import Target, Tool
 from pipeprof.profiles.document.target import spec_target
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import RunFacts, assemble
-from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING, Ended, Signals, Watch
+from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
 from pipeprof.profiles.harness.failure import Circumstances, diagnose, name_owner
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.process import WorkerProcess
@@ -354,6 +354,8 @@ class _Run:
             self._follow_phases(sampler)
             self._follow_soak(worker)
 
+        soaks = self._settings.soak
+        rarely = saving_of(self._plan.seconds or 0.0) if soaks else (SAVE_SECONDS, MOST_SAVING)
         watch = Watch(
             worker=worker,
             observed=self._observed,
@@ -363,7 +365,8 @@ class _Run:
             end_at=self._began + self._settings.max_time if self._settings.max_time is not None else None,
             on_message=follow,
             save=lambda: self._save(sampler),
-            **(saving_rarely(self._plan.seconds or 0.0) if self._settings.soak else {}),
+            save_seconds=rarely[0],
+            most_saving=rarely[1],
         )
 
         def over_limit(_sample: object) -> None:
@@ -447,10 +450,9 @@ class _Run:
         self._writer.write(assemble(self._facts, self._observed, sampler))
 
 
-def saving_rarely(seconds: float) -> dict[str, float]:
-    """Return how often the profile of a soak of so many seconds is saved, as arguments of `Watch`."""
-    every = min(SOAK_SAVE_SECONDS, seconds / SOAK_SAVES)
-    return {"save_seconds": every, "most_saving": SOAK_SAVING if seconds >= SHORT_SOAK else MOST_SAVING}
+def saving_of(seconds: float) -> tuple[float, float]:
+    """Return the seconds from one save of the profile to the next in a soak of so many, and the share for saving."""
+    return min(SOAK_SAVE_SECONDS, seconds / SOAK_SAVES), SOAK_SAVING if seconds >= SHORT_SOAK else MOST_SAVING
 
 
 def target_of(settings: RunSettings) -> Target:

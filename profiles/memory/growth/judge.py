@@ -42,8 +42,8 @@ class Judged:
     Attributes:
         slope: Bytes per second after the warm-up, with the interval; None for a short soak.
         bytes_per_epoch: None where there are no whole epochs.
-        since_epoch: Epochs after which it was level; None without epochs.
-        since: Seconds after which it was.
+        since_epoch: Epochs after which it was level; None without epochs, and where it was all the while.
+        since: Seconds after which it was; 0 where it was all the while.
         grown: Bytes after the warm-up.
         tail: The windows after the warm-up.
     """
@@ -74,8 +74,8 @@ def judge(points: Sequence[SoakPoint]) -> Judged:
         state=_state(tail, slope, grown, epochs=by_epoch or not any(point.epoch for point in points)),
         slope=slope,
         bytes_per_epoch=epochs.value if epochs is not None else None,
-        since_epoch=windows[first].epoch if by_epoch else None,
-        since=windows[first].t,
+        since_epoch=windows[first].epoch if by_epoch and first else None,
+        since=windows[first].t if first else 0.0,
         grown=grown,
         tail=tuple(tail),
         by_epoch=by_epoch,

@@ -14,8 +14,9 @@ from pipeprof.profiles.wording import as_typed
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.messages import SoakEvidence, SoakLine
 
-EACH = 0.5
-"""Of an epoch: an object that is made in each second one at least, and stays, is made for epochs."""
+EACH = 0.05
+"""Of a pass over the dataset: an object that is made in each twentieth one at least, and stays. An epoch of the user's
+may have several passes."""
 _MORE = 5
 """Objects by which their number must have grown."""
 _EXPLAINS = 0.4
@@ -62,7 +63,7 @@ def owner_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
         return SoakOwner(owner="unknown")
     again = max(evidence.traced, key=lambda one: one.after - one.before, default=None)
     epochs = max(1, evidence.epochs)
-    if again is not None and again.after - again.before >= max(3, EACH * min(epochs, 20)):
+    if again is not None and again.after - again.before >= max(3, EACH * epochs):
         return SoakOwner(
             owner="traces",
             count=again.after,

@@ -29,9 +29,7 @@ def soak_text(soak: Soak) -> str:
         ends = f" {_end_text(soak.ends)}" if soak.ends is not None else ""
         return f"{words[0].upper()}{words[1:]}.{ends}"
     if soak.state == "plateau":
-        if soak.since_epoch is not None:
-            return f"Memory in use: plateau after epoch {max(1, soak.since_epoch)}."
-        return f"Memory in use: plateau after {duration_text(soak.since_seconds or 0.0)}."
+        return f"Memory in use: plateau{_since(soak)}."
     amount = f" by {_rate(soak)}" if soak.bytes_per_second else ""
     if soak.state == "filling":
         return f"Memory in use grew{amount} while the pipeline's buffers filled: soak longer to see a plateau."
@@ -45,6 +43,12 @@ def soak_words(soak: Soak) -> str:
     low, high = size(max(0.0, soak.low or 0.0) * _HOUR), size(max(0.0, soak.high or 0.0) * _HOUR)
     owner = f": {owner_text(soak.owner)}" if soak.owner is not None else ""
     return f"memory in use grows by {_rate(soak)} ({low} to {high} in an hour){owner}"
+
+
+def _since(soak: Soak) -> str:
+    if soak.since_epoch is not None:
+        return f" after epoch {max(1, soak.since_epoch)}"
+    return f" after {duration_text(soak.since_seconds)}" if soak.since_seconds else ", from the end of the warm-up on"
 
 
 def _rate(soak: Soak) -> str:

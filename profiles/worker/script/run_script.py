@@ -71,6 +71,8 @@ ALIVE_CORES = 0.02
 """Of a core that a process uses at least, so that it is not taken to hang."""
 QUIET_NS = 1_000_000_000
 """Without a step, after which another dataset with more steps takes the place of the main one."""
+LONGEST_WARM_UP = 15.0
+"""Seconds after which a soak begins, whatever else is measured."""
 MOST_LISTED = 5
 MOST_WRITTEN = 200
 JAX = "JAX returns before a step has ended"
@@ -133,7 +135,7 @@ class ScriptRun(JobRun):
         self._open_phase: Any = None
         self._phase_note: Any = None
         self._reason: str | None = None
-        self._sign_at = self._sign_cpu = self._tell_at = 0.0
+        self._sign_at = self._sign_cpu = self._tell_at = self._warm_at = 0.0
         self._last: Callable[[], Any] = lambda: None
         self._variant: tuple[Any, Any] | None = None
         self._finished = False
@@ -328,7 +330,12 @@ class ScriptRun(JobRun):
     def _soak_on(self) -> None:
         """Read memory, once there was a warm-up, whatever the script does; a soak ends by the clock."""
         main = self._main
-        if self._soak is None or main is None or (self.phase != "measure" and not self._soak.has_begun):
+        if self._soak is None or main is None:
+            return
+        now = time.perf_counter()
+        self._warm_at = self._warm_at or now
+        # Where a dataset is built anew in each epoch and kept, the warm-up begins again and again.
+        if not self._soak.has_begun and self.phase != "measure" and now - self._warm_at < LONGEST_WARM_UP:
             return
         # A dataset that is built again while the last one is kept is another consumer at the same place.
         alike = [one for one in self._observer.consumers[:] if (one.place, one.role) == (main.place, main.role)]
