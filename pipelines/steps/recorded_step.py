@@ -44,7 +44,7 @@ class ResampledDuration:
     def sequence(self) -> Callable[[int, int], int]:
         """Return a function of (step number from 1, bytes of the batch) giving nanoseconds."""
         least, tail = self.ends()
-        knots = [(0.0, least), *((share, getattr(self, name)) for share, name in _POINTS)]
+        knots: list[tuple[float, float]] = [(0.0, least), *((share, getattr(self, name)) for share, name in _POINTS)]
         p99, longest = round(1e6 * self.p99_ms), round(1e6 * self.max_ms)
         rng = random.Random(self.seed)  # noqa: S311 - a simulation, not a secret
 

@@ -248,7 +248,7 @@ class GapTimes:
         self.count = 0
 
     def take(self, gaps_us: Sequence[int], new: int) -> None:
-        """Take the model's list, the last `new` of which have not been seen."""
+        """Take the model's list; only its last `new` gaps have not been seen yet."""
         for gap in gaps_us[-new:] if new > 0 else ():
             self.total_us += gap
             self.count += 1

@@ -12,8 +12,8 @@ import os
 import runpy
 import sys
 import threading
-import time as wall_clock
 import weakref
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -112,7 +112,7 @@ class ScriptRun(JobRun):
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         refuse = None if job.allow_writes else self._refuse_write
-        self._writes = WriteWatch(Existing(wall_clock.time_ns(), job.made), refuse)
+        self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
         self._refused: threading.Thread | None = None
         self._refusing = threading.Lock()
         self._observer = ScriptObserver(
@@ -660,7 +660,7 @@ def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
     return int(nodes[root].num_elements) if root in nodes else 0, list(snapshot.proto.gap_times)
 
 
-def _knowledge(main: Consumer) -> dict[str, Any]:
+def _knowledge(main: Consumer) -> Mapping[str, Any]:
     """What is known of the steps of a kind of consumer."""
     asynchronous = _asynchronous(main)
     if main.kind == "loop":

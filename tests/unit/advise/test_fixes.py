@@ -69,7 +69,14 @@ BY_TEXT = {"discarded-transformation", "first-again", "random-at-tracing"}
 BY_TEXT |= {"rebuilt-per-call", "row-per-call", "sent-by-processes"}
 """Rules that speak of the text of a file: lines to write, and no edit of a pipeline."""
 
-BY_HAND = {"concatenated-parts", "csv-row-by-row", "groups-never-full", "read-once-per-branch", "windows-from-array"}
+BY_HAND = {
+    "concatenated-parts",
+    "csv-row-by-row",
+    "files-of-few-records",
+    "groups-never-full",
+    "read-once-per-branch",
+    "windows-from-array",
+}
 """Rules whose fix is another source, or code of the user's: a view does not know what it makes of a pipeline."""
 
 
