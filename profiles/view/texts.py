@@ -19,8 +19,8 @@ def with_texts(view: PipelineView) -> PipelineView:
     files = {stage.location.file for stage in view.stages if stage.location is not None and stage.written is None}
     training = view.profile.training if view.profile is not None else None
     if training is not None:
-        places = (*training.datasets, *training.unread)
-        files |= {place.file for place in places if place.file is not None}
+        files |= {one.file for one in training.datasets if one.file is not None}
+        files |= {one.file for one in training.unread if one.file is not None}
     return with_functions(view, {file: file_text(file) for file in files})
 
 

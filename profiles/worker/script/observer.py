@@ -8,11 +8,13 @@ import sys
 import threading
 import weakref
 from array import array
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.protocol.messages import SoakPlace
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
 from pipeprof.profiles.worker.script.habits import Habits
 from pipeprof.profiles.worker.script.hooks import Observer
@@ -149,6 +151,15 @@ class ScriptObserver(Observer):
         if sys.modules["tensorflow"].inside_function() and len(self.in_graph) < 100:
             self.in_graph.append(users_place())
         del dataset
+
+    def kept(self) -> list[SoakPlace]:
+        """Return how many iterators and datasets exist, by the line that iterates."""
+        found: dict[Place, list[int]] = defaultdict(lambda: [0, 0])
+        for one in self.consumers[:]:
+            found[one.place][0] += sum(a_pass.iterator() is not None for a_pass in one.passes[:])
+        for reference, one in list(self._owners.values()):
+            found[one.place][1] += reference() is not None
+        return [SoakPlace(place.file or "", place.line or 0, *counts) for place, counts in found.items()]
 
     # Keras
 

@@ -22,13 +22,22 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held
 from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.pipelines.target.generated_files import delete_generated_files
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
+from pipeprof.profiles.protocol.messages import (
+    STOPPED,
+    Done,
+    Libraries,
+    LoopCost,
+    SoakPlace,
+    TraceBegan,
+    TrainingSeen,
+    Waiting,
+)
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
-from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
+from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS, TRACE_SECONDS, JobRun
 from pipeprof.profiles.worker.script.as_main import run_as_main
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
 from pipeprof.profiles.worker.script.existing import Existing
@@ -40,7 +49,7 @@ from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
-from pipeprof.profiles.worker.steps.window import Looked, look_ns
+from pipeprof.profiles.worker.steps.window import Looked
 from pipeprof.profiles.worker.versions import require_tensorflow
 
 if TYPE_CHECKING:
@@ -59,6 +68,8 @@ ALIVE_CORES = 0.02
 """Of a core that a process uses at least, so that it is not taken to hang."""
 QUIET_NS = 1_000_000_000
 """Without a step, after which another dataset with more steps takes the place of the main one."""
+LONGEST_WARM_UP = 15.0
+"""Seconds after which a soak begins, whatever else is measured."""
 MOST_LISTED = 5
 
 
@@ -116,7 +127,7 @@ class ScriptRun(JobRun):
         self._open_phase: Any = None
         self._phase_note: Any = None
         self._reason: str | None = None
-        self._sign_at = self._sign_cpu = 0.0
+        self._sign_at = self._sign_cpu = self._tell_at = self._warm_at = 0.0
         self._last: Callable[[], Any] = lambda: None
         self._variant: tuple[Any, Any] | None = None
         self._finished = False
@@ -264,7 +275,7 @@ class ScriptRun(JobRun):
     # The reporter
 
     def _report(self) -> None:
-        every = look_ns(self.job.seconds) / 1e9
+        every = self._look_ns() / 1e9
         failed = 0
         while failed < 3 and not self._closing.wait(every):
             try:
@@ -293,6 +304,7 @@ class ScriptRun(JobRun):
         now = time.perf_counter_ns()
         folded = {consumer: consumer.fold(now, read_model) for consumer in self._observer.consumers[:]}
         self._choose(now)
+        self._soak_on()
         main = self._main
         found = folded.get(main) if main is not None else None
         if main is not None and found is not None and found.readings:
@@ -305,6 +317,24 @@ class ScriptRun(JobRun):
             self._wait_for_graph()
         if self._reason is not None:
             self._observer.attention = True
+
+    def _soak_on(self) -> None:
+        """Read memory, once there was a warm-up, whatever the script does; a soak ends by the clock."""
+        main = self._main
+        if self._soak is None or main is None:
+            return
+        now = time.perf_counter()
+        self._warm_at = self._warm_at or now
+        # Where a dataset is built anew in each epoch and kept, the warm-up begins again and again.
+        if not self._soak.has_begun and self.phase != "measure" and now - self._warm_at < LONGEST_WARM_UP:
+            return
+        # A dataset that is built again while the last one is kept is another consumer at the same place.
+        alike = [one for one in self._observer.consumers[:] if (one.place, one.role) == (main.place, main.role)]
+        reason = self._go_on_soaking(sum(one.clock.begun for one in alike), sum(one.steps for one in alike))
+        self._reason = self._reason or reason
+
+    def _kept_objects(self) -> list[SoakPlace]:
+        return self._observer.kept()
 
     def _wait_for_graph(self) -> None:
         """End a script whose loop cannot be seen when the time for warm-up and measurement is over."""
@@ -414,7 +444,7 @@ class ScriptRun(JobRun):
             statistics.begin(*last)
         if self._script_feed.alive and not over:
             self._models.begin(self._script_feed)
-        limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": look_ns(self.job.seconds)}
+        limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": self._look_ns()}
         self._window = self._open("measure", statistics, self._measured, **limits)
 
     def _measured(self, _looked: Looked) -> None:
@@ -422,7 +452,10 @@ class ScriptRun(JobRun):
         if feed.alive and window is not None:
             self._models.observe(feed, window.statistics.count)
             self._memory.look("measure", feed, window.statistics.count, self._models.latest)
-            self._channel.send(TrainingSeen(self._training()))
+            now = time.perf_counter()
+            if self._soak is None or now >= self._tell_at:
+                self._tell_at = now + SOAK_SEND_SECONDS
+                self._channel.send(TrainingSeen(self._training()))
 
     def _give_sign(self) -> None:
         """Give a sign of life while the script does something else."""
@@ -446,6 +479,8 @@ class ScriptRun(JobRun):
         self._closed = Moment.now(self._observer)
         self._hooks.uninstall()
         self._end_watch()
+        if self._soak is not None:
+            self._soak.end()
         self._ended = reason
         if self._main is None:
             self._channel.send(TrainingSeen(self._training()))
