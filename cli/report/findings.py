@@ -427,10 +427,12 @@ def describe_measured(measured: dict[str, Any]) -> str:
         '1.43× (1.38–1.49), −1.00 MiB'
         >>> describe_measured({"speedup": 2.0, "low": 1.5, "high": 2.7, "pairs": [2.0, 2.0], "mode": "sequential"})
         '2.00× (1.50–2.70, 2 pairs of processes)'
+        >>> describe_measured({"speedup": 2.0, "low": 1.9, "high": 2.1, "in_training": True})
+        '2.00× in the training itself (1.90–2.10)'
     """
     parts = []
     if measured.get("speedup") is not None:
-        text = f"{significant(measured['speedup'])}×"
+        text = f"{significant(measured['speedup'])}×{' in the training itself' if measured.get('in_training') else ''}"
         low, high, pairs = measured.get("low"), measured.get("high"), measured.get("pairs")
         alone = measured.get("mode") == "sequential" and pairs and len(pairs) > 1
         if low and high is not None and (alone or not (pairs and len(pairs) < FEW_PAIRS)):

@@ -186,10 +186,10 @@ def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
         title=hit.title or rule.title,
         family=rule.family,
         semantics=hit.semantics or rule.semantics,
-        python=python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)) or "",
+        python=python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)) or hit.python,
         change=describe_change(view, hit.edits, hit.change_detail) or "",
         overrides=tuple(overrides(view, hit.edits)),
-        location=stage.location if stage is not None else hit.location,
+        location=(stage.location if stage is not None else None) or hit.location,
     )
     return finding_of(proposal, patch=yaml_of(view.loaded, hit.edits), reason=UNVERIFIED)
 
@@ -304,6 +304,9 @@ def findings_for(
         )
     if missing and not (view is None and profile.errors):
         messages.append(_not_judged(profile, missing))
+    if view is None and profile.training is not None:
+        view = PipelineView("measured", (), **measured)
+        known_rules = {name: rule for name, rule in all_rules().items() if rule.in_training}
     if view is None:
         return None, messages
     known = with_texts(replace(view, slips=tuple(slips), hot_spots=hot_spots(profile.stages or ())))

@@ -16,6 +16,7 @@ from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
 from pipeprof.profiles.harness.source_lines import locate, shorten
+from pipeprof.profiles.memory.growth.soak import soak_of
 from pipeprof.profiles.propose import optimistic
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
 from pipeprof.profiles.time.attribution.trace_work import traced_elements, work_by_stage
@@ -135,6 +136,11 @@ def assemble(
     if profile.device is not None and profile.device.too_optimistic is not None:
         profile.warnings.append(optimistic.warning(profile.device.too_optimistic))
     profile.memory = _memory(profile.phases, sampler, growing=problem is not None and problem.code == "out-of-memory")
+    if observed.soak is not None:
+        last = sampler.last.used_bytes if sampler is not None and sampler.last is not None else None
+        profile.memory.soak, profile.memory.growth = soak_of(
+            observed.soak, observed.soak_evidence, facts.host.memory_limit_bytes, last
+        )
     profile.causes = collect_causes(
         facts.contention, facts.disk, steps, stages, observed.trace, fewer=observed.fewer_cores
     )

@@ -95,13 +95,27 @@ class StepClock:
         batches: Their number.
         begun: Passes that had a first batch.
         between_ns: From the end of a pass to the next one's creation, summed.
+        counts_ends: Whether what finding the end of a pass takes is a part of the next one's first fetch. TensorFlow
+            frees the iterator in it, which now and then takes as long as the pass itself.
+        ends_ns: What it took, where it does not count.
+        first_ns: From a pass's beginning to its first batch, or the end of its first step in `fit`, summed.
+        firsts: Number of these; the first pass is not counted.
+        call_ns: Of all calls of the function of `fit`.
+        calls: Their number.
+        apart_ns: From the return of that function to its next call, within a pass, summed.
+        aparts: Number of these.
     """
 
     def __init__(self) -> None:
+        self.counts_ends = True
+        self.ends_ns = 0
         self.fetch_ns = 0
         self.batches = 0
         self.begun = 0
         self.between_ns = 0
+        self.first_ns = self.firsts = 0
+        self.call_ns = self.calls = 0
+        self.apart_ns = self.aparts = 0
         self._paused = 0
         self._end: int | None = None
         self._found_end = 0
@@ -130,6 +144,9 @@ class StepClock:
             got = time - self._paused
             self.fetch_ns += got - self._asked
             self.batches += 1
+            if self._starts:
+                self.first_ns += time - one.began
+                self.firsts += 1
             self._taken, self._asked = (self._asked, got, self._starts), None
             self._starts = False
         return folded
@@ -169,7 +186,11 @@ class StepClock:
         """Note that a pass has ended: its last step did when the end was requested."""
         if self._asked is not None:
             self._end, self._found_end = self._asked, one.ended
-            self._extra += max(0, one.ended - self._paused - self._asked)
+            took = max(0, one.ended - self._paused - self._asked)
+            if self.counts_ends:
+                self._extra += took
+            else:
+                self.ends_ns += took
             self._asked = None
 
     def fit(self, one: Pass, steps: Sequence[int], gap: int | None, executions: int) -> Folded:
@@ -185,6 +206,12 @@ class StepClock:
             if self._running is not None:
                 begin, starts = self._running
                 self._running, self._returned = None, (begin, starts, time - self._paused)
+                if starts:
+                    self.first_ns += time - self._paused - begin
+                    self.firsts += 1
+                elif self.aparts:
+                    self.call_ns += time - self._paused - begin
+                    self.calls += 1
                 continue
             begin, starts = time - self._paused, False
             if not one.began_folding:
@@ -195,6 +222,8 @@ class StepClock:
                     begin = self._go_on(one, time, at_end=False)
             if self._returned is not None:
                 closed.append((self._returned[0], time - self._paused, self._returned[1]))
+                self.apart_ns += time - self._paused - self._returned[2]
+                self.aparts += 1
                 self._returned = None
             self._running = (begin, starts)
         if one.ended and one.began_folding:
@@ -276,6 +305,10 @@ class Consumer:
         datasets: How many objects there were.
         iterators: How many iterators were made of them.
         executions: Steps in one call of the function of `fit`.
+        began_ns: When its first iterator was requested.
+        together: Iterators that gave batches in turn.
+        graph: Of the first object: what is equal for an equal dataset, and whether it has a cache.
+        equal: Whether the objects have equal graphs; None where that was not seen.
     """
 
     place: Place
@@ -292,6 +325,10 @@ class Consumer:
     seconds: float = 0.0
     steps: int = 0
     moved_ns: int = 0
+    began_ns: int = 0
+    together: int = 1
+    graph: tuple[str, bool] | None = None
+    equal: bool | None = None
 
     @property
     def fetch_seconds(self) -> float:
@@ -324,6 +361,9 @@ class Consumer:
             now: The time.
         """
         folded = Folded()
+        # Two batches each, and none has ended.
+        live = [one for one in self.passes if len(one.times) >= 4 and not one.ended]
+        self.together = max(self.together, len(live))
         for one in list(self.passes):
             over = bool(one.ended)
             times, steps = one.drain()

@@ -109,9 +109,8 @@ def test_little_headspace_in_the_profile_closes_the_gate(views: list[PipelineVie
     assert len(views) == 1
 
 
-def test_of_a_script_all_that_applies_is_a_suspicion(
-    views: list[PipelineView], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("views")
+def test_of_a_script_all_that_applies_is_a_suspicion(monkeypatch: pytest.MonkeyPatch) -> None:
     graphs, profile = recorded("map_batch")
     pair = StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"])
     profile.headspace = None
