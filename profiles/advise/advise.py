@@ -48,6 +48,8 @@ GATE = (WAIT_SHARE, HEADSPACE_SHARE)
 """Findings of the family `speed` are reported only from these two shares on."""
 
 UNVERIFIED = "not tried"
+MOST_SUSPICIONS = 3
+"""Of what is worth a try, in a run after which nothing is tried."""
 
 _T = TypeVar("_T")
 _LONGEST_ERROR = 200
@@ -226,7 +228,7 @@ def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], l
     if any(share - restarts < threshold.value for share, threshold in known):
         return [one for one in findings if one in others or pays_in_restarts(one)], []
     # What was not measured is for a try to decide.
-    if len(known) == len(GATE) or trying():
+    if len(known) == len(GATE) or trying() or _is_script(view.profile):
         return findings, []
     if not speed:
         return others, []
@@ -234,6 +236,11 @@ def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], l
     what = ", ".join(dict.fromkeys(finding.rule for finding in speed))
     message = f"Speed was not judged: {unknown}. Not reported: {what}"
     return others, [Message(code="speed-not-judged", message=message)]
+
+
+def _is_script(profile: Profile | None) -> bool:
+    """Whether a training script ran: how much a faster pipeline gains is not measured in it, and nothing is tried."""
+    return profile is not None and profile.target.kind == "script"
 
 
 def findings_for(
@@ -312,7 +319,11 @@ def findings_for(
     if result is None:
         return None, messages
     found, more = result
-    profile.propose(tried("what is worth a try", lambda: worth_a_try(known, found, **given), []) or [])
+    further = tried("what is worth a try", lambda: worth_a_try(known, found, **given), []) or []
+    if _is_script(profile):
+        # Nothing is tried after such a run: what may help is said.
+        found, further = [*found, *further[:MOST_SUSPICIONS]], further[MOST_SUSPICIONS:]
+    profile.propose(further)
     return found, [*messages, *more]
 
 

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 SCRIPT = """
-import os, sys, time
+import sys
+# What these read when they are imported is the script's to set.
+assert not {"numpy", "tensorflow", "keras", "absl", "google.protobuf"} & set(sys.modules)
+import os, time
 import tensorflow as tf
 
 def read(i):

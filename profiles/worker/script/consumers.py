@@ -128,6 +128,7 @@ class StepClock:
         self._running: tuple[int, bool] | None = None
         self._returned: tuple[int, bool, int] | None = None
         self._fetch = 0.0
+        self._owed = 0.0
 
     def loop(self, one: Pass, times: Sequence[int]) -> Folded:
         """Fold what Python requested and got, in the order in which it happened."""
@@ -197,7 +198,7 @@ class StepClock:
 
         Args:
             steps: When each began and when its function returned.
-            gap: Mean time between two fetches; None where that is not known.
+            gap: Mean time between two fetches, of these steps; None where that is not known.
             executions: Steps in one call.
         """
         closed: list[tuple[int, int, bool]] = []
@@ -238,7 +239,7 @@ class StepClock:
     def _fold_closed(self, closed: Sequence[tuple[int, int, bool]], gap: int | None, executions: int) -> Folded:
         usual = [end - begin for begin, end, starts in closed if not starts]
         if usual and gap is not None:
-            self._fetch = max(0.0, sum(usual) / len(usual) / executions - gap)
+            self._fetch = self._share(sum(usual), gap, len(usual) * executions)
         folded = Folded()
         for begin, end, starts in closed:
             length = max(0, end - begin) / executions
@@ -252,14 +253,23 @@ class StepClock:
             self.batches += executions
         return folded
 
+    def _share(self, spent: int, gap: int, batches: int) -> float:
+        """Return the fetch of each of so many batches: what the gaps leave of the time that was spent.
+
+        Gaps and steps of a look are not the same to the last one: what is missing in one is taken off the next.
+        """
+        left = spent - gap * batches + self._owed
+        self._owed = max(min(left, 0.0), -spent / batches)
+        return max(0.0, left) / batches
+
     def polled(self, since: int, now: int, elements: int, gap: int | None) -> Folded:
         """Fold batches that a graph took between two looks, as steps of equal length.
 
         Args:
-            gap: Mean time between two fetches; None where that is not known.
+            gap: Mean time between two fetches, of these batches; None where that is not known.
         """
         length = (now - since) / elements
-        fetch = max(0.0, length - gap) if gap is not None else 0.0
+        fetch = min(length, self._share(now - since, gap, elements)) if gap is not None else 0.0
         self.fetch_ns += round(fetch * elements)
         self.batches += elements
         folded = Folded()
@@ -270,22 +280,19 @@ class StepClock:
 
 
 class GapTimes:
-    """Mean time between two fetches of an iterator, from the last ones that TensorFlow's model keeps."""
+    """Mean time between two fetches of an iterator, of those since the look before.
+
+    TensorFlow's model keeps the last hundred: of more that are new these are the sample.
+    """
 
     def __init__(self) -> None:
-        self.total_us = 0
-        self.count = 0
+        self.mean_ns: int | None = None
 
     def take(self, gaps_us: Sequence[int], new: int) -> None:
-        """Take the model's list; only its last `new` gaps have not been seen yet."""
-        for gap in gaps_us[-new:] if new > 0 else ():
-            self.total_us += gap
-            self.count += 1
-
-    @property
-    def mean_ns(self) -> int | None:
-        """Nanoseconds; None without any."""
-        return round(1000 * self.total_us / self.count) if self.count else None
+        """Take the model's list, of which the last `new` have not been seen; without any the mean stays."""
+        found = gaps_us[-new:] if new > 0 else ()
+        if found:
+            self.mean_ns = round(1000 * sum(found) / len(found))
 
 
 @dataclass(eq=False)
@@ -385,7 +392,8 @@ class Consumer:
         iterator = one.iterator()
         seen = one.last_model or (model(iterator) if iterator is not None and steps else None)
         if seen is not None:
-            self.gaps.take(seen[1], len(steps) // 2 * self.executions)
+            self.gaps.take(seen[1], min(seen[0] - one.polled, len(seen[1])))
+            one.polled = seen[0]
         return self.clock.fit(one, steps, self.gaps.mean_ns, self.executions)
 
     def _poll(self, one: Pass, now: int, model: Model) -> Folded:

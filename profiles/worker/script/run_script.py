@@ -45,10 +45,11 @@ from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
 from pipeprof.profiles.worker.script.training_facts import UNSEEN, Moment, graph_text, training_facts
+from pipeprof.profiles.worker.script.window_clock import WindowClock
 from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
-from pipeprof.profiles.worker.steps.warmup import WarmUp
+from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
 from pipeprof.profiles.worker.versions import require_tensorflow
 
@@ -70,7 +71,11 @@ QUIET_NS = 1_000_000_000
 """Without a step, after which another dataset with more steps takes the place of the main one."""
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
+MOST_TIMES = 3
+"""As long as the steps that are to be measured a window may take, with what lies between its epochs."""
 MOST_LISTED = 5
+EACH = "the script leaves each iterator after a batch"
+NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
 
 
 class ScriptFeed(Feed):
@@ -137,6 +142,8 @@ class ScriptRun(JobRun):
         self._watching = 0
         self._since: Moment | None = None
         self._closed: Moment | None = None
+        self._clock = WindowClock()
+        self._taking: Pass | None = None
 
     # The script
 
@@ -209,6 +216,7 @@ class ScriptRun(JobRun):
                 self._floor = self._measure_floor()
         if self._reason is None or self._main is None or one not in self._main.passes:
             return
+        self._taking = one
         self._finish(self._reason)
         self._end_process()
 
@@ -378,6 +386,7 @@ class ScriptRun(JobRun):
         if self._script_feed.alive:
             self._models.begin(self._script_feed)
         self._warming = self._open("warmup", StepStatistics(self._floor), self._warm)
+        self._clock.begin()
 
     def _libraries(self) -> None:
         versions: dict[str, str | None] = {}
@@ -433,7 +442,11 @@ class ScriptRun(JobRun):
         if looked.median_ms is None:
             return None
         parameters = self._models.parameters(feed) if feed.alive else None
-        return self._rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
+        reason = self._rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
+        if reason is None and self.job.warmup_seconds is None and self._clock.seconds >= TUNABLE_LIMIT_SECONDS:
+            # Steps alone may take minutes to get there, where most of the time lies between epochs.
+            return f"not settled after {TUNABLE_LIMIT_SECONDS:g} s"
+        return reason
 
     def _begin_measure(self, note: str | None, *, over: bool = False) -> None:
         self._memory.read("warmup")
@@ -446,9 +459,12 @@ class ScriptRun(JobRun):
             self._models.begin(self._script_feed)
         limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": self._look_ns()}
         self._window = self._open("measure", statistics, self._measured, **limits)
+        self._clock.begin()
 
-    def _measured(self, _looked: Looked) -> None:
+    def _measured(self, looked: Looked) -> str | None:
         feed, window = self._script_feed, self._window
+        if self._main is not None:
+            self._clock.look(looked.steps, self._main.clock.between_ns)
         if feed.alive and window is not None:
             self._models.observe(feed, window.statistics.count)
             self._memory.look("measure", feed, window.statistics.count, self._models.latest)
@@ -456,6 +472,9 @@ class ScriptRun(JobRun):
             if self._soak is None or now >= self._tell_at:
                 self._tell_at = now + SOAK_SEND_SECONDS
                 self._channel.send(TrainingSeen(self._training()))
+        if self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
+            return None
+        return f"ended early: most of {self._clock.seconds:.0f} s lies between epochs"
 
     def _give_sign(self) -> None:
         """Give a sign of life while the script does something else."""
@@ -530,6 +549,9 @@ class ScriptRun(JobRun):
         if self.dataset is None and self._variant is not None:
             tensorflow: Any = sys.modules["tensorflow"]
             self.dataset = tensorflow.data.experimental.from_variant(*self._variant)
+        if not feed.alive and self._taking is not None:
+            # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
+            feed.holder = self._taking
         held = feed.iterator if feed.alive else None
         in_graph = main is not None and main.kind == "graph"
         self._made = self._watch.made if self._watch is not None else []
@@ -539,7 +561,11 @@ class ScriptRun(JobRun):
             self._source_bytes = held_bytes(self._made) + lines.held_bytes(self.dataset)
         else:
             self._source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
-        running = _Running(self.dataset, held) if held is not None and not in_graph else None
+        begins_each = main is not None and main.begins_each()
+        running = _Running(self.dataset, held) if held is not None and not in_graph and not begins_each else None
+        if begins_each:
+            self._models = ModelLog()
+            self.warn("stages-no-model", NO_COSTS)
         if running is not None:
             self.feed = running
             with self._attempt("no-sizes", "The size of a batch is unknown"):
@@ -553,8 +579,8 @@ class ScriptRun(JobRun):
                 self._memory.rest(self.feed or feed)
         self._describe()
         if running is None:
-            why = "the loop runs inside of TensorFlow" if in_graph else "the iterator was gone when the script ended"
-            self._note_no_trace(why)
+            gone = EACH if begins_each else "the iterator was gone when the script ended"
+            self._note_no_trace("the loop runs inside of TensorFlow" if in_graph else gone)
         elif not self._channel.stop.is_set():
             with self._attempt("no-trace", "The trace failed"):
                 self._channel.send(TraceBegan(TRACE_SECONDS))
@@ -577,6 +603,7 @@ class ScriptRun(JobRun):
             loop = LoopCost(
                 overhead_ns=window.overhead_cpu_ns,
                 overhead_cpu_ns=window.overhead_cpu_ns,
+                cpu_ns=self._clock.cpu_ns(window.statistics.count),
                 sizes=self._sizes.mean() if self._sizes_known else None,
             )
             self._channel.send(window.statistics.measured(device=self._device, loop=loop))
