@@ -14,7 +14,7 @@ import threading
 import weakref
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
@@ -105,6 +105,9 @@ class ScriptFeed(Feed):
 class ScriptRun(JobRun):
     """Execution of a job of kind ``script``."""
 
+    subject: ClassVar[str] = "The script"
+    """What ends, in a sentence."""
+
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         refuse = None if job.allow_writes else self._refuse_write
@@ -182,9 +185,17 @@ class ScriptRun(JobRun):
         module: Any = sys.modules[library]
         require_tensorflow(module.__version__)
         delete_generated_files()
+        self._begin_build()
+
+    def _begin_build(self) -> None:
+        """Begin the phase in which datasets are made, once TensorFlow has been imported."""
         self._memory.read("import")
         self._enter("data")
         self._enter("build")
+        self._begin_watch()
+
+    def _begin_watch(self) -> None:
+        """Begin to look at how datasets are made."""
         with suppress(Exception):
             self._watch = SourceWatch()
             self._watch.__enter__()
@@ -353,19 +364,27 @@ class ScriptRun(JobRun):
 
     def _choose(self, now: int) -> None:
         """Choose the main dataset: the one with most fetch time; of those that ended, another with more steps."""
-        able = [
-            one for one in self._observer.consumers if one.steps >= LEAST_STEPS and one.role in ("training", "loop")
-        ]
+        able = self._able()
         if not able:
             return
         main = self._main
         best = max(able, key=lambda one: one.fetch_seconds)
-        if main is None or (best is not main and best.fetch_seconds > main.fetch_seconds and best.moved_ns == now):
+        if (
+            main is None
+            or main not in able
+            or (best is not main and best.fetch_seconds > main.fetch_seconds and best.moved_ns == now)
+        ):
             self._change_main(best)
         elif now - main.moved_ns > QUIET_NS:
             moving = [one for one in able if one.moved_ns == now and one.seconds > main.seconds]
             if moving:
                 self._change_main(moving[0])
+
+    def _able(self) -> list[Consumer]:
+        """The datasets that may be the main one."""
+        return [
+            one for one in self._observer.consumers if one.steps >= LEAST_STEPS and one.role in ("training", "loop")
+        ]
 
     def _change_main(self, main: Consumer) -> None:
         first, self._main = self._main is None, main
@@ -539,21 +558,16 @@ class ScriptRun(JobRun):
             window.statistics.begin(last.start, last.end)
         if readings[first:]:
             window.followed(readings[first:], [index - first for index in self._starts if index >= first])
-        text = "The script ended during the warm-up: its last steps are what was measured. Let it train longer."
+        text = f"{self.subject} ended during the warm-up: its last steps are what was measured. Let it train longer."
         self.warn("short-script", text)
 
     def _describe_main(self) -> None:
         """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
-        main, feed = self._main, self._script_feed
+        feed = self._script_feed
         self.dataset = self._last()
         if self.dataset is None and self._variant is not None:
             tensorflow: Any = sys.modules["tensorflow"]
             self.dataset = tensorflow.data.experimental.from_variant(*self._variant)
-        if not feed.alive and self._taking is not None:
-            # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
-            feed.holder = self._taking
-        held = feed.iterator if feed.alive else None
-        in_graph = main is not None and main.kind == "graph"
         self._made = self._watch.made if self._watch is not None else []
         known = self._watch is not None and self.dataset is not None
         lines = self._watch.lines if self._watch is not None else None
@@ -561,11 +575,7 @@ class ScriptRun(JobRun):
             self._source_bytes = held_bytes(self._made) + lines.held_bytes(self.dataset)
         else:
             self._source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
-        begins_each = main is not None and main.begins_each()
-        running = _Running(self.dataset, held) if held is not None and not in_graph and not begins_each else None
-        if begins_each:
-            self._models = ModelLog()
-            self.warn("stages-no-model", NO_COSTS)
+        running, lacking = self._running()
         if running is not None:
             self.feed = running
             with self._attempt("no-sizes", "The size of a batch is unknown"):
@@ -579,8 +589,7 @@ class ScriptRun(JobRun):
                 self._memory.rest(self.feed or feed)
         self._describe()
         if running is None:
-            gone = EACH if begins_each else "the iterator was gone when the script ended"
-            self._note_no_trace("the loop runs inside of TensorFlow" if in_graph else gone)
+            self._note_no_trace(lacking)
         elif not self._channel.stop.is_set():
             with self._attempt("no-trace", "The trace failed"):
                 self._channel.send(TraceBegan(TRACE_SECONDS))
@@ -589,6 +598,22 @@ class ScriptRun(JobRun):
                 if result.note is not None:
                     self._note_no_trace(result.note)
         self._leave()
+
+    def _running(self) -> tuple[Feed | None, str]:
+        """Return a feed from which batches may be taken, or None and why there is none."""
+        feed, main = self._script_feed, self._main
+        if not feed.alive and self._taking is not None:
+            # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
+            feed.holder = self._taking
+        if main is not None and main.kind == "graph":
+            return None, "the loop runs inside of TensorFlow"
+        if main is not None and main.begins_each():
+            self._models = ModelLog()
+            self.warn("stages-no-model", NO_COSTS)
+            return None, EACH
+        if not feed.alive:
+            return None, "the iterator was gone when the script ended"
+        return _Running(self.dataset, feed.iterator), ""
 
     def _note_no_trace(self, why: str) -> None:
         from pipeprof.profiles.protocol.messages import UNTRACED
