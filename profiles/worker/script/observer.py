@@ -52,6 +52,7 @@ class ScriptObserver(Observer):
         validations: Evaluations inside of `fit`.
         validation_ns: They took so long.
         epoch_end_ns: The callbacks at the end of epochs took so long.
+        fetch_cpu_ns: Time on a core of the script's thread in fetches from Python.
         in_graph: Where datasets are consumed inside of a tf.function.
         habits: What else the script does.
     """
@@ -74,10 +75,12 @@ class ScriptObserver(Observer):
         self.validations = 0
         self.validation_ns = 0
         self.epoch_end_ns = 0
+        self.fetch_cpu_ns = 0
         self.in_graph: list[Place] = []
         self._made, self._attend, self._training, self._model, self._saving = made, attend, training, model, saving
         self._exiting, self._give, self._graph_of = exiting, give, graph_of
-        self._clock = time.perf_counter_ns
+        self._clock, self._cpu = time.perf_counter_ns, time.thread_time_ns
+        self._cpu_ns = 0
         self.habits = Habits(users_place, self._clock)
         self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
         self.saved = self.habits.saved  # type: ignore[method-assign]
@@ -132,6 +135,7 @@ class ScriptObserver(Observer):
         if one is not None:
             if self.attention:
                 self._attend(one)
+            self._cpu_ns = self._cpu()
             one.times.append(self._clock())
 
     def got(self, iterator: Any) -> None:
@@ -139,6 +143,7 @@ class ScriptObserver(Observer):
         one = self._passes.get(id(iterator))
         if one is not None:
             one.times.append(self._clock())
+            self.fetch_cpu_ns += self._cpu() - self._cpu_ns
 
     def ended(self, iterator: Any) -> None:
         """End the pass."""
