@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.protocol.messages import SoakPlace
+from pipeprof.profiles.worker.habits import Habits
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
-from pipeprof.profiles.worker.script.habits import Habits
 from pipeprof.profiles.worker.script.hooks import Observer
 
 if TYPE_CHECKING:

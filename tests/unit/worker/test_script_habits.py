@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from pipeprof.profiles.worker.habits import Habits
 from pipeprof.profiles.worker.script.consumers import Place
-from pipeprof.profiles.worker.script.habits import Habits
 
 MS = 1_000_000
 
