@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MOST_TEXT = 2000
 _OWN = str(Path(__file__).parent)
+_CPU_EACH = 32
+"""Fetches for one whose time on a core is read: where system calls are slow, that takes 40 µs."""
 _MOST_COMPARED = 3
 """Objects of a dataset that is built again whose graphs are compared."""
 
@@ -52,7 +54,6 @@ class ScriptObserver(Observer):
         validations: Evaluations inside of `fit`.
         validation_ns: They took so long.
         epoch_end_ns: The callbacks at the end of epochs took so long.
-        fetch_cpu_ns: Time on a core of the script's thread in fetches from Python.
         in_graph: Where datasets are consumed inside of a tf.function.
         habits: What else the script does.
     """
@@ -75,12 +76,11 @@ class ScriptObserver(Observer):
         self.validations = 0
         self.validation_ns = 0
         self.epoch_end_ns = 0
-        self.fetch_cpu_ns = 0
         self.in_graph: list[Place] = []
         self._made, self._attend, self._training, self._model, self._saving = made, attend, training, model, saving
         self._exiting, self._give, self._graph_of = exiting, give, graph_of
         self._clock, self._cpu = time.perf_counter_ns, time.thread_time_ns
-        self._cpu_ns = 0
+        self._cpu_ns = self._sampled_ns = self._fetches = 0
         self.habits = Habits(users_place, self._clock)
         self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
         self.saved = self.habits.saved  # type: ignore[method-assign]
@@ -103,6 +103,11 @@ class ScriptObserver(Observer):
             yield
         finally:
             self._ignoring = False
+
+    @property
+    def fetch_cpu_ns(self) -> int:
+        """Time of the script's thread on a core in fetches from Python, from those that were looked at."""
+        return self._sampled_ns * self._fetches // max(1, self._fetches // _CPU_EACH)
 
     # Iterators
 
@@ -135,7 +140,8 @@ class ScriptObserver(Observer):
         if one is not None:
             if self.attention:
                 self._attend(one)
-            self._cpu_ns = self._cpu()
+            self._fetches += 1
+            self._cpu_ns = 0 if self._fetches % _CPU_EACH else self._cpu()
             one.times.append(self._clock())
 
     def got(self, iterator: Any) -> None:
@@ -143,7 +149,8 @@ class ScriptObserver(Observer):
         one = self._passes.get(id(iterator))
         if one is not None:
             one.times.append(self._clock())
-            self.fetch_cpu_ns += self._cpu() - self._cpu_ns
+            if self._cpu_ns:
+                self._sampled_ns += self._cpu() - self._cpu_ns
 
     def ended(self, iterator: Any) -> None:
         """End the pass."""
