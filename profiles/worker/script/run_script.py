@@ -44,13 +44,13 @@ from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
-from pipeprof.profiles.worker.script.training_facts import UNSEEN, Moment, graph_text, training_facts
 from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
 from pipeprof.profiles.worker.steps.window_clock import WindowClock
+from pipeprof.profiles.worker.training_facts import UNSEEN, Moment, graph_text, training_facts
 from pipeprof.profiles.worker.versions import require_tensorflow
 
 if TYPE_CHECKING:
@@ -648,7 +648,12 @@ class ScriptRun(JobRun):
         functions = bindings_of(path).defined()
         listed = ", ".join(f"{path}:{name}" for name in functions[:MOST_LISTED])
         more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
-        return f"{path} came to its end and iterated over no tf.data dataset{more}"
+        source = observer.habits.source
+        taken = ""
+        if source is not None:
+            place = f" ({as_typed(source.file)}:{source.line})" if source.file is not None else ""
+            taken = f"; its batches come from {source.name}{place}, a {observer.habits.source_kind}"
+        return f"{path} came to its end and iterated over no tf.data dataset{taken}{more}"
 
     def _training(self) -> Training:
         written = self._writes.written() if self._ended is not None else []

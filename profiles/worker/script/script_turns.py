@@ -32,10 +32,10 @@ from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
 from pipeprof.profiles.worker.script.run_script import ScriptFeed, read_model
-from pipeprof.profiles.worker.script.training_facts import asynchronous
 from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
+from pipeprof.profiles.worker.training_facts import asynchronous
 from pipeprof.profiles.worker.turns.turn_run import CHECK_NS, BlockWindow, TurnRun
 from pipeprof.profiles.worker.versions import require_tensorflow
 
