@@ -27,7 +27,7 @@ from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.script.as_main import run_as_main
 from pipeprof.profiles.worker.script.existing import Existing
-from pipeprof.profiles.worker.script.hand_out import HandOut, stored
+from pipeprof.profiles.worker.script.hand_out import HandOut, detached, stored
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
@@ -195,7 +195,8 @@ class ScriptTurns(TurnRun):
                 self._replay(self._turns.replay)
             except CannotEditError as error:
                 self._refuse(str(error))
-        return self.dataset
+        made, self.dataset = self.dataset, detached(self.dataset)
+        return made
 
     def _pin_seeds(self) -> None:
         """A script sets its own seeds."""
