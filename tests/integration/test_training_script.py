@@ -195,7 +195,7 @@ def test_a_change_is_measured_in_the_script_itself(script: Path) -> None:
     settings = RunSettings(
         target=target, script_args=("40", "1000"), main=IteratedAt(str(script / "train.py"), line, "loop")
     )
-    jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=0.1, data_progress=lambda *_: None)
+    jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
     edit = SetArgument("stages.0", "map", "num_parallel_calls", 8)
     changed = jobs.edited(Change(edits=(json.dumps(to_document(edit)),)))
     several = {"own": jobs.untouched(), "changed": changed["B1"], "stored": jobs.stored(3)["B1"]}

@@ -172,7 +172,9 @@ class ScriptTurns(TurnRun):
         first = self._built is None
         began = time.perf_counter()
         self.dataset = dataset
-        self._know_sources()
+        if first:
+            # One that is built again holds what the first one did.
+            self._know_sources()
         self._keep_peak()
         if self._turns.stored:
             self.dataset = stored(dataset, self._turns.stored)
