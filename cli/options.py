@@ -247,6 +247,10 @@ class RunOptions(SharedOptions):
         str | None, option("", "SECONDS", "Measure for this long.  [default: from the spec, else 10]")
     ] = None
     steps: Steps = None
+    soak: Annotated[
+        str | None,
+        option("", "DURATION", "Watch memory for this long, e.g. 20m: whether it grows, whose it is, when it ends."),
+    ] = None
     to_end: Annotated[
         bool, typer.Option("--to-end", help="Let a training script come to its own end instead of ending it.")
     ] = False
@@ -429,6 +433,23 @@ def duration(flag: str, text: str | None) -> float | None:
         msg = f"{flag}: got {text!r}, expected a duration above 0 such as 10 (seconds), 1.5s or 2min, {most}"
         raise UsageError(msg)
     return seconds
+
+
+def long_duration(flag: str, text: str | None) -> float | None:
+    """Parse seconds as `duration` does, or from hours and minutes: ``20m``, ``5h``, ``1h30m``.
+
+    Raises:
+        UsageError: The text is no duration above 0.
+
+    Example:
+        >>> long_duration("--soak", "20m"), long_duration("--soak", "1h30m"), long_duration("--soak", "90")
+        (1200.0, 5400.0, 90.0)
+    """
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text or "")
+    if text and parts is not None:
+        hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+        text = str(3600 * hours + 60 * minutes + seconds)
+    return duration(flag, text)
 
 
 def whole(flag: str, text: str | None, least: int = 1) -> int | None:

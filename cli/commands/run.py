@@ -80,7 +80,8 @@ def run(given: RunOptions) -> None:
         raise UsageError("--budget limits the verification that --no-verify switches off: give one of them")
     settings = partial(
         settings_of(given),
-        seconds=options.duration("--seconds", given.seconds),
+        seconds=_seconds(given),
+        soak=given.soak is not None,
         steps=options.whole("--steps", given.steps),
         cold=True if given.cold else None,
         data_size=options.dataset_size(given.dataset_size),
@@ -121,7 +122,8 @@ def run(given: RunOptions) -> None:
     with ExitStack() as ending:
         try:
             # A script trains for real: it is run again only where the user says so.
-            verifies = not given.no_verify and not chosen.edits and (parsed.kind != "script" or given.rerun)
+            again = parsed.kind != "script" or given.rerun
+            verifies = not given.no_verify and not chosen.edits and again and not chosen.soak
             seconds = budget or (SCRIPT_BUDGET if parsed.kind == "script" else DEFAULT_BUDGET)
             profile, seconds = run_undisturbed(
                 chosen, writer, progress, budget=seconds if verifies else 0.0, end_at=end_at
@@ -135,6 +137,24 @@ def run(given: RunOptions) -> None:
             progress.close()
     refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
+
+
+def _seconds(given: RunOptions) -> float | None:
+    """How long the pipeline is measured, by --seconds or --soak.
+
+    Raises:
+        UsageError: A value is wrong, or both were given, or another end.
+    """
+    from pipeprof.cli import options
+    from pipeprof.pipelines.errors import UsageError
+
+    if given.soak is None:
+        return options.duration("--seconds", given.seconds)
+    if given.seconds is not None or given.steps is not None or given.to_end:
+        raise UsageError("--soak says how long it takes: remove --seconds, --steps and --to-end, or --soak")
+    if given.budget is not None:
+        raise UsageError("--budget is for trying changes, which a run with --soak does not: remove one of them")
+    return options.long_duration("--soak", given.soak)
 
 
 def _check_script_options(given: RunOptions, parsed: ParsedTarget) -> None:

@@ -359,7 +359,7 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
     from pipeprof.pipelines.edits.support import supports
 
     documents = [edit.model_dump() for edit in finding.documents]
-    if not documents or finding.status == "ceiling":
+    if not documents or finding.status == "ceiling" or profile.target.kind == "script":
         return False
     try:
         edits = checked_edits(documents)
@@ -486,6 +486,8 @@ def _build_none(profile: Profile) -> Iterator[Block]:
         advised = profile.verdict is not None and any(one.label == "restarts" for one in profile.verdict.details)
         words = f"up to {percent(share)} of the time could be saved, but {_why_none(done)}"
         yield Heading(f"No {'other' if advised else 'known'} fix", words)
+    elif profile.target.kind == "script" and done is None:
+        yield Heading("Nothing suspected", "no rule applies to what was measured, and no change was tried")
     else:
         yield Heading("No known fix", "no rule applies to what was measured")
 

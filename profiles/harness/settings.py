@@ -42,6 +42,7 @@ class RunSettings:
         calibrate: Measure the fixed costs of this machine at the end, if they are not known.
         edits: Steps of changes of a Python target's graph, as `Job` has them.
         script_args: What follows ``--``: the arguments of a script.
+        soak: `seconds` are those of a soak.
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
         changed_by: The edits of `--change` as documents, for the profile.
@@ -66,6 +67,7 @@ class RunSettings:
     data_size: DataSize | None = None
     no_cache: bool = False
     calibrate: bool = False
+    soak: bool = False
     edits: list[list[str]] = field(default_factory=list)
     changed_by: Sequence[Mapping[str, object]] = ()
     script_args: Sequence[str] = ()
@@ -192,6 +194,7 @@ def job_of(
         seed=planned.seed,
         warm=[str(file) for file in warm],
         edits=settings.edits,
+        soak=settings.soak,
         script_args=list(settings.script_args),
         to_end=settings.to_end,
         allow_writes=settings.allow_writes,

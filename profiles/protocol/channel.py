@@ -16,7 +16,7 @@ import os
 import queue
 import signal
 import threading
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, ClassVar, Literal
 
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Answer, Warned, WorkerMessage, decode_message, encode_message
@@ -26,8 +26,9 @@ from pipeprof.profiles.protocol.turns import TurnRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Command = Literal["look", "stop"]
-"""Commands of the harness after the job: a query of the worker's state, or the request to stop."""
+Command = Literal["look", "stop", "examine"]
+"""Commands of the harness after the job: a query of the worker's state, the request to stop, or that to find out whose
+a growth of memory is."""
 
 CHANNEL_LOST = 117
 """Exit status of a worker whose descriptors were closed by the user's code, so that it can say nothing more."""
@@ -42,6 +43,9 @@ _FORKED = Warned(
 class WorkerEnd:
     """The worker's end of the channel."""
 
+    in_worker: ClassVar[bool] = False
+    """Whether this process is a worker, in which the user's code is measured already."""
+
     def __init__(self, reading: IO[str], writing: IO[str]) -> None:
         self._reading = reading
         self._writing = writing
@@ -52,6 +56,7 @@ class WorkerEnd:
         self._copied = mmap.mmap(-1, 1)
         self._pipes = _identity(reading), _identity(writing)
         self.stop = threading.Event()
+        self.examine = threading.Event()
         self._turns: queue.SimpleQueue[TurnRequest | None] = queue.SimpleQueue()
         self.answer: Callable[[], Answer] | None = None
 
@@ -126,6 +131,8 @@ class WorkerEnd:
         if command == "stop":
             self.stop.set()
             self._turns.put(None)
+        elif command == "examine":
+            self.examine.set()
         elif isinstance(turn := fields.get("turn"), dict):
             self._turns.put(decode_record(TurnRequest, turn))
         elif command == "look" and self.answer is not None:

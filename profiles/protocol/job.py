@@ -47,6 +47,7 @@ class Job:
             the JSON of `pipelines.edits.edits.to_document`.
         calibrate: Measure at the end what elements cost on this machine, whatever they are.
         script_args: What follows ``--`` on the command line: the script's own arguments.
+        soak: The measurement is a soak: memory is read over all of its seconds.
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
         made: Files that earlier processes of the same command have written.
@@ -73,6 +74,7 @@ class Job:
     store: StoreJob | None = None
     edits: list[list[str]] = field(default_factory=list)
     calibrate: bool = False
+    soak: bool = False
     script_args: list[str] = field(default_factory=list)
     to_end: bool = False
     allow_writes: bool = False

@@ -200,10 +200,14 @@ class MemoryLog:
 
     Args:
         send: Receives every reading at once, and some of the looks.
+        every: Seconds between two of these looks.
     """
 
-    def __init__(self, send: Callable[[WorkerMessage], None] = lambda _message: None) -> None:
+    def __init__(
+        self, send: Callable[[WorkerMessage], None] = lambda _message: None, *, every: float = SEND_SECONDS
+    ) -> None:
         self._send = send
+        self._send_every = every
         self._send_at = 0.0
         self._readings: list[MemoryReading] = []
         self._looks: list[tuple[MemoryMoment, PhaseName, int, int, RawSnapshot]] = []
@@ -270,7 +274,7 @@ class MemoryLog:
         heap = self._heap.see()
         self._looks.append((moment, phase, steps, epoch, seen))
         if now >= self._send_at:
-            self._send_at = now + SEND_SECONDS
+            self._send_at = now + self._send_every
             if heap is not None:
                 moment = replace(moment, heap=heap.used, heap_free=heap.free)
             self._send(MemoryLook(phase, moment, seen.to_dict()))

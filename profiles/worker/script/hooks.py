@@ -42,13 +42,22 @@ class Observer:
     def reduced(self, dataset: Any) -> None:
         """A dataset is consumed inside TensorFlow: ``Dataset.reduce``, as AutoGraph makes of a loop over a dataset."""
 
-    def fit_called(self, model: Any) -> None:
-        """``Model.fit`` is about to run."""
+    def function_returned(self, function: Any, duration_ns: int) -> None:
+        """A tf.function returned, called from Python."""
+
+    def tape_read(self) -> None:
+        """Gradients were computed, called from Python."""
+
+    def loader_began(self, loader: Any) -> None:
+        """A ``DataLoader`` of torch is iterated."""
+
+    def fit_called(self, model: Any, source: Any) -> None:
+        """``Model.fit`` is about to run with `source` as its first argument."""
 
     def fit_returned(self, model: Any) -> None:
         """``Model.fit`` returned or raised."""
 
-    def train_began(self, model: Any) -> None:
+    def train_began(self, model: Any, callbacks: Sequence[Any]) -> None:
         """The training loop of ``fit`` begins; its callbacks have not heard of it yet."""
 
     def train_ended(self) -> None:
@@ -133,7 +142,10 @@ class Hooks:
             owner: Any = module
             for name in filter(None, row.owner.split(".")):
                 owner = getattr(owner, name, None)
-            if owner is not None and hasattr(owner, row.method):
+            if owner is not None and row.method == "__call__":
+                for kind in owner.__subclasses__():
+                    self._wrap(kind, row.method, self._around_function)
+            elif owner is not None and hasattr(owner, row.method):
                 self._wrap(owner, row.method, self._wrapper(row))
 
     def uninstall(self) -> None:
@@ -154,12 +166,15 @@ class Hooks:
     def _wrapper(self, row: Wrapped) -> _Wrap:
         seen = self._observer
         wrappers: dict[str, _Wrap] = {
-            "__iter__": self._around_iter,
+            "__iter__": self._around_iter
+            if row.module == "tensorflow"
+            else lambda real: _around(real, seen.loader_began),
+            "gradient": lambda real: _around(real, lambda _: seen.tape_read() if self._eagerly() else None),
             "reduce": lambda real: _around(real, seen.reduced),
-            "fit": lambda real: _around(real, seen.fit_called, seen.fit_returned),
+            "fit": lambda real: _around_fit(real, seen),
             "_exit": lambda real: _around(real, seen.exiting),
             "adapt": lambda real: _around(real, lambda _: seen.adapting(), lambda _: seen.adapted()),
-            "on_train_begin": lambda real: _around(real, lambda callbacks: seen.train_began(callbacks.model)),
+            "on_train_begin": lambda real: _around(real, lambda calls: seen.train_began(calls.model, calls.callbacks)),
             "on_train_end": lambda real: _around(real, after=lambda _: seen.train_ended()),
             "on_epoch_begin": lambda real: _with_number(real, seen.epoch_began),
             "on_epoch_end": lambda real: _around(real, lambda _: seen.epoch_ending(), lambda _: seen.epoch_ended()),
@@ -187,6 +202,23 @@ class Hooks:
             return iterator
 
         return __iter__
+
+    def _around_loader(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        return _around(real, self._observer.loader_began)
+
+    def _around_function(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        clock, eagerly, returned = self._clock, self._eagerly, self._observer.function_returned
+
+        def call(function: Any, *arguments: Any, **named: Any) -> Any:
+            if not eagerly():
+                return real(function, *arguments, **named)
+            began = clock()
+            try:
+                return real(function, *arguments, **named)
+            finally:
+                returned(function, clock() - began)
+
+        return call
 
     def _wrap_iterators(self, kind: type) -> None:
         if kind in self._iterators:
@@ -238,6 +270,17 @@ def _around(
             after(owner)
 
     return wrapped
+
+
+def _around_fit(real: Callable[..., Any], seen: Observer) -> Callable[..., Any]:
+    def fit(model: Any, *arguments: Any, **named: Any) -> Any:
+        seen.fit_called(model, arguments[0] if arguments else named.get("x"))
+        try:
+            return real(model, *arguments, **named)
+        finally:
+            seen.fit_returned(model)
+
+    return fit
 
 
 def _with_number(real: Callable[..., Any], before: Callable[[int], None]) -> Callable[..., Any]:

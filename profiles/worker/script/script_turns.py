@@ -31,7 +31,8 @@ from pipeprof.profiles.worker.script.hand_out import HandOut, detached, stored
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
-from pipeprof.profiles.worker.script.run_script import ScriptFeed, asynchronous, read_model
+from pipeprof.profiles.worker.script.run_script import ScriptFeed, read_model
+from pipeprof.profiles.worker.script.training_facts import asynchronous
 from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
