@@ -128,7 +128,7 @@ class Soak(Model):
     seconds: float
     state: Literal["growth", "plateau", "filling", "unclear", "short"] = Field(
         description="`filling`: the pipeline's buffers were; `unclear`: it grew, within few epochs; `short`: fewer "
-        "than nine windows."
+        "than eight windows."
     )
     since_epoch: int | None = Field(None, description="It was level after this many epochs.")
     since_seconds: float | None = None

@@ -19,7 +19,7 @@ from pipeprof.profiles.memory.growth.series import SoakPoint
 
 State = Literal["growth", "plateau", "filling", "unclear", "short"]
 
-LEAST_WINDOWS = 9
+LEAST_WINDOWS = 8
 MOST_WINDOWS = 24
 EPOCHS_AFTER = 3
 """Whole epochs that have to follow the warm-up: what grows within an epoch may go when it ends."""

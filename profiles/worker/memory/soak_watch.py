@@ -1,7 +1,7 @@
 """Memory of a long run, read seldom; and, once it has grown, which of the user's lines made what stays.
 
 A reading takes 0.2 ms of a core, several milliseconds where the heap is in fragments: the next one waits until all of
-them together take a thousandth of the time. Allocations are traced (`tracemalloc`) only when the harness asks for it,
+them together take 0.14 % of a core. Allocations are traced (`tracemalloc`) only when the harness asks for it,
 because memory grows; readings of that time are marked, as tracing takes time and memory itself.
 """
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot
     from pipeprof.profiles.protocol.messages import WorkerMessage
 
-SHARE = 0.001
+SHARE = 0.0014
 """Of one core for readings."""
 LEAST_SECONDS = 0.05
 READINGS = 240

@@ -38,7 +38,7 @@ class MemoryGrows(Rule):
     family = "memory"
     semantics = "same"
     thresholds = (
-        Threshold("windows", LEAST_WINDOWS, "", "the interval of Sen needs six after the warm-up to be finite"),
+        Threshold("windows", LEAST_WINDOWS, "", "the interval of Sen is finite from five after the warm-up on"),
         Threshold("growth", LEAST_BYTES, "bytes", "smaller steps are an allocator's own"),
         Threshold("noise", NOISE, "median deviations", "healthy trainings of ten kinds stay below"),
     )
