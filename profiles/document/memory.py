@@ -126,8 +126,8 @@ class Soak(Model):
     """Memory over a long run (`--soak`)."""
 
     seconds: float
-    state: Literal["growth", "plateau", "filling", "unclear", "short"] = Field(
-        description="`filling`: the pipeline's buffers were; `unclear`: it grew, within few epochs; `short`: fewer "
+    state: Literal["growth", "plateau", "filling", "garbage", "unclear", "short"] = Field(
+        description="`filling`: the pipeline's buffers were; `garbage`: Python's collector freed it in the end; `unclear`: it grew, within few epochs; `short`: fewer "
         "than eight windows."
     )
     since_epoch: int | None = Field(None, description="It was level after this many epochs.")

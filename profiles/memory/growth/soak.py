@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.memory import MemoryGrowth, Soak
@@ -11,6 +12,10 @@ from pipeprof.profiles.memory.growth.owner import end_of, owner_of
 if TYPE_CHECKING:
     from pipeprof.profiles.memory.growth.series import SoakLog
     from pipeprof.profiles.protocol.messages import SoakEvidence
+
+
+GARBAGE = 0.5
+"""Share of a growth that Python's garbage collector has to free in the end, so that it is no growth."""
 
 
 def soak_of(
@@ -24,9 +29,12 @@ def soak_of(
         used: Memory now, that of child processes with it; that of the last point if None.
     """
     judged = judge(log.points)
+    freed = evidence.freed if evidence is not None else None
+    if judged.state == "growth" and freed is not None and freed >= GARBAGE * judged.grown:
+        judged = replace(judged, state="garbage")
     slope = judged.slope
     grows = judged.state == "growth" and slope is not None
-    rate = slope if slope is not None and judged.state in ("growth", "filling", "unclear") else None
+    rate = slope if slope is not None and judged.state in ("growth", "filling", "unclear", "garbage") else None
     last = log.points[-1] if log.points else None
     soak = Soak(
         seconds=last.t if last is not None else 0.0,

@@ -260,3 +260,11 @@ def test_what_is_no_answer_says_to_soak_longer(state: str, words: str) -> None:
 
 def test_durations() -> None:
     assert [duration_text(seconds) for seconds in (59, 3599.9, 3600, 12_030)] == ["59 s", "60 min", "1 h", "3 h 20 min"]
+
+
+def test_what_the_garbage_collector_frees_in_the_end_is_no_growth() -> None:
+    soak, growth = soak_of(logged(120), replace(NOTHING, lines=[LINE], freed=50 * MB), None)
+    assert growth is None
+    assert soak.state == "garbage"
+    assert "gc.collect() after an epoch" in soak_text(soak)
+    assert soak_of(logged(120), replace(NOTHING, lines=[LINE], freed=5 * MB), None)[0].state == "growth"
