@@ -17,7 +17,7 @@ from typing import Literal
 from pipeprof.profiles.memory.growth.robust import Slope, theil_sen
 from pipeprof.profiles.memory.growth.series import SoakPoint
 
-State = Literal["growth", "plateau", "filling", "garbage", "unclear", "short"]
+State = Literal["growth", "slow", "plateau", "filling", "garbage", "unclear", "short"]
 
 LEAST_WINDOWS = 8
 MOST_WINDOWS = 24

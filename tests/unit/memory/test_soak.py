@@ -240,6 +240,14 @@ def test_a_leak_is_told_with_owner_and_end() -> None:
     assert "Python objects made at train.py:20 are kept" in text
     assert "Memory ends in about 10 h" in text
     assert "limit 18.6 GiB" in text
+    assert soak.sentence == text
+
+
+def test_growth_that_leaves_memory_for_weeks_does_not_matter() -> None:
+    soak, growth = soak_of(logged(1200, lambda t: leak(t, 10_000)), None, 20_000 * MB)
+    assert growth is None
+    assert soak.state == "slow"
+    assert "too slow to matter" in soak_text(soak)
 
 
 def test_a_plateau_is_told_with_its_epoch() -> None:
