@@ -225,7 +225,7 @@ class ScriptRun(JobRun):
         if self._floor.summary is None and self.phase == "warmup":
             with suppress(Exception), self._observer.ignored():
                 self._floor = self._measure_floor()
-        if self._reason is None or self._main is None or one not in self._main.passes:
+        if self._reason is None or not any(one in alike.passes for alike in self._observer.alike(self._main)):
             return
         self._taking = one
         self._finish(self._reason)
@@ -347,8 +347,7 @@ class ScriptRun(JobRun):
         # Where a dataset is built anew in each epoch and kept, the warm-up begins again and again.
         if not self._soak.has_begun and self.phase != "measure" and now - self._warm_at < LONGEST_WARM_UP:
             return
-        # A dataset that is built again while the last one is kept is another consumer at the same place.
-        alike = [one for one in self._observer.consumers[:] if (one.place, one.role) == (main.place, main.role)]
+        alike = self._observer.alike(main)
         reason = self._go_on_soaking(sum(one.clock.begun for one in alike), sum(one.steps for one in alike))
         self._reason = self._reason or reason
 
