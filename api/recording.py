@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.cli.streams import say
+from pipeprof.local_run import LocalRun
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.store import ProfileWriter, places, slug
-from pipeprof.profiles.harness.local_run import LocalRun
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.local_channel import LocalEnd
 from pipeprof.profiles.protocol.messages import Done
