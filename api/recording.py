@@ -80,7 +80,7 @@ class WatchRun(ScriptRun):
             self._enter("import")
         self._imports.begin()
         if model is not None:
-            self._observer.fit_called(model)
+            self._observer.fit_called(model, None)
         self._reporter.start()
 
     def stop(self, reason: str, error: BaseException | None, failed: Callable[[], None]) -> None:

@@ -200,12 +200,29 @@ DatasetSize = Annotated[
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Leave out changes that add a cache.")]
 Steps = Annotated[str | None, option("", "N", "Measure at most this many steps.")]
+Rerun = Annotated[
+    bool, typer.Option("--rerun", help="Run a training script again, in several processes, to measure in the training.")
+]
+AllowWrites = Annotated[
+    bool, typer.Option("--allow-writes", help="Let a training script overwrite and delete files that exist.")
+]
 Cold = Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")]
 
 From = Annotated[
     str | None,
     option("--from", "PROFILE", "The profile that --change is about.  [default: the latest run of the target]"),
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RerunOptions(SharedOptions):
+    """Options of commands that run a training script in many processes."""
+
+    rerun: Rerun = False
+    allow_writes: AllowWrites = False
+    script_args: Annotated[
+        str | None, option("--script-args", "TEXT", "Arguments of a training script, as in a shell.")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,18 +247,22 @@ class RunOptions(SharedOptions):
         str | None, option("", "SECONDS", "Measure for this long.  [default: from the spec, else 10]")
     ] = None
     steps: Steps = None
+    soak: Annotated[
+        str | None,
+        option("", "DURATION", "Watch memory for this long, e.g. 20m: whether it grows, whose it is, when it ends."),
+    ] = None
     to_end: Annotated[
         bool, typer.Option("--to-end", help="Let a training script come to its own end instead of ending it.")
     ] = False
-    allow_writes: Annotated[
-        bool, typer.Option("--allow-writes", help="Let a training script overwrite and delete files that exist.")
-    ] = False
+    allow_writes: AllowWrites = False
+    rerun: Rerun = False
     cold: Cold = False
     memory_limit: Annotated[
         str | None, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")
     ] = None
     budget: Annotated[
-        str | None, option("", "SECONDS", "How long the proposed changes may be tried.  [default: 60]")
+        str | None,
+        option("", "SECONDS", "How long the proposed changes may be tried.  [default: 60; 150 with --rerun]"),
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
@@ -412,6 +433,23 @@ def duration(flag: str, text: str | None) -> float | None:
         msg = f"{flag}: got {text!r}, expected a duration above 0 such as 10 (seconds), 1.5s or 2min, {most}"
         raise UsageError(msg)
     return seconds
+
+
+def long_duration(flag: str, text: str | None) -> float | None:
+    """Parse seconds as `duration` does, or from hours and minutes: ``20m``, ``5h``, ``1h30m``.
+
+    Raises:
+        UsageError: The text is no duration above 0.
+
+    Example:
+        >>> long_duration("--soak", "20m"), long_duration("--soak", "1h30m"), long_duration("--soak", "90")
+        (1200.0, 5400.0, 90.0)
+    """
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text or "")
+    if text and parts is not None:
+        hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+        text = str(3600 * hours + 60 * minutes + seconds)
+    return duration(flag, text)
 
 
 def whole(flag: str, text: str | None, least: int = 1) -> int | None:

@@ -8,6 +8,8 @@ Usage: ``python benchmarks/training/bench.py --out FILE [--case NAME …] [--tru
 * ``script/NAME``: a script in the shape of a public one, run unedited for 10 s of steps. Its truth was written by hand
   before (cases.py). Demanded: the command ends with 0; the verdict says input-bound if and only if it is, and names a
   right stage; a change that was measured and kept gains no more than three stored batches do.
+* ``soak/planted/NAME``, ``soak/healthy/NAME``: a training whose memory grows by 1 MB in each epoch, and one whose
+  memory does not (soak_cases.py). Demanded: growth with its owner, its line and the end of memory within 20 %; silence.
 * ``cost/NAME``: the same script to its own end, with pipeprof and without, in pairs ABBA, by the times that the script
   prints. Demanded: at least 0.97 of its rate.
 
@@ -30,6 +32,10 @@ from cases import SCRIPTS, edited
 from planted_cases import CASES as PLANTED_CASES
 from planted_cases import PLANTED, judge, records_of
 from running import Ran, plain, prepare, profiled
+from soak_cases import CASES as SOAK_CASES
+from soak_cases import SECONDS as SOAK_SECONDS
+from soak_cases import SOAK
+from soak_cases import judge as judge_soak
 from stopping import interval, outcome, until_decided
 from suite import RUN, RUN_ALONE, Benchmark, Json, NotMeasuredError, main, truth_file, wants_truth
 from tries import is_disturbed, outcome_of, until_undisturbed, words_of
@@ -138,9 +144,21 @@ def truth_of(name: str, folder: Path) -> Json:
     return dict(kept.get(name, {}))
 
 
+def soak_once(name: str, folder: Path) -> tuple[Json, Json]:
+    """Soak a training once."""
+    length = SOAK_SECONDS[name.partition("/")[0]]
+    ran = profiled(SOAK / f"{name}.py", folder, "--soak", length)
+    figures, claims = judge_soak(name, ran.profile, ran.log.decode("ascii"), float(length.rstrip("s")))
+    return tell(name, figures, claims, ran)
+
+
 def measured(case: str, folder: Path) -> Json:
     """Measure a case, again while the machine was disturbed."""
-    kind, name = case.split("/")
+    kind, name = case.split("/", 1)
+    if kind == "soak":
+        # What memory grows by does not depend on what else runs.
+        figures, raw = soak_once(name, folder)
+        return {"outcome": outcome_of({name: figures | {"disturbed": False}}), "figures": figures, "raw": raw}
     if kind == "planted":
         require(PLANTED_CASES[name].library)
         figures, raw = until_undisturbed(partial(planted_once, name, folder))
@@ -154,15 +172,18 @@ def measured(case: str, folder: Path) -> Json:
 
 
 PLANTED_NAMES = tuple(f"planted/{name}" for name in PLANTED_CASES)
+SOAK_NAMES = tuple(f"soak/{name}" for name in SOAK_CASES)
 COST_NAMES = tuple(f"cost/{name}" for name in SCRIPT_CASES)
 BENCHMARK = Benchmark(
     claim="of planted training scripts the interval is right within 1 %, the fetch lies within its bounds and what the "
     "table calls n/a is n/a; of training scripts in the shapes of public ones the verdict and the stage are right, no "
-    "kept gain is more than stored batches bring, and with pipeprof they reach 97 % of their rate",
-    cases=(*PLANTED_NAMES, *(f"script/{name}" for name in SCRIPT_CASES), *COST_NAMES),
+    "kept gain is more than stored batches bring, and with pipeprof they reach 97 % of their rate; of five trainings "
+    "whose memory grows a soak names the owner, its line and the end of memory within 20 %, and of ten healthy ones "
+    "none",
+    cases=(*PLANTED_NAMES, *(f"script/{name}" for name in SCRIPT_CASES), *SOAK_NAMES, *COST_NAMES),
     measure=measured,
     covers=RUN,
-    covers_of=dict.fromkeys((*PLANTED_NAMES, *COST_NAMES), RUN_ALONE),
+    covers_of=dict.fromkeys((*PLANTED_NAMES, *SOAK_NAMES, *COST_NAMES), RUN_ALONE),
     seconds=120.0,
     stored=True,
 )

@@ -105,8 +105,7 @@ def build_ledger(profile: Profile) -> Iterator[Block]:
 
 def describe_leak(profile: Profile) -> str:
     """The leak in one sentence; empty where memory in use does not grow."""
-    growth = profile.memory.growth
-    return leak_text(growth) if growth is not None and growth.leak else ""
+    return leak_text(profile.memory)
 
 
 def describe_ram_budget(memory: Memory) -> str:

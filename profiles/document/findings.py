@@ -186,7 +186,7 @@ class NotTried(Model):
     """Changes that were not measured, for one reason."""
 
     reason: str
-    changes: list[str] = Field(description="Each with its place, or its title where it is not told in one line.")
+    changes: list[str] = Field(description="Each with its place, or its title where it takes more than one line.")
 
 
 class Verification(Model):

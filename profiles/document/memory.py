@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from pipeprof.profiles.document.base import How, Location, Model, Owner
@@ -83,6 +85,65 @@ class MemoryGrowth(Model):
     mb_per_epoch: float | None = Field(None, description="The same by epochs, where the windows are whole epochs.")
 
 
+class SoakSeries(Model):
+    """Memory over a soak, all lists of one length: of each stretch the moment with least memory in use."""
+
+    seconds: list[float] = Field(description="Since the soak began.")
+    epoch: list[int]
+    steps: list[int]
+    rss_bytes: list[int]
+    in_use_bytes: list[int | None] = Field(description="Blocks in use, glibc's and Python's.")
+    buffered_bytes: list[int | None] = Field(description="In buffers and caches, as TensorFlow's model counts them.")
+    iterators: list[int | None] = Field(description="How many exist; null but in a script.")
+    datasets: list[int | None] = Field(description="How many of those that were iterated exist; null but in a script.")
+
+
+class SoakOwner(Model):
+    """Whose the growth is."""
+
+    owner: Literal["iterators", "datasets", "traces", "python", "tensors", "native", "unknown"] = Field(
+        description="`traces`: a tf.function traced again; `tensors`: kept by Python code; `native`: none of Python's "
+        "objects and none of the pipeline's buffers explain it; `unknown`: it was not looked for."
+    )
+    location: Location | None = Field(None, description="The user's line that makes them.")
+    function: str | None = None
+    count: int | None = Field(None, description="How many there were in the end.")
+    per_epoch: float | None = Field(None, description="How many more after each epoch.")
+    bytes: int | None = Field(None, description="What its line allocated and did not free while that was traced.")
+    in_pipeline: bool = Field(False, description="The line runs in a `py_function` or `numpy_function` or a generator.")
+
+
+class SoakEnd(Model):
+    """When memory ends at this rate, in seconds from the end of the soak, with a 95 % interval."""
+
+    seconds: float
+    low: float
+    high: float
+    limit_bytes: int
+
+
+class Soak(Model):
+    """Memory over a long run (`--soak`)."""
+
+    seconds: float
+    state: Literal["growth", "plateau", "filling", "unclear", "short"] = Field(
+        description="`filling`: the pipeline's buffers were; `unclear`: it grew, within few epochs; `short`: fewer "
+        "than nine windows."
+    )
+    since_epoch: int | None = Field(None, description="It was level after this many epochs.")
+    since_seconds: float | None = None
+    bytes_per_second: float | None = Field(
+        None, description="Of memory in use after the warm-up: slope of Theil and Sen over the windows' minima."
+    )
+    low: float | None = Field(None, description="Lower end of its 95 % interval.")
+    high: float | None = None
+    bytes_per_epoch: float | None = None
+    owner: SoakOwner | None = None
+    ends: SoakEnd | None = None
+    sampler_cores: float | None = Field(None, description="Share of one core that reading memory took.")
+    series: SoakSeries
+
+
 class LedgerMoment(Model):
     """When the ledger was taken, of a run that was ended before its peak could be accounted: at its last look."""
 
@@ -124,6 +185,7 @@ class Memory(Model):
     growth: MemoryGrowth | None = Field(
         None, description="Null where there were fewer than three windows past every buffer's fill."
     )
+    soak: Soak | None = Field(None, description="Of `--soak`; `growth` is then that of the soak.")
     kept: MemoryKept | None = Field(None, description="Null with fewer than two readings of the running pipeline.")
     filling: str | None = Field(None, description="The stage whose buffer was still growing when measuring ended.")
     autotune: AutotuneMemory | None = None

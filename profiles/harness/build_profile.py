@@ -16,6 +16,7 @@ from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
 from pipeprof.profiles.harness.source_lines import locate, shorten
+from pipeprof.profiles.memory.growth.soak import soak_of
 from pipeprof.profiles.propose import optimistic
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
 from pipeprof.profiles.time.attribution.trace_work import traced_elements, work_by_stage
@@ -115,7 +116,7 @@ def assemble(
         throughput=throughput,
         steps=steps,
         training=observed.training,
-        device=_device(facts, observed),
+        device=_device(facts, observed, stages),
         disk=facts.disk,
         stages=stages,
         options=dict(observed.graphs.options)
@@ -135,6 +136,11 @@ def assemble(
     if profile.device is not None and profile.device.too_optimistic is not None:
         profile.warnings.append(optimistic.warning(profile.device.too_optimistic))
     profile.memory = _memory(profile.phases, sampler, growing=problem is not None and problem.code == "out-of-memory")
+    if observed.soak is not None:
+        last = sampler.last.used_bytes if sampler is not None and sampler.last is not None else None
+        profile.memory.soak, profile.memory.growth = soak_of(
+            observed.soak, observed.soak_evidence, facts.host.memory_limit_bytes, last
+        )
     profile.causes = collect_causes(
         facts.contention, facts.disk, steps, stages, observed.trace, fewer=observed.fewer_cores
     )
@@ -177,10 +183,13 @@ def _steps(facts: RunFacts, observed: Observed) -> Steps | None:
     return steps
 
 
-def _device(facts: RunFacts, observed: Observed) -> Device:
+def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> Device:
     measured, told = observed.measured, observed.step_told
-    if facts.target.kind == "script" and (observed.training is None or observed.training.wait is None):
-        return Device(kind=facts.plan.step.kind, text=facts.plan.step_text)
+    cpu_ms = observed.replayed.cpu_ms if observed.replayed is not None else None
+    if facts.target.kind == "script":
+        cpu_ms = _script_cpu_ms(observed, stages)
+        if observed.training is None or observed.training.wait is None:
+            return Device(kind=facts.plan.step.kind, text=facts.plan.step_text, cpu_ms=cpu_ms)
     own, planned = returned.KIND if observed.own_step else None, facts.plan.step
     return Device(
         kind=own.shown_as if own is not None else facts.plan.step.kind,
@@ -188,9 +197,22 @@ def _device(facts: RunFacts, observed: Observed) -> Device:
         idle_share=measured.idle_share if measured is not None else None,
         gaps=_with_copies(measured, told) if measured is not None else None,
         **(vars(told) if told is not None else {}),
-        cpu_ms=observed.replayed.cpu_ms if observed.replayed is not None else None,
+        cpu_ms=cpu_ms,
         too_optimistic=None if own is not None else step_kind(planned.kind).too_optimistic(planned.arguments),
     )
+
+
+def _script_cpu_ms(observed: Observed, stages: list[Stage] | None) -> float | None:
+    """CPU time per step of the process of a script without that of its pipeline; None where one is not known."""
+    measured = observed.measured
+    loop = measured.loop if measured is not None else None
+    if measured is None or loop is None or loop.cpu_ns is None or not measured.steps.count:
+        return None
+    known = [stage for stage in stages or () if stage.fused_with is None]
+    of_pipeline = [stage.cpu_ms_per_batch for stage in known if stage.cpu_ms_per_batch is not None]
+    left = (loop.cpu_ns - (loop.overhead_cpu_ns or 0)) / 1e6 / measured.steps.count - sum(of_pipeline)
+    # Costs of all stages together that are more than the process used are no costs.
+    return left if of_pipeline and left >= 0 else None
 
 
 def _with_copies(measured: Measured, told: StepTold | None) -> Gaps | None:
@@ -271,7 +293,9 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         placed=facts.stages,
         locate=place if facts.target.kind != "spec" else None,
     )
-    return stages or facts.written, notes
+    # What the worker knows of the reason takes the place of what follows from the graphs.
+    said = {warning.code for warning in observed.warnings}
+    return stages or facts.written, [note for note in notes if note.code not in said]
 
 
 def _attribute_time(
@@ -301,7 +325,8 @@ def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuU
     throttled = contention.throttled_seconds if contention is not None else None
     could = steps.seconds * (facts.host.schedulable_cores or 1)
     return CpuUsage(
-        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns else None,
+        # That of a script has its step's, which no reading tells apart.
+        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns and facts.target.kind != "script" else None,
         loop_ms=observed.replayed.loop_cpu_ms if observed.replayed is not None else None,
         pipeprof_ms=overhead_ns / 1e6 / steps.count if overhead_ns is not None else None,
         waiting_share=contention.runnable_wait_share if contention is not None else None,

@@ -120,7 +120,8 @@ class Watch:
         timeout: Seconds without progress after which it is taken to hang.
         end_at: When the command's time is over, in seconds of `clock`; `None` for never.
         on_message: Called after every batch of messages.
-        save: Called at the beginning, at the begin of each phase and every two seconds.
+        save: Called at the beginning, at the begin of each phase and every `save_seconds`.
+        most_saving: Share of the time that may go into it.
     """
 
     worker: WorkerProcess
@@ -132,6 +133,8 @@ class Watch:
     on_message: Callable[[], None]
     save: Callable[[], None]
     clock: Callable[[], float] = time.monotonic
+    save_seconds: float = SAVE_SECONDS
+    most_saving: float = MOST_SAVING
     over_limit: bool = False
     stacks: bool = False
     _stop: Reason | None = None
@@ -203,7 +206,7 @@ class Watch:
             self._saved_phases = len(self.observed.phases)
             self.save()
             # A profile with a large graph in it takes long to write, and nothing is measured any more by then.
-            self._next_save = now + max(SAVE_SECONDS, (self.clock() - now) / MOST_SAVING)
+            self._next_save = now + max(self.save_seconds, (self.clock() - now) / self.most_saving)
 
     def _close(self, pipe: int) -> None:
         """A closed pipe means that the worker is about to end; give it a moment to leave its exit status.

@@ -20,7 +20,7 @@ from pipeprof.profiles.document.subject import Target, Tool
 from pipeprof.profiles.document.target import spec_target
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import RunFacts, assemble
-from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, Ended, Signals, Watch
+from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
 from pipeprof.profiles.harness.failure import Circumstances, diagnose, name_owner
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.process import WorkerProcess
@@ -35,7 +35,8 @@ from pipeprof.profiles.host.page_cache import evict, in_memory
 from pipeprof.profiles.host.process_readers import system_reader
 from pipeprof.profiles.host.procfs import is_missing
 from pipeprof.profiles.host.run_family import RunFamily
-from pipeprof.profiles.host.sampler import Sampler, SamplerThread
+from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, Sampler, SamplerThread
+from pipeprof.profiles.memory.growth.judge import judge
 from pipeprof.profiles.model.calibration import keep, lacks, measured_alone
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.time.verdict import conclude
@@ -53,6 +54,15 @@ if TYPE_CHECKING:
 
 COUNTED_FROM = 1e6
 """Bytes per second from the disk above which a process is known to read from it."""
+SOAK_BEFORE = 0.6
+"""Part of a soak in which memory is only read; in the rest the worker looks for whose a growth is."""
+SOAK_SAVES = 20
+SOAK_SAVE_SECONDS = 10.0
+SOAK_SAVING = 0.001
+"""Share of the time of a soak that may go into saving, where it takes a minute or more."""
+SHORT_SOAK = 60.0
+SOAK_JUDGED = 30
+"""How often a soak is judged until it ends, to see whether the owner of a growth has to be looked for."""
 INTERRUPTED_AFTER = "Interrupted when the measurement was complete: nothing of it is lost, no change was tried."
 READ_TO_THE_END = (
     "--cold: the measurement read all source files, and what it read twice came from memory. Use fewer --seconds or "
@@ -152,6 +162,8 @@ class Run:
         self._read_at_measure: int | None = None
         self._warm: list[Path] = []
         self._uncounted: frozenset[str] = frozenset()
+        self._examines = False
+        self._judge_at = 0.0
 
     def warn(self, code: str, message: str) -> None:
         """Add a warning to the profile."""
@@ -331,9 +343,21 @@ class Run:
 
     def _watch(self, worker: WorkerProcess, signals: Signals) -> tuple[Ended, Sampler]:
         reader = system_reader()
-        sampler = Sampler(worker.pid, reader, limit_bytes=self._limit.bytes if self._limit else None)
+        sampler = Sampler(
+            worker.pid,
+            reader,
+            limit_bytes=self._limit.bytes if self._limit else None,
+            calm=SOAK_INTERVAL if self._settings.soak else MEASURE_INTERVAL,
+        )
         self._contention = hosts.ContentionProbe(worker.pid, system_reader(), self._cgroup)
         self._reader, self._pid = reader, worker.pid
+
+        def follow() -> None:
+            self._follow_phases(sampler)
+            self._follow_soak(worker)
+
+        soaks = self._settings.soak
+        rarely = saving_of(self._plan.seconds or 0.0) if soaks else (SAVE_SECONDS, MOST_SAVING)
         watch = Watch(
             worker=worker,
             observed=self._observed,
@@ -341,8 +365,10 @@ class Run:
             signals=signals,
             timeout=self._plan.timeout,
             end_at=self._began + self._settings.max_time if self._settings.max_time is not None else None,
-            on_message=lambda: self._follow_phases(sampler),
+            on_message=follow,
             save=lambda: self._save(sampler),
+            save_seconds=rarely[0],
+            most_saving=rarely[1],
         )
 
         def over_limit(_sample: object) -> None:
@@ -413,8 +439,26 @@ class Run:
             return Disk(source=f"{' and '.join(sorted(kinds))} does not count them", cold=cold)
         return Disk(bytes=counted, source="proc-io", cold=cold)
 
+    def _follow_soak(self, worker: WorkerProcess) -> None:
+        """Let the worker look for the owner of a growth, once it is one."""
+        log, seconds = self._observed.soak, self._plan.seconds
+        if log is None or not log.points or seconds is None or self._examines:
+            return
+        at = log.points[-1].t
+        if at < self._judge_at or at < SOAK_BEFORE * seconds:
+            return
+        self._judge_at = at + seconds / SOAK_JUDGED
+        if judge(log.points).state == "growth":
+            # From now on the worker's readings count no more: what it does takes memory itself.
+            self._examines = worker.send("examine")
+
     def _save(self, sampler: Sampler) -> None:
         self._writer.write(assemble(self._facts, self._observed, sampler))
+
+
+def saving_of(seconds: float) -> tuple[float, float]:
+    """Return the seconds from one save of the profile to the next in a soak of so many, and the share for saving."""
+    return min(SOAK_SAVE_SECONDS, seconds / SOAK_SAVES), SOAK_SAVING if seconds >= SHORT_SOAK else MOST_SAVING
 
 
 def target_of(settings: RunSettings) -> Target:

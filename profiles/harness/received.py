@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.shared import CoreScaling, Phase, PhaseName, Training
+from pipeprof.profiles.memory.growth.series import SoakLog
 from pipeprof.profiles.protocol.messages import (
     STOPPED,
     Answer,
@@ -26,6 +27,8 @@ from pipeprof.profiles.protocol.messages import (
     Raised,
     Replayed,
     Sketch,
+    SoakEvidence,
+    SoakReading,
     StartsAgain,
     StepReturned,
     StepTold,
@@ -83,6 +86,8 @@ class Observed:
     memory: MemoryReport | None = None
     readings: list[MemoryReading] = field(default_factory=list)
     memory_look: MemoryLook | None = None
+    soak: SoakLog | None = None
+    soak_evidence: SoakEvidence | None = None
     build_memory: BuildMemory | None = None
     sketch: Sketch | None = None
     trace: Trace | None = None
@@ -190,6 +195,11 @@ class Observed:
                 self.readings.append(message)
             case MemoryLook():
                 self.memory_look = message
+            case SoakReading():
+                self.soak = self.soak or SoakLog()
+                self.soak.add(message)
+            case SoakEvidence():
+                self.soak_evidence = message
             case Sketch():
                 self.sketch = message
             case Graphs():

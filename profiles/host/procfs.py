@@ -84,9 +84,14 @@ def _pages(text: str | None) -> Pages | None:
     return Pages(resident * PAGE_BYTES, mapped * PAGE_BYTES) if resident else None
 
 
-def own_rss_bytes(proc: Path = PROC) -> int | None:
+def own_pages(proc: Path = PROC) -> Pages | None:
     """Resident memory of this process, read without giving Python's lock away."""
-    found = _pages(read_text_at_once(f"{proc}/self/statm"))
+    return _pages(read_text_at_once(f"{proc}/self/statm"))
+
+
+def own_rss_bytes(proc: Path = PROC) -> int | None:
+    """The bytes of it altogether."""
+    found = own_pages(proc)
     return found.rss_bytes if found is not None else None
 
 

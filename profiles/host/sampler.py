@@ -22,6 +22,8 @@ from pipeprof.profiles.host.procfs import Pages, Shares
 INTERVAL = 0.05
 MEASURE_INTERVAL = 0.2
 """While steps are measured: a sample costs 0.3 ms of a core, and each phase's peak is the kernel's high-water mark."""
+SOAK_INTERVAL = 1.0
+"""The same over hours."""
 FAST_INTERVAL = 0.005
 MAX_POINTS = 2000
 NEAR_LIMIT = 0.8
@@ -117,6 +119,7 @@ class Sampler:
         max_points: Length of the series at which its resolution is halved.
         interval: Seconds between two samples far from the limit; ``None`` for an interval that depends on the phase.
         cpu: CPU seconds of this thread, for what reading a family of processes costs.
+        calm: Seconds between two samples while steps are measured.
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class Sampler:
         *,
         interval: float | None = None,
         cpu: Callable[[], float] = time.thread_time,
+        calm: float = MEASURE_INTERVAL,
     ) -> None:
         self.pid = pid
         self.limit_bytes = limit_bytes
@@ -151,6 +155,7 @@ class Sampler:
         self._last: Sample | None = None
         self._family = FamilyMemory(reader, clock, cpu)
         self._had_children = False
+        self._calm = calm
 
     def enter_phase(self, phase: PhaseName) -> None:
         """Assign further samples to this phase; call :meth:`sample` before, for the end of the last one."""
@@ -286,7 +291,7 @@ class Sampler:
     def next_interval(self) -> float:
         """Return seconds to the next sample: short when the limit is near in bytes or in time."""
         with self._lock:
-            calm = self._interval or (MEASURE_INTERVAL if self._phase == "measure" else INTERVAL)
+            calm = self._interval or (self._calm if self._phase == "measure" else INTERVAL)
             if self._last is None or self.limit_bytes is None:
                 return calm
             used = self._last.used_bytes

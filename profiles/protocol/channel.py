@@ -26,8 +26,9 @@ from pipeprof.profiles.protocol.turns import TurnRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Command = Literal["look", "stop"]
-"""Commands of the harness after the job: a query of the worker's state, or the request to stop."""
+Command = Literal["look", "stop", "examine"]
+"""Commands of the harness after the job: a query of the worker's state, the request to stop, or that to find out whose
+a growth of memory is."""
 
 CHANNEL_LOST = 117
 """Exit status of a worker whose descriptors were closed by the user's code, so that it can say nothing more."""
@@ -55,6 +56,7 @@ class WorkerEnd:
         self._copied = mmap.mmap(-1, 1)
         self._pipes = _identity(reading), _identity(writing)
         self.stop = threading.Event()
+        self.examine = threading.Event()
         self._turns: queue.SimpleQueue[TurnRequest | None] = queue.SimpleQueue()
         self.answer: Callable[[], Answer] | None = None
 
@@ -129,6 +131,8 @@ class WorkerEnd:
         if command == "stop":
             self.stop.set()
             self._turns.put(None)
+        elif command == "examine":
+            self.examine.set()
         elif isinstance(turn := fields.get("turn"), dict):
             self._turns.put(decode_record(TurnRequest, turn))
         elif command == "look" and self.answer is not None:

@@ -18,6 +18,15 @@ class StepJob:
 
 
 @dataclass(frozen=True)
+class IteratedAt:
+    """A dataset of a training script, by where it is iterated and what for."""
+
+    file: str
+    line: int
+    role: str
+
+
+@dataclass(frozen=True)
 class Job:
     """One sample.
 
@@ -38,9 +47,11 @@ class Job:
             the JSON of `pipelines.edits.edits.to_document`.
         calibrate: Measure at the end what elements cost on this machine, whatever they are.
         script_args: What follows ``--`` on the command line: the script's own arguments.
+        soak: The measurement is a soak: memory is read over all of its seconds.
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
         made: Files that earlier processes of the same command have written.
+        main: The script's dataset that turns are about; None where a run has to find it.
     """
 
     kind: Literal["spec", "function", "script"]
@@ -63,10 +74,12 @@ class Job:
     store: StoreJob | None = None
     edits: list[list[str]] = field(default_factory=list)
     calibrate: bool = False
+    soak: bool = False
     script_args: list[str] = field(default_factory=list)
     to_end: bool = False
     allow_writes: bool = False
     made: list[str] = field(default_factory=list)
+    main: IteratedAt | None = None
 
 
 def as_pairs(value: Any) -> Any:

@@ -293,6 +293,82 @@ class MemoryLook(WorkerMessage):
 
 
 @dataclass(frozen=True)
+class SoakReading(WorkerMessage):
+    """Memory at one moment of a soak.
+
+    Attributes:
+        t: Seconds since it began.
+        buffered: Bytes in the pipeline's buffers, as TensorFlow's model counts them.
+        iterators: How many of a script exist.
+        datasets: How many of those that it has iterated exist.
+        cores: Share of one core that readings took so far.
+        examined: Allocations are traced meanwhile.
+    """
+
+    t: float
+    epoch: int
+    steps: int
+    memory: MemoryReading
+    buffered: int | None = None
+    iterators: int | None = None
+    datasets: int | None = None
+    cores: float | None = None
+    examined: bool = False
+
+
+@dataclass(frozen=True)
+class SoakLine:
+    """A line of the user's whose allocations were not freed, and of what kind they are."""
+
+    file: str
+    line: int
+    function: str | None
+    bytes: int
+    count: int
+    in_pipeline: bool = False
+    tensors: bool = False
+
+
+@dataclass(frozen=True)
+class SoakPlace:
+    """A line of the user's that iterates, with how many of its iterators and datasets exist."""
+
+    file: str
+    line: int
+    iterators: int
+    datasets: int
+
+
+@dataclass(frozen=True)
+class SoakTraced:
+    """A tf.function, with how often it was traced when the examination began, and when it ended."""
+
+    function: str
+    file: str
+    line: int
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class SoakEvidence(WorkerMessage):
+    """What was found of the owner of a growth.
+
+    Attributes:
+        seconds: For which allocations were traced.
+        epochs: Meanwhile.
+        steps: Meanwhile.
+    """
+
+    seconds: float
+    epochs: int
+    steps: int
+    lines: list[SoakLine]
+    traced: list[SoakTraced]
+    places: list[SoakPlace]
+
+
+@dataclass(frozen=True)
 class PipelineLook:
     """The running pipeline at one moment.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.memory.growth.texts import soak_words
 from pipeprof.profiles.wording import listed, percent, size, stage_label
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ def describe_memory_problem(profile: Profile) -> str | None:
     if large and not found:
         parts += _largest(profile)
     if leaks:
-        parts.append("memory leak: it still grows after all buffers have filled")
+        soak = memory.soak
+        parts.append(
+            soak_words(soak) if soak is not None else "memory leak: it still grows after all buffers have filled"
+        )
     return "; ".join(parts)
 
 

@@ -38,7 +38,7 @@ _ALLOCATION = re.compile(r"\bOOM\b|allocat|memory", re.IGNORECASE)
 _MEMORY_ERROR = re.compile(r"(?:\{\{[^}]*\}\}\s*)?(?:[\w.]*\.)?_?(?:Array)?MemoryError\b")
 _TOO_LATE = " (pipeprof runs TensorFlow before it calls the function: move the setting to the top of the file)"
 
-_NO_INPUT = " (pipeprof gives a script no standard input: pass what it asks for as an argument after `--`)"
+_NO_INPUT = " (pipeprof gives a script no standard input: pass what it reads as an argument after `--`)"
 _NO_TERMINAL = " (a script that pipeprof runs has no terminal)"
 _OUTSIDE = {
     NoTensorFlowError: "no-tensorflow",

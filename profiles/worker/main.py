@@ -42,8 +42,9 @@ def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
         return StoreRun(job, channel)
     if job.kind == "script":
         from pipeprof.profiles.worker.script.run_script import ScriptRun
+        from pipeprof.profiles.worker.script.script_turns import ScriptTurns
 
-        return ScriptRun(job, channel)
+        return ScriptTurns(job, channel) if job.turns is not None else ScriptRun(job, channel)
     if job.turns is None:
         return JobRun(job, channel)
     from pipeprof.profiles.worker.turns.turn_run import TurnRun

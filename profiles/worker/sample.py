@@ -36,6 +36,7 @@ from pipeprof.profiles.protocol.messages import (
     LoopCost,
     MeasuredCosts,
     Sketch,
+    SoakPlace,
     StepReturned,
     StepTold,
     Trace,
@@ -47,6 +48,7 @@ from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.build_watch import BuildWatch
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
+from pipeprof.profiles.worker.memory.soak_watch import SoakWatch
 from pipeprof.profiles.worker.phases import Phases
 from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
 from pipeprof.profiles.worker.steps.core_trial import CoreTrial
@@ -55,9 +57,8 @@ from pipeprof.profiles.worker.steps.headspace import measure_floor, replay, with
 from pipeprof.profiles.worker.steps.loop import Feed, drain, follow
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
-from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, look_ns
+from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, look_ns, look_rarely_ns
 from pipeprof.profiles.worker.trace.marked_dataset import to_trace
-from pipeprof.profiles.worker.trace.trace import LONGEST_SECONDS, traced_ops
 from pipeprof.profiles.worker.versions import import_tensorflow
 
 if TYPE_CHECKING:
@@ -70,8 +71,10 @@ if TYPE_CHECKING:
 
 FLOOR_STEP_MS = 100.0
 """Longest step of the baseline: a longer sleep does not delay the wake-up any more."""
-TRACE_SECONDS = LONGEST_SECONDS + 2.0
-"""Maximum time of the trace, reading it included; then the harness ends the worker."""
+SOAK_SEND_SECONDS = 20.0
+"""Seconds between two messages about what changes little, in a soak."""
+TRACE_SECONDS = 12.0
+"""Maximum time of the trace, reading it included, which gives up before; then the harness ends the worker."""
 UNEXPLAINED_BYTES = 300_000_000
 CONSTANT_COPIES = 6
 """Copies of a constant while the pipeline is built, the array included: up to five stay in the heap and in graphs."""
@@ -94,7 +97,8 @@ class JobRun:
         self._floor = Floor()
         self._window: PhaseWindow | None = None
         self._models = ModelLog()
-        self._memory = MemoryLog(channel.send)
+        self._memory = MemoryLog(channel.send, **({"every": SOAK_SEND_SECONDS} if job.soak else {}))
+        self._soak = SoakWatch(channel.send, job.seconds, self._kept_objects) if job.soak and job.seconds else None
         self._sizes = BatchSizes()
         self._context: Any = None
         self._spec: Any = None
@@ -345,15 +349,16 @@ class JobRun:
         if self._previous is not None:
             statistics.begin(*self._previous)
 
-        def finished(_looked: Looked) -> None:
+        def finished(_looked: Looked) -> str | None:
             self._sizes.tune(statistics.count, statistics.seconds)
             self._models.observe(feed, statistics.count)
             self._memory.look("measure", feed, statistics.count, self._models.latest)
+            return self._go_on_soaking(feed.ended, statistics.count)
 
         with self._phases.enter("measure") as phase:
             self._models.begin(feed)
             feed.on_restart = lambda: self._models.restart(feed, statistics.count)
-            limits = {"steps_limit": self.job.steps, "seconds": seconds, "check_ns": look_ns(seconds)}
+            limits = {"steps_limit": self.job.steps, "seconds": seconds, "check_ns": self._look_ns()}
             self._window = self._open("measure", statistics, finished, **limits, sizes=self._sizes)
             if step is not None:
                 # What handing over took in the warm-up, the start of a library among it, is no cost of a step.
@@ -363,12 +368,31 @@ class JobRun:
             self._cpu_ns = time.process_time_ns() - cpu_ns
             self._models.observe(feed, statistics.count)
             phase.note = self._window.reason
+        if self._soak is not None:
+            self._soak.end()
         # Readings take time, in which buffers go on filling: they are no part of the phase.
         self._memory.read("measure")
         feed.on_restart = lambda: None
         if step is not None and (told := step.told()) != StepFacts():
             self._channel.send(StepTold(**vars(told)))
         self.send_measured()
+
+    def _look_ns(self) -> int:
+        return look_ns(self.job.seconds) if self._soak is None else look_rarely_ns(self.job.seconds)
+
+    def _kept_objects(self) -> list[SoakPlace] | None:
+        """Return the user's lines that iterate over datasets; None where that is not seen."""
+        return None
+
+    def _go_on_soaking(self, epoch: int, steps: int) -> str | None:
+        """Read memory where that is due; return why a soak is over, or None."""
+        soak = self._soak
+        if soak is None:
+            return None
+        if self._channel.examine.is_set():
+            soak.examine()
+        soak.look(epoch, steps, self._models.latest)
+        return f"{self.job.seconds:g} s" if soak.is_over else None
 
     def _measure_extras(self, step: BatchConsumer | None) -> None:
         """Collect memory, graphs, costs and headroom, then the trace; no failure here affects the rest."""
@@ -452,6 +476,8 @@ class JobRun:
 
     def _run_trace(self) -> Trace:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
+        from pipeprof.profiles.worker.trace.trace import traced_ops
+
         feed, marks = to_trace(
             self.dataset,
             self.feed,

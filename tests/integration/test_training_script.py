@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 SCRIPT = """
-import os, sys, time
+import sys
+# What these read when they are imported is the script's to set.
+assert not {"numpy", "tensorflow", "keras", "absl", "google.protobuf"} & set(sys.modules)
+import os, time
 import tensorflow as tf
 
 def read(i):
@@ -108,3 +111,40 @@ def test_fit_is_measured_by_means(fitted: tuple[int, dict[str, Any], str]) -> No
     assert training["validations"] > 0
     assert [use["role"] for use in training["datasets"]] == ["training", "validation"]
     assert "fetch and wait are means" in report
+
+
+GROWS = """
+import time
+import numpy as np
+import tensorflow as tf
+
+dataset = tf.data.Dataset.range(40).batch(4)
+kept = []
+
+def remember(epoch):
+    kept.append(np.full(125_000, float(epoch)))
+
+for epoch in range(100_000):
+    for batch in dataset:
+        time.sleep(0.001)
+    GROWTH
+"""
+
+
+@pytest.mark.parametrize(("growth", "grows"), [("remember(epoch)", True), ("np.full(125_000, 0.0)", False)])
+def test_a_soak_tells_growth_from_a_plateau(tmp_path: Path, growth: str, *, grows: bool) -> None:
+    (tmp_path / "train.py").write_text(GROWS.replace("GROWTH", growth))
+    command = [sys.executable, "-m", "pipeprof", "run", "train.py", "--no-lock", "--out", "p.json", "--soak", "5s"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    profile = json.loads((tmp_path / "p.json").read_text())
+    soak = profile["memory"]["soak"]
+    assert (soak["state"] == "growth") is grows
+    assert ("memory-grows" in [finding["rule"] for finding in profile["findings"]]) is grows
+    assert soak["series"]["epoch"][-1] > 3
+    if grows:
+        assert (soak["owner"]["owner"], soak["owner"]["location"]["line"]) == ("python", 10)
+        assert soak["bytes_per_epoch"] == pytest.approx(1e6, rel=0.2)
+        assert "train.py:10 are kept" in done.stdout
+    else:
+        assert "Memory in use: plateau" in done.stdout or "Memory" in done.stdout

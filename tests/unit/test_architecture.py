@@ -53,7 +53,7 @@ MAX_MODULES = 13
 LARGE_ROOMS = {"pipelines/to_python"}
 # The modules that lie in no room.
 LOOSE = {
-    "pipelines": {"errors", "addresses", "suggest", "log_commands", "clocks", "tables", "wire", "check"},
+    "pipelines": {"errors", "addresses", "suggest", "log_commands", "clocks", "tables", "wire", "check", "late"},
     "profiles": {"wording", "user_frames", "constants", "lines"},
     "cli": {"main", "exit_codes", "options", "output", "streams", "command_line", "completion", "private"},
 }
@@ -62,7 +62,7 @@ GROUND = {"document", "protocol", "wording", "user_frames", "constants", "lines"
 ROWS = {
     "pipelines": (
         {"tables", "wire"},
-        {"errors", "addresses", "suggest", "log_commands", "clocks"},
+        {"errors", "addresses", "suggest", "log_commands", "clocks", "late"},
         {"ops"},
         {"edits"},
         {"target"},

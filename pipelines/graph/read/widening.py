@@ -34,7 +34,7 @@ def widening(nodes: Mapping[str, Any], known: Collection[str], reference: str, w
 
     Args:
         nodes: Of a function, by name.
-        known: Names of nodes and arguments that are the same for each element: what else an op may read.
+        known: Names of nodes and arguments that are the same for each element, which an op may read as well.
     """
     found: list[str] = []
     while (node := nodes.get(_base(reference))) is not None and node.op in _ALONE:

@@ -84,11 +84,13 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     memory.series = memory_series(running, seen.origin)
     memory.epochs = epoch_peaks(running, profile.series, seen.origin)
     memory.grew = largest_growth(running, own_shares(seen.view))
-    memory.growth = leak_estimate(
-        running, profile.series, seen.origin, in_use=_grown_in_use(_readings(seen.report)), children=seen.children
-    )
+    if memory.soak is None:
+        memory.growth = leak_estimate(
+            running, profile.series, seen.origin, in_use=_grown_in_use(_readings(seen.report)), children=seen.children
+        )
     memory.kept = _kept(_readings(seen.report))
-    memory.filling = filling_stage(running) if memory.growth is None else None
+    filling = memory.growth is None and (memory.soak is None or memory.soak.state == "filling")
+    memory.filling = filling_stage(running) if filling else None
     if memory.peak_bytes is None:
         return []
     facts = _facts(memory, seen)
@@ -276,7 +278,5 @@ def _autotune(memory: Memory, seen: LedgerInput, limit: int | None) -> AutotuneM
 
 
 def _messages(memory: Memory) -> list[Message]:
-    growth = memory.growth
-    if growth is None or not growth.leak:
-        return []
-    return [Message(code="leak", message=leak_text(growth))]
+    text = leak_text(memory)
+    return [Message(code="leak", message=text)] if text else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.memory.growth.texts import soak_text
 from pipeprof.profiles.memory.ledger.vocabulary import (
     ARROW,
     BUILDING,
@@ -22,7 +23,7 @@ from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Owner
-    from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
+    from pipeprof.profiles.document.memory import LedgerEntry, Memory
 
 OWNERS: Mapping[Owner, str] = {
     "runtime": "TensorFlow itself",
@@ -95,10 +96,12 @@ def growth_text(memory: Memory, stage_name: Callable[[str], str]) -> str | None:
         stage_name: The name of the stage with an id.
     """
     growth = memory.growth
+    if memory.soak is not None and memory.soak.state != "filling":
+        return soak_text(memory.soak)
     if growth is None:
         return f"{stage_name(memory.filling)} was still filling when the measurement ended." if memory.filling else None
     if growth.leak:
-        return leak_text(growth)
+        return leak_text(memory)
     grown, in_use = growth.bytes, growth.in_use_bytes
     if grown is None or not growth.steps or growth.low <= 0 or grown < LEAK_BYTES or (in_use or 0) < grown / 2:
         return None
@@ -108,9 +111,13 @@ def growth_text(memory: Memory, stage_name: Callable[[str], str]) -> str | None:
     return f"After all buffers had filled, memory in use {amount}, but not steadily: this is no evidence of a leak."
 
 
-def leak_text(growth: MemoryGrowth) -> str:
-    """State a leak: growth of memory in the measured steps, and the evidence."""
-    amount = ""
+def leak_text(memory: Memory) -> str:
+    """State a leak: growth of memory in the measured steps, and the evidence; empty where there is none."""
+    growth, amount = memory.growth, ""
+    if growth is None or not growth.leak:
+        return ""
+    if memory.soak is not None:
+        return soak_text(memory.soak)
     if growth.bytes is not None and growth.steps:
         amount = f": {size(growth.bytes)} over {_steps(growth.steps)}"
     return (

@@ -200,13 +200,19 @@ class MemoryLog:
 
     Args:
         send: Receives every reading at once, and some of the looks.
+        every: Seconds between two of these looks.
         counts_objects: Whether the report counts Python's objects: it looks at all that the process has.
     """
 
     def __init__(
-        self, send: Callable[[WorkerMessage], None] = lambda _message: None, *, counts_objects: bool = True
+        self,
+        send: Callable[[WorkerMessage], None] = lambda _message: None,
+        *,
+        every: float = SEND_SECONDS,
+        counts_objects: bool = True,
     ) -> None:
         self._send = send
+        self._send_every = every
         self._counts_objects = counts_objects
         self._send_at = 0.0
         self._readings: list[MemoryReading] = []
@@ -274,7 +280,7 @@ class MemoryLog:
         heap = self._heap.see()
         self._looks.append((moment, phase, steps, epoch, seen))
         if now >= self._send_at:
-            self._send_at = now + SEND_SECONDS
+            self._send_at = now + self._send_every
             if heap is not None:
                 moment = replace(moment, heap=heap.used, heap_free=heap.free)
             self._send(MemoryLook(phase, moment, seen.to_dict()))

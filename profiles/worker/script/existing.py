@@ -1,6 +1,6 @@
 """Which files count as existing when a training script is about to write: those whose content a user would miss.
 
-These do not: empty files, devices and pipes, links (of which only the link would go), files that the command itself has
+These do not: empty files, devices and pipes, links (whose target stays), files that the command itself has
 made or changed since it began, and caches that Python and the libraries make again.
 """
 

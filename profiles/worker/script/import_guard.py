@@ -1,4 +1,4 @@
-"""Stop of a training that begins while a user's file is imported: nobody asked for it, and it overwrites what is there.
+"""Stop of a training that begins while a user's file is imported: nobody wanted it, and it overwrites what is there.
 
 A training is a call of ``fit``, or a loop over a dataset that lasts. What a file does to prepare one goes on:
 ``adapt``, ``take``, ``next(iter(dataset))``, a look at shapes.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from types import CodeType, FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.importing import guard_imports
 from pipeprof.pipelines.target.user_files import is_users
@@ -41,12 +41,12 @@ class TrainsAtImportError(UsageError):
 
 @dataclass
 class _Loop:
-    """What one iterator was asked for.
+    """Batches taken from one iterator.
 
     Attributes:
-        place: The user's calls that asked last.
-        since: When they asked for the first time, in ns.
-        repeats: How often they asked since then.
+        place: The user's calls that took the last one.
+        since: When they took the first one, in ns.
+        repeats: How many they took since then.
     """
 
     dataset: Any
@@ -93,9 +93,9 @@ class ImportGuard(Observer):
             watch.end()
             hooks.uninstall()
 
-    def fit_called(self, model: Any) -> None:
+    def fit_called(self, model: Any, source: Any) -> None:
         """A model is about to be trained."""
-        del model
+        del model, source
         self._refuse("trains when the file is imported (model.fit)")
 
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:

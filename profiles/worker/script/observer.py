@@ -8,12 +8,15 @@ import sys
 import threading
 import weakref
 from array import array
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.protocol.messages import SoakPlace
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
+from pipeprof.profiles.worker.script.habits import Habits
 from pipeprof.profiles.worker.script.hooks import Observer
 
 if TYPE_CHECKING:
@@ -21,7 +24,8 @@ if TYPE_CHECKING:
 
 _MOST_TEXT = 2000
 _OWN = str(Path(__file__).parent)
-_SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
+_MOST_COMPARED = 3
+"""Objects of a dataset that is built again whose graphs are compared."""
 
 
 def _nothing(*_arguments: object) -> None:
@@ -38,6 +42,9 @@ class ScriptObserver(Observer):
         model: Reads the model of an iterator.
         saving: Called before files are written, as `Observer.saving`.
         exiting: Called where the script's own code calls `os._exit`.
+        give: Returns what is iterated instead of a dataset, from where it is and its role; None: each is itself.
+        graph_of: Returns what is equal for datasets with equal graphs, and whether there is a cache in it; None where
+            that takes too much.
 
     Attributes:
         attention: Whether `attend` is to be called.
@@ -46,6 +53,7 @@ class ScriptObserver(Observer):
         validation_ns: They took so long.
         epoch_end_ns: The callbacks at the end of epochs took so long.
         in_graph: Where datasets are consumed inside of a tf.function.
+        habits: What else the script does.
     """
 
     def __init__(
@@ -57,6 +65,8 @@ class ScriptObserver(Observer):
         *,
         saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None] = _nothing,
         exiting: Callable[[int], None] = _nothing,
+        give: Callable[[Any, Place, Role], Any] | None = None,
+        graph_of: Callable[[Any], tuple[str, bool] | None] = _nothing,
     ) -> None:
         self.attention = False
         self.consumers: list[Consumer] = []
@@ -65,10 +75,12 @@ class ScriptObserver(Observer):
         self.validation_ns = 0
         self.epoch_end_ns = 0
         self.in_graph: list[Place] = []
-        self.saves = 0
         self._made, self._attend, self._training, self._model, self._saving = made, attend, training, model, saving
-        self._exiting = exiting
+        self._exiting, self._give, self._graph_of = exiting, give, graph_of
         self._clock = time.perf_counter_ns
+        self.habits = Habits(users_place, self._clock)
+        self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
+        self.saved = self.habits.saved  # type: ignore[method-assign]
         self._passes: dict[int, Pass] = {}
         self._owners: dict[int, tuple[Any, Consumer]] = {}
         self._lock = threading.Lock()
@@ -91,6 +103,12 @@ class ScriptObserver(Observer):
 
     # Iterators
 
+    def given(self, dataset: Any) -> Any:
+        """Return what is iterated instead."""
+        if self._give is None or self._ignoring:
+            return dataset
+        return self._give(dataset, users_place(), self._role())
+
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
         """Begin a pass over the dataset."""
         if self._ignoring:
@@ -100,6 +118,7 @@ class ScriptObserver(Observer):
         with self._lock:
             consumer = self._consumer_of(dataset, role)
             consumer.iterators += 1
+            consumer.began_ns = consumer.began_ns or began_ns
             consumer.passes.append(one)
             self._passes[number] = one
         if role == "training" and consumer.role == "training":
@@ -133,11 +152,29 @@ class ScriptObserver(Observer):
             self.in_graph.append(users_place())
         del dataset
 
+    def kept(self) -> list[SoakPlace]:
+        """Return how many iterators and datasets exist, by the line that iterates."""
+        found: dict[Place, list[int]] = defaultdict(lambda: [0, 0])
+        for one in self.consumers[:]:
+            found[one.place][0] += sum(a_pass.iterator() is not None for a_pass in one.passes[:])
+        for reference, one in list(self._owners.values()):
+            found[one.place][1] += reference() is not None
+        return [SoakPlace(place.file or "", place.line or 0, *counts) for place, counts in found.items()]
+
     # Keras
 
-    def fit_called(self, model: Any) -> None:
+    def loader_began(self, loader: Any) -> None:
+        """Note where the batches of a loop come from."""
+        self.habits.takes_from(loader)
+
+    def tape_read(self) -> None:
+        """Note that steps compute outside of tf.functions."""
+        self.habits.own_steps = True
+
+    def fit_called(self, model: Any, source: Any) -> None:
         """Take iterators as those of training."""
         self._fitting += 1
+        self.habits.takes_from(source)
         self._executions = _executions(model)
 
     def fit_returned(self, model: Any) -> None:
@@ -146,8 +183,9 @@ class ScriptObserver(Observer):
         self._fitting -= 1
         self._close_epoch()
 
-    def train_began(self, model: Any) -> None:
-        """Read how many steps a call has."""
+    def train_began(self, model: Any, callbacks: Sequence[Any]) -> None:
+        """Read how many steps a call has, and for which callbacks it waits."""
+        self.habits.began_training(callbacks)
         self._executions = _executions(model)
         self._training()
 
@@ -230,7 +268,7 @@ class ScriptObserver(Observer):
 
     def saving(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
         """Count the models and checkpoints, and look at what is about to be written over."""
-        self.saves += method.startswith(_SAVES)
+        self.habits.saving(method)
         self._saving(method, arguments, named)
 
     def exiting(self, status: int) -> None:
@@ -267,9 +305,21 @@ class ScriptObserver(Observer):
             self.consumers.append(consumer)
         else:
             consumer.datasets += 1
+        self._compare(consumer, dataset)
         consumer.dataset = weakref.ref(dataset, lambda _: self._owners.pop(number, None))
         self._owners[number] = (consumer.dataset, consumer)
         return consumer
+
+    def _compare(self, consumer: Consumer, dataset: Any) -> None:
+        """Look at the graph of a consumer's first objects."""
+        if consumer.datasets > _MOST_COMPARED or consumer.equal is False or consumer.role == "adapt":
+            return
+        with contextlib.suppress(Exception):
+            graph = self._graph_of(dataset)
+            if consumer.datasets == 1:
+                consumer.graph = graph
+            elif graph is not None and consumer.graph is not None:
+                consumer.equal = graph == consumer.graph
 
 
 def _executions(model: Any) -> int:

@@ -9,47 +9,54 @@ the process ends without an exception in the user's code.
 from __future__ import annotations
 
 import os
-import runpy
 import sys
 import threading
-import time as wall_clock
 import weakref
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.pipelines.target.generated_files import delete_generated_files
-from pipeprof.pipelines.target.import_path import put_first
-from pipeprof.profiles.document.shared import DatasetUse, Training
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import STOPPED, Done, Libraries, LoopCost, TraceBegan, TrainingSeen, Waiting
+from pipeprof.profiles.protocol.messages import (
+    STOPPED,
+    Done,
+    Libraries,
+    LoopCost,
+    SoakPlace,
+    TraceBegan,
+    TrainingSeen,
+    Waiting,
+)
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
-from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
+from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS, TRACE_SECONDS, JobRun
+from pipeprof.profiles.worker.script.as_main import run_as_main
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
 from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
+from pipeprof.profiles.worker.script.training_facts import UNSEEN, Moment, graph_text, training_facts
+from pipeprof.profiles.worker.script.window_clock import WindowClock
 from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
-from pipeprof.profiles.worker.steps.warmup import WarmUp
-from pipeprof.profiles.worker.steps.window import Looked, look_ns
+from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
+from pipeprof.profiles.worker.steps.window import Looked
 from pipeprof.profiles.worker.versions import require_tensorflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipeprof.profiles.document.shared import PhaseName
+    from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.steps.statistics import StepReading
@@ -62,13 +69,13 @@ ALIVE_CORES = 0.02
 """Of a core that a process uses at least, so that it is not taken to hang."""
 QUIET_NS = 1_000_000_000
 """Without a step, after which another dataset with more steps takes the place of the main one."""
+LONGEST_WARM_UP = 15.0
+"""Seconds after which a soak begins, whatever else is measured."""
+MOST_TIMES = 3
+"""As long as the steps that are to be measured a window may take, with what lies between its epochs."""
 MOST_LISTED = 5
-MOST_WRITTEN = 200
-JAX = "JAX returns before a step has ended"
-ON_GPU = "on a GPU TensorFlow returns before a step has ended"
-OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
-IN_GRAPH = "a tf.function fetches and computes in one call"
-UNSEEN = "`for x in dataset` inside a tf.function fetches and computes within TensorFlow: no step of it can be seen"
+EACH = "the script leaves each iterator after a batch"
+NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
 
 
 class ScriptFeed(Feed):
@@ -104,7 +111,7 @@ class ScriptRun(JobRun):
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         refuse = None if job.allow_writes else self._refuse_write
-        self._writes = WriteWatch(Existing(wall_clock.time_ns(), job.made), refuse)
+        self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
         self._refused: threading.Thread | None = None
         self._refusing = threading.Lock()
         self._observer = ScriptObserver(
@@ -114,6 +121,7 @@ class ScriptRun(JobRun):
             read_model,
             saving=self._writes.saving,
             exiting=self._exiting,
+            graph_of=lambda dataset: graph_text(dataset, self._watch),
         )
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._script_feed = ScriptFeed()
@@ -127,7 +135,7 @@ class ScriptRun(JobRun):
         self._open_phase: Any = None
         self._phase_note: Any = None
         self._reason: str | None = None
-        self._sign_at = self._sign_cpu = 0.0
+        self._sign_at = self._sign_cpu = self._tell_at = self._warm_at = 0.0
         self._last: Callable[[], Any] = lambda: None
         self._variant: tuple[Any, Any] | None = None
         self._finished = False
@@ -135,6 +143,10 @@ class ScriptRun(JobRun):
         self._ended: str | None = None
         self._unseen_since: float | None = None
         self._watching = 0
+        self._since: Moment | None = None
+        self._closed: Moment | None = None
+        self._clock = WindowClock()
+        self._taking: Pass | None = None
 
     # The script
 
@@ -144,13 +156,10 @@ class ScriptRun(JobRun):
         watch = ImportWatch(LIBRARIES, self._imported)
         watch.begin()
         self._reporter.start()
-        path = Path(self.job.user_files[0])
-        sys.argv[:] = [self.job.target, *self.job.script_args]
-        put_first(path.resolve().parent)
         self._writes.begin()
         try:
             # What it returns keeps the script's own objects alive: its datasets among them.
-            left = runpy.run_path(str(path), run_name="__main__")
+            left = run_as_main(self.job.user_files[0], self.job.target, self.job.script_args)
         except BaseException as ending:
             # A child that the script forked ends in the usual way.
             failed = not isinstance(ending, SystemExit) or ending.code not in (None, 0)
@@ -218,6 +227,7 @@ class ScriptRun(JobRun):
                 self._floor = self._measure_floor()
         if self._reason is None or self._main is None or one not in self._main.passes:
             return
+        self._taking = one
         self._finish(self._reason)
         self._end_process()
 
@@ -284,7 +294,7 @@ class ScriptRun(JobRun):
     # The reporter
 
     def _report(self) -> None:
-        every = look_ns(self.job.seconds) / 1e9
+        every = self._look_ns() / 1e9
         failed = 0
         while failed < 3 and not self._closing.wait(every):
             try:
@@ -313,6 +323,7 @@ class ScriptRun(JobRun):
         now = time.perf_counter_ns()
         folded = {consumer: consumer.fold(now, read_model) for consumer in self._observer.consumers[:]}
         self._choose(now)
+        self._soak_on()
         main = self._main
         found = folded.get(main) if main is not None else None
         if main is not None and found is not None and found.readings:
@@ -325,6 +336,24 @@ class ScriptRun(JobRun):
             self._wait_for_graph()
         if self._reason is not None:
             self._observer.attention = True
+
+    def _soak_on(self) -> None:
+        """Read memory, once there was a warm-up, whatever the script does; a soak ends by the clock."""
+        main = self._main
+        if self._soak is None or main is None:
+            return
+        now = time.perf_counter()
+        self._warm_at = self._warm_at or now
+        # Where a dataset is built anew in each epoch and kept, the warm-up begins again and again.
+        if not self._soak.has_begun and self.phase != "measure" and now - self._warm_at < LONGEST_WARM_UP:
+            return
+        # A dataset that is built again while the last one is kept is another consumer at the same place.
+        alike = [one for one in self._observer.consumers[:] if (one.place, one.role) == (main.place, main.role)]
+        reason = self._go_on_soaking(sum(one.clock.begun for one in alike), sum(one.steps for one in alike))
+        self._reason = self._reason or reason
+
+    def _kept_objects(self) -> list[SoakPlace]:
+        return self._observer.kept()
 
     def _wait_for_graph(self) -> None:
         """End a script whose loop cannot be seen when the time for warm-up and measurement is over."""
@@ -369,12 +398,14 @@ class ScriptRun(JobRun):
                 self._enter("first_element")
             self._memory.read("first")
             self._libraries()
+            self._since = Moment.now(self._observer)
             self._enter("warmup")
         self._window = None
         self._follow_pass(main)
         if self._script_feed.alive:
             self._models.begin(self._script_feed)
         self._warming = self._open("warmup", StepStatistics(self._floor), self._warm)
+        self._clock.begin()
 
     def _libraries(self) -> None:
         versions: dict[str, str | None] = {}
@@ -432,7 +463,11 @@ class ScriptRun(JobRun):
         if looked.median_ms is None:
             return None
         parameters = self._models.parameters(feed) if feed.alive else None
-        return self._rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
+        reason = self._rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
+        if reason is None and self.job.warmup_seconds is None and self._clock.seconds >= TUNABLE_LIMIT_SECONDS:
+            # Steps alone may take minutes to get there, where most of the time lies between epochs.
+            return f"not settled after {TUNABLE_LIMIT_SECONDS:g} s"
+        return reason
 
     def _begin_measure(self, note: str | None, *, over: bool = False) -> None:
         self._memory.read("warmup")
@@ -443,15 +478,24 @@ class ScriptRun(JobRun):
             statistics.begin(*last)
         if self._script_feed.alive and not over:
             self._models.begin(self._script_feed)
-        limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": look_ns(self.job.seconds)}
+        limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": self._look_ns()}
         self._window = self._open("measure", statistics, self._measured, **limits)
+        self._clock.begin()
 
-    def _measured(self, _looked: Looked) -> None:
+    def _measured(self, looked: Looked) -> str | None:
         feed, window = self._script_feed, self._window
+        if self._main is not None:
+            self._clock.look(looked.steps, self._main.clock.between_ns)
         if feed.alive and window is not None:
             self._models.observe(feed, window.statistics.count)
             self._memory.look("measure", feed, window.statistics.count, self._models.latest)
-            self._channel.send(TrainingSeen(self._training()))
+            now = time.perf_counter()
+            if self._soak is None or now >= self._tell_at:
+                self._tell_at = now + SOAK_SEND_SECONDS
+                self._channel.send(TrainingSeen(self._training()))
+        if self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
+            return None
+        return f"ended early: most of {self._clock.seconds:.0f} s lies between epochs"
 
     def _give_sign(self) -> None:
         """Give a sign of life while the script does something else."""
@@ -472,8 +516,11 @@ class ScriptRun(JobRun):
         self._finished = True
         with self._folding:
             self._look_last()
+        self._closed = Moment.now(self._observer)
         self._hooks.uninstall()
         self._end_watch()
+        if self._soak is not None:
+            self._soak.end()
         self._ended = reason
         if self._main is None:
             self._channel.send(TrainingSeen(self._training()))
@@ -556,9 +603,16 @@ class ScriptRun(JobRun):
 
     def _running(self) -> tuple[Feed | None, str]:
         """Return a feed from which batches may be taken, or None and why there is none."""
-        feed = self._script_feed
-        if self._main is not None and self._main.kind == "graph":
+        feed, main = self._script_feed, self._main
+        if not feed.alive and self._taking is not None:
+            # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
+            feed.holder = self._taking
+        if main is not None and main.kind == "graph":
             return None, "the loop runs inside of TensorFlow"
+        if main is not None and main.begins_each():
+            self._models = ModelLog()
+            self.warn("stages-no-model", NO_COSTS)
+            return None, EACH
         if not feed.alive:
             return None, "the iterator was gone when the script ended"
         return _Running(self.dataset, feed.iterator), ""
@@ -576,6 +630,7 @@ class ScriptRun(JobRun):
             loop = LoopCost(
                 overhead_ns=window.overhead_cpu_ns,
                 overhead_cpu_ns=window.overhead_cpu_ns,
+                cpu_ns=self._clock.cpu_ns(window.statistics.count),
                 sizes=self._sizes.mean() if self._sizes_known else None,
             )
             self._channel.send(window.statistics.measured(device=self._device, loop=loop))
@@ -598,35 +653,11 @@ class ScriptRun(JobRun):
         return f"{path} came to its end and iterated over no tf.data dataset{more}"
 
     def _training(self) -> Training:
-        main, observer = self._main, self._observer
-        ended = self._ended
-        saves = observer.saves
-        written = self._writes.written()[:MOST_WRITTEN] if ended is not None else []
-        if main is None:
-            seen: Literal["graph-loop"] | None = "graph-loop" if observer.in_graph else None
-            uses = [_use_of(one, main=False) for one in observer.consumers]
-            return Training(
-                consumer=seen,
-                unknown=UNSEEN if seen else None,
-                ended=ended,
-                saves=saves,
-                datasets=uses,
-                written=written,
-            )
-        facts = Training(
-            consumer=main.kind,
-            executions=main.executions,
-            epochs=main.clock.begun,
-            between_seconds=main.clock.between_ns / 1e9 if main.clock.begun > 1 else None,
-            validations=observer.validations,
-            validation_seconds=observer.validation_ns / 1e9 if observer.validations else None,
-            epoch_end_seconds=observer.epoch_end_ns / 1e9 if observer.epochs else None,
-            saves=saves,
-            ended=ended,
-            datasets=[_use_of(one, main=one is main) for one in observer.consumers],
-            written=written,
+        written = self._writes.written() if self._ended is not None else []
+        moments = (self._since, self._closed or Moment.now(self._observer))
+        return training_facts(
+            self._main, self._observer, moments, ended=self._ended, written=written, watch=self._watch
         )
-        return replace(facts, **_knowledge(main))
 
 
 class _Running(Feed):
@@ -650,43 +681,3 @@ def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
         return None
     nodes, root = snapshot.proto.nodes, snapshot.proto.output
     return int(nodes[root].num_elements) if root in nodes else 0, list(snapshot.proto.gap_times)
-
-
-def _knowledge(main: Consumer) -> dict[str, Any]:
-    """What is known of the steps of a kind of consumer."""
-    asynchronous = _asynchronous(main)
-    if main.kind == "loop":
-        wait = None if asynchronous else "exact"
-        return {"interval": "exact", "fetch": "exact", "wait": wait, "unknown": asynchronous}
-    gaps = main.gaps.mean_ns is not None
-    no_model = None if gaps else "TensorFlow keeps no model of this pipeline (autotune is off)"
-    fetch = "mean" if gaps else None
-    if main.kind == "fit":
-        unknown = no_model or asynchronous
-        return {"interval": "exact", "fetch": fetch, "wait": None if unknown else "mean", "unknown": unknown}
-    why = OVERLAPS if main.kind == "fit-executions" else IN_GRAPH
-    return {"interval": "mean", "fetch": fetch, "wait": None, "unknown": why}
-
-
-def _asynchronous(main: Consumer) -> str | None:
-    """Why a step may go on when the script requests the next batch; None where it cannot."""
-    if "jax" in sys.modules and main.kind == "loop":
-        return JAX
-    tensorflow: Any = sys.modules["tensorflow"]
-    if tensorflow.config.list_logical_devices("GPU"):
-        return ON_GPU
-    return None
-
-
-def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
-    return DatasetUse(
-        role=consumer.role,
-        main=main,
-        file=consumer.place.file,
-        line=consumer.place.line,
-        datasets=consumer.datasets,
-        iterators=consumer.iterators,
-        batches=consumer.clock.batches or None,
-        seconds=consumer.seconds or None,
-        fetch_seconds=consumer.fetch_seconds if consumer.clock.batches else None,
-    )

@@ -94,7 +94,7 @@ def _remove_tree(path: Any, folder: Any = None) -> Touches:
 EVENTS: Mapping[str, Callable[..., Touches]] = {
     "open": _open,
     "os.remove": _remove,
-    # Told by os.replace as well; what shutil does besides is told by these.
+    # `os.replace` is one of them too; these are what `shutil` does beyond it.
     "os.rename": _rename,
     "os.truncate": _truncate,
     "shutil.rmtree": _remove_tree,

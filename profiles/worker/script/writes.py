@@ -123,7 +123,7 @@ class WriteWatch:
 
 
 def _maps_memory(hearing: FrameType | None) -> bool:
-    """Whether `numpy.memmap` opens the file: for writing unless told otherwise, and most scripts only read from it."""
+    """Whether `numpy.memmap` opens the file: for writing by default, and most scripts only read from it."""
     caller = hearing.f_back if hearing is not None else None
     memmap = getattr(sys.modules.get("numpy"), "memmap", None)
     return caller is not None and memmap is not None and caller.f_code is memmap.__new__.__code__

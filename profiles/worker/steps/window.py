@@ -23,6 +23,7 @@ CHECK_NS = 250_000_000
 CHECK_LONG_NS = 500_000_000
 """Interval of looks for windows of ten seconds and more."""
 LOOKS_A_WINDOW = 20
+LOOKS_A_SOAK = 60
 LOOKING_SHARE = 0.005
 """Of the time that looks at a window may take. One takes 1 ms where the pipeline's data has filled the caches, and 10
 and more where its threads hold the cores or Python's lock."""
@@ -51,6 +52,11 @@ def _lock_soon() -> Iterator[None]:
 def look_ns(seconds: float | None) -> int:
     """Return nanoseconds between two looks at a window of so many seconds; `None` where only its steps are known."""
     return min(CHECK_LONG_NS, max(CHECK_NS, round(1e9 * (seconds or 0.0) / LOOKS_A_WINDOW)))
+
+
+def look_rarely_ns(seconds: float | None) -> int:
+    """Return the same of a soak, where all that looks cost is to take a thousandth of a core."""
+    return min(CHECK_RARE_NS, max(CHECK_NS, round(1e9 * (seconds or 0.0) / LOOKS_A_SOAK)))
 
 
 @dataclass

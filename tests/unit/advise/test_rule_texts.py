@@ -11,6 +11,7 @@ from unit.advise import (
     dropped_views,
     function_views,
     test_proposals,
+    test_rule_memory_grows,
     test_rules_before_batch,
     test_rules_correctness,
     test_rules_environment,
@@ -23,6 +24,7 @@ from unit.advise import (
     test_rules_overlap,
     test_rules_pools,
     test_rules_step,
+    training_views,
     window_views,
 )
 from unit.advise.memory_views import batch, cache, line, load, run, shuffle, slices
@@ -87,6 +89,7 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "random-at-tracing": lambda: test_rules_of_source.with_slip("random-at-tracing"),
     "graph-constant": lambda: test_rules_memory.captured(100 * MB),
     "heap-slack": lambda: test_rules_environment.keeping("glibc's heap", 300 * MB),
+    "memory-grows": test_rule_memory_grows.soaked,
     "library-threads": releasing_python,
     "list-instead-of-array": lambda: test_rules_memory.built(line(test_rules_memory.numbers()), 2.2, growth=112 * MB),
     "map-before-batch-scalar": lambda: measured(function_views.small_map(), interval_ms=4.0),
@@ -104,8 +107,10 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "copy-before-step": test_rules_of_batches.copied,
     "wide-batches": test_rules_of_batches.pictures,
     "windows-one-by-one": window_views.windows,
+    **training_views.FLAWS,
 }
 MORE: dict[str, tuple[str, Callable[[], PipelineView]]] = {
+    **training_views.OTHER_FLAWS,
     "drop-in-zip": ("drop-after-expensive-map", dropped_views.zipped),
     "resampled": (
         "read-once-per-branch",

@@ -146,7 +146,7 @@ def test_a_loop_in_python_has_the_lines_without_it(profile: Profile, tmp_path: A
     found = bottleneck_finding(profile, ["stages.0"], [])
     assert found.recommendation == "compute the loop of load() (mine.py:6-7), 80 % of its time, on the whole array"
     assert "total += float(np.sum(value))" in (found.python or "")
-    loop.python[0].lines = [(4, 0.7), (7, 0.3)]  # type: ignore[index]
+    loop.python[0].lines = [(4, 0.8), (7, 0.2)]  # type: ignore[index]
     assert "the loop" not in (bottleneck_finding(profile, ["stages.0"], []).recommendation or "")
 
 

@@ -1,0 +1,135 @@
+"""Plateau or growth: a robust test on the least memory of each epoch, or of windows of equal length.
+
+The first third is warm-up: caches fill, libraries load, allocators find their size. What grows is memory in use, so
+that free blocks between used ones (fragments) and pools are no growth. It is growth if it is more than the noise, the
+95 % interval of its slope stays above zero in what follows the warm-up, it goes on at the end at half of that pace at
+least, and it is not what the pipeline's buffers have taken.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from pipeprof.profiles.memory.growth.robust import Slope, theil_sen
+from pipeprof.profiles.memory.growth.series import SoakPoint
+
+State = Literal["growth", "plateau", "filling", "unclear", "short"]
+
+LEAST_WINDOWS = 9
+MOST_WINDOWS = 24
+EPOCHS_AFTER = 3
+"""Whole epochs that have to follow the warm-up: what grows within an epoch may go when it ends."""
+LEAST_BYTES = 2_000_000
+"""Growth after the warm-up below which memory is level: smaller steps are the allocator's."""
+LEVEL = 0.02
+"""Of what was used: the same."""
+NOISE = 4.0
+"""Times the median deviation from the line that the growth has to be."""
+_PACE = 0.5
+"""Least pace of the last third relative to what follows the warm-up: a cache that fills slows down, a leak does not."""
+_HELD = 0.5
+"""Share of the growth from which on it is the buffers'."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a soak shows.
+
+    Attributes:
+        slope: Bytes per second after the warm-up, with the interval; None for a short soak.
+        bytes_per_epoch: None where there are no whole epochs.
+        since_epoch: Epochs after which it was level; None without epochs, and where it was all the while.
+        since: Seconds after which it was; 0 where it was all the while.
+        grown: Bytes after the warm-up.
+        tail: The windows after the warm-up.
+    """
+
+    state: State
+    slope: Slope | None = None
+    bytes_per_epoch: float | None = None
+    since_epoch: int | None = None
+    since: float | None = None
+    grown: int = 0
+    tail: tuple[SoakPoint, ...] = ()
+    by_epoch: bool = False
+
+
+def judge(points: Sequence[SoakPoint]) -> Judged:
+    """Judge the points of a soak, in order."""
+    windows, by_epoch = _windows(points)
+    if len(windows) < LEAST_WINDOWS:
+        return Judged("short")
+    tail = windows[len(windows) // 3 :]
+    seconds, least = [point.t for point in tail], [float(point.least) for point in tail]
+    slope = theil_sen(seconds, least)
+    grown = round(slope.value * (seconds[-1] - seconds[0]))
+    level = max(LEAST_BYTES, LEVEL * (windows[-1].least - windows[0].least))
+    first = next(place for place in range(len(windows)) if _is_level(windows[place:], level))
+    epochs = theil_sen([point.epoch for point in tail], least) if by_epoch else None
+    return Judged(
+        state=_state(tail, slope, grown, epochs=by_epoch or not any(point.epoch for point in points)),
+        slope=slope,
+        bytes_per_epoch=epochs.value if epochs is not None else None,
+        since_epoch=windows[first].epoch if by_epoch and first else None,
+        since=windows[first].t if first else 0.0,
+        grown=grown,
+        tail=tuple(tail),
+        by_epoch=by_epoch,
+    )
+
+
+def _state(tail: Sequence[SoakPoint], slope: Slope, grown: int, *, epochs: bool) -> State:
+    least = [float(point.least) for point in tail]
+    middle, start = statistics.median(point.t for point in tail), statistics.median(least)
+    rest = [abs(value - start - slope.value * (point.t - middle)) for value, point in zip(least, tail, strict=True)]
+    if grown < max(LEAST_BYTES, NOISE * statistics.median(rest)) or slope.low <= 0:
+        return "plateau"
+    if not _goes_on(tail, slope):
+        return "plateau"
+    held = [point.buffered for point in tail if point.buffered is not None]
+    third = max(1, len(held) // 3)
+    if held and max(held[-third:]) - max(held[:third]) >= _HELD * grown:
+        return "filling"
+    return "growth" if epochs else "unclear"
+
+
+def _goes_on(tail: Sequence[SoakPoint], slope: Slope) -> bool:
+    """Whether each third of the tail is above the one before, the last one by half of the pace at least."""
+    third = len(tail) // 3
+    parts = [tail[:third], tail[third : len(tail) - third], tail[len(tail) - third :]]
+    levels = [statistics.median(point.least for point in part) for part in parts]
+    times = [statistics.median(point.t for point in part) for part in parts]
+    last = (levels[2] - levels[1]) / max(1e-9, times[2] - times[1])
+    last_ones = tail[-max(3, third) :]
+    end = theil_sen([point.t for point in last_ones], [float(point.least) for point in last_ones]).value
+    rises = all(later > earlier for earlier, later in pairwise(levels))
+    return rises and last >= _PACE * slope.value and end >= _PACE * slope.value
+
+
+def _is_level(windows: Sequence[SoakPoint], level: float) -> bool:
+    """Whether a stretch ends at most so much above its begin."""
+    third = max(1, len(windows) // 3)
+    end = statistics.median(point.least for point in windows[-third:])
+    return end - windows[0].least <= level
+
+
+def _windows(points: Sequence[SoakPoint]) -> tuple[list[SoakPoint], bool]:
+    """Return the moment of least memory of each window, and whether windows are whole epochs."""
+    epochs = sorted({point.epoch for point in points})[1:-1]
+    if len(epochs) >= LEAST_WINDOWS and len(epochs) - len(epochs) // 3 >= EPOCHS_AFTER:
+        each = -(-len(epochs) // MOST_WINDOWS)
+        window_of = {epoch: place // each for place, epoch in enumerate(epochs)}
+        whole = len(epochs) // each
+        found: dict[int, SoakPoint] = {}
+        for point in points:
+            window = window_of.get(point.epoch, whole)
+            if window < whole and (window not in found or point.least < found[window].least):
+                found[window] = point
+        return [found[window] for window in sorted(found)], True
+    many = min(MOST_WINDOWS, len(points) // 2)
+    cuts = [round(place * len(points) / many) for place in range(many + 1)] if many else []
+    return [min(points[low:high], key=lambda point: point.least) for low, high in pairwise(cuts)], False

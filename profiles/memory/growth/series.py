@@ -1,0 +1,98 @@
+"""Series of a soak, of bounded length: the least memory of each stretch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.document.memory import SoakSeries
+from pipeprof.profiles.memory.ledger.facts import grown_in_use
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.protocol.messages import MemoryReading, SoakReading
+
+MOST_POINTS = 480
+
+
+@dataclass(frozen=True)
+class SoakPoint:
+    """Memory at one moment.
+
+    Attributes:
+        t: Seconds since the soak began.
+        in_use: Bytes of blocks in use, glibc's and Python's; None where unknown.
+        buffered: Bytes in the buffers and caches of the pipeline, as TensorFlow's model counts them.
+        iterators: How many exist.
+        datasets: How many of those that were iterated exist.
+    """
+
+    t: float
+    epoch: int
+    steps: int
+    rss: int
+    in_use: int | None = None
+    buffered: int | None = None
+    iterators: int | None = None
+    datasets: int | None = None
+
+    @property
+    def least(self) -> int:
+        """What is compared: memory in use, else resident memory."""
+        return self.rss if self.in_use is None else self.in_use
+
+
+@dataclass
+class SoakLog:
+    """Points of a soak as they come: however long it lasts there are at most `MOST_POINTS` and one."""
+
+    points: list[SoakPoint] = field(default_factory=list)
+    cores: float | None = None
+    _first: MemoryReading | None = None
+    _stride: int = 1
+    _pending: SoakPoint | None = None
+    _many: int = 0
+
+    def add(self, seen: SoakReading) -> None:
+        """Take a reading; not one while allocations are traced, which takes memory and time itself."""
+        self.cores = seen.cores
+        if seen.examined:
+            return
+        self._first = self._first or seen.memory
+        grown = grown_in_use(self._first, seen.memory)
+        used = None if grown is None or self._first.in_use is None else self._first.in_use + grown
+        point = SoakPoint(
+            seen.t, seen.epoch, seen.steps, seen.memory.rss, used, seen.buffered, seen.iterators, seen.datasets
+        )
+        self._pending = point if self._pending is None else _lesser(self._pending, point)
+        self._many += 1
+        if self._many < self._stride:
+            return
+        self.points.append(self._pending)
+        self._pending, self._many = None, 0
+        if len(self.points) > MOST_POINTS:
+            self.points = [_lesser(*pair) for pair in zip(self.points[::2], self.points[1::2], strict=False)]
+            self._stride *= 2
+
+    def series(self) -> SoakSeries:
+        """Return them for the profile."""
+        return series_of(self.points)
+
+
+def series_of(points: Sequence[SoakPoint]) -> SoakSeries:
+    """Convert points for the profile."""
+    return SoakSeries(
+        seconds=[round(point.t, 2) for point in points],
+        epoch=[point.epoch for point in points],
+        steps=[point.steps for point in points],
+        rss_bytes=[point.rss for point in points],
+        in_use_bytes=[point.in_use for point in points],
+        buffered_bytes=[point.buffered for point in points],
+        iterators=[point.iterators for point in points],
+        datasets=[point.datasets for point in points],
+    )
+
+
+def _lesser(one: SoakPoint, other: SoakPoint) -> SoakPoint:
+    """Of two moments the one with less memory: what is held only for a while does not hide what stays."""
+    return one if one.least <= other.least else other

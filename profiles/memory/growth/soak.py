@@ -1,0 +1,61 @@
+"""The soak of a profile: from the worker's readings to what the report says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.document.memory import MemoryGrowth, Soak
+from pipeprof.profiles.memory.growth.judge import judge
+from pipeprof.profiles.memory.growth.owner import end_of, owner_of
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.memory.growth.series import SoakLog
+    from pipeprof.profiles.protocol.messages import SoakEvidence
+
+
+def soak_of(
+    log: SoakLog, evidence: SoakEvidence | None, limit: int | None, used: int | None = None
+) -> tuple[Soak, MemoryGrowth | None]:
+    """Judge a soak, also one that is under way.
+
+    Args:
+        evidence: What the worker found of the owner.
+        limit: Bytes at which memory ends.
+        used: Memory now, that of child processes with it; that of the last point if None.
+    """
+    judged = judge(log.points)
+    slope = judged.slope
+    grows = judged.state == "growth" and slope is not None
+    rate = slope if slope is not None and judged.state in ("growth", "filling", "unclear") else None
+    last = log.points[-1] if log.points else None
+    soak = Soak(
+        seconds=last.t if last is not None else 0.0,
+        state=judged.state,
+        since_epoch=judged.since_epoch if judged.state == "plateau" else None,
+        since_seconds=judged.since if judged.state == "plateau" else None,
+        bytes_per_second=rate.value if rate is not None else None,
+        low=rate.low if rate is not None else None,
+        high=rate.high if rate is not None else None,
+        bytes_per_epoch=judged.bytes_per_epoch if rate is not None else None,
+        owner=owner_of(judged.tail, slope, evidence) if grows and slope is not None else None,
+        ends=end_of(used or judged.tail[-1].rss, slope, limit) if grows and slope is not None else None,
+        sampler_cores=log.cores,
+        series=log.series(),
+    )
+    tail = judged.tail
+    if slope is None or len(tail) < 2:
+        return soak, None
+    steps = tail[-1].steps - tail[0].steps
+    scale = (tail[-1].t - tail[0].t) / steps * 1e3 / 1e6 if steps else 0.0
+    growth = MemoryGrowth(
+        mb_per_1000_steps=slope.value * scale,
+        low=max(-1e12, slope.low * scale),
+        high=min(1e12, slope.high * scale),
+        windows=len(tail),
+        leak=grows,
+        bytes=judged.grown,
+        steps=steps,
+        in_use_bytes=judged.grown if tail[-1].in_use is not None else None,
+        mb_per_epoch=judged.bytes_per_epoch / 1e6 if judged.bytes_per_epoch is not None else None,
+    )
+    return soak, growth if grows else None

@@ -1,0 +1,262 @@
+"""A soak's series, whether memory grows, whose the growth is, and when memory ends: on made series."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeprof.profiles.memory.growth.judge import judge
+from pipeprof.profiles.memory.growth.owner import end_of, owner_of
+from pipeprof.profiles.memory.growth.robust import Slope, theil_sen
+from pipeprof.profiles.memory.growth.series import MOST_POINTS, SoakLog, SoakPoint
+from pipeprof.profiles.memory.growth.soak import soak_of
+from pipeprof.profiles.memory.growth.texts import duration_text, soak_text
+from pipeprof.profiles.protocol.messages import (
+    MemoryReading,
+    SoakEvidence,
+    SoakLine,
+    SoakPlace,
+    SoakReading,
+    SoakTraced,
+)
+
+MB = 1_000_000
+BASE = 100 * MB
+EPOCH = 2.0
+
+
+def points(memory, count=120, every=1.0, **counts) -> list[SoakPoint]:
+    """Points once a second, epochs of two; `memory` and each of `counts` is a function of the time."""
+    found = []
+    for number in range(count):
+        t = number * every
+        more = {name: int(value(t)) for name, value in counts.items()}
+        found.append(SoakPoint(t, int(t / EPOCH), int(10 * t), 500 * MB, int(memory(t)), **more))
+    return found
+
+
+def noisy(seed: int, deviation: float):
+    """Noise of a deviation, half of which stays to the next moment, and transients that are only above."""
+    chance, last = random.Random(seed), [0.0]
+
+    def at(_t: float) -> float:
+        last[0] = 0.5 * last[0] + chance.gauss(0.0, deviation)
+        return last[0] + (chance.random() < 0.3) * chance.random() * 20 * MB
+
+    return at
+
+
+def leak(t: float, rate: float = MB / EPOCH) -> float:
+    return BASE + rate * t
+
+
+def test_median_of_slopes() -> None:
+    found = theil_sen([0, 1, 2, 3, 4, 5, 6, 7], [0, 2, 4, 900, 8, 10, 12, 14])
+    assert found.value == 2
+    assert found.low <= 2 <= found.high
+
+
+def test_too_few_points_have_no_slope() -> None:
+    assert theil_sen([0, 1], [0, 1]) == Slope(0.0, -math.inf, math.inf)
+    assert theil_sen([1, 1, 1], [0, 1, 2]).low == -math.inf
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.0, 0.5))
+def test_level_memory_with_noise_is_a_plateau(seed: int, deviation: float) -> None:
+    noise = noisy(seed, deviation * MB)
+    assert judge(points(lambda t: BASE + noise(t))).state == "plateau"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.0, 0.5))
+def test_a_leak_of_a_megabyte_an_epoch_is_growth_with_its_rate(seed: int, deviation: float) -> None:
+    noise = noisy(seed, deviation * MB)
+    found = judge(points(lambda t: leak(t) + noise(t)))
+    assert found.state == "growth"
+    assert found.slope is not None
+    assert found.bytes_per_epoch == pytest.approx(MB, rel=0.2)
+    assert found.slope.value == pytest.approx(MB / EPOCH, rel=0.2)
+
+
+def test_a_cache_that_fills_and_is_full_is_a_plateau_from_then_on() -> None:
+    found = judge(points(lambda t: BASE + 2 * MB * min(t, 30)))
+    assert found.state == "plateau"
+    assert found.since_epoch in range(13, 19)
+
+
+def test_a_cache_that_fills_at_random_slows_down() -> None:
+    assert judge(points(lambda t: BASE + 50 * MB * (1 - math.exp(-t / 30)))).state == "plateau"
+
+
+def test_what_stops_at_the_end_is_no_growth() -> None:
+    assert judge(points(lambda t: leak(min(t, 95)))).state == "plateau"
+
+
+def test_one_step_is_no_growth() -> None:
+    assert judge(points(lambda t: BASE + (t > 70) * 60 * MB)).state == "plateau"
+
+
+def test_growth_that_buffers_have_taken_is_filling() -> None:
+    found = judge(points(leak, buffered=lambda t: leak(t) - BASE))
+    assert found.state == "filling"
+
+
+def test_growth_within_few_epochs_is_unclear_and_without_any_it_is_growth() -> None:
+    few = [replace(point, epoch=int(point.t > 60)) for point in points(leak)]
+    assert judge(few).state == "unclear"
+    assert judge([replace(point, epoch=0) for point in points(leak)]).state == "growth"
+
+
+def test_resident_memory_counts_where_no_heap_can_be_read() -> None:
+    without = [replace(point, in_use=None, rss=point.in_use or 0) for point in points(leak)]
+    assert judge(without).state == "growth"
+
+
+def test_fragments_are_no_growth() -> None:
+    growing = [replace(point, rss=int(leak(point.t))) for point in points(lambda _: BASE)]
+    assert judge(growing).state == "plateau"
+
+
+def test_a_few_readings_are_too_short() -> None:
+    assert judge(points(leak, 10)).state == "short"
+    assert judge([]).state == "short"
+
+
+# Owner and end
+
+TAIL = points(leak)
+SLOPE = Slope(MB / EPOCH, 0.9 * MB / EPOCH, 1.1 * MB / EPOCH)
+LINE = SoakLine("train.py", 20, None, 20 * MB, 20)
+NOTHING = SoakEvidence(40.0, 20, 400, [], [], [])
+
+
+def test_iterators_that_are_kept_come_first_with_their_line() -> None:
+    tail = points(leak, iterators=lambda t: t / EPOCH, datasets=lambda _: 1)
+    places = [SoakPlace("train.py", 7, 60, 1), SoakPlace("train.py", 9, 1, 1)]
+    found = owner_of(tail, SLOPE, replace(NOTHING, lines=[LINE], places=places))
+    assert (found.owner, found.count, found.location.line) == ("iterators", 60, 7)
+    assert found.per_epoch == pytest.approx(1.0)
+
+
+def test_datasets_that_are_kept() -> None:
+    tail = points(leak, iterators=lambda _: 2, datasets=lambda t: t / EPOCH)
+    found = owner_of(tail, SLOPE, replace(NOTHING, places=[SoakPlace("train.py", 7, 2, 60)]))
+    assert (found.owner, found.location.line) == ("datasets", 7)
+
+
+def test_a_number_of_iterators_that_stays_is_no_owner() -> None:
+    tail = points(leak, iterators=lambda _: 40, datasets=lambda _: 40)
+    assert owner_of(tail, SLOPE, replace(NOTHING, lines=[LINE])).owner == "python"
+
+
+def test_a_function_that_is_traced_again() -> None:
+    evidence = replace(NOTHING, lines=[LINE], traced=[SoakTraced("step", "train.py", 12, 40, 60)])
+    found = owner_of(TAIL, SLOPE, evidence)
+    assert (found.owner, found.function, found.location.line, found.per_epoch) == ("traces", "step", 12, 1.0)
+
+
+def test_a_function_traced_twice_is_no_owner() -> None:
+    evidence = replace(NOTHING, lines=[LINE], traced=[SoakTraced("step", "train.py", 12, 1, 2)])
+    assert owner_of(TAIL, SLOPE, evidence).owner == "python"
+
+
+def test_the_line_that_allocated_what_stays_by_steps() -> None:
+    # Half as many steps as usual in 40 s: 10 MB are all of the growth.
+    slower = replace(NOTHING, steps=200, lines=[replace(LINE, bytes=9 * MB)])
+    assert owner_of(TAIL, SLOPE, slower).owner == "python"
+    assert owner_of(TAIL, SLOPE, replace(slower, steps=800)).owner == "native"
+
+
+def test_tensors_are_named_by_the_objects_that_hold_them() -> None:
+    small = replace(LINE, bytes=3000, tensors=True)
+    assert owner_of(TAIL, SLOPE, replace(NOTHING, lines=[small])).owner == "tensors"
+
+
+def test_without_evidence_the_owner_is_unknown_and_without_lines_it_is_native() -> None:
+    assert owner_of(TAIL, SLOPE, None).owner == "unknown"
+    assert owner_of(TAIL, SLOPE, NOTHING).owner == "native"
+
+
+def test_end_of_memory() -> None:
+    found = end_of(10_000 * MB, SLOPE, 20_000 * MB)
+    assert found is not None
+    assert found.seconds == pytest.approx(20_000)
+    assert found.low < found.seconds < found.high
+    assert end_of(10_000 * MB, SLOPE, None) is None
+    assert end_of(30_000 * MB, SLOPE, 20_000 * MB) is None
+    assert end_of(0, Slope(1.0, 0.5, 2.0), 20_000 * MB) is None
+
+
+# The whole
+
+
+def reading(t: float, memory: float, *, examined: bool = False) -> SoakReading:
+    whole = MemoryReading(rss=int(memory) + 400 * MB, file=0, live=0, heap=int(memory), heap_free=0, mapped=0, blocks=0)
+    return SoakReading(t, int(t / EPOCH), int(10 * t), whole, cores=0.001, examined=examined)
+
+
+def logged(seconds: int, memory=leak) -> SoakLog:
+    log = SoakLog()
+    for t in range(seconds):
+        log.add(reading(t, memory(t)))
+    return log
+
+
+def test_a_series_of_hours_is_bounded_and_keeps_what_was_least() -> None:
+    log = logged(36_000, lambda t: BASE + 20 * MB * (t % 20 > 0))
+    assert len(log.points) <= MOST_POINTS + 1
+    assert {point.in_use for point in log.points} == {BASE}
+    assert log.points[-1].t > 35_800
+
+
+def test_readings_of_traced_allocations_do_not_count() -> None:
+    log = logged(60)
+    log.add(reading(60, 900 * MB, examined=True))
+    assert log.points[-1].t == 59
+
+
+def test_python_objects_count_as_in_use() -> None:
+    log = SoakLog()
+    for t in range(60):
+        one = reading(t, BASE)
+        more = replace(one.memory, rss=one.memory.rss + t * MB, blocks=t * 10_000)
+        log.add(replace(one, memory=more))
+    assert log.points[-1].in_use == BASE + 59 * MB
+
+
+def test_a_leak_is_told_with_owner_and_end() -> None:
+    evidence = replace(NOTHING, lines=[LINE])
+    soak, growth = soak_of(logged(120), evidence, 20_000 * MB)
+    assert growth is not None
+    assert growth.leak
+    text = soak_text(soak)
+    assert text.startswith("Memory in use grows by 977 KiB in each epoch")
+    assert "Python objects made at train.py:20 are kept" in text
+    assert "Memory ends in about 10 h" in text
+    assert "limit 18.6 GiB" in text
+
+
+def test_a_plateau_is_told_with_its_epoch() -> None:
+    soak, growth = soak_of(logged(120, lambda t: BASE + 10 * MB * min(t / 10, 1)), None, None)
+    assert growth is None
+    assert soak_text(soak) == "Memory in use: plateau after epoch 4."
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [("short", "too short"), ("unclear", "no evidence of a leak"), ("filling", "buffers filled")]
+)
+def test_what_is_no_answer_says_to_soak_longer(state: str, words: str) -> None:
+    soak, _ = soak_of(logged(120), None, None)
+    text = soak_text(soak.model_copy(update={"state": state}))
+    assert words in text
+    assert "soak longer" in text
+
+
+def test_durations() -> None:
+    assert [duration_text(seconds) for seconds in (59, 3599.9, 3600, 12_030)] == ["59 s", "60 min", "1 h", "3 h 20 min"]
