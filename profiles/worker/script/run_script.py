@@ -438,6 +438,8 @@ class ScriptRun(JobRun):
         self._follow_pass(main)
         window = self._window
         if window is None:
+            if before is not self._script_feed.holder:
+                self._models.resume(self._script_feed, self._warming.statistics.count)
             self._kept += readings
             self._starts += [len(self._kept) - len(readings) + index for index in restarts]
             if self._warming.followed(readings, restarts):
