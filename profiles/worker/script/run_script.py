@@ -40,18 +40,18 @@ from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS, TRACE_SECONDS, JobRun
 from pipeprof.profiles.worker.script.as_main import run_as_main
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
-from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
-from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
+from pipeprof.profiles.worker.script.training_facts import UNSEEN, Moment, graph_text, training_facts
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
 from pipeprof.profiles.worker.steps.window_clock import WindowClock
-from pipeprof.profiles.worker.training_facts import UNSEEN, Moment, graph_text, training_facts
 from pipeprof.profiles.worker.versions import require_tensorflow
+from pipeprof.profiles.worker.writes.existing import Existing
+from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
