@@ -46,7 +46,7 @@ from pipeprof.profiles.protocol.messages import (
 )
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.build_watch import BuildWatch
-from pipeprof.profiles.worker.memory.memory_log import MemoryLog
+from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.memory.soak_watch import SoakWatch
 from pipeprof.profiles.worker.phases import Phases
@@ -97,7 +97,7 @@ class JobRun:
         self._floor = Floor()
         self._window: PhaseWindow | None = None
         self._models = ModelLog()
-        self._memory = MemoryLog(channel.send, **({"every": SOAK_SEND_SECONDS} if job.soak else {}))
+        self._memory = MemoryLog(channel.send, every=SOAK_SEND_SECONDS if job.soak else SEND_SECONDS)
         self._soak = SoakWatch(channel.send, job.seconds, self._kept_objects) if job.soak and job.seconds else None
         self._sizes = BatchSizes()
         self._context: Any = None
