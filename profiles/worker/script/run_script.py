@@ -44,13 +44,13 @@ from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
-from pipeprof.profiles.worker.script.training_facts import UNSEEN, Moment, graph_text, training_facts
-from pipeprof.profiles.worker.script.window_clock import WindowClock
 from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
+from pipeprof.profiles.worker.steps.window_clock import WindowClock
+from pipeprof.profiles.worker.training_facts import UNSEEN, Moment, graph_text, training_facts
 from pipeprof.profiles.worker.versions import require_tensorflow
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ ALIVE_CORES = 0.02
 """Of a core that a process uses at least, so that it is not taken to hang."""
 QUIET_NS = 1_000_000_000
 """Without a step, after which another dataset with more steps takes the place of the main one."""
-LONGEST_WARM_UP = 15.0
-"""Seconds after which a soak begins, whatever else is measured."""
 MOST_TIMES = 3
 """As long as the steps that are to be measured a window may take, with what lies between its epochs."""
+LONGEST_WARM_UP = 15.0
+"""Seconds after which a soak begins, whatever else is measured."""
 MOST_LISTED = 5
 EACH = "the script leaves each iterator after a batch"
 NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
@@ -143,10 +143,10 @@ class ScriptRun(JobRun):
         self._ended: str | None = None
         self._unseen_since: float | None = None
         self._watching = 0
-        self._since: Moment | None = None
-        self._closed: Moment | None = None
         self._clock = WindowClock()
         self._taking: Pass | None = None
+        self._since: Moment | None = None
+        self._closed: Moment | None = None
 
     # The script
 
@@ -225,7 +225,7 @@ class ScriptRun(JobRun):
         if self._floor.summary is None and self.phase == "warmup":
             with suppress(Exception), self._observer.ignored():
                 self._floor = self._measure_floor()
-        if self._reason is None or self._main is None or one not in self._main.passes:
+        if self._reason is None or not any(one in alike.passes for alike in self._observer.alike(self._main)):
             return
         self._taking = one
         self._finish(self._reason)
@@ -347,8 +347,7 @@ class ScriptRun(JobRun):
         # Where a dataset is built anew in each epoch and kept, the warm-up begins again and again.
         if not self._soak.has_begun and self.phase != "measure" and now - self._warm_at < LONGEST_WARM_UP:
             return
-        # A dataset that is built again while the last one is kept is another consumer at the same place.
-        alike = [one for one in self._observer.consumers[:] if (one.place, one.role) == (main.place, main.role)]
+        alike = self._observer.alike(main)
         reason = self._go_on_soaking(sum(one.clock.begun for one in alike), sum(one.steps for one in alike))
         self._reason = self._reason or reason
 
@@ -493,7 +492,7 @@ class ScriptRun(JobRun):
             if self._soak is None or now >= self._tell_at:
                 self._tell_at = now + SOAK_SEND_SECONDS
                 self._channel.send(TrainingSeen(self._training()))
-        if self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
+        if self._soak is not None or self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
             return None
         return f"ended early: most of {self._clock.seconds:.0f} s lies between epochs"
 
@@ -650,7 +649,12 @@ class ScriptRun(JobRun):
         functions = bindings_of(path).defined()
         listed = ", ".join(f"{path}:{name}" for name in functions[:MOST_LISTED])
         more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
-        return f"{path} came to its end and iterated over no tf.data dataset{more}"
+        source = observer.habits.source
+        taken = ""
+        if source is not None:
+            place = f" ({as_typed(source.file)}:{source.line})" if source.file is not None else ""
+            taken = f"; its batches come from {source.name}{place}, a {observer.habits.source_kind}"
+        return f"{path} came to its end and iterated over no tf.data dataset{taken}{more}"
 
     def _training(self) -> Training:
         written = self._writes.written() if self._ended is not None else []
