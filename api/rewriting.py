@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,11 @@ from pipeprof.pipelines.edits.plan import (
     SavedPlan,
     apply_call,
     data_of,
-    describe_misfit,
     environment_of,
-    read_plan,
+    load_plan,
     shell_line,
     with_data,
 )
-from pipeprof.pipelines.edits.plan_table import MOST_BYTES
 from pipeprof.pipelines.errors import escape
 
 
@@ -54,51 +51,16 @@ def apply(dataset: Any, plan: str | os.PathLike[str], *, data: str | os.PathLike
     if not hasattr(dataset, "element_spec") or hasattr(dataset, "__next__"):
         msg = f"pipeprof.apply takes a tf.data.Dataset and the path of a plan, not a {type(dataset).__name__}"
         raise TypeError(msg)
-    saved = _at_data(read_plan(_text_of(plan), str(plan)), str(plan), data)
+    saved = _at_data(load_plan(_path_of(plan, "a plan")), str(plan), data)
     missing = {name: value for name, value in environment_of(saved).items() if os.environ.get(name) != value}
     if missing:
         words = f"{plan} was measured with other variables of the environment; start with: {shell_line(saved)}"
         warnings.warn(escape(words), stacklevel=2)
     if all(isinstance(edit, SetEnvironment) for step in saved.steps for edit in step):
         return dataset
-    from pipeprof.pipelines.build.context import BuildContext
-    from pipeprof.pipelines.build.dataset import builder
-    from pipeprof.pipelines.graph.edit.apply import apply_steps
-    from pipeprof.pipelines.graph.edit.errors import CannotEditError
-    from pipeprof.pipelines.graph.edit.round_trip import editable
-    from pipeprof.pipelines.graph.observe.light_graph import too_large
-    from pipeprof.pipelines.graph.read.function_facts import body_of
+    from pipeprof.pipelines.build.planned import planned
 
-    if (reason := too_large(dataset)) is not None:
-        raise CannotEditError(reason)
-    graph = editable(dataset, in_memory=0).read()
-    written = graph.stages()
-    dtypes = _dtypes(dataset)
-    functions = {stage.address: graph.nodes[stage.head].function for stage in written}
-    bodies = {address: body_of(function) for address, function in functions.items() if function is not None}
-    misfit = describe_misfit(saved, {stage.address: stage.op for stage in written}, dtypes, bodies)
-    if misfit is not None:
-        msg = f"{plan} was made for another pipeline ({saved.target}): {misfit}; measure again with pipeprof fix"
-        raise PlanError(msg)
-    made = apply_steps(dataset, saved.steps, building=builder(BuildContext(Path())))
-    if data_of(saved.steps) is not None and _dtypes(made) != dtypes:
-        msg = f"data: {data} has other data: its elements are {_words(_dtypes(made))}, the dataset's {_words(dtypes)}"
-        raise PlanError(msg)
-    return made
-
-
-def _dtypes(dataset: Any) -> list[str]:
-    """Of the components of an element; ``variant`` for what is no dense tensor."""
-    import tensorflow as tf
-
-    from pipeprof.pipelines.graph.edit.elements import components
-
-    flat = components(dataset.element_spec)
-    return [one.dtype.name if isinstance(one, tf.TensorSpec) else "variant" for one in flat]
-
-
-def _words(dtypes: list[str]) -> str:
-    return ", ".join(dtypes) or "empty"
+    return planned(dataset, saved, str(plan))
 
 
 def _at_data(saved: SavedPlan, plan: str, data: object) -> SavedPlan:
@@ -135,21 +97,3 @@ def _path_of(value: object, what: str) -> Path:
     if not isinstance(path, str):
         raise TypeError(f"pipeprof.apply takes the path of {what}, not a {type(value).__name__}")
     return Path(path)
-
-
-def _text_of(plan: object) -> str:
-    path = _path_of(plan, "a plan")
-    try:
-        # A pipe without a writer would block.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise IsADirectoryError
-            raw = file.read(MOST_BYTES + 1)
-        if len(raw) > MOST_BYTES:
-            raise PlanError(f"{path} is not a plan: it has more than {MOST_BYTES:,} bytes")
-        return raw.decode("utf-8")
-    except IsADirectoryError:
-        raise PlanError(f"{path} is a folder, a device or a pipe: expected a plan") from None
-    except (OSError, ValueError) as error:
-        raise PlanError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None

@@ -40,6 +40,7 @@ COMMANDS = {
     "fix": "FixOptions",
     "compare": "CompareOptions",
     "gate": "GateOptions",
+    "exec": None,
     "check": None,
     "show": None,
     "rules": None,

@@ -200,12 +200,29 @@ DatasetSize = Annotated[
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Leave out changes that add a cache.")]
 Steps = Annotated[str | None, option("", "N", "Measure at most this many steps.")]
+Rerun = Annotated[
+    bool, typer.Option("--rerun", help="Run a training script again, in several processes, to measure in the training.")
+]
+AllowWrites = Annotated[
+    bool, typer.Option("--allow-writes", help="Let a training script overwrite and delete files that exist.")
+]
 Cold = Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")]
 
 From = Annotated[
     str | None,
     option("--from", "PROFILE", "The profile that --change is about.  [default: the latest run of the target]"),
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RerunOptions(SharedOptions):
+    """Options of commands that run a training script in many processes."""
+
+    rerun: Rerun = False
+    allow_writes: AllowWrites = False
+    script_args: Annotated[
+        str | None, option("--script-args", "TEXT", "Arguments of a training script, as in a shell.")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,15 +254,15 @@ class RunOptions(SharedOptions):
     to_end: Annotated[
         bool, typer.Option("--to-end", help="Let a training script come to its own end instead of ending it.")
     ] = False
-    allow_writes: Annotated[
-        bool, typer.Option("--allow-writes", help="Let a training script overwrite and delete files that exist.")
-    ] = False
+    allow_writes: AllowWrites = False
+    rerun: Rerun = False
     cold: Cold = False
     memory_limit: Annotated[
         str | None, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")
     ] = None
     budget: Annotated[
-        str | None, option("", "SECONDS", "How long the proposed changes may be tried.  [default: 60]")
+        str | None,
+        option("", "SECONDS", "How long the proposed changes may be tried.  [default: 60; 150 with --rerun]"),
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False

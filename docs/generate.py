@@ -145,7 +145,7 @@ def exit_codes() -> str:
 
 def rules() -> str:
     """The rules: a list, the table of every threshold, and a section for each."""
-    from pipeprof.cli.pages.rules import IN_STEP, ONLY_TRIED, bar_to_try, gate_words, value_words
+    from pipeprof.cli.pages.rules import IN_STEP, IN_TRAINING, ONLY_TRIED, bar_to_try, gate_words, value_words
     from pipeprof.cli.report.finding import SEMANTICS
     from pipeprof.profiles.advise.advise import GATE
     from pipeprof.profiles.advise.rule import rules as all_rules
@@ -171,6 +171,7 @@ def rules() -> str:
         reported = gate_words(GATE) if one.family == "speed" else ""
         reported = reported if one.reports_untried else ONLY_TRIED
         reported = IN_STEP if one.pays_in_step else reported
+        reported = IN_TRAINING if one.in_training else reported
         lines[-1] += f" Reported {reported}." if reported else ""
         for title, text in (("Seen", one.seen), ("Why", one.why), ("Fix", one.fix), ("Ignore when", one.ignore_when)):
             first, *more = [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DEFAULT_BUDGET = 60.0
 """Seconds of verification."""
+SCRIPT_BUDGET = 150.0
+"""The same where a training script runs again: its processes take longer to start, and a block is whole epochs."""
 
 EPILOG = epilog(
     "pipeprof run spec.yaml",
@@ -119,9 +121,10 @@ def run(given: RunOptions) -> None:
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     with ExitStack() as ending:
         try:
-            # A script trains for real: it is not run again.
-            verifies = not given.no_verify and not chosen.edits and parsed.kind != "script" and not chosen.soak
-            seconds = budget or DEFAULT_BUDGET
+            # A script trains for real: it is run again only where the user says so.
+            again = parsed.kind != "script" or given.rerun
+            verifies = not given.no_verify and not chosen.edits and again and not chosen.soak
+            seconds = budget or (SCRIPT_BUDGET if parsed.kind == "script" else DEFAULT_BUDGET)
             profile, seconds = run_undisturbed(
                 chosen, writer, progress, budget=seconds if verifies else 0.0, end_at=end_at
             )
@@ -154,37 +157,28 @@ def _seconds(given: RunOptions) -> float | None:
     return options.long_duration("--soak", given.soak)
 
 
-_NOT_OF_SCRIPTS = {
-    "step": "--step replaces a step, but a script has its own",
-    "dispatch": "--dispatch is for a simulated step, but a script has its own",
-    "change": "--change is for a spec or a function",
-    "cold": "--cold is for a spec",
-    "args": "--arg is for a function: a script's own arguments follow --",
-    "seed": "--seed is for a spec or a function: a script sets its own",
-    "dataset_size": "--dataset-size is for a spec or a function",
-    "budget": "--budget is for trying changes, and a script is not run again",
-}
-
-
 def _check_script_options(given: RunOptions, parsed: ParsedTarget) -> None:
     """Refuse options that do not fit the kind of target.
 
     Raises:
         UsageError: One does not.
     """
+    from pipeprof.cli.targets.scripts import refuse_for_scripts
     from pipeprof.pipelines.errors import UsageError
 
     if parsed.kind == "script":
-        for name, why in _NOT_OF_SCRIPTS.items():
-            if getattr(given, name):
-                raise UsageError(f"{why}: remove it")
+        refuse_for_scripts(given)
+        if given.budget and not given.rerun:
+            raise UsageError("--budget is for trying changes, and a script is not run again: add --rerun, or remove it")
+        if given.rerun and given.no_verify:
+            raise UsageError("--rerun runs the script again to try changes, which --no-verify switches off: remove one")
         if given.to_end and (given.steps is not None or given.seconds is not None):
             raise UsageError("--to-end lets the script end by itself: remove --steps and --seconds, or --to-end")
         return
     if given.script_args:
         what = " ".join(given.script_args)
         raise UsageError(f"got unexpected arguments ({what}): only a training script, script.py, takes any")
-    for flag, value in (("--to-end", given.to_end), ("--allow-writes", given.allow_writes)):
+    for flag, value in (("--to-end", given.to_end), ("--allow-writes", given.allow_writes), ("--rerun", given.rerun)):
         if value:
             raise UsageError(f"{flag} is for a training script, but {given.target} is none: remove it")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli import completion
-from pipeprof.cli.options import SharedOptions, Target, format_of, out_of
+from pipeprof.cli.options import RerunOptions, Target, format_of, out_of
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareOptions(SharedOptions):
+class CompareOptions(RerunOptions):
     """All options of ``pipeprof compare``, as typed."""
 
     a: Annotated[
         str,
         typer.Argument(
             metavar="A",
-            help="spec.yaml, file.py:function, git:REF[:PATH] or a saved profile.",
+            help="spec.yaml, file.py:function, script.py, git:REF[:PATH] or a saved profile.",
             autocompletion=completion.targets,
         ),
     ]
@@ -59,7 +59,7 @@ class CompareOptions(SharedOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateOptions(SharedOptions):
+class GateOptions(RerunOptions):
     """All options of ``pipeprof gate``, as typed."""
 
     target: Target

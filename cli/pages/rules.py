@@ -71,6 +71,8 @@ def describe_rule(rule: Rule, gate: Sequence[Threshold]) -> Iterator[Block]:
     yield Heading("Effect on the data", f"{rule.semantics}: {SEMANTICS[rule.semantics]}")
     if not rule.reports_untried:
         yield Heading("Reported", ONLY_TRIED)
+    elif rule.in_training:
+        yield Heading("Reported", IN_TRAINING)
     elif rule.pays_in_step:
         yield Heading("Reported", IN_STEP)
     elif rule.family == "speed":
@@ -94,6 +96,7 @@ def gate_words(gate: Sequence[Threshold]) -> str:
     return f"only after a run, if {' and '.join(marks)}"
 
 
+IN_TRAINING = "only after a run of a training script, at what it cost there"
 IN_STEP = "only after a run, whatever the device waits: the gain is in the step"
 ONLY_TRIED = "only where run has tried it and it helps"
 _TWO_BARS = (

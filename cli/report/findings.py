@@ -41,6 +41,7 @@ EFFECTS: dict[Semantics, tuple[str, str]] = {
 PROVEN = ("kept", "ceiling")
 """Statuses of findings that were tried and hold."""
 NOT_VERIFIED = "predicted, not verified yet"
+_NOT_IN_TRAINING = "predicted, not verified: --rerun measures them in the training"
 FEW_PAIRS = 6
 """Fewer measurements have no meaningful interval."""
 WITHOUT_RULE = frozenset({"measured", "combined"})
@@ -150,7 +151,11 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         if words := _unfinished(open_ones):
             yield Heading("Not finished", words)
         else:
-            yield Heading("Not verified", _how_far(open_ones)) if tried else Heading("What to change", NOT_VERIFIED)
+            yield (
+                Heading("Not verified", _how_far(open_ones))
+                if tried
+                else Heading("What to change", _not_verified(profile))
+            )
         yield from _tables(profile, open_ones)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
 
@@ -342,13 +347,19 @@ def number_of(profile: Profile, finding: Finding) -> int | None:
     return next((number for number, one in enumerate(profile.findings or (), 1) if one is finding), None)
 
 
+def _not_verified(profile: Profile) -> str:
+    return _NOT_IN_TRAINING if profile.target.kind == "script" else NOT_VERIFIED
+
+
 def can_be_taken(profile: Profile, finding: Finding) -> bool:
     """Whether ``--change`` takes a finding's change: a plan may hold it, and the kind of target lets it be made."""
+    if profile.target.kind == "script":
+        return False
     from pipeprof.pipelines.edits.plan import PlanError, checked_edits
     from pipeprof.pipelines.edits.support import supports
 
     documents = [edit.model_dump() for edit in finding.documents]
-    if not documents or finding.status == "ceiling":
+    if not documents or finding.status == "ceiling" or profile.target.kind == "script":
         return False
     try:
         edits = checked_edits(documents)
@@ -427,10 +438,12 @@ def describe_measured(measured: dict[str, Any]) -> str:
         '1.43× (1.38–1.49), −1.00 MiB'
         >>> describe_measured({"speedup": 2.0, "low": 1.5, "high": 2.7, "pairs": [2.0, 2.0], "mode": "sequential"})
         '2.00× (1.50–2.70, 2 pairs of processes)'
+        >>> describe_measured({"speedup": 2.0, "low": 1.9, "high": 2.1, "in_training": True})
+        '2.00× in the training itself (1.90–2.10)'
     """
     parts = []
     if measured.get("speedup") is not None:
-        text = f"{significant(measured['speedup'])}×"
+        text = f"{significant(measured['speedup'])}×{' in the training itself' if measured.get('in_training') else ''}"
         low, high, pairs = measured.get("low"), measured.get("high"), measured.get("pairs")
         alone = measured.get("mode") == "sequential" and pairs and len(pairs) > 1
         if low and high is not None and (alone or not (pairs and len(pairs) < FEW_PAIRS)):
@@ -473,6 +486,8 @@ def _build_none(profile: Profile) -> Iterator[Block]:
         advised = profile.verdict is not None and any(one.label == "restarts" for one in profile.verdict.details)
         words = f"up to {percent(share)} of the time could be saved, but {_why_none(done)}"
         yield Heading(f"No {'other' if advised else 'known'} fix", words)
+    elif profile.target.kind == "script" and done is None:
+        yield Heading("Nothing suspected", "no rule applies to what was measured, and no change was tried")
     else:
         yield Heading("No known fix", "no rule applies to what was measured")
 

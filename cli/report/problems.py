@@ -38,11 +38,15 @@ def _errors(profile: Profile, *, complete: bool) -> Iterator[Block]:
         yield Prose(problem.message)
         yield from _traceback(problem, complete=complete)
     if profile.errors and profile.output and profile.output.strip():
-        yield Prose("The pipeline's last output:", style="dim")
+        yield Prose(f"The {_whose(profile)}'s last output:", style="dim")
         yield Code("\n".join(count_repeats(profile.output).splitlines()[-OUTPUT_LINES:]), indent=4)
     if not profile.complete and profile.errors and profile.steps:
         yield Blank()
         yield Prose("The rest of this report is what was measured until then.", indent=0)
+
+
+def _whose(profile: Profile) -> str:
+    return "script" if profile.target.kind == "script" else "pipeline"
 
 
 def _traceback(problem: Problem, *, complete: bool) -> Iterator[Block]:
@@ -66,7 +70,7 @@ def build_output(profile: Profile) -> Iterator[Block]:
         return
     lines = count_repeats(profile.output).splitlines()
     count = f"{len(lines):,} lines" if len(lines) != 1 else "1 line"
-    yield Heading("Printed by the pipeline", f"to stdout and stderr, {count} without TensorFlow's own log")
+    yield Heading(f"Printed by the {_whose(profile)}", f"to stdout and stderr, {count} without TensorFlow's own log")
     if len(lines) > OUTPUT_LINES:
         half = OUTPUT_LINES // 2
         rest = len(lines) - 2 * half

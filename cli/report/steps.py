@@ -67,16 +67,17 @@ def build_steps(profile: Profile) -> Iterator[Block]:
     rows = _script_rows(profile, _rows(steps, profile.device, script=profile.training is not None))
     yield _table(rows, ("mean", "p50", "p95", "max"))
     yield from _step_of(profile.device)
-    yield from _restarts(steps, ": {} of the time")
+    yield from _restarts(profile, steps, ": {} of the time")
     yield from build_training(profile)
 
 
-def _restarts(steps: Steps, words: str) -> Iterator[Block]:
-    """The restarts of the dataset, and what they took in these words."""
+def _restarts(profile: Profile, steps: Steps, words: str) -> Iterator[Block]:
+    """The restarts of the dataset, and what they took in these words; a script need not come to its end before."""
+    whole = profile.training is None
     if steps.epochs:
         times = "once" if steps.epochs == 1 else f"{steps.epochs:,} times"
         share = words.format(percent(steps.restart_share)) if steps.restart_share else ""
-        yield Prose(f"The dataset ended and restarted {times}{share}.")
+        yield Prose(f"The dataset {'ended and restarted' if whole else 'was begun again'} {times}{share}.")
 
 
 def build_all_steps(profile: Profile) -> Iterator[Block]:
@@ -101,7 +102,7 @@ def build_all_steps(profile: Profile) -> Iterator[Block]:
             if value is not None
         )
         yield Prose(f"Baseline latency of next(): {latency}{taken}.")
-    yield from _restarts(steps, ", which took {} of the time")
+    yield from _restarts(profile, steps, ", which took {} of the time")
     yield from build_training(profile)
 
 
@@ -216,7 +217,8 @@ def build_training(profile: Profile) -> Iterator[Block]:
     facts = [f"{training.epochs:,} epochs begun" if training.epochs > 1 else ""]
     if training.validations:
         facts.append(
-            f"{training.validations:,} validations of {_each(training.validation_seconds, training.validations)}"
+            f"{training.validations:,} validation{'s' if training.validations > 1 else ''} of "
+            f"{_each(training.validation_seconds, training.validations)}"
         )
     if training.epoch_end_seconds is not None and training.epoch_end_seconds >= _SHOWN_SECONDS:
         facts.append(f"callbacks at the ends of epochs {seconds(training.epoch_end_seconds)}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipeprof.cli.options import SharedOptions
+    from pipeprof.cli.options import RerunOptions
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.base import Location
@@ -55,7 +55,7 @@ class GivenSide:
 
 
 def read_sides(
-    given: SharedOptions, first: str, second: str, calls: GitCalls, own: Sequence[str] = ()
+    given: RerunOptions, first: str, second: str, calls: GitCalls, own: Sequence[str] = ()
 ) -> tuple[GivenSide, GivenSide]:
     """Read both sides of a comparison; nothing runs.
 
@@ -75,11 +75,7 @@ def read_sides(
 
 
 def read_arms(
-    given: SharedOptions,
-    texts: Sequence[str],
-    calls: GitCalls,
-    own: Sequence[Sequence[str]] = (),
-    flag: str = "--b-set",
+    given: RerunOptions, texts: Sequence[str], calls: GitCalls, own: Sequence[Sequence[str]] = (), flag: str = "--b-set"
 ) -> list[GivenSide]:
     """Read two or more sides of a comparison; nothing runs.
 
@@ -148,7 +144,7 @@ def _is_spec(text: str, other: str) -> bool:
     return text.endswith((".yaml", ".yml"))
 
 
-def _read(given: SharedOptions, text: str, other: str, own: Sequence[str], calls: GitCalls, *, side: str) -> GivenSide:
+def _read(given: RerunOptions, text: str, other: str, own: Sequence[str], calls: GitCalls, *, side: str) -> GivenSide:
     """Read one side.
 
     Args:
@@ -156,6 +152,7 @@ def _read(given: SharedOptions, text: str, other: str, own: Sequence[str], calls
         own: Values of ``--b-set`` for this side.
         calls: Call git.
     """
+    from pipeprof.cli.targets.scripts import script_settings
     from pipeprof.cli.targets.settings import settings_of
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.git.dirty import is_dirty
@@ -169,13 +166,15 @@ def _read(given: SharedOptions, text: str, other: str, own: Sequence[str], calls
         raise UsageError(f"invalid target {text!r}: did you mean git:{text}, the branch, tag or commit of that name?")
     if ref is None:
         target, loaded = _load(given, text, other, own)
+        more = script_settings(given, text) if target.kind == "script" else {}
         shown = Side(text=_shown(text, own), location=_where(target, loaded), dirty=is_dirty(calls, target.path))
-        return GivenSide(shown, settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS))
+        return GivenSide(shown, settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS, **more))
     file, tree = _at_ref(ref, text, other, calls, side)
     target, loaded = _load_at_ref(given, file, other, own, text=text, tree=tree)
     named = text if ref.path else f"{text}:{other}"
     shown = Side(text=_shown(named, own), file=_inside(target.path, tree.folder), ref=tree.commit)
-    settings = settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS)
+    more = script_settings(given, text) if target.kind == "script" else {}
+    settings = settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS, **more)
     # Which files a function reads shows only when it runs.
     withheld = [f"{name} {reason}" for name, reason in tree.withheld.items()] if loaded is None else []
     return GivenSide(shown, settings, withheld=tuple(withheld))
@@ -186,7 +185,7 @@ def _shown(text: str, own: Sequence[str]) -> str:
 
 
 def _load_at_ref(
-    given: SharedOptions, file: str, other: str, own: Sequence[str], *, text: str, tree: RefTree
+    given: RerunOptions, file: str, other: str, own: Sequence[str], *, text: str, tree: RefTree
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target in the tree of a ref.
 
@@ -295,7 +294,7 @@ def _refuse_module(text: str, path: str) -> None:
 
 
 def _load(
-    given: SharedOptions, file: str, other: str, own: Sequence[str], may_read: Callable[[Path], None] | None = None
+    given: RerunOptions, file: str, other: str, own: Sequence[str], may_read: Callable[[Path], None] | None = None
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target; what changes a spec is not for a function that is compared with one, and the other way round."""
     from pipeprof.cli import options
@@ -310,6 +309,7 @@ def _load(
         step=options.step(given.step),
         arguments=(given.args or []) if not is_spec or with_spec else [],
         may_read=may_read,
+        scripts=True,
     )
 
 

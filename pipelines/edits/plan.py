@@ -7,9 +7,11 @@ is read and where one is written.
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from pipeprof.pipelines.edits.edits import (
@@ -202,6 +204,29 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     raise _DamageError(f"JSON has no number {name}")
+
+
+def load_plan(path: Path) -> SavedPlan:
+    """Read a plan from its file.
+
+    Raises:
+        PlanError: It cannot be read, or is none.
+    """
+    try:
+        # A pipe without a writer would block.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise IsADirectoryError
+            raw = file.read(MOST_BYTES + 1)
+        if len(raw) > MOST_BYTES:
+            raise PlanError(f"{path} is not a plan: it has more than {MOST_BYTES:,} bytes")
+        text = raw.decode("utf-8")
+    except IsADirectoryError:
+        raise PlanError(f"{path} is a folder, a device or a pipe: expected a plan") from None
+    except (OSError, ValueError) as error:
+        raise PlanError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return read_plan(text, str(path))
 
 
 def read_plan(text: str, name: str) -> SavedPlan:

@@ -126,6 +126,10 @@ def used_cores(document: Mapping[str, Any], step_ms: float) -> float | None:
     if step_kind(device.get("kind", "")).fixed_time:
         return 0.0
     cpu_ms = device.get("cpu_ms")
+    if device.get("kind") == "script" and cpu_ms is not None:
+        # On cores that others use a step takes longer, and has less of a core meanwhile.
+        waited = (document.get("contention") or {}).get("runnable_wait_share") or 0.0
+        step_ms *= max(0.1, 1.0 - waited)
     if cpu_ms is None:
         cpu_ms = (document.get("cpu") or {}).get("loop_ms")
     return cpu_ms / step_ms if cpu_ms is not None else None

@@ -12,14 +12,14 @@ import sys
 from pathlib import Path
 
 _left_out: list[tuple[int, str]] = []
-_OPTIONS = ("-u", "-c")
 
 
-def child_command(module: str, *arguments: str) -> list[str]:
+def child_command(module: str, *arguments: str, buffered: bool = False) -> list[str]:
     """The command line of a process that runs ``main()`` of a module of pipeprof.
 
     Args:
         arguments: What ``sys.argv[1:]`` is in there.
+        buffered: Whether its output is as Python buffers it.
     """
     # `-m` would put the current folder on the path before anything could be done about it.
     code = (
@@ -27,7 +27,7 @@ def child_command(module: str, *arguments: str) -> list[str]:
         f"from {__name__} import leave_out_current_folder; leave_out_current_folder(); "
         f"from {module} import main; sys.exit(main())"
     )
-    return [sys.executable, *_OPTIONS, code, *arguments]
+    return [sys.executable, *(() if buffered else ("-u",)), "-c", code, *arguments]
 
 
 def leave_out_current_folder() -> None:

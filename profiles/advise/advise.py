@@ -48,6 +48,8 @@ GATE = (WAIT_SHARE, HEADSPACE_SHARE)
 """Findings of the family `speed` are reported only from these two shares on."""
 
 UNVERIFIED = "not tried"
+MOST_SUSPICIONS = 3
+"""Of what is worth a try, in a run after which nothing is tried."""
 
 _T = TypeVar("_T")
 _LONGEST_ERROR = 200
@@ -184,10 +186,10 @@ def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
         title=hit.title or rule.title,
         family=rule.family,
         semantics=hit.semantics or rule.semantics,
-        python=python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)) or "",
+        python=python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)) or hit.python,
         change=describe_change(view, hit.edits, hit.change_detail) or "",
         overrides=tuple(overrides(view, hit.edits)),
-        location=stage.location if stage is not None else hit.location,
+        location=(stage.location if stage is not None else None) or hit.location,
     )
     return finding_of(proposal, patch=yaml_of(view.loaded, hit.edits), reason=UNVERIFIED)
 
@@ -226,7 +228,7 @@ def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], l
     if any(share - restarts < threshold.value for share, threshold in known):
         return [one for one in findings if one in others or pays_in_restarts(one)], []
     # What was not measured is for a try to decide.
-    if len(known) == len(GATE) or trying():
+    if len(known) == len(GATE) or trying() or _is_script(view.profile):
         return findings, []
     if not speed:
         return others, []
@@ -234,6 +236,11 @@ def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], l
     what = ", ".join(dict.fromkeys(finding.rule for finding in speed))
     message = f"Speed was not judged: {unknown}. Not reported: {what}"
     return others, [Message(code="speed-not-judged", message=message)]
+
+
+def _is_script(profile: Profile | None) -> bool:
+    """Whether a training script ran: how much a faster pipeline gains is not measured in it, and nothing is tried."""
+    return profile is not None and profile.target.kind == "script"
 
 
 def findings_for(
@@ -297,6 +304,9 @@ def findings_for(
         )
     if missing and not (view is None and profile.errors):
         messages.append(_not_judged(profile, missing))
+    if view is None and profile.training is not None:
+        view = PipelineView("measured", (), **measured)
+        known_rules = {name: rule for name, rule in all_rules().items() if rule.in_training}
     if view is None:
         return None, messages
     known = with_texts(replace(view, slips=tuple(slips), hot_spots=hot_spots(profile.stages or ())))
@@ -309,7 +319,11 @@ def findings_for(
     if result is None:
         return None, messages
     found, more = result
-    profile.propose(tried("what is worth a try", lambda: worth_a_try(known, found, **given), []) or [])
+    further = tried("what is worth a try", lambda: worth_a_try(known, found, **given), []) or []
+    if _is_script(profile):
+        # Nothing is tried after such a run: what may help is said.
+        found, further = [*found, *further[:MOST_SUSPICIONS]], further[MOST_SUSPICIONS:]
+    profile.propose(further)
     return found, [*messages, *more]
 
 

@@ -41,7 +41,9 @@ class Device(Model):
         "it; `None` without one.",
     )
     cpu_ms: float | None = Field(
-        None, description="CPU time of the whole process per step on preloaded batches: the step's own and the loop's."
+        None,
+        description="CPU time of the whole process per step on preloaded batches: the step's own and the loop's. Of a "
+        "script: that of its process in the measured window, without the pipeline's stages.",
     )
     too_optimistic: str | None = Field(
         None,

@@ -227,6 +227,16 @@ class DatasetUse(Record):
     batches: int | None = field(default=None, metadata=about("Batches seen; `null` where they are taken unseen."))
     seconds: float | None = field(default=None, metadata=about("In its steps altogether."))
     fetch_seconds: float | None = field(default=None, metadata=about("Of that in which batches were fetched."))
+    epochs: int = field(default=0, metadata=about("Passes over it that took a batch."))
+    first_seconds: float | None = field(
+        default=None,
+        metadata=about("From a pass's beginning to its first batch, or step of `fit`; mean, without the first."),
+    )
+    together: int = field(default=1, metadata=about("Iterators of it that gave batches in turn."))
+    equal: bool | None = field(
+        default=None, metadata=about("Whether the objects have the same graph; `null` if there is one, or unknown.")
+    )
+    cached: bool | None = field(default=None, metadata=about("Whether there is a cache in it."))
 
 
 @dataclass(kw_only=True)
@@ -235,6 +245,28 @@ class WrittenFile(Record):
 
     file: str
     bytes: int
+
+
+@dataclass(kw_only=True)
+class FunctionUse(Record):
+    """A tf.function that the script calls."""
+
+    name: str
+    file: str | None = field(default=None, metadata=about("Where it is defined; a library's: where it is called."))
+    line: int | None = None
+    calls: int = 0
+    seconds: float = field(default=0.0, metadata=about("In its calls."))
+    traces: int = field(default=0, metadata=about("How often TensorFlow traced it."))
+    trace_seconds: float = field(default=0.0, metadata=about("Of its calls that traced, without the first one."))
+
+
+@dataclass(kw_only=True)
+class CodePlace(Record):
+    """Something of the script, with its line."""
+
+    name: str
+    file: str | None = None
+    line: int | None = None
 
 
 @dataclass(kw_only=True)
@@ -268,6 +300,35 @@ class Training(Record):
     saves: int = field(default=0, metadata=about("Calls that save a model or a checkpoint."))
     ended: str | None = field(default=None, metadata=about("What ended the run: `10 s`, `200 steps`, `the script`."))
     datasets: list[DatasetUse] = field(default_factory=list)
+    seconds: float | None = field(
+        default=None, metadata=about("From the first iterator of the main dataset to the end, all included.")
+    )
+    call_ms: float | None = field(
+        default=None, metadata=about("Mean time of the function of `fit`; `executions` steps with their fetches.")
+    )
+    apart_ms: float | None = field(
+        default=None, metadata=about("Mean time from its return to its next call: Keras and callbacks.")
+    )
+    own_ms: float | None = field(
+        default=None,
+        metadata=about(
+            "Of a loop: time per step on a core in the script's thread, at least, without fetches, saves and "
+            "tf.functions; `null` where its own steps may compute there."
+        ),
+    )
+    save_seconds: float | None = field(default=None, metadata=about("In calls that save a model or a checkpoint."))
+    saver: CodePlace | None = field(default=None, metadata=about("The latest of them."))
+    callbacks: list[CodePlace] = field(
+        default_factory=list, metadata=about("Callbacks that make `fit` wait for the results of each step.")
+    )
+    functions: list[FunctionUse] = field(default_factory=list)
+    source: CodePlace | None = field(
+        default=None, metadata=about("What `fit` or a loop takes its batches from, if it is no tf.data dataset.")
+    )
+    source_kind: Literal["PyDataset", "DataLoader"] | None = None
+    unread: list[CodePlace] = field(
+        default_factory=list, metadata=about("Datasets that were made and that no other one reads; by their last call.")
+    )
     written: list[WrittenFile] = field(
         default_factory=list, metadata=about("Files that it made or changed, and that are still there; no caches.")
     )

@@ -116,7 +116,7 @@ def assemble(
         throughput=throughput,
         steps=steps,
         training=observed.training,
-        device=_device(facts, observed),
+        device=_device(facts, observed, stages),
         disk=facts.disk,
         stages=stages,
         options=dict(observed.graphs.options)
@@ -183,10 +183,13 @@ def _steps(facts: RunFacts, observed: Observed) -> Steps | None:
     return steps
 
 
-def _device(facts: RunFacts, observed: Observed) -> Device:
+def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> Device:
     measured, told = observed.measured, observed.step_told
-    if facts.target.kind == "script" and (observed.training is None or observed.training.wait is None):
-        return Device(kind=facts.plan.step.kind, text=facts.plan.step_text)
+    cpu_ms = observed.replayed.cpu_ms if observed.replayed is not None else None
+    if facts.target.kind == "script":
+        cpu_ms = _script_cpu_ms(observed, stages)
+        if observed.training is None or observed.training.wait is None:
+            return Device(kind=facts.plan.step.kind, text=facts.plan.step_text, cpu_ms=cpu_ms)
     own, planned = returned.KIND if observed.own_step else None, facts.plan.step
     return Device(
         kind=own.shown_as if own is not None else facts.plan.step.kind,
@@ -194,9 +197,22 @@ def _device(facts: RunFacts, observed: Observed) -> Device:
         idle_share=measured.idle_share if measured is not None else None,
         gaps=_with_copies(measured, told) if measured is not None else None,
         **(vars(told) if told is not None else {}),
-        cpu_ms=observed.replayed.cpu_ms if observed.replayed is not None else None,
+        cpu_ms=cpu_ms,
         too_optimistic=None if own is not None else step_kind(planned.kind).too_optimistic(planned.arguments),
     )
+
+
+def _script_cpu_ms(observed: Observed, stages: list[Stage] | None) -> float | None:
+    """CPU time per step of the process of a script without that of its pipeline; None where one is not known."""
+    measured = observed.measured
+    loop = measured.loop if measured is not None else None
+    if measured is None or loop is None or loop.cpu_ns is None or not measured.steps.count:
+        return None
+    known = [stage for stage in stages or () if stage.fused_with is None]
+    of_pipeline = [stage.cpu_ms_per_batch for stage in known if stage.cpu_ms_per_batch is not None]
+    left = (loop.cpu_ns - (loop.overhead_cpu_ns or 0)) / 1e6 / measured.steps.count - sum(of_pipeline)
+    # Costs of all stages together that are more than the process used are no costs.
+    return left if of_pipeline and left >= 0 else None
 
 
 def _with_copies(measured: Measured, told: StepTold | None) -> Gaps | None:
@@ -277,7 +293,9 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         placed=facts.stages,
         locate=place if facts.target.kind != "spec" else None,
     )
-    return stages or facts.written, notes
+    # What the worker knows of the reason takes the place of what follows from the graphs.
+    said = {warning.code for warning in observed.warnings}
+    return stages or facts.written, [note for note in notes if note.code not in said]
 
 
 def _attribute_time(
@@ -307,7 +325,8 @@ def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuU
     throttled = contention.throttled_seconds if contention is not None else None
     could = steps.seconds * (facts.host.schedulable_cores or 1)
     return CpuUsage(
-        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns else None,
+        # That of a script has its step's, which no reading tells apart.
+        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns and facts.target.kind != "script" else None,
         loop_ms=observed.replayed.loop_cpu_ms if observed.replayed is not None else None,
         pipeprof_ms=overhead_ns / 1e6 / steps.count if overhead_ns is not None else None,
         waiting_share=contention.runnable_wait_share if contention is not None else None,

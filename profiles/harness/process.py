@@ -160,7 +160,9 @@ class WorkerProcess:
                 pipes += os.pipe()
             # Allocators and libraries read their variables when they are loaded, long before the job arrives.
             variables = dict(job.turns.environment) if job.turns is not None else {}
-            self._process = (start or start_process)(pipes, family, variables)
+            # A script decides about TensorFlow's settings before it imports it: it is no copy of a process that has.
+            start = start if start is not None and job.kind != "script" else start_process
+            self._process = start(pipes, family, variables)
         except BaseException as error:
             for descriptor in pipes:
                 os.close(descriptor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT
-from pipeprof.profiles.protocol.job import Job, StepJob, as_pairs
+from pipeprof.profiles.protocol.job import IteratedAt, Job, StepJob, as_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.steps.step import Step
     from pipeprof.pipelines.target.target import ParsedTarget
+    from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Dispatch
     from pipeprof.profiles.document.subject import DataSize
 
@@ -45,6 +46,8 @@ class RunSettings:
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
         changed_by: The edits of `--change` as documents, for the profile.
+        main: Of a script that was measured: the dataset that further processes of it are about.
+        made: Files that earlier processes of it have written.
     """
 
     target: ParsedTarget
@@ -70,6 +73,8 @@ class RunSettings:
     script_args: Sequence[str] = ()
     to_end: bool = False
     allow_writes: bool = False
+    main: IteratedAt | None = None
+    made: Sequence[str] = ()
 
     @property
     def lock_patience(self) -> float:
@@ -193,4 +198,18 @@ def job_of(
         script_args=list(settings.script_args),
         to_end=settings.to_end,
         allow_writes=settings.allow_writes,
+        main=settings.main,
+        made=list(settings.made),
+    )
+
+
+def again(settings: RunSettings, profile: Profile) -> RunSettings:
+    """Return the settings of further processes of a script that was measured; those of another target as they are."""
+    training = profile.training
+    main = next((use for use in training.datasets if use.main), None) if training is not None else None
+    if training is None or main is None or main.file is None or main.line is None:
+        return settings
+    place = IteratedAt(main.file, main.line, main.role)
+    return replace(
+        settings, main=place, made=[*settings.made, *(str(Path(one.file).absolute()) for one in training.written)]
     )

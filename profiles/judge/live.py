@@ -17,6 +17,7 @@ from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
+from pipeprof.profiles.harness.settings import again
 from pipeprof.profiles.harness.settings import plan as resolve
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
@@ -154,7 +155,10 @@ class _Comparison:
         result.changes = self._changes("b")
         for arm in result.further:
             arm.changes = self._changes(arm.name)
-        if self._plan.profiled and not self._look_at_both():
+        # Which dataset of a script is the main one is known from a run alone.
+        scripts = [name for name, side in self._sides.items() if side.settings.target.kind == "script"]
+        looked = list(self._sides) if self._plan.profiled else scripts
+        if looked and not self._look_at(looked):
             return
         with Signals().installed() as signals, Team(signals, self._limit).closing() as team:
             session = Pairs(
@@ -183,13 +187,14 @@ class _Comparison:
         one, other = (self._sides[side].settings.loaded for side in ("a", name))
         return SpecVersions(one, other).changes if one is not None and other is not None else []
 
-    def _look_at_both(self) -> bool:
-        """Measure each side alone; return whether both came to their end."""
-        both = self._look("a") and self._look("b")
+    def _look_at(self, names: Sequence[SideName]) -> bool:
+        """Measure sides alone; return whether all came to their end."""
+        done = all(self._look(name) for name in names)
         self._result.warnings += warnings_of({name.upper(): profile for name, profile in self._profiles.items()})
-        if not both:
+        if not done:
             return False
-        self._result.stages = stage_changes(self._profiles["a"].stages, self._profiles["b"].stages)
+        if self._plan.profiled:
+            self._result.stages = stage_changes(self._profiles["a"].stages, self._profiles["b"].stages)
         self._save()
         return True
 
@@ -212,6 +217,9 @@ class _Comparison:
         if profile.steps is None or not profile.steps.count:
             self._fail(name, "no step was measured")
             return False
+        if (why := plans.not_in_turns(profile)) is not None:
+            self._fail(name, why)
+            return False
         return True
 
     def _fit_together(self, step: str) -> bool:
@@ -226,7 +234,7 @@ class _Comparison:
 
     def _jobs_of(self, name: SideName, settings: RunSettings) -> JobMaker:
         return JobMaker(
-            settings,
+            again(settings, self._profiles[name]) if name in self._profiles else settings,
             None,
             memory_limit=self._limit,
             digest_seconds=plans.DIGEST_SECONDS,

@@ -18,6 +18,15 @@ class StepJob:
 
 
 @dataclass(frozen=True)
+class IteratedAt:
+    """A dataset of a training script, by where it is iterated and what for."""
+
+    file: str
+    line: int
+    role: str
+
+
+@dataclass(frozen=True)
 class Job:
     """One sample.
 
@@ -42,6 +51,7 @@ class Job:
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
         made: Files that earlier processes of the same command have written.
+        main: The script's dataset that turns are about; None where a run has to find it.
     """
 
     kind: Literal["spec", "function", "script"]
@@ -69,6 +79,7 @@ class Job:
     to_end: bool = False
     allow_writes: bool = False
     made: list[str] = field(default_factory=list)
+    main: IteratedAt | None = None
 
 
 def as_pairs(value: Any) -> Any:

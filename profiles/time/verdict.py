@@ -75,13 +75,16 @@ def describe_start_up(profile: Profile) -> str:
     window = profile.steps.seconds if profile.steps is not None and profile.steps.count else None
     if total < SLOW_START_SECONDS and (window is None or total <= window or total < NOTICED_START_SECONDS):
         return ""
-    parts = (
-        f"{significant(building)} s to build the pipeline, {significant(first)} s for the iterator and the first batch"
-    )
+    does = "in the script before its first iterator" if _is_script(profile) else "to build the pipeline"
+    parts = f"{significant(building)} s {does}, {significant(first)} s for the iterator and the first batch"
     constants = [finding for finding in profile.findings or () if finding.rule == "graph-constant"]
     copied = sum(int(finding.evidence.get("constant_bytes") or 0) for finding in constants)
     why = f"; TensorFlow copies {size(copied)} of graph constants for every new iterator" if copied else ""
     return f"{significant(total)} s until the first batch: {parts}{why}"
+
+
+def _is_script(profile: Profile) -> bool:
+    return profile.target.kind == "script"
 
 
 OWNER_FROM = 0.25
@@ -107,7 +110,6 @@ _WORDS_FOR_CODES = {
     "exited": "the worker ended by itself",
     "hung": "it hangs",
     "killed": "the worker was killed",
-    "never-iterated": "no step of the script was seen",
     "max-time": "--max-time was reached",
     "raised": "the pipeline raised an error",
     "step-raised": "the step raised an error",
@@ -221,7 +223,8 @@ def _headline(profile: Profile, steps: Steps, bound: Bound | None, bottleneck: B
 def _unknown_bound(profile: Profile, steps: Steps) -> str:
     """State that a script's loop does not show whether it waits for data, and why."""
     why = profile.training.unknown if profile.training is not None else None
-    rate = f"{milliseconds(steps.interval_ms.mean)} from step to step"
+    mean = ", a mean" if profile.training is not None and profile.training.interval == "mean" else ""
+    rate = f"{milliseconds(steps.interval_ms.mean)} from step to step{mean}"
     return f"Bound unknown: {rate}; the wait for data is n/a{f' ({why})' if why else ''}."
 
 
@@ -230,7 +233,7 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
     if steps.dispatch is None:
         alone = f"Pipeline alone: {_rate(profile, steps)} (no training step given{_empty_loop(profile)})"
         return f"{alone}; {_for_steps_below(steps)}"
-    waits = _waits(steps)
+    waits = _waits(profile, steps)
     if bound == "balanced":
         return f"Balanced: {waits}"
     if bound == "input":
@@ -240,12 +243,19 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
     if _nothing_to_gain(profile):
         return f"Step-bound: {waits}, and barely less with preloaded batches"
     within, share = percent(wait_within_epochs(steps)), percent(steps.wait_share or 0.0)
-    return f"Step-bound: within an epoch the device waits for data {within} of the time ({share} with the restarts)"
+    who = _waiting(profile)
+    return f"Step-bound: within an epoch {who} waits for data {within} of the time ({share} with the restarts)"
 
 
-def _waits(steps: Steps) -> str:
+def _waits(profile: Profile, steps: Steps) -> str:
     of_every = part_of(steps.known_wait_ms, steps.interval_ms.mean)
-    return f"the device waits for data {percent(steps.wait_share or 0.0)} of the time ({of_every})"
+    means = ", means" if profile.training is not None and profile.training.wait == "mean" else ""
+    return f"{_waiting(profile)} waits for data {percent(steps.wait_share or 0.0)} of the time ({of_every}{means})"
+
+
+def _waiting(profile: Profile) -> str:
+    """Who waits: of a script it is not known what its step runs on."""
+    return "the training" if _is_script(profile) else "the device"
 
 
 def _for_steps_below(steps: Steps) -> str:
@@ -275,7 +285,7 @@ def _cpu_bound(profile: Profile, steps: Steps, bottleneck: Bottleneck | None) ->
     needed = cores_needed(profile)
     if needed is None or needed * (1 - STEP_BOUND_BELOW) < cores:
         return None
-    return f"CPU-bound: {cores_text(cores)}, this step would need {significant(needed, 2)}; {_waits(steps)}"
+    return f"CPU-bound: {cores_text(cores)}, this step would need {significant(needed, 2)}; {_waits(profile, steps)}"
 
 
 def _speed_details(
@@ -371,7 +381,7 @@ def _restarts(profile: Profile, steps: Steps, bound: Bound | None) -> str:
     text = describe_restarts(steps, profile.stages)
     if not text or steps.dispatch is None or bound == "step":
         return text
-    return f"{text}; between them the device waits {percent(wait_within_epochs(steps))} of the time"
+    return f"{text}; between them {_waiting(profile)} waits {percent(wait_within_epochs(steps))} of the time"
 
 
 def _most_work(profile: Profile, steps: Steps) -> str:
@@ -446,6 +456,8 @@ def _ending(profile: Profile, steps: Steps | None) -> str | None:
     if not profile.errors:
         return f"Not finished: the record stops{where}{after}."
     problem = profile.errors[0]
+    if problem.code == "never-iterated":
+        return "Nothing was measured: no step of the script was seen."
     stage = next((stage for stage in profile.stages or [] if stage.id == problem.stage), None)
     place = f"{problem.file}:{problem.line}" if problem.file and problem.line else None
     at = f" at {stage_label(stage)}" if stage else f" at {place}" if place else ""

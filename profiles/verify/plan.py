@@ -210,7 +210,14 @@ def cannot_verify(profile: Profile) -> str | None:
         return "the measurement did not come to its end"
     if profile.steps is None or not profile.steps.count:
         return "no step was measured"
-    return None
+    return not_in_turns(profile)
+
+
+def not_in_turns(profile: Profile) -> str | None:
+    """Return why the processes of a script cannot take turns, in words; None where they can."""
+    if profile.training is None or profile.training.consumer not in {"graph", "graph-loop"}:
+        return None
+    return "a tf.function takes the batches: it cannot be kept between two steps, to compare with another process"
 
 
 def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, cache: str | None = None) -> str | None:
@@ -281,7 +288,9 @@ def announcement(
     text = f"{what}, {left:.0f} s at most"
     if needs is not None:
         text = f"no change can be tried in {left:.0f} s: one try of this pipeline takes --budget {needs}"
-    if not is_spec:
+    if profile.target.kind == "script":
+        text += f"; {calls_of(mode.mode).replace('your function is called', 'the script runs again,')}, and trains"
+    elif not is_spec:
         text += f"; {calls_of(mode.mode)}"
     if (made := seconds_to_make(profile)) >= LONG_TO_MAKE:
         text += f"; building the pipeline took {made:.0f} s, which each process needs again"

@@ -202,6 +202,24 @@ class Trials:
             self._fewer_at_a_time,
         )
 
+    def look(self, edited: Mapping[str, Job], pairs: int) -> Evidence | None:
+        """Measure a pipeline for so many pairs, without a verdict; None where that fails.
+
+        Raises:
+            InterruptedVerificationError: The user wants an end.
+        """
+        try:
+            for evidence in self._evidence(edited):
+                if len(evidence.ratios()) >= pairs or evidence.left_out >= MOST_LEFT_OUT:
+                    return evidence
+        except MemberFailedError as error:
+            self._failed(error)
+        finally:
+            self._team.end(*EDITED)
+            if not self._baseline:
+                self._team.end()
+        return None
+
     def _measure(
         self,
         edited: Mapping[str, Job],

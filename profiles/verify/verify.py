@@ -13,11 +13,13 @@ from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.experiment.jobs import JobMaker, data_of
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
+from pipeprof.profiles.harness.settings import again
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
@@ -49,6 +51,12 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.protocol.job import Job
+
+
+STORED_BATCHES = 3
+"""In the place of a script's pipeline."""
+SURE_WITHIN = 1.5
+"""Ends of the interval of what stored batches bring, the upper over the lower, up to which it is known."""
 
 
 def verify(
@@ -90,7 +98,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
 ) -> None:
     reclassify(profile)
     findings = plans.to_try(profile)
-    loaded = settings.loaded
+    settings, loaded = again(settings, profile), settings.loaded
     guessed = [
         finding_of(guess, patch=spec_diff(loaded, guess.edits) if loaded is not None else None)
         for guess in guesses(profile, data_of(settings), profile.host.memory_limit_bytes, longest_epoch(budget))
@@ -198,6 +206,9 @@ class _Verification:
                 progress=self._progress,
                 fewer=self._pace_of,
             )
+            if self._profile.target.kind == "script":
+                self._run_in_script(trials, [*findings, *further])
+                return
             guessed = [finding for finding in further if finding.rule == MEASURED]
             first, rest = in_turn(findings, [finding for finding in further if finding.rule != MEASURED])
             # What cannot be tried comes first: time is kept for its upper bound.
@@ -218,6 +229,31 @@ class _Verification:
             self._find_bounds(trials, [*findings, *further], bounded)
             self._try_other_dispatch(trials, proposed)
             self._drop_reached_bounds([*findings, *further])
+
+    def _run_in_script(self, trials: Trials, candidates: Sequence[Finding]) -> None:
+        """Try changes in the training itself, whose processes take long to start: what can be changed comes first."""
+        self._find_headspace(trials)
+        kept = self._try_all(trials, [one for one in by_worth(self._profile, candidates) if self.can_try(one)])
+        self._try_combined(trials, [*(self._profile.findings or ()), *kept])
+        for finding in candidates:
+            if not self.can_try(finding) and self._is_reported(finding):
+                self._try(trials, finding)
+                self._reached.add(id(finding))
+        self._find_bounds(trials, candidates, [], most=1)
+        self._drop_reached_bounds(candidates)
+
+    def _find_headspace(self, trials: Trials) -> None:
+        """Measure the script with stored batches in the place of its pipeline: its step alone."""
+        interval = self._profile.steps.interval_ms if self._profile.steps is not None else None
+        # The best change is worth more than to know how much there is to gain.
+        change = self._pace.seconds_of(QUICK.pairs, first=False)
+        if interval is None or not interval.mean or not trials.fits(QUICK.early, change):
+            return
+        self._begin("measuring the script with stored batches")
+        evidence = trials.look(self._jobs.stored(STORED_BATCHES), self._pace.least_pairs(QUICK.early))
+        speedup = evidence.speedup() if evidence is not None else None
+        if speedup is not None and speedup.high <= SURE_WITHIN * speedup.low:
+            self._profile.headspace = Headspace.of(interval.mean, interval.mean / speedup.value, STORED_BATCHES)
 
     def waiting(self, pid: int | None, seconds: float) -> None:
         """Note who is waited for, and let a signal end the wait for another command that measures.
@@ -456,6 +492,8 @@ class _Verification:
             self._mode = plans.ChosenMode(trials.mode, "more of them took more memory than there is")
         if finding.measured is not None:
             finding.measured["mode"] = trials.mode
+            if self._profile.target.kind == "script":
+                finding.measured["in_training"] = True
             self._measured.append(Tried(proposal_of(finding), finding.measured.get("speedup") or 0.0))
             if other is not None and (found := as_measured(trial.other, other)) is not None:
                 finding.measured["other_dispatch"] = found

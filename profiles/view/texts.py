@@ -17,6 +17,10 @@ _LARGEST = 5_000_000
 def with_texts(view: PipelineView) -> PipelineView:
     """Return a view with the texts of its files, and with its functions as they are written; no spec has any."""
     files = {stage.location.file for stage in view.stages if stage.location is not None and stage.written is None}
+    training = view.profile.training if view.profile is not None else None
+    if training is not None:
+        files |= {one.file for one in training.datasets if one.file is not None}
+        files |= {one.file for one in training.unread if one.file is not None}
     return with_functions(view, {file: file_text(file) for file in files})
 
 

@@ -42,8 +42,9 @@ def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
         return StoreRun(job, channel)
     if job.kind == "script":
         from pipeprof.profiles.worker.script.run_script import ScriptRun
+        from pipeprof.profiles.worker.script.script_turns import ScriptTurns
 
-        return ScriptRun(job, channel)
+        return ScriptTurns(job, channel) if job.turns is not None else ScriptRun(job, channel)
     if job.turns is None:
         return JobRun(job, channel)
     from pipeprof.profiles.worker.turns.turn_run import TurnRun
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one sample; the worker's own exit status is 0 also when the pipeline raised."""
     read_fd, write_fd, stacks_fd = (int(text) for text in (argv or sys.argv[1:]))
     channel = WorkerEnd.open(read_fd, write_fd)
+    WorkerEnd.in_worker = True
     job = channel.receive_job()
     die_with_guard()
     _raise_oom_score()

@@ -59,7 +59,6 @@ from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, look_ns, look_rarely_ns
 from pipeprof.profiles.worker.trace.marked_dataset import to_trace
-from pipeprof.profiles.worker.trace.trace import LONGEST_SECONDS, traced_ops
 from pipeprof.profiles.worker.versions import import_tensorflow
 
 if TYPE_CHECKING:
@@ -74,8 +73,8 @@ FLOOR_STEP_MS = 100.0
 """Longest step of the baseline: a longer sleep does not delay the wake-up any more."""
 SOAK_SEND_SECONDS = 20.0
 """Seconds between two messages about what changes little, in a soak."""
-TRACE_SECONDS = LONGEST_SECONDS + 2.0
-"""Maximum time of the trace, reading it included; then the harness ends the worker."""
+TRACE_SECONDS = 12.0
+"""Maximum time of the trace, reading it included, which gives up before; then the harness ends the worker."""
 UNEXPLAINED_BYTES = 300_000_000
 CONSTANT_COPIES = 6
 """Copies of a constant while the pipeline is built, the array included: up to five stay in the heap and in graphs."""
@@ -477,6 +476,8 @@ class JobRun:
 
     def _run_trace(self) -> Trace:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
+        from pipeprof.profiles.worker.trace.trace import traced_ops
+
         feed, marks = to_trace(
             self.dataset,
             self.feed,

@@ -64,6 +64,19 @@ def test_what_the_table_calls_unknown_has_to_be_absent() -> None:
     assert not claims["wait n/a"]
 
 
+def test_a_loop_that_cannot_be_seen_has_to_be_named() -> None:
+    case = planted.CASES["loop_in_function"]
+
+    def broken(*errors: dict[str, str]) -> set[str]:
+        _, claims = planted.judge(case, {"errors": list(errors)}, [])
+        return {claim for claim, holds in claims.items() if not holds}
+
+    right = {"code": "never-iterated", "message": "train.py:8: `for x in dataset` inside a tf.function fetches there"}
+    assert broken(right) == set()
+    assert broken() == broken({"code": "raised", "message": right["message"]}) == {"says why"}
+    assert broken({"code": "never-iterated", "message": "it came to its end"}) == {"says why"}
+
+
 def test_the_first_step_of_an_epoch_begins_between_the_last_one_and_its_batch() -> None:
     steps = planted.steps_of(log(2), COUNT)
     assert {(step.least, step.most) for step in steps} == {(30, 30), (30, 30 + GAP_MS)}

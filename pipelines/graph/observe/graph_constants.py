@@ -13,11 +13,10 @@ from itertools import chain, islice
 from types import FrameType
 from typing import Any, Final
 
-import numpy as np
-
 from pipeprof.pipelines.graph.observe.build_hook import callers
 from pipeprof.pipelines.graph.observe.provenance import Spot
 from pipeprof.pipelines.graph.read.records import ConstantDict
+from pipeprof.pipelines.late import np
 
 NOTED_FROM: Final = 100_000
 """Bytes; every function has smaller ones."""

@@ -155,6 +155,13 @@ class Lines:
 
         return self._creation_of(tf.data.experimental.to_variant(dataset))
 
+    def unread(self) -> list[CreatedDataset]:
+        """Return how the datasets were made that exist and that no other one reads."""
+        made = [record for reference, record in list(self._eager.values()) if reference() is not None]
+        known = [record for _, record in list(self._eager.values())] + list(self._traced.values())
+        read = {id(source) for record in known for source in record.reads if source is not None}
+        return [record for record in made if id(record) not in read]
+
     def created_in(self, function: Any) -> CreatedDataset | None:
         """Return how the dataset was made that a traced function returns; None where it returns none."""
         outputs = [output for output in function.outputs if is_variant(output)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pipeprof.pipelines.steps.kind import StepKind
@@ -14,7 +14,8 @@ class _Script(StepKind):
     name = "script"
 
     def sentence(self, text: str) -> str:
-        return f"step of {text.partition(':')[2].strip()}"
+        path = PurePath(text.partition(":")[2].strip())
+        return f"step of {path.name if path.is_absolute() else path}"
 
     def plan(self, value: Any, base: Path) -> dict[str, Any]:
         del value, base

@@ -95,13 +95,27 @@ class StepClock:
         batches: Their number.
         begun: Passes that had a first batch.
         between_ns: From the end of a pass to the next one's creation, summed.
+        counts_ends: Whether what finding the end of a pass takes is a part of the next one's first fetch. TensorFlow
+            frees the iterator in it, which now and then takes as long as the pass itself.
+        ends_ns: What it took, where it does not count.
+        first_ns: From a pass's beginning to its first batch, or the end of its first step in `fit`, summed.
+        firsts: Number of these; the first pass is not counted.
+        call_ns: Of all calls of the function of `fit`.
+        calls: Their number.
+        apart_ns: From the return of that function to its next call, within a pass, summed.
+        aparts: Number of these.
     """
 
     def __init__(self) -> None:
+        self.counts_ends = True
+        self.ends_ns = 0
         self.fetch_ns = 0
         self.batches = 0
         self.begun = 0
         self.between_ns = 0
+        self.first_ns = self.firsts = 0
+        self.call_ns = self.calls = 0
+        self.apart_ns = self.aparts = 0
         self._paused = 0
         self._end: int | None = None
         self._found_end = 0
@@ -114,6 +128,7 @@ class StepClock:
         self._running: tuple[int, bool] | None = None
         self._returned: tuple[int, bool, int] | None = None
         self._fetch = 0.0
+        self._owed = 0.0
 
     def loop(self, one: Pass, times: Sequence[int]) -> Folded:
         """Fold what Python requested and got, in the order in which it happened."""
@@ -129,6 +144,9 @@ class StepClock:
             got = time - self._paused
             self.fetch_ns += got - self._asked
             self.batches += 1
+            if self._starts:
+                self.first_ns += time - one.began
+                self.firsts += 1
             self._taken, self._asked = (self._asked, got, self._starts), None
             self._starts = False
         return folded
@@ -168,7 +186,11 @@ class StepClock:
         """Note that a pass has ended: its last step did when the end was requested."""
         if self._asked is not None:
             self._end, self._found_end = self._asked, one.ended
-            self._extra += max(0, one.ended - self._paused - self._asked)
+            took = max(0, one.ended - self._paused - self._asked)
+            if self.counts_ends:
+                self._extra += took
+            else:
+                self.ends_ns += took
             self._asked = None
 
     def fit(self, one: Pass, steps: Sequence[int], gap: int | None, executions: int) -> Folded:
@@ -176,7 +198,7 @@ class StepClock:
 
         Args:
             steps: When each began and when its function returned.
-            gap: Mean time between two fetches; None where that is not known.
+            gap: Mean time between two fetches, of these steps; None where that is not known.
             executions: Steps in one call.
         """
         closed: list[tuple[int, int, bool]] = []
@@ -184,6 +206,12 @@ class StepClock:
             if self._running is not None:
                 begin, starts = self._running
                 self._running, self._returned = None, (begin, starts, time - self._paused)
+                if starts:
+                    self.first_ns += time - self._paused - begin
+                    self.firsts += 1
+                elif self.aparts:
+                    self.call_ns += time - self._paused - begin
+                    self.calls += 1
                 continue
             begin, starts = time - self._paused, False
             if not one.began_folding:
@@ -194,6 +222,8 @@ class StepClock:
                     begin = self._go_on(one, time, at_end=False)
             if self._returned is not None:
                 closed.append((self._returned[0], time - self._paused, self._returned[1]))
+                self.apart_ns += time - self._paused - self._returned[2]
+                self.aparts += 1
                 self._returned = None
             self._running = (begin, starts)
         if one.ended and one.began_folding:
@@ -209,7 +239,7 @@ class StepClock:
     def _fold_closed(self, closed: Sequence[tuple[int, int, bool]], gap: int | None, executions: int) -> Folded:
         usual = [end - begin for begin, end, starts in closed if not starts]
         if usual and gap is not None:
-            self._fetch = max(0.0, sum(usual) / len(usual) / executions - gap)
+            self._fetch = self._share(sum(usual), gap, len(usual) * executions)
         folded = Folded()
         for begin, end, starts in closed:
             length = max(0, end - begin) / executions
@@ -223,14 +253,23 @@ class StepClock:
             self.batches += executions
         return folded
 
+    def _share(self, spent: int, gap: int, batches: int) -> float:
+        """Return the fetch of each of so many batches: what the gaps leave of the time that was spent.
+
+        Gaps and steps of a look are not the same to the last one: what is missing in one is taken off the next.
+        """
+        left = spent - gap * batches + self._owed
+        self._owed = max(min(left, 0.0), -spent / batches)
+        return max(0.0, left) / batches
+
     def polled(self, since: int, now: int, elements: int, gap: int | None) -> Folded:
         """Fold batches that a graph took between two looks, as steps of equal length.
 
         Args:
-            gap: Mean time between two fetches; None where that is not known.
+            gap: Mean time between two fetches, of these batches; None where that is not known.
         """
         length = (now - since) / elements
-        fetch = max(0.0, length - gap) if gap is not None else 0.0
+        fetch = min(length, self._share(now - since, gap, elements)) if gap is not None else 0.0
         self.fetch_ns += round(fetch * elements)
         self.batches += elements
         folded = Folded()
@@ -241,22 +280,19 @@ class StepClock:
 
 
 class GapTimes:
-    """Mean time between two fetches of an iterator, from the last ones that TensorFlow's model keeps."""
+    """Mean time between two fetches of an iterator, of those since the look before.
+
+    TensorFlow's model keeps the last hundred: of more that are new these are the sample.
+    """
 
     def __init__(self) -> None:
-        self.total_us = 0
-        self.count = 0
+        self.mean_ns: int | None = None
 
     def take(self, gaps_us: Sequence[int], new: int) -> None:
-        """Take the model's list; only its last `new` gaps have not been seen yet."""
-        for gap in gaps_us[-new:] if new > 0 else ():
-            self.total_us += gap
-            self.count += 1
-
-    @property
-    def mean_ns(self) -> int | None:
-        """Nanoseconds; None without any."""
-        return round(1000 * self.total_us / self.count) if self.count else None
+        """Take the model's list, of which the last `new` have not been seen; without any the mean stays."""
+        found = gaps_us[-new:] if new > 0 else ()
+        if found:
+            self.mean_ns = round(1000 * sum(found) / len(found))
 
 
 @dataclass(eq=False)
@@ -269,6 +305,10 @@ class Consumer:
         datasets: How many objects there were.
         iterators: How many iterators were made of them.
         executions: Steps in one call of the function of `fit`.
+        began_ns: When its first iterator was requested.
+        together: Iterators that gave batches in turn.
+        graph: Of the first object: what is equal for an equal dataset, and whether it has a cache.
+        equal: Whether the objects have equal graphs; None where that was not seen.
     """
 
     place: Place
@@ -285,6 +325,10 @@ class Consumer:
     seconds: float = 0.0
     steps: int = 0
     moved_ns: int = 0
+    began_ns: int = 0
+    together: int = 1
+    graph: tuple[str, bool] | None = None
+    equal: bool | None = None
 
     @property
     def fetch_seconds(self) -> float:
@@ -317,6 +361,9 @@ class Consumer:
             now: The time.
         """
         folded = Folded()
+        # Two batches each, and none has ended.
+        live = [one for one in self.passes if len(one.times) >= 4 and not one.ended]
+        self.together = max(self.together, len(live))
         for one in list(self.passes):
             over = bool(one.ended)
             times, steps = one.drain()
@@ -345,7 +392,8 @@ class Consumer:
         iterator = one.iterator()
         seen = one.last_model or (model(iterator) if iterator is not None and steps else None)
         if seen is not None:
-            self.gaps.take(seen[1], len(steps) // 2 * self.executions)
+            self.gaps.take(seen[1], min(seen[0] - one.polled, len(seen[1])))
+            one.polled = seen[0]
         return self.clock.fit(one, steps, self.gaps.mean_ns, self.executions)
 
     def _poll(self, one: Pass, now: int, model: Model) -> Folded:

@@ -23,6 +23,10 @@ class Observer:
     user's code, so none does unless it is meant to.
     """
 
+    def given(self, dataset: Any) -> Any:
+        """Return the dataset to iterate where the script iterates this one: itself, or a changed one."""
+        return dataset
+
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
         """``iter(dataset)`` returned; it was called at `began_ns` of ``time.perf_counter_ns``."""
 
@@ -38,13 +42,22 @@ class Observer:
     def reduced(self, dataset: Any) -> None:
         """A dataset is consumed inside TensorFlow: ``Dataset.reduce``, as AutoGraph makes of a loop over a dataset."""
 
-    def fit_called(self, model: Any) -> None:
-        """``Model.fit`` is about to run."""
+    def function_returned(self, function: Any, duration_ns: int) -> None:
+        """A tf.function returned, called from Python."""
+
+    def tape_read(self) -> None:
+        """Gradients were computed, called from Python."""
+
+    def loader_began(self, loader: Any) -> None:
+        """A ``DataLoader`` of torch is iterated."""
+
+    def fit_called(self, model: Any, source: Any) -> None:
+        """``Model.fit`` is about to run with `source` as its first argument."""
 
     def fit_returned(self, model: Any) -> None:
         """``Model.fit`` returned or raised."""
 
-    def train_began(self, model: Any) -> None:
+    def train_began(self, model: Any, callbacks: Sequence[Any]) -> None:
         """The training loop of ``fit`` begins; its callbacks have not heard of it yet."""
 
     def train_ended(self) -> None:
@@ -106,9 +119,11 @@ class Hooks:
     Args:
         observer: Receives what the script does.
         clock: Nanoseconds of ``time.perf_counter_ns``.
+        rows: What is wrapped.
     """
 
-    def __init__(self, observer: Observer, clock: Callable[[], int]) -> None:
+    def __init__(self, observer: Observer, clock: Callable[[], int], rows: Sequence[Wrapped] = WRAPPED) -> None:
+        self._rows = rows
         self._observer = observer
         self._clock = clock
         self._real: list[tuple[Any, str, Any, bool]] = []
@@ -120,14 +135,17 @@ class Hooks:
         module = sys.modules[library]
         if library == "tensorflow":
             self._eagerly = module.executing_eagerly
-        for row in WRAPPED:
+        for row in self._rows:
             # The class of iterators is known when there is one: to look it up would start TensorFlow's devices.
             if row.module != library or row.owner == "data.Iterator":
                 continue
             owner: Any = module
             for name in filter(None, row.owner.split(".")):
                 owner = getattr(owner, name, None)
-            if owner is not None and hasattr(owner, row.method):
+            if owner is not None and row.method == "__call__":
+                for kind in owner.__subclasses__():
+                    self._wrap(kind, row.method, self._around_function)
+            elif owner is not None and hasattr(owner, row.method):
                 self._wrap(owner, row.method, self._wrapper(row))
 
     def uninstall(self) -> None:
@@ -148,12 +166,15 @@ class Hooks:
     def _wrapper(self, row: Wrapped) -> _Wrap:
         seen = self._observer
         wrappers: dict[str, _Wrap] = {
-            "__iter__": self._around_iter,
+            "__iter__": self._around_iter
+            if row.module == "tensorflow"
+            else lambda real: _around(real, seen.loader_began),
+            "gradient": lambda real: _around(real, lambda _: seen.tape_read() if self._eagerly() else None),
             "reduce": lambda real: _around(real, seen.reduced),
-            "fit": lambda real: _around(real, seen.fit_called, seen.fit_returned),
+            "fit": lambda real: _around_fit(real, seen),
             "_exit": lambda real: _around(real, seen.exiting),
             "adapt": lambda real: _around(real, lambda _: seen.adapting(), lambda _: seen.adapted()),
-            "on_train_begin": lambda real: _around(real, lambda callbacks: seen.train_began(callbacks.model)),
+            "on_train_begin": lambda real: _around(real, lambda calls: seen.train_began(calls.model, calls.callbacks)),
             "on_train_end": lambda real: _around(real, after=lambda _: seen.train_ended()),
             "on_epoch_begin": lambda real: _with_number(real, seen.epoch_began),
             "on_epoch_end": lambda real: _around(real, lambda _: seen.epoch_ending(), lambda _: seen.epoch_ended()),
@@ -167,24 +188,43 @@ class Hooks:
         return wrappers.get(row.method) or (lambda real: self._around_save(real, row))
 
     def _around_iter(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        clock, made = self._clock, self._observer.iterator_made
+        clock, given, made = self._clock, self._observer.given, self._observer.iterator_made
 
         def __iter__(dataset: Any) -> Any:
-            began = clock()
-            iterator = real(dataset)
             # Within a tf.function there is no iterator yet, only a tensor of one.
-            if self._eagerly():
-                self._wrap_iterators(type(iterator))
-                made(dataset, iterator, began)
+            if not self._eagerly():
+                return real(dataset)
+            handed = given(dataset)
+            began = clock()
+            iterator = real(handed)
+            self._wrap_iterators(type(iterator))
+            made(dataset, iterator, began)
             return iterator
 
         return __iter__
+
+    def _around_loader(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        return _around(real, self._observer.loader_began)
+
+    def _around_function(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        clock, eagerly, returned = self._clock, self._eagerly, self._observer.function_returned
+
+        def call(function: Any, *arguments: Any, **named: Any) -> Any:
+            if not eagerly():
+                return real(function, *arguments, **named)
+            began = clock()
+            try:
+                return real(function, *arguments, **named)
+            finally:
+                returned(function, clock() - began)
+
+        return call
 
     def _wrap_iterators(self, kind: type) -> None:
         if kind in self._iterators:
             return
         self._iterators.add(kind)
-        for name in (row.method for row in WRAPPED if row.owner == "data.Iterator"):
+        for name in (row.method for row in self._rows if row.owner == "data.Iterator"):
             if hasattr(kind, name):
                 self._wrap(kind, name, self._around_next)
 
@@ -230,6 +270,17 @@ def _around(
             after(owner)
 
     return wrapped
+
+
+def _around_fit(real: Callable[..., Any], seen: Observer) -> Callable[..., Any]:
+    def fit(model: Any, *arguments: Any, **named: Any) -> Any:
+        seen.fit_called(model, arguments[0] if arguments else named.get("x"))
+        try:
+            return real(model, *arguments, **named)
+        finally:
+            seen.fit_returned(model)
+
+    return fit
 
 
 def _with_number(real: Callable[..., Any], before: Callable[[int], None]) -> Callable[..., Any]:

@@ -93,9 +93,9 @@ class ImportGuard(Observer):
             watch.end()
             hooks.uninstall()
 
-    def fit_called(self, model: Any) -> None:
+    def fit_called(self, model: Any, source: Any) -> None:
         """A model is about to be trained."""
-        del model
+        del model, source
         self._refuse("trains when the file is imported (model.fit)")
 
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.protocol.messages import SoakPlace
+from pipeprof.profiles.worker.habits import Habits
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
 from pipeprof.profiles.worker.script.hooks import Observer
 
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 _MOST_TEXT = 2000
 _OWN = str(Path(__file__).parent)
-_SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
+_CPU_EACH = 32
+"""Fetches for one whose time on a core is read: where system calls are slow, that takes 40 µs."""
+_MOST_COMPARED = 3
+"""Objects of a dataset that is built again whose graphs are compared."""
 
 
 def _nothing(*_arguments: object) -> None:
@@ -40,6 +44,9 @@ class ScriptObserver(Observer):
         model: Reads the model of an iterator.
         saving: Called before files are written, as `Observer.saving`.
         exiting: Called where the script's own code calls `os._exit`.
+        give: Returns what is iterated instead of a dataset, from where it is and its role; None: each is itself.
+        graph_of: Returns what is equal for datasets with equal graphs, and whether there is a cache in it; None where
+            that takes too much.
 
     Attributes:
         attention: Whether `attend` is to be called.
@@ -48,6 +55,7 @@ class ScriptObserver(Observer):
         validation_ns: They took so long.
         epoch_end_ns: The callbacks at the end of epochs took so long.
         in_graph: Where datasets are consumed inside of a tf.function.
+        habits: What else the script does.
     """
 
     def __init__(
@@ -59,6 +67,8 @@ class ScriptObserver(Observer):
         *,
         saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None] = _nothing,
         exiting: Callable[[int], None] = _nothing,
+        give: Callable[[Any, Place, Role], Any] | None = None,
+        graph_of: Callable[[Any], tuple[str, bool] | None] = _nothing,
     ) -> None:
         self.attention = False
         self.consumers: list[Consumer] = []
@@ -67,10 +77,13 @@ class ScriptObserver(Observer):
         self.validation_ns = 0
         self.epoch_end_ns = 0
         self.in_graph: list[Place] = []
-        self.saves = 0
         self._made, self._attend, self._training, self._model, self._saving = made, attend, training, model, saving
-        self._exiting = exiting
-        self._clock = time.perf_counter_ns
+        self._exiting, self._give, self._graph_of = exiting, give, graph_of
+        self._clock, self._cpu = time.perf_counter_ns, time.thread_time_ns
+        self._cpu_ns = self._sampled_ns = self._fetches = 0
+        self.habits = Habits(users_place, self._clock)
+        self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
+        self.saved = self.habits.saved  # type: ignore[method-assign]
         self._passes: dict[int, Pass] = {}
         self._owners: dict[int, tuple[Any, Consumer]] = {}
         self._lock = threading.Lock()
@@ -91,7 +104,18 @@ class ScriptObserver(Observer):
         finally:
             self._ignoring = False
 
+    @property
+    def fetch_cpu_ns(self) -> int:
+        """Time of the script's thread on a core in fetches from Python, from those that were looked at."""
+        return self._sampled_ns * self._fetches // max(1, self._fetches // _CPU_EACH)
+
     # Iterators
+
+    def given(self, dataset: Any) -> Any:
+        """Return what is iterated instead."""
+        if self._give is None or self._ignoring:
+            return dataset
+        return self._give(dataset, users_place(), self._role())
 
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
         """Begin a pass over the dataset."""
@@ -102,6 +126,7 @@ class ScriptObserver(Observer):
         with self._lock:
             consumer = self._consumer_of(dataset, role)
             consumer.iterators += 1
+            consumer.began_ns = consumer.began_ns or began_ns
             consumer.passes.append(one)
             self._passes[number] = one
         if role == "training" and consumer.role == "training":
@@ -115,6 +140,8 @@ class ScriptObserver(Observer):
         if one is not None:
             if self.attention:
                 self._attend(one)
+            self._fetches += 1
+            self._cpu_ns = 0 if self._fetches % _CPU_EACH else self._cpu()
             one.times.append(self._clock())
 
     def got(self, iterator: Any) -> None:
@@ -122,6 +149,8 @@ class ScriptObserver(Observer):
         one = self._passes.get(id(iterator))
         if one is not None:
             one.times.append(self._clock())
+            if self._cpu_ns:
+                self._sampled_ns += self._cpu() - self._cpu_ns
 
     def ended(self, iterator: Any) -> None:
         """End the pass."""
@@ -152,9 +181,18 @@ class ScriptObserver(Observer):
 
     # Keras
 
-    def fit_called(self, model: Any) -> None:
+    def loader_began(self, loader: Any) -> None:
+        """Note where the batches of a loop come from."""
+        self.habits.takes_from(loader)
+
+    def tape_read(self) -> None:
+        """Note that steps compute outside of tf.functions."""
+        self.habits.own_steps = True
+
+    def fit_called(self, model: Any, source: Any) -> None:
         """Take iterators as those of training."""
         self._fitting += 1
+        self.habits.takes_from(source)
         self._executions = _executions(model)
 
     def fit_returned(self, model: Any) -> None:
@@ -163,8 +201,9 @@ class ScriptObserver(Observer):
         self._fitting -= 1
         self._close_epoch()
 
-    def train_began(self, model: Any) -> None:
-        """Read how many steps a call has."""
+    def train_began(self, model: Any, callbacks: Sequence[Any]) -> None:
+        """Read how many steps a call has, and for which callbacks it waits."""
+        self.habits.began_training(callbacks)
         self._executions = _executions(model)
         self._training()
 
@@ -247,7 +286,7 @@ class ScriptObserver(Observer):
 
     def saving(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
         """Count the models and checkpoints, and look at what is about to be written over."""
-        self.saves += method.startswith(_SAVES)
+        self.habits.saving(method)
         self._saving(method, arguments, named)
 
     def exiting(self, status: int) -> None:
@@ -284,9 +323,21 @@ class ScriptObserver(Observer):
             self.consumers.append(consumer)
         else:
             consumer.datasets += 1
+        self._compare(consumer, dataset)
         consumer.dataset = weakref.ref(dataset, lambda _: self._owners.pop(number, None))
         self._owners[number] = (consumer.dataset, consumer)
         return consumer
+
+    def _compare(self, consumer: Consumer, dataset: Any) -> None:
+        """Look at the graph of a consumer's first objects."""
+        if consumer.datasets > _MOST_COMPARED or consumer.equal is False or consumer.role == "adapt":
+            return
+        with contextlib.suppress(Exception):
+            graph = self._graph_of(dataset)
+            if consumer.datasets == 1:
+                consumer.graph = graph
+            elif graph is not None and consumer.graph is not None:
+                consumer.equal = graph == consumer.graph
 
 
 def _executions(model: Any) -> int:

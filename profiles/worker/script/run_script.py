@@ -9,23 +9,18 @@ the process ends without an exception in the user's code.
 from __future__ import annotations
 
 import os
-import runpy
 import sys
 import threading
 import weakref
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.pipelines.target.generated_files import delete_generated_files
-from pipeprof.pipelines.target.import_path import put_first
-from pipeprof.profiles.document.shared import DatasetUse, Training
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import (
     STOPPED,
@@ -43,6 +38,7 @@ from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError,
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS, TRACE_SECONDS, JobRun
+from pipeprof.profiles.worker.script.as_main import run_as_main
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
 from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import Hooks
@@ -51,14 +47,16 @@ from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
 from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
-from pipeprof.profiles.worker.steps.warmup import WarmUp
+from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
+from pipeprof.profiles.worker.steps.window_clock import WindowClock
+from pipeprof.profiles.worker.training_facts import UNSEEN, Moment, graph_text, training_facts
 from pipeprof.profiles.worker.versions import require_tensorflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipeprof.profiles.document.shared import PhaseName
+    from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.steps.statistics import StepReading
@@ -71,15 +69,13 @@ ALIVE_CORES = 0.02
 """Of a core that a process uses at least, so that it is not taken to hang."""
 QUIET_NS = 1_000_000_000
 """Without a step, after which another dataset with more steps takes the place of the main one."""
+MOST_TIMES = 3
+"""As long as the steps that are to be measured a window may take, with what lies between its epochs."""
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
 MOST_LISTED = 5
-MOST_WRITTEN = 200
-JAX = "JAX returns before a step has ended"
-ON_GPU = "on a GPU TensorFlow returns before a step has ended"
-OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
-IN_GRAPH = "a tf.function fetches and computes in one call"
-UNSEEN = "`for x in dataset` inside a tf.function fetches and computes within TensorFlow: no step of it can be seen"
+EACH = "the script leaves each iterator after a batch"
+NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
 
 
 class ScriptFeed(Feed):
@@ -109,6 +105,9 @@ class ScriptFeed(Feed):
 class ScriptRun(JobRun):
     """Execution of a job of kind ``script``."""
 
+    subject: ClassVar[str] = "The script"
+    """What ends, in a sentence."""
+
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         refuse = None if job.allow_writes else self._refuse_write
@@ -122,6 +121,7 @@ class ScriptRun(JobRun):
             read_model,
             saving=self._writes.saving,
             exiting=self._exiting,
+            graph_of=lambda dataset: graph_text(dataset, self._watch),
         )
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._script_feed = ScriptFeed()
@@ -143,6 +143,10 @@ class ScriptRun(JobRun):
         self._ended: str | None = None
         self._unseen_since: float | None = None
         self._watching = 0
+        self._clock = WindowClock()
+        self._taking: Pass | None = None
+        self._since: Moment | None = None
+        self._closed: Moment | None = None
 
     # The script
 
@@ -152,13 +156,10 @@ class ScriptRun(JobRun):
         watch = ImportWatch(LIBRARIES, self._imported)
         watch.begin()
         self._reporter.start()
-        path = Path(self.job.user_files[0])
-        sys.argv[:] = [self.job.target, *self.job.script_args]
-        put_first(path.resolve().parent)
         self._writes.begin()
         try:
             # What it returns keeps the script's own objects alive: its datasets among them.
-            left = runpy.run_path(str(path), run_name="__main__")
+            left = run_as_main(self.job.user_files[0], self.job.target, self.job.script_args)
         except BaseException as ending:
             # A child that the script forked ends in the usual way.
             failed = not isinstance(ending, SystemExit) or ending.code not in (None, 0)
@@ -184,9 +185,17 @@ class ScriptRun(JobRun):
         module: Any = sys.modules[library]
         require_tensorflow(module.__version__)
         delete_generated_files()
+        self._begin_build()
+
+    def _begin_build(self) -> None:
+        """Begin the phase in which datasets are made, once TensorFlow has been imported."""
         self._memory.read("import")
         self._enter("data")
         self._enter("build")
+        self._begin_watch()
+
+    def _begin_watch(self) -> None:
+        """Begin to look at how datasets are made."""
         with suppress(Exception):
             self._watch = SourceWatch()
             self._watch.__enter__()
@@ -218,6 +227,7 @@ class ScriptRun(JobRun):
                 self._floor = self._measure_floor()
         if self._reason is None or not any(one in alike.passes for alike in self._observer.alike(self._main)):
             return
+        self._taking = one
         self._finish(self._reason)
         self._end_process()
 
@@ -353,19 +363,27 @@ class ScriptRun(JobRun):
 
     def _choose(self, now: int) -> None:
         """Choose the main dataset: the one with most fetch time; of those that ended, another with more steps."""
-        able = [
-            one for one in self._observer.consumers if one.steps >= LEAST_STEPS and one.role in ("training", "loop")
-        ]
+        able = self._able()
         if not able:
             return
         main = self._main
         best = max(able, key=lambda one: one.fetch_seconds)
-        if main is None or (best is not main and best.fetch_seconds > main.fetch_seconds and best.moved_ns == now):
+        if (
+            main is None
+            or main not in able
+            or (best is not main and best.fetch_seconds > main.fetch_seconds and best.moved_ns == now)
+        ):
             self._change_main(best)
         elif now - main.moved_ns > QUIET_NS:
             moving = [one for one in able if one.moved_ns == now and one.seconds > main.seconds]
             if moving:
                 self._change_main(moving[0])
+
+    def _able(self) -> list[Consumer]:
+        """The datasets that may be the main one."""
+        return [
+            one for one in self._observer.consumers if one.steps >= LEAST_STEPS and one.role in ("training", "loop")
+        ]
 
     def _change_main(self, main: Consumer) -> None:
         first, self._main = self._main is None, main
@@ -379,12 +397,14 @@ class ScriptRun(JobRun):
                 self._enter("first_element")
             self._memory.read("first")
             self._libraries()
+            self._since = Moment.now(self._observer)
             self._enter("warmup")
         self._window = None
         self._follow_pass(main)
         if self._script_feed.alive:
             self._models.begin(self._script_feed)
         self._warming = self._open("warmup", StepStatistics(self._floor), self._warm)
+        self._clock.begin()
 
     def _libraries(self) -> None:
         versions: dict[str, str | None] = {}
@@ -418,6 +438,8 @@ class ScriptRun(JobRun):
         self._follow_pass(main)
         window = self._window
         if window is None:
+            if before is not self._script_feed.holder:
+                self._models.resume(self._script_feed, self._warming.statistics.count)
             self._kept += readings
             self._starts += [len(self._kept) - len(readings) + index for index in restarts]
             if self._warming.followed(readings, restarts):
@@ -440,7 +462,11 @@ class ScriptRun(JobRun):
         if looked.median_ms is None:
             return None
         parameters = self._models.parameters(feed) if feed.alive else None
-        return self._rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
+        reason = self._rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
+        if reason is None and self.job.warmup_seconds is None and self._clock.seconds >= TUNABLE_LIMIT_SECONDS:
+            # Steps alone may take minutes to get there, where most of the time lies between epochs.
+            return f"not settled after {TUNABLE_LIMIT_SECONDS:g} s"
+        return reason
 
     def _begin_measure(self, note: str | None, *, over: bool = False) -> None:
         self._memory.read("warmup")
@@ -453,9 +479,12 @@ class ScriptRun(JobRun):
             self._models.begin(self._script_feed)
         limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": self._look_ns()}
         self._window = self._open("measure", statistics, self._measured, **limits)
+        self._clock.begin()
 
-    def _measured(self, _looked: Looked) -> None:
+    def _measured(self, looked: Looked) -> str | None:
         feed, window = self._script_feed, self._window
+        if self._main is not None:
+            self._clock.look(looked.steps, self._main.clock.between_ns)
         if feed.alive and window is not None:
             self._models.observe(feed, window.statistics.count)
             self._memory.look("measure", feed, window.statistics.count, self._models.latest)
@@ -463,6 +492,9 @@ class ScriptRun(JobRun):
             if self._soak is None or now >= self._tell_at:
                 self._tell_at = now + SOAK_SEND_SECONDS
                 self._channel.send(TrainingSeen(self._training()))
+        if self._soak is not None or self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
+            return None
+        return f"ended early: most of {self._clock.seconds:.0f} s lies between epochs"
 
     def _give_sign(self) -> None:
         """Give a sign of life while the script does something else."""
@@ -483,6 +515,7 @@ class ScriptRun(JobRun):
         self._finished = True
         with self._folding:
             self._look_last()
+        self._closed = Moment.now(self._observer)
         self._hooks.uninstall()
         self._end_watch()
         if self._soak is not None:
@@ -526,18 +559,16 @@ class ScriptRun(JobRun):
             window.statistics.begin(last.start, last.end)
         if readings[first:]:
             window.followed(readings[first:], [index - first for index in self._starts if index >= first])
-        text = "The script ended during the warm-up: its last steps are what was measured. Let it train longer."
+        text = f"{self.subject} ended during the warm-up: its last steps are what was measured. Let it train longer."
         self.warn("short-script", text)
 
     def _describe_main(self) -> None:
         """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
-        main, feed = self._main, self._script_feed
+        feed = self._script_feed
         self.dataset = self._last()
         if self.dataset is None and self._variant is not None:
             tensorflow: Any = sys.modules["tensorflow"]
             self.dataset = tensorflow.data.experimental.from_variant(*self._variant)
-        held = feed.iterator if feed.alive else None
-        in_graph = main is not None and main.kind == "graph"
         self._made = self._watch.made if self._watch is not None else []
         known = self._watch is not None and self.dataset is not None
         lines = self._watch.lines if self._watch is not None else None
@@ -545,7 +576,7 @@ class ScriptRun(JobRun):
             self._source_bytes = held_bytes(self._made) + lines.held_bytes(self.dataset)
         else:
             self._source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
-        running = _Running(self.dataset, held) if held is not None and not in_graph else None
+        running, lacking = self._running()
         if running is not None:
             self.feed = running
             with self._attempt("no-sizes", "The size of a batch is unknown"):
@@ -559,8 +590,7 @@ class ScriptRun(JobRun):
                 self._memory.rest(self.feed or feed)
         self._describe()
         if running is None:
-            why = "the loop runs inside of TensorFlow" if in_graph else "the iterator was gone when the script ended"
-            self._note_no_trace(why)
+            self._note_no_trace(lacking)
         elif not self._channel.stop.is_set():
             with self._attempt("no-trace", "The trace failed"):
                 self._channel.send(TraceBegan(TRACE_SECONDS))
@@ -569,6 +599,22 @@ class ScriptRun(JobRun):
                 if result.note is not None:
                     self._note_no_trace(result.note)
         self._leave()
+
+    def _running(self) -> tuple[Feed | None, str]:
+        """Return a feed from which batches may be taken, or None and why there is none."""
+        feed, main = self._script_feed, self._main
+        if not feed.alive and self._taking is not None:
+            # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
+            feed.holder = self._taking
+        if main is not None and main.kind == "graph":
+            return None, "the loop runs inside of TensorFlow"
+        if main is not None and main.begins_each():
+            self._models = ModelLog()
+            self.warn("stages-no-model", NO_COSTS)
+            return None, EACH
+        if not feed.alive:
+            return None, "the iterator was gone when the script ended"
+        return _Running(self.dataset, feed.iterator), ""
 
     def _note_no_trace(self, why: str) -> None:
         from pipeprof.profiles.protocol.messages import UNTRACED
@@ -583,6 +629,7 @@ class ScriptRun(JobRun):
             loop = LoopCost(
                 overhead_ns=window.overhead_cpu_ns,
                 overhead_cpu_ns=window.overhead_cpu_ns,
+                cpu_ns=self._clock.cpu_ns(window.statistics.count),
                 sizes=self._sizes.mean() if self._sizes_known else None,
             )
             self._channel.send(window.statistics.measured(device=self._device, loop=loop))
@@ -602,38 +649,19 @@ class ScriptRun(JobRun):
         functions = bindings_of(path).defined()
         listed = ", ".join(f"{path}:{name}" for name in functions[:MOST_LISTED])
         more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
-        return f"{path} came to its end and iterated over no tf.data dataset{more}"
+        source = observer.habits.source
+        taken = ""
+        if source is not None:
+            place = f" ({as_typed(source.file)}:{source.line})" if source.file is not None else ""
+            taken = f"; its batches come from {source.name}{place}, a {observer.habits.source_kind}"
+        return f"{path} came to its end and iterated over no tf.data dataset{taken}{more}"
 
     def _training(self) -> Training:
-        main, observer = self._main, self._observer
-        ended = self._ended
-        saves = observer.saves
-        written = self._writes.written()[:MOST_WRITTEN] if ended is not None else []
-        if main is None:
-            seen: Literal["graph-loop"] | None = "graph-loop" if observer.in_graph else None
-            uses = [_use_of(one, main=False) for one in observer.consumers]
-            return Training(
-                consumer=seen,
-                unknown=UNSEEN if seen else None,
-                ended=ended,
-                saves=saves,
-                datasets=uses,
-                written=written,
-            )
-        facts = Training(
-            consumer=main.kind,
-            executions=main.executions,
-            epochs=main.clock.begun,
-            between_seconds=main.clock.between_ns / 1e9 if main.clock.begun > 1 else None,
-            validations=observer.validations,
-            validation_seconds=observer.validation_ns / 1e9 if observer.validations else None,
-            epoch_end_seconds=observer.epoch_end_ns / 1e9 if observer.epochs else None,
-            saves=saves,
-            ended=ended,
-            datasets=[_use_of(one, main=one is main) for one in observer.consumers],
-            written=written,
+        written = self._writes.written() if self._ended is not None else []
+        moments = (self._since, self._closed or Moment.now(self._observer))
+        return training_facts(
+            self._main, self._observer, moments, ended=self._ended, written=written, watch=self._watch
         )
-        return replace(facts, **_knowledge(main))
 
 
 class _Running(Feed):
@@ -657,43 +685,3 @@ def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
         return None
     nodes, root = snapshot.proto.nodes, snapshot.proto.output
     return int(nodes[root].num_elements) if root in nodes else 0, list(snapshot.proto.gap_times)
-
-
-def _knowledge(main: Consumer) -> Mapping[str, Any]:
-    """What is known of the steps of a kind of consumer."""
-    asynchronous = _asynchronous(main)
-    if main.kind == "loop":
-        wait = None if asynchronous else "exact"
-        return {"interval": "exact", "fetch": "exact", "wait": wait, "unknown": asynchronous}
-    gaps = main.gaps.mean_ns is not None
-    no_model = None if gaps else "TensorFlow keeps no model of this pipeline (autotune is off)"
-    fetch = "mean" if gaps else None
-    if main.kind == "fit":
-        unknown = no_model or asynchronous
-        return {"interval": "exact", "fetch": fetch, "wait": None if unknown else "mean", "unknown": unknown}
-    why = OVERLAPS if main.kind == "fit-executions" else IN_GRAPH
-    return {"interval": "mean", "fetch": fetch, "wait": None, "unknown": why}
-
-
-def _asynchronous(main: Consumer) -> str | None:
-    """Why a step may go on when the script requests the next batch; None where it cannot."""
-    if "jax" in sys.modules and main.kind == "loop":
-        return JAX
-    tensorflow: Any = sys.modules["tensorflow"]
-    if tensorflow.config.list_logical_devices("GPU"):
-        return ON_GPU
-    return None
-
-
-def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
-    return DatasetUse(
-        role=consumer.role,
-        main=main,
-        file=consumer.place.file,
-        line=consumer.place.line,
-        datasets=consumer.datasets,
-        iterators=consumer.iterators,
-        batches=consumer.clock.batches or None,
-        seconds=consumer.seconds or None,
-        fetch_seconds=consumer.fetch_seconds if consumer.clock.batches else None,
-    )

@@ -12,8 +12,7 @@ from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from pipeprof.pipelines.late import np
 from pipeprof.profiles.document.shared import Gap, Quantiles
 
 if TYPE_CHECKING:

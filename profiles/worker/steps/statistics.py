@@ -19,8 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
+from pipeprof.pipelines.late import np
 from pipeprof.profiles.document.shared import Gaps, Quantiles, Steps
 from pipeprof.profiles.protocol.messages import Measured, StepHistograms
 from pipeprof.profiles.worker.steps.durations import Durations, LongestGaps, median_ms

@@ -24,6 +24,7 @@ from unit.advise import (
     test_rules_overlap,
     test_rules_pools,
     test_rules_step,
+    training_views,
     window_views,
 )
 from unit.advise.memory_views import batch, cache, line, load, run, shuffle, slices
@@ -106,8 +107,10 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "copy-before-step": test_rules_of_batches.copied,
     "wide-batches": test_rules_of_batches.pictures,
     "windows-one-by-one": window_views.windows,
+    **training_views.FLAWS,
 }
 MORE: dict[str, tuple[str, Callable[[], PipelineView]]] = {
+    **training_views.OTHER_FLAWS,
     "drop-in-zip": ("drop-after-expensive-map", dropped_views.zipped),
     "resampled": (
         "read-once-per-branch",

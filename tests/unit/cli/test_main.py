@@ -30,6 +30,7 @@ COMMANDS = (
     "run",
     "compare",
     "gate",
+    "exec",
     "check",
     "show",
     "rules",

@@ -56,7 +56,7 @@ def world() -> World:
 
 def test_fit_ends_the_import_with_its_line(world: World) -> None:
     with pytest.raises(Stopped):
-        world.guard.fit_called(None)
+        world.guard.fit_called(None, None)
     assert "test_import_guard.py:" in world.said
     assert "trains when the file is imported (model.fit): put it under `if __name__ == '__main__':`" in world.said
     assert "`pipeprof run " in world.said

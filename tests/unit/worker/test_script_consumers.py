@@ -60,6 +60,8 @@ class TestLoop:
             readings += clock.loop(a_pass(began=at, made=at + 30), [at + 31, at + 60]).readings
         assert intervals(readings) == [100, 100]
         assert readings[1].got - readings[1].asked == 60
+        # From the iterator to its batch, without the first one.
+        assert (clock.first_ns, clock.firsts) == (180, 3)
 
 
 class TestFit:
@@ -69,6 +71,9 @@ class TestFit:
         folded = clock.fit(one, [0, 28, 30, 58, 60, 88, 90, 120], gap=10, executions=1)
         assert intervals(folded.readings) == [30, 30, 30]
         assert [reading.got - reading.asked for reading in folded.readings[:3]] == [20, 20, 20]
+        # The first call, which traces, does not count.
+        assert (clock.call_ns, clock.calls) == (28 + 28 + 30, 3)
+        assert (clock.apart_ns, clock.aparts) == (6, 3)
 
     def test_a_step_that_found_no_batch_is_none(self):
         clock = StepClock()
@@ -90,6 +95,37 @@ class TestFit:
         assert len(folded.readings) == 20
         assert set(intervals(folded.readings)) == {20}
         assert clock.batches == 20
+
+    def test_gaps_of_the_warm_up_are_none_of_the_measurement(self):
+        consumer, gaps = Consumer(Place("train.py", 3), "x", "training"), []
+        one = a_pass()
+        consumer.passes.append(one)
+
+        def fold(step: int, gap: int) -> list:
+            begin = fold.end
+            for _ in range(10):
+                one.steps.extend([begin, begin + step - 1_000])
+                gaps.append(gap)
+                begin += step
+            fold.end = begin
+            return consumer.fold(0, lambda _: (len(gaps), gaps[:-1][-100:])).readings
+
+        fold.end = 0
+        # While it compiles steps take 90 us and 80 between two fetches; then 30, with 10 between.
+        fold(90_000, 80)
+        readings = [*fold(30_000, 10), *fold(30_000, 10)]
+        fetches = [reading.got - reading.asked for reading in readings]
+        # The first of them is the warm-up's last one, with a fetch of ten.
+        assert sum(fetches) == pytest.approx(19 * 20_000 + 10_000)
+        assert fetches[-1] == 20_000
+
+    def test_what_one_look_lacks_the_next_one_gives_back(self):
+        clock, one = StepClock(), a_pass()
+        first = clock.fit(one, [0, 8, 10, 18, 20, 28], gap=12, executions=1).readings
+        then = clock.fit(one, [30, 38, 40, 48, 50, 58], gap=8, executions=1).readings
+        assert [reading.got - reading.asked for reading in first] == [0, 0]
+        # The gaps were longer than the steps by four, so that of the next three only two are fetches.
+        assert sum(reading.got - reading.asked for reading in then) == pytest.approx(2, abs=1)
 
     def test_no_model(self):
         folded = StepClock().fit(a_pass(), [0, 28, 30, 58, 60], gap=None, executions=1)
@@ -129,9 +165,11 @@ class TestConsumer:
         assert not consumer.follows(Place("train.py", 4), "x", "loop")
 
 
-def test_gaps_are_counted_once():
+def test_only_gaps_that_are_new_count():
     gaps = GapTimes()
     gaps.take([1, 2, 3], 3)
-    gaps.take([2, 3, 10], 1)
-    gaps.take([2, 3, 10], 0)
-    assert gaps.mean_ns == 4000
+    assert gaps.mean_ns == 2000
+    gaps.take([2, 3, 10, 20], 2)
+    assert gaps.mean_ns == 15000
+    gaps.take([2, 3, 10, 20], 0)
+    assert gaps.mean_ns == 15000

@@ -127,9 +127,9 @@ def test_datasets_are_told_apart_by_object_and_role():
     training, validation = Dataset(), Dataset()
     model = SimpleNamespace(steps_per_execution=4)
     held = [Batches(), Batches()]
-    observer.fit_called(model)
+    observer.fit_called(model, training)
     observer.iterator_made(training, held[0], 0)
-    observer.train_began(model)
+    observer.train_began(model, [])
     observer.epoch_began(0)
     observer.batch_began(0)
     observer.batch_ended()

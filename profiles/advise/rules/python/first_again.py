@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.profiles.advise.rule import Rule
+from pipeprof.profiles.advise.rules.training.observed import begins_each_step
 from pipeprof.profiles.advise.text.slips import OfText
+from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.view.view import PipelineView
 
 
 class FirstAgain(OfText, Rule):
@@ -29,6 +34,12 @@ class FirstAgain(OfText, Rule):
     family = "correctness"
     semantics = "values"
     kind = "first-again"
+
+    def check(self, view: PipelineView) -> Iterable[Proposal]:
+        """Leave out what a training script was seen to do: `iterator-each-step` reports it with its cost."""
+        training = view.profile.training if view.profile is not None else None
+        seen = {use.line for use in training.datasets if begins_each_step(use)} if training is not None else set()
+        return [hit for hit in super().check(view) if hit.location is None or hit.location.line not in seen]
 
     def words(self, slip: Slip) -> tuple[str, str]:
         """Name the dataset that is started again."""

@@ -1,0 +1,57 @@
+"""A dataset with the changes of a plan, made in its graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import builder
+from pipeprof.pipelines.edits.plan import PlanError, SavedPlan, data_of, describe_misfit
+from pipeprof.pipelines.graph.edit.apply import apply_steps
+from pipeprof.pipelines.graph.edit.elements import components
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.round_trip import editable
+from pipeprof.pipelines.graph.observe.light_graph import too_large
+from pipeprof.pipelines.graph.read.function_facts import body_of
+
+
+def planned(dataset: Any, saved: SavedPlan, plan: str) -> Any:
+    """Return a dataset with the changes of a plan that has some.
+
+    Args:
+        plan: What the plan is called, in messages.
+
+    Raises:
+        PlanError: It was made for another pipeline.
+        CannotEditError: The graph of the dataset cannot be changed.
+    """
+    if (reason := too_large(dataset)) is not None:
+        raise CannotEditError(reason)
+    graph = editable(dataset, in_memory=0).read()
+    written = graph.stages()
+    dtypes = _dtypes(dataset)
+    functions = {stage.address: graph.nodes[stage.head].function for stage in written}
+    bodies = {address: body_of(function) for address, function in functions.items() if function is not None}
+    misfit = describe_misfit(saved, {stage.address: stage.op for stage in written}, dtypes, bodies)
+    if misfit is not None:
+        msg = f"{plan} was made for another pipeline ({saved.target}): {misfit}; measure again with pipeprof fix"
+        raise PlanError(msg)
+    made = apply_steps(dataset, saved.steps, building=builder(BuildContext(Path())))
+    folder = data_of(saved.steps)
+    if folder is not None and _dtypes(made) != dtypes:
+        msg = f"data: {folder} has other data: its elements are {_words(_dtypes(made))}, the dataset's {_words(dtypes)}"
+        raise PlanError(msg)
+    return made
+
+
+def _dtypes(dataset: Any) -> list[str]:
+    """Of the components of an element; ``variant`` for what is no dense tensor."""
+    import tensorflow as tf
+
+    flat = components(dataset.element_spec)
+    return [one.dtype.name if isinstance(one, tf.TensorSpec) else "variant" for one in flat]
+
+
+def _words(dtypes: list[str]) -> str:
+    return ", ".join(dtypes) or "empty"

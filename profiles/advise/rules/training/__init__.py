@@ -1,0 +1,1 @@
+"""Rules about what only a training script shows: what it costs there was observed."""

@@ -1,0 +1,65 @@
+"""``iterator-each-step``: a new iterator for every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.rules.training.observed import (
+    OfTraining,
+    at,
+    begins_each_step,
+    location_of,
+    share_of,
+    share_text,
+    without,
+)
+from pipeprof.profiles.document.shared import Training
+from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.view.view import PipelineView
+from pipeprof.profiles.wording import milliseconds
+
+
+class IteratorEachStep(OfTraining, Rule):
+    """A new iterator for every step.
+
+    Seen:
+        A training script makes about as many iterators of a dataset as it takes batches: next(iter(dataset)) in a loop.
+
+    Why:
+        A new iterator begins at the first element: it starts threads, fills the shuffle buffer and drops both after one
+        batch. Without a shuffle every step trains on the same batch.
+
+    Fix:
+        Make one iterator before the loop, iterator = iter(dataset.repeat()), and call next(iterator) in it.
+
+    Ignore when:
+        Never in a training loop.
+    """
+
+    name = "iterator-each-step"
+    title = "Make one iterator for all steps"
+    family = "speed"
+    semantics = "values"
+    thresholds = (Threshold("iterators", 10.0, "", "a look at a batch, also at several, is no training"),)
+
+    def judge(self, training: Training, view: PipelineView) -> Iterable[Proposal]:
+        """From the numbers of iterators and batches."""
+        del view
+        for use in training.datasets:
+            if not begins_each_step(use) or use.first_seconds is None:
+                continue
+            seconds = use.first_seconds * use.iterators
+            share = share_of(seconds, training)
+            yield Proposal(
+                location=location_of(use),
+                sentence=(
+                    f"{use.iterators:,} iterators were made{at(use, ' in ')} for "
+                    f"{use.batches or use.iterators:,} batches: each step starts the dataset again, "
+                    f"{milliseconds(1e3 * use.first_seconds)} until its batch, {share_text(seconds, training)}."
+                ),
+                recommendation="Make one iterator before the loop and call next() on it.",
+                evidence={"iterators": use.iterators, "batches": use.batches or 0, "first_s": use.first_seconds},
+                python="iterator = iter(dataset.repeat())  # before the loop\nbatch = next(iterator)  # in each step",
+                predicted=without(share),
+            )

@@ -1,0 +1,67 @@
+"""``retraced-step``: a tf.function that is traced again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.rules.training.observed import (
+    SHARE,
+    OfTraining,
+    at,
+    location_of,
+    share_of,
+    share_text,
+    without,
+)
+from pipeprof.profiles.document.shared import Training
+from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.view.view import PipelineView
+from pipeprof.profiles.wording import milliseconds
+
+
+class RetracedStep(OfTraining, Rule):
+    """A tf.function that is traced again and again.
+
+    Seen:
+        A tf.function that the script calls was traced several times, and the calls that traced took a good part of the
+        training.
+
+    Why:
+        TensorFlow traces a function again for every new shape, for every new value of a Python argument, and for every
+        new tf.function object. A trace runs the function's Python and takes from tens of milliseconds to seconds.
+
+    Fix:
+        For shapes: tf.function(reduce_retracing=True), or an input_signature with None for the length, or batches
+        padded to few lengths. For numbers: pass tensors. Make the tf.function once, not in the loop.
+
+    Ignore when:
+        All shapes have been seen after the first epoch and the training is long: the traces do not come again.
+    """
+
+    name = "retraced-step"
+    title = "Trace the step once"
+    family = "speed"
+    semantics = "same"
+    thresholds = (Threshold("traces", 5.0, "", "training, evaluation and a smaller last batch are four"), SHARE)
+
+    def judge(self, training: Training, view: PipelineView) -> Iterable[Proposal]:
+        """From the traces of each tf.function."""
+        del view
+        for use in training.functions:
+            share = share_of(use.trace_seconds, training)
+            if use.traces < self.threshold("traces") or share < self.threshold("share"):
+                continue
+            each = use.trace_seconds / (use.traces - 1)
+            yield Proposal(
+                location=location_of(use),
+                sentence=(
+                    f"`{use.name}`{at(use, ' (')}{')' if use.file else ''} was traced {use.traces:,} times in "
+                    f"{use.calls:,} calls. A call that traces took {milliseconds(1e3 * each)}: "
+                    f"{share_text(use.trace_seconds, training)}."
+                ),
+                recommendation=f"Let `{use.name}` have one trace for all shapes.",
+                evidence={"traces": use.traces, "calls": use.calls, "trace_s": use.trace_seconds, "share": share},
+                python=f"@tf.function(reduce_retracing=True)\ndef {use.name}(...):\n    ...",
+                predicted=without(share),
+            )

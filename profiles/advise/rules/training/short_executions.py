@@ -1,0 +1,64 @@
+"""``short-executions``: steps of `fit` that are short, each in a call of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.rules.training.observed import OfTraining, at, location_of, main_of
+from pipeprof.profiles.document.shared import Training
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
+from pipeprof.profiles.view.view import PipelineView
+from pipeprof.profiles.wording import milliseconds
+
+
+class ShortExecutions(OfTraining, Rule):
+    """Steps of fit that are short, each in a call of its own.
+
+    Seen:
+        fit runs with steps_per_execution=1, and a step takes less than a few milliseconds.
+
+    Why:
+        Keras comes back to Python after every call: callbacks, the progress bar and the call of the function take from
+        tenths of a millisecond to milliseconds. With steps_per_execution=50 that happens once in 50 steps. The next
+        batch is then also fetched while a step runs: a pipeline that ends without prefetch overlaps with the steps.
+
+    Fix:
+        model.compile(..., steps_per_execution=50). Callbacks of batches then run once in 50 steps.
+
+    Ignore when:
+        A callback needs every single batch.
+    """
+
+    name = "short-executions"
+    title = "Run several steps in one call"
+    family = "speed"
+    semantics = "same"
+    thresholds = (Threshold("step", 3.0, "ms", "the median; a call of an empty step took 0.5 ms, a sixth of that"),)
+
+    def judge(self, training: Training, view: PipelineView) -> Iterable[Proposal]:
+        """From the time between two calls of the function of `fit`."""
+        apart, main = training.apart_ms, main_of(training)
+        steps = view.profile.steps if view.profile is not None else None
+        if training.consumer != "fit" or training.executions != 1 or steps is None or main is None:
+            return
+        step = steps.interval_ms.p50
+        if step is None or apart is None or step > self.threshold("step"):
+            return
+        last = view.root.op if view.root is not None else None
+        overlaps = (
+            " The pipeline ends without prefetch: with several steps in a call its fetches overlap with the steps."
+            if last is not None and last != "prefetch"
+            else ""
+        )
+        yield Proposal(
+            location=location_of(main),
+            sentence=(
+                f"A step of fit{at(main, ' in ')} takes {milliseconds(step)} (median), and each is a call of "
+                f"its own: steps_per_execution is 1. Between two calls pass {milliseconds(apart)}.{overlaps}"
+            ),
+            recommendation="Compile the model with steps_per_execution=50.",
+            evidence={"step_p50_ms": step, "apart_ms": apart},
+            python="model.compile(..., steps_per_execution=50)",
+            predicted=Prediction("unknown until it is tried: what Keras takes inside of a call is not seen"),
+        )

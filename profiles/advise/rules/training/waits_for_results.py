@@ -1,0 +1,92 @@
+"""``waits-for-results``: a training that reads a result of the step in every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.rules.training.observed import OfTraining, at, location_of, main_of
+from pipeprof.profiles.advise.text.loops import reads_in_loop
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.shared import CodePlace, Training
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
+from pipeprof.profiles.view.view import PipelineView
+from pipeprof.profiles.wording import as_typed, milliseconds, percent
+
+_UNKNOWN = Prediction("unknown until it is tried: on a CPU a step has ended when its call returns")
+
+
+class WaitsForResults(OfTraining, Rule):
+    """A training that reads a result of the step in every step.
+
+    Seen:
+        A callback of fit defines on_train_batch_end without async_safe = True; or a loop calls float(), .numpy() or
+        .item() on a result of the step, under no condition.
+
+    Why:
+        On a GPU or TPU a step is only queued when its call returns, and the host fetches the next batch while the
+        device computes. Reading a result waits until the step has ended: nothing is fetched or queued meanwhile. Keras
+        runs callbacks of batches in a thread of their own, unless one of them has such a method and does not say that
+        it is safe there: then every step waits for its results.
+
+    Fix:
+        Set async_safe = True in the callback, if it only stores or prints; or use on_epoch_end. In a loop keep the
+        tensor, or a tf.keras.metrics.Mean, and read it every hundredth step.
+
+    Ignore when:
+        Training on a CPU: there a step has ended when its call returns, and a read costs microseconds.
+    """
+
+    name = "waits-for-results"
+    title = "Do not wait for the results of each step"
+    family = "speed"
+    semantics = "same"
+    thresholds = (
+        Threshold("apart", 0.1, "of a step", "of a library's callback: less between two steps is Keras itself"),
+    )
+
+    def judge(self, training: Training, view: PipelineView) -> Iterable[Proposal]:
+        """From the callbacks of `fit`, and from the text of the loop."""
+        for callback in training.callbacks:
+            yield from self._of_callback(callback, training)
+        main = main_of(training)
+        if training.consumer == "loop" and main is not None and main.file is not None and main.line is not None:
+            functions = [use.name for use in training.functions if use.file == main.file]
+            for read in reads_in_loop(view.texts.get(main.file, ""), main.line, functions):
+                steps = view.profile.steps if view.profile is not None else None
+                interval = steps.interval_ms.p50 if steps is not None else None
+                each = f" of {milliseconds(interval)}" if interval is not None else ""
+                yield Proposal(
+                    location=Location(file=as_typed(main.file), line=read.line),
+                    sentence=(
+                        f"`{read.text}` in line {read.line} reads a result in every step{each}: on a GPU or TPU the "
+                        "script waits there until the step has ended."
+                    ),
+                    recommendation="Keep the tensor and read it every hundredth step, or at the end of the epoch.",
+                    evidence={"step_p50_ms": interval} if interval is not None else {},
+                    python=(
+                        "mean.update_state(loss)  # mean = tf.keras.metrics.Mean()\n"
+                        "if number % 100 == 0:\n    print(float(mean.result()))"
+                    ),
+                    predicted=_UNKNOWN,
+                )
+
+    def _of_callback(self, callback: CodePlace, training: Training) -> Iterable[Proposal]:
+        apart, call = training.apart_ms, training.call_ms
+        share = apart / (apart + call) if apart is not None and call is not None else None
+        if callback.file is None and (share is None or share < self.threshold("apart")):
+            return
+        cost = ""
+        if apart is not None and share is not None:
+            cost = f" Between two steps pass {milliseconds(apart)}, {percent(share)} of the time from step to step."
+        yield Proposal(
+            location=location_of(callback),
+            sentence=(
+                f"The callback {callback.name}{at(callback, ' (')}{')' if callback.file else ''} defines "
+                f"on_train_batch_end without async_safe: Keras waits for the results of every step.{cost}"
+            ),
+            recommendation=f"Set async_safe = True in {callback.name}, or do its work at the end of the epoch.",
+            evidence={"apart_ms": apart or 0.0, "callback": callback.name},
+            python=f"class {callback.name}(keras.callbacks.Callback):\n    async_safe = True",
+            predicted=_UNKNOWN,
+        )

@@ -1,0 +1,142 @@
+"""What a training script does in addition to fetching: tf.functions, saves, callbacks, sources that are no tf.data."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.document.shared import CodePlace, FunctionUse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_Place: TypeAlias = tuple[str | None, int | None]
+"""A file and a line."""
+_SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
+_LONG_NS = 5_000_000
+"""A call that traces takes longer: only after such a one the traces are counted."""
+_MOST = 100
+
+
+@dataclass(eq=False)
+class _Function:
+    """One tf.function object; those of the same code share `use`."""
+
+    use: FunctionUse
+    reference: Any
+    traces: int = 0
+
+
+class Habits:
+    """Records of what a script calls, in its own thread; times in nanoseconds.
+
+    Args:
+        place: Returns the innermost line of the user's code.
+        clock: Nanoseconds of ``time.perf_counter_ns``.
+
+    Attributes:
+        saves: Calls that save a model or a checkpoint, those inside of another one not counted.
+        save_ns: They took so long.
+        saver: Method and line of the latest.
+        own_steps: Whether steps compute outside of tf.functions.
+        callbacks: Those that make `fit` wait for the results of each step.
+        source: What gives batches, if it is no tf.data dataset.
+    """
+
+    def __init__(self, place: Callable[[], _Place], clock: Callable[[], int]) -> None:
+        self.saves = self.save_ns = 0
+        self.saver: CodePlace | None = None
+        self.own_steps = False
+        self.callbacks: list[CodePlace] = []
+        self.source: CodePlace | None = None
+        self.source_kind: Literal["PyDataset", "DataLoader"] | None = None
+        self._place, self._clock = place, clock
+        self._thread = threading.get_ident()
+        self._known: dict[int, _Function] = {}
+        self._uses: dict[Any, FunctionUse] = {}
+        self._saving: list[tuple[bool, int]] = []
+
+    @property
+    def functions(self) -> list[FunctionUse]:
+        """The tf.functions that were called, those with most time first."""
+        return sorted(self._uses.values(), key=lambda use: -use.seconds)[:_MOST]
+
+    @property
+    def function_seconds(self) -> float:
+        """Time in calls of tf.functions."""
+        return sum(use.seconds for use in list(self._uses.values()))
+
+    def function_returned(self, function: Any, duration_ns: int) -> None:
+        """Count a call, and its traces if it was long."""
+        if threading.get_ident() != self._thread:
+            return
+        known = self._known.get(id(function)) or self._new(function)
+        use = known.use
+        use.calls += 1
+        use.seconds += duration_ns / 1e9
+        if duration_ns < _LONG_NS and known.traces:
+            return
+        traces = function.experimental_get_tracing_count()
+        if traces > known.traces:
+            if use.traces:
+                use.trace_seconds += duration_ns / 1e9
+            use.traces += traces - known.traces
+            known.traces = traces
+
+    def _new(self, function: Any) -> _Function:
+        number, code = id(function), getattr(function.python_function, "__code__", None)
+        name = getattr(function.python_function, "__name__", "tf.function")
+        own = code is not None and is_users(code.co_filename)
+        file, line = (code.co_filename, code.co_firstlineno) if own and code is not None else self._place()
+        use = self._uses.setdefault((name, file, line), FunctionUse(name=name, file=file, line=line))
+        reference = weakref.ref(function, lambda _: self._known.pop(number, None))
+        self._known[number] = _Function(use, reference)
+        return self._known[number]
+
+    def saving(self, method: str) -> None:
+        """Start the clock of a save; of one inside another, do not."""
+        counts = method.startswith(_SAVES) and not any(outer for outer, _ in self._saving)
+        if counts:
+            self.saves += 1
+            file, line = self._place()
+            self.saver = CodePlace(name=method, file=file, line=line)
+        self._saving.append((counts, self._clock()))
+
+    def saved(self) -> None:
+        """Stop it."""
+        counts, began = self._saving.pop() if self._saving else (False, 0)
+        if counts:
+            self.save_ns += self._clock() - began
+
+    def began_training(self, callbacks: Sequence[Any]) -> None:
+        """Note the callbacks that make Keras wait for each step: see `CallbackList._configure_async_dispatch`."""
+        for callback in callbacks:
+            kind = type(callback)
+            if getattr(callback, "async_safe", False) or kind.__name__ in ("History", "ProgbarLogger"):
+                continue
+            methods = (getattr(kind, name, None) for name in ("on_train_batch_end", "on_batch_end"))
+            method = next((one for one in methods if one is not None and not getattr(one, "_is_default", False)), None)
+            code = getattr(inspect.unwrap(method), "__code__", None) if method is not None else None
+            if method is None or any(one.name == kind.__name__ for one in self.callbacks):
+                continue
+            own = code is not None and is_users(code.co_filename)
+            place = {"file": code.co_filename, "line": code.co_firstlineno} if own and code is not None else {}
+            self.callbacks.append(CodePlace(name=kind.__name__, **place))
+
+    def takes_from(self, source: Any) -> None:
+        """Note a source of batches that is no tf.data dataset."""
+        names = {kind.__name__ for kind in type(source).__mro__}
+        kind = next((kind for kind in ("PyDataset", "DataLoader") if kind in names), None)
+        if kind is None:
+            return
+        rows = getattr(source, "dataset", source) if kind == "DataLoader" else source
+        self.source_kind = "PyDataset" if kind == "PyDataset" else "DataLoader"
+        getter = getattr(type(rows), "__getitem__", None) or getattr(type(rows), "__iter__", None)
+        code = getattr(getter, "__code__", None)
+        own = code is not None and is_users(code.co_filename)
+        file, line = (code.co_filename, code.co_firstlineno) if own and code is not None else self._place()
+        self.source = CodePlace(name=type(rows).__name__, file=file, line=line)

@@ -1,0 +1,55 @@
+"""Datasets that a training script gets instead of its own: one for each of its objects, with as many elements."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+
+class HandOut:
+    """The datasets that were handed out. Those of the script are held weakly.
+
+    Args:
+        make: Makes what the script gets instead of a dataset; called once for each object.
+    """
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self._make = make
+        self._made: dict[int, tuple[Callable[[], Any], Any]] = {}
+
+    def of(self, dataset: Any) -> Any:
+        """Return the dataset that is iterated instead of this one; the same one each time."""
+        number = id(dataset)
+        owner, made = self._made.get(number, (lambda: None, None))
+        if owner() is not dataset:
+            made = self._make(dataset)
+            # A dataset knows what it was made from: that would keep the script's own alive.
+            made = None if made is dataset else detached(as_long_as(dataset, made))
+            self._made[number] = weakref.ref(dataset, lambda _: self._made.pop(number, None)), made
+        return dataset if made is None else made
+
+
+def as_long_as(dataset: Any, made: Any) -> Any:
+    """Return a dataset that ends where another one does: `fit` counts its steps by the script's own object."""
+    length = int(dataset.cardinality())
+    return made.take(length) if length >= 0 and int(made.cardinality()) != length else made
+
+
+def detached(dataset: Any) -> Any:
+    """Return a dataset that does not know what it was made from."""
+    import tensorflow as tf
+
+    return tf.data.experimental.from_variant(tf.data.experimental.to_variant(dataset), dataset.element_spec)
+
+
+def stored(dataset: Any, batches: int) -> Any:
+    """Return a dataset of the first batches, again and again: what the script would be without its pipeline.
+
+    AUTOTUNE has nothing to tune there, and the end of its thread can take as long as an epoch.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.take(batches).cache().repeat().with_options(options)

@@ -1,0 +1,307 @@
+"""A training script that takes turns: it trains unchanged, with another dataset in the place of its main one.
+
+The dataset is handed out where the script iterates its own. Between turns its thread is kept where it is about to ask
+for a batch, as at the end of a run. A turn counts the steps that the script makes in it; what is between two epochs is
+no step.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
+from pipeprof.pipelines.target.generated_files import delete_generated_files
+from pipeprof.profiles.host import procfs
+from pipeprof.profiles.protocol.messages import Done
+from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded
+from pipeprof.profiles.protocol.wrapped import LIBRARIES
+from pipeprof.profiles.wording import as_typed
+from pipeprof.profiles.worker.script.as_main import run_as_main
+from pipeprof.profiles.worker.script.existing import Existing
+from pipeprof.profiles.worker.script.hand_out import HandOut, detached, stored
+from pipeprof.profiles.worker.script.hooks import Hooks
+from pipeprof.profiles.worker.script.import_watch import ImportWatch
+from pipeprof.profiles.worker.script.observer import ScriptObserver
+from pipeprof.profiles.worker.script.run_script import ScriptFeed, read_model
+from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
+from pipeprof.profiles.worker.steps.statistics import StepStatistics
+from pipeprof.profiles.worker.steps.warmup import WarmUp
+from pipeprof.profiles.worker.training_facts import asynchronous
+from pipeprof.profiles.worker.turns.turn_run import CHECK_NS, BlockWindow, TurnRun
+from pipeprof.profiles.worker.versions import require_tensorflow
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.protocol.channel import WorkerEnd
+    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.turns import TurnRequest
+    from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
+    from pipeprof.profiles.worker.steps.statistics import StepReading
+    from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
+
+TOO_SHORT = "the script came to its end before enough steps were measured: let it train longer"
+
+
+class ScriptTurns(TurnRun):
+    """A job in turns of kind ``script``."""
+
+    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+        super().__init__(job, channel)
+        refuse = None if job.allow_writes else self._refuse_write
+        self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
+        self._observer = ScriptObserver(
+            self._iterator_made,
+            self._attend,
+            self._end_watch,
+            read_model,
+            saving=self._writes.saving,
+            exiting=self._exiting,
+            give=self._give,
+        )
+        self._observer.attention = True
+        self._hooks = Hooks(self._observer, time.perf_counter_ns)
+        self._hand_out = HandOut(self._changed)
+        self._main: Consumer | None = None
+        self._built: Built | None = None
+        self._turn: TurnRequest | None = None
+        self._counting: BlockWindow | PhaseWindow | None = None
+        self._cpu = 0.0
+        self._read: int | None = None
+        self._freed_ns = 0
+        # Whether the next step began before the turn did.
+        self._resumed = False
+        self._rule, self._settled = WarmUp(), False
+        self._watching = 0
+
+    def run(self) -> None:
+        """Run the script until the harness wants an end."""
+        self._runtime = procfs.rss_bytes("self")
+        watch = ImportWatch(LIBRARIES, self._imported)
+        watch.begin()
+        self._writes.begin()
+        try:
+            left = run_as_main(self.job.user_files[0], self.job.target, self.job.script_args)
+        except SystemExit as ending:
+            if ending.code not in (None, 0) or self._channel.is_copy:
+                raise
+            left = {}
+        finally:
+            watch.end()
+        if not self._channel.is_copy:
+            self._refuse(TOO_SHORT if self._built is not None else self._never_there())
+        del left
+
+    def _never_there(self) -> str:
+        main = self.job.main
+        where = f"{as_typed(main.file)}:{main.line}" if main is not None else "its main dataset"
+        return f"the script did not iterate {where} again"
+
+    # The script
+
+    def _imported(self, library: str) -> None:
+        self._hooks.install(library)
+        if library != "tensorflow":
+            return
+        module: Any = sys.modules[library]
+        require_tensorflow(module.__version__)
+        delete_generated_files()
+        self._runtime = procfs.rss_bytes("self")
+        with suppress(Exception):
+            self._watch = SourceWatch()
+            self._watch.__enter__()
+            self._watching = threading.get_ident()
+
+    def _end_watch(self) -> None:
+        watch = self._watch
+        if watch is not None and self._watching == threading.get_ident():
+            self._watching = 0
+            watch.__exit__(None, None, None)
+
+    def _refuse_write(self, loss: Loss) -> None:
+        self._refuse(str(loss))
+
+    def _exiting(self, status: int) -> None:
+        del status
+        if not self._channel.is_copy:
+            self._refuse(TOO_SHORT)
+
+    def _refuse(self, reason: str) -> NoReturn:
+        """End with a reason that says nothing against a change."""
+        self._channel.send(EditRefused(reason))
+        self._end()
+
+    def _end(self) -> NoReturn:
+        self._channel.send(Done())
+        os._exit(0)
+
+    # The dataset
+
+    def _is_main(self, place: Place, role: Role) -> bool:
+        main = self.job.main
+        return main is not None and (place.file, place.line, role) == (main.file, main.line, main.role)
+
+    def _give(self, dataset: Any, place: Place, role: Role) -> Any:
+        if self._channel.is_copy or not self._is_main(place, role):
+            return dataset
+        with self._not_the_scripts():
+            return self._hand_out.of(dataset)
+
+    @contextmanager
+    def _not_the_scripts(self) -> Iterator[None]:
+        """Take the iterators that are made in the body as pipeprof's own, and the random numbers that it draws."""
+        import numpy as np
+
+        states = random.getstate(), np.random.get_state()
+        try:
+            with self._observer.ignored():
+                yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
+
+    def _changed(self, dataset: Any) -> Any:
+        """Make what the script gets; of the first one, the first batches are described."""
+        self._end_watch()
+        first = self._built is None
+        began = time.perf_counter()
+        self.dataset = dataset
+        if first:
+            # One that is built again holds what the first one did.
+            self._know_sources()
+        self._keep_peak()
+        if self._turns.stored:
+            self.dataset = stored(dataset, self._turns.stored)
+        elif not self._edit():
+            self._end()
+        if first:
+            if (reason := self._writes_files()) is not None:
+                self._refuse(reason)
+            if self._turns.replay is not None and not self._possible(self._replay, self._turns.replay):
+                self._end()
+            if self._turns.compare_epochs and not self._possible(self._compare_epochs, self.dataset):
+                self._end()
+            seconds = time.perf_counter() - began
+            batches, ended = self._first_batches()
+            self._built = Built(batches, ended, self._runtime, seconds, self._filled_seconds, self._compared)
+            self.feed = ScriptFeed()
+            self.phase = "warmup"
+        elif self._turns.replay is not None:
+            try:
+                self._replay(self._turns.replay)
+            except CannotEditError as error:
+                self._refuse(str(error))
+        made, self.dataset = self.dataset, detached(self.dataset)
+        return made
+
+    def _pin_seeds(self) -> None:
+        """A script sets its own seeds."""
+
+    def _know_sources(self) -> None:
+        """Read what the dataset holds in memory, as far as it was seen being made."""
+        watch, self._source_bytes = self._watch, 0
+        self._made = watch.made if watch is not None else []
+        if watch is not None and watch.lines.created(self.dataset) is not None:
+            self._source_bytes = held_bytes(self._made) + watch.lines.held_bytes(self.dataset)
+        else:
+            self._source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
+
+    # Turns
+
+    def _iterator_made(self, consumer: Consumer) -> None:
+        if self._is_main(consumer.place, consumer.role) and consumer is not self._main:
+            # One that was built again while the last one exists has a clock of its own.
+            self._main, self._resumed = consumer, True
+            consumer.clock.counts_ends = False
+
+    def _attend(self, one: Pass) -> None:
+        """Count steps, and wait for the next turn where this one is over."""
+        if self._channel.is_copy:
+            self._observer.attention = False
+            return
+        main = self._main
+        if main is None or one not in main.passes:
+            return
+        if self._counting is None:
+            if self._built is not None:
+                self._channel.send(self._built)
+            self._next_turn()
+        elif time.perf_counter_ns() >= self._counting.check_at:
+            self._follow(main, self._counting)
+
+    def _follow(self, main: Consumer, window: BlockWindow | PhaseWindow) -> None:
+        folded = main.fold(time.perf_counter_ns(), read_model)
+        readings, restarts = folded.readings, folded.restarts
+        if self._resumed and readings:
+            self._resumed = False
+            readings, restarts = without_first(readings, restarts)
+        if self.feed is not None:
+            self.feed.ended = max(0, main.clock.begun - 1)
+        if not readings:
+            window.check_at = time.perf_counter_ns() + CHECK_NS
+        elif window.followed(readings, restarts):
+            self._channel.send(self._result(main, window))
+            self._next_turn()
+
+    def _next_turn(self) -> None:
+        """Keep the script's thread until the next turn begins."""
+        turn = self._channel.next_turn()
+        while turn is not None and turn.kind == "stages":
+            self._send_stages()
+            turn = self._channel.next_turn()
+        if turn is None:
+            self._end()
+        self._turn, self._resumed = turn, True
+        self._rule, self._settled = WarmUp(), False
+        self._cpu, self._read = time.process_time(), procfs.io_read_bytes("self")
+        if turn.kind == "warm":
+            self._counting = self._open("warmup", StepStatistics(self._floor), self._warmed)
+        else:
+            self._counting = BlockWindow(turn, self._channel.stop.is_set)
+        # A step may be longer than what is between two looks.
+        self._counting.check_at = 0
+
+    def _warmed(self, looked: Looked) -> str | None:
+        """Return why the warm-up is over; None while it is not."""
+        window, turn = self._counting, self._turn
+        if turn is None or window is None or isinstance(window, BlockWindow):
+            return None
+        statistics = window.statistics
+        if statistics.count < self._turns.warm_steps:
+            return None
+        if looked.median_ms is not None:
+            reason = self._rule.offer(looked.seconds, looked.steps, looked.median_ms, None, looked.epoch_start)
+            self._settled = reason is not None and reason.startswith("settled")
+            if reason is not None:
+                return reason
+        return "long enough" if statistics.seconds >= turn.seconds else None
+
+    def _result(self, main: Consumer, window: BlockWindow | PhaseWindow) -> TurnEnded:
+        if isinstance(window, BlockWindow):
+            known = main.kind == "loop" and asynchronous(main) is None
+            wait = window.wait_ns / 1e9 if known else None
+            ended = self._ended(window.steps, window.ns / 1e9, wait, self._cpu)
+        else:
+            statistics = window.statistics
+            ended = self._ended(statistics.count, statistics.seconds, None, self._cpu, settled=self._settled)
+        now = procfs.io_read_bytes("self")
+        read = now - self._read if now is not None and self._read is not None else None
+        freeing, self._freed_ns = main.clock.ends_ns - self._freed_ns, main.clock.ends_ns
+        return replace(ended, read_bytes=read, freeing_seconds=max(0, freeing) / 1e9)
+
+
+def without_first(readings: list[StepReading], restarts: list[int]) -> tuple[list[StepReading], list[int]]:
+    """Leave out the step that was under way when a turn began.
+
+    Example:
+        >>> without_first(["one", "two", "three"], [0, 2])
+        (['two', 'three'], [1])
+    """
+    return readings[1:], [index - 1 for index in restarts if index]

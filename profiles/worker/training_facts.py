@@ -1,0 +1,177 @@
+"""The section `training` of a profile: how a script took its batches, and what it did in addition."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
+from pipeprof.pipelines.graph.observe.reading import serialised
+from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipeprof.profiles.document.shared import WrittenFile
+    from pipeprof.profiles.worker.script.consumers import Consumer
+    from pipeprof.profiles.worker.script.observer import ScriptObserver
+
+MOST_COMPARED = 4 << 20
+"""Bytes in the sources of a dataset, above which its graph is not compared with that of the next one."""
+_NUMBERED = re.compile(r'(__inference_\w+?|pyfunc|\bname: "[^"]*?)_\d+\b|s: "[^"]*Dataset\w*:\d+"')
+"""Names that TensorFlow numbers through, so that they differ in equal graphs: functions, resources, metadata."""
+MOST_WRITTEN = 200
+JAX = "JAX returns before a step has ended"
+ON_GPU = "on a GPU TensorFlow returns before a step has ended"
+OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
+IN_GRAPH = "a tf.function fetches and computes in one call"
+UNSEEN = "`for x in dataset` inside a tf.function fetches and computes within TensorFlow: no step of it can be seen"
+
+
+class Moment(NamedTuple):
+    """State of a script at a time; `own`: seconds that its thread was on a core, less fetches, saves and functions."""
+
+    time_ns: int
+    own: float | None
+    steps: int
+
+    @classmethod
+    def now(cls, observer: ScriptObserver) -> Moment:
+        """Read it; in any thread."""
+        habits, cpu = observer.habits, 0.0
+        with suppress(AttributeError, OSError):
+            clock = time.pthread_getcpuclockid(threading.main_thread().ident or 0)
+            cpu = time.clock_gettime(clock)
+        elsewhere = habits.function_seconds + (habits.save_ns + observer.fetch_cpu_ns) / 1e9
+        steps = sum(one.steps for one in observer.consumers)
+        return cls(time.perf_counter_ns(), cpu - elsewhere if cpu else None, steps)
+
+
+def training_facts(
+    main: Consumer | None,
+    observer: ScriptObserver,
+    moments: tuple[Moment | None, Moment],
+    *,
+    ended: str | None,
+    written: Sequence[WrittenFile],
+    watch: SourceWatch | None,
+) -> Training:
+    """Collect the section.
+
+    Args:
+        main: The main dataset's consumer, if there is one.
+        moments: When the main dataset was first seen, and the end.
+        ended: What ended the run.
+        written: Files that the script has written.
+        watch: Has seen the datasets being made.
+    """
+    uses = [_use_of(one, main=one is main) for one in observer.consumers]
+    habits = observer.habits
+    facts = Training(
+        saves=habits.saves,
+        ended=ended,
+        datasets=uses,
+        source=habits.source,
+        source_kind=habits.source_kind,
+        written=list(written)[:MOST_WRITTEN],
+    )
+    if main is None:
+        seen: Literal["graph-loop"] | None = "graph-loop" if observer.in_graph else None
+        return replace(facts, consumer=seen, unknown=UNSEEN if seen else None)
+    facts = replace(
+        facts,
+        consumer=main.kind,
+        executions=main.executions,
+        epochs=main.clock.begun,
+        between_seconds=main.clock.between_ns / 1e9 if main.clock.begun > 1 else None,
+        validations=observer.validations,
+        validation_seconds=observer.validation_ns / 1e9 if observer.validations else None,
+        epoch_end_seconds=observer.epoch_end_ns / 1e9 if observer.epochs else None,
+    )
+    return replace(facts, **_knowledge(main), **_costs(main, observer, *moments), unread=_unread(watch))
+
+
+def graph_text(dataset: Any, watch: SourceWatch | None) -> tuple[str, bool] | None:
+    """Return a dataset's graph without numbered names, and whether a cache is in it; None for a large one."""
+    if watch is None:
+        return None
+    held = held_bytes(watch.made) + watch.lines.held_bytes(dataset)
+    graph = serialised(dataset, in_memory=held) if held <= MOST_COMPARED else ""
+    if isinstance(graph, str):
+        return None
+    text = str(graph)
+    return _NUMBERED.sub(r"\1", text), 'op: "CacheDataset' in text
+
+
+def _unread(watch: SourceWatch | None) -> list[CodePlace]:
+    made = watch.lines.unread() if watch is not None else []
+    places = {(spot.file, spot.line): one.op for one in made for spot in (*one.spots[:1], *one.spots[-1:])}
+    return [CodePlace(name=op, file=file, line=line) for (file, line), op in places.items()][:MOST_WRITTEN]
+
+
+def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: Moment) -> Mapping[str, Any]:
+    """What the script spends its time on, apart from the steps and their fetches."""
+    habits, clock, own = observer.habits, main.clock, None
+    computes = habits.own_steps or main.kind != "loop" or not {"jax", "torch"}.isdisjoint(sys.modules)
+    if since is not None and since.own is not None and now.own is not None and not computes:
+        own = 1e3 * max(0.0, now.own - since.own) / max(1, now.steps - since.steps)
+    return {
+        "seconds": (now.time_ns - main.began_ns) / 1e9,
+        "call_ms": clock.call_ns / clock.calls / 1e6 if clock.calls else None,
+        "apart_ms": clock.apart_ns / clock.aparts / 1e6 if clock.aparts else None,
+        "own_ms": own,
+        "save_seconds": habits.save_ns / 1e9 if habits.saves else None,
+        "saver": habits.saver,
+        "callbacks": habits.callbacks,
+        "functions": habits.functions,
+    }
+
+
+def _knowledge(main: Consumer) -> Mapping[str, Any]:
+    """What is known of the steps of a kind of consumer."""
+    why_asynchronous = asynchronous(main)
+    if main.kind == "loop":
+        wait = None if why_asynchronous else "exact"
+        return {"interval": "exact", "fetch": "exact", "wait": wait, "unknown": why_asynchronous}
+    gaps = main.gaps.mean_ns is not None
+    no_model = None if gaps else "TensorFlow keeps no model of this pipeline (autotune is off)"
+    fetch = "mean" if gaps else None
+    if main.kind == "fit":
+        unknown = no_model or why_asynchronous
+        return {"interval": "exact", "fetch": fetch, "wait": None if unknown else "mean", "unknown": unknown}
+    why = OVERLAPS if main.kind == "fit-executions" else IN_GRAPH
+    return {"interval": "mean", "fetch": fetch, "wait": None, "unknown": why}
+
+
+def asynchronous(main: Consumer) -> str | None:
+    """Why a step may go on when the script requests the next batch; None where it cannot."""
+    if "jax" in sys.modules and main.kind == "loop":
+        return JAX
+    tensorflow: Any = sys.modules["tensorflow"]
+    if tensorflow.config.list_logical_devices("GPU"):
+        return ON_GPU
+    return None
+
+
+def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
+    return DatasetUse(
+        role=consumer.role,
+        main=main,
+        file=consumer.place.file,
+        line=consumer.place.line,
+        datasets=consumer.datasets,
+        iterators=consumer.iterators,
+        batches=consumer.clock.batches or None,
+        seconds=consumer.seconds or None,
+        fetch_seconds=consumer.fetch_seconds if consumer.clock.batches else None,
+        epochs=consumer.clock.begun,
+        first_seconds=consumer.clock.first_ns / consumer.clock.firsts / 1e9 if consumer.clock.firsts else None,
+        together=consumer.together,
+        equal=consumer.equal,
+        cached=consumer.graph[1] if consumer.graph is not None else None,
+    )

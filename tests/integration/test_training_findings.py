@@ -1,0 +1,121 @@
+"""What rules about training scripts need to know, seen in the planted scripts: four runs, each of several scripts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PLANTED = Path(__file__).parent / "training"
+ONE_AFTER_THE_OTHER = """\
+import runpy
+
+for name in {names}:
+    runpy.run_path(f"{{name}}.py", run_name="__main__")
+"""
+LOOPS = ("dataset_rebuilt", "retracing", "checkpoint_stall", "never_iterated", "two_consumers")
+FITS = ("callback_waits", "pydataset", "validation_uncached")
+
+
+def run(folder: Path, names: list[str]) -> dict[str, Any]:
+    """Run scripts in one process to their end; returns the profile."""
+    for file in PLANTED.glob("*.py"):
+        shutil.copy(file, folder)
+    (folder / "train.py").write_text(ONE_AFTER_THE_OTHER.format(names=names), encoding="utf-8")
+    command = [sys.executable, "-m", "pipeprof", "run", "train.py", "--to-end", "--no-lock", "--out", "profile.json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads((folder / "profile.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def loops(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run(tmp_path_factory.mktemp("loops"), [*LOOPS])
+
+
+@pytest.fixture(scope="module")
+def loop_twins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run(tmp_path_factory.mktemp("loop_twins"), [f"{name}_twin" for name in LOOPS])
+
+
+@pytest.fixture(scope="module")
+def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run(tmp_path_factory.mktemp("fits"), [*FITS])
+
+
+@pytest.fixture(scope="module")
+def fit_twins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run(tmp_path_factory.mktemp("fit_twins"), [f"{name}_twin" for name in FITS])
+
+
+def uses(profile: dict[str, Any], script: str, role: str = "loop") -> list[dict[str, Any]]:
+    """The datasets that a script iterates."""
+    found = profile["training"]["datasets"]
+    return [use for use in found if Path(use["file"]).name == f"{script}.py" and use["role"] == role]
+
+
+def traces(profile: dict[str, Any], script: str) -> list[int]:
+    """How often each tf.function of a script was traced."""
+    return [use["traces"] for use in profile["training"]["functions"] if Path(use["file"]).name == f"{script}.py"]
+
+
+def reported(profile: dict[str, Any], rule: str) -> list[tuple[str, int]]:
+    """The places of a rule's findings."""
+    places = [finding["location"] for finding in profile["findings"] if finding["rule"] == rule]
+    return [(Path(place["file"]).name, place["line"]) for place in places]
+
+
+def test_datasets_built_again(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:
+    (use,) = uses(loops, "dataset_rebuilt")
+    assert (use["datasets"], use["equal"], use["line"]) == (8, True, 14)
+    assert use["first_seconds"] > 0.02
+    # The three of a curriculum differ, whether they are known as one that follows the other or not.
+    assert not any(use["equal"] for use in uses(loop_twins, "dataset_rebuilt_twin"))
+
+
+def test_traces(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:
+    assert traces(loops, "retracing") == [40]
+    assert traces(loop_twins, "retracing_twin") == [1]
+
+
+def test_saves(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:
+    assert loops["training"]["saves"] == 15
+    assert loops["training"]["save_seconds"] > 0
+    assert loops["training"]["saver"]["line"] == 15
+    assert loop_twins["training"]["saves"] == 2
+
+
+def test_datasets_without_a_use(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:
+    assert reported(loops, "never-iterated") == [("never_iterated.py", 9)]
+    assert reported(loop_twins, "never-iterated") == []
+
+
+def test_iterators_in_turn(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:
+    assert [use["together"] for use in uses(loops, "two_consumers")] == [2]
+    assert {use["together"] for use in uses(loop_twins, "two_consumers_twin")} == {1}
+
+
+def test_callbacks(fits: dict[str, Any], fit_twins: dict[str, Any]) -> None:
+    assert reported(fits, "waits-for-results") == [("callback_waits.py", 12)]
+    assert fit_twins["training"]["callbacks"] == []
+
+
+def test_sources(fits: dict[str, Any], fit_twins: dict[str, Any]) -> None:
+    training = fits["training"]
+    assert (training["source_kind"], training["source"]["name"], training["source"]["line"]) == (
+        "PyDataset",
+        "Rows",
+        14,
+    )
+    assert fit_twins["training"]["source"] is None
+
+
+def test_validation(fits: dict[str, Any], fit_twins: dict[str, Any]) -> None:
+    assert [use["cached"] for use in uses(fits, "validation_uncached", "validation")] == [False]
+    assert [use["cached"] for use in uses(fit_twins, "validation_uncached_twin", "validation")] == [True]
+    assert fits["training"]["validations"] > fit_twins["training"]["validations"] > 0

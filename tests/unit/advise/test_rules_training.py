@@ -1,0 +1,103 @@
+"""Rules about training scripts: each fires on its flaw and is silent on its twin, and states what was observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from unit.advise.training_views import FLAWS, OTHER_FLAWS, TWINS, trained
+from unit.advise.views import measured, pipeline, stage
+
+from pipeprof.pipelines.static.slips import Slip
+from pipeprof.profiles.advise.advise import advise, findings_for
+from pipeprof.profiles.advise.rule import rules
+from pipeprof.profiles.advise.text.loops import calls_in_loop, reads_in_loop
+from pipeprof.profiles.view.view import PipelineView
+
+ALL = {**{name: (name, make) for name, make in FLAWS.items()}, **OTHER_FLAWS}
+IN_TRAINING = {name: rule for name, rule in rules().items() if rule.in_training}
+
+
+def found(view: PipelineView) -> set[str]:
+    findings, messages = advise(view, rules=IN_TRAINING)
+    assert not messages
+    return {finding.rule for finding in findings}
+
+
+def test_every_rule_has_a_flaw() -> None:
+    assert FLAWS.keys() == IN_TRAINING.keys()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_flaw_is_found_alone_with_its_line_and_its_cost(name: str) -> None:
+    rule, make = ALL[name]
+    view = make()
+    findings, _ = advise(view, rules=IN_TRAINING)
+    assert [finding.rule for finding in findings] == [rule]
+    (finding,) = findings
+    assert finding.location is not None
+    assert finding.location.file == "train.py"
+    assert finding.recommendation
+    # A change was not tried: nothing of it is called measured.
+    assert finding.status == "unverified"
+    assert finding.measured is None
+    assert finding.predicted is None or "at most" in (finding.predicted.formula or "") or not finding.predicted.speedup
+
+
+@pytest.mark.parametrize(("rule", "make"), TWINS)
+def test_a_twin_is_silent(rule: str, make: Callable[[], PipelineView]) -> None:
+    assert rule not in found(make())
+
+
+def test_a_healthy_training_and_a_function_are_silent() -> None:
+    assert found(replace(trained(), texts={})) == set()
+    assert found(measured(pipeline(stage("source", "range"), stage("stages.0", "map", ms=4.0)))) == set()
+
+
+def test_what_a_device_waits_does_not_count() -> None:
+    """The wait is small, or unknown: what the training costs was observed all the same."""
+    view = FLAWS["retraced-step"]()
+    assert view.profile is not None
+    assert view.profile.steps is not None
+    idle = replace(view.profile.steps, wait_share=0.0)
+    assert found(replace(view, profile=view.profile.model_copy(update={"steps": idle}))) == {"retraced-step"}
+
+
+def test_without_a_graph_the_training_is_judged_all_the_same() -> None:
+    profile = FLAWS["retraced-step"]().profile
+    assert profile is not None
+    findings, _ = findings_for(profile)
+    assert [finding.rule for finding in findings or []] == ["retraced-step"]
+
+
+def test_the_measured_rule_takes_the_place_of_the_text() -> None:
+    slip = Slip("first-again", "next(iter(dataset))", "iter", "dataset", Path("train.py"), 4, 9)
+    both = {name: rules()[name] for name in ("first-again", "iterator-each-step")}
+    for make, rule in ((FLAWS["iterator-each-step"], "iterator-each-step"), (trained, "first-again")):
+        findings, _ = advise(replace(make(), slips=(slip,)), rules=both)
+        assert [finding.rule for finding in findings] == [rule]
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        ("    loss = step(x)\n    print(loss.numpy())\n", [3]),
+        ("    a, loss = step(x)\n    total += loss.item()\n", [3]),
+        ("    if n % 100 == 0:\n        print(float(step(x)))\n", []),
+        ("    rows = x.numpy()\n    step(rows)\n", []),
+        ("    with timer:\n        history.append(float(step(x)))\n", [3]),
+        ("    size = int(length(x))\n", []),
+    ],
+)
+def test_reads_of_each_step(body: str, lines: list[int]) -> None:
+    reads = reads_in_loop(f"for x in dataset:\n{body}", 1, {"step"})
+    assert [read.line for read in reads] == lines
+
+
+def test_functions_of_a_loop_and_texts_that_are_no_python() -> None:
+    text = "def step(x): ...\ndef log(x): ...\nwhile True:\n    x = next(it)\n    log(step(x))\n    print(x)\n"
+    assert calls_in_loop(text, 4) == (3, ["log", "step"])
+    assert calls_in_loop("for", 1) is None
+    assert reads_in_loop("for", 1) == []

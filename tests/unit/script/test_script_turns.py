@@ -1,0 +1,220 @@
+"""A script that takes turns, told by hand what its hooks would tell; datasets that it is handed."""
+
+from __future__ import annotations
+
+import gc
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.profiles.document.shared import DatasetUse, Training, WrittenFile
+from pipeprof.profiles.harness.settings import RunSettings, again
+from pipeprof.profiles.protocol.job import IteratedAt, Job
+from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded, TurnRequest, TurnsJob
+from pipeprof.profiles.verify.plan import not_in_turns
+from pipeprof.profiles.worker.script import hand_out as hand_out_of
+from pipeprof.profiles.worker.script import script_turns
+from pipeprof.profiles.worker.script.consumers import Pass, Place, StepClock
+from pipeprof.profiles.worker.script.hand_out import HandOut
+from pipeprof.profiles.worker.script.script_turns import ScriptTurns, without_first
+from tests.unit.worker.fakes import FakeChannel, FakeTime
+
+MAIN = IteratedAt("train.py", 7, "loop")
+
+
+class Dataset:
+    """Has a number of elements, and what was made of it."""
+
+    element_spec = "x"
+
+    def __init__(self, length: int = 5, words: str = "own") -> None:
+        self.length, self.words = length, words
+        self.of: Dataset | None = None
+
+    def cardinality(self) -> int:
+        return self.length
+
+    def take(self, count: int) -> Dataset:
+        made = Dataset(count, f"{self.words}, taken {count}")
+        made.of = self
+        return made
+
+
+@pytest.fixture(autouse=True)
+def _no_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hand_out_of, "detached", lambda made: Dataset(made.length, made.words))
+
+
+def test_an_object_gets_one_dataset_with_as_many_elements() -> None:
+    hand_out = HandOut(lambda dataset: Dataset(-1, f"changed {dataset.words}"))
+    own, other = Dataset(5), Dataset(-1, "other")
+    first = hand_out.of(own)
+    assert hand_out.of(own) is first
+    assert (first.words, first.cardinality()) == ("changed own, taken 5", 5)
+    assert hand_out.of(other).words == "changed other"
+
+
+@pytest.mark.parametrize("make", [lambda dataset: dataset, lambda dataset: dataset.take(2)], ids=["own", "made of it"])
+def test_datasets_of_the_script_are_not_kept_alive(make: Any) -> None:
+    hand_out = HandOut(make)
+    hand_out.of(Dataset())
+    gc.collect()
+    assert not hand_out._made
+
+
+class Channel(FakeChannel):
+    """Gives turns, and ends the script's thread after the last one."""
+
+    is_copy = False
+
+    def __init__(self, time: FakeTime, turns: list[TurnRequest]) -> None:
+        super().__init__(time)
+        self.turns = turns
+        self.parked_ms = 0.0
+
+    def next_turn(self) -> TurnRequest | None:
+        assert self._time is not None
+        # The others have their turns.
+        self._time.pass_ms(900)
+        return self.turns.pop(0) if self.turns else None
+
+
+class EndedError(Exception):
+    pass
+
+
+def told(monkeypatch: pytest.MonkeyPatch, turns: list[TurnRequest]) -> tuple[ScriptTurns, Channel, FakeTime]:
+    time = FakeTime()
+    fake = SimpleNamespace(**{**vars(script_turns.time), "perf_counter_ns": time.perf_counter_ns})
+    for module in (script_turns, script_turns.sys.modules["pipeprof.profiles.worker.turns.turn_run"]):
+        monkeypatch.setattr(module, "time", fake)
+    channel = Channel(time, turns)
+    job = Job("script", "train.py", ["train.py"], turns=TurnsJob(), main=MAIN)
+    run = ScriptTurns(job, channel)  # type: ignore[arg-type]
+    monkeypatch.setattr(run, "_end", lambda: (_ for _ in ()).throw(EndedError()))
+    monkeypatch.setattr(script_turns, "read_model", lambda _iterator: None)
+    monkeypatch.setattr(script_turns, "asynchronous", lambda _main: None)
+    run._observer._clock = time.perf_counter_ns
+    run._built = Built([], False, None, 0.0, 0.0)
+    return run, channel, time
+
+
+def train(
+    run: ScriptTurns, time: FakeTime, batches: int, *, fetch_ms: float, step_ms: float, end_ms: float = 0
+) -> None:
+    """One epoch of a loop."""
+    dataset = run.kept = Dataset()  # type: ignore[attr-defined]
+    iterator = Dataset()
+    run._observer.iterator_made(dataset, iterator, time.ns)
+    for _ in range(batches):
+        run._observer.asked(iterator)
+        time.pass_ms(fetch_ms)
+        run._observer.got(iterator)
+        time.pass_ms(step_ms)
+    run._observer.asked(iterator)
+    time.pass_ms(end_ms)
+    run._observer.ended(iterator)
+    # A validation.
+    time.pass_ms(500)
+
+
+def epochs(run: ScriptTurns, time: FakeTime, count: int) -> None:
+    for _ in range(count):
+        train(run, time, 40, fetch_ms=6, step_ms=4, end_ms=4000)
+
+
+@pytest.fixture(autouse=True)
+def _at_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(MAIN.file, MAIN.line)
+    monkeypatch.setattr("pipeprof.profiles.worker.script.observer.users_place", lambda: place)
+
+
+def blocks(channel: Channel) -> list[Any]:
+    return [(block.steps, round(1e3 * block.seconds / block.steps, 3)) for block in channel.of(TurnEnded)]
+
+
+def test_a_turn_counts_steps_and_nothing_that_is_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = [TurnRequest("block", 0.2, 4, 0.02) for _ in range(3)]
+    run, channel, time = told(monkeypatch, turns)
+    with pytest.raises(EndedError):
+        epochs(run, time, 10)
+    assert isinstance(channel.sent[0], Built)
+    # Neither the 900 ms of the others' turns, nor validation, nor the 4 s in which an ended iterator is freed.
+    assert len(blocks(channel)) == 3
+    assert all(steps >= 20 and ms == pytest.approx(10, abs=0.01) for steps, ms in blocks(channel))
+    waits = [1e3 * (block.wait_seconds or 0) / block.steps for block in channel.of(TurnEnded)]
+    assert waits == pytest.approx([6, 6, 6], abs=0.01)
+    assert sum(block.freeing_seconds for block in channel.of(TurnEnded)) >= 4
+
+
+def test_other_datasets_are_no_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, channel, time = told(monkeypatch, [TurnRequest("block", 0.2, 4)])
+    monkeypatch.setattr("pipeprof.profiles.worker.script.observer.users_place", lambda: Place(MAIN.file, MAIN.line + 1))
+    train(run, time, 40, fetch_ms=6, step_ms=4)
+    assert not channel.sent
+
+
+def test_the_end_of_a_script_says_nothing_against_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, channel, time = told(monkeypatch, [TurnRequest("block", 60.0, 4)])
+    train(run, time, 40, fetch_ms=6, step_ms=4)
+    monkeypatch.setattr(script_turns, "run_as_main", lambda *_: {})
+    monkeypatch.setattr(run._writes, "begin", lambda: None)
+    with pytest.raises(EndedError):
+        run.run()
+    assert [refused.reason for refused in channel.of(EditRefused)] == [script_turns.TOO_SHORT]
+
+
+def test_the_step_that_was_under_way_is_left_out() -> None:
+    assert without_first([1, 2, 3], [0, 2]) == ([2, 3], [1])  # type: ignore[list-item]
+
+
+def test_freeing_an_iterator_counts_where_a_run_is_described() -> None:
+    def extra(*, counts: bool) -> int:
+        clock = StepClock()
+        clock.counts_ends = counts
+        first = Pass(0, 0, lambda: None, ended=1065)
+        clock.loop(first, [10, 30, 40, 60, 62])
+        clock.end_loop(first)
+        return clock.loop(Pass(2000, 2000, lambda: None), [2001, 2021, 2030]).readings[-1].got - 62
+
+    assert extra(counts=True) == 1003 + 20
+    assert extra(counts=False) == 20
+
+
+def profile(**facts: Any) -> Any:
+    return SimpleNamespace(training=Training(**facts))
+
+
+def test_further_processes_are_about_the_dataset_of_the_run(tmp_path: Any) -> None:
+    settings = RunSettings(target=SimpleNamespace(kind="script"))  # type: ignore[arg-type]
+    uses = [
+        DatasetUse(role="validation", file="train.py", line=9),
+        DatasetUse(role="loop", main=True, file="train.py", line=7),
+    ]
+    written = [WrittenFile(file=str(tmp_path / "model.keras"), bytes=3)]
+    found = again(settings, profile(datasets=uses, written=written))
+    assert found.main == MAIN
+    assert list(found.made) == [str(tmp_path / "model.keras")]
+    assert again(settings, SimpleNamespace(training=None)) is settings  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("consumer", "may"), [("loop", True), ("fit", True), ("graph", False), ("graph-loop", False)])
+def test_a_loop_inside_of_tensorflow_takes_no_turns(consumer: Any, may: bool) -> None:
+    why = not_in_turns(profile(consumer=consumer))
+    assert (why is None) is may
+    assert may or "tf.function" in (why or "")
+
+
+def test_a_script_is_compared_only_where_the_user_says_so() -> None:
+    from pipeprof.cli.targets.scripts import script_settings
+
+    given = SimpleNamespace(rerun=False, script_args=None, allow_writes=False)
+    with pytest.raises(UsageError, match="--rerun"):
+        script_settings(given, "train.py")  # type: ignore[arg-type]
+    given = SimpleNamespace(rerun=True, script_args="--name 'a b'", allow_writes=True)
+    assert script_settings(given, "train.py") == {"script_args": ["--name", "a b"], "allow_writes": True}  # type: ignore[arg-type]
+    for name, value in (("self_test", True), ("step", "simulate:2ms"), ("script_args", "'open")):
+        with pytest.raises(UsageError):
+            script_settings(SimpleNamespace(**{**vars(given), name: value}), "train.py")  # type: ignore[arg-type]
