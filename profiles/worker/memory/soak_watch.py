@@ -44,6 +44,7 @@ SHORT_SECONDS = 60.0
 """A shorter soak has this many readings whatever they take."""
 SETTLE_SECONDS = 2.0
 """How long allocations are traced at least before those that stay are told apart from those that are dropped."""
+SETTLE_LOOKS = 3
 _FRAMES = 12
 _MOST_LINES = 10
 _IN_PIPELINE = ("script_ops.py", "from_generator_op.py")
@@ -155,19 +156,21 @@ class _Examination:
         self._traces = not tracemalloc.is_tracing()
         self._before = {number: count for number, _, count in _functions()}
         self._settled: dict[_Line, _Total] = {}
-        self._is_settled = False
+        self._looks = 0
         if self._traces:
             tracemalloc.start(_FRAMES)
 
     def settle(self, at: float, epoch: int, steps: int) -> None:
         """Begin once more after two epochs: what is made anew in each, and dropped, exists by then."""
-        if self._is_settled or at - self._at < SETTLE_SECONDS or epoch < self._epoch + 2:
+        if self._looks >= SETTLE_LOOKS or at - self._at < SETTLE_SECONDS or epoch < self._epoch + 2:
             return
-        self._is_settled = True
+        self._looks += 1
         self._at, self._epoch, self._steps = at, epoch, steps
         self._before = {number: count for number, _, count in _functions()}
         if self._traces and tracemalloc.is_tracing():
-            self._settled = _totals(tracemalloc.take_snapshot().traces)
+            for line, total in _totals(tracemalloc.take_snapshot().traces).items():
+                # The most that a line had at once, whatever moment of an epoch it was.
+                self._settled[line] = max(total, self._settled.get(line, total), key=lambda one: one.bytes)
 
     def end(self, at: float, epoch: int, steps: int, places: list[SoakPlace]) -> SoakEvidence:
         lines: list[SoakLine] = []
