@@ -128,8 +128,8 @@ class Soak(Model):
     seconds: float
     state: Literal["growth", "slow", "plateau", "filling", "garbage", "unclear", "short"] = Field(
         description="`slow`: memory would last for more than a week; `filling`: the pipeline's buffers were; "
-        "`garbage`: Python's collector freed it in the end; `unclear`: it grew, within few epochs; `short`: fewer than eight "
-        "windows."
+        "`garbage`: Python's collector freed it in the end; `unclear`: it grew, within few epochs; `short`: fewer "
+        "than eight windows."
     )
     sentence: str = Field("", description="It in one or two sentences.")
     since_epoch: int | None = Field(None, description="It was level after this many epochs.")

@@ -37,6 +37,11 @@ def soak_text(soak: Soak) -> str:
         return f"{words[0].upper()}{words[1:]}.{ends}"
     if soak.state == "plateau":
         return f"Memory in use: plateau{_since(soak)}."
+    return _no_answer(soak)
+
+
+def _no_answer(soak: Soak) -> str:
+    """State a growth that is no leak, or not yet."""
     amount = f" by {_rate(soak)}" if soak.bytes_per_second else ""
     if soak.state == "slow":
         lasts = f" Memory lasts for {duration_text(soak.ends.seconds)}." if soak.ends is not None else ""

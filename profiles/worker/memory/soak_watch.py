@@ -44,6 +44,8 @@ SHORT_SECONDS = 60.0
 """A shorter soak has this many readings whatever they take."""
 SETTLE_SECONDS = 2.0
 """How long allocations are traced at least before those that stay are told apart from those that are dropped."""
+SETTLE_LOOKS = 3
+SETTLE_SHARE = 0.4
 _FRAMES = 12
 _MOST_LINES = 10
 _IN_PIPELINE = ("script_ops.py", "from_generator_op.py")
@@ -136,7 +138,9 @@ class SoakWatch:
     def examine(self) -> None:
         """Begin to look for whose the growth is; once."""
         if self._examined is None:
-            self._examined = _Examination(self._clock(), self._epoch, self._steps)
+            now = self._clock()
+            left = self._seconds - (now - (self._began if self._began is not None else now))
+            self._examined = _Examination(now, self._epoch, self._steps, max(0.0, left))
 
     def end(self) -> None:
         """Send what was found, if it was looked for."""
@@ -149,25 +153,29 @@ class SoakWatch:
 class _Examination:
     """Traced allocations and traced functions, from now to `end`."""
 
-    def __init__(self, at: float, epoch: int, steps: int) -> None:
+    def __init__(self, at: float, epoch: int, steps: int, seconds: float) -> None:
         self._at, self._epoch, self._steps = at, epoch, steps
+        self._first_epoch = epoch
+        # Most of the time is for what stays.
+        self._until, self._settle = at + SETTLE_SHARE * seconds, min(SETTLE_SECONDS, SETTLE_SHARE * seconds / 4)
         # Who traces allocations already goes on with it, and there is nothing to tell apart.
         self._traces = not tracemalloc.is_tracing()
         self._before = {number: count for number, _, count in _functions()}
         self._settled: dict[_Line, _Total] = {}
-        self._is_settled = False
+        self._looks = 0
         if self._traces:
             tracemalloc.start(_FRAMES)
 
     def settle(self, at: float, epoch: int, steps: int) -> None:
         """Begin once more after two epochs: what is made anew in each, and dropped, exists by then."""
-        if self._is_settled or at - self._at < SETTLE_SECONDS or epoch < self._epoch + 2:
+        if self._looks >= SETTLE_LOOKS or at > self._until or at - self._at < self._settle or epoch < self._epoch + 2:
             return
-        self._is_settled = True
+        self._looks += 1
         self._at, self._epoch, self._steps = at, epoch, steps
-        self._before = {number: count for number, _, count in _functions()}
         if self._traces and tracemalloc.is_tracing():
-            self._settled = _totals(tracemalloc.take_snapshot().traces)
+            for line, total in _totals(tracemalloc.take_snapshot().traces).items():
+                # The most that a line had at once, whatever moment of an epoch it was.
+                self._settled[line] = max(total, self._settled.get(line, total), key=lambda one: one.bytes)
 
     def end(self, at: float, epoch: int, steps: int, places: list[SoakPlace]) -> SoakEvidence:
         lines: list[SoakLine] = []
@@ -184,7 +192,7 @@ class _Examination:
                 traced.append(SoakTraced(function.__name__, code.co_filename, code.co_firstlineno, before, count))
         traced.sort(key=lambda one: one.before - one.after)
         return SoakEvidence(
-            at - self._at, epoch - self._epoch, steps - self._steps, lines, traced[:_MOST_LINES], places, freed
+            at - self._at, epoch - self._first_epoch, steps - self._steps, lines, traced[:_MOST_LINES], places, freed
         )
 
 
