@@ -9,4 +9,12 @@ def __getattr__(name: str) -> object:
         from pipeprof.rewriting import apply
 
         return apply
+    if name == "watch":
+        from pipeprof.watching import watch
+
+        return watch
+    if name == "keras":
+        from importlib import import_module
+
+        return import_module("pipeprof.keras")
     raise AttributeError(f"module 'pipeprof' has no attribute {name!r}")

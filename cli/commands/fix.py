@@ -80,15 +80,20 @@ def fix(given: FixOptions) -> None:
         given.out, given.form, json=given.json, force=given.force, command="fix", redact=given.redact
     )
     selection = output.select(outputs, verbose=given.verbose)
-    if list_functions(given.target, plain=outputs.stdout == "text" and not given.out):
+    if list_functions(given.target, plain=outputs.stdout == "text" and not given.out, scripts=True):
         return
     if given.target == STDIN:
         raise UsageError("fix needs a file: `-` (standard input) is for `pipeprof check -`")
     changes = Changes(given.sets or [], given.overlays or [], given.env)
     parsed, loaded = load_target(
-        given.target, changes, no_python=given.no_python, step=options.step(given.step), arguments=given.args or []
+        given.target,
+        changes,
+        no_python=given.no_python,
+        step=options.step(given.step),
+        arguments=given.args or [],
+        scripts=True,
     )
-    _check_outputs(given, outputs, loaded)
+    _check_target(given, outputs, parsed, loaded)
     chosen = settings(target=parsed, loaded=loaded)
     if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
         _take(given, change, parsed, loaded, changes, report=(outputs, selection))
@@ -244,10 +249,16 @@ def _finish(
             _write_spec(profile, loaded)
 
 
-def _check_outputs(given: FixOptions, outputs: Outputs, loaded: LoadedSpec | None) -> None:
-    """Refuse outputs that could have nothing in them, before anything is measured."""
+def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loaded: LoadedSpec | None) -> None:
+    """Refuse a training script, and outputs that could have nothing in them, before anything is measured."""
     from pipeprof.pipelines.errors import UsageError
 
+    if parsed.kind == "script":
+        raise UsageError(
+            f"fix searches in the pipeline of a spec or a function, but {given.target} is a training script: pipeprof "
+            f"run {given.target} --rerun --out fast.plan.json measures changes in the training itself, and pipeprof "
+            f"exec applies the plan; pipeprof fix {given.target}: lists its functions"
+        )
     kinds = [*(kind for _, kind in outputs.files), *([outputs.stdout] if outputs.stdout else [])]
     if loaded is not None and "plan" in kinds:
         raise UsageError(

@@ -41,6 +41,7 @@ EFFECTS: dict[Semantics, tuple[str, str]] = {
 PROVEN = ("kept", "ceiling")
 """Statuses of findings that were tried and hold."""
 NOT_VERIFIED = "predicted, not verified yet"
+_NOT_IN_TRAINING = "predicted, not verified: --rerun measures them in the training"
 FEW_PAIRS = 6
 """Fewer measurements have no meaningful interval."""
 WITHOUT_RULE = frozenset({"measured", "combined"})
@@ -150,7 +151,11 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         if words := _unfinished(open_ones):
             yield Heading("Not finished", words)
         else:
-            yield Heading("Not verified", _how_far(open_ones)) if tried else Heading("What to change", NOT_VERIFIED)
+            yield (
+                Heading("Not verified", _how_far(open_ones))
+                if tried
+                else Heading("What to change", _not_verified(profile))
+            )
         yield from _tables(profile, open_ones)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
 
@@ -342,8 +347,14 @@ def number_of(profile: Profile, finding: Finding) -> int | None:
     return next((number for number, one in enumerate(profile.findings or (), 1) if one is finding), None)
 
 
+def _not_verified(profile: Profile) -> str:
+    return _NOT_IN_TRAINING if profile.target.kind == "script" else NOT_VERIFIED
+
+
 def can_be_taken(profile: Profile, finding: Finding) -> bool:
     """Whether ``--change`` takes a finding's change: a plan may hold it, and the kind of target lets it be made."""
+    if profile.target.kind == "script":
+        return False
     from pipeprof.pipelines.edits.plan import PlanError, checked_edits
     from pipeprof.pipelines.edits.support import supports
 

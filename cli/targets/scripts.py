@@ -37,7 +37,8 @@ def refuse_for_scripts(given: object, arguments: str = "--") -> None:
 
     for name, why in NOT_OF_SCRIPTS.items():
         if getattr(given, name, None):
-            raise UsageError(f"{why.format(arguments=arguments)}: remove it")
+            what = why.format(arguments=arguments)
+            raise UsageError(what if ": use " in what else f"{what}: remove it")
 
 
 def script_settings(given: RerunOptions, text: str) -> dict[str, object]:

@@ -86,11 +86,11 @@ def run_sample(settings: RunSettings, writer: ProfileWriter, progress: RunProgre
     began = time.monotonic()
     planned = plan(settings)
     if not settings.lock:
-        return _Run(settings, planned, writer, progress, began).run()
+        return Run(settings, planned, writer, progress, began).run()
 
     waiting = waiting_note(progress.note, settings.lock_patience)
     with measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting) as state:
-        run = _Run(settings, planned, writer, progress, began)
+        run = Run(settings, planned, writer, progress, began)
         if state.warning:
             run.warn("no-lock", state.warning)
         return run.run()
@@ -130,7 +130,7 @@ def _others(profile: Profile) -> float:
     return (profile.contention.others_cores or 0.0) if profile.contention is not None else 0.0
 
 
-class _Run:
+class Run:
     """State of one run."""
 
     def __init__(
@@ -166,9 +166,11 @@ class _Run:
         self._judge_at = 0.0
 
     def warn(self, code: str, message: str) -> None:
+        """Add a warning to the profile."""
         self._facts.warnings.append(Message(code=code, message=message))
 
     def run(self) -> Profile:
+        """Start the worker, watch it to its end, and write the profile."""
         folders = self._make_data()
         self._evict(folders)
         oom = CgroupWatch(self._cgroup)
@@ -406,10 +408,14 @@ class _Run:
 
     def _begin_measure(self) -> None:
         self._contention.start()
-        self._cpu_at_measure = time.process_time()
+        self._cpu_at_measure = self._own_cpu()
         self._measure_began = time.monotonic()
         self._read_at_measure = self._reader.bytes_read(self._pid)
         self._uncounted = uncounted(self._pid)
+
+    def _own_cpu(self) -> float:
+        """CPU seconds that watching the worker took so far."""
+        return time.process_time()
 
     def _end_measure(self, sampler: Sampler) -> None:
         sampler.sample()
@@ -418,7 +424,7 @@ class _Run:
         if in_memory(self._warm):
             self.warn("cold", READ_TO_THE_END)
         if self._cpu_at_measure is not None and seconds > 0:
-            self._facts.sampler_cores = (time.process_time() - self._cpu_at_measure) / seconds
+            self._facts.sampler_cores = (self._own_cpu() - self._cpu_at_measure) / seconds
         self._facts.disk = self._disk(seconds)
 
     def _disk(self, seconds: float) -> Disk:
@@ -466,7 +472,7 @@ def target_of(settings: RunSettings) -> Target:
     return Target(
         kind="script" if target.kind == "script" else "function",
         text=str(target),
-        sha256=hashlib.sha256(target.path.read_bytes()).hexdigest(),
+        sha256=hashlib.sha256(target.path.read_bytes()).hexdigest() if target.path.is_file() else None,
         arguments=dict(target.arguments) if target.kind == "function" else None,
         script_arguments=list(settings.script_args) if target.kind == "script" else None,
         edits=edits,

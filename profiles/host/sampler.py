@@ -22,7 +22,7 @@ from pipeprof.profiles.host.procfs import Pages, Shares
 INTERVAL = 0.05
 MEASURE_INTERVAL = 0.2
 """While steps are measured: a sample costs 0.3 ms of a core, and each phase's peak is the kernel's high-water mark."""
-SOAK_INTERVAL = 1.0
+SOAK_INTERVAL = 2.0
 """The same over hours."""
 FAST_INTERVAL = 0.005
 MAX_POINTS = 2000
@@ -117,6 +117,7 @@ class Sampler:
         clock: Seconds, monotonic.
         limit_bytes: Memory that the worker may use; ``None`` for no limit.
         max_points: Length of the series at which its resolution is halved.
+        interval: Seconds between two samples far from the limit; ``None`` for an interval that depends on the phase.
         cpu: CPU seconds of this thread, for what reading a family of processes costs.
         calm: Seconds between two samples while steps are measured.
     """
@@ -129,6 +130,7 @@ class Sampler:
         limit_bytes: int | None = None,
         max_points: int = MAX_POINTS,
         *,
+        interval: float | None = None,
         cpu: Callable[[], float] = time.thread_time,
         calm: float = MEASURE_INTERVAL,
     ) -> None:
@@ -137,6 +139,7 @@ class Sampler:
         self._reader = reader
         self._clock = clock
         self._max_points = max_points
+        self._interval = interval
         self._start = clock()
         self._lock = threading.Lock()
         self._phase: PhaseName = "import"
@@ -288,7 +291,7 @@ class Sampler:
     def next_interval(self) -> float:
         """Return seconds to the next sample: short when the limit is near in bytes or in time."""
         with self._lock:
-            calm = self._calm if self._phase == "measure" else INTERVAL
+            calm = self._interval or (self._calm if self._phase == "measure" else INTERVAL)
             if self._last is None or self.limit_bytes is None:
                 return calm
             used = self._last.used_bytes

@@ -16,7 +16,7 @@ import os
 import queue
 import signal
 import threading
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, ClassVar, Literal
 
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Answer, Warned, WorkerMessage, decode_message, encode_message
@@ -42,6 +42,9 @@ _FORKED = Warned(
 
 class WorkerEnd:
     """The worker's end of the channel."""
+
+    in_worker: ClassVar[bool] = False
+    """Whether this process is a worker, in which the user's code is measured already."""
 
     def __init__(self, reading: IO[str], writing: IO[str]) -> None:
         self._reading = reading

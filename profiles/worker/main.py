@@ -56,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one sample; the worker's own exit status is 0 also when the pipeline raised."""
     read_fd, write_fd, stacks_fd = (int(text) for text in (argv or sys.argv[1:]))
     channel = WorkerEnd.open(read_fd, write_fd)
+    WorkerEnd.in_worker = True
     job = channel.receive_job()
     die_with_guard()
     _raise_oom_score()

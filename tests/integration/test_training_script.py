@@ -10,6 +10,16 @@ from typing import Any
 
 import pytest
 
+from pipeprof.pipelines.edits.edits import SetArgument, to_document
+from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
+from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.experiment.jobs import Change, JobMaker
+from pipeprof.profiles.experiment.team import Team
+from pipeprof.profiles.harness.event_loop import Signals
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.protocol.job import IteratedAt
+from pipeprof.profiles.protocol.turns import TurnRequest
+
 SCRIPT = """
 import sys
 # What these read when they are imported is the script's to set.
@@ -111,6 +121,102 @@ def test_fit_is_measured_by_means(fitted: tuple[int, dict[str, Any], str]) -> No
     assert training["validations"] > 0
     assert [use["role"] for use in training["datasets"]] == ["training", "validation"]
     assert "fetch and wait are means" in report
+
+
+TURNS = """
+import sys, threading, time
+import tensorflow as tf
+
+running = most = seen = 0
+lock = threading.Lock()
+
+def read(i):
+    global running, most
+    with lock:
+        running += 1
+        most = max(most, running)
+    time.sleep(0.004)
+    with lock:
+        running -= 1
+    return i
+
+def decode(i):
+    return tf.cast(tf.ensure_shape(tf.numpy_function(read, [i], tf.int64), []), tf.float32)[tf.newaxis]
+
+def make():
+    return tf.data.Dataset.range(int(sys.argv[1])).map(decode).batch(2)
+
+for _ in range(int(sys.argv[2])):
+    for batch in make():
+        seen += int(batch.shape[0])
+    print("at once", most, flush=True)
+print("seen", seen, sys.stdin.read())
+if len(sys.argv) > 3:
+    raise ValueError(sys.argv[3])
+sys.exit(7)
+"""
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("turns")
+    (folder / "train.py").write_text(TURNS)
+    edit = SetArgument("stages.0", "map", "num_parallel_calls", 8)
+    stages = {"source": "range", "stages.0": "map", "stages.1": "batch"}
+    for name, own in (("fits", stages), ("other", {**stages, "stages.0": "batch"})):
+        plan = SavedPlan("train.py", own, ((edit,),), 2.0, ("float32",))
+        (folder / f"{name}.plan.json").write_text(write_plan(plan))
+    return folder
+
+
+def executed(folder: Path, plan: str, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeprof", "exec", "--plan", plan, "train.py", "--", *words]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=200, input="standard input"
+    )
+
+
+def test_a_script_runs_with_a_plan_and_ends_as_it_would(script: Path) -> None:
+    done = executed(script, "fits.plan.json", "9", "2")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (7, "seen 18 standard input")
+    assert "at once 1\n" not in done.stdout
+    assert "pipeprof" not in done.stderr
+
+
+def test_a_plan_for_another_pipeline_is_told_and_the_script_runs(script: Path) -> None:
+    done = executed(script, "other.plan.json", "9", "1", "of mine")
+    assert (done.returncode, done.stdout) == (1, "at once 1\nseen 9 standard input\n")
+    assert "the plan was not applied: other.plan.json was made for another pipeline" in done.stderr
+    assert "ValueError: of mine" in done.stderr
+    assert "runpy" not in done.stderr
+
+
+def test_a_change_is_measured_in_the_script_itself(script: Path) -> None:
+    """A dataset that is built again each epoch is changed each time; stored batches are read once."""
+    target = parse_target(str(script / "train.py"), scripts=True)
+    line = TURNS.splitlines().index("    for batch in make():") + 1
+    settings = RunSettings(
+        target=target, script_args=("40", "1000"), main=IteratedAt(str(script / "train.py"), line, "loop")
+    )
+    jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
+    edit = SetArgument("stages.0", "map", "num_parallel_calls", 8)
+    changed = jobs.edited(Change(edits=(json.dumps(to_document(edit)),)))
+    several = {"own": jobs.untouched(), "changed": changed["B1"], "stored": jobs.stored(3)["B1"]}
+    printed = {}
+    with Signals().installed() as signals, Team(signals, None).closing() as team:
+        built = team.start(several, seconds=200)
+        for name in several:
+            warmed = team.turn(name, TurnRequest("warm", 0.1), seconds=200)
+            ended = team.turn(name, TurnRequest("block", 0.1, 50, 0.0), seconds=200)
+            assert warmed.steps > 1
+            assert ended.steps >= 50
+            assert (ended.restarts or 0) >= 2
+            printed[name] = team._members[name].worker.output.text()
+    assert [batch.data for batch in built["own"].batches] == [batch.data for batch in built["changed"].batches]
+    assert "at once 1\n" in printed["own"]
+    assert "at once 2\n" not in printed["own"]
+    assert "at once 1\n" not in printed["changed"]
+    assert "at once" in printed["stored"]
 
 
 GROWS = """

@@ -33,6 +33,14 @@ def soak_text(soak: Soak) -> str:
     amount = f" by {_rate(soak)}" if soak.bytes_per_second else ""
     if soak.state == "filling":
         return f"Memory in use grew{amount} while the pipeline's buffers filled: soak longer to see a plateau."
+    if soak.state == "slow":
+        lasts = f" Memory lasts for {duration_text(soak.ends.seconds)}." if soak.ends is not None else ""
+        return f"Memory in use grows{amount}, which is too slow to matter.{lasts}"
+    if soak.state == "garbage":
+        return (
+            f"Memory in use grew{amount}, and Python's garbage collector freed it in the end: objects that refer to "
+            "each other stay until it runs. gc.collect() after an epoch frees them."
+        )
     if soak.state == "unclear":
         return f"Memory in use grew{amount} within a few epochs, which is no evidence of a leak: soak longer."
     return f"The soak of {duration_text(soak.seconds)} was too short to tell plateau from growth: soak longer."

@@ -23,15 +23,24 @@ class HandOut:
         number = id(dataset)
         owner, made = self._made.get(number, (lambda: None, None))
         if owner() is not dataset:
-            made = as_long_as(dataset, self._make(dataset))
+            made = self._make(dataset)
+            # A dataset knows what it was made from: that would keep the script's own alive.
+            made = None if made is dataset else detached(as_long_as(dataset, made))
             self._made[number] = weakref.ref(dataset, lambda _: self._made.pop(number, None)), made
-        return made
+        return dataset if made is None else made
 
 
 def as_long_as(dataset: Any, made: Any) -> Any:
     """Return a dataset that ends where another one does: `fit` counts its steps by the script's own object."""
     length = int(dataset.cardinality())
     return made.take(length) if length >= 0 and int(made.cardinality()) != length else made
+
+
+def detached(dataset: Any) -> Any:
+    """Return a dataset that does not know what it was made from."""
+    import tensorflow as tf
+
+    return tf.data.experimental.from_variant(tf.data.experimental.to_variant(dataset), dataset.element_spec)
 
 
 def stored(dataset: Any, batches: int) -> Any:

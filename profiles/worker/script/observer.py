@@ -164,6 +164,12 @@ class ScriptObserver(Observer):
             self.in_graph.append(users_place())
         del dataset
 
+    def alike(self, main: Consumer | None) -> list[Consumer]:
+        """Return those at one's place: a dataset that is built again while the last one is kept is another."""
+        if main is None:
+            return []
+        return [one for one in self.consumers[:] if (one.place, one.role) == (main.place, main.role)]
+
     def kept(self) -> list[SoakPlace]:
         """Return how many iterators and datasets exist, by the line that iterates."""
         found: dict[Place, list[int]] = defaultdict(lambda: [0, 0])

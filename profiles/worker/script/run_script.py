@@ -14,7 +14,7 @@ import threading
 import weakref
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
@@ -44,12 +44,12 @@ from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
-from pipeprof.profiles.worker.script.window_clock import WindowClock
 from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
+from pipeprof.profiles.worker.steps.window_clock import WindowClock
 from pipeprof.profiles.worker.training_facts import UNSEEN, Moment, graph_text, training_facts
 from pipeprof.profiles.worker.versions import require_tensorflow
 
@@ -69,10 +69,10 @@ ALIVE_CORES = 0.02
 """Of a core that a process uses at least, so that it is not taken to hang."""
 QUIET_NS = 1_000_000_000
 """Without a step, after which another dataset with more steps takes the place of the main one."""
-LONGEST_WARM_UP = 15.0
-"""Seconds after which a soak begins, whatever else is measured."""
 MOST_TIMES = 3
 """As long as the steps that are to be measured a window may take, with what lies between its epochs."""
+LONGEST_WARM_UP = 15.0
+"""Seconds after which a soak begins, whatever else is measured."""
 MOST_LISTED = 5
 EACH = "the script leaves each iterator after a batch"
 NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
@@ -104,6 +104,9 @@ class ScriptFeed(Feed):
 
 class ScriptRun(JobRun):
     """Execution of a job of kind ``script``."""
+
+    subject: ClassVar[str] = "The script"
+    """What ends, in a sentence."""
 
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
@@ -140,10 +143,10 @@ class ScriptRun(JobRun):
         self._ended: str | None = None
         self._unseen_since: float | None = None
         self._watching = 0
-        self._since: Moment | None = None
-        self._closed: Moment | None = None
         self._clock = WindowClock()
         self._taking: Pass | None = None
+        self._since: Moment | None = None
+        self._closed: Moment | None = None
 
     # The script
 
@@ -182,9 +185,17 @@ class ScriptRun(JobRun):
         module: Any = sys.modules[library]
         require_tensorflow(module.__version__)
         delete_generated_files()
+        self._begin_build()
+
+    def _begin_build(self) -> None:
+        """Begin the phase in which datasets are made, once TensorFlow has been imported."""
         self._memory.read("import")
         self._enter("data")
         self._enter("build")
+        self._begin_watch()
+
+    def _begin_watch(self) -> None:
+        """Begin to look at how datasets are made."""
         with suppress(Exception):
             self._watch = SourceWatch()
             self._watch.__enter__()
@@ -214,7 +225,7 @@ class ScriptRun(JobRun):
         if self._floor.summary is None and self.phase == "warmup":
             with suppress(Exception), self._observer.ignored():
                 self._floor = self._measure_floor()
-        if self._reason is None or self._main is None or one not in self._main.passes:
+        if self._reason is None or not any(one in alike.passes for alike in self._observer.alike(self._main)):
             return
         self._taking = one
         self._finish(self._reason)
@@ -336,8 +347,7 @@ class ScriptRun(JobRun):
         # Where a dataset is built anew in each epoch and kept, the warm-up begins again and again.
         if not self._soak.has_begun and self.phase != "measure" and now - self._warm_at < LONGEST_WARM_UP:
             return
-        # A dataset that is built again while the last one is kept is another consumer at the same place.
-        alike = [one for one in self._observer.consumers[:] if (one.place, one.role) == (main.place, main.role)]
+        alike = self._observer.alike(main)
         reason = self._go_on_soaking(sum(one.clock.begun for one in alike), sum(one.steps for one in alike))
         self._reason = self._reason or reason
 
@@ -353,19 +363,27 @@ class ScriptRun(JobRun):
 
     def _choose(self, now: int) -> None:
         """Choose the main dataset: the one with most fetch time; of those that ended, another with more steps."""
-        able = [
-            one for one in self._observer.consumers if one.steps >= LEAST_STEPS and one.role in ("training", "loop")
-        ]
+        able = self._able()
         if not able:
             return
         main = self._main
         best = max(able, key=lambda one: one.fetch_seconds)
-        if main is None or (best is not main and best.fetch_seconds > main.fetch_seconds and best.moved_ns == now):
+        if (
+            main is None
+            or main not in able
+            or (best is not main and best.fetch_seconds > main.fetch_seconds and best.moved_ns == now)
+        ):
             self._change_main(best)
         elif now - main.moved_ns > QUIET_NS:
             moving = [one for one in able if one.moved_ns == now and one.seconds > main.seconds]
             if moving:
                 self._change_main(moving[0])
+
+    def _able(self) -> list[Consumer]:
+        """The datasets that may be the main one."""
+        return [
+            one for one in self._observer.consumers if one.steps >= LEAST_STEPS and one.role in ("training", "loop")
+        ]
 
     def _change_main(self, main: Consumer) -> None:
         first, self._main = self._main is None, main
@@ -472,7 +490,7 @@ class ScriptRun(JobRun):
             if self._soak is None or now >= self._tell_at:
                 self._tell_at = now + SOAK_SEND_SECONDS
                 self._channel.send(TrainingSeen(self._training()))
-        if self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
+        if self._soak is not None or self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
             return None
         return f"ended early: most of {self._clock.seconds:.0f} s lies between epochs"
 
@@ -539,21 +557,16 @@ class ScriptRun(JobRun):
             window.statistics.begin(last.start, last.end)
         if readings[first:]:
             window.followed(readings[first:], [index - first for index in self._starts if index >= first])
-        text = "The script ended during the warm-up: its last steps are what was measured. Let it train longer."
+        text = f"{self.subject} ended during the warm-up: its last steps are what was measured. Let it train longer."
         self.warn("short-script", text)
 
     def _describe_main(self) -> None:
         """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
-        main, feed = self._main, self._script_feed
+        feed = self._script_feed
         self.dataset = self._last()
         if self.dataset is None and self._variant is not None:
             tensorflow: Any = sys.modules["tensorflow"]
             self.dataset = tensorflow.data.experimental.from_variant(*self._variant)
-        if not feed.alive and self._taking is not None:
-            # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
-            feed.holder = self._taking
-        held = feed.iterator if feed.alive else None
-        in_graph = main is not None and main.kind == "graph"
         self._made = self._watch.made if self._watch is not None else []
         known = self._watch is not None and self.dataset is not None
         lines = self._watch.lines if self._watch is not None else None
@@ -561,11 +574,7 @@ class ScriptRun(JobRun):
             self._source_bytes = held_bytes(self._made) + lines.held_bytes(self.dataset)
         else:
             self._source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
-        begins_each = main is not None and main.begins_each()
-        running = _Running(self.dataset, held) if held is not None and not in_graph and not begins_each else None
-        if begins_each:
-            self._models = ModelLog()
-            self.warn("stages-no-model", NO_COSTS)
+        running, lacking = self._running()
         if running is not None:
             self.feed = running
             with self._attempt("no-sizes", "The size of a batch is unknown"):
@@ -579,8 +588,7 @@ class ScriptRun(JobRun):
                 self._memory.rest(self.feed or feed)
         self._describe()
         if running is None:
-            gone = EACH if begins_each else "the iterator was gone when the script ended"
-            self._note_no_trace("the loop runs inside of TensorFlow" if in_graph else gone)
+            self._note_no_trace(lacking)
         elif not self._channel.stop.is_set():
             with self._attempt("no-trace", "The trace failed"):
                 self._channel.send(TraceBegan(TRACE_SECONDS))
@@ -589,6 +597,22 @@ class ScriptRun(JobRun):
                 if result.note is not None:
                     self._note_no_trace(result.note)
         self._leave()
+
+    def _running(self) -> tuple[Feed | None, str]:
+        """Return a feed from which batches may be taken, or None and why there is none."""
+        feed, main = self._script_feed, self._main
+        if not feed.alive and self._taking is not None:
+            # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
+            feed.holder = self._taking
+        if main is not None and main.kind == "graph":
+            return None, "the loop runs inside of TensorFlow"
+        if main is not None and main.begins_each():
+            self._models = ModelLog()
+            self.warn("stages-no-model", NO_COSTS)
+            return None, EACH
+        if not feed.alive:
+            return None, "the iterator was gone when the script ended"
+        return _Running(self.dataset, feed.iterator), ""
 
     def _note_no_trace(self, why: str) -> None:
         from pipeprof.profiles.protocol.messages import UNTRACED

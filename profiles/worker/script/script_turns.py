@@ -27,7 +27,7 @@ from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.script.as_main import run_as_main
 from pipeprof.profiles.worker.script.existing import Existing
-from pipeprof.profiles.worker.script.hand_out import HandOut, stored
+from pipeprof.profiles.worker.script.hand_out import HandOut, detached, stored
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
@@ -173,7 +173,9 @@ class ScriptTurns(TurnRun):
         first = self._built is None
         began = time.perf_counter()
         self.dataset = dataset
-        self._know_sources()
+        if first:
+            # One that is built again holds what the first one did.
+            self._know_sources()
         self._keep_peak()
         if self._turns.stored:
             self.dataset = stored(dataset, self._turns.stored)
@@ -196,7 +198,8 @@ class ScriptTurns(TurnRun):
                 self._replay(self._turns.replay)
             except CannotEditError as error:
                 self._refuse(str(error))
-        return self.dataset
+        made, self.dataset = self.dataset, detached(self.dataset)
+        return made
 
     def _pin_seeds(self) -> None:
         """A script sets its own seeds."""

@@ -60,7 +60,7 @@ class WriteWatch:
         self._existing = existing
         self._refuse = refuse
         self._places: dict[tuple[str, str], Touch] = {}
-        self._inherited: frozenset[str] = frozenset()
+        self._inherited: frozenset[str] | None = None
         self._process = 0
 
     def begin(self) -> None:
@@ -79,7 +79,12 @@ class WriteWatch:
             self._consider(method, touches_of_method(method, arguments, named))
 
     def written(self) -> list[WrittenFile]:
-        """The files that were written so far and are still there, by path; no caches and no temporary files."""
+        """The files that were written so far and are still there, by path; no caches and no temporary files.
+
+        None where the watch never began.
+        """
+        if self._inherited is None:
+            return []
         places = [*self._places.values(), *(Touch(path) for path in _open_for_writing() - self._inherited)]
         found: dict[str, WrittenFile] = {}
         for path in (path for touch in places for path in files_at(touch)):

@@ -109,6 +109,24 @@ def test_little_headspace_in_the_profile_closes_the_gate(views: list[PipelineVie
     assert len(views) == 1
 
 
+@pytest.mark.usefixtures("views")
+def test_of_a_script_all_that_applies_is_a_suspicion(monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs, profile = recorded("map_batch")
+    pair = StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"])
+    profile.headspace = None
+    assert findings_for(profile, *pair)[0] == []
+    profile.target.kind = "script"
+    findings, messages = findings_for(profile, *pair)
+    assert [(one.stage, one.status, one.reason) for one in findings or ()] == [("stages.0", "unverified", "not tried")]
+    assert messages == []
+    # What only a measurement can decide about is one as well: none follows.
+    further = [one.model_copy(update={"rule": f"rule-{number}"}) for number in range(5) for one in findings or ()]
+    monkeypatch.setattr(module, "worth_a_try", lambda *_, **__: further)
+    found, _ = findings_for(profile, *pair)
+    assert [one.rule for one in found or ()] == ["some-rule", "rule-0", "rule-1", "rule-2"]
+    assert [one.rule for one in profile.proposals] == ["rule-3", "rule-4"]
+
+
 def test_the_spec_s_ignore_holds(views: list[PipelineView], tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text(SPEC + "ignore: [{rule: some-rule, stage: 0, reason: known}]\n")
     graphs, profile = recorded("map_batch")

@@ -164,6 +164,17 @@ def test_profiles_side_by_side_have_ratios_and_no_verdicts(pipeprof: Pipeprof) -
     assert list(Path("pipeprof-out").glob("compare-*.json"))
 
 
+def test_profiles_of_scripts_side_by_side_are_shown_and_compared(pipeprof: Pipeprof) -> None:
+    one, other = (str(RECORDED / name) for name in ("script-loop.json", "script-fit.json"))
+    shown = pipeprof("show", one)
+    assert (shown.code, "step of train.py" in shown.out) == (0, True), shown.err
+    document = json.loads(pipeprof("show", other, "--json").out)
+    assert document["training"]["consumer"] == "fit"
+    result = pipeprof("compare", one, other, "--json")
+    assert result.code == 0, result.err
+    assert "step_ms" in {metric["name"] for metric in json.loads(result.out)["metrics"]}
+
+
 def test_profiles_of_other_hosts_are_refused_when_asked(pipeprof: Pipeprof) -> None:
     document = json.loads((RECORDED / "step-bound.json").read_text())
     document["host"]["cpu_model"] = "another one"

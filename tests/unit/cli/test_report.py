@@ -26,7 +26,11 @@ from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount
 from pipeprof.profiles.time.verdict import conclude
 
-NAMES = ("input-bound", "step-bound", "step-none", "out-of-memory", "interrupted", "no-model", "jpeg-folder", "raised")
+SCRIPTS = ("script-loop", "script-fit")
+NAMES = (
+    *("input-bound", "step-bound", "step-none", "out-of-memory", "interrupted", "no-model", "jpeg-folder", "raised"),
+    *SCRIPTS,
+)
 SAVED = "pipeprof-out/{}-20260731T101112Z.json"
 COPIED = re.compile(r" *(Next|Saved|try|why|Try) ")
 SCREEN = 45
@@ -62,6 +66,18 @@ def test_golden_ascii(recorded: Recorded, golden: Callable[[str, str], None]) ->
     text = report(recorded("jpeg-folder"), "jpeg-folder", width=100, unicode=False)
     assert text.isascii()
     golden("report/jpeg-folder-100-ascii.txt", text)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_is_shown_as_one(name: str, recorded: Recorded) -> None:
+    text = report(recorded(name), name, width=120)
+    assert "the training waits for data" in text
+    assert "the device" not in text
+    assert " of train.py" in text
+    assert "--change" not in text
+    profile = recorded(name)
+    profile.findings = []
+    assert "Nothing suspected" in report(profile, width=120)
 
 
 @pytest.mark.parametrize("width", [80, 100, 120])

@@ -14,6 +14,7 @@ from pipeprof.profiles.harness.settings import RunSettings, again
 from pipeprof.profiles.protocol.job import IteratedAt, Job
 from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded, TurnRequest, TurnsJob
 from pipeprof.profiles.verify.plan import not_in_turns
+from pipeprof.profiles.worker.script import hand_out as hand_out_of
 from pipeprof.profiles.worker.script import script_turns
 from pipeprof.profiles.worker.script.consumers import Pass, Place, StepClock
 from pipeprof.profiles.worker.script.hand_out import HandOut
@@ -30,12 +31,20 @@ class Dataset:
 
     def __init__(self, length: int = 5, words: str = "own") -> None:
         self.length, self.words = length, words
+        self.of: Dataset | None = None
 
     def cardinality(self) -> int:
         return self.length
 
     def take(self, count: int) -> Dataset:
-        return Dataset(count, f"{self.words}, taken {count}")
+        made = Dataset(count, f"{self.words}, taken {count}")
+        made.of = self
+        return made
+
+
+@pytest.fixture(autouse=True)
+def _no_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hand_out_of, "detached", lambda made: Dataset(made.length, made.words))
 
 
 def test_an_object_gets_one_dataset_with_as_many_elements() -> None:
@@ -47,8 +56,9 @@ def test_an_object_gets_one_dataset_with_as_many_elements() -> None:
     assert hand_out.of(other).words == "changed other"
 
 
-def test_datasets_of_the_script_are_not_kept_alive() -> None:
-    hand_out = HandOut(lambda dataset: Dataset(words=f"changed {dataset.words}"))
+@pytest.mark.parametrize("make", [lambda dataset: dataset, lambda dataset: dataset.take(2)], ids=["own", "made of it"])
+def test_datasets_of_the_script_are_not_kept_alive(make: Any) -> None:
+    hand_out = HandOut(make)
     hand_out.of(Dataset())
     gc.collect()
     assert not hand_out._made

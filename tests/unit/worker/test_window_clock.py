@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeprof.profiles.worker.script import window_clock
-from pipeprof.profiles.worker.script.window_clock import WindowClock
+from pipeprof.profiles.worker.steps import window_clock
+from pipeprof.profiles.worker.steps.window_clock import WindowClock
 
 
 @pytest.fixture

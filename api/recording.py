@@ -1,0 +1,281 @@
+"""Measurement of a training in the process that it runs in: hooks, folding and profile are those of `pipeprof run`.
+
+`WatchRun` is the side of the hooks, `LocalRun` the side that builds the profile; a `Recording` joins them without a
+channel between processes. Whatever fails here is a line on stderr and no exception in the user's code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pipeprof.cli.streams import say
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.document.store import ProfileWriter, places, slug
+from pipeprof.profiles.harness.local_run import LocalRun
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.protocol.local_channel import LocalEnd
+from pipeprof.profiles.protocol.messages import Done
+from pipeprof.profiles.protocol.wrapped import LIBRARIES
+from pipeprof.profiles.wording import as_typed
+from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.script.import_watch import ImportWatch
+from pipeprof.profiles.worker.script.run_script import ScriptRun
+from pipeprof.profiles.worker.steps.loop import NeverIteratedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.worker.script.consumers import Consumer, Pass
+    from pipeprof.profiles.worker.steps.loop import Feed
+
+
+class WatchRun(ScriptRun):
+    """Measurement of what this process iterates over; it ends nothing and takes no batch.
+
+    Args:
+        registered: References to the datasets of which one is to be the main one.
+        lines: Whether to note where datasets are made, until the first step.
+        over: Called when the measurement has ended before its surroundings.
+    """
+
+    subject: ClassVar[str] = "What was watched"
+
+    def __init__(
+        self,
+        job: Job,
+        channel: LocalEnd,
+        *,
+        registered: Sequence[Callable[[], Any]],
+        lines: bool,
+        over: Callable[[], None],
+    ) -> None:
+        super().__init__(job, channel)
+        self._registered = registered
+        self._lines = lines
+        self._over = over
+        self._preferred: set[Consumer] = set()
+        self._imports = ImportWatch(LIBRARIES, self._imported)
+
+    def begin(self, model: Any = None) -> None:
+        """Begin to watch.
+
+        Args:
+            model: The one whose `fit` is under way; None outside of it.
+        """
+        if "tensorflow" not in sys.modules:
+            # Else what the process holds by now is not TensorFlow alone.
+            self._enter("import")
+        self._imports.begin()
+        if model is not None:
+            self._observer.fit_called(model)
+        self._reporter.start()
+
+    def stop(self, reason: str, error: BaseException | None, failed: Callable[[], None]) -> None:
+        """End the measurement, if it has not ended.
+
+        Args:
+            reason: What ends it.
+            error: The exception that ends it.
+            failed: Called when that is reported, before the pipeline is described.
+        """
+        self._imports.end()
+        try:
+            if not self._finished:
+                self._finish_with(reason, error, failed)
+        finally:
+            self._hooks.uninstall()
+            self._end_watch()
+
+    def _finish_with(self, reason: str, error: BaseException | None, failed: Callable[[], None]) -> None:
+        if error is not None:
+            self._stop_reporter()
+            with self._folding:
+                self._look_last()
+            self.send_measured()
+            if not isinstance(error, KeyboardInterrupt):
+                self._channel.send(describe_error(error, self))
+            failed()
+        try:
+            self._finish(reason)
+        except NeverIteratedError as nothing:
+            if error is None:
+                self._channel.send(describe_error(nothing, self))
+        self._channel.send(Done())
+
+    # What a script's run does otherwise
+
+    def _imported(self, library: str) -> None:
+        with suppress(Exception):
+            self._hooks.install(library)
+            if library == "tensorflow":
+                self._begin_build()
+
+    def _begin_watch(self) -> None:
+        if self._lines:
+            super()._begin_watch()
+
+    def _iterator_made(self, consumer: Consumer) -> None:
+        if any(reference() is consumer.dataset() for reference in self._registered):
+            self._preferred.add(consumer)
+        with suppress(Exception):
+            super()._iterator_made(consumer)
+
+    def _able(self) -> list[Consumer]:
+        able = super()._able()
+        return [consumer for consumer in able if consumer in self._preferred] or able
+
+    def _attend(self, one: Pass) -> None:
+        try:
+            super()._attend(one)
+        except Exception as error:
+            self._observer.attention = False
+            say(f"pipeprof: warning: the measurement failed: {type(error).__name__}: {error}")
+
+    def _running(self) -> tuple[Feed | None, str]:
+        return None, "the training goes on, and only it takes batches"
+
+    def _why_nothing(self) -> str:
+        return super()._why_nothing() if self._observer.in_graph else "no tf.data dataset had two batches taken from it"
+
+    def _end_process(self) -> None:
+        self._channel.send(Done())
+        self._over()
+
+
+class Recording:
+    """One measurement of this process, from its begin to its profile.
+
+    Args:
+        out: File of the profile; None for one in ``pipeprof-out/``.
+        registered: References to the datasets of which one is to be the main one.
+        reason: What ends it: ``the block``.
+        steps: After which it ends by itself; None for never.
+        lines: Whether to note where datasets are made, until the first step.
+    """
+
+    def __init__(
+        self,
+        out: Path | None,
+        *,
+        registered: Sequence[Callable[[], Any]] = (),
+        reason: str,
+        steps: int | None = None,
+        lines: bool = False,
+    ) -> None:
+        script = _main_file()
+        name = slug(Path(script).stem)
+        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        # The folder may change until the end.
+        self._writer = ProfileWriter(places(name, stamp, out.absolute() if out else None, cwd=Path.cwd()))
+        settings = RunSettings(
+            target=ParsedTarget("script", Path(script)),
+            command=[Path(sys.executable).name, *sys.argv],
+            script_args=sys.argv[1:],
+            steps=steps,
+            to_end=steps is None,
+            allow_writes=True,
+        )
+        self.reason = reason
+        self._local = LocalRun(settings, self._writer)
+        channel = LocalEnd(self._local.take)
+        self._run = WatchRun(self._local.job(), channel, registered=registered, lines=lines, over=self._conclude)
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._ended = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the profile is written; always in a copy of the process."""
+        return self._ended or os.getpid() != self._pid
+
+    def begin(self, model: Any = None) -> None:
+        """Begin to measure; `model` is the one whose `fit` is under way."""
+        self._local.begin()
+        self._run.begin(model)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End the measurement and write its profile; does nothing where that is done. Raises nothing.
+
+        Args:
+            error: The exception that ends it, which goes on.
+        """
+        if self.ended:
+            return
+        failure = None if _is_regular(error) else error
+        reason = "interrupted" if isinstance(failure, KeyboardInterrupt) else "exit"
+        try:
+            self._run.stop(self.reason, failure, lambda: self._local.fail(reason))
+        except Exception as problem:
+            say(f"pipeprof: warning: the measurement is not complete: {type(problem).__name__}: {problem}")
+        self._conclude()
+
+    def _conclude(self) -> None:
+        with self._lock:
+            if self.ended:
+                return
+            self._ended = True
+        try:
+            profile = self._local.finish()
+            if profile.complete:
+                self._writer.deliver(profile)
+            self._report(profile)
+        except Exception as problem:
+            say(f"pipeprof: warning: there is no profile: {type(problem).__name__}: {problem}")
+
+    def _report(self, profile: Profile) -> None:
+        writer = self._writer
+        for warning in writer.warnings:
+            say(f"pipeprof: warning: {warning}")
+        if writer.kept is not None:
+            say(f"pipeprof: note: {as_typed(str(writer.kept))} stays as it was: the measurement is not complete")
+        if writer.path is None:
+            return
+        if (show := _notebook()) is not None:
+            from pipeprof.cli.output import as_text
+            from pipeprof.cli.text.style import Style
+
+            show(as_text(profile, "text", Style(), writer.path))
+            return
+        path = as_typed(str(writer.path))
+        say(f"pipeprof: the profile is {path}: pipeprof show {_quoted(path)}")
+
+
+def _is_regular(error: BaseException | None) -> bool:
+    return error is None or (isinstance(error, SystemExit) and error.code in (None, 0))
+
+
+def _quoted(path: str) -> str:
+    import shlex
+
+    return shlex.quote(path)
+
+
+def _main_file() -> str:
+    """The script that this process runs, as a user types it; a word where it runs none."""
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    if isinstance(file, str) and _notebook() is None:
+        return as_typed(str(Path(file).absolute()))
+    return "notebook" if _notebook() is not None else "interactive"
+
+
+def _notebook() -> Callable[[str], None] | None:
+    """Return what shows a text below a notebook's cell; None outside of one."""
+    module: Any = sys.modules.get("IPython")
+    shell = module.get_ipython() if module is not None else None
+    if getattr(shell, "kernel", None) is None:
+        return None
+
+    def show(text: str) -> None:
+        from IPython.display import display
+
+        display({"text/plain": text}, raw=True)
+
+    return show

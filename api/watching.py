@@ -1,0 +1,159 @@
+"""Measurement of a training in the user's own process: ``pipeprof.watch``."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import weakref
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from pipeprof.recording import Recording
+
+
+def watch(what: Any) -> Any:
+    """Measure a training in this process and save the profile, as ``pipeprof run train.py`` does from outside.
+
+    As a block, it measures everything that is iterated inside::
+
+        with pipeprof.watch("out.json"):
+            model.fit(train)
+
+    With a dataset, it measures from now on to the end of the program, or to that of a block around it, and reports on
+    this dataset; the profile goes to ``pipeprof-out/``::
+
+        train = pipeprof.watch(train)
+
+    The profile is saved at the end, also if an exception ends the block: it holds what was measured until then, and the
+    exception goes on. One line on stderr says where it is; a notebook shows the report. Under ``pipeprof run`` nothing
+    happens here, since that measures already.
+
+    Args:
+        what: The path of the profile, or a ``tf.data.Dataset``.
+
+    Returns:
+        A context manager; for a dataset that same object.
+
+    Raises:
+        TypeError: ``what`` is neither.
+        UsageError: A block is inside another one; or the file cannot be written, or was not written by pipeprof; or
+            TensorFlow is too old.
+    """
+    if hasattr(what, "element_spec") and not hasattr(what, "__next__"):
+        _register(what)
+        return what
+    path = os.fspath(what) if isinstance(what, str | os.PathLike) else None
+    if not isinstance(path, str):
+        msg = f"pipeprof.watch takes the path of a profile or a tf.data.Dataset, not a {type(what).__name__}"
+        raise TypeError(msg)
+    return _Block(checked_file(path))
+
+
+class _Block(AbstractContextManager[None]):
+    """A watched block."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._recording: Recording | None = None
+
+    def __enter__(self) -> None:
+        if is_worker():
+            return
+        if (outer := current()) is not None and outer.reason == BLOCK:
+            raise UsageError("pipeprof.watch is inside another pipeprof.watch: one block measures all that is in it")
+        self._recording = begin(self._out, reason=BLOCK, lines=True)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._recording is not None:
+            self._recording.end(error)
+
+
+BLOCK = "the block"
+_registered: list[Callable[[], Any]] = []
+_current: list[Recording] = []
+
+
+def current() -> Recording | None:
+    """The measurement that goes on in this process."""
+    return next((recording for recording in _current if not recording.ended), None)
+
+
+def begin(
+    out: Path | None, *, reason: str, steps: int | None = None, lines: bool = False, model: Any = None
+) -> Recording:
+    """Begin to measure; what was measured until now outside of a block is saved first.
+
+    Args:
+        out: File of the profile; None for one in ``pipeprof-out/``.
+        reason: What will end it.
+        steps: After which it ends by itself; None for never.
+        lines: Whether to note where datasets are made, until the first step.
+        model: The one whose ``fit`` is under way.
+    """
+    if (before := current()) is not None:
+        before.end()
+    _require_tensorflow()
+    from pipeprof.recording import Recording
+
+    recording = Recording(out, registered=_registered, reason=reason, steps=steps, lines=lines)
+    if not _current:
+        atexit.register(_end_at_exit)
+    _current[:] = [recording]
+    recording.begin(model)
+    return recording
+
+
+def is_worker() -> bool:
+    """Whether ``pipeprof run`` measures this process already."""
+    channel = sys.modules.get("pipeprof.profiles.protocol.channel")
+    return channel is not None and channel.WorkerEnd.in_worker
+
+
+def checked_file(text: str) -> Path:
+    """Return the path of a profile that may be written.
+
+    Raises:
+        UsageError: It cannot be, or is another program's.
+    """
+    from pipeprof.cli.output import check_file, file_path
+    from pipeprof.profiles.document.store import is_own_file
+
+    path = file_path("pipeprof.watch:", text)
+    taken = "the file exists and is no profile of pipeprof; use another name"
+    check_file("pipeprof.watch:", path, force=False, own=is_own_file, taken=taken)
+    return path
+
+
+def _register(dataset: Any) -> None:
+    """Prefer a dataset; begin to measure where nothing is measured yet."""
+    if is_worker():
+        return
+    _registered[:] = [reference for reference in _registered if reference() is not None]
+    _registered.append(weakref.ref(dataset))
+    if current() is None:
+        begin(None, reason="the program")
+
+
+def _end_at_exit() -> None:
+    recording = current()
+    if recording is not None:
+        # Python notes here what ended the program.
+        recording.end(getattr(sys, "last_value", None))
+
+
+def _require_tensorflow() -> None:
+    module = sys.modules.get("tensorflow")
+    if module is not None:
+        from pipeprof.profiles.worker.versions import require_tensorflow
+
+        require_tensorflow(module.__version__)

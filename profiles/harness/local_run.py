@@ -1,0 +1,90 @@
+"""Control of one sample in this process: memory and time are read from inside, and nothing is started or ended."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.harness.event_loop import Ended
+from pipeprof.profiles.harness.failure import Circumstances, diagnose
+from pipeprof.profiles.harness.harness import Run
+from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.received import Observed
+from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
+from pipeprof.profiles.host.cgroup import CgroupWatch
+from pipeprof.profiles.host.host import ContentionProbe
+from pipeprof.profiles.host.process_readers import system_reader
+from pipeprof.profiles.host.sampler import Sampler, SamplerThread
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.store import ProfileWriter
+    from pipeprof.profiles.harness.event_loop import Reason
+    from pipeprof.profiles.harness.failure import Failure
+    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.messages import WorkerMessage
+
+SAMPLE_SECONDS = 0.5
+"""Between two samples: one takes 0.3 ms of a core, with Python's lock."""
+FOREVER_SECONDS = 1e9
+"""Length of a measurement that its surroundings end. With a length, looks that take long become rare."""
+
+
+class LocalRun(Run):
+    """State of a measurement of this process."""
+
+    def __init__(self, settings: RunSettings, writer: ProfileWriter) -> None:
+        super().__init__(settings, plan(settings), writer, Silent(), time.monotonic())
+        self._observed = Observed()
+        self._pid, self._reader = os.getpid(), system_reader()
+        # What this process does is the training: nothing of it is pipeprof's alone.
+        self._contention = ContentionProbe(self._pid, self._reader, self._cgroup, own_cpu=lambda: 0.0)
+        self._oom = CgroupWatch(self._cgroup)
+        self._sampler = Sampler(self._pid, self._reader, interval=SAMPLE_SECONDS)
+        self._thread = SamplerThread(self._sampler)
+        self._failure: Failure | None = None
+
+    def job(self) -> Job:
+        """Return the job for the hooks' side."""
+        job = job_of(self._settings, self._plan, {}, memory_limit=None)
+        return replace(job, seconds=FOREVER_SECONDS)
+
+    def begin(self) -> None:
+        """Start to sample memory."""
+        self._thread.start()
+
+    def take(self, message: WorkerMessage) -> None:
+        """Take a message of the hooks' side."""
+        self._observed.take(message)
+        self._follow_phases(self._sampler)
+
+    def fail(self, reason: Reason) -> None:
+        """Diagnose an end before its time, with the phase in which it came."""
+        self._failure = self._failure or diagnose(Ended(reason, 0), self._observed, self._circumstances())
+
+    def finish(self) -> Profile:
+        """Stop to sample; build the profile and write it."""
+        self._thread.stop()
+        self.fail("exit")
+        failure = self._failure
+        return self._finish(self._sampler, failure.problem if failure else None, failure.exit_code if failure else 0)
+
+    def _own_cpu(self) -> float:
+        return self._thread.cpu_seconds
+
+    def _circumstances(self) -> Circumstances:
+        return Circumstances(
+            limit=self._limit,
+            oom=self._oom.report(),
+            growth=self._sampler.growth(),
+            seconds=self._sampler.elapsed(),
+            timeout=self._plan.timeout,
+            max_time=None,
+            planned=self._plan.length,
+            peaks=self._sampler.peaks(),
+            stages={},
+            stacks="",
+            script=True,
+        )
