@@ -7,7 +7,7 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pipeprof.profiles.document.shared import WrittenFile
-    from pipeprof.profiles.worker.script.consumers import Consumer
-    from pipeprof.profiles.worker.script.observer import ScriptObserver
 
+Consumer: TypeAlias = Any
+ScriptObserver: TypeAlias = Any
+"""Those of the room `script`, whose modules import this one."""
 MOST_COMPARED = 4 << 20
 """Bytes in the sources of a dataset, above which its graph is not compared with that of the next one."""
 _NUMBERED = re.compile(r'(__inference_\w+?|pyfunc|\bname: "[^"]*?)_\d+\b|s: "[^"]*Dataset\w*:\d+"')
