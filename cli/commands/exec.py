@@ -52,7 +52,7 @@ def exec(
         raise ProfileError(msg)
     for name, value in environment_of(saved).items():
         say(f"pipeprof: note: {name}={value}, as {plan} has it")
-    module, words = "pipeprof.profiles.worker.script.exec_plan", (plan, str(target.path), *(script_args or ()))
+    module, words = "pipeprof.profiles.worker.rerun.exec_plan", (plan, str(target.path), *(script_args or ()))
     command = child_command(module, *words, buffered=True)
     sys.stdout.flush()
     # The process becomes the script's own: nothing stands between it and the terminal, a signal or a scheduler.

@@ -41,8 +41,8 @@ def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
 
         return StoreRun(job, channel)
     if job.kind == "script":
+        from pipeprof.profiles.worker.rerun.script_turns import ScriptTurns
         from pipeprof.profiles.worker.script.run_script import ScriptRun
-        from pipeprof.profiles.worker.script.script_turns import ScriptTurns
 
         return ScriptTurns(job, channel) if job.turns is not None else ScriptRun(job, channel)
     if job.turns is None:

@@ -25,8 +25,8 @@ from pipeprof.profiles.protocol.messages import Done
 from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
+from pipeprof.profiles.worker.rerun.hand_out import HandOut, detached, stored
 from pipeprof.profiles.worker.script.as_main import run_as_main
-from pipeprof.profiles.worker.script.hand_out import HandOut, detached, stored
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
