@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.cli.streams import say
+from pipeprof.local_run import LocalRun
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.store import ProfileWriter, places, slug
-from pipeprof.profiles.harness.local_run import LocalRun
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.local_channel import LocalEnd
 from pipeprof.profiles.protocol.messages import Done
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import PhaseName
+    from pipeprof.profiles.harness.event_loop import Reason
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass
     from pipeprof.profiles.worker.steps.loop import Feed
@@ -58,6 +61,8 @@ class WatchRun(ScriptRun):
         over: Callable[[], None],
     ) -> None:
         super().__init__(job, channel)
+        # Most objects were there before, and a notebook may have so many that counting takes seconds.
+        self._memory = MemoryLog(channel.send, counts_objects=False)
         self._registered = registered
         self._lines = lines
         self._over = over
@@ -75,7 +80,7 @@ class WatchRun(ScriptRun):
             self._enter("import")
         self._imports.begin()
         if model is not None:
-            self._observer.fit_called(model)
+            self._observer.fit_called(model, None)
         self._reporter.start()
 
     def stop(self, reason: str, error: BaseException | None, failed: Callable[[], None]) -> None:
@@ -93,6 +98,17 @@ class WatchRun(ScriptRun):
         finally:
             self._hooks.uninstall()
             self._end_watch()
+
+    def discard(self) -> bool:
+        """Stop without a profile where nothing was iterated; returns whether nothing was."""
+        if self._observer.consumers or self._finished:
+            return False
+        self._finished = True
+        self._stop_reporter()
+        self._imports.end()
+        self._hooks.uninstall()
+        self._end_watch()
+        return True
 
     def _finish_with(self, reason: str, error: BaseException | None, failed: Callable[[], None]) -> None:
         if error is not None:
@@ -117,6 +133,13 @@ class WatchRun(ScriptRun):
             self._hooks.install(library)
             if library == "tensorflow":
                 self._begin_build()
+
+    def _enter(self, name: PhaseName, note: str | None = None) -> None:
+        if name == "trace":
+            # Nothing is traced: an error has come in the phase before.
+            self._leave(note)
+        else:
+            super()._enter(name, note)
 
     def _begin_watch(self) -> None:
         if self._lines:
@@ -210,12 +233,20 @@ class Recording:
         if self.ended:
             return
         failure = None if _is_regular(error) else error
-        reason = "interrupted" if isinstance(failure, KeyboardInterrupt) else "exit"
+        reason: Reason = "interrupted" if isinstance(failure, KeyboardInterrupt) else "exit"
         try:
             self._run.stop(self.reason, failure, lambda: self._local.fail(reason))
         except Exception as problem:
             say(f"pipeprof: warning: the measurement is not complete: {type(problem).__name__}: {problem}")
         self._conclude()
+
+    def make_way(self) -> None:
+        """End for another measurement: with a profile if anything was iterated."""
+        if not self.ended and self._run.discard():
+            self._ended = True
+            self._local.discard()
+        else:
+            self.end()
 
     def _conclude(self) -> None:
         with self._lock:
@@ -272,10 +303,4 @@ def _notebook() -> Callable[[str], None] | None:
     shell = module.get_ipython() if module is not None else None
     if getattr(shell, "kernel", None) is None:
         return None
-
-    def show(text: str) -> None:
-        from IPython.display import display
-
-        display({"text/plain": text}, raw=True)
-
-    return show
+    return lambda text: module.display.display({"text/plain": text}, raw=True)

@@ -101,7 +101,7 @@ def begin(
         model: The one whose ``fit`` is under way.
     """
     if (before := current()) is not None:
-        before.end()
+        before.make_way()
     _require_tensorflow()
     from pipeprof.recording import Recording
 

@@ -359,7 +359,7 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
     from pipeprof.pipelines.edits.support import supports
 
     documents = [edit.model_dump() for edit in finding.documents]
-    if not documents or finding.status == "ceiling" or profile.target.kind == "script":
+    if not documents or finding.status == "ceiling":
         return False
     try:
         edits = checked_edits(documents)

@@ -126,10 +126,12 @@ class Soak(Model):
     """Memory over a long run (`--soak`)."""
 
     seconds: float
-    state: Literal["growth", "plateau", "filling", "unclear", "short"] = Field(
-        description="`filling`: the pipeline's buffers were; `unclear`: it grew, within few epochs; `short`: fewer "
-        "than nine windows."
+    state: Literal["growth", "slow", "plateau", "filling", "garbage", "unclear", "short"] = Field(
+        description="`slow`: memory would last for more than a week; `filling`: the pipeline's buffers were; "
+        "`garbage`: Python's collector freed it in the end; `unclear`: it grew, within few epochs; `short`: fewer than eight "
+        "windows."
     )
+    sentence: str = Field("", description="It in one or two sentences.")
     since_epoch: int | None = Field(None, description="It was level after this many epochs.")
     since_seconds: float | None = None
     bytes_per_second: float | None = Field(

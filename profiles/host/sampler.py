@@ -22,7 +22,7 @@ from pipeprof.profiles.host.procfs import Pages, Shares
 INTERVAL = 0.05
 MEASURE_INTERVAL = 0.2
 """While steps are measured: a sample costs 0.3 ms of a core, and each phase's peak is the kernel's high-water mark."""
-SOAK_INTERVAL = 1.0
+SOAK_INTERVAL = 2.0
 """The same over hours."""
 FAST_INTERVAL = 0.005
 MAX_POINTS = 2000

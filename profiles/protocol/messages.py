@@ -358,6 +358,7 @@ class SoakEvidence(WorkerMessage):
         seconds: For which allocations were traced.
         epochs: Meanwhile.
         steps: Meanwhile.
+        freed: Bytes in use that Python's garbage collector freed in the end; None where unknown.
     """
 
     seconds: float
@@ -366,6 +367,7 @@ class SoakEvidence(WorkerMessage):
     lines: list[SoakLine]
     traced: list[SoakTraced]
     places: list[SoakPlace]
+    freed: int | None = None
 
 
 @dataclass(frozen=True)

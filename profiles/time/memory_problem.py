@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.memory.growth.texts import soak_words
 from pipeprof.profiles.wording import listed, percent, size, stage_label
 
 if TYPE_CHECKING:
@@ -54,9 +53,8 @@ def describe_memory_problem(profile: Profile) -> str | None:
         parts += _largest(profile)
     if leaks:
         soak = memory.soak
-        parts.append(
-            soak_words(soak) if soak is not None else "memory leak: it still grows after all buffers have filled"
-        )
+        grows = "memory leak: it still grows after all buffers have filled"
+        parts.append(grows if soak is None else f"{soak.sentence[:1].lower()}{soak.sentence[1:].rstrip('.')}")
     return "; ".join(parts)
 
 

@@ -97,7 +97,7 @@ class JobRun:
         self._floor = Floor()
         self._window: PhaseWindow | None = None
         self._models = ModelLog()
-        self._memory = MemoryLog(channel.send, **({"every": SOAK_SEND_SECONDS} if job.soak else {}))
+        self._memory = MemoryLog(channel.send, every=SOAK_SEND_SECONDS) if job.soak else MemoryLog(channel.send)
         self._soak = SoakWatch(channel.send, job.seconds, self._kept_objects) if job.soak and job.seconds else None
         self._sizes = BatchSizes()
         self._context: Any = None

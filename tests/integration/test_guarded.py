@@ -19,10 +19,10 @@ from integration.left_over import MARK, left
 
 from pipeprof.pipelines.target.importing import guard_imports
 from pipeprof.pipelines.target.target import import_file
-from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import Hooks, Observer
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
-from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
+from pipeprof.profiles.worker.writes.existing import Existing
+from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
 
 OLD = 1_600_000_000
 MODEL = """

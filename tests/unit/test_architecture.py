@@ -29,7 +29,7 @@ ALLOWED = {
     "pipelines": set(),
     "profiles": {"pipelines"},
     "cli": {"profiles", "pipelines"},
-    "api": {"profiles", "pipelines"},
+    "api": {"cli", "profiles", "pipelines"},
 }
 # Folders whose modules import TensorFlow, and only inside functions: they run in a process of their own.
 TENSORFLOW = (
@@ -165,6 +165,8 @@ def module_name(path: str) -> str:
 
 ENTRY = "api/__main__.py"
 """What `python -m pipeprof` runs: the command line by another name."""
+OF_A_FRAMEWORK = {"api/keras.py": "keras"}
+"""Modules that a user imports for a framework: they import it."""
 
 
 def may_import_tensorflow(path: str) -> bool:
@@ -190,6 +192,8 @@ def problems(path: str, source: str) -> list[str]:
             continue
         elif package not in {None, own} and package not in ALLOWED[own]:
             found.append(f"{place} {own} imports {item.module}: against cli → profiles → pipelines")
+        elif top in FRAMEWORKS and OF_A_FRAMEWORK.get(path) == top:
+            continue
         elif top in FRAMEWORKS and (item.at_import or not may_import_tensorflow(path)):
             found.append(f"{place} imports {top} " + ("at import" if item.at_import else "outside the worker"))
         elif (

@@ -17,9 +17,9 @@ from typing import Literal
 from pipeprof.profiles.memory.growth.robust import Slope, theil_sen
 from pipeprof.profiles.memory.growth.series import SoakPoint
 
-State = Literal["growth", "plateau", "filling", "unclear", "short"]
+State = Literal["growth", "slow", "plateau", "filling", "garbage", "unclear", "short"]
 
-LEAST_WINDOWS = 9
+LEAST_WINDOWS = 8
 MOST_WINDOWS = 24
 EPOCHS_AFTER = 3
 """Whole epochs that have to follow the warm-up: what grows within an epoch may go when it ends."""
@@ -36,7 +36,7 @@ _HELD = 0.5
 
 
 @dataclass(frozen=True)
-class Judged:
+class SoakJudgement:
     """What a soak shows.
 
     Attributes:
@@ -58,11 +58,11 @@ class Judged:
     by_epoch: bool = False
 
 
-def judge(points: Sequence[SoakPoint]) -> Judged:
+def judge(points: Sequence[SoakPoint]) -> SoakJudgement:
     """Judge the points of a soak, in order."""
     windows, by_epoch = _windows(points)
     if len(windows) < LEAST_WINDOWS:
-        return Judged("short")
+        return SoakJudgement("short")
     tail = windows[len(windows) // 3 :]
     seconds, least = [point.t for point in tail], [float(point.least) for point in tail]
     slope = theil_sen(seconds, least)
@@ -70,7 +70,7 @@ def judge(points: Sequence[SoakPoint]) -> Judged:
     level = max(LEAST_BYTES, LEVEL * (windows[-1].least - windows[0].least))
     first = next(place for place in range(len(windows)) if _is_level(windows[place:], level))
     epochs = theil_sen([point.epoch for point in tail], least) if by_epoch else None
-    return Judged(
+    return SoakJudgement(
         state=_state(tail, slope, grown, epochs=by_epoch or not any(point.epoch for point in points)),
         slope=slope,
         bytes_per_epoch=epochs.value if epochs is not None else None,

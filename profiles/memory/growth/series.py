@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.memory import SoakSeries
-from pipeprof.profiles.memory.ledger.facts import grown_in_use
+from pipeprof.profiles.memory.growth.in_use import grown_in_use
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.messages import MemoryReading, SoakReading

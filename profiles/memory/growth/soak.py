@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.memory import MemoryGrowth, Soak
 from pipeprof.profiles.memory.growth.judge import judge
 from pipeprof.profiles.memory.growth.owner import end_of, owner_of
+from pipeprof.profiles.memory.growth.texts import soak_text
 
 if TYPE_CHECKING:
     from pipeprof.profiles.memory.growth.series import SoakLog
     from pipeprof.profiles.protocol.messages import SoakEvidence
+
+
+GARBAGE = 0.5
+"""Share of a growth that Python's garbage collector has to free in the end, so that it is no growth."""
+
+SLOW = 7 * 86_400.0
+"""Seconds for which memory has to last, so that a growth matters to no training: that of a history of numbers."""
 
 
 def soak_of(
@@ -24,9 +33,15 @@ def soak_of(
         used: Memory now, that of child processes with it; that of the last point if None.
     """
     judged = judge(log.points)
+    freed = evidence.freed if evidence is not None else None
+    if judged.state == "growth" and freed is not None and freed >= GARBAGE * judged.grown:
+        judged = replace(judged, state="garbage")
     slope = judged.slope
+    ends = end_of(used or judged.tail[-1].rss, slope, limit) if slope is not None and judged.tail else None
+    if judged.state == "growth" and limit is not None and (ends is None or ends.seconds > SLOW):
+        judged = replace(judged, state="slow")
     grows = judged.state == "growth" and slope is not None
-    rate = slope if slope is not None and judged.state in ("growth", "filling", "unclear") else None
+    rate = slope if slope is not None and judged.state in ("growth", "slow", "filling", "unclear", "garbage") else None
     last = log.points[-1] if log.points else None
     soak = Soak(
         seconds=last.t if last is not None else 0.0,
@@ -38,10 +53,11 @@ def soak_of(
         high=rate.high if rate is not None else None,
         bytes_per_epoch=judged.bytes_per_epoch if rate is not None else None,
         owner=owner_of(judged.tail, slope, evidence) if grows and slope is not None else None,
-        ends=end_of(used or judged.tail[-1].rss, slope, limit) if grows and slope is not None else None,
+        ends=ends if grows or judged.state == "slow" else None,
         sampler_cores=log.cores,
         series=log.series(),
     )
+    soak = soak.model_copy(update={"sentence": soak_text(soak)})
     tail = judged.tail
     if slope is None or len(tail) < 2:
         return soak, None

@@ -19,6 +19,13 @@ ADVICE = {
     "unknown": "Let the soak come to its end: then its last part looks for what is kept, and where it is made.",
 }
 """What to do, by owner."""
+_GREW = {
+    "filling": " while the pipeline's buffers filled: soak longer to see a plateau.",
+    "garbage": ", and Python's garbage collector freed it in the end: objects that refer to each other stay until it "
+    "runs. gc.collect() after an epoch frees them.",
+    "unclear": " within a few epochs, which is no evidence of a leak: soak longer.",
+}
+"""What became of a growth that is no leak for certain, by state."""
 _DAY, _HOUR, _MINUTE = 86_400.0, 3600.0, 60.0
 
 
@@ -31,10 +38,11 @@ def soak_text(soak: Soak) -> str:
     if soak.state == "plateau":
         return f"Memory in use: plateau{_since(soak)}."
     amount = f" by {_rate(soak)}" if soak.bytes_per_second else ""
-    if soak.state == "filling":
-        return f"Memory in use grew{amount} while the pipeline's buffers filled: soak longer to see a plateau."
-    if soak.state == "unclear":
-        return f"Memory in use grew{amount} within a few epochs, which is no evidence of a leak: soak longer."
+    if soak.state == "slow":
+        lasts = f" Memory lasts for {duration_text(soak.ends.seconds)}." if soak.ends is not None else ""
+        return f"Memory in use grows{amount}, which is too slow to matter.{lasts}"
+    if soak.state in _GREW:
+        return f"Memory in use grew{amount}{_GREW[soak.state]}"
     return f"The soak of {duration_text(soak.seconds)} was too short to tell plateau from growth: soak longer."
 
 

@@ -10,8 +10,9 @@ from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS, STAG
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory, MemoryKept
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.memory.growth.in_use import grown_in_use
 from pipeprof.profiles.memory.ledger.buffers import Look
-from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts, grown_in_use
+from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts
 from pipeprof.profiles.memory.ledger.growth import (
     epoch_peaks,
     filling_stage,

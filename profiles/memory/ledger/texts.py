@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.memory.growth.texts import soak_text
 from pipeprof.profiles.memory.ledger.vocabulary import (
     ARROW,
     BUILDING,
@@ -97,7 +96,7 @@ def growth_text(memory: Memory, stage_name: Callable[[str], str]) -> str | None:
     """
     growth = memory.growth
     if memory.soak is not None and memory.soak.state != "filling":
-        return soak_text(memory.soak)
+        return memory.soak.sentence
     if growth is None:
         return f"{stage_name(memory.filling)} was still filling when the measurement ended." if memory.filling else None
     if growth.leak:
@@ -117,7 +116,7 @@ def leak_text(memory: Memory) -> str:
     if growth is None or not growth.leak:
         return ""
     if memory.soak is not None:
-        return soak_text(memory.soak)
+        return memory.soak.sentence
     if growth.bytes is not None and growth.steps:
         amount = f": {size(growth.bytes)} over {_steps(growth.steps)}"
     return (

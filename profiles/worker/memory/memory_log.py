@@ -201,13 +201,19 @@ class MemoryLog:
     Args:
         send: Receives every reading at once, and some of the looks.
         every: Seconds between two of these looks.
+        counts_objects: Whether the report counts Python's objects: it looks at all that the process has.
     """
 
     def __init__(
-        self, send: Callable[[WorkerMessage], None] = lambda _message: None, *, every: float = SEND_SECONDS
+        self,
+        send: Callable[[WorkerMessage], None] = lambda _message: None,
+        *,
+        every: float = SEND_SECONDS,
+        counts_objects: bool = True,
     ) -> None:
         self._send = send
         self._send_every = every
+        self._counts_objects = counts_objects
         self._send_at = 0.0
         self._readings: list[MemoryReading] = []
         self._looks: list[tuple[MemoryMoment, PhaseName, int, int, RawSnapshot]] = []
@@ -308,7 +314,7 @@ class MemoryLog:
                 PipelineLook(moment.t, moment.rss, moment.live, phase, steps, epoch, seen.to_dict())
                 for moment, phase, steps, epoch, seen in self._looks
             ],
-            python=python_objects(sources),
+            python=python_objects(sources) if self._counts_objects else PythonObjects(0, 0),
             mapped_data=mapped_data_bytes(),
             batch_bytes=batch_bytes,
             trimmed=trimmed_bytes(),

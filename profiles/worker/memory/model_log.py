@@ -68,8 +68,8 @@ class ModelLog:
         return snapshot.to_dict() if snapshot is not None else None
 
     def begin(self, feed: Feed) -> None:
-        """Begin the measured window on the feed's iterator."""
-        self._kept = []
+        """Begin the measured window on the feed's iterator; what was seen before is forgotten."""
+        self._kept, self._latest, self._fullest, self._kinds = [], None, None, 0
         self._began = time.perf_counter()
         self._begin_stretch(0, take_snapshot(feed.iterator))
 

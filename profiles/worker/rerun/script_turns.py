@@ -27,17 +27,17 @@ from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.rerun.hand_out import HandOut, detached, stored
 from pipeprof.profiles.worker.script.as_main import run_as_main
-from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
 from pipeprof.profiles.worker.script.run_script import ScriptFeed, read_model
 from pipeprof.profiles.worker.script.training_facts import asynchronous
-from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.turns.turn_run import CHECK_NS, BlockWindow, TurnRun
 from pipeprof.profiles.worker.versions import require_tensorflow
+from pipeprof.profiles.worker.writes.existing import Existing
+from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.protocol.messages import SoakPlace
+from pipeprof.profiles.worker.habits import Habits
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
-from pipeprof.profiles.worker.script.habits import Habits
 from pipeprof.profiles.worker.script.hooks import Observer
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MOST_TEXT = 2000
 _OWN = str(Path(__file__).parent)
+_CPU_EACH = 32
+"""Fetches for one whose time on a core is read: where system calls are slow, that takes 40 µs."""
 _MOST_COMPARED = 3
 """Objects of a dataset that is built again whose graphs are compared."""
 
@@ -77,7 +79,8 @@ class ScriptObserver(Observer):
         self.in_graph: list[Place] = []
         self._made, self._attend, self._training, self._model, self._saving = made, attend, training, model, saving
         self._exiting, self._give, self._graph_of = exiting, give, graph_of
-        self._clock = time.perf_counter_ns
+        self._clock, self._cpu = time.perf_counter_ns, time.thread_time_ns
+        self._cpu_ns = self._sampled_ns = self._fetches = 0
         self.habits = Habits(users_place, self._clock)
         self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
         self.saved = self.habits.saved  # type: ignore[method-assign]
@@ -100,6 +103,11 @@ class ScriptObserver(Observer):
             yield
         finally:
             self._ignoring = False
+
+    @property
+    def fetch_cpu_ns(self) -> int:
+        """Time of the script's thread on a core in fetches from Python, from those that were looked at."""
+        return self._sampled_ns * self._fetches // max(1, self._fetches // _CPU_EACH)
 
     # Iterators
 
@@ -132,6 +140,8 @@ class ScriptObserver(Observer):
         if one is not None:
             if self.attention:
                 self._attend(one)
+            self._fetches += 1
+            self._cpu_ns = 0 if self._fetches % _CPU_EACH else self._cpu()
             one.times.append(self._clock())
 
     def got(self, iterator: Any) -> None:
@@ -139,6 +149,8 @@ class ScriptObserver(Observer):
         one = self._passes.get(id(iterator))
         if one is not None:
             one.times.append(self._clock())
+            if self._cpu_ns:
+                self._sampled_ns += self._cpu() - self._cpu_ns
 
     def ended(self, iterator: Any) -> None:
         """End the pass."""
@@ -151,6 +163,12 @@ class ScriptObserver(Observer):
         if sys.modules["tensorflow"].inside_function() and len(self.in_graph) < 100:
             self.in_graph.append(users_place())
         del dataset
+
+    def alike(self, main: Consumer | None) -> list[Consumer]:
+        """Return those at one's place: a dataset that is built again while the last one is kept is another."""
+        if main is None:
+            return []
+        return [one for one in self.consumers[:] if (one.place, one.role) == (main.place, main.role)]
 
     def kept(self) -> list[SoakPlace]:
         """Return how many iterators and datasets exist, by the line that iterates."""

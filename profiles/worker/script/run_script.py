@@ -40,18 +40,18 @@ from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS, TRACE_SECONDS, JobRun
 from pipeprof.profiles.worker.script.as_main import run_as_main
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
-from pipeprof.profiles.worker.script.existing import Existing
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
 from pipeprof.profiles.worker.script.training_facts import UNSEEN, Moment, graph_text, training_facts
-from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
 from pipeprof.profiles.worker.steps.window_clock import WindowClock
 from pipeprof.profiles.worker.versions import require_tensorflow
+from pipeprof.profiles.worker.writes.existing import Existing
+from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -225,7 +225,7 @@ class ScriptRun(JobRun):
         if self._floor.summary is None and self.phase == "warmup":
             with suppress(Exception), self._observer.ignored():
                 self._floor = self._measure_floor()
-        if self._reason is None or self._main is None or one not in self._main.passes:
+        if self._reason is None or not any(one in alike.passes for alike in self._observer.alike(self._main)):
             return
         self._taking = one
         self._finish(self._reason)
@@ -347,8 +347,7 @@ class ScriptRun(JobRun):
         # Where a dataset is built anew in each epoch and kept, the warm-up begins again and again.
         if not self._soak.has_begun and self.phase != "measure" and now - self._warm_at < LONGEST_WARM_UP:
             return
-        # A dataset that is built again while the last one is kept is another consumer at the same place.
-        alike = [one for one in self._observer.consumers[:] if (one.place, one.role) == (main.place, main.role)]
+        alike = self._observer.alike(main)
         reason = self._go_on_soaking(sum(one.clock.begun for one in alike), sum(one.steps for one in alike))
         self._reason = self._reason or reason
 
@@ -439,6 +438,8 @@ class ScriptRun(JobRun):
         self._follow_pass(main)
         window = self._window
         if window is None:
+            if before is not self._script_feed.holder:
+                self._models.resume(self._script_feed, self._warming.statistics.count)
             self._kept += readings
             self._starts += [len(self._kept) - len(readings) + index for index in restarts]
             if self._warming.followed(readings, restarts):
@@ -648,7 +649,12 @@ class ScriptRun(JobRun):
         functions = bindings_of(path).defined()
         listed = ", ".join(f"{path}:{name}" for name in functions[:MOST_LISTED])
         more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
-        return f"{path} came to its end and iterated over no tf.data dataset{more}"
+        source = observer.habits.source
+        taken = ""
+        if source is not None:
+            place = f" ({as_typed(source.file)}:{source.line})" if source.file is not None else ""
+            taken = f"; its batches come from {source.name}{place}, a {observer.habits.source_kind}"
+        return f"{path} came to its end and iterated over no tf.data dataset{taken}{more}"
 
     def _training(self) -> Training:
         written = self._writes.written() if self._ended is not None else []

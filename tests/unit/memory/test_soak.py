@@ -240,6 +240,14 @@ def test_a_leak_is_told_with_owner_and_end() -> None:
     assert "Python objects made at train.py:20 are kept" in text
     assert "Memory ends in about 10 h" in text
     assert "limit 18.6 GiB" in text
+    assert soak.sentence == text
+
+
+def test_growth_that_leaves_memory_for_weeks_does_not_matter() -> None:
+    soak, growth = soak_of(logged(1200, lambda t: leak(t, 10_000)), None, 20_000 * MB)
+    assert growth is None
+    assert soak.state == "slow"
+    assert "too slow to matter" in soak_text(soak)
 
 
 def test_a_plateau_is_told_with_its_epoch() -> None:
@@ -260,3 +268,11 @@ def test_what_is_no_answer_says_to_soak_longer(state: str, words: str) -> None:
 
 def test_durations() -> None:
     assert [duration_text(seconds) for seconds in (59, 3599.9, 3600, 12_030)] == ["59 s", "60 min", "1 h", "3 h 20 min"]
+
+
+def test_what_the_garbage_collector_frees_in_the_end_is_no_growth() -> None:
+    soak, growth = soak_of(logged(120), replace(NOTHING, lines=[LINE], freed=50 * MB), None)
+    assert growth is None
+    assert soak.state == "garbage"
+    assert "gc.collect() after an epoch" in soak_text(soak)
+    assert soak_of(logged(120), replace(NOTHING, lines=[LINE], freed=5 * MB), None)[0].state == "growth"

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeprof.profiles.worker.script.existing import Existing, cache_folders
-from pipeprof.profiles.worker.script.touches import METHODS, touches_of_method
-from pipeprof.profiles.worker.script.writes import Loss, WriteWatch
+from pipeprof.profiles.worker.writes.existing import Existing, cache_folders
+from pipeprof.profiles.worker.writes.touches import METHODS, touches_of_method
+from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
 
 OLD = 1_600_000_000
 

@@ -60,6 +60,8 @@ class TestLoop:
             readings += clock.loop(a_pass(began=at, made=at + 30), [at + 31, at + 60]).readings
         assert intervals(readings) == [100, 100]
         assert readings[1].got - readings[1].asked == 60
+        # From the iterator to its batch, without the first one.
+        assert (clock.first_ns, clock.firsts) == (180, 3)
 
 
 class TestFit:
@@ -69,6 +71,9 @@ class TestFit:
         folded = clock.fit(one, [0, 28, 30, 58, 60, 88, 90, 120], gap=10, executions=1)
         assert intervals(folded.readings) == [30, 30, 30]
         assert [reading.got - reading.asked for reading in folded.readings[:3]] == [20, 20, 20]
+        # The first call, which traces, does not count.
+        assert (clock.call_ns, clock.calls) == (28 + 28 + 30, 3)
+        assert (clock.apart_ns, clock.aparts) == (6, 3)
 
     def test_a_step_that_found_no_batch_is_none(self):
         clock = StepClock()

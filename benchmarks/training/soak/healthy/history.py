@@ -14,7 +14,7 @@ def step(batch):
     return tf.reduce_mean(tf.nn.relu(batch @ weights))
 
 
-for epoch in range(1000):
+for _epoch in range(1000):
     for batch in ds:
         for _ in range(5):
-            history.append({"epoch": epoch, "loss": float(step(batch))})
+            history.append(float(step(batch)))

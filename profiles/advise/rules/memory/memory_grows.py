@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.memory.growth.judge import LEAST_BYTES, LEAST_WINDOWS, NOISE
-from pipeprof.profiles.memory.growth.texts import ADVICE, soak_text
+from pipeprof.profiles.memory.growth.texts import ADVICE
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView
 
@@ -38,7 +38,7 @@ class MemoryGrows(Rule):
     family = "memory"
     semantics = "same"
     thresholds = (
-        Threshold("windows", LEAST_WINDOWS, "", "the interval of Sen needs six after the warm-up to be finite"),
+        Threshold("windows", LEAST_WINDOWS, "", "the interval of Sen is finite from five after the warm-up on"),
         Threshold("growth", LEAST_BYTES, "bytes", "smaller steps are an allocator's own"),
         Threshold("noise", NOISE, "median deviations", "healthy trainings of ten kinds stay below"),
     )
@@ -54,7 +54,7 @@ class MemoryGrows(Rule):
             "seconds_to_limit": soak.ends.seconds if soak.ends is not None else None,
         }
         yield Proposal(
-            sentence=soak_text(soak),
+            sentence=soak.sentence,
             recommendation=ADVICE[soak.owner.owner],
             evidence={"owner": soak.owner.owner, **{name: value for name, value in numbers.items() if value}},
             location=soak.owner.location,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.training import OfTraining, at, location_of, main_of
+from pipeprof.profiles.advise.rules.training.observed import OfTraining, at, location_of, main_of
 from pipeprof.profiles.document.shared import Training
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
@@ -39,12 +39,14 @@ class SourceInPython(OfTraining, Rule):
 
     def judge(self, training: Training, view: PipelineView) -> Iterable[Proposal]:
         """From the object that `fit` was given, and its fetches."""
-        source, kind, steps = training.source, training.source_kind, view.profile.steps if view.profile else None
-        main = main_of(training)
-        if source is None or kind is None or steps is None or (main is not None and main.role == "loop"):
+        del view
+        source, kind, main = training.source, training.source_kind, main_of(training)
+        if source is None or kind is None or main is None or main.role == "loop" or training.fetch is None:
             return
-        fetch, interval = steps.fetch_ms.mean, steps.interval_ms.mean
-        if training.fetch is None or fetch < self.threshold("fetch") * interval:
+        if not main.batches or not main.seconds or main.fetch_seconds is None:
+            return
+        fetch, interval = 1e3 * main.fetch_seconds / main.batches, 1e3 * main.seconds / main.batches
+        if fetch < self.threshold("fetch") * interval:
             return
         least = max(interval - fetch, 1e-3)
         yield Proposal(

@@ -64,6 +64,10 @@ class LocalRun(Run):
         """Diagnose an end before its time, with the phase in which it came."""
         self._failure = self._failure or diagnose(Ended(reason, 0), self._observed, self._circumstances())
 
+    def discard(self) -> None:
+        """Stop to sample; nothing is written."""
+        self._thread.stop()
+
     def finish(self) -> Profile:
         """Stop to sample; build the profile and write it."""
         self._thread.stop()

@@ -6,15 +6,16 @@ import inspect
 import threading
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.document.shared import CodePlace, FunctionUse
-from pipeprof.profiles.worker.script.consumers import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+_Place: TypeAlias = tuple[str | None, int | None]
+"""A file and a line."""
 _SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
 _LONG_NS = 5_000_000
 """A call that traces takes longer: only after such a one the traces are counted."""
@@ -46,7 +47,7 @@ class Habits:
         source: What gives batches, if it is no tf.data dataset.
     """
 
-    def __init__(self, place: Callable[[], Place], clock: Callable[[], int]) -> None:
+    def __init__(self, place: Callable[[], _Place], clock: Callable[[], int]) -> None:
         self.saves = self.save_ns = 0
         self.saver: CodePlace | None = None
         self.own_steps = False
@@ -90,8 +91,8 @@ class Habits:
         number, code = id(function), getattr(function.python_function, "__code__", None)
         name = getattr(function.python_function, "__name__", "tf.function")
         own = code is not None and is_users(code.co_filename)
-        place = Place(code.co_filename, code.co_firstlineno) if own and code is not None else self._place()
-        use = self._uses.setdefault((name, place), FunctionUse(name=name, **place._asdict()))
+        file, line = (code.co_filename, code.co_firstlineno) if own and code is not None else self._place()
+        use = self._uses.setdefault((name, file, line), FunctionUse(name=name, file=file, line=line))
         reference = weakref.ref(function, lambda _: self._known.pop(number, None))
         self._known[number] = _Function(use, reference)
         return self._known[number]
@@ -101,7 +102,8 @@ class Habits:
         counts = method.startswith(_SAVES) and not any(outer for outer, _ in self._saving)
         if counts:
             self.saves += 1
-            self.saver = CodePlace(name=method, **self._place()._asdict())
+            file, line = self._place()
+            self.saver = CodePlace(name=method, file=file, line=line)
         self._saving.append((counts, self._clock()))
 
     def saved(self) -> None:
@@ -136,5 +138,5 @@ class Habits:
         getter = getattr(type(rows), "__getitem__", None) or getattr(type(rows), "__iter__", None)
         code = getattr(getter, "__code__", None)
         own = code is not None and is_users(code.co_filename)
-        place = Place(code.co_filename, code.co_firstlineno) if own and code is not None else self._place()
-        self.source = CodePlace(name=type(rows).__name__, **place._asdict())
+        file, line = (code.co_filename, code.co_firstlineno) if own and code is not None else self._place()
+        self.source = CodePlace(name=type(rows).__name__, file=file, line=line)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
-from pipeprof.profiles.worker.script.touches import Touch
+from pipeprof.profiles.worker.writes.touches import Touch
 
 _NO_FILES = ("/dev/", "/proc/", "/sys/")
 # Where libraries keep what they make again: the variable that names the folder, and the folder without it.

@@ -1,0 +1,128 @@
+"""`pipeprof.watch` without TensorFlow: what it takes and refuses, and what becomes of an exception."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pipeprof
+from pipeprof import recording, watching
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.profiles.protocol.channel import WorkerEnd
+from pipeprof.profiles.protocol.local_channel import LocalEnd
+from pipeprof.profiles.protocol.messages import Warned, WorkerMessage
+
+
+class Recorded:
+    """A recording that only notes what happens to it."""
+
+    made: list[Recorded]
+
+    def __init__(self, out: Path | None, *, reason: str, **options: Any) -> None:
+        self.out, self.reason, self.options = out, reason, options
+        self.ended = False
+        self.error: BaseException | None = None
+        Recorded.made.append(self)
+
+    def begin(self, model: Any = None) -> None:
+        self.model = model
+
+    def end(self, error: BaseException | None = None) -> None:
+        self.ended, self.error = True, error
+
+    make_way = end
+
+
+class Dataset:
+    element_spec = None
+
+
+@pytest.fixture(autouse=True)
+def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Recorded]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(recording, "Recording", Recorded)
+    monkeypatch.setattr(watching, "_current", [])
+    monkeypatch.setattr(watching, "_registered", [])
+    monkeypatch.setattr(watching.atexit, "register", lambda *_: None)
+    Recorded.made = []
+    return Recorded.made
+
+
+def test_a_block_is_recorded_to_its_end(made: list[Recorded]) -> None:
+    with pipeprof.watch("out.json"):
+        (one,) = made
+        assert not one.ended
+        assert (one.out, one.options["lines"]) == (Path("out.json"), True)
+    assert one.ended
+    assert one.error is None
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_exception_ends_the_recording_and_goes_on(kind: type[BaseException], made: list[Recorded]) -> None:
+    error = kind("mine")
+    with pytest.raises(kind, match="mine") as raised, pipeprof.watch("out.json"):
+        raise error
+    assert raised.value is error
+    assert made[0].error is error
+
+
+def test_a_block_in_a_block_is_refused_and_one_after_it_is_not(made: list[Recorded]) -> None:
+    with pipeprof.watch("out.json"), pytest.raises(UsageError, match="inside another"), pipeprof.watch("b.json"):
+        pass
+    with pipeprof.watch("out.json"):
+        pass
+    assert [one.ended for one in made] == [True, True]
+
+
+def test_a_dataset_comes_back_and_is_recorded_until_a_block_begins(made: list[Recorded]) -> None:
+    dataset, other = Dataset(), Dataset()
+    assert pipeprof.watch(dataset) is dataset
+    assert pipeprof.watch(other) is other
+    (one,) = made
+    assert one.out is None
+    assert [reference() for reference in one.options["registered"]] == [dataset, other]
+    with pipeprof.watch("out.json"):
+        assert one.ended
+        assert pipeprof.watch(dataset) is dataset
+        assert len(made) == 2
+
+
+@pytest.mark.parametrize("what", [7, None, b"out.json", iter(())])
+def test_other_things_are_refused(what: object) -> None:
+    with pytest.raises(TypeError, match="takes the path of a profile"):
+        pipeprof.watch(what)  # type: ignore[type-var]
+
+
+def test_only_a_profile_is_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="the file exists and is no profile of pipeprof"):
+        pipeprof.watch(path)
+    assert path.read_text() == "mine"
+    path.write_text(json.dumps({"tool": {"name": "pipeprof"}}))
+    with pipeprof.watch(path):
+        pass
+    with pytest.raises(UsageError, match="does not exist"):
+        pipeprof.watch(tmp_path / "no" / "out.json")
+
+
+def test_nothing_happens_where_pipeprof_measures_already(monkeypatch: pytest.MonkeyPatch, made: list[Recorded]) -> None:
+    monkeypatch.setattr(WorkerEnd, "in_worker", True)
+    dataset = Dataset()
+    with pipeprof.watch("out.json"):
+        assert pipeprof.watch(dataset) is dataset
+    assert made == []
+
+
+def test_messages_arrive_as_through_a_pipe_and_not_from_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[WorkerMessage] = []
+    end = LocalEnd(taken.append)
+    with end.together():
+        end.send(Warned("a", "first"))
+    assert taken == [Warned("a", "first")]
+    monkeypatch.setattr(LocalEnd, "is_copy", True)
+    end.send(Warned("a", "second"))
+    assert len(taken) == 1

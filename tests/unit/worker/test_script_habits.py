@@ -1,0 +1,136 @@
+"""What a training script does in addition to fetching: calls, traces, saves, callbacks and sources."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeprof.profiles.worker.habits import Habits
+from pipeprof.profiles.worker.script.consumers import Place
+
+MS = 1_000_000
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Traced:
+    """A tf.function of a Python function of this file."""
+
+    def __init__(self) -> None:
+        self.python_function = step
+        self.traces = 0
+
+    def experimental_get_tracing_count(self) -> int:
+        return self.traces
+
+
+def step() -> None:
+    """The function that is traced."""
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def habits(clock: Clock) -> Habits:
+    return Habits(lambda: Place("train.py", 7), clock)
+
+
+def test_the_first_trace_is_every_functions_own(habits: Habits) -> None:
+    function = Traced()
+    for traces, ms in ((1, 900), (1, 2), (2, 300), (3, 200), (3, 8)):
+        function.traces = traces
+        habits.function_returned(function, ms * MS)
+    (use,) = habits.functions
+    assert (use.name, use.calls, use.traces) == ("step", 5, 3)
+    assert use.trace_seconds == pytest.approx(0.5)
+    assert use.seconds == pytest.approx(1.41)
+
+
+def test_functions_made_anew_in_each_step_are_one_that_is_traced_again(habits: Habits) -> None:
+    for _ in range(4):
+        function = Traced()
+        function.traces = 1
+        habits.function_returned(function, 100 * MS)
+    (use,) = habits.functions
+    assert (use.calls, use.traces) == (4, 4)
+    assert use.trace_seconds == pytest.approx(0.3)
+
+
+def test_calls_of_other_threads_do_not_count(habits: Habits) -> None:
+    thread = threading.Thread(target=habits.function_returned, args=(Traced(), MS))
+    thread.start()
+    thread.join()
+    assert habits.functions == []
+
+
+def test_a_save_inside_another_is_a_part_of_it(habits: Habits, clock: Clock) -> None:
+    for method in ("tensorflow.train.CheckpointManager.save", "tensorflow.train.Checkpoint.write"):
+        habits.saving(method)
+        clock.now += 10 * MS
+    habits.saving("tensorflow.io.gfile.rename")
+    for _ in range(3):
+        clock.now += 10 * MS
+        habits.saved()
+    assert (habits.saves, habits.save_ns) == (1, 50 * MS)
+    assert habits.saver is not None
+    assert (habits.saver.name, habits.saver.line) == ("tensorflow.train.CheckpointManager.save", 7)
+
+
+def default() -> Any:
+    """A method that Keras marks as its own, which does nothing."""
+
+    def method(*_arguments: object) -> None: ...
+
+    method._is_default = True  # type: ignore[attr-defined]  # the mark
+    return method
+
+
+class Waiting:
+    on_batch_end = default()
+
+    def on_train_batch_end(self) -> None: ...
+
+
+class Safe(Waiting):
+    async_safe = True
+
+
+class Epochs:
+    on_batch_end = on_train_batch_end = default()
+
+
+def test_callbacks_that_keras_waits_for(habits: Habits) -> None:
+    habits.began_training([Waiting(), Safe(), Epochs(), Waiting()])
+    (callback,) = habits.callbacks
+    assert callback.name == "Waiting"
+    assert str(callback.file).endswith("test_script_habits.py")
+
+
+def test_sources_are_known_by_their_classes(habits: Habits) -> None:
+    class PyDataset:
+        """As that of Keras."""
+
+    class Rows(PyDataset):
+        def __getitem__(self, index: int) -> int: ...
+
+    class DataLoader:
+        dataset = Rows()
+
+    habits.takes_from(SimpleNamespace())
+    assert habits.source is None
+    for source, kind in ((Rows(), "PyDataset"), (DataLoader(), "DataLoader")):
+        habits.takes_from(source)
+        assert habits.source is not None
+        assert (habits.source.name, habits.source_kind) == ("Rows", kind)
