@@ -18,7 +18,7 @@ import runpy
 for name in {names}:
     runpy.run_path(f"{{name}}.py", run_name="__main__")
 """
-LOOPS = ("dataset_rebuilt", "retracing", "checkpoint_stall", "never_iterated", "two_consumers")
+LOOPS = ("dataset_rebuilt", "retracing", "checkpoint_stall", "two_consumers")
 FITS = ("callback_waits", "pydataset", "validation_uncached")
 
 
@@ -88,11 +88,6 @@ def test_saves(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:
     assert loops["training"]["save_seconds"] > 0
     assert loops["training"]["saver"]["line"] == 15
     assert loop_twins["training"]["saves"] == 2
-
-
-def test_datasets_without_a_use(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:
-    assert reported(loops, "never-iterated") == [("never_iterated.py", 9)]
-    assert reported(loop_twins, "never-iterated") == []
 
 
 def test_iterators_in_turn(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:
