@@ -44,7 +44,7 @@ class WatchRun(ScriptRun):
     """Measurement of what this process iterates over; it ends nothing and takes no batch.
 
     Args:
-        registered: References to the datasets of which one is to be the main one.
+        registered: References to the datasets that may become the main one.
         lines: Whether to note where datasets are made, until the first step.
         over: Called when the measurement has ended before its surroundings.
     """
@@ -178,7 +178,7 @@ class Recording:
 
     Args:
         out: File of the profile; None for one in ``pipeprof-out/``.
-        registered: References to the datasets of which one is to be the main one.
+        registered: References to the datasets that may become the main one.
         reason: What ends it: ``the block``.
         steps: After which it ends by itself; None for never.
         lines: Whether to note where datasets are made, until the first step.

@@ -321,7 +321,7 @@ def findings_for(
     found, more = result
     further = tried("what is worth a try", lambda: worth_a_try(known, found, **given), []) or []
     if _is_script(profile):
-        # Nothing is tried after such a run: what may help is said.
+        # Nothing is tried after such a run: what may help is reported.
         found, further = [*found, *further[:MOST_SUSPICIONS]], further[MOST_SUSPICIONS:]
     profile.propose(further)
     return found, [*messages, *more]

@@ -119,7 +119,8 @@ class Habits:
             if getattr(callback, "async_safe", False) or kind.__name__ in ("History", "ProgbarLogger"):
                 continue
             methods = (getattr(kind, name, None) for name in ("on_train_batch_end", "on_batch_end"))
-            method = next((one for one in methods if one is not None and not getattr(one, "_is_default", False)), None)
+            own_methods = (one for one in methods if one is not None and not one.__module__.startswith("keras."))
+            method = next(own_methods, None)
             code = getattr(inspect.unwrap(method), "__code__", None) if method is not None else None
             if method is None or any(one.name == kind.__name__ for one in self.callbacks):
                 continue

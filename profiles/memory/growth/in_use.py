@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pipeprof.profiles.constants import PYTHON_BLOCK_BYTES
-from pipeprof.profiles.protocol.messages import MemoryReading
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.protocol.messages import MemoryReading
 
 
 def grown_in_use(before: MemoryReading, after: MemoryReading) -> int | None:

@@ -24,7 +24,7 @@ _EXPLAINS = 0.4
 SMALL = 1000
 """Bytes of an object that holds a tensor at most: the tensor's own are TensorFlow's."""
 FARTHEST = 366 * 86_400.0
-"""Seconds beyond which no end is told."""
+"""Seconds beyond which no end is reported."""
 
 
 def owner_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | None) -> SoakOwner:

@@ -1,8 +1,8 @@
 """Memory of a long run, read seldom; and, once it has grown, which of the user's lines made what stays.
 
 A reading takes 0.2 ms of a core, several milliseconds where the heap is in fragments: the next one waits until all of
-them together take 0.14 % of a core. Allocations are traced (`tracemalloc`) only when the harness asks for it,
-because memory grows; readings of that time are marked, as tracing takes time and memory itself.
+them together take 0.14 % of a core. Allocations are traced (`tracemalloc`) only when the harness has seen memory
+grow; readings of that time are marked, as tracing takes time and memory itself.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ READINGS = 240
 SHORT_SECONDS = 60.0
 """A shorter soak has this many readings whatever they take."""
 SETTLE_SECONDS = 2.0
-"""How long allocations are traced at least before those that stay are told apart from those that are dropped."""
+"""How long allocations are traced at least, so that those that stay differ from those that are dropped."""
 SETTLE_LOOKS = 3
 SETTLE_SHARE = 0.4
 _FRAMES = 12

@@ -6,12 +6,11 @@ import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pipeprof.pipelines.target.import_path import put_first
 
 
-def run_as_main(path: str, typed: str, arguments: Sequence[str]) -> dict[str, Any]:
+def run_as_main(path: str, typed: str, arguments: Sequence[str]) -> dict[str, object]:
     """Run a script; return its globals, which keep its own objects alive.
 
     Args:

@@ -256,7 +256,7 @@ class StepClock:
     def _share(self, spent: int, gap: int, batches: int) -> float:
         """Return the fetch of each of so many batches: what the gaps leave of the time that was spent.
 
-        Gaps and steps of a look are not the same to the last one: what is missing in one is taken off the next.
+        Gaps and steps of a look are not the same to the last one: the next one is shortened by what one lacks.
         """
         left = spent - gap * batches + self._owed
         self._owed = max(min(left, 0.0), -spent / batches)
@@ -289,7 +289,7 @@ class GapTimes:
         self.mean_ns: int | None = None
 
     def take(self, gaps_us: Sequence[int], new: int) -> None:
-        """Take the model's list, of which the last `new` have not been seen; without any the mean stays."""
+        """Take the model's list, whose last `new` have not been seen; without any the mean stays."""
         found = gaps_us[-new:] if new > 0 else ()
         if found:
             self.mean_ns = round(1000 * sum(found) / len(found))

@@ -1,4 +1,4 @@
-"""Stop of a training that begins while a user's file is imported: nobody wanted it, and it overwrites what is there.
+"""Stop of a training that begins while a user's file is imported, before it can overwrite anything.
 
 A training is a call of ``fit``, or a loop over a dataset that lasts. What a file does to prepare one goes on:
 ``adapt``, ``take``, ``next(iter(dataset))``, a look at shapes.

@@ -55,7 +55,7 @@ class ScriptObserver(Observer):
         validation_ns: They took so long.
         epoch_end_ns: The callbacks at the end of epochs took so long.
         in_graph: Where datasets are consumed inside of a tf.function.
-        habits: What else the script does.
+        habits: The rest of what the script does.
     """
 
     def __init__(

@@ -74,6 +74,7 @@ BY_HAND = {
     "csv-row-by-row",
     "files-of-few-records",
     "groups-never-full",
+    "memory-grows",
     "read-once-per-branch",
     "windows-from-array",
 }

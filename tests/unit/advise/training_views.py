@@ -94,7 +94,7 @@ SOURCE = {"source": place("Rows"), "source_kind": "PyDataset", "fetch": "mean"}
 FLAWS: dict[str, Callable[[], PipelineView]] = {
     "dataset-rebuilt": lambda: trained(REBUILT),
     "iterator-each-step": lambda: trained({"iterators": 100, "first_seconds": 0.05, "epochs": 100}),
-    "never-iterated": lambda: trained(unread=[place("MapDataset", 7)]),
+    "unused-dataset": lambda: trained(unread=[place("MapDataset", 7)]),
     "python-between-steps": lambda: trained(own_ms=6.0),
     "retraced-step": lambda: trained(functions=[traced(traces=40, trace_seconds=3.0)]),
     "short-executions": lambda: paced(in_fit(apart_ms=0.1, last="batch"), 0.6),
@@ -119,7 +119,7 @@ TWINS: list[tuple[str, Callable[[], PipelineView]]] = [
     ("dataset-rebuilt", lambda: trained({**REBUILT, "equal": None})),
     ("dataset-rebuilt", lambda: trained({**REBUILT, "first_seconds": 0.01})),
     ("iterator-each-step", lambda: trained({"iterators": 5, "first_seconds": 0.05})),
-    ("never-iterated", lambda: trained(unread=[place("MapDataset", 8)])),
+    ("unused-dataset", lambda: trained(unread=[place("MapDataset", 8)])),
     ("python-between-steps", lambda: trained(own_ms=2.0)),
     ("python-between-steps", lambda: trained(own_ms=None)),
     ("retraced-step", lambda: trained(functions=[traced(traces=4, trace_seconds=3.0)])),

@@ -270,7 +270,8 @@ def test_files_go_where_the_user_says_and_are_in_the_report(
     assert "files 1,200 elements of decode, 10.0 MiB in 4" in text
     assert "delete the folder" not in text
     session.result.converted.used = False
-    assert "delete the folder" in pipeprof("fix", "spec.yaml", "-q", "--convert-to", "fast").out
+    again = pipeprof("fix", "spec.yaml", "-q", "--convert-to", "fast").out
+    assert "delete the folder" in " ".join(again.split())
     session.result.converted = Converted(folder=str(folder), reason="shuffle gives another order in each epoch")
     assert "not converted: shuffle gives another order" in pipeprof("fix", "spec.yaml", "-q").out
     assert session.options["convert_to"] is None

@@ -8,14 +8,14 @@ import pytest
 from unit.worker.fakes import beat, drained, measured, observed, phase
 
 from pipeprof.profiles.harness.event_loop import Ended, Reason
-from pipeprof.profiles.harness.harness import _Run
+from pipeprof.profiles.harness.harness import Run
 from pipeprof.profiles.protocol.messages import UNTRACED, Done, StartsAgain, Trace, WorkerMessage
 
 
 def warnings(reason: Reason, *messages: WorkerMessage) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     run = SimpleNamespace(_observed=observed(*messages), warn=lambda code, text: found.append((code, text)))
-    _Run._note_lost_end(run, Ended(reason, -9))
+    Run._note_lost_end(run, Ended(reason, -9))
     return found
 
 

@@ -96,7 +96,7 @@ def test_a_run_parses_each_graph_once_and_predicts_once_for_each_view(tmp_path: 
         MemoryReport(readings, [look], PythonObjects(0, 0), 0, 16.0, 0),
         Graphs(recorded["written"], recorded["executed"], [CostSegment(a, b, 10) for a, b in pairwise(shots)]),
     )
-    run = harness._Run.__new__(harness._Run)
+    run = harness.Run.__new__(harness.Run)
     run._settings = RunSettings(target=Target(kind="spec", text="spec.yaml"), loaded=loaded)
     run._observed = seen
     run._facts = facts(stages=harness.written_stages(loaded))

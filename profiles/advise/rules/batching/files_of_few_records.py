@@ -43,8 +43,10 @@ class FilesOfFewRecords(Rule):
         Threshold("records", 32, "records", "of a file: with more, reading them is a part of the work"),
         Threshold("bytes", 1e6, "bytes", "of a file: more take longer to read than a reader to make"),
         Threshold("reader", 300, "µs", "CPU time of a reader: measured on TensorFlow 2.21, 2 cores"),
-        Threshold("time-share", 0.1, "of the interval", "that making the readers takes at least", 0.05),
-        Threshold("work-share", 0.3, "of the work", "of the stage with its readers: below it something else first"),
+        Threshold("time-share", 0.1, "of the interval", "that making the readers takes at least"),
+        Threshold(
+            "work-share", 0.3, "of the work", "of the stage with its readers: below it something else first", 0.2
+        ),
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.profiles.advise.rule import Rule
-from pipeprof.profiles.advise.rules.training.observed import begins_each_step
+from pipeprof.profiles.advise.text.observed import begins_each_step
 from pipeprof.profiles.advise.text.slips import OfText
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.rules.training.observed import (
+from pipeprof.profiles.advise.text.observed import (
     OfTraining,
     at,
     begins_each_step,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.rules.training.observed import OfTraining, location_of, main_of, without
 from pipeprof.profiles.advise.text.loops import calls_in_loop
+from pipeprof.profiles.advise.text.observed import OfTraining, location_of, main_of, without
 from pipeprof.profiles.document.shared import Training
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView

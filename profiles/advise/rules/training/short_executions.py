@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.rules.training.observed import OfTraining, at, location_of, main_of
+from pipeprof.profiles.advise.text.observed import OfTraining, at, location_of, main_of
 from pipeprof.profiles.document.shared import Training
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.rules.training.observed import (
+from pipeprof.profiles.advise.text.observed import (
     SHARE,
     OfTraining,
     begins_each_step,

@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.rule import Rule
-from pipeprof.profiles.advise.rules.training.observed import (
-    SHARE,
-    OfTraining,
-    at,
-    location_of,
-    share_of,
-    share_text,
-    without,
-)
+from pipeprof.profiles.advise.text.observed import SHARE, OfTraining, at, location_of, share_of, share_text, without
 from pipeprof.profiles.document.shared import Training
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView

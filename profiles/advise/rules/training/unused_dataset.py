@@ -1,18 +1,18 @@
-"""``never-iterated``: a dataset that is made and never used."""
+"""``unused-dataset``: a dataset that is made and never used."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.rule import Rule
-from pipeprof.profiles.advise.rules.training.observed import OfTraining, at, location_of, main_of
 from pipeprof.profiles.advise.text.loops import unused_name
+from pipeprof.profiles.advise.text.observed import OfTraining, at, location_of, main_of
 from pipeprof.profiles.document.shared import Training
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView
 
 
-class NeverIterated(OfTraining, Rule):
+class UnusedDataset(OfTraining, Rule):
     """A dataset that is made and never used.
 
     Seen:
@@ -29,7 +29,7 @@ class NeverIterated(OfTraining, Rule):
         Another module uses the name.
     """
 
-    name = "never-iterated"
+    name = "unused-dataset"
     title = "Use the dataset, or remove it"
     family = "correctness"
     semantics = "values"
