@@ -104,6 +104,12 @@ def small_pictures() -> tf.data.Dataset:
     return raw.map(lambda one: tf.image.resize(tf.io.decode_jpeg(one, channels=3), [8, 8]))
 
 
+def scaled_pictures() -> tf.data.Dataset:
+    picture = tf.io.encode_jpeg(tf.zeros([64, 64, 3], tf.uint8))
+    raw = tf.data.Dataset.from_tensors(picture).repeat(3)
+    return raw.map(lambda one: tf.image.resize(tf.cast(tf.io.decode_jpeg(one, channels=3), tf.float32) / 255.0, [8, 8]))
+
+
 def lines(folder: Path) -> Callable[[], tf.data.Dataset]:
     files = [folder / name for name in ("a.txt", "b.txt")]
     for file in files:
@@ -177,7 +183,8 @@ def cases(folder: Path) -> Iterator[Case]:
         by = tuple(NewStage(op, {"buffer_size": 4} if op in {"shuffle", "prefetch"} else {}) for op in kept_by)
         yield Case(noisy, (SplitMap("stages.0", by),), ordered=False)
     for how in REWRITES:
-        make, at = (called, 0) if "graph" in how else (pictures if how == "crop" else small_pictures, 1)
+        shown = {"crop": pictures, "resize-first": scaled_pictures}.get(how, small_pictures)
+        make, at = (called, 0) if "graph" in how else (shown, 1)
         yield Case(make, (RewriteMap(f"stages.{at}", how),))
     for path in OPTIONS:
         yield Case(mapped, (SetOption(path, 8 if path == POOL else path == "autotune.enabled"),))

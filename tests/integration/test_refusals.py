@@ -101,7 +101,7 @@ class _Call:
         with self._graph.as_default():
             self._inputs = {key: _stand_in(value) if key != "key" else value for key, value in given.items()}
 
-    def is_taken(self, **changed: Callable[[], Any]) -> bool:
+    def is_taken(self, /, **changed: Callable[[], Any]) -> bool:
         """Whether TensorFlow takes it, with some of its inputs made otherwise."""
         with self._graph.as_default():
             try:

@@ -109,7 +109,8 @@ def test_the_callback_measures_a_fit_and_ends_by_itself(watched: Watched) -> Non
     assert "waits: []" in watched.out
     assert profile["complete"]
     assert (profile["training"]["consumer"], profile["training"]["fetch"]) == ("fit", "mean")
-    assert profile["steps"]["count"] == 40
+    # Steps of `fit` are counted at looks, some a second: the window ends with the first that has them.
+    assert 40 <= profile["steps"]["count"] < 480
 
 
 def test_a_dataset_is_the_main_one_and_an_exception_ends_it(watched: Watched) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.memory import SoakSeries
 from pipeprof.profiles.memory.growth.in_use import grown_in_use
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.document.memory import SoakSeries
     from pipeprof.profiles.protocol.messages import MemoryReading, SoakReading
 
 MOST_POINTS = 480
@@ -81,6 +81,8 @@ class SoakLog:
 
 def series_of(points: Sequence[SoakPoint]) -> SoakSeries:
     """Convert points for the profile."""
+    from pipeprof.profiles.document.memory import SoakSeries
+
     return SoakSeries(
         seconds=[round(point.t, 2) for point in points],
         epoch=[point.epoch for point in points],

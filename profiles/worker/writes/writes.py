@@ -93,8 +93,9 @@ class WriteWatch:
         return [found[path] for path in sorted(found)]
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        # Called for all that Python does: what does not concern it must cost next to nothing.
-        if event not in EVENTS or self._process != os.getpid():
+        # Called for all that Python does: what does not concern it must cost next to nothing. At the interpreter's end
+        # the names of this module are None.
+        if not EVENTS or event not in EVENTS or self._process != os.getpid():
             return
         # What is raised here would be raised by the script's call.
         with contextlib.suppress(Exception):
