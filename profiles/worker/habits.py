@@ -118,9 +118,12 @@ class Habits:
             kind = type(callback)
             if getattr(callback, "async_safe", False) or kind.__name__ in ("History", "ProgbarLogger"):
                 continue
-            methods = (getattr(kind, name, None) for name in ("on_train_batch_end", "on_batch_end"))
-            own_methods = (one for one in methods if one is not None and not one.__module__.startswith("keras."))
-            method = next(own_methods, None)
+            base = next((one for one in reversed(kind.__mro__) if one.__name__ == "Callback"), object)
+            ends = ("on_train_batch_end", "on_batch_end")
+            methods = (
+                getattr(kind, name, None) for name in ends if getattr(kind, name, None) is not getattr(base, name, None)
+            )
+            method = next((one for one in methods if one is not None), None)
             code = getattr(inspect.unwrap(method), "__code__", None) if method is not None else None
             if method is None or any(one.name == kind.__name__ for one in self.callbacks):
                 continue
