@@ -38,12 +38,9 @@ class Numbered:
 
     Attributes:
         before: Lines of the generator that come before its loop.
-        items: What it loops over.
         function: Lines of the function; its argument is one of the items.
-        name: Its name.
         shuffled: Whether the loop draws an order.
         endless: Whether it begins again by itself.
-        line: Of the loop.
     """
 
     before: tuple[str, ...]

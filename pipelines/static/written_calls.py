@@ -57,9 +57,8 @@ def function_given(text: str, line: int, column: int | None, name: str) -> Writt
 
     Args:
         text: Python source of the whole file.
-        line: Of the method's name, from 1.
-        column: The same; None for any.
-        name: The method.
+        line: Line of the method's name, from 1.
+        column: Column of the method's name, from 1; None for any call of that name in the line.
 
     Example:
         >>> code = "def half(x):\n    return x / 2\nds = make().map(half)\nds = ds.map(lambda a, b: (b, a))\n"

@@ -26,10 +26,7 @@ class ResampledDuration:
 
     Between the quantiles they are evenly distributed. The shortest ones, and how many of the slowest hundredth are as
     long as the longest one, follow from the mean. Steps are independent: what comes every so many steps is as frequent
-    as it was, at other places.
-
-    Attributes:
-        seed: Of the draw; the same seed gives the same sequence.
+    as it was, at other places. The same `seed` gives the same sequence.
     """
 
     mean_ms: float

@@ -46,7 +46,7 @@ class RunSettings:
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
         changed_by: The edits of `--change` as documents, for the profile.
-        main: Of a script that was measured: the dataset that further processes of it are about.
+        main: The main dataset of a script's first run, which its later processes look for.
         made: Files that earlier processes of it have written.
     """
 

@@ -53,7 +53,7 @@ class TurnsJob:
         paced: Blocks may say how far apart batches come, to see whether a slow-down is found.
         hold_bytes: Allocated and kept, to see whether it is found.
         warm_steps: Steps that a warm-up has at least, whatever they take: a cache fills in them.
-        stored: Of a script: so many first batches, again and again, instead of its dataset; 0 for the dataset.
+        stored: Batches that a script gets again and again instead of its dataset: the first ones; 0 for the dataset.
         compare_epochs: Refuse a pipeline with a cache where what it would keep differs from epoch to epoch.
     """
 

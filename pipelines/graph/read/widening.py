@@ -33,7 +33,6 @@ def widening(nodes: Mapping[str, Any], known: Collection[str], reference: str, w
     """Return the ops up to what a reference reads that are nothing but a cast to a wider type and what follows it.
 
     Args:
-        nodes: Of a function, by name.
         known: Names of nodes and arguments that are the same for each element, which an op may read as well.
     """
     found: list[str] = []

@@ -34,9 +34,6 @@ class PlanObserver(Observer):
 
     Attributes:
         why_not: Why the plan did not fit the datasets so far; None once it has fitted one.
-
-    Args:
-        name: Of the plan, in messages.
     """
 
     def __init__(self, plan: SavedPlan, name: str) -> None:
