@@ -169,7 +169,7 @@ def test_every_rule_that_speaks_of_a_spec_ends_its_own_finding(name: str, tmp_pa
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(
     source=st.sampled_from(list(SOURCES)),

@@ -103,7 +103,7 @@ KEYS = st.text(min_size=1, max_size=8) | st.integers(0, 2000) | st.text("k", min
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(
     notes=st.dictionaries(
