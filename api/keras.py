@@ -26,8 +26,8 @@ class Profile(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
     It has no method that Keras calls after a step: no step waits for its results because of it.
 
     Args:
-        steps: Steps to measure after the warm-up; then the training waits, once, until the profile is written, and goes on
-            unobserved. None to measure to the end of the training.
+        steps: Steps to measure after the warm-up; then the training waits about a second, once, for the profile to be
+            written, and goes on unobserved. None to measure to the end of the training.
         out: Path of the profile; None for one in ``pipeprof-out/``.
 
     Raises:
