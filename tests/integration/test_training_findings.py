@@ -24,8 +24,8 @@ IN_TRAINING = {name for name, rule in rules().items() if rule.in_training}
 ONE_AFTER_THE_OTHER = """\
 import runpy
 
-for name in {names}:
-    runpy.run_path(f"{{name}}.py", run_name="__main__")
+# What a script has made is there until the process ends, as if it ran alone.
+kept = [runpy.run_path(f"{{name}}.py", run_name="__main__") for name in {names}]
 """
 LOOPS = [name for name, pair in PAIRS.items() if pair["run"] == "loops"]
 FITS = [name for name, pair in PAIRS.items() if pair["run"] == "fits"]
