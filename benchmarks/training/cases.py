@@ -1,16 +1,19 @@
 """The training scripts, and the truth about each, from reading them and from plain runs.
 
-Everything here was written before pipeprof could run a script; a case is corrected when a plain run shows that it is
-wrong, and never because of what pipeprof says. A script prints its own times: ``N steps in S s``, per epoch or per so
-many steps.
+Whether a script is input-bound is decided by plain runs with stored batches; what reading it says counts where these do
+not decide. Nothing here is corrected because of what pipeprof says. A script prints its own times: ``N steps in S s``,
+per epoch or per so many steps.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
+WORTH = 1.1
+"""What stored batches bring a script that is input-bound, at least."""
 Texts = tuple[tuple[str, str], ...]
 """Edits of a script: a text that occurs once in it, and what replaces it."""
 
@@ -22,12 +25,10 @@ class Script:
     Attributes:
         stored: The edit that hands out three stored batches in place of the pipeline: what an infinitely fast pipeline
             would bring.
-        input_bound: Whether the step waits for the pipeline for a tenth of the time or more; `None` if that is near
-            the line, or depends on how many cores are free.
+        input_bound: Whether, by reading the script, the step waits for the pipeline for a tenth of the time or more;
+            `None` if that is near the line, or depends on how many cores are free.
         stages: Functions or transformations that the verdict may name as the bottleneck; any if there is none.
         mend: The edit that a good engineer makes; empty if there is none worth making.
-        unknowable: Whether the documentation's table has no wait for how it takes its batches: then the verdict may
-            also be that it is not known.
         library: What the script needs besides TensorFlow.
     """
 
@@ -35,7 +36,6 @@ class Script:
     input_bound: bool | None
     stages: tuple[str, ...] = ()
     mend: Texts = ()
-    unknowable: bool = False
     library: str | None = None
 
 
@@ -126,7 +126,6 @@ CASES = {
             ),
         ),
         input_bound=True,
-        unknowable=True,
         stages=("scale",),
         mend=(
             ("    dataset = dataset.map(scale)\n", ""),
@@ -141,7 +140,6 @@ CASES = {
             ("ds.batch(args.batch_size).prefetch(1)", "ds.batch(args.batch_size).take(3).cache().repeat().take(235)"),
         ),
         input_bound=None,
-        unknowable=True,
         library="jax",
     ),
     # Every row passes from the dataset to Python by itself, and torch puts 64 of them together again.
@@ -179,6 +177,16 @@ CASES = {
     ),
 }
 """By the script's name, without ``.py``."""
+
+
+def is_input_bound(case: Script, stored: Sequence[float]) -> bool | None:
+    """Whether a script waits for its pipeline; None where neither plain runs nor reading it tell.
+
+    Args:
+        stored: What stored batches bring, by plain runs, and the ends of its interval.
+    """
+    _, low, high = stored
+    return low >= WORTH if low >= WORTH or high < WORTH else case.input_bound
 
 
 def edited(name: str, edits: Texts) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from struct import Struct
 from typing import Any, NamedTuple
@@ -42,7 +43,7 @@ class Planted:
         other_ms: Of another dataset, in each step.
         ahead: Whether batches are prefetched: then the fetch is less than a batch takes.
         overlaps: Whether fetches overlap with steps: then the interval is no upper bound of both together.
-        runs_on: Whether the script cannot be parked, so that steps follow the measured ones.
+        runs_on: Whether the script cannot be parked, so that any number of steps follows the measured ones.
         library: What it needs besides TensorFlow.
         epoch: Steps of an epoch; 0 without epochs.
         says: Words of the error, where no step of it can be seen.
@@ -121,10 +122,20 @@ def records_of(log: bytes) -> list[Record]:
     return list(RECORD.iter_unpack(log[: len(log) // RECORD.size * RECORD.size]))
 
 
-def windows(steps: Sequence[Step], count: int, planted: Planted) -> list[Step]:
-    """Means over so many steps in a row, for each place where the measured window may have ended."""
+def warm_steps(steps: Sequence[Step], seconds: float) -> int:
+    """How many steps are warm-up, if it took so many seconds from the end of the first one on."""
+    passed = accumulate((step.most for step in steps[1:]), initial=0.0)
+    return sum(end < 1e3 * seconds for end in passed)
+
+
+def windows(steps: Sequence[Step], count: int, planted: Planted, warmup: float) -> list[Step]:
+    """Means over so many steps in a row, for each place where the measured window may have ended.
+
+    Args:
+        warmup: Seconds of the warm-up, as the profile has them: no window begins in it.
+    """
     last = len(steps) - count
-    first = 0 if planted.runs_on else max(0, last - LATE_STEPS)
+    first = warm_steps(steps, warmup) if planted.runs_on else max(0, last - LATE_STEPS)
     return [
         Step(*(statistics.fmean(values) for values in zip(*steps[place : place + count], strict=True)))
         for place in range(first, last + 1)
@@ -147,7 +158,8 @@ def judge(planted: Planted, profile: Json, records: Sequence[Record]) -> tuple[J
     known = {name: training.get(name) for name in found}
     expected = {"interval": planted.interval, "fetch": planted.fetch, "wait": planted.wait}
     count, logged = steps.get("count") or 0, steps_of(records, planted.epoch)
-    places = windows(logged, count, planted) if 0 < count <= len(logged) else []
+    warmup = sum(phase["seconds"] or 0.0 for phase in profile.get("phases") or [] if phase["name"] == "warmup")
+    places = windows(logged, count, planted, warmup) if 0 < count <= len(logged) else []
     claims = {"measured": bool(places), "table": known == expected}
     if planted.says is not None:
         said = [error for error in profile.get("errors") or [] if error["code"] == "never-iterated"]
@@ -165,6 +177,8 @@ def judge(planted: Planted, profile: Json, records: Sequence[Record]) -> tuple[J
     figures = {
         "found_ms": found,
         "logged_ms": place._asdict() if place else None,
+        # What the log cannot know: where an epoch's first step begins.
+        "logged_width_ms": place.most - place.least if place else None,
         "fetch_bounds_ms": bounds,
         "steps": count,
         "known": known,
@@ -178,5 +192,4 @@ def fetch_bounds(planted: Planted, place: Step) -> tuple[float, float]:
     if planted.overlaps:
         return place.batch, max(place.most, place.batch) + FRAMEWORK_MS
     beside = place.step + planted.other_ms
-    # As the interval: what lies before an epoch's first batch is a part of it or not.
-    return (max(0.0, place.least - beside - FRAMEWORK_MS) if planted.ahead else place.batch), place.most - beside
+    return (max(0.0, place.most - beside - FRAMEWORK_MS) if planted.ahead else place.batch), place.most - beside

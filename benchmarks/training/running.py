@@ -14,7 +14,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 TIMES = "times.txt"
-PATIENCE = 240.0
+PATIENCE = 480.0
+"""Seconds after which a command hangs: ``--rerun`` alone has 150 s for what follows the first run."""
 SAID = re.compile(r"(\d+) steps in ([\d.]+) s")
 PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
 

@@ -1,7 +1,8 @@
 """Trainings whose memory grows by 1 MB in each epoch, each with its owner, and healthy ones: what a soak must say.
 
-The truth of a growth is in the script's own log: resident bytes at the end of each epoch, before pipeprof looks for the
-owner (that takes memory and time itself).
+The truth of a growth is in the script's own log: resident bytes at the end of each epoch. The rate is that of the
+epochs before pipeprof looks for the owner (that takes memory and time itself); the end of memory is the room that the
+last epoch left, divided by it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ BEFORE = 0.6
 WARM = 0.25
 """Part of these epochs that is warm-up."""
 WITHIN = 0.2
+LEVEL = ("plateau", "filling", "garbage", "slow")
+"""States of a soak that is long enough and finds no growth that matters."""
+UNDECIDED = ("short", "unclear")
 
 Json = dict[str, Any]
 
@@ -45,12 +49,22 @@ HEALTHY = tuple(sorted(path.stem for path in (SOAK / "healthy").glob("*.py")))
 CASES = (*(f"planted/{name}" for name in LEAKS), *(f"healthy/{name}" for name in HEALTHY))
 
 
+def rows_of(log: str) -> list[tuple[float, ...]]:
+    """Seconds and resident bytes at the end of each epoch."""
+    return [tuple(map(float, line.split())) for line in log.splitlines()]
+
+
 def true_rate(log: str, seconds: float) -> float | None:
     """Bytes per second by a script's own log, without its warm-up and its last part; None for too few epochs."""
-    rows = [tuple(map(float, line.split())) for line in log.splitlines()]
+    rows = rows_of(log)
     last = [row for row in rows if row[0] <= rows[-1][0] - (1 - BEFORE) * seconds]
     first = last[int(WARM * len(last))] if len(last) > 8 else None
     return (last[-1][1] - first[1]) / (last[-1][0] - first[0]) if first is not None else None
+
+
+def is_close(found: float | None, true: float | None) -> bool:
+    """Whether both are known, and one is the other within 20 %."""
+    return found is not None and true is not None and abs(found - true) <= WITHIN * abs(true)
 
 
 def judge(name: str, profile: Json, log: str, seconds: float) -> tuple[Json, dict[str, bool]]:
@@ -63,16 +77,24 @@ def judge(name: str, profile: Json, log: str, seconds: float) -> tuple[Json, dic
     kind, script = name.split("/")
     if kind == "healthy":
         warned = [warning["code"] for warning in profile.get("warnings") or []]
-        return figures, {"silent": soak.get("state") != "growth" and "memory-grows" not in said + warned}
+        claims = {
+            "complete": bool(profile.get("complete")),
+            "level": soak.get("state") in LEVEL,
+            "silent": "memory-grows" not in said + warned,
+        }
+        others = claims["complete"] and claims["silent"]
+        return figures | {"undecided": others and soak.get("state") in UNDECIDED}, claims
     leak, rate = LEAKS[script], true_rate(log, seconds)
     at = (owner.get("location") or {}).get("line")
     lines = (SOAK / f"{name}.py").read_text(encoding="utf-8").splitlines()
-    ratio = soak["bytes_per_second"] / rate if rate and soak.get("bytes_per_second") else None
-    figures |= {"owner": owner.get("owner"), "line": at, "ratio": ratio, "ends": ends}
+    room = ends["limit_bytes"] - rows_of(log)[-1][1] if ends and rate else None
+    end = room / rate if room and rate else None
+    figures |= {"owner": owner.get("owner"), "line": at, "ends": ends, "true_end_seconds": end}
+    figures |= {"bytes_per_second": soak.get("bytes_per_second"), "true_bytes_per_second": rate, "undecided": False}
     return figures, {
         "growth": soak.get("state") == "growth" and "memory-grows" in said,
         "owner": owner.get("owner") == leak.owner,
         "line": at is not None and leak.line in lines[at - 1],
-        # The room is the same for both: the end is as far as the rate is right.
-        "end": bool(ends) and ratio is not None and 1 - WITHIN <= 1 / ratio <= 1 + WITHIN,
+        "rate": is_close(soak.get("bytes_per_second"), rate),
+        "end": is_close(ends.get("seconds"), end),
     }

@@ -22,7 +22,7 @@ from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.profiles.advise.edits.element_fields import with_fields
 
-PIPELINES = 8
+PIPELINES = 12
 
 
 @pytest.fixture(scope="module")

@@ -126,7 +126,7 @@ def test_a_spec_against_its_commit(repository: Path) -> None:
 
 def test_three_pipelines_are_compared_with_the_first(repository: Path) -> None:
     (repository / "larger.yaml").write_text(SPEC.replace("batch_size: 64", "batch_size: 256"))
-    words = ["compare", "spec.yaml", "spec.yaml", "larger.yaml", "--pairs", "1", "--json"]
+    words = ["compare", "spec.yaml", "spec.yaml", "larger.yaml", "--pairs", "2", "--json"]
     result = run(repository, *words)
     assert result.returncode == 0, result.stderr
     document = json.loads(result.stdout)

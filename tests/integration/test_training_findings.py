@@ -11,15 +11,28 @@ from typing import Any
 
 import pytest
 
+from pipeprof.profiles.advise.rule import rules
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 PLANTED = Path(__file__).parent / "training"
+PAIRS = tomllib.loads((PLANTED / "pairs.toml").read_text(encoding="utf-8"))
+IN_TRAINING = {name for name, rule in rules().items() if rule.in_training}
 ONE_AFTER_THE_OTHER = """\
 import runpy
 
-for name in {names}:
-    runpy.run_path(f"{{name}}.py", run_name="__main__")
+# What a script has made is there until the process ends, as if it ran alone.
+kept = [runpy.run_path(f"{{name}}.py", run_name="__main__") for name in {names}]
 """
-LOOPS = ("dataset_rebuilt", "retracing", "checkpoint_stall", "two_consumers")
-FITS = ("callback_waits", "pydataset", "validation_uncached")
+LOOPS = [name for name, pair in PAIRS.items() if pair["run"] == "loops"]
+FITS = [name for name, pair in PAIRS.items() if pair["run"] == "fits"]
+
+
+def twin(name: str) -> str:
+    return f"{name}_twin"
 
 
 def run(folder: Path, names: list[str]) -> dict[str, Any]:
@@ -35,22 +48,22 @@ def run(folder: Path, names: list[str]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def loops(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("loops"), [*LOOPS])
+    return run(tmp_path_factory.mktemp("loops"), LOOPS)
 
 
 @pytest.fixture(scope="module")
 def loop_twins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("loop_twins"), [f"{name}_twin" for name in LOOPS])
+    return run(tmp_path_factory.mktemp("loop_twins"), [*map(twin, LOOPS)])
 
 
 @pytest.fixture(scope="module")
 def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("fits"), [*FITS])
+    return run(tmp_path_factory.mktemp("fits"), FITS)
 
 
 @pytest.fixture(scope="module")
 def fit_twins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("fit_twins"), [f"{name}_twin" for name in FITS])
+    return run(tmp_path_factory.mktemp("fit_twins"), [*map(twin, FITS)])
 
 
 def uses(profile: dict[str, Any], script: str, role: str = "loop") -> list[dict[str, Any]]:
@@ -64,10 +77,28 @@ def traces(profile: dict[str, Any], script: str) -> list[int]:
     return [use["traces"] for use in profile["training"]["functions"] if Path(use["file"]).name == f"{script}.py"]
 
 
-def reported(profile: dict[str, Any], rule: str) -> list[tuple[str, int]]:
-    """The places of a rule's findings."""
-    places = [finding["location"] for finding in profile["findings"] if finding["rule"] == rule]
-    return [(Path(place["file"]).name, place["line"]) for place in places]
+def reported(profile: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """The rules about trainings that have a finding, each with its place."""
+    found = [finding for finding in profile["findings"] if finding["rule"] in IN_TRAINING]
+    places = [(finding["rule"], finding["location"] or {}) for finding in found]
+    return [(rule, Path(place.get("file", "")).name, place.get("line", 0)) for rule, place in places]
+
+
+def test_every_pair_is_run() -> None:
+    scripts = {path.stem for path in PLANTED.glob("*.py")} - {"slow"}
+    assert scripts == {*PAIRS, *(f"{name}_twin" for name in PAIRS)} == {*LOOPS, *FITS, *map(twin, LOOPS + FITS)}
+
+
+def test_each_script_has_its_finding_and_no_other(loops: dict[str, Any], fits: dict[str, Any]) -> None:
+    for name, profile in (("loops", loops), ("fits", fits)):
+        expected = [
+            (pair["rule"], f"{script}.py", pair["line"]) for script, pair in PAIRS.items() if pair["run"] == name
+        ]
+        assert sorted(reported(profile)) == sorted(expected)
+
+
+def test_no_twin_has_a_finding(loop_twins: dict[str, Any], fit_twins: dict[str, Any]) -> None:
+    assert reported(loop_twins) + reported(fit_twins) == []
 
 
 def test_datasets_built_again(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:
@@ -95,8 +126,7 @@ def test_iterators_in_turn(loops: dict[str, Any], loop_twins: dict[str, Any]) ->
     assert {use["together"] for use in uses(loop_twins, "two_consumers_twin")} == {1}
 
 
-def test_callbacks(fits: dict[str, Any], fit_twins: dict[str, Any]) -> None:
-    assert reported(fits, "waits-for-results") == [("callback_waits.py", 12)]
+def test_callbacks(fit_twins: dict[str, Any]) -> None:
     assert fit_twins["training"]["callbacks"] == []
 
 

@@ -29,6 +29,7 @@ ALLOWED = {
     "pipelines": set(),
     "profiles": {"pipelines"},
     "cli": {"profiles", "pipelines"},
+    # The outermost layer, beside cli: what `pipeprof.watch` measured in a notebook it shows there, as cli would.
     "api": {"cli", "profiles", "pipelines"},
 }
 # Folders whose modules import TensorFlow, and only inside functions: they run in a process of their own.

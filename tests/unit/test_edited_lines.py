@@ -283,7 +283,7 @@ ACROSS_A_FILTER: tuple[list[list[str]], Edits] = ([["map", "filter", "batch"]], 
 OVER_A_TAKE: tuple[list[list[str]], Edits] = ([["map", "take"]], (VectoriseMap("stages.0", "stages.1"),))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(pipelines_and_edits(), st.sampled_from(("statements", "lines", "one line")))
 @example(ACROSS_A_FILTER, "statements")
 @example(OVER_A_TAKE, "lines")
@@ -367,7 +367,7 @@ def test_elements_after_a_predicate_that_ends_are_no_rows_to_keep() -> None:
     assert plain(ops, edits) is of_graph(ops, edits) is of_spec([["take_while", "batch"]], edits) is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(LINE, st.data())
 @example(["map", "filter", "batch"], None)
 def test_the_model_of_gains_refuses_what_does_not_fit(stages: list[str], data: st.DataObject | None) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.test_benchmarks import loaded
 
 planted, cases = loaded("training/planted_cases.py"), loaded("training/cases.py")
+soaks, overhead = loaded("training/soak_cases.py"), loaded("training/overhead.py")
 MS = 1_000_000
 GAP_MS, COUNT = 5, 60
 
@@ -98,3 +99,122 @@ def test_every_script_has_its_truth_and_names_its_origin() -> None:
     scripts = {path.stem: path.read_text(encoding="utf-8") for path in cases.SCRIPTS.glob("*.py")}
     assert set(scripts) == set(cases.CASES)
     assert all("The shape of " in text.split('"""')[1] for text in scripts.values())
+
+
+@pytest.mark.parametrize(
+    ("stored", "read", "waits"),
+    [
+        ((1.5, 1.2, 1.8), False, True),
+        ((1.02, 1.0, 1.05), True, False),
+        ((1.1, 1.0, 1.2), True, True),
+        ((1.1, 1.0, 1.2), None, None),
+    ],
+)
+def test_plain_runs_tell_whether_a_script_waits_before_reading_it_does(
+    stored: tuple[float, ...], read: bool | None, waits: bool | None
+) -> None:
+    assert cases.is_input_bound(cases.Script((), input_bound=read), stored) is waits
+
+
+def test_batches_ahead_have_a_lower_bound_as_wide_as_the_framework() -> None:
+    place = planted.Step(least=28.0, most=30.0, batch=20.0, step=10.0)
+    assert planted.fetch_bounds(planted.CASES["fit_prefetch"], place) == (20.0 - planted.FRAMEWORK_MS, 20.0)
+    assert planted.fetch_bounds(planted.CASES["fit"], place) == (20.0, 20.0)
+
+
+def test_what_the_log_cannot_know_is_in_the_figures() -> None:
+    figures, _ = planted.judge(planted.CASES["fit"], profile(30.0, 20.0), log(3))
+    assert figures["logged_width_ms"] == pytest.approx(GAP_MS / COUNT, rel=0.5)
+
+
+def test_no_window_begins_in_the_warm_up() -> None:
+    """Steps of 50 ms in the warm-up of 3 s, and of 30 ms after it: only their mean is right."""
+    case = planted.CASES["iterator_in_function"]
+    slow = [(kind, begin, end) for kind, begin, end in log(1, step=30)]
+    shift = slow[-1][2]
+    records = slow + [(kind, begin + shift, end + shift) for kind, begin, end in log(2)[: 4 * COUNT]]
+
+    def holds(interval: float, warmup: float) -> bool:
+        found = {
+            "steps": {"interval_ms": {"mean": interval}, "fetch_ms": {"mean": 20.0}, "count": 50},
+            "training": {"interval": "mean", "fetch": "mean", "wait": None},
+            "phases": [{"name": "warmup", "seconds": warmup}],
+        }
+        return bool(planted.judge(case, found, records)[1]["interval"])
+
+    assert holds(30.0, 3.0)
+    assert holds(50.0, 0.0)
+    assert not holds(50.0, 3.0)
+
+
+SOAK_SECONDS, RATE, LIMIT = 90.0, 500_000, 2_000_000_000
+
+
+def soak_log() -> str:
+    """An epoch of 2 s each: 1 MB more after every one."""
+    return "".join(f"{t}.0 {600_000_000 + RATE * t}\n" for t in range(0, int(SOAK_SECONDS) + 1, 2))
+
+
+def soaked(seconds: float, rate: float = RATE) -> dict[str, Any]:
+    script = (soaks.SOAK / "planted" / "list_grows.py").read_text(encoding="utf-8").splitlines()
+    line = next(number for number, text in enumerate(script, 1) if "history.append(" in text)
+    soak = {
+        "state": "growth",
+        "bytes_per_second": rate,
+        "owner": {"owner": "python", "location": {"line": line}},
+        "ends": {"seconds": seconds, "limit_bytes": LIMIT},
+    }
+    return {"memory": {"soak": soak}, "findings": [{"rule": "memory-grows"}], "complete": True}
+
+
+def soak_broken(name: str, found: dict[str, Any]) -> set[str]:
+    _, claims = soaks.judge(name, found, soak_log(), SOAK_SECONDS)
+    return {claim for claim, holds in claims.items() if not holds}
+
+
+TRUE_END = (LIMIT - 600_000_000 - RATE * SOAK_SECONDS) / RATE
+
+
+@pytest.mark.parametrize(
+    ("found", "broken"),
+    [
+        (soaked(TRUE_END), set()),
+        (soaked(1.15 * TRUE_END), set()),
+        (soaked(1.25 * TRUE_END), {"end"}),
+        (soaked(0.75 * TRUE_END), {"end"}),
+        (soaked(TRUE_END, 1.5 * RATE), {"rate"}),
+        ({}, {"growth", "owner", "line", "rate", "end"}),
+    ],
+)
+def test_a_planted_growth_has_its_owner_and_the_end_of_memory(found: dict[str, Any], broken: set[str]) -> None:
+    assert soak_broken("planted/list_grows", found) == broken
+
+
+@pytest.mark.parametrize("state", ["plateau", "filling", "garbage", "slow", "growth", "short", "unclear", None])
+def test_a_healthy_soak_has_a_state_that_is_no_growth(state: str | None) -> None:
+    found = {"memory": {"soak": {"state": state}}, "complete": True}
+    figures, claims = soaks.judge("healthy/history", found, "", SOAK_SECONDS)
+    assert claims == {"complete": True, "level": state in soaks.LEVEL, "silent": True}
+    assert figures["undecided"] == (state in {"short", "unclear"})
+
+
+def test_an_empty_profile_of_a_healthy_soak_does_not_hold() -> None:
+    figures, claims = soaks.judge("healthy/history", {}, "", SOAK_SECONDS)
+    assert not claims["complete"]
+    assert not claims["level"]
+    assert not figures["undecided"]
+
+
+def test_a_short_soak_that_warns_of_growth_is_no_doubt() -> None:
+    found = {"memory": {"soak": {"state": "short"}}, "complete": True, "findings": [{"rule": "memory-grows"}]}
+    figures, claims = soaks.judge("healthy/history", found, "", SOAK_SECONDS)
+    assert not claims["silent"]
+    assert not figures["undecided"]
+
+
+@pytest.mark.parametrize(
+    ("wall", "outcome"),
+    [((8.0, 7.0, 10.0), "holds"), ((10.0, 9.0, 11.0), "cannot tell"), ((12.0, 11.0, 13.0), "does not hold")],
+)
+def test_the_hooks_cost_what_the_upper_end_says(wall: tuple[float, ...], outcome: str) -> None:
+    assert overhead.outcome_of("loop", {"wall": wall, "thread": (1.0, 1.0, 1.0)}) == outcome

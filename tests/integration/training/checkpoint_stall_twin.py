@@ -7,7 +7,7 @@ from slow import load
 
 weights = tf.Variable(tf.ones([4]))
 checkpoint = tf.train.Checkpoint(weights=weights)
-dataset = tf.data.Dataset.range(300).map(load).batch(2)
+dataset = tf.data.Dataset.range(150).map(load).batch(2)
 for epoch in range(2):
     for _batch in dataset:
         weights.assign_add(weights)

@@ -7,7 +7,7 @@ from slow import load
 
 
 def make():
-    return tf.data.Dataset.range(40).map(load).shuffle(20).batch(2)
+    return tf.data.Dataset.range(40).map(load).shuffle(40).batch(2)
 
 
 for _epoch in range(8):

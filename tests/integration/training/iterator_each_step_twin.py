@@ -8,6 +8,6 @@ from slow import load
 dataset = tf.data.Dataset.range(1000).map(load).shuffle(8).batch(2)
 shape = next(iter(dataset)).shape
 iterator = iter(dataset.repeat())
-for _step in range(250):
+for _step in range(50):
     batch = next(iterator)
     time.sleep(0.002)

@@ -168,9 +168,7 @@ def test_every_rule_that_speaks_of_a_spec_ends_its_own_finding(name: str, tmp_pa
     assert name in check_fixes(written(tmp_path, source, stages), limit)
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     source=st.sampled_from(list(SOURCES)),
     stages=st.lists(st.sampled_from(list(STAGES)), min_size=2, max_size=7),

@@ -44,7 +44,7 @@ def data_of(rng: Random) -> dict[str, Any]:
     return data
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1 << 32))
 def test_flags_give_the_data_of_the_edits(tmp_path: Path, seed: int) -> None:
     rng = Random(seed)

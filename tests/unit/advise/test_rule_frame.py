@@ -165,6 +165,7 @@ def test_an_empty_pipeline_has_no_findings(view: PipelineView) -> None:
 def test_no_rule_raises_on_what_was_recorded(name: str) -> None:
     for view in (
         recorded(name, worker_cores=0.1),
+        recorded(name, worker_cores=0.1, dispatch="sync", wait_share=0.5, interval_ms=20.0),
         recorded(name, worker_cores=1.0, dispatch="sync", wait_share=0.5, interval_ms=20.0),
         recorded(name, worker_cores=None, headspace=None, runnable_wait_share=None, peak_bytes=None),
         recorded(name, worker_cores=None),
@@ -383,7 +384,7 @@ def views(draw: st.DrawFn) -> PipelineView:
 
 
 @given(view=views())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_no_rule_raises_on_anything_and_what_it_says_is_sound(view: PipelineView) -> None:
     for _, draft in drafts(view):
         is_sound(draft, view)

@@ -121,7 +121,9 @@ def test_recorded_verdicts_are_those_of_today(name: str, recorded: Recorded) -> 
 
 
 @pytest.mark.parametrize("selection", [None, Selection(verbose=True)], ids=["screen", "full"])
-@pytest.mark.parametrize(("width", "unicode"), [(40, True), (57, False), (80, True), (97, False), (120, True)])
+@pytest.mark.parametrize(
+    ("width", "unicode"), [(40, True), (40, False), (57, False), (80, True), (97, False), (120, True), (120, False)]
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_fits_except_for_what_is_copied(
     name: str, width: int, unicode: bool, selection: Selection | None, recorded: Recorded

@@ -60,7 +60,7 @@ def first_of(source: dict[str, Any]) -> Any:
     return {name: values[0] for name, values in tensors.items()} if isinstance(tensors, dict) else tensors[0]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(rng=st.integers(0, 1 << 32).map(Random))
 def test_it_answers_on_the_element_before_as_the_predicate_after(rng: Random) -> None:
     data, _, before = pipeline(rng)

@@ -32,7 +32,7 @@ from pipeprof.pipelines.spec.edits.places import EditError, same
 from pipeprof.pipelines.spec.yaml.reader import read
 
 RANDOM = st.integers(0, 1 << 32).map(Random)
-MANY = settings(max_examples=30, deadline=None)
+MANY = settings(deadline=None)
 
 
 def written(rng: Random, **style: float) -> tuple[dict[str, Any], str]:

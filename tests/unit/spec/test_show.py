@@ -102,9 +102,7 @@ SCALARS = (
 KEYS = st.text(min_size=1, max_size=8) | st.integers(0, 2000) | st.text("k", min_size=130, max_size=1100)
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     notes=st.dictionaries(
         KEYS,

@@ -81,7 +81,7 @@ USAGES = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(deadline=None)
 @given(pipelines(), USAGES)
 def test_no_stage_takes_more_than_its_threads_the_process_and_its_parts_no_more_than_it(
     pipeline: tuple[list[Stage], dict[str, Work]], usage: CpuUsage

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.spec.loader import load_spec
@@ -136,7 +136,6 @@ def specs(draw: Any) -> dict[str, Any]:
     return {"name": draw(plain_names), "description": draw(plain_names), "source": source, "stages": stages}
 
 
-@settings(max_examples=30)
 @given(specs())
 def test_any_names_and_texts_give_python_that_compiles(spec):
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError

@@ -1,0 +1,115 @@
+"""A first measurement that others disturbed is made once more, where the budget is enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeprof.profiles.harness import harness
+
+TOOK = 10.0
+BUDGET = 100.0
+
+
+def profile(others: float, *, disturbed: bool, exit_code: int = 0) -> SimpleNamespace:
+    return SimpleNamespace(
+        exit_code=exit_code,
+        verdict=SimpleNamespace(disturbed=disturbed),
+        contention=SimpleNamespace(others_cores=others),
+        phases=[SimpleNamespace(seconds=TOOK), SimpleNamespace(seconds=None)],
+    )
+
+
+QUIET, BUSY, BUSIER = (profile(0.0, disturbed=False), profile(0.5, disturbed=True), profile(0.9, disturbed=True))
+
+
+@dataclass
+class Measured:
+    """What a command did.
+
+    Attributes:
+        runs: How many samples it measured.
+        written: Profiles that it saved itself.
+    """
+
+    kept: Any = None
+    budget: float = 0.0
+    runs: int = 0
+    notes: list[str] = field(default_factory=list)
+    written: list[Any] = field(default_factory=list)
+
+
+def measure(
+    monkeypatch: pytest.MonkeyPatch, samples: list[SimpleNamespace], budget: float = BUDGET, end_at: float | None = None
+) -> Measured:
+    found, left = Measured(), list(samples)
+
+    def run_sample(*given: object) -> SimpleNamespace:
+        assert given[0] == "settings"
+        found.runs += 1
+        return left.pop(0)
+
+    def write(kept: SimpleNamespace, *, final: bool) -> None:
+        assert final
+        found.written.append(kept)
+
+    monkeypatch.setattr(harness, "run_sample", run_sample)
+    monkeypatch.setattr(harness, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    found.kept, found.budget = harness.run_undisturbed(
+        "settings", SimpleNamespace(write=write), SimpleNamespace(note=found.notes.append), budget=budget, end_at=end_at
+    )
+    return found
+
+
+def test_an_undisturbed_measurement_is_made_once_and_leaves_the_whole_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = measure(monkeypatch, [QUIET])
+    assert (found.kept, found.runs, found.budget) == (QUIET, 1, BUDGET)
+    assert found.notes == found.written == []
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "kept"),
+    [(BUSY, QUIET, QUIET), (BUSIER, BUSY, BUSY), (BUSY, BUSIER, BUSY), (BUSY, profile(0.0, disturbed=True), None)],
+)
+def test_of_two_the_one_that_others_disturbed_less_is_kept(
+    monkeypatch: pytest.MonkeyPatch, first: SimpleNamespace, again: SimpleNamespace, kept: SimpleNamespace | None
+) -> None:
+    found = measure(monkeypatch, [first, again])
+    assert found.runs == 2
+    assert found.kept is (kept or again)
+    assert found.written == [found.kept]
+    assert found.budget == BUDGET - TOOK
+    assert found.notes == ["other processes used the cores: measuring once more"]
+
+
+@pytest.mark.parametrize(("budget", "end_at"), [(2 * TOOK - 0.1, None), (BUDGET, 1000.0 + TOOK - 0.1)])
+def test_without_time_for_two_the_first_is_kept(
+    monkeypatch: pytest.MonkeyPatch, budget: float, end_at: float | None
+) -> None:
+    found = measure(monkeypatch, [BUSY], budget, end_at)
+    assert (found.kept, found.runs, found.budget) == (BUSY, 1, budget)
+
+
+def test_with_just_enough_time_it_is_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert measure(monkeypatch, [BUSY, QUIET], 2 * TOOK, 1000.0 + TOOK).runs == 2
+
+
+def test_a_measurement_that_failed_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = profile(0.9, disturbed=True, exit_code=5)
+    assert measure(monkeypatch, [failed]).kept is failed
+
+
+def test_a_second_one_that_failed_does_not_replace_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = measure(monkeypatch, [BUSY, profile(0.0, disturbed=False, exit_code=5)])
+    assert found.kept is BUSY
+    assert found.kept.exit_code == 0
+
+
+def test_who_ends_the_second_keeps_the_first_with_the_exit_code_of_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, code = profile(0.5, disturbed=True), next(iter(harness.EXIT_CODES.values()))
+    found = measure(monkeypatch, [first, profile(0.0, disturbed=False, exit_code=code)])
+    assert found.kept is first
+    assert found.kept.exit_code == code
