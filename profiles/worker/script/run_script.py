@@ -37,7 +37,7 @@ from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
-from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS, TRACE_SECONDS, JobRun
+from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
 from pipeprof.profiles.worker.script.as_main import run_as_main
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
 from pipeprof.profiles.worker.script.hooks import Hooks
@@ -112,8 +112,6 @@ class ScriptRun(JobRun):
         super().__init__(job, channel)
         refuse = None if job.allow_writes else self._refuse_write
         self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
-        self._refused: threading.Thread | None = None
-        self._refusing = threading.Lock()
         self._observer = ScriptObserver(
             self._iterator_made,
             self._attend,
@@ -138,7 +136,10 @@ class ScriptRun(JobRun):
         self._sign_at = self._sign_cpu = self._tell_at = self._warm_at = 0.0
         self._last: Callable[[], Any] = lambda: None
         self._variant: tuple[Any, Any] | None = None
-        self._finished = False
+        self._finisher: threading.Thread | None = None
+        self._claiming = threading.Lock()
+        # Set where the process goes on after the measurement.
+        self._goes_on = threading.Event()
         self._sizes_known = False
         self._ended: str | None = None
         self._unseen_since: float | None = None
@@ -164,6 +165,7 @@ class ScriptRun(JobRun):
             # A child that the script forked ends in the usual way.
             failed = not isinstance(ending, SystemExit) or ending.code not in (None, 0)
             if failed and not self._channel.is_copy:
+                self._claims_end()
                 self._stop_reporter()
                 with suppress(Exception), self._folding:
                     self._look_last()
@@ -177,6 +179,7 @@ class ScriptRun(JobRun):
         self._finish(self._reason or "the script")
         del left
         self.exits_normally = True
+        self._goes_on.set()
 
     def _imported(self, library: str) -> None:
         self._hooks.install(library)
@@ -233,12 +236,8 @@ class ScriptRun(JobRun):
 
     def _refuse_write(self, loss: Loss) -> None:
         """End the run in the thread that is about to write; what the script would do next is never done."""
-        with self._refusing:
-            first = self._refused is None
-            self._refused = self._refused or threading.current_thread()
-        if self._refused is not threading.current_thread():
-            threading.Event().wait()
-        if not first:
+        if self._finisher is threading.current_thread() and not self._goes_on.is_set():
+            # It is pipeprof that writes.
             return
         self._end_with(str(loss), WriteRefusedError(str(loss)), failed=False)
         self.warn("would-overwrite", f"{loss}.")
@@ -246,7 +245,7 @@ class ScriptRun(JobRun):
 
     def _exiting(self, status: int) -> None:
         """Tell what was measured before `os._exit`, which runs nothing at the process's end."""
-        if self._channel.is_copy or self._finished:
+        if self._channel.is_copy or self._finisher is threading.current_thread():
             return
         place = users_place()
         where = f" at {as_typed(place.file)}:{place.line}" if place.file is not None else ""
@@ -305,7 +304,7 @@ class ScriptRun(JobRun):
                 failed += 1
                 if failed == 3:
                     self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
-            if self._reason is not None and self._ends_from_outside():
+            if self._reason is not None and self._ends_from_outside() and not self._closing.is_set():
                 try:
                     self._finish(self._reason)
                 except BaseException as error:
@@ -479,6 +478,8 @@ class ScriptRun(JobRun):
             self._models.begin(self._script_feed)
         limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": self._look_ns()}
         self._window = self._open("measure", statistics, self._measured, **limits)
+        # Of use only where no measurement follows.
+        self._kept, self._starts = [], []
         self._clock.begin()
 
     def _measured(self, looked: Looked) -> str | None:
@@ -489,8 +490,8 @@ class ScriptRun(JobRun):
             self._models.observe(feed, window.statistics.count)
             self._memory.look("measure", feed, window.statistics.count, self._models.latest)
             now = time.perf_counter()
-            if self._soak is None or now >= self._tell_at:
-                self._tell_at = now + SOAK_SEND_SECONDS
+            if now >= self._tell_at:
+                self._tell_at = now + self._send_every
                 self._channel.send(TrainingSeen(self._training()))
         if self._soak is not None or self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
             return None
@@ -508,11 +509,10 @@ class ScriptRun(JobRun):
     # The end
 
     def _finish(self, reason: str) -> None:
-        """End the measurement and describe the pipeline."""
-        self._stop_reporter()
-        if self._finished:
+        """End the measurement and describe the pipeline, once."""
+        if not self._claims_end():
             return
-        self._finished = True
+        self._stop_reporter()
         with self._folding:
             self._look_last()
         self._closed = Moment.now(self._observer)
@@ -535,6 +535,15 @@ class ScriptRun(JobRun):
         self._channel.send(TrainingSeen(self._training()))
         self._describe_main()
 
+    def _claims_end(self) -> bool:
+        """Whether this thread is the first to end the measurement; where another one does, wait until the process ends."""
+        with self._claiming:
+            first = self._finisher is None
+            self._finisher = self._finisher or threading.current_thread()
+        if self._finisher is not threading.current_thread():
+            self._goes_on.wait()
+        return first
+
     def _stop_reporter(self) -> None:
         self._observer.attention = False
         self._closing.set()
@@ -549,7 +558,7 @@ class ScriptRun(JobRun):
 
     def _measure_warm_up(self) -> None:
         """Take the steps of the warm-up as the measurement, without its first quarter: there are no others."""
-        readings, first = self._kept, len(self._kept) // 4
+        readings, starts, first = self._kept, self._starts, len(self._kept) // 4
         last = readings[first - 1] if first else None
         self._begin_measure("the script ended before it was over", over=True)
         window = self._window
@@ -558,7 +567,7 @@ class ScriptRun(JobRun):
         if last is not None:
             window.statistics.begin(last.start, last.end)
         if readings[first:]:
-            window.followed(readings[first:], [index - first for index in self._starts if index >= first])
+            window.followed(readings[first:], [index - first for index in starts if index >= first])
         text = f"{self.subject} ended during the warm-up: its last steps are what was measured. Let it train longer."
         self.warn("short-script", text)
 
