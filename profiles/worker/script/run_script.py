@@ -18,10 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.target.bindings import bindings_of
-from pipeprof.pipelines.target.generated_files import delete_generated_files
-from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import (
     STOPPED,
     Done,
@@ -32,26 +29,22 @@ from pipeprof.profiles.protocol.messages import (
     TrainingSeen,
     Waiting,
 )
-from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
-from pipeprof.profiles.worker.sample import TRACE_SECONDS, JobRun
-from pipeprof.profiles.worker.script.as_main import run_as_main
+from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
 from pipeprof.profiles.worker.script.hooks import Hooks
-from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
+from pipeprof.profiles.worker.script.script_job import ScriptJob
 from pipeprof.profiles.worker.script.training_facts import UNSEEN, Moment, graph_text, training_facts
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
 from pipeprof.profiles.worker.steps.window_clock import WindowClock
-from pipeprof.profiles.worker.versions import require_tensorflow
-from pipeprof.profiles.worker.writes.existing import Existing
-from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
+from pipeprof.profiles.worker.writes.writes import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,7 +95,7 @@ class ScriptFeed(Feed):
         return self.holder is not None and self.holder.iterator() is not None
 
 
-class ScriptRun(JobRun):
+class ScriptRun(ScriptJob):
     """Execution of a job of kind ``script``."""
 
     subject: ClassVar[str] = "The script"
@@ -110,8 +103,6 @@ class ScriptRun(JobRun):
 
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
-        refuse = None if job.allow_writes else self._refuse_write
-        self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
         self._observer = ScriptObserver(
             self._iterator_made,
             self._attend,
@@ -143,7 +134,6 @@ class ScriptRun(JobRun):
         self._sizes_known = False
         self._ended: str | None = None
         self._unseen_since: float | None = None
-        self._watching = 0
         self._clock = WindowClock()
         self._taking: Pass | None = None
         self._since: Moment | None = None
@@ -154,13 +144,9 @@ class ScriptRun(JobRun):
     def run(self) -> None:
         """Run the script; returns only where it came to its own end."""
         self._enter("import")
-        watch = ImportWatch(LIBRARIES, self._imported)
-        watch.begin()
         self._reporter.start()
-        self._writes.begin()
         try:
-            # What it returns keeps the script's own objects alive: its datasets among them.
-            left = run_as_main(self.job.user_files[0], self.job.target, self.job.script_args)
+            left = self._run_script()
         except BaseException as ending:
             # A child that the script forked ends in the usual way.
             failed = not isinstance(ending, SystemExit) or ending.code not in (None, 0)
@@ -172,8 +158,6 @@ class ScriptRun(JobRun):
             if failed or self._channel.is_copy:
                 raise
             left = {}
-        finally:
-            watch.end()
         if self._channel.is_copy:
             return
         self._finish(self._reason or "the script")
@@ -181,35 +165,11 @@ class ScriptRun(JobRun):
         self.exits_normally = True
         self._goes_on.set()
 
-    def _imported(self, library: str) -> None:
-        self._hooks.install(library)
-        if library != "tensorflow":
-            return
-        module: Any = sys.modules[library]
-        require_tensorflow(module.__version__)
-        delete_generated_files()
-        self._begin_build()
-
     def _begin_build(self) -> None:
-        """Begin the phase in which datasets are made, once TensorFlow has been imported."""
         self._memory.read("import")
         self._enter("data")
         self._enter("build")
         self._begin_watch()
-
-    def _begin_watch(self) -> None:
-        """Begin to look at how datasets are made."""
-        with suppress(Exception):
-            self._watch = SourceWatch()
-            self._watch.__enter__()
-            self._watching = threading.get_ident()
-
-    def _end_watch(self) -> None:
-        """Stop looking at how datasets are made: it takes a microsecond in each call of a Python function."""
-        watch = self._watch
-        if watch is not None and self._watching == threading.get_ident():
-            self._watching = 0
-            watch.__exit__(None, None, None)
 
     def _iterator_made(self, consumer: Consumer) -> None:
         if self.phase != "build" or consumer.role == "adapt":
@@ -536,7 +496,7 @@ class ScriptRun(JobRun):
         self._describe_main()
 
     def _claims_end(self) -> bool:
-        """Whether this thread is the first to end the measurement; where another one does, wait until the process ends."""
+        """Whether this thread is the first to end the measurement; where another does, wait until the process ends."""
         with self._claiming:
             first = self._finisher is None
             self._finisher = self._finisher or threading.current_thread()
@@ -578,13 +538,7 @@ class ScriptRun(JobRun):
         if self.dataset is None and self._variant is not None:
             tensorflow: Any = sys.modules["tensorflow"]
             self.dataset = tensorflow.data.experimental.from_variant(*self._variant)
-        self._made = self._watch.made if self._watch is not None else []
-        known = self._watch is not None and self.dataset is not None
-        lines = self._watch.lines if self._watch is not None else None
-        if known and lines is not None and lines.created(self.dataset) is not None:
-            self._source_bytes = held_bytes(self._made) + lines.held_bytes(self.dataset)
-        else:
-            self._source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
+        self._know_sources()
         running, lacking = self._running()
         if running is not None:
             self.feed = running

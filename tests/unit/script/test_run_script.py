@@ -14,11 +14,10 @@ from pipeprof.profiles.document.shared import WrittenFile
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Done, TrainingSeen
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
-from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS, TRACE_SECONDS
-from pipeprof.profiles.worker.script import run_script
+from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS
+from pipeprof.profiles.worker.script import run_script, script_job
 from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
-from pipeprof.profiles.worker.trace.trace import LONGEST_TRACE
 from pipeprof.profiles.worker.writes.writes import Loss
 from tests.unit.worker.fakes import FakeChannel, FakeTime
 
@@ -84,7 +83,7 @@ def test_a_thread_that_comes_later_waits_for_the_end(monkeypatch: pytest.MonkeyP
     def fails(*_arguments: object) -> None:
         raise ValueError
 
-    monkeypatch.setattr(run_script, "run_as_main", fails)
+    monkeypatch.setattr(script_job, "run_as_main", fails)
     waiting = threading.Event()
     monkeypatch.setattr(run._goes_on, "wait", lambda: (waiting.set(), threading.Event().wait()))
     first = started("first", lambda: run._end_with("10 s", run_script.ScriptEndedError(), failed=False))
@@ -161,7 +160,3 @@ def test_all_files_are_known_to_further_processes() -> None:
     written = [WrittenFile(file=f"/{number}", bytes=1) for number in range(300)]
     moments = (None, Moment.now(run._observer))
     assert len(training_facts(None, run._observer, moments, ended="x", written=written, watch=None).written) == 300
-
-
-def test_the_harness_waits_longer_than_a_trace_may_take() -> None:
-    assert TRACE_SECONDS > LONGEST_TRACE
