@@ -93,17 +93,21 @@ class WatchRun(ScriptRun):
         """
         self._imports.end()
         try:
-            if not self._finished:
+            if self._finisher is None:
                 self._finish_with(reason, error, failed)
+            else:
+                self._finish(reason)
+            self._channel.send(Done())
         finally:
             self._hooks.uninstall()
             self._end_watch()
 
     def discard(self) -> bool:
         """Stop without a profile where nothing was iterated; returns whether nothing was."""
-        if self._observer.consumers or self._finished:
+        if self._observer.consumers or self._finisher is not None:
             return False
-        self._finished = True
+        self._claims_end()
+        self._goes_on.set()
         self._stop_reporter()
         self._imports.end()
         self._hooks.uninstall()
@@ -124,9 +128,14 @@ class WatchRun(ScriptRun):
         except NeverIteratedError as nothing:
             if error is None:
                 self._channel.send(describe_error(nothing, self))
-        self._channel.send(Done())
 
     # What a script's run does otherwise
+
+    def _finish(self, reason: str) -> None:
+        try:
+            super()._finish(reason)
+        finally:
+            self._goes_on.set()
 
     def _imported(self, library: str) -> None:
         with suppress(Exception):

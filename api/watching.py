@@ -147,8 +147,8 @@ def _register(dataset: Any) -> None:
 def _end_at_exit() -> None:
     recording = current()
     if recording is not None:
-        # Python notes here what ended the program.
-        recording.end(getattr(sys, "last_value", None))
+        # Python notes here what ended the program; at a prompt, what ended any earlier input.
+        recording.end(getattr(sys, "last_value", None) if not hasattr(sys, "ps1") else None)
 
 
 def _require_tensorflow() -> None:

@@ -534,6 +534,10 @@ class PythonCalls:
     line: int | None = None
 
 
+LONGEST_TRACE = 10.0
+"""Seconds of a trace, reading it included; then it gives up."""
+
+
 @dataclass(frozen=True)
 class TraceBegan(WorkerMessage):
     """Start of the trace, after all other results; the harness ends the worker without a `Trace` in `seconds`."""

@@ -5,15 +5,11 @@ Started with the argument WRITE_FD and the job on stdin; one JSON object is the 
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn
 
-from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.from_python.call_recorder import CallRecorder
 from pipeprof.pipelines.from_python.compare import renamed_files
@@ -26,15 +22,13 @@ from pipeprof.pipelines.target.annotations import read_value
 from pipeprof.pipelines.target.arguments import bind, signature_of
 from pipeprof.pipelines.target.target import load_function, parse_target
 from pipeprof.pipelines.target.user_files import is_users
-from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.describe import DescribeAnswer, DescribeFailure, DescribeJob, SpecOfFunction
-from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.user_frames import innermost_users_frame
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.load_function import call_target, import_early, look_like_a_script
-from pipeprof.profiles.worker.script.import_guard import ImportGuard
 from pipeprof.profiles.worker.search_spec import BuiltPipeline, SpecSearch, difference_text, reseed
+from pipeprof.profiles.worker.source.one_answer import answer_job
 from pipeprof.profiles.worker.versions import NoTensorFlowError, import_tensorflow
 
 _SHOWN: Final = 5
@@ -137,30 +131,16 @@ def _failure(error: BaseException, *, called: bool) -> DescribeFailure:
 
 def main() -> NoReturn:
     """Answer one job."""
-    job = decode_record(DescribeJob, json.loads(sys.stdin.readline()))
-    die_with_guard()
-    settle_temporary_folder()
-    write_fd, process = int(sys.argv[1]), os.getpid()
     describing: Describing | None = None
 
-    def finish(answer: DescribeAnswer) -> NoReturn:
-        if os.getpid() != process:
-            # A copy that the user's code forked; one answer is enough.
-            os._exit(0)
-        with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
-            channel.write(encode_record(answer))
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Do not wait for threads of TensorFlow or the user.
-        os._exit(0)
-
-    ImportGuard(lambda error: finish(DescribeAnswer(failure=_failure(error, called=False)))).begin()
-    try:
+    def answer(job: DescribeJob) -> DescribeAnswer:
+        nonlocal describing
         look_like_a_script(str(parse_target(job.target).path))
         import_early(job.target)
         describing = Describing(job)
-        answer = DescribeAnswer(spec=describing.run())
-    except BaseException as error:
-        # BaseException: sys.exit() in the user's code must be reported with its place as well.
-        answer = DescribeAnswer(failure=_failure(error, called=describing is not None and describing.called))
-    finish(answer)
+        return DescribeAnswer(spec=describing.run())
+
+    def failed(error: BaseException) -> DescribeAnswer:
+        return DescribeAnswer(failure=_failure(error, called=describing is not None and describing.called))
+
+    answer_job(DescribeJob, answer, failed)

@@ -29,6 +29,7 @@ from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.job import Job, StepJob, from_pairs
 from pipeprof.profiles.protocol.messages import (
+    LONGEST_TRACE,
     UNTRACED,
     Answer,
     Graphs,
@@ -46,7 +47,7 @@ from pipeprof.profiles.protocol.messages import (
 )
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.build_watch import BuildWatch
-from pipeprof.profiles.worker.memory.memory_log import MemoryLog
+from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.memory.soak_watch import SoakWatch
 from pipeprof.profiles.worker.phases import Phases
@@ -73,8 +74,8 @@ FLOOR_STEP_MS = 100.0
 """Longest step of the baseline: a longer sleep does not delay the wake-up any more."""
 SOAK_SEND_SECONDS = 20.0
 """Seconds between two messages about what changes little, in a soak."""
-TRACE_SECONDS = 12.0
-"""Maximum time of the trace, reading it included, which gives up before; then the harness ends the worker."""
+TRACE_SECONDS = LONGEST_TRACE + 2
+"""Of a trace, which gives up before; then the harness ends the worker."""
 UNEXPLAINED_BYTES = 300_000_000
 CONSTANT_COPIES = 6
 """Copies of a constant while the pipeline is built, the array included: up to five stay in the heap and in graphs."""
@@ -97,7 +98,8 @@ class JobRun:
         self._floor = Floor()
         self._window: PhaseWindow | None = None
         self._models = ModelLog()
-        self._memory = MemoryLog(channel.send, every=SOAK_SEND_SECONDS) if job.soak else MemoryLog(channel.send)
+        self._send_every = SOAK_SEND_SECONDS if job.soak else SEND_SECONDS
+        self._memory = MemoryLog(channel.send, every=self._send_every)
         self._soak = SoakWatch(channel.send, job.seconds, self._kept_objects) if job.soak and job.seconds else None
         self._sizes = BatchSizes()
         self._context: Any = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from pipeprof.pipelines.target.target import import_file
 from pipeprof.profiles.worker.script.hooks import Hooks, Observer
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
 from pipeprof.profiles.worker.writes.existing import Existing
+from pipeprof.profiles.worker.writes.touches import READERS
 from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
 
 OLD = 1_600_000_000
@@ -164,6 +167,34 @@ def test_writers_of_keras_and_tensorflow_are_seen_before_they_write(
     assert seen == list(calls)
     assert {(tmp_path / name).read_text() for name in names} == {"old"}
     assert {"new.keras", "new/checkpoint", "new/c-1.index", "new/c-2.index"} <= written
+
+
+def test_readers_have_the_parameter_names_of_the_methods() -> None:
+    import h5py
+    import keras
+    import tensorflow as tf
+
+    libraries = {"tensorflow": tf, "keras": keras, "h5py": h5py}
+    found = {name.split(".")[0] for name in READERS if parameters_of(name, libraries) is not None}
+    assert found == set(libraries)
+    for name, reader in READERS.items():
+        real = parameters_of(name, libraries)
+        if real is not None:
+            own = [
+                one.name
+                for one in inspect.signature(reader).parameters.values()
+                if one.kind is one.POSITIONAL_OR_KEYWORD
+            ]
+            first = 1 if real[0] == "self" else 0
+            assert own[first:] == real[first : len(own)], name
+
+
+def parameters_of(method: str, libraries: Mapping[str, Any]) -> list[str] | None:
+    """Names of a method's parameters; None for a library that is not here."""
+    module, *names = method.split(".")
+    if module not in libraries:
+        return None
+    return list(inspect.signature(attrgetter(".".join(names))(libraries[module])).parameters)
 
 
 SCRIPT = """

@@ -9,35 +9,27 @@ from __future__ import annotations
 
 import os
 import random
-import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
-from pipeprof.pipelines.target.generated_files import delete_generated_files
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Done
 from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded
-from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.rerun.hand_out import HandOut, detached, stored
-from pipeprof.profiles.worker.script.as_main import run_as_main
 from pipeprof.profiles.worker.script.hooks import Hooks
-from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
 from pipeprof.profiles.worker.script.run_script import ScriptFeed, read_model
+from pipeprof.profiles.worker.script.script_job import ScriptJob
 from pipeprof.profiles.worker.script.training_facts import asynchronous
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.turns.turn_run import CHECK_NS, BlockWindow, TurnRun
-from pipeprof.profiles.worker.versions import require_tensorflow
-from pipeprof.profiles.worker.writes.existing import Existing
-from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
+from pipeprof.profiles.worker.writes.writes import Loss
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
@@ -50,13 +42,11 @@ if TYPE_CHECKING:
 TOO_SHORT = "the script came to its end before enough steps were measured: let it train longer"
 
 
-class ScriptTurns(TurnRun):
+class ScriptTurns(ScriptJob, TurnRun):
     """A job in turns of kind ``script``."""
 
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
-        refuse = None if job.allow_writes else self._refuse_write
-        self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
         self._observer = ScriptObserver(
             self._iterator_made,
             self._attend,
@@ -79,22 +69,16 @@ class ScriptTurns(TurnRun):
         # Whether the next step began before the turn did.
         self._resumed = False
         self._rule, self._settled = WarmUp(), False
-        self._watching = 0
 
     def run(self) -> None:
         """Run the script until the harness wants an end."""
         self._runtime = procfs.rss_bytes("self")
-        watch = ImportWatch(LIBRARIES, self._imported)
-        watch.begin()
-        self._writes.begin()
         try:
-            left = run_as_main(self.job.user_files[0], self.job.target, self.job.script_args)
+            left = self._run_script()
         except SystemExit as ending:
             if ending.code not in (None, 0) or self._channel.is_copy:
                 raise
             left = {}
-        finally:
-            watch.end()
         if not self._channel.is_copy:
             self._refuse(TOO_SHORT if self._built is not None else self._never_there())
         del left
@@ -106,24 +90,9 @@ class ScriptTurns(TurnRun):
 
     # The script
 
-    def _imported(self, library: str) -> None:
-        self._hooks.install(library)
-        if library != "tensorflow":
-            return
-        module: Any = sys.modules[library]
-        require_tensorflow(module.__version__)
-        delete_generated_files()
+    def _begin_build(self) -> None:
         self._runtime = procfs.rss_bytes("self")
-        with suppress(Exception):
-            self._watch = SourceWatch()
-            self._watch.__enter__()
-            self._watching = threading.get_ident()
-
-    def _end_watch(self) -> None:
-        watch = self._watch
-        if watch is not None and self._watching == threading.get_ident():
-            self._watching = 0
-            watch.__exit__(None, None, None)
+        self._begin_watch()
 
     def _refuse_write(self, loss: Loss) -> None:
         self._refuse(str(loss))
@@ -203,15 +172,6 @@ class ScriptTurns(TurnRun):
 
     def _pin_seeds(self) -> None:
         """A script sets its own seeds."""
-
-    def _know_sources(self) -> None:
-        """Read what the dataset holds in memory, as far as it was seen being made."""
-        watch, self._source_bytes = self._watch, 0
-        self._made = watch.made if watch is not None else []
-        if watch is not None and watch.lines.created(self.dataset) is not None:
-            self._source_bytes = held_bytes(self._made) + watch.lines.held_bytes(self.dataset)
-        else:
-            self._source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
 
     # Turns
 

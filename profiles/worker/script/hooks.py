@@ -42,6 +42,12 @@ class Observer:
     def reduced(self, dataset: Any) -> None:
         """A dataset is consumed inside TensorFlow: ``Dataset.reduce``, as AutoGraph makes of a loop over a dataset."""
 
+    def reduce_returned(self, dataset: Any) -> None:
+        """That call returned or raised; within a tf.function its loop has not begun."""
+
+    def function_called(self) -> None:
+        """A tf.function is about to run, called from Python."""
+
     def function_returned(self, function: Any, duration_ns: int) -> None:
         """A tf.function returned, called from Python."""
 
@@ -124,9 +130,10 @@ class Hooks:
 
     def __init__(self, observer: Observer, clock: Callable[[], int], rows: Sequence[Wrapped] = WRAPPED) -> None:
         self._rows = rows
-        self._observer = observer
+        # Looked up in each call, so that what cannot be unwrapped can be made to tell nothing.
+        self._seen = observer
         self._clock = clock
-        self._real: list[tuple[Any, str, Any, bool]] = []
+        self._real: list[tuple[Any, str, Any, Any]] = []
         self._iterators: set[type] = set()
         self._eagerly: Callable[[], bool] = lambda: True
 
@@ -149,9 +156,12 @@ class Hooks:
                 self._wrap(owner, row.method, self._wrapper(row))
 
     def uninstall(self) -> None:
-        """Put the real methods back."""
-        for owner, name, real, inherited in reversed(self._real):
-            if inherited:
+        """Put the real methods back; one that others have wrapped since stays, and tells nothing any more."""
+        self._seen = Observer()
+        for owner, name, wrapped, real in reversed(self._real):
+            if vars(owner).get(name) is not wrapped:
+                continue
+            if real is None:
                 delattr(owner, name)
             else:
                 setattr(owner, name, real)
@@ -160,68 +170,76 @@ class Hooks:
 
     def _wrap(self, owner: Any, name: str, wrap: _Wrap) -> None:
         real = getattr(owner, name)
-        self._real.append((owner, name, real, name not in vars(owner)))
-        setattr(owner, name, functools.wraps(real)(wrap(real)))
+        wrapped = functools.wraps(real)(wrap(real))
+        self._real.append((owner, name, wrapped, real if name in vars(owner) else None))
+        setattr(owner, name, wrapped)
 
     def _wrapper(self, row: Wrapped) -> _Wrap:
-        seen = self._observer
         wrappers: dict[str, _Wrap] = {
             "__iter__": self._around_iter
             if row.module == "tensorflow"
-            else lambda real: _around(real, seen.loader_began),
-            "gradient": lambda real: _around(real, lambda _: seen.tape_read() if self._eagerly() else None),
-            "reduce": lambda real: _around(real, seen.reduced),
-            "fit": lambda real: _around_fit(real, seen),
-            "_exit": lambda real: _around(real, seen.exiting),
-            "adapt": lambda real: _around(real, lambda _: seen.adapting(), lambda _: seen.adapted()),
-            "on_train_begin": lambda real: _around(real, lambda calls: seen.train_began(calls.model, calls.callbacks)),
-            "on_train_end": lambda real: _around(real, after=lambda _: seen.train_ended()),
-            "on_epoch_begin": lambda real: _with_number(real, seen.epoch_began),
-            "on_epoch_end": lambda real: _around(real, lambda _: seen.epoch_ending(), lambda _: seen.epoch_ended()),
-            "on_train_batch_begin": lambda real: _with_number(real, seen.batch_began),
-            "on_train_batch_end": lambda real: _around(real, lambda _: seen.batch_ended()),
-            "on_test_begin": lambda real: _around(real, lambda callbacks: seen.test_began(callbacks.model)),
-            "on_test_end": lambda real: _around(real, after=lambda _: seen.test_ended()),
-            "on_predict_begin": lambda real: _around(real, lambda callbacks: seen.predict_began(callbacks.model)),
-            "on_predict_end": lambda real: _around(real, after=lambda _: seen.predict_ended()),
+            else lambda real: _around(real, self._tell("loader_began")),
+            "gradient": lambda real: _around(real, lambda _: self._seen.tape_read() if self._eagerly() else None),
+            "reduce": lambda real: _around(real, self._tell("reduced"), self._tell("reduce_returned")),
+            "fit": self._around_fit,
+            "_exit": lambda real: lambda status: (self._seen.exiting(status), real(status)),
+            "adapt": lambda real: _around(real, lambda _: self._seen.adapting(), lambda _: self._seen.adapted()),
+            "on_train_begin": lambda real: _around(
+                real, lambda calls: self._seen.train_began(calls.model, calls.callbacks)
+            ),
+            "on_train_end": lambda real: _around(real, after=lambda _: self._seen.train_ended()),
+            "on_epoch_begin": lambda real: _with_number(real, self._tell("epoch_began")),
+            "on_epoch_end": lambda real: _around(
+                real, lambda _: self._seen.epoch_ending(), lambda _: self._seen.epoch_ended()
+            ),
+            "on_train_batch_begin": lambda real: _with_number(real, self._tell("batch_began")),
+            "on_train_batch_end": lambda real: _around(real, lambda _: self._seen.batch_ended()),
+            "on_test_begin": lambda real: _around(real, lambda callbacks: self._seen.test_began(callbacks.model)),
+            "on_test_end": lambda real: _around(real, after=lambda _: self._seen.test_ended()),
+            "on_predict_begin": lambda real: _around(real, lambda callbacks: self._seen.predict_began(callbacks.model)),
+            "on_predict_end": lambda real: _around(real, after=lambda _: self._seen.predict_ended()),
         }
         return wrappers.get(row.method) or (lambda real: self._around_save(real, row))
 
+    def _tell(self, method: str) -> Callable[[Any], None]:
+        def tell(what: Any) -> None:
+            getattr(self._seen, method)(what)
+
+        return tell
+
     def _around_iter(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        clock, given, made = self._clock, self._observer.given, self._observer.iterator_made
+        clock = self._clock
 
         def __iter__(dataset: Any) -> Any:
             # Within a tf.function there is no iterator yet, only a tensor of one.
             if not self._eagerly():
                 return real(dataset)
-            handed = given(dataset)
+            handed = self._seen.given(dataset)
             began = clock()
             iterator = real(handed)
             self._wrap_iterators(type(iterator))
-            made(dataset, iterator, began)
+            self._seen.iterator_made(dataset, iterator, began)
             return iterator
 
         return __iter__
 
-    def _around_loader(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        return _around(real, self._observer.loader_began)
-
     def _around_function(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        clock, eagerly, returned = self._clock, self._eagerly, self._observer.function_returned
+        clock, eagerly = self._clock, self._eagerly
 
         def call(function: Any, *arguments: Any, **named: Any) -> Any:
             if not eagerly():
                 return real(function, *arguments, **named)
+            self._seen.function_called()
             began = clock()
             try:
                 return real(function, *arguments, **named)
             finally:
-                returned(function, clock() - began)
+                self._seen.function_returned(function, clock() - began)
 
         return call
 
     def _wrap_iterators(self, kind: type) -> None:
-        if kind in self._iterators:
+        if not self._real or kind in self._iterators:
             return
         self._iterators.add(kind)
         for name in (row.method for row in self._rows if row.owner == "data.Iterator"):
@@ -229,32 +247,39 @@ class Hooks:
                 self._wrap(kind, name, self._around_next)
 
     def _around_next(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        asked, got, ended = self._observer.asked, self._observer.got, self._observer.ended
-
         def next_batch(iterator: Any, *arguments: Any, **named: Any) -> Any:
-            asked(iterator)
+            self._seen.asked(iterator)
             try:
                 batch = real(iterator, *arguments, **named)
             except BaseException:
-                ended(iterator)
+                self._seen.ended(iterator)
                 raise
-            got(iterator)
+            self._seen.got(iterator)
             return batch
 
         return next_batch
 
     def _around_save(self, real: Callable[..., Any], row: Wrapped) -> Callable[..., Any]:
-        saving, saved = self._observer.saving, self._observer.saved
         method = str(row)
 
         def save(*arguments: Any, **named: Any) -> Any:
-            saving(method, arguments, named)
+            self._seen.saving(method, arguments, named)
             try:
                 return real(*arguments, **named)
             finally:
-                saved()
+                self._seen.saved()
 
         return save
+
+    def _around_fit(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def fit(model: Any, *arguments: Any, **named: Any) -> Any:
+            self._seen.fit_called(model, arguments[0] if arguments else named.get("x"))
+            try:
+                return real(model, *arguments, **named)
+            finally:
+                self._seen.fit_returned(model)
+
+        return fit
 
 
 def _around(
@@ -272,22 +297,11 @@ def _around(
     return wrapped
 
 
-def _around_fit(real: Callable[..., Any], seen: Observer) -> Callable[..., Any]:
-    def fit(model: Any, *arguments: Any, **named: Any) -> Any:
-        seen.fit_called(model, arguments[0] if arguments else named.get("x"))
-        try:
-            return real(model, *arguments, **named)
-        finally:
-            seen.fit_returned(model)
-
-    return fit
-
-
 def _with_number(real: Callable[..., Any], before: Callable[[int], None]) -> Callable[..., Any]:
     """Return a method of a list of callbacks with a call before it, with the number of the epoch or the step."""
 
-    def wrapped(callbacks: Any, number: int, *arguments: Any, **named: Any) -> Any:
-        before(number)
-        return real(callbacks, number, *arguments, **named)
+    def wrapped(callbacks: Any, *arguments: Any, **named: Any) -> Any:
+        before(arguments[0] if arguments else named.get("epoch", named.get("batch", 0)))
+        return real(callbacks, *arguments, **named)
 
     return wrapped

@@ -20,6 +20,7 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.importing import guard_imports
 from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
@@ -30,7 +31,8 @@ MOST_BATCHES = 100
 """Of one dataset, in all its loops."""
 MOST_NS = 2_000_000_000
 """Of one loop."""
-_BLOCKED_SECONDS = 0.5
+BLOCKED_SECONDS = 0.5
+"""In which a thread stands still that waits for TensorFlow."""
 
 _Place = tuple[tuple[CodeType, int], ...]
 
@@ -72,7 +74,8 @@ class ImportGuard(Observer):
         self._clock = clock
         self._loops: WeakKeyDictionary[Any, _Loop] = WeakKeyDictionary()
         self._batches: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-        self._over = threading.Event()
+        self._reducing: list[threading.Event] = []
+        self._functions = 0
         self._adapting = 0
 
     def begin(self) -> None:
@@ -84,12 +87,12 @@ class ImportGuard(Observer):
         """Watch while the file is imported, and leave everything as it was."""
         hooks = Hooks(self, self._clock)
         watch = ImportWatch(LIBRARIES, hooks.install)
-        self._over.clear()
+        self._functions = self._adapting = 0
         watch.begin()
         try:
             yield
         finally:
-            self._over.set()
+            self._reduced()
             watch.end()
             hooks.uninstall()
 
@@ -138,22 +141,46 @@ class ImportGuard(Observer):
     def reduced(self, dataset: Any) -> None:
         """A loop inside of a tf.function, which calls no Python: looked at from outside."""
         del dataset
-        main = threading.main_thread().ident or 0
-        place = users_frame_of(inspect.currentframe())
-        if place is None:
+        thread, place, over = threading.get_ident(), users_frame_of(inspect.currentframe()), threading.Event()
+        if place is None or self._adapting:
             return
+        self._reducing.append(over)
 
         def look() -> None:
-            if self._over.wait(MOST_NS / 1e9):
-                return
-            before = _standing(main)
-            if not self._over.wait(_BLOCKED_SECONDS) and before is not None and _standing(main) == before:
-                self._refuse(_loops("for more than 2 s"), sys._current_frames().get(main))
+            before, seconds = None, MOST_NS / 1e9
+            while not over.wait(seconds):
+                # Within a tf.function that is still being traced, Python goes on.
+                standing = _standing(thread)
+                if standing is not None and standing == before:
+                    self._refuse(_loops(f"for more than {MOST_NS // 1_000_000_000} s"), place)
+                    return
+                before, seconds = standing, BLOCKED_SECONDS
 
         threading.Thread(target=look, name="pipeprof-import-guard", daemon=True).start()
 
-    def _refuse(self, what: str, frame: FrameType | None = None) -> None:
-        place = users_frame_of(frame or inspect.currentframe())
+    def reduce_returned(self, dataset: Any) -> None:
+        """The loop is over, unless a tf.function is about to run it."""
+        del dataset
+        if not self._functions:
+            self._reduced()
+
+    def function_called(self) -> None:
+        """A tf.function may have loops."""
+        self._functions += 1
+
+    def function_returned(self, function: Any, duration_ns: int) -> None:
+        """They are over."""
+        del function, duration_ns
+        self._functions -= 1
+        if not self._functions:
+            self._reduced()
+
+    def _reduced(self) -> None:
+        while self._reducing:
+            self._reducing.pop().set()
+
+    def _refuse(self, what: str, place: ErrorFrame | None = None) -> None:
+        place = place or users_frame_of(inspect.currentframe())
         where = f"{as_typed(place.file)}:{place.line}" if place is not None else "the file"
         file = as_typed(place.file) if place is not None else "train.py"
         self._stop(

@@ -18,10 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.target.bindings import bindings_of
-from pipeprof.pipelines.target.generated_files import delete_generated_files
-from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import (
     STOPPED,
     Done,
@@ -32,26 +29,22 @@ from pipeprof.profiles.protocol.messages import (
     TrainingSeen,
     Waiting,
 )
-from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
-from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS, TRACE_SECONDS, JobRun
-from pipeprof.profiles.worker.script.as_main import run_as_main
+from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
 from pipeprof.profiles.worker.script.hooks import Hooks
-from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
+from pipeprof.profiles.worker.script.script_job import ScriptJob
 from pipeprof.profiles.worker.script.training_facts import UNSEEN, Moment, graph_text, training_facts
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
 from pipeprof.profiles.worker.steps.window_clock import WindowClock
-from pipeprof.profiles.worker.versions import require_tensorflow
-from pipeprof.profiles.worker.writes.existing import Existing
-from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
+from pipeprof.profiles.worker.writes.writes import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,7 +95,7 @@ class ScriptFeed(Feed):
         return self.holder is not None and self.holder.iterator() is not None
 
 
-class ScriptRun(JobRun):
+class ScriptRun(ScriptJob):
     """Execution of a job of kind ``script``."""
 
     subject: ClassVar[str] = "The script"
@@ -110,10 +103,6 @@ class ScriptRun(JobRun):
 
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
-        refuse = None if job.allow_writes else self._refuse_write
-        self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
-        self._refused: threading.Thread | None = None
-        self._refusing = threading.Lock()
         self._observer = ScriptObserver(
             self._iterator_made,
             self._attend,
@@ -138,11 +127,13 @@ class ScriptRun(JobRun):
         self._sign_at = self._sign_cpu = self._tell_at = self._warm_at = 0.0
         self._last: Callable[[], Any] = lambda: None
         self._variant: tuple[Any, Any] | None = None
-        self._finished = False
+        self._finisher: threading.Thread | None = None
+        self._claiming = threading.Lock()
+        # Set where the process goes on after the measurement.
+        self._goes_on = threading.Event()
         self._sizes_known = False
         self._ended: str | None = None
         self._unseen_since: float | None = None
-        self._watching = 0
         self._clock = WindowClock()
         self._taking: Pass | None = None
         self._since: Moment | None = None
@@ -153,60 +144,32 @@ class ScriptRun(JobRun):
     def run(self) -> None:
         """Run the script; returns only where it came to its own end."""
         self._enter("import")
-        watch = ImportWatch(LIBRARIES, self._imported)
-        watch.begin()
         self._reporter.start()
-        self._writes.begin()
         try:
-            # What it returns keeps the script's own objects alive: its datasets among them.
-            left = run_as_main(self.job.user_files[0], self.job.target, self.job.script_args)
+            left = self._run_script()
         except BaseException as ending:
             # A child that the script forked ends in the usual way.
             failed = not isinstance(ending, SystemExit) or ending.code not in (None, 0)
             if failed and not self._channel.is_copy:
+                self._claims_end()
                 self._stop_reporter()
                 with suppress(Exception), self._folding:
                     self._look_last()
             if failed or self._channel.is_copy:
                 raise
             left = {}
-        finally:
-            watch.end()
         if self._channel.is_copy:
             return
         self._finish(self._reason or "the script")
         del left
         self.exits_normally = True
-
-    def _imported(self, library: str) -> None:
-        self._hooks.install(library)
-        if library != "tensorflow":
-            return
-        module: Any = sys.modules[library]
-        require_tensorflow(module.__version__)
-        delete_generated_files()
-        self._begin_build()
+        self._goes_on.set()
 
     def _begin_build(self) -> None:
-        """Begin the phase in which datasets are made, once TensorFlow has been imported."""
         self._memory.read("import")
         self._enter("data")
         self._enter("build")
         self._begin_watch()
-
-    def _begin_watch(self) -> None:
-        """Begin to look at how datasets are made."""
-        with suppress(Exception):
-            self._watch = SourceWatch()
-            self._watch.__enter__()
-            self._watching = threading.get_ident()
-
-    def _end_watch(self) -> None:
-        """Stop looking at how datasets are made: it takes a microsecond in each call of a Python function."""
-        watch = self._watch
-        if watch is not None and self._watching == threading.get_ident():
-            self._watching = 0
-            watch.__exit__(None, None, None)
 
     def _iterator_made(self, consumer: Consumer) -> None:
         if self.phase != "build" or consumer.role == "adapt":
@@ -233,12 +196,8 @@ class ScriptRun(JobRun):
 
     def _refuse_write(self, loss: Loss) -> None:
         """End the run in the thread that is about to write; what the script would do next is never done."""
-        with self._refusing:
-            first = self._refused is None
-            self._refused = self._refused or threading.current_thread()
-        if self._refused is not threading.current_thread():
-            threading.Event().wait()
-        if not first:
+        if self._finisher is threading.current_thread() and not self._goes_on.is_set():
+            # It is pipeprof that writes.
             return
         self._end_with(str(loss), WriteRefusedError(str(loss)), failed=False)
         self.warn("would-overwrite", f"{loss}.")
@@ -246,7 +205,7 @@ class ScriptRun(JobRun):
 
     def _exiting(self, status: int) -> None:
         """Tell what was measured before `os._exit`, which runs nothing at the process's end."""
-        if self._channel.is_copy or self._finished:
+        if self._channel.is_copy or self._finisher is threading.current_thread():
             return
         place = users_place()
         where = f" at {as_typed(place.file)}:{place.line}" if place.file is not None else ""
@@ -305,7 +264,7 @@ class ScriptRun(JobRun):
                 failed += 1
                 if failed == 3:
                     self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
-            if self._reason is not None and self._ends_from_outside():
+            if self._reason is not None and self._ends_from_outside() and not self._closing.is_set():
                 try:
                     self._finish(self._reason)
                 except BaseException as error:
@@ -479,6 +438,8 @@ class ScriptRun(JobRun):
             self._models.begin(self._script_feed)
         limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": self._look_ns()}
         self._window = self._open("measure", statistics, self._measured, **limits)
+        # Of use only where no measurement follows.
+        self._kept, self._starts = [], []
         self._clock.begin()
 
     def _measured(self, looked: Looked) -> str | None:
@@ -489,8 +450,8 @@ class ScriptRun(JobRun):
             self._models.observe(feed, window.statistics.count)
             self._memory.look("measure", feed, window.statistics.count, self._models.latest)
             now = time.perf_counter()
-            if self._soak is None or now >= self._tell_at:
-                self._tell_at = now + SOAK_SEND_SECONDS
+            if now >= self._tell_at:
+                self._tell_at = now + self._send_every
                 self._channel.send(TrainingSeen(self._training()))
         if self._soak is not None or self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
             return None
@@ -508,11 +469,10 @@ class ScriptRun(JobRun):
     # The end
 
     def _finish(self, reason: str) -> None:
-        """End the measurement and describe the pipeline."""
-        self._stop_reporter()
-        if self._finished:
+        """End the measurement and describe the pipeline, once."""
+        if not self._claims_end():
             return
-        self._finished = True
+        self._stop_reporter()
         with self._folding:
             self._look_last()
         self._closed = Moment.now(self._observer)
@@ -535,6 +495,15 @@ class ScriptRun(JobRun):
         self._channel.send(TrainingSeen(self._training()))
         self._describe_main()
 
+    def _claims_end(self) -> bool:
+        """Whether this thread is the first to end the measurement; where another does, wait until the process ends."""
+        with self._claiming:
+            first = self._finisher is None
+            self._finisher = self._finisher or threading.current_thread()
+        if self._finisher is not threading.current_thread():
+            self._goes_on.wait()
+        return first
+
     def _stop_reporter(self) -> None:
         self._observer.attention = False
         self._closing.set()
@@ -549,7 +518,7 @@ class ScriptRun(JobRun):
 
     def _measure_warm_up(self) -> None:
         """Take the steps of the warm-up as the measurement, without its first quarter: there are no others."""
-        readings, first = self._kept, len(self._kept) // 4
+        readings, starts, first = self._kept, self._starts, len(self._kept) // 4
         last = readings[first - 1] if first else None
         self._begin_measure("the script ended before it was over", over=True)
         window = self._window
@@ -558,7 +527,7 @@ class ScriptRun(JobRun):
         if last is not None:
             window.statistics.begin(last.start, last.end)
         if readings[first:]:
-            window.followed(readings[first:], [index - first for index in self._starts if index >= first])
+            window.followed(readings[first:], [index - first for index in starts if index >= first])
         text = f"{self.subject} ended during the warm-up: its last steps are what was measured. Let it train longer."
         self.warn("short-script", text)
 
@@ -569,13 +538,7 @@ class ScriptRun(JobRun):
         if self.dataset is None and self._variant is not None:
             tensorflow: Any = sys.modules["tensorflow"]
             self.dataset = tensorflow.data.experimental.from_variant(*self._variant)
-        self._made = self._watch.made if self._watch is not None else []
-        known = self._watch is not None and self.dataset is not None
-        lines = self._watch.lines if self._watch is not None else None
-        if known and lines is not None and lines.created(self.dataset) is not None:
-            self._source_bytes = held_bytes(self._made) + lines.held_bytes(self.dataset)
-        else:
-            self._source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
+        self._know_sources()
         running, lacking = self._running()
         if running is not None:
             self.feed = running

@@ -26,7 +26,7 @@ MOST_COMPARED = 4 << 20
 """Bytes in the sources of a dataset, above which its graph is not compared with that of the next one."""
 _NUMBERED = re.compile(r'(__inference_\w+?|pyfunc|\bname: "[^"]*?)_\d+\b|s: "[^"]*Dataset\w*:\d+"')
 """Names that TensorFlow numbers through, so that they differ in equal graphs: functions, resources, metadata."""
-MOST_WRITTEN = 200
+MOST_UNREAD = 200
 JAX = "JAX returns before a step has ended"
 ON_GPU = "on a GPU TensorFlow returns before a step has ended"
 OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
@@ -79,7 +79,7 @@ def training_facts(
         datasets=uses,
         source=habits.source,
         source_kind=habits.source_kind,
-        written=list(written)[:MOST_WRITTEN],
+        written=list(written),
     )
     if main is None:
         seen: Literal["graph-loop"] | None = "graph-loop" if observer.in_graph else None
@@ -112,7 +112,7 @@ def graph_text(dataset: Any, watch: SourceWatch | None) -> tuple[str, bool] | No
 def _unread(watch: SourceWatch | None) -> list[CodePlace]:
     made = watch.lines.unread() if watch is not None else []
     places = {(spot.file, spot.line): one.op for one in made for spot in (*one.spots[:1], *one.spots[-1:])}
-    return [CodePlace(name=op, file=file, line=line) for (file, line), op in places.items()][:MOST_WRITTEN]
+    return [CodePlace(name=op, file=file, line=line) for (file, line), op in places.items()][:MOST_UNREAD]
 
 
 def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: Moment) -> Mapping[str, Any]:

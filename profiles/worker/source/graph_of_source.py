@@ -7,26 +7,21 @@ from __future__ import annotations
 
 import importlib.machinery
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import builder
-from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.pipelines.edits.edits import known_edits
 from pipeprof.pipelines.from_python.graphs import GraphPair
 from pipeprof.pipelines.graph.edit.apply import apply_steps
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
 from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
-from pipeprof.profiles.host.run_family import die_with_guard
-from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.load_function import call_target, import_early, look_like_a_script
-from pipeprof.profiles.worker.script.import_guard import ImportGuard
 from pipeprof.profiles.worker.search_spec import reseed
+from pipeprof.profiles.worker.source.one_answer import answer_job
 from pipeprof.profiles.worker.versions import import_tensorflow
 
 
@@ -45,6 +40,7 @@ def read_instead(path: str, text: str) -> None:
 
 
 def _answer(job: GraphJob) -> GraphAnswer:
+    look_like_a_script(job.path)
     if job.text is not None:
         read_instead(job.path, job.text)
     import_early(job.target)
@@ -68,27 +64,4 @@ def _answer(job: GraphJob) -> GraphAnswer:
 
 def main() -> NoReturn:
     """Answer one job."""
-    job = decode_record(GraphJob, json.loads(sys.stdin.readline()))
-    die_with_guard()
-    settle_temporary_folder()
-    write_fd, process = int(sys.argv[1]), os.getpid()
-
-    def finish(answer: GraphAnswer) -> NoReturn:
-        if os.getpid() != process:
-            # A copy that the user's code forked; one answer is enough.
-            os._exit(0)
-        with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
-            channel.write(encode_record(answer))
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Do not wait for threads of TensorFlow or the user.
-        os._exit(0)
-
-    ImportGuard(lambda error: finish(GraphAnswer(failure=str(error)))).begin()
-    try:
-        look_like_a_script(job.path)
-        answer = _answer(job)
-    except BaseException as error:
-        # BaseException: sys.exit() in the user's code must be reported as well.
-        answer = GraphAnswer(failure=first_line(error))
-    finish(answer)
+    answer_job(GraphJob, _answer, lambda error: GraphAnswer(failure=first_line(error)))

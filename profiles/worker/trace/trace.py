@@ -20,7 +20,14 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.opnames import plain_path
 from pipeprof.pipelines.target.user_files import is_generated
 from pipeprof.pipelines.wire import DamagedError
-from pipeprof.profiles.protocol.messages import PythonCalls, Trace, TracedCalls, TracedFunction, TracedWork
+from pipeprof.profiles.protocol.messages import (
+    LONGEST_TRACE,
+    PythonCalls,
+    Trace,
+    TracedCalls,
+    TracedFunction,
+    TracedWork,
+)
 from pipeprof.profiles.worker.trace.nesting import nest_events
 from pipeprof.profiles.worker.trace.python_clock import TENSORFLOW
 from pipeprof.profiles.worker.trace.python_sampler import Looks, users_name
@@ -106,8 +113,6 @@ def _sum_own_time(events: Events, steps: Integers) -> tuple[Integers, Integers]:
     return spent, begun
 
 
-LONGEST_SECONDS: Final = 10.0
-"""Time limit of recording and reading together."""
 _PYTHON = re.compile(r":(?:Eager)?PyFunc(?:Stateless)?$")
 _SCOPE = re.compile(r"^(?P<scope>(?:stages_\d+|source)(?:_stages_\d+|_source)*)/")
 
@@ -152,7 +157,7 @@ class _Deadline:
 
     def check(self) -> None:
         if time.monotonic() > self._until:
-            raise NoTraceError(f"it took longer than {LONGEST_SECONDS:g} s")
+            raise NoTraceError(f"it took longer than {LONGEST_TRACE:g} s")
 
 
 def traced_ops(
@@ -169,7 +174,7 @@ def traced_ops(
     Returns:
         The trace; where there is none, one with nothing but a note.
     """
-    check = _Deadline(LONGEST_SECONDS).check
+    check = _Deadline(LONGEST_TRACE).check
     try:
         return read_stretch(record(feed, room, fill_seconds, check), marks, check)
     except NoTraceError as problem:

@@ -51,7 +51,7 @@ class Existing:
 
     def __init__(self, since: int, made: Iterable[str] = (), environment: Mapping[str, str] = os.environ) -> None:
         self._since = since
-        self._made = set(made)
+        self._made = {_real(path) for path in made}
         # Changed since then, and yet with content from before.
         self._kept: set[str] = set()
         self._caches = cache_folders(environment)
@@ -68,7 +68,7 @@ class Existing:
         """Remember what a call, which goes on, is about to do."""
         if touch.kind != "file" or touch.verb == "delete":
             return
-        path = _real(touch.path)
+        path = _real(touch.path, follows=touch.moved_from is None)
         if touch.moved_from is not None:
             self._make(path, new=self._is_ours(_real(touch.moved_from)))
         elif touch.verb is not None or not os.path.lexists(path):
@@ -82,7 +82,7 @@ class Existing:
 
     def was_written(self, path: str) -> bool:
         """Whether the file was made or changed since the command began."""
-        return path in self._made or self._is_new(path)
+        return _real(path) in self._made or self._is_new(path)
 
     def _make(self, path: str, *, new: bool) -> None:
         self._made.discard(path)

@@ -54,7 +54,7 @@ def touches_of_method(method: str, arguments: Sequence[Any], named: Mapping[str,
         >>> [touch.path for touch in touches_of_method("keras.Model.save", (None, "/m.keras"), {})]
         ['/m.keras']
     """
-    read = _METHODS.get(method)
+    read = READERS.get(method)
     try:
         return read(*arguments, **named) if read is not None else ()
     except TypeError:
@@ -63,7 +63,8 @@ def touches_of_method(method: str, arguments: Sequence[Any], named: Mapping[str,
 
 
 def _open(path: Any, mode: Any, flags: Any) -> Touches:
-    if not isinstance(flags, int) or flags & os.O_ACCMODE == os.O_RDONLY:
+    # A descriptor is open already: nothing is emptied.
+    if isinstance(path, int) or not isinstance(flags, int) or flags & os.O_ACCMODE == os.O_RDONLY:
         return ()
     # Without a mode it is `os.open`, which opens locks and databases, too: only emptying the file loses something.
     in_place = mode is not None and not flags & os.O_APPEND
@@ -102,13 +103,20 @@ EVENTS: Mapping[str, Callable[..., Touches]] = {
 """Audit events that change files."""
 
 
-def _saved_model(_model: Any, filepath: Any, overwrite: bool = True, *_more: Any, **_named: Any) -> Touches:
+# Each reader has the parameter names of the library's own method, which may be called by them.
+def _saved_model(model: Any, filepath: Any, overwrite: bool = True, *_more: Any, **_named: Any) -> Touches:
+    del model
     # Without `overwrite`, Keras asks at the terminal.
     return _files(filepath) if overwrite else ()
 
 
-def _saved_folder(_model: Any, filepath: Any, *_more: Any, **_named: Any) -> Touches:
-    place = _place(filepath)
+def _exported(_model: Any, filepath: Any, *_more: Any, **_named: Any) -> Touches:
+    return _saved_folder(None, filepath)
+
+
+def _saved_folder(obj: Any, export_dir: Any, *_more: Any, **_named: Any) -> Touches:
+    del obj
+    place = _place(export_dir)
     if place is None:
         return ()
     if not Path(place).is_dir():
@@ -141,6 +149,12 @@ def _opened(_file: Any, name: Any, mode: Any = "r", *_more: Any, **_named: Any) 
     return _files(name, verb=None if str(mode).startswith("a") else "overwrite")
 
 
+def _opened_by_h5py(_file: Any, name: Any, mode: Any = "r", *_more: Any, **_named: Any) -> Touches:
+    if mode == "r":
+        return ()
+    return _files(name, verb=None if mode in ("x", "w-") else "overwrite")
+
+
 def _written_rows(_writer: Any, path: Any, *_more: Any, **_named: Any) -> Touches:
     return _files(path)
 
@@ -149,7 +163,8 @@ def _written_file(filename: Any, *_more: Any, **_named: Any) -> Touches:
     return _files(filename)
 
 
-def _torch_saved(_object: Any, f: Any, *_more: Any, **_named: Any) -> Touches:
+def _torch_saved(obj: Any, f: Any, *_more: Any, **_named: Any) -> Touches:
+    del obj
     return _files(f)
 
 
@@ -167,10 +182,10 @@ def _saved_dataset(_dataset: Any, path: Any, *_more: Any, **_named: Any) -> Touc
     return (Touch(place, kind="tree"),) if place is not None else ()
 
 
-_METHODS: Mapping[str, Callable[..., Touches]] = {
+READERS: Mapping[str, Callable[..., Touches]] = {
     "keras.Model.save": _saved_model,
     "keras.Model.save_weights": _saved_model,
-    "keras.Model.export": _saved_folder,
+    "keras.Model.export": _exported,
     "keras.saving.save_model": _saved_model,
     "keras.saving.save_weights": _saved_model,
     "tensorflow.train.Checkpoint.save": _checkpoint,
@@ -185,11 +200,10 @@ _METHODS: Mapping[str, Callable[..., Touches]] = {
     "tensorflow.io.gfile.rename": _renamed,
     "tensorflow.io.gfile.remove": lambda path: _remove(_text(path)),
     "tensorflow.io.gfile.rmtree": lambda path: _remove_tree(_text(path)),
-    "h5py.File.__init__": _opened,
+    "h5py.File.__init__": _opened_by_h5py,
     "torch.save": _torch_saved,
 }
-METHODS = tuple(_METHODS)
-"""Names of the methods whose places are known."""
+"""By wrapped method, what reads the places from its arguments."""
 
 
 def _files(path: Any, *, verb: Verb | None = "overwrite") -> Touches:

@@ -100,7 +100,8 @@ class WriteWatch:
         # What is raised here would be raised by the script's call.
         with contextlib.suppress(Exception):
             touches = touches_of_event(event, arguments)
-            if touches and not _maps_memory(inspect.currentframe()):
+            empties = event == "open" and arguments[2] & os.O_TRUNC
+            if touches and (empties or not _maps_memory(inspect.currentframe())):
                 self._consider(event, touches)
 
     def _consider(self, call: str, touches: Iterable[Touch]) -> None:
@@ -124,7 +125,7 @@ class WriteWatch:
 
 
 def _maps_memory(hearing: FrameType | None) -> bool:
-    """Whether `numpy.memmap` opens the file: for writing by default, and most scripts only read from it."""
+    """Whether `numpy.memmap` opens the file: for changes by default, and most scripts only read from it."""
     caller = hearing.f_back if hearing is not None else None
     memmap = getattr(sys.modules.get("numpy"), "memmap", None)
     return caller is not None and memmap is not None and caller.f_code is memmap.__new__.__code__

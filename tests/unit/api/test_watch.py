@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,20 @@ def test_a_dataset_comes_back_and_is_recorded_until_a_block_begins(made: list[Re
         assert one.ended
         assert pipeprof.watch(dataset) is dataset
         assert len(made) == 2
+
+
+@pytest.mark.parametrize("prompt", [False, True])
+def test_what_ended_the_program_ends_the_recording(
+    monkeypatch: pytest.MonkeyPatch, made: list[Recorded], prompt: bool
+) -> None:
+    error = ValueError("mine")
+    monkeypatch.setattr(sys, "last_value", error, raising=False)
+    monkeypatch.delattr(sys, "ps1", raising=False)
+    if prompt:
+        monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    pipeprof.watch(Dataset())
+    watching._end_at_exit()
+    assert made[0].error is (None if prompt else error)
 
 
 @pytest.mark.parametrize("what", [7, None, b"out.json", iter(())])

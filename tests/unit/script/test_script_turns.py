@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipeprof.profiles.worker.rerun import hand_out as hand_out_of
 from pipeprof.profiles.worker.rerun import script_turns
 from pipeprof.profiles.worker.rerun.hand_out import HandOut
 from pipeprof.profiles.worker.rerun.script_turns import ScriptTurns, without_first
+from pipeprof.profiles.worker.script import script_job
 from pipeprof.profiles.worker.script.consumers import Pass, Place, StepClock
 from tests.unit.worker.fakes import FakeChannel, FakeTime
 
@@ -88,7 +90,7 @@ class EndedError(Exception):
 def told(monkeypatch: pytest.MonkeyPatch, turns: list[TurnRequest]) -> tuple[ScriptTurns, Channel, FakeTime]:
     time = FakeTime()
     fake = SimpleNamespace(**{**vars(script_turns.time), "perf_counter_ns": time.perf_counter_ns})
-    for module in (script_turns, script_turns.sys.modules["pipeprof.profiles.worker.turns.turn_run"]):
+    for module in (script_turns, sys.modules["pipeprof.profiles.worker.turns.turn_run"]):
         monkeypatch.setattr(module, "time", fake)
     channel = Channel(time, turns)
     job = Job("script", "train.py", ["train.py"], turns=TurnsJob(), main=MAIN)
@@ -159,7 +161,7 @@ def test_other_datasets_are_no_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_end_of_a_script_says_nothing_against_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
     run, channel, time = told(monkeypatch, [TurnRequest("block", 60.0, 4)])
     train(run, time, 40, fetch_ms=6, step_ms=4)
-    monkeypatch.setattr(script_turns, "run_as_main", lambda *_: {})
+    monkeypatch.setattr(script_job, "run_as_main", lambda *_: {})
     monkeypatch.setattr(run._writes, "begin", lambda: None)
     with pytest.raises(EndedError):
         run.run()

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from pipeprof.profiles.worker.writes.existing import Existing, cache_folders
-from pipeprof.profiles.worker.writes.touches import METHODS, touches_of_method
+from pipeprof.profiles.worker.writes.touches import READERS, touches_of_method
 from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
 
 OLD = 1_600_000_000
@@ -116,6 +116,7 @@ LOSSES: dict[str, tuple[Callable[[], object], str]] = {
     "pathlib": (lambda: Path("log.csv").write_text("x"), "overwrite log.csv"),
     "os.open": (lambda: os.close(os.open("model.bin", os.O_WRONLY | os.O_TRUNC)), "overwrite model.bin"),
     "numpy": (lambda: np.zeros(3).tofile("model.bin"), "overwrite model.bin"),
+    "memmap": (lambda: np.memmap("model.bin", mode="w+", shape=3), "overwrite model.bin"),
     "remove": (lambda: Path("model.bin").unlink(), "delete model.bin"),
     "rmtree": (lambda: shutil.rmtree("runs"), "delete runs/old/a.bin"),
     "rename over": (lambda: Path("log.csv").rename("model.bin"), "overwrite model.bin"),
@@ -159,6 +160,7 @@ def test_a_thread_of_a_library_has_no_line(watching: Watching) -> None:
         lambda: os.close(os.open("model.bin", os.O_RDWR)),
         lambda: np.memmap("model.bin", dtype=np.uint8),
         lambda: logging.FileHandler("log.csv").close(),
+        lambda: os.fdopen(os.open("log.csv", os.O_WRONLY | os.O_APPEND), "w").close(),
         only_if_new,
         os.pipe,
         rotate,
@@ -191,6 +193,27 @@ def test_files_of_an_earlier_process_do_not_count(folder: Path) -> None:
     write("model.bin")
     write("log.csv")
     watching.watch.end()
+    assert [Path(loss.path).name for loss in watching.losses] == ["log.csv"]
+
+
+def test_files_of_an_earlier_process_are_known_by_any_path(folder: Path) -> None:
+    (folder / "linked").symlink_to("runs")
+    watching = Watching(folder, made=(str(folder / "linked/old/a.bin"),))
+    watching.watch.begin()
+    write("linked/old/a.bin")
+    write("runs/old/a.bin")
+    watching.watch.end()
+    assert watching.losses == []
+
+
+def test_what_goes_through_a_link_counts_for_its_file(watching: Watching) -> None:
+    Path("to_log").symlink_to("log.csv")
+    Path("to_new").symlink_to("new.bin")
+    write("to_new")
+    Path("new.bin").write_text("again")
+    assert watching.said == []
+    write("to_log", "a")
+    write("log.csv")
     assert [Path(loss.path).name for loss in watching.losses] == ["log.csv"]
 
 
@@ -251,7 +274,10 @@ class Manager:
         ("tensorflow.io.gfile.remove", ("model.bin",), "model.bin"),
         ("tensorflow.io.gfile.rmtree", ("runs",), "runs/old/a.bin"),
         ("h5py.File.__init__", (None, "model.bin", "w"), "model.bin"),
-        ("h5py.File.__init__", (None, "model.bin", "a"), None),
+        ("h5py.File.__init__", (None, "model.bin", "a"), "model.bin"),
+        ("h5py.File.__init__", (None, "model.bin", "r+"), "model.bin"),
+        ("h5py.File.__init__", (None, "model.bin", "x"), None),
+        ("h5py.File.__init__", (None, "model.bin"), None),
         ("torch.save", (None, "model.bin"), "model.bin"),
         ("torch.save", (None, object()), None),
     ],
@@ -268,8 +294,37 @@ def test_methods_of_libraries(folder: Path, method: str, arguments: tuple[object
     assert [str(Path(loss.path).relative_to(folder)) for loss in watching.losses][:1] == ([lost] if lost else [])
 
 
+NAMED: dict[str, tuple[tuple[object, ...], dict[str, object]]] = {
+    "keras.Model.save": ((None,), {"filepath": "model.bin", "overwrite": True, "zipped": None}),
+    "keras.Model.save_weights": ((None,), {"filepath": "model.bin", "overwrite": True, "max_shard_size": None}),
+    "keras.Model.export": ((None,), {"filepath": "model.bin", "format": "onnx", "verbose": None}),
+    "keras.saving.save_model": ((), {"model": None, "filepath": "model.bin", "overwrite": True, "zipped": None}),
+    "keras.saving.save_weights": ((), {"model": None, "filepath": "model.bin", "overwrite": True}),
+    "tensorflow.train.Checkpoint.save": ((None,), {"file_prefix": "c", "options": None}),
+    "tensorflow.train.Checkpoint.write": ((None,), {"file_prefix": "c", "options": None}),
+    "tensorflow.train.CheckpointManager.save": ((Manager(Path("ckpt")),), {"checkpoint_number": 1}),
+    "tensorflow.saved_model.save": ((), {"obj": None, "export_dir": "saved", "signatures": None, "options": None}),
+    "tensorflow.data.Dataset.save": ((None,), {"path": "saved", "compression": None}),
+    "tensorflow.io.write_file": ((), {"filename": "x", "contents": b"x", "name": None}),
+    "tensorflow.io.TFRecordWriter.__init__": ((None,), {"path": "x", "options": None}),
+    "tensorflow.io.gfile.GFile.__init__": ((None,), {"name": "x", "mode": "w"}),
+    "tensorflow.io.gfile.copy": ((), {"src": "y", "dst": "x", "overwrite": True}),
+    "tensorflow.io.gfile.rename": ((), {"src": "y", "dst": "x", "overwrite": True}),
+    "tensorflow.io.gfile.remove": ((), {"path": "x"}),
+    "tensorflow.io.gfile.rmtree": ((), {"path": "x"}),
+    "h5py.File.__init__": ((None,), {"name": "x", "mode": "w", "driver": None}),
+    "torch.save": ((), {"obj": None, "f": "x", "pickle_protocol": 2}),
+}
+
+
+@pytest.mark.parametrize("method", READERS)
+def test_arguments_may_be_named_as_the_libraries_name_them(method: str) -> None:
+    arguments, named = NAMED[method]
+    assert touches_of_method(method, arguments, named)
+
+
 def test_arguments_that_do_not_fit_are_left_to_the_method() -> None:
-    assert all(touches_of_method(method, (), {"of": "no method"}) == () for method in METHODS)
+    assert all(touches_of_method(method, (), {"of": "no method"}) == () for method in READERS)
 
 
 def test_a_cache_is_found_by_its_variable() -> None:

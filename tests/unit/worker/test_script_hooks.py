@@ -52,6 +52,12 @@ class Log(Observer):
     def ended(self, *_arguments):
         self.seen.append("ended")
 
+    def reduced(self, *_arguments):
+        self.seen.append("reduced")
+
+    def reduce_returned(self, *_arguments):
+        self.seen.append("reduce returned")
+
 
 @pytest.fixture
 def library(monkeypatch):
@@ -79,6 +85,56 @@ def test_an_observer_that_defines_nothing_does_nothing(library):
     hooks.install("tensorflow")
     assert library.data.Dataset().reduce(3) == 3
     hooks.uninstall()
+
+
+def test_the_end_of_a_reduce_is_told(library):
+    log = Log()
+    hooks = Hooks(log, itertools.count().__next__)
+    hooks.install("tensorflow")
+    assert library.data.Dataset().reduce(3) == 3
+    hooks.uninstall()
+    assert log.seen == ["reduced", "reduce returned"]
+
+
+def test_what_others_wrap_meanwhile_stays_and_tells_nothing_more(library):
+    log = Log()
+    hooks = Hooks(log, itertools.count().__next__)
+    hooks.install("tensorflow")
+    ours, calls = library.data.Dataset.__iter__, []
+    library.data.Dataset.__iter__ = lambda dataset: (calls.append("theirs"), ours(dataset))[1]
+    theirs = library.data.Dataset.__iter__
+    hooks.uninstall()
+    assert library.data.Dataset.__iter__ is theirs
+    assert list(library.data.Dataset()) == [1, 0]
+    assert (calls, log.seen) == (["theirs"], [])
+    assert "Hooks" not in Batches.__next__.__qualname__
+
+
+class CallbackList:
+    def __init__(self) -> None:
+        self.epochs: list[int] = []
+
+    def on_epoch_begin(self, epoch: int) -> None:
+        self.epochs.append(epoch)
+
+
+def test_arguments_may_be_named(monkeypatch):
+    seen = []
+    keras, os = ModuleType("keras"), ModuleType("os")
+    os._exit = lambda status: seen.append(f"exited {status}")
+    keras.callbacks = SimpleNamespace(CallbackList=type("Own", (CallbackList,), {}))
+    for module in (keras, os):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    observer = Observer()
+    observer.exiting = observer.epoch_began = lambda number: seen.append(f"told {number}")
+    hooks = Hooks(observer, itertools.count().__next__)
+    hooks.install("keras")
+    hooks.install("os")
+    os._exit(status=3)
+    callbacks = keras.callbacks.CallbackList()
+    callbacks.on_epoch_begin(epoch=2)
+    hooks.uninstall()
+    assert (seen, callbacks.epochs) == (["told 3", "exited 3", "told 2"], [2])
 
 
 def test_each_wrapped_method_has_a_reason():

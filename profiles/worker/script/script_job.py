@@ -1,0 +1,87 @@
+"""What a measured script and one that takes turns do alike: both watch its imports, its datasets and its writes."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from abc import abstractmethod
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
+from pipeprof.pipelines.target.generated_files import delete_generated_files
+from pipeprof.profiles.host import procfs
+from pipeprof.profiles.protocol.wrapped import LIBRARIES
+from pipeprof.profiles.worker.sample import JobRun
+from pipeprof.profiles.worker.script.as_main import run_as_main
+from pipeprof.profiles.worker.script.import_watch import ImportWatch
+from pipeprof.profiles.worker.versions import require_tensorflow
+from pipeprof.profiles.worker.writes.existing import Existing
+from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.protocol.channel import WorkerEnd
+    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.worker.script.hooks import Hooks
+
+
+class ScriptJob(JobRun):
+    """Execution of a job whose target is a script."""
+
+    _hooks: Hooks
+
+    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+        super().__init__(job, channel)
+        refuse = None if job.allow_writes else self._refuse_write
+        self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
+        self._watching = 0
+
+    @abstractmethod
+    def _refuse_write(self, loss: Loss) -> None:
+        """End the run in the thread that is about to write."""
+
+    @abstractmethod
+    def _begin_build(self) -> None:
+        """Begin the phase in which datasets are made, once TensorFlow has been imported."""
+
+    def _run_script(self) -> Any:
+        """Run the script; what it returns keeps the script's own objects alive: its datasets among them."""
+        watch = ImportWatch(LIBRARIES, self._imported)
+        watch.begin()
+        self._writes.begin()
+        try:
+            return run_as_main(self.job.user_files[0], self.job.target, self.job.script_args)
+        finally:
+            watch.end()
+
+    def _imported(self, library: str) -> None:
+        self._hooks.install(library)
+        if library == "tensorflow":
+            module: Any = sys.modules[library]
+            require_tensorflow(module.__version__)
+            delete_generated_files()
+            self._begin_build()
+
+    def _begin_watch(self) -> None:
+        """Begin to look at how datasets are made."""
+        with suppress(Exception):
+            self._watch = SourceWatch()
+            self._watch.__enter__()
+            self._watching = threading.get_ident()
+
+    def _end_watch(self) -> None:
+        """Stop looking at how datasets are made: it takes a microsecond in each call of a Python function."""
+        watch = self._watch
+        if watch is not None and self._watching == threading.get_ident():
+            self._watching = 0
+            watch.__exit__(None, None, None)
+
+    def _know_sources(self) -> None:
+        """Read what the dataset holds in memory, as far as it was seen being made."""
+        watch = self._watch
+        self._made = watch.made if watch is not None else []
+        if watch is not None and self.dataset is not None and watch.lines.created(self.dataset) is not None:
+            self._source_bytes = held_bytes(self._made) + watch.lines.held_bytes(self.dataset)
+        else:
+            self._source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4

@@ -1,0 +1,162 @@
+"""The end of a script's run, whichever thread comes to it first; and what it tells meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeprof import recording
+from pipeprof.profiles.document.shared import WrittenFile
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.messages import Done, TrainingSeen
+from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
+from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS
+from pipeprof.profiles.worker.script import run_script, script_job
+from pipeprof.profiles.worker.script.run_script import ScriptRun
+from pipeprof.profiles.worker.steps.loop import NeverIteratedError
+from pipeprof.profiles.worker.writes.writes import Loss
+from tests.unit.worker.fakes import FakeChannel, FakeTime
+
+
+class Channel(FakeChannel):
+    is_copy = False
+
+
+class Ended(BaseException):
+    """Stands for the end of the process."""
+
+
+class Run(ScriptRun):
+    """A run whose description lasts until it is let go."""
+
+    def __init__(self, *, soak: bool = False) -> None:
+        self.channel = Channel(FakeTime())
+        super().__init__(Job("script", "train.py", ["train.py"], soak=soak, seconds=10.0), self.channel)  # type: ignore[arg-type]
+        self.describing, self.described = threading.Event(), threading.Event()
+        self.ends: list[str] = []
+
+    def _stop_reporter(self) -> None:
+        pass
+
+    def _training(self) -> Any:
+        return None
+
+    def _why_nothing(self) -> str:
+        self.describing.set()
+        assert self.described.wait(60)
+        return "nothing"
+
+    def _end_process(self) -> None:
+        self.ends.append(threading.current_thread().name)
+        raise Ended
+
+
+def started(name: str, call: Any) -> threading.Thread:
+    def until_the_end() -> None:
+        with suppress(Ended, NeverIteratedError):
+            call()
+
+    thread = threading.Thread(target=until_the_end, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+LOSS = Loss("/m.keras", "overwrite", "open")
+LATER: dict[str, Any] = {
+    "its end": lambda run: run._finish("the script"),
+    "a write": lambda run: run._refuse_write(LOSS),
+    "os._exit": lambda run: run._exiting(3),
+    "an exception": lambda run: run.run(),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_a_thread_that_comes_later_waits_for_the_end(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    run = Run()
+    monkeypatch.setattr(run._writes, "begin", lambda: None)
+    monkeypatch.setattr(run._reporter, "start", lambda: None)
+
+    def fails(*_arguments: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(script_job, "run_as_main", fails)
+    waiting = threading.Event()
+    monkeypatch.setattr(run._goes_on, "wait", lambda: (waiting.set(), threading.Event().wait()))
+    first = started("first", lambda: run._end_with("10 s", run_script.ScriptEndedError(), failed=False))
+    assert run.describing.wait(60)
+    later = started("later", lambda: LATER[name](run))
+    assert waiting.wait(60)
+    assert run.ends == []
+    run.described.set()
+    first.join()
+    assert later.is_alive()
+    assert run.ends == ["first"]
+
+
+def test_after_a_normal_end_a_write_ends_the_process() -> None:
+    run = Run()
+    run.described.set()
+    with pytest.raises(NeverIteratedError):
+        run._finish("the script")
+    # While it describes, what is written is pipeprof's.
+    run._refuse_write(LOSS)
+    assert run.ends == []
+    run._goes_on.set()
+    started("another", lambda: run._refuse_write(LOSS)).join()
+    with pytest.raises(Ended):
+        run._refuse_write(LOSS)
+    assert run.ends == ["another", threading.current_thread().name]
+
+
+def test_a_watched_process_goes_on_when_another_thread_has_described() -> None:
+    channel: Any = Channel(FakeTime())
+    run = recording.WatchRun(
+        Job("script", "train.py", ["train.py"]), channel, registered=(), lines=False, over=lambda: None
+    )
+    describing, described = threading.Event(), threading.Event()
+    run._stop_reporter = lambda: None  # type: ignore[method-assign]
+    run._training = lambda: None  # type: ignore[method-assign,assignment,return-value]
+
+    def why() -> str:
+        describing.set()
+        assert described.wait(60)
+        channel.send("described")
+        return "nothing"
+
+    run._why_nothing = why  # type: ignore[method-assign]
+    first = started("first", lambda: run._finish("10 steps"))
+    assert describing.wait(60)
+    last = started("last", lambda: run.stop("the program", None, lambda: None))
+    described.set()
+    for thread in (first, last):
+        thread.join(60)
+        assert not thread.is_alive()
+    assert channel.sent[-2:] == ["described", Done()]
+
+
+@pytest.mark.parametrize(("soak", "every"), [(False, SEND_SECONDS), (True, SOAK_SEND_SECONDS)])
+def test_facts_are_told_as_often_as_memory(monkeypatch: pytest.MonkeyPatch, soak: bool, every: float) -> None:
+    time, run = FakeTime(), Run(soak=soak)
+    monkeypatch.setattr(run_script, "time", time)
+    run._clock = SimpleNamespace(seconds=0.0)  # type: ignore[assignment]
+    run._script_feed.holder = SimpleNamespace(iterator=object)  # type: ignore[assignment]
+    run._window = SimpleNamespace(statistics=SimpleNamespace(count=7))  # type: ignore[assignment]
+    run._models = run._memory = SimpleNamespace(observe=lambda *_: None, look=lambda *_: None, latest=None)  # type: ignore[assignment]
+    looked: Any = SimpleNamespace(steps=7)
+    for _ in range(100):
+        run._measured(looked)
+        time.pass_ms(1000 * every / 10)
+    assert len(run.channel.of(TrainingSeen)) == 10
+
+
+def test_all_files_are_known_to_further_processes() -> None:
+    from pipeprof.profiles.worker.script.training_facts import Moment, training_facts
+
+    run = Run()
+    written = [WrittenFile(file=f"/{number}", bytes=1) for number in range(300)]
+    moments = (None, Moment.now(run._observer))
+    assert len(training_facts(None, run._observer, moments, ended="x", written=written, watch=None).written) == 300
