@@ -111,6 +111,8 @@ def without_rounds(stage: Stage) -> tuple[str, str] | None:
     at = f"{made.first}-{made.last}"
     file = as_typed(place.file).rpartition("/")[2]
     text = f"do all rounds of its loop ({file}:{at}) at once: TensorFlow schedules the ops of each round one by one"
+    if made.lines[0].startswith("for "):
+        text = f"unroll its loop ({file}:{at}): with range, the ops of all rounds are in the graph, without a loop"
     return text, "\n".join([f"# in the place of lines {at}", *made.lines])
 
 
