@@ -310,12 +310,16 @@ class GraphDefReader:
         facts = self._facts.read(called, ranks, [_rank(const) for const in consts])
         if facts["random"] and ranks is not None:
             facts["steady"] = random_part(self._functions, self._functions[called[0]]).steady_ops
-        wide = self._widened(self._functions[called[0]], ranks) if ranks is not None and called else None
-        if wide is not None:
-            facts["widens"] = [self._dtype_name(wide.before), self._dtype_name(wide.after)]
+        wide = self._widened(self._functions[called[0]], ranks) if ranks is not None and called else {}
+        if wide:
+            # Of several the largest: what a label takes is nothing beside a picture.
+            shapes = [_shape(one) or () for one in node.attr["output_shapes"].list.shape]
+            place = max(wide, key=lambda one: (len(shapes[one]), math.prod(size or 1 for size in shapes[one])))
+            facts["widens"] = [self._dtype_name(wide[place].before), self._dtype_name(wide[place].after)]
+            facts["widens_at"] = place
         return facts
 
-    def _widened(self, function: Any, ranks: list[int | None]) -> Widening | None:
+    def _widened(self, function: Any, ranks: list[int | None]) -> dict[int, Widening]:
         captured = [argument.name for argument in function.signature.input_arg][len(ranks) :]
         return widened(function, captured, lambda kind: WIDTHS.get(self._dtype_name(kind)))
 

@@ -50,8 +50,8 @@ def widening(nodes: Mapping[str, Any], known: Collection[str], reference: str, w
     return None
 
 
-def widened(function: Any, known: Collection[str], width: Width) -> Widening | None:
-    """Return the first result of a function that is a narrow number made wider at its end; None without one.
+def widened(function: Any, known: Collection[str], width: Width) -> dict[int, Widening]:
+    """Return the results of a function that are narrow numbers made wider at its end, by their place.
 
     Args:
         function: Its definition.
@@ -59,8 +59,8 @@ def widened(function: Any, known: Collection[str], width: Width) -> Widening | N
     """
     nodes = {node.name: node for node in function.node_def}
     same = {*known, *(node.name for node in function.node_def if node.op == _CONST)}
-    found = (widening(nodes, same, function.ret[result.name], width) for result in function.signature.output_arg)
-    return next((one for one in found if one is not None), None)
+    found = [widening(nodes, same, function.ret[result.name], width) for result in function.signature.output_arg]
+    return {place: one for place, one in enumerate(found) if one is not None}
 
 
 def _base(reference: str) -> str:
