@@ -398,7 +398,8 @@ def _assigned_once(tree: ast.Module, generator: ast.FunctionDef) -> dict[str, as
         own = [node for node in scope.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
         nodes = [one for node in own for one in ast.walk(node)]
         stores = Counter(one.id for one in nodes if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
-        given = {one.arg for one in ast.walk(scope.args) if isinstance(one, ast.arg)} if scope is not tree else set()
+        taken = scope.args if isinstance(scope, ast.FunctionDef) else ast.Pass()
+        given = {one.arg for one in ast.walk(taken) if isinstance(one, ast.arg)}
         for name in (*stores, *given):
             found.pop(name, None)
         for node in nodes:
@@ -454,4 +455,3 @@ def _bases(node: ast.AST) -> set[str]:
 
 def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-

@@ -234,15 +234,13 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
     if steps.dispatch is None:
         alone = f"Pipeline alone: {_rate(profile, steps)} (no training step given{_empty_loop(profile)})"
         return f"{alone}; {_for_steps_below(steps)}"
-    if steps.wait_share is None:
-        rate = milliseconds(steps.interval_ms.mean)
-        return f"Step-bound: {rate} from step to step, and barely less with preloaded batches"
-    waits = _waits(profile, steps)
+    known = steps.wait_share is not None
+    waits = _waits(profile, steps) if known else f"{milliseconds(steps.interval_ms.mean)} from step to step"
     if bound == "balanced":
         return f"Balanced: {waits}"
     if bound == "input":
         return f"Input-bound: {waits}"
-    if max(steps.wait_share or 0.0, wait_within_epochs(steps)) < STEP_BOUND_BELOW:
+    if known and max(steps.wait_share or 0.0, wait_within_epochs(steps)) < STEP_BOUND_BELOW:
         return f"Step-bound: {waits}"
     if _nothing_to_gain(profile):
         return f"Step-bound: {waits}, and barely less with preloaded batches"

@@ -401,7 +401,9 @@ class _Verification:
         job = ceiling.replay_job(self._profile, stages, self._limit)
         if isinstance(job, str):
             # Of a change that is shown as code, how a replay works is of no use to its reader.
-            finding.reason = before.removesuffix("; ") if before and finding.python else f"{before}no upper bound: {job}"
+            finding.reason = (
+                before.removesuffix("; ") if before and finding.python else f"{before}no upper bound: {job}"
+            )
             return
         self._compare_with(trials, "from-graph")
         if trials.refusal is not None:

@@ -16,7 +16,7 @@ from pipeprof.pipelines.graph.opnames import argument_names, is_option
 from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, FunctionFacts
 from pipeprof.pipelines.graph.read.random_part import random_part
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
-from pipeprof.pipelines.graph.read.widening import Widening, widened
+from pipeprof.pipelines.graph.read.widening import Widening, largest, widened
 from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.executed_ops import family, is_dataset
 from pipeprof.pipelines.ops.traits import traits
@@ -312,9 +312,7 @@ class GraphDefReader:
             facts["steady"] = random_part(self._functions, self._functions[called[0]]).steady_ops
         wide = self._widened(self._functions[called[0]], ranks) if ranks is not None and called else {}
         if wide:
-            # Of several the largest: what a label takes is nothing beside a picture.
-            shapes = [_shape(one) or () for one in node.attr["output_shapes"].list.shape]
-            place = max(wide, key=lambda one: (len(shapes[one]), math.prod(size or 1 for size in shapes[one])))
+            place = largest(wide, [_shape(one) or [] for one in node.attr["output_shapes"].list.shape])
             facts["widens"] = [self._dtype_name(wide[place].before), self._dtype_name(wide[place].after)]
             facts["widens_at"] = place
         return facts

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
@@ -61,6 +62,11 @@ def widened(function: Any, known: Collection[str], width: Width) -> dict[int, Wi
     same = {*known, *(node.name for node in function.node_def if node.op == _CONST)}
     found = [widening(nodes, same, function.ret[result.name], width) for result in function.signature.output_arg]
     return {place: one for place, one in enumerate(found) if one is not None}
+
+
+def largest(places: Collection[int], shapes: Sequence[Sequence[int | None]]) -> int:
+    """Return which of some results has most numbers: what a label takes is nothing beside a picture."""
+    return max(places, key=lambda place: (len(shapes[place]), math.prod(size or 1 for size in shapes[place])))
 
 
 def _base(reference: str) -> str:

@@ -48,12 +48,14 @@ def cast_last(line: Sequence[Stage]) -> Iterator[Proposal]:
 
 def _part(stage: Stage) -> float:
     """The part of an element's bytes that the numbers made wider take; 0 where it is not known."""
-    made = [ComponentView(one.dtype, None if one.shape is None else tuple(one.shape)) for one in stage.element_spec or ()]
+    made = [
+        ComponentView(one.dtype, None if one.shape is None else tuple(one.shape)) for one in stage.element_spec or ()
+    ]
     if len(made) == 1:
         return 1.0
     sizes = [one.nbytes for one in made if one.nbytes is not None]
-    at = stage.widens_at
-    return sizes[at] / sum(sizes) if at is not None and at < len(sizes) == len(made) and sum(sizes) else 0.0
+    at, whole = stage.widens_at, sum(sizes)
+    return sizes[at] / whole if at is not None and at < len(sizes) == len(made) and whole else 0.0
 
 
 def _expected(batch: Stage, saved: float) -> Prediction | None:

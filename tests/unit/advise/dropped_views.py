@@ -148,7 +148,16 @@ def small_files(
     """Files that an interleave opens, so many of them and so many records per batch."""
     view = pipeline(
         stage("source", "list_files", line=3, count=names * 1000),
-        stage("stages.0", "interleave", line=4, count=records * 1000, bytes_per_element=size, parallelism=2.0, ms=ms, given=WrittenFunction(given) if given else None),
+        stage(
+            "stages.0",
+            "interleave",
+            line=4,
+            count=records * 1000,
+            bytes_per_element=size,
+            parallelism=2.0,
+            ms=ms,
+            given=WrittenFunction(given) if given else None,
+        ),
         stage("stages.0.source", op, line=4, ms=ms / 4, written=written if given else written or {}),
         *([stage("stages.0.stages.0", "map", line=4, ms=1.0)] if parses else []),
         stage("stages.1", "batch", arguments={"batch_size": records}, count=1000),

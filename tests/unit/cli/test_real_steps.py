@@ -164,7 +164,12 @@ def test_a_package_that_is_not_installed_is_named_before_anything_runs(
 
 
 def test_only_kinds_with_a_device_of_their_own_say_how_to_copy_ahead() -> None:
-    assert {kind.name for kind in written_kinds() if kind.copies_ahead is not None} == {"jax", "keras", "tensorflow", "torch"}
+    assert {kind.name for kind in written_kinds() if kind.copies_ahead is not None} == {
+        "jax",
+        "keras",
+        "tensorflow",
+        "torch",
+    }
     assert not any(kind.shares_device for kind in written_kinds() if kind.copies_ahead is not None)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.read.widening import widened
+from pipeprof.pipelines.graph.read.widening import largest, widened
 
 WIDTHS = {1: 4, 3: 4, 4: 1}
 
@@ -60,3 +60,5 @@ def test_each_result_has_its_place() -> None:
         node_def=[DECODED, CAST, node("last", "Cast", "decoded:weight:0", types=(4, 3))],
     )
     assert {place: one.after for place, one in widened(function, [], WIDTHS.get).items()} == {1: 1, 2: 3}
+    assert largest([0, 1, 2], [[], [None, 160, 3], [None, 4, 3]]) == 1
+    assert largest([0, 2], [[], [160, 160, 3], [8]]) == 2

@@ -139,7 +139,10 @@ def test_a_state_from_before_the_loop_is_none(line: str) -> None:
 
 @pytest.mark.parametrize("end", ["        work()\n", "    work()\n"])
 def test_what_comes_after_the_loop_is_none(end: str) -> None:
-    assert numbered(generator(f"    while True:\n        for name in [1]:\n            yield name\n{end}"), "rows", 3) is None
+    assert (
+        numbered(generator(f"    while True:\n        for name in [1]:\n            yield name\n{end}"), "rows", 3)
+        is None
+    )
 
 
 def test_slices_at_an_index_become_gathers_of_a_batch() -> None:
