@@ -29,6 +29,28 @@ _PROCESSES: Final = frozenset({"multiprocessing", "concurrent.futures", "joblib"
 _SENDING: Final = frozenset({"get", "imap", "imap_unordered", "map", "result", "starmap"})
 _INIT: Final = "__init__"
 _IMPURE: Final = frozenset({"random", "time", "uuid", "secrets"})
+_IN_MEMORY: Final = 8
+_OPEN: Final = 64
+"""Files that are kept."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file that is opened once, and kept.
+
+    Attributes:
+        opened: The line that makes the function which opens and keeps it.
+        used: What to write in the function.
+        replaced: What that stands in the place of.
+        most: How many are kept.
+        where: Where they are.
+    """
+
+    opened: str
+    used: str
+    replaced: str
+    most: int
+    where: Literal["open", "in memory"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +64,7 @@ class HotCall:
         function: The function that it is in.
         library: First part of the library's name; empty for the user's own functions.
         line: From 1.
-        instead: Lines that open it once, where each call takes one row of the file.
+        instead: How it is opened once, where each call takes one row of the file; None where that is not certain.
     """
 
     kind: HotKind
@@ -50,7 +72,7 @@ class HotCall:
     function: str
     library: str
     line: int
-    instead: tuple[str, ...] = ()
+    instead: Kept | None = None
 
 
 def hot_call(text: str, function: str, line: int) -> HotCall | None:
@@ -64,7 +86,7 @@ def hot_call(text: str, function: str, line: int) -> HotCall | None:
     Example:
         >>> code = "import re\ndef f(x):\n    return re.compile('a+').sub('', x)\n"
         >>> hot_call(code, "f", 3)
-        HotCall(kind='built-anew', text="re.compile('a+')", function='f', library='re', line=3, instead=())
+        HotCall(kind='built-anew', text="re.compile('a+')", function='f', library='re', line=3, instead=None)
     """
     try:
         tree = ast.parse(text)
@@ -215,17 +237,33 @@ class _File:
 
     def _once(self, call: ast.Call, function: ast.FunctionDef) -> HotCall:
         """A file that each call of a function opens for a row of it, with what opens it once."""
-        name = next((name for name, one in _assigned(function) if one is call), "")
-        arrays = self._library(call) == "numpy" and any(
-            isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and _is_of(node, name, call)
-            for node in _own_nodes(function)
-        )
+        return replace(self._hot("opens-file", call, function), instead=self._kept(call, function))
+
+    def _kept(self, call: ast.Call, function: ast.FunctionDef) -> Kept | None:
         path, *others = map(ast.unparse, (*call.args, *call.keywords))
-        made = f"{ast.unparse(call.func)}({', '.join(['path', *others])})"
-        # The arrays of an archive are read when they are indexed, and a closed one has none.
-        kept = f"opened = functools.lru_cache(maxsize=64)(lambda path: {f'dict({made})' if arrays else made})"
+        read = {one.id for other in (*call.args[1:], *call.keywords) for one in ast.walk(other) if _is_name(one)}
+        name = next((name for name, one in _assigned(function) if one is call), "")
+        around = [one for one in ast.walk(function) if isinstance(one, ast.With) and _opens_with(one, call)]
+        if read & _bound(function) or any(len(one.items) > 1 for one in around):
+            return None
+        text, made = ast.unparse(call), f"{ast.unparse(call.func)}({', '.join(['path', *others])})"
+        replaced = f"{name} = {text}" if name else text
+        if around:
+            # What closes the file at its end must go: it is kept.
+            replaced = f"with {text}{f' as {name}' if name else ''}:, whose lines move out of it"
+        in_memory = self._library(call) in {"numpy", "pandas"} or _last(self._name(call.func)).startswith("read")
+        most, given = (_IN_MEMORY if in_memory else _OPEN), "path"
         used = f"{name} = opened({path})" if name else f"opened({path})"
-        return replace(self._hot("opens-file", call, function), instead=(kept, used))
+        arrays = [one for one in _own_nodes(function) if _is_array_of(one, name, call)]
+        if self._library(call) == "numpy" and arrays:
+            # Of an archive, only what is indexed is read.
+            if name and sum(_is_name(one) and one.id == name for one in ast.walk(function)) != len(arrays) + 1:
+                return None
+            made, given, every = f"{made}[array]", "path, array", dict.fromkeys(map(ast.unparse, arrays))
+            used = ", ".join(f"opened({path}, {one[one.rindex('[') + 1 : -1]})" for one in every)
+            replaced = f"{', '.join(every)}{f', without {replaced}' if name else ''}"
+        opened = f"opened = functools.lru_cache(maxsize={most})(lambda {given}: {made})"
+        return Kept(opened, used, replaced, most, "in memory" if in_memory else "open")
 
     def _hot(self, kind: HotKind, node: ast.AST, function: ast.FunctionDef) -> HotCall:
         library = self._library(node) if isinstance(node, ast.Call) else ""
@@ -253,9 +291,20 @@ def _base(node: ast.AST) -> ast.AST:
     return node
 
 
-def _is_of(node: ast.AST, name: str, call: ast.Call) -> bool:
-    base = _base(node)
-    return base is call or (isinstance(base, ast.Name) and base.id == name)
+def _is_name(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name)
+
+
+def _opens_with(node: ast.With, call: ast.Call) -> bool:
+    return any(item.context_expr is call for item in node.items)
+
+
+def _is_array_of(node: ast.AST, name: str, call: ast.Call) -> TypeGuard[ast.Subscript]:
+    """Whether it is one array of an opened archive: ``stored["x"]``."""
+    match node:
+        case ast.Subscript(value=value, slice=ast.Constant(value=str())):
+            return value is call or (_is_name(value) and value.id == name)
+    return False
 
 
 def _indexed_by(node: ast.AST, bound: set[str]) -> bool:

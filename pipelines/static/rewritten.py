@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.static.imports import Imports
+from pipeprof.pipelines.static.written_calls import parsed
 
 _ARITHMETIC = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.operator, ast.unaryop, ast.expr_context)
-_RANDOM_ORDER = frozenset({"permutation", "shuffle", "shuffled", "sample", "choice"})
+_RANDOM_ORDER = frozenset({"permutation", "shuffle"})
+_OF_OTHERS = frozenset({"enumerate", "reversed", "zip"})
+_WHOLE = frozenset({"range", "sorted", "list", "glob.glob", "os.listdir", "np.load", "np.loadtxt", "np.arange"})
+"""Functions whose results have an end, and that are in memory or take next to none."""
 
 _REDUCED = {"tf.maximum": "tf.reduce_max", "tf.minimum": "tf.reduce_min", "tf.add": "tf.reduce_sum"}
 """What combines the results of two rounds of a loop, and what does it for all."""
@@ -64,7 +69,7 @@ def whole_arrays(text: str, lines: Sequence[int]) -> WholeArrays | None:
         >>> whole_arrays(code, [4])
         WholeArrays(first=3, last=4, lines=('value = np.asarray(row, float)', 'total += float(np.sum(value ** 2))'))
     """
-    tree = _parsed(text)
+    tree = parsed(text)
     if tree is None:
         return None
     numpy = next((alias for alias, name in Imports(tree).names.items() if name == "numpy"), "np")
@@ -86,12 +91,14 @@ def _of_loop(loop: ast.For, numpy: str) -> tuple[str, ...] | None:
         case _:
             return None
     match step:
-        case ast.AugAssign(target=ast.Name(), op=ast.Add(), value=value) if _is_arithmetic(value, name):
+        case ast.AugAssign(target=ast.Name(id=made), op=ast.Add(), value=value) if (
+            _is_arithmetic(value, name) and not _reads(loop.iter, made) and not _reads(value, made)
+        ):
             return array, f"{ast.unparse(step.target)} += float({numpy}.sum({ast.unparse(value)}))"
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=made), attr="append"), args=[value])) if (
-            _is_arithmetic(value, name)
+            _is_arithmetic(value, name) and not _reads(loop.iter, made) and not _reads(value, made)
         ):
-            return array, f"{made} = {ast.unparse(value)}"
+            return array, f"{made}.extend({ast.unparse(value)})"
     return None
 
 
@@ -126,7 +133,7 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
         >>> made.before, made.items, made.function
         (('paths = sorted(found())',), 'paths', ('def one_of_rows(path):', '    return load(path)'))
     """
-    tree = _parsed(text)
+    tree = parsed(text)
     found = [
         node
         for node in ast.walk(tree or ast.Module([], []))
@@ -136,7 +143,7 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
     ]
     generator = found[-1] if len(found) == 1 and not found[-1].args.args else None
     loop = next(_yielding_loops(generator), None) if generator is not None else None
-    if generator is None or loop is None or not isinstance(loop.target, ast.Name) or loop.orelse:
+    if tree is None or generator is None or loop is None or not isinstance(loop.target, ast.Name) or loop.orelse:
         return None
     *body, last = loop.body
     endless = any(isinstance(node, ast.While) for node in generator.body)
@@ -147,9 +154,11 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
         or not isinstance(last.value, ast.Yield)
         or last.value.value is None
         or len(whole) != 1
-        or (whole[0] is not loop and not (isinstance(whole[0], ast.While) and whole[0].body == [loop]))
+        or not _begins_again(whole[0], loop)
         or sum(isinstance(node, ast.Yield | ast.YieldFrom | ast.Break) for node in ast.walk(generator)) > 1
-        or _carried(body, before)
+        or generator.body[-1] is not whole[0]
+        or not _has_end(loop.iter, _assigned_once(tree, generator))
+        or _changes([*body, last], loop.target.id, before, tree)
     ):
         return None
     name = f"one_of_{generator.name}"
@@ -197,7 +206,7 @@ def gathered(text: str, function: str, line: int) -> list[tuple[str, str]]:
 
 def _function_before(text: str, function: str, line: int) -> ast.FunctionDef | None:
     """The last function of a name before a line."""
-    nodes = ast.walk(_parsed(text) or ast.Module([], []))
+    nodes = ast.walk(parsed(text) or ast.Module([], []))
     found = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == function]
     return max((node for node in found if node.lineno <= line), key=lambda node: node.lineno, default=None)
 
@@ -232,15 +241,27 @@ def all_rounds(text: str, function: str, line: int) -> WholeArrays | None:
 
 
 class _Unrolled(ast.NodeTransformer):
-    """Makes loops of a few rounds, known before, loops of Python."""
+    """Makes loops of a few rounds, known before and with those around them, loops of Python."""
+
+    def __init__(self) -> None:
+        self._around = 1
 
     def visit_For(self, node: ast.For) -> ast.AST:
         """Change the loop's range."""
-        self.generic_visit(node)
+        around = self._around
         match node.iter:
-            case ast.Call(args=[ast.Constant(value=int(rounds))]) if _is_range(node) and rounds <= _FEW_ROUNDS:
+            case ast.Call(args=[ast.Constant(value=int(rounds))]) if (
+                _is_range(node) and rounds * around <= _FEW_ROUNDS and not _has_break(node)
+            ):
                 node.iter = ast.Call(ast.Name("range", ast.Load()), node.iter.args, [])
+                self._around *= rounds
+        self.generic_visit(node)
+        self._around = around
         return node
+
+
+def _has_break(loop: ast.For) -> bool:
+    return any(isinstance(node, ast.Break) for node in ast.walk(loop))
 
 
 def _is_range(loop: ast.For) -> bool:
@@ -357,23 +378,77 @@ def _yielding_loops(generator: ast.FunctionDef) -> Iterator[ast.For]:
             yield node
 
 
-def _carried(body: Sequence[ast.stmt], before: Sequence[ast.stmt]) -> bool:
-    """Whether a loop changes a name of before it: then an element depends on the one before."""
+def _begins_again(whole: ast.stmt, loop: ast.For) -> bool:
+    """Whether a statement is a loop, or one without an end around it and nothing else."""
+    match whole:
+        case ast.While(test=ast.Constant(value=True | 1), body=[inner], orelse=[]):
+            return inner is loop
+    return whole is loop
 
-    def stored(nodes: Sequence[ast.stmt]) -> set[str]:
-        return {name for node in nodes for name in _names(node, ast.Store)}
 
-    return not stored(body).isdisjoint(stored(before)) or any(
-        isinstance(one, ast.Continue | ast.Nonlocal | ast.Global) for node in body for one in ast.walk(node)
-    )
+def _assigned_once(tree: ast.Module, generator: ast.FunctionDef) -> dict[str, ast.expr]:
+    """What the names are that a generator sees, where one statement says so."""
+    found: dict[str, ast.expr] = {}
+    for scope in ast.walk(tree):
+        if not isinstance(scope, ast.Module | ast.FunctionDef) or all(one is not generator for one in ast.walk(scope)):
+            continue
+        own = [node for node in scope.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        nodes = [one for node in own for one in ast.walk(node)]
+        stores = Counter(one.id for one in nodes if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
+        taken = scope.args if isinstance(scope, ast.FunctionDef) else ast.Pass()
+        given = {one.arg for one in ast.walk(taken) if isinstance(one, ast.arg)}
+        for name in (*stores, *given):
+            found.pop(name, None)
+        for node in nodes:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value) if stores[name] == 1 and name not in given:
+                    found[name] = value
+    return found
+
+
+def _has_end(values: ast.expr, known: Mapping[str, ast.expr]) -> bool:
+    """Whether something certainly ends and fits in memory as a list."""
+    match values:
+        case ast.List() | ast.Tuple() | ast.Dict() | ast.Constant(value=str()):
+            return True
+        case ast.Name(id=name) if name in known:
+            return _has_end(known[name], {other: value for other, value in known.items() if other != name})
+        case ast.Call(func=function, args=[*given]):
+            name = ast.unparse(function).replace("numpy.", "np.")
+            if name in _OF_OTHERS:
+                return all(_has_end(one, known) for one in given)
+            return name in _WHOLE or name.rpartition(".")[2] in _RANDOM_ORDER
+    return False
+
+
+def _changes(body: Sequence[ast.stmt], item: str, before: Sequence[ast.stmt], tree: ast.Module) -> bool:
+    """Whether a loop changes, or may change, what was there before it: then an element depends on the one before."""
+    stored = {name for node in body for name in _names(node, ast.Store)}
+    defined = {one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.ClassDef)}
+    harmless = stored | {item} | defined | set(Imports(tree).names)
+    if any(not stored.isdisjoint(_names(node, ast.Store)) for node in before):
+        return True
+    for one in (one for node in body for one in ast.walk(node)):
+        match one:
+            case ast.Continue() | ast.Nonlocal() | ast.Global() | ast.Return():
+                return True
+            case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
+                if not _bases(one) <= stored:
+                    return True
+            case ast.Call(func=ast.Name(id="next")):
+                return True
+            case ast.Call(func=ast.Attribute() as function):
+                if not _bases(function) <= harmless or "random" in ast.unparse(function).split("."):
+                    return True
+    return False
+
+
+def _bases(node: ast.AST) -> set[str]:
+    """What is changed or called: ``a`` of ``a.b["x"].c``; none of a constant."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return {node.id} if isinstance(node, ast.Name) else set()
 
 
 def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _parsed(text: str) -> ast.Module | None:
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError):
-        return None

@@ -67,7 +67,7 @@ def function_given(text: str, line: int, column: int | None, name: str) -> Writt
         >>> function_given(code, 4, None, "map")
         WrittenFunction(text='lambda a, b: (b, a)', parameters=2, definition='')
     """
-    tree = _parsed(text)
+    tree = parsed(text)
     call = _call_at(tree, line, column, name) if tree is not None else None
     keywords = [one.value for one in call.keywords if one.arg in _GIVEN] if call is not None else []
     given = call.args[0] if call is not None and call.args else next(iter(keywords), None)
@@ -89,12 +89,17 @@ def call_text(text: str, line: int, column: int | None, name: str) -> str | None
         >>> call_text("ds = make().take( 3 )\n", 1, None, "take")
         '.take(3)'
     """
-    tree = _parsed(text)
-    call = _call_at(tree, line, column, name) if tree is not None else None
+    call = call_at(text, line, column, name)
     if call is None:
         return None
     given = [*map(ast.unparse, call.args), *map(ast.unparse, call.keywords)]
     return f".{name}({', '.join(given)})"
+
+
+def call_at(text: str, line: int, column: int | None, name: str) -> ast.Call | None:
+    """Return the call of a method or function at a place; None where it has none, or several."""
+    tree = parsed(text)
+    return _call_at(tree, line, column, name) if tree is not None else None
 
 
 def parts_of_loop(
@@ -118,7 +123,7 @@ def parts_of_loop(
         >>> parts_of_loop(code, (3, None, "TFRecordDataset"), (6, None, "concatenate"))
         PartsOfLoop(every="[name + '.rec' for name in NAMES]", kind='', source='TFRecordDataset(rows)')
     """
-    tree = _parsed(text)
+    tree = parsed(text)
     made, join = (_call_at(tree, *source), _call_at(tree, *joined)) if tree is not None else (None, None)
     if tree is None or made is None or join is None or not made.args or isinstance(made.args[0], ast.Starred):
         return None
@@ -156,7 +161,7 @@ def stacked_row(definition: str) -> str | None:
             row = columns
             return (row[:-1], row[-1])
     """
-    tree = _parsed(definition)
+    tree = parsed(definition)
     function = tree.body[0] if tree is not None and tree.body else None
     if not isinstance(function, ast.FunctionDef) or function.args.vararg is None or function.args.args:
         return None
@@ -188,7 +193,8 @@ def _stacks(call: ast.Call, name: str) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _parsed(text: str) -> ast.Module | None:
+def parsed(text: str) -> ast.Module | None:
+    """Return the tree of a file's text, which nobody changes; None where it is no Python."""
     try:
         return ast.parse(text)
     except (SyntaxError, ValueError):

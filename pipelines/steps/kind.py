@@ -99,8 +99,9 @@ class StepKind:
     dispatch: ClassVar[Literal["none", "sync", "any", "own"]] = "sync"
     """Whether the loop can run ahead: there is nothing to run ahead of, it waits for each step, as the user says, or as
     `own_dispatch` says unless the user does."""
-    copies_ahead: ClassVar[str] = ""
-    """Code that copies batches to its device while it computes; empty where none has to be written."""
+    copies_ahead: ClassVar[str | None] = None
+    """Code that copies batches to its device while it computes; empty where none fits all loops, None where there is
+    nothing to copy."""
     shown_as: ClassVar[str] = ""
     """The kind that a profile names instead; empty for its own name."""
 

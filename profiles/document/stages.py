@@ -107,6 +107,7 @@ class Stage(Model):
         description="Of a function that ends with a cast to a wider type: the types of its numbers before and after. "
         "`None` of others.",
     )
+    widens_at: int | None = Field(None, description="Index of these numbers among the tensors of its elements.")
     body: str | None = Field(None, description="Fingerprint of the types of ops in its function. `None` without one.")
     shuffle: Shuffle | None = Field(None, description="`None` of a stage that does not shuffle.")
     location: Location | None = None

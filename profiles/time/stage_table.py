@@ -312,6 +312,7 @@ class _StageTable:
             loops=not LOOPING.isdisjoint(function["ops"]) if function is not None else None,
             steady_ops=function.get("steady") if function is not None else None,
             widens=function.get("widens") if function is not None else None,
+            widens_at=function.get("widens_at") if function is not None else None,
             body=body_of(function) if function is not None else None,
             shuffle=_shuffle([self.graphs.written.nodes[node] for node in stage.nodes]),
             location=said.location if said is not None else None,

@@ -195,10 +195,10 @@ def _nothing_to_gain(profile: Profile) -> bool:
 def _bound(profile: Profile, steps: Steps) -> Bound | None:
     if steps.dispatch is None:
         return "input"
-    if steps.wait_share is None:
-        return None
     if _nothing_to_gain(profile):
         return "step"
+    if steps.wait_share is None:
+        return None
     if (steps.restart_share or 0.0) >= STEP_BOUND_BELOW:
         return classify_wait(steps.wait_share)
     return classify_wait(wait_within_epochs(steps))
@@ -215,7 +215,8 @@ def _headline(profile: Profile, steps: Steps, bound: Bound | None, bottleneck: B
     if steps.dispatch is not None:
         word, colon, rest = text.partition(":")
         # What rests on preloaded batches was measured later, when more or less may have been disturbed.
-        certain = bound == "step" and wait_within_epochs(steps) < STEP_BOUND_BELOW
+        known = bound == "step" and steps.wait_share is not None
+        certain = known and wait_within_epochs(steps) < STEP_BOUND_BELOW
         text = f"{word} even so{colon}{rest}" if certain else f"Perhaps {word.lower()}{colon}{rest}"
     return f"Disturbed: {disturbance.who}. {text}{restart_clause(steps)}."
 
@@ -233,12 +234,13 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
     if steps.dispatch is None:
         alone = f"Pipeline alone: {_rate(profile, steps)} (no training step given{_empty_loop(profile)})"
         return f"{alone}; {_for_steps_below(steps)}"
-    waits = _waits(profile, steps)
+    known = steps.wait_share is not None
+    waits = _waits(profile, steps) if known else f"{milliseconds(steps.interval_ms.mean)} from step to step"
     if bound == "balanced":
         return f"Balanced: {waits}"
     if bound == "input":
         return f"Input-bound: {waits}"
-    if max(steps.wait_share or 0.0, wait_within_epochs(steps)) < STEP_BOUND_BELOW:
+    if known and max(steps.wait_share or 0.0, wait_within_epochs(steps)) < STEP_BOUND_BELOW:
         return f"Step-bound: {waits}"
     if _nothing_to_gain(profile):
         return f"Step-bound: {waits}, and barely less with preloaded batches"

@@ -7,9 +7,12 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.rewritten import Numbered, all_rounds, numbered, whole_arrays
 from pipeprof.profiles.advise.edits.snippets import from_python
+from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
+from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
 from pipeprof.profiles.view.texts import file_text, written_function
 from pipeprof.profiles.view.view import ComponentView
 from pipeprof.profiles.wording import as_typed, called, percent, stage_name, stage_place
@@ -17,16 +20,15 @@ from pipeprof.profiles.wording import as_typed, called, percent, stage_name, sta
 if TYPE_CHECKING:
     from pipeprof.profiles.document.stages import PythonCost, Stage
 
-_HOT = 0.3
-"""Share of the time in Python from which the lines of a loop are what to change."""
 WAITS_FROM = 0.5
 """Share of a stage's time, blocked and not on a core, from which it waits."""
 _CALLS = 16
-"""Parallel calls of what waits: 16 gave 16 times as much."""
+"""Parallel calls of what waits."""
 
 _CHUNK = 256
 _OF_TEXTS = re.compile(r"Lookup\w+|\w*String\w*|\w*Regex\w+|Unicode\w+|Substr")
-"""Ops that take any number of texts, or of what was made of them."""
+"""Ops that take any number of texts, or of what was made of them, each by itself."""
+_OF_WHOLE = frozenset({"StringFormat"})
 _NUMPY = {"string": "object"}
 
 
@@ -51,7 +53,7 @@ def _without_loop(hot: PythonCost) -> tuple[str, str] | None:
     if made is None:
         return None
     share = hot.share * sum(part for line, part in shares if made.first <= line <= made.last)
-    if share < _HOT:
+    if share < PYTHON_SHARE.value:
         return None
     at = f"{made.first}-{made.last}" if made.last > made.first else str(made.first)
     file = as_typed(hot.file or "").rpartition("/")[2]
@@ -111,6 +113,8 @@ def without_rounds(stage: Stage) -> tuple[str, str] | None:
     at = f"{made.first}-{made.last}"
     file = as_typed(place.file).rpartition("/")[2]
     text = f"do all rounds of its loop ({file}:{at}) at once: TensorFlow schedules the ops of each round one by one"
+    if made.lines[0].startswith("for "):
+        text = f"unroll its loop ({file}:{at}): with range, the ops of all rounds are in the graph, without a loop"
     return text, "\n".join([f"# in the place of lines {at}", *made.lines])
 
 
@@ -160,4 +164,7 @@ def _takes_texts(stage: Stage) -> bool:
     """Whether a map calls functions of texts and tables, as they are and with what they make."""
     if not traits(stage.op).maps or stage.random or stage.python or stage.loops or not stage.name:
         return False
-    return any(_OF_TEXTS.fullmatch(op.op) for op in stage.ops or ())
+    ops = {op.op for op in stage.ops or ()} - SILENT
+    texts = {op for op in ops if _OF_TEXTS.fullmatch(op)} - _OF_WHOLE
+    # Slices, shapes and joins of one text's words are others of many texts; of many ops the list is cut.
+    return bool(texts) and ops <= texts | ELEMENTWISE and len(stage.ops or ()) < MOST_OPS

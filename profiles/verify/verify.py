@@ -28,6 +28,7 @@ from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.propose.finding import MEASURED, finding_of, proposal_of
 from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.propose.queue import Tried, in_order
+from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
 from pipeprof.profiles.verify import plan as plans
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import Dispatch
     from pipeprof.profiles.experiment.jobs import Baseline, Reload
     from pipeprof.profiles.experiment.schedule import Mode
+    from pipeprof.profiles.experiment.statistics import Interval
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.protocol.job import Job
@@ -55,8 +57,6 @@ if TYPE_CHECKING:
 
 STORED_BATCHES = 3
 """In the place of a script's pipeline."""
-SURE_WITHIN = 1.5
-"""Ends of the interval of what stored batches bring, the upper over the lower, up to which it is known."""
 
 
 def verify(
@@ -84,6 +84,18 @@ def verify(
         if signals.exit_code is not None:
             # Also where nothing was to be tried.
             profile.exit_code = signals.exit_code
+
+
+def headspace_of(interval_ms: float, speedup: Interval) -> Headspace | None:
+    """Return what stored batches bring; None where it may be next to nothing, or not.
+
+    Args:
+        speedup: Of stored batches over the pipeline.
+    """
+    a_gain = 1 / (1 - STEP_BOUND_BELOW)
+    if speedup.low < a_gain <= speedup.high:
+        return None
+    return Headspace.of(interval_ms, interval_ms / speedup.value, STORED_BATCHES)
 
 
 def _verify(  # noqa: PLR0917 - what a verification has
@@ -252,8 +264,7 @@ class _Verification:
         self._begin("measuring the script with stored batches")
         evidence = trials.look(self._jobs.stored(STORED_BATCHES), self._pace.least_pairs(QUICK.early))
         speedup = evidence.speedup() if evidence is not None else None
-        if speedup is not None and speedup.high <= SURE_WITHIN * speedup.low:
-            self._profile.headspace = Headspace.of(interval.mean, interval.mean / speedup.value, STORED_BATCHES)
+        self._profile.headspace = headspace_of(interval.mean, speedup) if speedup is not None else None
 
     def waiting(self, pid: int | None, seconds: float) -> None:
         """Note who is waited for, and let a signal end the wait for another command that measures.
@@ -390,7 +401,9 @@ class _Verification:
         job = ceiling.replay_job(self._profile, stages, self._limit)
         if isinstance(job, str):
             # Of a change that is shown as code, how a replay works is of no use to its reader.
-            finding.reason = before.removesuffix("; ") if before else f"no upper bound: {job}"
+            finding.reason = (
+                before.removesuffix("; ") if before and finding.python else f"{before}no upper bound: {job}"
+            )
             return
         self._compare_with(trials, "from-graph")
         if trials.refusal is not None:

@@ -16,7 +16,7 @@ from pipeprof.pipelines.graph.opnames import argument_names, is_option
 from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, FunctionFacts
 from pipeprof.pipelines.graph.read.random_part import random_part
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
-from pipeprof.pipelines.graph.read.widening import Widening, widened
+from pipeprof.pipelines.graph.read.widening import Widening, largest, widened
 from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.executed_ops import family, is_dataset
 from pipeprof.pipelines.ops.traits import traits
@@ -310,12 +310,14 @@ class GraphDefReader:
         facts = self._facts.read(called, ranks, [_rank(const) for const in consts])
         if facts["random"] and ranks is not None:
             facts["steady"] = random_part(self._functions, self._functions[called[0]]).steady_ops
-        wide = self._widened(self._functions[called[0]], ranks) if ranks is not None and called else None
-        if wide is not None:
-            facts["widens"] = [self._dtype_name(wide.before), self._dtype_name(wide.after)]
+        wide = self._widened(self._functions[called[0]], ranks) if ranks is not None and called else {}
+        if wide:
+            place = largest(wide, [_shape(one) or [] for one in node.attr["output_shapes"].list.shape])
+            facts["widens"] = [self._dtype_name(wide[place].before), self._dtype_name(wide[place].after)]
+            facts["widens_at"] = place
         return facts
 
-    def _widened(self, function: Any, ranks: list[int | None]) -> Widening | None:
+    def _widened(self, function: Any, ranks: list[int | None]) -> dict[int, Widening]:
         captured = [argument.name for argument in function.signature.input_arg][len(ranks) :]
         return widened(function, captured, lambda kind: WIDTHS.get(self._dtype_name(kind)))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
@@ -49,8 +50,8 @@ def widening(nodes: Mapping[str, Any], known: Collection[str], reference: str, w
     return None
 
 
-def widened(function: Any, known: Collection[str], width: Width) -> Widening | None:
-    """Return the first result of a function that is a narrow number made wider at its end; None without one.
+def widened(function: Any, known: Collection[str], width: Width) -> dict[int, Widening]:
+    """Return the results of a function that are narrow numbers made wider at its end, by their place.
 
     Args:
         function: Its definition.
@@ -58,8 +59,13 @@ def widened(function: Any, known: Collection[str], width: Width) -> Widening | N
     """
     nodes = {node.name: node for node in function.node_def}
     same = {*known, *(node.name for node in function.node_def if node.op == _CONST)}
-    found = (widening(nodes, same, function.ret[result.name], width) for result in function.signature.output_arg)
-    return next((one for one in found if one is not None), None)
+    found = [widening(nodes, same, function.ret[result.name], width) for result in function.signature.output_arg]
+    return {place: one for place, one in enumerate(found) if one is not None}
+
+
+def largest(places: Collection[int], shapes: Sequence[Sequence[int | None]]) -> int:
+    """Return which of some results has most numbers: what a label takes is nothing beside a picture."""
+    return max(places, key=lambda place: (len(shapes[place]), math.prod(size or 1 for size in shapes[place])))
 
 
 def _base(reference: str) -> str:

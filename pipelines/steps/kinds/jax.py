@@ -19,6 +19,7 @@ class _Jax(UserCode):
     )
     package = "jax"
     copies_ahead = (
+        "import collections\n"
         "def on_device(batches, ahead=2):  # double buffering: copies run while the step computes\n"
         "    queue = collections.deque()\n"
         "    for batch in batches:\n"

@@ -19,12 +19,7 @@ class _Torch(UserCode):
         "them over is counted apart."
     )
     package = "torch"
-    copies_ahead = (
-        "following = next(batches)  # double buffering: the copy runs while the step computes\n"
-        "for batch in batches:\n"
-        "    step(following)\n"
-        '    following = torch.from_numpy(batch).pin_memory().to("cuda", non_blocking=True)'
-    )
+    copies_ahead = ""
 
     def start(self, arguments: Mapping[str, Any], context: StepContext) -> BatchConsumer:
         import tensorflow as tf

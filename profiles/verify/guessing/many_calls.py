@@ -90,7 +90,7 @@ def more_at_a_time(profile: Profile, stage: Stage) -> tuple[PipelineEdit, ...]:
         profile: Its options have the pool of threads, and its host the cores.
 
     Returns:
-        None for a stage whose calls TensorFlow chooses, that has one at a time, or that has enough.
+        Empty for a stage whose calls TensorFlow chooses, that has one at a time, or that has enough.
     """
     now, waiting = round(stage.parallelism or 1.0), waits(stage) or _hardly_computes(profile)
     enough = MOST_CALLS if waiting else _calls_that_compute(profile)
@@ -120,7 +120,7 @@ def as_many_as_cores(profile: Profile) -> tuple[PipelineEdit, ...]:
     """The edits that leave the calls at a time to TensorFlow, and the pool a thread for each core, where both are many.
 
     Returns:
-        None where stages wait for something else than a core: then many calls are right.
+        Empty where stages wait for something else than a core: then many calls are right.
     """
     cores, pool = profile.host.cores or 1.0, (profile.options or {}).get(POOL_OPTION)
     fixed = [
@@ -171,7 +171,7 @@ def one_at_a_time(profile: Profile) -> tuple[PipelineEdit, ...]:
         profile: With what half of the cores gave, if that was measured.
 
     Returns:
-        None where more cores brought more batches, or no stage has calls at the same time.
+        Empty where more cores brought more batches, or no stage has calls at the same time.
     """
     if cores_that_do(profile) is None:
         return ()

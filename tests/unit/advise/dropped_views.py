@@ -7,6 +7,7 @@ from typing import Any
 
 from unit.advise.views import function, measured, pipeline, stage, tensor
 
+from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 
@@ -134,13 +135,31 @@ def readers(tf_op: str | None = "LegacyParallelInterleaveDatasetV2", size: float
 
 
 def small_files(
-    names: int = 64, records: int = 64, size: float = 1500.0, interval: float = 20.0, op: str = "TFRecordDataset"
+    names: int = 64,
+    records: int = 64,
+    size: float = 1500.0,
+    interval: float = 20.0,
+    op: str = "TFRecordDataset",
+    ms: float = 30.0,
+    written: dict[str, Any] | None = None,
+    given: str = "",
+    parses: bool = False,
 ) -> PipelineView:
     """Files that an interleave opens, so many of them and so many records per batch."""
     view = pipeline(
         stage("source", "list_files", line=3, count=names * 1000),
-        stage("stages.0", "interleave", line=4, count=records * 1000, bytes_per_element=size, parallelism=2.0, ms=30.0),
-        stage("stages.0.source", op, line=4, ms=8.0),
+        stage(
+            "stages.0",
+            "interleave",
+            line=4,
+            count=records * 1000,
+            bytes_per_element=size,
+            parallelism=2.0,
+            ms=ms,
+            given=WrittenFunction(given) if given else None,
+        ),
+        stage("stages.0.source", op, line=4, ms=ms / 4, written=written if given else written or {}),
+        *([stage("stages.0.stages.0", "map", line=4, ms=1.0)] if parses else []),
         stage("stages.1", "batch", arguments={"batch_size": records}, count=1000),
         static=False,
     )

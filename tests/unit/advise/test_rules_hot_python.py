@@ -11,7 +11,7 @@ from unit.advise.memory_views import GB, IMAGE, IMAGE_BYTES, MB, indices, run
 from unit.advise.views import measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.edits.edits import HandWritten, NewStage, ReplaceStages, SetArgument
-from pipeprof.pipelines.static.hot_calls import HotCall
+from pipeprof.pipelines.static.hot_calls import HotCall, Kept
 from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import PythonCost, Stage
@@ -67,13 +67,19 @@ def test_pictures_are_read_by_tensorflow() -> None:
 
 
 def test_a_file_with_many_rows_stays_open() -> None:
-    instead = ("opened = functools.lru_cache(maxsize=64)(lambda path: dict(np.load(path)))", "stored = opened(path)")
+    opened = "opened = functools.lru_cache(maxsize=8)(lambda path: np.load(path))"
+    instead = Kept(opened, "stored = opened(path)", "stored = np.load(path)", 8, "in memory")
     call = HotCall("opens-file", "np.load(path)", "read", "numpy", 9, instead)
     (hit,) = hits("row-per-call", hot("row-per-call", call=call))
-    assert "`stored = opened(path)` in the place of `np.load(path)`" in hit.recommendation
+    assert "Keep up to 8 files in memory" in hit.recommendation
+    assert "`stored = opened(path)` in the place of `stored = np.load(path)`" in hit.recommendation
     (edit,) = hit.edits
     assert isinstance(edit, HandWritten)
-    assert instead[0] in edit.python
+    assert opened in edit.python
+    assert "keeps up to 8 of them in memory" in edit.python
+    (hit,) = hits("row-per-call", hot("row-per-call", call=replace(call, instead=None)))
+    assert "Keep files open: open each of them once, not in each call of read()" in hit.recommendation
+    assert "opened(" not in str(hit.edits)
 
 
 def test_a_line_has_its_own_part_of_the_time_alone(tmp_path: Any) -> None:
@@ -134,6 +140,8 @@ def test_a_cache_in_files_that_fits_goes_into_memory() -> None:
 def test_a_complete_cache_has_the_bytes_of_its_files(tmp_path: Any) -> None:
     """Nothing before it runs, so nothing there has a count."""
     (tmp_path / "x.data-00000-of-00001").write_bytes(bytes(5_000_000))
+    for other in ("x_aug.data-00000-of-00001", "x.old.data-00000-of-00001", "x_aug_0.lockfile"):
+        (tmp_path / other).write_bytes(bytes(9_000_000))
     (hit,) = hits("file-cache-fits-memory", cached(str(tmp_path / "x"), count=-1))
     assert hit.evidence["cache_bytes"] == 5_000_000
     (tmp_path / "x_0.lockfile").touch()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.read.widening import widened
+from pipeprof.pipelines.graph.read.widening import largest, widened
 
 WIDTHS = {1: 4, 3: 4, 4: 1}
 
@@ -21,7 +21,7 @@ def found(*nodes: Any, returns: str = "last:z:0") -> Any:
     function = SimpleNamespace(
         signature=SimpleNamespace(output_arg=[SimpleNamespace(name="out")]), ret={"out": returns}, node_def=list(nodes)
     )
-    return widened(function, ["captured"], WIDTHS.get)
+    return widened(function, ["captured"], WIDTHS.get).get(0)
 
 
 CAST = node("cast", "Cast", "decoded:image:0")
@@ -49,3 +49,16 @@ def test_numbers_are_cast_and_scaled_at_the_end() -> None:
 )
 def test_other_ends_are_none(last: Any) -> None:
     assert found(DECODED, CAST, last) is None
+
+
+def test_each_result_has_its_place() -> None:
+    """A label that stays, a picture and a weight that are made wider."""
+    returns = {"label": "decoded:label:0", "picture": "cast:y:0", "weight": "last:z:0"}
+    function = SimpleNamespace(
+        signature=SimpleNamespace(output_arg=[SimpleNamespace(name=name) for name in returns]),
+        ret=returns,
+        node_def=[DECODED, CAST, node("last", "Cast", "decoded:weight:0", types=(4, 3))],
+    )
+    assert {place: one.after for place, one in widened(function, [], WIDTHS.get).items()} == {1: 1, 2: 3}
+    assert largest([0, 1, 2], [[], [None, 160, 3], [None, 4, 3]]) == 1
+    assert largest([0, 2], [[], [160, 160, 3], [8]]) == 2

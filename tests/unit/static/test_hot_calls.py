@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.pipelines.static.hot_calls import builders, hot_call
+from pipeprof.pipelines.static.hot_calls import Kept, builders, hot_call
 
 FILE = """
 import multiprocessing
@@ -65,6 +65,25 @@ def direct(path, i):
     return h5py.File(path, "r")["x"][i]
 
 
+def inside(path, i):
+    with h5py.File(path) as f:
+        return f["x"][i]
+
+
+def in_mode(path, i, mode):
+    return h5py.File(path, mode)["x"][i]
+
+
+def of_two(path, i):
+    with h5py.File(path) as f, lock:
+        return f["x"][i]
+
+
+def names_of(path, i):
+    with np.load(path) as stored:
+        return stored.files, stored["x"][i]
+
+
 def whole(path):
     stored = np.load(path)
     return stored["x"] * 2
@@ -85,8 +104,10 @@ def pictures(order):
 """
 
 
-def line_of(text: str) -> int:
-    return next(number for number, line in enumerate(FILE.splitlines(), 1) if text in line)
+def line_of(text: str, function: str = "") -> int:
+    lines = FILE.splitlines()
+    first = next((number for number, line in enumerate(lines) if line.startswith(f"def {function}(")), 0)
+    return next(number for number, line in enumerate(lines, 1) if number > first and text in line)
 
 
 @pytest.mark.parametrize(
@@ -119,20 +140,64 @@ def test_a_near_twin_is_not(function: str, text: str) -> None:
     assert hot_call(FILE, function, line_of(text)) is None
 
 
+WITH = "with np.load(path) as stored:, whose lines move out of it"
+ONE = Kept(
+    "opened = functools.lru_cache(maxsize=8)(lambda path, array: np.load(path)[array])",
+    "opened(path, 'x'), opened(path, 'y')",
+    f"stored['x'], stored['y'], without {WITH}",
+    8,
+    "in memory",
+)
+
+
 @pytest.mark.parametrize(
-    ("function", "text", "kept", "used"),
+    ("function", "text", "kept"),
     [
-        ("one_of", "with np.load", "dict(np.load(path))", "stored = opened(path)"),
-        ("one_of", 'stored["x"][i]', "dict(np.load(path))", "stored = opened(path)"),
-        ("direct", "h5py.File(path", "h5py.File(path, 'r')", "opened(path)"),
-        ("table_of", "return table[i]", "np.load(path, mmap_mode='r')", "table = opened(path)"),
+        ("one_of", "with np.load", ONE),
+        ("one_of", 'stored["x"][i]', ONE),
+        (
+            "direct",
+            "h5py.File(path",
+            Kept(
+                "opened = functools.lru_cache(maxsize=64)(lambda path: h5py.File(path, 'r'))",
+                "opened(path)",
+                "h5py.File(path, 'r')",
+                64,
+                "open",
+            ),
+        ),
+        (
+            "inside",
+            "with h5py.File(path",
+            Kept(
+                "opened = functools.lru_cache(maxsize=64)(lambda path: h5py.File(path))",
+                "f = opened(path)",
+                "with h5py.File(path) as f:, whose lines move out of it",
+                64,
+                "open",
+            ),
+        ),
+        (
+            "table_of",
+            "return table[i]",
+            Kept(
+                "opened = functools.lru_cache(maxsize=8)(lambda path: np.load(path, mmap_mode='r'))",
+                "table = opened(path)",
+                "table = np.load(path, mmap_mode='r')",
+                8,
+                "in memory",
+            ),
+        ),
+        ("in_mode", "h5py.File(path, mode)", None),
+        ("of_two", "with h5py.File(path)", None),
+        ("names_of", "with np.load", None),
     ],
 )
-def test_a_file_that_is_opened_for_a_row_is_opened_once(function: str, text: str, kept: str, used: str) -> None:
-    found = hot_call(FILE, function, line_of(text))
+def test_a_file_that_is_opened_for_a_row_is_opened_once(function: str, text: str, kept: Kept | None) -> None:
+    found = hot_call(FILE, function, line_of(text, function))
     assert found is not None
     assert found.kind == "opens-file"
-    assert found.instead == (f"opened = functools.lru_cache(maxsize=64)(lambda path: {kept})", used)
+    assert found.instead == kept
 
 
 def test_a_function_without_arguments_has_the_lines_of_all_that_it_calls() -> None:

@@ -19,7 +19,7 @@ def loop(values: str, step: str, before: str = "made = 0.0") -> str:
     [
         (loop("row[:2].ravel().tolist()", "made += value * value"), False),
         (loop("row.flat", "made += (value - 1) / 2"), False),
-        (loop("row.flatten()", "made.append(-value ** 2)", "made = []"), True),
+        (loop("row.flatten()", "made.append(-value ** 2)", "made = [0]"), True),
     ],
 )
 def test_a_loop_is_the_same_on_the_whole_array(code: str, is_list: bool) -> None:
@@ -40,6 +40,9 @@ def test_a_loop_is_the_same_on_the_whole_array(code: str, is_list: bool) -> None
         loop("row.tolist()", "made += f(value)"),
         loop("row.tolist()", "made += other"),
         loop("row.tolist()", "made = made * value"),
+        loop("row.tolist()", "made += 0.1 * (value - made)"),
+        loop("made.tolist()", "made += value"),
+        loop("row.tolist()", "made.append(value * made)"),
         loop("range(9)", "made += value"),
         loop("lines", "made += value"),
         loop("row.tolist()", "made += value\n    other += value"),
@@ -67,7 +70,7 @@ def test_a_generators_loop_is_a_function_of_one_item() -> None:
     namespace: dict[str, object] = {}
     exec("\n".join(made.function), namespace)
     assert namespace[made.name]("a") == ("aa", 2)  # type: ignore[operator]
-    plain = numbered(generator("    for name in names:\n        yield name\n"), "rows", 3)
+    plain = numbered("names = [1, 2]\n" + generator("    for name in names:\n        yield name\n"), "rows", 3)
     assert plain is not None
     assert (plain.shuffled, plain.endless, plain.items) == (False, False, "names")
 
@@ -85,8 +88,61 @@ def test_a_generators_loop_is_a_function_of_one_item() -> None:
     ],
 )
 def test_a_generator_whose_elements_hang_together_has_none(body: str) -> None:
-    assert numbered(generator(body), "rows", 2) is None
+    assert numbered("names = ['a']\n" + generator(body), "rows", 3) is None
     assert numbered("def (", "rows", 1) is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "range(9)",
+        "sorted(found())",
+        "glob.glob(pattern)",
+        "[1, 2]",
+        "rng.permutation(9)",
+        "reversed(items)",
+        "enumerate(order)",
+        "array",
+    ],
+)
+def test_what_certainly_ends_is_a_list(values: str) -> None:
+    code = (
+        "array = np.load('a.npy')\ndef build():\n    items = sorted(array)\n    def rows():\n"
+        f"        order = np.random.permutation(9)\n        for item in {values}:\n            yield item\n"
+    )
+    assert numbered(code, "rows", 7) is not None
+
+
+@pytest.mark.parametrize("values", ["itertools.count()", "stream", "open(path)", "enumerate(stream)", "zip(items, s)"])
+def test_what_may_have_no_end_is_none(values: str) -> None:
+    code = f"items = [1]\nstream = read()\ndef rows():\n    for item in {values}:\n        yield item\n"
+    assert numbered(code, "rows", 5) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "last.append(item)",
+        "item = item + rng.normal()",
+        "item = np.random.normal(item)",
+        "self.n += 1",
+        "seen[item] = True",
+        "item = next(others)",
+        "return",
+    ],
+)
+def test_a_state_from_before_the_loop_is_none(line: str) -> None:
+    code = f"import numpy as np\nrng = made()\ndef rows():\n    last = []\n    for item in [1, 2]:\n        {line}\n"
+    assert numbered(f"{code}        yield item\n", "rows", 5) is None
+    assert numbered(f"{code.replace(line, 'x = np.load(item)')}        yield x.T.copy()\n", "rows", 5) is not None
+
+
+@pytest.mark.parametrize("end", ["        work()\n", "    work()\n"])
+def test_what_comes_after_the_loop_is_none(end: str) -> None:
+    assert (
+        numbered(generator(f"    while True:\n        for name in [1]:\n            yield name\n{end}"), "rows", 3)
+        is None
+    )
 
 
 def test_slices_at_an_index_become_gathers_of_a_batch() -> None:
@@ -134,6 +190,13 @@ def test_a_few_rounds_are_a_loop_of_python() -> None:
     assert found is not None
     assert found.lines == ("for i in range(20):", "    best = best * x")
     assert all_rounds(rounds("", "best = best * x", "tf.range(2000)"), "f", 9) is None
+    assert all_rounds(rounds("if x[i] > 0:\n    break", "best = best * x", "tf.range(20)"), "f", 9) is None
+
+
+def test_rounds_within_rounds_are_few_together() -> None:
+    found = all_rounds(rounds("for _ in tf.range(9):\n    best = best * x", "best = best + x", "tf.range(20)"), "f", 9)
+    assert found is not None
+    assert found.lines[:2] == ("for i in range(20):", "    for _ in tf.range(9):")
 
 
 @pytest.mark.parametrize(

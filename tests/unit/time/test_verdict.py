@@ -881,3 +881,13 @@ def test_restarts_that_are_all_of_the_waiting_leave_no_other_bottleneck() -> Non
     full = Causes(worker_cores=1.9)
     found = conclude(profile(steps=measured, causes=full, stages=[stage("stages.0", 0.9)]))
     assert (found.limit, [detail.label for detail in found.details]) == (None, ["restarts"])
+
+
+def test_stored_batches_say_what_an_unknown_wait_does_not() -> None:
+    """A loop that hides its wait is bound by its step where batches at hand come no faster."""
+    hidden = replace(steps(), wait_share=None)
+    assert headline(steps=hidden).startswith("Bound unknown:")
+    found = conclude(profile(steps=hidden, headspace=Headspace.of(24.3, 24.0, 3)))
+    assert found.bound == "step"
+    assert found.headline == "Step-bound: 24.3 ms from step to step, and barely less with preloaded batches."
+    assert conclude(profile(steps=hidden, headspace=Headspace.of(24.3, 12.0, 3))).bound is None

@@ -9,7 +9,7 @@ import pytest
 
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Headspace, Stage
+from pipeprof.profiles.document.stages import Headspace, OpCost, Stage
 from pipeprof.profiles.verify.bound_advice import add_command, advice_for
 from pipeprof.profiles.verify.ceiling import bottleneck_finding, further_bounds
 
@@ -190,12 +190,14 @@ def test_texts_that_no_batch_follows_are_taken_many_at_once(profile: Profile) ->
         assert (found.python or "").startswith(f".batch(256){maps}.unbatch()")
 
 
-@pytest.mark.parametrize("case", ["batch", "random", "numbers", "pictures"])
+@pytest.mark.parametrize("case", ["batch", "random", "numbers", "pictures", "sliced"])
 def test_what_is_no_text_or_is_batched_next_stays(profile: Profile, case: str) -> None:
     lines = stage("source", "TextLineDataset", 0.01, element_spec=TEXTS)
     clean = of_texts(
         "stages.0", "clean", "DecodeJpeg" if case == "pictures" else "StringLower", random=case == "random"
     )
+    if case == "sliced":
+        clean.ops = [OpCost(op=op, ms_per_batch=1.0) for op in ("StringSplitV2", "StridedSlice")]
     if case == "numbers":
         lines.element_spec[0].dtype = "int64"  # type: ignore[index]
     last = stage("stages.1", "batch" if case == "batch" else "filter", 0.01)

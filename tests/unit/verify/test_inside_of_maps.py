@@ -19,6 +19,8 @@ from pipeprof.profiles.verify.guessing.replacements import replacements
 from pipeprof.profiles.verify.guessing.rewriting import as_graph, decoded_for_less, resized_first
 
 OPS = {"DecodePng": 6.0, "ResizeBilinear": 2.0, "RandomUniform": 1.0, "Slice": 1.0}
+PICTURE: dict[str, Any] = {"name": "0", "dtype": "float32", "shape": [160, 160, 3]}
+LABEL: dict[str, Any] = {"name": "1", "dtype": "float32", "shape": []}
 STEADY = ["DecodePng", "ReadFile", "ResizeBilinear"]
 
 
@@ -155,7 +157,7 @@ def test_a_cast_at_the_end_of_a_map_comes_after_the_batch(profile: Profile) -> N
     assert profile.stages is not None
     line = [
         profile.stages[0],
-        a_map("stages.0", widens=["uint8", "float32"], random=False),
+        a_map("stages.0", widens=["uint8", "float32"], element_spec=[PICTURE], random=False),
         Stage(id="stages.1", op="shuffle", origin="written"),
         Stage(id="stages.2", op="batch", origin="written", bytes_out_per_batch=8e6),
     ]
@@ -171,10 +173,30 @@ def test_a_cast_at_the_end_of_a_map_comes_after_the_batch(profile: Profile) -> N
     assert not list(cast_last(line))
 
 
+@pytest.mark.parametrize(
+    ("at", "spec", "saved"),
+    [
+        (0, [PICTURE, {**PICTURE, "name": "1"}], 0.375),
+        (1, [PICTURE, LABEL], None),
+        (0, [{**PICTURE, "shape": None}, LABEL], None),
+        (None, [PICTURE, LABEL], None),
+        (0, None, None),
+    ],
+)
+def test_what_a_later_cast_saves_is_of_its_own_numbers(at: int | None, spec: Any, saved: float | None) -> None:
+    """A label made wider saves a batch of pictures nothing."""
+    line = [
+        a_map("stages.0", widens=["uint8", "float32"], widens_at=at, element_spec=spec),
+        Stage(id="stages.1", op="batch", origin="written", share=0.4, bytes_out_per_batch=8e6),
+    ]
+    found = [guess.predicted.speedup for guess in cast_last(line) if guess.predicted is not None]
+    assert found == ([] if saved is None else [pytest.approx(1 / (1 - 0.4 * saved))])
+
+
 @pytest.mark.parametrize("op", ["filter", "padded_batch", "map"])
 def test_nothing_is_cast_after_what_looks_at_elements(op: str) -> None:
     line = [
-        a_map("stages.0", widens=["uint8", "float32"]),
+        a_map("stages.0", widens=["uint8", "float32"], element_spec=[PICTURE]),
         Stage(id="stages.1", op=op, origin="written", bytes_out_per_batch=8e6),
         Stage(id="stages.2", op="batch", origin="written", bytes_out_per_batch=8e6),
     ]

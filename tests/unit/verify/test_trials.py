@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -12,6 +13,7 @@ import pytest
 
 from pipeprof.profiles.document.findings import Finding, Unfinished
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.statistics import estimate
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.host.machine import CoresClock, Taken
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
@@ -26,6 +28,7 @@ from pipeprof.profiles.verify.plan import (
     too_long,
 )
 from pipeprof.profiles.verify.trials import NOTHING, Reserved, Trial, Trials, write_into
+from pipeprof.profiles.verify.verify import headspace_of
 
 Recorded = Callable[[str], Profile]
 GIB = 1 << 30
@@ -379,3 +382,13 @@ def test_one_that_is_rejected_is_measured_in_one_mode(recorded: Recorded) -> Non
     workers = Workers(speedup=1.0)
     trial, _ = tried(recorded, workers, "alternating", other=1)
     assert (trial.status, trial.other, set(workers.dispatches)) == ("rejected", None, {None})
+
+
+@pytest.mark.parametrize(
+    ("changes", "share"), [((0.9, 1.33), None), ((0.99, 1.01), 0.0), ((1.9, 2.1), 0.5), ((1.0, 1.2), None)]
+)
+def test_stored_batches_overrule_a_wait_only_on_one_side(changes: tuple[float, float], share: float | None) -> None:
+    speedup = estimate([math.log(changes[place % 2]) for place in range(12)])
+    assert speedup is not None
+    found = headspace_of(20.0, speedup)
+    assert (found and found.share) == (share if share is None else pytest.approx(share, abs=0.01))

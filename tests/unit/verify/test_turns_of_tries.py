@@ -183,3 +183,20 @@ def test_a_budget_that_holds_no_try_says_what_it_takes(run: Any, profile: Profil
     run._tried = 1
     run.finish()
     assert profile.verification.needs_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("python", "before", "reason"),
+    [
+        (None, "not tried: a; ", "not tried: a; no upper bound: b"),
+        ("ds.map(f)", "not tried: a; ", "not tried: a"),
+        ("ds.map(f)", "", "no upper bound: b"),
+    ],
+)
+def test_why_there_is_no_bound_is_left_out_beside_code_alone(
+    run: Any, monkeypatch: pytest.MonkeyPatch, python: str | None, before: str, reason: str
+) -> None:
+    monkeypatch.setattr(module.ceiling, "replay_job", lambda *_: "b")
+    finding = Finding(rule="r", title="t", status="unverified", family="speed", semantics="same", python=python)
+    run._bound(Trials(), finding, ["stages.0"], before)
+    assert finding.reason == reason

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.written_calls import parsed
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Proposal
@@ -13,14 +15,15 @@ from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, of_interval, place_of, significant, size
 
 _READER = "TFRecordDataset"
+_OF_FORMAT = frozenset({"compression_type", "footer_bytes", "header_bytes", "record_bytes"})
 
 
 class FilesOfFewRecords(Rule):
     """Many small files, each opened by a reader of its own.
 
     Seen:
-        An interleave or flat_map makes a reader for each file, the files hold a few records and little data, and
-        making the readers takes a good part of the work.
+        An interleave or flat_map makes a reader for each file and nothing else, the files hold a few records and little
+        data, and making the readers takes a good part of the work.
 
     Why:
         A reader of one file is a dataset with an iterator, which takes some hundred microseconds to make and to end,
@@ -63,12 +66,16 @@ class FilesOfFewRecords(Rule):
             if of_file > self.threshold("records") or of_file * each > self.threshold("bytes"):
                 continue
             # On the clock: several readers are made at the same time.
-            taken = files * self.threshold("reader") / 1e3
+            measured = sum(one.table_ms or 0.0 for one in (stage, reader))
+            taken = min(files * self.threshold("reader") / 1e3, measured)
             clock = taken / max(1.0, min(view.cores, (stage.measured and stage.measured.parallelism) or 1.0))
             work = sum(one.measured.share or 0.0 for one in (stage, reader) if one.measured is not None)
             if clock < self.threshold("time-share") * interval or work < self.threshold("work-share"):
                 continue
-            by_hand = _by_hand(below, stage, reader)
+            given = _given(stage, reader)
+            if given is None:
+                continue
+            by_hand = _by_hand(below, stage, reader, given)
             yield Proposal(
                 stage=stage.id,
                 sentence=(
@@ -89,17 +96,39 @@ def _reader(view: PipelineView, stage: StageView) -> StageView | None:
     """The reader that a stage's function makes for each element, and nothing that computes with it; None without."""
     inside = view.inside(stage) if traits(stage.op).opens else []
     readers = [one for one in inside if traits(one.op).reads_examples]
-    return readers[0] if len(readers) == 1 else None
+    if len(readers) != 1:
+        return None
+    # What is made of the records there would be lost with it.
+    parts = {readers[0].id, *(one.id for one in view.inside(readers[0]))}
+    return readers[0] if parts == {one.id for one in inside} else None
 
 
-def _by_hand(names: StageView, stage: StageView, reader: StageView) -> HandWritten:
+def _given(stage: StageView, reader: StageView) -> str | None:
+    """What a reader is given beside its file, as it is written; None where that is not certain."""
+    if reader.written is not None:
+        return "".join(f", {name}={value!r}" for name, value in reader.written.items() if name in _OF_FORMAT)
+    text = stage.given.definition or stage.given.text if stage.given is not None else ""
+    calls = [
+        node
+        for node in ast.walk(parsed(text) or ast.Module([], []))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == reader.op
+    ]
+    if len(calls) != 1:
+        return "" if text.rpartition(".")[2] == reader.op else None
+    further = [*calls[0].args[1:], *(word for word in calls[0].keywords if word.arg != "filenames")]
+    values = [one.value if isinstance(one, ast.keyword) else one for one in further]
+    known = all(isinstance(one, ast.Constant) for one in values)
+    return "".join(f", {ast.unparse(one)}" for one in further) if known else None
+
+
+def _by_hand(names: StageView, stage: StageView, reader: StageView, given: str) -> HandWritten:
     place = place_of(stage.location)
     python = (
         "# once, before training\n"
         "for number, part in enumerate(names.batch(10_000)):  # the names that "
         f"{names.label} gives, without a repeat\n"
         '    with tf.io.TFRecordWriter(f"packed-{number:05}.tfrecord") as writer:\n'
-        f"        for record in tf.data.{reader.op}(part):\n"
+        f"        for record in tf.data.{reader.op}(part{given}):\n"
         "            writer.write(record.numpy())\n"
         f"# then, in place of {stage.op}" + (f" ({place})\n" if place else "\n") + "dataset = "
         'tf.data.TFRecordDataset(sorted(tf.io.gfile.glob("packed-*.tfrecord")))'

@@ -6,18 +6,19 @@ import ast
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.rewritten import on_rows
+from pipeprof.pipelines.static.written_calls import call_at
 from pipeprof.profiles.advise.batch_savings import interval_ms, saving
 from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.rules.batching.windows_one_by_one import Windows, windows_of
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
+from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, of_interval
 
@@ -221,7 +222,7 @@ class _Sliding:
 def _on_windows(stage: StageView) -> str:
     """A map's function on a batch of windows."""
     name, place = function_name(stage), stage.location
-    sliced = on_rows(_text(place.file), name, place.line) if place is not None else None
+    sliced = on_rows(file_text(place.file), name, place.line) if place is not None else None
     return sliced or f"lambda rows: tf.vectorized_map({name}, rows)"
 
 
@@ -308,22 +309,4 @@ def _first_argument(stage: StageView, function: str) -> str:
 def _call_of(stage: StageView, function: str) -> ast.Call | None:
     """The call of a function at a stage's line; None where the file does not show it."""
     place = stage.location
-    if place is None:
-        return None
-    try:
-        tree = ast.parse(_text(place.file))
-    except (SyntaxError, ValueError):
-        return None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and node.lineno <= place.line <= (node.end_lineno or node.lineno):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name == function:
-                return node
-    return None
-
-
-def _text(file: str) -> str:
-    try:
-        return Path(file).read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return ""
+    return call_at(file_text(place.file), place.line, None, function) if place is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -82,9 +83,11 @@ class FileCacheFitsMemory(Rule):
 
 def _on_disk(filename: str) -> int | None:
     """Bytes of the files of a cache that is complete; None where there are none."""
-    folder, name = Path(filename).parent, glob.escape(Path(filename).name)
-    found = sum(file.stat().st_size for file in folder.glob(f"{name}*.data-*"))
-    return found if found and not any(folder.glob(f"{name}*.lockfile")) else None
+    path = Path(filename)
+    # Another cache may have a longer name that begins alike.
+    written = {file.name.removeprefix(path.name): file for file in path.parent.glob(f"{glob.escape(path.name)}*")}
+    found = sum(file.stat().st_size for end, file in written.items() if re.fullmatch(r"\.data-\d+-of-\d+", end))
+    return found if found and not any(re.fullmatch(r"_\d+\.lockfile", end) for end in written) else None
 
 
 def _bytes(view: PipelineView, stage: StageView) -> float | None:

@@ -49,5 +49,8 @@ class RandomAtTracing(OfText, Rule):
         )
         drawn = slip.text.partition("(")[0].rpartition(".")[2]
         call = next((call for call, names in _CALLS.items() if drawn in names), None)
+        if slip.text.startswith("random.randint("):
+            # Python's own takes the upper end, too.
+            call = "tf.random.uniform([], low, high + 1, tf.int64)"
         advice = f"Write `{call}`" if call is not None else "Draw from the same distribution with an op of `tf.random`"
         return sentence, f"{advice} in the place of `{slip.text}`"

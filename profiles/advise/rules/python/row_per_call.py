@@ -63,7 +63,13 @@ class RowPerCall(OfHotLine, Rule):
             )
         if spot.call.library in _READS:
             return f"Read it with {_READS[spot.call.library]} in a map with num_parallel_calls=tf.data.AUTOTUNE"
-        return f"Keep files open: `{spot.call.instead[-1]}` in the place of `{spot.call.text}`"
+        kept = spot.call.instead
+        if kept is None:
+            return f"Keep files open: open each of them once, not in each call of {spot.call.function}()"
+        return (
+            f"Keep up to {kept.most} files {kept.where}, not opened anew: `{kept.used}` in the place of "
+            f"`{kept.replaced}`"
+        )
 
     def python_of(self, spot: HotSpot) -> str:
         """The generator of blocks, the map, or files that stay open."""
@@ -77,10 +83,12 @@ class RowPerCall(OfHotLine, Rule):
             return (
                 f"dataset = dataset.map(lambda path: {_READS[spot.call.library]}, num_parallel_calls=tf.data.AUTOTUNE)"
             )
-        kept, used = spot.call.instead
+        kept = spot.call.instead
+        if kept is None:
+            return ""
         return (
-            f"import functools\n{kept}  # at the top of the file: 64 files stay open, or in memory\n"
-            f"{used}  # in line {spot.call.line}, in the place of {spot.call.text}"
+            f"import functools\n{kept.opened}  # at the top of the file: keeps up to {kept.most} of them {kept.where}\n"
+            f"{kept.used}  # in line {spot.call.line}, in the place of {kept.replaced}"
         )
 
 

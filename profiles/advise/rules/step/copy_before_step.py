@@ -28,7 +28,8 @@ class CopyBeforeStep(Rule):
 
     Fix:
         With TensorFlow and Keras, prefetch_to_device("/GPU:0") as the last stage. With JAX, two batches put on the
-        device ahead of the step (double buffering). With PyTorch, pinned memory and a copy with non_blocking=True.
+        device ahead of the step (double buffering). With PyTorch, pinned memory and a copy with non_blocking=True on a
+        stream of its own, for which the step waits.
 
     Ignore when:
         The training loop already copies ahead: the step that is measured here gets batches from the host's memory.
@@ -49,12 +50,23 @@ class CopyBeforeStep(Rule):
             return
         kind, name, interval = step_kind(device.kind), _DEVICES.get(device.on or ""), steps.interval_ms.mean
         copied_ahead = any(traits(stage.op).to_device for stage in view.stages)
-        if name is None or not kind.copies_ahead or copied_ahead or view.root is None:
+        if name is None or kind.copies_ahead is None or copied_ahead or view.root is None:
             return
         hidden = min(device.copy_ms, steps.busy_ms.mean)
         if hidden < self.threshold("copy-share") * interval:
             return
         gain = interval / (interval - hidden)
+        predicted = Prediction(
+            f"at most {significant(gain)}×: {milliseconds(hidden)} of copying behind the step, of "
+            f"{milliseconds(interval)}",
+            gain,
+        )
+        edit = HandWritten(
+            (view.root.id,),
+            '# TensorFlow and Keras: - prefetch_to_device: {device: "/GPU:0"}, as the last stage',
+            kind.copies_ahead,
+            summary="copy batches to the device ahead of the step",
+        )
         yield Proposal(
             stage=view.root.id,
             sentence=(
@@ -64,17 +76,6 @@ class CopyBeforeStep(Rule):
             ),
             recommendation="Copy the next batch while the step computes.",
             evidence={"copy_ms": device.copy_ms, "step_ms": steps.busy_ms.mean, "interval_ms": interval},
-            edits=(
-                HandWritten(
-                    (view.root.id,),
-                    '# TensorFlow and Keras: - prefetch_to_device: {device: "/GPU:0"}, as the last stage',
-                    kind.copies_ahead,
-                    summary="copy batches to the device ahead of the step",
-                ),
-            ),
-            predicted=Prediction(
-                f"at most {significant(gain)}×: {milliseconds(hidden)} of copying behind the step, of "
-                f"{milliseconds(interval)}",
-                gain,
-            ),
+            edits=(edit,) if kind.copies_ahead else (),
+            predicted=predicted if kind.copies_ahead else None,
         )
