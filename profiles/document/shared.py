@@ -245,6 +245,7 @@ class WrittenFile(Record):
 
     file: str
     bytes: int
+    new: bool = field(default=False, metadata=about("Whether nothing is left in it of what was there before the run."))
 
 
 @dataclass(kw_only=True)

@@ -47,7 +47,7 @@ class RunSettings:
         allow_writes: Let the script overwrite and delete files that exist.
         changed_by: The edits of `--change` as documents, for the profile.
         main: Of a script that was measured: the dataset that further processes of it are about.
-        made: Files that earlier processes of it have written.
+        made: Files that earlier processes of it have written, and with nothing of the user's in them.
     """
 
     target: ParsedTarget
@@ -210,6 +210,6 @@ def again(settings: RunSettings, profile: Profile) -> RunSettings:
     if training is None or main is None or main.file is None or main.line is None:
         return settings
     place = IteratedAt(main.file, main.line, main.role)
-    return replace(
-        settings, main=place, made=[*settings.made, *(str(Path(one.file).absolute()) for one in training.written)]
-    )
+    # What it only appended to, or changed in part, is still the user's.
+    made = [str(Path(one.file).absolute()) for one in training.written if one.new]
+    return replace(settings, main=place, made=[*settings.made, *made])
