@@ -43,6 +43,7 @@ class RunSettings:
         edits: Steps of changes of a Python target's graph, as `Job` has them.
         script_args: What follows ``--``: the arguments of a script.
         soak: `seconds` are those of a soak.
+        tries: What is proposed is tried afterwards.
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
         changed_by: The edits of `--change` as documents, for the profile.
@@ -68,6 +69,7 @@ class RunSettings:
     no_cache: bool = False
     calibrate: bool = False
     soak: bool = False
+    tries: bool = False
     edits: list[list[str]] = field(default_factory=list)
     changed_by: Sequence[Mapping[str, object]] = ()
     script_args: Sequence[str] = ()

@@ -285,7 +285,7 @@ def test_a_file_that_a_library_has_open_for_more_than_writing_is_not_new() -> No
     }
 
 
-def test_paths_are_told_from_where_the_script_began(folder: Path, watching: Watching) -> None:
+def test_paths_are_told_from_where_the_script_began(watching: Watching) -> None:
     os.chdir("runs")
     write("../new.bin")
     write("../model.bin")
