@@ -192,7 +192,8 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
         return exit_codes.OK
     # typer's errors of usage have no public base class that all supported versions share.
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
-        say_error(f"pipeprof: error: {_usage_message(error)}\nTry '{_command_path(error, arguments)} --help'.")
+        command = _command_path(error, arguments)
+        say_error(f"pipeprof: error: {_usage_message(error, command)}\nTry '{command} --help'.")
         return int(error.exit_code)
     fault = _depth_fault(error) or _output_fault(error) or system_fault(error) or _access_fault(error)
     if fault is not None:
@@ -234,7 +235,7 @@ def _access_fault(error: Exception) -> PipeprofError | None:
 
 
 # As py-spy, gdb, perf, strace and debuggers call it.
-_ATTACHING = frozenset({"--attach", "--pid", "--process", "-p"})
+_ATTACHING = frozenset({"--attach", "--pid", "--process"})
 _NO_ATTACHING = """a process that runs already cannot be measured: only code within it can ask TensorFlow.
 Add two lines to the script, the second one around its training, and start it again:
     import pipeprof
@@ -242,18 +243,26 @@ Add two lines to the script, the second one around its training, and start it ag
 Or let pipeprof start it: pipeprof run train.py -- ARGS"""
 
 
-def _usage_message(error: Exception) -> str:
+def _usage_message(error: Exception, command: str) -> str:
     """Return one sentence, with at most one suggestion; for an option of tools that attach, what to do instead."""
-    if getattr(error, "option_name", "") in _ATTACHING:
+    option = getattr(error, "option_name", "")
+    if option in _ATTACHING or (option == "-p" and command == "pipeprof run"):
         return _NO_ATTACHING
-    meant = getattr(error, "possibilities", None)
+    meant = getattr(error, "possibilities", None) or _long_forms(error, option)
     if meant:
         import difflib
 
-        nearest = difflib.get_close_matches(getattr(error, "option_name", ""), meant, n=1, cutoff=0)
+        nearest = difflib.get_close_matches(option, meant, n=1, cutoff=0)
         return f"{getattr(error, 'message', error)}. Did you mean {nearest[0]}?"
     message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]
     return re.sub(r"(Did you mean '[^']*'), .*", r"\1?", message)
+
+
+def _long_forms(error: Exception, option: str) -> Sequence[str]:
+    """The option that a letter stands for, if only one of the command begins with it."""
+    parameters = getattr(getattr(getattr(error, "ctx", None), "command", None), "params", ())
+    names = [name for one in parameters for name in one.opts if name.startswith(f"--{option[1:]}")]
+    return names if len(option) == 2 and len(names) == 1 else ()
 
 
 def _command_path(error: Exception, arguments: Sequence[str]) -> str:

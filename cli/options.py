@@ -29,6 +29,8 @@ _LEAST_BYTES = 1 << 20
 """A size below it, without a unit, means another unit than bytes."""
 _MOST_GIB = 256
 """A number up to it means GiB."""
+_CLOCK = re.compile(r"(?=.)(?:([0-9]+)h)?(?:([0-9]+)m(?:in)?)?(?:([0-9]+)s)?")
+"""Hours, minutes and seconds, some of them."""
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 
 
@@ -408,48 +410,37 @@ def report_format(value: str | None, *, json: bool, command: str = "run") -> str
 
 
 def duration(flag: str, text: str | None) -> float | None:
-    """Parse seconds from ``10``, ``1.5s``, ``400ms`` or ``2min``; a number alone is seconds.
+    """Parse seconds from ``10``, ``1.5s``, ``400ms``, ``20m`` or ``1h30m``; a number alone is seconds.
 
     Raises:
         UsageError: The text is no duration above 0.
 
     Example:
-        >>> duration("--seconds", "2min"), duration("--seconds", "10"), duration("--seconds", None)
-        (120.0, 10.0, None)
+        >>> duration("--seconds", "2min"), duration("--soak", "1h30m"), duration("--seconds", None)
+        (120.0, 5400.0, None)
     """
     from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS, parse_duration
 
     if text is None:
         return None
+    parts = _CLOCK.fullmatch(text.strip())
     try:
         seconds = float(text)
     except ValueError:
         try:
-            seconds = parse_duration(text)
+            seconds = _seconds_of(parts) if parts is not None else parse_duration(text)
         except ValueError:
             seconds = math.nan
     if not 0 < seconds <= LONGEST_SECONDS:
         most = f"at most {LONGEST_SECONDS // 86400} days"
-        msg = f"{flag}: got {text!r}, expected a duration above 0 such as 10 (seconds), 1.5s or 2min, {most}"
+        msg = f"{flag}: got {text!r}, expected a duration above 0 such as 10 (seconds), 1.5s, 20m or 1h30m, {most}"
         raise UsageError(msg)
     return seconds
 
 
-def long_duration(flag: str, text: str | None) -> float | None:
-    """Parse seconds as `duration` does, or from hours and minutes: ``20m``, ``5h``, ``1h30m``.
-
-    Raises:
-        UsageError: The text is no duration above 0.
-
-    Example:
-        >>> long_duration("--soak", "20m"), long_duration("--soak", "1h30m"), long_duration("--soak", "90")
-        (1200.0, 5400.0, 90.0)
-    """
-    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text or "")
-    if text and parts is not None:
-        hours, minutes, seconds = (int(part or 0) for part in parts.groups())
-        text = str(3600 * hours + 60 * minutes + seconds)
-    return duration(flag, text)
+def _seconds_of(clock: re.Match[str]) -> float:
+    hours, minutes, seconds = (float(part or 0) for part in clock.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def whole(flag: str, text: str | None, least: int = 1) -> int | None:

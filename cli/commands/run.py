@@ -113,6 +113,9 @@ def run(given: RunOptions) -> None:
         loaded = load_target(given.target, changes, no_python=given.no_python)[1] if loaded is not None else None
         chosen = settings_with(replace(chosen, loaded=loaded), change)
     _check_plan(given, outputs, loaded)
+    # A script trains for real: it is run again only where the user says so.
+    again = parsed.kind != "script" or given.rerun
+    chosen = replace(chosen, tries=not given.no_verify and not chosen.edits and again and not chosen.soak)
     for note in _notes(chosen):
         streams.say(f"pipeprof: note: {note}")
 
@@ -121,17 +124,14 @@ def run(given: RunOptions) -> None:
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     with ExitStack() as ending:
         try:
-            # A script trains for real: it is run again only where the user says so.
-            again = parsed.kind != "script" or given.rerun
-            verifies = not given.no_verify and not chosen.edits and again and not chosen.soak
             seconds = budget or (SCRIPT_BUDGET if parsed.kind == "script" else DEFAULT_BUDGET)
             profile, seconds = run_undisturbed(
-                chosen, writer, progress, budget=seconds if verifies else 0.0, end_at=end_at
+                chosen, writer, progress, budget=seconds if chosen.tries else 0.0, end_at=end_at
             )
             # What was measured is reported, whatever ends what follows.
             ending.callback(finish, profile, writer, outputs, selection, color=given.color)
             # Edits of a function's graph would have to be made on top of those of the change.
-            if verifies and not profile.exit_code:
+            if chosen.tries and not profile.exit_code:
                 _verify(profile, Measuring(chosen, writer, progress, end_at), seconds, changes)
         finally:
             progress.close()
@@ -154,7 +154,7 @@ def _seconds(given: RunOptions) -> float | None:
         raise UsageError("--soak says how long it takes: remove --seconds, --steps and --to-end, or --soak")
     if given.budget is not None:
         raise UsageError("--budget is for trying changes, which a run with --soak does not: remove one of them")
-    return options.long_duration("--soak", given.soak)
+    return options.duration("--soak", given.soak)
 
 
 def _check_script_options(given: RunOptions, parsed: ParsedTarget) -> None:
@@ -191,13 +191,18 @@ def _notes(settings: RunSettings) -> Sequence[object]:
 
 
 def _what_a_script_does(settings: RunSettings) -> str:
-    """State, before it runs, that the script trains for real and when it ends."""
-    if settings.to_end:
-        end = "to its own end"
+    """State, before it runs, that the script trains for real, when it ends, and whether it runs again."""
+    from pipeprof.profiles.harness.settings import plan
+
+    length = plan(settings).length
+    if settings.soak:
+        end = f"while its memory is watched for {length}"
+    elif settings.to_end:
+        end = length
     else:
-        limit = f"{settings.steps:,} steps" if settings.steps is not None else f"{settings.seconds or 10:g} s of steps"
-        end = f"until {limit} are measured after the warm-up (--to-end: to its own end)"
-    return f"{settings.target.path} runs as it is and trains for real {end}"
+        end = f"until {length} are measured after the warm-up (--to-end: to its end)"
+    again = ", then again, several times, to try changes" if settings.tries else ""
+    return f"{settings.target.path} runs as it is and trains for real {end}{again}"
 
 
 def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) -> None:

@@ -133,7 +133,7 @@ def warn_of_steps(sides: Sequence[GivenSide], result: Result) -> None:
         every = "both" if len(steps) == 2 else "all"
         note = f"{each}: their intervals do not compare; --step sets {every}"
         result.warnings.append(Message(code="other-step", message=note))
-    optimistic = {step_kind(one.step.kind).too_optimistic(one.step.arguments) for one in planned} - {None}
+    optimistic = dict.fromkeys(step_kind(one.step.kind).too_optimistic(one.step.arguments) for one in planned)
     result.warnings += [warning(why) for why in optimistic if why is not None]
 
 

@@ -254,6 +254,7 @@ def findings_for(
     spec_view: Callable[[], PipelineView] | None = None,
     sketch_view: PipelineView | None = None,
     slips: Sequence[Slip] = (),
+    tries: bool = False,
 ) -> tuple[list[Finding] | None, list[Message]]:
     """The findings of a run, from its graphs where they were read, else from the spec as written. Never raises.
 
@@ -267,6 +268,7 @@ def findings_for(
         spec_view: The view of the spec as written, where a run has it already.
         sketch_view: The view of a function's stages as they were seen being made, for a run without graphs.
         slips: Found in the text of the target's function; none for a spec.
+        tries: What is only worth a try will be tried: nothing of it is a finding yet.
 
     Returns:
         The findings in their order, ``None`` if no rule could be applied; and messages for the profile's warnings,
@@ -320,7 +322,7 @@ def findings_for(
         return None, messages
     found, more = result
     further = tried("what is worth a try", lambda: worth_a_try(known, found, **given), []) or []
-    if _is_script(profile):
+    if _is_script(profile) and not tries:
         # Nothing is tried after such a run: what may help is reported.
         found, further = [*found, *further[:MOST_SUSPICIONS]], further[MOST_SUSPICIONS:]
     profile.propose(further)

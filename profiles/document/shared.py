@@ -237,6 +237,12 @@ class DatasetUse(Record):
         default=None, metadata=about("Whether the objects have the same graph; `null` if there is one, or unknown.")
     )
     cached: bool | None = field(default=None, metadata=about("Whether there is a cache in it."))
+    cached_in_memory: bool | None = field(
+        default=None, metadata=about("Whether one is in memory: of that object alone.")
+    )
+    seeded: bool | None = field(
+        default=None, metadata=about("Whether a shuffle with a seed is in it: each object begins with the same order.")
+    )
 
 
 @dataclass(kw_only=True)
@@ -245,6 +251,7 @@ class WrittenFile(Record):
 
     file: str
     bytes: int
+    new: bool = field(default=False, metadata=about("Whether nothing is left in it of what was there before the run."))
 
 
 @dataclass(kw_only=True)
@@ -254,6 +261,7 @@ class FunctionUse(Record):
     name: str
     file: str | None = field(default=None, metadata=about("Where it is defined; a library's: where it is called."))
     line: int | None = None
+    objects: int = field(default=0, metadata=about("How many there were of this code."))
     calls: int = 0
     seconds: float = field(default=0.0, metadata=about("In its calls."))
     traces: int = field(default=0, metadata=about("How often TensorFlow traced it."))

@@ -252,6 +252,7 @@ class Run:
             slips=slips_in(self._settings.target.path, self._settings.target.function)
             if self._settings.loaded is None
             else (),
+            tries=self._settings.tries,
         )
         profile.warnings += messages
         # The memory ledger and the findings exist only now.

@@ -43,11 +43,12 @@ class RunSettings:
         edits: Steps of changes of a Python target's graph, as `Job` has them.
         script_args: What follows ``--``: the arguments of a script.
         soak: `seconds` are those of a soak.
+        tries: What is proposed is tried afterwards.
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
         changed_by: The edits of `--change` as documents, for the profile.
         main: The main dataset of a script's first run, which its later processes look for.
-        made: Files that earlier processes of it have written.
+        made: Files that earlier processes of it have written, and with nothing of the user's in them.
     """
 
     target: ParsedTarget
@@ -68,6 +69,7 @@ class RunSettings:
     no_cache: bool = False
     calibrate: bool = False
     soak: bool = False
+    tries: bool = False
     edits: list[list[str]] = field(default_factory=list)
     changed_by: Sequence[Mapping[str, object]] = ()
     script_args: Sequence[str] = ()
@@ -210,6 +212,6 @@ def again(settings: RunSettings, profile: Profile) -> RunSettings:
     if training is None or main is None or main.file is None or main.line is None:
         return settings
     place = IteratedAt(main.file, main.line, main.role)
-    return replace(
-        settings, main=place, made=[*settings.made, *(str(Path(one.file).absolute()) for one in training.written)]
-    )
+    # What it only appended to, or changed in part, is still the user's.
+    made = [str(Path(one.file).absolute()) for one in training.written if one.new]
+    return replace(settings, main=place, made=[*settings.made, *made])

@@ -21,6 +21,7 @@ def with_texts(view: PipelineView) -> PipelineView:
     if training is not None:
         files |= {one.file for one in training.datasets if one.file is not None}
         files |= {one.file for one in training.unread if one.file is not None}
+        files |= {one.file for one in training.functions if one.file is not None}
     return with_functions(view, {file: file_text(file) for file in files})
 
 

@@ -93,6 +93,7 @@ class Habits:
         own = code is not None and is_users(code.co_filename)
         file, line = (code.co_filename, code.co_firstlineno) if own and code is not None else self._place()
         use = self._uses.setdefault((name, file, line), FunctionUse(name=name, file=file, line=line))
+        use.objects += 1
         reference = weakref.ref(function, lambda _: self._known.pop(number, None))
         self._known[number] = _Function(use, reference)
         return self._known[number]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 _READS = frozenset({"numpy", "item", "tolist"})
 _CASTS = frozenset({"float", "int", "bool"})
+_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _TRACED = ("function", "jit")
 """Ends of the names of decorators whose functions are a step or a part of one."""
 
@@ -65,8 +67,13 @@ def calls_in_loop(text: str, line: int) -> tuple[int, list[str]] | None:
     return loop.lineno, list(names)
 
 
-def unused_name(text: str, line: int) -> str | None:
+def unused_name(text: str, line: int, *, in_module: bool = True) -> str | None:
     r"""Return the name that the statement at a line gives its value, if nothing in the file reads the name.
+
+    Names of a class never count: they are read through it.
+
+    Args:
+        in_module: Whether names of the module count, too, which another one may read.
 
     Example:
         >>> unused_name("a = make()\nb = a.map(f)\n", 2), unused_name("a = make()\nb = a.map(f)\n", 1)
@@ -77,12 +84,24 @@ def unused_name(text: str, line: int) -> str | None:
         return None
     read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     read |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    for node in ast.walk(tree):
+    read |= {name for node in ast.walk(tree) if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
+    scopes: list[ast.Module | _Function] = [node for node in ast.walk(tree) if isinstance(node, _Function)]
+    for node in (node for scope in (*scopes, *([tree] if in_module else ())) for node in _own(scope)):
         if isinstance(node, ast.Assign) and node.lineno <= line <= (node.end_lineno or node.lineno):
             (target, *others) = node.targets
             if not others and isinstance(target, ast.Name) and target.id not in read and not target.id.startswith("_"):
                 return target.id
     return None
+
+
+def _own(scope: ast.Module | _Function) -> Iterator[ast.AST]:
+    """Yield the nodes of a function or a module that are in no further function or class in it."""
+    todo: list[ast.AST] = list(scope.body)
+    while todo:
+        node = todo.pop()
+        if not isinstance(node, _Function | ast.ClassDef | ast.Lambda):
+            yield node
+            todo.extend(ast.iter_child_nodes(node))
 
 
 def _parsed(text: str) -> ast.Module | None:

@@ -21,12 +21,10 @@ State = Literal["growth", "slow", "plateau", "filling", "garbage", "unclear", "s
 
 LEAST_WINDOWS = 8
 MOST_WINDOWS = 24
-EPOCHS_AFTER = 3
-"""Whole epochs that have to follow the warm-up: what grows within an epoch may go when it ends."""
 LEAST_BYTES = 2_000_000
 """Growth after the warm-up below which memory is level: smaller steps are the allocator's."""
 LEVEL = 0.02
-"""Of what was used: the same."""
+"""Of what memory has grown by from the first window to the last: the same."""
 NOISE = 4.0
 """Times the median deviation from the line that the growth has to be."""
 _PACE = 0.5
@@ -55,7 +53,6 @@ class SoakJudgement:
     since: float | None = None
     grown: int = 0
     tail: tuple[SoakPoint, ...] = ()
-    by_epoch: bool = False
 
 
 def judge(points: Sequence[SoakPoint]) -> SoakJudgement:
@@ -78,7 +75,6 @@ def judge(points: Sequence[SoakPoint]) -> SoakJudgement:
         since=windows[first].t if first else 0.0,
         grown=grown,
         tail=tuple(tail),
-        by_epoch=by_epoch,
     )
 
 
@@ -98,7 +94,11 @@ def _state(tail: Sequence[SoakPoint], slope: Slope, grown: int, *, epochs: bool)
 
 
 def _goes_on(tail: Sequence[SoakPoint], slope: Slope) -> bool:
-    """Whether each third of the tail is above the one before, the last one by half of the pace at least."""
+    """Whether memory still rises at the end.
+
+    Each third of the tail is above the one before, and from the middle one to the last, as within the last, it rises
+    at half of the slope at least.
+    """
     third = len(tail) // 3
     parts = [tail[:third], tail[third : len(tail) - third], tail[len(tail) - third :]]
     levels = [statistics.median(point.least for point in part) for part in parts]
@@ -120,7 +120,7 @@ def _is_level(windows: Sequence[SoakPoint], level: float) -> bool:
 def _windows(points: Sequence[SoakPoint]) -> tuple[list[SoakPoint], bool]:
     """Return the moment of least memory of each window, and whether windows are whole epochs."""
     epochs = sorted({point.epoch for point in points})[1:-1]
-    if len(epochs) >= LEAST_WINDOWS and len(epochs) - len(epochs) // 3 >= EPOCHS_AFTER:
+    if len(epochs) >= LEAST_WINDOWS:
         each = -(-len(epochs) // MOST_WINDOWS)
         window_of = {epoch: place // each for place, epoch in enumerate(epochs)}
         whole = len(epochs) // each

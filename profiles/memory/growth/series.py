@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -76,23 +75,18 @@ class SoakLog:
 
     def series(self) -> SoakSeries:
         """Return them for the profile."""
-        return series_of(self.points)
+        from pipeprof.profiles.document.memory import SoakSeries
 
-
-def series_of(points: Sequence[SoakPoint]) -> SoakSeries:
-    """Convert points for the profile."""
-    from pipeprof.profiles.document.memory import SoakSeries
-
-    return SoakSeries(
-        seconds=[round(point.t, 2) for point in points],
-        epoch=[point.epoch for point in points],
-        steps=[point.steps for point in points],
-        rss_bytes=[point.rss for point in points],
-        in_use_bytes=[point.in_use for point in points],
-        buffered_bytes=[point.buffered for point in points],
-        iterators=[point.iterators for point in points],
-        datasets=[point.datasets for point in points],
-    )
+        return SoakSeries(
+            seconds=[round(point.t, 2) for point in self.points],
+            epoch=[point.epoch for point in self.points],
+            steps=[point.steps for point in self.points],
+            rss_bytes=[point.rss for point in self.points],
+            in_use_bytes=[point.in_use for point in self.points],
+            buffered_bytes=[point.buffered for point in self.points],
+            iterators=[point.iterators for point in self.points],
+            datasets=[point.datasets for point in self.points],
+        )
 
 
 def _lesser(one: SoakPoint, other: SoakPoint) -> SoakPoint:

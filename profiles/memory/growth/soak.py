@@ -37,8 +37,9 @@ def soak_of(
     if judged.state == "growth" and freed is not None and freed >= GARBAGE * judged.grown:
         judged = replace(judged, state="garbage")
     slope = judged.slope
-    ends = end_of(used or judged.tail[-1].rss, slope, limit) if slope is not None and judged.tail else None
-    if judged.state == "growth" and limit is not None and (ends is None or ends.seconds > SLOW):
+    now = used or (judged.tail[-1].rss if judged.tail else 0)
+    ends = end_of(now, slope, limit) if slope is not None and judged.tail else None
+    if judged.state == "growth" and limit is not None and now < limit and (ends is None or ends.seconds > SLOW):
         judged = replace(judged, state="slow")
     grows = judged.state == "growth" and slope is not None
     rate = slope if slope is not None and judged.state in ("growth", "slow", "filling", "unclear", "garbage") else None
@@ -52,14 +53,14 @@ def soak_of(
         low=rate.low if rate is not None else None,
         high=rate.high if rate is not None else None,
         bytes_per_epoch=judged.bytes_per_epoch if rate is not None else None,
-        owner=owner_of(judged.tail, slope, evidence) if grows and slope is not None else None,
+        owner=owner_of(judged.tail, slope, evidence) if slope is not None and grows else None,
         ends=ends if grows or judged.state == "slow" else None,
         sampler_cores=log.cores,
         series=log.series(),
     )
     soak = soak.model_copy(update={"sentence": soak_text(soak)})
     tail = judged.tail
-    if slope is None or len(tail) < 2:
+    if slope is None or not grows:
         return soak, None
     steps = tail[-1].steps - tail[0].steps
     scale = (tail[-1].t - tail[0].t) / steps * 1e3 / 1e6 if steps else 0.0
@@ -68,10 +69,10 @@ def soak_of(
         low=max(-1e12, slope.low * scale),
         high=min(1e12, slope.high * scale),
         windows=len(tail),
-        leak=grows,
+        leak=True,
         bytes=judged.grown,
         steps=steps,
         in_use_bytes=judged.grown if tail[-1].in_use is not None else None,
         mb_per_epoch=judged.bytes_per_epoch / 1e6 if judged.bytes_per_epoch is not None else None,
     )
-    return soak, growth if grows else None
+    return soak, growth

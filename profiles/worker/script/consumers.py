@@ -31,6 +31,22 @@ class Place(NamedTuple):
     line: int | None = None
 
 
+class GraphSeen(NamedTuple):
+    """What a dataset's graph shows.
+
+    Attributes:
+        text: Equal for an equal dataset.
+        cached: Whether a cache is in it.
+        in_memory: Whether one keeps its elements in memory, not in files.
+        seeded: Whether a shuffle with a seed is in it.
+    """
+
+    text: str
+    cached: bool
+    in_memory: bool
+    seeded: bool
+
+
 @dataclass(eq=False)
 class Pass:
     """One iteration over a dataset.
@@ -307,7 +323,7 @@ class Consumer:
         executions: Steps in one call of the function of `fit`.
         began_ns: When its first iterator was requested.
         together: Iterators that gave batches in turn.
-        graph: Of the first object: what is equal for an equal dataset, and whether it has a cache.
+        graph: Of the first object.
         equal: Whether the objects have equal graphs; None where that was not seen.
     """
 
@@ -327,7 +343,7 @@ class Consumer:
     moved_ns: int = 0
     began_ns: int = 0
     together: int = 1
-    graph: tuple[str, bool] | None = None
+    graph: GraphSeen | None = None
     equal: bool | None = None
 
     @property

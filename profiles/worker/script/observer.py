@@ -16,7 +16,7 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.protocol.messages import SoakPlace
 from pipeprof.profiles.worker.habits import Habits
-from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
+from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Pass, Place, Role
 from pipeprof.profiles.worker.script.hooks import Observer
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class ScriptObserver(Observer):
         saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None] = _nothing,
         exiting: Callable[[int], None] = _nothing,
         give: Callable[[Any, Place, Role], Any] | None = None,
-        graph_of: Callable[[Any], tuple[str, bool] | None] = _nothing,
+        graph_of: Callable[[Any], GraphSeen | None] = _nothing,
     ) -> None:
         self.attention = False
         self.consumers: list[Consumer] = []
@@ -110,6 +110,12 @@ class ScriptObserver(Observer):
         return self._sampled_ns * self._fetches // max(1, self._fetches // _CPU_EACH)
 
     # Iterators
+
+    @property
+    def iterated(self) -> list[Any]:
+        """The datasets that exist and that were iterated over."""
+        alive = (reference() for reference, _ in list(self._owners.values()))
+        return [dataset for dataset in alive if dataset is not None]
 
     def given(self, dataset: Any) -> Any:
         """Return what is iterated instead."""

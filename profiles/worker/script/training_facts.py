@@ -13,10 +13,12 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.graph.observe.reading import serialised
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
+from pipeprof.profiles.worker.script.consumers import GraphSeen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pipeprof.pipelines.graph.observe.provenance import CreatedDataset
     from pipeprof.profiles.document.shared import WrittenFile
 
 Consumer: TypeAlias = Any
@@ -94,25 +96,55 @@ def training_facts(
         validation_seconds=observer.validation_ns / 1e9 if observer.validations else None,
         epoch_end_seconds=observer.epoch_end_ns / 1e9 if observer.epochs else None,
     )
-    return replace(facts, **_knowledge(main), **_costs(main, observer, *moments), unread=_unread(watch))
+    return replace(
+        facts, **_knowledge(main), **_costs(main, observer, *moments), unread=_unread(watch, observer.iterated)
+    )
 
 
-def graph_text(dataset: Any, watch: SourceWatch | None) -> tuple[str, bool] | None:
-    """Return a dataset's graph without numbered names, and whether a cache is in it; None for a large one."""
+def graph_text(dataset: Any, watch: SourceWatch | None) -> GraphSeen | None:
+    """Return what a dataset's graph shows, its text without numbered names; None for a large one."""
     if watch is None:
         return None
     held = held_bytes(watch.made) + watch.lines.held_bytes(dataset)
     graph = serialised(dataset, in_memory=held) if held <= MOST_COMPARED else ""
     if isinstance(graph, str):
         return None
-    text = str(graph)
-    return _NUMBERED.sub(r"\1", text), 'op: "CacheDataset' in text
+    return graph_seen(_NUMBERED.sub(r"\1", str(graph)), graph)
 
 
-def _unread(watch: SourceWatch | None) -> list[CodePlace]:
-    made = watch.lines.unread() if watch is not None else []
-    places = {(spot.file, spot.line): one.op for one in made for spot in (*one.spots[:1], *one.spots[-1:])}
+def graph_seen(text: str, graph: Any) -> GraphSeen:
+    """Look for caches and for shuffles with a seed, also in the functions of a ``GraphDef``."""
+    caches, seeds = [], []
+    for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
+        known = {node.name: node for node in nodes}
+        for node in nodes:
+            if node.op.startswith("CacheDataset"):
+                caches.append(_constant(known, node.input[1]))
+            elif node.op.startswith("Shuffle"):
+                seeds += [_constant(known, one) for one in node.input[2:4]]
+    return GraphSeen(text, bool(caches), in_memory=b"" in caches, seeded=any(seeds))
+
+
+def _constant(nodes: Mapping[str, Any], name: str) -> bytes | int | None:
+    """The value of a scalar that is a constant of the graph; None for any other one."""
+    node = nodes.get(name.partition(":")[0])
+    if node is None or node.op != "Const":
+        return None
+    value = node.attr["value"].tensor
+    return next(iter((*value.string_val, *value.int64_val)), None)
+
+
+def _unread(watch: SourceWatch | None, iterated: Sequence[Any]) -> list[CodePlace]:
+    """The places of datasets that nothing reads and nobody iterates over, nor over another one of that place."""
+    if watch is None:
+        return []
+    read = {spot for one in iterated if (made := watch.lines.created(one)) is not None for spot in _ends(made)}
+    places = {spot: made.op for made in watch.lines.unread() if read.isdisjoint(_ends(made)) for spot in _ends(made)}
     return [CodePlace(name=op, file=file, line=line) for (file, line), op in places.items()][:MOST_UNREAD]
+
+
+def _ends(made: CreatedDataset) -> set[tuple[str, int]]:
+    return {(spot.file, spot.line) for spot in (*made.spots[:1], *made.spots[-1:])}
 
 
 def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: Moment) -> Mapping[str, Any]:
@@ -160,6 +192,7 @@ def asynchronous(main: Consumer) -> str | None:
 
 
 def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
+    graph = consumer.graph
     return DatasetUse(
         role=consumer.role,
         main=main,
@@ -174,5 +207,7 @@ def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
         first_seconds=consumer.clock.first_ns / consumer.clock.firsts / 1e9 if consumer.clock.firsts else None,
         together=consumer.together,
         equal=consumer.equal,
-        cached=consumer.graph[1] if consumer.graph is not None else None,
+        cached=graph.cached if graph is not None else None,
+        cached_in_memory=graph.in_memory if graph is not None else None,
+        seeded=graph.seeded if graph is not None else None,
     )

@@ -10,7 +10,6 @@ import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 
 from pipeprof.profiles.worker.writes.touches import Touch
@@ -26,8 +25,6 @@ _CACHES = (
     ("JAX_COMPILATION_CACHE_DIR", ""),
     ("TORCHINDUCTOR_CACHE_DIR", ""),
 )
-MOST_FILES = 10_000
-"""Of a folder or a prefix that are looked at."""
 
 
 def cache_folders(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -84,6 +81,15 @@ class Existing:
         """Whether the file was made or changed since the command began."""
         return _real(path) in self._made or self._is_new(path)
 
+    def is_new(self, path: str, *, anew: bool) -> bool:
+        """Whether nothing is left in the file of what was there before the command.
+
+        Args:
+            anew: Whether what writes it begins with an empty one, as far as that could be seen.
+        """
+        whole = _real(path)
+        return whole in self._made or (anew and self._is_ours(whole))
+
     def _make(self, path: str, *, new: bool) -> None:
         self._made.discard(path)
         self._kept.discard(path)
@@ -109,14 +115,12 @@ class Existing:
 
 
 def files_at(touch: Touch) -> Iterator[str]:
-    """The files at a place, at most `MOST_FILES`."""
+    """The files at a place."""
     if touch.kind == "prefix":
-        found: Iterable[str] = glob.iglob(f"{glob.escape(touch.path)}*")  # noqa: PTH207 - no folder ends the prefix
-    elif touch.kind == "tree" and Path(touch.path).is_dir():
-        found = (str(path) for path in Path(touch.path).rglob("*"))
-    else:
-        found = (touch.path,)
-    return islice(found, MOST_FILES)
+        return glob.iglob(f"{glob.escape(touch.path)}*")  # noqa: PTH207 - no folder ends the prefix
+    if touch.kind == "tree" and Path(touch.path).is_dir():
+        return (str(path) for path in Path(touch.path).rglob("*"))
+    return iter((touch.path,))
 
 
 def _real(path: str, *, follows: bool = False) -> str:

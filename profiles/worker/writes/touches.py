@@ -227,7 +227,10 @@ def _place(path: Any, folder: Any = None) -> str | None:
     if "://" in text:
         return None
     base = _behind(folder) if isinstance(folder, int) and folder >= 0 else str(Path.cwd())
-    return str(Path(base, text)) if base is not None else None
+    if base is None:
+        return None
+    whole = Path(base, text)
+    return str(whole.parent.resolve() / whole.name if ".." in whole.parts else whole)
 
 
 def _behind(descriptor: int) -> str | None:

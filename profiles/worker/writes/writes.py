@@ -13,6 +13,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,10 +22,12 @@ from pipeprof.pipelines.target.user_files import is_generated
 from pipeprof.profiles.document.shared import ErrorFrame, WrittenFile
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.writes.existing import MOST_FILES, Existing, files_at
+from pipeprof.profiles.worker.writes.existing import Existing, files_at
 from pipeprof.profiles.worker.writes.touches import EVENTS, Touch, Verb, touches_of_event, touches_of_method
 
 _DESCRIPTORS = Path("/proc/self/fd")
+_MOST_FILES = 10_000
+"""That are looked at for the list of what was written."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,19 @@ class Loss:
         path: Absolute.
         call: What would do it: ``open``, ``os.remove``, ``keras.Model.save``.
         frame: The user's line; None where a thread of a library does it.
+        folder: The one in which the script began, which may have left it.
     """
 
     path: str
     verb: Verb
     call: str
     frame: ErrorFrame | None = None
+    folder: Path | None = None
 
     def __str__(self) -> str:
-        who = f"{as_typed(self.frame.file)}:{self.frame.line}" if self.frame is not None else "the script"
-        return f"{who} would {self.verb} {as_typed(self.path)}: `--allow-writes`"
+        frame = self.frame
+        who = f"{as_typed(frame.file, self.folder)}:{frame.line}" if frame is not None else "the script"
+        return f"{who} would {self.verb} {as_typed(self.path, self.folder)}: `--allow-writes`"
 
 
 class WriteWatch:
@@ -62,11 +68,14 @@ class WriteWatch:
         self._places: dict[tuple[str, str], Touch] = {}
         self._inherited: frozenset[str] | None = None
         self._process = 0
+        self._folder: Path | None = None
 
     def begin(self) -> None:
         """Watch from now on."""
         self._inherited = frozenset(_open_for_writing())
         self._process = os.getpid()
+        with contextlib.suppress(OSError):  # it is gone
+            self._folder = Path.cwd()
         sys.addaudithook(self._hear)
 
     def end(self) -> None:
@@ -81,15 +90,19 @@ class WriteWatch:
     def written(self) -> list[WrittenFile]:
         """The files that were written so far and are still there, by path; no caches and no temporary files.
 
-        None where the watch never began.
+        Paths are relative to the folder in which the watch began. None where it never did.
         """
         if self._inherited is None:
             return []
-        places = [*self._places.values(), *(Touch(path) for path in _open_for_writing() - self._inherited)]
+        opened = _open_for_writing()
+        unseen = (Touch(path, "overwrite" if opened[path] else None) for path in opened.keys() - self._inherited)
         found: dict[str, WrittenFile] = {}
-        for path in (path for touch in places for path in files_at(touch)):
-            if self._is_result(path) and len(found) < MOST_FILES:
-                found[path] = WrittenFile(file=as_typed(path), bytes=os.lstat(path).st_size)
+        for touch in (*self._places.values(), *unseen):
+            for path in islice(files_at(touch), _MOST_FILES):
+                if path not in found and self._is_result(path) and len(found) < _MOST_FILES:
+                    new = self._existing.is_new(path, anew=touch.verb is not None)
+                    size = os.lstat(path).st_size
+                    found[path] = WrittenFile(file=as_typed(path, self._folder), bytes=size, new=new)
         return [found[path] for path in sorted(found)]
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -108,10 +121,10 @@ class WriteWatch:
         for touch in touches:
             lost = self._existing.lost(touch) if self._refuse is not None else None
             if lost is not None and touch.verb is not None and self._refuse is not None:
-                self._refuse(Loss(lost, touch.verb, call, users_frame_of(inspect.currentframe())))
+                self._refuse(Loss(lost, touch.verb, call, users_frame_of(inspect.currentframe()), self._folder))
         for touch in touches:
             self._existing.note(touch)
-            if touch.verb != "delete" and len(self._places) < MOST_FILES:
+            if touch.verb != "delete" and len(self._places) < _MOST_FILES:
                 self._places[touch.path, touch.kind] = touch
 
     def _is_result(self, path: str) -> bool:
@@ -131,9 +144,9 @@ def _maps_memory(hearing: FrameType | None) -> bool:
     return caller is not None and memmap is not None and caller.f_code is memmap.__new__.__code__
 
 
-def _open_for_writing() -> set[str]:
-    """The regular files that this process has open for writing, whatever opened them."""
-    found = set()
+def _open_for_writing() -> dict[str, bool]:
+    """The regular files that this process has open for writing, and whether they were opened to write them anew."""
+    found: dict[str, bool] = {}
     for entry in _descriptors():
         try:
             flags = next(
@@ -142,7 +155,10 @@ def _open_for_writing() -> set[str]:
                 if line.startswith("flags:")
             )
             if flags & os.O_ACCMODE != os.O_RDONLY and stat.S_ISREG(entry.stat().st_mode):
-                found.add(str(entry.readlink()))
+                path = str(entry.readlink())
+                # An existing file is changed in place by what also reads it or appends to it, such as a database.
+                anew = flags & (os.O_ACCMODE | os.O_APPEND) == os.O_WRONLY
+                found[path] = anew and found.get(path, True)
         except (OSError, StopIteration, ValueError):
             continue
     return found

@@ -9,6 +9,7 @@ from typing import Any
 from unit.advise.views import function, measured, pipeline, stage
 
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, FunctionUse, Quantiles, Training
+from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.view.view import PipelineView
 
 LOOP = """\
@@ -42,7 +43,10 @@ def trained(
     )
     assert view.profile is not None
     known = {"consumer": "loop", "fetch": "exact", "epochs": 4, "seconds": 10.0, **facts}
-    profile = view.profile.model_copy(update={"training": Training(datasets=[main, *others], **known)})
+    target = Target(kind="script", text="train.py")
+    profile = view.profile.model_copy(
+        update={"training": Training(datasets=[main, *others], **known), "target": target}
+    )
     return replace(view, profile=profile, texts={"train.py": LOOP})
 
 
@@ -85,8 +89,15 @@ def without_shuffle(view: PipelineView) -> PipelineView:
     return replace(view, stages=(source, before, replace(load, inputs=(shuffle.id,)), *rest))
 
 
+def in_a_module(text: str, line: int) -> PipelineView:
+    """A training with a dataset of a module that the script imports."""
+    view = trained(unread=[CodePlace(name="MapDataset", file="data.py", line=line)])
+    return replace(view, texts={**view.texts, "data.py": text})
+
+
 SLOW_START = {"first_seconds": 0.5}
 REBUILT = {"datasets": 4, "equal": True, **SLOW_START}
+IN_MEMORY = {"cached": True, "cached_in_memory": True}
 VALIDATED = {"validations": 4, "validation_seconds": 4.0}
 SAVED = {"saves": 10, "save_seconds": 2.0, "saver": place("tensorflow.train.Checkpoint.write")}
 SOURCE = {"source": place("Rows"), "source_kind": "PyDataset", "fetch": "mean"}
@@ -106,10 +117,15 @@ FLAWS: dict[str, Callable[[], PipelineView]] = {
     "waits-for-results": lambda: in_fit(callbacks=[place("LossHistory")], call_ms=9.0, apart_ms=1.0),
 }
 OTHER_FLAWS: dict[str, tuple[str, Callable[[], PipelineView]]] = {
-    "rebuilt-with-cache": ("dataset-rebuilt", lambda: trained({**REBUILT, "first_seconds": 0.01, "cached": True})),
+    "rebuilt-with-cache": ("dataset-rebuilt", lambda: trained({**REBUILT, "first_seconds": 0.01, **IN_MEMORY})),
     "validation-rebuilt": (
         "validation-again",
         lambda: in_fit(None, validated(datasets=4, equal=True, cached=True), **VALIDATED),
+    ),
+    "made-anew": ("retraced-step", lambda: trained(functions=[traced(traces=40, objects=40, trace_seconds=3.0)])),
+    "callback-of-keras": (
+        "waits-for-results",
+        lambda: trained(None, consumer="fit", callbacks=[place("ModelCheckpoint", None)], call_ms=5.0, apart_ms=5.0),
     ),
     "epoch-ends": ("training-stalls", lambda: in_fit(epoch_end_seconds=3.0)),
     "loss-read": ("waits-for-results", lambda: with_read(trained(functions=[traced(traces=1)]))),
@@ -118,8 +134,14 @@ TWINS: list[tuple[str, Callable[[], PipelineView]]] = [
     ("dataset-rebuilt", lambda: trained({**REBUILT, "equal": False})),
     ("dataset-rebuilt", lambda: trained({**REBUILT, "equal": None})),
     ("dataset-rebuilt", lambda: trained({**REBUILT, "first_seconds": 0.01})),
+    ("dataset-rebuilt", lambda: trained({**REBUILT, "first_seconds": 0.01, "cached": True, "cached_in_memory": False})),
     ("iterator-each-step", lambda: trained({"iterators": 5, "first_seconds": 0.05})),
+    ("iterator-each-step", lambda: trained({"iterators": 100, "first_seconds": 0.001})),
+    ("iterator-each-step", lambda: in_fit({"iterators": 100, "first_seconds": 0.05, "batches": 200, "epochs": 100})),
     ("unused-dataset", lambda: trained(unread=[place("MapDataset", 8)])),
+    ("unused-dataset", lambda: in_a_module("unused = made()\n", 1)),
+    ("unused-dataset", lambda: in_a_module("class Data:\n    unused = made()\n", 2)),
+    ("unused-dataset", lambda: in_a_module("def make():\n    global unused\n    unused = made()\n", 3)),
     ("python-between-steps", lambda: trained(own_ms=2.0)),
     ("python-between-steps", lambda: trained(own_ms=None)),
     ("retraced-step", lambda: trained(functions=[traced(traces=4, trace_seconds=3.0)])),

@@ -13,16 +13,37 @@ from pipeprof.cli.output import plan_outputs
 from pipeprof.cli.streams import OutputError, write_stdout
 from pipeprof.pipelines.errors import UsageError
 
+CLOCKS = [("20m", 1200.0), ("1h30m", 5400.0), ("1h30min", 5400.0), ("1m30s", 90.0), (" 2h5s ", 7205.0)]
+
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("10", 10.0), ("1.5", 1.5), ("1.5s", 1.5), ("400ms", 0.4), ("2min", 120.0), ("1h", 3600.0)]
+    ("text", "expected"),
+    [("10", 10.0), ("1.5", 1.5), ("1.5s", 1.5), ("400ms", 0.4), ("2min", 120.0), ("1h", 3600.0), *CLOCKS],
 )
 def test_durations(text: str, expected: float) -> None:
     assert options.duration("--seconds", text) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "-1", "0ms", "x", "", "nan", "inf", "1e999", "12 bananas", "1e300", "1001d", "24001h", f"{10**400}s"]
+    "text",
+    [
+        "0",
+        "-1",
+        "0ms",
+        "x",
+        "",
+        "nan",
+        "inf",
+        "1e999",
+        "12 bananas",
+        "1e300",
+        "1001d",
+        "24001h",
+        "1m1h",
+        "h",
+        "m",
+        f"{10**400}s",
+    ],
 )
 def test_no_durations(text: str) -> None:
     with pytest.raises(UsageError, match=r"--timeout: got '.*', expected a duration above 0"):

@@ -253,3 +253,23 @@ def test_what_was_measured_is_reported_whatever_ends_the_trying(
     assert result.code == 1
     assert "a fault of the trying" in result.err
     assert result.out == paint(build_report(harness.profile, str(saved(tmp_path).relative_to(tmp_path))), Style(80))
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "tries"),
+    [
+        (["--no-verify"], "for real until 10 s are measured after the warm-up (--to-end: to its end)\n", False),
+        (["--steps", "2000"], "for real until 2,000 steps are measured after the warm-up (--to-end", False),
+        (["--steps", "9", "--seconds", "1m"], "for real until 60 s or 9 steps are measured after", False),
+        (["--soak", "20m"], "for real while its memory is watched for 1200 s\n", False),
+        (["--to-end"], "for real to its end\n", False),
+        (["--rerun", "--to-end"], "for real to its end, then again, several times, to try changes\n", True),
+    ],
+)
+def test_what_a_script_does_is_said_before(
+    harness: Harness, pipeprof: Pipeprof, options: list[str], words: str, tries: bool
+) -> None:
+    result = pipeprof("run", "train.py", *options)
+    assert f"note: train.py runs as it is and trains {words}" in result.err
+    assert [settings.tries for settings in harness.asked] == [tries]
+    assert bool(harness.budgets) is tries

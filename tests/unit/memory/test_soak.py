@@ -250,6 +250,14 @@ def test_growth_that_leaves_memory_for_weeks_does_not_matter() -> None:
     assert "too slow to matter" in soak_text(soak)
 
 
+@pytest.mark.parametrize("used", [20_000 * MB, 20_000 * MB + 1])
+def test_growth_that_has_reached_the_limit_matters(used: int) -> None:
+    soak, growth = soak_of(logged(1200), None, 20_000 * MB, used)
+    assert growth is not None
+    assert soak.state == "growth"
+    assert "too slow" not in soak_text(soak)
+
+
 def test_a_plateau_is_told_with_its_epoch() -> None:
     soak, growth = soak_of(logged(120, lambda t: BASE + 10 * MB * min(t / 10, 1)), None, None)
     assert growth is None

@@ -195,7 +195,8 @@ def test_further_processes_are_about_the_dataset_of_the_run(tmp_path: Any) -> No
         DatasetUse(role="validation", file="train.py", line=9),
         DatasetUse(role="loop", main=True, file="train.py", line=7),
     ]
-    written = [WrittenFile(file=str(tmp_path / "model.keras"), bytes=3)]
+    written = [WrittenFile(file=str(tmp_path / "model.keras"), bytes=3, new=True)]
+    written += [WrittenFile(file=str(tmp_path / "log.csv"), bytes=30)]
     found = again(settings, profile(datasets=uses, written=written))
     assert found.main == MAIN
     assert list(found.made) == [str(tmp_path / "model.keras")]

@@ -12,10 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from pipeprof.profiles.document.shared import DatasetUse, Training
+from pipeprof.profiles.harness.settings import RunSettings, again
 from pipeprof.profiles.worker.writes.existing import Existing, cache_folders
 from pipeprof.profiles.worker.writes.touches import READERS, touches_of_method
 from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
@@ -125,6 +128,7 @@ LOSSES: dict[str, tuple[Callable[[], object], str]] = {
     "truncate": (lambda: os.truncate("model.bin", 3), "overwrite model.bin"),
     "a log anew": (lambda: logging.FileHandler("log.csv", mode="w").close(), "overwrite log.csv"),
     "appended, then emptied": (lambda: (write("log.csv", "a"), write("log.csv")), "overwrite log.csv"),
+    "appended by a link, then emptied": (lambda: (write("latest", "a"), write("model.bin")), "overwrite model.bin"),
     "moved, then overwritten": (lambda: (rotate(), write("model.bin.1")), "overwrite model.bin.1"),
 }
 
@@ -240,6 +244,85 @@ def test_what_was_written_is_listed_with_its_bytes(folder: Path) -> None:
         ("log.csv", 17),
         ("model.bin", 3),
     ]
+
+
+def made_by(folder: Path, body: Callable[[], object]) -> list[str]:
+    """What one process hands to the next one, whose time has come."""
+    watching = Watching(folder, allow=True)
+    watching.watch.begin()
+    body()
+    written = watching.watch.written()
+    watching.watch.end()
+    main = DatasetUse(role="loop", main=True, file="train.py", line=7)
+    for file in folder.iterdir():
+        os.utime(file, (OLD, OLD))
+    profile = SimpleNamespace(training=Training(datasets=[main], written=written))
+    settings = RunSettings(target=SimpleNamespace(kind="script"))  # type: ignore[arg-type]
+    os.chdir(folder)
+    return list(again(settings, profile).made)  # type: ignore[arg-type]
+
+
+def in_place() -> int:
+    return os.open("model.bin", os.O_RDWR)
+
+
+def elsewhere() -> None:
+    os.chdir("runs")
+    write("../new.bin")
+
+
+@pytest.mark.parametrize(
+    ("body", "file", "stops"),
+    [
+        (lambda: write("new.bin"), "new.bin", False),
+        (lambda: write("log.csv", "a"), "log.csv", True),
+        (lambda: write("latest", "a"), "model.bin", True),
+        (lambda: os.close(in_place()), "model.bin", True),
+        (lambda: write("log.csv"), "log.csv", False),
+        (elsewhere, "new.bin", False),
+    ],
+)
+def test_the_next_process_may_overwrite_only_what_is_the_commands_own(
+    folder: Path, body: Callable[[], object], file: str, stops: bool
+) -> None:
+    watching = Watching(folder, made=tuple(made_by(folder, body)))
+    watching.watch.begin()
+    write(file)
+    watching.watch.end()
+    assert bool(watching.said) is stops
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_file_that_a_library_has_open_for_more_than_writing_is_not_new() -> None:
+    watch = WriteWatch(Existing(0), None)
+    watch._inherited, watch._process = frozenset(), 0
+    opened = [os.open("model.bin", os.O_RDWR), os.open("log.csv", os.O_WRONLY | os.O_APPEND)]
+    opened += [os.open("events", os.O_WRONLY | os.O_CREAT)]
+    found = {Path(file.file).name: file.new for file in watch.written()}
+    for descriptor in opened:
+        os.close(descriptor)
+    assert {name: found[name] for name in ("model.bin", "log.csv", "events")} == {
+        "model.bin": False,
+        "log.csv": False,
+        "events": True,
+    }
+
+
+def test_paths_are_told_from_where_the_script_began(watching: Watching) -> None:
+    os.chdir("runs")
+    write("../new.bin")
+    write("../model.bin")
+    assert watching.said[0].endswith("would overwrite model.bin: `--allow-writes`")
+    assert [file.file for file in watching.watch.written()] == ["model.bin", "new.bin"]
+
+
+def test_a_folder_is_looked_at_to_its_end(folder: Path, watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = folder / "many"
+    many.mkdir()
+    names = [str(many / f"{number}") for number in range(12_000)]
+    monkeypatch.setattr(Path, "rglob", lambda *_: iter([Path(name) for name in [*names, folder / "model.bin"]]))
+    watching.watch.saving("tensorflow.io.gfile.rmtree", (str(many),), {})
+    assert watching.said[0].endswith("would delete model.bin: `--allow-writes`")
 
 
 class Manager:

@@ -63,7 +63,7 @@ def test_functions_made_anew_in_each_step_are_one_that_is_traced_again(habits: H
         function.traces = 1
         habits.function_returned(function, 100 * MS)
     (use,) = habits.functions
-    assert (use.calls, use.traces) == (4, 4)
+    assert (use.calls, use.traces, use.objects) == (4, 4, 4)
     assert use.trace_seconds == pytest.approx(0.3)
 
 

@@ -28,11 +28,11 @@ class DatasetRebuilt(OfTraining, Rule):
 
     Why:
         Each new dataset lists its files, traces its functions and fills its buffers again before its first batch, and
-        a cache() in it starts empty. TensorFlow also learns again how many calls to run at once.
+        a cache() in memory starts empty. TensorFlow also learns again how many calls to run at once.
 
     Fix:
         Build the dataset once, before the loop over the epochs. A dataset can be iterated any number of times, and
-        shuffle draws another order each time.
+        shuffle draws another order each time, with a seed as well, where a new dataset repeats it.
 
     Ignore when:
         Something that the graph does not show differs each time, such as files that another program writes meanwhile.
@@ -52,9 +52,9 @@ class DatasetRebuilt(OfTraining, Rule):
                 continue
             seconds = use.first_seconds * (use.datasets - 1)
             share = share_of(seconds, training)
-            if share < self.threshold("share") and not use.cached:
+            if share < self.threshold("share") and not use.cached_in_memory:
                 continue
-            cache = " Its cache starts empty each time." if use.cached else ""
+            cache = " Its cache starts empty each time." if use.cached_in_memory else ""
             yield Proposal(
                 location=location_of(use),
                 sentence=(
@@ -66,4 +66,6 @@ class DatasetRebuilt(OfTraining, Rule):
                 evidence={"datasets": use.datasets, "first_s": use.first_seconds, "share": share},
                 python="dataset = ...  # once\nfor epoch in range(epochs):\n    for batch in dataset:\n        ...",
                 predicted=without(share),
+                # A new object begins with the same order, one that is kept has another one in each pass.
+                semantics="order" if use.seeded else None,
             )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.text.observed import (
+    SHARE,
     OfTraining,
     at,
     begins_each_step,
@@ -41,16 +42,20 @@ class IteratorEachStep(OfTraining, Rule):
     title = "Make one iterator for all steps"
     family = "speed"
     semantics = "values"
-    thresholds = (Threshold("iterators", 10.0, "", "a look at a batch, also at several, is no training"),)
+    thresholds = (Threshold("iterators", 10.0, "", "a look at a batch, also at several, is no training"), SHARE)
 
     def judge(self, training: Training, view: PipelineView) -> Iterable[Proposal]:
         """From the numbers of iterators and batches."""
         del view
         for use in training.datasets:
-            if not begins_each_step(use) or use.first_seconds is None:
+            # An epoch of `fit` has an iterator of its own, however few batches it has.
+            if use.role != "loop" or not begins_each_step(use) or use.first_seconds is None:
                 continue
             seconds = use.first_seconds * use.iterators
             share = share_of(seconds, training)
+            if share < self.threshold("share"):
+                continue
+            batches = {"batches": use.batches} if use.batches is not None else {}
             yield Proposal(
                 location=location_of(use),
                 sentence=(
@@ -59,7 +64,7 @@ class IteratorEachStep(OfTraining, Rule):
                     f"{milliseconds(1e3 * use.first_seconds)} until its batch, {share_text(seconds, training)}."
                 ),
                 recommendation="Make one iterator before the loop and call next() on it.",
-                evidence={"iterators": use.iterators, "batches": use.batches or 0, "first_s": use.first_seconds},
+                evidence={"iterators": use.iterators, **batches, "first_s": use.first_seconds},
                 python="iterator = iter(dataset.repeat())  # before the loop\nbatch = next(iterator)  # in each step",
                 predicted=without(share),
             )

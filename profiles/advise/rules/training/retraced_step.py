@@ -39,21 +39,35 @@ class RetracedStep(OfTraining, Rule):
 
     def judge(self, training: Training, view: PipelineView) -> Iterable[Proposal]:
         """From the traces of each tf.function."""
-        del view
         for use in training.functions:
             share = share_of(use.trace_seconds, training)
             if use.traces < self.threshold("traces") or share < self.threshold("share"):
                 continue
+            anew = use.objects >= use.traces / 2
+            objects = f" of {use.objects:,} objects" if anew else ""
+            own = f"def {use.name}(" in view.texts.get(use.file or "", "")
             each = use.trace_seconds / (use.traces - 1)
             yield Proposal(
                 location=location_of(use),
                 sentence=(
                     f"`{use.name}`{at(use, ' (')}{')' if use.file else ''} was traced {use.traces:,} times in "
-                    f"{use.calls:,} calls. A call that traces took {milliseconds(1e3 * each)}: "
+                    f"{use.calls:,} calls{objects}. A call that traces took {milliseconds(1e3 * each)}: "
                     f"{share_text(use.trace_seconds, training)}."
                 ),
-                recommendation=f"Let `{use.name}` have one trace for all shapes.",
-                evidence={"traces": use.traces, "calls": use.calls, "trace_s": use.trace_seconds, "share": share},
-                python=f"@tf.function(reduce_retracing=True)\ndef {use.name}(...):\n    ...",
+                recommendation=(
+                    "Make it once, before the loop."
+                    if anew
+                    else f"Let `{use.name}` have one trace for all shapes, and pass numbers as tensors."
+                ),
+                evidence={
+                    "traces": use.traces,
+                    "objects": use.objects,
+                    "calls": use.calls,
+                    "trace_s": use.trace_seconds,
+                    "share": share,
+                },
+                python=(
+                    f"@tf.function(reduce_retracing=True)\ndef {use.name}(...):\n    ..." if own and not anew else ""
+                ),
                 predicted=without(share),
             )

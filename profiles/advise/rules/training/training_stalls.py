@@ -11,6 +11,13 @@ from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import milliseconds
 
+_ASYNCHRONOUS = {
+    "tensorflow.train.Checkpoint.save": "checkpoint.save(prefix, options=options)",
+    "tensorflow.train.Checkpoint.write": "checkpoint.write(path, options=options)",
+    "tensorflow.train.CheckpointManager.save": "manager.save(options=options)",
+}
+"""What can save while the training goes on, and how."""
+
 
 class TrainingStalls(OfTraining, Rule):
     """Checkpoints and callbacks of epochs during which nothing is trained.
@@ -42,20 +49,20 @@ class TrainingStalls(OfTraining, Rule):
         saving = training.save_seconds or 0.0
         share = share_of(saving, training)
         if training.saver is not None and training.saves > 1 and share >= self.threshold("share"):
-            method = (
-                training.saver.name.rpartition(".")[0].rpartition(".")[2] + "." + training.saver.name.rpartition(".")[2]
-            )
+            method = ".".join(training.saver.name.split(".")[-2:])
+            call = _ASYNCHRONOUS.get(training.saver.name)
             yield Proposal(
                 location=location_of(training.saver),
                 sentence=(
                     f"{method}(){at(training.saver, ' in ')} stops the training {training.saves:,} times for "
                     f"{milliseconds(1e3 * saving / training.saves)}: {share_text(saving, training)}."
                 ),
-                recommendation="Save less often, or asynchronously.",
+                recommendation=f"Save less often{', or asynchronously' if call is not None else ''}.",
                 evidence={"saves": training.saves, "save_s": saving, "share": share},
                 python=(
-                    "options = tf.train.CheckpointOptions(experimental_enable_async_checkpoint=True)\n"
-                    "checkpoint.write(path, options=options)"
+                    f"options = tf.train.CheckpointOptions(experimental_enable_async_checkpoint=True)\n{call}"
+                    if call is not None
+                    else ""
                 ),
                 predicted=without(share),
             )
@@ -63,6 +70,7 @@ class TrainingStalls(OfTraining, Rule):
         share = share_of(ends, training)
         if main is not None and training.epochs > 1 and share >= self.threshold("share"):
             yield Proposal(
+                title="Do less at the end of an epoch",
                 location=location_of(main),
                 sentence=(
                     f"The callbacks at the end of an epoch of fit{at(main, ' in ')} take "

@@ -22,15 +22,15 @@ class TwoIterators(OfTraining, Rule):
         twice.
 
     Fix:
-        Take both parts from one iterator: a batch of twice the size that is split, or dataset.batch(2). Where the same
-        batch is meant twice, use it twice. If both are needed, cache() after the expensive stages.
+        Take one batch from one iterator and use it for both. Where two different batches are needed, cache() after the
+        expensive stages.
 
     Ignore when:
         Two passes in different order are the purpose, and the pipeline is cheap or cached.
     """
 
     name = "two-iterators"
-    title = "Take both batches from one iterator"
+    title = "Use one iterator for both"
     family = "speed"
     semantics = "values"
     thresholds = (SHARE,)
@@ -50,10 +50,7 @@ class TwoIterators(OfTraining, Rule):
                     f"work is done {use.together} times. Their fetches took "
                     f"{share_text(use.fetch_seconds or 0.0, training)}."
                 ),
-                recommendation="Take one batch from one iterator and split it, or use it twice.",
+                recommendation="Take one batch for both. If they must differ, cache() after the costly stages.",
                 evidence={"iterators": use.together, "fetch_s": use.fetch_seconds or 0.0, "share": share},
-                python=(
-                    "iterator = iter(dataset.batch(2))  # before the loop\nfirst, second = tf.unstack(next(iterator))"
-                ),
                 predicted=without(saved),
             )

@@ -63,5 +63,6 @@ class ValidationAgain(OfTraining, Rule):
             recommendation="Cache the validation dataset, and build it once.",
             evidence={"validations": count, "validation_s": seconds, "share": share, "datasets": use.datasets},
             python="validation = validation.cache().prefetch(tf.data.AUTOTUNE)  # once, before fit",
-            predicted=without(share),
+            # What remains is the model's, and the first one.
+            predicted=without(share_of(fetch, training) * (count - 1) / count) if fetch is not None else None,
         )

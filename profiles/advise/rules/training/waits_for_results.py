@@ -30,7 +30,8 @@ class WaitsForResults(OfTraining, Rule):
         it is safe there: then every step waits for its results.
 
     Fix:
-        Set async_safe = True in the callback, if it only stores or prints; or use on_epoch_end. In a loop keep the
+        Set async_safe = True in a callback of your own, if it only stores or prints; or use on_epoch_end. One of Keras
+        itself can be left out, or its work be done once an epoch. In a loop keep the
         tensor, or a tf.keras.metrics.Mean, and read it every hundredth step.
 
     Ignore when:
@@ -76,7 +77,7 @@ class WaitsForResults(OfTraining, Rule):
         share = apart / (apart + call) if apart is not None and call is not None else None
         if callback.file is None and (share is None or share < self.threshold("apart")):
             return
-        cost = ""
+        cost, own = "", callback.file is not None
         if apart is not None and share is not None:
             cost = f" Between two steps pass {milliseconds(apart)}, {percent(share)} of the time from step to step."
         yield Proposal(
@@ -85,8 +86,13 @@ class WaitsForResults(OfTraining, Rule):
                 f"The callback {callback.name}{at(callback, ' (')}{')' if callback.file else ''} defines "
                 f"on_train_batch_end without async_safe: Keras waits for the results of every step.{cost}"
             ),
-            recommendation=f"Set async_safe = True in {callback.name}, or do its work at the end of the epoch.",
-            evidence={"apart_ms": apart or 0.0, "callback": callback.name},
-            python=f"class {callback.name}(keras.callbacks.Callback):\n    async_safe = True",
+            recommendation=(
+                f"Set async_safe = True in {callback.name} if it only stores or prints, or do its work at the end of "
+                "the epoch."
+                if own
+                else f"Leave {callback.name} out, or do its work once an epoch."
+            ),
+            evidence={"callback": callback.name, **({"apart_ms": apart} if apart is not None else {})},
+            python=f"class {callback.name}(keras.callbacks.Callback):\n    async_safe = True" if own else "",
             predicted=_UNKNOWN,
         )

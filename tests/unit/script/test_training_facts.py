@@ -1,0 +1,57 @@
+"""What is seen of a script's datasets: their graphs, and those that nobody reads; on hand-made records."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeprof.profiles.worker.script.training_facts import _unread, graph_seen
+
+
+def constant(name: str, value: bytes | int) -> Any:
+    kind = "string_val" if isinstance(value, bytes) else "int64_val"
+    tensor = SimpleNamespace(**{"string_val": [], "int64_val": [], kind: [value]})
+    return SimpleNamespace(name=name, op="Const", input=[], attr={"value": SimpleNamespace(tensor=tensor)})
+
+
+def node(op: str, *inputs: str) -> Any:
+    return SimpleNamespace(name=op, op=op, input=list(inputs), attr={})
+
+
+def graph(*nodes: Any, inside: tuple[Any, ...] = ()) -> Any:
+    functions = [SimpleNamespace(node_def=list(inside))] if inside else []
+    return SimpleNamespace(node=list(nodes), library=SimpleNamespace(function=functions))
+
+
+CACHE = node("CacheDatasetV2", "source", "file:output:0", "cache")
+SHUFFLE = node("ShuffleDatasetV3", "source", "size", "seed", "seed2", "generator")
+
+
+@pytest.mark.parametrize(
+    ("seen", "cached", "in_memory", "seeded"),
+    [
+        (graph(node("MapDataset")), False, False, False),
+        (graph(constant("file", b""), CACHE), True, True, False),
+        (graph(constant("file", b"/data/c"), CACHE), True, False, False),
+        (graph(node("Placeholder"), CACHE), True, False, False),
+        (graph(inside=(constant("file", b""), CACHE)), True, True, False),
+        (graph(constant("seed", 0), constant("seed2", 0), SHUFFLE), False, False, False),
+        (graph(constant("seed", 0), constant("seed2", 7), SHUFFLE), False, False, True),
+    ],
+)
+def test_caches_and_seeds_of_a_graph(seen: Any, cached: bool, in_memory: bool, seeded: bool) -> None:
+    assert graph_seen("text", seen) == ("text", cached, in_memory, seeded)
+
+
+def made(op: str, line: int) -> Any:
+    return SimpleNamespace(op=op, spots=(SimpleNamespace(file="data.py", line=line),))
+
+
+def test_what_was_iterated_is_not_unread_nor_is_another_one_of_its_line() -> None:
+    first, again, unused = made("map", 3), made("map", 3), made("batch", 5)
+    lines = SimpleNamespace(unread=lambda: [first, again, unused], created=lambda dataset: dataset)
+    watch: Any = SimpleNamespace(lines=lines)
+    assert [place.line for place in _unread(watch, [first])] == [5]
+    assert _unread(None, []) == []
