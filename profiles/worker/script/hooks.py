@@ -182,7 +182,7 @@ class Hooks:
             "gradient": lambda real: _around(real, lambda _: self._seen.tape_read() if self._eagerly() else None),
             "reduce": lambda real: _around(real, self._tell("reduced"), self._tell("reduce_returned")),
             "fit": self._around_fit,
-            "_exit": lambda real: lambda status: (self._seen.exiting(status), real(status)),
+            "_exit": self._around_exit,
             "adapt": lambda real: _around(real, lambda _: self._seen.adapting(), lambda _: self._seen.adapted()),
             "on_train_begin": lambda real: _around(
                 real, lambda calls: self._seen.train_began(calls.model, calls.callbacks)
@@ -200,6 +200,13 @@ class Hooks:
             "on_predict_end": lambda real: _around(real, after=lambda _: self._seen.predict_ended()),
         }
         return wrappers.get(row.method) or (lambda real: self._around_save(real, row))
+
+    def _around_exit(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def _exit(status: int) -> None:
+            self._seen.exiting(status)
+            real(status)
+
+        return _exit
 
     def _tell(self, method: str) -> Callable[[Any], None]:
         def tell(what: Any) -> None:
