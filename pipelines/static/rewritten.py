@@ -13,7 +13,7 @@ from pipeprof.pipelines.static.written_calls import parsed
 
 _ARITHMETIC = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.operator, ast.unaryop, ast.expr_context)
 _RANDOM_ORDER = frozenset({"permutation", "shuffle"})
-_OF_OTHERS = frozenset({"enumerate", "reversed", "zip"})
+_OF_OTHERS = frozenset(function.__name__ for function in (enumerate, reversed, zip))
 _WHOLE = frozenset({"range", "sorted", "list", "glob.glob", "os.listdir", "np.load", "np.loadtxt", "np.arange"})
 """Functions whose results have an end, and that are in memory or take next to none."""
 

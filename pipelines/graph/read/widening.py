@@ -64,7 +64,7 @@ def widened(function: Any, known: Collection[str], width: Width) -> dict[int, Wi
 
 
 def largest(places: Collection[int], shapes: Sequence[Sequence[int | None]]) -> int:
-    """Return which of some results has most numbers: what a label takes is nothing beside a picture."""
+    """Return which of some results has most numbers: a picture has many more of them than its label."""
     return max(places, key=lambda place: (len(shapes[place]), math.prod(size or 1 for size in shapes[place])))
 
 

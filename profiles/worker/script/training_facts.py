@@ -135,7 +135,7 @@ def _constant(nodes: Mapping[str, Any], name: str) -> bytes | int | None:
 
 
 def _unread(watch: SourceWatch | None, iterated: Sequence[Any]) -> list[CodePlace]:
-    """The places of datasets that nothing reads and nobody iterates over, nor over another one of that place."""
+    """The places whose datasets are neither read by another dataset nor iterated over."""
     if watch is None:
         return []
     read = {spot for one in iterated if (made := watch.lines.created(one)) is not None for spot in _ends(made)}

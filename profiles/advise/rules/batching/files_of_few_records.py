@@ -104,7 +104,7 @@ def _reader(view: PipelineView, stage: StageView) -> StageView | None:
 
 
 def _given(stage: StageView, reader: StageView) -> str | None:
-    """What a reader is given beside its file, as it is written; None where that is not certain."""
+    """The further arguments of a reader, as they are written; None where they are not certain."""
     if reader.written is not None:
         return "".join(f", {name}={value!r}" for name, value in reader.written.items() if name in _OF_FORMAT)
     text = stage.given.definition or stage.given.text if stage.given is not None else ""

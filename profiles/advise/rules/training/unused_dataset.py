@@ -18,8 +18,8 @@ class UnusedDataset(OfTraining, Rule):
     """A dataset that is made and never used.
 
     Seen:
-        A training script made a dataset, no other dataset reads it, nobody iterates over it, and its name does not
-        occur again in the file. Of a module that it imports only names inside of functions count.
+        A training script made a dataset, no other dataset reads it, no loop and no `fit` iterates over it, and its
+        name does not occur again in the file. Of a module that it imports only names inside of functions count.
 
     Why:
         What it adds, such as a shuffle, an augmentation or a prefetch, has no effect: the training takes its batches
