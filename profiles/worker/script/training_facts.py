@@ -139,7 +139,7 @@ def _unread(watch: SourceWatch | None, iterated: Sequence[Any]) -> list[CodePlac
     if watch is None:
         return []
     read = {spot for one in iterated if (made := watch.lines.created(one)) is not None for spot in _ends(made)}
-    places = {spot: made.op for made in watch.lines.unread() if read.isdisjoint(_ends(made)) for spot in _ends(made)}
+    places = {spot: made.op for made in watch.lines.unread() for spot in sorted(_ends(made) - read)}
     return [CodePlace(name=op, file=file, line=line) for (file, line), op in places.items()][:MOST_UNREAD]
 
 

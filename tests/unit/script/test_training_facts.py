@@ -45,8 +45,8 @@ def test_caches_and_seeds_of_a_graph(seen: Any, cached: bool, in_memory: bool, s
     assert graph_seen("text", seen) == ("text", cached, in_memory, seeded)
 
 
-def made(op: str, line: int) -> Any:
-    return SimpleNamespace(op=op, spots=(SimpleNamespace(file="data.py", line=line),))
+def made(op: str, *lines: int) -> Any:
+    return SimpleNamespace(op=op, spots=tuple(SimpleNamespace(file="data.py", line=line) for line in lines))
 
 
 def test_what_was_iterated_is_not_unread_nor_is_another_one_of_its_line() -> None:
@@ -55,3 +55,10 @@ def test_what_was_iterated_is_not_unread_nor_is_another_one_of_its_line() -> Non
     watch: Any = SimpleNamespace(lines=lines)
     assert [place.line for place in _unread(watch, [first])] == [5]
     assert _unread(None, []) == []
+
+
+def test_all_datasets_of_a_main_function_are_made_by_one_call_of_it() -> None:
+    trained, unused, validation = made("map", 3, 20), made("map", 4, 20), made("map", 3, 21)
+    lines = SimpleNamespace(unread=lambda: [unused, validation], created=lambda dataset: dataset)
+    watch: Any = SimpleNamespace(lines=lines)
+    assert [place.line for place in _unread(watch, [trained])] == [4, 21]
