@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pipeprof.cli.text.blocks import Block, Heading, Prose, TextSpan
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
+from pipeprof.profiles.judge.verdicts.result import Result
 from pipeprof.profiles.judge.words import describe_cause, describe_explanation, describe_rest
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.judge.verdicts.result import Result
 
 COLORS = {"slower": "red", "more": "red", "faster": "green", "less": "green"}
 

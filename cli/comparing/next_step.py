@@ -6,14 +6,11 @@ import math
 import shlex
 from collections.abc import Collection, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from pipeprof.cli.options import duration
 from pipeprof.profiles.judge.verdicts.counting import counted
+from pipeprof.profiles.judge.verdicts.result import Result
 from pipeprof.profiles.judge.words import main_metric
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.judge.verdicts.result import Result
 
 _PAIRS = {"compare": "--pairs", "gate": "--max-pairs"}
 _OF_THIS_GATE = frozenset({"--against", "--baseline", "--out", "--format", "--max-pairs"})

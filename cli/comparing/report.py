@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from pipeprof.cli.comparing.causes import causes
 from pipeprof.cli.comparing.next_step import next_command, self_test_command
 from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
 from pipeprof.profiles.judge.verdicts.counting import counted
+from pipeprof.profiles.judge.verdicts.result import Metric, PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.words import (
     describe_change,
     describe_faults,
@@ -21,9 +21,6 @@ from pipeprof.profiles.judge.words import (
     what_it_is,
 )
 from pipeprof.profiles.wording import listed, percent, place_of, significant
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.judge.verdicts.result import Metric, PairValues, Result, Side, StageChange
 
 _KEY = 6
 _COLORS = {"slower": "red", "more": "red", "faster": "green", "less": "green"}

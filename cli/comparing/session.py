@@ -5,31 +5,27 @@ from __future__ import annotations
 import string
 import sys
 import time
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 from pipeprof.cli import output
+from pipeprof.cli.comparing.options import CompareOptions, GateOptions
 from pipeprof.cli.comparing.report import build_result
 from pipeprof.cli.formats.registry import Output, is_redacted, render
+from pipeprof.cli.output import Outputs
 from pipeprof.cli.private import redact_here
+from pipeprof.cli.targets.sides import GivenSide
 from pipeprof.cli.text.progress import progress_for
+from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.host.host import versions
+from pipeprof.profiles.judge.live import LiveSide, SideName
 from pipeprof.profiles.judge.self_test import latest_receipt
 from pipeprof.profiles.judge.verdicts.result import Arm, Result
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from pipeprof.cli.comparing.options import CompareOptions, GateOptions
-    from pipeprof.cli.output import Outputs
-    from pipeprof.cli.targets.sides import GivenSide
-    from pipeprof.cli.text.style import Style
-    from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.judge.live import LiveSide, SideName
-
 
 _LETTERS = string.ascii_lowercase
 """Names of sides."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pipeprof.cli.report.finding import build_all_findings, build_finding
 from pipeprof.cli.report.findings import build_findings
@@ -18,10 +17,7 @@ from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
 from pipeprof.cli.report.time import build_time
 from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
-
+from pipeprof.profiles.document.profile import Profile
 
 _COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
 

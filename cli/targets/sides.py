@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from pipeprof.cli.options import RerunOptions
-    from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.target.target import ParsedTarget
-    from pipeprof.profiles.document.base import Location
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.git.calls import GitCalls
-    from pipeprof.profiles.git.refs import RefTarget
-    from pipeprof.profiles.git.tree import RefTree
-    from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.judge.verdicts.result import Side
+from pipeprof.cli.options import RerunOptions
+from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.git.calls import GitCalls
+from pipeprof.profiles.git.refs import RefTarget
+from pipeprof.profiles.git.tree import RefTree
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.judge.verdicts.result import Side
 
 _REF = re.compile(r"[\w/~^-]+")
 """What a branch, a tag or a commit is called, and no target is."""

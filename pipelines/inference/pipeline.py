@@ -7,7 +7,8 @@ makes unknown what it gives.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.inference.calls import CallFlow
@@ -21,11 +22,7 @@ from pipeprof.pipelines.inference.tensor.fields import field_of
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, each, settled
 from pipeprof.pipelines.inference.tensor.texts import refuse
 from pipeprof.pipelines.ops.traits import traits
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.spec.models import Spec
 
 
 def element_specs(spec: Spec, base_dir: Path, *, strict: bool = False) -> dict[str, ElementInfo]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.functions.layers import layers
+from pipeprof.pipelines.to_python.body import Body, Result
 from pipeprof.pipelines.to_python.code import call, listed, mapped, text
 from pipeprof.pipelines.to_python.control import CONTROL
 from pipeprof.pipelines.to_python.elements import UNKNOWN, Form, Keyed, Single, TupleForm, express, pick, unpacked
 from pipeprof.pipelines.to_python.objects import layer, table
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.ops.calls.opcall import OpCall
-    from pipeprof.pipelines.to_python.body import Body, Result
 
 
 def render_special_call(body: Body, operation: OpCall, element: Form) -> Result | None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from pipeprof.profiles.convert.folder import (
     ConvertTarget,
@@ -23,14 +23,11 @@ from pipeprof.profiles.convert.folder import (
     full,
     partial_folder,
 )
-from pipeprof.profiles.protocol.messages import Raised
+from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.protocol.messages import Raised, WorkerMessage
 from pipeprof.profiles.protocol.store import Stored, StoreEstimated
 from pipeprof.profiles.protocol.turns import EditRefused
 from pipeprof.profiles.wording import size
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.protocol.messages import WorkerMessage
 
 LOOK_SECONDS = 0.5
 """Between two looks at the disk."""

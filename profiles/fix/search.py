@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
+from pipeprof.pipelines.edits.support import TargetKind
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.document.findings import FixStep, LeftOut, documents_of
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.fix.candidates import candidates, is_possible
 from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide_all, is_near, is_promising, saved_bytes
 from pipeprof.profiles.fix.earlier import left_out
+from pipeprof.profiles.fix.laboratory import Laboratory
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.version import Version
-from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, different
+from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics, different
 from pipeprof.profiles.propose.queue import UNKNOWN_GAIN, Tried
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, kept_by, why_no_cache
 from pipeprof.profiles.wording import with_name
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.edits.support import TargetKind
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.fix.laboratory import Laboratory
-    from pipeprof.profiles.propose.proposal import Semantics
 
 _NO_TIME = "what is left of the budget is too short for another change and its proof"
 

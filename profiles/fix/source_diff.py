@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, to_document
 from pipeprof.pipelines.from_python.compare import differences
 from pipeprof.pipelines.static.edit.apply import apply_to_source
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.harness.describe_function import ask_worker
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, unpacked
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.target.target import ParsedTarget
 
 _WORKER = "source.graph_of_source"
 PATIENCE = 120.0

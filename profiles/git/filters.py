@@ -14,16 +14,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.target.import_path import child_command
-from pipeprof.profiles.git.calls import absolute_path, late
+from pipeprof.profiles.git.calls import GitCalls, GitView, absolute_path, late
 from pipeprof.profiles.host.run_family import RunFamily
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.git.calls import GitCalls, GitView
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.store import reason
+from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.experiment import decision
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.purposes import GATE
@@ -33,9 +34,6 @@ from pipeprof.profiles.judge.verdicts.result import Identity, PairValues, Result
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
 from pipeprof.profiles.wording import listed
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.subject import Host
 
 REFERENCE = """\
 version: 1

@@ -6,18 +6,22 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
-from pipeprof.profiles.harness.settings import again
+from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.harness.settings import RunSettings, again
 from pipeprof.profiles.harness.settings import plan as resolve
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
@@ -25,6 +29,7 @@ from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.judge.explain import WhyPlan, explain
 from pipeprof.profiles.judge.pairs import AGAIN, A, MeasuredRound, Pairs, SideFailedError
+from pipeprof.profiles.judge.process import Process
 from pipeprof.profiles.judge.stages import find_stage, lacking_stages, rows_of_process, stage_changes, stage_values
 from pipeprof.profiles.judge.verdicts.counting import counted, mark
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
@@ -33,16 +38,8 @@ from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
 from pipeprof.profiles.judge.versions import versions_between
 from pipeprof.profiles.judge.why.spec_versions import SpecVersions
 from pipeprof.profiles.judge.words import conclude, disturbance_of, warnings_of
+from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.verify import plan as plans
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.base import Location
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.store import ProfileWriter
-    from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.judge.process import Process
-    from pipeprof.profiles.protocol.job import Job
 
 SideName: TypeAlias = str
 """``a``, ``b`` and so on."""

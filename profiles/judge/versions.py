@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.judge.explain import Versions
 from pipeprof.profiles.judge.pairs import SideFailedError
 from pipeprof.profiles.judge.why.graph_changes import Names
 from pipeprof.profiles.judge.why.graph_versions import GraphVersions
 from pipeprof.profiles.judge.why.spec_versions import SpecVersions
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.experiment.jobs import JobMaker
-    from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.judge.explain import Versions
-    from pipeprof.profiles.judge.why.units import Subset
-    from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.judge.why.units import Subset
+from pipeprof.profiles.protocol.job import Job
 
 Measured: TypeAlias = "tuple[RunSettings, Callable[[RunSettings], JobMaker]]"
 """How a side is measured, and what makes its jobs with other settings."""

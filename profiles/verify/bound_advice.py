@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import inside, line_of
 from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
@@ -18,13 +21,6 @@ from pipeprof.profiles.verify.guessing.replacements import replacements
 from pipeprof.profiles.verify.own_python import in_own_python, texts_in_chunks, without_rounds
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import as_typed, called, size, stage_name, stages_in_a_row
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pipeprof.profiles.document.findings import Finding
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.stages import Stage
 
 _SOURCE = "source"
 _FLAG = "--convert-to"

@@ -5,20 +5,17 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.rewritten import Numbered, all_rounds, numbered, whole_arrays
 from pipeprof.profiles.advise.edits.snippets import from_python
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
+from pipeprof.profiles.document.stages import PythonCost, Stage
 from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
 from pipeprof.profiles.view.texts import file_text, written_function
 from pipeprof.profiles.view.view import ComponentView
 from pipeprof.profiles.wording import as_typed, called, percent, stage_name, stage_place
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.stages import PythonCost, Stage
 
 WAITS_FROM = 0.5
 """Share of a stage's time, blocked and not on a core, from which it waits."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,6 +21,7 @@ from pipeprof.pipelines.graph.edit.functions import Callee, add_traced
 from pipeprof.pipelines.graph.edit.plan import Part, Plan, plan_edits
 from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph, editable
 from pipeprof.pipelines.graph.edit.scopes import FunctionScope, NodeScope, Scopes
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.light_graph import light_again
 from pipeprof.pipelines.graph.observe.reading import LIGHT, without_tensors
 from pipeprof.pipelines.graph.opnames import is_option
@@ -29,9 +30,6 @@ from pipeprof.pipelines.ops.base import parse_stage
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.stages.whole import WithOptions
 from pipeprof.pipelines.ops.traits import traits
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
 _PIPELINE: Path = ()
 

@@ -8,17 +8,15 @@ seeds, is made anew: with the original's, an edited pipeline would read what the
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.resources import hand_through
 from pipeprof.pipelines.graph.observe.held import LightGraph
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.light_graph import MOST_COPIED_BYTES, copied, light_graph
 from pipeprof.pipelines.graph.observe.reading import LIGHT, serialise
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
 _KEEPS: Final = "pipeprof_made_from"
 _AGAIN: Final = itertools.count()

@@ -8,8 +8,8 @@ before the graph could be read can still name its stages. What functions do insi
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pipeprof.pipelines.graph.observe.placeholder_source import datasets_of
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large
@@ -19,9 +19,6 @@ from pipeprof.pipelines.graph.read.graphdef import ATTRIBUTES
 from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict, PlaceDict, dataset_node
 from pipeprof.pipelines.ops.executed_ops import family
 from pipeprof.pipelines.ops.traits import traits
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _MOST_DEPTH = 8
 _MOST_ARGUMENTS = 12

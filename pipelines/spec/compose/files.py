@@ -6,9 +6,10 @@ import hashlib
 import os
 import stat
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from pipeprof.pipelines.errors import UsageError, escape
 from pipeprof.pipelines.spec.compose.merge import merge
@@ -20,9 +21,6 @@ from pipeprof.pipelines.spec.yaml.references import References
 from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem
 from pipeprof.pipelines.spec.yaml.tree import Item, flatten, grow
 from pipeprof.pipelines.suggest import broken_link, suggest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 OVERLAY_FLAG: Final = "-f "
 MAX_FILES: Final = 32

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from pipeprof.pipelines.spec.yaml.reader import Address
 from pipeprof.pipelines.spec.yaml.spans import SpecProblem
 from pipeprof.pipelines.spec.yaml.tree import (
     Entries,
@@ -17,9 +18,6 @@ from pipeprof.pipelines.spec.yaml.tree import (
 )
 from pipeprof.pipelines.steps.registry import written_kinds
 from pipeprof.pipelines.suggest import suggest
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.yaml.reader import Address
 
 _STAGES: Final = "stages"
 

@@ -6,17 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.experiment import decision
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.statistics import estimate
 from pipeprof.profiles.judge.verdicts.metrics import METRICS, MetricKind, kinds_of
+from pipeprof.profiles.judge.verdicts.result import Level, PairValues
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.judge.verdicts.result import Level, PairValues
 
 
 @dataclass(frozen=True)

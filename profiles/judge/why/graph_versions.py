@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.pipelines.from_python.compare import differences
 from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.harness.describe_function import ask_worker
 from pipeprof.profiles.judge.why.graph_changes import GraphChange, Names, graph_changes
 from pipeprof.profiles.judge.why.units import Subset
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, unpacked
 from pipeprof.profiles.view.from_graph import view_of_graphs
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.target.target import ParsedTarget
-    from pipeprof.profiles.view.view import PipelineView
+from pipeprof.profiles.view.view import PipelineView
 
 PATIENCE = 120.0
 """Seconds in which a function has returned its dataset and the graph is read."""

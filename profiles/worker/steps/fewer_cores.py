@@ -7,12 +7,11 @@ as with one, or faster with one: elements that pass from thread to thread cost C
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.steps.kind import BatchConsumer
@@ -24,11 +23,7 @@ from pipeprof.profiles.host.limits import allowed_cores, cores
 from pipeprof.profiles.host.proc_texts import PROC, read_text
 from pipeprof.profiles.host.process_readers import system_reader
 from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, drain, follow
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-
-    from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
+from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 
 USED_FROM = 0.50
 """Share of the cores in use from which they may be the limit."""

@@ -6,9 +6,9 @@ pipeline's work is gone. With ``step: none`` the interval of that replay is the 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.steps.kind import BatchConsumer
@@ -18,9 +18,6 @@ from pipeprof.profiles.worker.steps.batch_size import bytes_of
 from pipeprof.profiles.worker.steps.durations import Durations
 from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, drain, follow
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 FLOOR_STEPS = 30
 FLOOR_SECONDS = 0.6
