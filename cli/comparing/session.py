@@ -44,7 +44,6 @@ def compared(
     """Make the result of two or more sides, save it whatever happens, and report it.
 
     Args:
-        outputs: Where the report goes.
         body: Measures; receives the result, what saves it, and the progress.
         name: Of the file of the result; that of B if not given.
         at_end: Only a complete result may be in the file that the user names.
@@ -135,11 +134,6 @@ def warn_of_steps(sides: Sequence[GivenSide], result: Result) -> None:
 
 def write_result(result: Result, saved: Path | None, outputs: Outputs, color: str, *, verbose: bool) -> None:
     """Print the report of a result and write the files; the result itself is saved already.
-
-    Args:
-        saved: Where it is.
-        outputs: Where the report goes.
-        color: Value of ``--color``.
 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.

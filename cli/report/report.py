@@ -76,7 +76,6 @@ def build_report(profile: Profile, saved: str | None = None, selection: Selectio
     Depends on its arguments alone, so a saved profile gives the same report again.
 
     Args:
-        profile: A complete or partial profile.
         saved: Path of the saved profile as it is to be shown, if there is one.
         selection: The part; ``None`` is the default report.
     """

@@ -34,7 +34,6 @@ class Part(NamedTuple):
     Attributes:
         name: An op, a Python function, calling the stage's functions, or the rest.
         ms: Per batch.
-        function: The Python function, where it is one.
     """
 
     name: str

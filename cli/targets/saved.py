@@ -24,7 +24,6 @@ def latest_run(
     """Find the latest saved profile of a run of a target that has not changed since.
 
     Args:
-        loaded: The spec; None for a Python target.
         cwd: Folder to use in place of the current one.
 
     Returns:
@@ -112,9 +111,6 @@ def saved_change(
     given: RunOptions | FixOptions, parsed: ParsedTarget, loaded: LoadedSpec | None, target: Target
 ) -> SavedChange | None:
     """Find the change that ``--change`` names, in the latest run of the target or the profile of ``--from``.
-
-    Args:
-        loaded: The spec; None for a Python target.
 
     Returns:
         The change; None without ``--change``.

@@ -57,10 +57,7 @@ def read_sides(
     """Read both sides of a comparison; nothing runs.
 
     Args:
-        first: A as typed.
-        second: B as typed.
         calls: Call git, for targets at a ref and for changes that are not committed.
-        own: Values of ``--b-set``.
 
     Raises:
         UsageError: A target is wrong, or an option does not fit it.
@@ -77,9 +74,7 @@ def read_arms(
     """Read two or more sides of a comparison; nothing runs.
 
     Args:
-        texts: Each side as typed, A first.
         calls: Call git, for targets at a ref and for changes that are not committed.
-        own: Values of ``--set`` for each side alone.
         flag: Which they come from.
 
     Raises:
@@ -146,8 +141,6 @@ def _read(given: RerunOptions, text: str, other: str, own: Sequence[str], calls:
 
     Args:
         other: The other one, whose target a bare ``git:REF`` means.
-        own: Values of ``--b-set`` for this side.
-        calls: Call git.
     """
     from pipeprof.cli.targets.scripts import script_settings
     from pipeprof.cli.targets.settings import settings_of

@@ -22,7 +22,6 @@ class Row(NamedTuple):
 
     Attributes:
         stage: The first of them. If TensorFlow made them inside of one call of the user's, its op is the name of that.
-        ids: Of all of them.
         times: How often the code made it.
     """
 

@@ -36,7 +36,6 @@ class Support:
     """Whether a tool makes an edit on a kind of target.
 
     Attributes:
-        exists: Whether it does.
         words: What it can and cannot do, in one sentence.
     """
 

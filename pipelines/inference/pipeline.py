@@ -29,7 +29,6 @@ def element_specs(spec: Spec, base_dir: Path, *, strict: bool = False) -> dict[s
     """Infer the elements of every source and stage, by address.
 
     Args:
-        base_dir: Folder that relative paths refer to.
         strict: Whether to say only what TensorFlow's ``element_spec`` and ``cardinality`` say. Otherwise dimensions
             and counts that the recipes under ``data:`` settle are filled in, and the size of all batches but the last.
     """

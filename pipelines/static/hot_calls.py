@@ -43,7 +43,6 @@ class Kept:
         used: What to write in the function.
         replaced: What that stands in the place of.
         most: How many are kept.
-        where: Where they are.
     """
 
     opened: str
@@ -61,7 +60,6 @@ class HotCall:
         kind: It makes the same object in each call of its function; it opens a file for one element; it takes one row
             by its index; or it takes elements from other processes.
         text: As written.
-        function: The function that it is in.
         library: First part of the library's name; empty for the user's own functions.
         line: From 1.
         instead: How it is opened once, where each call takes one row of the file; None where that is not certain.
@@ -79,8 +77,6 @@ def hot_call(text: str, function: str, line: int) -> HotCall | None:
     r"""Return what a hot line of a file does that could be done less often; None where the text does not show it.
 
     Args:
-        text: Python source of the whole file.
-        function: Name of the function in which the time was seen.
         line: Where in it it was seen most often, from 1.
 
     Example:

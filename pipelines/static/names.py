@@ -239,9 +239,6 @@ def arguments_of(call: ast.Call, function: Function, scope: Scope, skip: int = 0
     """Return the values of a function's parameters in a call.
 
     Args:
-        call: The call.
-        function: What is called.
-        scope: The names that the call sees.
         skip: Parameters that have a value already, as ``self``.
     """
     if any(isinstance(expression, ast.Starred) for expression in call.args) or any(
@@ -410,9 +407,7 @@ def called_scope(value: Value | None, call: ast.Call | None, scope: Scope) -> tu
     """Return the function that a call runs and the names inside of it; None if it is no function of the file.
 
     Args:
-        value: What is called.
         call: None for a call by TensorFlow, whose arguments are tensors.
-        scope: The names that the call sees.
     """
     if isinstance(value, Instance):
         value = _member(value, "__call__", 0)

@@ -262,7 +262,6 @@ def findings_for(
 
     Args:
         profile: The run's profile: stages, steps, memory, contention, headspace and causes are read.
-        loaded: The spec, if the target is one.
         made: In-memory sources that were seen while a function built its dataset.
         constants: Arrays that were seen to become constants of a graph.
         spec_view: The view of the spec as written, where a run has it already.

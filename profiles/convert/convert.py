@@ -45,9 +45,7 @@ class ConversionPlan:
 
     Attributes:
         profile: Complete run of the unchanged pipeline.
-        point: Where.
         job: Worker's job for the unchanged pipeline.
-        loaded: The spec; None for a Python target.
     """
 
     profile: Profile
@@ -68,8 +66,6 @@ def convert(
     """Write what a part of a pipeline gives into files.
 
     Args:
-        progress: Receives how far it is.
-        interrupted: Whether the user wants an end.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
 
     Raises:

@@ -87,8 +87,6 @@ class FileWriting:
     Args:
         start: Starts the process that writes into a folder, which does not exist yet.
         inputs: Folders of the original data, as far as they are known.
-        progress: Receives how far it is.
-        interrupted: Whether the user wants an end.
         end_at: When the time of the whole command is over, in seconds of `clock`; None for never.
         clock: Seconds that only grow.
         free: Bytes that are free on a folder's disk.

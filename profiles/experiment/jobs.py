@@ -194,7 +194,6 @@ class JobMaker:
         """Workers of one pipeline.
 
         Args:
-            loaded: The spec; None for a Python target.
             steps: Edits of a Python target's graph, as `Job.edits`; without one it is made again from its graph.
             warm_steps: Steps of warm-up at least, in which a cache fills.
             compares: The first one compares two epochs of what a cache would keep.

@@ -41,8 +41,6 @@ def convert_for(
     """Write what a part of the pipeline gives into files, and write into the result what came of it.
 
     Args:
-        loaded: The spec; None for a Python target.
-        progress: Receives how far it is.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
 
     Returns:

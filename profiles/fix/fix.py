@@ -69,7 +69,6 @@ def fix(
         profile: A complete one of the pipeline as it is; its `fix` is set, and its exit code where a signal came.
         settings: Of the run; its memory limit holds for every version.
         budget: Seconds of measuring, those of the run among them.
-        progress: Receives what is measured.
         allow: Classes of what the changes may change of the data, in addition to `same`.
         reread: Reads the spec with another text; None for a Python target.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.

@@ -73,8 +73,6 @@ class Laboratory:
     """Measures for the search.
 
     Args:
-        progress: Receives what is measured.
-        budget: Seconds of measuring.
         spent: Seconds of measuring that the first run took.
         most: Changed pipelines that fit into memory together with the two of the best one so far.
         alone: Whether one process exists at a time.
@@ -178,11 +176,7 @@ class Laboratory:
         return self._budget - self.seconds
 
     def fits(self, rivals: Sequence[Sequence[PipelineEdit]]) -> bool:
-        """Whether there is time for a race that decides about changed pipelines, and for the proof.
-
-        Args:
-            rivals: Edits of each of them, from the pipeline as it is.
-        """
+        """Whether there is time for a race that decides about changed pipelines, and for the proof."""
         fills = [filling(self._profile, edits) for edits in rivals]
         # Each fills its caches before it is measured, and one that runs Python compares two further epochs.
         filled = sum((3 if fill.compares else 1) * fill.seconds for fill in fills)
@@ -326,11 +320,7 @@ def measured_seconds(profile: Profile) -> float:
 
 
 def pace_for(profile: Profile, budget: float, cores: float, mode: Mode = "alternating") -> Pace:
-    """The lengths of what is measured; a small budget has shorter blocks and warm-ups.
-
-    Args:
-        budget: Seconds of measuring.
-    """
+    """The lengths of what is measured; a small budget has shorter blocks and warm-ups."""
     pace = pace_of(profile, budget, cores, mode)
     if budget >= SMALL_BUDGET or mode == "sequential":
         return pace

@@ -37,7 +37,6 @@ class Version:
     """A pipeline with changes.
 
     Attributes:
-        steps: The edits, step by step.
         loaded: The spec with them; None for a Python target.
         reread: Reads a spec with another text; None for a Python target.
         in_one_file: Whether the spec has everything in its own text: a change was about what another file, a flag or

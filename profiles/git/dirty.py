@@ -23,7 +23,6 @@ def is_dirty(calls: GitCalls, near: Path) -> bool | None:
     """Whether the work tree differs from its last commit; None outside of git, and where git does not tell in time.
 
     Args:
-        calls: Call git.
         near: A file or folder in the work tree.
     """
     try:

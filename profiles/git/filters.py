@@ -41,7 +41,6 @@ def filters_of_paths(calls: GitCalls, view: GitView, paths: Sequence[str], index
     """The name of the filter of each path whose attributes name one.
 
     Args:
-        calls: Call git.
         index: Index with the attributes; None for those of the work tree.
     """
     if not paths:

@@ -97,7 +97,6 @@ def check_out(calls: GitCalls, ref: str, near: Path, into: Path) -> RefTree:
     """Write the tree of a ref.
 
     Args:
-        calls: Call git.
         near: A file or folder in the work tree.
         into: A folder that does not exist yet; the tree is below it.
 
@@ -148,7 +147,6 @@ class _Writing:
     """Writes a tree with its submodules.
 
     Args:
-        calls: Call git.
         tree: Target; receives the paths that are left out.
     """
 

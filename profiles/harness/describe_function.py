@@ -41,8 +41,6 @@ def describe_target(
     """Return the spec of a function.
 
     Args:
-        target: ``file.py:function`` or ``package.module:function``.
-        arguments: Names and texts of ``--arg``.
         folder: Absolute folder that the spec will be in.
         arrays: Prefix of the names of arrays that are saved there; None to save none.
         force: Whether they may replace files.

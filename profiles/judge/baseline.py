@@ -178,9 +178,6 @@ def check_comparable(
 ) -> None:
     """Refuse a baseline that cannot answer, before anything is measured.
 
-    Args:
-        judged: What counts, by metric.
-
     Raises:
         ProfileError: It has another step, or lacks a metric that is to be judged.
     """
@@ -255,7 +252,6 @@ def rows_against(
 
     Args:
         baseline: Pairs of the earlier session: the pipeline as A, the reference workload as B.
-        judged: What counts, by metric.
     """
     rows: list[Row] = []
     tests: dict[int, decision.Test] = {}

@@ -79,9 +79,6 @@ def explain(  # noqa: PLR0917 - what a search has
 ) -> None:
     """Find out which parts of a difference change the metrics, and write it into the result.
 
-    Args:
-        progress: Receives what is measured.
-
     Raises:
         SideFailedError: A process of A or B did not come to its end.
         InterruptedVerificationError: The user wants an end; what was measured is in the result.
@@ -124,7 +121,6 @@ def effect_of(kind: MetricKind, a: Values, again: Values | None, version: Values
     Step intervals of versions with other batches are compared per element.
 
     Args:
-        kind: The metric; a ratio.
         again: Of the other process of A, if there is one.
     """
     bases = [side for side in (a, again) if side is not None]

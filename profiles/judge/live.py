@@ -97,9 +97,6 @@ def measure(
     The result is saved after each pair, so that nothing measured is lost. A side that fails, and an interruption, end
     the session; the exit code is in the result.
 
-    Args:
-        progress: Receives what is measured.
-
     Raises:
         LockTimeoutError: Another pipeprof was measuring for too long.
     """

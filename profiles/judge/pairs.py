@@ -35,7 +35,6 @@ class SideFailedError(Exception):
 
     Attributes:
         side: ``a``, ``b``, …
-        reason: In words.
     """
 
     def __init__(self, side: str, reason: str) -> None:

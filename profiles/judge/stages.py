@@ -98,11 +98,7 @@ def _differ(one: Stage, other: Stage) -> bool:
 
 
 def rows_of_process(graphs: Graphs, loaded: LoadedSpec | None) -> list[Stage]:
-    """The stages of one process of a pair, with their times in all its blocks.
-
-    Args:
-        loaded: The spec; None for a Python function.
-    """
+    """The stages of one process of a pair, with their times in all its blocks."""
     parsed, placed = ParsedGraphs.of(graphs), written_stages(loaded)
 
     def place(rows: list[Stage]) -> None:

@@ -68,7 +68,6 @@ def verify(
     Args:
         profile: A complete one; its findings, verdict and exit code are changed.
         budget: Seconds that it may take, starts of processes included up to a quarter more.
-        progress: Receives what is tried.
         reload: Reads the spec with further ``--set`` values; None for a Python target.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         save: Saves the profile, after each edit that was tried.

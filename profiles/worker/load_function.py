@@ -67,7 +67,6 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = (), calls: Liste
 
     Args:
         arguments: Pairs of a name and the text of its value.
-        calls: Receives what Python's profiling hook reports meanwhile.
 
     Raises:
         NotADatasetError: It returned something else.

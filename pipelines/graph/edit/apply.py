@@ -127,7 +127,6 @@ def apply_edits(
     """Return a dataset with edits; without any, the dataset made again from its graph.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         edits: The edits; their addresses are those of the stages as written. `SetEnvironment` changes nothing here.
         ops: For a spec, its ops by address (`build` collects them); None for a Python function.
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.

@@ -38,7 +38,6 @@ def set_argument(
     """Set an argument of a stage.
 
     Args:
-        scope: Where the node is.
         node: The dataset that gives the stage's elements.
         value: As a spec has it; None takes the argument away.
         reader: The node that reads one file, and its scope, where the stage is a reader of several files.

@@ -73,7 +73,6 @@ def retrace(
 
     Args:
         function: The function's definition: the components of an element, then captured tensors.
-        element: The elements that it is called on.
         change: Makes another function of it; both take an element's components and the captured tensors.
 
     Returns:

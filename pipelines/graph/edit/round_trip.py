@@ -26,7 +26,6 @@ def round_trip(dataset: Any, *, in_memory: int, room: int | None = None, watch: 
     """Make a dataset again from its graph, without a change.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
 
@@ -43,7 +42,6 @@ def editable(
     """Return the graph of a dataset for edits; large tensors of its sources and captured by its functions are no part.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
 

@@ -119,11 +119,7 @@ class Held:
 
 @dataclass(frozen=True)
 class LightGraph:
-    """The graph of a dataset without its large tensors.
-
-    Attributes:
-        graph: A ``GraphDef``.
-    """
+    """The graph of a dataset without its large tensors."""
 
     graph: Any
     held: Held = field(default_factory=Held)

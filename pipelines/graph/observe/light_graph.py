@@ -35,7 +35,6 @@ def light_graph(
     """Return the graph of a dataset without its large tensors, or a text that says why there is none.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
         shared_from: Bytes of tensors from which they are left out; `SHARED_FROM` if not given.

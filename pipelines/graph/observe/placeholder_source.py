@@ -61,7 +61,6 @@ def stand_in(made: CreatedDataset, slim: Slim | None, held: Held | None = None) 
     """Copy the pipeline that ends with ``made``; None where that is impossible or saves nothing.
 
     Args:
-        made: Its last dataset.
         slim: Copies a function without its constants; None to leave them in.
         held: Receives the tensors that are left out.
     """

@@ -25,11 +25,7 @@ _MOST_ARGUMENTS = 12
 
 
 def sketch(lines: Lines, dataset: Any) -> tuple[GraphDict, dict[str, PlaceDict]]:
-    """The graph of ``dataset`` as far as it was observed at creation, and the places of its datasets by their ids.
-
-    Args:
-        dataset: A ``tf.data.Dataset``.
-    """
+    """Draw ``dataset`` as far as it was observed at creation; return also the places of its datasets by their ids."""
     root = lines.created(dataset)
     if root is None:
         return {"root": None, "reason": "how the dataset was made was not seen", "nodes": []}, {}

@@ -89,12 +89,7 @@ class FunctionFlow:
 
 
 class FunctionFacts:
-    """Reader of the functions of one library.
-
-    Args:
-        functions: The library, by name.
-        dtype_name: TensorFlow's name for the number of a dtype.
-    """
+    """Reader of the functions of one library."""
 
     def __init__(self, functions: Mapping[str, Any], dtype_name: DtypeName) -> None:
         self._functions = functions

@@ -163,11 +163,7 @@ class _GraphScope:
 
 
 class GraphDefReader:
-    """Reads one ``GraphDef``.
-
-    Args:
-        dtype_name: TensorFlow's name for the number of a dtype.
-    """
+    """Reads one ``GraphDef``."""
 
     def __init__(self, graph: Any, dtype_name: Callable[[int], str]) -> None:
         self._graph = graph

@@ -17,7 +17,6 @@ class RandomPart:
 
     Attributes:
         nodes: Names of the nodes that do, those that draw among them.
-        results: For each result, whether it does.
         steady: Types of the ops that do not, of the functions that it calls as well, as often as they stand there.
         random: Types of the ops that do.
     """
@@ -39,7 +38,6 @@ def random_part(
     """Find what of a function depends on random numbers.
 
     Args:
-        functions: The library, by name.
         given: Names of arguments that depend on random numbers already.
     """
     nodes = {node.name: node for node in function.node_def}

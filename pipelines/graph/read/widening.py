@@ -54,7 +54,6 @@ def widened(function: Any, known: Collection[str], width: Width) -> dict[int, Wi
     """Return the results of a function that are narrow numbers made wider at its end, by their place.
 
     Args:
-        function: Its definition.
         known: Names of its arguments that are the same for each element.
     """
     nodes = {node.name: node for node in function.node_def}

@@ -135,7 +135,6 @@ def apply_sets(root: Item, sets: Sequence[str], first: int, references: Referenc
         root: changed in place; the places of changed values are then in the flag.
         sets: the flags' texts, without ``--set``.
         first: number of the first flag.
-        references: receives what is known about ``${VAR}`` in the values.
 
     Returns:
         What is wrong with the flags; their spans carry the flag's number and count from the start of ``--set ``.

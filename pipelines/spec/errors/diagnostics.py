@@ -125,7 +125,6 @@ class SpecError(UsageError):
         """Sort the diagnostics and keep the first of them.
 
         Args:
-            diagnostics: at least one.
             source_lines: the lines of the file, to show; of several files by name.
         """
         found = sorted(diagnostics, key=_sort_key)

@@ -43,7 +43,6 @@ class SpecFile:
         folder: absolute folder, which the relative paths in the file refer to.
         role: ``spec``, ``extends`` (it is extended by another) or ``overlay``.
         sha256: hexadecimal hash of the file's bytes.
-        text: the file's text.
     """
 
     name: str

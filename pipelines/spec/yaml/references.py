@@ -76,7 +76,6 @@ class References:
         """Return what a value with ``${`` in it stands for, and what is wrong with it.
 
         Args:
-            text: the value's text.
             plain: whether it is unquoted, so that ``32`` is a number once filled in.
         """
         if self.environment is None:

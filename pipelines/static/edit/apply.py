@@ -94,7 +94,6 @@ def apply_to_source(
     r"""Return the text of a file with steps of edits, in which only the lines that they are about differ.
 
     Args:
-        function: Name of the function that makes the pipeline.
         stages: Ops of the stages as written, by address, in order.
         steps: The edits; the addresses of a step are those of the pipeline that the one before it made.
 

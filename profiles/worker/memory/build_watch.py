@@ -37,7 +37,6 @@ class BuildWatch:
 
     Args:
         send: Takes what is known each time that memory has grown by `SEND_BYTES`.
-        own: Whether a file is the user's own.
         resident: Tells resident memory, None if unknown.
     """
 

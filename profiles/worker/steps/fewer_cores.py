@@ -59,8 +59,6 @@ class Loop:
     """The loop whose steps are counted.
 
     Attributes:
-        step: The step; `None` for none.
-        stop: Whether the user wants an end.
         alive: Called each second while steps pass.
     """
 

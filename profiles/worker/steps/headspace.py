@@ -98,8 +98,6 @@ def replay(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> 
 
     Args:
         feed: The pipeline's feed; a few batches are taken from it.
-        step: The step; `None` for none.
-        stop: Whether the user wants an end.
 
     Returns:
         None if there was no time for a step.
@@ -143,8 +141,6 @@ def with_files_in_memory(
 
     Args:
         feed: The pipeline's feed, as it was measured with the files evicted.
-        step: The step; `None` for none.
-        stop: Whether the user wants an end.
         room: Bytes of memory that may be filled; None for any number.
 
     Returns:

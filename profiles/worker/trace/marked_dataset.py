@@ -42,7 +42,6 @@ def to_trace(
         room: Bytes that reading its graph may take; None for any number.
         again: Whether it may be rebuilt with marks.
         fill_seconds: How long its first element took.
-        stop: Whether the user wants an end.
     """
     read, size = readable(dataset, in_memory=in_memory, room=room, watch=watch)
     found = marks_of(read, size, room, watch)
@@ -73,7 +72,6 @@ def marked_feed(dataset: Any, marks: Marks, graph: Any, fill_seconds: float, sto
 
     Args:
         fill_seconds: How long its first element took.
-        stop: Whether the user wants an end.
     """
     import tensorflow as tf
 

@@ -41,7 +41,6 @@ def read_line(
     """Read the graph of a dataset.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         ops: For a spec, its ops by address; None for a Python function.
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
         room: Bytes that reading the graph may take; None for any number.

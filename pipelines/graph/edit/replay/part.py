@@ -37,7 +37,6 @@ def part_up_to(
     of their components, which is what the functions of the later stages get.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         ops: For a spec, its ops by address; None for a Python function.
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
         room: Bytes that reading the graph may take; None for any number.

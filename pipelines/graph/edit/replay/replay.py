@@ -73,7 +73,6 @@ def replay_stages(
     """Return a dataset in which a replay of their outputs replaces stages.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         ops: For a spec, its ops by address; None for a Python function.
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
         room: Bytes that reading the graph may take; None for any number.
@@ -276,11 +275,7 @@ class _Replaced:
 
 
 def _group(inputs: int, outputs: int) -> Any:
-    """Return the function that gives a window of the replay; less of it where the window of inputs is the last one.
-
-    Args:
-        outputs: That it gives.
-    """
+    """Return the function that gives a window of the replay; less where the window of inputs is the last one."""
     import tensorflow as tf
 
     def group(drawn: Any, given: Any) -> Any:

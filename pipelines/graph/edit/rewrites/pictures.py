@@ -17,7 +17,6 @@ def rewrite_pictures(graph: EditableGraph, node: Any, how: str) -> bool:
     """Change how the function of a map decodes or resizes pictures; return whether it does any in that way.
 
     Args:
-        node: The map's node.
         how: ``crop``, ``ratio``, ``fast-dct`` or ``resize-first``, as in `REWRITES`.
     """
     function = inlined(graph, function_of(graph, node), assertions=True)

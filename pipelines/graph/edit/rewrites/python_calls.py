@@ -36,8 +36,6 @@ def as_graph(graph: EditableGraph, stage: WrittenStage, node: Any, element: Flat
     """Put the ops of its Python functions into the function of a map.
 
     Args:
-        node: The map's node.
-        element: The elements that it is called on.
         random: It may draw random numbers with TensorFlow, others than before.
 
     Raises:
