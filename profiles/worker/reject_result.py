@@ -6,51 +6,10 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeprof.pipelines.tables import read_table
+
 _EXPECTED = "expected a tf.data.Dataset, or a dataset and a step"
 _GENERATOR = "wrap it with tf.data.Dataset.from_generator(function, output_signature=…)"
-# Module prefix, name of a base class, advice; the first match is used.
-_KNOWN: tuple[tuple[str, str, str, str], ...] = (
-    ("torch.", "DataLoader", "a torch DataLoader", "pipeprof measures tf.data only; there is no conversion"),
-    ("torch.", "Dataset", "a torch Dataset", "pipeprof measures tf.data only; there is no conversion"),
-    ("torch.", "Tensor", "a torch tensor", "wrap it with tf.data.Dataset.from_tensor_slices(tensor.numpy())"),
-    ("datasets.", "Dataset", "a Hugging Face dataset", "return dataset.to_tf_dataset(batch_size=…)"),
-    (
-        "",
-        "PyDataset",
-        "a Keras PyDataset, which Keras reads with threads of its own",
-        "return the tf.data pipeline that would replace it, e.g. tf.data.Dataset.range(len(it)).map(…)",
-    ),
-    (
-        "",
-        "Sequence",
-        "a Keras Sequence, which Keras reads with threads of its own",
-        "return the tf.data pipeline that would replace it, e.g. tf.data.Dataset.range(len(it)).map(…)",
-    ),
-    (
-        "tensorflow.",
-        "DistributedDatasetInterface",
-        "a distributed dataset",
-        "return the dataset that goes into the strategy, before it is distributed",
-    ),
-    ("tensorflow.", "IteratorBase", "an iterator of a dataset", "return the dataset itself, without iter()"),
-    (
-        "tensorflow.",
-        "NumpyIterator",
-        "an iterator of a dataset as numpy",
-        "return the dataset itself, without as_numpy_iterator()",
-    ),
-    ("tensorflow.", "Tensor", "a tensor", "wrap it with tf.data.Dataset.from_tensor_slices"),
-    ("tensorflow.", "CompositeTensor", "a tensor", "wrap it with tf.data.Dataset.from_tensor_slices"),
-    ("tensorflow.", "TypeSpec", "the spec of an element", "return the dataset itself, without .element_spec"),
-    ("tensorflow.", "Feature", "a feature", _EXPECTED),
-    ("keras.", "Layer", "a Keras layer or model", "return the dataset, or the dataset and a step"),
-    ("tf_keras.", "Layer", "a Keras layer or model", "return the dataset, or the dataset and a step"),
-    ("numpy", "ndarray", "a numpy array", "wrap it with tf.data.Dataset.from_tensor_slices"),
-    ("pandas.", "DataFrame", "a pandas DataFrame", "wrap it with tf.data.Dataset.from_tensor_slices(dict(frame))"),
-    ("pandas.", "Series", "a pandas Series", "wrap it with tf.data.Dataset.from_tensor_slices"),
-    ("tensorflow_datasets.", "_IterableDataset", "a dataset as numpy", "return the dataset without tfds.as_numpy"),
-    ("tensorflow_datasets.", "DatasetBuilder", "a tfds builder", "return builder.as_dataset(split=…)"),
-)
 
 
 def describe_returned(result: Any) -> str:
@@ -87,7 +46,8 @@ def _advice_by_value(result: Any) -> str:
 
 def _advice_by_class(result: Any) -> str | None:
     bases = [(base.__name__, f"{base.__module__}.") for base in type(result).__mro__]
-    for module, name, what, help_ in _KNOWN:
+    # Module prefix, name of a base class, advice; the first match is used.
+    for module, name, what, help_ in read_table("pipeprof.profiles.worker", "returned"):
         keras = name in ("PyDataset", "Sequence")
         if any(name == base and at.startswith(module) and (not keras or "keras" in at) for base, at in bases):
             return f"{what}; {help_}"
