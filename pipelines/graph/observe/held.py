@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -142,8 +143,7 @@ def variant_of(light: LightGraph) -> Any:
     tensors = light.held.tensors(light.graph) if light.held else {}
     if not tensors:
         return tf.raw_ops.DatasetFromGraph(graph_def=light.graph.SerializeToString())
-    graph = type(light.graph)()
-    graph.CopyFrom(light.graph)
+    graph = deepcopy(light.graph)
     for node, held in light.held.sources(graph):
         node.attr["metadata"].s = held.metadata
     returned = next(node for node in graph.node if node.op == "_Retval").input[0]

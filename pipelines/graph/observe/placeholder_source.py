@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.graph.observe.held import Held
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large, Resource, Variant
-from pipeprof.pipelines.graph.order import inputs_first
+from pipeprof.pipelines.graph.read.references import inputs_first
 
 _SLICES: Final = "TensorSliceDataset"
 _CAPTURES: Final = ("other_arguments", "other_args")

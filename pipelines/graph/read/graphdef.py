@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,10 +17,12 @@ from pipeprof.pipelines.graph.opnames import argument_names, is_option
 from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, FunctionFacts
 from pipeprof.pipelines.graph.read.random_part import random_part
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs
 from pipeprof.pipelines.graph.read.widening import Widening, largest, widened
 from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.executed_ops import family, is_dataset
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.wire import LENGTH, VARINT, DamagedError, read_fields
 
 _AUTOMATIC = re.compile(rf"\w*Dataset(?:V\d+)?:\d+|{ADDED}_\w+")
 _STATEFUL = re.compile(
@@ -95,44 +98,13 @@ def read_options(message: bytes) -> dict[str, bool | int]:
 
 
 def _read(message: bytes, fields: _Fields, prefix: str) -> Iterator[tuple[str, bool | int]]:
-    for number, value in _wire(message):
-        name, kind = fields.get(number, (None, None))
-        if name is None or kind is None:
-            continue
-        if isinstance(value, bytes):
+    with suppress(DamagedError):
+        for read in read_fields(message, 0, len(message)):
+            name, kind = fields.get(read.number, (None, None))
             if isinstance(kind, Mapping):
-                yield from _read(value, kind, f"{prefix}{name}.")
-        elif not isinstance(kind, Mapping):
-            yield f"{prefix}{name}", kind(value)
-
-
-def _wire(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield field number and value (integer or bytes) of a message; stop at an unknown wire type."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        if key & 7 == 0:
-            value, at = _varint(message, at)
-            yield key >> 3, value - (1 << 64) if value >= 1 << 63 else value
-        elif key & 7 == 2:
-            length, at = _varint(message, at)
-            yield key >> 3, message[at : at + length]
-            at += length
-        elif key & 7 in (1, 5):
-            at += 8 if key & 7 == 1 else 4
-        else:
-            return
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(message):
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            break
-    return value, at
+                yield from _read(message[read.begin : read.end], kind, f"{prefix}{name}.")
+            elif kind is not None and read.kind == VARINT:
+                yield f"{prefix}{name}", kind(read.value - (1 << 64) if read.value >= 1 << 63 else read.value)
 
 
 @dataclass(frozen=True)
@@ -150,7 +122,7 @@ class _GraphScope:
     def follow(self, reference: str) -> str | None:
         """Return the dataset behind ``reference``, looking through ops that only pass it on."""
         for _ in range(_MAX_DEPTH):
-            name = _base(reference)
+            name = base_of(reference)
             node = self.members.get(name)
             if reference.startswith("^"):
                 return None
@@ -302,7 +274,7 @@ class GraphDefReader:
     def _function(self, node: Any, scope: _GraphScope, called: list[str]) -> FunctionDict:
         ranks = self._element_ranks(node, scope) if traits(node.op).single_function else None
         captured = node.input[1:] if ranks is not None else ()
-        consts = [scope.members.get(_base(never)) for never in captured[: len(node.attr["Targuments"].list.type)]]
+        consts = [scope.members.get(base_of(never)) for never in captured[: len(node.attr["Targuments"].list.type)]]
         facts = self._facts.read(called, ranks, [_rank(const) for const in consts])
         if facts["random"] and ranks is not None:
             facts["steady"] = random_part(self._functions, self._functions[called[0]]).steady_ops
@@ -325,7 +297,7 @@ class GraphDefReader:
 
     def _held_bytes(self, node: Any, members: dict[str, Any]) -> int | None:
         """Return the bytes of the constants that ``node`` reads; None if a source in memory reads anything else."""
-        sources = [members.get(_base(input_)) for input_ in node.input if not input_.startswith("^")]
+        sources = [members.get(base_of(input_)) for input_ in data_inputs(node)]
         if traits(node.op).in_memory and any(source is None or source.op != "Const" for source in sources):
             return None
         consts = (source for source in sources if source is not None and source.op == "Const")
@@ -358,7 +330,7 @@ def _length(node: Any, members: dict[str, Any]) -> int | None:
         return 1
     if family(node.op) == "List":
         return len(node.attr["Tinput_types"].list.type) // max(1, len(node.attr["output_types"].list.type))
-    source = members.get(_base(node.input[0])) if family(node.op) == "TensorSlice" and node.input else None
+    source = members.get(base_of(node.input[0])) if family(node.op) == "TensorSlice" and node.input else None
     if source is None or not _rank(source):
         return None
     return int(source.attr["value"].tensor.tensor_shape.dim[0].size)
@@ -368,12 +340,8 @@ def _constant(node: Any, scope: _GraphScope) -> bool | None:
     """Return whether a source's tensors are graph constants; None outside functions (not in the graph)."""
     if not traits(node.op).in_memory or scope.owner is None:
         return None
-    sources = [scope.members.get(_base(input_)) for input_ in node.input if not input_.startswith("^")]
+    sources = [scope.members.get(base_of(input_)) for input_ in data_inputs(node)]
     return any(source is not None and source.op == "Const" for source in sources)
-
-
-def _base(reference: str) -> str:
-    return reference.lstrip("^").split(":", 1)[0]
 
 
 def _function_attributes(node: Any) -> list[tuple[str, list[str]]]:
@@ -399,16 +367,12 @@ def given_name(key: str | None) -> str | None:
 
 def metadata_name(data: bytes) -> str | None:
     """Return the name in a dataset's ``metadata``: a message whose first field (tag 10, length, bytes) is the name."""
-    if len(data) < 2 or data[0] != 0x0A:
+    try:
+        first = next(read_fields(data, 0, len(data)), None)
+    except DamagedError:
         return None
-    length, shift, at = 0, 0, 1
-    while at < len(data):
-        length |= (data[at] & 0x7F) << shift
-        shift += 7
-        at += 1
-        if data[at - 1] < 0x80:
-            break
-    return bytes(data[at : at + length]).decode("utf-8", "replace") or None
+    is_name = first is not None and (first.number, first.kind) == (1, LENGTH)
+    return bytes(data[first.begin : first.end]).decode("utf-8", "replace") or None if first and is_name else None
 
 
 def _types(node: Any) -> Any:
@@ -421,10 +385,10 @@ def _shape(shape: Any) -> list[int | None] | None:
 
 
 def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
-    inputs = [input_ for input_ in node.input if not input_.startswith("^")]
+    inputs = data_inputs(node)
     found: dict[str, Any] = {}
     for name, reference in zip(argument_names(node.op, len(inputs)), inputs, strict=True):
-        source = members.get(_base(reference))
+        source = members.get(base_of(reference))
         if name and source is not None and source.op == "Const":
             tensor = source.attr["value"].tensor
             value = _texts(tensor) if name == _FILES else _scalar(tensor)
@@ -432,7 +396,7 @@ def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
                 found[name] = value
     if family(node.op) == _CSV:
         types = node.attr["output_types"].list.type
-        consts = [members.get(_base(reference)) for reference in inputs[_FIRST_DEFAULT:][: len(types)]]
+        consts = [members.get(base_of(reference)) for reference in inputs[_FIRST_DEFAULT:][: len(types)]]
         defaults = [_default(const) for const in consts]
         if None not in defaults:
             found["record_defaults"] = defaults

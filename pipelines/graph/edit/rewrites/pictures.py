@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, data_inputs, new_name
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, new_name
 from pipeprof.pipelines.graph.edit.functions import inlined
 from pipeprof.pipelines.graph.edit.rewrites.resizing import resized_first
-from pipeprof.pipelines.graph.edit.scopes import function_of
+from pipeprof.pipelines.graph.edit.scopes import function_of, set_function
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs
 
 _DECODES: Final = frozenset({"DecodeJpeg", "DecodeAndCropJpeg"})
 _ANY: Final = "DecodeImage"
@@ -24,8 +25,7 @@ def rewrite_pictures(graph: EditableGraph, node: Any, how: str) -> bool:
     changed = _CHANGES[how](function)
     if changed:
         graph.functions[function.signature.name] = function
-        attribute = next(key for key, value in node.attr.items() if value.func.name)
-        node.attr[attribute].func.name = function.signature.name
+        set_function(node, function.signature.name)
     return changed
 
 

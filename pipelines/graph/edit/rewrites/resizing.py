@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.editable import base_of, data_inputs
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs
 
 _EXPANDS: Final = "ExpandDims"
 _CAST: Final = "Cast"
