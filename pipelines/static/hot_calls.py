@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, TypeGuard
 
 from pipeprof.pipelines.static.imports import Imports
+from pipeprof.pipelines.static.written_calls import parsed
 
 HotKind: TypeAlias = Literal["built-anew", "opens-file", "one-row", "processes"]
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -84,9 +85,8 @@ def hot_call(text: str, function: str, line: int) -> HotCall | None:
         >>> hot_call(code, "f", 3)
         HotCall(kind='built-anew', text="re.compile('a+')", function='f', library='re', line=3, instead=None)
     """
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    tree = parsed(text)
+    if tree is None:
         return None
     file = _File(tree)
     found = file.around(function, line)
@@ -101,11 +101,10 @@ def builders(text: str) -> list[tuple[HotCall, list[range]]]:
         >>> [(call.text, call.function, call.line, lines) for call, lines in builders(code)]
         [('build()', 'f', 4, [range(1, 3)])]
     """
-    try:
-        file = _File(ast.parse(text))
-    except (SyntaxError, ValueError):
+    tree = parsed(text)
+    if tree is None:
         return []
-    found = []
+    file, found = _File(tree), []
     for function in {id(one): one for one in file.functions.values()}.values():
         for node in _own_nodes(function):
             made = file.functions.get(_called_without_arguments(node))

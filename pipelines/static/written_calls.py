@@ -194,7 +194,7 @@ def parsed(text: str) -> ast.Module | None:
     """Return the tree of a file's text, never to be changed by a caller; None where it is no Python."""
     try:
         return ast.parse(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         return None
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pipeprof.pipelines.addresses import ADDED
 from pipeprof.pipelines.edits.edits import NewStage
 from pipeprof.pipelines.errors import PipelineFailedError
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, flat_element, function_names
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, flat_element
 from pipeprof.pipelines.graph.edit.elements import (
     at_least_as_specific,
     needs_structure,
@@ -38,7 +38,7 @@ from pipeprof.pipelines.graph.edit.vectorise import (
 )
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.opnames import is_option
-from pipeprof.pipelines.graph.read.references import base_of
+from pipeprof.pipelines.graph.read.references import base_of, function_names
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.pipelines.ops.base import parse_source, parse_stage
 from pipeprof.pipelines.ops.protocol import Building

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from pipeprof.pipelines.graph.observe.light_graph import light_again
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
 from pipeprof.pipelines.graph.read.records import GraphDict
-from pipeprof.pipelines.graph.read.references import base_of, inputs_first
+from pipeprof.pipelines.graph.read.references import base_of, function_names, inputs_first, rename_functions
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.executed_ops import is_dataset
 
@@ -198,23 +198,6 @@ def with_base(reference: str, name: str) -> str:
     control = "^" if reference.startswith("^") else ""
     _, colon, output = reference.partition(":")
     return f"{control}{name}{colon}{output}"
-
-
-def function_names(node: Any) -> Iterator[str]:
-    """Yield the names of the functions that a node has as attributes."""
-    for value in node.attr.values():
-        if value.func.name:
-            yield value.func.name
-        yield from (function.name for function in value.list.func)
-
-
-def rename_functions(node: Any, names: Mapping[str, str]) -> None:
-    """Exchange the names of functions in a node's attributes."""
-    for value in node.attr.values():
-        if value.func.name in names:
-            value.func.name = names[value.func.name]
-        for function in value.list.func:
-            function.name = names.get(function.name, function.name)
 
 
 def flat_element(node: Any) -> FlatElement:

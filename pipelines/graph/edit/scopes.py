@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from typing import Any, Protocol
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, function_names, new_name
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, new_name
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.functions import Callee, replace_call
-from pipeprof.pipelines.graph.read.references import base_of
+from pipeprof.pipelines.graph.read.references import base_of, function_names
 from pipeprof.pipelines.ops.executed_ops import is_dataset
 
 

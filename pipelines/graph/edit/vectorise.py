@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, function_names
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
 from pipeprof.pipelines.graph.edit.elements import at_least_as_specific, shape_text
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.functions import (
@@ -29,7 +29,7 @@ from pipeprof.pipelines.graph.edit.ragged.rows import NoRowsError
 from pipeprof.pipelines.graph.edit.ragged.rules import OPS
 from pipeprof.pipelines.graph.edit.scopes import function_of, set_function
 from pipeprof.pipelines.graph.read.function_facts import DECODING, SPLITTING
-from pipeprof.pipelines.graph.read.references import base_of, data_inputs
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs, function_names
 from pipeprof.pipelines.graph.stages import WrittenStage
 
 _CONVERTED: Final = frozenset({"Assert", "LookupTableFindV2", "LookupTableSizeV2", "PrintV2"})

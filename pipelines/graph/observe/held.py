@@ -14,6 +14,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pipeprof.pipelines.graph.read.references import rename_functions
+
 SLICES: Final = "TensorSliceDataset"
 _NUMBERS: Final = itertools.count()
 _FIELD: Final = b"\x7a"
@@ -175,11 +177,7 @@ def _rename_functions(graph: Any) -> None:
         gradient.gradient_func = names.get(gradient.gradient_func, gradient.gradient_func)
     for node in _all_nodes(graph):
         node.op = names.get(node.op, node.op)
-        for value in node.attr.values():
-            if value.func.name in names:
-                value.func.name = names[value.func.name]
-            for called in value.list.func:
-                called.name = names.get(called.name, called.name)
+        rename_functions(node, names)
 
 
 def _all_nodes(graph: Any) -> Iterable[Any]:

@@ -22,7 +22,7 @@ from pipeprof.profiles.host.host import ContentionProbe
 from pipeprof.profiles.host.limits import allowed_cores, cores
 from pipeprof.profiles.host.proc_texts import PROC, read_text
 from pipeprof.profiles.host.process_readers import system_reader
-from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, drain, follow
+from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, take_steps
 from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 
 USED_FROM = 0.50
@@ -246,10 +246,7 @@ def measure_block(steps: Loop, cores_there: float) -> tuple[float, int] | None:
     own = os.getpid()
     probe = ContentionProbe(own, system_reader(), Cgroup(), own_cpu=lambda: 0.0)
     probe.start()
-    if steps.step is None:
-        drain(steps.feed, window)
-    else:
-        follow(steps.feed, steps.step, window)
+    take_steps(steps.feed, steps.step, window)
     seen = probe.stop()
     disturbed = (seen.steal_share or 0.0) >= STEAL_FROM or (seen.others_cores or 0.0) >= OTHERS_FROM * cores_there
     return None if disturbed or window.steps < AT_LEAST else (window.ns / window.steps / 1e6, window.steps)

@@ -16,7 +16,7 @@ from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Replayed, Warmed, Warned
 from pipeprof.profiles.worker.steps.batch_size import bytes_of
 from pipeprof.profiles.worker.steps.durations import Durations
-from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, drain, follow
+from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 
 FLOOR_STEPS = 30
@@ -181,10 +181,7 @@ def _read(files: Sequence[str], room: int | None, stop: Callable[[], bool]) -> b
 
 def _steps(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> StepStatistics:
     window = _Replay(stop)
-    if step is None:
-        drain(feed, window)
-    else:
-        follow(feed, step, window)
+    take_steps(feed, step, window)
     return window.statistics
 
 
