@@ -18,7 +18,6 @@ from statistics import median
 from typing import Literal, TypeVar
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.store import reason
 from pipeprof.profiles.document.subject import Host
@@ -270,11 +269,7 @@ def rows_against(
             tests[len(rows)] = decision.weakest(ways, floor), floor
         rows.append(
             Row(
-                name=metric.name,
-                title=metric.title,
-                unit=metric.unit,
-                scale=metric.scale,
-                stage=stage_of(metric.name),
+                **metric.heads(),
                 a=median(earlier),
                 b=median(later),
                 change=metric.as_change(raw.mean),
@@ -331,11 +326,7 @@ def _limit_row(metric: MetricKind, values: Sequence[float], compared: Comparison
     """Judge a value that must not be exceeded, whatever the baseline has."""
     low, high = metric.ends(compared.change)
     return Row(
-        name=metric.name,
-        title=metric.title,
-        unit=metric.unit,
-        scale=metric.scale,
-        stage=stage_of(metric.name),
+        **metric.heads(),
         b=median(values),
         change=metric.as_change(compared.change.mean),
         low=low,

@@ -55,12 +55,9 @@ def rows_of_profiles(a: Profile, b: Profile) -> list[Row]:
             continue
         rows.append(
             Row(
-                name=metric.name,
-                title=metric.title,
-                unit=metric.unit,
+                **metric.heads(),
                 a=both[0],
                 b=both[1],
-                scale=metric.scale,
                 change=metric.as_change(metric.changes(both[:1], both[1:])[0]),
                 floor=metric.floor,
                 level="error" if metric.judged else "off",

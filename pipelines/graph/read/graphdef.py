@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from pipeprof.pipelines.addresses import ADDED
@@ -22,6 +23,7 @@ from pipeprof.pipelines.graph.read.widening import Widening, largest, widened
 from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.executed_ops import family, is_dataset
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.tables import read_table
 from pipeprof.pipelines.wire import LENGTH, VARINT, DamagedError, read_fields
 
 _AUTOMATIC = re.compile(rf"\w*Dataset(?:V\d+)?:\d+|{ADDED}_\w+")
@@ -53,39 +55,6 @@ _PLAIN: Final = frozenset({1, 3})
 """Of those, the ones that numbers of Python become."""
 _MOST_FILES: Final = 100
 _NONE: Final[Mapping[str, str]] = {}
-_Fields = Mapping[int, Any]
-
-_AUTOTUNE: Final[_Fields] = {
-    1: ("enabled", bool),
-    2: ("cpu_budget", int),
-    3: ("ram_budget", int),
-    5: ("initial_parallelism", int),
-    6: ("min_parallelism", int),
-}
-_OPTIMIZATION: Final[_Fields] = {
-    1: ("apply_default_optimizations", bool),
-    6: ("filter_fusion", bool),
-    9: ("map_and_batch_fusion", bool),
-    10: ("map_and_filter_fusion", bool),
-    11: ("map_fusion", bool),
-    12: ("map_parallelization", bool),
-    14: ("noop_elimination", bool),
-    15: ("parallel_batch", bool),
-    17: ("shuffle_and_repeat_fusion", bool),
-    18: ("filter_parallelization", bool),
-    19: ("inject_prefetch", bool),
-    21: ("seq_interleave_prefetch", bool),
-}
-_THREADING: Final[_Fields] = {1: ("max_intra_op_parallelism", int), 2: ("private_threadpool_size", int)}
-_OPTIONS: Final[_Fields] = {
-    1: ("deterministic", bool),
-    3: ("experimental_optimization", _OPTIMIZATION),
-    4: ("experimental_slack", bool),
-    5: ("threading", _THREADING),
-    7: ("autotune", _AUTOTUNE),
-    8: ("experimental_symbolic_checkpoint", bool),
-    9: ("experimental_warm_start", bool),
-}
 
 
 def read_options(message: bytes) -> dict[str, bool | int]:
@@ -94,17 +63,26 @@ def read_options(message: bytes) -> dict[str, bool | int]:
     Args:
         message: The attribute ``serialized_options``.
     """
-    return dict(_read(message, _OPTIONS, ""))
+    return dict(_read(message, ()))
 
 
-def _read(message: bytes, fields: _Fields, prefix: str) -> Iterator[tuple[str, bool | int]]:
+@cache
+def _options() -> dict[tuple[int, ...], tuple[str, Callable[[int], bool | int]]]:
+    """The options by the numbers of the fields that lead to them, each with what it is: a truth value or a number."""
+    kinds: dict[str, Callable[[int], bool | int]] = {"bool": bool, "int": int}
+    rows = read_table("pipeprof.pipelines.graph.read", "options")
+    return {tuple(numbers): (path, kinds[kind]) for path, (kind, numbers) in rows.items()}
+
+
+def _read(message: bytes, at: tuple[int, ...]) -> Iterator[tuple[str, bool | int]]:
     with suppress(DamagedError):
         for read in read_fields(message, 0, len(message)):
-            name, kind = fields.get(read.number, (None, None))
-            if isinstance(kind, Mapping):
-                yield from _read(message[read.begin : read.end], kind, f"{prefix}{name}.")
-            elif kind is not None and read.kind == VARINT:
-                yield f"{prefix}{name}", kind(read.value - (1 << 64) if read.value >= 1 << 63 else read.value)
+            place = (*at, read.number)
+            if read.kind == LENGTH:
+                yield from _read(message[read.begin : read.end], place)
+            elif read.kind == VARINT and place in _options():
+                path, kind = _options()[place]
+                yield path, kind(read.value - (1 << 64) if read.value >= 1 << 63 else read.value)
 
 
 @dataclass(frozen=True)
