@@ -209,17 +209,6 @@ def _listing(found: Bindings) -> str:
     return f"it defines {', '.join(functions[:_LISTED])}{more}"
 
 
-def top_level_functions(path: Path) -> list[str]:
-    """List names bound to functions at a file's top level (also by ``from … import`` and ``name = …``).
-
-    The file is read, not run.
-
-    Raises:
-        UsageError: It cannot be read or is not valid Python.
-    """
-    return bindings_of(path).callables()
-
-
 def import_file(path: Path, module_name: str) -> ModuleType:
     """Run a Python file as the module ``module_name``, once; its folder is on ``sys.path`` as if it were a script.
 

@@ -11,16 +11,16 @@ most of it is filling.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
 from pipeprof.pipelines.graph.align import Matched, match
 from pipeprof.pipelines.graph.cardinality import cardinalities
-from pipeprof.pipelines.graph.costs.ratios import Lost, Ratio, count_lost, count_ratios
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.ops.executed_ops import executed as executed_op
 
 Segment = tuple[ModelDict, ModelDict]
 Counter = Literal["num_elements", "processing_time", "bytes_produced", "bytes_consumed"]
@@ -72,6 +72,40 @@ def _apart(readings: Iterable[int]) -> Sequence[int]:
         if one - (found[-1] if found else 0) > 2 * _OFF:
             found.append(one)
     return found
+
+
+WHOLE_FROM = 2
+"""Epochs that must have ended, so that only whole ones count."""
+_HALF = 0.5
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Elements of its input that a dataset took for one of its own.
+
+    Attributes:
+        whole: Whether it was counted over whole epochs.
+    """
+
+    number: float
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Elements that went into a dataset and raised an error, which another dataset swallowed.
+
+    Attributes:
+        place: The dataset that raised them.
+        swallowed_by: The dataset that went on.
+        taken: Elements that went in.
+        number: At least so many of them never came out.
+    """
+
+    place: str
+    swallowed_by: str
+    taken: int
+    number: float
 
 
 @dataclass
@@ -148,8 +182,8 @@ class _Sum:
 def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
     """Sum up ``segments``, pairs of snapshots of one iterator each, in the order they were taken."""
     epochs = _by_epoch(executed, segments)
-    ratios = count_ratios(executed, epochs)
-    lost = count_lost(executed, epochs, cardinalities(executed))
+    ratios = _count_ratios(executed, epochs)
+    lost = _count_lost(executed, epochs, cardinalities(executed))
     costs = Costs(ratios=ratios, lost=lost)
     sums: dict[str, _Sum] = defaultdict(_Sum)
     elements = sum(_add(costs, sums, segment, ratios) for epoch in epochs for segment in epoch)
@@ -412,3 +446,86 @@ def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) 
         cost.most_parallelism = max(cost.most_parallelism or 0.0, cost.parallelism)
     flags = [one["tunable"] for node in nodes for name, one in node["parameters"].items() if name in _TUNED]
     cost.tunable = any(flags) if flags else None
+
+
+def _count_ratios(executed: StageGraph, epochs: Sequence[Sequence[_Segment]]) -> dict[str, Ratio]:
+    """Return the ratio of each dataset that reads one other and keeps its iterator.
+
+    Args:
+        epochs: The stretches of each iterator of the whole pipeline, in order; all but the last have ended.
+    """
+    ended = [stretches for stretches in epochs[:-1] if stretches and stretches[0].begins]
+    whole = len(ended) >= WHOLE_FROM
+    stretches = [one for epoch in (ended if whole else epochs) for one in epoch]
+    found = {}
+    for node, below in _readers(executed):
+        if node.traits.restarts and not node.bodies:
+            continue
+        read = [one for one in stretches if one.ids.get(node.id) and one.ids.get(below)]
+        given = sum(one.given(node.id) for one in read)
+        taken = sum(one.given(below) - _HALF * _more_in_hand(executed, node, one) for one in read)
+        if given and taken > 0:
+            found[node.id] = Ratio(taken / given, whole)
+    return found
+
+
+def _count_lost(
+    executed: StageGraph, epochs: Sequence[Sequence[_Segment]], counts: Mapping[str, int | None]
+) -> list[Lost]:
+    """Return what datasets before an ``ignore_errors`` lost, where it is known how many elements they give.
+
+    An element that is on its way is not lost: as many as may be are left out.
+
+    Args:
+        counts: Elements of one pass by dataset; inside a function, of one call.
+    """
+    found: dict[str, Lost] = {}
+    for swallower in (node for node in executed.walk() if node.traits.swallows):
+        for node, below in _readers(executed, swallower):
+            each = _each(executed, node, counts)
+            if each is None or node.id in found:
+                continue
+            pairs = [(stretches[-1].lifetime(below), stretches[-1].lifetime(node.id)) for stretches in epochs]
+            read = [(taken[0], given[0]) for taken, given in pairs if taken is not None and given is not None]
+            on_the_way = _calls_at_a_time(node, epochs)
+            taken = sum(taken for taken, _ in read)
+            lost = taken - sum(given for _, given in read) / each - on_the_way * len(read)
+            if lost >= 1:
+                found[node.id] = Lost(node.id, swallower.id, taken, lost)
+    return list(found.values())
+
+
+def _readers(executed: StageGraph, end: Node | None = None) -> Iterator[tuple[Node, str]]:
+    """Yield datasets that read one other, with that one; those before `end` only, where it is given."""
+    at = {end.id} if end is not None else set(executed.nodes)
+    for node in reversed(list(executed.walk())):
+        if node.id in at:
+            inputs = [executed.skip_options(one) for one in node.inputs]
+            at.update(inputs)
+            if len(inputs) == 1 and node is not end:
+                yield node, inputs[0]
+
+
+def _more_in_hand(executed: StageGraph, node: Node, stretch: _Segment) -> float:
+    """Return by how many more elements it was taking apart at the end of a stretch than at its beginning."""
+    same = set(stretch.ids.get(node.id, ())) == set(stretch.ids_before.get(node.id, ()))
+    if node.traits.unbatches:
+        return 0 if same else len(stretch.ids[node.id])
+    bodies = [executed.skip_options(body) for body in node.bodies]
+    now = sum(len(stretch.ids.get(body, ())) for body in bodies)
+    return now - sum(len(stretch.ids_before.get(body, ())) for body in bodies if same)
+
+
+def _each(executed: StageGraph, node: Node, counts: Mapping[str, int | None]) -> float | None:
+    """Return how many elements a dataset gives for one that goes in; None where that is not fixed."""
+    if node.traits.one_to_one:
+        return None if node.traits.buffers or node.traits.stores else 1.0
+    sizes = [counts.get(executed.skip_options(body)) for body in node.bodies] if node.traits.nests else []
+    return float(sizes[0]) if len(sizes) == 1 and sizes[0] is not None and sizes[0] > 0 else None
+
+
+def _calls_at_a_time(node: Node, epochs: Sequence[Sequence[_Segment]]) -> float:
+    """Return how many elements may be on their way through a dataset."""
+    if not executed_op(node.op).asynchronous:
+        return 1.0
+    return max((one.parallelism(node.id) for stretches in epochs for one in stretches), default=0.0) or 1.0

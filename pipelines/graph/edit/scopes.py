@@ -25,9 +25,6 @@ class NodeScope(Protocol):
     def add(self, node: Any, output: str) -> str:
         """Add a node; return the reference to its one output."""
 
-    def replace(self, node: Any) -> None:
-        """Exchange the node of the same name."""
-
 
 class GraphScope:
     """The graph itself."""
@@ -47,10 +44,6 @@ class GraphScope:
         """Add a node; return the reference to its one output."""
         del output
         return self._graph.add(node)
-
-    def replace(self, node: Any) -> None:
-        """Exchange the node of the same name."""
-        self._graph.nodes[node.name].CopyFrom(node)
 
 
 class FunctionScope:
@@ -75,10 +68,6 @@ class FunctionScope:
         added.name = node.name.replace("/", "_")
         self._nodes[added.name] = added
         return f"{added.name}:{output}:0"
-
-    def replace(self, node: Any) -> None:
-        """Exchange the node of the same name."""
-        self._nodes[node.name].CopyFrom(node)
 
     def readers(self, name: str, among: Sequence[str] | None) -> list[tuple[str, int]]:
         """Return the inputs that read a dataset, by node and index.
