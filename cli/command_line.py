@@ -27,7 +27,6 @@ def rerun(profile: Profile, *, overrides: Sequence[str] = (), command: str = "ru
 
     Args:
         profile: The profile of a run or a search.
-        overrides: Values of ``--set``; each replaces an earlier one for the same path.
         command: ``run`` or ``fix``; of the profile's own one, the options that both have are kept.
         changes: Other options by their names in :class:`RunOptions`, as typed: ``step="simulate:12ms"``.
 
@@ -82,7 +81,6 @@ def _saved_elsewhere(profile: Profile) -> str | None:
 
 
 def _command_of(profile: Profile) -> str:
-    """The command that has made a profile."""
     return "fix" if profile.command[1:2] == ["fix"] else "run"
 
 

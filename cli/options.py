@@ -394,9 +394,7 @@ def report_format(value: str | None, *, json: bool, command: str = "run") -> str
     """Return the format for stdout from ``--format`` and ``--json``.
 
     Args:
-        value: Value of ``--format``.
         json: Whether ``--json`` was given.
-        command: Name of the command whose formats can be chosen.
 
     Raises:
         UsageError: The command has no such format, or the two contradict each other.

@@ -79,11 +79,7 @@ def plan_outputs(
     """Check all outputs before anything is measured.
 
     Args:
-        out: Values of ``--out``.
-        form: Value of ``--format``.
-        json: ``--json`` was given.
         force: Files that pipeprof did not write may be overwritten.
-        command: Name of the command whose formats can be chosen.
         redact: ``--redact`` or ``--no-redact`` was given.
 
     Raises:
@@ -231,7 +227,6 @@ def prepare(document: _Document, saved: Path | None, *, hidden: bool) -> tuple[_
     """A document and the path of its file as they are to be shown.
 
     Args:
-        document: A profile or a result.
         saved: Its file, if there is one.
         hidden: Without what tells about this machine and its user.
     """
@@ -258,9 +253,6 @@ def select(
 
     Args:
         outputs: Outputs of the report; only text has parts.
-        verbose: ``-v`` was given.
-        sections: Values of ``--section``, each one or several names with commas between them.
-        finding: Value of ``--finding``.
 
     Raises:
         UsageError: A section is unknown, or a part of JSON is selected.
@@ -332,7 +324,6 @@ def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) 
     """Print a document and write the files; the document itself is saved already.
 
     Args:
-        color: Value of ``--color``.
         saved: File of the document.
 
     Raises:

@@ -63,7 +63,6 @@ def find_element_faults(pipeline: Any, data: Mapping[str, DataEntry], base_dir: 
     Args:
         pipeline: A spec, or its source and stages.
         data: The recipes under ``data:``.
-        base_dir: Folder that relative paths refer to.
     """
     found: dict[Fault, None] = {}
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import difflib
 import functools
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pipeprof.pipelines.tables import read_table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 CUTOFF: Final = 0.7
 _LONGEST: Final = 80

@@ -27,8 +27,8 @@ from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.experiment.jobs import Change, JobMaker
 from pipeprof.profiles.experiment.team import Team
-from pipeprof.profiles.fix.decide import Aim, decide_all
 from pipeprof.profiles.fix.race import Races, Rival
+from pipeprof.profiles.fix.search import Aim, decide_all
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.propose.proposal import Proposal

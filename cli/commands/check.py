@@ -152,8 +152,6 @@ def _load(
 
     Args:
         changes: Changes of a spec by the command line.
-        arguments: Values of ``--arg``.
-        color: Value of ``--color``.
         no_python: Refuse Python code.
         code: Stdout is for a spec or for Python code, as which it may be saved.
 
@@ -193,7 +191,6 @@ def _write(outputs: Outputs, color: str, text: Callable[[Style, Hide], str], doc
     """Print the report and write the files.
 
     Args:
-        color: Value of ``--color``.
         text: Renders it as text; receives what hides in its parts.
     """
     from pipeprof.cli import output, streams

@@ -36,7 +36,6 @@ class _Question:
     """What a gate is asked.
 
     Attributes:
-        judged: What counts, by metric.
         most: Pairs after which it ends.
         end_at: When the time of the command is over, in seconds of `time.monotonic`; None for never.
     """

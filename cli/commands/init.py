@@ -57,7 +57,6 @@ def describe_function(
     """Call the function in a worker and write its spec.
 
     Args:
-        arguments: Values of ``--arg``.
         arrays: Prefix of the names of saved arrays; None to save none.
         force: Whether saved arrays may replace files.
         schema: The schema as the spec's first line names it; None for no such line.

@@ -44,7 +44,6 @@ class Measuring:
     """A measurement that goes on.
 
     Attributes:
-        progress: Receives what is being measured.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
     """
 

@@ -5,31 +5,27 @@ from __future__ import annotations
 import string
 import sys
 import time
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 from pipeprof.cli import output
+from pipeprof.cli.comparing.options import CompareOptions, GateOptions
 from pipeprof.cli.comparing.report import build_result
 from pipeprof.cli.formats.registry import Output, is_redacted, render
+from pipeprof.cli.output import Outputs
 from pipeprof.cli.private import redact_here
+from pipeprof.cli.targets.sides import GivenSide
 from pipeprof.cli.text.progress import progress_for
+from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.host.host import versions
+from pipeprof.profiles.judge.live import LiveSide, SideName
 from pipeprof.profiles.judge.self_test import latest_receipt
 from pipeprof.profiles.judge.verdicts.result import Arm, Result
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from pipeprof.cli.comparing.options import CompareOptions, GateOptions
-    from pipeprof.cli.output import Outputs
-    from pipeprof.cli.targets.sides import GivenSide
-    from pipeprof.cli.text.style import Style
-    from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.judge.live import LiveSide, SideName
-
 
 _LETTERS = string.ascii_lowercase
 """Names of sides."""
@@ -48,7 +44,6 @@ def compared(
     """Make the result of two or more sides, save it whatever happens, and report it.
 
     Args:
-        outputs: Where the report goes.
         body: Measures; receives the result, what saves it, and the progress.
         name: Of the file of the result; that of B if not given.
         at_end: Only a complete result may be in the file that the user names.
@@ -139,11 +134,6 @@ def warn_of_steps(sides: Sequence[GivenSide], result: Result) -> None:
 
 def write_result(result: Result, saved: Path | None, outputs: Outputs, color: str, *, verbose: bool) -> None:
     """Print the report of a result and write the files; the result itself is saved already.
-
-    Args:
-        saved: Where it is.
-        outputs: Where the report goes.
-        color: Value of ``--color``.
 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.

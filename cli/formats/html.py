@@ -5,6 +5,7 @@ The page is built as a tree of elements, so a text of any origin stays a text.
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -32,35 +33,12 @@ MOST_JSON = 2_000_000
 
 _COLORS = frozenset({"red", "green", "yellow", "cyan", "dim"})
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --soft: #59636e; --line: #d1d9e0; --box: #f4f6f8;
-  --red: #b3261e; --green: #1a6e34; --yellow: #8a5a00; --cyan: #0b6a78; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ec; --paper: #15181c; --soft: #9aa4ae; --line: #363c44;
-  --box: #1f242a; --red: #ff8a80; --green: #7ad694; --yellow: #f0c060; --cyan: #6fd3e3; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 76rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
-h1 { font-size: 1.25rem; margin: 0 0 .5rem; }
-h2 { font-size: 1.05rem; margin: 1.75rem 0 .5rem; }
-h2 small, .note { color: var(--soft); font-size: .9rem; font-weight: normal; }
-p { margin: .35rem 0; }
-.key { color: var(--soft); margin-right: .6em; }
-code, pre, table { font-family: ui-monospace, monospace; font-size: .875rem; }
-code, pre { background: var(--box); border-radius: 4px; }
-code { padding: .1em .3em; }
-pre { padding: .6rem; overflow-x: auto; overflow-wrap: normal; }
-.wide { overflow-x: auto; overflow-wrap: normal; }
-table { border-collapse: collapse; }
-th, td { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top; white-space: nowrap; }
-tr + tr > td { border-top: 1px solid var(--line); }
-th { color: var(--soft); font-weight: normal; border-bottom: 1px solid var(--line); }
-td.below { white-space: normal; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
-.red { color: var(--red); } .green { color: var(--green); } .yellow { color: var(--yellow); }
-.cyan { color: var(--cyan); } .dim { color: var(--soft); }
-details { margin-top: 1.75rem; border-top: 1px solid var(--line); padding-top: .6rem; }
-summary { cursor: pointer; }
-"""
+
+
+def _style() -> str:
+    sheet = pkgutil.get_data("pipeprof.cli.formats", "page.css")
+    assert sheet is not None  # noqa: S101 - for the type checker: a loader of files always has it
+    return f"\n{sheet.decode()}"
 
 
 def html(output: Output) -> str:
@@ -82,7 +60,7 @@ def html(output: Output) -> str:
     SubElement(head, "meta", {"http-equiv": "Content-Security-Policy", "content": _POLICY})
     SubElement(head, "meta", name="generator", content=f"pipeprof {visible(document.tool.version)}")
     _add(head, "title", title)
-    SubElement(head, "style").text = _STYLE
+    SubElement(head, "style").text = _style()
     main = SubElement(SubElement(page, "body"), "main")
     _add(main, "h1", title)
     _blocks(main, output.blocks())

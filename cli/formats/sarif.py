@@ -8,15 +8,13 @@ a whole file for one result without a location. Files are named from the root of
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote
 
 from pipeprof.cli.formats.registry import Format, Output
 from pipeprof.cli.formats.remarks import Remark, numbered
 from pipeprof.cli.streams import visible
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _ROOT = "%SRCROOT%"

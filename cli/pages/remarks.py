@@ -60,7 +60,6 @@ def remarks_on(document: Profile | Result, checkout: Checkout) -> list[Remark]:
     """All remarks on a document: errors first, then findings or metrics, then warnings.
 
     Args:
-        document: A profile or a result.
         checkout: Repository of its files.
     """
     from pipeprof.profiles.document.profile import Profile

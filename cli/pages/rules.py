@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pipeprof.cli.report.finding import SEMANTICS
 from pipeprof.cli.text.blocks import Blank, Block, Code, Heading, Prose, TextSpan
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.rule import Rule, Threshold
 
 _SEMANTICS_WIDTH = 10
 _GATE_WORDS = {

@@ -7,7 +7,6 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeprof.cli.command_line import rerun
 from pipeprof.cli.report.findings import describe_delta, describe_measured, effect_on_data
@@ -15,15 +14,12 @@ from pipeprof.cli.text.blocks import Blank, Block, Code, Column, Command, Headin
 from pipeprof.cli.text.units import seconds
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.pipelines.edits.plan import apply_call, data_of
-from pipeprof.profiles.document.findings import edits_in
+from pipeprof.profiles.document.findings import Converted, Fix, FixStep, LeftOut, edits_in
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.fix.earlier import most_of
 from pipeprof.profiles.time.proven import describe_kept, epoch_text
 from pipeprof.profiles.time.whole import whole_epoch_seconds
 from pipeprof.profiles.wording import listed, significant, size
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.findings import Converted, Fix, FixStep, LeftOut
-    from pipeprof.profiles.document.profile import Profile
 
 _KEY = 10
 _FEW_ROUNDS = 3

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.problems import select_warnings
 from pipeprof.cli.text.blocks import Blank, Block, Command, Heading, KeyValue, Prose
 from pipeprof.cli.text.units import dotted, seconds
 from pipeprof.profiles.document.messages import NOTES
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
 from pipeprof.profiles.wording import percent, significant, size
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
 
 MARK = "all numbers: pipeprof show -v"
 """Ends the line of the saved profile: a later run recognises the file by it as one it may write over."""

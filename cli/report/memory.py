@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from pipeprof.cli.report.ledger import describe_leak, describe_ram_budget, group_owners
 from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
 from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import Scale, byte_scale, rate, seconds
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.wording import size
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.shared import Phase
 
 _MUCH_MORE = 1.1
 """Times the peak that the trace must hold to need a word."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_limit, recover_options, rerun
 from pipeprof.cli.options import duration
@@ -12,12 +12,10 @@ from pipeprof.cli.report.findings import can_be_taken, try_command
 from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.messages import Problem
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.wording import milliseconds, significant
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.findings import Finding
-    from pipeprof.profiles.document.messages import Problem
-    from pipeprof.profiles.document.profile import Profile
 
 FEW_STEPS = 20
 SHORT_SECONDS = 1.0

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 from pipeprof.cli.report.ledger import stages_of_views
 from pipeprof.cli.report.time import describe_inside, describe_limits
@@ -13,13 +12,9 @@ from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legen
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
 from pipeprof.cli.text.rows import INPUTS_NOTE, Row, rows_per_line, write_inputs
 from pipeprof.cli.text.units import Scale, byte_scale, time_scale
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.wording import library_text, stage_name
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.stages import Stage
 
 FOLD_FROM = 8
 """Rows; where there are more stages, those that cost next to nothing share one row."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pipeprof.cli.report.finding import build_all_findings, build_finding
 from pipeprof.cli.report.findings import build_findings
@@ -18,10 +17,7 @@ from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
 from pipeprof.cli.report.time import build_time
 from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
-
+from pipeprof.profiles.document.profile import Profile
 
 _COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
 
@@ -80,7 +76,6 @@ def build_report(profile: Profile, saved: str | None = None, selection: Selectio
     Depends on its arguments alone, so a saved profile gives the same report again.
 
     Args:
-        profile: A complete or partial profile.
         saved: Path of the saved profile as it is to be shown, if there is one.
         selection: The part; ``None`` is the default report.
     """

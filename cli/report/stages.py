@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 from pipeprof.cli.report.ledger import stages_of_views
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
 from pipeprof.cli.text.rows import INPUTS_NOTE, write_inputs
 from pipeprof.cli.text.units import Scale, byte_scale, time_scale
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.wording import library_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
-
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.stages import Stage
 
 LONG_NUMBER = 18
 """Cells of a stage's number that is shortened where a table would be cut."""

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
 from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import dotted, rate, seconds, time_scale
 from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.profiles.document.measured import Device
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import DatasetUse, Quantiles, Steps, WrittenFile
 from pipeprof.profiles.wording import milliseconds, percent, significant, size
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Device
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.shared import DatasetUse, Quantiles, Steps, WrittenFile
 
 GAPS_SHOWN = 5
 _OTHER_FROM = 0.05

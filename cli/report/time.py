@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pipeprof.cli.text.blocks import Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import time_scale
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import PythonCost, Stage
+from pipeprof.profiles.document.time import CeilingTerm
 from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
 from pipeprof.profiles.wording import called, count, milliseconds, percent, significant, size, stage_name
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.stages import PythonCost, Stage
-    from pipeprof.profiles.document.time import CeilingTerm
 
 SHOWN_FROM = 0.05
 """Share of the work from which a stage is looked into."""
@@ -36,7 +34,6 @@ class Part(NamedTuple):
     Attributes:
         name: An op, a Python function, calling the stage's functions, or the rest.
         ms: Per batch.
-        function: The Python function, where it is one.
     """
 
     name: str

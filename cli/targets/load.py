@@ -19,7 +19,6 @@ class Changes:
     """Changes of a spec from the command line.
 
     Attributes:
-        sets: Values of ``--set``.
         overlays: Values of ``-f``.
         env: Whether ``--env`` was given.
     """
@@ -38,7 +37,6 @@ def list_functions(text: str, *, plain: bool, scripts: bool = False) -> bool:
     """Print the functions of a file for a target such as ``file.py:`` or ``file.py``.
 
     Args:
-        scripts: Whether ``file.py`` is a training script instead.
         plain: Text is what stdout is for; a list is no profile.
 
     Returns:
@@ -79,9 +77,7 @@ def load_target(
     Args:
         changes: Changes of the spec by the command line.
         no_python: Refuse Python code, in the target, the spec or the step.
-        arguments: Values of ``--arg``.
         may_read: Raises for a file that is no data and must not be read.
-        scripts: Whether ``file.py`` is a training script.
 
     Returns:
         The target, and the spec if it is one.

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from pipeprof.cli.options import FixOptions, RunOptions
-    from pipeprof.pipelines.edits.edits import PipelineEdit
-    from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.target.target import ParsedTarget
-    from pipeprof.profiles.document.findings import Finding
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.subject import Target
+from pipeprof.cli.options import FixOptions, RunOptions
+from pipeprof.pipelines.edits.edits import PipelineEdit
+from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.subject import Target
 
 MOST_READ = 20
 """Saved profiles of a target that are read, the latest first."""
@@ -27,7 +24,6 @@ def latest_run(
     """Find the latest saved profile of a run of a target that has not changed since.
 
     Args:
-        loaded: The spec; None for a Python target.
         cwd: Folder to use in place of the current one.
 
     Returns:
@@ -115,9 +111,6 @@ def saved_change(
     given: RunOptions | FixOptions, parsed: ParsedTarget, loaded: LoadedSpec | None, target: Target
 ) -> SavedChange | None:
     """Find the change that ``--change`` names, in the latest run of the target or the profile of ``--from``.
-
-    Args:
-        loaded: The spec; None for a Python target.
 
     Returns:
         The change; None without ``--change``.

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pipeprof.cli.options import RerunOptions
+from pipeprof.cli.options import RerunOptions
 
 NOT_OF_SCRIPTS: Mapping[str, str] = {
     "step": "--step replaces a step, but a script has its own",

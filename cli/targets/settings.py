@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pipeprof.cli.options import SharedOptions
-    from pipeprof.cli.targets.load import Changes
-    from pipeprof.cli.targets.saved import SavedChange
-    from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.cli.options import SharedOptions
+from pipeprof.cli.targets.load import Changes
+from pipeprof.cli.targets.saved import SavedChange
+from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.profiles.harness.settings import RunSettings
 
 
 def settings_of(given: SharedOptions) -> partial[RunSettings]:

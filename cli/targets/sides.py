@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from pipeprof.cli.options import RerunOptions
-    from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.target.target import ParsedTarget
-    from pipeprof.profiles.document.base import Location
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.git.calls import GitCalls
-    from pipeprof.profiles.git.refs import RefTarget
-    from pipeprof.profiles.git.tree import RefTree
-    from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.judge.verdicts.result import Side
+from pipeprof.cli.options import RerunOptions
+from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.git.calls import GitCalls
+from pipeprof.profiles.git.refs import RefTarget
+from pipeprof.profiles.git.tree import RefTree
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.judge.verdicts.result import Side
 
 _REF = re.compile(r"[\w/~^-]+")
 """What a branch, a tag or a commit is called, and no target is."""
@@ -60,10 +57,7 @@ def read_sides(
     """Read both sides of a comparison; nothing runs.
 
     Args:
-        first: A as typed.
-        second: B as typed.
         calls: Call git, for targets at a ref and for changes that are not committed.
-        own: Values of ``--b-set``.
 
     Raises:
         UsageError: A target is wrong, or an option does not fit it.
@@ -80,9 +74,7 @@ def read_arms(
     """Read two or more sides of a comparison; nothing runs.
 
     Args:
-        texts: Each side as typed, A first.
         calls: Call git, for targets at a ref and for changes that are not committed.
-        own: Values of ``--set`` for each side alone.
         flag: Which they come from.
 
     Raises:
@@ -149,8 +141,6 @@ def _read(given: RerunOptions, text: str, other: str, own: Sequence[str], calls:
 
     Args:
         other: The other one, whose target a bare ``git:REF`` means.
-        own: Values of ``--b-set`` for this side.
-        calls: Call git.
     """
     from pipeprof.cli.targets.scripts import script_settings
     from pipeprof.cli.targets.settings import settings_of

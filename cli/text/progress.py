@@ -7,17 +7,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from pipeprof.cli.streams import visible, write_stream
 from pipeprof.cli.text.style import in_ascii, speaks_unicode
 from pipeprof.cli.text.units import seconds
 from pipeprof.pipelines.log_commands import spell_brackets
-from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.progress import RunProgress, Silent
 from pipeprof.profiles.wording import significant
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.harness.progress import RunProgress
 
 REDRAW_SECONDS = 0.25
 """Minimum time between two drawings of the live line: drawing uses CPU time of the measured machine."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
 from pipeprof.profiles.wording import call_around, significant
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
-
-    from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
 
 _Cost = TypeVar("_Cost", "OpCost", "PythonCost")
 _DIFFERS = 0.02
@@ -25,7 +22,6 @@ class Row(NamedTuple):
 
     Attributes:
         stage: The first of them. If TensorFlow made them inside of one call of the user's, its op is the name of that.
-        ids: Of all of them.
         times: How often the code made it.
     """
 

@@ -6,12 +6,9 @@ import os
 import shutil
 import stat
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import TextIO
+from typing import TextIO
 
 WIDEST = 120
 """Wider terminals get no wider report: long lines read badly."""

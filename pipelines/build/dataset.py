@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from types import FrameType
+from typing import Any, Final, NamedTuple
 
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.functions import FunctionBuilder
-from pipeprof.pipelines.build.last_stages import StageRecorder, dataset_of
 from pipeprof.pipelines.build.pin_errors import pin_errors
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.ops.base import Op
+from pipeprof.pipelines.graph.observe.build_hook import BuildHook
+from pipeprof.pipelines.ops.base import Op, stages
 from pipeprof.pipelines.ops.nested import PipelineFunction
 from pipeprof.pipelines.ops.protocol import Building, InnerPipeline
 from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick
@@ -31,6 +34,76 @@ from pipeprof.pipelines.ops.values.values import (
 )
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import PathError, expand_all, leaves, resolve, resolve_pattern
+
+_APPLY: Final = "apply"
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A dataset that a stage gave; ``name`` is `apply` for a stage that only `apply` reaches."""
+
+    name: str
+    before: Any
+    result: Any
+
+
+class StageRecorder(BuildHook):
+    """Recorder of the stages that a ``with`` block adds to datasets, to follow a function's result back through them.
+
+    The returns of datasets' methods are recorded: a dataset itself knows only its inputs, and one method may create
+    several.
+    """
+
+    def __init__(self, tf: Any) -> None:
+        self._dataset = tf.data.Dataset
+        self._made: dict[int, _Made] = {}
+        methods = ((name, getattr(tf.data.Dataset, name, None)) for name in stages())
+        super().__init__((method, partial(self._note, name)) for name, method in methods if method is not None)
+
+    def _note(self, name: str, frame: FrameType, value: Any) -> None:
+        before = frame.f_locals.get("self")
+        if not isinstance(value, self._dataset) or not isinstance(before, self._dataset):
+            return
+        # Datasets made inside a stage's own method are parts of it: the method returns after them. `apply` gives what
+        # its function gave, which is known already if that called a stage.
+        if name != _APPLY or id(value) not in self._made:
+            self._made[id(value)] = _Made(name, before, value)
+
+    def without(self, dataset: Any, names: Sequence[str], what: str) -> Any:
+        """Return the dataset before the last stages.
+
+        Args:
+            names: Names of the last stages, in their order.
+            what: What the function is called.
+
+        Raises:
+            PlainError: The dataset ends with other stages.
+        """
+        at = dataset
+        for name in reversed(names):
+            made = self._made.get(id(at))
+            if made is None or made.name not in (name, _APPLY):
+                raise PlainError(
+                    f"{what} ends with {self._last_names(dataset, len(names)) or 'no stage'}, "
+                    f"expected {', '.join(names)}: change `without` or write the spec again"
+                )
+            at = made.before
+        return at
+
+    def _last_names(self, dataset: Any, count: int) -> str:
+        found: list[str] = []
+        made = self._made.get(id(dataset))
+        while made is not None and len(found) < count:
+            found.append(made.name)
+            made = self._made.get(id(made.before))
+        return ", ".join(reversed(found))
+
+
+def dataset_of(returned: Any) -> Any:
+    """Return the dataset of what a target returned: a target may return its step with it, which is not a part of it."""
+    alone = isinstance(returned, tuple) and len(returned) == 2 and callable(returned[1])
+    return returned[0] if alone else returned
+
 
 _ENUMERATIONS = {
     "auto_shard_policy": "AutoShardPolicy",

@@ -61,7 +61,6 @@ def pin_errors(
     Args:
         files: The user's Python files.
         path: Place of the call below ``ops``, as in `pipeprof.pipelines.ops.calls.opcall`.
-        op_name: Name of the call.
         argument: The stage's argument under which ``ops`` stands; empty when it stands in the stage itself.
     """
     try:

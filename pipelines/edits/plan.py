@@ -158,7 +158,6 @@ def apply_call(dataset: str, plan: str, data: str | None = None) -> str:
     """Return the call that applies a plan, as Python.
 
     Args:
-        dataset: The dataset, as Python.
         data: Folder of converted data that the plan reads; None where it reads none.
 
     Example:
@@ -231,9 +230,6 @@ def load_plan(path: Path) -> SavedPlan:
 
 def read_plan(text: str, name: str) -> SavedPlan:
     """Parse a plan.
-
-    Args:
-        text: The file's text.
 
     Raises:
         PlanError: It is no plan, one of another version, or holds something that is not in the table of what a plan may

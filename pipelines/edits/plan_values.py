@@ -247,11 +247,7 @@ class Fields:
 
 @dataclass(frozen=True)
 class ByField:
-    """An object with other fields for each value of one of them.
-
-    Attributes:
-        rows: The other fields, by its value.
-    """
+    """An object with other fields for each value of one of them."""
 
     key: str
     rows: Mapping[str, Fields | ByField]

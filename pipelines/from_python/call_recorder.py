@@ -30,7 +30,6 @@ class ObservedCall:
     """A call of a public function.
 
     Attributes:
-        arguments: By name.
         drawn: The seed that it draws itself from NumPy's global generator, if it is given none.
     """
 
@@ -92,7 +91,6 @@ class CallRecorder:
     """Recorder of calls; give its `listen` to a `BuildHook`.
 
     Args:
-        own: Whether a file is the user's own.
         layers: Whether to look for Keras' layers, which loads Keras.
 
     Attributes:

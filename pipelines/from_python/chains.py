@@ -85,9 +85,6 @@ def written_branches(
 ) -> dict[str, Any]:
     """Convert the arguments of the call, without routes.
 
-    Args:
-        call: The call.
-
     Raises:
         NotExpressible: A branch cannot be written.
     """
@@ -472,7 +469,6 @@ class _ChainWriter:
 
 
 def _unchanged_item(element: Any) -> Any:
-    """Return the item for an unchanged element."""
     if isinstance(element, dict):
         return {"select": [*element]}
     return {"to_tuple": [*range(len(element))]} if isinstance(element, tuple) else "tf.identity"

@@ -79,7 +79,6 @@ class Folders:
 
 
 def _common_prefix(texts: Sequence[str]) -> str:
-    """Return the common prefix of all texts."""
     first, last = min(texts), max(texts)
     count = next((index for index, letter in enumerate(first) if letter != last[index : index + 1]), len(first))
     return first[:count]

@@ -26,7 +26,6 @@ class FunctionReferences:
     """Search for the references of functions.
 
     Args:
-        own: Whether a file is the user's own.
         makers: Calls of the user's module-level functions that gave a function: the maker, its arguments by name, and
             the function.
     """

@@ -42,11 +42,7 @@ _OBJECT: Final = "it is an object that is not a variable of a module; make it on
 
 @dataclass(frozen=True)
 class PythonPart:
-    """The beginning of a pipeline that a Python function makes.
-
-    Attributes:
-        last: TensorFlow's name of its last source or stage.
-    """
+    """The beginning of a pipeline that a Python function makes."""
 
     last: str
     where: SourcePlace | None

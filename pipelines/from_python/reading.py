@@ -104,9 +104,6 @@ def _natural(values: Any) -> str | None:
 class Recorder:
     """Converter of kept objects to records; the same object always gets the same number.
 
-    Args:
-        own: Whether a file is the user's own.
-
     Attributes:
         arrays: All arrays, by number.
     """

@@ -60,10 +60,10 @@ def final_elements(graph: StageGraph) -> Elements:
     """
     if graph.root is None:
         return None
-    found = _BatchingWalk(graph, cardinalities(graph)).of(graph.root)
-    if isinstance(found, SingleElements):
-        return SINGLE if not found.in_windows and _gives_scalars(graph.nodes[graph.root]) else None
-    return None if found is None or isinstance(found.inner, Batching) else found
+    elements = _BatchingWalk(graph, cardinalities(graph)).of(graph.root)
+    if isinstance(elements, SingleElements):
+        return SINGLE if not elements.in_windows and _gives_scalars(graph.nodes[graph.root]) else None
+    return None if elements is None or isinstance(elements.inner, Batching) else elements
 
 
 @dataclass
@@ -153,14 +153,14 @@ class _BatchingWalk:
         known = [self.of(end) for end in ends]
         if len(known) == 1 or len(set(known)) == 1:
             return known[0]
-        found = [one for one in known if isinstance(one, Batching)]
-        if not found or len(found) < len(known) or len({batching.inner for batching in found}) > 1:
+        batchings = [elements for elements in known if isinstance(elements, Batching)]
+        if not batchings or len(batchings) < len(known) or len({batching.inner for batching in batchings}) > 1:
             return None
         return Batching(
-            found[0].inner,
-            size=found[0].size if len({batching.size for batching in found}) == 1 else None,
-            exact=all(batching.exact for batching in found),
-            whole=all(batching.whole for batching in found),
+            batchings[0].inner,
+            size=batchings[0].size if len({batching.size for batching in batchings}) == 1 else None,
+            exact=all(batching.exact for batching in batchings),
+            whole=all(batching.whole for batching in batchings),
         )
 
 

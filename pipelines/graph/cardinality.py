@@ -26,14 +26,14 @@ def _count_of(rule: Cardinality) -> Callable[[_Count], _Count]:
 
 def cardinalities(graph: StageGraph) -> dict[str, int | None]:
     """Return the elements of one pass by id of the dataset: None if not known, `INFINITE` without end."""
-    found: dict[str, int | None] = {}
+    counts: dict[str, int | None] = {}
 
     for node in graph.dependencies_first():
         # In a cycle of a broken graph an input is not there yet.
-        found[node.id] = _count(node, [found.get(input_) for input_ in node.inputs])
-        if node.family == "Unbatch" and found[node.id] is None and node.inputs:
-            found[node.id] = _unbatch_count(graph.nodes[node.inputs[0]], found.get(node.inputs[0]))
-    return found
+        counts[node.id] = _count(node, [counts.get(input_) for input_ in node.inputs])
+        if node.family == "Unbatch" and counts[node.id] is None and node.inputs:
+            counts[node.id] = _unbatch_count(graph.nodes[node.inputs[0]], counts.get(node.inputs[0]))
+    return counts
 
 
 def _count(node: Node, inputs: list[int | None]) -> int | None:

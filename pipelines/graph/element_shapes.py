@@ -28,17 +28,17 @@ def fill_shapes(graph: GraphDict) -> None:
 def shapes(graph: StageGraph) -> dict[str, tuple[Shape, ...]]:
     """Return the component shapes of each dataset by its id; None for an unknown rank or dimension."""
     counts = cardinalities(graph)
-    found: dict[str, tuple[Shape, ...]] = {}
+    shapes_by_id: dict[str, tuple[Shape, ...]] = {}
 
     for node in graph.dependencies_first():
-        found[node.id] = node.output_shapes
+        shapes_by_id[node.id] = node.output_shapes
         if None in node.output_shapes:
-            inputs = [found.get(input_, graph.nodes[input_].output_shapes) for input_ in node.inputs]
+            inputs = [shapes_by_id.get(input_, graph.nodes[input_].output_shapes) for input_ in node.inputs]
             inferred = _infer_shapes(node, inputs, counts)
             if inferred is not None and len(inferred) == len(node.output_shapes):
                 pairs = zip(node.output_shapes, inferred, strict=True)
-                found[node.id] = tuple(told if own is None else own for own, told in pairs)
-    return found
+                shapes_by_id[node.id] = tuple(told if own is None else own for own, told in pairs)
+    return shapes_by_id
 
 
 def _infer_shapes(

@@ -1,14 +1,12 @@
-"""The nodes of a graph in order: readers before what they read, or inputs first."""
+"""The nodes of a graph in order, readers before what they read."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-
-_Item = TypeVar("_Item", bound=Hashable)
 
 
 class Read(NamedTuple):
@@ -48,22 +46,3 @@ def readers_first(graph: StageGraph) -> list[Node]:
             if not waiting[one]:
                 ready.append(one)
     return order
-
-
-def inputs_first(ends: Iterable[_Item], reads: Callable[[_Item], Iterable[_Item]]) -> Iterator[_Item]:
-    """Yield all nodes that some nodes need, each once; iterative, because pipelines in loops grow long.
-
-    Example:
-        >>> list(inputs_first("a", {"a": "bc", "b": "c", "c": ""}.__getitem__))
-        ['c', 'b', 'a']
-    """
-    seen: set[_Item] = set()
-    todo = [(end, False) for end in ends]
-    while todo:
-        node, ready = todo.pop()
-        if ready:
-            yield node
-        elif node not in seen:
-            seen.add(node)
-            todo.append((node, True))
-            todo.extend((below, False) for below in reads(node))

@@ -14,13 +14,14 @@ hold, with ``datasets.K`` and the like for pipelines that are arguments.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final, TypeAlias
 
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.graph.naming import Group, Names, address_in, by_place
 from pipeprof.pipelines.graph.opnames import is_option
-from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict
+from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
+from pipeprof.pipelines.graph.read.references import inputs_first
 from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
 from pipeprof.pipelines.ops.traits import Traits, traits
 
@@ -60,6 +61,16 @@ class Node:
     def traits(self) -> Traits:
         """Traits of the op."""
         return traits(self.op)
+
+
+_FIELDS: Final = tuple(field.name for field in fields(Node))
+
+
+def _frozen(node: NodeDict, name: str) -> Any:
+    value = dict(node)[name]
+    if name == "output_shapes":
+        return tuple(None if shape is None else tuple(shape) for shape in node["output_shapes"])
+    return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
@@ -111,30 +122,7 @@ class StageGraph:
     @classmethod
     def from_dict(cls, graph: GraphDict) -> StageGraph:
         """Create the graph from the plain record."""
-        nodes = {
-            node["id"]: Node(
-                id=node["id"],
-                op=node["op"],
-                name=node["name"],
-                key=node["key"],
-                inputs=tuple(node["inputs"]),
-                owner=node["owner"],
-                depth=node["depth"],
-                functions=tuple(node["functions"]),
-                bodies=tuple(node["bodies"]),
-                arguments=node["arguments"],
-                stateful_op=node["stateful_op"],
-                stateful=node["stateful"],
-                files=node["files"],
-                output_types=tuple(node["output_types"]),
-                output_shapes=tuple(None if shape is None else tuple(shape) for shape in node["output_shapes"]),
-                function=node["function"],
-                held_bytes=node["held_bytes"],
-                length=node["length"],
-                constant=node["constant"],
-            )
-            for node in graph["nodes"]
-        }
+        nodes = {node["id"]: Node(**{name: _frozen(node, name) for name in _FIELDS}) for node in graph["nodes"]}
         keys = graph.get("keys")
         return cls(
             nodes=nodes,
@@ -172,19 +160,11 @@ class StageGraph:
 
     def dependencies_first(self) -> list[Node]:
         """List all datasets, each after its inputs and what its functions make, unless the graph is broken."""
-        order: list[Node] = []
-        seen: set[str] = set()
-        todo = [(node_id, False) for node_id in reversed(list(self.nodes))]
-        while todo:
-            node_id, visited = todo.pop()
-            node = self.nodes[node_id]
-            if visited:
-                order.append(node)
-            elif node_id not in seen:
-                seen.add(node_id)
-                todo.append((node_id, True))
-                todo += [(name, False) for name in (*reversed(node.bodies), *reversed(node.inputs))]
-        return order
+
+        def reads(node_id: str) -> Iterator[str]:
+            return reversed((*self.nodes[node_id].inputs, *self.nodes[node_id].bodies))
+
+        return [self.nodes[node_id] for node_id in inputs_first(reversed(list(self.nodes)), reads)]
 
     def stages(self, *, by_address: bool = False, ops: Mapping[str, str] | None = None) -> tuple[WrittenStage, ...]:
         """Return the stages in the order elements flow, those of pipelines inside after their owner.

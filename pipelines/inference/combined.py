@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from pipeprof.pipelines.addresses import join
+from pipeprof.pipelines.inference.calls import CallFlow
 from pipeprof.pipelines.inference.common_structure import common_structure
-from pipeprof.pipelines.inference.errors import Refused
+from pipeprof.pipelines.inference.errors import Place, Refused
+from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.inference.stages import UNKNOWN, Flow
 from pipeprof.pipelines.inference.tables import entries
 from pipeprof.pipelines.inference.tensor import counts
 from pipeprof.pipelines.inference.tensor.shapes import FLOATS, Structure, Tensor
 from pipeprof.pipelines.inference.tensor.texts import refuse
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.inference.calls import CallFlow
-    from pipeprof.pipelines.inference.errors import Place
-    from pipeprof.pipelines.inference.known_files import KnownFiles
 
 
 class Inference(Protocol):

@@ -39,7 +39,6 @@ class KnownFiles:
         """Files of a spec.
 
         Args:
-            base_dir: Folder that relative paths refer to.
             data: Recipes by name.
             counting: Whether files are counted, which takes a while where there are many.
         """

@@ -7,7 +7,8 @@ makes unknown what it gives.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.inference.calls import CallFlow
@@ -21,18 +22,13 @@ from pipeprof.pipelines.inference.tensor.fields import field_of
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, each, settled
 from pipeprof.pipelines.inference.tensor.texts import refuse
 from pipeprof.pipelines.ops.traits import traits
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.spec.models import Spec
 
 
 def element_specs(spec: Spec, base_dir: Path, *, strict: bool = False) -> dict[str, ElementInfo]:
     """Infer the elements of every source and stage, by address.
 
     Args:
-        base_dir: Folder that relative paths refer to.
         strict: Whether to say only what TensorFlow's ``element_spec`` and ``cardinality`` say. Otherwise dimensions
             and counts that the recipes under ``data:`` settle are filled in, and the size of all batches but the last.
     """

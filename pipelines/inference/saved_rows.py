@@ -18,11 +18,7 @@ _NOT_DECODED = frozenset({"uint32", "uint64"})
 
 @dataclass(frozen=True)
 class SavedRows:
-    """The rows of an array in a file, one after the other.
-
-    Attributes:
-        header_bytes: Before the first row.
-    """
+    """The rows of an array in a file, one after the other."""
 
     dtype: str
     shape: tuple[int, ...]

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from pipeprof.pipelines.tables import read_table
+
 _VERSION: Final = re.compile(r"V\d+$")
 _DATASET_OP: Final = re.compile(r"(?P<family>\w+?)Dataset(?:V\d+)?$")
 
@@ -37,63 +39,10 @@ class Executed:
     buffer_input: int | None = None
 
 
-EXECUTED: Final[dict[str, Executed]] = {
-    "AssertCardinality": Executed("assert_cardinality", tail=("cardinality",)),
-    "Batch": Executed("batch", tail=("batch_size", "drop_remainder")),
-    "CSV": Executed(
-        "CsvDataset",
-        head=(
-            "filenames", "compression_type", "buffer_size", "header", "field_delim", "use_quote_delim", "na_value",
-            "select_cols",
-        ),
-    ),
-    "Cache": Executed("cache", in_model=("MemoryCache", "FileCache"), head=("", "filename")),
-    "DenseToSparseBatch": Executed("sparse_batch", head=("", "batch_size")),
-    "DirectedInterleave": Executed("choose_from_datasets"),
-    "FixedLengthRecord": Executed("FixedLengthRecordDataset", buffer_input=4),
-    "FlatMap": Executed("flat_map", wraps_readers=True),
-    "Generator": Executed("from_generator"),
-    "Interleave": Executed("interleave", tail=("cycle_length", "block_length")),
-    "LegacyParallelInterleave": Executed(
-        "interleave", asynchronous=True, wraps_readers=True,
-        tail=("cycle_length", "block_length", "buffer_output_elements", "prefetch_input_elements"),
-    ),
-    "List": Executed("from_list"),
-    "MapAndBatch": Executed(
-        "map+batch", asynchronous=True, tail=("batch_size", "num_parallel_calls", "drop_remainder")
-    ),
-    "MatchingFiles": Executed("list_files"),
-    "MaxIntraOpParallelism": Executed("max_intra_op_parallelism", tail=("max_intra_op_parallelism",)),
-    "PaddedBatch": Executed("padded_batch", head=("", "batch_size")),
-    "ParallelBatch": Executed(
-        "batch", asynchronous=True, tail=("batch_size", "num_parallel_calls", "drop_remainder")
-    ),
-    "ParallelFilter": Executed("filter"),
-    "ParallelInterleave": Executed(
-        "interleave", asynchronous=True,
-        tail=(
-            "cycle_length", "block_length", "buffer_output_elements", "prefetch_input_elements", "num_parallel_calls",
-        ),
-    ),
-    "ParallelMap": Executed("map", asynchronous=True, tail=("num_parallel_calls",)),
-    "ParseExample": Executed("parse_example_dataset"),
-    "Prefetch": Executed("prefetch", tail=("buffer_size",)),
-    "PrivateThreadPool": Executed("private_thread_pool", tail=("num_threads",)),
-    "Range": Executed("range", tail=("start", "stop", "step")),
-    "Rebatch": Executed("rebatch", head=("", "batch_sizes")),
-    "Repeat": Executed("repeat", in_model=("ForeverRepeat", "FiniteRepeat", "EmptyRepeat"), tail=("count",)),
-    "Shard": Executed("shard", tail=("num_shards", "index")),
-    "Shuffle": Executed("shuffle", tail=("buffer_size", "seed", "seed2", "")),
-    "ShuffleAndRepeat": Executed("shuffle+repeat", tail=("buffer_size", "seed", "seed2", "count", "")),
-    "Skip": Executed("skip", in_model=("FiniteSkip", "EmptySkip"), tail=("count",)),
-    "SparseTensorSlice": Executed("from_sparse_tensor_slices"),
-    "TFRecord": Executed("TFRecordDataset", buffer_input=2),
-    "Take": Executed("take", in_model=("FiniteTake", "EmptyTake"), tail=("count",)),
-    "Tensor": Executed("from_tensors", in_model=("FromTensor",)),
-    "TensorSlice": Executed("from_tensor_slices"),
-    "TextLine": Executed("TextLineDataset", buffer_input=2),
-    "Window": Executed("window", tail=("size", "shift", "stride", "drop_remainder")),
-}  # fmt: skip
+EXECUTED: Final = {
+    family: Executed(**{name: tuple(x) if isinstance(x, list) else x for name, x in row.items()})
+    for family, row in read_table("pipeprof.pipelines.ops", "executed").items()
+}
 """Executed ops by family. A family without a row is the op of the same name in lower case (`GroupByWindow`)."""
 
 

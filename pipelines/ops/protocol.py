@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pipeprof.pipelines.ops.calls.element import ElementFunction
-    from pipeprof.pipelines.ops.values.options import Options
-    from pipeprof.pipelines.ops.values.values import FilePatterns, OuterElement
+from pipeprof.pipelines.ops.calls.element import ElementFunction
+from pipeprof.pipelines.ops.values.options import Options
+from pipeprof.pipelines.ops.values.values import FilePatterns, OuterElement
 
 
 class InnerPipeline(Protocol):

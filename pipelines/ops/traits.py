@@ -10,9 +10,10 @@ import functools
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pipeprof.pipelines.ops.executed_ops import executed, written_op
+from pipeprof.pipelines.tables import read_table
 
 Owner = Literal["cache", "shuffle", "prefetch", "parallel", "batch"]
 Cardinality = Literal[
@@ -164,7 +165,7 @@ class Traits:
     @property
     def maps(self) -> bool:
         """Whether its function makes an element of an element."""
-        return self.function == _MAP.function and not self.nests
+        return self.function == STAGES["map"].function and not self.nests
 
     @property
     def holds_elements(self) -> bool:
@@ -208,202 +209,22 @@ class Traits:
 
 
 _NO_TRAITS: Final = Traits()
-# Files that ops inside functions read are identified by the nodes of these.
-_NO_FILE: Final = r"No such file or directory"
 
-SOURCES: Final[dict[str, Traits]] = {
-    # The first: what a generator says of a file is its own error.
-    "from_generator": Traits(
-        python_iterator=True,
-        reorders=True,
-        wrapped=True,
-        function="generator",
-        computes=True,
-        errors=(r"generator_py_func|from_generator_op\.py",),
-    ),
-    "zip": Traits(cardinality="shortest", combines=True, equal_inputs=True, one_to_one=True, same_count=True),
-    "concatenate": Traits(cardinality="sum", combines=True, same_components=True, same_count=True),
-    "sample_from_datasets": Traits(
-        combines=True, equal_inputs=True, reorders=True, composed=True, positional=("datasets",)
-    ),
-    "choose_from_datasets": Traits(
-        cardinality="chosen", combines=True, equal_inputs=True, reorders=True, positional=("datasets", "choice_dataset")
-    ),
-    "image_dataset_from_directory": Traits(loads_batches="batch_size", noun="image"),
-    "text_dataset_from_directory": Traits(loads_batches="batch_size", noun="text"),
-    "audio_dataset_from_directory": Traits(loads_batches="batch_size", noun="audio"),
-    "timeseries_dataset_from_array": Traits(loads_batches="batch_size"),
-    "list_files": Traits(names_files=True, cheap=True, composed=True, noun="path", positional=("file_pattern",)),
-    "TFRecordDataset": Traits(
-        same_count=True,
-        composed=True,
-        wrapped=True,
-        reads_examples=True,
-        noun="record",
-        positional=("filenames",),
-        errors=(r"(?i:corrupted record|truncated record|Failed to (?:fetch|read) .*record)", _NO_FILE),
-    ),
-    "TextLineDataset": Traits(
-        same_count=True,
-        composed=True,
-        wrapped=True,
-        reads_examples=True,
-        noun="line",
-        positional=("filenames",),
-        errors=(_NO_FILE,),
-    ),
-    "FixedLengthRecordDataset": Traits(
-        same_count=True,
-        composed=True,
-        wrapped=True,
-        noun="record",
-        positional=("filenames", "record_bytes"),
-        errors=(_NO_FILE,),
-    ),
-    "CsvDataset": Traits(
-        positional=("filenames", "record_defaults"), errors=(_NO_FILE, r"(?i:Expect(?:ed)? \d+ fields but have)")
-    ),
-    "load": Traits(stores=True, positional=("path",)),
-    "tfds.load": Traits(loads_batches="batch_size", opaque=True),
-    "python": Traits(opaque=True),
-    "make_csv_dataset": Traits(loads_batches="batch_size"),
-    "make_batched_features_dataset": Traits(loads_batches="batch_size"),
-    "SqlDataset": Traits(),
-    "from_tensor_slices": Traits(slices=True, in_memory=True, cheap=True, same_count=True, positional=("tensors",)),
-    "from_tensors": Traits(in_memory=True, cheap=True, same_count=True, positional=("tensors",)),
-    "from_list": Traits(cheap=True),
-    "from_sparse_tensor_slices": Traits(),
-    "range": Traits(cheap=True, generates_numbers=True, same_count=True, noun="number"),
-    "random": Traits(cheap=True, reorders=True, noun="number"),
-    "counter": Traits(generates_numbers=True, noun="number"),
-}
-"""Sources as they are written."""
 
-_MAP: Final = Traits(
-    one_to_one=True, keeps_shapes=True, same_count=True, holds="parallel", parallel=True, function="map_func",
-    computes=True, once_each=True, single_function=True,
-)  # fmt: skip
-STAGES: Final[dict[str, Traits]] = {
-    "batch": Traits(
-        cardinality="groups", errors=(r"Cannot (?:add tensor to the batch|batch tensors)",), batches="batch_size",
-        stacks=True, copies_rows=True, same_components=True, keeps_shapes=True, same_count=True,
-        holds="batch", parallel=True, distinctive=True, positional=("batch_size",),
-    ),
-    "padded_batch": Traits(
-        cardinality="groups", errors=(r"(?i:pad(?:ded)?[_ ]?(?:batch|shape))",), batches="batch_size", stacks=True,
-        copies_rows=True, same_components=True, same_count=True, holds="batch",
-        parallel=True, distinctive=True, verb="pad", positional=("batch_size",),
-    ),
-    "unbatch": Traits(
-        unbatches=True, same_components=True, same_count=True, endless=True, composed=True, distinctive=True
-    ),
-    "rebatch": Traits(
-        endless=True, batches="batch_size", unbatches=True, same_components=True, composed=True, distinctive=True,
-        positional=("batch_size",),
-    ),
-    "ragged_batch": Traits(
-        batches="batch_size", stacks=True, copies_rows=True, distinctive=True, positional=("batch_size",)
-    ),
-    "sparse_batch": Traits(cardinality="groups", batches="batch_size", copies_rows=True, distinctive=True),
-    "cache": Traits(
-        passes=True, one_to_one=True, by_position=True, consecutive=True, same_components=True, keeps_shapes=True,
-        holds="cache", stores=True, distinctive=True, positional=("filename",),
-    ),
-    "prefetch": Traits(
-        passes=True, one_to_one=True, by_position=True, consecutive=True, same_components=True, keeps_shapes=True,
-        same_count=True, holds="prefetch", buffers=True, counts="buffer_size", distinctive=True,
-        positional=("buffer_size",),
-    ),
-    "snapshot": Traits(
-        writes=True, unpredicted="the data that waits to be written depends on the disk",
-        one_to_one=True, same_components=True, keeps_shapes=True, stores=True, composed=True, positional=("path",)
-    ),
-    "prefetch_to_device": Traits(
-        last=True, to_device=True, one_to_one=True, same_components=True, keeps_shapes=True, positional=("device",)
-    ),
-    "copy_to_device": Traits(
-        to_device=True, one_to_one=True, same_components=True, keeps_shapes=True, positional=("target_device",)
-    ),
-    "concatenate": SOURCES["concatenate"],
-    "window": Traits(cardinality="windows", windows=True, positional=("size",)),
-    "group_by_window": Traits(
-        unpredicted="it keeps a window for every key", nests=True, restarts=True, endless=True, holds="batch",
-        function="key_func", distinctive=True
-    ),
-    "bucket_by_sequence_length": Traits(
-        batches="bucket_batch_sizes", function="element_length_func", distinctive=True, verb="pad"
-    ),
-    "interleave": Traits(
-        nests=True, restarts=True, endless=True, single_function=True, holds="parallel", parallel=True,
-        function="map_func", distinctive=True, verb="read",
-    ),
-    "flat_map": Traits(
-        nests=True, restarts=True, single_function=True, function="map_func", distinctive=True, verb="flatten"
-    ),
-    "map": _MAP,
-    "filter": Traits(
-        passes=True, drops=True, endless=True, same_components=True, function="predicate", predicate=True,
-        computes=True, single_function=True, verb="is_kept",
-    ),
-    "take_while": Traits(
-        ends_early=True,
-        passes=True, drops=True, same_components=True, function="predicate", predicate=True, computes=True,
-        once_each=True, single_function=True, verb="goes_on",
-    ),
-    "parse_example_dataset": Traits(one_to_one=True, keeps_rows=True),
-    "scan": Traits(
-        carries_state=True, one_to_one=True, keeps_shapes=True, function="scan_func", computes=True, once_each=True,
-        verb="step",
-        positional=("initial_state", "scan_func"),
-    ),
-    "shuffle": Traits(
-        passes=True, one_to_one=True, by_position=True, same_components=True, keeps_shapes=True, reorders=True,
-        holds="shuffle", buffers=True, counts="buffer_size", positional=("buffer_size",),
-    ),
-    "repeat": Traits(
-        cardinality="times", passes=True, by_position=True, consecutive=True, same_components=True, keeps_shapes=True,
-        restarts=True,
-        takes_one=True, positional=("count",),
-    ),
-    "take": Traits(
-        cardinality="first", ends_early=True,
-        takes_one=True, passes=True, by_position=True, consecutive=True, drops=True, same_components=True,
-        same_count=True, counts="count", positional=("count",),
-    ),
-    "skip": Traits(
-        cardinality="rest", passes=True, by_position=True, consecutive=True, drops=True, same_components=True,
-        same_count=True,
-        counts="count", positional=("count",),
-    ),
-    "shard": Traits(
-        cardinality="share", passes=True, by_position=True, drops=True, same_components=True, same_count=True,
-        positional=("num_shards", "index"),
-    ),
-    "enumerate": Traits(adds="index", one_to_one=True, keeps_shapes=True, same_count=True, composed=True),
-    "unique": Traits(passes=True, drops=True, same_components=True),
-    "ignore_errors": Traits(passes=True, drops=True, swallows=True, same_components=True, distinctive=True),
-    "rejection_resample": Traits(adds="class_", drops=True, reorders=True, function="class_func", distinctive=True),
-    "assert_cardinality": Traits(
-        cardinality="told", passes=True, one_to_one=True, consecutive=True, same_components=True, keeps_shapes=True,
-        same_count=True, counts="expected_cardinality", distinctive=True, positional=("cardinality",),
-    ),
-    "pad_to_cardinality": Traits(counts="cardinality"),
-    "apply": Traits(opaque=True, function="transformation_func"),
-    "with_options": Traits(
-        passes=True, one_to_one=True, by_position=True, consecutive=True, same_components=True, keeps_shapes=True,
-        positional=("options",),
-    ),
-    "map+batch": Traits(
-        cardinality="groups", batches="batch_size", stacks=True, copies_rows=True, same_count=True, holds="parallel",
-        parallel=True,
-        function="map_func", single_function=True, parts=("map", "batch"),
-    ),
-    "shuffle+repeat": Traits(
-        cardinality="times", passes=True, by_position=True, same_components=True, reorders=True, holds="shuffle",
-        buffers=True,
-        takes_one=True, restarts=True, counts="buffer_size", parts=("shuffle", "repeat"),
-    ),
-}  # fmt: skip
+def _rows(kind: str) -> dict[str, Traits]:
+    """The rows of ``traits.json``: the traits that an op simply has stand in one text, under ``is``."""
+    rows: dict[str, dict[str, Any]] = read_table("pipeprof.pipelines.ops", "traits")[kind]
+    return {op: _row(**row) for op, row in rows.items()}
+
+
+def _row(**written: Any) -> Traits:
+    flags = dict.fromkeys(written.pop("is", "").split(), True)
+    return Traits(**flags, **{name: tuple(x) if isinstance(x, list) else x for name, x in written.items()})
+
+
+SOURCES: Final = _rows("sources")
+"""Sources as they are written; the first, a generator, says of a file that is missing what is its own error."""
+STAGES: Final = _rows("stages")
 """Stages as they are written; `map+batch` and `shuffle+repeat` only TensorFlow (and its deprecated functions) make."""
 
 
@@ -469,7 +290,7 @@ def check_rows(sources: Iterable[str], stages: Iterable[str]) -> None:
     for kind, names, rows in (("source", sources, SOURCES), ("stage", stages, STAGES)):
         missing = [name for name in names if name not in rows]
         if missing:
-            raise LookupError(f"no row of traits for the {kind} {', '.join(missing)}: add one to {__name__}")
+            raise LookupError(f"no row of traits for the {kind} {', '.join(missing)}: add one to traits.json")
 
 
 STAGE_OWNERS: Final[frozenset[str]] = frozenset(row.holds for row in STAGES.values() if row.holds)

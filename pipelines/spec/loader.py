@@ -55,7 +55,6 @@ class Note:
     """Something that is no mistake but may not be meant.
 
     Attributes:
-        location: where.
         message: one sentence without a full stop.
     """
 
@@ -74,7 +73,6 @@ class LoadedSpec:
 
     Attributes:
         base_dir: absolute folder of the file, which relative paths in ``data`` and ``spec`` refer to.
-        text: the file's text.
         sha256: hexadecimal hash of the file's bytes.
         overrides: the ``--set`` flags, as ``path=value``.
         data: everything merged and the overrides applied; mappings, lists and scalars only, defaults not filled in.

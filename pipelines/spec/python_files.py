@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.loader import LoadedSpec
 
 
 def python_files(loaded: LoadedSpec) -> list[Path]:

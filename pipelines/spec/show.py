@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 from pipeprof.pipelines.errors import escape
 from pipeprof.pipelines.spec.compose.overrides import FLAG
 from pipeprof.pipelines.spec.errors.diagnostics import display_width
-from pipeprof.pipelines.spec.yaml.writer import BlockWriter, flow
+from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.yaml.reader import Address
+from pipeprof.pipelines.spec.yaml.spans import Span
+from pipeprof.pipelines.spec.yaml.writer import BlockWriter, Line, flow
 from pipeprof.pipelines.steps.registry import step_kind
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.spec.yaml.reader import Address
-    from pipeprof.pipelines.spec.yaml.spans import Span
-    from pipeprof.pipelines.spec.yaml.writer import Line
 
 _FLOW_WIDTH: Final = 72
 _TEXT_WIDTH: Final = 60

@@ -193,11 +193,7 @@ class _Call:
         return default if node is None else dtype_of(node, self.scope)
 
     def of_numpy(self, name: str) -> ArraySize | None:
-        """Return the size of what a function makes.
-
-        Args:
-            name: The function's, without ``numpy.``.
-        """
+        """Return the size of what a function makes."""
         if not self.plain():
             return None
         if name in _CONVERSIONS and self.node.args:

@@ -58,9 +58,6 @@ class CapturedArray:
 def captured_arrays(target: ParsedTarget) -> list[CapturedArray]:
     """Find the arrays that become constants of the graphs of a function's pipeline; those of its own file first.
 
-    Args:
-        target: A function in a file; values of ``--arg`` make its parameters unknown.
-
     Raises:
         UsageError: The file cannot be read or is not valid Python.
     """
@@ -96,7 +93,6 @@ class _Search:
 
         Args:
             call: None where TensorFlow calls it, with tensors.
-            scope: The names that the call sees.
             traced: A graph is made of what it does.
         """
         self._push(value, call, scope, traced=traced, unknown=unknown)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, TypeGuard
 
 from pipeprof.pipelines.static.imports import Imports
+from pipeprof.pipelines.static.written_calls import parsed
 
 HotKind: TypeAlias = Literal["built-anew", "opens-file", "one-row", "processes"]
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -43,7 +44,6 @@ class Kept:
         used: What to write in the function.
         replaced: What that stands in the place of.
         most: How many are kept.
-        where: Where they are.
     """
 
     opened: str
@@ -61,7 +61,6 @@ class HotCall:
         kind: It makes the same object in each call of its function; it opens a file for one element; it takes one row
             by its index; or it takes elements from other processes.
         text: As written.
-        function: The function that it is in.
         library: First part of the library's name; empty for the user's own functions.
         line: From 1.
         instead: How it is opened once, where each call takes one row of the file; None where that is not certain.
@@ -79,8 +78,6 @@ def hot_call(text: str, function: str, line: int) -> HotCall | None:
     r"""Return what a hot line of a file does that could be done less often; None where the text does not show it.
 
     Args:
-        text: Python source of the whole file.
-        function: Name of the function in which the time was seen.
         line: Where in it it was seen most often, from 1.
 
     Example:
@@ -88,9 +85,8 @@ def hot_call(text: str, function: str, line: int) -> HotCall | None:
         >>> hot_call(code, "f", 3)
         HotCall(kind='built-anew', text="re.compile('a+')", function='f', library='re', line=3, instead=None)
     """
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    tree = parsed(text)
+    if tree is None:
         return None
     file = _File(tree)
     found = file.around(function, line)
@@ -105,11 +101,10 @@ def builders(text: str) -> list[tuple[HotCall, list[range]]]:
         >>> [(call.text, call.function, call.line, lines) for call, lines in builders(code)]
         [('build()', 'f', 4, [range(1, 3)])]
     """
-    try:
-        file = _File(ast.parse(text))
-    except (SyntaxError, ValueError):
+    tree = parsed(text)
+    if tree is None:
         return []
-    found = []
+    file, found = _File(tree), []
     for function in {id(one): one for one in file.functions.values()}.values():
         for node in _own_nodes(function):
             made = file.functions.get(_called_without_arguments(node))

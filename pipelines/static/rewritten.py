@@ -61,7 +61,6 @@ def whole_arrays(text: str, lines: Sequence[int]) -> WholeArrays | None:
     r"""Return the loop around hot lines, written on whole arrays; None where it is no sum or list of arithmetic.
 
     Args:
-        text: Python source of the whole file.
         lines: Hot ones, the hottest first.
 
     Example:
@@ -123,8 +122,6 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
     r"""Return a generator as a function of one of the items that it loops over; None where its elements hang together.
 
     Args:
-        text: Python source of the whole file.
-        function: Its name.
         line: A line in it, from 1.
 
     Example:
@@ -179,7 +176,6 @@ def gathered(text: str, function: str, line: int) -> list[tuple[str, str]]:
     r"""Return slices of a table at a function's own index, each with what takes those of a whole batch of indices.
 
     Args:
-        text: Python source of the whole file.
         function: Its name; its one argument is the index.
         line: Where a map is given it: of several functions of that name, the last one before counts.
 
@@ -217,8 +213,6 @@ def all_rounds(text: str, function: str, line: int) -> WholeArrays | None:
     A loop of a few rounds, known before, is one of Python: its ops follow each other in the graph.
 
     Args:
-        text: Python source of the whole file.
-        function: Its name.
         line: Where a map is given it: of several functions of that name, the last one before counts.
 
     Example:
@@ -294,8 +288,6 @@ def on_rows(text: str, function: str, line: int) -> str | None:
     r"""Return a function that only slices its argument as one of a batch of rows; None for one that does more.
 
     Args:
-        text: Python source of the whole file.
-        function: Its name.
         line: Where a map is given it: of several functions of that name, the last one before counts.
 
     Example:

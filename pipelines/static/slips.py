@@ -30,7 +30,6 @@ class Slip:
             loop takes the first element again and again.
         text: The call, as written.
         stage: Method of ``tf.data.Dataset`` that it is about.
-        variable: Name of the dataset, if it has one.
         column: From 1.
     """
 

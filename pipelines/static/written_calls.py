@@ -56,7 +56,6 @@ def function_given(text: str, line: int, column: int | None, name: str) -> Writt
     r"""Return the function that a call is given.
 
     Args:
-        text: Python source of the whole file.
         line: Line of the method's name, from 1.
         column: Column of the method's name, from 1; None for any call of that name in the line.
 
@@ -108,7 +107,6 @@ def parts_of_loop(
     r"""Return what the parts that a loop joins are made of; None where the text does not show it.
 
     Args:
-        text: Python source of the whole file.
         source: Line, column and name of the call that begins a part.
         joined: The same of the call that joins it to those before.
 
@@ -187,7 +185,6 @@ class _Stacked(ast.NodeTransformer):
 
 
 def _stacks(call: ast.Call, name: str) -> bool:
-    """Whether a call is ``tf.stack(NAME)``."""
     given = [getattr(one, "id", None) for one in call.args]
     return ast.unparse(call.func) in ("tf.stack", "tensorflow.stack") and given == [name] and not call.keywords
 
@@ -197,7 +194,7 @@ def parsed(text: str) -> ast.Module | None:
     """Return the tree of a file's text, never to be changed by a caller; None where it is no Python."""
     try:
         return ast.parse(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         return None
 
 

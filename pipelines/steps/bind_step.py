@@ -20,9 +20,6 @@ def fitted(step: Callable[..., object], element_spec: Any, name: str) -> Step:
     A step with one parameter gets the batch; one that needs as many as the batch, a tuple, has parts gets these, and
     one that needs parameters by the names of a dict's keys gets the values.
 
-    Args:
-        name: Name of the step for the error message.
-
     Raises:
         UsageError: It cannot be called with such a batch.
     """

@@ -11,14 +11,12 @@ import ctypes
 import random
 import sys
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.steps.kind import BatchConsumer, Dispatch, StepContext
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 _PR_SET_TIMERSLACK = 29
 _SPIN_NS = 60_000

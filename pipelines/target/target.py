@@ -33,7 +33,6 @@ class ParsedTarget:
     Attributes:
         path: The spec, the script, or the file that defines the function.
         module: The dotted name that the file is to be imported by, if it was given as one.
-        arguments: Names and texts of ``--arg``, in the order given.
     """
 
     kind: Literal["spec", "function", "script"]
@@ -48,9 +47,6 @@ class ParsedTarget:
 
 def parse_target(text: str, *, scripts: bool = False) -> ParsedTarget:
     """Parse a target and check, without an import, that its file exists and defines the function.
-
-    Args:
-        scripts: Whether ``file.py`` is a training script; else a function of it must be named.
 
     Raises:
         UsageError: Not ``spec.yaml``, ``file.py:function`` or ``package.module:function``, or no such file, module or
@@ -97,9 +93,6 @@ def _suggested_target(text: str) -> str | None:
 
 def listed_file(text: str, *, scripts: bool = False) -> Path | None:
     """Return the file of ``file.py:``, ``file.py`` or ``package.module:``, to list; `None` for other targets.
-
-    Args:
-        scripts: Whether ``file.py`` is a training script instead.
 
     Raises:
         UsageError: There is no such file or module.
@@ -214,17 +207,6 @@ def _listing(found: Bindings) -> str:
         return "it defines no functions"
     more = ", …" if len(functions) > _LISTED else ""
     return f"it defines {', '.join(functions[:_LISTED])}{more}"
-
-
-def top_level_functions(path: Path) -> list[str]:
-    """List names bound to functions at a file's top level (also by ``from … import`` and ``name = …``).
-
-    The file is read, not run.
-
-    Raises:
-        UsageError: It cannot be read or is not valid Python.
-    """
-    return bindings_of(path).callables()
 
 
 def import_file(path: Path, module_name: str) -> ModuleType:

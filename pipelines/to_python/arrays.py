@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pipeprof.pipelines.ops.values.arrays import CsvArray, FilesArray, LinesArray, RaggedArray, SparseArray
 from pipeprof.pipelines.ops.values.structures import Array, Filling, MadeArray, NpyArray, NpzArray
 from pipeprof.pipelines.ops.values.values import FilePatterns
 from pipeprof.pipelines.to_python.code import call, listed, scalar, text
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.to_python.files import Files
+from pipeprof.pipelines.to_python.files import Files
 
 _SYNTHESISED: Final = "data:"
 _READ_COLUMNS: Final = '''\

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.calls.seeds import drawing
+from pipeprof.pipelines.to_python.body import Body
 from pipeprof.pipelines.to_python.code import call, listed, returned, tupled, verb
 from pipeprof.pipelines.to_python.elements import Form, Single, TupleForm, bind, express, noun_of, plain
 from pipeprof.pipelines.to_python.module import function_lines
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.to_python.body import Body
 
 Result = tuple[str, Form]
 

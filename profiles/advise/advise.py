@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
+from pipeprof.pipelines.suggest import suggest
 from pipeprof.profiles.advise.edits.same_line import join_same_line
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Rule, Threshold, bar_to_try, by_precedence, trying
 from pipeprof.profiles.advise.rule import rules as all_rules
-from pipeprof.profiles.advise.suppress import unknown_rules, without_ignored
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.propose.finding import finding_of
@@ -30,7 +30,59 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.models import Ignore
     from pipeprof.pipelines.static.slips import Slip
+    from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.view.view import PipelineView
+
+
+def unknown_rules(ignore: Sequence[Ignore], known: Collection[str]) -> list[Message]:
+    """A warning for each entry whose rule does not exist: it hides nothing."""
+    messages = []
+    for name in dict.fromkeys(entry.rule for entry in ignore if entry.rule not in known):
+        meant = suggest(name, known)
+        hint = f" — did you mean {meant}?" if meant else "; `pipeprof rules` lists them"
+        messages.append(Message(code="unknown-rule", message=f"`ignore` names {name!r}, which is no rule{hint}"))
+    return messages
+
+
+def without_ignored(
+    findings: Iterable[Finding], ignore: Sequence[Ignore], view: PipelineView
+) -> tuple[list[Finding], list[Message]]:
+    """Leave out what the spec ignores.
+
+    Args:
+        ignore: Entries of the spec; one without a stage stands for every stage.
+        view: Names and indices of stages.
+
+    Returns:
+        The findings that stay, and one message that lists the others with the user's reasons.
+    """
+    kept, dropped = [], []
+    for finding in findings:
+        entry = next((entry for entry in ignore if _matches(entry, finding, view)), None)
+        if entry is None:
+            kept.append(finding)
+        else:
+            at = f" at {finding.stage}" if finding.stage else ""
+            dropped.append(f"{finding.rule}{at} ({' '.join(entry.reason.split())})")
+    if not dropped:
+        return kept, []
+    are = "finding is" if len(dropped) == 1 else "findings are"
+    message = f"{len(dropped)} {are} ignored, as the spec says: {', '.join(dropped)}"
+    return kept, [Message(code="ignored", message=message)]
+
+
+def _matches(entry: Ignore, finding: Finding, view: PipelineView) -> bool:
+    if entry.rule != finding.rule:
+        return False
+    if entry.stage is None:
+        return True
+    if finding.stage is None:
+        return False
+    stage = view.by_id.get(finding.stage)
+    names = {finding.stage, *([stage.name] if stage is not None and stage.name else [])}
+    return f"stages.{entry.stage}" == finding.stage if isinstance(entry.stage, int) else entry.stage in names
+
 
 WAIT_SHARE = Threshold(
     "wait-share",
@@ -262,7 +314,6 @@ def findings_for(
 
     Args:
         profile: The run's profile: stages, steps, memory, contention, headspace and causes are read.
-        loaded: The spec, if the target is one.
         made: In-memory sources that were seen while a function built its dataset.
         constants: Arrays that were seen to become constants of a graph.
         spec_view: The view of the spec as written, where a run has it already.

@@ -13,13 +13,10 @@ from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pipeprof.profiles.propose.proposal import Family, Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView
-
-if TYPE_CHECKING:
-    pass
 
 _TRYING: ContextVar[bool] = ContextVar("trying", default=False)
 

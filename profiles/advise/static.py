@@ -44,7 +44,6 @@ def static_advice(
     """Apply the static part of every rule to a spec. Never raises.
 
     Args:
-        cores: Cores that a run could use.
         what_if: Answer what the limit means for shuffles and caches.
     """
     from pipeprof.profiles.view.from_spec import view_of_spec
@@ -72,9 +71,6 @@ def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int
     """Apply the rules to what the text of a function's file shows of its pipeline. Never raises.
 
     The findings are None where the text shows nothing: the stages are unknown before a run.
-
-    Args:
-        cores: Cores that a run could use.
     """
     from pipeprof.profiles.view.from_sketch import view_of_source
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeprof.pipelines.data.folders import entry_name, find, locate
+from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.paths import source_files
 from pipeprof.profiles.convert.folder import ConvertTarget, check_distance
 from pipeprof.profiles.convert.replacement import Files, form_for
 from pipeprof.profiles.convert.writing import FileWriting, Writer
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.protocol.job import Job, as_pairs
 from pipeprof.profiles.protocol.store import StoredForm, StoreJob
 from pipeprof.profiles.verify.file_points import Point
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.harness.progress import RunProgress
 
 _STAGES = "stages"
 Start = Callable[[Job], Writer]
@@ -47,9 +45,7 @@ class ConversionPlan:
 
     Attributes:
         profile: Complete run of the unchanged pipeline.
-        point: Where.
         job: Worker's job for the unchanged pipeline.
-        loaded: The spec; None for a Python target.
     """
 
     profile: Profile
@@ -70,8 +66,6 @@ def convert(
     """Write what a part of a pipeline gives into files.
 
     Args:
-        progress: Receives how far it is.
-        interrupted: Whether the user wants an end.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
 
     Raises:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import select
-from typing import TYPE_CHECKING
 
+from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.host.run_family import RunFamily
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.messages import WorkerMessage
 from pipeprof.profiles.protocol.turns import TurnRequest
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.harness.event_loop import Signals
-    from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.messages import WorkerMessage
 
 
 class WriterProcess:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from pipeprof.profiles.convert.folder import (
     ConvertTarget,
@@ -23,14 +23,11 @@ from pipeprof.profiles.convert.folder import (
     full,
     partial_folder,
 )
-from pipeprof.profiles.protocol.messages import Raised
+from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.protocol.messages import Raised, WorkerMessage
 from pipeprof.profiles.protocol.store import Stored, StoreEstimated
 from pipeprof.profiles.protocol.turns import EditRefused
 from pipeprof.profiles.wording import size
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.protocol.messages import WorkerMessage
 
 LOOK_SECONDS = 0.5
 """Between two looks at the disk."""
@@ -90,8 +87,6 @@ class FileWriting:
     Args:
         start: Starts the process that writes into a folder, which does not exist yet.
         inputs: Folders of the original data, as far as they are known.
-        progress: Receives how far it is.
-        interrupted: Whether the user wants an end.
         end_at: When the time of the whole command is over, in seconds of `clock`; None for never.
         clock: Seconds that only grow.
         free: Bytes that are free on a folder's disk.

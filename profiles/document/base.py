@@ -1,13 +1,35 @@
 """The base of all parts of the document, its vocabularies, and places in files."""
 
-from typing import Literal
+from functools import cache
+from itertools import pairwise
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 Bound = Literal["input", "step", "balanced"]
 Limit = Literal["serial-stage", "cpu", "io", "gil", "latency", "memory", "step"]
 Owner = Literal["runtime", "source", "cache", "shuffle", "prefetch", "parallel", "batch", "consumer", "python", "slack"]
 How = Literal["measured", "model", "predicted", "alias"]
+
+
+@cache
+def _texts_of(module: str) -> dict[str, dict[str, str]]:
+    """The texts below the fields of a module's classes, by class and field; only who asks for a schema reads them."""
+    import ast
+    import inspect
+    import sys
+
+    found: dict[str, dict[str, str]] = {}
+    tree = ast.parse(inspect.getsource(sys.modules[module])) if module.startswith("pipeprof.") else ast.Module([], [])
+    for kind in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        for field, below in pairwise(kind.body):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(below, ast.Expr)
+                and isinstance(below.value, ast.Constant)
+            ):
+                found.setdefault(kind.name, {})[ast.unparse(field.target)] = " ".join(str(below.value.value).split())
+    return found
 
 
 class Model(BaseModel):
@@ -16,6 +38,16 @@ class Model(BaseModel):
     # Whoever needs only a stage or a finding does not pay for the whole document.
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> Any:
+        """Describe the fields in the JSON Schema by the texts below them."""
+        schema = handler(core)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for kind in cls.__mro__:
+            for name, text in _texts_of(kind.__module__).get(kind.__name__, {}).items():
+                properties.get(name, {}).setdefault("description", text)
+        return schema
+
 
 class Location(Model):
     """A place in the user's file."""
@@ -23,8 +55,6 @@ class Location(Model):
     file: str
     line: int
     column: int | None = None
-    call: str | None = Field(
-        None,
-        description="Name of what is called there, for a Python target: one call may be several stages, as "
-        "`bucket_by_sequence_length` and Keras' loaders are.",
-    )
+    call: str | None = None
+    """Name of what is called there, for a Python target: one call may be several stages, as `bucket_by_sequence_length`
+    and Keras' loaders are."""

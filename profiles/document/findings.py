@@ -15,7 +15,8 @@ Facts: TypeAlias = dict[str, Any]
 class VerdictDetail(Model):
     """One line below the verdict's headline."""
 
-    label: str = Field(description="`bottleneck`, `at best`, `memory`, …")
+    label: str
+    """`bottleneck`, `at best`, `memory`, …"""
     text: str
 
 
@@ -24,20 +25,18 @@ class Verdict(Model):
 
     bound: Bound | None = None
     limit: Limit | None = None
-    stage: str | None = Field(
-        None,
-        description="Address of the bottleneck; where no limit was found, of the stage with most of the work. `None` "
-        "where the verdict names none.",
-    )
+    stage: str | None = None
+    """Address of the bottleneck; where no limit was found, of the stage with most of the work. `None` where the verdict
+    names none."""
     headspace_share: float | None = None
-    disturbed: bool | None = Field(
-        None,
-        description="Other processes took cores that the worker's threads waited for (warning `disturbed`): what the "
-        "verdict says may not hold on a free machine. `None` where this is not known.",
-    )
-    headline: str = Field("", description="The conclusion in one line; empty in documents of earlier versions.")
+    disturbed: bool | None = None
+    """Other processes took cores that the worker's threads waited for (warning `disturbed`): what the verdict says may
+    not hold on a free machine. `None` where this is not known."""
+    headline: str = ""
+    """The conclusion in one line; empty in documents of earlier versions."""
     details: list[VerdictDetail] = Field(default_factory=list)
-    sentence: str = Field(description="Headline and details as one text.")
+    sentence: str
+    """Headline and details as one text."""
 
 
 class Edit(Model):
@@ -45,7 +44,8 @@ class Edit(Model):
 
     model_config = ConfigDict(extra="allow")
 
-    kind: str | None = Field(None, description="`InsertStage`, `SetArgument`, `MoveStage`, `SetOption`, …")
+    kind: str | None = None
+    """`InsertStage`, `SetArgument`, `MoveStage`, `SetOption`, …"""
 
 
 def documents_of(edits: Iterable[PipelineEdit]) -> list[Edit]:
@@ -61,12 +61,14 @@ def edits_in(documents: Iterable[Edit]) -> tuple[PipelineEdit, ...]:
 class Predicted(Model):
     """What a finding's edit should bring."""
 
-    speedup: float | None = Field(None, gt=0, description="Steps per second with the edit over without.")
-    peak_rss_delta_bytes: int | None = Field(None, description="Change of peak memory; negative saves.")
-    wait_ms: float | None = Field(
-        None, description="Wait of the step per batch with the edit; without a step the whole interval."
-    )
-    formula: str | None = Field(None, description="How it was worked out, with the numbers in it.")
+    speedup: float | None = Field(None, gt=0)
+    """Steps per second with the edit over without."""
+    peak_rss_delta_bytes: int | None = None
+    """Change of peak memory; negative saves."""
+    wait_ms: float | None = None
+    """Wait of the step per batch with the edit; without a step the whole interval."""
+    formula: str | None = None
+    """How it was worked out, with the numbers in it."""
 
 
 class Effect(Model):
@@ -107,18 +109,21 @@ MeasuredEffect = Annotated[Facts, AfterValidator(_is_effect), _EffectSchema()]
 class Kept(Model):
     """What a change keeps in memory from the first epoch on: it gains only in later ones."""
 
-    sample_bytes: int | None = Field(None, description="Of the data that were measured; `None` if unknown.")
-    bytes: int | None = Field(
-        None, description="Of the whole data set; `None` without `--dataset-size`, and where it does not tell."
-    )
+    sample_bytes: int | None = None
+    """Of the data that were measured; `None` if unknown."""
+    bytes: int | None = None
+    """Of the whole data set; `None` without `--dataset-size`, and where it does not tell."""
 
 
 class Unfinished(Model):
     """A measurement that shows a gain and ended before it could be decided."""
 
-    pairs: int = Field(description="Pairs that were measured.")
-    needed: int = Field(description="Pairs after which it is decided next.")
-    budget_seconds: int = Field(description="The `--budget` with which the same command measures as many.")
+    pairs: int
+    """Pairs that were measured."""
+    needed: int
+    """Pairs after which it is decided next."""
+    budget_seconds: int
+    """The `--budget` with which the same command measures as many."""
 
 
 class Finding(Model):
@@ -129,40 +134,38 @@ class Finding(Model):
     family: Literal["memory", "speed", "correctness"] | None = None
     stage: str | None = None
     location: Location | None = None
-    sentence: str | None = Field(None, description="What was seen, in numbers, and why it matters here.")
-    evidence: Facts = Field(
-        default_factory=dict, description="The numbers behind the sentence; names carry their unit."
-    )
-    recommendation: str | None = Field(None, description="The fix in words, whatever the status.")
-    semantics: Literal["same", "order", "randomness", "values"] | None = Field(
-        None, description="What the fix may change of the data."
-    )
-    random_order: bool = Field(
-        default=False,
-        description="Whether the fix changes an order that is drawn anew in each epoch anyway: of the data it changes "
-        "nothing then, but elements are compared in any order.",
-    )
+    sentence: str | None = None
+    """What was seen, in numbers, and why it matters here."""
+    evidence: Facts = Field(default_factory=dict)
+    """The numbers behind the sentence; names carry their unit."""
+    recommendation: str | None = None
+    """The fix in words, whatever the status."""
+    semantics: Literal["same", "order", "randomness", "values"] | None = None
+    """What the fix may change of the data."""
+    random_order: bool = Field(default=False)
+    """Whether the fix changes an order that is drawn anew in each epoch anyway: of the data it changes nothing then,
+    but elements are compared in any order."""
     edit: Edit | list[Edit] | None = None
-    patch: str | None = Field(None, description="The fix as a diff of the spec's own file, else as lines of YAML.")
-    python: str | None = Field(None, description="The fix as Python.")
-    change: str | None = Field(None, description="The change in one line, e.g. `num_parallel_calls: 1 → 8`.")
-    overrides: list[str] = Field(
-        default_factory=list,
-        description="The `--set PATH=VALUE` values that apply the fix to the spec; empty where flags cannot.",
-    )
+    patch: str | None = None
+    """The fix as a diff of the spec's own file, else as lines of YAML."""
+    python: str | None = None
+    """The fix as Python."""
+    change: str | None = None
+    """The change in one line, e.g. `num_parallel_calls: 1 → 8`."""
+    overrides: list[str] = Field(default_factory=list)
+    """The `--set PATH=VALUE` values that apply the fix to the spec; empty where flags cannot."""
     predicted: Predicted | None = None
-    measured: MeasuredEffect | None = Field(
-        None,
-        description="With `status: ceiling`, an upper bound: `replayed` are the stages that a replay of their outputs "
-        "has replaced, `other_cpu_ms_per_batch` is the CPU time of everything else, `cores_needed` those that the step "
-        "would need for it, `conclusion` is set where the cores are the limit then.",
-    )
-    cache: Kept | None = Field(None, description="Of a change that keeps elements for later epochs.")
+    measured: MeasuredEffect | None = None
+    """With `status: ceiling`, an upper bound: `replayed` are the stages that a replay of their outputs has replaced,
+    `other_cpu_ms_per_batch` is the CPU time of everything else, `cores_needed` those that the step would need for it,
+    `conclusion` is set where the cores are the limit then."""
+    cache: Kept | None = None
+    """Of a change that keeps elements for later epochs."""
     status: Literal["kept", "rejected", "ceiling", "unverified"]
-    reason: str | None = Field(None, description="Why the status is what it is.")
-    unfinished: Unfinished | None = Field(
-        None, description="Of `status: unverified`: what was measured shows a gain, and more pairs decide about it."
-    )
+    reason: str | None = None
+    """Why the status is what it is."""
+    unfinished: Unfinished | None = None
+    """Of `status: unverified`: what was measured shows a gain, and more pairs decide about it."""
 
     @property
     def documents(self) -> list[Edit]:
@@ -186,156 +189,171 @@ class NotTried(Model):
     """Changes that were not measured, for one reason."""
 
     reason: str
-    changes: list[str] = Field(description="Each with its place, or its title where it takes more than one line.")
+    changes: list[str]
+    """Each with its place, or its title where it takes more than one line."""
 
 
 class Verification(Model):
     """How the edits of findings were tried."""
 
-    seconds: float = Field(description="How long it took, starts of processes included.")
+    seconds: float
+    """How long it took, starts of processes included."""
     budget_seconds: float
-    mode: Literal["alternating", "pairs", "sequential"] = Field(
-        description="`alternating`: two processes of the pipeline and two of the edited one take turns, block by "
-        "block. `pairs`: one of each takes turns, then the other two. `sequential`: one process exists at a time, and "
-        "a pair is one of processes."
-    )
-    mode_reason: str | None = Field(None, description="Why not all processes existed at once; `None` where they did.")
-    tried: int = Field(description="How many edits were tried.")
-    without_gain: list[str] = Field(
-        default_factory=list,
-        description="Edits that were only worth a try, with what was measured: those of the rules' lower bar, and "
-        "those that fit the stage with most of the work.",
-    )
-    undecided: list[str] = Field(
-        default_factory=list, description="The same for edits whose gain stays unknown: their interval is too wide."
-    )
-    bounds: list[str] = Field(
-        default_factory=list,
-        description="Stages that a replay of their outputs has replaced without a gain, with what was measured.",
-    )
-    not_tried: list[NotTried] = Field(
-        default_factory=list, description="Changes that are no findings and were not tried, by the reason."
-    )
-    needs_seconds: int | None = Field(
-        None,
-        description="The `--budget` with which the same command measures what this one had no time for: a first "
-        "change, or the upper bound of the stage that the verdict names.",
-    )
-    block_seconds: float = Field(description="Length of a block; a pair is two of them.")
-    same: list[float] | None = Field(
-        None, description="The pipeline in one process over the same in another: ratio, low, high at 98 %."
-    )
+    mode: Literal["alternating", "pairs", "sequential"]
+    """`alternating`: two processes of the pipeline and two of the edited one take turns, block by block. `pairs`: one
+    of each takes turns, then the other two. `sequential`: one process exists at a time, and a pair is one of processes.
+    """
+    mode_reason: str | None = None
+    """Why not all processes existed at once; `None` where they did."""
+    tried: int
+    """How many edits were tried."""
+    without_gain: list[str] = Field(default_factory=list)
+    """Edits that were only worth a try, with what was measured: those of the rules' lower bar, and those that fit the
+    stage with most of the work."""
+    undecided: list[str] = Field(default_factory=list)
+    """The same for edits whose gain stays unknown: their interval is too wide."""
+    bounds: list[str] = Field(default_factory=list)
+    """Stages that a replay of their outputs has replaced without a gain, with what was measured."""
+    not_tried: list[NotTried] = Field(default_factory=list)
+    """Changes that are no findings and were not tried, by the reason."""
+    needs_seconds: int | None = None
+    """The `--budget` with which the same command measures what this one had no time for: a first change, or the upper
+    bound of the stage that the verdict names."""
+    block_seconds: float
+    """Length of a block; a pair is two of them."""
+    same: list[float] | None = None
+    """The pipeline in one process over the same in another: ratio, low, high at 98 %."""
 
 
 class FixStep(Model):
     """One change that a search tried, on the best pipeline that it had then."""
 
-    round: int = Field(description="Number of the race: changes of one race were measured side by side.")
+    round: int
+    """Number of the race: changes of one race were measured side by side."""
     title: str
-    change: str | None = Field(None, description="The change in one line.")
-    rule: str | None = Field(None, description="Of the finding that proposed it, if one did.")
+    change: str | None = None
+    """The change in one line."""
+    rule: str | None = None
+    """Of the finding that proposed it, if one did."""
     stage: str | None = None
     semantics: Literal["same", "order", "randomness", "values"] | None = None
-    random_order: bool = Field(default=False, description="As `findings[].random_order`.")
-    edit: list[Edit] = Field(default_factory=list, description="With the addresses of the pipeline it was tried on.")
-    predicted: float | None = Field(None, description="Predicted factor, where there was one.")
-    cache: Kept | None = Field(None, description="As `findings[].cache`.")
-    result: Literal["taken", "behind", "rejected", "unclear", "not-tried"] = Field(
-        description="`behind`: it helps, another one of the race helps more."
-    )
+    random_order: bool = Field(default=False)
+    """As `findings[].random_order`."""
+    edit: list[Edit] = Field(default_factory=list)
+    """With the addresses of the pipeline it was tried on."""
+    predicted: float | None = None
+    """Predicted factor, where there was one."""
+    cache: Kept | None = None
+    """As `findings[].cache`."""
+    result: Literal["taken", "behind", "rejected", "unclear", "not-tried"]
+    """`behind`: it helps, another one of the race helps more."""
     reason: str
-    speedup: float | None = Field(None, description="Steps per second over those of the best pipeline so far.")
-    low: float | None = Field(None, description="Lower end of the interval at 98 % (of earlier versions, at 95 %).")
-    high: float | None = Field(None, description="Upper end; `None` of a single round.")
-    ratios: list[float] = Field(default_factory=list, description="Of each round.")
+    speedup: float | None = None
+    """Steps per second over those of the best pipeline so far."""
+    low: float | None = None
+    """Lower end of the interval at 98 % (of earlier versions, at 95 %)."""
+    high: float | None = None
+    """Upper end; `None` of a single round."""
+    ratios: list[float] = Field(default_factory=list)
+    """Of each round."""
     peak_bytes: int | None = None
-    peak_rss_delta_bytes: int | None = Field(None, description="Peak over that of the best so far; negative saves.")
-    data: str | None = Field(None, description="Comparison of the first batches, in words.")
+    peak_rss_delta_bytes: int | None = None
+    """Peak over that of the best so far; negative saves."""
+    data: str | None = None
+    """Comparison of the first batches, in words."""
 
 
 class LeftOut(Model):
     """A change that a search did not try: it may do to the data what ``--allow`` did not name."""
 
     title: str
-    change: str | None = Field(None, description="The change in one line.")
+    change: str | None = None
+    """The change in one line."""
     semantics: Literal["same", "order", "randomness", "values"]
-    speedup: float | None = Field(None, description="Steps per second with it over without; `None` if unknown.")
-    low: float | None = Field(None, description="Lower end of the measured interval at 98 %.")
+    speedup: float | None = None
+    """Steps per second with it over without; `None` if unknown."""
+    low: float | None = None
+    """Lower end of the measured interval at 98 %."""
     high: float | None = None
-    known_by: Literal["measured", "predicted"] | None = Field(
-        None, description="`measured`: by an earlier run of the same pipeline, whose files are unchanged."
-    )
-    allow: str = Field(description="The flag that lets a search try it, `--allow order`.")
+    known_by: Literal["measured", "predicted"] | None = None
+    """`measured`: by an earlier run of the same pipeline, whose files are unchanged."""
+    allow: str
+    """The flag that lets a search try it, `--allow order`."""
 
 
 class Converted(Model):
     """What a part of the pipeline gives, written into files (`--convert-to`)."""
 
-    folder: str = Field(description="As it was named on the command line, absolute.")
-    stage: str | None = Field(None, description="Address of the stage whose elements are in the files.")
-    name: str | None = Field(None, description="Of that stage.")
-    replaces: list[str] = Field(default_factory=list, description="Addresses of the stages that files replace.")
-    form: Literal["elements", "rows"] | None = Field(
-        None,
-        description="`elements`: as `tf.data.Dataset.save` writes them. `rows`: of arrays, in `.npy` files. `None` "
-        "where nothing was written.",
-    )
-    path: str | None = Field(None, description="Folder with the files.")
+    folder: str
+    """As it was named on the command line, absolute."""
+    stage: str | None = None
+    """Address of the stage whose elements are in the files."""
+    name: str | None = None
+    """Of that stage."""
+    replaces: list[str] = Field(default_factory=list)
+    """Addresses of the stages that files replace."""
+    form: Literal["elements", "rows"] | None = None
+    """`elements`: as `tf.data.Dataset.save` writes them. `rows`: of arrays, in `.npy` files. `None` where nothing was
+    written."""
+    path: str | None = None
+    """Folder with the files."""
     elements: int | None = None
     bytes: int | None = None
-    seconds: float | None = Field(None, description="Of converting, with the start of its process.")
-    compared: int | None = Field(
-        None, description="First elements that were the same in two epochs of the pipeline and in the files."
-    )
-    used: bool = Field(default=False, description="Whether the best pipeline reads the files.")
-    reason: str | None = Field(None, description="Why nothing was written.")
+    seconds: float | None = None
+    """Of converting, with the start of its process."""
+    compared: int | None = None
+    """First elements that were the same in two epochs of the pipeline and in the files."""
+    used: bool = Field(default=False)
+    """Whether the best pipeline reads the files."""
+    reason: str | None = None
+    """Why nothing was written."""
 
 
 class Fix(Model):
     """A search for the best proven pipeline."""
 
-    status: Literal["fixed", "nothing", "not-proven", "interrupted"] = Field(
-        description="`fixed`: the best pipeline was measured against the one as it is, and holds. `interrupted`: only "
-        "its steps were measured."
-    )
-    reason: str = Field(description="Why it is so, and why the search ended.")
-    seconds: float = Field(
-        description="Of measuring: windows of runs, and turns with their warm-ups; starts and builds are not in it."
-    )
+    status: Literal["fixed", "nothing", "not-proven", "interrupted"]
+    """`fixed`: the best pipeline was measured against the one as it is, and holds. `interrupted`: only its steps were
+    measured."""
+    reason: str
+    """Why it is so, and why the search ended."""
+    seconds: float
+    """Of measuring: windows of runs, and turns with their warm-ups; starts and builds are not in it."""
     budget_seconds: float
-    wall_seconds: float = Field(description="The run and the search, starts of processes and builds included.")
-    allow: list[str] = Field(description="What the changes may change of the data.")
-    left_out: list[LeftOut] = Field(
-        default_factory=list,
-        description="Changes that were not tried because `allow` lacks their class, measured ones first.",
-    )
-    converted: Converted | None = Field(None, description="`None` without `--convert-to`.")
+    wall_seconds: float
+    """The run and the search, starts of processes and builds included."""
+    allow: list[str]
+    """What the changes may change of the data."""
+    left_out: list[LeftOut] = Field(default_factory=list)
+    """Changes that were not tried because `allow` lacks their class, measured ones first."""
+    converted: Converted | None = None
+    """`None` without `--convert-to`."""
     steps: list[FixStep] = Field(default_factory=list)
-    edits: list[list[Edit]] = Field(
-        default_factory=list,
-        description="The best pipeline's changes, step by step; the addresses of a step are those of the pipeline that "
-        "the one before it made.",
-    )
-    environment: dict[str, str] = Field(default_factory=dict, description="Variables that belong to it.")
+    edits: list[list[Edit]] = Field(default_factory=list)
+    """The best pipeline's changes, step by step; the addresses of a step are those of the pipeline that the one before
+    it made."""
+    environment: dict[str, str] = Field(default_factory=dict)
+    """Variables that belong to it."""
     semantics: Literal["same", "order", "randomness", "values"] | None = None
-    random_order: bool = Field(default=False, description="As `findings[].random_order`.")
-    measured: MeasuredEffect | None = Field(
-        None, description="The best pipeline against the one as it is, in one session; as `findings[].measured`."
-    )
-    unfinished: Unfinished | None = Field(None, description="As `findings[].unfinished`, of the proof.")
-    needs_seconds: int | None = Field(
-        None, description="The `--budget` in which a change can be tried and proven, where this one was too small."
-    )
-    peak_bytes: int | None = Field(None, description="Peak of the best pipeline.")
+    random_order: bool = Field(default=False)
+    """As `findings[].random_order`."""
+    measured: MeasuredEffect | None = None
+    """The best pipeline against the one as it is, in one session; as `findings[].measured`."""
+    unfinished: Unfinished | None = None
+    """As `findings[].unfinished`, of the proof."""
+    needs_seconds: int | None = None
+    """The `--budget` in which a change can be tried and proven, where this one was too small."""
+    peak_bytes: int | None = None
+    """Peak of the best pipeline."""
     peak_before_bytes: int | None = None
-    text: str | None = Field(None, description="The changed spec's own file.")
-    in_one_file: bool = Field(
-        default=False,
-        description="Whether the text has what other files and flags say as well, for a change is about that; the diff "
-        "is then that of two such texts.",
-    )
-    diff: str | None = Field(None, description="The same as a diff, from the file as it is; of a Python file as well.")
-    diff_applies_plan: bool = Field(
-        default=False, description="Whether the diff of a Python file applies the plan, for want of one in its calls."
-    )
-    python: list[str] = Field(default_factory=list, description="The changes as Python, for reading.")
+    text: str | None = None
+    """The changed spec's own file."""
+    in_one_file: bool = Field(default=False)
+    """Whether the text has what other files and flags say as well, for a change is about that; the diff is then that of
+    two such texts."""
+    diff: str | None = None
+    """The same as a diff, from the file as it is; of a Python file as well."""
+    diff_applies_plan: bool = Field(default=False)
+    """Whether the diff of a Python file applies the plan, for want of one in its calls."""
+    python: list[str] = Field(default_factory=list)
+    """The changes as Python, for reading."""

@@ -11,53 +11,50 @@ from pipeprof.profiles.document.shared import Gaps, PhaseName
 class Throughput(Model):
     """What came out of the pipeline per second of the measured window."""
 
-    elements_per_second: float | None = Field(None, description="Batches times `elements_per_batch`.")
+    elements_per_second: float | None = None
+    """Batches times `elements_per_batch`."""
     batches_per_second: float | None = None
     bytes_per_second: float | None = None
-    elements_per_batch: float | None = Field(
-        None,
-        description="Elements that one batch is made of, on average; 1 for a pipeline whose elements are no batches. "
-        "`None` where neither the graph nor the counters show it: nested batches, windows that overlap, what a Python "
-        "function made.",
-    )
+    elements_per_batch: float | None = None
+    """Elements that one batch is made of, on average; 1 for a pipeline whose elements are no batches. `None` where
+    neither the graph nor the counters show it: nested batches, windows that overlap, what a Python function made."""
     bytes_per_batch: float | None = None
 
 
 class Device(Model):
     """What consumed the batches, and how much of its time it had nothing to do."""
 
-    kind: str = Field(description="`simulate`, `none`, `python`, …")
-    text: str | None = Field(None, description="The step as given, e.g. `simulate: 12ms`.")
+    kind: str
+    """`simulate`, `none`, `python`, …"""
+    text: str | None = None
+    """The step as given, e.g. `simulate: 12ms`."""
     idle_share: float | None = None
     gaps: Gaps | None = None
-    computes: str | None = Field(None, description="What one step computes; `None` where only the user knows.")
-    on: str | None = Field(None, description="Where it computes: `cpu`, `gpu`, `tpu`; `None` if unknown.")
-    numpy_ms: float | None = Field(
-        None, description="Conversion to NumPy per batch, before the step and no part of it; `None` without one."
-    )
-    copy_ms: float | None = Field(
-        None,
-        description="Copy per batch to the memory of the device or of another library, before the step and no part of "
-        "it; `None` without one.",
-    )
-    cpu_ms: float | None = Field(
-        None,
-        description="CPU time of the whole process per step on preloaded batches: the step's own and the loop's. Of a "
-        "script: that of its process in the measured window, without the pipeline's stages.",
-    )
-    too_optimistic: str | None = Field(
-        None,
-        description="Why this step leaves the pipeline more than the real one does, so that nothing is proven by it; "
-        "`None` where it does not.",
-    )
+    computes: str | None = None
+    """What one step computes; `None` where only the user knows."""
+    on: str | None = None
+    """Where it computes: `cpu`, `gpu`, `tpu`; `None` if unknown."""
+    numpy_ms: float | None = None
+    """Conversion to NumPy per batch, before the step and no part of it; `None` without one."""
+    copy_ms: float | None = None
+    """Copy per batch to the memory of the device or of another library, before the step and no part of it; `None`
+    without one."""
+    cpu_ms: float | None = None
+    """CPU time of the whole process per step on preloaded batches: the step's own and the loop's. Of a script: that of
+    its process in the measured window, without the pipeline's stages."""
+    too_optimistic: str | None = None
+    """Why this step leaves the pipeline more than the real one does, so that nothing is proven by it; `None` where it
+    does not."""
 
 
 class Disk(Model):
     """Bytes that came from the disk while measuring."""
 
     bytes: int | None = None
-    source: str | None = Field(None, description="`proc-io`, or why it is unknown.")
-    cold: bool | None = Field(None, description="Source files were evicted from the page cache first.")
+    source: str | None = None
+    """`proc-io`, or why it is unknown."""
+    cold: bool | None = None
+    """Source files were evicted from the page cache first."""
 
 
 class Series(Model):
@@ -65,40 +62,38 @@ class Series(Model):
 
     seconds: list[float] = Field(default_factory=list)
     rss_bytes: list[int] = Field(default_factory=list)
-    cpu_cores: list[float | None] = Field(default_factory=list, description="CPU seconds per second since the last.")
+    cpu_cores: list[float | None] = Field(default_factory=list)
+    """CPU seconds per second since the last."""
     batches_per_second: list[float | None] = Field(default_factory=list)
     phase: list[PhaseName] = Field(default_factory=list)
-    interval_histogram_ms: list[tuple[float, int]] = Field(
-        default_factory=list, description="Pairs of upper bound in ms and number of steps."
-    )
+    interval_histogram_ms: list[tuple[float, int]] = Field(default_factory=list)
+    """Pairs of upper bound in ms and number of steps."""
     fetch_histogram_ms: list[tuple[float, int]] = Field(default_factory=list)
 
 
 class Overhead(Model):
     """What measuring cost, as shares of the measured window."""
 
-    loop_share: float | None = Field(None, description="Bookkeeping in the step loop.")
-    sampler_cores: float | None = Field(None, description="CPU seconds per second of the watching process.")
-    wake_share: float | None = Field(None, description="Device idle because the loop woke late from a simulated step.")
+    loop_share: float | None = None
+    """Bookkeeping in the step loop."""
+    sampler_cores: float | None = None
+    """CPU seconds per second of the watching process."""
+    wake_share: float | None = None
+    """Device idle because the loop woke late from a simulated step."""
 
 
 class Contention(Model):
     """How much other processes and the machine slowed the worker."""
 
-    runnable_wait_share: float | None = Field(
-        None, description="Time the worker's runnable threads waited for a core, over their time running and waiting."
-    )
+    runnable_wait_share: float | None = None
+    """Time the worker's runnable threads waited for a core, over their time running and waiting."""
     steal_share: float | None = None
     throttled_seconds: float | None = None
-    stalled_by_files_share: float | None = Field(
-        None,
-        description="Part of the time in which a task of the machine waited for a disk or a file system, at most (from "
-        "the kernel's pressure stall information).",
-    )
+    stalled_by_files_share: float | None = None
+    """Part of the time in which a task of the machine waited for a disk or a file system, at most (from the kernel's
+    pressure stall information)."""
     load_average: float | None = None
-    worker_cores: float | None = Field(None, description="CPU seconds per second of the worker while measuring.")
-    others_cores: float | None = Field(
-        None,
-        description="CPU seconds per second of everything else on the cores that the worker may run on, without "
-        "pipeprof itself.",
-    )
+    worker_cores: float | None = None
+    """CPU seconds per second of the worker while measuring."""
+    others_cores: float | None = None
+    """CPU seconds per second of everything else on the cores that the worker may run on, without pipeprof itself."""

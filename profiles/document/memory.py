@@ -17,27 +17,27 @@ class LedgerEntry(Model):
     stage: str | None = None
     bytes: int
     how: How
-    what: str | None = Field(None, description="What they are, where an owner has several.")
-    location: Location | None = Field(
-        None, description="Of Python objects of the build: the line of the user's at which most of them were made."
-    )
-    function: str | None = Field(None, description="The function of that line.")
-    predicted_bytes: int | None = Field(
-        None,
-        description="What was predicted of the owner at the stage before the run; at the first of its entries. Null "
-        "where the number or the size of the elements was not known.",
-    )
+    what: str | None = None
+    """What they are, where an owner has several."""
+    location: Location | None = None
+    """Of Python objects of the build: the line of the user's at which most of them were made."""
+    function: str | None = None
+    """The function of that line."""
+    predicted_bytes: int | None = None
+    """What was predicted of the owner at the stage before the run; at the first of its entries. Null where the number
+    or the size of the elements was not known."""
 
 
 class MemorySeries(Model):
     """What stages held over time, all lists of one length, at most some 120 looks; seconds as in `series`."""
 
     seconds: list[float]
-    epoch: list[int] = Field(description="How often the dataset had ended.")
-    live_bytes: list[int | None] = Field(description="Tensors in TensorFlow's pool.")
-    stages: dict[str, list[int | None]] = Field(
-        description="Buffered bytes by stage, as TensorFlow's model counts them; null where the count is impossible."
-    )
+    epoch: list[int]
+    """How often the dataset had ended."""
+    live_bytes: list[int | None]
+    """Tensors in TensorFlow's pool."""
+    stages: dict[str, list[int | None]]
+    """Buffered bytes by stage, as TensorFlow's model counts them; null where the count is impossible."""
 
 
 class MemoryEpochs(Model):
@@ -67,50 +67,62 @@ class MemoryGrowth(Model):
     """Growth of resident memory by steps in the measured window, from when every buffer was full."""
 
     mb_per_1000_steps: float
-    low: float = Field(description="Lower end of the 95 % interval.")
-    high: float = Field(description="Upper end.")
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+    """Upper end."""
     windows: int
-    leak: bool = Field(
-        description="With all buffers full resident memory rose from each window to the next, and so did what is in "
-        "use: live tensors, glibc's blocks or Python's objects."
-    )
-    stage: str | None = Field(None, description="The stage whose buffer was still growing most.")
-    bytes: int | None = Field(None, description="What resident memory grew by from the first window to the last.")
-    steps: int | None = Field(None, description="Steps between these two windows.")
-    in_use_bytes: int | None = Field(
-        None,
-        description="What memory in use grew by meanwhile: live tensors, glibc's blocks and Python's objects; null "
-        "where unknown. The rest of `bytes` was freed and is kept by the allocator.",
-    )
-    mb_per_epoch: float | None = Field(None, description="The same by epochs, where the windows are whole epochs.")
+    leak: bool
+    """With all buffers full resident memory rose from each window to the next, and so did what is in use: live tensors,
+    glibc's blocks or Python's objects."""
+    stage: str | None = None
+    """The stage whose buffer was still growing most."""
+    bytes: int | None = None
+    """What resident memory grew by from the first window to the last."""
+    steps: int | None = None
+    """Steps between these two windows."""
+    in_use_bytes: int | None = None
+    """What memory in use grew by meanwhile: live tensors, glibc's blocks and Python's objects; null where unknown. The
+    rest of `bytes` was freed and is kept by the allocator."""
+    mb_per_epoch: float | None = None
+    """The same by epochs, where the windows are whole epochs."""
 
 
 class SoakSeries(Model):
     """Memory over a soak, all lists of one length: of each stretch the moment with least memory in use."""
 
-    seconds: list[float] = Field(description="Since the soak began.")
+    seconds: list[float]
+    """Since the soak began."""
     epoch: list[int]
     steps: list[int]
     rss_bytes: list[int]
-    in_use_bytes: list[int | None] = Field(description="Blocks in use, glibc's and Python's.")
-    buffered_bytes: list[int | None] = Field(description="In buffers and caches, as TensorFlow's model counts them.")
-    iterators: list[int | None] = Field(description="How many exist; null but in a script.")
-    datasets: list[int | None] = Field(description="How many of those that were iterated exist; null but in a script.")
+    in_use_bytes: list[int | None]
+    """Blocks in use, glibc's and Python's."""
+    buffered_bytes: list[int | None]
+    """In buffers and caches, as TensorFlow's model counts them."""
+    iterators: list[int | None]
+    """How many exist; null but in a script."""
+    datasets: list[int | None]
+    """How many of those that were iterated exist; null but in a script."""
 
 
 class SoakOwner(Model):
     """Whose the growth is."""
 
-    owner: Literal["iterators", "datasets", "traces", "python", "tensors", "native", "unknown"] = Field(
-        description="`traces`: a tf.function traced again; `tensors`: kept by Python code; `native`: none of Python's "
-        "objects and none of the pipeline's buffers explain it; `unknown`: it was not looked for."
-    )
-    location: Location | None = Field(None, description="The user's line that makes them.")
+    owner: Literal["iterators", "datasets", "traces", "python", "tensors", "native", "unknown"]
+    """`traces`: a tf.function traced again; `tensors`: kept by Python code; `native`: none of Python's objects and none
+    of the pipeline's buffers explain it; `unknown`: it was not looked for."""
+    location: Location | None = None
+    """The user's line that makes them."""
     function: str | None = None
-    count: int | None = Field(None, description="How many there were in the end.")
-    per_epoch: float | None = Field(None, description="How many more after each epoch.")
-    bytes: int | None = Field(None, description="What its line allocated and did not free while that was traced.")
-    in_pipeline: bool = Field(False, description="The line runs in a `py_function` or `numpy_function` or a generator.")
+    count: int | None = None
+    """How many there were in the end."""
+    per_epoch: float | None = None
+    """How many more after each epoch."""
+    bytes: int | None = None
+    """What its line allocated and did not free while that was traced."""
+    in_pipeline: bool = False
+    """The line runs in a `py_function` or `numpy_function` or a generator."""
 
 
 class SoakEnd(Model):
@@ -126,32 +138,35 @@ class Soak(Model):
     """Memory over a long run (`--soak`)."""
 
     seconds: float
-    state: Literal["growth", "slow", "plateau", "filling", "garbage", "unclear", "short"] = Field(
-        description="`slow`: memory would last for more than a week; `filling`: the pipeline's buffers were; "
-        "`garbage`: Python's collector freed it in the end; `unclear`: it grew, within few epochs; `short`: fewer "
-        "than eight windows."
-    )
-    sentence: str = Field("", description="It in one or two sentences.")
-    since_epoch: int | None = Field(None, description="It was level after this many epochs.")
+    state: Literal["growth", "slow", "plateau", "filling", "garbage", "unclear", "short"]
+    """`slow`: memory would last for more than a week; `filling`: the pipeline's buffers were; `garbage`: Python's
+    collector freed it in the end; `unclear`: it grew, within few epochs; `short`: fewer than eight windows."""
+    sentence: str = ""
+    """It in one or two sentences."""
+    since_epoch: int | None = None
+    """It was level after this many epochs."""
     since_seconds: float | None = None
-    bytes_per_second: float | None = Field(
-        None, description="Of memory in use after the warm-up: slope of Theil and Sen over the windows' minima."
-    )
-    low: float | None = Field(None, description="Lower end of its 95 % interval.")
+    bytes_per_second: float | None = None
+    """Of memory in use after the warm-up: slope of Theil and Sen over the windows' minima."""
+    low: float | None = None
+    """Lower end of its 95 % interval."""
     high: float | None = None
     bytes_per_epoch: float | None = None
     owner: SoakOwner | None = None
     ends: SoakEnd | None = None
-    sampler_cores: float | None = Field(None, description="Share of one core that reading memory took.")
+    sampler_cores: float | None = None
+    """Share of one core that reading memory took."""
     series: SoakSeries
 
 
 class LedgerMoment(Model):
     """When the ledger was taken, of a run that was ended before its peak could be accounted: at its last look."""
 
-    seconds: float = Field(description="As in `series`.")
+    seconds: float
+    """As in `series`."""
     phase: PhaseName
-    rss_bytes: int = Field(description="Resident memory at that moment; the ledger covers it instead of the peak.")
+    rss_bytes: int
+    """Resident memory at that moment; the ledger covers it instead of the peak."""
 
 
 class AutotuneMemory(Model):
@@ -159,36 +174,41 @@ class AutotuneMemory(Model):
 
     budget_bytes: int
     limit_bytes: int | None = None
-    uncounted_bytes: int = Field(description="Runtime, sources, shuffle, cache and Python in the ledger.")
-    exceeds_limit: bool = Field(description="A tuned buffer could grow beyond the limit before AUTOTUNE stops it.")
+    uncounted_bytes: int
+    """Runtime, sources, shuffle, cache and Python in the ledger."""
+    exceeds_limit: bool
+    """A tuned buffer could grow beyond the limit before AUTOTUNE stops it."""
 
 
 class Memory(Model):
     """Resident memory of the worker and its children."""
 
-    baseline_bytes: int | None = Field(
-        None, ge=0, description="RSS with TensorFlow imported and one trivial dataset run."
-    )
+    baseline_bytes: int | None = Field(None, ge=0)
+    """RSS with TensorFlow imported and one trivial dataset run."""
     peak_bytes: int | None = Field(None, ge=0)
     peak_phase: PhaseName | None = None
-    growth_bytes_per_second: float | None = Field(None, description="Slope of RSS over the last samples.")
+    growth_bytes_per_second: float | None = None
+    """Slope of RSS over the last samples."""
     seconds_to_limit: float | None = None
     ledger: list[LedgerEntry] | None = None
-    unexplained_bytes: int | None = Field(
-        None, description="The peak less the ledger; negative where the ledger counts more than there was."
-    )
-    predicted_bytes: int | None = Field(
-        None, description="Above TensorFlow's own, before the run, of what has a known size; at the peak."
-    )
+    unexplained_bytes: int | None = None
+    """The peak less the ledger; negative where the ledger counts more than there was."""
+    predicted_bytes: int | None = None
+    """Above TensorFlow's own, before the run, of what has a known size; at the peak."""
     series: MemorySeries | None = None
     epochs: MemoryEpochs | None = None
-    grew: list[PhaseGrew] | None = Field(None, description="Phases in which a buffer grew; null without `series`.")
-    ledger_at: LedgerMoment | None = Field(None, description="Null where the ledger is that of the peak.")
-    growth: MemoryGrowth | None = Field(
-        None, description="Null where there were fewer than three windows past every buffer's fill."
-    )
-    soak: Soak | None = Field(None, description="Of `--soak`; `growth` is then that of the soak.")
-    kept: MemoryKept | None = Field(None, description="Null with fewer than two readings of the running pipeline.")
-    filling: str | None = Field(None, description="The stage whose buffer was still growing when measuring ended.")
+    grew: list[PhaseGrew] | None = None
+    """Phases in which a buffer grew; null without `series`."""
+    ledger_at: LedgerMoment | None = None
+    """Null where the ledger is that of the peak."""
+    growth: MemoryGrowth | None = None
+    """Null where there were fewer than three windows past every buffer's fill."""
+    soak: Soak | None = None
+    """Of `--soak`; `growth` is then that of the soak."""
+    kept: MemoryKept | None = None
+    """Null with fewer than two readings of the running pipeline."""
+    filling: str | None = None
+    """The stage whose buffer was still growing when measuring ended."""
     autotune: AutotuneMemory | None = None
-    what_ifs: list[LimitAnswer] | None = Field(None, description="Of `check --memory-limit`.")
+    what_ifs: list[LimitAnswer] | None = None
+    """Of `check --memory-limit`."""

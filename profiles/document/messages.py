@@ -28,7 +28,8 @@ class Message(Model):
 
     code: str
     message: str
-    stages: list[str] = Field(default_factory=list, description="Ids of the stages that it is about.")
+    stages: list[str] = Field(default_factory=list)
+    """Ids of the stages that it is about."""
 
 
 class Problem(Model):
@@ -37,16 +38,16 @@ class Problem(Model):
     file: str | None = None
     line: int | None = None
     column: int | None = None
-    length: int | None = Field(None, description="Characters from the column on that are wrong.")
-    flag: str | None = Field(
-        None, description="The flag that is wrong, as typed (`--set stages.1.x=2`); the column is then in it."
-    )
+    length: int | None = None
+    """Characters from the column on that are wrong."""
+    flag: str | None = None
+    """The flag that is wrong, as typed (`--set stages.1.x=2`); the column is then in it."""
     code: str
     message: str
     stage: str | None = None
-    address: str | None = Field(None, description="The place in the spec as a dotted path, e.g. `stages.1.ops.0`.")
-    frames: list[ErrorFrame] = Field(
-        default_factory=list,
-        description="The traceback, reduced to the user's own files, outermost first; empty where nothing was raised.",
-    )
-    traceback: str | None = Field(None, description="The complete traceback (its end, if it is very long).")
+    address: str | None = None
+    """The place in the spec as a dotted path, e.g. `stages.1.ops.0`."""
+    frames: list[ErrorFrame] = Field(default_factory=list)
+    """The traceback, reduced to the user's own files, outermost first; empty where nothing was raised."""
+    traceback: str | None = None
+    """The complete traceback (its end, if it is very long)."""

@@ -31,24 +31,28 @@ class Profile(Model):
     command: list[str] = Field(default_factory=list)
     target: Target
     complete: bool = False
-    exit_code: int | None = Field(None, description="What the command ended with; `None` while it runs.")
-    started: str | None = Field(None, description="UTC, ISO 8601.")
+    exit_code: int | None = None
+    """What the command ended with; `None` while it runs."""
+    started: str | None = None
+    """UTC, ISO 8601."""
     seed: int | None = None
-    data_size: DataSize | None = Field(None, description="Of `--dataset-size`.")
-    no_cache: bool = Field(default=False, description="`--no-cache`: no change that adds a cache is tried.")
+    data_size: DataSize | None = None
+    """Of `--dataset-size`."""
+    no_cache: bool = Field(default=False)
+    """`--no-cache`: no change that adds a cache is tried."""
     host: Host
     versions: dict[str, str | None] = Field(default_factory=dict)
     phases: list[Phase] = Field(default_factory=list)
     throughput: Throughput | None = None
     steps: Steps | None = None
-    training: Training | None = Field(None, description="`None` unless the target is a script.")
+    training: Training | None = None
+    """`None` unless the target is a script."""
     device: Device | None = None
     memory: Memory = Field(default_factory=Memory)
     disk: Disk | None = None
     stages: list[Stage] | None = None
-    options: dict[str, bool | int] | None = Field(
-        None, description="`tf.data.Options` that the pipeline sets, by dotted path; `None` if they were not read."
-    )
+    options: dict[str, bool | int] | None = None
+    """`tf.data.Options` that the pipeline sets, by dotted path; `None` if they were not read."""
     verdict: Verdict | None = None
     headspace: Headspace | None = None
     causes: Causes | None = None
@@ -56,14 +60,17 @@ class Profile(Model):
     ceiling: Ceiling | None = None
     fetch: Fetch | None = None
     findings: list[Finding] | None = None
-    verification: Verification | None = Field(None, description="`None` where no edit was tried.")
-    fix: Fix | None = Field(None, description="Of `pipeprof fix`: the search and the best pipeline.")
+    verification: Verification | None = None
+    """`None` where no edit was tried."""
+    fix: Fix | None = None
+    """Of `pipeprof fix`: the search and the best pipeline."""
     series: Series = Field(default_factory=Series)
     overhead: Overhead | None = None
     contention: Contention | None = None
     warnings: list[Message] = Field(default_factory=list)
     errors: list[Problem] = Field(default_factory=list)
-    output: str | None = Field(None, description="The end of what the pipeline itself printed.")
+    output: str | None = None
+    """The end of what the pipeline itself printed."""
     _proposals: list[Finding] = PrivateAttr(default_factory=list)
 
     @property

@@ -23,11 +23,10 @@ class OpCost(Model):
     """A TensorFlow op inside a map function."""
 
     op: str
-    ms_per_batch: float = Field(
-        description="Time per batch in the measured window, all threads: on a core or blocked, as `cpu_ms_per_batch` "
-        "and `blocked_ms_per_batch` of the stage, which all its ops together never exceed. Of a stage without a time, "
-        "wall time in the trace window."
-    )
+    ms_per_batch: float
+    """Time per batch in the measured window, all threads: on a core or blocked, as `cpu_ms_per_batch` and
+    `blocked_ms_per_batch` of the stage, which all its ops together never exceed. Of a stage without a time, wall time
+    in the trace window."""
 
 
 class PythonCost(Model):
@@ -35,181 +34,150 @@ class PythonCost(Model):
 
     function: str
     file: str | None = None
-    line: int | None = Field(None, description="The line at which it was seen most often.")
-    lines: list[tuple[int, float]] = Field(
-        default_factory=list,
-        description="Lines at which it was seen, each with its share of the time inside it, 0 to 1.",
-    )
-    parent: str | None = Field(
-        None, description="The op in `ops` that runs it, whose time contains this one; `None` where no op was traced."
-    )
-    ms_per_batch: float = Field(
-        description="Time inside it per batch, without the functions that it calls in the user's files and without "
-        "waiting for the GIL; the same kind of time as that of ops."
-    )
-    share: float = Field(description="Of the time sampled inside Python functions of the pipeline, 0 to 1.")
-    lock_share: float | None = Field(
-        None,
-        description="Of the time inside it, the part with the GIL held, by it or by another thread: measured by a "
-        "thread that requests the GIL every few milliseconds and times the wait.",
-    )
+    line: int | None = None
+    """The line at which it was seen most often."""
+    lines: list[tuple[int, float]] = Field(default_factory=list)
+    """Lines at which it was seen, each with its share of the time inside it, 0 to 1."""
+    parent: str | None = None
+    """The op in `ops` that runs it, whose time contains this one; `None` where no op was traced."""
+    ms_per_batch: float
+    """Time inside it per batch, without the functions that it calls in the user's files and without waiting for the
+    GIL; the same kind of time as that of ops."""
+    share: float
+    """Of the time sampled inside Python functions of the pipeline, 0 to 1."""
+    lock_share: float | None = None
+    """Of the time inside it, the part with the GIL held, by it or by another thread: measured by a thread that requests
+    the GIL every few milliseconds and times the wait."""
 
 
 class Shuffle(Model):
     """What a stage shuffles by, as the graph has it."""
 
-    buffer_size: int | None = Field(
-        None, description="Elements in the buffer. `None` if the graph does not have it, or a stage has several."
-    )
-    seeded: bool | None = Field(None, description="Whether the stage or the program gives a seed.")
-    reshuffles: bool | None = Field(None, description="Whether each epoch has a new order.")
+    buffer_size: int | None = None
+    """Elements in the buffer. `None` if the graph does not have it, or a stage has several."""
+    seeded: bool | None = None
+    """Whether the stage or the program gives a seed."""
+    reshuffles: bool | None = None
+    """Whether each epoch has a new order."""
 
 
 class Component(Model):
     """One tensor of an element, as the graph describes it."""
 
-    name: str = Field(
-        description="Key or index, dotted when nested, of the component of the pipeline's elements that it is or "
-        "becomes; its own index where it becomes none."
-    )
-    dtype: str = Field(description="`variant` for ragged and sparse tensors and for datasets.")
-    shape: list[int | None] | None = Field(description="`None` for an unknown rank, and for an unknown dimension.")
+    name: str
+    """Key or index, dotted when nested, of the component of the pipeline's elements that it is or becomes; its own
+    index where it becomes none."""
+    dtype: str
+    """`variant` for ragged and sparse tensors and for datasets."""
+    shape: list[int | None] | None
+    """`None` for an unknown rank, and for an unknown dimension."""
 
 
 class Stage(Model):
     """One stage of the pipeline: written ones in order, those inside a function after their owner, then injected."""
 
-    id: str = Field(description="Stable address: `source`, `stages.0`, `stages.1.source`, `injected.0`, …")
-    name: str | None = Field(
-        None,
-        description="The user's name; without one, for a Python target, that of the function which the stage was "
-        "given, `decode` in `map(decode)`.",
-    )
+    id: str
+    """Stable address: `source`, `stages.0`, `stages.1.source`, `injected.0`, …"""
+    name: str | None = None
+    """The user's name; without one, for a Python target, that of the function which the stage was given, `decode` in
+    `map(decode)`."""
     origin: Literal["written", "injected"]
-    depth: int = Field(0, ge=0, le=MAX_DEPTH, description="Nesting inside functions.")
-    fused_with: str | None = Field(None, description="Id of the stage that carries this one's cost.")
-    op: str = Field(description="As written, e.g. `map`.")
-    tf_op: str | None = Field(None, description="What TensorFlow runs, e.g. `ParallelMapDatasetV2`.")
-    executed: str | None = Field(
-        None, description="What TensorFlow made of it, in words; `None` if it runs as written."
-    )
-    random: bool | None = Field(
-        None, description="Whether its function draws random numbers. `None` without one, and where Python may."
-    )
-    loops: bool | None = Field(None, description="Whether its function has a loop of ops. `None` without a function.")
-    steady_ops: list[str] | None = Field(
-        None,
-        description="Types of the ops in its function that do not depend on its random numbers. `None` of one that "
-        "draws none.",
-    )
-    widens: list[str] | None = Field(
-        None,
-        description="Of a function that ends with a cast to a wider type: the types of its numbers before and after. "
-        "`None` of others.",
-    )
-    widens_at: int | None = Field(None, description="Index of these numbers among the tensors of its elements.")
-    body: str | None = Field(None, description="Fingerprint of the types of ops in its function. `None` without one.")
-    shuffle: Shuffle | None = Field(None, description="`None` of a stage that does not shuffle.")
+    depth: int = Field(0, ge=0, le=MAX_DEPTH)
+    """Nesting inside functions."""
+    fused_with: str | None = None
+    """Id of the stage that carries this one's cost."""
+    op: str
+    """As written, e.g. `map`."""
+    tf_op: str | None = None
+    """What TensorFlow runs, e.g. `ParallelMapDatasetV2`."""
+    executed: str | None = None
+    """What TensorFlow made of it, in words; `None` if it runs as written."""
+    random: bool | None = None
+    """Whether its function draws random numbers. `None` without one, and where Python may."""
+    loops: bool | None = None
+    """Whether its function has a loop of ops. `None` without a function."""
+    steady_ops: list[str] | None = None
+    """Types of the ops in its function that do not depend on its random numbers. `None` of one that draws none."""
+    widens: list[str] | None = None
+    """Of a function that ends with a cast to a wider type: the types of its numbers before and after. `None` of others.
+    """
+    widens_at: int | None = None
+    """Index of these numbers among the tensors of its elements."""
+    body: str | None = None
+    """Fingerprint of the types of ops in its function. `None` without one."""
+    shuffle: Shuffle | None = None
+    """`None` of a stage that does not shuffle."""
     location: Location | None = None
-    called_from: list[Caller] | None = Field(
-        None, description="For a Python target: the user's frames that led to `location`, from the inside out."
-    )
-    library: Caller | None = Field(
-        None,
-        description="For a Python target: the line of a library that made the stage for the user's code; its file from "
-        "the package on, e.g. `seqio/preprocessors.py`.",
-    )
-    same_as: str | None = Field(
-        None,
-        description="For a Python target: the first stage that is the same dataset of the program: "
-        "what reads a dataset a second time runs all of it again.",
-    )
-    element_spec: list[Component] | None = Field(None, description="What an element of it is made of.")
-    cardinality: int | None = Field(
-        None,
-        description="Elements of one pass, where the graph has it; -1 without end. Inside a function, of one call.",
-    )
-    pass_elements: int | None = Field(
-        None,
-        description="Elements of one pass of a stage that the pipeline repeats, as the ends of passes showed them. "
-        "`None` where none ended while it was measured.",
-    )
-    elements: int | None = Field(None, description="Elements it gave during the measured window.")
-    inputs_each: float | None = Field(
-        None,
-        description="Elements that went into it for one that came out: 32 of a `batch(32)`, 4 of a `shard(4, 0)`, "
-        "0.005 of a `flat_map` that makes 200. `None` where that is always one, of several inputs, and where unknown.",
-    )
-    inputs_each_by: Literal["graph", "epochs", "counters"] | None = Field(
-        None,
-        description="How it is known: fixed by the graph, counted over whole epochs, or counted over a part of an "
-        "epoch without what was on its way.",
-    )
-    active_ms_per_element: float | None = Field(
-        None,
-        description="Its time on a core or blocked for each element that reached the step, elements that were dropped "
-        "on the way included.",
-    )
-    time_ms_per_batch: float | None = Field(
-        None,
-        description="Wall time inside the stage per batch, all threads: computing, blocked, and waiting for a core; "
-        "calling its functions included.",
-    )
-    timed_by: Literal["model", "trace"] | None = Field(
-        None,
-        description="`trace`: its iterators had ended whenever TensorFlow's model was read. Its time is then that of "
-        "an element in the trace window, which slows a pipeline, times the number of its elements; without a model "
-        "(autotune is off) that of the window, so that only proportions hold. Else `model`.",
-    )
-    cpu_ms_per_batch: float | None = Field(
-        None,
-        description="CPU time per batch, all threads, scaled to that of the process; threads of single ops and calling "
-        "its functions included.",
-    )
-    blocked_ms_per_batch: float | None = Field(
-        None,
-        description="Part of the wall time in which its threads neither computed nor wanted a core: input and output, "
-        "sleep, locks. By the threads' states in the trace window.",
-    )
-    intra_op_ms_per_batch: float | None = Field(
-        None, description="Part of the CPU time: other threads on which TensorFlow splits up single ops."
-    )
-    calling_ms_per_batch: float | None = Field(
-        None,
-        description="Part of the CPU time: calling its functions, whatever they contain, which TensorFlow's model does "
-        "not count. The process's unattributed CPU time in the trace's proportions.",
-    )
-    calls_per_batch: float | None = Field(
-        None,
-        description="Calls of its functions per batch: by the graph where that fixes it (32 before a `batch(32)`), "
-        "else by the model's counters, else by the trace.",
-    )
-    share: float | None = Field(
-        None,
-        description="Its part of the pipeline's work, 0 to 1: the time inside all stages without waiting for a core.",
-    )
-    threads: float | None = Field(
-        None,
-        description="Threads that may be inside it at a time, all its iterators together; `None` if unknown. Its wall "
-        "time is never longer than that many intervals.",
-    )
+    called_from: list[Caller] | None = None
+    """For a Python target: the user's frames that led to `location`, from the inside out."""
+    library: Caller | None = None
+    """For a Python target: the line of a library that made the stage for the user's code; its file from the package on,
+    e.g. `seqio/preprocessors.py`."""
+    same_as: str | None = None
+    """For a Python target: the first stage that is the same dataset of the program: what reads a dataset a second time
+    runs all of it again."""
+    element_spec: list[Component] | None = None
+    """What an element of it is made of."""
+    cardinality: int | None = None
+    """Elements of one pass, where the graph has it; -1 without end. Inside a function, of one call."""
+    pass_elements: int | None = None
+    """Elements of one pass of a stage that the pipeline repeats, as the ends of passes showed them. `None` where none
+    ended while it was measured."""
+    elements: int | None = None
+    """Elements it gave during the measured window."""
+    inputs_each: float | None = None
+    """Elements that went into it for one that came out: 32 of a `batch(32)`, 4 of a `shard(4, 0)`, 0.005 of a
+    `flat_map` that makes 200. `None` where that is always one, of several inputs, and where unknown."""
+    inputs_each_by: Literal["graph", "epochs", "counters"] | None = None
+    """How it is known: fixed by the graph, counted over whole epochs, or counted over a part of an epoch without what
+    was on its way."""
+    active_ms_per_element: float | None = None
+    """Its time on a core or blocked for each element that reached the step, elements that were dropped on the way
+    included."""
+    time_ms_per_batch: float | None = None
+    """Wall time inside the stage per batch, all threads: computing, blocked, and waiting for a core; calling its
+    functions included."""
+    timed_by: Literal["model", "trace"] | None = None
+    """`trace`: its iterators had ended whenever TensorFlow's model was read. Its time is then that of an element in the
+    trace window, which slows a pipeline, times the number of its elements; without a model (autotune is off) that of
+    the window, so that only proportions hold. Else `model`."""
+    cpu_ms_per_batch: float | None = None
+    """CPU time per batch, all threads, scaled to that of the process; threads of single ops and calling its functions
+    included."""
+    blocked_ms_per_batch: float | None = None
+    """Part of the wall time in which its threads neither computed nor wanted a core: input and output, sleep, locks. By
+    the threads' states in the trace window."""
+    intra_op_ms_per_batch: float | None = None
+    """Part of the CPU time: other threads on which TensorFlow splits up single ops."""
+    calling_ms_per_batch: float | None = None
+    """Part of the CPU time: calling its functions, whatever they contain, which TensorFlow's model does not count. The
+    process's unattributed CPU time in the trace's proportions."""
+    calls_per_batch: float | None = None
+    """Calls of its functions per batch: by the graph where that fixes it (32 before a `batch(32)`), else by the model's
+    counters, else by the trace."""
+    share: float | None = None
+    """Its part of the pipeline's work, 0 to 1: the time inside all stages without waiting for a core."""
+    threads: float | None = None
+    """Threads that may be inside it at a time, all its iterators together; `None` if unknown. Its wall time is never
+    longer than that many intervals."""
     parallelism: float | None = None
-    tunable: bool | None = Field(None, description="TensorFlow chooses its parallelism or buffer.")
+    tunable: bool | None = None
+    """TensorFlow chooses its parallelism or buffer."""
     bytes_per_element: float | None = None
     buffered_bytes: int | None = None
     buffered_elements: float | None = None
-    buffer_size: float | None = Field(
-        None, description="Of a prefetch: the elements that it may hold, where TensorFlow chooses at the end."
-    )
-    bytes_in_per_batch: float | None = Field(None, description="Bytes it took in per batch.")
-    bytes_out_per_batch: float | None = Field(None, description="Bytes it gave out per batch.")
-    buffer_fill: list[tuple[float, float]] | None = Field(
-        None, description="Pairs of seconds since the measured window began and elements held then; bounded."
-    )
-    ceiling_batches_per_second: float | None = Field(None, description="Its rate if everything else took no time.")
-    ceiling_resource: Literal["serial", "threads", "cores"] | None = Field(
-        None, description="What sets its ceiling: one call at a time, its threads, or the cores."
-    )
+    buffer_size: float | None = None
+    """Of a prefetch: the elements that it may hold, where TensorFlow chooses at the end."""
+    bytes_in_per_batch: float | None = None
+    """Bytes it took in per batch."""
+    bytes_out_per_batch: float | None = None
+    """Bytes it gave out per batch."""
+    buffer_fill: list[tuple[float, float]] | None = None
+    """Pairs of seconds since the measured window began and elements held then; bounded."""
+    ceiling_batches_per_second: float | None = None
+    """Its rate if everything else took no time."""
+    ceiling_resource: Literal["serial", "threads", "cores"] | None = None
+    """What sets its ceiling: one call at a time, its threads, or the cores."""
     ops: list[OpCost] | None = None
     python: list[PythonCost] | None = None
 
@@ -229,14 +197,17 @@ class Stage(Model):
 class Headspace(Model):
     """What an infinitely fast pipeline would bring: preloaded batches replayed through the same step."""
 
-    interval_ms: float = Field(description="Mean interval of the measured steps.")
-    replayed_ms: float = Field(
-        description="Mean interval with the replay, and what single long steps add, which a replay of a few batches "
-        "does not have; with `step: none` the loop's own floor."
-    )
-    share: float = Field(description="`1 - replayed_ms / interval_ms`, at least 0: what could be saved at most.")
-    speedup: float = Field(description="Steps per second with an infinitely fast pipeline over today's.")
-    batches: int = Field(description="Batches that were replayed in turn.")
+    interval_ms: float
+    """Mean interval of the measured steps."""
+    replayed_ms: float
+    """Mean interval with the replay, and what single long steps add, which a replay of a few batches does not have;
+    with `step: none` the loop's own floor."""
+    share: float
+    """`1 - replayed_ms / interval_ms`, at least 0: what could be saved at most."""
+    speedup: float
+    """Steps per second with an infinitely fast pipeline over today's."""
+    batches: int
+    """Batches that were replayed in turn."""
 
     @classmethod
     def of(cls, interval_ms: float, replayed_ms: float, batches: int) -> "Headspace":
@@ -253,17 +224,18 @@ class Headspace(Model):
 class Causes(Model):
     """Named measurements behind the verdict's `limit`; `None` where the system does not have them."""
 
-    worker_cores: float | None = Field(None, description="CPU seconds of the worker per second.")
-    demanded_cores: float | None = Field(None, description="The same if its threads had never waited for a core.")
-    blocked_share: float | None = Field(
-        None, description="Of the time inside the stages, the part in which threads neither ran nor waited for a core."
-    )
+    worker_cores: float | None = None
+    """CPU seconds of the worker per second."""
+    demanded_cores: float | None = None
+    """The same if its threads had never waited for a core."""
+    blocked_share: float | None = None
+    """Of the time inside the stages, the part in which threads neither ran nor waited for a core."""
     disk_bytes_per_second: float | None = None
-    python_share: float | None = Field(None, description="Part of the time in which pipeline Python ran, by the trace.")
-    python_ms_per_batch: float | None = Field(None, description="Time inside Python functions, summed over threads.")
-    python_lock_share: float | None = Field(
-        None, description="Of the time sampled inside Python functions, the part with the GIL held."
-    )
-    fewer_cores: CoreScaling | None = Field(
-        None, description="`None` where less than half of the cores were in use, and where it could not be tried."
-    )
+    python_share: float | None = None
+    """Part of the time in which pipeline Python ran, by the trace."""
+    python_ms_per_batch: float | None = None
+    """Time inside Python functions, summed over threads."""
+    python_lock_share: float | None = None
+    """Of the time sampled inside Python functions, the part with the GIL held."""
+    fewer_cores: CoreScaling | None = None
+    """`None` where less than half of the cores were in use, and where it could not be tried."""

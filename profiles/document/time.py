@@ -14,31 +14,27 @@ CeilingResource = Literal["cores", "serial", "threads", "disk", "step"]
 class CpuAccount(Model):
     """The process's CPU time per batch, and who used it; the parts add up to the whole."""
 
-    total_ms: float = Field(description="CPU time of the worker per batch while measuring.")
-    stages_ms: float = Field(description="Inside stages of the pipeline, calling their functions included.")
-    loop_ms: float | None = Field(
-        None, description="The Python loop with its step: CPU time per step on preloaded batches."
-    )
-    pipeprof_ms: float | None = Field(None, description="CPU time of the measurement's bookkeeping in the loop.")
-    unattributed_ms: float = Field(0.0, description="Inside stages whose cost could not be read or attributed.")
-    runtime_ms: float = Field(
-        description="The rest: TensorFlow's runtime, such as passing elements between threads and autotuning."
-    )
-    waiting_share: float | None = Field(
-        None, description="Of the time in which threads wanted a core, the part without one."
-    )
-    waiting_ms: float | None = Field(
-        None,
-        description="Time inside the stages per batch in which their threads wanted a core and had none, by their "
-        "states in the trace window; not part of `total_ms`. `None` where too few of them were sampled.",
-    )
-    throttled_share: float | None = Field(
-        None, description="Part of the measured time in which the cgroup's quota throttled the process."
-    )
-    scale: float = Field(
-        1.0,
-        description="By which stages, loop and pipeprof were multiplied, so that they fit into the process's CPU time.",
-    )
+    total_ms: float
+    """CPU time of the worker per batch while measuring."""
+    stages_ms: float
+    """Inside stages of the pipeline, calling their functions included."""
+    loop_ms: float | None = None
+    """The Python loop with its step: CPU time per step on preloaded batches."""
+    pipeprof_ms: float | None = None
+    """CPU time of the measurement's bookkeeping in the loop."""
+    unattributed_ms: float = 0.0
+    """Inside stages whose cost could not be read or attributed."""
+    runtime_ms: float
+    """The rest: TensorFlow's runtime, such as passing elements between threads and autotuning."""
+    waiting_share: float | None = None
+    """Of the time in which threads wanted a core, the part without one."""
+    waiting_ms: float | None = None
+    """Time inside the stages per batch in which their threads wanted a core and had none, by their states in the trace
+    window; not part of `total_ms`. `None` where too few of them were sampled."""
+    throttled_share: float | None = None
+    """Part of the measured time in which the cgroup's quota throttled the process."""
+    scale: float = 1.0
+    """By which stages, loop and pipeprof were multiplied, so that they fit into the process's CPU time."""
 
 
 class CeilingTerm(Model):
@@ -47,10 +43,10 @@ class CeilingTerm(Model):
     resource: CeilingResource
     batches_per_second: float
     stage: str | None = None
-    stages: list[str] = Field(
-        default_factory=list, description="Of `serial`: the stages that take turns on one thread, where it is several."
-    )
-    threads: float | None = Field(None, description="Of `threads`: how many there are for functions, or for its calls.")
+    stages: list[str] = Field(default_factory=list)
+    """Of `serial`: the stages that take turns on one thread, where it is several."""
+    threads: float | None = None
+    """Of `threads`: how many there are for functions, or for its calls."""
 
 
 class Ceiling(Model):
@@ -65,9 +61,15 @@ class Ceiling(Model):
 class Fetch(Model):
     """A step with files from the disk, from memory, and with preloaded batches."""
 
-    cold_ms: float | None = Field(None, description="Mean interval with the source files evicted first (`--cold`).")
-    warm_ms: float | None = Field(None, description="Mean interval with the same files in memory.")
-    replayed_ms: float | None = Field(None, description="Mean interval with preloaded batches.")
-    fetch_ms: float | None = Field(None, description="cold - warm: what fetching adds to a step.")
-    prepare_ms: float | None = Field(None, description="warm - replayed: what preparing adds to a step.")
-    warm_disk_bytes: int | None = Field(None, description="Bytes that still came from the disk.")
+    cold_ms: float | None = None
+    """Mean interval with the source files evicted first (`--cold`)."""
+    warm_ms: float | None = None
+    """Mean interval with the same files in memory."""
+    replayed_ms: float | None = None
+    """Mean interval with preloaded batches."""
+    fetch_ms: float | None = None
+    """cold - warm: what fetching adds to a step."""
+    prepare_ms: float | None = None
+    """warm - replayed: what preparing adds to a step."""
+    warm_disk_bytes: int | None = None
+    """Bytes that still came from the disk."""

@@ -8,20 +8,18 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pipeprof.pipelines.edits.edits import SetEnvironment, to_document
 from pipeprof.pipelines.edits.support import supports
+from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.python_files import python_files
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
+from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.profiles.document.findings import Finding
-    from pipeprof.profiles.document.shared import Dispatch
-    from pipeprof.profiles.protocol.job import Job
 
 Baseline: TypeAlias = Literal["as-it-is", "from-graph", "untouched"]
 """The pipeline without a change, as a trial is compared with it."""
@@ -196,7 +194,6 @@ class JobMaker:
         """Workers of one pipeline.
 
         Args:
-            loaded: The spec; None for a Python target.
             steps: Edits of a Python target's graph, as `Job.edits`; without one it is made again from its graph.
             warm_steps: Steps of warm-up at least, in which a cache fills.
             compares: The first one compares two epochs of what a cache would keep.

@@ -8,16 +8,14 @@ memory than there is, the measurement begins again with fewer at a time, and sta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from pipeprof.profiles.experiment.schedule import Mode, order_of, tighter
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import Turn
 from pipeprof.profiles.host.machine import CoresClock
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
 
 START_SECONDS = 60.0
 """For TensorFlow to start, in three processes at once; more of them have more."""

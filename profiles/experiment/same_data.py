@@ -24,7 +24,6 @@ class DataCheck:
     """The result of a comparison.
 
     Attributes:
-        same: Whether they are the same.
         difference: What differs, in words; ``None`` where nothing does.
         reproduced: Whether two processes of the pipeline as it is gave the same bytes; ``None`` where that does not
             count.

@@ -113,7 +113,6 @@ class Team:
         """Start workers and wait until all have built their pipelines; each is stopped once it has.
 
         Args:
-            jobs: By name.
             seconds: After which one is taken to hang.
 
         Raises:
@@ -126,7 +125,6 @@ class Team:
         """Start workers as `start` does; one that fails is ended, and the others go on.
 
         Args:
-            jobs: By name.
             seconds: After which one is taken to hang.
         """
         self._launch(jobs)

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.profiles.convert.convert import Conversion, ConversionPlan, convert
 from pipeprof.profiles.convert.folder import ConvertTarget
 from pipeprof.profiles.convert.process import WriterProcess
 from pipeprof.profiles.convert.replacement import edits_for
 from pipeprof.profiles.convert.writing import InterruptedConversionError, NotConvertedError
 from pipeprof.profiles.document.findings import Converted, Fix
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
+from pipeprof.profiles.harness.event_loop import Signals
+from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.verify.file_points import choose_point
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.harness.event_loop import Signals
-    from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.protocol.job import Job
 
 RULE = "converted"
 """Stands for the rule of what a conversion proposes."""
@@ -44,8 +41,6 @@ def convert_for(
     """Write what a part of the pipeline gives into files, and write into the result what came of it.
 
     Args:
-        loaded: The spec; None for a Python target.
-        progress: Receives how far it is.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
 
     Returns:

@@ -6,12 +6,14 @@ import contextlib
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
+from pipeprof.profiles.convert.folder import ConvertTarget
 from pipeprof.profiles.document.findings import Converted, Fix
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.fix.candidates import allowed_classes
 from pipeprof.profiles.fix.conversion import Proposals, convert_for, mark_use
@@ -30,24 +32,18 @@ from pipeprof.profiles.fix.search import Found, Search
 from pipeprof.profiles.fix.version import Reread, Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
+from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.propose.optimistic import withhold_fix
-from pipeprof.profiles.propose.proposal import SEMANTICS, cannot_change_data
+from pipeprof.profiles.propose.proposal import SEMANTICS, Compared, Semantics, cannot_change_data
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.guessing.caching import longest_epoch
 from pipeprof.profiles.verify.stages import runs_python
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.convert.folder import ConvertTarget
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.experiment.schedule import Mode
-    from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.propose.proposal import Compared, Semantics
-    from pipeprof.profiles.verify.trials import Trial
+from pipeprof.profiles.verify.trials import Trial
 
 EXIT_FAILED = 1
 LONG_BUILD_SECONDS = 10.0
@@ -73,7 +69,6 @@ def fix(
         profile: A complete one of the pipeline as it is; its `fix` is set, and its exit code where a signal came.
         settings: Of the run; its memory limit holds for every version.
         budget: Seconds of measuring, those of the run among them.
-        progress: Receives what is measured.
         allow: Classes of what the changes may change of the data, in addition to `same`.
         reread: Reads the spec with another text; None for a Python target.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.

@@ -7,34 +7,28 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED
+from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.purposes import LARGE_GAIN, QUICK, RACE
+from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.fix.race import SHORTEST_WARM, ChangedFileError, Raced, Races, Rival
+from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES
 from pipeprof.profiles.harness.harness import run_sample
-from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.progress import RunProgress, Silent
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.propose.proposal import Compared, Proposal
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
 from pipeprof.profiles.verify.guessing.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
-from pipeprof.profiles.verify.plan import pace_of
-from pipeprof.profiles.verify.trials import Trials
+from pipeprof.profiles.verify.plan import Pace, pace_of
+from pipeprof.profiles.verify.trials import Trial, Trials
 from pipeprof.profiles.wording import significant
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.experiment.jobs import JobMaker
-    from pipeprof.profiles.experiment.schedule import Mode
-    from pipeprof.profiles.fix.version import Version
-    from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.propose.proposal import Compared, Proposal
-    from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
-    from pipeprof.profiles.verify.plan import Pace
-    from pipeprof.profiles.verify.trials import Trial
 
 SMALL_BUDGET = 40.0
 """Seconds of measuring; smaller ones have shorter blocks."""
@@ -79,8 +73,6 @@ class Laboratory:
     """Measures for the search.
 
     Args:
-        progress: Receives what is measured.
-        budget: Seconds of measuring.
         spent: Seconds of measuring that the first run took.
         most: Changed pipelines that fit into memory together with the two of the best one so far.
         alone: Whether one process exists at a time.
@@ -184,11 +176,7 @@ class Laboratory:
         return self._budget - self.seconds
 
     def fits(self, rivals: Sequence[Sequence[PipelineEdit]]) -> bool:
-        """Whether there is time for a race that decides about changed pipelines, and for the proof.
-
-        Args:
-            rivals: Edits of each of them, from the pipeline as it is.
-        """
+        """Whether there is time for a race that decides about changed pipelines, and for the proof."""
         fills = [filling(self._profile, edits) for edits in rivals]
         # Each fills its caches before it is measured, and one that runs Python compares two further epochs.
         filled = sum((3 if fill.compares else 1) * fill.seconds for fill in fills)
@@ -332,11 +320,7 @@ def measured_seconds(profile: Profile) -> float:
 
 
 def pace_for(profile: Profile, budget: float, cores: float, mode: Mode = "alternating") -> Pace:
-    """The lengths of what is measured; a small budget has shorter blocks and warm-ups.
-
-    Args:
-        budget: Seconds of measuring.
-    """
+    """The lengths of what is measured; a small budget has shorter blocks and warm-ups."""
     pace = pace_of(profile, budget, cores, mode)
     if budget >= SMALL_BUDGET or mode == "sequential":
         return pace

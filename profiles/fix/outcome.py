@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.pipelines.spec.edits.apply_files import unified
@@ -12,15 +11,13 @@ from pipeprof.pipelines.spec.show import in_one_file
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.document.findings import Finding, Fix, documents_of
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.purposes import QUICK
+from pipeprof.profiles.experiment.schedule import Mode
+from pipeprof.profiles.fix.search import Found
+from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.propose.proposal import SEMANTICS
 from pipeprof.profiles.verify.trials import Trial, measured_of, so_far, unfinished_of
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.experiment.schedule import Mode
-    from pipeprof.profiles.fix.search import Found
-    from pipeprof.profiles.fix.version import Version
 
 
 def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alternating") -> None:

@@ -6,6 +6,7 @@ import ast
 
 from pipeprof.pipelines.edits.plan import apply_call
 from pipeprof.pipelines.static.edit.chain import returns_of
+from pipeprof.pipelines.static.written_calls import parsed
 
 
 def with_plan(text: str, function: str, plan: str, data: str | None = None) -> str | None:
@@ -46,10 +47,8 @@ def with_plan(text: str, function: str, plan: str, data: str | None = None) -> s
 
 def _only_return(text: str, function: str) -> ast.Return | None:
     """The ``return`` at the end of a function, if it is the only one."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return None
-    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
+    tree = parsed(text)
+    body = tree.body if tree is not None else []
+    found = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == function]
     returns = list(returns_of(found[0])) if len(found) == 1 else []
     return returns[0] if len(returns) == 1 and returns[0] is found[0].body[-1] else None

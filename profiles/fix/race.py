@@ -10,22 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, Comparison
 from pipeprof.profiles.experiment.evidence import BASELINES, Evidence
 from pipeprof.profiles.experiment.purposes import LARGE_GAIN, RACE
 from pipeprof.profiles.experiment.rounds import Rounds
 from pipeprof.profiles.experiment.same_data import DataCheck, check_data
+from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
-from pipeprof.profiles.protocol.turns import TurnRequest
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.experiment.statistics import Interval
-    from pipeprof.profiles.propose.proposal import Compared
-    from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.turns import Built, TurnEnded
-    from pipeprof.profiles.verify.plan import Pace
+from pipeprof.profiles.propose.proposal import Compared
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
+from pipeprof.profiles.verify.plan import Pace
 
 SHORT_BLOCK = 0.1
 """Seconds of a block of short steps."""

@@ -5,21 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, to_document
 from pipeprof.pipelines.from_python.compare import differences
 from pipeprof.pipelines.static.edit.apply import apply_to_source
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
-from pipeprof.profiles.harness.describe_function import ask_worker
-from pipeprof.profiles.protocol.records import decode_record, encode_record
-from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, unpacked
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.harness.describe_function import ask_for_graph
+from pipeprof.profiles.protocol.source import GraphJob, unpacked
 
-if TYPE_CHECKING:
-    from pipeprof.pipelines.target.target import ParsedTarget
-
-_WORKER = "source.graph_of_source"
-PATIENCE = 120.0
 """Seconds in which a function has returned its dataset and the graph is read."""
 
 
@@ -56,7 +50,7 @@ def edited_source(
         GraphJob(**{**vars(job), "steps": [[json.dumps(to_document(edit)) for edit in step] for step in shown]}),
         GraphJob(**{**vars(job), "text": after}),
     ]
-    answers = [_ask(one) for one in asked]
+    answers = list(map(ask_for_graph, asked))
     failure = next((answer.failure for answer in answers if answer.failure is not None), None)
     if failure is not None:
         return EditedSource(None, f"the edited text could not be checked: {failure}")
@@ -65,10 +59,3 @@ def edited_source(
     if not same or planned.element != written.element:
         return EditedSource(None, "the edited text gives another graph than the plan")
     return EditedSource(after)
-
-
-def _ask(job: GraphJob) -> GraphAnswer:
-    text, _, code = ask_worker(_WORKER, encode_record(job), seconds=PATIENCE)
-    if not text:
-        return GraphAnswer(failure=f"its process ended ({code}) before it could answer")
-    return decode_record(GraphAnswer, json.loads(text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment
 from pipeprof.pipelines.edits.support import supports
@@ -12,10 +12,8 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
 from pipeprof.pipelines.spec.edits.apply_files import apply_to_spec
 from pipeprof.pipelines.spec.edits.places import EditError, same
+from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.show import in_one_file
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
 
 
 class Reread(Protocol):
@@ -39,7 +37,6 @@ class Version:
     """A pipeline with changes.
 
     Attributes:
-        steps: The edits, step by step.
         loaded: The spec with them; None for a Python target.
         reread: Reads a spec with another text; None for a Python target.
         in_one_file: Whether the spec has everything in its own text: a change was about what another file, a flag or

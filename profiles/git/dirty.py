@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import ProfileError
+from pipeprof.profiles.git.calls import GitCalls, GitView
 from pipeprof.profiles.git.filters import FilterJob, filters_of_paths, run_filters
 from pipeprof.profiles.git.lfs import FILTER, is_content_of, parse_pointer
 from pipeprof.profiles.git.refs import commit_of
 from pipeprof.profiles.git.repository import repository_at
 from pipeprof.profiles.git.tree import SUBMODULE, entries_of
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.git.calls import GitCalls, GitView
 
 _MOST_DEPTH = 8
 _CHANGED = " M "
@@ -26,7 +23,6 @@ def is_dirty(calls: GitCalls, near: Path) -> bool | None:
     """Whether the work tree differs from its last commit; None outside of git, and where git does not tell in time.
 
     Args:
-        calls: Call git.
         near: A file or folder in the work tree.
     """
     try:

@@ -14,16 +14,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.target.import_path import child_command
-from pipeprof.profiles.git.calls import absolute_path, late
+from pipeprof.profiles.git.calls import GitCalls, GitView, absolute_path, late
 from pipeprof.profiles.host.run_family import RunFamily
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.git.calls import GitCalls, GitView
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,6 @@ def filters_of_paths(calls: GitCalls, view: GitView, paths: Sequence[str], index
     """The name of the filter of each path whose attributes name one.
 
     Args:
-        calls: Call git.
         index: Index with the attributes; None for those of the work tree.
     """
     if not paths:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pipeprof.profiles.git.calls import GitView
+from pipeprof.profiles.git.calls import GitView
 
 _MOST_BYTES = 1023
 """Largest size of a pointer, by the specification."""

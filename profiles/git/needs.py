@@ -6,14 +6,11 @@ import fnmatch
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile
+from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.paths import has_scheme, leaves
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.profiles.git.tree import RefTree
+from pipeprof.profiles.git.tree import RefTree
 
 
 def lacking(loaded: LoadedSpec, tree: RefTree) -> str | None:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.profiles.git.calls import GitError, printable
+from pipeprof.profiles.git.calls import GitCalls, GitError, GitView, printable
 from pipeprof.profiles.git.config import remotes_of
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.git.calls import GitCalls, GitView
 
 PREFIX = "git:"
 _MOST_SHOWN = 100

@@ -12,18 +12,14 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.profiles.git.calls import GitError, printable
+from pipeprof.profiles.git.calls import GitCalls, GitError, GitView, printable
 from pipeprof.profiles.git.config import is_partial
 from pipeprof.profiles.git.filters import FilterJob, filters_of_paths, run_filters
 from pipeprof.profiles.git.lfs import FILTER, read_pointer, stored_object
 from pipeprof.profiles.git.refs import commit_of, has_commit
 from pipeprof.profiles.git.repository import repository_at
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.git.calls import GitCalls, GitView
 
 _LINK = "120000"
 SUBMODULE = "160000"
@@ -101,7 +97,6 @@ def check_out(calls: GitCalls, ref: str, near: Path, into: Path) -> RefTree:
     """Write the tree of a ref.
 
     Args:
-        calls: Call git.
         near: A file or folder in the work tree.
         into: A folder that does not exist yet; the tree is below it.
 
@@ -152,7 +147,6 @@ class _Writing:
     """Writes a tree with its submodules.
 
     Args:
-        calls: Call git.
         tree: Target; receives the paths that are left out.
     """
 

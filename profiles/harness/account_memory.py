@@ -35,7 +35,6 @@ def account_memory(
     """Fill in the profile's ledger, as far as the worker reported its memory and graphs. Never raises.
 
     Args:
-        loaded: The spec, if the target is one.
         stages: The written stages by address.
         spec_view: The view of the spec as written; only called for a spec.
         sketch_view: The view of a function's stages as they were seen being made.

@@ -17,8 +17,12 @@ from pipeprof.profiles.harness.process import WorkerOutput
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.protocol.describe import DescribeAnswer, DescribeJob, SpecOfFunction
 from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob
 
 _READ = 1 << 16
+
+GRAPH_SECONDS = 120.0
+"""Time that a function has to be called and its graph to be read."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,6 @@ def describe_target(
     """Return the spec of a function.
 
     Args:
-        target: ``file.py:function`` or ``package.module:function``.
-        arguments: Names and texts of ``--arg``.
         folder: Absolute folder that the spec will be in.
         arrays: Prefix of the names of arrays that are saved there; None to save none.
         force: Whether they may replace files.
@@ -76,6 +78,14 @@ def describe_target(
         msg = f"the process that called {target} ended ({code}) before it could answer"
         raise PipelineFailedError(f"{msg}:\n{tail}" if tail else msg)
     return DescribedTarget(**vars(answer.spec), printed=printed)
+
+
+def ask_for_graph(job: GraphJob) -> GraphAnswer:
+    """Call a function in a process of its own, and read its graph."""
+    text, _, code = ask_worker("source.graph_of_source", encode_record(job), seconds=GRAPH_SECONDS)
+    if not text:
+        return GraphAnswer(failure=f"its process ended ({code}) before it could answer")
+    return decode_record(GraphAnswer, json.loads(text))
 
 
 def ask_worker(module: str, job: str, *, seconds: float | None = None) -> tuple[bytes, str, int]:

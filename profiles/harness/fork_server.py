@@ -17,16 +17,11 @@ import signal
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
 from pipeprof.pipelines.target.import_path import child_command
-from pipeprof.profiles.harness.process import start_process
+from pipeprof.profiles.harness.process import StartedProcess, start_process
 from pipeprof.profiles.host.run_family import MARK, LedProcess, RunFamily
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from pipeprof.profiles.harness.process import StartedProcess
 
 COPY_SECONDS = 10.0
 """For a copy, after which the server is given up."""

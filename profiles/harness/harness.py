@@ -75,7 +75,6 @@ def run_sample(settings: RunSettings, writer: ProfileWriter, progress: RunProgre
 
     Args:
         writer: Saves the profile from the first phase on.
-        progress: Receives the phase under way.
 
     Returns:
         The profile, complete or partial, with the exit code of the command in it.
@@ -195,7 +194,6 @@ class Run:
         return profile
 
     def _conclude(self, worker: WorkerProcess, ended: Ended, sampler: Sampler, oom: CgroupWatch) -> Profile:
-        """Make the profile of a worker that has ended."""
         self._facts.output = worker.output.users()
         around = Circumstances(
             limit=self._limit,

@@ -116,7 +116,6 @@ def waiting_note(note: Callable[[str], object], limit: float) -> Callable[[int |
     """Make a receiver of the pauses of :func:`measuring_lock` that says who is waited for, once for each holder.
 
     Args:
-        note: Receives the sentence.
         limit: Seconds to wait at most.
 
     Example:

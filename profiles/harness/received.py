@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.shared import CoreScaling, Phase, PhaseName, Training
@@ -40,9 +40,6 @@ from pipeprof.profiles.protocol.messages import (
     WorkerMessage,
 )
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 STARTING_SECONDS = 60.0
 """How long TensorFlow may take to start at least, whatever the timeout of the pipeline."""

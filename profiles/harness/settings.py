@@ -30,7 +30,6 @@ class RunSettings:
     """Settings of a run from the command line; `None` falls back to the spec, then to the default.
 
     Attributes:
-        loaded: The spec, if the target is one.
         dispatch: How far the host runs ahead of the device.
         steps: Number of steps after which it ends earlier.
         cold: Drop the source files from the page cache first.

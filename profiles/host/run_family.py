@@ -23,17 +23,15 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypedDict
+from typing import IO, TypedDict
 
 from pipeprof.pipelines.data.processes import die_with_parent, end_group
 from pipeprof.pipelines.data.temporary import TEMPORARY, settled_temporary_folder
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.host.proc_texts import PROC
 from pipeprof.profiles.host.procfs import descendants, processes, stat
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
 
 MARK = "PIPEPROF_RUN"
 GUARD = "PIPEPROF_GUARD"

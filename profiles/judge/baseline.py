@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.store import reason
+from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.experiment import decision
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.purposes import GATE
@@ -33,9 +33,6 @@ from pipeprof.profiles.judge.verdicts.result import Identity, PairValues, Result
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
 from pipeprof.profiles.wording import listed
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.subject import Host
 
 REFERENCE = """\
 version: 1
@@ -180,9 +177,6 @@ def check_comparable(
 ) -> None:
     """Refuse a baseline that cannot answer, before anything is measured.
 
-    Args:
-        judged: What counts, by metric.
-
     Raises:
         ProfileError: It has another step, or lacks a metric that is to be judged.
     """
@@ -257,7 +251,6 @@ def rows_against(
 
     Args:
         baseline: Pairs of the earlier session: the pipeline as A, the reference workload as B.
-        judged: What counts, by metric.
     """
     rows: list[Row] = []
     tests: dict[int, decision.Test] = {}
@@ -276,11 +269,7 @@ def rows_against(
             tests[len(rows)] = decision.weakest(ways, floor), floor
         rows.append(
             Row(
-                name=metric.name,
-                title=metric.title,
-                unit=metric.unit,
-                scale=metric.scale,
-                stage=stage_of(metric.name),
+                **metric.heads(),
                 a=median(earlier),
                 b=median(later),
                 change=metric.as_change(raw.mean),
@@ -337,11 +326,7 @@ def _limit_row(metric: MetricKind, values: Sequence[float], compared: Comparison
     """Judge a value that must not be exceeded, whatever the baseline has."""
     low, high = metric.ends(compared.change)
     return Row(
-        name=metric.name,
-        title=metric.title,
-        unit=metric.unit,
-        scale=metric.scale,
-        stage=stage_of(metric.name),
+        **metric.heads(),
         b=median(values),
         change=metric.as_change(compared.change.mean),
         low=low,

@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
-from pipeprof.profiles.judge.pairs import AGAIN, A, SideFailedError
+from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, SideFailedError
+from pipeprof.profiles.judge.process import Process
 from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME, MetricKind
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
@@ -25,12 +27,7 @@ from pipeprof.profiles.judge.why.effects import Observation
 from pipeprof.profiles.judge.why.search import CauseSearch, Piece
 from pipeprof.profiles.judge.why.units import Subset, Unit, units_of
 from pipeprof.profiles.judge.words import main_metric
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.judge.pairs import Pairs
-    from pipeprof.profiles.judge.process import Process
-    from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.job import Job
 
 MOST_PROCESSES = 9
 """In one group: each is started once, and waits for the turns of all others."""
@@ -82,9 +79,6 @@ def explain(  # noqa: PLR0917 - what a search has
 ) -> None:
     """Find out which parts of a difference change the metrics, and write it into the result.
 
-    Args:
-        progress: Receives what is measured.
-
     Raises:
         SideFailedError: A process of A or B did not come to its end.
         InterruptedVerificationError: The user wants an end; what was measured is in the result.
@@ -127,7 +121,6 @@ def effect_of(kind: MetricKind, a: Values, again: Values | None, version: Values
     Step intervals of versions with other batches are compared per element.
 
     Args:
-        kind: The metric; a ratio.
         again: Of the other process of A, if there is one.
     """
     bases = [side for side in (a, again) if side is not None]

@@ -13,22 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.experiment.rounds import START_SECONDS, Rounds
 from pipeprof.profiles.experiment.schedule import block_seconds, blocks_of, order_of
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import are_enough, undisturbed, usually_taken
-from pipeprof.profiles.host.machine import CoresClock
+from pipeprof.profiles.host.machine import CoresClock, Taken
 from pipeprof.profiles.judge.process import Process
-from pipeprof.profiles.protocol.turns import TurnRequest
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.host.machine import Taken
-    from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.messages import Graphs
-    from pipeprof.profiles.protocol.turns import TurnEnded
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.messages import Graphs
+from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
 
 A, AGAIN = "A", "A′"
 Order = Literal["turns", "one by one"]
@@ -39,7 +35,6 @@ class SideFailedError(Exception):
 
     Attributes:
         side: ``a``, ``b``, …
-        reason: In words.
     """
 
     def __init__(self, side: str, reason: str) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import geometric_mean
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pipeprof.profiles.protocol.messages import Graphs
-    from pipeprof.profiles.protocol.turns import Built, TurnEnded
+from pipeprof.profiles.protocol.messages import Graphs
+from pipeprof.profiles.protocol.turns import Built, TurnEnded
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.judge.verdicts.metrics import METRICS
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.wording import size
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.subject import Host
 
 
 def values_of(profile: Profile) -> dict[str, float]:
@@ -58,12 +55,9 @@ def rows_of_profiles(a: Profile, b: Profile) -> list[Row]:
             continue
         rows.append(
             Row(
-                name=metric.name,
-                title=metric.title,
-                unit=metric.unit,
+                **metric.heads(),
                 a=both[0],
                 b=both[1],
-                scale=metric.scale,
                 change=metric.as_change(metric.changes(both[:1], both[1:])[0]),
                 floor=metric.floor,
                 level="error" if metric.judged else "off",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -14,9 +13,7 @@ from pipeprof.profiles.document.store import MAX_BYTES
 from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.verdicts.gating import FAILED, INCONCLUSIVE, PASSED
 from pipeprof.profiles.judge.verdicts.result import Metric, Result, SelfTest, WorseSession
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.judge.verdicts.tabulate import Judged
+from pipeprof.profiles.judge.verdicts.tabulate import Judged
 
 SLOWER = 0.10
 """Of the step interval: the slow-down that a gate has to find in 95 of 100 sessions at least."""

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.spec.budgets import stage_of
+from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.suggest import did_you_mean
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.harness import written_stages
 from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.judge.verdicts.result import StageChange
+from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 from pipeprof.profiles.wording import stage_name
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.profiles.document.stages import Stage
-    from pipeprof.profiles.protocol.messages import Graphs
 
 
 def align(a: Sequence[Stage], b: Sequence[Stage]) -> list[tuple[Stage | None, Stage | None]]:
@@ -101,11 +98,7 @@ def _differ(one: Stage, other: Stage) -> bool:
 
 
 def rows_of_process(graphs: Graphs, loaded: LoadedSpec | None) -> list[Stage]:
-    """The stages of one process of a pair, with their times in all its blocks.
-
-    Args:
-        loaded: The spec; None for a Python function.
-    """
+    """The stages of one process of a pair, with their times in all its blocks."""
     parsed, placed = ParsedGraphs.of(graphs), written_stages(loaded)
 
     def place(rows: list[Stage]) -> None:

@@ -57,10 +57,8 @@ class Proposal:
         semantics: What it may change of the data; None for the rule's own, without a rule nothing.
         random_order: It changes an order that is drawn anew in each epoch anyway.
         family: What it is to gain.
-        rule: Name of the rule that proposes it, if one does.
         stage: Address of the stage that it is about.
         covers: Addresses of all stages that it is about, where that is more than `stage`.
-        predicted: What it gives, where that is known.
         measured: Steps per second with it over without as an earlier run of the same pipeline measured it, with its
             interval; None without.
         sentence: Observation in numbers, and why it matters on this pipeline.

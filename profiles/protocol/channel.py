@@ -16,15 +16,13 @@ import os
 import queue
 import signal
 import threading
-from typing import IO, TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Callable, Iterator
+from typing import IO, ClassVar, Literal
 
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Answer, Warned, WorkerMessage, decode_message, encode_message
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.protocol.turns import TurnRequest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 Command = Literal["look", "stop", "examine"]
 """Commands of the harness after the job: a query of the worker's state, the request to stop, or that to find out whose

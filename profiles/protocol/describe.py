@@ -11,8 +11,6 @@ class DescribeJob:
     """Job: write a spec of one function.
 
     Attributes:
-        target: ``file.py:function`` or ``package.module:function``.
-        arguments: Names and texts of ``--arg``.
         folder: Absolute folder that the spec will be in.
         arrays: Stem of the names of arrays to be saved there; None for none.
         force: Whether they may replace files.
@@ -36,7 +34,6 @@ class SpecOfFunction:
         unsaid: Parts left in Python, and why.
         python: The last stage that a Python function makes, with its line; None without one.
         equal: Whether the graph that TensorFlow runs for it is the function's; None if they were not compared.
-        why: Why they were not.
         differences: Where the two graphs differ.
     """
 

@@ -32,7 +32,6 @@ class Job:
 
     Attributes:
         memory_limit: Bytes that the worker may use.
-        arguments: Names and texts of ``--arg``.
         base_dir: Folder that a spec's paths are relative to.
         data_dirs: Folders of synthesised inputs, by name.
         user_files: The user's Python files, the target first.

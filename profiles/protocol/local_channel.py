@@ -6,15 +6,10 @@ import contextlib
 import json
 import os
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 from pipeprof.profiles.protocol.channel import WorkerEnd
-from pipeprof.profiles.protocol.messages import decode_message, encode_message
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from pipeprof.profiles.protocol.messages import WorkerMessage
+from pipeprof.profiles.protocol.messages import WorkerMessage, decode_message, encode_message
 
 
 class LocalEnd(WorkerEnd):

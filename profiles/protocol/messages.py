@@ -219,7 +219,6 @@ class MemoryReading(WorkerMessage):
     Attributes:
         name: The stretch: import, data, build, iterator, first, released, warmup or measure.
         peak: The most of `rss`.
-        live_peak: The most of it.
         mapped: In glibc's blocks with a mapping of their own.
         blocks: Number of Python's blocks.
         heap_most: The most of `heap` that was seen.
@@ -521,8 +520,6 @@ class PythonCalls:
         seconds: In them by the wall clock, without TensorFlow's conversions and waiting for the GIL before the call.
         contended_seconds: Not on a core, in calls that began or ended while another one was under way.
         function: Its name; None for an object without one.
-        file: Where it is.
-        line: Its first.
     """
 
     calls: int

@@ -13,8 +13,6 @@ class GraphJob:
     """Job: call one function and return the graph that TensorFlow runs for its dataset.
 
     Attributes:
-        target: ``file.py:function`` or ``package.module:function``.
-        arguments: Names and texts of ``--arg``.
         text: What the file is to contain instead of what it does; None for its own text.
         steps: Edits of the dataset's graph, step by step, each as JSON.
         stages: Whether the answer has the stages as well.

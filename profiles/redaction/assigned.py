@@ -142,7 +142,6 @@ def _is_plain_value(value: str, name: str, *, sure: int, flag: bool, glued: bool
 
     Args:
         value: Text up to the next space.
-        name: Before it.
         sure: `strength` of the name.
         flag: The name is an option, and a space is between them.
         glued: An equals sign is between them, without a space.

@@ -31,11 +31,7 @@ _FLAG = re.compile(r"--?(?P<name>[A-Za-z][\w.-]{0,99})")
 
 
 def redact(document: _Document, private: Private | None = None) -> _Document:
-    """A copy without what must not be seen; host names and variables of the document itself count, too.
-
-    Args:
-        document: A profile or a result; it is not changed.
-    """
+    """A copy without what must not be seen; host names and variables of the document itself count, too."""
     data = document.model_dump()
     known = private or Private()
     hosts = [name for host in _hosts(data) for name in (host, host.split(".")[0])]

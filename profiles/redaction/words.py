@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
+from pathlib import Path
 
 
 def words_of(text: str) -> frozenset[str]:
@@ -12,32 +13,7 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-COMMON = words_of(
-    """
-    about access account adam admin all and any app application apps area art audio auto base bash batch beam best
-    beta bin blue boot bot box branch bug build builder bytes cache call card case chart chat check class client
-    cloud cluster code color colors command common config console container content context control copy core count
-    cpu crop csv dag data database dataset datasets date dawn day debug decode default demo deploy desktop dev
-    develop developer device devices disk docker docs dose down dropout dump edge eval event example examples export
-    false feature features fetch field file files filter fit fix flag float flow folder font for foo force format
-    fox frame frames free from full gate gather git github global gold good gpu grace grant graph green group guest
-    guide hard has head help home hook host hosts hot hour hub image images import index info init inner input int
-    iris item items iter jar job jobs join jpeg jpg json key keys lab label labels lambda large last layer layers
-    lib library light line lines linux list lite live load loader local localhost log login logs loop machine main
-    make map mark master max may mean media memory merge message meta method metric min mix mode model models module
-    monitor month name names net network new node none normal not null number numpy object off one only open option
-    order other outer output pack package page pair parallel parquet parse part patch path pipe pipeline plan
-    platform play plot png pool port post predict prefetch process prod production profile project proxy public pull
-    push python queue random range rank rate ray raw read reader record records red release remote repeat report
-    repository request resize resource response result results rice root rose row rows rule run runner sample
-    samples save scale script seed select sequence server service session set setup shape shard share shared shuffle
-    side simple size sky slice small source spec speed split stage stages staging start state stats step steps stop
-    storage store stream string sum sun support swap sys system table tail target task team temp tensor tensorflow
-    test tests text the time tiny title tmp tool total trace train trainer training transform true tune txt type
-    uint unit unknown update upload use user users utf val valid validation value values version video view vision
-    volume wait warn web weights will window windows work worker workers world write year yaml yes yml zero zip
-    """
-)
+COMMON = words_of(Path(__file__).with_name("words.txt").read_text(encoding="utf-8"))
 """Words that people name users, hosts, folders and variables' values with, and that reports are full of."""
 
 LEAST = 6

@@ -32,7 +32,6 @@ def stage_ceiling(
 
     Args:
         time: With its threads and all its times.
-        cores: Cores that the worker may use.
         idle_cores: Cores that nothing used while measuring, on average; ``None`` where that is not known.
     """
     needed = time.active_ms - (time.intra_op_ms or 0.0)

@@ -204,7 +204,6 @@ def explain_stages(
         segments: The model at the beginning and at the end of stretches of the measured window, whose differences are
             summed; none with ``autotune.enabled = False``. Several are needed when the iterator was made anew in the
             window; more of them also show more of what ``repeat`` throws away.
-        cores: Cores the worker may use.
         placed: For a spec, its stages by address, with their names and places in its text.
         times: When each segment ended, in seconds since the measured window began.
         traced: How many elements each executed dataset gave in the trace window.

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import stages_of
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Facts, Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
 from pipeprof.profiles.lines import is_outside_functions, lines_of, main_line, on_main_line, stages_around, written_ops
 from pipeprof.profiles.propose.finding import finding_of
@@ -27,12 +28,8 @@ from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_
 from pipeprof.profiles.verify.bound_advice import advice_for, advice_together, name_together
 from pipeprof.profiles.verify.judge_edit import in_words
 from pipeprof.profiles.verify.stages import runs_python
+from pipeprof.profiles.verify.trials import Trial
 from pipeprof.profiles.wording import called, listed, milliseconds, significant
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.stages import Stage
-    from pipeprof.profiles.verify.trials import Trial
 
 BATCHES = 3
 """Batches for which a replay has elements."""

@@ -164,7 +164,6 @@ def in_words(ratio: Interval, *, alone: bool = False) -> str:
     """A ratio with its interval and pairs.
 
     Args:
-        ratio: The ratio.
         alone: Whether each pair is one of processes that ran one after the other.
 
     Example:

@@ -179,7 +179,6 @@ def _whole_epochs(profile: Profile, seconds: float, longest: float) -> tuple[flo
     """Seconds and steps of whole epochs, where short ones start with a pause that counts.
 
     Args:
-        seconds: Of all of them, at least.
         longest: Seconds of one, at most.
     """
     run = profile.steps

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
+from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.wording import percent, size
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.findings import Finding
 
 NEAR_LIMIT = 0.5
 """Share of the memory limit that the peak takes, from which memory is worth any speed."""

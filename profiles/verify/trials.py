@@ -7,30 +7,25 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from pipeprof.profiles.document.findings import Unfinished
+from pipeprof.profiles.document.findings import Finding, Unfinished
+from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED, Evidence
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.rounds import PATIENCE, Rounds
-from pipeprof.profiles.experiment.schedule import order_of
+from pipeprof.profiles.experiment.schedule import Mode, order_of
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import undisturbed
 from pipeprof.profiles.host.machine import CoresClock
+from pipeprof.profiles.propose.proposal import Compared
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.judge_edit import MOST_PROCESS_PAIRS, Judgement, Status, judge
+from pipeprof.profiles.verify.plan import Pace
 from pipeprof.profiles.wording import significant
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.findings import Finding
-    from pipeprof.profiles.document.shared import Dispatch
-    from pipeprof.profiles.experiment.schedule import Mode
-    from pipeprof.profiles.propose.proposal import Compared
-    from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
-    from pipeprof.profiles.verify.plan import Pace
-
 
 ROUND = ("A1", "B1", "B2", "A2")
 """Order of the workers in the first round: a copy of the edited pipeline next to one of the other."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.edits.apply_files import spec_diff
@@ -13,13 +12,18 @@ from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.document.stages import Headspace
-from pipeprof.profiles.experiment.jobs import JobMaker, data_of
+from pipeprof.profiles.experiment.jobs import Baseline, JobMaker, Reload, data_of
 from pipeprof.profiles.experiment.purposes import QUICK
+from pipeprof.profiles.experiment.schedule import Mode
+from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
-from pipeprof.profiles.harness.settings import again
+from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.harness.settings import RunSettings, again
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
@@ -28,6 +32,7 @@ from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.propose.finding import MEASURED, finding_of, proposal_of
 from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.propose.queue import Tried, in_order
+from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
@@ -43,17 +48,6 @@ from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import pays
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
 from pipeprof.profiles.wording import stage_name, stage_place, with_name
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.shared import Dispatch
-    from pipeprof.profiles.experiment.jobs import Baseline, Reload
-    from pipeprof.profiles.experiment.schedule import Mode
-    from pipeprof.profiles.experiment.statistics import Interval
-    from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.protocol.job import Job
-
 
 STORED_BATCHES = 3
 """In the place of a script's pipeline."""
@@ -74,7 +68,6 @@ def verify(
     Args:
         profile: A complete one; its findings, verdict and exit code are changed.
         budget: Seconds that it may take, starts of processes included up to a quarter more.
-        progress: Receives what is tried.
         reload: Reads the spec with further ``--set`` values; None for a Python target.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         save: Saves the profile, after each edit that was tried.

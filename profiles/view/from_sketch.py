@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 def view_of_source(target: ParsedTarget, *, cores: float, memory_limit_bytes: int | None = None) -> PipelineView:
     """The pipeline without stages, which only a run shows.
 
-    Args:
-        cores: Cores that a run could use.
-
     Raises:
         UsageError: The file cannot be read or is not valid Python.
     """
@@ -56,7 +53,6 @@ def view_of_sketch(sketch: Sketch, *, cores: float, memory_limit: int | None = N
     """The pipeline as written; what its functions do is unknown.
 
     Args:
-        cores: Cores the worker may use.
         memory_limit: Memory it may use, in bytes.
     """
     written = StageGraph.from_dict(sketch.written)

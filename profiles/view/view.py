@@ -223,7 +223,6 @@ class ConstantView:
     """An array that became a constant of a graph, as it was seen while the pipeline was built.
 
     Attributes:
-        shape: Its shape.
         stage: Id of the stage whose function has it; ``None`` where that is not known.
         name: The user's name for it, a variable or ``self.table``.
     """
@@ -382,7 +381,6 @@ class PipelineView:
 
         Args:
             stage: Where to begin; it does not count itself.
-            does: Whether a stage does it.
         """
         kept: dict[str, bool] = self.kept(question)
         if not kept:
@@ -400,7 +398,6 @@ class PipelineView:
 
         Args:
             stage: Where to begin; it does not count itself.
-            does: Whether a stage does it.
         """
         kept: dict[str, StageView | None] = self.kept(question)
         passed: dict[str, None] = {}

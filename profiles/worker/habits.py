@@ -5,14 +5,12 @@ from __future__ import annotations
 import inspect
 import threading
 import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.document.shared import CodePlace, FunctionUse
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 _Place: TypeAlias = tuple[str | None, int | None]
 """A file and a line."""

@@ -11,22 +11,18 @@ import faulthandler
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.channel import WorkerEnd
+from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Done
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import look_like_a_script
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pipeprof.profiles.protocol.job import Job
 
 
 def _raise_oom_score() -> None:

@@ -55,7 +55,7 @@ from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
 from pipeprof.profiles.worker.steps.core_trial import CoreTrial
 from pipeprof.profiles.worker.steps.fewer_cores import Loop
 from pipeprof.profiles.worker.steps.headspace import measure_floor, replay, with_files_in_memory
-from pipeprof.profiles.worker.steps.loop import Feed, drain, follow
+from pipeprof.profiles.worker.steps.loop import Feed, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, look_ns, look_rarely_ns
@@ -313,10 +313,7 @@ class JobRun:
 
     def _loop(self, window: PhaseWindow, step: BatchConsumer | None) -> None:
         assert self.feed is not None  # noqa: S101 - for the type checker; set two phases earlier
-        if step is None:
-            drain(self.feed, window)
-        else:
-            follow(self.feed, step, window)
+        take_steps(self.feed, step, window)
 
     def _warm_up(self) -> BatchConsumer | None:
         self.phase = "warmup"

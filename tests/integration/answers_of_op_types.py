@@ -14,7 +14,7 @@ from pipeprof.profiles.advise.rules.batching.parse_single_example import (
 )
 from pipeprof.profiles.advise.rules.correctness.cache_after_augment import _LOADING, _LOADING_BEGINS
 from pipeprof.profiles.memory.ledger.held import _TAKEN_OVER
-from pipeprof.profiles.view.functions import _STATEFUL
+from pipeprof.profiles.view.from_spec import _STATEFUL
 
 _NAMED = {*_STATEFUL, *_LOADING, *_PARSES, *_OF_DEFAULTS, *_TAKEN_OVER}
 _BEGINS = (*_LOADING_BEGINS, *_VARYING, "HashTable", "LookupTable")

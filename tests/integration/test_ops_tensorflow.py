@@ -19,7 +19,7 @@ from pipeprof.pipelines.ops.base import Op, Source, sources, stages
 from pipeprof.pipelines.ops.functions.catalog import Function, function, refusal, split_signature, table
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.values import options as options_module
-from pipeprof.profiles.view.functions import op_types
+from pipeprof.profiles.view.from_spec import op_types
 
 WRITTEN_FOR_THIS = tf.__version__.startswith(WRITTEN_FOR + ".")
 

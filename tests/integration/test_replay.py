@@ -161,8 +161,9 @@ def test_every_epoch_draws_anew(tf: Any) -> None:
 
 @pytest.mark.parametrize(("parallel", "op"), [(None, "MapDataset"), (3, "ParallelMapDatasetV2")])
 def test_a_replaced_map_runs_on_threads_of_its_own_where_the_map_does(tf: Any, parallel: int | None, op: str) -> None:
-    from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of
+    from pipeprof.pipelines.graph.edit.editable import EditableGraph
     from pipeprof.pipelines.graph.observe.reading import serialise
+    from pipeprof.pipelines.graph.read.references import base_of
 
     dataset = tf.data.Dataset.range(8).map(Counted(tf).stage("slow"), num_parallel_calls=parallel)
     graph = EditableGraph(serialise(tf.data.experimental.to_variant(replaced(dataset, "stages.0"))))

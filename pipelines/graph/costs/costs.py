@@ -11,16 +11,16 @@ most of it is filling.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
 from pipeprof.pipelines.graph.align import Matched, match
 from pipeprof.pipelines.graph.cardinality import cardinalities
-from pipeprof.pipelines.graph.costs.ratios import Lost, Ratio, count_lost, count_ratios
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.ops.executed_ops import executed as executed_op
 
 Segment = tuple[ModelDict, ModelDict]
 Counter = Literal["num_elements", "processing_time", "bytes_produced", "bytes_consumed"]
@@ -59,7 +59,7 @@ def elements_of_pass(readings: Iterable[int]) -> int | None:
             return None
         # The longest stretch says it best.
         each = seen[-1] / round(seen[-1] / each)
-        fits = all(abs(one - round(one / each) * each) <= 2 * _OFF for one in seen)
+        fits = all(abs(reading - round(reading / each) * each) <= 2 * _OFF for reading in seen)
         if fits and (parts == 1 or parts * ((4 * _OFF + 1) / each) ** (len(seen) - 1) < _BY_CHANCE):
             return round(each)
     return None
@@ -67,11 +67,45 @@ def elements_of_pass(readings: Iterable[int]) -> int | None:
 
 def _apart(readings: Iterable[int]) -> Sequence[int]:
     """The readings after the first pass, once each; those that differ by no more than they may be off are one."""
-    found: list[int] = []
-    for one in sorted(readings):
-        if one - (found[-1] if found else 0) > 2 * _OFF:
-            found.append(one)
-    return found
+    apart: list[int] = []
+    for reading in sorted(readings):
+        if reading - (apart[-1] if apart else 0) > 2 * _OFF:
+            apart.append(reading)
+    return apart
+
+
+WHOLE_FROM = 2
+"""Epochs that must have ended, so that only whole ones count."""
+_HALF = 0.5
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Elements of its input that a dataset took for one of its own.
+
+    Attributes:
+        whole: Whether it was counted over whole epochs.
+    """
+
+    number: float
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Elements that went into a dataset and raised an error, which another dataset swallowed.
+
+    Attributes:
+        place: The dataset that raised them.
+        swallowed_by: The dataset that went on.
+        taken: Elements that went in.
+        number: At least so many of them never came out.
+    """
+
+    place: str
+    swallowed_by: str
+    taken: int
+    number: float
 
 
 @dataclass
@@ -148,35 +182,35 @@ class _Sum:
 def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
     """Sum up ``segments``, pairs of snapshots of one iterator each, in the order they were taken."""
     epochs = _by_epoch(executed, segments)
-    ratios = count_ratios(executed, epochs)
-    lost = count_lost(executed, epochs, cardinalities(executed))
+    ratios = _count_ratios(executed, epochs)
+    lost = _count_lost(executed, epochs, cardinalities(executed))
     costs = Costs(ratios=ratios, lost=lost)
     sums: dict[str, _Sum] = defaultdict(_Sum)
     elements = sum(_add(costs, sums, segment, ratios) for epoch in epochs for segment in epoch)
     costs.by_id = {
-        place: replace(_cost(one, elements), pass_elements=elements_of_pass(one.passed))
-        for place, one in sums.items()
-        if one.placed
+        place: replace(_cost(total, elements), pass_elements=elements_of_pass(total.passed))
+        for place, total in sums.items()
+        if total.placed
     }
     return costs
 
 
 def _by_epoch(executed: StageGraph, segments: Sequence[Segment]) -> list[list[_Segment]]:
     """Place the iterators of each segment; segments of one iterator of the whole pipeline stand together."""
-    found: list[list[_Segment]] = []
+    epochs: list[list[_Segment]] = []
     known: dict[int, str] = {}
     previous: ModelDict | None = None
     for index, (first, last) in enumerate(segments):
         if previous is None or _is_new(previous, first):
             known = {}
-            found.append([])
+            epochs.append([])
         before = match(executed, first, known)
         known = {**known, **before.places}
         after = match(executed, last, known)
         known = {**known, **after.places}
-        found[-1].append(_Segment(executed, first, last, before, after, index=index))
+        epochs[-1].append(_Segment(executed, first, last, before, after, index=index))
         previous = last
-    return found
+    return epochs
 
 
 def _is_new(previous: ModelDict, first: ModelDict) -> bool:
@@ -219,7 +253,7 @@ class _Segment:
         """Return its calls at a time; 0 where the model has none."""
         nodes = (self.last[id_] for id_ in self.ids.get(place, ()))
         return max(
-            (one["parameters"]["parallelism"]["state_value"] for one in nodes if "parallelism" in one["parameters"]),
+            (node["parameters"]["parallelism"]["state_value"] for node in nodes if "parallelism" in node["parameters"]),
             default=0.0,
         )
 
@@ -321,10 +355,10 @@ class _Segment:
 
 
 def _by_place(places: Mapping[int, str]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = defaultdict(list)
+    nodes: dict[str, list[int]] = defaultdict(list)
     for node_id, place in places.items():
-        found[place].append(node_id)
-    return found
+        nodes[place].append(node_id)
+    return nodes
 
 
 def _inputs_of(executed: StageGraph, node: Node) -> list[tuple[str, bool]]:
@@ -340,25 +374,25 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment, ratios: Mapping
     elements = segment.delta(root, "num_elements") if root is not None else 0
     expectations = segment.expected(ratios)
     for place, expected in expectations.items():
-        one = sums[place]
+        total = sums[place]
         node = segment.executed.nodes[place]
         if node.traits.buffers and node.inputs and expected is not None:
             below = expectations.get(segment.executed.skip_options(node.inputs[0]))
-            one.inputs = (one.inputs or 0.0) + (below or 0.0)
-            one.inputs_seen += segment.inputs_seen(place)
+            total.inputs = (total.inputs or 0.0) + (below or 0.0)
+            total.inputs_seen += segment.inputs_seen(place)
         if expected is not None:
-            one.covered += elements
-            one.expected += expected
-        one.seen += segment.total(place, "num_elements")
-        one.seconds += segment.total(place, "processing_time", helpers=True) / 1e9
-        one.produced += segment.total(place, "bytes_produced")
-        one.consumed += segment.total(place, "bytes_consumed")
+            total.covered += elements
+            total.expected += expected
+        total.seen += segment.total(place, "num_elements")
+        total.seconds += segment.total(place, "processing_time", helpers=True) / 1e9
+        total.produced += segment.total(place, "bytes_produced")
+        total.consumed += segment.total(place, "bytes_consumed")
         if segment.ids.get(place):
-            _set_state(one.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
-            one.state.fill.append((segment.index, one.state.buffered_elements))
+            _set_state(total.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
+            total.state.fill.append((segment.index, total.state.buffered_elements))
         if (passed := segment.passed(place)) is not None:
             sums[segment.below(place)].passed.append(passed)
-        one.placed |= bool(segment.ids.get(place) or segment.ids_before.get(place))
+        total.placed |= bool(segment.ids.get(place) or segment.ids_before.get(place))
     for lost in segment.after.unattributed:
         costs.unattributed_seconds += segment.delta(lost, "processing_time") / 1e9
         costs.unattributed.append(segment.last[lost]["name"])
@@ -367,30 +401,30 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment, ratios: Mapping
     return elements
 
 
-def _cost(one: _Sum, elements: int) -> Cost:
+def _cost(total: _Sum, elements: int) -> Cost:
     """Convert sums to a cost, extrapolating the unobserved part; ``elements`` are those of the whole pipeline."""
-    if one.covered <= 0 < elements:
-        return replace(one.state, unseen=True, seen=0.0)
-    whole = elements / one.covered if one.covered else 1.0
-    expected = one.expected * whole
-    inputs = max(0.0, one.inputs) * whole if one.inputs is not None else None
-    if one.seen == 0:
+    if total.covered <= 0 < elements:
+        return replace(total.state, unseen=True, seen=0.0)
+    whole = elements / total.covered if total.covered else 1.0
+    expected = total.expected * whole
+    inputs = max(0.0, total.inputs) * whole if total.inputs is not None else None
+    if total.seen == 0:
         if expected > 0:
-            return replace(one.state, unseen=True, seen=0.0)
-        return replace(one.state, seconds=one.seconds, inputs=inputs)
-    scale = expected / one.seen
-    times = inputs / one.inputs_seen if inputs and one.inputs_seen >= 1 <= inputs else scale
+            return replace(total.state, unseen=True, seen=0.0)
+        return replace(total.state, seconds=total.seconds, inputs=inputs)
+    scale = expected / total.seen
+    times = inputs / total.inputs_seen if inputs and total.inputs_seen >= 1 <= inputs else scale
     # The first elements may be much more expensive than later ones, e.g. when they start processes.
-    few = one.seen < _FEW and scale > _MOST_SCALED
+    few = total.seen < _FEW and scale > _MOST_SCALED
     if few or max(scale, times) * LEAST_SEEN > 1:
-        return replace(one.state, unseen=True, seen=1 / max(scale, times), elements=expected)
+        return replace(total.state, unseen=True, seen=1 / max(scale, times), elements=expected)
     return replace(
-        one.state,
-        seconds=one.seconds * times,
+        total.state,
+        seconds=total.seconds * times,
         inputs=inputs,
         elements=expected,
-        bytes_produced=one.produced * scale,
-        bytes_consumed=one.consumed * scale,
+        bytes_produced=total.produced * scale,
+        bytes_consumed=total.consumed * scale,
         seen=min(1.0, 1 / scale) if scale else 1.0,
     )
 
@@ -412,3 +446,86 @@ def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) 
         cost.most_parallelism = max(cost.most_parallelism or 0.0, cost.parallelism)
     flags = [one["tunable"] for node in nodes for name, one in node["parameters"].items() if name in _TUNED]
     cost.tunable = any(flags) if flags else None
+
+
+def _count_ratios(executed: StageGraph, epochs: Sequence[Sequence[_Segment]]) -> dict[str, Ratio]:
+    """Return the ratio of each dataset that reads one other and keeps its iterator.
+
+    Args:
+        epochs: The stretches of each iterator of the whole pipeline, in order; all but the last have ended.
+    """
+    ended = [stretches for stretches in epochs[:-1] if stretches and stretches[0].begins]
+    whole = len(ended) >= WHOLE_FROM
+    stretches = [stretch for epoch in (ended if whole else epochs) for stretch in epoch]
+    ratios = {}
+    for node, below in _readers(executed):
+        if node.traits.restarts and not node.bodies:
+            continue
+        read = [stretch for stretch in stretches if stretch.ids.get(node.id) and stretch.ids.get(below)]
+        given = sum(stretch.given(node.id) for stretch in read)
+        taken = sum(stretch.given(below) - _HALF * _more_in_hand(executed, node, stretch) for stretch in read)
+        if given and taken > 0:
+            ratios[node.id] = Ratio(taken / given, whole)
+    return ratios
+
+
+def _count_lost(
+    executed: StageGraph, epochs: Sequence[Sequence[_Segment]], counts: Mapping[str, int | None]
+) -> list[Lost]:
+    """Return what datasets before an ``ignore_errors`` lost, where it is known how many elements they give.
+
+    An element that is on its way is not lost: as many as may be are left out.
+
+    Args:
+        counts: Elements of one pass by dataset; inside a function, of one call.
+    """
+    lost_by_place: dict[str, Lost] = {}
+    for swallower in (node for node in executed.walk() if node.traits.swallows):
+        for node, below in _readers(executed, swallower):
+            each = _each(executed, node, counts)
+            if each is None or node.id in lost_by_place:
+                continue
+            pairs = [(stretches[-1].lifetime(below), stretches[-1].lifetime(node.id)) for stretches in epochs]
+            read = [(taken[0], given[0]) for taken, given in pairs if taken is not None and given is not None]
+            on_the_way = _calls_at_a_time(node, epochs)
+            taken = sum(taken for taken, _ in read)
+            lost = taken - sum(given for _, given in read) / each - on_the_way * len(read)
+            if lost >= 1:
+                lost_by_place[node.id] = Lost(node.id, swallower.id, taken, lost)
+    return list(lost_by_place.values())
+
+
+def _readers(executed: StageGraph, end: Node | None = None) -> Iterator[tuple[Node, str]]:
+    """Yield datasets that read one other, with that one; those before `end` only, where it is given."""
+    at = {end.id} if end is not None else set(executed.nodes)
+    for node in reversed(list(executed.walk())):
+        if node.id in at:
+            inputs = [executed.skip_options(one) for one in node.inputs]
+            at.update(inputs)
+            if len(inputs) == 1 and node is not end:
+                yield node, inputs[0]
+
+
+def _more_in_hand(executed: StageGraph, node: Node, stretch: _Segment) -> float:
+    """Return by how many more elements it was taking apart at the end of a stretch than at its beginning."""
+    same = set(stretch.ids.get(node.id, ())) == set(stretch.ids_before.get(node.id, ()))
+    if node.traits.unbatches:
+        return 0 if same else len(stretch.ids[node.id])
+    bodies = [executed.skip_options(body) for body in node.bodies]
+    now = sum(len(stretch.ids.get(body, ())) for body in bodies)
+    return now - sum(len(stretch.ids_before.get(body, ())) for body in bodies if same)
+
+
+def _each(executed: StageGraph, node: Node, counts: Mapping[str, int | None]) -> float | None:
+    """Return how many elements a dataset gives for one that goes in; None where that is not fixed."""
+    if node.traits.one_to_one:
+        return None if node.traits.buffers or node.traits.stores else 1.0
+    sizes = [counts.get(executed.skip_options(body)) for body in node.bodies] if node.traits.nests else []
+    return float(sizes[0]) if len(sizes) == 1 and sizes[0] is not None and sizes[0] > 0 else None
+
+
+def _calls_at_a_time(node: Node, epochs: Sequence[Sequence[_Segment]]) -> float:
+    """Return how many elements may be on their way through a dataset."""
+    if not executed_op(node.op).asynchronous:
+        return 1.0
+    return max((stretch.parallelism(node.id) for stretches in epochs for stretch in stretches), default=0.0) or 1.0

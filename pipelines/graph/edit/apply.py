@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,24 +14,24 @@ from pipeprof.pipelines.edits.line import Path, line_of, path_of
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.edit.arguments import changes_shapes, set_argument
 from pipeprof.pipelines.graph.edit.assemble import Assembly, Inlet, end_inlet, inlets
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, flat_element, new_name
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, flat_element, new_name
 from pipeprof.pipelines.graph.edit.elements import structured, unstructured
 from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.functions import Callee, add_traced
 from pipeprof.pipelines.graph.edit.plan import Part, Plan, plan_edits
-from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph, editable
+from pipeprof.pipelines.graph.edit.replay.line import read_line
+from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph
 from pipeprof.pipelines.graph.edit.scopes import FunctionScope, NodeScope, Scopes
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.light_graph import light_again
 from pipeprof.pipelines.graph.observe.reading import LIGHT, without_tensors
 from pipeprof.pipelines.graph.opnames import is_option
+from pipeprof.pipelines.graph.read.references import base_of
 from pipeprof.pipelines.graph.stages import WrittenStage
 from pipeprof.pipelines.ops.base import parse_stage
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.stages.whole import WithOptions
 from pipeprof.pipelines.ops.traits import traits
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
 _PIPELINE: Path = ()
 
@@ -129,7 +129,6 @@ def apply_edits(
     """Return a dataset with edits; without any, the dataset made again from its graph.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         edits: The edits; their addresses are those of the stages as written. `SetEnvironment` changes nothing here.
         ops: For a spec, its ops by address (`build` collects them); None for a Python function.
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
@@ -142,15 +141,12 @@ def apply_edits(
     """
     import tensorflow as tf
 
-    graph = editable(dataset, in_memory=in_memory, room=room, watch=watch)
-    written = graph.read()
-    if written.root is None:
-        raise CannotEditError(written.reason or "the graph returns no dataset")
-    stages = written.stages(by_address=ops is not None, ops=ops)
+    line = read_line(dataset, ops=ops, in_memory=in_memory, room=room, watch=watch)
+    graph, stages = line.graph, line.all
     plan = plan_edits(stages, edits)
     scopes = Scopes(graph)
     reshaped = _set_arguments(plan, stages, scopes)
-    assembly = Assembly(graph, written, building, elements or {}, shapes_changed=reshaped)
+    assembly = Assembly(graph, line.written, building, elements or {}, shapes_changed=reshaped)
     spec = _join_lines(plan, stages, assembly, scopes, dataset.element_spec)
     element = graph.element_at(graph.root) if edits else None
     if element is not None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.editable import base_of, data_inputs, new_name
+from pipeprof.pipelines.graph.edit.editable import new_name
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.scopes import NodeScope, captured_count
 from pipeprof.pipelines.graph.opnames import argument_names
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs
 from pipeprof.pipelines.ops.base import sources, stages
 from pipeprof.pipelines.ops.constants import AUTOTUNE, AUTOTUNE_VALUE
 from pipeprof.pipelines.ops.executed_ops import PARALLEL_FORMS, ParallelForm, executed, written_op
@@ -38,7 +39,6 @@ def set_argument(
     """Set an argument of a stage.
 
     Args:
-        scope: Where the node is.
         node: The dataset that gives the stage's elements.
         value: As a spec has it; None takes the argument away.
         reader: The node that reads one file, and its scope, where the stage is a reader of several files.

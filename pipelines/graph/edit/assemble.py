@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pipeprof.pipelines.addresses import ADDED
 from pipeprof.pipelines.edits.edits import NewStage
 from pipeprof.pipelines.errors import PipelineFailedError
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of, flat_element, function_names
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, flat_element
 from pipeprof.pipelines.graph.edit.elements import (
     at_least_as_specific,
     needs_structure,
@@ -25,6 +25,7 @@ from pipeprof.pipelines.graph.edit.functions import retrace, set_shapes
 from pipeprof.pipelines.graph.edit.plan import Part
 from pipeprof.pipelines.graph.edit.rewrites.halves import first_half
 from pipeprof.pipelines.graph.edit.rewrites.rewrite import rewrite
+from pipeprof.pipelines.graph.edit.scopes import function_of, set_function
 from pipeprof.pipelines.graph.edit.split import move_over
 from pipeprof.pipelines.graph.edit.vectorise import (
     Padded,
@@ -37,6 +38,7 @@ from pipeprof.pipelines.graph.edit.vectorise import (
 )
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.opnames import is_option
+from pipeprof.pipelines.graph.read.references import base_of, function_names
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.pipelines.ops.base import parse_source, parse_stage
 from pipeprof.pipelines.ops.protocol import Building
@@ -219,18 +221,15 @@ def retrace_stage(graph: EditableGraph, stage: WrittenStage, node: Any, element:
     """Trace the function of a map or filter again for elements of other shapes."""
     import tensorflow as tf
 
-    attribute, function = next(
-        (name, graph.functions[value.func.name]) for name, value in node.attr.items() if value.func.name
-    )
     try:
-        name, results = retrace(graph, function, element)
+        name, results = retrace(graph, function_of(graph, node), element)
     except (tf.errors.OpError, ValueError, TypeError) as error:
         msg = f"its function does not take {shape_text(element)}: {first_line(error)}"
         raise CannotEditError(msg, stage.address) from error
     if traits(stage.op).predicate and not results[0].shape.is_compatible_with([]):
         msg = f"its predicate gives one truth value for each of {shape_text(element)}, expected a single one"
         raise CannotEditError(msg, stage.address)
-    node.attr[attribute].func.name = name
+    set_function(node, name)
     if traits(stage.op).maps:
         set_shapes(node, [result.shape for result in results])
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,9 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.observe.held import Held, LightGraph, variant_of
 from pipeprof.pipelines.graph.observe.light_graph import light_again
 from pipeprof.pipelines.graph.observe.reading import serialise
-from pipeprof.pipelines.graph.order import inputs_first
 from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
 from pipeprof.pipelines.graph.read.records import GraphDict
+from pipeprof.pipelines.graph.read.references import base_of, function_names, inputs_first, rename_functions
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.executed_ops import is_dataset
 
@@ -40,11 +41,9 @@ class EditableGraph:
     """
 
     def __init__(self, graph: Any, held: Held | None = None) -> None:
-        import tensorflow as tf
 
         self.held = held or Held()
-        own = tf.compat.v1.GraphDef()
-        own.CopyFrom(graph)
+        own = deepcopy(graph)
         self._versions = own.versions
         self.functions: dict[str, Any] = {function.signature.name: function for function in own.library.function}
         self.nodes: dict[str, Any] = {node.name: node for node in own.node if node.op != "_Retval"}
@@ -156,8 +155,7 @@ class EditableGraph:
             if name in self.functions and self.functions[name] != function
         }
         for name, function in given.items():
-            copy = type(function)()
-            copy.CopyFrom(function)
+            copy = deepcopy(function)
             copy.signature.name = renamed.get(name, name)
             for node in copy.node_def:
                 rename_functions(node, renamed)
@@ -182,8 +180,7 @@ class EditableGraph:
                 names[name] = new_name(name)
                 todo.extend(base_of(reference) for reference in nodes[name].input)
         for name in names.keys() - marked:
-            node = type(nodes[name])()
-            node.CopyFrom(nodes[name])
+            node = deepcopy(nodes[name])
             node.name = names[name]
             node.input[:] = [with_base(reference, names[base_of(reference)]) for reference in node.input]
             rename_functions(node, renamed)
@@ -196,38 +193,11 @@ def new_name(name: str) -> str:
     return f"{name.partition('/')[0]}/edit_{next(_NUMBERS)}"
 
 
-def base_of(reference: str) -> str:
-    """Return the name of the node that a reference is to."""
-    return reference.lstrip("^").partition(":")[0]
-
-
 def with_base(reference: str, name: str) -> str:
     """Return a reference to the same output of another node."""
     control = "^" if reference.startswith("^") else ""
     _, colon, output = reference.partition(":")
     return f"{control}{name}{colon}{output}"
-
-
-def data_inputs(node: Any) -> list[str]:
-    """List the inputs of a node without control inputs."""
-    return [reference for reference in node.input if not reference.startswith("^")]
-
-
-def function_names(node: Any) -> Iterator[str]:
-    """Yield the names of the functions that a node has as attributes."""
-    for value in node.attr.values():
-        if value.func.name:
-            yield value.func.name
-        yield from (function.name for function in value.list.func)
-
-
-def rename_functions(node: Any, names: Mapping[str, str]) -> None:
-    """Exchange the names of functions in a node's attributes."""
-    for value in node.attr.values():
-        if value.func.name in names:
-            value.func.name = names[value.func.name]
-        for function in value.list.func:
-            function.name = names.get(function.name, function.name)
 
 
 def flat_element(node: Any) -> FlatElement:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of, data_inputs
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
 from pipeprof.pipelines.graph.read.function_facts import CALLS, ELEMENTWISE, PYTHON, is_random, uses_variable
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs
 
 EffectKind: TypeAlias = Literal["python", "random", "state"]
 TensorFunction = Callable[[Sequence[Any]], "list[Any]"]
@@ -73,7 +75,6 @@ def retrace(
 
     Args:
         function: The function's definition: the components of an element, then captured tensors.
-        element: The elements that it is called on.
         change: Makes another function of it; both take an element's components and the captured tensors.
 
     Returns:
@@ -213,8 +214,7 @@ def inlined(graph: EditableGraph, function: Any, *, assertions: bool = False) ->
     Args:
         assertions: Also those of assertions that TensorFlow calls only where the condition is false.
     """
-    copy = type(function)()
-    copy.CopyFrom(function)
+    copy = deepcopy(function)
     while True:
         found = ((node, callee) for node in copy.node_def if (callee := _callee(graph, node, assertions)) is not None)
         call = next(found, None)
@@ -346,8 +346,7 @@ def replace_call(function: Any, call: Any, callee: Callee) -> list[str]:
     after = [f"^{node}" for node in dict.fromkeys([*last, *map(base_of, returned)])]
     added = []
     for own in body.node_def:
-        node = type(own)()
-        node.CopyFrom(own)
+        node = deepcopy(own)
         node.name = f"{name}/{own.name}"
         node.input[:] = [*map(inside, own.input), *before]
         added.append(node)

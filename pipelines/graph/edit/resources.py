@@ -13,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, data_inputs, function_names, new_name
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, new_name
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.functions import inlined, op_definitions, width
 from pipeprof.pipelines.graph.observe.light_graph import captured_of
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.read.function_facts import HANDING_ON, is_random
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs, function_names
 from pipeprof.pipelines.ops.executed_ops import is_dataset, written_op
 from pipeprof.pipelines.ops.traits import writes_files
 

@@ -8,17 +8,15 @@ seeds, is made anew: with the original's, an edited pipeline would read what the
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.resources import hand_through
 from pipeprof.pipelines.graph.observe.held import LightGraph
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.light_graph import MOST_COPIED_BYTES, copied, light_graph
 from pipeprof.pipelines.graph.observe.reading import LIGHT, serialise
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
 _KEEPS: Final = "pipeprof_made_from"
 _AGAIN: Final = itertools.count()
@@ -28,7 +26,6 @@ def round_trip(dataset: Any, *, in_memory: int, room: int | None = None, watch: 
     """Make a dataset again from its graph, without a change.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
 
@@ -45,7 +42,6 @@ def editable(
     """Return the graph of a dataset for edits; large tensors of its sources and captured by its functions are no part.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
 

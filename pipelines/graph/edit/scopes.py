@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from typing import Any, Protocol
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, function_names, new_name
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, new_name
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.functions import Callee, replace_call
+from pipeprof.pipelines.graph.read.references import base_of, function_names
 from pipeprof.pipelines.ops.executed_ops import is_dataset
 
 
@@ -22,9 +24,6 @@ class NodeScope(Protocol):
 
     def add(self, node: Any, output: str) -> str:
         """Add a node; return the reference to its one output."""
-
-    def replace(self, node: Any) -> None:
-        """Exchange the node of the same name."""
 
 
 class GraphScope:
@@ -45,10 +44,6 @@ class GraphScope:
         """Add a node; return the reference to its one output."""
         del output
         return self._graph.add(node)
-
-    def replace(self, node: Any) -> None:
-        """Exchange the node of the same name."""
-        self._graph.nodes[node.name].CopyFrom(node)
 
 
 class FunctionScope:
@@ -73,10 +68,6 @@ class FunctionScope:
         added.name = node.name.replace("/", "_")
         self._nodes[added.name] = added
         return f"{added.name}:{output}:0"
-
-    def replace(self, node: Any) -> None:
-        """Exchange the node of the same name."""
-        self._nodes[node.name].CopyFrom(node)
 
     def readers(self, name: str, among: Sequence[str] | None) -> list[tuple[str, int]]:
         """Return the inputs that read a dataset, by node and index.
@@ -136,8 +127,7 @@ class Scopes:
         if prefix not in self._known:
             owner, _, function = prefix.rpartition("::")
             scope, name = self.find(owner)
-            copy = type(self._graph.functions[function])()
-            copy.CopyFrom(self._graph.functions[function])
+            copy = deepcopy(self._graph.functions[function])
             copy.signature.name = new_name(function).replace("/", "_")
             self._graph.functions[copy.signature.name] = copy
             node = scope.node(name)
@@ -153,6 +143,11 @@ class Scopes:
 def function_of(graph: EditableGraph, node: Any) -> Any:
     """Return the first function of a node."""
     return graph.functions[next(function_names(node))]
+
+
+def set_function(node: Any, name: str) -> None:
+    """Give a node a function of another name in the place of its first one."""
+    next(value for value in node.attr.values() if value.func.name).func.name = name
 
 
 def captured_count(node: Any) -> int:

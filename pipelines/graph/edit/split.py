@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of, data_inputs
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
 from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.functions import (
     TensorFunction,
@@ -17,7 +17,8 @@ from pipeprof.pipelines.graph.edit.functions import (
     inlined,
     ops_with_effects,
 )
-from pipeprof.pipelines.graph.edit.scopes import captured_count, function_of
+from pipeprof.pipelines.graph.edit.scopes import captured_count, function_of, set_function
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs, inputs_first
 from pipeprof.pipelines.graph.stages import WrittenStage
 
 _ASSERTION = "Assert"
@@ -81,8 +82,7 @@ def move_over(graph: EditableGraph, stage: WrittenStage, over: Sequence[WrittenS
     node.input[:] = [node.input[0], *(reference for part in parts for reference in part.captured)]
     kinds = node.attr["Targuments"].list.type
     kinds[:] = [kind for part in parts for kind in _captured_types(part)]
-    attribute = next(name for name, value in node.attr.items() if value.func.name)
-    node.attr[attribute].func.name = name
+    set_function(node, name)
 
 
 def _composed(calls: Sequence[TensorFunction], parts: Sequence[FunctionPart], inputs: Any, count: int) -> list[Any]:
@@ -111,13 +111,12 @@ def _prune(function: Any, wanted: frozenset[int]) -> None:
     """Remove all ops that the wanted results do not need; the other results become a component of the element."""
     nodes = {node.name: node for node in function.node_def}
     results = [result.name for result in function.signature.output_arg]
-    todo = [base_of(function.ret[name]) for index, name in enumerate(results) if index in wanted]
-    kept: set[str] = set()
-    while todo:
-        name = todo.pop()
-        if name in nodes and name not in kept:
-            kept.add(name)
-            todo.extend(base_of(reference) for reference in nodes[name].input if not reference.startswith("^"))
+
+    def reads(name: str) -> list[str]:
+        return [one for one in map(base_of, data_inputs(nodes[name])) if one in nodes]
+
+    ends = [base_of(function.ret[name]) for index, name in enumerate(results) if index in wanted]
+    kept = set(inputs_first([end for end in ends if end in nodes], reads))
     for name in nodes.keys() - kept:
         function.node_def.remove(nodes[name])
     for node in function.node_def:

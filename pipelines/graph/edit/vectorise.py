@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of, data_inputs, function_names
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
 from pipeprof.pipelines.graph.edit.elements import at_least_as_specific, shape_text
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.functions import (
@@ -27,8 +27,9 @@ from pipeprof.pipelines.graph.edit.ragged.lift import ManyElements, RowPadding
 from pipeprof.pipelines.graph.edit.ragged.parsing import parses_alone, parses_lists
 from pipeprof.pipelines.graph.edit.ragged.rows import NoRowsError
 from pipeprof.pipelines.graph.edit.ragged.rules import OPS
-from pipeprof.pipelines.graph.edit.scopes import function_of
+from pipeprof.pipelines.graph.edit.scopes import function_of, set_function
 from pipeprof.pipelines.graph.read.function_facts import DECODING, SPLITTING
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs, function_names
 from pipeprof.pipelines.graph.stages import WrittenStage
 
 _CONVERTED: Final = frozenset({"Assert", "LookupTableFindV2", "LookupTableSizeV2", "PrintV2"})
@@ -152,8 +153,7 @@ def whole_batches(
     ways += [ragged] if lists or by_text or not same_shapes else []
     instead = ragged if ragged not in ways else None
     name, specs = _first_traced(stage, ways, lambda way: retrace(graph, function, batch, way), instead)
-    attribute = next(name for name, value in node.attr.items() if value.func.name)
-    node.attr[attribute].func.name = name
+    set_function(node, name)
     set_shapes(node, [spec.shape for spec in specs])
 
 
@@ -177,7 +177,7 @@ def as_it_is(graph: EditableGraph, node: Any, batch: FlatElement) -> None:
         return lambda inputs: [tf.ensure_shape(one, shape) for one, shape in zip(call(inputs), shapes, strict=True)]
 
     name, specs = retrace(graph, function_of(graph, node), batch, on_batch)
-    next(value for value in node.attr.values() if value.func.name).func.name = name
+    set_function(node, name)
     set_shapes(node, [spec.shape for spec in specs])
 
 

@@ -28,9 +28,6 @@ def library_frames(
 ) -> tuple[FrameType, FrameType | None]:
     """Find the outermost method of a dataset that made an op, and the frame of a library that called it.
 
-    Args:
-        users: Whether a file is the user's.
-
     Returns:
         The second is None where the user's own code called TensorFlow.
     """
@@ -61,9 +58,6 @@ def given_function(called: FrameType, library: FrameType | None, tensorflow: str
     inside a library's function stands for the one that it was given from another file, as decorators make them. A
     function of TensorFlow's own says nothing: ``from_generator`` passes one to ``flat_map``. Then the calls around it
     count, as far as they are TensorFlow's.
-
-    Args:
-        called: The frame of the call.
     """
     inside = f"{tensorflow}{os.sep}"
     functions: list[Any] = []

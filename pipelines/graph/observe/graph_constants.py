@@ -32,7 +32,6 @@ class ObservedConstant:
 
     Attributes:
         nbytes: Its size as a tensor; of texts their lengths.
-        shape: Its shape.
         graphs: Numbers of the graph that has it and of those around that one, innermost first.
         name: The user's name for it where one is known: a variable, ``self.table`` or ``module.TABLE``.
     """

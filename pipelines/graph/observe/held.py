@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from pipeprof.pipelines.graph.read.references import rename_functions
 
 SLICES: Final = "TensorSliceDataset"
 _NUMBERS: Final = itertools.count()
@@ -119,11 +122,7 @@ class Held:
 
 @dataclass(frozen=True)
 class LightGraph:
-    """The graph of a dataset without its large tensors.
-
-    Attributes:
-        graph: A ``GraphDef``.
-    """
+    """The graph of a dataset without its large tensors."""
 
     graph: Any
     held: Held = field(default_factory=Held)
@@ -146,8 +145,7 @@ def variant_of(light: LightGraph) -> Any:
     tensors = light.held.tensors(light.graph) if light.held else {}
     if not tensors:
         return tf.raw_ops.DatasetFromGraph(graph_def=light.graph.SerializeToString())
-    graph = type(light.graph)()
-    graph.CopyFrom(light.graph)
+    graph = deepcopy(light.graph)
     for node, held in light.held.sources(graph):
         node.attr["metadata"].s = held.metadata
     returned = next(node for node in graph.node if node.op == "_Retval").input[0]
@@ -179,11 +177,7 @@ def _rename_functions(graph: Any) -> None:
         gradient.gradient_func = names.get(gradient.gradient_func, gradient.gradient_func)
     for node in _all_nodes(graph):
         node.op = names.get(node.op, node.op)
-        for value in node.attr.values():
-            if value.func.name in names:
-                value.func.name = names[value.func.name]
-            for called in value.list.func:
-                called.name = names.get(called.name, called.name)
+        rename_functions(node, names)
 
 
 def _all_nodes(graph: Any) -> Iterable[Any]:

@@ -63,7 +63,6 @@ class SourceWatch(BuildHook):
     """Observer of the datasets created in a ``with`` block: their lines, and how in-memory ones are created.
 
     Args:
-        own: Whether a file is the user's own.
         calls: Receives all events of the hook in this thread too, for a recording of the calls.
 
     Attributes:
@@ -85,7 +84,6 @@ class SourceWatch(BuildHook):
         return f"the source lines of {extent}: {self.problem}"
 
     def _observed_functions(self) -> Iterator[tuple[Callable[..., Any], Returned]]:
-        """Yield the functions whose returns are observed."""
         import tensorflow as tf
 
         library = str(Path(tf.__file__).parent)

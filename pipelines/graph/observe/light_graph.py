@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pipeprof.pipelines.graph.observe.held import SLICES, Held, LightGraph, nbytes_of
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.reading import LIGHT, SERIALISABLE_BYTES, serialise, serialised
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
 SHARED_FROM: Final = 1_000_000
 """Bytes of tensors from which a pipeline is read without them; less is copied."""
@@ -37,7 +35,6 @@ def light_graph(
     """Return the graph of a dataset without its large tensors, or a text that says why there is none.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
         shared_from: Bytes of tensors from which they are left out; `SHARED_FROM` if not given.

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.graph.observe.held import Held
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large, Resource, Variant
-from pipeprof.pipelines.graph.order import inputs_first
+from pipeprof.pipelines.graph.read.references import inputs_first
 
 _SLICES: Final = "TensorSliceDataset"
 _CAPTURES: Final = ("other_arguments", "other_args")
@@ -61,7 +61,6 @@ def stand_in(made: CreatedDataset, slim: Slim | None, held: Held | None = None) 
     """Copy the pipeline that ends with ``made``; None where that is impossible or saves nothing.
 
     Args:
-        made: Its last dataset.
         slim: Copies a function without its constants; None to leave them in.
         held: Receives the tensors that are left out.
     """

@@ -30,7 +30,6 @@ class CreatedDataset:
         name: The user's name for it, or None.
         reads: The datasets it reads, in order; None for a tensor that may be one, but whose creation was not observed.
         arguments: What the op was given, `kept`; None while a function was traced.
-        given: Name of the Python function that it was made with.
         library: The frame of a library that made it, where the user's code did not do so itself.
     """
 

@@ -70,7 +70,6 @@ def read_graphs(
     """Return both graphs of ``dataset``, without its arrays where these are too large to be read.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
     """
@@ -94,7 +93,6 @@ def readable(dataset: Any, *, in_memory: int, room: int | None, watch: SourceWat
     """Return ``dataset``, or a smaller one with the same graph if it is too large, and the bytes that it holds.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
     """
@@ -124,7 +122,6 @@ def read_written(
     """Return the graph of ``dataset`` as its user wrote it.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
         made: In-memory sources seen while it was built, from a `SourceWatch`.
@@ -146,7 +143,6 @@ def read_executed(
     """Return the graph of ``dataset`` as TensorFlow would run it with the dataset's own options.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
         written: The graph from `read_written`, which saves serialising it once more.

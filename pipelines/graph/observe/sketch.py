@@ -8,8 +8,8 @@ before the graph could be read can still name its stages. What functions do insi
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pipeprof.pipelines.graph.observe.placeholder_source import datasets_of
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large
@@ -20,19 +20,12 @@ from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict, PlaceDict
 from pipeprof.pipelines.ops.executed_ops import family
 from pipeprof.pipelines.ops.traits import traits
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 _MOST_DEPTH = 8
 _MOST_ARGUMENTS = 12
 
 
 def sketch(lines: Lines, dataset: Any) -> tuple[GraphDict, dict[str, PlaceDict]]:
-    """The graph of ``dataset`` as far as it was observed at creation, and the places of its datasets by their ids.
-
-    Args:
-        dataset: A ``tf.data.Dataset``.
-    """
+    """Draw ``dataset`` as far as it was observed at creation; return also the places of its datasets by their ids."""
     root = lines.created(dataset)
     if root is None:
         return {"root": None, "reason": "how the dataset was made was not seen", "nodes": []}, {}

@@ -38,9 +38,6 @@ _MOST_RECORDS = 100_000
 class Lines:
     """Recorder of datasets at their creation.
 
-    Args:
-        own: Whether a file is the user's own.
-
     Attributes:
         python: Places where Python functions were wrapped for the pipeline, by TensorFlow's tokens.
     """

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.read.records import FunctionDict
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs, inputs_first
 from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.traits import writes_files
 
@@ -89,12 +90,7 @@ class FunctionFlow:
 
 
 class FunctionFacts:
-    """Reader of the functions of one library.
-
-    Args:
-        functions: The library, by name.
-        dtype_name: TensorFlow's name for the number of a dtype.
-    """
+    """Reader of the functions of one library."""
 
     def __init__(self, functions: Mapping[str, Any], dtype_name: DtypeName) -> None:
         self._functions = functions
@@ -232,14 +228,14 @@ class _Flow:
         """
         columns, rows = set[str](), set[str]()
         for node in self._nodes.values():
-            given = [input_ for input_ in node.input if not input_.startswith("^")]
+            given = data_inputs(node)
             if node.op == _LINES and self.argument(given[0]) is not None:
                 columns.add(node.name)
             elif node.op == "Pack" and node.attr["axis"].i == _LAST_AXIS:
                 rows.add(node.name)
             elif node.op not in SILENT:
                 return False
-        packed = [input_ for name in rows for input_ in self._nodes[name].input if not input_.startswith("^")]
+        packed = [input_ for name in rows for input_ in data_inputs(self._nodes[name])]
         results = list(self._definition.ret.values())
         made = {self._origin(result) for result in results}
         return bool(results) and {self._origin(value) for value in packed} <= columns and made <= columns | rows
@@ -261,7 +257,7 @@ class _Flow:
         for node in self._nodes.values():
             if node.op in HANDING_ON:
                 continue
-            inputs = [input_ for input_ in node.input if not input_.startswith("^")]
+            inputs = data_inputs(node)
             if node.op in CALLS:
                 callee = self._callee(node)
                 inputs = [one for index, one in enumerate(inputs) if callee.unknown or index in callee.reads]
@@ -288,13 +284,12 @@ class _Flow:
 
     def _dependencies(self, reference: str) -> set[str]:
         """Return the nodes that a value depends on; bodies have no cycles."""
-        todo, seen = [reference], set[str]()
-        while todo:
-            name = todo.pop().partition(":")[0]
-            if name not in seen and name in self._nodes:
-                seen.add(name)
-                todo.extend(self._nodes[name].input)
-        return seen
+
+        def reads(name: str) -> list[str]:
+            return [one for one in map(base_of, data_inputs(self._nodes[name])) if one in self._nodes]
+
+        name = base_of(reference)
+        return set(inputs_first([name] if name in self._nodes else [], reads))
 
 
 def is_random(ops: Sequence[str]) -> bool:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from pipeprof.pipelines.addresses import ADDED
@@ -16,10 +18,13 @@ from pipeprof.pipelines.graph.opnames import argument_names, is_option
 from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, FunctionFacts
 from pipeprof.pipelines.graph.read.random_part import random_part
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs
 from pipeprof.pipelines.graph.read.widening import Widening, largest, widened
 from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.executed_ops import family, is_dataset
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.tables import read_table
+from pipeprof.pipelines.wire import LENGTH, VARINT, DamagedError, read_fields
 
 _AUTOMATIC = re.compile(rf"\w*Dataset(?:V\d+)?:\d+|{ADDED}_\w+")
 _STATEFUL = re.compile(
@@ -50,39 +55,6 @@ _PLAIN: Final = frozenset({1, 3})
 """Of those, the ones that numbers of Python become."""
 _MOST_FILES: Final = 100
 _NONE: Final[Mapping[str, str]] = {}
-_Fields = Mapping[int, Any]
-
-_AUTOTUNE: Final[_Fields] = {
-    1: ("enabled", bool),
-    2: ("cpu_budget", int),
-    3: ("ram_budget", int),
-    5: ("initial_parallelism", int),
-    6: ("min_parallelism", int),
-}
-_OPTIMIZATION: Final[_Fields] = {
-    1: ("apply_default_optimizations", bool),
-    6: ("filter_fusion", bool),
-    9: ("map_and_batch_fusion", bool),
-    10: ("map_and_filter_fusion", bool),
-    11: ("map_fusion", bool),
-    12: ("map_parallelization", bool),
-    14: ("noop_elimination", bool),
-    15: ("parallel_batch", bool),
-    17: ("shuffle_and_repeat_fusion", bool),
-    18: ("filter_parallelization", bool),
-    19: ("inject_prefetch", bool),
-    21: ("seq_interleave_prefetch", bool),
-}
-_THREADING: Final[_Fields] = {1: ("max_intra_op_parallelism", int), 2: ("private_threadpool_size", int)}
-_OPTIONS: Final[_Fields] = {
-    1: ("deterministic", bool),
-    3: ("experimental_optimization", _OPTIMIZATION),
-    4: ("experimental_slack", bool),
-    5: ("threading", _THREADING),
-    7: ("autotune", _AUTOTUNE),
-    8: ("experimental_symbolic_checkpoint", bool),
-    9: ("experimental_warm_start", bool),
-}
 
 
 def read_options(message: bytes) -> dict[str, bool | int]:
@@ -91,48 +63,26 @@ def read_options(message: bytes) -> dict[str, bool | int]:
     Args:
         message: The attribute ``serialized_options``.
     """
-    return dict(_read(message, _OPTIONS, ""))
+    return dict(_read(message, ()))
 
 
-def _read(message: bytes, fields: _Fields, prefix: str) -> Iterator[tuple[str, bool | int]]:
-    for number, value in _wire(message):
-        name, kind = fields.get(number, (None, None))
-        if name is None or kind is None:
-            continue
-        if isinstance(value, bytes):
-            if isinstance(kind, Mapping):
-                yield from _read(value, kind, f"{prefix}{name}.")
-        elif not isinstance(kind, Mapping):
-            yield f"{prefix}{name}", kind(value)
+@cache
+def _options() -> dict[tuple[int, ...], tuple[str, Callable[[int], bool | int]]]:
+    """The options by the numbers of the fields that lead to them, each with what it is: a truth value or a number."""
+    kinds: dict[str, Callable[[int], bool | int]] = {"bool": bool, "int": int}
+    rows = read_table("pipeprof.pipelines.graph.read", "options")
+    return {tuple(numbers): (path, kinds[kind]) for path, (kind, numbers) in rows.items()}
 
 
-def _wire(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield field number and value (integer or bytes) of a message; stop at an unknown wire type."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        if key & 7 == 0:
-            value, at = _varint(message, at)
-            yield key >> 3, value - (1 << 64) if value >= 1 << 63 else value
-        elif key & 7 == 2:
-            length, at = _varint(message, at)
-            yield key >> 3, message[at : at + length]
-            at += length
-        elif key & 7 in (1, 5):
-            at += 8 if key & 7 == 1 else 4
-        else:
-            return
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(message):
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            break
-    return value, at
+def _read(message: bytes, at: tuple[int, ...]) -> Iterator[tuple[str, bool | int]]:
+    with suppress(DamagedError):
+        for read in read_fields(message, 0, len(message)):
+            place = (*at, read.number)
+            if read.kind == LENGTH:
+                yield from _read(message[read.begin : read.end], place)
+            elif read.kind == VARINT and place in _options():
+                path, kind = _options()[place]
+                yield path, kind(read.value - (1 << 64) if read.value >= 1 << 63 else read.value)
 
 
 @dataclass(frozen=True)
@@ -150,7 +100,7 @@ class _GraphScope:
     def follow(self, reference: str) -> str | None:
         """Return the dataset behind ``reference``, looking through ops that only pass it on."""
         for _ in range(_MAX_DEPTH):
-            name = _base(reference)
+            name = base_of(reference)
             node = self.members.get(name)
             if reference.startswith("^"):
                 return None
@@ -163,11 +113,7 @@ class _GraphScope:
 
 
 class GraphDefReader:
-    """Reads one ``GraphDef``.
-
-    Args:
-        dtype_name: TensorFlow's name for the number of a dtype.
-    """
+    """Reads one ``GraphDef``."""
 
     def __init__(self, graph: Any, dtype_name: Callable[[int], str]) -> None:
         self._graph = graph
@@ -306,7 +252,7 @@ class GraphDefReader:
     def _function(self, node: Any, scope: _GraphScope, called: list[str]) -> FunctionDict:
         ranks = self._element_ranks(node, scope) if traits(node.op).single_function else None
         captured = node.input[1:] if ranks is not None else ()
-        consts = [scope.members.get(_base(never)) for never in captured[: len(node.attr["Targuments"].list.type)]]
+        consts = [scope.members.get(base_of(never)) for never in captured[: len(node.attr["Targuments"].list.type)]]
         facts = self._facts.read(called, ranks, [_rank(const) for const in consts])
         if facts["random"] and ranks is not None:
             facts["steady"] = random_part(self._functions, self._functions[called[0]]).steady_ops
@@ -329,7 +275,7 @@ class GraphDefReader:
 
     def _held_bytes(self, node: Any, members: dict[str, Any]) -> int | None:
         """Return the bytes of the constants that ``node`` reads; None if a source in memory reads anything else."""
-        sources = [members.get(_base(input_)) for input_ in node.input if not input_.startswith("^")]
+        sources = [members.get(base_of(input_)) for input_ in data_inputs(node)]
         if traits(node.op).in_memory and any(source is None or source.op != "Const" for source in sources):
             return None
         consts = (source for source in sources if source is not None and source.op == "Const")
@@ -362,7 +308,7 @@ def _length(node: Any, members: dict[str, Any]) -> int | None:
         return 1
     if family(node.op) == "List":
         return len(node.attr["Tinput_types"].list.type) // max(1, len(node.attr["output_types"].list.type))
-    source = members.get(_base(node.input[0])) if family(node.op) == "TensorSlice" and node.input else None
+    source = members.get(base_of(node.input[0])) if family(node.op) == "TensorSlice" and node.input else None
     if source is None or not _rank(source):
         return None
     return int(source.attr["value"].tensor.tensor_shape.dim[0].size)
@@ -372,12 +318,8 @@ def _constant(node: Any, scope: _GraphScope) -> bool | None:
     """Return whether a source's tensors are graph constants; None outside functions (not in the graph)."""
     if not traits(node.op).in_memory or scope.owner is None:
         return None
-    sources = [scope.members.get(_base(input_)) for input_ in node.input if not input_.startswith("^")]
+    sources = [scope.members.get(base_of(input_)) for input_ in data_inputs(node)]
     return any(source is not None and source.op == "Const" for source in sources)
-
-
-def _base(reference: str) -> str:
-    return reference.lstrip("^").split(":", 1)[0]
 
 
 def _function_attributes(node: Any) -> list[tuple[str, list[str]]]:
@@ -403,16 +345,12 @@ def given_name(key: str | None) -> str | None:
 
 def metadata_name(data: bytes) -> str | None:
     """Return the name in a dataset's ``metadata``: a message whose first field (tag 10, length, bytes) is the name."""
-    if len(data) < 2 or data[0] != 0x0A:
+    try:
+        first = next(read_fields(data, 0, len(data)), None)
+    except DamagedError:
         return None
-    length, shift, at = 0, 0, 1
-    while at < len(data):
-        length |= (data[at] & 0x7F) << shift
-        shift += 7
-        at += 1
-        if data[at - 1] < 0x80:
-            break
-    return bytes(data[at : at + length]).decode("utf-8", "replace") or None
+    is_name = first is not None and (first.number, first.kind) == (1, LENGTH)
+    return bytes(data[first.begin : first.end]).decode("utf-8", "replace") or None if first and is_name else None
 
 
 def _types(node: Any) -> Any:
@@ -425,10 +363,10 @@ def _shape(shape: Any) -> list[int | None] | None:
 
 
 def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
-    inputs = [input_ for input_ in node.input if not input_.startswith("^")]
+    inputs = data_inputs(node)
     found: dict[str, Any] = {}
     for name, reference in zip(argument_names(node.op, len(inputs)), inputs, strict=True):
-        source = members.get(_base(reference))
+        source = members.get(base_of(reference))
         if name and source is not None and source.op == "Const":
             tensor = source.attr["value"].tensor
             value = _texts(tensor) if name == _FILES else _scalar(tensor)
@@ -436,7 +374,7 @@ def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
                 found[name] = value
     if family(node.op) == _CSV:
         types = node.attr["output_types"].list.type
-        consts = [members.get(_base(reference)) for reference in inputs[_FIRST_DEFAULT:][: len(types)]]
+        consts = [members.get(base_of(reference)) for reference in inputs[_FIRST_DEFAULT:][: len(types)]]
         defaults = [_default(const) for const in consts]
         if None not in defaults:
             found["record_defaults"] = defaults

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.read.function_facts import CALLS, PYTHON, SILENT, draws_alone
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs, inputs_first
 
 _MAX_DEPTH: Final = 20
 
@@ -17,7 +18,6 @@ class RandomPart:
 
     Attributes:
         nodes: Names of the nodes that do, those that draw among them.
-        results: For each result, whether it does.
         steady: Types of the ops that do not, of the functions that it calls as well, as often as they stand there.
         random: Types of the ops that do.
     """
@@ -39,7 +39,6 @@ def random_part(
     """Find what of a function depends on random numbers.
 
     Args:
-        functions: The library, by name.
         given: Names of arguments that depend on random numbers already.
     """
     nodes = {node.name: node for node in function.node_def}
@@ -57,9 +56,12 @@ def random_part(
             return results_of[name][int(output.rpartition(":")[2] or 0)]
         return name in late or (name in given and name not in nodes)
 
-    for name in _inputs_first(nodes):
+    def reads(name: str) -> list[str]:
+        return [one for one in map(base_of, nodes[name].input) if one in nodes]
+
+    for name in inputs_first(nodes, reads):
         node = nodes[name]
-        inputs = [reference for reference in node.input if not reference.startswith("^")]
+        inputs = data_inputs(node)
         callee = functions.get(node.attr["f"].func.name) if node.op in CALLS else None
         if callee is not None and depth < _MAX_DEPTH:
             names = [argument.name for argument in callee.signature.input_arg]
@@ -77,21 +79,6 @@ def random_part(
             steady.append(node.op)
     results = tuple(is_late(function.ret[result.name]) for result in function.signature.output_arg)
     return RandomPart(frozenset(late), results, tuple(steady), tuple(random))
-
-
-def _inputs_first(nodes: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of a body's nodes, each after those that it reads."""
-    seen: set[str] = set()
-    todo = [(name, False) for name in nodes]
-    while todo:
-        name, ready = todo.pop()
-        if ready:
-            yield name
-        elif name not in seen:
-            seen.add(name)
-            todo.append((name, True))
-            read = (reference.lstrip("^").partition(":")[0] for reference in nodes[name].input)
-            todo += [(other, False) for other in read if other in nodes]
 
 
 def _draws(functions: Mapping[str, Any], node: Any, depth: int = 0) -> bool:

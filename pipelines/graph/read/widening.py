@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs
 
 _CAST: Final = "Cast"
 _CONST: Final = "Const"
@@ -37,9 +38,9 @@ def widening(nodes: Mapping[str, Any], known: Collection[str], reference: str, w
         known: Names of nodes and arguments that are the same for each element, which an op may read as well.
     """
     found: list[str] = []
-    while (node := nodes.get(_base(reference))) is not None and node.op in _ALONE:
+    while (node := nodes.get(base_of(reference))) is not None and node.op in _ALONE:
         found.append(node.name)
-        inputs = [one for one in node.input if not one.startswith("^") and _base(one) not in known]
+        inputs = [one for one in data_inputs(node) if base_of(one) not in known]
         if node.op == _CAST:
             before, after = (int(node.attr[key].type) for key in ("SrcT", "DstT"))
             narrow = 0 < (width(before) or 0) < (width(after) or 0)
@@ -54,7 +55,6 @@ def widened(function: Any, known: Collection[str], width: Width) -> dict[int, Wi
     """Return the results of a function that are narrow numbers made wider at its end, by their place.
 
     Args:
-        function: Its definition.
         known: Names of its arguments that are the same for each element.
     """
     nodes = {node.name: node for node in function.node_def}
@@ -66,7 +66,3 @@ def widened(function: Any, known: Collection[str], width: Width) -> dict[int, Wi
 def largest(places: Collection[int], shapes: Sequence[Sequence[int | None]]) -> int:
     """Return which of some results has most numbers: a picture has many more of them than its label."""
     return max(places, key=lambda place: (len(shapes[place]), math.prod(size or 1 for size in shapes[place])))
-
-
-def _base(reference: str) -> str:
-    return reference.lstrip("^").partition(":")[0]

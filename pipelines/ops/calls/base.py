@@ -112,7 +112,6 @@ class SpecialCall(Closed):
         """The result of the call.
 
         Args:
-            operation: The call.
             given: Input picked by ``on``: the element, a field, a tuple of fields, or a mapping by parameter.
         """
         raise NotImplementedError

@@ -24,7 +24,6 @@ class _Calling(Stage):
     """A stage that calls a function on each element, written as `ops`, as `python`, or under TensorFlow's name of it.
 
     Attributes:
-        own_name: TensorFlow's name of the function.
         is_predicate: Whether the last call gives a single bool.
         unpacked: Whether TensorFlow calls it with the components of a tuple; None as it does for the dataset.
     """

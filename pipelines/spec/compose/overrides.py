@@ -9,12 +9,13 @@ name of an operation that occurs once. ``stages.+=VALUE`` appends, ``stages.+2=V
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from pipeprof.pipelines.spec.errors.validation import describe
 from pipeprof.pipelines.spec.yaml.nodes import MAX_VALUES, TextIndex
-from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read
+from pipeprof.pipelines.spec.yaml.reader import Address, YamlDocument, read
 from pipeprof.pipelines.spec.yaml.references import REFERENCE_START, References
 from pipeprof.pipelines.spec.yaml.scalars import ScalarError, resolve_scalar
 from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem, TextPlace
@@ -31,11 +32,6 @@ from pipeprof.pipelines.spec.yaml.tree import (
     stage_name,
 )
 from pipeprof.pipelines.suggest import suggest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from pipeprof.pipelines.spec.yaml.reader import Address
 
 FLAG: Final = "--set "
 
@@ -139,7 +135,6 @@ def apply_sets(root: Item, sets: Sequence[str], first: int, references: Referenc
         root: changed in place; the places of changed values are then in the flag.
         sets: the flags' texts, without ``--set``.
         first: number of the first flag.
-        references: receives what is known about ``${VAR}`` in the values.
 
     Returns:
         What is wrong with the flags; their spans carry the flag's number and count from the start of ``--set ``.

@@ -9,20 +9,17 @@ from __future__ import annotations
 import copy
 import glob
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeprof.pipelines.ops.values.python_ref import PythonRef
 from pipeprof.pipelines.ops.values.values import FilePatterns
+from pipeprof.pipelines.spec.errors.origins import Origins
+from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import PathProblem, has_scheme, is_glob, leaves, missing_files
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from pipeprof.pipelines.spec.errors.origins import Origins
-    from pipeprof.pipelines.spec.models import Spec
-    from pipeprof.pipelines.spec.yaml.reader import Address
-    from pipeprof.pipelines.spec.yaml.spans import TextPlace
+from pipeprof.pipelines.spec.yaml.reader import Address
+from pipeprof.pipelines.spec.yaml.spans import TextPlace
 
 
 def missing(spec: Spec, origins: Origins, places: Mapping[Address, TextPlace]) -> list[PathProblem]:

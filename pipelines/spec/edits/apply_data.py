@@ -60,7 +60,6 @@ class EditPlan:
     """A spec's data after edits, and where each stage of a changed list comes from.
 
     Attributes:
-        data: The data after the edits.
         lists: The lists that edits have touched, by the path of their pipeline before the edits.
     """
 

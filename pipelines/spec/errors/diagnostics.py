@@ -7,14 +7,11 @@ and shows the source line with a caret below the token.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pipeprof.pipelines.errors import UsageError, escape
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
 
 MAX_DIAGNOSTICS: Final = 50
 """How many diagnostics are shown; a last line counts the others."""
@@ -128,7 +125,6 @@ class SpecError(UsageError):
         """Sort the diagnostics and keep the first of them.
 
         Args:
-            diagnostics: at least one.
             source_lines: the lines of the file, to show; of several files by name.
         """
         found = sorted(diagnostics, key=_sort_key)

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import copy
 import difflib
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from pipeprof.pipelines.spec.errors.root_causes import Fault
-    from pipeprof.pipelines.spec.yaml.reader import Address
+from pipeprof.pipelines.spec.errors.root_causes import Fault
+from pipeprof.pipelines.spec.yaml.reader import Address
 
 _ROUNDS: Final = 4
 _ALIKE: Final = 0.6

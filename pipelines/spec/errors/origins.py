@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 from pipeprof.pipelines.errors import escape
 from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
-
-    from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem
+from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,6 @@ class SpecFile:
         folder: absolute folder, which the relative paths in the file refer to.
         role: ``spec``, ``extends`` (it is extended by another) or ``overlay``.
         sha256: hexadecimal hash of the file's bytes.
-        text: the file's text.
     """
 
     name: str

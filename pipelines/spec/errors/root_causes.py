@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pipeprof.pipelines.spec.yaml.reader import Address
+from pipeprof.pipelines.spec.yaml.reader import Address
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,12 @@ import filecmp
 import glob
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeprof.pipelines.ops.values.python_ref import split_reference
 from pipeprof.pipelines.spec.compose.rebase_paths import is_relative, path_from, paths_of, replace_path
+from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import is_glob
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.models import Spec
 
 MOST_BYTES = 64 << 20
 """Files that are larger are the same only if they are one file."""

@@ -1,7 +1,7 @@
 """JSON Schemas of files: whole specs, specs with ``extends``, and overlays.
 
 What is laid over another spec merges with it, so that nothing is required and null takes away; lists replace, so that
-what stands in a list is whole. `pipeprof.pipelines.spec.compose.merge` has the rules.
+what stands in a list is whole. `pipeprof.pipelines.spec.compose.files` has the rules.
 """
 
 from __future__ import annotations

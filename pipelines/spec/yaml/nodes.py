@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
+from typing import Final, TypeAlias, TypeGuard
 
 from pipeprof.pipelines.spec.yaml.references import REFERENCE_START, References, hide, show
 from pipeprof.pipelines.spec.yaml.scalars import Scalar, ScalarError, resolve_scalar
 from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem
 from pipeprof.pipelines.spec.yaml.syntax import LINE_ENDS, Event, YamlSyntaxError, iter_events
 from pipeprof.pipelines.suggest import suggest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MAX_DEPTH: Final = 64
 """Deepest nesting of lists and mappings."""

@@ -9,16 +9,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from pathlib import Path
+from typing import Any, Final, TypeAlias
 
 from pipeprof.pipelines.spec.yaml.nodes import MAX_DEPTH, MAX_VALUES, Node, ScalarNode, SequenceNode, TextIndex, compose
 from pipeprof.pipelines.spec.yaml.references import References
 from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem, TextPlace, start_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 MAX_BYTES: Final = 1 << 20
 """Largest spec, in bytes."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pipeprof.pipelines.spec.yaml.scalars import Scalar, ScalarError, resolve_scalar
 from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem
 from pipeprof.pipelines.suggest import suggest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 REFERENCE_START: Final = "${"
 
@@ -78,7 +76,6 @@ class References:
         """Return what a value with ``${`` in it stands for, and what is wrong with it.
 
         Args:
-            text: the value's text.
             plain: whether it is unquoted, so that ``32`` is a number once filled in.
         """
         if self.environment is None:

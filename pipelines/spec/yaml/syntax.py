@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterator
+from functools import cache
+from itertools import starmap
+from typing import Any, Final, NamedTuple
 
 import yaml
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+from pipeprof.pipelines.tables import read_table
 
 LINE_ENDS: Final = "\r\n\x85\u2028\u2029"
 
@@ -104,77 +105,12 @@ class _Rule(NamedTuple):
     message: str
 
 
-_AT_CONTEXT: Final = True
-_AT_PROBLEM: Final = False
+@cache
+def _rules() -> tuple[_Rule, ...]:
+    """The translations, the first that fits first: only the few specs that are no YAML need them."""
+    return tuple(starmap(_Rule, read_table("pipeprof.pipelines.spec.yaml", "faults")))
 
-# Patterns are texts here: only the few specs that are no YAML need them compiled.
-# The first that matches wins.
-_RULES: Final[tuple[_Rule, ...]] = tuple(
-    _Rule(pattern, at_context, code, message)
-    for pattern, at_context, code, message in (
-        (r"tab character|'\\t' that cannot start", _AT_PROBLEM, "tab", "tab in the indentation: use spaces"),
-        (
-            r"character .*cannot start any token",
-            _AT_PROBLEM,
-            "syntax",
-            "{got} cannot start a value: put the text in quotes",
-        ),
-        (
-            r"mapping values are not allowed",
-            _AT_PROBLEM,
-            "syntax",
-            "':' inside a value, or wrong indentation: put the text in quotes, or 'key: value' on a line of its own",
-        ),
-        (
-            r"sequence entries are not allowed",
-            _AT_PROBLEM,
-            "syntax",
-            "list item '-' not allowed here: put it on a line of its own, indented like the other items",
-        ),
-        (r"mapping keys are not allowed", _AT_PROBLEM, "syntax", "'?' not allowed here: expected 'key: value'"),
-        (
-            r"could not find expected ':'",
-            _AT_CONTEXT,
-            "syntax",
-            "missing ':' after the key: expected 'key: value' or a list item",
-        ),
-        (
-            r"alphabetic or numeric character",
-            _AT_CONTEXT,
-            "syntax",
-            "{got} without a name: expected the name of an alias or anchor, or the text in quotes",
-        ),
-        (
-            r"unexpected end of stream|unexpected document (?:separator|indicator)",
-            _AT_CONTEXT,
-            "syntax",
-            "unclosed quote: expected the same quote at the end of the text",
-        ),
-        (r"unknown escape character|hexa?decimal|Unicode character escape", _AT_PROBLEM, "escape", ""),
-        (
-            r"expected <block end>|did not find expected key|expected '-' indicator",
-            _AT_PROBLEM,
-            "syntax",
-            "{got} has wrong indentation: expected that of the mapping or list it belongs to",
-        ),
-        (r"expected the node content|expected node content", _AT_PROBLEM, "syntax", "got {got}, expected a value"),
-        (
-            r"expected '?<document start>",
-            _AT_PROBLEM,
-            "syntax",
-            "{got} after the end of the document: expected a single mapping",
-        ),
-        (
-            r"chomping or indentation|comment or line break|indentation indicator",
-            _AT_PROBLEM,
-            "syntax",
-            "{got} after '|' or '>': expected the text on the next lines, indented",
-        ),
-        (r"tag handle|tag|URI|'!'", _AT_PROBLEM, "tag", "YAML tags are not supported"),
-        (r"directive|version|YAML document", _AT_PROBLEM, "directive", "YAML directives ('%' lines) are not supported"),
-        (r"(?i)nest", _AT_PROBLEM, "too-deep", "too many levels of nesting"),
-    )
-)
+
 _UNCLOSED = r"expected ',' or '([\]}])'"
 _AFTER_VALUE = "{got} after the end of the value: end the line there, or put the whole text in quotes"
 _TAB = "tab in the indentation: use spaces"
@@ -183,7 +119,7 @@ _NO_BLANK = r"[ -]*([A-Za-z_][\w.]*):[^\s:/\\][^:\n]*\n?$"
 _SLASHES = r"(?m)^[ \t]*(//)"
 _ESCAPE = r"\\(?:x\w{0,2}|u\w{0,4}|U\w{0,8}|.?)"
 _WORD = r"(?s)\w{1,40}|."
-_FALLBACK = _Rule("", _AT_PROBLEM, "syntax", "unexpected {got}: expected 'key: value' or '- item' lines")
+_FALLBACK = _Rule("", False, "syntax", "unexpected {got}: expected 'key: value' or '- item' lines")
 
 
 def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:
@@ -191,7 +127,7 @@ def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:
     unclosed = re.search(_UNCLOSED, problem)
     if unclosed:
         return _explain_flow(text, error, unclosed[1])
-    rule = next((rule for rule in _RULES if re.search(rule.pattern, problem)), _FALLBACK)
+    rule = next((rule for rule in _rules() if re.search(rule.pattern, problem)), _FALLBACK)
     mark = (error.context_mark if rule.at_context else None) or error.problem_mark or error.context_mark
     offset, code, template = _offset(text, mark), rule.code, rule.message
     known = _known_mistake(text, offset, rule)

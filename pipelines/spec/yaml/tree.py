@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.yaml.reader import Address, YamlDocument
-    from pipeprof.pipelines.spec.yaml.scalars import Scalar
-    from pipeprof.pipelines.spec.yaml.spans import TextPlace
+from pipeprof.pipelines.spec.yaml.reader import Address, YamlDocument
+from pipeprof.pipelines.spec.yaml.scalars import Scalar
+from pipeprof.pipelines.spec.yaml.spans import TextPlace
 
 Entries: TypeAlias = "dict[str | int, Item]"
 

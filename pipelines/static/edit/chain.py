@@ -15,12 +15,7 @@ OPTIONS = "with_options"
 
 @dataclass(frozen=True)
 class MethodCall:
-    """A call of a dataset's method that makes a stage.
-
-    Attributes:
-        node: The call.
-        receiver: What the method is called on.
-    """
+    """A call of a dataset's method that makes a stage."""
 
     op: str
     node: ast.Call

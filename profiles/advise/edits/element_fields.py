@@ -22,7 +22,6 @@ def with_fields(data: Mapping[str, Any], edits: Sequence[PipelineEdit], base_dir
 
     Args:
         edits: The edits, in order.
-        base_dir: Folder that relative paths refer to.
     """
     found: list[PipelineEdit] = []
     for edit in edits:

@@ -23,13 +23,12 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.spec.compose.overrides import apply_sets
-from pipeprof.pipelines.spec.edits.apply_data import ListedStage, StageList, plan
+from pipeprof.pipelines.spec.edits.apply_data import ListedStage, StageList, plain, plan
 from pipeprof.pipelines.spec.edits.items import Final, staying
 from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, find, same, value_at
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow, operation_key
 from pipeprof.pipelines.spec.yaml.writer import flow
-from pipeprof.profiles.advise.edits.render import plain_data
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed
 
@@ -73,7 +72,7 @@ def written_spec(view: PipelineView) -> dict[str, Any] | None:
     for stage in view.stages:
         if stage.written is None or stage.injected:
             continue
-        value = plain_data({stage.op: stage.written})
+        value = plain({stage.op: stage.written})
         if stage.id == SOURCE:
             data[SOURCE] = value
         elif re.fullmatch(r"stages\.\d+", stage.id):
@@ -234,7 +233,7 @@ def _gives(data: Any, flags: Sequence[str], wanted: Any) -> bool:
 
 
 def _value(value: Any) -> str:
-    return flow(plain_data(value))
+    return flow(plain(value))
 
 
 def describe_change(view: PipelineView, edits: Sequence[PipelineEdit], detail: str | None = None) -> str | None:
@@ -311,7 +310,7 @@ def _call_words(op: str, arguments: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "not set" if value is None else flow(plain_data(value))
+    return "not set" if value is None else flow(plain(value))
 
 
 def _stage_words(view: PipelineView, address: str, op: str = "") -> str:

@@ -29,19 +29,11 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.pipelines.ops.constants import AUTOTUNE
+from pipeprof.pipelines.spec.edits.apply_data import plain
 from pipeprof.pipelines.spec.yaml.writer import flow
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
-
-
-def plain_data(value: Any) -> Any:
-    """Convert mappings and sequences to the dicts and lists that the YAML writer takes."""
-    if isinstance(value, Mapping):
-        return {key: plain_data(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_data(inner) for inner in value]
-    return value
 
 
 def yaml_text(value: Any) -> str:
@@ -51,7 +43,7 @@ def yaml_text(value: Any) -> str:
         >>> yaml_text({"shape": [None, 3], "dtype": "uint8", "python": "f.py:fn", "key": "on"})
         '{shape: [null, 3], dtype: uint8, python: "f.py:fn", key: on}'
     """
-    return flow(plain_data(value))
+    return flow(plain(value))
 
 
 def python_text(value: Any) -> str:

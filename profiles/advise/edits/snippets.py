@@ -8,9 +8,10 @@ from typing import Any
 from pipeprof.pipelines.addresses import node_name
 from pipeprof.pipelines.edits.edits import NewStage
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.spec.edits.apply_data import plain
 from pipeprof.pipelines.spec.edits.new_text import block_lines, item_lines
 from pipeprof.pipelines.static.written_calls import WrittenFunction
-from pipeprof.profiles.advise.edits.render import plain_data, python_text
+from pipeprof.profiles.advise.edits.render import python_text
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
 _WIDTH = 88
@@ -91,12 +92,12 @@ def arguments_of(stage: StageView) -> dict[str, Any]:
 
 def stage_yaml(op: str, arguments: Mapping[str, Any]) -> list[str]:
     """One stage as an item of ``stages:``."""
-    return item_lines(plain_data({op: arguments}), 0, as_block=False)
+    return item_lines(plain({op: arguments}), 0, as_block=False)
 
 
 def source_yaml(op: str, arguments: Mapping[str, Any]) -> list[str]:
     """A source as it stands below ``source:``."""
-    return block_lines(plain_data({op: arguments}), 0)
+    return block_lines(plain({op: arguments}), 0)
 
 
 def stage_call(stage: StageView, arguments: Mapping[str, Any]) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pipeprof.pipelines.static.written_calls import parsed
+
 _READS = frozenset({"numpy", "item", "tolist"})
 _CASTS = frozenset({"float", "int", "bool"})
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -35,7 +37,7 @@ def reads_in_loop(text: str, line: int, functions: Collection[str] = ()) -> list
         >>> reads_in_loop("for x in dataset:\n    loss = step(x)\n    if log:\n        loss.numpy()\n", 1, {"step"})
         []
     """
-    tree = _parsed(text)
+    tree = parsed(text)
     loop = _loop_at(tree, line) if tree is not None else None
     if tree is None or loop is None:
         return []
@@ -57,7 +59,7 @@ def calls_in_loop(text: str, line: int) -> tuple[int, list[str]] | None:
         >>> calls_in_loop("def step(x): ...\nfor x in dataset:\n    step(x)\n", 2)
         (2, ['step'])
     """
-    tree = _parsed(text)
+    tree = parsed(text)
     loop = _loop_at(tree, line) if tree is not None else None
     if tree is None or loop is None:
         return None
@@ -79,7 +81,7 @@ def unused_name(text: str, line: int, *, in_module: bool = True) -> str | None:
         >>> unused_name("a = make()\nb = a.map(f)\n", 2), unused_name("a = make()\nb = a.map(f)\n", 1)
         ('b', None)
     """
-    tree = _parsed(text)
+    tree = parsed(text)
     if tree is None:
         return None
     read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
@@ -102,13 +104,6 @@ def _own(scope: ast.Module | _Function) -> Iterator[ast.AST]:
         if not isinstance(node, _Function | ast.ClassDef | ast.Lambda):
             yield node
             todo.extend(ast.iter_child_nodes(node))
-
-
-def _parsed(text: str) -> ast.Module | None:
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return None
 
 
 def _loop_at(tree: ast.Module, line: int) -> ast.For | ast.While | None:

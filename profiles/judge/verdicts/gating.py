@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isclose
-from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.spec.budgets import stage_of
+from pipeprof.pipelines.spec.budgets import Budget, stage_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.verdicts.metrics import kinds_of
+from pipeprof.profiles.judge.verdicts.result import Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
 from pipeprof.profiles.wording import listed
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.budgets import Budget
-    from pipeprof.profiles.judge.verdicts.result import Result, Side
 
 PASSED, FAILED, INCONCLUSIVE = 0, 3, 4
 NOTHING, NOT_COMPARABLE = 5, 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.constants import FLOOR
@@ -40,6 +40,12 @@ class MetricKind:
     judged: bool = False
     exact: bool = False
     is_speed: bool = False
+
+    def heads(self) -> dict[str, Any]:
+        """The fields of a row that say which quantity it is about."""
+        return {name: getattr(self, name) for name in ("name", "title", "unit", "scale")} | {
+            "stage": stage_of(self.name)
+        }
 
     def holds(self, value: float) -> bool:
         """Whether a process can have this value, which bounds all ratios and their logarithms."""

@@ -22,29 +22,39 @@ Level = Literal["off", "warn", "error"]
 class Identity(Model):
     """What a stored baseline is the baseline of, however the target was typed."""
 
-    file: str = Field(description="Path from the root of its repository; outside of one, from the root of the system.")
+    file: str
+    """Path from the root of its repository; outside of one, from the root of the system."""
     function: str | None = None
-    name: str | None = Field(None, description="Of the spec.")
-    digest: str = Field(description="SHA-256 of the three, which redaction leaves as it is: this is what is compared.")
+    name: str | None = None
+    """Of the spec."""
+    digest: str
+    """SHA-256 of the three, which redaction leaves as it is: this is what is compared."""
 
 
 class Side(Model):
     """One of the two pipelines."""
 
-    text: str = Field(description="As given on the command line.")
-    file: str | None = Field(None, description="The file that was measured: of a git ref, its copy's name in the ref.")
-    identity: Identity | None = Field(None, description="Of the target of a stored baseline.")
-    location: Location | None = Field(
-        None, description="Where it is written: the first stage of a spec, the line that defines a function."
-    )
-    ref: str | None = Field(None, description="The commit, for a git ref.")
-    dirty: bool | None = Field(None, description="The work tree differed from its last commit; None outside of git.")
-    saved: bool = Field(False, description="A saved profile: one process, measured earlier.")
+    text: str
+    """As given on the command line."""
+    file: str | None = None
+    """The file that was measured: of a git ref, its copy's name in the ref."""
+    identity: Identity | None = None
+    """Of the target of a stored baseline."""
+    location: Location | None = None
+    """Where it is written: the first stage of a spec, the line that defines a function."""
+    ref: str | None = None
+    """The commit, for a git ref."""
+    dirty: bool | None = None
+    """The work tree differed from its last commit; None outside of git."""
+    saved: bool = False
+    """A saved profile: one process, measured earlier."""
     target: Target | None = None
     host: Host | None = None
     versions: dict[str, str | None] = Field(default_factory=dict)
-    verdict: str | None = Field(None, description="The sentence of its own profile.")
-    profile: str | None = Field(None, description="Where its own profile was saved.")
+    verdict: str | None = None
+    """The sentence of its own profile."""
+    profile: str | None = None
+    """Where its own profile was saved."""
     elements_per_batch: float | None = None
 
 
@@ -54,61 +64,63 @@ class Metric(Model):
     name: str
     title: str
     unit: str
-    a: float | None = Field(None, description="Median over the processes of A.")
+    a: float | None = None
+    """Median over the processes of A."""
     b: float | None = None
-    a_spread: float | None = Field(None, description="Largest less smallest value of A's processes.")
+    a_spread: float | None = None
+    """Largest less smallest value of A's processes."""
     b_spread: float | None = None
-    scale: Literal["ratio", "difference"] = Field(
-        "ratio", description="Whether `change` and its ends are B over A, or B less A."
-    )
+    scale: Literal["ratio", "difference"] = "ratio"
+    """Whether `change` and its ends are B over A, or B less A."""
     change: float | None = None
-    low: float | None = Field(None, description="Lower end of the interval at 98 %; None for one process.")
+    low: float | None = None
+    """Lower end of the interval at 98 %; None for one process."""
     high: float | None = None
     pairs: int = 0
-    floor: float = Field(
-        description="Smallest change that counts: a share for a ratio, in the unit for a difference; 0 for a limit."
-    )
-    level: Level = Field("error", description="What a regression means for the gate; `off` is shown and not judged.")
-    limit: float | None = Field(
-        None, description="An absolute budget that B is held against, in place of A; `change` is B over it."
-    )
-    stage: str | None = Field(None, description="Of a budget for one stage: its name.")
-    location: Location | None = Field(None, description="The line of that stage in B.")
+    floor: float
+    """Smallest change that counts: a share for a ratio, in the unit for a difference; 0 for a limit."""
+    level: Level = "error"
+    """What a regression means for the gate; `off` is shown and not judged."""
+    limit: float | None = None
+    """An absolute budget that B is held against, in place of A; `change` is B over it."""
+    stage: str | None = None
+    """Of a budget for one stage: its name."""
+    location: Location | None = None
+    """The line of that stage in B."""
     verdict: Verdict = "cannot tell"
-    words: Words = Field("cannot tell", description="What B is, compared with A.")
-    rules_out: Literal["slower", "faster", "more", "less"] | None = Field(
-        None, description="What B is not, for certain, where `words` cannot tell what it is."
-    )
-    resolution: float | None = Field(
-        None, description="The smallest change that this session finds in 99 of 100 cases, as `floor` is given."
-    )
-    normalised: float | None = Field(
-        None, description="Of a stored baseline: the change after division by that of the reference workload."
-    )
-    disturbed: bool = Field(
-        False, description="Processes of A itself differ by more than the floor: only a change beyond that counts."
-    )
-    more_pairs: int | None = Field(None, description="How many more pairs would settle the verdict.")
+    words: Words = "cannot tell"
+    """What B is, compared with A."""
+    rules_out: Literal["slower", "faster", "more", "less"] | None = None
+    """What B is not, for certain, where `words` cannot tell what it is."""
+    resolution: float | None = None
+    """The smallest change that this session finds in 99 of 100 cases, as `floor` is given."""
+    normalised: float | None = None
+    """Of a stored baseline: the change after division by that of the reference workload."""
+    disturbed: bool = False
+    """Processes of A itself differ by more than the floor: only a change beyond that counts."""
+    more_pairs: int | None = None
+    """How many more pairs would settle the verdict."""
 
 
 class PairValues(Model):
     """The values of one pair of processes, by the names of metrics."""
 
-    order: list[str] = Field(description="In which the blocks of its processes were measured.")
+    order: list[str]
+    """In which the blocks of its processes were measured."""
     a: dict[str, float]
     b: dict[str, float]
-    again: dict[str, float] | None = Field(None, description="Of another process of A: what the machine makes of it.")
-    further: dict[str, dict[str, float]] = Field(
-        default_factory=dict, description="Of the third pipeline and those after it, by the names of `further`."
-    )
-    started_s: float | None = Field(None, description="Seconds since the session began.")
-    elsewhere_share: float | None = Field(
-        None, description="Of the cores' time, what other processes and other machines took in the median turn."
-    )
-    stolen_share: float | None = Field(
-        None, description="Of the cores' time, what the hypervisor gave to other machines in the median turn."
-    )
-    counts: bool = Field(True, description="False where other machines took much more than in the quietest pairs.")
+    again: dict[str, float] | None = None
+    """Of another process of A: what the machine makes of it."""
+    further: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """Of the third pipeline and those after it, by the names of `further`."""
+    started_s: float | None = None
+    """Seconds since the session began."""
+    elsewhere_share: float | None = None
+    """Of the cores' time, what other processes and other machines took in the median turn."""
+    stolen_share: float | None = None
+    """Of the cores' time, what the hypervisor gave to other machines in the median turn."""
+    counts: bool = True
+    """False where other machines took much more than in the quietest pairs."""
 
 
 class StageChange(Model):
@@ -129,97 +141,112 @@ class StageChange(Model):
 class Cause(Model):
     """What a part of the difference of the two sides does (``--why``)."""
 
-    changes: list[str] = Field(description="The part, in words: one change, or several that act together.")
-    metric: str = Field("step_ms", description="The metric that it changes.")
-    change: float | None = Field(None, description="A with the part over A.")
-    low: float | None = Field(None, description="Lower end of the interval at 98 %.")
+    changes: list[str]
+    """The part, in words: one change, or several that act together."""
+    metric: str = "step_ms"
+    """The metric that it changes."""
+    change: float | None = None
+    """A with the part over A."""
+    low: float | None = None
+    """Lower end of the interval at 98 %."""
     high: float | None = None
-    pairs: int = Field(0, description="Rounds in which it was measured.")
-    share: float | None = Field(
-        None, description="Of the logarithm of B over A; None where B does not differ from A for certain."
-    )
-    kind: Literal["alone", "together", "rest"] = Field(
-        "alone",
-        description="`together`: an interaction, whose effect is not that of its parts; `rest`: it cannot be measured "
-        "alone, and its effect is what the others leave.",
-    )
-    alone: list[float] = Field(
-        default_factory=list, description="Of an interaction: the change that each of its parts makes alone."
-    )
+    pairs: int = 0
+    """Rounds in which it was measured."""
+    share: float | None = None
+    """Of the logarithm of B over A; None where B does not differ from A for certain."""
+    kind: Literal["alone", "together", "rest"] = "alone"
+    """`together`: an interaction, whose effect is not that of its parts; `rest`: it cannot be measured alone, and its
+    effect is what the others leave."""
+    alone: list[float] = Field(default_factory=list)
+    """Of an interaction: the change that each of its parts makes alone."""
     verdict: Verdict = "cannot tell"
     words: Words = "cannot tell"
-    reason: str | None = Field(None, description="Why its changes are measured together, or why it was not measured.")
+    reason: str | None = None
+    """Why its changes are measured together, or why it was not measured."""
 
 
 class Explanation(Model):
     """What the causes explain of a metric (``--why``)."""
 
     metric: str
-    change: float | None = Field(None, description="B over A, in the rounds of the search and the pairs before it.")
+    change: float | None = None
+    """B over A, in the rounds of the search and the pairs before it."""
     low: float | None = None
     high: float | None = None
     rounds: int = 0
-    words: Words = Field("cannot tell", description="What B is, compared with A.")
-    rest: float | None = Field(None, description="What the product of all causes leaves of the change.")
+    words: Words = "cannot tell"
+    """What B is, compared with A."""
+    rest: float | None = None
+    """What the product of all causes leaves of the change."""
     rest_low: float | None = None
     rest_high: float | None = None
     rest_words: Words = "cannot tell"
-    disturbed: bool = Field(
-        False, description="Processes of A itself differ by more than the floor: no cause is named."
-    )
+    disturbed: bool = False
+    """Processes of A itself differ by more than the floor: no cause is named."""
 
 
 class Round(Model):
     """Values of processes of A and of versions between A and B that were measured together."""
 
-    number: int = Field(description="Of the round, from 0; several groups of one where not all fit into memory.")
-    order: list[str] = Field(description="In which the blocks of its processes were measured.")
-    values: dict[str, dict[str, float]] = Field(description="By process, then by metric.")
-    started_s: float | None = Field(None, description="Seconds since the search began.")
+    number: int
+    """Of the round, from 0; several groups of one where not all fit into memory."""
+    order: list[str]
+    """In which the blocks of its processes were measured."""
+    values: dict[str, dict[str, float]]
+    """By process, then by metric."""
+    started_s: float | None = None
+    """Seconds since the search began."""
 
 
 class WhySearch(Model):
     """The search for the causes (``--why``)."""
 
-    changes: list[list[str]] = Field(description="The parts of the difference that can be made alone.")
-    versions: dict[str, list[int]] = Field(
-        default_factory=dict, description="By process: the parts, by their place in `changes`, that it has."
-    )
+    changes: list[list[str]]
+    """The parts of the difference that can be made alone."""
+    versions: dict[str, list[int]] = Field(default_factory=dict)
+    """By process: the parts, by their place in `changes`, that it has."""
     rounds: list[Round] = Field(default_factory=list)
     explanations: list[Explanation] = Field(default_factory=list)
-    note: str | None = Field(None, description="Why nothing was searched.")
+    note: str | None = None
+    """Why nothing was searched."""
     seconds: float | None = None
 
 
 class SelfTest(Model):
     """A gate that was tried on the user's own pipeline: what it found of longer steps and an allocation."""
 
-    target: str = Field(description="As given on the command line.")
+    target: str
+    """As given on the command line."""
     started: str
     host: str | None = None
     passed: bool
-    alarms: list[str] = Field(description="Metrics that it called regressed though nothing had changed.")
-    undecided: list[str] = Field(
-        default_factory=list, description="Metrics that it could not decide though nothing had changed."
-    )
-    missed: list[str] = Field(description="Metrics that it called not regressed though they were made worse.")
-    worse_undecided: list[str] = Field(
-        default_factory=list, description="Metrics that it could not decide though they were made worse."
-    )
-    slower: float = Field(description="Share by which its steps were to be longer.")
-    measured_slower: float | None = Field(None, description="Share by which they were, as measured.")
-    hold_bytes: int = Field(description="Allocated and kept.")
-    detectable: dict[str, float] = Field(
-        description="By metric: the smallest change that the gate finds in 99 of 100 cases at these settings."
-    )
-    pairs: list[int] = Field(description="Of the unchanged and of the changed session.")
+    alarms: list[str]
+    """Metrics that it called regressed though nothing had changed."""
+    undecided: list[str] = Field(default_factory=list)
+    """Metrics that it could not decide though nothing had changed."""
+    missed: list[str]
+    """Metrics that it called not regressed though they were made worse."""
+    worse_undecided: list[str] = Field(default_factory=list)
+    """Metrics that it could not decide though they were made worse."""
+    slower: float
+    """Share by which its steps were to be longer."""
+    measured_slower: float | None = None
+    """Share by which they were, as measured."""
+    hold_bytes: int
+    """Allocated and kept."""
+    detectable: dict[str, float]
+    """By metric: the smallest change that the gate finds in 99 of 100 cases at these settings."""
+    pairs: list[int]
+    """Of the unchanged and of the changed session."""
 
 
 class WorseSession(Model):
     """The second half of a self-test: the pipeline against itself with longer steps and more memory."""
 
-    slower: float = Field(description="Share by which the steps of B were to be longer.")
-    hold_bytes: int = Field(description="Allocated and kept by B.")
+    slower: float
+    """Share by which the steps of B were to be longer."""
+    hold_bytes: int
+    """Allocated and kept by B."""
     metrics: list[Metric] = Field(default_factory=list)
     pairs: list[PairValues] = Field(default_factory=list)
 
@@ -227,19 +254,24 @@ class WorseSession(Model):
 class Arm(Model):
     """A third pipeline, or one after it, compared with A (`compare A B C`, `--scan`)."""
 
-    name: str = Field(description="`c`, `d` and so on.")
+    name: str
+    """`c`, `d` and so on."""
     side: Side
-    data: str | None = Field(None, description="Whether it gives the first batches of A, in words.")
+    data: str | None = None
+    """Whether it gives the first batches of A, in words."""
     metrics: list[Metric] = Field(default_factory=list)
-    changes: list[str] = Field(default_factory=list, description="What differs between its spec and that of A.")
+    changes: list[str] = Field(default_factory=list)
+    """What differs between its spec and that of A."""
     verdict: Verdict = "cannot tell"
 
 
 class Scan(Model):
     """The values of one parameter that are compared (`compare --scan`): those of A, B and so on."""
 
-    path: str = Field(description="Of the parameter in the spec.")
-    values: list[str] = Field(description="As given on the command line; the first one is that of A.")
+    path: str
+    """Of the parameter in the spec."""
+    values: list[str]
+    """As given on the command line; the first one is that of A."""
 
 
 class Result(Model):
@@ -249,32 +281,37 @@ class Result(Model):
     kind: Literal["compare", "gate", "self-test", "baseline"]
     tool: Tool
     command: list[str] = Field(default_factory=list)
-    started: str | None = Field(None, description="UTC, ISO 8601.")
+    started: str | None = None
+    """UTC, ISO 8601."""
     complete: bool = False
     exit_code: int | None = None
     a: Side
     b: Side
-    order: Literal["turns", "one by one"] | None = Field(
-        None, description="How the processes of a pair shared the machine; None without live pairs."
-    )
+    order: Literal["turns", "one by one"] | None = None
+    """How the processes of a pair shared the machine; None without live pairs."""
     step: str | None = None
     dispatch: str | int | None = None
-    data: str | None = Field(None, description="Whether both sides give the same first batches, in words.")
+    data: str | None = None
+    """Whether both sides give the same first batches, in words."""
     metrics: list[Metric] = Field(default_factory=list)
     pairs: list[PairValues] = Field(default_factory=list)
     stages: list[StageChange] = Field(default_factory=list)
-    changes: list[str] = Field(default_factory=list, description="What differs between two specs.")
-    why: list[Cause] | None = Field(None, description="What the parts of the difference do (`--why`).")
-    search: WhySearch | None = Field(None, description="How the causes were found (`--why`).")
+    changes: list[str] = Field(default_factory=list)
+    """What differs between two specs."""
+    why: list[Cause] | None = None
+    """What the parts of the difference do (`--why`)."""
+    search: WhySearch | None = None
+    """How the causes were found (`--why`)."""
     verdict: Verdict = "cannot tell"
-    worse: WorseSession | None = Field(None, description="Of `gate --self-test`: with faults in B.")
-    self_test: SelfTest | None = Field(None, description="Of `gate --self-test`, and the latest one of this target.")
-    further: list[Arm] = Field(
-        default_factory=list,
-        description="The third pipeline and those after it; `words` and `verdict` of all metrics then hold for all "
-        "pipelines together (Holm).",
-    )
-    scan: Scan | None = Field(None, description="The values that are compared (`compare --scan`).")
+    worse: WorseSession | None = None
+    """Of `gate --self-test`: with faults in B."""
+    self_test: SelfTest | None = None
+    """Of `gate --self-test`, and the latest one of this target."""
+    further: list[Arm] = Field(default_factory=list)
+    """The third pipeline and those after it; `words` and `verdict` of all metrics then hold for all pipelines together
+    (Holm)."""
+    scan: Scan | None = None
+    """The values that are compared (`compare --scan`)."""
     seconds: float | None = None
     warnings: list[Message] = Field(default_factory=list)
     errors: list[Message] = Field(default_factory=list)

@@ -6,17 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.experiment import decision
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.statistics import estimate
 from pipeprof.profiles.judge.verdicts.metrics import METRICS, MetricKind, kinds_of
+from pipeprof.profiles.judge.verdicts.result import Level, PairValues
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.judge.verdicts.result import Level, PairValues
 
 
 @dataclass(frozen=True)
@@ -134,21 +131,17 @@ def _row(metric: MetricKind, columns: _Columns, test: decision.Test, wanted: Jud
     low, high = metric.ends(found)
     resolution = decision.resolution(compared.same, floor) if compared.same is not None else None
     return Row(
-        name=metric.name,
-        title=metric.title,
-        unit=metric.unit,
+        **metric.heads(),
         a=median(own) if own else None,
         b=median(columns.b),
         a_spread=max(own) - min(own) if own else None,
         b_spread=max(columns.b) - min(columns.b),
-        scale=metric.scale,
         change=metric.as_change(found.mean),
         low=low,
         high=high,
         pairs=found.pairs,
         floor=(metric.floor if wanted.floor is None else wanted.floor) if own else 0.0,
         limit=None if own else wanted.limit,
-        stage=stage_of(metric.name),
         level=wanted.level,
         resolution=resolution if resolution is None or metric.scale == "difference" else math.expm1(resolution),
     )

@@ -32,7 +32,6 @@ def account(
     """State what each piece of a difference does to a metric, the largest effect first.
 
     Args:
-        kind: The metric; a ratio.
         names: The changes of each unit, in words.
         reasons: Why the changes of a unit are made together, or could not be measured, by unit.
     """

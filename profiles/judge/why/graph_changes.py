@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, ReplaceStages, SetArgument, SetOption
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.mixing.pair_stages import pair_stages
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 
 @dataclass(frozen=True)

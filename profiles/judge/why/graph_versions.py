@@ -5,25 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.pipelines.from_python.compare import differences
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.harness.describe_function import ask_worker
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.harness.describe_function import ask_for_graph
 from pipeprof.profiles.judge.why.graph_changes import GraphChange, Names, graph_changes
 from pipeprof.profiles.judge.why.units import Subset
-from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, unpacked
 from pipeprof.profiles.view.from_graph import view_of_graphs
+from pipeprof.profiles.view.view import PipelineView
 
-if TYPE_CHECKING:
-    from pipeprof.pipelines.target.target import ParsedTarget
-    from pipeprof.profiles.view.view import PipelineView
-
-PATIENCE = 120.0
 """Seconds in which a function has returned its dataset and the graph is read."""
-_WORKER = "source.graph_of_source"
 REST = "the rest"
 Ask: TypeAlias = "Callable[[GraphJob], GraphAnswer]"
 
@@ -79,14 +74,6 @@ class GraphVersions:
 def as_documents(edits: Sequence[PipelineEdit]) -> list[str]:
     """Edits for a job."""
     return [json.dumps(to_document(edit)) for edit in edits]
-
-
-def ask_for_graph(job: GraphJob) -> GraphAnswer:
-    """Call a function in a process of its own, and read its graph."""
-    text, _, code = ask_worker(_WORKER, encode_record(job), seconds=PATIENCE)
-    if not text:
-        return GraphAnswer(failure=f"its process ended ({code}) before it could answer")
-    return decode_record(GraphAnswer, json.loads(text))
 
 
 def _view(answer: GraphAnswer) -> PipelineView:

@@ -2,17 +2,124 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.memory import MemoryGrowth, Soak
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.memory import MemoryGrowth, Soak, SoakEnd, SoakOwner
 from pipeprof.profiles.memory.growth.judge import judge
-from pipeprof.profiles.memory.growth.owner import end_of, owner_of
+from pipeprof.profiles.memory.growth.robust import Slope, theil_sen
+from pipeprof.profiles.memory.growth.series import SoakPoint
 from pipeprof.profiles.memory.growth.texts import soak_text
+from pipeprof.profiles.wording import as_typed
 
 if TYPE_CHECKING:
     from pipeprof.profiles.memory.growth.series import SoakLog
-    from pipeprof.profiles.protocol.messages import SoakEvidence
+    from pipeprof.profiles.protocol.messages import SoakEvidence, SoakLine
+
+
+EACH = 0.05
+"""Of a pass over the dataset: an object that is made in each twentieth one at least, and stays. An epoch of the user's
+may have several passes."""
+_MORE = 5
+"""Objects by which their number must have grown."""
+_EXPLAINS = 0.4
+"""Share of the growth from which on the line that allocated it is its owner."""
+SMALL = 1000
+"""Bytes of an object that holds a tensor at most: the tensor's own are TensorFlow's."""
+FARTHEST = 366 * 86_400.0
+"""Seconds beyond which no end is reported."""
+
+
+def owner_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | None) -> SoakOwner:
+    """Name the owner of a growth.
+
+    What exists once more in each epoch comes first: iterators, datasets, and functions that are traced again keep the
+    arrays and tensors that Python's allocations would name. Then the line whose allocations stayed.
+
+    Args:
+        tail: The windows after the warm-up.
+        slope: Their bytes per second.
+        evidence: What the worker found once memory grew; None if it could not.
+    """
+    iterators = _per_epoch(tail, [point.iterators for point in tail])
+    datasets = _per_epoch(tail, [point.datasets for point in tail])
+    kept = evidence.places if evidence is not None else []
+    line = _line_of(tail, slope, evidence)
+    if iterators is not None:
+        place = max((one for one in kept if one.iterators > 1), key=lambda one: one.iterators, default=None)
+        count = place.iterators if place is not None else tail[-1].iterators
+        return SoakOwner(
+            owner="iterators",
+            count=count,
+            per_epoch=iterators,
+            location=Location(file=as_typed(place.file), line=place.line) if place is not None else None,
+        )
+    if datasets is not None:
+        place = max((one for one in kept if one.datasets > 1), key=lambda one: one.datasets, default=None)
+        return SoakOwner(
+            owner="datasets",
+            count=place.datasets if place is not None else tail[-1].datasets,
+            per_epoch=datasets,
+            location=Location(file=as_typed(place.file), line=place.line) if place is not None else None,
+        )
+    if evidence is None:
+        return SoakOwner(owner="unknown")
+    again = max(evidence.traced, key=lambda one: one.after - one.before, default=None)
+    epochs = max(1, evidence.epochs)
+    if again is not None and again.after - again.before >= max(3, EACH * epochs):
+        return SoakOwner(
+            owner="traces",
+            count=again.after,
+            per_epoch=(again.after - again.before) / epochs if evidence.epochs else None,
+            function=again.function,
+            location=Location(file=as_typed(again.file), line=again.line),
+        )
+    if line is not None:
+        return SoakOwner(
+            owner="tensors" if line.tensors and line.bytes < SMALL * line.count else "python",
+            bytes=line.bytes,
+            function=line.function,
+            location=Location(file=as_typed(line.file), line=line.line),
+            in_pipeline=line.in_pipeline,
+        )
+    return SoakOwner(owner="native")
+
+
+def _line_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | None) -> SoakLine | None:
+    """The line of the user's that allocated most of what stayed; None where none explains the growth.
+
+    The growth is expected by steps: while allocations are traced a step takes longer.
+    """
+    if evidence is None or not evidence.lines:
+        return None
+    steps, seconds = tail[-1].steps - tail[0].steps, tail[-1].t - tail[0].t
+    expected = slope.value * (seconds * evidence.steps / steps if steps and evidence.steps else evidence.seconds)
+    most = max(evidence.lines, key=lambda one: one.bytes)
+    if most.bytes >= _EXPLAINS * expected:
+        return most
+    tensors = [one for one in evidence.lines if one.tensors and one.bytes < SMALL * one.count and one.count >= _MORE]
+    return max(tensors, key=lambda one: one.count, default=None)
+
+
+def _per_epoch(tail: Sequence[SoakPoint], counts: Sequence[int | None]) -> float | None:
+    """Return how many more there are after each epoch; None where their number does not grow with epochs."""
+    known = [(point.epoch, count) for point, count in zip(tail, counts, strict=True) if count is not None]
+    if len(known) < len(tail) or not known or known[-1][1] - known[0][1] < _MORE:
+        return None
+    slope = theil_sen([epoch for epoch, _ in known], [float(count) for _, count in known])
+    return slope.value if slope.low >= EACH else None
+
+
+def end_of(used: int, slope: Slope, limit: int | None) -> SoakEnd | None:
+    """Return when memory reaches the limit at this rate; None where that is not known, or far."""
+    if limit is None or used >= limit or slope.low <= 0 or (limit - used) / slope.value > FARTHEST:
+        return None
+    room = limit - used
+    return SoakEnd(
+        seconds=room / slope.value, low=room / slope.high, high=min(room / slope.low, 10 * FARTHEST), limit_bytes=limit
+    )
 
 
 GARBAGE = 0.5

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS, traits
 from pipeprof.profiles.constants import (
@@ -21,21 +20,18 @@ from pipeprof.profiles.constants import (
     TEXT_BYTES,
     TEXT_SPARE,
 )
+from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.facts import Buffer, SourceTensors
 from pipeprof.profiles.memory.ledger.vocabulary import AT_REST
 from pipeprof.profiles.memory.predict.element_size import element_size
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
-from pipeprof.profiles.memory.predict.model import element_overhead_bytes
+from pipeprof.profiles.memory.predict.model import MemoryPrediction, element_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, own_share, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import giver
 from pipeprof.profiles.memory.predict.sliced_tensors import bytes_kept_by_slices, sliced_bytes
 from pipeprof.profiles.protocol.messages import MemoryReading
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.base import Owner
-    from pipeprof.profiles.memory.predict.model import MemoryPrediction
-    from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 _FULL = 0.5
 _SMALL_KEY = 64

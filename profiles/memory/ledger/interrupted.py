@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.ops.traits import holder, traits
 from pipeprof.profiles.document.memory import LedgerMoment
+from pipeprof.profiles.document.shared import PhaseName
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look, kind_of
 from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts
 from pipeprof.profiles.memory.ledger.held import captured, held_buffers, in_flight_batches, source_tensors
@@ -21,13 +22,8 @@ from pipeprof.profiles.memory.ledger.reconcile import reconcile
 from pipeprof.profiles.memory.predict.default_rewrites import foreseen
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.protocol.messages import MemoryReading
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
-    from pipeprof.profiles.document.shared import PhaseName
-    from pipeprof.profiles.protocol.messages import BuildMemory, MemoryMoment
-    from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.protocol.messages import BuildMemory, MemoryMoment, MemoryReading
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 _UNPLACED = "?"
 

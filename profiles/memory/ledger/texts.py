@@ -63,16 +63,6 @@ def owner_text(entry: LedgerEntry) -> str:
     return OWNERS[entry.owner]
 
 
-def unattributed_text(nbytes: int) -> str:
-    """Name the unattributed rest of the peak; negative where the owners sum to more than it.
-
-    Example:
-        >>> unattributed_text(-3 << 20)
-        'not attributed (± 3.00 MiB)'
-    """
-    return f"not attributed (± {size(abs(nbytes))})"
-
-
 def kept_text(memory: Memory) -> str:
     """State how much freed memory the allocators kept, and how it varied; empty where it was little."""
     kept = memory.kept

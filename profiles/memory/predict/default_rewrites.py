@@ -6,15 +6,11 @@ Both are its default optimizations (map_parallelization, inject_prefetch), which
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch, rewritten
-from pipeprof.profiles.view.view import StageView
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.view.view import PipelineView
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 _OPTIMIZATION = "experimental_optimization"
 ADDED = "injected.0"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
 from pipeprof.pipelines.ops.traits import traits
@@ -45,10 +44,6 @@ from pipeprof.profiles.memory.predict.shared_tensors import cache_above, giver, 
 from pipeprof.profiles.memory.predict.sliced_tensors import bytes_kept_by_slices, sliced_bytes
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size as in_words
-
-if TYPE_CHECKING:
-    pass
-    from pipeprof.profiles.view.view import PipelineView, StageView
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,11 @@ shuffle holds ``H(m)`` times the bytes of its elements (6.8 for tensors of 500 r
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.memory.predict.element_size import element_size
 from pipeprof.profiles.memory.predict.shared_tensors import giver, view_share
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 _EULER = 0.5772156649015329
 

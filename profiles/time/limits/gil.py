@@ -67,7 +67,6 @@ def limited_by_gil(
         worker_cores: CPU seconds of the worker per second.
         demanded_cores: The same if no thread had waited for a core.
         lock_share: Part of the time inside its functions with the GIL held; `None` where it was not sampled.
-        marks: From where on.
     """
     low, high = marks.cores
     if share is None or demanded_cores is None or share < marks.python_from:

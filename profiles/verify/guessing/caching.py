@@ -281,7 +281,6 @@ def maps_to_cache(
     prefetches: moved before it, they make the same elements, in the same order, in the first epoch alone.
 
     Args:
-        place: Of the last map on it.
         limit: Memory limit in bytes; None for none.
         longest: Seconds of an epoch that a trial can wait for.
     """

@@ -21,11 +21,7 @@ from pipeprof.profiles.wording import stage_name
 
 
 def reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Proposal]:
-    """Return places for a deterministic map, and what is possible there that is not where it is.
-
-    Args:
-        caches: Caches of what it gives.
-    """
+    """Return places for a deterministic map, and what is possible there that is not where it is."""
     stage, name = line[place], stage_name(line[place])
     after = next((index for index in range(place + 1, len(line)) if not _moves_over(line[index])), len(line))
     crossing = [traits(one.op) for one in line[place + 1 : after]]

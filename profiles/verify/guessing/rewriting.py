@@ -63,34 +63,30 @@ def decoded_for_less(stage: Stage) -> Iterator[Proposal]:
     if not whole or not traits(stage.op).maps or decoding / whole * (stage.share or 0.0) < JPEG_FROM:
         return
     name, part = stage_name(stage), percent(decoding / whole)
+
+    def change(how: str, title: str, words: str, python: str) -> Proposal:
+        return Proposal(title, words, (RewriteMap(stage.id, how),), "values", stage=stage.id, python=python)
+
     if ops.keys() & _CROPS:
-        yield Proposal(
+        yield change(
+            "crop",
             f"Decode only what {name} crops",
             f"tf.image.decode_and_crop_jpeg instead of a crop after tf.io.decode_jpeg, which takes {part} of {name}",
-            (RewriteMap(stage.id, "crop"),),
-            "values",
-            stage=stage.id,
-            python=(
-                "height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(raw))\n"
-                "image = tf.image.decode_and_crop_jpeg(raw, [top, left, crop_height, crop_width], channels=3)"
-            ),
+            "height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(raw))\n"
+            "image = tf.image.decode_and_crop_jpeg(raw, [top, left, crop_height, crop_width], channels=3)",
         )
     elif ops.keys() & _SHRINKS:
-        yield Proposal(
+        yield change(
+            "ratio",
             f"Decode the pictures of {name} at half of their size",
             f"tf.io.decode_jpeg(…, ratio=2) before the resize: decoding takes {part} of {name}",
-            (RewriteMap(stage.id, "ratio"),),
-            "values",
-            stage=stage.id,
-            python="image = tf.io.decode_jpeg(raw, channels=3, ratio=2)  # where the resize at least halves the size",
+            "image = tf.io.decode_jpeg(raw, channels=3, ratio=2)  # where the resize at least halves the size",
         )
-    yield Proposal(
+    yield change(
+        "fast-dct",
         f"Decode the pictures of {name} with a faster method",
         f"tf.io.decode_jpeg(…, dct_method='INTEGER_FAST'): decoding takes {part} of {name}",
-        (RewriteMap(stage.id, "fast-dct"),),
-        "values",
-        stage=stage.id,
-        python="image = tf.io.decode_jpeg(raw, channels=3, dct_method='INTEGER_FAST')",
+        "image = tf.io.decode_jpeg(raw, channels=3, dct_method='INTEGER_FAST')",
     )
 
 

@@ -12,17 +12,13 @@ import mmap
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.profiles.host.run_family import GUARD, MARK, die_with_guard
 from pipeprof.profiles.worker.main import main as work
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 _MADV_DONTNEED = 4
 _PRESENT = 63

@@ -9,13 +9,10 @@ import select
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from types import FrameType
 
 from pipeprof.pipelines.data.processes import adopt_orphans, wake_with_parent
 from pipeprof.profiles.host.run_family import GUARD, GuardOrder, GuardReport, end_family
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 KEPT_STATUSES = 4096
 """Exit statuses of children that are kept until somebody asks; the oldest go first."""

@@ -13,17 +13,11 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
+from types import FrameType, TracebackType
 
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import BuildMemory
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from pipeprof.profiles.protocol.messages import WorkerMessage
+from pipeprof.profiles.protocol.messages import BuildMemory, WorkerMessage
 
 EVERY_SECONDS = 0.02
 SEND_BYTES = 32_000_000
@@ -43,7 +37,6 @@ class BuildWatch:
 
     Args:
         send: Takes what is known each time that memory has grown by `SEND_BYTES`.
-        own: Whether a file is the user's own.
         resident: Tells resident memory, None if unknown.
     """
 

@@ -7,14 +7,12 @@ while steps are measured only as long as the reading is quick.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.host import procfs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 QUICK_SECONDS = 0.00025
 """CPU seconds that a reading may take at a look at the loop: half of the rest of the look."""

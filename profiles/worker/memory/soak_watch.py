@@ -12,10 +12,12 @@ import gc
 import inspect
 import sys
 import tracemalloc
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import (
@@ -25,15 +27,10 @@ from pipeprof.profiles.protocol.messages import (
     SoakPlace,
     SoakReading,
     SoakTraced,
+    WorkerMessage,
 )
 from pipeprof.profiles.worker.memory.glibc_heap import heap
 from pipeprof.profiles.worker.memory.memory_log import tensor_bytes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot
-    from pipeprof.profiles.protocol.messages import WorkerMessage
 
 SHARE = 0.0014
 """Of one core for readings."""

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, prod, sqrt
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.protocol.messages import BatchSize
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
 
 COST_SHARE = 0.003
 """Share of the time between two batches that reading one may take."""

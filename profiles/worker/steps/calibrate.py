@@ -21,11 +21,7 @@ _PIPELINES = 7
 
 
 def measure_costs(stop: Callable[[], bool]) -> MeasuredCosts | None:
-    """Measure the fixed costs of elements; ``None`` where it had to stop before it was done.
-
-    Args:
-        stop: Whether to end early.
-    """
+    """Measure the fixed costs of elements; ``None`` where it had to stop before it was done."""
     import tensorflow as tf
 
     numbers = tf.data.Dataset.range(1 << 60)

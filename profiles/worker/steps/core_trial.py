@@ -8,24 +8,26 @@ start.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeprof.pipelines.clocks import time
+from pipeprof.profiles.document.shared import CoreScaling
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import allowed_cores, cores
-from pipeprof.profiles.protocol.messages import FewerCores, StartsAgain
-from pipeprof.profiles.worker.steps.fewer_cores import expected_seconds, half_of, measure_block, on_fewer_cores, only_on
+from pipeprof.profiles.protocol.messages import FewerCores, StartsAgain, WorkerMessage
+from pipeprof.profiles.worker.steps.fewer_cores import (
+    Loop,
+    expected_seconds,
+    half_of,
+    measure_block,
+    on_fewer_cores,
+    only_on,
+)
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, Feed
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pipeprof.profiles.document.shared import CoreScaling
-    from pipeprof.profiles.protocol.messages import WorkerMessage
-    from pipeprof.profiles.worker.steps.fewer_cores import Loop
-    from pipeprof.profiles.worker.steps.statistics import StepStatistics
+from pipeprof.profiles.worker.steps.statistics import StepStatistics
 
 WORTH_A_CORE = 1.1
 """Rate with all cores over that with half of them, below which nothing is left to find out."""

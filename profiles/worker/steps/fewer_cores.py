@@ -7,12 +7,11 @@ as with one, or faster with one: elements that pass from thread to thread cost C
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.steps.kind import BatchConsumer
@@ -23,12 +22,8 @@ from pipeprof.profiles.host.host import ContentionProbe
 from pipeprof.profiles.host.limits import allowed_cores, cores
 from pipeprof.profiles.host.proc_texts import PROC, read_text
 from pipeprof.profiles.host.process_readers import system_reader
-from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, drain, follow
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-
-    from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
+from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, take_steps
+from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 
 USED_FROM = 0.50
 """Share of the cores in use from which they may be the limit."""
@@ -64,8 +59,6 @@ class Loop:
     """The loop whose steps are counted.
 
     Attributes:
-        step: The step; `None` for none.
-        stop: Whether the user wants an end.
         alive: Called each second while steps pass.
     """
 
@@ -253,10 +246,7 @@ def measure_block(steps: Loop, cores_there: float) -> tuple[float, int] | None:
     own = os.getpid()
     probe = ContentionProbe(own, system_reader(), Cgroup(), own_cpu=lambda: 0.0)
     probe.start()
-    if steps.step is None:
-        drain(steps.feed, window)
-    else:
-        follow(steps.feed, steps.step, window)
+    take_steps(steps.feed, steps.step, window)
     seen = probe.stop()
     disturbed = (seen.steal_share or 0.0) >= STEAL_FROM or (seen.others_cores or 0.0) >= OTHERS_FROM * cores_there
     return None if disturbed or window.steps < AT_LEAST else (window.ns / window.steps / 1e6, window.steps)

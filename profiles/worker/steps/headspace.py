@@ -6,9 +6,9 @@ pipeline's work is gone. With ``step: none`` the interval of that replay is the 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.steps.kind import BatchConsumer
@@ -16,11 +16,8 @@ from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Replayed, Warmed, Warned
 from pipeprof.profiles.worker.steps.batch_size import bytes_of
 from pipeprof.profiles.worker.steps.durations import Durations
-from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, drain, follow
+from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 FLOOR_STEPS = 30
 FLOOR_SECONDS = 0.6
@@ -101,8 +98,6 @@ def replay(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> 
 
     Args:
         feed: The pipeline's feed; a few batches are taken from it.
-        step: The step; `None` for none.
-        stop: Whether the user wants an end.
 
     Returns:
         None if there was no time for a step.
@@ -146,8 +141,6 @@ def with_files_in_memory(
 
     Args:
         feed: The pipeline's feed, as it was measured with the files evicted.
-        step: The step; `None` for none.
-        stop: Whether the user wants an end.
         room: Bytes of memory that may be filled; None for any number.
 
     Returns:
@@ -188,10 +181,7 @@ def _read(files: Sequence[str], room: int | None, stop: Callable[[], bool]) -> b
 
 def _steps(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> StepStatistics:
     window = _Replay(stop)
-    if step is None:
-        drain(feed, window)
-    else:
-        follow(feed, step, window)
+    take_steps(feed, step, window)
     return window.statistics
 
 

@@ -180,6 +180,14 @@ def drain(feed: Feed, window: StepWindow) -> None:
         base += feed.paused_ns - paused
 
 
+def take_steps(feed: Feed, step: BatchConsumer | None, window: StepWindow) -> None:
+    """Take batches, for a device where there is one, until the window is over."""
+    if step is None:
+        drain(feed, window)
+    else:
+        follow(feed, step, window)
+
+
 def follow(feed: Feed, step: BatchConsumer, window: StepWindow) -> None:
     """Feed a device, until the window is over."""
     clock, sizes = time.perf_counter_ns, window.sizes

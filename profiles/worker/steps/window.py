@@ -81,7 +81,6 @@ class PhaseWindow:
         statistics: Where the steps go.
         channel: Where beats and partial results go.
         finished: Called with every look; returns why the window is over, or `None`.
-        device: Whether there is a device.
         steps_limit: End after exactly so many steps.
         check_ns: Nanoseconds from one look to the next.
         seconds: End when so many have been measured. Then looks that take long become rare.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.edit.elements import components, with_components
@@ -18,10 +18,6 @@ from pipeprof.profiles.protocol.store import Stored, StoreEstimated, StoreJob
 from pipeprof.profiles.protocol.turns import EditRefused
 from pipeprof.profiles.worker.turns.digest import digest_of
 from pipeprof.profiles.worker.turns.turn_run import TurnRun
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 _BYTES_AT_ONCE = 8 << 20
 

@@ -6,22 +6,19 @@ are otherwise ambiguous, and not where it would take long or give another pipeli
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.op_owners import Marks
 from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.resources import hand_through
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, readable, serialised
 from pipeprof.pipelines.ops.executed_ops import family
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.worker.steps.loop import Feed
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
 LONGEST_FILL_SECONDS: Final = 2.0
 SETTLE_SECONDS: Final = 0.3
@@ -45,7 +42,6 @@ def to_trace(
         room: Bytes that reading its graph may take; None for any number.
         again: Whether it may be rebuilt with marks.
         fill_seconds: How long its first element took.
-        stop: Whether the user wants an end.
     """
     read, size = readable(dataset, in_memory=in_memory, room=room, watch=watch)
     found = marks_of(read, size, room, watch)
@@ -76,7 +72,6 @@ def marked_feed(dataset: Any, marks: Marks, graph: Any, fill_seconds: float, sto
 
     Args:
         fill_seconds: How long its first element took.
-        stop: Whether the user wants an end.
     """
     import tensorflow as tf
 

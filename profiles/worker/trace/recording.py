@@ -111,7 +111,6 @@ def record(
     """Take batches for a second under TensorFlow's profiler and both samplers.
 
     Args:
-        feed: Where the batches come from.
         room: Bytes that are left to the process; None for any number.
         fill_seconds: Seconds until the first batch of a dataset that ended and was restarted; else None. Where that is
             short, the trace starts and, if possible, ends with an epoch: stages before a shuffle may run only while it

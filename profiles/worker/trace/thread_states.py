@@ -85,7 +85,6 @@ class ThreadReading:
     """A thread's state at a time of ``time.monotonic_ns``.
 
     Attributes:
-        at_ns: When.
         core: 0 if it was blocked; else its share of a core, 1 where every runnable thread had one.
     """
 

@@ -166,7 +166,6 @@ def traced_ops(
     """Take batches for a second under TensorFlow's profiler and both samplers, and read the trace.
 
     Args:
-        feed: Where the batches come from.
         marks: The ops of its functions by dataset; None where they are not known.
         room: Bytes that are left to the process; None for any number.
         fill_seconds: Seconds until the first batch of a dataset that ended and was restarted; else None.

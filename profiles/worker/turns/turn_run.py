@@ -32,7 +32,7 @@ from pipeprof.profiles.protocol.turns import (
 )
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.steps.loop import CountedSizes, Feed, NoSizes, drain, follow
+from pipeprof.profiles.worker.steps.loop import CountedSizes, Feed, NoSizes, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
@@ -441,10 +441,7 @@ class TurnRun(JobRun):
             self._paced.begin(turn.batch_seconds)
         window = BlockWindow(turn, self._channel.stop.is_set, partial(self._look, feed) if timed else _no_look)
         feed.on_restart = lambda: self._models.restart(feed, before + window.steps) if timed else None
-        if step is None:
-            drain(feed, window)
-        else:
-            follow(feed, step, window)
+        take_steps(feed, step, window)
         feed.on_restart = lambda: None
         self._timed_steps += window.steps
         wait = window.wait_ns / 1e9 if step is not None else None

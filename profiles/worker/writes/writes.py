@@ -57,7 +57,6 @@ class WriteWatch:
     """The watch over one script; there is one in a process, because an audit hook stays to the process's end.
 
     Args:
-        existing: Which files count.
         refuse: Called in the thread that is about to write, before it does; it returns only if that thread may go on.
             None to let everything be written.
     """

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.redaction.addresses import hide_addresses
 from pipeprof.profiles.redaction.forms import FORMS, HIDDEN, Form
-from pipeprof.profiles.redaction.hider import Hider, Private, hide_secrets, secrets_of
+from pipeprof.profiles.redaction.hider import Hider, Private, hide_addresses, hide_secrets, secrets_of
 from tests.unit.cli.redaction_samples import HOST, HOST_LONG, ORDINARY, OWN, REVIEWED, SEEN, USER, VARIABLES
 
 ROOT = Path(__file__).parents[3]

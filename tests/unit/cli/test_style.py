@@ -17,9 +17,8 @@ from pipeprof.cli.streams import visible
 from pipeprof.cli.text import names, style, units
 from pipeprof.cli.text.blocks import Column, Prose, Table
 from pipeprof.cli.text.names import draw_bar, number_of
-from pipeprof.cli.text.paint import paint
+from pipeprof.cli.text.paint import lay_out, paint
 from pipeprof.cli.text.style import Style, in_ascii, speaks_unicode, style_of, wants_color
-from pipeprof.cli.text.table import lay_out
 
 
 @pytest.mark.parametrize(

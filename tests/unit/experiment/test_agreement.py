@@ -13,8 +13,8 @@ from typing import Any, cast
 import pytest
 
 from pipeprof.profiles.experiment.evidence import Evidence
-from pipeprof.profiles.fix.decide import Aim, decide_all
 from pipeprof.profiles.fix.race import Raced, Races, Rival
+from pipeprof.profiles.fix.search import Aim, decide_all
 from pipeprof.profiles.judge.verdicts.result import PairValues
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 from pipeprof.profiles.propose.proposal import Proposal

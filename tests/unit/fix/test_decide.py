@@ -8,8 +8,8 @@ from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgumen
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.fix.candidates import EVERYWHERE
-from pipeprof.profiles.fix.decide import Aim, Decision, best_of
 from pipeprof.profiles.fix.race import Raced
+from pipeprof.profiles.fix.search import Aim, Decision, best_of
 from pipeprof.profiles.propose.proposal import Proposal
 from tests.unit.intervals import compared
 

@@ -10,8 +10,8 @@ import pytest
 
 from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.profiles.experiment.team import MemberFailedError
-from pipeprof.profiles.fix.decide import Aim, Decision, best_of
 from pipeprof.profiles.fix.race import BaseFailedError, Raced, Races, Rival
+from pipeprof.profiles.fix.search import Aim, Decision, best_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeprof.cli.comparing.next_step import next_command
-from pipeprof.cli.comparing.report import build_result
+from pipeprof.cli.comparing.report import build_result, next_command
 from pipeprof.cli.formats.github import render_github
 from pipeprof.cli.formats.junit import junit
 from pipeprof.cli.formats.markdown import markdown

@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeprof.profiles.memory.growth.judge import judge
-from pipeprof.profiles.memory.growth.owner import end_of, owner_of
 from pipeprof.profiles.memory.growth.robust import Slope, theil_sen
 from pipeprof.profiles.memory.growth.series import MOST_POINTS, SoakLog, SoakPoint
-from pipeprof.profiles.memory.growth.soak import soak_of
+from pipeprof.profiles.memory.growth.soak import end_of, owner_of, soak_of
 from pipeprof.profiles.memory.growth.texts import duration_text, soak_text
 from pipeprof.profiles.protocol.messages import (
     MemoryReading,

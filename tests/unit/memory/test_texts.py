@@ -15,7 +15,7 @@ from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth, MemoryKept
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.growth import leak_estimate
-from pipeprof.profiles.memory.ledger.texts import OWNERS, growth_text, kept_text, owner_text, unattributed_text
+from pipeprof.profiles.memory.ledger.texts import OWNERS, growth_text, kept_text, owner_text
 
 MB = 1_000_000
 STEADY = MemoryGrowth(mb_per_1000_steps=1890, low=1500, high=2200, windows=6, leak=False, bytes=113 * MB, steps=60)
@@ -115,7 +115,6 @@ def test_every_owner_has_a_text() -> None:
     assert owner_text(LedgerEntry(owner="python", bytes=1, how="measured", what="libraries")) == "libraries"
     assert owner_text(LedgerEntry(owner="python", bytes=1, how="measured")) == "Python"
     assert owner_text(LedgerEntry(owner="parallel", bytes=1, how="model", what="x")) == "batches in flight"
-    assert unattributed_text(7 << 20) == unattributed_text(-7 << 20) == "not attributed (± 7.00 MiB)"
 
 
 def test_freed_memory_is_said_to_be_kept_with_its_range() -> None:

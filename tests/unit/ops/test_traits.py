@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 import source_trees
 
 from pipeprof.pipelines.ops.base import sources, stages
 from pipeprof.pipelines.ops.executed_ops import EXECUTED, OPTION_FAMILIES, family, is_dataset, written_op
-from pipeprof.pipelines.ops.traits import SOURCES, STAGES, check_rows, holder, ops_with, traits
+from pipeprof.pipelines.ops.traits import SOURCES, STAGES, Cardinality, Owner, check_rows, holder, ops_with, traits
 
 TABLES = {"pipelines/ops/traits.py", "pipelines/ops/executed_ops.py", "pipelines/edits/plan_table.py"}
 WRITTEN = {*sources(), *stages(), *SOURCES, *STAGES}
@@ -160,3 +161,9 @@ def test_lists_of_ops_are_seen(source: str) -> None:
 )
 def test_single_names_and_other_words_are_no_lists_of_ops(source: str) -> None:
     assert not list(several_ops(source))
+
+
+def test_rows_have_known_owners_and_known_arithmetic_of_cardinality():
+    rows = [*SOURCES.values(), *STAGES.values()]
+    assert {row.holds for row in rows} - {None} == set(get_args(Owner))
+    assert {row.cardinality for row in rows} - {None} == set(get_args(Cardinality))

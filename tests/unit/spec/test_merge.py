@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.spec.compose.merge import merge
+from pipeprof.pipelines.spec.compose.files import merge
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.pipelines.spec.yaml.spans import SpecProblem
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow

@@ -9,14 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.target.target import (
-    ParsedTarget,
-    import_file,
-    load_function,
-    module_name_of,
-    parse_target,
-    top_level_functions,
-)
+from pipeprof.pipelines.target.bindings import bindings_of
+from pipeprof.pipelines.target.target import ParsedTarget, import_file, load_function, module_name_of, parse_target
 
 SOURCE = """
 import never_installed
@@ -55,7 +49,7 @@ def test_specs_and_functions(folder: Path) -> None:
 
 
 def test_functions_are_found_without_running_the_file(folder: Path) -> None:
-    found = top_level_functions(folder / "input_pipeline.py")
+    found = bindings_of(folder / "input_pipeline.py").callables()
     assert found == ["known_as", "made", "conditional", "train_data", "later", "train_eval"]
 
 
@@ -187,7 +181,7 @@ else:
 
 def test_however_a_name_is_bound_at_the_top_level(folder: Path) -> None:
     (folder / "ways.py").write_text(MANY_WAYS)
-    assert top_level_functions(folder / "ways.py") == [
+    assert bindings_of(folder / "ways.py").callables() == [
         "partial", "annotated", "first", "second", "from_table", "chosen", "fallback", "always", "within", "looped",
         "imported",
     ]  # fmt: skip

@@ -11,8 +11,7 @@ import yaml
 from pipeprof.pipelines.ops.functions.catalog import table
 from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.profiles.view.from_spec import view_of_spec
-from pipeprof.profiles.view.functions import op_types, random_op, recorded_types
+from pipeprof.profiles.view.from_spec import op_types, random_op, recorded_types, view_of_spec
 from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView
 
 PAIRS = {"from_tensor_slices": {"tensors": {"a": {"array": {"shape": [8, 4]}}, "b": [1, 2, 3, 4, 5, 6, 7, 8]}}}

@@ -7,8 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from pipeprof.pipelines.steps.called import CalledStep
-from pipeprof.pipelines.steps.device_sync import finish
+from pipeprof.pipelines.steps.called import CalledStep, finish
 
 LIBRARIES = ("jax", "torch", "tensorflow")
 

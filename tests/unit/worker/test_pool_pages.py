@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeprof.profiles.host.procfs import PAGE_BYTES
-from pipeprof.profiles.worker.memory.pool_pages import MIB, Pool, pool_pages
+from pipeprof.profiles.worker.memory.memory_log import MIB, Pool, pool_pages
 
 LOW = 0x100000
 
@@ -104,7 +104,7 @@ def test_files_and_small_mappings_are_not_looked_at(tmp_path: Path) -> None:
 
 
 def test_too_many_pages_of_other_memory_are_not_all_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeprof.profiles.worker.memory.pool_pages.MOST_PAGES", 50)
+    monkeypatch.setattr("pipeprof.profiles.worker.memory.memory_log.MOST_PAGES", 50)
     memory = Memory(tmp_path, 8 * MIB)
     memory.pages(60, 60 * PAGE_BYTES)
     memory.block(2 * MIB, 1)

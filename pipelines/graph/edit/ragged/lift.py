@@ -7,10 +7,11 @@ Each op is applied to the rows of all elements at once, in the order of the data
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, data_inputs
+from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.functions import op_definitions, outputs_of, plain_graph, width
 from pipeprof.pipelines.graph.edit.ragged.call import RowCall
 from pipeprof.pipelines.graph.edit.ragged.rows import (
@@ -24,7 +25,7 @@ from pipeprof.pipelines.graph.edit.ragged.rows import (
     stacked,
 )
 from pipeprof.pipelines.graph.edit.ragged.rules import apply, of_one_length
-from pipeprof.pipelines.graph.order import inputs_first
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs, inputs_first
 
 _RUN: Final = frozenset({"Assert", "Print", "PrintV2"})
 """Ops that run whether or not a result needs them."""
@@ -48,7 +49,6 @@ class ManyElements:
 
     Args:
         graph: The graph whose library has the functions that it calls.
-        function: The function's definition, without calls.
         count: How many of its inputs are components of an element; the others are captured.
         paddings: Of each result; None where a batch stacks rows of one shape.
     """
@@ -131,8 +131,7 @@ def _kind(node: Any) -> bytes:
 
 def _bare(node: Any, name: str) -> Any:
     """A copy of a node without its inputs and what TensorFlow has noted about it."""
-    copy = type(node)()
-    copy.CopyFrom(node)
+    copy = deepcopy(node)
     copy.name = name
     del copy.input[:]
     for noted in [noted for noted in copy.attr if noted.startswith("_")]:

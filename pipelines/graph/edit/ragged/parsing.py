@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.editable import base_of, data_inputs
 from pipeprof.pipelines.graph.edit.ragged.call import RowCall
 from pipeprof.pipelines.graph.edit.ragged.rows import (
     ColumnRows,
@@ -20,8 +19,8 @@ from pipeprof.pipelines.graph.edit.ragged.rows import (
     shared,
     stacked,
 )
-from pipeprof.pipelines.graph.order import inputs_first
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs, inputs_first
 
 PARSES: Final = "ParseExampleV2"
 PARSES_SEQUENCES: Final = "ParseSequenceExampleV2"

@@ -21,7 +21,6 @@ from pipeprof.pipelines.graph.edit.ragged.parsing import (
     parse_sequence_example,
     sparse_to_dense,
 )
-from pipeprof.pipelines.graph.edit.ragged.reductions import REDUCTIONS, reduce_rows
 from pipeprof.pipelines.graph.edit.ragged.resizing import cut, filled, padded
 from pipeprof.pipelines.graph.edit.ragged.rows import (
     ColumnRows,
@@ -40,6 +39,39 @@ from pipeprof.pipelines.graph.edit.ragged.rows import (
 from pipeprof.pipelines.graph.edit.ragged.slices import element_of, strided_slice
 from pipeprof.pipelines.graph.edit.ragged.texts import split, to_tensor
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, HANDING_ON
+
+REDUCTIONS: Final = {"Sum": "reduce_sum", "Max": "reduce_max", "Min": "reduce_min", "Mean": "reduce_mean"}
+
+
+def reduce_rows(call: RowCall) -> list[Rows]:
+    """Reduce each of the rows that differ in length."""
+    import tensorflow as tf
+
+    rows = call.inputs[0]
+    assert isinstance(rows, RaggedRows)  # noqa: S101 - the caller looks
+    rank, keep = rank_of(rows), bool(call.node.attr["keep_dims"].b)
+    axes = sorted({int(one) % rank for one in constant_of(call.inputs[1]).reshape(-1)})
+    reduce = getattr(tf, REDUCTIONS[call.node.op])
+    if 0 not in axes:
+        return [RaggedRows(reduce(rows.flat, axes, keepdims=keep), rows.lengths)]
+    if rows.flat.dtype.is_bool or None in rows.flat.shape[1:]:
+        raise NoRowsError(f"its op {call.node.op} of rows of different lengths, in this form")
+    if call.node.op in {"Max", "Min"} and not rows.flat.dtype.is_integer:
+        # The greatest of no values is -inf here; TensorFlow's segments have the smallest number there.
+        tensor = ragged_tensor(rows, call.size).to_tensor(default_value=_none_of(call.node.op, rows.flat.dtype))
+        return [StackedRows(reduce(tensor, [axis + 1 for axis in axes], keepdims=keep))]
+    made = reduce(ragged_tensor(rows, call.size), axis=1)
+    made = tf.expand_dims(made, 1) if keep else made
+    others = [axis + (1 if keep else 0) for axis in axes[1:]]
+    return [StackedRows(reduce(made, others, keepdims=keep) if others else made)]
+
+
+def _none_of(op: str, dtype: Any) -> Any:
+    """Return the reduction of no values."""
+    import tensorflow as tf
+
+    return tf.constant(float("-inf") if op == "Max" else float("inf"), dtype)
+
 
 _TEXT_OPS: Final = """
     DecodeBase64 EncodeBase64 LookupTableFindV2 RegexFullMatch RegexReplace StaticRegexFullMatch StaticRegexReplace

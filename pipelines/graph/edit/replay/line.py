@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.round_trip import editable
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,6 @@ def read_line(
     """Read the graph of a dataset.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         ops: For a spec, its ops by address; None for a Python function.
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
         room: Bytes that reading the graph may take; None for any number.

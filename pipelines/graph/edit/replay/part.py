@@ -6,17 +6,15 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.elements import structured, unstructured
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.replay.line import read_line
 from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.ops.traits import traits
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
 _WILD: Final = re.compile(r"[*?\[]")
 _LONGEST_NAME: Final = 4096
@@ -39,7 +37,6 @@ def part_up_to(
     of their components, which is what the functions of the later stages get.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         ops: For a spec, its ops by address; None for a Python function.
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
         room: Bytes that reading the graph may take; None for any number.

@@ -14,7 +14,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pipeprof.pipelines.graph.edit.assemble import Inlet, end_inlet, inlets
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
@@ -23,13 +23,11 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.graph.edit.replay.line import read_line
 from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.stages import Node, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
 _MARKS: Final = itertools.count()
 _AHEAD: Final = 2
@@ -75,7 +73,6 @@ def replay_stages(
     """Return a dataset in which a replay of their outputs replaces stages.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
         ops: For a spec, its ops by address; None for a Python function.
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
         room: Bytes that reading the graph may take; None for any number.
@@ -278,11 +275,7 @@ class _Replaced:
 
 
 def _group(inputs: int, outputs: int) -> Any:
-    """Return the function that gives a window of the replay; less of it where the window of inputs is the last one.
-
-    Args:
-        outputs: That it gives.
-    """
+    """Return the function that gives a window of the replay; less where the window of inputs is the last one."""
     import tensorflow as tf
 
     def group(drawn: Any, given: Any) -> Any:

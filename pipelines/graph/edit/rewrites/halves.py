@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, NamedTuple
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of, data_inputs, new_name
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, new_name
 from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.functions import (
     add_traced,
@@ -14,8 +15,9 @@ from pipeprof.pipelines.graph.edit.functions import (
     inlined,
     set_shapes,
 )
-from pipeprof.pipelines.graph.edit.scopes import captured_count, function_of
+from pipeprof.pipelines.graph.edit.scopes import captured_count, function_of, set_function
 from pipeprof.pipelines.graph.read.random_part import random_part
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs, inputs_first
 from pipeprof.pipelines.graph.read.widening import widening
 from pipeprof.pipelines.graph.stages import WrittenStage
 
@@ -59,17 +61,15 @@ def first_half(graph: EditableGraph, stage: WrittenStage, at: str, *, narrow: bo
     except (tf.errors.OpError, ValueError, TypeError) as error:
         msg = f"TensorFlow does not accept its function in two parts: {first_line(error)}"
         raise CannotEditError(msg, stage.address) from error
-    attribute = next(key for key, value in node.attr.items() if value.func.name)
-    added = type(node)()
-    added.CopyFrom(node)
+    added = deepcopy(node)
     added.name = new_name(node.name)
     added.input[0] = at
-    added.attr[attribute].func.name = name
+    set_function(added, name)
     added.attr["output_types"].list.type[:] = made.types
     set_shapes(added, [spec.shape for spec in specs])
     if "metadata" in added.attr:
         del added.attr["metadata"]
-    node.attr[attribute].func.name = other
+    set_function(node, other)
     if not narrow:
         set_shapes(node, [result.shape for result in results])
     return graph.add(added)
@@ -123,17 +123,13 @@ def _width(kind: int) -> int:
 
 def _first(function: Any, cut: list[str]) -> Any:
     """The definition of what the cut needs."""
-    part = type(function)()
-    part.CopyFrom(function)
+    part = deepcopy(function)
     nodes = {node.name: node for node in function.node_def}
-    kept: set[str] = set()
-    todo = [base_of(reference) for reference in cut]
-    while todo:
-        name = todo.pop()
-        if name in nodes and name not in kept:
-            kept.add(name)
-            todo += [base_of(reference) for reference in nodes[name].input]
-    _keep(part, kept)
+
+    def reads(name: str) -> list[str]:
+        return [one for one in map(base_of, nodes[name].input) if one in nodes]
+
+    _keep(part, set(inputs_first([one for one in map(base_of, cut) if one in nodes], reads)))
     del part.signature.output_arg[:]
     part.ret.clear()
     for index, reference in enumerate(cut):
@@ -145,8 +141,7 @@ def _first(function: Any, cut: list[str]) -> Any:
 
 def _second(function: Any, late: set[str], cut: list[str], count: int) -> Any:
     """The definition of what depends on random numbers, with the cut in the place of the components."""
-    part = type(function)()
-    part.CopyFrom(function)
+    part = deepcopy(function)
     _keep(part, late)
     names = {reference: f"cut_{index}" for index, reference in enumerate(cut)}
     captured = list(function.signature.input_arg)[count:]

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from types import CellType, FunctionType
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, data_inputs
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
 from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.functions import (
     add_traced,
@@ -24,8 +25,9 @@ from pipeprof.pipelines.graph.edit.functions import (
     inlined,
     ops_with_effects,
 )
-from pipeprof.pipelines.graph.edit.scopes import captured_count, function_of
+from pipeprof.pipelines.graph.edit.scopes import captured_count, function_of, set_function
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
+from pipeprof.pipelines.graph.read.references import data_inputs
 from pipeprof.pipelines.graph.stages import WrittenStage
 
 _SCRIPTS: Final = "tensorflow.python.ops.script_ops"
@@ -36,8 +38,6 @@ def as_graph(graph: EditableGraph, stage: WrittenStage, node: Any, element: Flat
     """Put the ops of its Python functions into the function of a map.
 
     Args:
-        node: The map's node.
-        element: The elements that it is called on.
         random: It may draw random numbers with TensorFlow, others than before.
 
     Raises:
@@ -76,8 +76,7 @@ def as_graph(graph: EditableGraph, stage: WrittenStage, node: Any, element: Flat
     shapes = [tf.TensorShape(shape) for shape in node.attr["output_shapes"].list.shape]
     if not all(one.shape.is_compatible_with(shape) for one, shape in zip(results, shapes, strict=True)):
         raise CannotEditError("as a graph its function gives other shapes", stage.address)
-    attribute = next(key for key, value in node.attr.items() if value.func.name)
-    node.attr[attribute].func.name = name
+    set_function(node, name)
 
 
 def _live_function(call: Any) -> Callable[..., Any] | None:
@@ -115,8 +114,7 @@ def _specs_of_inputs(graph: EditableGraph, function: Any, call: Any, specs: list
     """The types and the static shapes of what a node of a function is given."""
     import tensorflow as tf
 
-    part = type(function)()
-    part.CopyFrom(function)
+    part = deepcopy(function)
     del part.signature.output_arg[:]
     part.ret.clear()
     part.control_ret.clear()

@@ -15,8 +15,6 @@ def rewrite(graph: EditableGraph, stage: WrittenStage, node: Any, element: FlatE
     """Change the function of a map, as an edit says.
 
     Args:
-        node: The map's node.
-        element: The elements that it is called on.
         how: One of `REWRITES`.
 
     Raises:
