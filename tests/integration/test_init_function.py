@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from integration import forked
 from integration.described import described, folder_of, words
 from integration.example_data import made
 from integration.test_examples import EXAMPLES, TARGETS, settings, with_every_call
@@ -304,12 +305,9 @@ def test_a_file_finds_what_it_would_as_a_script_and_the_command_says_what_it_did
     for name in ("dill", "beside"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong one')\n")
 
-    def ran(function: str) -> subprocess.CompletedProcess[str]:
-        arguments = ["init", "--from", f"project/options.py:{function}", "--out", f"{function}.yaml"]
-        command = [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
-
-    done = ran("rows")
+    arguments = ["init", "--from", "project/options.py:rows", "--out", "rows.yaml"]
+    command = [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     script = subprocess.run([sys.executable, "project/options.py"], cwd=tmp_path, capture_output=True, text=True)
     (path, alone) = script.stdout.splitlines()
@@ -324,7 +322,7 @@ def test_a_file_finds_what_it_would_as_a_script_and_the_command_says_what_it_did
     loaded = load_spec(tmp_path / "rows.yaml")
     assert loaded.spec.name == "rows"
     assert loaded.data["source"] == {"range": {"stop": 5}}
-    left = ran("leaves")
+    left = forked.run(["init", "--from", "project/options.py:leaves", "--out", "leaves.yaml"], tmp_path)
     assert left.returncode == 5
     assert "project/options.py:24: sys.exit('no data')" in left.stderr
 

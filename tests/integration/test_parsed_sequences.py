@@ -108,8 +108,9 @@ PADDED: dict[str, Callable[[dict[str, Any], dict[str, Any]], Any]] = {
 
 @pytest.mark.parametrize("name", PADDED)
 def test_a_padded_batch_is_the_same(name: str) -> None:
+    rows = records(PADDED[name])
     for size, drop_remainder in ((4, False), (3, True)):
-        dataset = records(PADDED[name]).padded_batch(size, drop_remainder=drop_remainder)
+        dataset = rows.padded_batch(size, drop_remainder=drop_remainder)
         assert_same(edited(dataset, ON_BATCH), dataset)
 
 

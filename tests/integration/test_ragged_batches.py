@@ -87,8 +87,9 @@ def of_lines(function: Callable[[Any], Any], lines: list[str] = LINES) -> tf.dat
 
 @pytest.mark.parametrize("name", PADDED)
 def test_a_padded_batch_is_the_same(name: str) -> None:
+    rows = of_lines(PADDED[name])
     for size, drop_remainder in ((4, False), (3, True)):
-        dataset = of_lines(PADDED[name]).padded_batch(size, drop_remainder=drop_remainder)
+        dataset = rows.padded_batch(size, drop_remainder=drop_remainder)
         assert_same(edited(dataset, ON_BATCH), dataset)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from integration import forked
 
 SECRETS = {
     "PGPASSWORD": "pgSecretPw99",
@@ -39,27 +38,8 @@ FILES = ("r.html", "r.md", "r.sarif", "r.txt", "r.json")
 def test_nothing_that_is_printed_or_raised_leaks(tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text(CODE)
     outputs = [word for name in FILES for word in ("--out", name)]
-    found = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pipeprof",
-            "run",
-            "p.py:make",
-            "--redact",
-            "--no-verify",
-            "--no-lock",
-            "--seconds",
-            "0.3",
-            *outputs,
-        ],
-        cwd=tmp_path,
-        env=os.environ | SECRETS,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    options = ["--redact", "--no-verify", "--no-lock", "--seconds", "0.3"]
+    found = forked.run(["run", "p.py:make", *options, *outputs], tmp_path, **SECRETS)
     assert found.returncode == 5, found.stderr
     texts = {name: (tmp_path / name).read_text() for name in FILES} | {"out": found.stdout, "err": found.stderr}
     assert all("(redacted)" in texts[name] for name in FILES)

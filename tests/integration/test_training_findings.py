@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from integration import forked
 
 from pipeprof.profiles.advise.rule import rules
 
@@ -45,8 +45,7 @@ def run(folder: Path, names: list[str]) -> dict[str, Any]:
     text = "".join((PLANTED / f"{name}.py").read_text(encoding="utf-8") for name in itself)
     others = [name for name in names if name not in itself]
     (folder / "train.py").write_text(text + ONE_AFTER_THE_OTHER.format(names=others), encoding="utf-8")
-    command = [sys.executable, "-m", "pipeprof", "run", "train.py", "--to-end", "--no-lock", "--out", "profile.json"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    done = forked.run(["run", "train.py", "--to-end", "--no-lock", "--out", "profile.json"], folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads((folder / "profile.json").read_text(encoding="utf-8"))
 

@@ -129,7 +129,7 @@ def imports(
 ) -> Iterator[Import]:
     """All imports below a node; ``inner`` gives the nodes in one."""
     for node in inner(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in {getattr(node.test, "id", ""), getattr(node.test, "attr", "")}:
             yield from imports(ast.Module(node.orelse, []), inner, at_import=at_import, for_types=for_types)
             yield from imports(ast.Module(node.body, []), inner, at_import=at_import, for_types=True)
         elif isinstance(node, ast.Import):
@@ -197,9 +197,7 @@ def problems(path: str, source: str) -> list[str]:
             continue
         elif top in FRAMEWORKS and (item.at_import or not may_import_tensorflow(path)):
             found.append(f"{place} imports {top} " + ("at import" if item.at_import else "outside the worker"))
-        elif (
-            item.at_import and top in SLOW and re.fullmatch(r"cli/(main|commands/.*)\.py|(api|cli)/__init__\.py", path)
-        ):
+        elif item.at_import and top in SLOW and STARTUP.fullmatch(path):
             found.append(f"{place} imports {top} at import: every start of the command pays for it")
     if source.count("\n") > MAX_LINES:
         found.append(f"{path}: {source.count(chr(10))} lines, at most {MAX_LINES}: two subjects?")
@@ -376,7 +374,7 @@ def reads_edits(path: str, source: str) -> list[str]:
     """Where a module makes edits of what a document has, as ``path:line: name``; nothing where that is its task."""
     return [
         f"{path}:{node.lineno}: {node.func.id}"
-        for node in (ast.walk(parsed(source)) if not path.startswith(READS_EDITS) else ())
+        for node in (nodes(source) if not path.startswith(READS_EDITS) else ())
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         if node.func.id in {"from_document", "known_edits"}
     ]
@@ -401,7 +399,7 @@ def writes_findings(path: str, source: str) -> list[str]:
     """Where a module makes a finding by itself, as ``path:line``."""
     return [
         f"{path}:{node.lineno}"
-        for node in (ast.walk(parsed(source)) if path != WRITES_FINDINGS else ())
+        for node in (nodes(source) if path != WRITES_FINDINGS else ())
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding"
     ]
 
@@ -492,11 +490,11 @@ def test_pyproject_lists_the_packages_on_disk():
 
 def named_ops(source: str, names: Iterable[str]) -> set[str]:
     """The ops whose names stand in a module's text as a string, docstrings apart."""
-    tree, known = parsed(source), set(names)
-    texts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    known = set(names)
+    texts = {id(node.value) for node in nodes(source) if isinstance(node, ast.Expr)}
     return {
         str(node.value)
-        for node in ast.walk(tree)
+        for node in nodes(source)
         if isinstance(node, ast.Constant) and id(node) not in texts and node.value in known
     }
 
