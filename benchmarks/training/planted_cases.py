@@ -77,6 +77,7 @@ CASES = {
     "jax_loop": Planted(wait=None, library="jax"),
     "fit_jax": Planted(wait=None, library="jax", epoch=60),
     "torch_loop": Planted(library="torch"),
+    "fit_torch": Planted(library="torch", epoch=60),
 }
 
 
