@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import threading
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any, Literal, TypeAlias
 
 from pipeprof.pipelines.target.user_files import is_users
@@ -53,7 +53,7 @@ class Habits:
         self.source: CodePlace | None = None
         self.source_kind: Literal["PyDataset", "DataLoader"] | None = None
         self._place, self._clock = place, clock
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
         self._known: dict[int, _Function] = {}
         self._uses: dict[Any, FunctionUse] = {}
         self._saving: list[tuple[bool, int]] = []
@@ -70,7 +70,7 @@ class Habits:
 
     def function_returned(self, function: Any, duration_ns: int) -> None:
         """Count a call, and its traces if it was long."""
-        if threading.get_ident() != self._thread:
+        if get_ident() != self._thread:
             return
         known = self._known.get(id(function)) or self._new(function)
         use = known.use

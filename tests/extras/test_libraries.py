@@ -1,13 +1,18 @@
-"""Steps in JAX and PyTorch, with the libraries: `make test-extras` installs them, `make test` does not."""
+"""Steps and training scripts in JAX and PyTorch: `make test-extras` installs the libraries, `make test` does not."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+TRAINING = Path(__file__).parents[2] / "benchmarks" / "training"
+sys.path.append(str(TRAINING))
+from planted_cases import CASES  # noqa: E402
 
 PIPELINE = """
 import tensorflow as tf
@@ -39,14 +44,17 @@ def model():
 """
 
 
-def run(folder: Path, target: str, step: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    (folder / "train.py").write_text(PIPELINE)
-    command = [sys.executable, "-m", "pipeprof", "run", f"train.py:{target}", "--step", step, "--seconds", "1"]
-    variables = {**__import__("os").environ, **environment}
+def profiled(folder: Path, *target: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeprof", "run", *target, "--seconds", "1"]
     return subprocess.run(
         [*command, "--no-verify", "--no-lock", "--out", "profile.json", "--force"],
-        cwd=folder, capture_output=True, text=True, env=variables, timeout=300, check=False,
+        cwd=folder, capture_output=True, text=True, env=os.environ | environment, timeout=300, check=False,
     )  # fmt: skip
+
+
+def run(folder: Path, target: str, step: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    (folder / "train.py").write_text(PIPELINE)
+    return profiled(folder, f"train.py:{target}", "--step", step, **environment)
 
 
 @pytest.mark.parametrize("library", ["jax", "torch"])
@@ -80,3 +88,26 @@ def test_keras_trains_on_its_other_backends(backend: str, tmp_path: Path) -> Non
     device = json.loads((tmp_path / "profile.json").read_text())["device"]
     assert device["computes"].endswith(f"as in fit on {backend}")
     assert device["numpy_ms"] > 0
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.library])
+def test_a_training_is_measured_as_the_table_of_kinds_has_it(name: str, tmp_path: Path) -> None:
+    done = profiled(tmp_path, str(TRAINING / "planted" / f"{name}.py"))
+
+    assert done.returncode == 0, done.stderr
+    profile, case = json.loads((tmp_path / "profile.json").read_text()), CASES[name]
+    steps, training = profile["steps"], profile["training"]
+    assert [training[one] for one in ("interval", "fetch", "wait")] == [case.interval, case.fetch, case.wait]
+    assert (steps["wait_ms"] is None) == (case.wait is None)
+    # A batch sleeps 20 ms and a step 10: a loaded machine makes both longer, never shorter.
+    assert steps["fetch_ms"]["mean"] >= 19.9
+    assert steps["interval_ms"]["mean"] >= 29.9
+
+
+def test_a_loader_of_torch_is_named_as_the_source(tmp_path: Path) -> None:
+    script = "import torch\nfor _ in torch.utils.data.DataLoader(list(range(100))):\n    pass\n"
+    (tmp_path / "train.py").write_text(script)
+    done = profiled(tmp_path, "train.py")
+
+    assert done.returncode != 0
+    assert "a DataLoader" in done.stderr

@@ -16,11 +16,16 @@ from typing import Any
 from pipeprof.profiles.protocol.wrapped import WRAPPED, Wrapped
 
 
+def nothing(*_arguments: object) -> None:
+    """Do nothing."""
+
+
 class Observer:
     """Receiver of what a script does. Derive from it: what is not defined does nothing.
 
-    `asked`, `got` and `batch_began` are called for every step: they must be cheap. A method that raises raises into the
-    user's code, so none does unless it is meant to.
+    `asked`, `batch_began` and `batch_ended` are called for every step: they must be cheap. A step pushes what they need
+    out of the processor's caches, so every call and every attribute in them counts. A method that raises raises into
+    the user's code, so none does unless it is meant to.
     """
 
     def given(self, dataset: Any) -> Any:
@@ -30,11 +35,10 @@ class Observer:
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
         """``iter(dataset)`` returned; it was called at `began_ns` of ``time.perf_counter_ns``."""
 
-    def asked(self, iterator: Any) -> None:
-        """The next batch is requested, in Python."""
-
-    def got(self, iterator: Any) -> None:
-        """It came."""
+    def asked(self, iterator: Any) -> Callable[[int], object]:
+        """The next batch is requested, in Python; return what is told the time at which it came."""
+        del iterator
+        return nothing
 
     def ended(self, iterator: Any) -> None:
         """There is none, or an error came instead."""
@@ -69,7 +73,7 @@ class Observer:
     def train_ended(self) -> None:
         """The training loop has ended."""
 
-    def epoch_began(self, epoch: int) -> None:
+    def epoch_began(self) -> None:
         """An epoch of ``fit`` begins."""
 
     def epoch_ending(self) -> None:
@@ -78,7 +82,7 @@ class Observer:
     def epoch_ended(self) -> None:
         """Those callbacks are done."""
 
-    def batch_began(self, step: int) -> None:
+    def batch_began(self) -> None:
         """A step of ``fit`` begins: its batch is fetched and its function runs after this."""
 
     def batch_ended(self) -> None:
@@ -110,10 +114,6 @@ class Observer:
 
     def exiting(self, status: int) -> None:
         """The process is about to end by ``os._exit``."""
-
-
-def _nothing(*_arguments: object) -> None:
-    """Do nothing."""
 
 
 _Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -188,12 +188,12 @@ class Hooks:
                 real, lambda calls: self._seen.train_began(calls.model, calls.callbacks)
             ),
             "on_train_end": lambda real: _around(real, after=lambda _: self._seen.train_ended()),
-            "on_epoch_begin": lambda real: _with_number(real, self._tell("epoch_began")),
+            "on_epoch_begin": lambda real: _around(real, lambda _: self._seen.epoch_began()),
             "on_epoch_end": lambda real: _around(
                 real, lambda _: self._seen.epoch_ending(), lambda _: self._seen.epoch_ended()
             ),
-            "on_train_batch_begin": lambda real: _with_number(real, self._tell("batch_began")),
-            "on_train_batch_end": lambda real: _around(real, lambda _: self._seen.batch_ended()),
+            "on_train_batch_begin": self._around_batch_begin,
+            "on_train_batch_end": self._around_batch_end,
             "on_test_begin": lambda real: _around(real, lambda callbacks: self._seen.test_began(callbacks.model)),
             "on_test_end": lambda real: _around(real, after=lambda _: self._seen.test_ended()),
             "on_predict_begin": lambda real: _around(real, lambda callbacks: self._seen.predict_began(callbacks.model)),
@@ -232,11 +232,14 @@ class Hooks:
 
     def _around_function(self, real: Callable[..., Any]) -> Callable[..., Any]:
         clock, eagerly = self._clock, self._eagerly
+        # A call less for those that only hear of the end.
+        heeds_call = type(self._seen).function_called is not Observer.function_called
 
         def call(function: Any, *arguments: Any, **named: Any) -> Any:
             if not eagerly():
                 return real(function, *arguments, **named)
-            self._seen.function_called()
+            if heeds_call:
+                self._seen.function_called()
             began = clock()
             try:
                 return real(function, *arguments, **named)
@@ -254,17 +257,33 @@ class Hooks:
                 self._wrap(kind, name, self._around_next)
 
     def _around_next(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        clock = self._clock
+
         def next_batch(iterator: Any, *arguments: Any, **named: Any) -> Any:
-            self._seen.asked(iterator)
+            got = self._seen.asked(iterator)
             try:
                 batch = real(iterator, *arguments, **named)
             except BaseException:
                 self._seen.ended(iterator)
                 raise
-            self._seen.got(iterator)
+            got(clock())
             return batch
 
         return next_batch
+
+    def _around_batch_begin(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def on_train_batch_begin(callbacks: Any, *arguments: Any, **named: Any) -> Any:
+            self._seen.batch_began()
+            return real(callbacks, *arguments, **named)
+
+        return on_train_batch_begin
+
+    def _around_batch_end(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def on_train_batch_end(callbacks: Any, *arguments: Any, **named: Any) -> Any:
+            self._seen.batch_ended()
+            return real(callbacks, *arguments, **named)
+
+        return on_train_batch_end
 
     def _around_save(self, real: Callable[..., Any], row: Wrapped) -> Callable[..., Any]:
         method = str(row)
@@ -290,7 +309,7 @@ class Hooks:
 
 
 def _around(
-    real: Callable[..., Any], before: Callable[[Any], None] = _nothing, after: Callable[[Any], None] = _nothing
+    real: Callable[..., Any], before: Callable[[Any], None] = nothing, after: Callable[[Any], None] = nothing
 ) -> Callable[..., Any]:
     """Return the method with calls around it, each with the object that it belongs to."""
 
@@ -300,15 +319,5 @@ def _around(
             return real(owner, *arguments, **named)
         finally:
             after(owner)
-
-    return wrapped
-
-
-def _with_number(real: Callable[..., Any], before: Callable[[int], None]) -> Callable[..., Any]:
-    """Return a method of a list of callbacks with a call before it, with the number of the epoch or the step."""
-
-    def wrapped(callbacks: Any, *arguments: Any, **named: Any) -> Any:
-        before(arguments[0] if arguments else named.get("epoch", named.get("batch", 0)))
-        return real(callbacks, *arguments, **named)
 
     return wrapped

@@ -6,6 +6,7 @@ A training is a call of ``fit``, or a loop over a dataset that lasts. What a fil
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import threading
@@ -24,7 +25,7 @@ from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.script.hooks import Hooks, Observer
+from pipeprof.profiles.worker.script.hooks import Hooks, Observer, nothing
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 
 MOST_BATCHES = 100
@@ -117,25 +118,22 @@ class ImportGuard(Observer):
         """It has."""
         self._adapting -= 1
 
-    def asked(self, iterator: Any) -> None:
+    def asked(self, iterator: Any) -> Callable[[int], object]:
         """One `next` in a loop, or one of several that stand in a row."""
         loop = self._loops.get(iterator)
         if loop is None:
-            return
+            return nothing
         place = _place(inspect.currentframe())
         if place != loop.place:
             loop.place, loop.since, loop.repeats = place, self._clock(), 0
         loop.repeats += 1
+        return functools.partial(self._got, loop)
 
-    def got(self, iterator: Any) -> None:
-        """A batch has come."""
-        loop = self._loops.get(iterator)
-        if loop is None:
-            return
+    def _got(self, loop: _Loop, now: int) -> None:
         batches = self._batches[loop.dataset] = self._batches.get(loop.dataset, 0) + 1
         if batches > MOST_BATCHES:
             self._refuse(_loops(f"more than {MOST_BATCHES} batches"))
-        elif loop.repeats > 1 and not loop.short and self._clock() - loop.since > MOST_NS:
+        elif loop.repeats > 1 and not loop.short and now - loop.since > MOST_NS:
             self._refuse(_loops(f"for more than {MOST_NS // 1_000_000_000} s"))
 
     def reduced(self, dataset: Any) -> None:

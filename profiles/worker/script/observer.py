@@ -17,7 +17,7 @@ from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.protocol.messages import SoakPlace
 from pipeprof.profiles.worker.habits import Habits
 from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Pass, Place, Role
-from pipeprof.profiles.worker.script.hooks import Observer
+from pipeprof.profiles.worker.script.hooks import Observer, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,13 +25,9 @@ if TYPE_CHECKING:
 _MOST_TEXT = 2000
 _OWN = str(Path(__file__).parent)
 _CPU_EACH = 32
-"""Fetches for one whose time on a core is read: where system calls are slow, that takes 40 µs."""
+"""Fetches for one whose time on a core is read, a power of two: where system calls are slow, that takes 40 µs."""
 _MOST_COMPARED = 3
 """Objects of a dataset that is built again whose graphs are compared."""
-
-
-def _nothing(*_arguments: object) -> None:
-    """Do nothing."""
 
 
 class ScriptObserver(Observer):
@@ -65,10 +61,10 @@ class ScriptObserver(Observer):
         training: Callable[[], None],
         model: Callable[[Any], tuple[int, Sequence[int]] | None],
         *,
-        saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None] = _nothing,
-        exiting: Callable[[int], None] = _nothing,
+        saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None] = nothing,
+        exiting: Callable[[int], None] = nothing,
         give: Callable[[Any, Place, Role], Any] | None = None,
-        graph_of: Callable[[Any], GraphSeen | None] = _nothing,
+        graph_of: Callable[[Any], GraphSeen | None] = nothing,
     ) -> None:
         self.attention = False
         self.consumers: list[Consumer] = []
@@ -80,7 +76,7 @@ class ScriptObserver(Observer):
         self._made, self._attend, self._training, self._model, self._saving = made, attend, training, model, saving
         self._exiting, self._give, self._graph_of = exiting, give, graph_of
         self._clock, self._cpu = time.perf_counter_ns, time.thread_time_ns
-        self._cpu_ns = self._sampled_ns = self._fetches = 0
+        self._sampled_ns = 0
         self.habits = Habits(users_place, self._clock)
         self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
         self.saved = self.habits.saved  # type: ignore[method-assign]
@@ -107,7 +103,7 @@ class ScriptObserver(Observer):
     @property
     def fetch_cpu_ns(self) -> int:
         """Time of the script's thread on a core in fetches from Python, from those that were looked at."""
-        return self._sampled_ns * self._fetches // max(1, self._fetches // _CPU_EACH)
+        return self._sampled_ns * _CPU_EACH
 
     # Iterators
 
@@ -140,23 +136,27 @@ class ScriptObserver(Observer):
             self._next_epoch = one
         self._made(consumer)
 
-    def asked(self, iterator: Any) -> None:
-        """Note the time."""
+    def asked(self, iterator: Any) -> Callable[[int], object]:
+        """Note the time, and when the batch came."""
         one = self._passes.get(id(iterator))
-        if one is not None:
-            if self.attention:
-                self._attend(one)
-            self._fetches += 1
-            self._cpu_ns = 0 if self._fetches % _CPU_EACH else self._cpu()
-            one.times.append(self._clock())
+        if one is None:
+            return nothing
+        if self.attention:
+            self._attend(one)
+        note, now = one.times.append, self._clock()
+        note(now)
+        # The time's last bits are as good as dice, and cost less than a count.
+        return note if now % _CPU_EACH else self._sampled(note)
 
-    def got(self, iterator: Any) -> None:
-        """Note the time."""
-        one = self._passes.get(id(iterator))
-        if one is not None:
-            one.times.append(self._clock())
-            if self._cpu_ns:
-                self._sampled_ns += self._cpu() - self._cpu_ns
+    def _sampled(self, note: Callable[[int], object]) -> Callable[[int], object]:
+        """Return what notes when a batch came, and how long its fetch took of a core."""
+        began = self._cpu()
+
+        def got(now: int) -> None:
+            note(now)
+            self._sampled_ns += self._cpu() - began
+
+        return got
 
     def ended(self, iterator: Any) -> None:
         """End the pass."""
@@ -213,20 +213,17 @@ class ScriptObserver(Observer):
         self._executions = _executions(model)
         self._training()
 
-    def epoch_began(self, epoch: int) -> None:
+    def epoch_began(self) -> None:
         """Take the steps that follow as those of a new epoch."""
-        del epoch
         self.epochs += 1
         self._epoch = None
 
-    def batch_began(self, step: int) -> None:
+    def batch_began(self) -> None:
         """Note the time."""
-        del step
-        one = self._epoch
-        if one is None:
-            one = self._open_epoch()
+        if self._epoch is None:
+            self._epoch = self._open_epoch()
         if self.attention:
-            self._attend(one)
+            self._attend(self._epoch)
         self._steps.append(self._clock())
 
     def batch_ended(self) -> None:
@@ -236,7 +233,7 @@ class ScriptObserver(Observer):
     def _open_epoch(self) -> Pass:
         """Take the steps that follow as those of the latest iterator."""
         one = self._next_epoch or Pass(self._clock(), self._clock(), lambda: None)
-        self._epoch, self._steps = one, one.steps
+        self._steps = one.steps
         return one
 
     def _close_epoch(self) -> None:

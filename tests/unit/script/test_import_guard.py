@@ -35,8 +35,7 @@ class Iterator:
         self.guard.iterator_made(dataset, self, 0)
 
     def __next__(self) -> int:
-        self.guard.asked(self)
-        self.guard.got(self)
+        self.guard.asked(self)(self.guard._clock())
         return 1
 
 

@@ -111,9 +111,9 @@ def train(
     iterator = Dataset()
     run._observer.iterator_made(dataset, iterator, time.ns)
     for _ in range(batches):
-        run._observer.asked(iterator)
+        got = run._observer.asked(iterator)
         time.pass_ms(fetch_ms)
-        run._observer.got(iterator)
+        got(time.ns)
         time.pass_ms(step_ms)
     run._observer.asked(iterator)
     time.pass_ms(end_ms)

@@ -1,0 +1,5 @@
+"""Keras' fit on torch."""
+
+from other_backend import fit
+
+fit("torch")
