@@ -106,6 +106,10 @@ class SoakOwner(Model):
         "objects and none of the pipeline's buffers explain it; `unknown`: it was not looked for."
     )
     location: Location | None = Field(None, description="The user's line that makes them.")
+    allocated: Location | None = Field(
+        None, description="The user's line that allocated a good part of what stayed, where iterators, datasets or "
+        "traces are the owner."
+    )
     function: str | None = None
     count: int | None = Field(None, description="How many there were in the end.")
     per_epoch: float | None = Field(None, description="How many more after each epoch.")
@@ -135,7 +139,9 @@ class Soak(Model):
     since_epoch: int | None = Field(None, description="It was level after this many epochs.")
     since_seconds: float | None = None
     bytes_per_second: float | None = Field(
-        None, description="Of memory in use after the warm-up: slope of Theil and Sen over the windows' minima."
+        None,
+        description="After the warm-up: slope of Theil and Sen over the windows' minima of memory in use; of a growth, of "
+        "resident memory where that is steeper.",
     )
     low: float | None = Field(None, description="Lower end of its 95 % interval.")
     high: float | None = None

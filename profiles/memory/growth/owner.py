@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import SoakEnd, SoakOwner
@@ -12,8 +12,9 @@ from pipeprof.profiles.memory.growth.series import SoakPoint
 from pipeprof.profiles.wording import as_typed
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.protocol.messages import SoakEvidence, SoakLine
+    from pipeprof.profiles.protocol.messages import SoakEvidence, SoakLine, SoakPlace, SoakTraced
 
+_KEPT: tuple[Literal["iterators", "datasets"], ...] = ("iterators", "datasets")
 EACH = 0.05
 """Of a pass over the dataset: an object that is made in each twentieth one at least, and stays. An epoch of the user's
 may have several passes."""
@@ -31,34 +32,28 @@ def owner_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
     """Name the owner of a growth.
 
     What exists once more in each epoch comes first: iterators, datasets, and functions that are traced again keep the
-    arrays and tensors that Python's allocations would name. Then the line whose allocations stayed.
+    arrays and tensors that Python's allocations would name; the line of these is told with it, since something else
+    may keep them. Then the line whose allocations stayed.
 
     Args:
         tail: The windows after the warm-up.
         slope: Their bytes per second.
         evidence: What the worker found once memory grew; None if it could not.
     """
-    iterators = _per_epoch(tail, [point.iterators for point in tail])
-    datasets = _per_epoch(tail, [point.datasets for point in tail])
     kept = evidence.places if evidence is not None else []
     line = _line_of(tail, slope, evidence)
-    if iterators is not None:
-        place = max((one for one in kept if one.iterators > 1), key=lambda one: one.iterators, default=None)
-        count = place.iterators if place is not None else tail[-1].iterators
-        return SoakOwner(
-            owner="iterators",
-            count=count,
-            per_epoch=iterators,
-            location=Location(file=as_typed(place.file), line=place.line) if place is not None else None,
-        )
-    if datasets is not None:
-        place = max((one for one in kept if one.datasets > 1), key=lambda one: one.datasets, default=None)
-        return SoakOwner(
-            owner="datasets",
-            count=place.datasets if place is not None else tail[-1].datasets,
-            per_epoch=datasets,
-            location=Location(file=as_typed(place.file), line=place.line) if place is not None else None,
-        )
+    allocated = _at(line) if line is not None else None
+    for owner in _KEPT:
+        each = _per_epoch(tail, [getattr(point, owner) for point in tail])
+        if each is not None:
+            place = max((one for one in kept if getattr(one, owner) > 1), key=lambda one: getattr(one, owner), default=None)
+            return SoakOwner(
+                owner=owner,
+                count=getattr(place or tail[-1], owner),
+                per_epoch=each,
+                location=_at(place) if place is not None else None,
+                allocated=allocated,
+            )
     if evidence is None:
         return SoakOwner(owner="unknown")
     again = max(evidence.traced, key=lambda one: one.after - one.before, default=None)
@@ -69,17 +64,22 @@ def owner_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
             count=again.after,
             per_epoch=(again.after - again.before) / epochs if evidence.epochs else None,
             function=again.function,
-            location=Location(file=as_typed(again.file), line=again.line),
+            location=_at(again),
+            allocated=allocated,
         )
     if line is not None:
         return SoakOwner(
             owner="tensors" if line.tensors and line.bytes < SMALL * line.count else "python",
             bytes=line.bytes,
             function=line.function,
-            location=Location(file=as_typed(line.file), line=line.line),
+            location=_at(line),
             in_pipeline=line.in_pipeline,
         )
     return SoakOwner(owner="native")
+
+
+def _at(place: SoakPlace | SoakLine | SoakTraced) -> Location:
+    return Location(file=as_typed(place.file), line=place.line)
 
 
 def _line_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | None) -> SoakLine | None:

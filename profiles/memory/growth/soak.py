@@ -41,8 +41,12 @@ def soak_of(
     ends = end_of(now, slope, limit) if slope is not None and judged.tail else None
     if judged.state == "growth" and limit is not None and now < limit and (ends is None or ends.seconds > SLOW):
         judged = replace(judged, state="slow")
-    grows = judged.state == "growth" and slope is not None
-    rate = slope if slope is not None and judged.state in ("growth", "slow", "filling", "unclear", "garbage") else None
+    grows, each = judged.state == "growth" and slope is not None, judged.bytes_per_epoch
+    rate = slope if judged.state in ("growth", "slow", "filling", "unclear", "garbage") else None
+    if grows and slope is not None and judged.pace is not None:
+        # What is kept is in use; when memory ends is up to what is resident.
+        rate, ends = judged.pace, end_of(now, judged.pace, limit)
+        each = each * judged.pace.value / slope.value if each is not None else None
     last = log.points[-1] if log.points else None
     soak = Soak(
         seconds=last.t if last is not None else 0.0,
@@ -52,7 +56,7 @@ def soak_of(
         bytes_per_second=rate.value if rate is not None else None,
         low=rate.low if rate is not None else None,
         high=rate.high if rate is not None else None,
-        bytes_per_epoch=judged.bytes_per_epoch if rate is not None else None,
+        bytes_per_epoch=each if rate is not None else None,
         owner=owner_of(judged.tail, slope, evidence) if slope is not None and grows else None,
         ends=ends if grows or judged.state == "slow" else None,
         sampler_cores=log.cores,
@@ -60,19 +64,19 @@ def soak_of(
     )
     soak = soak.model_copy(update={"sentence": soak_text(soak)})
     tail = judged.tail
-    if slope is None or not grows:
+    if rate is None or not grows:
         return soak, None
     steps = tail[-1].steps - tail[0].steps
     scale = (tail[-1].t - tail[0].t) / steps * 1e3 / 1e6 if steps else 0.0
     growth = MemoryGrowth(
-        mb_per_1000_steps=slope.value * scale,
-        low=max(-1e12, slope.low * scale),
-        high=min(1e12, slope.high * scale),
+        mb_per_1000_steps=rate.value * scale,
+        low=max(-1e12, rate.low * scale),
+        high=min(1e12, rate.high * scale),
         windows=len(tail),
         leak=True,
         bytes=judged.grown,
         steps=steps,
         in_use_bytes=judged.grown if tail[-1].in_use is not None else None,
-        mb_per_epoch=judged.bytes_per_epoch / 1e6 if judged.bytes_per_epoch is not None else None,
+        mb_per_epoch=each / 1e6 if each is not None else None,
     )
     return soak, growth

@@ -55,7 +55,7 @@ def soak_words(soak: Soak) -> str:
     """State a growth with its owner, without its end."""
     low, high = size(max(0.0, soak.low or 0.0) * _HOUR), size(max(0.0, soak.high or 0.0) * _HOUR)
     owner = f": {owner_text(soak.owner)}" if soak.owner is not None else ""
-    return f"memory in use grows by {_rate(soak)} ({low} to {high} in an hour){owner}"
+    return f"memory grows by {_rate(soak)} ({low} to {high} in an hour){owner}"
 
 
 def _since(soak: Soak) -> str:
@@ -74,6 +74,8 @@ def owner_text(owner: SoakOwner) -> str:
     """Name the owner of a growth, with the user's line."""
     place = f"{owner.location.file}:{owner.location.line}" if owner.location is not None else ""
     each = "" if owner.per_epoch is None else f", {owner.per_epoch:.2g} more in each epoch"
+    if owner.allocated is not None and owner.allocated != owner.location:
+        each += f"; a good part of what stays is allocated at {owner.allocated.file}:{owner.allocated.line}"
     if owner.owner == "iterators":
         where = f" made at {place}" if place else ""
         return f"{owner.count or 0:,} iterators{where} are kept{each}"

@@ -12,6 +12,7 @@ import gc
 import inspect
 import sys
 import tracemalloc
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from pipeprof.profiles.worker.memory.glibc_heap import heap
 from pipeprof.profiles.worker.memory.memory_log import tensor_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot
     from pipeprof.profiles.protocol.messages import WorkerMessage
@@ -160,7 +161,7 @@ class _Examination:
         self._until, self._settle = at + SETTLE_SHARE * seconds, min(SETTLE_SECONDS, SETTLE_SHARE * seconds / 4)
         # Who traces allocations already goes on with it, and there is nothing to tell apart.
         self._traces = not tracemalloc.is_tracing()
-        self._before = {number: count for number, _, count in _functions()}
+        self._before = traces_by_code()
         self._settled: dict[_Line, _Total] = {}
         self._looks = 0
         if self._traces:
@@ -184,25 +185,25 @@ class _Examination:
             snapshot = tracemalloc.take_snapshot()
             tracemalloc.stop()
             lines = _lines(_totals(snapshot.traces), self._settled)
-        traced = []
-        for number, function, count in _functions():
-            code = getattr(function, "__code__", None)
-            if code is not None and count > self._before.get(number, 0) and is_users(code.co_filename):
-                before = self._before.get(number, 0)
-                traced.append(SoakTraced(function.__name__, code.co_filename, code.co_firstlineno, before, count))
+        after, before = traces_by_code(), self._before
+        traced = [SoakTraced(*code, before.get(code, 0), after[code]) for code in after if after[code] > before.get(code, 0)]
         traced.sort(key=lambda one: one.before - one.after)
         return SoakEvidence(
             at - self._at, epoch - self._first_epoch, steps - self._steps, lines, traced[:_MOST_LINES], places, freed
         )
 
 
-def _functions() -> Iterator[tuple[int, Any, int]]:
-    """Return each tf.function that exists: its number, its Python function, and how often it was traced."""
+def traces_by_code() -> Counter[tuple[str, str, int]]:
+    """Count the traces of the user's tf.functions that exist, by name, file and line: one may be made again and again."""
+    found: Counter[tuple[str, str, int]] = Counter()
     for one in gc.get_objects():
         # The class is private; the method and the attribute are public.
         if type(one).__name__ == "Function" and hasattr(type(one), "experimental_get_tracing_count"):
             with contextlib.suppress(Exception):
-                yield id(one), inspect.unwrap(one.python_function), int(one.experimental_get_tracing_count())
+                code = inspect.unwrap(one.python_function).__code__
+                if is_users(code.co_filename):
+                    found[code.co_name, code.co_filename, code.co_firstlineno] += one.experimental_get_tracing_count()
+    return found
 
 
 def _totals(traces: Iterable[Any]) -> dict[_Line, _Total]:

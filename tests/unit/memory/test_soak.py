@@ -15,7 +15,7 @@ from pipeprof.profiles.memory.growth.owner import end_of, owner_of
 from pipeprof.profiles.memory.growth.robust import Slope, theil_sen
 from pipeprof.profiles.memory.growth.series import MOST_POINTS, SoakLog, SoakPoint
 from pipeprof.profiles.memory.growth.soak import soak_of
-from pipeprof.profiles.memory.growth.texts import duration_text, soak_text
+from pipeprof.profiles.memory.growth.texts import duration_text, owner_text, soak_text
 from pipeprof.profiles.protocol.messages import (
     MemoryReading,
     SoakEvidence,
@@ -24,6 +24,7 @@ from pipeprof.profiles.protocol.messages import (
     SoakReading,
     SoakTraced,
 )
+from pipeprof.profiles.worker.memory.soak_watch import traces_by_code
 
 MB = 1_000_000
 BASE = 100 * MB
@@ -144,6 +145,15 @@ def test_iterators_that_are_kept_come_first_with_their_line() -> None:
     assert found.per_epoch == pytest.approx(1.0)
 
 
+def test_the_line_that_allocated_what_stays_is_told_with_what_is_kept() -> None:
+    tail = points(leak, iterators=lambda t: t / EPOCH)
+    places = [SoakPlace("train.py", 7, 60, 1)]
+    found = owner_of(tail, SLOPE, replace(NOTHING, lines=[LINE], places=places))
+    assert "1 more in each epoch; a good part of what stays is allocated at train.py:20" in owner_text(found)
+    small = replace(LINE, bytes=MB)
+    assert "allocated" not in owner_text(owner_of(tail, SLOPE, replace(NOTHING, lines=[small], places=places)))
+
+
 def test_datasets_that_are_kept() -> None:
     tail = points(leak, iterators=lambda _: 2, datasets=lambda t: t / EPOCH)
     found = owner_of(tail, SLOPE, replace(NOTHING, places=[SoakPlace("train.py", 7, 2, 60)]))
@@ -164,6 +174,22 @@ def test_a_function_that_is_traced_again() -> None:
 def test_a_function_traced_twice_is_no_owner() -> None:
     evidence = replace(NOTHING, lines=[LINE], traced=[SoakTraced("step", "train.py", 12, 1, 2)])
     assert owner_of(TAIL, SLOPE, evidence).owner == "python"
+
+
+def test_a_function_that_is_made_anew_counts_as_one() -> None:
+    kind = type("Function", (), {"experimental_get_tracing_count": lambda _: 1})
+
+    def made():
+        def step(): ...
+
+        one = kind()
+        one.python_function = step
+        return one
+
+    before, kept = traces_by_code(), [made(), made(), made()]
+    found = traces_by_code() - before
+    assert [(name, count) for (name, _, _), count in found.items()] == [("step", 3)]
+    assert len(kept) == 3
 
 
 def test_the_line_that_allocated_what_stays_by_steps() -> None:
@@ -236,11 +262,37 @@ def test_a_leak_is_told_with_owner_and_end() -> None:
     assert growth is not None
     assert growth.leak
     text = soak_text(soak)
-    assert text.startswith("Memory in use grows by 977 KiB in each epoch")
+    assert text.startswith("Memory grows by 977 KiB in each epoch")
     assert "Python objects made at train.py:20 are kept" in text
     assert "Memory ends in about 10 h" in text
     assert "limit 18.6 GiB" in text
     assert soak.sentence == text
+
+
+def with_fragments(log: SoakLog, share: float) -> SoakLog:
+    """The same soak with free blocks between those that are kept, which take a share of the growth."""
+    log.points[:] = [replace(one, rss=one.rss + int(share * ((one.in_use or 0) - BASE))) for one in log.points]
+    return log
+
+
+def test_a_growth_with_free_blocks_between_ends_as_soon_as_resident_memory_does() -> None:
+    soak, growth = soak_of(with_fragments(logged(120), 0.35), NOTHING, 20_000 * MB)
+    used = soak.series.rss_bytes[-1]
+    assert soak.bytes_per_second == pytest.approx(1.35 * MB / EPOCH, rel=0.02)
+    assert soak.bytes_per_epoch == pytest.approx(1.35 * MB, rel=0.02)
+    assert soak.ends.seconds == pytest.approx((20_000 * MB - used) / (1.35 * MB / EPOCH), rel=0.02)
+    assert growth.mb_per_epoch == pytest.approx(1.35, rel=0.02)
+
+
+def test_a_growth_into_free_blocks_has_the_rate_of_what_is_in_use() -> None:
+    soak, _ = soak_of(with_fragments(logged(120), -0.7), NOTHING, 20_000 * MB)
+    assert soak.bytes_per_second == pytest.approx(MB / EPOCH, rel=0.02)
+
+
+def test_fragments_make_no_growth_of_what_is_too_slow_to_matter() -> None:
+    soak, growth = soak_of(with_fragments(logged(1200, lambda t: leak(t, 10_000)), 99.0), None, 20_000 * MB)
+    assert growth is None
+    assert soak.state == "slow"
 
 
 def test_growth_that_leaves_memory_for_weeks_does_not_matter() -> None:
