@@ -107,8 +107,9 @@ class SoakOwner(Model):
     )
     location: Location | None = Field(None, description="The user's line that makes them.")
     allocated: Location | None = Field(
-        None, description="The user's line that allocated a good part of what stayed, where iterators, datasets or "
-        "traces are the owner."
+        None,
+        description="The user's line that allocated a good part of what stayed, where iterators, datasets or "
+        "traces are the owner.",
     )
     function: str | None = None
     count: int | None = Field(None, description="How many there were in the end.")
@@ -140,8 +141,8 @@ class Soak(Model):
     since_seconds: float | None = None
     bytes_per_second: float | None = Field(
         None,
-        description="After the warm-up: slope of Theil and Sen over the windows' minima of memory in use; of a growth, of "
-        "resident memory where that is steeper.",
+        description="After the warm-up: slope of Theil and Sen over the windows' minima of memory in use; of a growth, "
+        "of resident memory where that is steeper.",
     )
     low: float | None = Field(None, description="Lower end of its 95 % interval.")
     high: float | None = None

@@ -32,10 +32,10 @@ from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.host.file_systems import uncounted
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.page_cache import evict, in_memory
-from pipeprof.profiles.host.process_readers import system_reader
+from pipeprof.profiles.host.process_readers import LOOK_SHARE, system_reader
 from pipeprof.profiles.host.procfs import is_missing
 from pipeprof.profiles.host.run_family import RunFamily
-from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, Sampler, SamplerThread
+from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, SOAK_LOOK_SHARE, Sampler, SamplerThread
 from pipeprof.profiles.memory.growth.judge import judge
 from pipeprof.profiles.model.calibration import keep, lacks, measured_alone
 from pipeprof.profiles.protocol.messages import UNTRACED
@@ -159,6 +159,7 @@ class Run:
         )
         self._phases_told = 0
         self._cpu_at_measure: float | None = None
+        self._soak_began: tuple[float, float] | None = None
         self._read_at_measure: int | None = None
         self._warm: list[Path] = []
         self._uncounted: frozenset[str] = frozenset()
@@ -343,7 +344,7 @@ class Run:
             self.warn("cold", f"--cold: {evicted.lacking}.")
 
     def _watch(self, worker: WorkerProcess, signals: Signals) -> tuple[Ended, Sampler]:
-        reader = system_reader()
+        reader = system_reader(SOAK_LOOK_SHARE if self._settings.soak else LOOK_SHARE)
         sampler = Sampler(
             worker.pid,
             reader,
@@ -425,7 +426,9 @@ class Run:
         if in_memory(self._warm):
             self.warn("cold", READ_TO_THE_END)
         if self._cpu_at_measure is not None and seconds > 0:
-            self._facts.sampler_cores = (self._own_cpu() - self._cpu_at_measure) / seconds
+            # A soak may be over before a window of steps is complete.
+            began, cpu = self._soak_began or (self._measure_began, self._cpu_at_measure)
+            self._facts.sampler_cores = (self._own_cpu() - cpu) / (time.monotonic() - began)
         self._facts.disk = self._disk(seconds)
 
     def _disk(self, seconds: float) -> Disk:
@@ -443,6 +446,8 @@ class Run:
     def _follow_soak(self, worker: WorkerProcess) -> None:
         """Let the worker look for the owner of a growth, once it is one."""
         log, seconds = self._observed.soak, self._plan.seconds
+        if log is not None and self._soak_began is None:
+            self._soak_began = time.monotonic(), self._own_cpu()
         if log is None or not log.points or seconds is None or self._examines:
             return
         at = log.points[-1].t

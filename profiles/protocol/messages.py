@@ -355,9 +355,9 @@ class SoakEvidence(WorkerMessage):
     """What was found of the owner of a growth.
 
     Attributes:
-        seconds: For which allocations were traced.
-        epochs: Meanwhile.
-        steps: Meanwhile.
+        seconds: In which `lines` allocated what stayed.
+        epochs: While it was looked for.
+        steps: In `seconds`.
         freed: Bytes in use that Python's garbage collector freed in the end; None where unknown.
     """
 

@@ -32,7 +32,7 @@ def owner_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
     """Name the owner of a growth.
 
     What exists once more in each epoch comes first: iterators, datasets, and functions that are traced again keep the
-    arrays and tensors that Python's allocations would name; the line of these is told with it, since something else
+    arrays and tensors that Python's allocations would name; their line is named as well, since something else
     may keep them. Then the line whose allocations stayed.
 
     Args:
@@ -46,7 +46,9 @@ def owner_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
     for owner in _KEPT:
         each = _per_epoch(tail, [getattr(point, owner) for point in tail])
         if each is not None:
-            place = max((one for one in kept if getattr(one, owner) > 1), key=lambda one: getattr(one, owner), default=None)
+            place = max(
+                (one for one in kept if getattr(one, owner) > 1), key=lambda one: getattr(one, owner), default=None
+            )
             return SoakOwner(
                 owner=owner,
                 count=getattr(place or tail[-1], owner),
@@ -65,7 +67,6 @@ def owner_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
             per_epoch=(again.after - again.before) / epochs if evidence.epochs else None,
             function=again.function,
             location=_at(again),
-            allocated=allocated,
         )
     if line is not None:
         return SoakOwner(

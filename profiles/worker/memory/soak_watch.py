@@ -47,6 +47,8 @@ SETTLE_SECONDS = 2.0
 """How long allocations are traced at least, so that those that stay differ from those that are dropped."""
 SETTLE_LOOKS = 3
 SETTLE_SHARE = 0.4
+LATE = (0.7, 0.85)
+"""Parts of that time after which what stays is looked at, as at its end."""
 _FRAMES = 12
 _MOST_LINES = 10
 _IN_PIPELINE = ("script_ops.py", "from_generator_op.py")
@@ -163,12 +165,21 @@ class _Examination:
         self._traces = not tracemalloc.is_tracing()
         self._before = traces_by_code()
         self._settled: dict[_Line, _Total] = {}
+        self._stays: dict[_Line, _Total] | None = None
+        self._late = [at + share * seconds for share in LATE]
+        self._to = at, steps
         self._looks = 0
         if self._traces:
             tracemalloc.start(_FRAMES)
 
     def settle(self, at: float, epoch: int, steps: int) -> None:
-        """Begin once more after two epochs: what is made anew in each, and dropped, exists by then."""
+        """Begin once more after two epochs: what is made anew in each, and dropped, exists by then.
+
+        Late looks see what stays: at any of them another part of an epoch may be held.
+        """
+        if self._late and at >= self._late[0]:
+            self._late.pop(0)
+            self._look_late(at, steps)
         if self._looks >= SETTLE_LOOKS or at > self._until or at - self._at < self._settle or epoch < self._epoch + 2:
             return
         self._looks += 1
@@ -178,23 +189,34 @@ class _Examination:
                 # The most that a line had at once, whatever moment of an epoch it was.
                 self._settled[line] = max(total, self._settled.get(line, total), key=lambda one: one.bytes)
 
+    def _look_late(self, at: float, steps: int) -> None:
+        if not self._traces or not tracemalloc.is_tracing():
+            return
+        now, before = _totals(tracemalloc.take_snapshot().traces), self._stays
+        if before is None:
+            self._stays, self._to = now, (at, steps)
+        else:
+            self._stays = {
+                line: min(now[line], total, key=lambda one: one.bytes) for line, total in before.items() if line in now
+            }
+
     def end(self, at: float, epoch: int, steps: int, places: list[SoakPlace]) -> SoakEvidence:
-        lines: list[SoakLine] = []
         freed = _collected()
-        if self._traces and tracemalloc.is_tracing():
-            snapshot = tracemalloc.take_snapshot()
+        self._look_late(at, steps)
+        lines = _lines(self._stays or {}, self._settled)
+        if self._traces:
             tracemalloc.stop()
-            lines = _lines(_totals(snapshot.traces), self._settled)
         after, before = traces_by_code(), self._before
-        traced = [SoakTraced(*code, before.get(code, 0), after[code]) for code in after if after[code] > before.get(code, 0)]
+        traced = [
+            SoakTraced(*code, before.get(code, 0), after[code]) for code in after if after[code] > before.get(code, 0)
+        ]
         traced.sort(key=lambda one: one.before - one.after)
-        return SoakEvidence(
-            at - self._at, epoch - self._first_epoch, steps - self._steps, lines, traced[:_MOST_LINES], places, freed
-        )
+        seconds, of_steps = self._to[0] - self._at, self._to[1] - self._steps
+        return SoakEvidence(seconds, epoch - self._first_epoch, of_steps, lines, traced[:_MOST_LINES], places, freed)
 
 
 def traces_by_code() -> Counter[tuple[str, str, int]]:
-    """Count the traces of the user's tf.functions that exist, by name, file and line: one may be made again and again."""
+    """Count the traces of the user's tf.functions that exist, by name, file and line: some are made again and again."""
     found: Counter[tuple[str, str, int]] = Counter()
     for one in gc.get_objects():
         # The class is private; the method and the attribute are public.

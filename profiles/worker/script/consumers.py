@@ -350,7 +350,7 @@ class Consumer:
 
     @property
     def epochs(self) -> int:
-        """Passes that have begun; none of a dataset without an end of which there is one."""
+        """Passes that have begun; the only one over a dataset without an end is none."""
         return 0 if self.endless and self.clock.begun == 1 else self.clock.begun
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +25,8 @@ from pipeprof.profiles.protocol.messages import (
     SoakReading,
     SoakTraced,
 )
-from pipeprof.profiles.worker.memory.soak_watch import traces_by_code
+from pipeprof.profiles.worker.memory import soak_watch
+from pipeprof.profiles.worker.memory.soak_watch import SoakWatch, traces_by_code
 
 MB = 1_000_000
 BASE = 100 * MB
@@ -190,6 +192,25 @@ def test_a_function_that_is_made_anew_counts_as_one() -> None:
     found = traces_by_code() - before
     assert [(name, count) for (name, _, _), count in found.items()] == [("step", 3)]
     assert len(kept) == 3
+
+
+def test_what_is_held_at_the_end_alone_is_not_what_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soak_watch, "_memory", lambda: None)
+    now, sent, kept, held = [60.0], [], [], []
+    watch = SoakWatch(sent.append, 100.0, clock=lambda: now[0], cpu=lambda: 0.0)
+    watch.look(30, 0, None)
+    watch.examine()
+    for epoch in range(30, 50):
+        now[0] += 5.0
+        held[:] = [bytes(1_000_000 if epoch == 49 else 1000)]
+        kept.append(bytes(10_000))
+        watch.look(epoch, 100 * epoch, None)
+    watch.end()
+    (evidence,) = sent
+    text = Path(__file__).read_text(encoding="utf-8").splitlines()
+    assert text[evidence.lines[0].line - 1].strip() == "kept.append(bytes(10_000))"
+    assert 60_000 < evidence.lines[0].bytes < 90_000
+    assert evidence.seconds < 60
 
 
 def test_the_line_that_allocated_what_stays_by_steps() -> None:

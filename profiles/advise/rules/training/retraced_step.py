@@ -26,7 +26,8 @@ class RetracedStep(OfTraining, Rule):
 
     Fix:
         For shapes: tf.function(reduce_retracing=True), or an input_signature with None for the length, or batches
-        padded to few lengths. For numbers: pass tensors, in JAX no static arguments that change. Make the tf.function once, not in the loop.
+        padded to few lengths. For numbers: pass tensors, in JAX no static arguments that change. Make the function
+        once, not in the loop.
 
     Ignore when:
         All shapes have been seen after the first epoch and the training is long: the traces do not come again.
@@ -56,6 +57,7 @@ class RetracedStep(OfTraining, Rule):
                 f"calls{objects}. A call that traces"
             )
             yield Proposal(
+                title="Compile the step once" if jax else "",
                 location=location_of(use),
                 sentence=(
                     f"`{use.name}`{',' * jax} {done} took {milliseconds(1e3 * each)}: "
@@ -64,7 +66,7 @@ class RetracedStep(OfTraining, Rule):
                 recommendation=(
                     "Make it once, before the loop."
                     if anew
-                    else f"Pad what `{use.name}` gets to few shapes, and pass numbers as arrays, not as static arguments."
+                    else f"Pad what `{use.name}` gets to few shapes, pass numbers as arrays, and make it once."
                     if jax
                     else f"Let `{use.name}` have one trace for all shapes, and pass numbers as tensors."
                 ),
@@ -76,7 +78,9 @@ class RetracedStep(OfTraining, Rule):
                     "share": share,
                 },
                 python=(
-                    f"@tf.function(reduce_retracing=True)\ndef {use.name}(...):\n    ..." if own and not anew and not jax else ""
+                    f"@tf.function(reduce_retracing=True)\ndef {use.name}(...):\n    ..."
+                    if own and not anew and not jax
+                    else ""
                 ),
                 predicted=without(share),
             )
