@@ -42,7 +42,7 @@ def owner_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
     """
     kept = evidence.places if evidence is not None else []
     line = _line_of(tail, slope, evidence)
-    allocated = _at(line) if line is not None else None
+    allocated = _at(line) if line is not None and not _holds_tensors(line) else None
     for owner in _KEPT:
         each = _per_epoch(tail, [getattr(point, owner) for point in tail])
         if each is not None:
@@ -70,7 +70,7 @@ def owner_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
         )
     if line is not None:
         return SoakOwner(
-            owner="tensors" if line.tensors and line.bytes < SMALL * line.count else "python",
+            owner="tensors" if _holds_tensors(line) else "python",
             bytes=line.bytes,
             function=line.function,
             location=_at(line),
@@ -95,8 +95,14 @@ def _line_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
     most = max(evidence.lines, key=lambda one: one.bytes)
     if most.bytes >= _EXPLAINS * expected:
         return most
-    tensors = [one for one in evidence.lines if one.tensors and one.bytes < SMALL * one.count and one.count >= _MORE]
+    if tail[0].live and tail[-1].live and tail[-1].live - tail[0].live < _EXPLAINS * slope.value * seconds:
+        return None
+    tensors = [one for one in evidence.lines if _holds_tensors(one) and one.count >= _MORE]
     return max(tensors, key=lambda one: one.count, default=None)
+
+
+def _holds_tensors(line: SoakLine) -> bool:
+    return line.tensors and line.bytes < SMALL * line.count
 
 
 def _per_epoch(tail: Sequence[SoakPoint], counts: Sequence[int | None]) -> float | None:

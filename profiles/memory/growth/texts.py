@@ -26,6 +26,8 @@ _GREW = {
     "unclear": " within a few epochs, which is no evidence of a leak: soak longer.",
 }
 """What became of a growth that is no leak for certain, by state."""
+_EACH = 0.75
+"""Objects in an epoch from which there is one in each."""
 _DAY, _HOUR, _MINUTE = 86_400.0, 3600.0, 60.0
 
 
@@ -73,7 +75,7 @@ def _rate(soak: Soak) -> str:
 def owner_text(owner: SoakOwner) -> str:
     """Name the owner of a growth, with the user's line."""
     place = f"{owner.location.file}:{owner.location.line}" if owner.location is not None else ""
-    each = "" if owner.per_epoch is None else f", {owner.per_epoch:.2g} more in each epoch"
+    each = "" if owner.per_epoch is None else f", {_more(owner.per_epoch)}"
     if owner.allocated is not None and owner.allocated != owner.location:
         each += f"; a good part of what stays is allocated at {owner.allocated.file}:{owner.allocated.line}"
     if owner.owner == "iterators":
@@ -91,6 +93,18 @@ def owner_text(owner: SoakOwner) -> str:
     if owner.owner == "native":
         return "no line of Python keeps it: it is memory of a library outside of Python"
     return "the run ended before its owner was looked for"
+
+
+def _more(per_epoch: float) -> str:
+    """State how many more there are after each epoch, a pass over the dataset. A loop may make several.
+
+    Example:
+        >>> _more(1.04), _more(0.2)
+        ('1 more in each epoch', '1 more in every 5 passes over the data')
+    """
+    if per_epoch >= _EACH:
+        return f"{per_epoch:.2g} more in each epoch"
+    return f"1 more in every {1 / per_epoch:.2g} passes over the data"
 
 
 def _end_text(ends: SoakEnd) -> str:

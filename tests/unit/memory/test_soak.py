@@ -152,8 +152,13 @@ def test_the_line_that_allocated_what_stays_is_told_with_what_is_kept() -> None:
     places = [SoakPlace("train.py", 7, 60, 1)]
     found = owner_of(tail, SLOPE, replace(NOTHING, lines=[LINE], places=places))
     assert "1 more in each epoch; a good part of what stays is allocated at train.py:20" in owner_text(found)
-    small = replace(LINE, bytes=MB)
+    small = replace(LINE, bytes=3000, tensors=True)
     assert "allocated" not in owner_text(owner_of(tail, SLOPE, replace(NOTHING, lines=[small], places=places)))
+
+
+def test_one_in_several_passes_is_told_as_such() -> None:
+    tail = points(leak, datasets=lambda t: t / EPOCH / 5)
+    assert owner_text(owner_of(tail, SLOPE, NOTHING)).endswith("are kept, 1 more in every 5 passes over the data")
 
 
 def test_datasets_that_are_kept() -> None:
@@ -223,6 +228,10 @@ def test_the_line_that_allocated_what_stays_by_steps() -> None:
 def test_tensors_are_named_by_the_objects_that_hold_them() -> None:
     small = replace(LINE, bytes=3000, tensors=True)
     assert owner_of(TAIL, SLOPE, replace(NOTHING, lines=[small])).owner == "tensors"
+    held = points(leak, live=lambda t: leak(t) - BASE)
+    assert owner_of(held, SLOPE, replace(NOTHING, lines=[small])).owner == "tensors"
+    none_held = points(leak, live=lambda _: 3 * MB)
+    assert owner_of(none_held, SLOPE, replace(NOTHING, lines=[small])).owner == "native"
 
 
 def test_without_evidence_the_owner_is_unknown_and_without_lines_it_is_native() -> None:
