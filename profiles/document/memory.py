@@ -113,6 +113,7 @@ class SoakOwner(Model):
     )
     function: str | None = None
     count: int | None = Field(None, description="How many there were in the end.")
+    objects: int | None = Field(None, description="With `traces`: how many tf.functions of that code there were.")
     per_epoch: float | None = Field(None, description="How many more after each epoch.")
     bytes: int | None = Field(None, description="What its line allocated and did not free while that was traced.")
     in_pipeline: bool = Field(False, description="The line runs in a `py_function` or `numpy_function` or a generator.")

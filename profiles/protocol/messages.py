@@ -341,13 +341,18 @@ class SoakPlace:
 
 @dataclass(frozen=True)
 class SoakTraced:
-    """A tf.function, with how often it was traced when the examination began, and when it ended."""
+    """A tf.function, with how often it was traced when the examination began, and when it ended.
+
+    Attributes:
+        objects: How many tf.functions of its code there were in the end.
+    """
 
     function: str
     file: str
     line: int
     before: int
     after: int
+    objects: int = 1
 
 
 @dataclass(frozen=True)
@@ -358,6 +363,7 @@ class SoakEvidence(WorkerMessage):
         seconds: In which `lines` allocated what stayed.
         epochs: While it was looked for.
         steps: In `seconds`.
+        tensors: Bytes by which the tensors that Python holds grew in `seconds`; None where unknown.
         freed: Bytes in use that Python's garbage collector freed in the end; None where unknown.
     """
 
@@ -367,6 +373,7 @@ class SoakEvidence(WorkerMessage):
     lines: list[SoakLine]
     traced: list[SoakTraced]
     places: list[SoakPlace]
+    tensors: int | None = None
     freed: int | None = None
 
 

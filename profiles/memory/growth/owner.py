@@ -64,6 +64,7 @@ def owner_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
         return SoakOwner(
             owner="traces",
             count=again.after,
+            objects=again.objects,
             per_epoch=(again.after - again.before) / epochs if evidence.epochs else None,
             function=again.function,
             location=_at(again),
@@ -95,7 +96,7 @@ def _line_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
     most = max(evidence.lines, key=lambda one: one.bytes)
     if most.bytes >= _EXPLAINS * expected:
         return most
-    if tail[0].live and tail[-1].live and tail[-1].live - tail[0].live < _EXPLAINS * slope.value * seconds:
+    if evidence.tensors is not None and evidence.tensors < _EXPLAINS * expected:
         return None
     tensors = [one for one in evidence.lines if _holds_tensors(one) and one.count >= _MORE]
     return max(tensors, key=lambda one: one.count, default=None)

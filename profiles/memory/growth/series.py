@@ -24,7 +24,6 @@ class SoakPoint:
         buffered: Bytes in the buffers and caches of the pipeline, as TensorFlow's model counts them.
         iterators: How many exist.
         datasets: How many of those that were iterated exist.
-        live: Bytes of TensorFlow's tensors; None where they are not counted.
     """
 
     t: float
@@ -35,7 +34,6 @@ class SoakPoint:
     buffered: int | None = None
     iterators: int | None = None
     datasets: int | None = None
-    live: int | None = None
 
     @property
     def least(self) -> int:
@@ -63,15 +61,7 @@ class SoakLog:
         grown = grown_in_use(self._first, seen.memory)
         used = None if grown is None or self._first.in_use is None else self._first.in_use + grown
         point = SoakPoint(
-            t=seen.t,
-            epoch=seen.epoch,
-            steps=seen.steps,
-            rss=seen.memory.rss,
-            in_use=used,
-            buffered=seen.buffered,
-            iterators=seen.iterators,
-            datasets=seen.datasets,
-            live=seen.memory.live,
+            seen.t, seen.epoch, seen.steps, seen.memory.rss, used, seen.buffered, seen.iterators, seen.datasets
         )
         self._pending = point if self._pending is None else _lesser(self._pending, point)
         self._many += 1

@@ -19,6 +19,7 @@ ADVICE = {
     "unknown": "Let the soak come to its end: then its last part looks for what is kept, and where it is made.",
 }
 """What to do, by owner."""
+_MADE_ANEW = "Make the tf.function once, before the loop, and keep none of the old ones."
 _GREW = {
     "filling": " while the pipeline's buffers filled: soak longer to see a plateau.",
     "garbage": ", and Python's garbage collector freed it in the end: objects that refer to each other stay until it "
@@ -72,6 +73,16 @@ def _rate(soak: Soak) -> str:
     return f"{size(max(0.0, soak.bytes_per_second or 0.0) * _HOUR)} in an hour"
 
 
+def is_made_anew(owner: SoakOwner) -> bool:
+    """Whether what is traced again are tf.functions that are made again and again."""
+    return (owner.objects or 0) > (owner.count or 0) / 2
+
+
+def advice_of(owner: SoakOwner) -> str:
+    """Return what to do about what an owner keeps."""
+    return _MADE_ANEW if owner.owner == "traces" and is_made_anew(owner) else ADVICE[owner.owner]
+
+
 def owner_text(owner: SoakOwner) -> str:
     """Name the owner of a growth, with the user's line."""
     place = f"{owner.location.file}:{owner.location.line}" if owner.location is not None else ""
@@ -85,7 +96,9 @@ def owner_text(owner: SoakOwner) -> str:
         where = f" iterated at {place}" if place else ""
         return f"{owner.count or 0:,} datasets{where} are kept{each}"
     if owner.owner == "traces":
-        return f"the tf.function {owner.function} ({place}) was traced {owner.count or 0:,} times{each}"
+        made = f"{owner.objects or 0:,} tf.functions {owner.function} (made at {place}) are kept"
+        traced = f"the tf.function {owner.function} ({place}) was traced {owner.count or 0:,} times"
+        return f"{made if is_made_anew(owner) else traced}{each}"
     if owner.owner in ("python", "tensors"):
         what = "tensors" if owner.owner == "tensors" else "Python objects"
         inside = ", in a function that the pipeline calls" if owner.in_pipeline else ""

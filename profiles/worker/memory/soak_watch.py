@@ -12,7 +12,6 @@ import gc
 import inspect
 import sys
 import tracemalloc
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -163,11 +162,12 @@ class _Examination:
         self._until, self._settle = at + SETTLE_SHARE * seconds, min(SETTLE_SECONDS, SETTLE_SHARE * seconds / 4)
         # Who traces allocations already goes on with it, and there is nothing to tell apart.
         self._traces = not tracemalloc.is_tracing()
-        self._before = traces_by_code()
+        self._before = traced_by_code()
         self._settled: dict[_Line, _Total] = {}
         self._stays: dict[_Line, _Total] | None = None
         self._late = [at + share * seconds for share in LATE]
         self._to = at, steps
+        self._tensors = self._tensors_to = held_in_tensors()
         self._looks = 0
         if self._traces:
             tracemalloc.start(_FRAMES)
@@ -184,6 +184,7 @@ class _Examination:
             return
         self._looks += 1
         self._at, self._epoch, self._steps = at, epoch, steps
+        self._tensors = held_in_tensors()
         if self._traces and tracemalloc.is_tracing():
             for line, total in _totals(tracemalloc.take_snapshot().traces).items():
                 # The most that a line had at once, whatever moment of an epoch it was.
@@ -194,7 +195,7 @@ class _Examination:
             return
         now, before = _totals(tracemalloc.take_snapshot().traces), self._stays
         if before is None:
-            self._stays, self._to = now, (at, steps)
+            self._stays, self._to, self._tensors_to = now, (at, steps), held_in_tensors()
         else:
             self._stays = {
                 line: min(now[line], total, key=lambda one: one.bytes) for line, total in before.items() if line in now
@@ -206,26 +207,50 @@ class _Examination:
         lines = _lines(self._stays or {}, self._settled)
         if self._traces:
             tracemalloc.stop()
-        after, before = traces_by_code(), self._before
-        traced = [
-            SoakTraced(*code, before.get(code, 0), after[code]) for code in after if after[code] > before.get(code, 0)
-        ]
+        traced = []
+        for code, (after, objects) in traced_by_code().items():
+            before, _ = self._before.get(code, (0, 0))
+            if after > before:
+                traced.append(SoakTraced(*code, before, after, objects))
         traced.sort(key=lambda one: one.before - one.after)
-        seconds, of_steps = self._to[0] - self._at, self._to[1] - self._steps
-        return SoakEvidence(seconds, epoch - self._first_epoch, of_steps, lines, traced[:_MOST_LINES], places, freed)
+        return SoakEvidence(
+            seconds=self._to[0] - self._at,
+            epochs=epoch - self._first_epoch,
+            steps=self._to[1] - self._steps,
+            lines=lines,
+            traced=traced[:_MOST_LINES],
+            places=places,
+            tensors=_difference(self._tensors, self._tensors_to),
+            freed=freed,
+        )
 
 
-def traces_by_code() -> Counter[tuple[str, str, int]]:
-    """Count the traces of the user's tf.functions that exist, by name, file and line: some are made again and again."""
-    found: Counter[tuple[str, str, int]] = Counter()
+def _difference(before: int | None, after: int | None) -> int | None:
+    return after - before if before is not None and after is not None else None
+
+
+def traced_by_code() -> dict[tuple[str, str, int], tuple[int, int]]:
+    """Count traces and objects of the user's tf.functions that exist, by name, file and line: some are made anew."""
+    found: dict[tuple[str, str, int], tuple[int, int]] = {}
     for one in gc.get_objects():
         # The class is private; the method and the attribute are public.
         if type(one).__name__ == "Function" and hasattr(type(one), "experimental_get_tracing_count"):
             with contextlib.suppress(Exception):
                 code = inspect.unwrap(one.python_function).__code__
                 if is_users(code.co_filename):
-                    found[code.co_name, code.co_filename, code.co_firstlineno] += one.experimental_get_tracing_count()
+                    key = code.co_name, code.co_filename, code.co_firstlineno
+                    traces, objects = found.get(key, (0, 0))
+                    found[key] = traces + one.experimental_get_tracing_count(), objects + 1
     return found
+
+
+def held_in_tensors() -> int | None:
+    """Return the bytes of the tensors that Python holds; None where one cannot be read."""
+    try:
+        held = [one for one in gc.get_objects() if type(one).__name__ == "EagerTensor"]
+        return sum(int(one.dtype.size) * int(one.shape.num_elements()) for one in held)
+    except Exception:
+        return None
 
 
 def _totals(traces: Iterable[Any]) -> dict[_Line, _Total]:
