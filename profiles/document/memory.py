@@ -114,9 +114,13 @@ class SoakOwner(Model):
     of the pipeline's buffers explain it; `unknown`: it was not looked for."""
     location: Location | None = None
     """The user's line that makes them."""
+    allocated: Location | None = None
+    """The user's line that allocated a good part of what stayed, where iterators, datasets or traces are the owner."""
     function: str | None = None
     count: int | None = None
     """How many there were in the end."""
+    objects: int | None = None
+    """With `traces`: how many tf.functions of that code there were."""
     per_epoch: float | None = None
     """How many more after each epoch."""
     bytes: int | None = None
@@ -147,7 +151,8 @@ class Soak(Model):
     """It was level after this many epochs."""
     since_seconds: float | None = None
     bytes_per_second: float | None = None
-    """Of memory in use after the warm-up: slope of Theil and Sen over the windows' minima."""
+    """After the warm-up: slope of Theil and Sen over the windows' minima of memory in use; of a growth, of resident
+    memory where that is steeper."""
     low: float | None = None
     """Lower end of its 95 % interval."""
     high: float | None = None

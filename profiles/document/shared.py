@@ -256,15 +256,18 @@ class WrittenFile(Record):
 
 @dataclass(kw_only=True)
 class FunctionUse(Record):
-    """A tf.function that the script calls."""
+    """A tf.function that the script calls, or a function that JAX compiles."""
 
     name: str
-    file: str | None = field(default=None, metadata=about("Where it is defined; a library's: where it is called."))
+    file: str | None = field(
+        default=None, metadata=about("Where it is defined; a library's, and one of JAX: where it is called.")
+    )
     line: int | None = None
+    compiler: Literal["TensorFlow", "JAX"] = "TensorFlow"
     objects: int = field(default=0, metadata=about("How many there were of this code."))
     calls: int = 0
     seconds: float = field(default=0.0, metadata=about("In its calls."))
-    traces: int = field(default=0, metadata=about("How often TensorFlow traced it."))
+    traces: int = field(default=0, metadata=about("How often TensorFlow traced it, or JAX compiled it."))
     trace_seconds: float = field(default=0.0, metadata=about("Of its calls that traced, without the first one."))
 
 

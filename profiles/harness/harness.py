@@ -32,10 +32,10 @@ from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.host.file_systems import uncounted
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.page_cache import evict, in_memory
-from pipeprof.profiles.host.process_readers import system_reader
+from pipeprof.profiles.host.process_readers import LOOK_SHARE, system_reader
 from pipeprof.profiles.host.procfs import is_missing
 from pipeprof.profiles.host.run_family import RunFamily
-from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, Sampler, SamplerThread
+from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, SOAK_LOOK_SHARE, Sampler, SamplerThread
 from pipeprof.profiles.memory.growth.judge import judge
 from pipeprof.profiles.model.calibration import keep, lacks, measured_alone
 from pipeprof.profiles.protocol.messages import UNTRACED
@@ -58,7 +58,7 @@ SOAK_BEFORE = 0.6
 """Part of a soak in which memory is only read; in the rest the worker looks for whose a growth is."""
 SOAK_SAVES = 20
 SOAK_SAVE_SECONDS = 10.0
-SOAK_SAVING = 0.001
+SOAK_SAVING = 0.0003
 """Share of the time of a soak that may go into saving, where it takes a minute or more."""
 SHORT_SOAK = 60.0
 SOAK_JUDGED = 30
@@ -158,6 +158,7 @@ class Run:
         )
         self._phases_told = 0
         self._cpu_at_measure: float | None = None
+        self._soak_began: tuple[float, float] | None = None
         self._read_at_measure: int | None = None
         self._warm: list[Path] = []
         self._uncounted: frozenset[str] = frozenset()
@@ -341,7 +342,7 @@ class Run:
             self.warn("cold", f"--cold: {evicted.lacking}.")
 
     def _watch(self, worker: WorkerProcess, signals: Signals) -> tuple[Ended, Sampler]:
-        reader = system_reader()
+        reader = system_reader(SOAK_LOOK_SHARE if self._settings.soak else LOOK_SHARE)
         sampler = Sampler(
             worker.pid,
             reader,
@@ -423,7 +424,9 @@ class Run:
         if in_memory(self._warm):
             self.warn("cold", READ_TO_THE_END)
         if self._cpu_at_measure is not None and seconds > 0:
-            self._facts.sampler_cores = (self._own_cpu() - self._cpu_at_measure) / seconds
+            # A soak may be over before a window of steps is complete.
+            began, cpu = self._soak_began or (self._measure_began, self._cpu_at_measure)
+            self._facts.sampler_cores = (self._own_cpu() - cpu) / (time.monotonic() - began)
         self._facts.disk = self._disk(seconds)
 
     def _disk(self, seconds: float) -> Disk:
@@ -441,6 +444,8 @@ class Run:
     def _follow_soak(self, worker: WorkerProcess) -> None:
         """Let the worker look for the owner of a growth, once it is one."""
         log, seconds = self._observed.soak, self._plan.seconds
+        if log is not None and self._soak_began is None:
+            self._soak_began = time.monotonic(), self._own_cpu()
         if log is None or not log.points or seconds is None or self._examines:
             return
         at = log.points[-1].t

@@ -24,6 +24,8 @@ from pipeprof.profiles.host.procfs import (
 
 LOOK_AT_LEAST_EVERY = 2.0
 """Seconds between two searches for descendants if none was started: ended ones may have been reaped."""
+LOOK_SHARE = 0.02
+"""Of a core for these searches."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class ProcfsReader:
             a file per thread and 0.1 ms for ``stat``, so a child that lives shorter may be missed; its CPU time is
             counted once it has been reaped. Where the kernel's newest id shows that nothing was started on the whole
             machine, a look is put off.
+        look_share: Of a core that looks may take, whatever `look_every` is.
+        cpu: CPU seconds of this thread, for what a look costs.
         cpu_clock: Finer CPU seconds of one process by its id; the kernel's ticks are used where it gives ``None``.
         same_memory: Whether two processes run in one memory.
     """
@@ -69,8 +73,12 @@ class ProcfsReader:
         look_every: float = 0.5,
         cpu_clock: Callable[[int], float | None] | None = None,
         same_memory: Callable[[int, int], bool] = lambda _one, _other: False,
+        *,
+        look_share: float = LOOK_SHARE,
+        cpu: Callable[[], float] = time.thread_time,
     ) -> None:
         self._proc = proc
+        self._look_share, self._cpu_now, self._took = look_share, cpu, 0.0
         self._clock = clock
         self._look_every = look_every
         self._cpu_clock = cpu_clock
@@ -109,7 +117,7 @@ class ProcfsReader:
     def _due(self, now: float) -> bool:
         """Return whether to look for descendants."""
         since = now - self._looked if self._looked is not None else LOOK_AT_LEAST_EVERY
-        if since < self._look_every:
+        if since < max(self._look_every, self._took / self._look_share):
             return False
         before, self._newest = self._newest, newest_pid(self._proc)
         return since >= LOOK_AT_LEAST_EVERY or self._newest is None or self._newest != before
@@ -144,6 +152,7 @@ class ProcfsReader:
 
     def _find_descendants(self, pid: int, now: float) -> bool:
         """Look for descendants and what they have reaped; returns whether the process is still there."""
+        began = self._cpu_now()
         own = stat(pid, self._proc)
         if own is None or self._started.setdefault(pid, own.start_ticks) != own.start_ticks:
             return False
@@ -152,6 +161,7 @@ class ProcfsReader:
         self._children = tuple(child for child, one in found.items() if one is not None)
         self._apart &= set(self._children)
         self._reaped = {one: at.reaped_cpu_seconds for one, at in {pid: own, **found}.items() if at is not None}
+        self._took = self._cpu_now() - began
         return True
 
     def _cpu(self, pid: int) -> float:
@@ -198,10 +208,10 @@ class PsutilReader:
         del pid
 
 
-def system_reader() -> ProcfsReader | PsutilReader:
-    """Return the reader for this machine."""
+def system_reader(look_share: float = LOOK_SHARE) -> ProcfsReader | PsutilReader:
+    """Return the reader for this machine; see `ProcfsReader`."""
     return (
-        ProcfsReader(cpu_clock=process_cpu_clock, same_memory=same_memory)
+        ProcfsReader(cpu_clock=process_cpu_clock, same_memory=same_memory, look_share=look_share)
         if stat("self") is not None
         else PsutilReader()
     )

@@ -23,7 +23,9 @@ INTERVAL = 0.05
 MEASURE_INTERVAL = 0.2
 """While steps are measured: a sample costs 0.3 ms of a core, and each phase's peak is the kernel's high-water mark."""
 SOAK_INTERVAL = 2.0
-"""The same over hours."""
+"""The same over hours, in the warm-up as well: it may last as long."""
+SOAK_LOOK_SHARE = 0.0003
+"""Of a core for searches of child processes over hours: they read a file for each thread."""
 FAST_INTERVAL = 0.005
 MAX_POINTS = 2000
 NEAR_LIMIT = 0.8
@@ -291,7 +293,8 @@ class Sampler:
     def next_interval(self) -> float:
         """Return seconds to the next sample: short when the limit is near in bytes or in time."""
         with self._lock:
-            calm = self._interval or (self._calm if self._phase == "measure" else INTERVAL)
+            is_calm = self._phase == "measure" or (self._phase == "warmup" and self._calm >= SOAK_INTERVAL)
+            calm = self._interval or (self._calm if is_calm else INTERVAL)
             if self._last is None or self.limit_bytes is None:
                 return calm
             used = self._last.used_bytes

@@ -340,13 +340,18 @@ class SoakPlace:
 
 @dataclass(frozen=True)
 class SoakTraced:
-    """A tf.function, with how often it was traced when the examination began, and when it ended."""
+    """A tf.function, with how often it was traced when the examination began, and when it ended.
+
+    Attributes:
+        objects: How many tf.functions of its code there were in the end.
+    """
 
     function: str
     file: str
     line: int
     before: int
     after: int
+    objects: int = 1
 
 
 @dataclass(frozen=True)
@@ -354,9 +359,10 @@ class SoakEvidence(WorkerMessage):
     """What was found of the owner of a growth.
 
     Attributes:
-        seconds: For which allocations were traced.
-        epochs: Meanwhile.
-        steps: Meanwhile.
+        seconds: In which `lines` allocated what stayed.
+        epochs: While it was looked for.
+        steps: In `seconds`.
+        tensors: Bytes by which the tensors that Python holds grew in `seconds`; None where unknown.
         freed: Bytes in use that Python's garbage collector freed in the end; None where unknown.
     """
 
@@ -366,6 +372,7 @@ class SoakEvidence(WorkerMessage):
     lines: list[SoakLine]
     traced: list[SoakTraced]
     places: list[SoakPlace]
+    tensors: int | None = None
     freed: int | None = None
 
 

@@ -24,6 +24,7 @@ class Wrapped:
         return ".".join(filter(None, (self.module, self.owner, self.method)))
 
 
+LISTENS = "register_event_duration_secs_listener"
 _LIST = "callbacks.CallbackList"
 _ADAPTED = ("Normalization", "TextVectorization", "StringLookup", "IntegerLookup", "Discretization")
 # Those that write in Python need no wrapper: their files are heard of when they are opened.
@@ -59,6 +60,7 @@ WRAPPED = (
     Wrapped("tensorflow", "data.Dataset", "reduce", "loops over a dataset inside of a tf.function"),
     Wrapped("tensorflow", "types.experimental.PolymorphicFunction", "__call__", "time and traces of tf.functions"),
     Wrapped("tensorflow", "GradientTape", "gradient", "steps that compute outside of a tf.function"),
+    Wrapped("jax", "monitoring", LISTENS, "what JAX compiles: a listener is registered, nothing is wrapped"),
     Wrapped("torch", "utils.data.DataLoader", "__iter__", "batches that come from no tf.data dataset"),
     Wrapped("keras", "Model", "fit", "where training begins, and from what"),
     Wrapped("keras", _LIST, "on_train_begin", "the model's steps_per_execution, and callbacks that it waits for"),

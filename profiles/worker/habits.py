@@ -96,6 +96,17 @@ class Habits:
         self._known[number] = _Function(use, reference)
         return self._known[number]
 
+    def compiled(self, function: str, seconds: float) -> None:
+        """Count a compilation of JAX's, at the line that called the function."""
+        file, line = self._place()
+        if threading.get_ident() != self._thread or file is None:
+            return
+        name = function.removeprefix("jit_").removeprefix("jit(").removesuffix(")")
+        use = self._uses.setdefault((name, file, line), FunctionUse(name=name, file=file, line=line, compiler="JAX"))
+        if use.traces:
+            use.trace_seconds += seconds
+        use.traces += 1
+
     def saving(self, method: str) -> None:
         """Start the clock of a save; of one inside another, do not."""
         counts = method.startswith(_SAVES) and not any(outer for outer, _ in self._saving)

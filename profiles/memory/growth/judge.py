@@ -38,8 +38,9 @@ class SoakJudgement:
     """What a soak shows.
 
     Attributes:
-        slope: Bytes per second after the warm-up, with the interval; None for a short soak.
-        bytes_per_epoch: None where there are no whole epochs.
+        slope: Bytes per second of memory in use after the warm-up, with the interval; None for a short soak.
+        pace: The same of resident memory where that grows faster: of what is kept, and the free blocks between.
+        bytes_per_epoch: Of memory in use; None where there are no whole epochs.
         since_epoch: Epochs after which it was level; None without epochs, and where it was all the while.
         since: Seconds after which it was; 0 where it was all the while.
         grown: Bytes after the warm-up.
@@ -48,6 +49,7 @@ class SoakJudgement:
 
     state: State
     slope: Slope | None = None
+    pace: Slope | None = None
     bytes_per_epoch: float | None = None
     since_epoch: int | None = None
     since: float | None = None
@@ -66,10 +68,12 @@ def judge(points: Sequence[SoakPoint]) -> SoakJudgement:
     grown = round(slope.value * (seconds[-1] - seconds[0]))
     level = max(LEAST_BYTES, LEVEL * (windows[-1].least - windows[0].least))
     first = next(place for place in range(len(windows)) if _is_level(windows[place:], level))
+    resident = theil_sen(seconds, [float(point.rss) for point in tail])
     epochs = theil_sen([point.epoch for point in tail], least) if by_epoch else None
     return SoakJudgement(
         state=_state(tail, slope, grown, epochs=by_epoch or not any(point.epoch for point in points)),
         slope=slope,
+        pace=resident if resident.low > 0 and resident.value > slope.value else slope,
         bytes_per_epoch=epochs.value if epochs is not None else None,
         since_epoch=windows[first].epoch if by_epoch and first else None,
         since=windows[first].t if first else 0.0,

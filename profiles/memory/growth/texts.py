@@ -19,6 +19,7 @@ ADVICE = {
     "unknown": "Let the soak come to its end: then its last part looks for what is kept, and where it is made.",
 }
 """What to do, by owner."""
+_MADE_ANEW = "Make the tf.function once, before the loop, and keep none of the old ones."
 _GREW = {
     "filling": " while the pipeline's buffers filled: soak longer to see a plateau.",
     "garbage": ", and Python's garbage collector freed it in the end: objects that refer to each other stay until it "
@@ -26,6 +27,8 @@ _GREW = {
     "unclear": " within a few epochs, which is no evidence of a leak: soak longer.",
 }
 """What became of a growth that is no leak for certain, by state."""
+_EACH = 0.75
+"""Objects in an epoch from which there is one in each."""
 _DAY, _HOUR, _MINUTE = 86_400.0, 3600.0, 60.0
 
 
@@ -55,7 +58,7 @@ def soak_words(soak: Soak) -> str:
     """State a growth with its owner, without its end."""
     low, high = size(max(0.0, soak.low or 0.0) * _HOUR), size(max(0.0, soak.high or 0.0) * _HOUR)
     owner = f": {owner_text(soak.owner)}" if soak.owner is not None else ""
-    return f"memory in use grows by {_rate(soak)} ({low} to {high} in an hour){owner}"
+    return f"memory grows by {_rate(soak)} ({low} to {high} in an hour){owner}"
 
 
 def _since(soak: Soak) -> str:
@@ -70,10 +73,22 @@ def _rate(soak: Soak) -> str:
     return f"{size(max(0.0, soak.bytes_per_second or 0.0) * _HOUR)} in an hour"
 
 
+def is_made_anew(owner: SoakOwner) -> bool:
+    """Whether what is traced again are tf.functions that are made again and again."""
+    return (owner.objects or 0) > (owner.count or 0) / 2
+
+
+def advice_of(owner: SoakOwner) -> str:
+    """Return what to do about what an owner keeps."""
+    return _MADE_ANEW if owner.owner == "traces" and is_made_anew(owner) else ADVICE[owner.owner]
+
+
 def owner_text(owner: SoakOwner) -> str:
     """Name the owner of a growth, with the user's line."""
     place = f"{owner.location.file}:{owner.location.line}" if owner.location is not None else ""
-    each = "" if owner.per_epoch is None else f", {owner.per_epoch:.2g} more in each epoch"
+    each = "" if owner.per_epoch is None else f", {_more(owner.per_epoch)}"
+    if owner.allocated is not None and owner.allocated != owner.location:
+        each += f"; a good part of what stays is allocated at {owner.allocated.file}:{owner.allocated.line}"
     if owner.owner == "iterators":
         where = f" made at {place}" if place else ""
         return f"{owner.count or 0:,} iterators{where} are kept{each}"
@@ -81,7 +96,9 @@ def owner_text(owner: SoakOwner) -> str:
         where = f" iterated at {place}" if place else ""
         return f"{owner.count or 0:,} datasets{where} are kept{each}"
     if owner.owner == "traces":
-        return f"the tf.function {owner.function} ({place}) was traced {owner.count or 0:,} times{each}"
+        made = f"{owner.objects or 0:,} tf.functions {owner.function} (made at {place}) are kept"
+        traced = f"the tf.function {owner.function} ({place}) was traced {owner.count or 0:,} times"
+        return f"{made if is_made_anew(owner) else traced}{each}"
     if owner.owner in ("python", "tensors"):
         what = "tensors" if owner.owner == "tensors" else "Python objects"
         inside = ", in a function that the pipeline calls" if owner.in_pipeline else ""
@@ -89,6 +106,18 @@ def owner_text(owner: SoakOwner) -> str:
     if owner.owner == "native":
         return "no line of Python keeps it: it is memory of a library outside of Python"
     return "the run ended before its owner was looked for"
+
+
+def _more(per_epoch: float) -> str:
+    """State how many more there are after each epoch, a pass over the dataset. A loop may make several.
+
+    Example:
+        >>> _more(1.04), _more(0.2)
+        ('1 more in each epoch', '1 more in every 5 passes over the data')
+    """
+    if per_epoch >= _EACH:
+        return f"{per_epoch:.2g} more in each epoch"
+    return f"1 more in every {1 / per_epoch:.2g} passes over the data"
 
 
 def _end_text(ends: SoakEnd) -> str:

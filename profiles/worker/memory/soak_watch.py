@@ -12,12 +12,10 @@ import gc
 import inspect
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import (
@@ -27,10 +25,15 @@ from pipeprof.profiles.protocol.messages import (
     SoakPlace,
     SoakReading,
     SoakTraced,
-    WorkerMessage,
 )
 from pipeprof.profiles.worker.memory.glibc_heap import heap
 from pipeprof.profiles.worker.memory.memory_log import tensor_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot
+    from pipeprof.profiles.protocol.messages import WorkerMessage
 
 SHARE = 0.0014
 """Of one core for readings."""
@@ -43,6 +46,8 @@ SETTLE_SECONDS = 2.0
 """How long allocations are traced at least, so that those that stay differ from those that are dropped."""
 SETTLE_LOOKS = 3
 SETTLE_SHARE = 0.4
+LATE = (0.7, 0.85)
+"""Parts of that time after which what stays is looked at, as at its end."""
 _FRAMES = 12
 _MOST_LINES = 10
 _IN_PIPELINE = ("script_ops.py", "from_generator_op.py")
@@ -157,49 +162,95 @@ class _Examination:
         self._until, self._settle = at + SETTLE_SHARE * seconds, min(SETTLE_SECONDS, SETTLE_SHARE * seconds / 4)
         # Who traces allocations already goes on with it, and there is nothing to tell apart.
         self._traces = not tracemalloc.is_tracing()
-        self._before = {number: count for number, _, count in _functions()}
+        self._before = traced_by_code()
         self._settled: dict[_Line, _Total] = {}
+        self._stays: dict[_Line, _Total] | None = None
+        self._late = [at + share * seconds for share in LATE]
+        self._to = at, steps
+        self._tensors = self._tensors_to = held_in_tensors()
         self._looks = 0
         if self._traces:
             tracemalloc.start(_FRAMES)
 
     def settle(self, at: float, epoch: int, steps: int) -> None:
-        """Begin once more after two epochs: what is made anew in each, and dropped, exists by then."""
+        """Begin once more after two epochs: what is made anew in each, and dropped, exists by then.
+
+        Late looks see what stays: at any of them another part of an epoch may be held.
+        """
+        if self._late and at >= self._late[0]:
+            self._late.pop(0)
+            self._look_late(at, steps)
         if self._looks >= SETTLE_LOOKS or at > self._until or at - self._at < self._settle or epoch < self._epoch + 2:
             return
         self._looks += 1
         self._at, self._epoch, self._steps = at, epoch, steps
+        self._tensors = held_in_tensors()
         if self._traces and tracemalloc.is_tracing():
             for line, total in _totals(tracemalloc.take_snapshot().traces).items():
                 # The most that a line had at once, whatever moment of an epoch it was.
                 self._settled[line] = max(total, self._settled.get(line, total), key=lambda one: one.bytes)
 
+    def _look_late(self, at: float, steps: int) -> None:
+        if not self._traces or not tracemalloc.is_tracing():
+            return
+        now, before = _totals(tracemalloc.take_snapshot().traces), self._stays
+        if before is None:
+            self._stays, self._to, self._tensors_to = now, (at, steps), held_in_tensors()
+        else:
+            self._stays = {
+                line: min(now[line], total, key=lambda one: one.bytes) for line, total in before.items() if line in now
+            }
+
     def end(self, at: float, epoch: int, steps: int, places: list[SoakPlace]) -> SoakEvidence:
-        lines: list[SoakLine] = []
         freed = _collected()
-        if self._traces and tracemalloc.is_tracing():
-            snapshot = tracemalloc.take_snapshot()
+        self._look_late(at, steps)
+        lines = _lines(self._stays or {}, self._settled)
+        if self._traces:
             tracemalloc.stop()
-            lines = _lines(_totals(snapshot.traces), self._settled)
         traced = []
-        for number, function, count in _functions():
-            code = getattr(function, "__code__", None)
-            if code is not None and count > self._before.get(number, 0) and is_users(code.co_filename):
-                before = self._before.get(number, 0)
-                traced.append(SoakTraced(function.__name__, code.co_filename, code.co_firstlineno, before, count))
+        for code, (after, objects) in traced_by_code().items():
+            before, _ = self._before.get(code, (0, 0))
+            if after > before:
+                traced.append(SoakTraced(*code, before, after, objects))
         traced.sort(key=lambda one: one.before - one.after)
         return SoakEvidence(
-            at - self._at, epoch - self._first_epoch, steps - self._steps, lines, traced[:_MOST_LINES], places, freed
+            seconds=self._to[0] - self._at,
+            epochs=epoch - self._first_epoch,
+            steps=self._to[1] - self._steps,
+            lines=lines,
+            traced=traced[:_MOST_LINES],
+            places=places,
+            tensors=_difference(self._tensors, self._tensors_to),
+            freed=freed,
         )
 
 
-def _functions() -> Iterator[tuple[int, Any, int]]:
-    """Return each tf.function that exists: its number, its Python function, and how often it was traced."""
+def _difference(before: int | None, after: int | None) -> int | None:
+    return after - before if before is not None and after is not None else None
+
+
+def traced_by_code() -> dict[tuple[str, str, int], tuple[int, int]]:
+    """Count traces and objects of the user's tf.functions that exist, by name, file and line: some are made anew."""
+    found: dict[tuple[str, str, int], tuple[int, int]] = {}
     for one in gc.get_objects():
         # The class is private; the method and the attribute are public.
         if type(one).__name__ == "Function" and hasattr(type(one), "experimental_get_tracing_count"):
             with contextlib.suppress(Exception):
-                yield id(one), inspect.unwrap(one.python_function), int(one.experimental_get_tracing_count())
+                code = inspect.unwrap(one.python_function).__code__
+                if is_users(code.co_filename):
+                    key = code.co_name, code.co_filename, code.co_firstlineno
+                    traces, objects = found.get(key, (0, 0))
+                    found[key] = traces + one.experimental_get_tracing_count(), objects + 1
+    return found
+
+
+def held_in_tensors() -> int | None:
+    """Return the bytes of the tensors that Python holds; None where one cannot be read."""
+    try:
+        held = [one for one in gc.get_objects() if type(one).__name__ == "EagerTensor"]
+        return sum(int(one.dtype.size) * int(one.shape.num_elements()) for one in held)
+    except Exception:
+        return None
 
 
 def _totals(traces: Iterable[Any]) -> dict[_Line, _Total]:

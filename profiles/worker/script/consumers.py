@@ -325,6 +325,7 @@ class Consumer:
         together: Iterators that gave batches in turn.
         graph: Of the first object.
         equal: Whether the objects have equal graphs; None where that was not seen.
+        endless: Whether the first one is known to have no end.
     """
 
     place: Place
@@ -345,6 +346,12 @@ class Consumer:
     together: int = 1
     graph: GraphSeen | None = None
     equal: bool | None = None
+    endless: bool = False
+
+    @property
+    def epochs(self) -> int:
+        """Passes that have begun; the only one over a dataset without an end is none."""
+        return 0 if self.endless and self.clock.begun == 1 else self.clock.begun
 
     @property
     def fetch_seconds(self) -> float:

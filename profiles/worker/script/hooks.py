@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pipeprof.profiles.protocol.wrapped import WRAPPED, Wrapped
+from pipeprof.profiles.protocol.wrapped import LISTENS, WRAPPED, Wrapped
 
 
 def nothing(*_arguments: object) -> None:
@@ -54,6 +54,9 @@ class Observer:
 
     def function_returned(self, function: Any, duration_ns: int) -> None:
         """A tf.function returned, called from Python."""
+
+    def compiled(self, function: str, seconds: float) -> None:
+        """JAX has compiled a function."""
 
     def tape_read(self) -> None:
         """Gradients were computed, called from Python."""
@@ -149,7 +152,9 @@ class Hooks:
             owner: Any = module
             for name in filter(None, row.owner.split(".")):
                 owner = getattr(owner, name, None)
-            if owner is not None and row.method == "__call__":
+            if owner is not None and row.method == LISTENS:
+                getattr(owner, LISTENS, _nothing)(self._compiled)
+            elif owner is not None and row.method == "__call__":
                 for kind in owner.__subclasses__():
                     self._wrap(kind, row.method, self._around_function)
             elif owner is not None and hasattr(owner, row.method):
@@ -200,6 +205,10 @@ class Hooks:
             "on_predict_end": lambda real: _around(real, after=lambda _: self._seen.predict_ended()),
         }
         return wrappers.get(row.method) or (lambda real: self._around_save(real, row))
+
+    def _compiled(self, event: str, seconds: float, **named: Any) -> None:
+        if event.endswith("/backend_compile_duration"):
+            self._seen.compiled(str(named.get("fun_name", "jit")), seconds)
 
     def _around_exit(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def _exit(status: int) -> None:

@@ -28,6 +28,8 @@ _CPU_EACH = 32
 """Fetches for one whose time on a core is read, a power of two: where system calls are slow, that takes 40 µs."""
 _MOST_COMPARED = 3
 """Objects of a dataset that is built again whose graphs are compared."""
+_ENDLESS = -1
+"""``tf.data.INFINITE_CARDINALITY``."""
 
 
 class ScriptObserver(Observer):
@@ -79,6 +81,7 @@ class ScriptObserver(Observer):
         self._sampled_ns = 0
         self.habits = Habits(users_place, self._clock)
         self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
+        self.compiled = self.habits.compiled  # type: ignore[method-assign]
         self.saved = self.habits.saved  # type: ignore[method-assign]
         self._passes: dict[int, Pass] = {}
         self._owners: dict[int, tuple[Any, Consumer]] = {}
@@ -335,6 +338,8 @@ class ScriptObserver(Observer):
         """Look at the graph of a consumer's first objects."""
         if consumer.datasets > _MOST_COMPARED or consumer.equal is False or consumer.role == "adapt":
             return
+        with contextlib.suppress(Exception):
+            consumer.endless = int(dataset.cardinality()) == _ENDLESS
         with contextlib.suppress(Exception):
             graph = self._graph_of(dataset)
             if consumer.datasets == 1:

@@ -307,7 +307,7 @@ class ScriptRun(ScriptJob):
         if not self._soak.has_begun and self.phase != "measure" and now - self._warm_at < LONGEST_WARM_UP:
             return
         alike = self._observer.alike(main)
-        reason = self._go_on_soaking(sum(one.clock.begun for one in alike), sum(one.steps for one in alike))
+        reason = self._go_on_soaking(sum(one.epochs for one in alike), sum(one.steps for one in alike))
         self._reason = self._reason or reason
 
     def _kept_objects(self) -> list[SoakPlace]:

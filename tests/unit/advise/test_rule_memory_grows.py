@@ -22,7 +22,7 @@ def soaked(**changes: object) -> PipelineView:
     soak = Soak(
         seconds=1200.0,
         state="growth",
-        sentence="Memory in use grows by 977 KiB in each epoch: Python objects made at train.py:20 are kept.",
+        sentence="Memory grows by 977 KiB in each epoch: Python objects made at train.py:20 are kept.",
         bytes_per_second=500_000.0,
         low=450_000.0,
         high=550_000.0,

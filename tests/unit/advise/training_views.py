@@ -123,6 +123,10 @@ OTHER_FLAWS: dict[str, tuple[str, Callable[[], PipelineView]]] = {
         lambda: in_fit(None, validated(datasets=4, equal=True, cached=True), **VALIDATED),
     ),
     "made-anew": ("retraced-step", lambda: trained(functions=[traced(traces=40, objects=40, trace_seconds=3.0)])),
+    "compiled-by-jax": (
+        "retraced-step",
+        lambda: trained(functions=[traced(traces=40, trace_seconds=3.0, compiler="JAX", calls=0)]),
+    ),
     "callback-of-keras": (
         "waits-for-results",
         lambda: trained(None, consumer="fit", callbacks=[place("ModelCheckpoint", None)], call_ms=5.0, apart_ms=5.0),

@@ -1,5 +1,7 @@
 """Readers of a process and its descendants, on made-up folders."""
 
+import itertools
+
 import pytest
 from unit.host.fake_proc import make_process, stat_line
 
@@ -78,6 +80,17 @@ class TestReader:
         reading = reader.read(10)
         assert (reading.children, reading.rss_bytes) == (0, 1000 * procfs.PAGE_BYTES)
         assert reading.cpu_seconds == pytest.approx(2.0 + 4.0)
+
+    def test_a_look_that_costs_much_is_put_off(self, tmp_path):
+        clock, spent = Clock(), itertools.count(step=0.01)
+        reader = readers.ProcfsReader(
+            make_process(tmp_path, 10), clock, look_every=0.5, look_share=0.001, cpu=lambda: next(spent)
+        )
+        reader.read(10)
+        make_process(tmp_path, 20, parent=10)
+        for seconds, children in ((9.9, 0), (0.2, 1)):
+            clock.now += seconds
+            assert reader.read(10).children == children
 
     def test_without_a_new_id_nobody_was_born_and_a_look_is_put_off(self, tmp_path):
         clock = Clock()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeprof.profiles.host.process_readers import FamilyReading
 from pipeprof.profiles.host.procfs import Pages, Shares
-from pipeprof.profiles.host.sampler import FAST_INTERVAL, INTERVAL, MEASURE_INTERVAL, Sampler, slope
+from pipeprof.profiles.host.sampler import FAST_INTERVAL, INTERVAL, MEASURE_INTERVAL, SOAK_INTERVAL, Sampler, slope
 
 MB = 1_000_000
 
@@ -229,6 +229,14 @@ class TestLimit:
         sampler = planted.sampler()
         run(planted, sampler, [1 << 50])
         assert sampler.over_limit() is False
+        assert sampler.next_interval() == INTERVAL
+
+    @pytest.mark.parametrize(("calm", "interval"), [(MEASURE_INTERVAL, INTERVAL), (SOAK_INTERVAL, SOAK_INTERVAL)])
+    def test_the_warm_up_of_a_soak_is_as_calm_as_the_rest(self, planted, calm, interval):
+        sampler = planted.sampler(calm=calm)
+        sampler.enter_phase("warmup")
+        assert sampler.next_interval() == interval
+        sampler.enter_phase("build")
         assert sampler.next_interval() == INTERVAL
 
     def test_samples_faster_above_four_fifths(self, planted):

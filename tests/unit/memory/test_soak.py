@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeprof.profiles.memory.growth.judge import judge
+from pipeprof.profiles.memory.growth.owner import end_of, owner_of
 from pipeprof.profiles.memory.growth.robust import Slope, theil_sen
 from pipeprof.profiles.memory.growth.series import MOST_POINTS, SoakLog, SoakPoint
-from pipeprof.profiles.memory.growth.soak import end_of, owner_of, soak_of
-from pipeprof.profiles.memory.growth.texts import duration_text, soak_text
+from pipeprof.profiles.memory.growth.soak import soak_of
+from pipeprof.profiles.memory.growth.texts import advice_of, duration_text, owner_text, soak_text
 from pipeprof.profiles.protocol.messages import (
     MemoryReading,
     SoakEvidence,
@@ -23,6 +25,8 @@ from pipeprof.profiles.protocol.messages import (
     SoakReading,
     SoakTraced,
 )
+from pipeprof.profiles.worker.memory import soak_watch
+from pipeprof.profiles.worker.memory.soak_watch import SoakWatch, traced_by_code
 
 MB = 1_000_000
 BASE = 100 * MB
@@ -143,6 +147,20 @@ def test_iterators_that_are_kept_come_first_with_their_line() -> None:
     assert found.per_epoch == pytest.approx(1.0)
 
 
+def test_the_line_that_allocated_what_stays_is_told_with_what_is_kept() -> None:
+    tail = points(leak, iterators=lambda t: t / EPOCH)
+    places = [SoakPlace("train.py", 7, 60, 1)]
+    found = owner_of(tail, SLOPE, replace(NOTHING, lines=[LINE], places=places))
+    assert "1 more in each epoch; a good part of what stays is allocated at train.py:20" in owner_text(found)
+    small = replace(LINE, bytes=3000, tensors=True)
+    assert "allocated" not in owner_text(owner_of(tail, SLOPE, replace(NOTHING, lines=[small], places=places)))
+
+
+def test_one_in_several_passes_is_told_as_such() -> None:
+    tail = points(leak, datasets=lambda t: t / EPOCH / 5)
+    assert owner_text(owner_of(tail, SLOPE, NOTHING)).endswith("are kept, 1 more in every 5 passes over the data")
+
+
 def test_datasets_that_are_kept() -> None:
     tail = points(leak, iterators=lambda _: 2, datasets=lambda t: t / EPOCH)
     found = owner_of(tail, SLOPE, replace(NOTHING, places=[SoakPlace("train.py", 7, 2, 60)]))
@@ -165,6 +183,44 @@ def test_a_function_traced_twice_is_no_owner() -> None:
     assert owner_of(TAIL, SLOPE, evidence).owner == "python"
 
 
+def test_a_function_that_is_made_anew_counts_as_one() -> None:
+    kind = type("Function", (), {"experimental_get_tracing_count": lambda _: 1})
+
+    def made():
+        def step(): ...
+
+        one = kind()
+        one.python_function = step
+        return one
+
+    kept = [made(), made(), made()]
+    assert [found for (name, _, _), found in traced_by_code().items() if name == "step"] == [(3, 3)]
+    again = SoakTraced("step", "train.py", 12, 40, 60, objects=60)
+    owner = owner_of(TAIL, SLOPE, replace(NOTHING, traced=[again]))
+    assert owner_text(owner) == "60 tf.functions step (made at train.py:12) are kept, 1 more in each epoch"
+    assert advice_of(owner).startswith("Make the tf.function once")
+    assert len(kept) == 3
+
+
+def test_what_is_held_at_the_end_alone_is_not_what_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soak_watch, "_memory", lambda: None)
+    now, sent, kept, held = [60.0], [], [], []
+    watch = SoakWatch(sent.append, 100.0, clock=lambda: now[0], cpu=lambda: 0.0)
+    watch.look(30, 0, None)
+    watch.examine()
+    for epoch in range(30, 50):
+        now[0] += 5.0
+        held[:] = [bytes(1_000_000 if epoch == 49 else 1000)]
+        kept.append(bytes(10_000))
+        watch.look(epoch, 100 * epoch, None)
+    watch.end()
+    (evidence,) = sent
+    text = Path(__file__).read_text(encoding="utf-8").splitlines()
+    assert text[evidence.lines[0].line - 1].strip() == "kept.append(bytes(10_000))"
+    assert 60_000 < evidence.lines[0].bytes < 90_000
+    assert evidence.seconds < 60
+
+
 def test_the_line_that_allocated_what_stays_by_steps() -> None:
     # Half as many steps as usual in 40 s: 10 MB are all of the growth.
     slower = replace(NOTHING, steps=200, lines=[replace(LINE, bytes=9 * MB)])
@@ -175,6 +231,9 @@ def test_the_line_that_allocated_what_stays_by_steps() -> None:
 def test_tensors_are_named_by_the_objects_that_hold_them() -> None:
     small = replace(LINE, bytes=3000, tensors=True)
     assert owner_of(TAIL, SLOPE, replace(NOTHING, lines=[small])).owner == "tensors"
+    assert owner_of(TAIL, SLOPE, replace(NOTHING, lines=[small], tensors=10 * MB)).owner == "tensors"
+    # Objects of TensorFlow's own stay there, and tensors do not grow.
+    assert owner_of(TAIL, SLOPE, replace(NOTHING, lines=[small], tensors=MB)).owner == "native"
 
 
 def test_without_evidence_the_owner_is_unknown_and_without_lines_it_is_native() -> None:
@@ -235,11 +294,37 @@ def test_a_leak_is_told_with_owner_and_end() -> None:
     assert growth is not None
     assert growth.leak
     text = soak_text(soak)
-    assert text.startswith("Memory in use grows by 977 KiB in each epoch")
+    assert text.startswith("Memory grows by 977 KiB in each epoch")
     assert "Python objects made at train.py:20 are kept" in text
     assert "Memory ends in about 10 h" in text
     assert "limit 18.6 GiB" in text
     assert soak.sentence == text
+
+
+def with_fragments(log: SoakLog, share: float) -> SoakLog:
+    """The same soak with free blocks between those that are kept, which take a share of the growth."""
+    log.points[:] = [replace(one, rss=one.rss + int(share * ((one.in_use or 0) - BASE))) for one in log.points]
+    return log
+
+
+def test_a_growth_with_free_blocks_between_ends_as_soon_as_resident_memory_does() -> None:
+    soak, growth = soak_of(with_fragments(logged(120), 0.35), NOTHING, 20_000 * MB)
+    used = soak.series.rss_bytes[-1]
+    assert soak.bytes_per_second == pytest.approx(1.35 * MB / EPOCH, rel=0.02)
+    assert soak.bytes_per_epoch == pytest.approx(1.35 * MB, rel=0.02)
+    assert soak.ends.seconds == pytest.approx((20_000 * MB - used) / (1.35 * MB / EPOCH), rel=0.02)
+    assert growth.mb_per_epoch == pytest.approx(1.35, rel=0.02)
+
+
+def test_a_growth_into_free_blocks_has_the_rate_of_what_is_in_use() -> None:
+    soak, _ = soak_of(with_fragments(logged(120), -0.7), NOTHING, 20_000 * MB)
+    assert soak.bytes_per_second == pytest.approx(MB / EPOCH, rel=0.02)
+
+
+def test_fragments_make_no_growth_of_what_is_too_slow_to_matter() -> None:
+    soak, growth = soak_of(with_fragments(logged(1200, lambda t: leak(t, 10_000)), 99.0), None, 20_000 * MB)
+    assert growth is None
+    assert soak.state == "slow"
 
 
 def test_growth_that_leaves_memory_for_weeks_does_not_matter() -> None:

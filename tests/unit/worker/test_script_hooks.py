@@ -200,6 +200,17 @@ def test_datasets_are_told_apart_by_object_and_role():
     assert observer.consumers[0].passes[0].ended
 
 
+@pytest.mark.parametrize(("cardinality", "passes", "epochs"), [(-1, 1, 0), (-1, 3, 3), (-2, 1, 1), (60, 1, 1)])
+def test_one_pass_over_a_dataset_without_an_end_is_no_epoch(cardinality: int, passes: int, epochs: int) -> None:
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    dataset = Dataset()
+    dataset.cardinality = lambda: cardinality
+    observer.iterator_made(dataset, Batches(), 0)
+    (consumer,) = observer.consumers
+    consumer.clock.begun = passes
+    assert consumer.epochs == epochs
+
+
 def test_iterators_are_not_kept_alive():
     observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
     dataset, iterator = Dataset(), Batches()
@@ -208,3 +219,20 @@ def test_iterators_are_not_kept_alive():
     assert known.iterator() is iterator
     del iterator
     assert known.iterator() is None
+
+
+def test_jax_tells_what_it_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    listeners, told = [], []
+    jax = ModuleType("jax")
+    jax.monitoring = SimpleNamespace(register_event_duration_secs_listener=listeners.append)
+    monkeypatch.setitem(sys.modules, "jax", jax)
+    observer = Observer()
+    observer.compiled = lambda function, seconds: told.append((function, seconds))
+    hooks = Hooks(observer, lambda: 0)
+    hooks.install("jax")
+    (listener,) = listeners
+    listener("/jax/core/compile/jaxpr_trace_duration", 0.5, fun_name="step")
+    listener("/jax/core/compile/backend_compile_duration", 0.2, fun_name="jit(step)")
+    hooks.uninstall()
+    listener("/jax/core/compile/backend_compile_duration", 0.2, fun_name="jit(step)")
+    assert told == [("jit(step)", 0.2)]

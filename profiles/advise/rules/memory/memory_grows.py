@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.memory.growth.judge import LEAST_BYTES, LEAST_WINDOWS, NOISE
-from pipeprof.profiles.memory.growth.texts import ADVICE
+from pipeprof.profiles.memory.growth.texts import advice_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView
 
@@ -55,7 +55,7 @@ class MemoryGrows(Rule):
         }
         yield Proposal(
             sentence=soak.sentence,
-            recommendation=ADVICE[soak.owner.owner],
+            recommendation=advice_of(soak.owner),
             evidence={"owner": soak.owner.owner, **{name: value for name, value in numbers.items() if value}},
             location=soak.owner.location,
         )

@@ -16,16 +16,18 @@ class RetracedStep(OfTraining, Rule):
     """A tf.function that is traced again and again.
 
     Seen:
-        A tf.function that the script calls was traced several times, and the calls that traced took a good part of the
-        training.
+        A tf.function that the script calls was traced several times, or a function was compiled by JAX several times
+        at one line, and that took a good part of the training.
 
     Why:
         TensorFlow traces a function again for every new shape, for every new value of a Python argument, and for every
-        new tf.function object. A trace runs the function's Python and takes from tens of milliseconds to seconds.
+        new tf.function object. A trace runs the function's Python and takes from tens of milliseconds to seconds. JAX
+        compiles again for every new shape, static argument and new jax.jit of a lambda.
 
     Fix:
         For shapes: tf.function(reduce_retracing=True), or an input_signature with None for the length, or batches
-        padded to few lengths. For numbers: pass tensors. Make the tf.function once, not in the loop.
+        padded to few lengths. For numbers: pass tensors, in JAX no static arguments that change. Make the function
+        once, not in the loop.
 
     Ignore when:
         All shapes have been seen after the first epoch and the training is long: the traces do not come again.
@@ -47,16 +49,25 @@ class RetracedStep(OfTraining, Rule):
             objects = f" of {use.objects:,} objects" if anew else ""
             own = f"def {use.name}(" in view.texts.get(use.file or "", "")
             each = use.trace_seconds / (use.traces - 1)
+            jax = use.compiler == "JAX"
+            done = (
+                f"called{at(use, ' in ')}, was compiled by JAX {use.traces:,} times. A compilation"
+                if jax
+                else f"{at(use, '(')}{') ' if use.file else ''}was traced {use.traces:,} times in {use.calls:,} "
+                f"calls{objects}. A call that traces"
+            )
             yield Proposal(
+                title="Compile the step once" if jax else "",
                 location=location_of(use),
                 sentence=(
-                    f"`{use.name}`{at(use, ' (')}{')' if use.file else ''} was traced {use.traces:,} times in "
-                    f"{use.calls:,} calls{objects}. A call that traces took {milliseconds(1e3 * each)}: "
+                    f"`{use.name}`{',' * jax} {done} took {milliseconds(1e3 * each)}: "
                     f"{share_text(use.trace_seconds, training)}."
                 ),
                 recommendation=(
                     "Make it once, before the loop."
                     if anew
+                    else f"Pad what `{use.name}` gets to few shapes, pass numbers as arrays, and make it once."
+                    if jax
                     else f"Let `{use.name}` have one trace for all shapes, and pass numbers as tensors."
                 ),
                 evidence={
@@ -67,7 +78,9 @@ class RetracedStep(OfTraining, Rule):
                     "share": share,
                 },
                 python=(
-                    f"@tf.function(reduce_retracing=True)\ndef {use.name}(...):\n    ..." if own and not anew else ""
+                    f"@tf.function(reduce_retracing=True)\ndef {use.name}(...):\n    ..."
+                    if own and not anew and not jax
+                    else ""
                 ),
                 predicted=without(share),
             )
