@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.harness.event_loop import Reason
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass
@@ -63,6 +62,7 @@ class WatchRun(ScriptRun):
         super().__init__(job, channel)
         # Most objects were there before, and a notebook may have so many that counting takes seconds.
         self._memory = MemoryLog(channel.send, counts_objects=False)
+        self._traces = False
         self._registered = registered
         self._lines = lines
         self._over = over
@@ -142,13 +142,6 @@ class WatchRun(ScriptRun):
             self._hooks.install(library)
             if library == "tensorflow":
                 self._begin_build()
-
-    def _enter(self, name: PhaseName, note: str | None = None) -> None:
-        if name == "trace":
-            # Nothing is traced: an error has come in the phase before.
-            self._leave(note)
-        else:
-            super()._enter(name, note)
 
     def _begin_watch(self) -> None:
         if self._lines:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import pipeprof
-from pipeprof import recording, watching
+from pipeprof import local_run, recording, watching
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.local_channel import LocalEnd
 from pipeprof.profiles.protocol.messages import Warned, WorkerMessage
+from tests.unit.worker.fakes import drained
 
 
 class Recorded:
@@ -141,3 +146,24 @@ def test_messages_arrive_as_through_a_pipe_and_not_from_a_copy(monkeypatch: pyte
     monkeypatch.setattr(LocalEnd, "is_copy", True)
     end.send(Warned("a", "second"))
     assert len(taken) == 1
+
+
+def test_what_was_measured_is_saved_now_and_then(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(local_run, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    writer = ProfileWriter([tmp_path / "out.json"])
+    run = local_run.LocalRun(RunSettings(target=ParsedTarget("script", Path("train.py")), to_end=True), writer)
+    saved: list[float] = []
+
+    def save(_sampler: object) -> None:
+        saved.append(clock.now)
+        clock.now += 0.05
+
+    monkeypatch.setattr(run, "_save", save)
+    monkeypatch.setattr(run, "_follow_phases", lambda _sampler: None)
+    for second in range(100, 400):
+        clock.now = max(clock.now, float(second))
+        # Before there are steps, there is nothing to save.
+        run.take(Warned("a", "b") if second < 130 else drained())
+    # One save takes 50 ms: a thousandth of 50 s.
+    assert saved == pytest.approx([130, 181, 232, 283, 334, 385], abs=1)
