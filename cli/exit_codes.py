@@ -53,5 +53,7 @@ def epilog(*examples: str, codes: Collection[int] | None = None) -> str:
     """
     # A paragraph that starts with the character \b is not rewrapped.
     shown = "\n".join(f"  {example}" for example in examples)
-    listed = "\n".join(f"  {entry.code:>3}  {entry.meaning}" for entry in EXIT_CODES if codes is None or entry.code in codes)
+    listed = "\n".join(
+        f"  {entry.code:>3}  {entry.meaning}" for entry in EXIT_CODES if codes is None or entry.code in codes
+    )
     return f"\b\nExamples:\n{shown}\n\n\b\nExit codes:\n{listed}"

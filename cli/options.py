@@ -252,7 +252,9 @@ class RunOptions(SharedOptions):
     steps: Steps = None
     soak: Annotated[
         str | None,
-        option("", "DURATION", "Watch memory for this long, e.g. 20m: whether it grows, its owner, and when it runs out."),
+        option(
+            "", "DURATION", "Watch memory for this long, e.g. 20m: whether it grows, its owner, and when it runs out."
+        ),
     ] = None
     to_end: Annotated[
         bool, typer.Option("--to-end", help="Let a training script come to its own end instead of ending it.")

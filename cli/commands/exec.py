@@ -19,9 +19,7 @@ EPILOG = epilog(
 
 def exec(
     script: Annotated[str, typer.Argument(metavar="SCRIPT", help="script.py.", autocompletion=completion.targets)],
-    script_args: Annotated[
-        list[str] | None, typer.Argument(metavar="-- ARGS", help="Arguments of the script.")
-    ] = None,
+    script_args: Annotated[list[str] | None, typer.Argument(metavar="-- ARGS", help="Arguments of the script.")] = None,
     plan: Annotated[
         str,
         typer.Option(

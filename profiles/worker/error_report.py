@@ -40,7 +40,7 @@ _TOO_LATE = " (pipeprof runs TensorFlow before it calls the function: move the s
 
 _NO_INPUT = " (pipeprof gives a script no standard input: pass what it reads as an argument after `--`)"
 _NO_TERMINAL = (
-    " (a script that pipeprof runs has no terminal: measure it from inside, with `with pipeprof.watch(\"out.json\"):` "
+    ' (a script that pipeprof runs has no terminal: measure it from inside, with `with pipeprof.watch("out.json"):` '
     "around its training)"
 )
 _OUTSIDE = {

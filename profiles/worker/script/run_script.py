@@ -63,7 +63,7 @@ ALIVE_CORES = 0.02
 """Of a core that a process uses at least, so that it is not taken to hang."""
 QUIET_NS = 1_000_000_000
 """Without a step, after which another dataset with more steps takes the place of the main one."""
-GONE_NS = 5_000_000_000
+GONE_NS = 15_000_000_000
 """Without a step, after which the run also ends where another dataset is iterated."""
 MUCH_MORE = 1.5
 """Times the main dataset's fetch time, or steps, of which another one takes its place. Of two that are iterated in

@@ -216,7 +216,7 @@ def test_datasets_that_take_turns_do_not_take_each_others_place(monkeypatch: pyt
     assert run._main is epochs[1]
 
 
-@pytest.mark.parametrize(("quiet", "ends"), [(2.0, False), (6.0, True)])
+@pytest.mark.parametrize(("quiet", "ends"), [(2.0, False), (20.0, True)])
 def test_a_run_ends_where_its_main_dataset_comes_no_more(
     monkeypatch: pytest.MonkeyPatch, quiet: float, *, ends: bool
 ) -> None:
