@@ -114,7 +114,7 @@ _WORDS_FOR_CODES = {
     "raised": "the pipeline raised an error",
     "step-raised": "the step raised an error",
 }
-_WORDS_FOR_SCRIPTS = {"exited": "the script ended it", "raised": "the script raised an error"}
+_WORDS_FOR_SCRIPTS = {"exited": "the script exited", "raised": "the script raised an error"}
 
 
 def conclude(profile: Profile) -> Verdict:

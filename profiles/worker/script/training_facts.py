@@ -153,8 +153,13 @@ def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: 
     """What the script spends its time on, apart from the steps and their fetches."""
     habits, clock, own = observer.habits, main.clock, None
     computes = habits.own_steps or main.kind != "loop" or not {"jax", "torch"}.isdisjoint(sys.modules)
-    known = since is not None and since.own is not None and now.own is not None
-    if known and not computes and now.time_ns - since.time_ns >= LEAST_OWN_NS:
+    if (
+        since is not None
+        and since.own is not None
+        and now.own is not None
+        and now.time_ns - since.time_ns >= LEAST_OWN_NS
+        and not computes
+    ):
         own = 1e3 * max(0.0, now.own - since.own) / max(1, now.steps - since.steps)
     return {
         "seconds": (now.time_ns - main.began_ns) / 1e9,
