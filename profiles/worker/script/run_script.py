@@ -226,7 +226,7 @@ class ScriptRun(ScriptJob):
         Args:
             error: What is reported where nothing was measured, or if the end is a failure.
         """
-        self._traces = not failed
+        self._traces = self._traces and not failed
         try:
             self._finish(reason)
         except NeverIteratedError:
