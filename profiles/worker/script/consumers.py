@@ -365,7 +365,7 @@ class Consumer:
 
         Args:
             kept: Consumers of this role at this place. Of more than training, validation and test need, those that
-                were iterated once are garbage that Python has not collected.
+                were iterated once are built in each epoch, and something keeps them.
         """
         once = kept >= MOST_KEPT and self.iterators <= self.datasets
         return self.dataset() is None or once or self.begins_each()

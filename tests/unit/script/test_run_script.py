@@ -182,7 +182,7 @@ def test_a_dataset_that_was_never_looked_at() -> None:
     with run._attempt("no-graph", "The graph could not be read"):
         run._graphs()
     (warning,) = run.channel.of(Warned)
-    assert warning.message == "The graph could not be read: the dataset was gone before the first look at it."
+    assert warning.text == "The graph could not be read: the dataset was gone before the first look at it."
 
 
 SECOND = 1_000_000_000

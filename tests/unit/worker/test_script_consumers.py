@@ -163,7 +163,7 @@ class TestConsumer:
         [
             (True, 2, 1, True),
             (False, 2, 1, False),
-            # Training and validation in one line, and datasets of each epoch that Python has not collected.
+            # Training and validation in one line, and datasets of each epoch that a list keeps.
             (False, 1, 2, False),
             (False, 1, 3, True),
             (False, 2, 3, False),
