@@ -249,8 +249,8 @@ class ScriptRun(ScriptJob):
 
     def _enter(self, name: PhaseName, note: str | None = None) -> None:
         self._leave(note)
-        if name == "trace" and not self._traces:
-            # An error has come, or comes, in the phase before.
+        if name == "trace" and (self._channel.stop.is_set() or not self._traces):
+            # A signal or an error has come in the phase before.
             return
         self.phase = name
         self._open_phase = self._phases.enter(name)

@@ -177,6 +177,16 @@ def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyP
     assert run.phase == "measure"
 
 
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_run_that_a_signal_ends_is_not_traced(*, stopped: bool) -> None:
+    run = Run()
+    run.phase = "measure"
+    if stopped:
+        run.channel.stop.set()
+    run._enter("trace")
+    assert run.phase == ("measure" if stopped else "trace")
+
+
 def test_a_dataset_that_was_never_looked_at() -> None:
     run = Run()
     with run._attempt("no-graph", "The graph could not be read"):
