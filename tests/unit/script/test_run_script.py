@@ -180,9 +180,7 @@ def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_run_that_a_signal_ends_is_not_traced(*, stopped: bool) -> None:
     run = Run()
-    run.phase = "measure"
-    if stopped:
-        run.channel.stop.set()
+    run.phase, run.channel.stopped = "measure", stopped
     run._enter("trace")
     assert run.phase == ("measure" if stopped else "trace")
 
