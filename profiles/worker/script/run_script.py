@@ -66,8 +66,8 @@ QUIET_NS = 1_000_000_000
 GONE_NS = 15_000_000_000
 """Without a step, after which the run also ends where another dataset is iterated."""
 MUCH_MORE = 1.5
-"""Times the main dataset's fetch time, or steps, of which another one takes its place. Of two that are iterated in
-turn, each would else begin its warm-up again in each epoch."""
+"""Times the main dataset's fetch time, or steps, from which another one takes its place: two that are iterated in turn
+would each begin its warm-up again in each epoch."""
 MOST_TIMES = 3
 """As long as the steps that are to be measured a window may take, with what lies between its epochs."""
 LONGEST_WARM_UP = 15.0
