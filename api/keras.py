@@ -51,7 +51,11 @@ class Profile(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
         around = current()
         if is_worker() or (around is not None and around.reason == BLOCK):
             return
+        from pipeprof.recording import end_with_cell
+
         self._recording = begin(self._out, reason="the training", steps=self._steps, model=self.model)
+        # Keras calls nothing when an exception, or an interrupt, ends a training.
+        end_with_cell(self._recording)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Save the profile."""

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.harness.event_loop import Reason
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass
@@ -63,6 +62,7 @@ class WatchRun(ScriptRun):
         super().__init__(job, channel)
         # Most objects were there before, and a notebook may have so many that counting takes seconds.
         self._memory = MemoryLog(channel.send, counts_objects=False)
+        self._traces = False
         self._registered = registered
         self._lines = lines
         self._over = over
@@ -89,7 +89,7 @@ class WatchRun(ScriptRun):
         Args:
             reason: What ends it.
             error: The exception that ends it.
-            failed: Called when that is reported, before the pipeline is described.
+            failed: Called when that is reported.
         """
         self._imports.end()
         try:
@@ -115,19 +115,16 @@ class WatchRun(ScriptRun):
         return True
 
     def _finish_with(self, reason: str, error: BaseException | None, failed: Callable[[], None]) -> None:
-        if error is not None:
-            self._stop_reporter()
-            with self._folding:
-                self._look_last()
-            self.send_measured()
-            if not isinstance(error, KeyboardInterrupt):
-                self._channel.send(describe_error(error, self))
-            failed()
+        ending = error
         try:
             self._finish(reason)
         except NeverIteratedError as nothing:
-            if error is None:
-                self._channel.send(describe_error(nothing, self))
+            ending = error or nothing
+        finally:
+            if ending is not None and not isinstance(ending, KeyboardInterrupt):
+                self._channel.send(describe_error(ending, self))
+            if error is not None:
+                failed()
 
     # What a script's run does otherwise
 
@@ -142,13 +139,6 @@ class WatchRun(ScriptRun):
             self._hooks.install(library)
             if library == "tensorflow":
                 self._begin_build()
-
-    def _enter(self, name: PhaseName, note: str | None = None) -> None:
-        if name == "trace":
-            # Nothing is traced: an error has come in the phase before.
-            self._leave(note)
-        else:
-            super()._enter(name, note)
 
     def _begin_watch(self) -> None:
         if self._lines:
@@ -216,6 +206,7 @@ class Recording:
             allow_writes=True,
         )
         self.reason = reason
+        self._out = out
         self._local = LocalRun(settings, self._writer)
         channel = LocalEnd(self._local.take)
         self._run = WatchRun(self._local.job(), channel, registered=registered, lines=lines, over=self._conclude)
@@ -254,6 +245,8 @@ class Recording:
         if not self.ended and self._run.discard():
             self._ended = True
             self._local.discard()
+            if self._out is not None:
+                say(f"pipeprof: note: {self._out} is not written: another measurement began before there was a batch")
         else:
             self.end()
 
@@ -284,6 +277,9 @@ class Recording:
 
             show(as_text(profile, "text", Style(), writer.path))
             return
+        for problem in profile.errors:
+            if problem.code == "never-iterated":
+                say(f"pipeprof: warning: {problem.message}")
         path = as_typed(str(writer.path))
         say(f"pipeprof: the profile is {path}: pipeprof show {_quoted(path)}")
 
@@ -308,8 +304,27 @@ def _main_file() -> str:
 
 def _notebook() -> Callable[[str], None] | None:
     """Return what shows a text below a notebook's cell; None outside of one."""
+    if _shell() is None:
+        return None
+    module: Any = sys.modules["IPython"]
+    return lambda text: module.display.display({"text/plain": text}, raw=True)
+
+
+def _shell() -> Any:
+    """The shell that runs a notebook's cells; None outside of one."""
     module: Any = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None else None
-    if getattr(shell, "kernel", None) is None:
-        return None
-    return lambda text: module.display.display({"text/plain": text}, raw=True)
+    return shell if getattr(shell, "kernel", None) is not None else None
+
+
+def end_with_cell(recording: Recording) -> None:
+    """End a measurement with the cell of a notebook that runs now; outside of a notebook it goes on."""
+    shell = _shell()
+    if shell is None:
+        return
+
+    def ended(result: Any) -> None:
+        shell.events.unregister("post_run_cell", ended)
+        recording.end(result.error_in_exec)
+
+    shell.events.register("post_run_cell", ended)

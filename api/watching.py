@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 import weakref
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -67,9 +68,14 @@ class _Block(AbstractContextManager[None]):
     def __enter__(self) -> None:
         if is_worker():
             return
-        if (outer := current()) is not None and outer.reason == BLOCK:
-            raise UsageError("pipeprof.watch is inside another pipeprof.watch: one block measures all that is in it")
-        self._recording = begin(self._out, reason=BLOCK, lines=True)
+        # Another thread may begin at the same time.
+        with _beginning:
+            if (outer := current()) is not None and outer.reason == BLOCK:
+                raise UsageError(
+                    "another pipeprof.watch is measuring: one block measures all that is iterated meanwhile, inside of "
+                    "it and in other threads; remove this one"
+                )
+            self._recording = begin(self._out, reason=BLOCK, lines=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -81,6 +87,7 @@ class _Block(AbstractContextManager[None]):
 BLOCK = "the block"
 _registered: list[Callable[[], Any]] = []
 _current: list[Recording] = []
+_beginning = threading.RLock()
 
 
 def current() -> Recording | None:
@@ -100,17 +107,18 @@ def begin(
         lines: Whether to note where datasets are made, until the first step.
         model: The one whose ``fit`` is under way.
     """
-    if (before := current()) is not None:
-        before.make_way()
-    _require_tensorflow()
-    from pipeprof.recording import Recording
+    with _beginning:
+        if (before := current()) is not None:
+            before.make_way()
+        _require_tensorflow()
+        from pipeprof.recording import Recording
 
-    recording = Recording(out, registered=_registered, reason=reason, steps=steps, lines=lines)
-    if not _current:
-        atexit.register(_end_at_exit)
-    _current[:] = [recording]
-    recording.begin(model)
-    return recording
+        recording = Recording(out, registered=_registered, reason=reason, steps=steps, lines=lines)
+        if not _current:
+            atexit.register(_end_at_exit)
+        _current[:] = [recording]
+        recording.begin(model)
+        return recording
 
 
 def is_worker() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -41,8 +41,11 @@ EXIT_CODES = (
 )
 
 
-def epilog(*examples: str, codes: Sequence[ExitCode] = EXIT_CODES) -> str:
+def epilog(*examples: str, codes: Collection[int] | None = None) -> str:
     r"""The end of a help text: commands that can be typed as they are, and the exit codes.
+
+    Args:
+        codes: Those that the command can end with; None for all.
 
     Example:
         >>> "pipeprof show a.json" in epilog("pipeprof show a.json")
@@ -50,5 +53,7 @@ def epilog(*examples: str, codes: Sequence[ExitCode] = EXIT_CODES) -> str:
     """
     # A paragraph that starts with the character \b is not rewrapped.
     shown = "\n".join(f"  {example}" for example in examples)
-    listed = "\n".join(f"  {entry.code:>3}  {entry.meaning}" for entry in codes)
+    listed = "\n".join(
+        f"  {entry.code:>3}  {entry.meaning}" for entry in EXIT_CODES if codes is None or entry.code in codes
+    )
     return f"\b\nExamples:\n{shown}\n\n\b\nExit codes:\n{listed}"

@@ -88,7 +88,8 @@ def out_of(command: str, what: str = "Also write the report to a file ({}); - is
     Args:
         what: Help text with a gap for the extensions.
     """
-    return option("--out", "FILE", what.format(" or ".join(extensions_of(command))))
+    *others, last = extensions_of(command)
+    return option("--out", "FILE", what.format(f"{', '.join(others)} or {last}"))
 
 
 Out = Annotated[list[str] | None, out_of("run")]
@@ -241,7 +242,7 @@ class RunOptions(SharedOptions):
         ),
     ]
     script_args: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- ARGS]", help="Arguments of a training script.")
+        list[str] | None, typer.Argument(metavar="-- ARGS", help="Arguments of a training script.")
     ] = None
     change: Annotated[str | None, option("", "N", "Measure the pipeline with change N of its latest report.")] = None
     from_profile: From = None
@@ -251,7 +252,9 @@ class RunOptions(SharedOptions):
     steps: Steps = None
     soak: Annotated[
         str | None,
-        option("", "DURATION", "Watch memory for this long, e.g. 20m: whether it grows, whose it is, when it ends."),
+        option(
+            "", "DURATION", "Watch memory for this long, e.g. 20m: whether it grows, its owner, and when it runs out."
+        ),
     ] = None
     to_end: Annotated[
         bool, typer.Option("--to-end", help="Let a training script come to its own end instead of ending it.")
@@ -294,7 +297,7 @@ class FixOptions(SharedOptions):
     steps: Steps = None
     cold: Cold = False
     write: Annotated[
-        bool, typer.Option("--write", help="Change the spec itself; only the lines that change are others afterwards.")
+        bool, typer.Option("--write", help="Change the spec itself; all other lines of it stay as they are.")
     ] = False
     out: Annotated[list[str] | None, out_of("fix", "Write the result to a file ({}). Repeatable.")] = None
     form: Annotated[str | None, format_of("fix")] = None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeprof.cli.exit_codes import EXIT_CODES, epilog
+from pipeprof.cli.exit_codes import epilog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.data.folders import CachedEntry
 
 _COLUMNS = ("name", "size", "files", "age", "path")
-_CODES = [entry for entry in EXIT_CODES if entry.code in {0, 1, 2}]
+_CODES = (0, 1, 2)
 
 app = typer.Typer(
     help="List or remove generated inputs (`data:` in specs).",

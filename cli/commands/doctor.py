@@ -22,9 +22,9 @@ BlockRedact = Annotated[
 
 
 def doctor(*, json: Json = False, redact: BlockRedact = None, color: Color = "auto") -> None:
-    """Check the installation and the machine, and print the facts that a bug report needs.
+    """Check the installation and the machine.
 
-    Loads no TensorFlow and writes nothing.
+    Prints the facts that a bug report needs. Loads no TensorFlow and writes nothing.
     """
     import json as encoder
     import os

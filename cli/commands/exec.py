@@ -13,14 +13,13 @@ EPILOG = epilog(
     "pipeprof run train.py --rerun --out fast.plan.json",
     "pipeprof exec --plan fast.plan.json train.py",
     "pipeprof exec --plan fast.plan.json train.py -- --epochs 3",
+    codes=(2, 6),
 )
 
 
 def exec(
     script: Annotated[str, typer.Argument(metavar="SCRIPT", help="script.py.", autocompletion=completion.targets)],
-    script_args: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- ARGS]", help="Arguments of the script.")
-    ] = None,
+    script_args: Annotated[list[str] | None, typer.Argument(metavar="-- ARGS", help="Arguments of the script.")] = None,
     plan: Annotated[
         str,
         typer.Option(
@@ -28,10 +27,10 @@ def exec(
         ),
     ] = ...,  # type: ignore[assignment]  # typer's word for required
 ) -> None:
-    """Run a training script with the changes of a plan; its code stays as it is.
+    """Run a training script with the changes of a plan.
 
-    The plan is applied where the script iterates its dataset. Nothing is measured. The exit code, the output and the
-    signals are the script's own, as with `python script.py`.
+    Its code stays as it is: the plan is applied where the script iterates its dataset. Nothing is measured. The exit
+    code, the output and the signals are the script's own, as with `python script.py`, once it has started.
     """
     import os
     import sys

@@ -41,9 +41,9 @@ def explain(
     json: Json = False,
     color: Color = "auto",
 ) -> None:
-    """Explain a rule, or the code of a warning or an error: what it means, why it matters, what to do.
+    """Explain a rule, a warning or an error.
 
-    Loads no TensorFlow.
+    What it means, why it matters, and what to do. Loads no TensorFlow.
     """
     import json as encoder
     import sys

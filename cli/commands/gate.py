@@ -47,10 +47,10 @@ class _Question:
 
 
 def gate(given: GateOptions) -> None:
-    """Fail where a pipeline has become slower, or takes more memory, than another one.
+    """Fail if a pipeline got slower, or takes more memory.
 
-    Both are measured now, in pairs of fresh processes, until the answer is clear. Exit code 0: passed; 3: failed; 4:
-    inconclusive.
+    It and the other one (--against) are measured now, in pairs of fresh processes, until the answer is clear. Exit
+    code 0: passed; 3: failed; 4: inconclusive.
     """
     from pipeprof.cli import options, output
     from pipeprof.cli.comparing.session import compared

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeprof.cli.exit_codes import EXIT_CODES, epilog
+from pipeprof.cli.exit_codes import epilog
 from pipeprof.cli.options import Arg, NoPython, option
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ EPILOG = epilog(
     "pipeprof init --from photos/",
     "pipeprof init --from 'shards/*.tfrecord' --out shards.yaml",
     "pipeprof init --from input.py:train --arg batch_size=64 --out train.yaml",
-    codes=[entry for entry in EXIT_CODES if entry.code in {0, 1, 2, 5}],
+    codes=(0, 1, 2, 5),
 )
 _INDENT = "  "
 

@@ -17,9 +17,12 @@ EPILOG = epilog("pipeprof schema spec > pipeprof.schema.json", "pipeprof schema 
 
 
 def schema(
-    document: Annotated[str, typer.Argument(metavar="[spec|overlay|profile|result]", help="Document type.")] = "spec",
+    document: Annotated[str, typer.Argument(metavar="spec|overlay|profile|result", help="Document type.")] = "spec",
 ) -> None:
-    """Print the JSON Schema of specs, overlays (-f), saved profiles or results of compare and gate."""
+    """Print the JSON Schema of specs, profiles or results.
+
+    An overlay is a file for -f; a result is one of compare or gate.
+    """
     import json
 
     from pipeprof.cli.options import choice

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli import completion
-from pipeprof.cli.options import RerunOptions, Target, format_of, out_of
+from pipeprof.cli.options import RerunOptions, format_of, out_of
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class CompareOptions(RerunOptions):
     others: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="B...",
+            metavar="B",
             help="What A is compared with, one or more; git:REF is the other target at that ref.",
             show_default=False,
         ),
@@ -62,7 +62,14 @@ class CompareOptions(RerunOptions):
 class GateOptions(RerunOptions):
     """All options of ``pipeprof gate``, as typed."""
 
-    target: Target
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="spec.yaml, file.py:function, package.module:function, or script.py with --rerun.",
+            autocompletion=completion.targets,
+        ),
+    ]
     against: Annotated[
         str | None,
         typer.Option(

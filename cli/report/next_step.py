@@ -137,13 +137,15 @@ def _allow_writes(profile: Profile) -> NextCommand | None:
 
 
 def _measure_longer(profile: Profile) -> NextCommand | None:
-    steps = profile.steps
-    if steps is None:
+    steps, codes = profile.steps, {warning.code for warning in profile.warnings}
+    if steps is None or "short-script" in codes:
+        # A script that has ended by itself takes no more steps for an option of pipeprof's.
         return None
-    unsettled = any(warning.code == "not-settled" for warning in profile.warnings)
+    unsettled = "not-settled" in codes
     if not unsettled and steps.count >= FEW_STEPS and steps.seconds >= SHORT_SECONDS:
         return None
-    why = "the warm-up had not settled" if unsettled else f"only {steps.count:,} steps in {in_words(steps.seconds)}"
+    few = f"only {steps.count:,} step{'' if steps.count == 1 else 's'} in {in_words(steps.seconds)}"
+    why = "the warm-up had not settled" if unsettled else few
     longest = max(steps.seconds, duration("--seconds", recover_options(profile).seconds) or 0.0)
     length = _write_duration(max(30, math.ceil(_LONGER * longest)))
     return _command(rerun(profile, seconds=length, steps=None), f"measure longer: {why}")

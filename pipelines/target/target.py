@@ -58,7 +58,11 @@ def parse_target(text: str, *, scripts: bool = False) -> ParsedTarget:
     if colon and file.endswith(".py"):
         return _function_target(_existing_path(file), function)
     if file.endswith(".ipynb") or text.endswith(".ipynb"):
-        raise UsageError(f"{file or text} is a notebook: save the function in a Python file and use file.py:function")
+        raise UsageError(
+            f"{file if file.endswith('.ipynb') else text} is a notebook: measure its training from a cell, with "
+            '`with pipeprof.watch("out.json"):` around it; or save a function that returns a dataset in a Python file '
+            "and use file.py:function"
+        )
     if colon and is_module_name(file) and not file.endswith(_SPEC_SUFFIXES):
         return _function_target(find_module(file), function, file)
     if text.endswith(".py"):

@@ -114,6 +114,7 @@ _WORDS_FOR_CODES = {
     "raised": "the pipeline raised an error",
     "step-raised": "the step raised an error",
 }
+_WORDS_FOR_SCRIPTS = {"exited": "the script exited", "raised": "the script raised an error"}
 
 
 def conclude(profile: Profile) -> Verdict:
@@ -463,5 +464,6 @@ def _ending(profile: Profile, steps: Steps | None) -> str | None:
     stage = next((stage for stage in profile.stages or [] if stage.id == problem.stage), None)
     place = f"{problem.file}:{problem.line}" if problem.file and problem.line else None
     at = f" at {stage_label(stage)}" if stage else f" at {place}" if place else ""
-    reason = _WORDS_FOR_CODES.get(problem.code, problem.code.replace("-", " "))
+    words = _WORDS_FOR_CODES | (_WORDS_FOR_SCRIPTS if profile.target.kind == "script" else {})
+    reason = words.get(problem.code, problem.code.replace("-", " "))
     return f"Failed{at}{where}{after}: {reason}."

@@ -39,7 +39,10 @@ _MEMORY_ERROR = re.compile(r"(?:\{\{[^}]*\}\}\s*)?(?:[\w.]*\.)?_?(?:Array)?Memor
 _TOO_LATE = " (pipeprof runs TensorFlow before it calls the function: move the setting to the top of the file)"
 
 _NO_INPUT = " (pipeprof gives a script no standard input: pass what it reads as an argument after `--`)"
-_NO_TERMINAL = " (a script that pipeprof runs has no terminal)"
+_NO_TERMINAL = (
+    ' (a script that pipeprof runs has no terminal: measure it from inside, with `with pipeprof.watch("out.json"):` '
+    "around its training)"
+)
 _OUTSIDE = {
     NoTensorFlowError: "no-tensorflow",
     UsageError: "target",

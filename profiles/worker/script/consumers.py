@@ -20,6 +20,8 @@ Model = Callable[[Any], tuple[int, Sequence[int]] | None]
 """Returns how many elements an iterator gave, and the latest gaps between them in microseconds; None: no model."""
 
 Role = Literal["training", "validation", "evaluation", "prediction", "adapt", "loop"]
+MOST_KEPT = 3
+"""Datasets that one line iterates in turn: for training, validation and test."""
 Kind = Literal["loop", "fit", "fit-executions", "graph"]
 """Who takes the batches: Python, Keras' `fit` inside its function, the same with several steps in it, a tf.function."""
 
@@ -317,7 +319,6 @@ class Consumer:
 
     Attributes:
         place: Where it is iterated.
-        element: Text of its elements' types and shapes.
         datasets: How many objects there were.
         iterators: How many iterators were made of them.
         executions: Steps in one call of the function of `fit`.
@@ -329,7 +330,6 @@ class Consumer:
     """
 
     place: Place
-    element: str
     role: Role
     kind: Kind = "loop"
     dataset: Callable[[], Any] = lambda: None
@@ -365,13 +365,17 @@ class Consumer:
         known = begun or self.passes
         return known[-1] if known else None
 
-    def follows(self, place: Place, element: str, role: Role) -> bool:
-        """Whether a new dataset at this place takes the place of this one, which is gone: it was built again.
+    def is_built_again(self, kept: int) -> bool:
+        """Whether a new dataset of the same role at the same place takes the place of this one: it was built again.
 
         One that still exists is another one: a function that trains and validates has both in one line.
+
+        Args:
+            kept: Consumers of this role at this place. Of more than training, validation and test need, those that
+                were iterated once are built in each epoch, and something keeps them.
         """
-        same = (self.place, self.element, self.role) == (place, element, role)
-        return same and (self.dataset() is None or self.begins_each())
+        once = kept >= MOST_KEPT and self.iterators <= self.datasets
+        return self.dataset() is None or once or self.begins_each()
 
     def begins_each(self) -> bool:
         """Whether its iterators are left after a batch or two."""

@@ -22,7 +22,6 @@ from pipeprof.profiles.worker.script.hooks import Observer, nothing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-_MOST_TEXT = 2000
 _OWN = str(Path(__file__).parent)
 _CPU_EACH = 32
 """Fetches for one whose time on a core is read, a power of two: where system calls are slow, that takes 40 µs."""
@@ -322,12 +321,13 @@ class ScriptObserver(Observer):
             if not known.steps:
                 known.role = role
             return known
-        place, element = users_place(), str(dataset.element_spec)[:_MOST_TEXT]
-        consumer = next((one for one in self.consumers if one.follows(place, element, role)), None)
-        if consumer is None:
-            consumer = Consumer(place, element, role)
+        consumer = Consumer(users_place(), role)
+        alike = self.alike(consumer)
+        before = next((one for one in alike if one.is_built_again(len(alike))), None)
+        if before is None:
             self.consumers.append(consumer)
         else:
+            consumer = before
             consumer.datasets += 1
         self._compare(consumer, dataset)
         consumer.dataset = weakref.ref(dataset, lambda _: self._owners.pop(number, None))

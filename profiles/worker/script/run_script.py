@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.profiles.protocol.messages import (
@@ -62,12 +63,17 @@ ALIVE_CORES = 0.02
 """Of a core that a process uses at least, so that it is not taken to hang."""
 QUIET_NS = 1_000_000_000
 """Without a step, after which another dataset with more steps takes the place of the main one."""
+GONE_NS = 15_000_000_000
+"""Without a step, after which the run also ends where another dataset is iterated."""
+MUCH_MORE = 1.5
+"""Times the main dataset's fetch time, or steps, from which another one takes its place: two that are iterated in turn
+would each begin its warm-up again in each epoch."""
 MOST_TIMES = 3
 """As long as the steps that are to be measured a window may take, with what lies between its epochs."""
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
 MOST_LISTED = 5
-EACH = "the script leaves each iterator after a batch"
+EACH = "the script leaves each iterator after a batch or two"
 NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
 
 
@@ -129,6 +135,8 @@ class ScriptRun(ScriptJob):
         self._variant: tuple[Any, Any] | None = None
         self._finisher: threading.Thread | None = None
         self._claiming = threading.Lock()
+        # Not where the script fails: an error belongs to the phase in which it came.
+        self._traces = True
         # Set where the process goes on after the measurement.
         self._goes_on = threading.Event()
         self._sizes_known = False
@@ -151,10 +159,9 @@ class ScriptRun(ScriptJob):
             # A child that the script forked ends in the usual way.
             failed = not isinstance(ending, SystemExit) or ending.code not in (None, 0)
             if failed and not self._channel.is_copy:
-                self._claims_end()
-                self._stop_reporter()
-                with suppress(Exception), self._folding:
-                    self._look_last()
+                self._traces = False
+                with suppress(Exception):
+                    self._finish(self._reason or "the script")
             if failed or self._channel.is_copy:
                 raise
             left = {}
@@ -188,9 +195,10 @@ class ScriptRun(ScriptJob):
         if self._floor.summary is None and self.phase == "warmup":
             with suppress(Exception), self._observer.ignored():
                 self._floor = self._measure_floor()
-        if self._reason is None or not any(one in alike.passes for alike in self._observer.alike(self._main)):
+        own = any(one in alike.passes for alike in self._observer.alike(self._main))
+        if self._reason is None or not (own or self._is_quiet(GONE_NS)):
             return
-        self._taking = one
+        self._taking = one if own else None
         self._finish(self._reason)
         self._end_process()
 
@@ -218,6 +226,7 @@ class ScriptRun(ScriptJob):
         Args:
             error: What is reported where nothing was measured, or if the end is a failure.
         """
+        self._traces = self._traces and not failed
         try:
             self._finish(reason)
         except NeverIteratedError:
@@ -240,6 +249,9 @@ class ScriptRun(ScriptJob):
 
     def _enter(self, name: PhaseName, note: str | None = None) -> None:
         self._leave(note)
+        if name == "trace" and (self._channel.stop.is_set() or not self._traces):
+            # A signal or an error has come in the phase before.
+            return
         self.phase = name
         self._open_phase = self._phases.enter(name)
         self._phase_note = self._open_phase.__enter__()
@@ -330,13 +342,17 @@ class ScriptRun(ScriptJob):
         if (
             main is None
             or main not in able
-            or (best is not main and best.fetch_seconds > main.fetch_seconds and best.moved_ns == now)
+            or (best is not main and best.fetch_seconds > MUCH_MORE * main.fetch_seconds and best.moved_ns == now)
         ):
             self._change_main(best)
-        elif now - main.moved_ns > QUIET_NS:
-            moving = [one for one in able if one.moved_ns == now and one.seconds > main.seconds]
+        elif self._is_quiet(QUIET_NS):
+            moving = [one for one in able if one.moved_ns == now and one.seconds > MUCH_MORE * main.seconds]
             if moving:
                 self._change_main(moving[0])
+
+    def _is_quiet(self, most_ns: int) -> bool:
+        """Whether the main dataset has had no step for so long."""
+        return self._main is not None and time.perf_counter_ns() - self._main.moved_ns > most_ns
 
     def _able(self) -> list[Consumer]:
         """The datasets that may be the main one."""
@@ -455,7 +471,7 @@ class ScriptRun(ScriptJob):
                 self._channel.send(TrainingSeen(self._training()))
         if self._soak is not None or self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
             return None
-        return f"ended early: most of {self._clock.seconds:.0f} s lies between epochs"
+        return f"ended early: most of {self._clock.seconds:.0f} s is no step of the main dataset"
 
     def _give_sign(self) -> None:
         """Give a sign of life while the script does something else."""
@@ -528,7 +544,8 @@ class ScriptRun(ScriptJob):
             window.statistics.begin(last.start, last.end)
         if readings[first:]:
             window.followed(readings[first:], [index - first for index in starts if index >= first])
-        text = f"{self.subject} ended during the warm-up: its last steps are what was measured. Let it train longer."
+        text = f"{self.subject} ended during the warm-up: its last steps are what was measured."
+        text += " Let it train longer, by its own arguments." if self._traces else ""
         self.warn("short-script", text)
 
     def _describe_main(self) -> None:
@@ -563,8 +580,15 @@ class ScriptRun(ScriptJob):
                     self._note_no_trace(result.note)
         self._leave()
 
+    def _graphs(self) -> None:
+        if self.dataset is None:
+            raise PipelineFailedError("the dataset was gone before the first look at it.")
+        super()._graphs()
+
     def _running(self) -> tuple[Feed | None, str]:
         """Return a feed from which batches may be taken, or None and why there is none."""
+        if not self._traces:
+            return None, "the script failed"
         feed, main = self._script_feed, self._main
         if not feed.alive and self._taking is not None:
             # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.

@@ -29,6 +29,8 @@ MOST_COMPARED = 4 << 20
 _NUMBERED = re.compile(r'(__inference_\w+?|pyfunc|\bname: "[^"]*?)_\d+\b|s: "[^"]*Dataset\w*:\d+"')
 """Names that TensorFlow numbers through, so that they differ in equal graphs: functions, resources, metadata."""
 MOST_UNREAD = 200
+LEAST_OWN_NS = 2_000_000_000
+"""Of a training, from which on what its thread does is its own: first steps and the first looks take long."""
 JAX = "JAX returns before a step has ended"
 ON_GPU = "on a GPU TensorFlow returns before a step has ended"
 OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
@@ -151,7 +153,13 @@ def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: 
     """What the script spends its time on, apart from the steps and their fetches."""
     habits, clock, own = observer.habits, main.clock, None
     computes = habits.own_steps or main.kind != "loop" or not {"jax", "torch"}.isdisjoint(sys.modules)
-    if since is not None and since.own is not None and now.own is not None and not computes:
+    if (
+        since is not None
+        and since.own is not None
+        and now.own is not None
+        and now.time_ns - since.time_ns >= LEAST_OWN_NS
+        and not computes
+    ):
         own = 1e3 * max(0.0, now.own - since.own) / max(1, now.steps - since.steps)
     return {
         "seconds": (now.time_ns - main.began_ns) / 1e9,

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import pipeprof
-from pipeprof import recording, watching
+from pipeprof import local_run, recording, watching
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.local_channel import LocalEnd
 from pipeprof.profiles.protocol.messages import Warned, WorkerMessage
+from tests.unit.worker.fakes import drained
 
 
 class Recorded:
@@ -71,11 +78,36 @@ def test_an_exception_ends_the_recording_and_goes_on(kind: type[BaseException], 
 
 
 def test_a_block_in_a_block_is_refused_and_one_after_it_is_not(made: list[Recorded]) -> None:
-    with pipeprof.watch("out.json"), pytest.raises(UsageError, match="inside another"), pipeprof.watch("b.json"):
+    with (
+        pipeprof.watch("out.json"),
+        pytest.raises(UsageError, match=r"another pipeprof\.watch is measuring"),
+        pipeprof.watch("b.json"),
+    ):
         pass
     with pipeprof.watch("out.json"):
         pass
     assert [one.ended for one in made] == [True, True]
+
+
+def test_blocks_of_two_threads_begin_one_after_the_other(made: list[Recorded], monkeypatch: pytest.MonkeyPatch) -> None:
+    beginning, refused = threading.Event(), []
+
+    def second() -> None:
+        assert beginning.wait(60)
+        try:
+            pipeprof.watch("b.json").__enter__()
+        except UsageError as error:
+            refused.append(error)
+
+    other = threading.Thread(target=second)
+
+    # The other thread comes to the same place, or waits before it.
+    monkeypatch.setattr(watching, "_require_tensorflow", lambda: (beginning.set(), other.join(0.2)))
+    other.start()
+    with pipeprof.watch("out.json"):
+        other.join(60)
+    assert len(refused) == 1
+    assert [one.out.name for one in made if one.out is not None] == ["out.json"]
 
 
 def test_a_dataset_comes_back_and_is_recorded_until_a_block_begins(made: list[Recorded]) -> None:
@@ -141,3 +173,43 @@ def test_messages_arrive_as_through_a_pipe_and_not_from_a_copy(monkeypatch: pyte
     monkeypatch.setattr(LocalEnd, "is_copy", True)
     end.send(Warned("a", "second"))
     assert len(taken) == 1
+
+
+def test_what_was_measured_is_saved_now_and_then(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(local_run, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    writer = ProfileWriter([tmp_path / "out.json"])
+    run = local_run.LocalRun(RunSettings(target=ParsedTarget("script", Path("train.py")), to_end=True), writer)
+    saved: list[float] = []
+
+    def save(_sampler: object) -> None:
+        saved.append(clock.now)
+        clock.now += 0.05
+
+    monkeypatch.setattr(run, "_save", save)
+    monkeypatch.setattr(run, "_follow_phases", lambda _sampler: None)
+    for second in range(100, 400):
+        clock.now = max(clock.now, float(second))
+        # Before there are steps, there is nothing to save.
+        run.take(Warned("a", "b") if second < 130 else drained())
+    # One save takes 50 ms: a thousandth of 50 s.
+    assert saved == pytest.approx([130, 181, 232, 283, 334, 385], abs=1)
+
+
+@pytest.mark.parametrize("kernel", [None, object()])
+def test_in_a_notebook_a_callback_measures_until_its_cell_ends(monkeypatch: pytest.MonkeyPatch, kernel: object) -> None:
+    listeners: list[Callable[[Any], None]] = []
+    events = SimpleNamespace(
+        register=lambda _, listener: listeners.append(listener),
+        unregister=lambda _, listener: listeners.remove(listener),
+    )
+    shell = SimpleNamespace(kernel=kernel, events=events)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]
+    recorded: Any = Recorded(None, reason="the training")
+    recording.end_with_cell(recorded)
+    assert len(listeners) == (kernel is not None)
+    error = KeyboardInterrupt()
+    for listener in listeners[:]:
+        listener(SimpleNamespace(error_in_exec=error))
+    assert recorded.error is (error if kernel is not None else None)
+    assert listeners == []

@@ -256,6 +256,15 @@ def test_a_short_measurement_is_made_longer(
     assert command.purpose == f"measure longer: only {steps} steps in {in_words(seconds)}"
 
 
+def test_no_option_makes_a_script_longer_that_has_ended(recorded: Recorded) -> None:
+    profile = with_flags(recorded("step-bound"))
+    assert profile.steps is not None
+    profile.steps.count = 1
+    assert chosen(profile).purpose.startswith("measure longer: only 1 step in ")
+    profile.warnings = [Message(code="short-script", message="…")]
+    assert next_command(profile, SAVED) is None
+
+
 def test_a_measurement_that_had_not_settled_is_made_longer(recorded: Recorded) -> None:
     profile = with_flags(recorded("step-bound"))
     profile.warnings = [Message(code="not-settled", message="…")]

@@ -12,10 +12,11 @@ import pytest
 from pipeprof import recording
 from pipeprof.profiles.document.shared import WrittenFile
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import Done, TrainingSeen
+from pipeprof.profiles.protocol.messages import Done, TrainingSeen, Warned
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
 from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS
 from pipeprof.profiles.worker.script import run_script, script_job
+from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place
 from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 from pipeprof.profiles.worker.writes.writes import Loss
@@ -151,6 +152,93 @@ def test_facts_are_told_as_often_as_memory(monkeypatch: pytest.MonkeyPatch, soak
         run._measured(looked)
         time.pass_ms(1000 * every / 10)
     assert len(run.channel.of(TrainingSeen)) == 10
+
+
+def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, finished = Run(), []
+    monkeypatch.setattr(run._writes, "begin", lambda: None)
+    monkeypatch.setattr(run._reporter, "start", lambda: None)
+
+    def fails(*_arguments: object) -> None:
+        run.phase = "measure"
+        raise ValueError("loss is nan")
+
+    def finish(reason: str) -> None:
+        finished.append(reason)
+        run._enter("trace")
+        raise NeverIteratedError
+
+    monkeypatch.setattr(script_job, "run_as_main", fails)
+    monkeypatch.setattr(run, "_finish", finish)
+    with pytest.raises(ValueError, match="loss is nan"):
+        run.run()
+    assert finished == ["the script"]
+    # Nothing is traced: the error belongs to the phase in which it came.
+    assert run.phase == "measure"
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_run_that_a_signal_ends_is_not_traced(*, stopped: bool) -> None:
+    run = Run()
+    run.phase, run.channel.stopped = "measure", stopped
+    run._enter("trace")
+    assert run.phase == ("measure" if stopped else "trace")
+
+
+def test_a_dataset_that_was_never_looked_at() -> None:
+    run = Run()
+    with run._attempt("no-graph", "The graph could not be read"):
+        run._graphs()
+    (warning,) = run.channel.of(Warned)
+    assert warning.text == "The graph could not be read: the dataset was gone before the first look at it."
+
+
+SECOND = 1_000_000_000
+
+
+def iterated(run: Run, line: int, fetch: float = 0.0, seconds: float = 0.0, moved: float = 0.0) -> Consumer:
+    """A dataset that the script has iterated, with its numbers in seconds."""
+    consumer = Consumer(Place("train.py", line), "loop", steps=100, seconds=seconds, moved_ns=round(moved * SECOND))
+    consumer.clock.fetch_ns = round(fetch * SECOND)
+    run._observer.consumers.append(consumer)
+    return consumer
+
+
+def test_datasets_that_take_turns_do_not_take_each_others_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, time = Run(), FakeTime()
+    monkeypatch.setattr(run_script, "time", time)
+    changed: list[Consumer] = []
+    monkeypatch.setattr(run, "_change_main", lambda main: (changed.append(main), setattr(run, "_main", main)))
+    epochs = [iterated(run, line) for line in (3, 5)]
+    for epoch in range(10):
+        time.pass_ms(2000)
+        one = epochs[epoch % 2]
+        one.clock.fetch_ns += SECOND
+        one.seconds += 2.0 + 0.01 * epoch
+        one.moved_ns = time.perf_counter_ns()
+        run._choose(one.moved_ns)
+    assert changed == epochs[:1]
+    # One that has clearly more is the main one.
+    epochs[1].clock.fetch_ns *= 2
+    run._choose(epochs[1].moved_ns)
+    assert run._main is epochs[1]
+
+
+@pytest.mark.parametrize(("quiet", "ends"), [(2.0, False), (20.0, True)])
+def test_a_run_ends_where_its_main_dataset_comes_no_more(
+    monkeypatch: pytest.MonkeyPatch, quiet: float, *, ends: bool
+) -> None:
+    run, time = Run(), FakeTime()
+    monkeypatch.setattr(run_script, "time", time)
+    run._main, other = iterated(run, 3, moved=time.perf_counter_ns() / SECOND), iterated(run, 5)
+    run._reason = "10 s"
+    other.passes.append(one := Pass(0, 0, lambda: None))
+    time.pass_ms(1000 * quiet)
+    monkeypatch.setattr(run, "_finish", lambda _: None)
+    with suppress(Ended):
+        run._attend(one)
+    assert bool(run.ends) is ends
+    assert run._taking is None
 
 
 def test_all_files_are_known_to_further_processes() -> None:

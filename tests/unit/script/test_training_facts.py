@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.worker.script.training_facts import _unread, graph_seen
+from pipeprof.profiles.worker.script.consumers import Consumer, Place
+from pipeprof.profiles.worker.script.training_facts import Moment, _costs, _unread, graph_seen
 
 
 def constant(name: str, value: bytes | int) -> Any:
@@ -62,3 +63,12 @@ def test_all_datasets_of_a_main_function_are_made_by_one_call_of_it() -> None:
     lines = SimpleNamespace(unread=lambda: [unused, validation], created=lambda dataset: dataset)
     watch: Any = SimpleNamespace(lines=lines)
     assert [place.line for place in _unread(watch, [trained])] == [4, 21]
+
+
+@pytest.mark.parametrize(("seconds", "own_ms"), [(0.5, None), (10.0, 4.0)])
+def test_a_short_training_says_nothing_about_its_python(seconds: float, own_ms: float | None) -> None:
+    habits = SimpleNamespace(own_steps=False, saves=0, save_ns=0, saver=None, callbacks=[], functions=[])
+    observer = SimpleNamespace(habits=habits)
+    now = Moment(round(seconds * 1e9), own=0.4, steps=100)
+    costs = _costs(Consumer(Place("train.py", 3), "loop"), observer, Moment(0, own=0.0, steps=0), now)
+    assert costs["own_ms"] == own_ms

@@ -73,9 +73,9 @@ def test_functions_are_found_without_running_the_file(folder: Path) -> None:
         ("./input_pipeline:train_data", ["did you mean ./input_pipeline.py:train_data?"]),
         (
             "notebook.ipynb:train_data",
-            ["notebook.ipynb is a notebook", "save the function in a Python file and use file.py:function"],
+            ["notebook.ipynb is a notebook", "save a function that returns a dataset in a Python file"],
         ),
-        ("notebook.ipynb", ["notebook.ipynb is a notebook"]),
+        ("notebook.ipynb", ["notebook.ipynb is a notebook", 'with pipeprof.watch("out.json"):']),
         ("empty.py", ["it defines no functions"]),
         ("flowers", ["'flowers'", "expected spec.yaml (or .yml), file.py:function or", "did you mean flowers.yaml?"]),
         ("", ["expected spec.yaml"]),

@@ -377,6 +377,21 @@ def test_failed_names_phase_and_stage() -> None:
     assert named == f"Failed at mix (shuffle) {rest}"
 
 
+@pytest.mark.parametrize(
+    ("kind", "code", "reason"),
+    [
+        ("script", "exited", "the script exited"),
+        ("script", "raised", "the script raised an error"),
+        ("script", "hung", "it hangs"),
+        ("function", "exited", "the worker ended by itself"),
+    ],
+)
+def test_a_script_ends_by_itself(kind: str, code: str, reason: str) -> None:
+    target = Target.model_validate({"kind": kind, "text": "train.py"})
+    parts = {"complete": False, "exit_code": 5, "errors": [Problem(code=code, message="…")]}
+    assert headline(**parts, target=target, phases=[Phase(name="build")]).endswith(f": {reason}.")
+
+
 def test_an_unfinished_record_says_so() -> None:
     assert headline(complete=False, exit_code=None).startswith("Not finished: the record stops in phase measure")
 

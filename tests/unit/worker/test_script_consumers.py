@@ -97,7 +97,7 @@ class TestFit:
         assert clock.batches == 20
 
     def test_gaps_of_the_warm_up_are_none_of_the_measurement(self):
-        consumer, gaps = Consumer(Place("train.py", 3), "x", "training"), []
+        consumer, gaps = Consumer(Place("train.py", 3), "training"), []
         one = a_pass()
         consumer.passes.append(one)
 
@@ -134,7 +134,7 @@ class TestFit:
 
 class TestConsumer:
     def test_a_loop_is_seen_although_keras_calls_it(self):
-        consumer = Consumer(Place("train.py", 3), "x", "training")
+        consumer = Consumer(Place("train.py", 3), "training")
         one = a_pass(times=array("q", [10, 30, 40, 60]), steps=array("q", [31, 39]))
         consumer.passes.append(one)
         folded = consumer.fold(100, no_model)
@@ -142,7 +142,7 @@ class TestConsumer:
         assert len(folded.readings) == 1
 
     def test_a_graph_is_polled(self):
-        consumer = Consumer(Place("train.py", 3), "x", "loop")
+        consumer = Consumer(Place("train.py", 3), "loop")
         one = a_pass()
         consumer.passes.append(one)
         model = {"elements": 5, "gaps": [2]}
@@ -153,16 +153,26 @@ class TestConsumer:
         assert consumer.kind == "graph"
 
     def test_iterators_that_are_never_asked_are_forgotten(self):
-        consumer = Consumer(Place("train.py", 3), "x", "training")
+        consumer = Consumer(Place("train.py", 3), "training")
         consumer.passes.append(Pass(0, 0, lambda: None))
         consumer.fold(100, no_model)
         assert consumer.passes == []
 
-    @pytest.mark.parametrize("gone", [True, False])
-    def test_a_dataset_that_is_built_again(self, gone: bool):
-        consumer = Consumer(Place("train.py", 3), "x", "loop", dataset=lambda: None if gone else consumer)
-        assert consumer.follows(Place("train.py", 3), "x", "loop") is gone
-        assert not consumer.follows(Place("train.py", 4), "x", "loop")
+    @pytest.mark.parametrize(
+        ("gone", "iterators", "kept", "again"),
+        [
+            (True, 2, 1, True),
+            (False, 2, 1, False),
+            # Training and validation in one line, and datasets of each epoch that a list keeps.
+            (False, 1, 2, False),
+            (False, 1, 3, True),
+            (False, 2, 3, False),
+        ],
+    )
+    def test_a_dataset_that_is_built_again(self, gone: bool, iterators: int, kept: int, again: bool):
+        consumer = Consumer(Place("train.py", 3), "loop", dataset=lambda: None if gone else consumer)
+        consumer.iterators, consumer.steps = iterators, 100
+        assert consumer.is_built_again(kept) is again
 
 
 def test_only_gaps_that_are_new_count():
