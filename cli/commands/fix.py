@@ -40,6 +40,7 @@ EPILOG = epilog(
     "pipeprof fix spec.yaml --out faster.yaml --allow order",
     "pipeprof fix train.py:make_dataset --step simulate:12ms --out fast.plan.json",
     "pipeprof fix train.py:make_dataset --out fast.plan.json --out fast.patch",
+    "pipeprof fix train.py --rerun --out fast.plan.json -- --epochs 3",
     "pipeprof fix spec.yaml --convert-to /data/fast --out faster.yaml",
 )
 
@@ -59,6 +60,7 @@ def fix(given: FixOptions) -> None:
     from pipeprof.cli.commands.run import Measuring, make_writer, refuse
     from pipeprof.cli.targets.load import Changes, list_functions, load_target
     from pipeprof.cli.targets.saved import latest_run, saved_change
+    from pipeprof.cli.targets.scripts import AGAIN, AGAIN_UNTIL_TAKEN, SCRIPT_BUDGET, what_a_script_does
     from pipeprof.cli.targets.settings import settings_of
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.pipelines.errors import UsageError
@@ -67,7 +69,7 @@ def fix(given: FixOptions) -> None:
 
     options.choice("--color", given.color, options.COLORS)
     allow = options.classes(given.allow)
-    budget = options.duration("--budget", given.budget) or DEFAULT_BUDGET
+    budget = options.duration("--budget", given.budget) or (SCRIPT_BUDGET if given.rerun else DEFAULT_BUDGET)
     settings = partial(
         settings_of(given),
         seconds=_first_seconds(given, budget),
@@ -75,6 +77,9 @@ def fix(given: FixOptions) -> None:
         cold=True if given.cold else None,
         data_size=options.dataset_size(given.dataset_size),
         no_cache=given.no_cache,
+        script_args=given.script_args or (),
+        allow_writes=given.allow_writes,
+        rerun=given.rerun,
     )
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="fix", redact=given.redact
@@ -94,12 +99,16 @@ def fix(given: FixOptions) -> None:
         scripts=True,
     )
     _check_target(given, outputs, parsed, loaded)
-    chosen = settings(target=parsed, loaded=loaded)
+    is_script = parsed.kind == "script"
+    chosen = settings(target=parsed, loaded=loaded, tries=is_script)
     if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
         _take(given, change, parsed, loaded, changes, report=(outputs, selection))
         return
     convert_to = _conversion(given, loaded)
-    for note in loaded.notes if loaded is not None else ():
+    notes: Sequence[object] = loaded.notes if loaded is not None else ()
+    if is_script:
+        notes = (what_a_script_does(chosen, AGAIN if given.rerun else AGAIN_UNTIL_TAKEN),)
+    for note in notes:
         streams.say(f"pipeprof: note: {note}")
 
     reread = _reread(parsed, changes) if loaded is not None else None
@@ -110,7 +119,9 @@ def fix(given: FixOptions) -> None:
         try:
             # A pipeline that needs more than it may is measured too: to need less is what the search is for.
             without_limit = replace(chosen, memory_limit=None)
-            profile, _ = run_undisturbed(without_limit, writer, progress, budget=budget, end_at=end_at)
+            # A script trains only once unless the user says otherwise.
+            spare = 0.0 if is_script and not given.rerun else budget
+            profile, _ = run_undisturbed(without_limit, writer, progress, budget=spare, end_at=end_at)
             # What was measured is reported, whatever ends the search.
             ending.callback(_finish, given, profile, writer, loaded, report=(outputs, selection))
             if not profile.exit_code:
@@ -250,15 +261,11 @@ def _finish(
 
 
 def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loaded: LoadedSpec | None) -> None:
-    """Refuse a training script, and outputs that could have nothing in them, before anything is measured."""
+    """Refuse options that do not fit, and outputs that could have nothing in them, before anything is measured."""
+    from pipeprof.cli.targets.scripts import check_script_options
     from pipeprof.pipelines.errors import UsageError
 
-    if parsed.kind == "script":
-        raise UsageError(
-            f"fix searches in the pipeline of a spec or a function, but {given.target} is a training script: pipeprof "
-            f"run {given.target} --rerun --out fast.plan.json measures changes in the training itself, and pipeprof "
-            f"exec applies the plan; pipeprof fix {given.target}: lists its functions"
-        )
+    check_script_options(given, script=parsed.kind == "script")
     kinds = [*(kind for _, kind in outputs.files), *([outputs.stdout] if outputs.stdout else [])]
     if loaded is not None and "plan" in kinds:
         raise UsageError(
@@ -268,8 +275,10 @@ def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loa
         return
     if (given.write and given.change is None) or "yaml" in kinds:
         what = "--write changes" if given.write else "YAML is the output of"
-        msg = f"{what} a spec, but {given.target} is a Python function: use --out NAME.plan.json and pipeprof.apply"
-        raise UsageError(msg)
+        kind, use = "a Python function", "pipeprof.apply"
+        if parsed.kind == "script":
+            kind, use = "a training script", "pipeprof exec --plan"
+        raise UsageError(f"{what} a spec, but {given.target} is {kind}: use --out NAME.plan.json and {use}")
 
 
 def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:

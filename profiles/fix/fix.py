@@ -30,6 +30,7 @@ from pipeprof.profiles.fix.search import Found, Search
 from pipeprof.profiles.fix.version import Reread, Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
+from pipeprof.profiles.harness.settings import again
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.verify.trials import Trial
 
 EXIT_FAILED = 1
+UNTIL_TAKEN = "until it is about to iterate its main dataset"
 LONG_BUILD_SECONDS = 10.0
 """From which the plan states how long building takes."""
 
@@ -158,7 +160,10 @@ class _Fixing:
     def run(self) -> None:
         """Search, and prove what was found."""
         profile, result = self._profile, self.result
-        reason = plans.cannot_verify(profile)
+        reason = plans.cannot_verify(profile, rerun=self._settings.rerun)
+        if reason is None:
+            self._settings = again(self._settings, profile)
+            reason = plans.cannot_replay(self._settings.replayed)
         if reason is not None:
             result.status, result.reason = "nothing", f"not tried: {reason}"
             return
@@ -270,6 +275,8 @@ class _Fixing:
         self.result.steps, self.result.left_out = found.steps, found.left_out
         self.result.needs_seconds = found.needs_seconds
         describe(self.result, found, trial, self._proof_mode)
+        if self._settings.rerun and self.result.measured is not None:
+            self.result.measured = {**self.result.measured, "in_training": True}
         withhold_fix(self._profile, self.result)
         if self.result.status in {"fixed", "interrupted"} and found.best.steps:
             loaded = self._start.loaded
@@ -307,7 +314,9 @@ class _Fixing:
         made = plans.seconds_to_make(self._profile)
         left = max(0.0, self._budget - self.result.seconds)
         text = f"searching: up to {left:.0f} s of measuring, starts of processes come on top"
-        if self._settings.loaded is None:
+        if self._settings.target.kind == "script":
+            text += f"; the script runs again in each process, {'and trains' if self._settings.rerun else UNTIL_TAKEN}"
+        elif self._settings.loaded is None:
             text += "; your function is called once in each process"
         if any(runs_python(stage) for stage in self._profile.stages or ()):
             text += "; Python functions run in each process, with what they write or send"

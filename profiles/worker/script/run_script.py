@@ -18,23 +18,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.target.bindings import bindings_of
-from pipeprof.profiles.protocol.messages import (
-    STOPPED,
-    Done,
-    Libraries,
-    LoopCost,
-    SoakPlace,
-    TraceBegan,
-    TrainingSeen,
-    Waiting,
-)
+from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, SoakPlace, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
+from pipeprof.profiles.worker.script.hand_out import HandOut, detached
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
 from pipeprof.profiles.worker.script.script_job import ScriptJob
@@ -52,6 +45,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.worker.script.consumers import Place, Role
     from pipeprof.profiles.worker.steps.statistics import StepReading
 
 LEAST_STEPS = 2
@@ -110,8 +104,10 @@ class ScriptRun(ScriptJob):
             read_model,
             saving=self._writes.saving,
             exiting=self._exiting,
+            give=self._give if job.edits else None,
             graph_of=lambda dataset: graph_text(dataset, self._watch),
         )
+        self._hand_out = HandOut(self._edited)
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._script_feed = ScriptFeed()
         self._main: Consumer | None = None
@@ -193,6 +189,27 @@ class ScriptRun(ScriptJob):
         self._taking = one
         self._finish(self._reason)
         self._end_process()
+
+    def _give(self, dataset: Any, place: Place, role: Role) -> Any:
+        if self._channel.is_copy or not self._is_main(place, role):
+            return dataset
+        with self._not_the_scripts():
+            return self._hand_out.of(dataset)
+
+    def _edited(self, dataset: Any) -> Any:
+        """Make what the script gets instead of its main dataset, where the job has edits of it."""
+        if not self.job.edits:
+            return dataset
+        self._end_watch()
+        self.dataset = dataset
+        self._know_sources()
+        try:
+            self._edit_graph(self.job.edits)
+        except CannotEditError as error:
+            # An exception would be the script's own to catch.
+            self._channel.send(describe_error(error, self))
+            self._end_process()
+        return detached(self.dataset)
 
     def _refuse_write(self, loss: Loss) -> None:
         """End the run in the thread that is about to write; what the script would do next is never done."""
@@ -355,7 +372,7 @@ class ScriptRun(ScriptJob):
             if self.phase == "build":
                 self._enter("first_element")
             self._memory.read("first")
-            self._libraries()
+            self._send_libraries()
             self._since = Moment.now(self._observer)
             self._enter("warmup")
         self._window = None
@@ -364,16 +381,6 @@ class ScriptRun(ScriptJob):
             self._models.begin(self._script_feed)
         self._warming = self._open("warmup", StepStatistics(self._floor), self._warm)
         self._clock.begin()
-
-    def _libraries(self) -> None:
-        versions: dict[str, str | None] = {}
-        for name in ("tensorflow", "numpy", "keras", "jax", "torch"):
-            module = sys.modules.get(name)
-            if module is not None:
-                versions[name] = getattr(module, "__version__", None)
-        tensorflow: Any = sys.modules["tensorflow"]
-        gpus = [device.name for device in tensorflow.config.list_physical_devices("GPU")]
-        self._channel.send(Libraries(versions=versions, gpus=gpus))
 
     def _follow_pass(self, main: Consumer) -> None:
         """Follow the main dataset's latest object and iterator."""
@@ -389,7 +396,8 @@ class ScriptRun(ScriptJob):
             # For the graph, should the script end. The object itself may go: then the next one was built again.
             self._last = weakref.ref(dataset)
             tensorflow: Any = sys.modules["tensorflow"]
-            self._variant = (tensorflow.data.experimental.to_variant(dataset), dataset.element_spec)
+            shown = self._hand_out.of(dataset)
+            self._variant = (tensorflow.data.experimental.to_variant(shown), dataset.element_spec)
 
     def _take(self, main: Consumer, found: Folded) -> None:
         readings, restarts = found.readings, found.restarts
@@ -484,6 +492,8 @@ class ScriptRun(ScriptJob):
         if self._main is None:
             self._channel.send(TrainingSeen(self._training()))
             raise NeverIteratedError(self._why_nothing())
+        if self.job.edits and not self._hand_out.handed:
+            raise NeverIteratedError(f"{self._not_again()}: the change was not made")
         if self._window is None:
             self._measure_warm_up()
         window = self._window
@@ -534,7 +544,7 @@ class ScriptRun(ScriptJob):
     def _describe_main(self) -> None:
         """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
         feed = self._script_feed
-        self.dataset = self._last()
+        self.dataset = None if self.job.edits else self._last()
         if self.dataset is None and self._variant is not None:
             tensorflow: Any = sys.modules["tensorflow"]
             self.dataset = tensorflow.data.experimental.from_variant(*self._variant)

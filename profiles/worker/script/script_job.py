@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import threading
 from abc import abstractmethod
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
@@ -13,6 +15,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held
 from pipeprof.pipelines.target.generated_files import delete_generated_files
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
+from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.as_main import run_as_main
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
@@ -23,13 +26,18 @@ from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.worker.script.consumers import Place, Role
     from pipeprof.profiles.worker.script.hooks import Hooks
+    from pipeprof.profiles.worker.script.observer import ScriptObserver
 
 
 class ScriptJob(JobRun):
     """Execution of a job whose target is a script."""
 
+    libraries = ("tensorflow", "numpy", "keras", "jax", "torch")
+
     _hooks: Hooks
+    _observer: ScriptObserver
 
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
@@ -62,6 +70,29 @@ class ScriptJob(JobRun):
             require_tensorflow(module.__version__)
             delete_generated_files()
             self._begin_build()
+
+    def _is_main(self, place: Place, role: Role) -> bool:
+        """Whether the dataset that is iterated there is the one that the job is about."""
+        main = self.job.main
+        return main is not None and (place.file, place.line, role) == (main.file, main.line, main.role)
+
+    def _not_again(self) -> str:
+        main = self.job.main
+        where = f"{as_typed(main.file)}:{main.line}" if main is not None else "its main dataset"
+        return f"the script did not iterate {where} again"
+
+    @contextmanager
+    def _not_the_scripts(self) -> Iterator[None]:
+        """Take the iterators that are made in the body as pipeprof's own, and the random numbers that it draws."""
+        import numpy as np
+
+        states = random.getstate(), np.random.get_state()
+        try:
+            with self._observer.ignored():
+                yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
 
     def _begin_watch(self) -> None:
         """Begin to look at how datasets are made."""

@@ -15,12 +15,12 @@ from pipeprof.profiles.harness.settings import RunSettings, again
 from pipeprof.profiles.protocol.job import IteratedAt, Job
 from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded, TurnRequest, TurnsJob
 from pipeprof.profiles.verify.plan import not_in_turns
-from pipeprof.profiles.worker.rerun import hand_out as hand_out_of
 from pipeprof.profiles.worker.rerun import script_turns
-from pipeprof.profiles.worker.rerun.hand_out import HandOut
 from pipeprof.profiles.worker.rerun.script_turns import ScriptTurns, without_first
+from pipeprof.profiles.worker.script import hand_out as hand_out_of
 from pipeprof.profiles.worker.script import script_job
 from pipeprof.profiles.worker.script.consumers import Pass, Place, StepClock
+from pipeprof.profiles.worker.script.hand_out import HandOut
 from tests.unit.worker.fakes import FakeChannel, FakeTime
 
 MAIN = IteratedAt("train.py", 7, "loop")
