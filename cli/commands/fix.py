@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.fix.version import Reread
+    from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.propose.proposal import Semantics
 
 DEFAULT_BUDGET = 60.0
@@ -60,7 +61,7 @@ def fix(given: FixOptions) -> None:
     from pipeprof.cli.commands.run import Measuring, make_writer, refuse
     from pipeprof.cli.targets.load import Changes, list_functions, load_target
     from pipeprof.cli.targets.saved import latest_run, saved_change
-    from pipeprof.cli.targets.scripts import AGAIN, AGAIN_UNTIL_TAKEN, SCRIPT_BUDGET, what_a_script_does
+    from pipeprof.cli.targets.scripts import SCRIPT_BUDGET
     from pipeprof.cli.targets.settings import settings_of
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.pipelines.errors import UsageError
@@ -99,16 +100,12 @@ def fix(given: FixOptions) -> None:
         scripts=True,
     )
     _check_target(given, outputs, parsed, loaded)
-    is_script = parsed.kind == "script"
-    chosen = settings(target=parsed, loaded=loaded, tries=is_script)
+    chosen = settings(target=parsed, loaded=loaded, tries=parsed.kind == "script")
     if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
         _take(given, change, parsed, loaded, changes, report=(outputs, selection))
         return
     convert_to = _conversion(given, loaded)
-    notes: Sequence[object] = loaded.notes if loaded is not None else ()
-    if is_script:
-        notes = (what_a_script_does(chosen, AGAIN if given.rerun else AGAIN_UNTIL_TAKEN),)
-    for note in notes:
+    for note in _notes(chosen):
         streams.say(f"pipeprof: note: {note}")
 
     reread = _reread(parsed, changes) if loaded is not None else None
@@ -120,16 +117,15 @@ def fix(given: FixOptions) -> None:
             # A pipeline that needs more than it may is measured too: to need less is what the search is for.
             without_limit = replace(chosen, memory_limit=None)
             # A script trains only once unless the user says otherwise.
-            spare = 0.0 if is_script and not given.rerun else budget
+            spare = budget if parsed.kind != "script" or given.rerun else 0.0
             profile, _ = run_undisturbed(without_limit, writer, progress, budget=spare, end_at=end_at)
             # What was measured is reported, whatever ends the search.
             ending.callback(_finish, given, profile, writer, loaded, report=(outputs, selection))
             if not profile.exit_code:
-                measuring = Measuring(chosen, writer, progress, end_at)
                 earlier = latest_run(parsed, loaded, profile.target)
                 _search(
                     profile,
-                    measuring,
+                    Measuring(chosen, writer, progress, end_at),
                     budget,
                     allow,
                     outputs=outputs,
@@ -170,6 +166,15 @@ def _take(
     if profile.fix.status != "fixed":
         streams.say(f"pipeprof: note: change {change.number} was not proven: {profile.fix.reason}")
     _finish(given, profile, writer, loaded, report=report)
+
+
+def _notes(settings: RunSettings) -> Sequence[object]:
+    """What is to be said before anything runs."""
+    if settings.target.kind == "script":
+        from pipeprof.cli.targets.scripts import AGAIN, AGAIN_UNTIL_TAKEN, what_a_script_does
+
+        return (what_a_script_does(settings, AGAIN if settings.rerun else AGAIN_UNTIL_TAKEN),)
+    return settings.loaded.notes if settings.loaded is not None else ()
 
 
 def _first_seconds(given: FixOptions, budget: float) -> float:

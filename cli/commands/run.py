@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
     from pipeprof.cli.targets.load import Changes
+    from pipeprof.cli.targets.saved import SavedChange
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
-    from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.progress import RunProgress
@@ -76,8 +76,6 @@ def run(given: RunOptions) -> None:
 
     options.choice("--color", given.color, options.COLORS)
     budget = options.duration("--budget", given.budget)
-    if budget is not None and given.no_verify:
-        raise UsageError("--budget limits the verification that --no-verify switches off: give one of them")
     settings = partial(
         settings_of(given),
         seconds=_seconds(given),
@@ -110,16 +108,13 @@ def run(given: RunOptions) -> None:
     _check_options(given, parsed)
     chosen = settings(target=parsed, loaded=loaded)
     change = saved_change(given, parsed, loaded, target_of(chosen))
-    # Of a script that may run again, the change is tried against it as it is.
-    alone = change is not None and given.rerun
-    if change is not None and not alone:
+    # In a script that may run again, the change is tried against it as it is.
+    if change is not None and not given.rerun:
         changes = with_change(change, changes, loaded)
         loaded = load_target(given.target, changes, no_python=given.no_python)[1] if loaded is not None else None
         chosen = settings_with(replace(chosen, loaded=loaded), change)
     _check_plan(given, outputs, loaded)
-    # A script trains for real: it is run again only where the user says so.
-    again = parsed.kind != "script" or given.rerun
-    chosen = replace(chosen, tries=not given.no_verify and not chosen.edits and again and not chosen.soak)
+    chosen = replace(chosen, tries=_tries(given, chosen))
     for note in _notes(chosen):
         streams.say(f"pipeprof: note: {note}")
 
@@ -128,20 +123,23 @@ def run(given: RunOptions) -> None:
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     with ExitStack() as ending:
         try:
-            seconds = budget or (SCRIPT_BUDGET if given.rerun else DEFAULT_BUDGET)
-            profile, seconds = run_undisturbed(
-                chosen, writer, progress, budget=seconds if chosen.tries else 0.0, end_at=end_at
-            )
+            seconds = budget or (SCRIPT_BUDGET if given.rerun else DEFAULT_BUDGET) if chosen.tries else 0.0
+            profile, seconds = run_undisturbed(chosen, writer, progress, budget=seconds, end_at=end_at)
             # What was measured is reported, whatever ends what follows.
             ending.callback(finish, profile, writer, outputs, selection, color=given.color)
-            # Edits of a function's graph would have to be made on top of those of the change.
             if chosen.tries and not profile.exit_code:
-                only = change.finding if change is not None and alone else None
-                _verify(profile, Measuring(chosen, writer, progress, end_at), seconds, changes, only)
+                _verify(profile, Measuring(chosen, writer, progress, end_at), seconds, changes, change)
         finally:
             progress.close()
     refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
+
+
+def _tries(given: RunOptions, settings: RunSettings) -> bool:
+    """Whether changes are tried; a script trains for real, and is run again only where the user says so."""
+    again = settings.target.kind != "script" or given.rerun
+    # Edits of a function's graph would have to be made on top of those of the change.
+    return again and not given.no_verify and not settings.edits and not settings.soak
 
 
 def _seconds(given: RunOptions) -> float | None:
@@ -171,6 +169,8 @@ def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
     from pipeprof.cli.targets.scripts import check_script_options
     from pipeprof.pipelines.errors import UsageError
 
+    if given.budget is not None and given.no_verify:
+        raise UsageError("--budget limits the verification that --no-verify switches off: give one of them")
     check_script_options(given, script=parsed.kind == "script")
     if parsed.kind != "script":
         return
@@ -204,8 +204,8 @@ def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) 
         raise UsageError(msg)
 
 
-def _verify(profile: Profile, run: Measuring, seconds: float, changes: Changes, only: Finding | None) -> None:
-    """Try what the findings propose, or only one of an earlier run."""
+def _verify(profile: Profile, run: Measuring, seconds: float, changes: Changes, only: SavedChange | None) -> None:
+    """Try what the findings propose, or only a change of an earlier run."""
     from pipeprof.cli.private import SPEC_ENVIRONMENT
     from pipeprof.pipelines.check import check_spec
     from pipeprof.profiles.verify.verify import verify
@@ -224,7 +224,7 @@ def _verify(profile: Profile, run: Measuring, seconds: float, changes: Changes, 
             reload=reload if run.settings.loaded is not None else None,
             end_at=run.end_at,
             save=lambda: run.writer.write(profile),
-            only=only,
+            only=only.finding if only is not None else None,
         )
     finally:
         run.writer.write(profile, final=True)

@@ -225,11 +225,9 @@ def cannot_replay(step: Mapping[str, object]) -> str | None:
         step: Arguments of the recorded step; empty where none is replayed.
     """
     why = replay.too_optimistic(step) if step else None
-    return (
-        f"{why} as the pipeline, and a replay of it only waits: --rerun measures in the training itself"
-        if why
-        else None
-    )
+    if why is None:
+        return None
+    return f"{why} as the pipeline, so that a replay of it proves nothing: --rerun measures in the training itself"
 
 
 def not_in_turns(profile: Profile) -> str | None:

@@ -190,7 +190,7 @@ def profile(**facts: Any) -> Any:
 
 
 def test_further_processes_are_about_the_dataset_of_the_run(tmp_path: Any) -> None:
-    settings = RunSettings(target=SimpleNamespace(kind="script"))  # type: ignore[arg-type]
+    settings = RunSettings(target=SimpleNamespace(kind="script"), rerun=True)  # type: ignore[arg-type]
     uses = [
         DatasetUse(role="validation", file="train.py", line=9),
         DatasetUse(role="loop", main=True, file="train.py", line=7),
@@ -217,7 +217,8 @@ def test_a_script_is_compared_only_where_the_user_says_so() -> None:
     with pytest.raises(UsageError, match="--rerun"):
         script_settings(given, "train.py")  # type: ignore[arg-type]
     given = SimpleNamespace(rerun=True, script_args="--name 'a b'", allow_writes=True)
-    assert script_settings(given, "train.py") == {"script_args": ["--name", "a b"], "allow_writes": True}  # type: ignore[arg-type]
+    found = script_settings(given, "train.py")  # type: ignore[arg-type]
+    assert found == {"script_args": ["--name", "a b"], "allow_writes": True, "rerun": True}
     for name, value in (("self_test", True), ("step", "simulate:2ms"), ("script_args", "'open")):
         with pytest.raises(UsageError):
             script_settings(SimpleNamespace(**{**vars(given), name: value}), "train.py")  # type: ignore[arg-type]
