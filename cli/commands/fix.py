@@ -305,14 +305,14 @@ def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
 def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -> None:
     """Add the diff of a Python file: the changes in its calls, else the plan applied, where that can be written."""
     found = profile.fix
-    if found is None or parsed.function is None or not found.edits or found.status == "interrupted":
+    if found is None or parsed.kind == "spec" or not found.edits or found.status == "interrupted":
         return
     from pipeprof.cli import streams
     from pipeprof.pipelines.edits.plan import apply_call, data_of
     from pipeprof.pipelines.spec.edits.apply_files import unified
     from pipeprof.profiles.document.findings import edits_in
     from pipeprof.profiles.fix.python_diff import with_plan
-    from pipeprof.profiles.fix.source_diff import edited_source
+    from pipeprof.profiles.fix.source_diff import edited_source, function_of_script
 
     if _differs(parsed.path, profile.target.sha256):
         streams.say(f"pipeprof: note: no diff: {parsed.path} was edited while fix was measuring")
@@ -322,17 +322,27 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
     except UnicodeDecodeError:
         streams.say(f"pipeprof: note: no diff: {parsed.path} is not written in UTF-8, which a diff is")
         return
-    stages = {stage.id: stage.op for stage in profile.stages or () if stage.origin == "written"}
+    written = [stage for stage in profile.stages or () if stage.origin == "written"]
+    function = parsed.function or function_of_script(before, parsed.path.name, written)
+    if function is None:
+        return
     steps = [edits_in(step) for step in found.edits]
-    edited = edited_source(parsed, before, stages, steps)
+    of_function = replace(parsed, kind="function", function=function)
+    edited = edited_source(of_function, before, {stage.id: stage.op for stage in written}, steps)
     after = edited.text
     plan = next((path for path, kind in outputs.files if kind == "plan"), None)
-    if after is None and plan is not None:
-        after = with_plan(before, parsed.function, str(plan), data_of(steps))
+    if parsed.kind == "script":
+        # A plan is applied by `pipeprof exec`, without a line in the script.
+        plan = None
+    elif after is None and plan is not None:
+        after = with_plan(before, function, str(plan), data_of(steps))
         found.diff_applies_plan = after is not None
     if after is not None:
         found.diff = unified(before, after, str(parsed.path))
     if edited.text is None and any(kind == "patch" for _, kind in outputs.files):
+        if parsed.kind == "script":
+            streams.say(f"pipeprof: note: no diff of {function}: {edited.reason}; a plan has the changes")
+            return
         line = f"dataset = {apply_call('dataset', str(plan or 'fast.plan.json'), data_of(steps))}"
         other = "the diff applies the plan" if after is not None else f"write {line} in your code"
         missing = "" if plan is not None else ", with the plan of --out fast.plan.json"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.errors import PipeprofError, ProfileError
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.document.findings import Converted, Fix
 from pipeprof.profiles.experiment.jobs import JobMaker
@@ -160,10 +160,7 @@ class _Fixing:
     def run(self) -> None:
         """Search, and prove what was found."""
         profile, result = self._profile, self.result
-        reason = plans.cannot_verify(profile, rerun=self._settings.rerun)
-        if reason is None:
-            self._settings = again(self._settings, profile)
-            reason = plans.cannot_replay(self._settings.replayed)
+        reason = plans.cannot_verify(profile, rerun=self._settings.rerun) or self._prepare()
         if reason is not None:
             result.status, result.reason = "nothing", f"not tried: {reason}"
             return
@@ -223,6 +220,16 @@ class _Fixing:
         elif found.changed is not None:
             profile.exit_code = EXIT_FAILED
         self._describe(found, trial)
+
+    def _prepare(self) -> str | None:
+        """Settle what the later processes of a script do; return why they could prove nothing, in words."""
+        try:
+            self._settings = again(self._settings, self._profile)
+        except ProfileError:
+            return f"how long a step of the training takes is not known: {plans.IN_TRAINING}"
+        if self._settings.target.kind == "script" and self._settings.main is None:
+            return "it is not known where the script iterates its main dataset"
+        return plans.cannot_replay(self._settings.replayed)
 
     def _converted(self, jobs: JobMaker, lab: Laboratory) -> Proposals:
         """Write files that the pipeline may read, where the user names a folder for them; return what they propose."""

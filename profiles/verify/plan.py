@@ -46,6 +46,7 @@ _BUDGET: Final = ": --budget "
 """Comes before the budget that a change takes, at the end of a reason."""
 OVER_BUDGET = 1.22
 """Times its budget in which verification begins what it measures: what has begun ends before a quarter is over."""
+IN_TRAINING = "--rerun measures in the training itself"
 TRIED = frozenset({"same", "order", "randomness"})
 """What `run` tries; edits that change values are for the user to decide."""
 
@@ -225,9 +226,7 @@ def cannot_replay(step: Mapping[str, object]) -> str | None:
         step: Arguments of the recorded step; empty where none is replayed.
     """
     why = replay.too_optimistic(step) if step else None
-    if why is None:
-        return None
-    return f"{why} as the pipeline, so that a replay of it proves nothing: --rerun measures in the training itself"
+    return f"{why} as the pipeline, so that a replay of it proves nothing: {IN_TRAINING}" if why is not None else None
 
 
 def not_in_turns(profile: Profile) -> str | None:

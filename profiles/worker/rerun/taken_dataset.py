@@ -13,6 +13,7 @@ from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.rerun.main_dataset import MainDatasetJob
 from pipeprof.profiles.worker.sample import JobRun
+from pipeprof.profiles.worker.script.script_job import ScriptJob
 from pipeprof.profiles.worker.turns.turn_run import TurnRun
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class TakenDataset(MainDatasetJob):
     def _handed(self, dataset: Any) -> NoReturn:
         """Do the job, and end the process: nothing of the script runs afterwards, its handlers of errors neither."""
         self._end_watch()
+        self._hooks.uninstall()
         try:
             self.dataset = dataset
             self._know_sources()
@@ -50,11 +52,16 @@ class TakenTurns(TakenDataset, TurnRun):
 class TakenRun(TakenDataset, JobRun):
     """A job that is one measurement."""
 
+    def run(self) -> None:
+        """Run the script until its dataset is there."""
+        self._enter("import")
+        super().run()
+
     def _begin_build(self) -> None:
-        super()._begin_build()
-        self._memory.read("import")
+        ScriptJob._begin_build(self)
 
     def _begin(self) -> None:
+        self._leave()
         self._floor = self._measure_floor()
         self._send_libraries()
         self._memory.read("build")

@@ -42,7 +42,7 @@ from pipeprof.profiles.worker.writes.writes import Loss
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipeprof.profiles.document.shared import PhaseName, Training
+    from pipeprof.profiles.document.shared import Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.script.consumers import Place, Role
@@ -117,8 +117,6 @@ class ScriptRun(ScriptJob):
         self._closing = threading.Event()
         self._folding = threading.Lock()
         self._reporter = threading.Thread(target=self._report, name="pipeprof-reporter", daemon=True)
-        self._open_phase: Any = None
-        self._phase_note: Any = None
         self._reason: str | None = None
         self._sign_at = self._sign_cpu = self._tell_at = self._warm_at = 0.0
         self._last: Callable[[], Any] = lambda: None
@@ -160,12 +158,6 @@ class ScriptRun(ScriptJob):
         del left
         self.exits_normally = True
         self._goes_on.set()
-
-    def _begin_build(self) -> None:
-        self._memory.read("import")
-        self._enter("data")
-        self._enter("build")
-        self._begin_watch()
 
     def _iterator_made(self, consumer: Consumer) -> None:
         if self.phase != "build" or consumer.role == "adapt":
@@ -252,20 +244,6 @@ class ScriptRun(ScriptJob):
             with suppress(Exception):
                 stream.flush()
         os._exit(0)
-
-    # Phases
-
-    def _enter(self, name: PhaseName, note: str | None = None) -> None:
-        self._leave(note)
-        self.phase = name
-        self._open_phase = self._phases.enter(name)
-        self._phase_note = self._open_phase.__enter__()
-
-    def _leave(self, note: str | None = None) -> None:
-        if self._open_phase is not None:
-            self._phase_note.note = note
-            self._open_phase.__exit__(None, None, None)
-            self._open_phase = None
 
     # The reporter
 

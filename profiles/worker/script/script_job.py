@@ -24,6 +24,7 @@ from pipeprof.profiles.worker.writes.existing import Existing
 from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.script.consumers import Place, Role
@@ -44,14 +45,33 @@ class ScriptJob(JobRun):
         refuse = None if job.allow_writes else self._refuse_write
         self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
         self._watching = 0
+        self._open_phase: Any = None
+        self._phase_note: Any = None
 
     @abstractmethod
     def _refuse_write(self, loss: Loss) -> None:
         """End the run in the thread that is about to write."""
 
-    @abstractmethod
     def _begin_build(self) -> None:
         """Begin the phase in which datasets are made, once TensorFlow has been imported."""
+        self._memory.read("import")
+        self._enter("data")
+        self._enter("build")
+        self._begin_watch()
+
+    def _enter(self, name: PhaseName, note: str | None = None) -> None:
+        """Begin a phase, which ends the one before it."""
+        self._leave(note)
+        self.phase = name
+        self._open_phase = self._phases.enter(name)
+        self._phase_note = self._open_phase.__enter__()
+
+    def _leave(self, note: str | None = None) -> None:
+        """End the phase."""
+        if self._open_phase is not None:
+            self._phase_note.note = note
+            self._open_phase.__exit__(None, None, None)
+            self._open_phase = None
 
     def _run_script(self) -> Any:
         """Run the script; what it returns keeps the script's own objects alive: its datasets among them."""
