@@ -115,16 +115,16 @@ def test_fix_searches_in_a_script(
         (["fix", "train.py", "--step", "simulate:2ms"], "--step replaces a step, but a script has its own"),
         (["fix", "train.py:make", "--rerun"], "--rerun is for a training script, but train.py:make is none"),
         (["fix", "train.py:make", "--", "a"], "got unexpected arguments (a): only a training script"),
-        (["run", "train.py", "--change", "2", "--", "loop"], "has only change 1"),
+        (["run", "train.py", "--change", "2", "--from", SAVED, "--", "loop"], "train.py is not the file that was"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_runs(
     pipeprof: Pipeprof, profile: Profile, calls: list[tuple[str, RunSettings, Any]], words: list[str], said: str
 ) -> None:
     del profile
-    Path("train.py").write_text(TEXT) if "make" not in words[1] else Path("train.py").write_text("def make(): pass\n")
+    Path("train.py").write_text(f"def make():\n    return data()\n\n{TEXT}")
     found = pipeprof(*words)
-    assert (found.code, calls) == (2, [])
+    assert (found.code, calls) == (6 if "--from" in words else 2, [])
     assert said in " ".join(found.err.split())
 
 
@@ -144,9 +144,11 @@ def test_run_measures_the_training_with_a_change(
 
 
 def test_with_rerun_the_change_is_tried_against_the_script_as_it_is(
-    pipeprof: Pipeprof, profile: Profile, calls: list[tuple[str, RunSettings, Any]]
+    pipeprof: Pipeprof, profile: Profile, calls: list[tuple[str, RunSettings, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert pipeprof("run", "train.py", "--rerun", "--change", "1", "--", "loop").code == 0
+    words = ["run", "train.py", "--rerun", "--change", "1", "--", "loop"]
+    monkeypatch.setattr("sys.argv", ["pipeprof", *words])
+    assert pipeprof(*words).code == 0
     (_, first, _), (name, settings, options) = calls
     assert (name, first.edits, settings.edits) == ("verify", [], [])
     assert options["only"].edits == [EDIT]
@@ -177,7 +179,7 @@ def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:
     assert try_command(profile, kept) == "pipeprof run train.py --change 1 --rerun -- loop"
     following = next_command(profile, SAVED)
     assert following is not None
-    assert following.line == "pipeprof fix train.py --out fast.plan.json --change 1 -- loop"
+    assert following.line == "pipeprof fix train.py --change 1 --out fast.plan.json -- loop"
     profile.command[2:2] = ["--rerun", "--change", "1"]
     assert try_command(profile, kept) is None
 
