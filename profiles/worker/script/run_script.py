@@ -189,9 +189,7 @@ class ScriptRun(ScriptJob):
             return self._hand_out.of(dataset)
 
     def _edited(self, dataset: Any) -> Any:
-        """Make what the script gets instead of its main dataset, where the job has edits of it."""
-        if not self.job.edits:
-            return dataset
+        """Make what the script gets instead of its main dataset."""
         self._end_watch()
         self.dataset = dataset
         self._know_sources()
@@ -374,7 +372,8 @@ class ScriptRun(ScriptJob):
             # For the graph, should the script end. The object itself may go: then the next one was built again.
             self._last = weakref.ref(dataset)
             tensorflow: Any = sys.modules["tensorflow"]
-            shown = self._hand_out.of(dataset)
+            changed = bool(self.job.edits) and self._is_main(main.place, main.role)
+            shown = self._hand_out.of(dataset) if changed else dataset
             self._variant = (tensorflow.data.experimental.to_variant(shown), dataset.element_spec)
 
     def _take(self, main: Consumer, found: Folded) -> None:
