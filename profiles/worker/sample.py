@@ -85,7 +85,7 @@ class JobRun:
     """Execution of a job, with the state that failure handlers and questions from the parent need."""
 
     libraries: ClassVar[tuple[str, ...]] = ("tensorflow", "numpy")
-    """Whose versions are told."""
+    """Whose versions a profile has."""
 
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         self.job = job
