@@ -42,8 +42,9 @@ def finding(status: str = "kept", **changes: Any) -> Finding:
 
 
 @pytest.fixture
-def profile(recorded: Callable[[str], Profile]) -> Profile:
+def profile(recorded: Callable[[str], Profile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
     """Of ``pipeprof run train.py -- loop``, with one change."""
+    monkeypatch.chdir(tmp_path)
     Path("train.py").write_text(TEXT)
     Path("pipeprof-out").mkdir()
     found = recorded("script-loop")
@@ -151,7 +152,7 @@ def test_with_rerun_the_change_is_tried_against_the_script_as_it_is(
     assert pipeprof(*words).code == 0
     (_, first, _), (name, settings, options) = calls
     assert (name, first.edits, settings.edits) == ("verify", [], [])
-    assert options["only"].edits == [EDIT]
+    assert options["only"].edits == (EDIT,)
     # The report of that run is about one change: the numbers are still those of the run before it.
     assert pipeprof("run", "train.py", "--change", "1", "--", "loop").code == 0
     assert calls[-1][1].edits

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,6 +28,13 @@ class EndedError(BaseException):
     pass
 
 
+class Dataset:
+    """Has three elements."""
+
+    def cardinality(self) -> int:
+        return 3
+
+
 def job(**changes: Any) -> Job:
     return Job("script", "train.py", ["train.py"], main=MAIN, **changes)
 
@@ -40,6 +46,7 @@ def made(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[Any, FakeChan
     monkeypatch.setattr(run, "_end", lambda: (_ for _ in ()).throw(EndedError()), raising=False)
     monkeypatch.setattr(run, "_know_sources", lambda: None)
     monkeypatch.setattr(run, "_send_libraries", lambda: None)
+    monkeypatch.setattr(run._memory, "read", lambda _name: None)
     return run, channel
 
 
@@ -99,8 +106,7 @@ def test_a_script_that_ends_before_says_nothing_against_a_change(
 
 def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
-    dataset = SimpleNamespace(cardinality=lambda: 3)
-    changed = SimpleNamespace(cardinality=lambda: 3)
+    dataset, changed = Dataset(), Dataset()
     monkeypatch.setattr("pipeprof.profiles.worker.script.run_script.detached", lambda one: one)
     monkeypatch.setattr("pipeprof.profiles.worker.script.hand_out.detached", lambda one: one)
     monkeypatch.setattr(run, "_edit_graph", lambda steps: setattr(run, "dataset", changed) or steps)
@@ -119,5 +125,5 @@ def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(run, "_edit_graph", refused)
     with pytest.raises(EndedError):
-        run._give(SimpleNamespace(cardinality=lambda: 3), PLACE, "loop")
+        run._give(Dataset(), PLACE, "loop")
     assert "it has no such stage" in channel.of(Raised)[0].message
