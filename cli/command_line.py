@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -44,8 +44,13 @@ def rerun(profile: Profile, *, overrides: Sequence[str] = (), command: str = "ru
     kept = [value for value in options["sets"] or () if _stage_path(profile, value) not in replaced]
     same = {**options, "sets": kept, **dict.fromkeys(changes)}
     further = {"sets": list(overrides), **changes}
-    tail = ["--", *options["script_args"]] if options.get("script_args") else []
-    return shlex.join(["pipeprof", command, *_write_words(same, command), *_write_words(further, command), *tail])
+    words = (*_write_words(same, command), *_write_words(further, command), *_tail(options))
+    return shlex.join(["pipeprof", command, *words])
+
+
+def _tail(options: Mapping[str, Any]) -> list[str]:
+    """The arguments of a script, which come last."""
+    return ["--", *options["script_args"]] if options.get("script_args") else []
 
 
 def change_command(profile: Profile, number: int, command: str = "run", *, write: bool = False) -> str | None:
@@ -57,16 +62,22 @@ def change_command(profile: Profile, number: int, command: str = "run", *, write
     Returns:
         ``None`` where a number would mean another change: of a run that had one already.
     """
-    if _command_of(profile) != "run" or profile.target.edits or profile.fix is not None:
+    from pipeprof.profiles.fix.earlier import tries_one
+
+    if _command_of(profile) != "run" or profile.target.edits or profile.fix is not None or tries_one(profile):
         return None
     saved = _saved_elsewhere(profile)
-    changes = {"change": str(number), "from_profile": saved} if saved is not None else {"change": str(number)}
+    changes: dict[str, Any] = {"change": str(number), **({"from_profile": saved} if saved is not None else {})}
+    is_script = profile.target.kind == "script"
     if command == "run":
-        return rerun(profile, **changes)
+        # Tried in the training, against the script as it is.
+        return rerun(profile, **changes, **({"rerun": True, "no_verify": False} if is_script else {}))
     given = asdict(recover_options(profile))
     kept = {name: given[name] for name in ("target", "sets", "overlays", "env", "args", "no_python")}
-    words = _write_words({**kept, **changes, **({"write": True} if write else {})}, command)
-    return shlex.join(["pipeprof", command, *words])
+    # The report of a script's change is its plan.
+    ways = {"write": write or None, "out": ["fast.plan.json"] if is_script else None}
+    words = _write_words({**kept, **changes, **{name: value for name, value in ways.items() if value}}, command)
+    return shlex.join(["pipeprof", command, *words, *_tail(given)])
 
 
 def _saved_elsewhere(profile: Profile) -> str | None:
@@ -111,9 +122,8 @@ def recover_options(profile: Profile) -> RunOptions | FixOptions:
         overlays=list(target.overlays) or None,
         env=target.variables is not None,
         args=[f"{name}={value}" for name, value in (target.arguments or {}).items()] or None,
+        script_args=target.script_arguments or None,
     )
-    if isinstance(named, RunOptions):
-        named = replace(named, script_args=target.script_arguments or None)
     if profile.command[1:2] != [command]:
         return named
     try:

@@ -209,6 +209,16 @@ Rerun = Annotated[
 AllowWrites = Annotated[
     bool, typer.Option("--allow-writes", help="Let a training script overwrite and delete files that exist.")
 ]
+AnyTarget = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        help="spec.yaml, file.py:function, package.module:function or script.py: a training script, run as it is. "
+        "`file.py:` lists the functions of a file.",
+        autocompletion=completion.targets,
+    ),
+]
+ScriptArgs = Annotated[list[str] | None, typer.Argument(metavar="[-- ARGS]", help="Arguments of a training script.")]
 Cold = Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")]
 
 From = Annotated[
@@ -232,18 +242,8 @@ class RerunOptions(SharedOptions):
 class RunOptions(SharedOptions):
     """All options of ``pipeprof run``, as typed."""
 
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="TARGET",
-            help="spec.yaml, file.py:function, package.module:function or script.py: a training script, run as it is. "
-            "`file.py:` lists the functions of a file.",
-            autocompletion=completion.targets,
-        ),
-    ]
-    script_args: Annotated[
-        list[str] | None, typer.Argument(metavar="-- ARGS", help="Arguments of a training script.")
-    ] = None
+    target: AnyTarget
+    script_args: ScriptArgs = None
     change: Annotated[str | None, option("", "N", "Measure the pipeline with change N of its latest report.")] = None
     from_profile: From = None
     seconds: Annotated[
@@ -283,7 +283,8 @@ class RunOptions(SharedOptions):
 class FixOptions(SharedOptions):
     """All options of ``pipeprof fix``, as typed."""
 
-    target: Target
+    target: AnyTarget
+    script_args: ScriptArgs = None
     change: Annotated[
         str | None, option("", "N", "Take change N of the latest report of `run`, without a new search.")
     ] = None
@@ -295,6 +296,8 @@ class FixOptions(SharedOptions):
         ),
     ] = None
     steps: Steps = None
+    rerun: Rerun = False
+    allow_writes: AllowWrites = False
     cold: Cold = False
     write: Annotated[
         bool, typer.Option("--write", help="Change the spec itself; all other lines of it stay as they are.")
@@ -320,7 +323,8 @@ class FixOptions(SharedOptions):
         ),
     ] = None
     budget: Annotated[
-        str | None, option("", "SECONDS", "How long to measure; starts and builds come on top.  [default: 60]")
+        str | None,
+        option("", "SECONDS", "How long to measure; starts and builds come on top.  [default: 60; 150 with --rerun]"),
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.fix.version import Reread
+    from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.propose.proposal import Semantics
 
 DEFAULT_BUDGET = 60.0
@@ -40,6 +41,7 @@ EPILOG = epilog(
     "pipeprof fix spec.yaml --out faster.yaml --allow order",
     "pipeprof fix train.py:make_dataset --step simulate:12ms --out fast.plan.json",
     "pipeprof fix train.py:make_dataset --out fast.plan.json --out fast.patch",
+    "pipeprof fix train.py --rerun --out fast.plan.json -- --epochs 3",
     "pipeprof fix spec.yaml --convert-to /data/fast --out faster.yaml",
 )
 
@@ -59,6 +61,7 @@ def fix(given: FixOptions) -> None:
     from pipeprof.cli.commands.run import Measuring, make_writer, refuse
     from pipeprof.cli.targets.load import Changes, list_functions, load_target
     from pipeprof.cli.targets.saved import latest_run, saved_change
+    from pipeprof.cli.targets.scripts import SCRIPT_BUDGET
     from pipeprof.cli.targets.settings import settings_of
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.pipelines.errors import UsageError
@@ -67,7 +70,7 @@ def fix(given: FixOptions) -> None:
 
     options.choice("--color", given.color, options.COLORS)
     allow = options.classes(given.allow)
-    budget = options.duration("--budget", given.budget) or DEFAULT_BUDGET
+    budget = options.duration("--budget", given.budget) or (SCRIPT_BUDGET if given.rerun else DEFAULT_BUDGET)
     settings = partial(
         settings_of(given),
         seconds=_first_seconds(given, budget),
@@ -75,6 +78,9 @@ def fix(given: FixOptions) -> None:
         cold=True if given.cold else None,
         data_size=options.dataset_size(given.dataset_size),
         no_cache=given.no_cache,
+        script_args=given.script_args or (),
+        allow_writes=given.allow_writes,
+        rerun=given.rerun,
     )
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="fix", redact=given.redact
@@ -94,12 +100,12 @@ def fix(given: FixOptions) -> None:
         scripts=True,
     )
     _check_target(given, outputs, parsed, loaded)
-    chosen = settings(target=parsed, loaded=loaded)
+    chosen = settings(target=parsed, loaded=loaded, tries=parsed.kind == "script")
     if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
         _take(given, change, parsed, loaded, changes, report=(outputs, selection))
         return
     convert_to = _conversion(given, loaded)
-    for note in loaded.notes if loaded is not None else ():
+    for note in _notes(chosen):
         streams.say(f"pipeprof: note: {note}")
 
     reread = _reread(parsed, changes) if loaded is not None else None
@@ -110,15 +116,16 @@ def fix(given: FixOptions) -> None:
         try:
             # A pipeline that needs more than it may is measured too: to need less is what the search is for.
             without_limit = replace(chosen, memory_limit=None)
-            profile, _ = run_undisturbed(without_limit, writer, progress, budget=budget, end_at=end_at)
+            # A script trains only once unless the user says otherwise.
+            spare = budget if parsed.kind != "script" or given.rerun else 0.0
+            profile, _ = run_undisturbed(without_limit, writer, progress, budget=spare, end_at=end_at)
             # What was measured is reported, whatever ends the search.
             ending.callback(_finish, given, profile, writer, loaded, report=(outputs, selection))
             if not profile.exit_code:
-                measuring = Measuring(chosen, writer, progress, end_at)
                 earlier = latest_run(parsed, loaded, profile.target)
                 _search(
                     profile,
-                    measuring,
+                    Measuring(chosen, writer, progress, end_at),
                     budget,
                     allow,
                     outputs=outputs,
@@ -159,6 +166,15 @@ def _take(
     if profile.fix.status != "fixed":
         streams.say(f"pipeprof: note: change {change.number} was not proven: {profile.fix.reason}")
     _finish(given, profile, writer, loaded, report=report)
+
+
+def _notes(settings: RunSettings) -> Sequence[object]:
+    """What is to be said before anything runs."""
+    if settings.target.kind == "script":
+        from pipeprof.cli.targets.scripts import AGAIN, AGAIN_UNTIL_TAKEN, what_a_script_does
+
+        return (what_a_script_does(settings, AGAIN if settings.rerun else AGAIN_UNTIL_TAKEN),)
+    return settings.loaded.notes if settings.loaded is not None else ()
 
 
 def _first_seconds(given: FixOptions, budget: float) -> float:
@@ -250,15 +266,11 @@ def _finish(
 
 
 def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loaded: LoadedSpec | None) -> None:
-    """Refuse a training script, and outputs that could have nothing in them, before anything is measured."""
+    """Refuse options that do not fit, and outputs that could have nothing in them, before anything is measured."""
+    from pipeprof.cli.targets.scripts import check_script_options
     from pipeprof.pipelines.errors import UsageError
 
-    if parsed.kind == "script":
-        raise UsageError(
-            f"fix searches in the pipeline of a spec or a function, but {given.target} is a training script: pipeprof "
-            f"run {given.target} --rerun --out fast.plan.json measures changes in the training itself, and pipeprof "
-            f"exec applies the plan; pipeprof fix {given.target}: lists its functions"
-        )
+    check_script_options(given, script=parsed.kind == "script")
     kinds = [*(kind for _, kind in outputs.files), *([outputs.stdout] if outputs.stdout else [])]
     if loaded is not None and "plan" in kinds:
         raise UsageError(
@@ -268,8 +280,10 @@ def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loa
         return
     if (given.write and given.change is None) or "yaml" in kinds:
         what = "--write changes" if given.write else "YAML is the output of"
-        msg = f"{what} a spec, but {given.target} is a Python function: use --out NAME.plan.json and pipeprof.apply"
-        raise UsageError(msg)
+        kind, use = "a Python function", "pipeprof.apply"
+        if parsed.kind == "script":
+            kind, use = "a training script", "pipeprof exec --plan"
+        raise UsageError(f"{what} a spec, but {given.target} is {kind}: use --out NAME.plan.json and {use}")
 
 
 def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
@@ -291,14 +305,14 @@ def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
 def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -> None:
     """Add the diff of a Python file: the changes in its calls, else the plan applied, where that can be written."""
     found = profile.fix
-    if found is None or parsed.function is None or not found.edits or found.status == "interrupted":
+    if found is None or parsed.kind == "spec" or not found.edits or found.status == "interrupted":
         return
     from pipeprof.cli import streams
     from pipeprof.pipelines.edits.plan import apply_call, data_of
     from pipeprof.pipelines.spec.edits.apply_files import unified
     from pipeprof.profiles.document.findings import edits_in
     from pipeprof.profiles.fix.python_diff import with_plan
-    from pipeprof.profiles.fix.source_diff import edited_source
+    from pipeprof.profiles.fix.source_diff import edited_source, function_of_script
 
     if _differs(parsed.path, profile.target.sha256):
         streams.say(f"pipeprof: note: no diff: {parsed.path} was edited while fix was measuring")
@@ -308,17 +322,27 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
     except UnicodeDecodeError:
         streams.say(f"pipeprof: note: no diff: {parsed.path} is not written in UTF-8, which a diff is")
         return
-    stages = {stage.id: stage.op for stage in profile.stages or () if stage.origin == "written"}
+    written = [stage for stage in profile.stages or () if stage.origin == "written"]
+    function = parsed.function or function_of_script(before, parsed.path.name, written)
+    if function is None:
+        return
     steps = [edits_in(step) for step in found.edits]
-    edited = edited_source(parsed, before, stages, steps)
+    of_function = replace(parsed, kind="function", function=function)
+    edited = edited_source(of_function, before, {stage.id: stage.op for stage in written}, steps)
     after = edited.text
     plan = next((path for path, kind in outputs.files if kind == "plan"), None)
-    if after is None and plan is not None:
-        after = with_plan(before, parsed.function, str(plan), data_of(steps))
+    if parsed.kind == "script":
+        # A plan is applied by `pipeprof exec`, without a line in the script.
+        plan = None
+    elif after is None and plan is not None:
+        after = with_plan(before, function, str(plan), data_of(steps))
         found.diff_applies_plan = after is not None
     if after is not None:
         found.diff = unified(before, after, str(parsed.path))
     if edited.text is None and any(kind == "patch" for _, kind in outputs.files):
+        if parsed.kind == "script":
+            streams.say(f"pipeprof: note: no diff of {function}: {edited.reason}; a plan has the changes")
+            return
         line = f"dataset = {apply_call('dataset', str(plan or 'fast.plan.json'), data_of(steps))}"
         other = "the diff applies the plan" if after is not None else f"write {line} in your code"
         missing = "" if plan is not None else ", with the plan of --out fast.plan.json"

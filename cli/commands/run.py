@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
     from pipeprof.cli.targets.load import Changes
+    from pipeprof.cli.targets.saved import SavedChange
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 DEFAULT_BUDGET = 60.0
 """Seconds of verification."""
-SCRIPT_BUDGET = 150.0
-"""The same where a training script runs again: its processes take longer to start, and a block is whole epochs."""
 
 EPILOG = epilog(
     "pipeprof run spec.yaml",
@@ -67,6 +66,7 @@ def run(given: RunOptions) -> None:
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.targets.load import Changes, list_functions, load_target
     from pipeprof.cli.targets.saved import saved_change
+    from pipeprof.cli.targets.scripts import SCRIPT_BUDGET
     from pipeprof.cli.targets.settings import settings_of, settings_with, with_change
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.pipelines.errors import UsageError
@@ -75,8 +75,6 @@ def run(given: RunOptions) -> None:
 
     options.choice("--color", given.color, options.COLORS)
     budget = options.duration("--budget", given.budget)
-    if budget is not None and given.no_verify:
-        raise UsageError("--budget limits the verification that --no-verify switches off: give one of them")
     settings = partial(
         settings_of(given),
         seconds=_seconds(given),
@@ -89,6 +87,7 @@ def run(given: RunOptions) -> None:
         script_args=given.script_args or (),
         to_end=given.to_end,
         allow_writes=given.allow_writes,
+        rerun=given.rerun,
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)
@@ -105,16 +104,16 @@ def run(given: RunOptions) -> None:
         arguments=given.args or [],
         scripts=True,
     )
-    _check_script_options(given, parsed)
+    _check_options(given, parsed)
     chosen = settings(target=parsed, loaded=loaded)
-    if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
+    change = saved_change(given, parsed, loaded, target_of(chosen))
+    # In a script that may run again, the change is tried against it as it is.
+    if change is not None and not given.rerun:
         changes = with_change(change, changes, loaded)
         loaded = load_target(given.target, changes, no_python=given.no_python)[1] if loaded is not None else None
         chosen = settings_with(replace(chosen, loaded=loaded), change)
     _check_plan(given, outputs, loaded)
-    # A script trains for real: it is run again only where the user says so.
-    again = parsed.kind != "script" or given.rerun
-    chosen = replace(chosen, tries=not given.no_verify and not chosen.edits and again and not chosen.soak)
+    chosen = replace(chosen, tries=_tries(given, chosen))
     for note in _notes(chosen):
         streams.say(f"pipeprof: note: {note}")
 
@@ -123,19 +122,23 @@ def run(given: RunOptions) -> None:
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     with ExitStack() as ending:
         try:
-            seconds = budget or (SCRIPT_BUDGET if parsed.kind == "script" else DEFAULT_BUDGET)
-            profile, seconds = run_undisturbed(
-                chosen, writer, progress, budget=seconds if chosen.tries else 0.0, end_at=end_at
-            )
+            seconds = budget or (SCRIPT_BUDGET if given.rerun else DEFAULT_BUDGET) if chosen.tries else 0.0
+            profile, seconds = run_undisturbed(chosen, writer, progress, budget=seconds, end_at=end_at)
             # What was measured is reported, whatever ends what follows.
             ending.callback(finish, profile, writer, outputs, selection, color=given.color)
-            # Edits of a function's graph would have to be made on top of those of the change.
             if chosen.tries and not profile.exit_code:
-                _verify(profile, Measuring(chosen, writer, progress, end_at), seconds, changes)
+                _verify(profile, Measuring(chosen, writer, progress, end_at), seconds, changes, change)
         finally:
             progress.close()
     refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
+
+
+def _tries(given: RunOptions, settings: RunSettings) -> bool:
+    """Whether changes are tried; a script trains for real, and is run again only where the user says so."""
+    again = settings.target.kind != "script" or given.rerun
+    # Edits of a function's graph would have to be made on top of those of the change.
+    return again and not given.no_verify and not settings.edits and not settings.soak
 
 
 def _seconds(given: RunOptions) -> float | None:
@@ -156,52 +159,35 @@ def _seconds(given: RunOptions) -> float | None:
     return options.duration("--soak", given.soak)
 
 
-def _check_script_options(given: RunOptions, parsed: ParsedTarget) -> None:
-    """Refuse options that do not fit the kind of target.
+def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
+    """Refuse options that do not fit the kind of target, or each other.
 
     Raises:
-        UsageError: One does not.
+        UsageError: Some do not.
     """
-    from pipeprof.cli.targets.scripts import refuse_for_scripts
+    from pipeprof.cli.targets.scripts import check_script_options
     from pipeprof.pipelines.errors import UsageError
 
-    if parsed.kind == "script":
-        refuse_for_scripts(given)
-        if given.budget and not given.rerun:
-            raise UsageError("--budget is for trying changes, and a script is not run again: add --rerun, or remove it")
-        if given.rerun and given.no_verify:
-            raise UsageError("--rerun runs the script again to try changes, which --no-verify switches off: remove one")
-        if given.to_end and (given.steps is not None or given.seconds is not None):
-            raise UsageError("--to-end lets the script end by itself: remove --steps and --seconds, or --to-end")
+    if given.budget is not None and given.no_verify:
+        raise UsageError("--budget limits the verification that --no-verify switches off: give one of them")
+    check_script_options(given, script=parsed.kind == "script")
+    if parsed.kind != "script":
         return
-    if given.script_args:
-        what = " ".join(given.script_args)
-        raise UsageError(f"got unexpected arguments ({what}): only a training script, script.py, takes any")
-    for flag, value in (("--to-end", given.to_end), ("--allow-writes", given.allow_writes), ("--rerun", given.rerun)):
-        if value:
-            raise UsageError(f"{flag} is for a training script, but {given.target} is none: remove it")
+    if given.budget and not given.rerun:
+        raise UsageError("--budget is for trying changes, and a script is not run again: add --rerun, or remove it")
+    if given.rerun and given.no_verify:
+        raise UsageError("--rerun runs the script again to try changes, which --no-verify switches off: remove one")
+    if given.to_end and (given.steps is not None or given.seconds is not None):
+        raise UsageError("--to-end lets the script end by itself: remove --steps and --seconds, or --to-end")
 
 
 def _notes(settings: RunSettings) -> Sequence[object]:
     """What is to be said before anything runs."""
     if settings.target.kind == "script":
-        return (_what_a_script_does(settings),)
+        from pipeprof.cli.targets.scripts import AGAIN, what_a_script_does
+
+        return (what_a_script_does(settings, AGAIN if settings.tries else ""),)
     return settings.loaded.notes if settings.loaded is not None else ()
-
-
-def _what_a_script_does(settings: RunSettings) -> str:
-    """State, before it runs, that the script trains for real, when it ends, and whether it runs again."""
-    from pipeprof.profiles.harness.settings import plan
-
-    length = plan(settings).length
-    if settings.soak:
-        end = f"while its memory is watched for {length}"
-    elif settings.to_end:
-        end = length
-    else:
-        end = f"until {length} are measured after the warm-up (--to-end: to its end)"
-    again = ", then again, several times, to try changes" if settings.tries else ""
-    return f"{settings.target.path} runs as it is and trains for real {end}{again}"
 
 
 def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) -> None:
@@ -217,8 +203,8 @@ def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) 
         raise UsageError(msg)
 
 
-def _verify(profile: Profile, run: Measuring, seconds: float, changes: Changes) -> None:
-    """Try what the findings propose."""
+def _verify(profile: Profile, run: Measuring, seconds: float, changes: Changes, only: SavedChange | None) -> None:
+    """Try what the findings propose, or only a change of an earlier run."""
     from pipeprof.cli.private import SPEC_ENVIRONMENT
     from pipeprof.pipelines.check import check_spec
     from pipeprof.profiles.verify.verify import verify
@@ -237,6 +223,7 @@ def _verify(profile: Profile, run: Measuring, seconds: float, changes: Changes) 
             reload=reload if run.settings.loaded is not None else None,
             end_at=run.end_at,
             save=lambda: run.writer.write(profile),
+            only=only.finding if only is not None else None,
         )
     finally:
         run.writer.write(profile, final=True)

@@ -353,10 +353,9 @@ def _not_verified(profile: Profile) -> str:
 
 def can_be_taken(profile: Profile, finding: Finding) -> bool:
     """Whether ``--change`` takes a finding's change: a plan may hold it, and the kind of target lets it be made."""
-    if profile.target.kind == "script":
-        return False
     from pipeprof.pipelines.edits.plan import PlanError, checked_edits
     from pipeprof.pipelines.edits.support import supports
+    from pipeprof.profiles.harness.settings import main_place
 
     documents = [edit.model_dump() for edit in finding.documents]
     if not documents or finding.status == "ceiling":
@@ -366,6 +365,8 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
     except PlanError:
         return False
     edits = [edit for edit in edits if not isinstance(edit, SetEnvironment)]
+    if profile.target.kind == "script" and main_place(profile) is None:
+        return False
     if profile.target.kind == "spec":
         return not edits or bool(finding.overrides)
     return all(supports(edit, "graph") for edit in edits)

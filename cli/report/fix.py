@@ -34,7 +34,8 @@ _CLASSES: dict[str, str] = {
     "randomness": "Drawing other random numbers",
     "values": "Changing values",
 }
-_UNDECIDED = ("the budget", "what is left of the budget", "not tried", "no change can be tried", "the changed pipeline")
+UNTRIED = "not tried"
+_UNDECIDED = ("the budget", "what is left of the budget", UNTRIED, "no change can be tried", "the changed pipeline")
 """Beginnings of the reasons for which a search ended before it could decide."""
 _MOST_ROWS = 12
 """Tried steps that the default report lists; those that were taken are always there."""
@@ -181,6 +182,8 @@ def _facts(profile: Profile, fix: Fix) -> Iterator[Block]:
         yield KeyValue("files", _converted(fix.converted), indent=2, width=_KEY)
     if not fix.budget_seconds:
         return
+    if profile.target.kind == "script" and fix.measured and not fix.measured.get("in_training"):
+        yield KeyValue("step", "that of the training, replayed: it only waits", indent=2, width=_KEY)
     measured = f"{seconds(fix.seconds)} of measuring (budget {seconds(fix.budget_seconds)})"
     yield KeyValue("took", f"{measured}, {seconds(fix.wall_seconds)} with starts and builds", indent=2, width=_KEY)
 
@@ -282,6 +285,17 @@ def _changes(fix: Fix) -> Iterator[Block]:
         yield Command("start with", assignment(name, value), indent=2, width=12)
 
 
+def _next_of_script(profile: Profile, plan: str, saved: str | None) -> Iterator[Block]:
+    if "--rerun" not in profile.command:
+        line = rerun(profile, command="fix", rerun=True)
+        yield Command("Next", line or "", width=_KEY, note="proves it in the training itself")
+    words = ["pipeprof", "exec", "--plan", plan, profile.target.text]
+    tail = ["--", *profile.target.script_arguments] if profile.target.script_arguments else []
+    label = "Next" if "--rerun" in profile.command else "or"
+    yield Command(label, f"pipeprof show {saved or 'PROFILE'} --out {plan}", width=_KEY, note="writes the plan")
+    yield Command("then", shlex.join([*words, *tail]), width=_KEY, note="trains with it")
+
+
 def _search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
     """The command that decides what this search did not: with a larger budget, or with what was left out."""
     most = most_of(fix.left_out)
@@ -291,6 +305,9 @@ def _search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
     elif fix.needs_seconds is not None:
         line = rerun(profile, command="fix", budget=str(fix.needs_seconds))
         yield Command("Next", line or "", width=_KEY, note="has the time for one change")
+    elif profile.target.kind == "script" and fix.reason.startswith(UNTRIED) and "--rerun" in fix.reason:
+        line = rerun(profile, command="fix", rerun=True)
+        yield Command("Next", line or "", width=_KEY, note="measures in the training itself")
     elif fix.status == "nothing" and most is not None:
         allow = [*(name for name in fix.allow if name != "same"), most.semantics]
         line = rerun(profile, command="fix", allow=[",".join(dict.fromkeys(allow))])
@@ -300,6 +317,9 @@ def _search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
 def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     if fix.text is None:
         name = "fast.plan.json"
+        if profile.target.kind == "script":
+            yield from _next_of_script(profile, name, saved)
+            return
         yield Command("Next", f"pipeprof show {saved or 'PROFILE'} --out {name}", width=_KEY, note="writes the plan")
         call = apply_call("dataset", name, data_of([edits_in(step) for step in fix.edits]))
         yield Command("then", f"dataset = {call}", width=_KEY, note="in your script")

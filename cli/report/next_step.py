@@ -102,7 +102,8 @@ def _write_finding(profile: Profile) -> NextCommand | None:
             continue
         is_spec = profile.target.kind == "spec"
         line = change_command(profile, number, "fix", write=is_spec and not profile.target.overrides)
-        return _command(line, f"{'writes' if is_spec else 'shows the diff of'} change {number}")
+        what = {"spec": "writes", "script": "writes the plan of"}.get(profile.target.kind, "shows the diff of")
+        return _command(line, f"{what} change {number}")
     return None
 
 

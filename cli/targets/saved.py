@@ -137,8 +137,9 @@ def saved_change(
     else:
         found = latest_run(parsed, loaded, target)
         if found is None:
+            what = "this file and these arguments" if target.kind == "script" else "these files"
             raise ProfileError(
-                f"--change {number}: pipeprof-out/ has no complete run of {target.text} with these files: measure it "
+                f"--change {number}: pipeprof-out/ has no complete run of {target.text} with {what}: measure it "
                 f"with `pipeprof run`, or name its profile with --from"
             )
         path, profile = found
@@ -160,11 +161,12 @@ def _require_same(path: Path, profile: Profile, target: Target, loaded: LoadedSp
         why = "it is about a pipeline with a change already: name the profile of the run without --change"
     elif (was.kind, was.text) != (target.kind, target.text):
         why = f"it is about {was.text}, not {target.text}"
-    elif changed or edited or (was.kind == "function" and was.sha256 != target.sha256):
+    elif changed or edited or (was.kind != "spec" and was.sha256 != target.sha256):
         name = (changed or edited or [target.text.partition(":")[0]])[0]
         why = f"{name} is not the file that was measured: measure it again with `pipeprof run`"
     elif was != target:
-        why = "it was measured with other values of --set, -f, --env or --arg: give the same ones"
+        what = "arguments of the script" if was.kind == "script" else "values of --set, -f, --env or --arg"
+        why = f"it was measured with other {what}: give the same ones"
     elif not profile.complete or profile.exit_code:
         why = "its run did not come to its end, so that its changes are not known to help: measure again"
     else:

@@ -67,6 +67,7 @@ def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
     from pipeprof.pipelines.edits.edits import to_document
     from pipeprof.pipelines.edits.support import supports
     from pipeprof.pipelines.errors import ProfileError
+    from pipeprof.profiles.harness.settings import main_place
 
     documents = [to_document(edit) for edit in change.edits]
     os.environ.update(change.environment)
@@ -75,5 +76,8 @@ def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
     if not all(supports(edit, "graph") for edit in change.of_pipeline):
         msg = f"change {change.number} has to be made by hand: pipeprof show {change.path} --finding {change.number}"
         raise ProfileError(msg)
+    main = main_place(change.profile)
+    if settings.target.kind == "script" and main is None:
+        raise ProfileError(f"{change.path} does not tell where the script iterates its main dataset: measure it again")
     step = [json.dumps(to_document(edit)) for edit in change.of_pipeline]
-    return replace(settings, edits=[step] if step else [], changed_by=documents)
+    return replace(settings, edits=[step] if step else [], changed_by=documents, main=main)

@@ -77,20 +77,28 @@ def read_step(path: Path) -> dict[str, Any]:
     Raises:
         ProfileError: The file cannot be read, is no profile, or its run had no step.
     """
-    document = _read(path)
+    return step_of(_read(path), str(path))
+
+
+def step_of(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return what `read_step` does, of a profile as JSON data.
+
+    Args:
+        name: Of the profile, for messages.
+    """
     try:
         steps = document["steps"] or {}
         without = (document["device"] or {}).get("kind") == "none"
         durations = None if without else _durations(steps)
         if durations is None or not 0 < durations["mean_ms"] <= durations["max_ms"] < math.inf:
             raise ProfileError(
-                f"step recorded: {path} does not tell how long a training step takes: expected the profile of a "
+                f"step recorded: {name} does not tell how long a training step takes: expected the profile of a "
                 "training script, or of a run with --step"
             )
         dispatch = {"dispatch": steps["dispatch"]} if steps.get("dispatch") is not None else {}
         return {**durations, **dispatch, "competes": _competes(document, used_cores(document, durations["mean_ms"]))}
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise ProfileError(f"step recorded: {path} is damaged: expected a file as `pipeprof run` writes it") from None
+        raise ProfileError(f"step recorded: {name} is damaged: expected a file as `pipeprof run` writes it") from None
 
 
 def _read(path: Path) -> Mapping[str, Any]:

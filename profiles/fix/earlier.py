@@ -20,8 +20,14 @@ from pipeprof.profiles.propose.proposal import Prediction, Proposal, different
 
 def is_run_of(saved: Profile, target: Target) -> bool:
     """Whether a saved profile is that of a complete run of a pipeline, and its files are those that were measured."""
-    searches = saved.fix is not None or saved.command[1:2] == ["fix"]
+    searches = saved.fix is not None or saved.command[1:2] == ["fix"] or tries_one(saved)
     return saved.complete and not saved.exit_code and not searches and saved.target == target
+
+
+def tries_one(saved: Profile) -> bool:
+    """Whether a profile is about one change of an earlier run alone, which has the numbers."""
+    own = saved.command[: saved.command.index("--")] if "--" in saved.command else saved.command
+    return any(word.partition("=")[0] == "--change" for word in own)
 
 
 def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]:

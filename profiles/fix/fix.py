@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.errors import PipeprofError, ProfileError
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.convert.folder import ConvertTarget
 from pipeprof.profiles.document.findings import Converted, Fix
@@ -33,7 +33,7 @@ from pipeprof.profiles.fix.version import Reread, Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.progress import RunProgress
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.harness.settings import RunSettings, again
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
@@ -46,6 +46,7 @@ from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
 
 EXIT_FAILED = 1
+UNTIL_TAKEN = "until it is about to iterate its main dataset"
 LONG_BUILD_SECONDS = 10.0
 """From which the plan states how long building takes."""
 
@@ -153,7 +154,7 @@ class _Fixing:
     def run(self) -> None:
         """Search, and prove what was found."""
         profile, result = self._profile, self.result
-        reason = plans.cannot_verify(profile)
+        reason = plans.cannot_verify(profile, rerun=self._settings.rerun) or self._prepare()
         if reason is not None:
             result.status, result.reason = "nothing", f"not tried: {reason}"
             return
@@ -214,6 +215,16 @@ class _Fixing:
             profile.exit_code = EXIT_FAILED
         self._describe(found, trial)
 
+    def _prepare(self) -> str | None:
+        """Settle what the later processes of a script do; return why they could prove nothing, in words."""
+        try:
+            self._settings = again(self._settings, self._profile)
+        except ProfileError:
+            return f"how long a step of the training takes is not known: {plans.IN_TRAINING}"
+        if self._settings.target.kind == "script" and self._settings.main is None:
+            return "it is not known where the script iterates its main dataset"
+        return plans.cannot_replay(self._settings.replayed)
+
     def _converted(self, jobs: JobMaker, lab: Laboratory) -> Proposals:
         """Write files that the pipeline may read, where the user names a folder for them; return what they propose."""
         if self._convert_to is None:
@@ -265,6 +276,8 @@ class _Fixing:
         self.result.steps, self.result.left_out = found.steps, found.left_out
         self.result.needs_seconds = found.needs_seconds
         describe(self.result, found, trial, self._proof_mode)
+        if self._settings.rerun and self.result.measured is not None:
+            self.result.measured = {**self.result.measured, "in_training": True}
         withhold_fix(self._profile, self.result)
         if self.result.status in {"fixed", "interrupted"} and found.best.steps:
             loaded = self._start.loaded
@@ -302,7 +315,9 @@ class _Fixing:
         made = plans.seconds_to_make(self._profile)
         left = max(0.0, self._budget - self.result.seconds)
         text = f"searching: up to {left:.0f} s of measuring, starts of processes come on top"
-        if self._settings.loaded is None:
+        if self._settings.target.kind == "script":
+            text += f"; the script runs again in each process, {'and trains' if self._settings.rerun else UNTIL_TAKEN}"
+        elif self._settings.loaded is None:
             text += "; your function is called once in each process"
         if any(runs_python(stage) for stage in self._profile.stages or ()):
             text += "; Python functions run in each process, with what they write or send"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.steps.kinds import returned
+from pipeprof.pipelines.steps.kinds.script import KIND as SCRIPT
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.measured import Contention, Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
@@ -178,7 +179,7 @@ def _steps(facts: RunFacts, observed: Observed) -> Steps | None:
     if measured is None or not measured.steps.count:
         return None
     steps = replace(measured.steps, dispatch="sync" if observed.own_step else facts.plan.dispatch)
-    if facts.target.kind == "script" and (observed.training is None or observed.training.wait is None):
+    if facts.plan.step.kind == SCRIPT.name and (observed.training is None or observed.training.wait is None):
         return replace(steps, wait_ms=None, wait_share=None, busy_ms=None, restart_share=None)
     return steps
 
@@ -186,7 +187,7 @@ def _steps(facts: RunFacts, observed: Observed) -> Steps | None:
 def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> Device:
     measured, told = observed.measured, observed.step_told
     cpu_ms = observed.replayed.cpu_ms if observed.replayed is not None else None
-    if facts.target.kind == "script":
+    if facts.plan.step.kind == SCRIPT.name:
         cpu_ms = _script_cpu_ms(observed, stages)
         if observed.training is None or observed.training.wait is None:
             return Device(kind=facts.plan.step.kind, text=facts.plan.step_text, cpu_ms=cpu_ms)
@@ -326,7 +327,7 @@ def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuU
     could = steps.seconds * (facts.host.schedulable_cores or 1)
     return CpuUsage(
         # That of a script has its step's, which no reading tells apart.
-        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns and facts.target.kind != "script" else None,
+        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns and facts.plan.step.kind != SCRIPT.name else None,
         loop_ms=observed.replayed.loop_cpu_ms if observed.replayed is not None else None,
         pipeprof_ms=overhead_ns / 1e6 / steps.count if overhead_ns is not None else None,
         waiting_share=contention.runnable_wait_share if contention is not None else None,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.python_files import python_files
+from pipeprof.pipelines.steps.kinds.recorded import KIND as replay
+from pipeprof.pipelines.steps.recorded_step import step_of
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT
 from pipeprof.profiles.protocol.job import IteratedAt, Job, StepJob, as_pairs
@@ -46,7 +48,9 @@ class RunSettings:
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
         changed_by: The edits of `--change` as documents, for the profile.
+        rerun: Let later processes of a script train; else they end where it is about to iterate its main dataset.
         main: The main dataset of a script's first run, which its later processes look for.
+        replayed: Arguments of the recorded step, in place of that of a script; empty for its own.
         made: Files that earlier processes of it have written, and with nothing of the user's in them.
     """
 
@@ -74,7 +78,9 @@ class RunSettings:
     script_args: Sequence[str] = ()
     to_end: bool = False
     allow_writes: bool = False
+    rerun: bool = False
     main: IteratedAt | None = None
+    replayed: Mapping[str, object] = field(default_factory=dict)
     made: Sequence[str] = ()
 
     @property
@@ -125,10 +131,12 @@ def plan(settings: RunSettings) -> Plan:
     base = settings.loaded.base_dir if settings.loaded is not None and settings.step is None else Path()
     kind = step_kind(step.kind)
     if settings.target.kind == "script":
+        replayed = dict(settings.replayed)
+        dispatch = replay.own_dispatch(replayed) if replayed else None
         return Plan(
-            step=StepJob("script"),
+            step=StepJob(replay.name, replayed) if replayed else StepJob("script"),
             step_text=f"script: {settings.target}",
-            dispatch="sync",
+            dispatch="sync" if dispatch is None else dispatch,
             seconds=None if settings.to_end else seconds,
             steps=None if settings.to_end else steps,
             warmup_seconds=settings.warmup_seconds,
@@ -205,12 +213,24 @@ def job_of(
 
 
 def again(settings: RunSettings, profile: Profile) -> RunSettings:
-    """Return the settings of further processes of a script that was measured; those of another target as they are."""
-    training = profile.training
-    main = next((use for use in training.datasets if use.main), None) if training is not None else None
-    if training is None or main is None or main.file is None or main.line is None:
+    """Return the settings of further processes of a script that was measured; those of another target as they are.
+
+    Raises:
+        ProfileError: They are not to train, and the profile does not tell how long a step takes.
+    """
+    training, place = profile.training, main_place(profile)
+    if training is None or place is None:
         return settings
-    place = IteratedAt(main.file, main.line, main.role)
     # What it only appended to, or changed in part, is still the user's.
     made = [str(Path(one.file).absolute()) for one in training.written if one.new]
-    return replace(settings, main=place, made=[*settings.made, *made])
+    replayed = {} if settings.rerun else step_of(profile.model_dump(mode="json"), "the run")
+    return replace(settings, main=place, made=[*settings.made, *made], replayed=replayed)
+
+
+def main_place(profile: Profile) -> IteratedAt | None:
+    """Return where a script iterates its main dataset; None where its run has not seen it."""
+    training = profile.training
+    main = next((use for use in training.datasets if use.main), None) if training is not None else None
+    if main is None or main.file is None or main.line is None:
+        return None
+    return IteratedAt(main.file, main.line, main.role)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pipeprof.pipelines.steps.kinds.recorded import KIND as replay
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.document.findings import Finding, NotTried
@@ -45,6 +46,7 @@ _BUDGET: Final = ": --budget "
 """Comes before the budget that a change takes, at the end of a reason."""
 OVER_BUDGET = 1.22
 """Times its budget in which verification begins what it measures: what has begun ends before a quarter is over."""
+IN_TRAINING = "--rerun measures in the training itself"
 TRIED = frozenset({"same", "order", "randomness"})
 """What `run` tries; edits that change values are for the user to decide."""
 
@@ -203,13 +205,27 @@ def seconds_to_make(profile: Profile) -> float:
     return sum(phases.get(name, 0.0) for name in ("data", "build", "first_element"))
 
 
-def cannot_verify(profile: Profile) -> str | None:
-    """Return why nothing of a run can be verified, in words; ``None`` where it can."""
+def cannot_verify(profile: Profile, *, rerun: bool = True) -> str | None:
+    """Return why nothing of a run can be verified, in words; ``None`` where it can.
+
+    Args:
+        rerun: Whether a script trains again for it.
+    """
     if not profile.complete or profile.exit_code:
         return "the measurement did not come to its end"
     if profile.steps is None or not profile.steps.count:
         return "no step was measured"
-    return not_in_turns(profile)
+    return not_in_turns(profile) if rerun else None
+
+
+def cannot_replay(step: Mapping[str, object]) -> str | None:
+    """Return why nothing can be proven with a step that is replayed in place of a script's, in words.
+
+    Args:
+        step: Arguments of the recorded step; empty where none is replayed.
+    """
+    why = replay.too_optimistic(step) if step else None
+    return f"{why} as the pipeline, so that a replay of it proves nothing: {IN_TRAINING}" if why is not None else None
 
 
 def not_in_turns(profile: Profile) -> str | None:

@@ -62,6 +62,7 @@ def verify(
     reload: Reload | None,
     end_at: float | None = None,
     save: Callable[[], object] = lambda: None,
+    only: Finding | None = None,
 ) -> None:
     """Try the edits of a profile's findings, and write into the profile what they are.
 
@@ -71,9 +72,10 @@ def verify(
         reload: Reads the spec with further ``--set`` values; None for a Python target.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         save: Saves the profile, after each edit that was tried.
+        only: Of an earlier profile of the same target: its change alone is tried.
     """
     with Signals().installed() as signals:
-        _verify(profile, settings, budget, progress, reload, end_at, save, signals)
+        _verify(profile, settings, budget, progress, reload, end_at, save, signals, only)
         if signals.exit_code is not None:
             # Also where nothing was to be tried.
             profile.exit_code = signals.exit_code
@@ -100,14 +102,17 @@ def _verify(  # noqa: PLR0917 - what a verification has
     end_at: float | None,
     save: Callable[[], object],
     signals: Signals,
+    only: Finding | None,
 ) -> None:
     reclassify(profile)
+    if only is not None:
+        _leave_all_but(profile, only)
     findings = plans.to_try(profile)
     settings, loaded = again(settings, profile), settings.loaded
     guessed = [
         finding_of(guess, patch=spec_diff(loaded, guess.edits) if loaded is not None else None)
         for guess in guesses(profile, data_of(settings), profile.host.memory_limit_bytes, longest_epoch(budget))
-        if guess.effect in plans.TRIED
+        if guess.effect in plans.TRIED and only is None
     ]
     further = by_worth(profile, [*profile.proposals, *guessed])
     for finding in (*findings, *further):
@@ -139,6 +144,15 @@ def _verify(  # noqa: PLR0917 - what a verification has
         progress.close()
     withhold_findings(profile)
     run.finish()
+
+
+def _leave_all_but(profile: Profile, only: Finding) -> None:
+    """Make the change of an earlier profile the only one that is proposed, with what this run predicts for it."""
+    known = (one for one in (*(profile.findings or ()), *profile.proposals) if one.edits == only.edits)
+    chosen = next(known, None) or only.model_copy(update={"status": "unverified", "measured": None, "unfinished": None})
+    chosen.reason = None
+    profile.findings = [chosen]
+    profile.proposals.clear()
 
 
 class _Verification:

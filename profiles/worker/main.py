@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
+from pipeprof.pipelines.steps.kinds.script import KIND as SCRIPT
 from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.job import Job
@@ -38,8 +39,11 @@ def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
         return StoreRun(job, channel)
     if job.kind == "script":
         from pipeprof.profiles.worker.rerun.script_turns import ScriptTurns
+        from pipeprof.profiles.worker.rerun.taken_dataset import taken
         from pipeprof.profiles.worker.script.run_script import ScriptRun
 
+        if job.step.kind != SCRIPT.name:
+            return taken(job, channel)
         return ScriptTurns(job, channel) if job.turns is not None else ScriptRun(job, channel)
     if job.turns is None:
         return JobRun(job, channel)

@@ -8,7 +8,7 @@ import sys
 import traceback
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.edits.edits import known_edits
@@ -84,6 +84,9 @@ CONSTANT_COPIES = 6
 class JobRun:
     """Execution of a job, with the state that failure handlers and questions from the parent need."""
 
+    libraries: ClassVar[tuple[str, ...]] = ("tensorflow", "numpy")
+    """Whose versions a profile has."""
+
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         self.job = job
         self.phase: PhaseName = "import"
@@ -118,6 +121,10 @@ class JobRun:
         self._import()
         self._data()
         self._build()
+        self._run_dataset()
+
+    def _run_dataset(self) -> None:
+        """Go through the phases that follow once there is a dataset."""
         if self.job.edits:
             self._edit_graph(self.job.edits)
         self._first_element()
@@ -160,8 +167,6 @@ class JobRun:
     def _import(self) -> None:
         with self._phases.enter("import"):
             tf = import_tensorflow()
-            import numpy as np
-
             if self.job.kind == "function":
                 from pipeprof.profiles.worker.load_function import import_early
 
@@ -170,13 +175,14 @@ class JobRun:
             if self.job.seed is not None:
                 tf.random.set_seed(self.job.seed)
             self._floor = self._measure_floor()
-            self._channel.send(
-                Libraries(
-                    versions={"tensorflow": tf.__version__, "numpy": np.__version__},
-                    gpus=[device.name for device in tf.config.list_physical_devices("GPU")],
-                )
-            )
+            self._send_libraries()
             self._memory.read("import")
+
+    def _send_libraries(self) -> None:
+        modules = {name: sys.modules[name] for name in self.libraries if name in sys.modules}
+        versions = {name: getattr(module, "__version__", None) for name, module in modules.items()}
+        gpus = [device.name for device in modules["tensorflow"].config.list_physical_devices("GPU")]
+        self._channel.send(Libraries(versions=versions, gpus=gpus))
 
     def _measure_floor(self) -> Floor:
         if not self._device:

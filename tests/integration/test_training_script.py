@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,7 @@ def test_a_plan_for_another_pipeline_is_told_and_the_script_runs(script: Path) -
 
 
 def test_a_change_is_measured_in_the_script_itself(script: Path) -> None:
-    """A dataset that is built again each epoch is changed each time; stored batches are read once."""
+    """A dataset that is built again each epoch is changed each time; stored batches are read once; one is taken."""
     target = parse_target(str(script / "train.py"), scripts=True)
     line = TURNS.splitlines().index("    for batch in make():") + 1
     settings = RunSettings(
@@ -206,7 +207,12 @@ def test_a_change_is_measured_in_the_script_itself(script: Path) -> None:
     jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
     edit = SetArgument("stages.0", "map", "num_parallel_calls", 8)
     changed = jobs.edited(Change(edits=(json.dumps(to_document(edit)),)))
-    several = {"own": jobs.untouched(), "changed": changed["B1"], "stored": jobs.stored(3)["B1"]}
+    step = {"mean_ms": 1.0, "p50_ms": 1.0, "p95_ms": 1.0, "p99_ms": 1.0, "max_ms": 1.0, "dispatch": "sync"}
+    replaying = JobMaker(
+        replace(settings, replayed=step), None, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None
+    )
+    taken = replaying.workers(["taken"], None, [[json.dumps(to_document(edit))]])
+    several = {"own": jobs.untouched(), "changed": changed["B1"], "stored": jobs.stored(3)["B1"], **taken}
     printed = {}
     with Signals().installed() as signals, Team(signals, None).closing() as team:
         built = team.start(several, seconds=200)
@@ -217,11 +223,14 @@ def test_a_change_is_measured_in_the_script_itself(script: Path) -> None:
             assert ended.steps >= 50
             assert (ended.restarts or 0) >= 2
             printed[name] = team._members[name].worker.output.text()
-    assert [batch.data for batch in built["own"].batches] == [batch.data for batch in built["changed"].batches]
+    own = [batch.data for batch in built["own"].batches]
+    assert own == [batch.data for batch in built["changed"].batches] == [batch.data for batch in built["taken"].batches]
     assert "at once 1\n" in printed["own"]
     assert "at once 2\n" not in printed["own"]
     assert "at once 1\n" not in printed["changed"]
     assert "at once" in printed["stored"]
+    # It does not train.
+    assert "at once" not in printed["taken"]
 
 
 GROWS = """

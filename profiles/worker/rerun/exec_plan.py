@@ -16,8 +16,8 @@ from pipeprof.pipelines.edits.edits import SetEnvironment
 from pipeprof.pipelines.edits.plan import PlanError, SavedPlan, load_plan
 from pipeprof.pipelines.target.generated_files import delete_generated_files
 from pipeprof.profiles.protocol.wrapped import WRAPPED
-from pipeprof.profiles.worker.rerun.hand_out import HandOut
 from pipeprof.profiles.worker.script.as_main import run_as_main
+from pipeprof.profiles.worker.script.hand_out import HandOut
 from pipeprof.profiles.worker.script.hooks import Hooks, Observer
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import users_place

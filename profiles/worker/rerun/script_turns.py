@@ -7,57 +7,38 @@ no step.
 
 from __future__ import annotations
 
-import os
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import Done
-from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded
-from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.rerun.hand_out import HandOut, detached, stored
-from pipeprof.profiles.worker.script.hooks import Hooks
-from pipeprof.profiles.worker.script.observer import ScriptObserver
+from pipeprof.profiles.protocol.turns import Built, TurnEnded
+from pipeprof.profiles.worker.rerun.main_dataset import MainDatasetJob
+from pipeprof.profiles.worker.script.hand_out import HandOut, detached, stored
 from pipeprof.profiles.worker.script.run_script import ScriptFeed, read_model
-from pipeprof.profiles.worker.script.script_job import ScriptJob
 from pipeprof.profiles.worker.script.training_facts import asynchronous
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.turns.turn_run import CHECK_NS, BlockWindow, TurnRun
-from pipeprof.profiles.worker.writes.writes import Loss
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import TurnRequest
-    from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
+    from pipeprof.profiles.worker.script.consumers import Consumer, Pass
     from pipeprof.profiles.worker.steps.statistics import StepReading
     from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
 
 TOO_SHORT = "the script came to its end before enough steps were measured: let it train longer"
 
 
-class ScriptTurns(ScriptJob, TurnRun):
+class ScriptTurns(MainDatasetJob, TurnRun):
     """A job in turns of kind ``script``."""
 
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
-        self._observer = ScriptObserver(
-            self._iterator_made,
-            self._attend,
-            self._end_watch,
-            read_model,
-            saving=self._writes.saving,
-            exiting=self._exiting,
-            give=self._give,
-        )
         self._observer.attention = True
-        self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._hand_out = HandOut(self._changed)
         self._main: Consumer | None = None
         self._built: Built | None = None
@@ -70,71 +51,13 @@ class ScriptTurns(ScriptJob, TurnRun):
         self._resumed = False
         self._rule, self._settled = WarmUp(), False
 
-    def run(self) -> None:
-        """Run the script until the harness wants an end."""
-        self._runtime = procfs.rss_bytes("self")
-        try:
-            left = self._run_script()
-        except SystemExit as ending:
-            if ending.code not in (None, 0) or self._channel.is_copy:
-                raise
-            left = {}
-        if not self._channel.is_copy:
-            self._refuse(TOO_SHORT if self._built is not None else self._never_there())
-        del left
-
-    def _never_there(self) -> str:
-        main = self.job.main
-        where = f"{as_typed(main.file)}:{main.line}" if main is not None else "its main dataset"
-        return f"the script did not iterate {where} again"
-
-    # The script
-
-    def _begin_build(self) -> None:
-        self._runtime = procfs.rss_bytes("self")
-        self._begin_watch()
-
-    def _refuse_write(self, loss: Loss) -> None:
-        self._refuse(str(loss))
-
-    def _exiting(self, status: int) -> None:
-        del status
-        if not self._channel.is_copy:
-            self._refuse(TOO_SHORT)
-
-    def _refuse(self, reason: str) -> NoReturn:
-        """End with a reason that says nothing against a change."""
-        self._channel.send(EditRefused(reason))
-        self._end()
-
-    def _end(self) -> NoReturn:
-        self._channel.send(Done())
-        os._exit(0)
+    def _ended_early(self) -> str:
+        return TOO_SHORT if self._built is not None else super()._ended_early()
 
     # The dataset
 
-    def _is_main(self, place: Place, role: Role) -> bool:
-        main = self.job.main
-        return main is not None and (place.file, place.line, role) == (main.file, main.line, main.role)
-
-    def _give(self, dataset: Any, place: Place, role: Role) -> Any:
-        if self._channel.is_copy or not self._is_main(place, role):
-            return dataset
-        with self._not_the_scripts():
-            return self._hand_out.of(dataset)
-
-    @contextmanager
-    def _not_the_scripts(self) -> Iterator[None]:
-        """Take the iterators that are made in the body as pipeprof's own, and the random numbers that it draws."""
-        import numpy as np
-
-        states = random.getstate(), np.random.get_state()
-        try:
-            with self._observer.ignored():
-                yield
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])
+    def _handed(self, dataset: Any) -> Any:
+        return self._hand_out.of(dataset)
 
     def _changed(self, dataset: Any) -> Any:
         """Make what the script gets; of the first one, the first batches are described."""
@@ -169,9 +92,6 @@ class ScriptTurns(ScriptJob, TurnRun):
                 self._refuse(str(error))
         made, self.dataset = self.dataset, detached(self.dataset)
         return made
-
-    def _pin_seeds(self) -> None:
-        """A script sets its own seeds."""
 
     # Turns
 

@@ -19,23 +19,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.target.bindings import bindings_of
-from pipeprof.profiles.protocol.messages import (
-    STOPPED,
-    Done,
-    Libraries,
-    LoopCost,
-    SoakPlace,
-    TraceBegan,
-    TrainingSeen,
-    Waiting,
-)
+from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, SoakPlace, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
+from pipeprof.profiles.worker.script.hand_out import HandOut, detached
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
 from pipeprof.profiles.worker.script.script_job import ScriptJob
@@ -53,6 +46,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.worker.script.consumers import Place, Role
     from pipeprof.profiles.worker.steps.statistics import StepReading
 
 LEAST_STEPS = 2
@@ -116,8 +110,10 @@ class ScriptRun(ScriptJob):
             read_model,
             saving=self._writes.saving,
             exiting=self._exiting,
+            give=self._give if job.edits else None,
             graph_of=lambda dataset: graph_text(dataset, self._watch),
         )
+        self._hand_out = HandOut(self._edited)
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._script_feed = ScriptFeed()
         self._main: Consumer | None = None
@@ -127,8 +123,6 @@ class ScriptRun(ScriptJob):
         self._closing = threading.Event()
         self._folding = threading.Lock()
         self._reporter = threading.Thread(target=self._report, name="pipeprof-reporter", daemon=True)
-        self._open_phase: Any = None
-        self._phase_note: Any = None
         self._reason: str | None = None
         self._sign_at = self._sign_cpu = self._tell_at = self._warm_at = 0.0
         self._last: Callable[[], Any] = lambda: None
@@ -172,12 +166,6 @@ class ScriptRun(ScriptJob):
         self.exits_normally = True
         self._goes_on.set()
 
-    def _begin_build(self) -> None:
-        self._memory.read("import")
-        self._enter("data")
-        self._enter("build")
-        self._begin_watch()
-
     def _iterator_made(self, consumer: Consumer) -> None:
         if self.phase != "build" or consumer.role == "adapt":
             return
@@ -201,6 +189,25 @@ class ScriptRun(ScriptJob):
         self._taking = one if own else None
         self._finish(self._reason)
         self._end_process()
+
+    def _give(self, dataset: Any, place: Place, role: Role) -> Any:
+        if self._channel.is_copy or not self._is_main(place, role):
+            return dataset
+        with self._not_the_scripts():
+            return self._hand_out.of(dataset)
+
+    def _edited(self, dataset: Any) -> Any:
+        """Make what the script gets instead of its main dataset."""
+        self._end_watch()
+        self.dataset = dataset
+        self._know_sources()
+        try:
+            self._edit_graph(self.job.edits)
+        except CannotEditError as error:
+            # An exception would be the script's own to catch.
+            self._channel.send(describe_error(error, self))
+            self._end_process()
+        return detached(self.dataset)
 
     def _refuse_write(self, loss: Loss) -> None:
         """End the run in the thread that is about to write; what the script would do next is never done."""
@@ -245,22 +252,12 @@ class ScriptRun(ScriptJob):
                 stream.flush()
         os._exit(0)
 
-    # Phases
-
     def _enter(self, name: PhaseName, note: str | None = None) -> None:
-        self._leave(note)
         if name == "trace" and (self._channel.stop.is_set() or not self._traces):
             # A signal or an error has come in the phase before.
+            self._leave(note)
             return
-        self.phase = name
-        self._open_phase = self._phases.enter(name)
-        self._phase_note = self._open_phase.__enter__()
-
-    def _leave(self, note: str | None = None) -> None:
-        if self._open_phase is not None:
-            self._phase_note.note = note
-            self._open_phase.__exit__(None, None, None)
-            self._open_phase = None
+        super()._enter(name, note)
 
     # The reporter
 
@@ -371,7 +368,7 @@ class ScriptRun(ScriptJob):
             if self.phase == "build":
                 self._enter("first_element")
             self._memory.read("first")
-            self._libraries()
+            self._send_libraries()
             self._since = Moment.now(self._observer)
             self._enter("warmup")
         self._window = None
@@ -380,16 +377,6 @@ class ScriptRun(ScriptJob):
             self._models.begin(self._script_feed)
         self._warming = self._open("warmup", StepStatistics(self._floor), self._warm)
         self._clock.begin()
-
-    def _libraries(self) -> None:
-        versions: dict[str, str | None] = {}
-        for name in ("tensorflow", "numpy", "keras", "jax", "torch"):
-            module = sys.modules.get(name)
-            if module is not None:
-                versions[name] = getattr(module, "__version__", None)
-        tensorflow: Any = sys.modules["tensorflow"]
-        gpus = [device.name for device in tensorflow.config.list_physical_devices("GPU")]
-        self._channel.send(Libraries(versions=versions, gpus=gpus))
 
     def _follow_pass(self, main: Consumer) -> None:
         """Follow the main dataset's latest object and iterator."""
@@ -405,7 +392,9 @@ class ScriptRun(ScriptJob):
             # For the graph, should the script end. The object itself may go: then the next one was built again.
             self._last = weakref.ref(dataset)
             tensorflow: Any = sys.modules["tensorflow"]
-            self._variant = (tensorflow.data.experimental.to_variant(dataset), dataset.element_spec)
+            changed = bool(self.job.edits) and self._is_main(main.place, main.role)
+            shown = self._hand_out.of(dataset) if changed else dataset
+            self._variant = (tensorflow.data.experimental.to_variant(shown), dataset.element_spec)
 
     def _take(self, main: Consumer, found: Folded) -> None:
         readings, restarts = found.readings, found.restarts
@@ -500,6 +489,8 @@ class ScriptRun(ScriptJob):
         if self._main is None:
             self._channel.send(TrainingSeen(self._training()))
             raise NeverIteratedError(self._why_nothing())
+        if self.job.edits and not self._hand_out.handed:
+            raise NeverIteratedError(f"{self._not_again()}: the change was not made")
         if self._window is None:
             self._measure_warm_up()
         window = self._window
@@ -551,7 +542,7 @@ class ScriptRun(ScriptJob):
     def _describe_main(self) -> None:
         """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
         feed = self._script_feed
-        self.dataset = self._last()
+        self.dataset = None if self.job.edits else self._last()
         if self.dataset is None and self._variant is not None:
             tensorflow: Any = sys.modules["tensorflow"]
             self.dataset = tensorflow.data.experimental.from_variant(*self._variant)

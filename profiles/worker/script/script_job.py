@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import threading
 from abc import abstractmethod
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
@@ -13,6 +15,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held
 from pipeprof.pipelines.target.generated_files import delete_generated_files
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
+from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.as_main import run_as_main
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
@@ -21,29 +24,54 @@ from pipeprof.profiles.worker.writes.existing import Existing
 from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.worker.script.consumers import Place, Role
     from pipeprof.profiles.worker.script.hooks import Hooks
+    from pipeprof.profiles.worker.script.observer import ScriptObserver
 
 
 class ScriptJob(JobRun):
     """Execution of a job whose target is a script."""
 
+    libraries = ("tensorflow", "numpy", "keras", "jax", "torch")
+
     _hooks: Hooks
+    _observer: ScriptObserver
 
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         refuse = None if job.allow_writes else self._refuse_write
         self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
         self._watching = 0
+        self._open_phase: Any = None
+        self._phase_note: Any = None
 
     @abstractmethod
     def _refuse_write(self, loss: Loss) -> None:
         """End the run in the thread that is about to write."""
 
-    @abstractmethod
     def _begin_build(self) -> None:
         """Begin the phase in which datasets are made, once TensorFlow has been imported."""
+        self._memory.read("import")
+        self._enter("data")
+        self._enter("build")
+        self._begin_watch()
+
+    def _enter(self, name: PhaseName, note: str | None = None) -> None:
+        """Begin a phase, which ends the one before it."""
+        self._leave(note)
+        self.phase = name
+        self._open_phase = self._phases.enter(name)
+        self._phase_note = self._open_phase.__enter__()
+
+    def _leave(self, note: str | None = None) -> None:
+        """End the phase."""
+        if self._open_phase is not None:
+            self._phase_note.note = note
+            self._open_phase.__exit__(None, None, None)
+            self._open_phase = None
 
     def _run_script(self) -> Any:
         """Run the script; what it returns keeps the script's own objects alive: its datasets among them."""
@@ -62,6 +90,29 @@ class ScriptJob(JobRun):
             require_tensorflow(module.__version__)
             delete_generated_files()
             self._begin_build()
+
+    def _is_main(self, place: Place, role: Role) -> bool:
+        """Whether the dataset that is iterated there is the one that the job is about."""
+        main = self.job.main
+        return main is not None and (place.file, place.line, role) == (main.file, main.line, main.role)
+
+    def _not_again(self) -> str:
+        main = self.job.main
+        where = f"{as_typed(main.file)}:{main.line}" if main is not None else "its main dataset"
+        return f"the script did not iterate {where} again"
+
+    @contextmanager
+    def _not_the_scripts(self) -> Iterator[None]:
+        """Take the iterators that are made in the body as pipeprof's own, and the random numbers that it draws."""
+        import numpy as np
+
+        states = random.getstate(), np.random.get_state()
+        try:
+            with self._observer.ignored():
+                yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
 
     def _begin_watch(self) -> None:
         """Begin to look at how datasets are made."""

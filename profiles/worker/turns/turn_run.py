@@ -268,6 +268,7 @@ class TurnRun(JobRun):
         super().__init__(job, channel)
         self._turns: TurnsJob = job.turns or TurnsJob()
         self._runtime: int | None = None
+        self._began = 0.0
         self._making_peak = 0
         self._paced: Paced | None = None
         self._timed_steps = 0
@@ -282,9 +283,12 @@ class TurnRun(JobRun):
         self._pin_seeds()
         self._data()
         self._keep_peak()
-        began = time.perf_counter()
-        if not self._build_unsaved():
-            return
+        self._began = time.perf_counter()
+        if self._build_unsaved():
+            self._run_dataset()
+
+    def _run_dataset(self) -> None:
+        """Make the changes of the job in the dataset, describe its first batches, and take turns."""
         # Reading the graph, for edits and below, takes memory that is not the pipeline's.
         self._keep_peak()
         if not self._edit():
@@ -295,7 +299,7 @@ class TurnRun(JobRun):
         # It runs the pipeline to fill the replay.
         if self._turns.replay is not None and not self._possible(self._replay, self._turns.replay):
             return
-        built = time.perf_counter() - began
+        built = time.perf_counter() - self._began
         if self._turns.compare_epochs and not self._possible(self._compare_epochs, self.dataset):
             return
         graph = self.written_graph()

@@ -15,12 +15,12 @@ from pipeprof.profiles.harness.settings import RunSettings, again
 from pipeprof.profiles.protocol.job import IteratedAt, Job
 from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded, TurnRequest, TurnsJob
 from pipeprof.profiles.verify.plan import not_in_turns
-from pipeprof.profiles.worker.rerun import hand_out as hand_out_of
 from pipeprof.profiles.worker.rerun import script_turns
-from pipeprof.profiles.worker.rerun.hand_out import HandOut
 from pipeprof.profiles.worker.rerun.script_turns import ScriptTurns, without_first
+from pipeprof.profiles.worker.script import hand_out as hand_out_of
 from pipeprof.profiles.worker.script import script_job
 from pipeprof.profiles.worker.script.consumers import Pass, Place, StepClock
+from pipeprof.profiles.worker.script.hand_out import HandOut
 from tests.unit.worker.fakes import FakeChannel, FakeTime
 
 MAIN = IteratedAt("train.py", 7, "loop")
@@ -190,7 +190,7 @@ def profile(**facts: Any) -> Any:
 
 
 def test_further_processes_are_about_the_dataset_of_the_run(tmp_path: Any) -> None:
-    settings = RunSettings(target=SimpleNamespace(kind="script"))  # type: ignore[arg-type]
+    settings = RunSettings(target=SimpleNamespace(kind="script"), rerun=True)  # type: ignore[arg-type]
     uses = [
         DatasetUse(role="validation", file="train.py", line=9),
         DatasetUse(role="loop", main=True, file="train.py", line=7),
@@ -217,7 +217,8 @@ def test_a_script_is_compared_only_where_the_user_says_so() -> None:
     with pytest.raises(UsageError, match="--rerun"):
         script_settings(given, "train.py")  # type: ignore[arg-type]
     given = SimpleNamespace(rerun=True, script_args="--name 'a b'", allow_writes=True)
-    assert script_settings(given, "train.py") == {"script_args": ["--name", "a b"], "allow_writes": True}  # type: ignore[arg-type]
+    found = script_settings(given, "train.py")  # type: ignore[arg-type]
+    assert found == {"script_args": ["--name", "a b"], "allow_writes": True, "rerun": True}
     for name, value in (("self_test", True), ("step", "simulate:2ms"), ("script_args", "'open")):
         with pytest.raises(UsageError):
             script_settings(SimpleNamespace(**{**vars(given), name: value}), "train.py")  # type: ignore[arg-type]

@@ -12,14 +12,19 @@ class HandOut:
 
     Args:
         make: Makes what the script gets instead of a dataset; called once for each object.
+
+    Attributes:
+        handed: Whether there was one.
     """
 
     def __init__(self, make: Callable[[Any], Any]) -> None:
         self._make = make
+        self.handed = False
         self._made: dict[int, tuple[Callable[[], Any], Any]] = {}
 
     def of(self, dataset: Any) -> Any:
         """Return the dataset that is iterated instead of this one; the same one each time."""
+        self.handed = True
         number = id(dataset)
         owner, made = self._made.get(number, (lambda: None, None))
         if owner() is not dataset:

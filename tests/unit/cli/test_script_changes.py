@@ -1,0 +1,237 @@
+"""A training script as the target of ``fix``, and the changes of its profile by their numbers; nothing runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.cli.report.findings import can_be_taken, try_command
+from pipeprof.cli.report.next_step import next_command
+from pipeprof.cli.report.report import build_report
+from pipeprof.cli.targets.load import Changes, load_target
+from pipeprof.cli.text.blocks import Command
+from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, to_document
+from pipeprof.pipelines.edits.plan import read_plan
+from pipeprof.profiles.document.findings import Edit, Finding, Fix
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.harness.harness import target_of
+from pipeprof.profiles.harness.settings import RunSettings, again, main_place, plan
+from pipeprof.profiles.protocol.job import IteratedAt, StepJob
+from pipeprof.profiles.verify.plan import cannot_replay, cannot_verify
+from pipeprof.profiles.verify.verify import _leave_all_but
+
+Pipeprof = Callable[..., Any]
+TEXT = "for batch in data(): pass\n"
+EDIT = SetArgument("stages.0", "map", "num_parallel_calls", 2)
+SAVED = "pipeprof-out/train-20260101T000000Z.json"
+MAIN = IteratedAt("train.py", 26, "loop")
+
+
+def finding(status: str = "kept", **changes: Any) -> Finding:
+    measured = {"speedup": 1.9, "low": 1.8, "high": 2.0, "pairs": [1.9] * 12, "in_training": True}
+    given: dict[str, Any] = {"title": "Run decode in parallel", "family": "speed", "semantics": "same"}
+    edit = [Edit.model_validate(to_document(EDIT))]
+    return Finding.model_validate(
+        {"rule": "measured", "edit": edit, "status": status, "measured": measured, **given, **changes}
+    )
+
+
+@pytest.fixture
+def profile(recorded: Callable[[str], Profile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
+    """Of ``pipeprof run train.py -- loop``, with one change."""
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").write_text(TEXT)
+    Path("pipeprof-out").mkdir()
+    found = recorded("script-loop")
+    parsed, loaded = load_target("train.py", Changes(), no_python=False, scripts=True)
+    found.target = target_of(RunSettings(parsed, loaded, script_args=("loop",)))
+    found.command = ["pipeprof", "run", "train.py", "--", "loop"]
+    found.findings = [finding()]
+    Path(SAVED).write_text(found.model_dump_json())
+    return found
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile]) -> list[tuple[str, RunSettings, Any]]:
+    """What was called, with its settings and options."""
+    found: list[tuple[str, RunSettings, Any]] = []
+
+    def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Any) -> Profile:
+        del progress
+        found.append(("run", settings, None))
+        measured = recorded("script-loop")
+        measured.target, measured.command = target_of(settings), list(settings.command)
+        writer.write(measured, final=True)
+        return measured
+
+    def tried(name: str) -> Callable[..., None]:
+        def call(profile: Profile, settings: RunSettings, budget: float, progress: Any, **options: Any) -> None:
+            del profile, progress
+            found.append((name, settings, {**options, "budget": budget}))
+
+        return call
+
+    monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", run_sample)
+    monkeypatch.setattr("pipeprof.profiles.verify.verify.verify", tried("verify"))
+    monkeypatch.setattr("pipeprof.profiles.fix.fix.fix", tried("fix"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("flags", "budget", "said"),
+    [
+        (["--rerun"], 150.0, "then again, several times, to try changes"),
+        ([], 60.0, "then starts again, several times, up to its first batch, to try changes with its step replayed"),
+    ],
+)
+def test_fix_searches_in_a_script(
+    pipeprof: Pipeprof,
+    profile: Profile,
+    calls: list[tuple[str, RunSettings, Any]],
+    flags: list[str],
+    budget: float,
+    said: str,
+) -> None:
+    del profile
+    found = pipeprof("fix", "train.py", *flags, "--", "loop", "--epochs", "3")
+    assert found.code == 0
+    assert "train.py runs as it is and trains for real until 4 s are measured" in found.err
+    assert said in found.err
+    (_, measured, _), (name, settings, options) = calls
+    assert (name, options["budget"]) == ("fix", budget)
+    assert list(settings.script_args) == ["loop", "--epochs", "3"]
+    assert (settings.rerun, measured.tries) == (bool(flags), True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fix", "train.py", "--write"], "--write changes a spec, but train.py is a training script: use --out"),
+        (["fix", "train.py", "--convert-to", "fast"], "--convert-to is for a spec or a function: remove it"),
+        (["fix", "train.py", "--step", "simulate:2ms"], "--step replaces a step, but a script has its own"),
+        (["fix", "train.py:make", "--rerun"], "--rerun is for a training script, but train.py:make is none"),
+        (["fix", "train.py:make", "--", "a"], "got unexpected arguments (a): only a training script"),
+        (["run", "train.py", "--change", "2", "--from", SAVED, "--", "loop"], "train.py is not the file that was"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_runs(
+    pipeprof: Pipeprof, profile: Profile, calls: list[tuple[str, RunSettings, Any]], words: list[str], said: str
+) -> None:
+    del profile
+    Path("train.py").write_text(f"def make():\n    return data()\n\n{TEXT}")
+    found = pipeprof(*words)
+    assert (found.code, calls) == (6 if "--from" in words else 2, [])
+    assert said in " ".join(found.err.split())
+
+
+def test_run_measures_the_training_with_a_change(
+    pipeprof: Pipeprof, profile: Profile, calls: list[tuple[str, RunSettings, Any]]
+) -> None:
+    del profile
+    found = pipeprof("run", "train.py", "--change", "1", "--", "loop")
+    assert found.code == 0
+    assert "train.py runs with the change and trains for real" in found.err
+    ((_, settings, _),) = calls
+    assert [json.loads(edit)["argument"] for edit in settings.edits[0]] == ["num_parallel_calls"]
+    assert settings.main == MAIN
+    other = pipeprof("run", "train.py", "--change", "1", "--from", SAVED, "--", "fit")
+    assert (other.code, len(calls)) == (6, 1)
+    assert "it was measured with other arguments of the script" in " ".join(other.err.split())
+
+
+def test_with_rerun_the_change_is_tried_against_the_script_as_it_is(
+    pipeprof: Pipeprof, profile: Profile, calls: list[tuple[str, RunSettings, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["run", "train.py", "--rerun", "--change", "1", "--", "loop"]
+    monkeypatch.setattr("sys.argv", ["pipeprof", *words])
+    assert pipeprof(*words).code == 0
+    (_, first, _), (name, settings, options) = calls
+    assert (name, first.edits, settings.edits) == ("verify", [], [])
+    assert options["only"].edits == (EDIT,)
+    # The report of that run is about one change: the numbers are still those of the run before it.
+    assert pipeprof("run", "train.py", "--change", "1", "--", "loop").code == 0
+    assert calls[-1][1].edits
+    own, known = finding("unverified", measured=None), finding("unverified", rule="autotune", measured=None)
+    known.edit = [Edit.model_validate(to_document(InsertStage("cache", {}, "source")))]
+    profile.findings = [known]
+    profile.propose([own])
+    _leave_all_but(profile, options["only"])
+    assert (profile.findings, profile.proposals) == ([own], [])
+
+
+def test_fix_writes_the_plan_of_a_change_without_a_run(
+    pipeprof: Pipeprof, profile: Profile, calls: list[tuple[str, RunSettings, Any]]
+) -> None:
+    del profile
+    found = pipeprof("fix", "train.py", "--change", "1", "--write", "--out", "fast.plan.json", "--", "loop")
+    assert (found.code, calls, Path("train.py").read_text()) == (0, [], TEXT)
+    assert read_plan(Path("fast.plan.json").read_text(), "fast.plan.json").steps == ((EDIT,),)
+    assert "pipeprof exec --plan fast.plan.json train.py -- loop" in found.out
+
+
+def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:
+    (kept,) = profile.findings or []
+    assert can_be_taken(profile, kept)
+    assert try_command(profile, kept) == "pipeprof run train.py --change 1 --rerun -- loop"
+    following = next_command(profile, SAVED)
+    assert following is not None
+    assert following.line == "pipeprof fix train.py --change 1 --out fast.plan.json -- loop"
+    profile.command[2:2] = ["--rerun", "--change", "1"]
+    assert try_command(profile, kept) is None
+
+
+def test_the_step_of_a_script_is_replayed_where_it_does_not_train(profile: Profile) -> None:
+    parsed, _ = load_target("train.py", Changes(), no_python=False, scripts=True)
+    settings = RunSettings(parsed, rerun=True)
+    assert plan(again(settings, profile)).step == StepJob("script")
+    assert profile.device is not None
+    for cpu_ms, proves in ((0.1, True), (2.4, False), (None, False)):
+        profile.device.cpu_ms = cpu_ms
+        changed = again(RunSettings(parsed), profile)
+        step = plan(changed).step
+        assert (step.kind, changed.main) == ("recorded", main_place(profile))
+        assert step.arguments["mean_ms"] == pytest.approx(2.62, abs=0.01)
+        assert (cannot_replay(changed.replayed) is None) is proves
+    assert cannot_replay({}) is None
+    assert profile.training is not None
+    profile.training.consumer = "graph"
+    assert cannot_verify(profile) is not None
+    assert cannot_verify(profile, rerun=False) is None
+
+
+@pytest.mark.parametrize("rerun", [True, False])
+def test_the_report_of_a_search_says_what_its_gain_is_of(profile: Profile, rerun: bool) -> None:
+    profile.command = ["pipeprof", "fix", "train.py", *(["--rerun"] if rerun else []), "--", "loop"]
+    measured = {
+        "speedup": 1.9,
+        "low": 1.8,
+        "high": 2.0,
+        "pairs": [1.9] * 12,
+        **({"in_training": True} if rerun else {}),
+    }
+    profile.fix = Fix(
+        status="fixed",
+        reason="1.90×",
+        seconds=50.0,
+        budget_seconds=60.0,
+        wall_seconds=90.0,
+        allow=["same"],
+        measured=measured,
+        edits=[[Edit.model_validate(to_document(EDIT))]],
+    )
+    blocks = list(build_report(profile, SAVED))
+    commands = [block.value for block in blocks if isinstance(block, Command)]
+    assert ("pipeprof fix train.py --rerun -- loop" in commands) is not rerun
+    assert f"pipeprof show {SAVED} --out fast.plan.json" in commands
+    assert "pipeprof exec --plan fast.plan.json train.py -- loop" in commands
+    assert ("in the training itself" in str(blocks)) is rerun
+    assert ("replayed" in str(blocks)) is not rerun
+    profile.fix = profile.fix.model_copy(
+        update={"status": "nothing", "reason": "not tried: --rerun measures", "edits": [], "measured": None}
+    )
+    assert any(isinstance(block, Command) and "--rerun" in block.value for block in build_report(profile, SAVED))

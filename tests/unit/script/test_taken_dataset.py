@@ -1,0 +1,129 @@
+"""The main dataset of a script, taken where it is about to be iterated: what follows is the job, never the script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.profiles.protocol.job import IteratedAt, Job, StepJob
+from pipeprof.profiles.protocol.messages import Raised
+from pipeprof.profiles.protocol.turns import EditRefused, TurnsJob
+from pipeprof.profiles.worker.main import _run_of
+from pipeprof.profiles.worker.rerun.script_turns import ScriptTurns
+from pipeprof.profiles.worker.rerun.taken_dataset import TakenRun, TakenTurns
+from pipeprof.profiles.worker.sample import JobRun
+from pipeprof.profiles.worker.script.consumers import Place
+from pipeprof.profiles.worker.script.run_script import ScriptRun
+from pipeprof.profiles.worker.turns.turn_run import TurnRun
+from tests.unit.worker.fakes import FakeChannel, FakeTime
+
+MAIN = IteratedAt("train.py", 7, "loop")
+PLACE = Place("train.py", 7)
+REPLAYED = StepJob("recorded", {"p50_ms": 2.0})
+
+
+class EndedError(BaseException):
+    pass
+
+
+class Dataset:
+    """Has three elements."""
+
+    def cardinality(self) -> int:
+        return 3
+
+
+def job(**changes: Any) -> Job:
+    return Job("script", "train.py", ["train.py"], main=MAIN, **changes)
+
+
+def made(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[Any, FakeChannel]:
+    channel = FakeChannel(FakeTime())
+    channel.is_copy = False  # type: ignore[attr-defined]
+    run = _run_of(job(**changes), channel)  # type: ignore[arg-type]
+    monkeypatch.setattr(run, "_end", lambda: (_ for _ in ()).throw(EndedError()), raising=False)
+    monkeypatch.setattr(run, "_know_sources", lambda: None)
+    monkeypatch.setattr(run, "_send_libraries", lambda: None)
+    monkeypatch.setattr(run._memory, "read", lambda _name: None)
+    return run, channel
+
+
+def test_the_step_decides_whether_a_script_trains() -> None:
+    kinds = {
+        ScriptRun: job(step=StepJob("script")),
+        ScriptTurns: job(step=StepJob("script"), turns=TurnsJob()),
+        TakenRun: job(step=REPLAYED),
+        TakenTurns: job(step=REPLAYED, turns=TurnsJob()),
+    }
+    for kind, one in kinds.items():
+        assert type(_run_of(one, FakeChannel(FakeTime()))) is kind  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("turns", [None, TurnsJob()])
+def test_the_job_is_done_with_the_scripts_dataset_and_the_process_ends(
+    monkeypatch: pytest.MonkeyPatch, turns: TurnsJob | None
+) -> None:
+    run, channel = made(monkeypatch, step=REPLAYED, turns=turns)
+    done = []
+    for kind in (JobRun, TurnRun):
+        monkeypatch.setattr(kind, "_run_dataset", lambda self: done.append(self.dataset))
+    monkeypatch.setattr(run, "_measure_floor", lambda: None)
+    # Another line, and another role at the same line.
+    assert run._give("other", Place("train.py", 8), "loop") == "other"
+    assert run._give("other", PLACE, "validation") == "other"
+    with pytest.raises(EndedError):
+        run._give("the dataset", PLACE, "loop")
+    assert done == ["the dataset"]
+    assert not channel.of(Raised)
+
+
+def test_an_error_is_reported_and_none_of_the_scripts_to_catch(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, channel = made(monkeypatch, step=REPLAYED, turns=TurnsJob())
+
+    def fails(_self: Any) -> None:
+        msg = "no such file"
+        raise ValueError(msg)
+
+    monkeypatch.setattr(TurnRun, "_run_dataset", fails)
+    with pytest.raises(EndedError):
+        run._give("the dataset", PLACE, "loop")
+    assert [raised.message for raised in channel.of(Raised)] == ["ValueError: no such file"]
+
+
+@pytest.mark.parametrize(("turns", "kind"), [(TurnsJob(), EditRefused), (None, Raised)])
+def test_a_script_that_ends_before_says_nothing_against_a_change(
+    monkeypatch: pytest.MonkeyPatch, turns: TurnsJob | None, kind: Any
+) -> None:
+    run, channel = made(monkeypatch, step=REPLAYED, turns=turns)
+    monkeypatch.setattr(run, "_run_script", dict)
+    with pytest.raises(EndedError):
+        run.run()
+    (said,) = channel.of(kind)
+    assert "the script did not iterate train.py:7 again" in (said.reason if turns else said.message)
+
+
+def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
+    dataset, changed = Dataset(), Dataset()
+    monkeypatch.setattr("pipeprof.profiles.worker.script.run_script.detached", lambda one: one)
+    monkeypatch.setattr("pipeprof.profiles.worker.script.hand_out.detached", lambda one: one)
+    monkeypatch.setattr(run, "_edit_graph", lambda steps: setattr(run, "dataset", changed) or steps)
+    assert run._give(dataset, Place("train.py", 8), "loop") is dataset
+    assert run._give(dataset, PLACE, "loop") is changed
+    assert run._give(dataset, PLACE, "loop") is changed
+    assert not channel.of(Raised)
+
+
+def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
+    monkeypatch.setattr(run, "_end_process", lambda: (_ for _ in ()).throw(EndedError()))
+
+    def refused(_steps: Any) -> None:
+        raise CannotEditError("it has no such stage")
+
+    monkeypatch.setattr(run, "_edit_graph", refused)
+    with pytest.raises(EndedError):
+        run._give(Dataset(), PLACE, "loop")
+    assert "it has no such stage" in channel.of(Raised)[0].message
