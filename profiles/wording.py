@@ -166,6 +166,14 @@ def called(function: str) -> str:
     return function if function.endswith(">") else f"{function}()"
 
 
+def hot_function(stage: Stage) -> str | None:
+    """Name the Python function that takes most of a stage's time, with its line; None where none was seen."""
+    hot = max(stage.python or (), key=lambda cost: cost.ms_per_batch, default=None)
+    if hot is None or hot.file is None or hot.line is None:
+        return None
+    return f"{called(hot.function)} ({as_typed(hot.file).rpartition('/')[2]}:{hot.line})"
+
+
 def stage_name(stage: NamedStage) -> str:
     """Name a stage: the user's name, else the call of the user's that it is in, else its op.
 

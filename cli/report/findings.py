@@ -85,7 +85,7 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
         text = f"{many} change{'s' if many > 1 else ''} could not be tried: {group.reason}"
         yield Prose(text, hang=2, style="" if complete else "dim")
         for change in group.changes[: None if complete else MOST_UNTRIED]:
-            yield Prose(change, indent=4, hang=2, style="" if complete else "dim")
+            yield Prose(change, indent=4, hang=2, style="" if complete else "dim", spare=1)
     without_gain, undecided = profile.verification.without_gain, profile.verification.undecided
     tried = [*without_gain, *undecided]
     if not tried:
@@ -284,7 +284,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     if command is not None and len(command) <= LONGEST_COMMAND:
         yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
     elif finding.rule not in WITHOUT_RULE:
-        yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
+        yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=1)
 
 
 def _needs_code(edit: PipelineEdit) -> bool:

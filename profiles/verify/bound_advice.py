@@ -17,7 +17,7 @@ from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.replacements import replacements
 from pipeprof.profiles.verify.own_python import in_own_python, texts_in_chunks, without_rounds
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import as_typed, called, size, stage_name, stages_in_a_row
+from pipeprof.profiles.wording import hot_function, size, stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,10 +128,9 @@ def _of_function(stage: Stage) -> str | None:
 
 def _of_python(stage: Stage) -> str:
     """What to do about the Python function that takes most of the time."""
-    hot = max(stage.python or (), key=lambda cost: cost.ms_per_batch, default=None)
-    if hot is None or hot.file is None or hot.line is None:
+    where = hot_function(stage)
+    if where is None:
         return "write its Python as TensorFlow ops, or do its work once, before the run"
-    where = f"{called(hot.function)} ({as_typed(hot.file).rpartition('/')[2]}:{hot.line})"
     return f"write {where} as TensorFlow ops, called in the map itself, or do its work once, before the run"
 
 

@@ -57,6 +57,7 @@ from pipeprof.profiles.worker.steps.fewer_cores import Loop
 from pipeprof.profiles.worker.steps.headspace import measure_floor, replay, with_files_in_memory
 from pipeprof.profiles.worker.steps.loop import Feed, drain, follow
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
+from pipeprof.profiles.worker.steps.swallowed import read_swallowed
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, look_ns, look_rarely_ns
 from pipeprof.profiles.worker.trace.marked_dataset import to_trace
@@ -421,6 +422,10 @@ class JobRun:
                     self.warn("no-trace", f"No trace: {why}; {UNTRACED}.")
             if self.job.calibrate and (costs := self._costs()) is not None:
                 self._channel.send(costs)
+            with contextlib.suppress(Exception):
+                hidden = read_swallowed(self.dataset, self._filled_seconds, self._channel.stop.is_set)
+                if hidden is not None:
+                    self._channel.send(hidden)
             with self._attempt("no-fewer-cores", "It could not be started with fewer cores"):
                 # Last of all: the memory of another iterator is not the pipeline's.
                 self._cores.start(self.dataset, self._steps(step), self._filled_seconds, self._room())

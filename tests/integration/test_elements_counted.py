@@ -17,6 +17,7 @@ from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.steps.swallowed import read_swallowed
 
 
 class Counted:
@@ -91,6 +92,10 @@ def test_what_ignore_errors_hides() -> None:
     assert rows["stages.1"].inputs_each == pytest.approx(1.0, rel=0.01)
     lost = int(note.message.split("at least ")[1].split(" ")[0])
     assert 0.8 * counted.number() / 25 <= lost <= counted.number() / 25 + 1
+    seen = read_swallowed(dataset, 0.1, lambda: False)
+    assert seen is not None
+    assert "no picture" in seen.example
+    assert seen.elements == pytest.approx(25 * seen.errors, abs=25)
 
 
 @pytest.mark.parametrize(("kept", "each"), [(5, 5.0), (20, 20.0)])
