@@ -32,6 +32,7 @@ _MANY = 64
 """Elements per batch from which on passing them one at a time may be what takes the time."""
 _ABOUT_AS_COSTLY = 0.5
 """Of the work of the costliest side."""
+_ONCE = "its work once, before the run"
 _ROWS = "draw row numbers for a batch and take the rows with one tf.gather"
 
 
@@ -49,14 +50,18 @@ class Advice:
     python: str = ""
 
 
-def advice_for(profile: Profile, stage: Stage) -> Advice | None:
-    """Return what one can do about a stage; None where it does nothing that could be less."""
+def advice_for(profile: Profile, stage: Stage, *, batches: bool = True) -> Advice | None:
+    """Return what one can do about a stage; None where it does nothing that could be less.
+
+    Args:
+        batches: Whether whole batches may help: not where they were measured without a gain.
+    """
     name, row = stage_name(stage), traits(stage.op)
     if row.combines:
         return _of_sides(profile, stage)
     if (own := _in_lines(profile, stage)) is not None:
         return Advice(f"Make {name} cheaper", *own)
-    if (text := _of_function(stage)) is not None:
+    if (text := _of_function(stage, batches=batches)) is not None:
         return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
     found: Advice | None = None
     if row.stacks:
@@ -111,7 +116,7 @@ def _of_sides(profile: Profile, stage: Stage) -> Advice | None:
     return Advice(f"Make {stage_name(side)} in {name} cheaper", in_files(profile, stage, text))
 
 
-def _of_function(stage: Stage) -> str | None:
+def _of_function(stage: Stage, *, batches: bool = True) -> str | None:
     """What to do about a stage that runs the user's code; None for other stages."""
     row = traits(stage.op)
     if row.function is None and not row.opaque:
@@ -120,9 +125,10 @@ def _of_function(stage: Stage) -> str | None:
         return "store its elements in files that TensorFlow reads, or make several of it side by side"
     if runs_python(stage):
         return _of_python(stage)
-    if instead := replacements(stage):
+    if instead := replacements(stage, batches=batches):
         return instead
-    less = "do less in it, or do its work once, before the run"
+    # What draws at random is another one in each epoch.
+    less = f"do less in it, or do {'it in the step, on its device' if stage.random else _ONCE}"
     return f"replace its loop by ops on whole tensors, {less}" if stage.loops else less
 
 
@@ -131,7 +137,7 @@ def _of_python(stage: Stage) -> str:
     where = hot_function(stage)
     if where is None:
         return "write its Python as TensorFlow ops, or do its work once, before the run"
-    return f"write {where} as TensorFlow ops, called in the map itself, or do its work once, before the run"
+    return f"write {where} as TensorFlow ops, called in the map itself, or do {_ONCE}"
 
 
 def in_files(profile: Profile, stage: Stage, text: str) -> str:

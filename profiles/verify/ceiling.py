@@ -13,18 +13,18 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.edits.edits import stages_of
+from pipeprof.pipelines.edits.edits import VectoriseMap, stages_of
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
 from pipeprof.profiles.lines import is_outside_functions, lines_of, main_line, on_main_line, stages_around, written_ops
-from pipeprof.profiles.propose.finding import finding_of
+from pipeprof.profiles.propose.finding import MEASURED, finding_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
-from pipeprof.profiles.verify.bound_advice import advice_for, advice_together, name_together
+from pipeprof.profiles.verify.bound_advice import add_command, advice_for, advice_together, name_together
 from pipeprof.profiles.verify.judge_edit import in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import called, listed, milliseconds, significant
@@ -72,7 +72,7 @@ def with_twins(profile: Profile, stages: Sequence[str]) -> tuple[str, ...]:
     every = profile.stages or ()
     named = [stage for stage in every if stage.id in stages]
     found = tuple(stage.id for stage in every if len(named) == 1 and are_twins([*named, stage]))
-    return found if len(found) > 1 and why_no_replay(written_ops(profile), found) is None else tuple(stages)
+    return found if len(found) > 1 and _can_replay(profile, found) else tuple(stages)
 
 
 def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[str, ...]]:
@@ -119,7 +119,7 @@ def _of_one_line(profile: Profile) -> tuple[str, ...]:
     found = tuple(stage.id for stage in twins)
     if named is None or (len(found) == 1 and on_main_line(found[0]) == found[0]):
         return ()
-    return found if advice_for(profile, named) and why_no_replay(written_ops(profile), found) is None else ()
+    return found if advice_for(profile, named) and _can_replay(profile, found) else ()
 
 
 def _unread(profile: Profile) -> tuple[str, ...]:
@@ -127,7 +127,7 @@ def _unread(profile: Profile) -> tuple[str, ...]:
     epochs = profile.steps.epochs if profile.steps is not None else 0
     unknown = tuple(stage.id for stage in unknown_stages(profile.stages, epochs) if stage.origin == "written")
     named = profile.verdict.stage if profile.verdict is not None else None
-    return unknown if unknown and named is None and why_no_replay(written_ops(profile), unknown) is None else ()
+    return unknown if unknown and named is None and _can_replay(profile, unknown) else ()
 
 
 def _together(profile: Profile, line: Sequence[Stage], named: str | None) -> tuple[str, ...]:
@@ -141,8 +141,15 @@ def _together(profile: Profile, line: Sequence[Stage], named: str | None) -> tup
     if any((line[place].share or 0.0) >= _WHOLE_SHARE for place in places):
         return ()
     stages = tuple(stage.id for stage in line[places[0] : places[-1] + 1])
-    reason = why_no_replay(written_ops(profile), stages, passing_filters(line))
-    return stages if reason is None else ()
+    return stages if _can_replay(profile, stages) else ()
+
+
+def _can_replay(profile: Profile, stages: Sequence[str]) -> bool:
+    return why_no_replay(written_ops(profile), stages, _all_passing(profile)) is None
+
+
+def _all_passing(profile: Profile) -> list[str]:
+    return [one for line in lines_of(profile.stages or ()).values() for one in passing_filters(line)]
 
 
 def _reaches_much(profile: Profile, findings: Sequence[Finding]) -> bool:
@@ -172,7 +179,7 @@ def replay_job(profile: Profile, stages: Sequence[str], limit: int | None) -> Re
         limit: Memory limit in bytes.
     """
     written = written_ops(profile)
-    passing = [one for line in lines_of(profile.stages or ()).values() for one in passing_filters(line)]
+    passing = _all_passing(profile)
     reason = why_no_replay(written, stages, passing)
     if reason is not None:
         return reason
@@ -325,6 +332,24 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
             python=advice.python if advice is not None else "",
         )
     )
+
+
+def advise_again(profile: Profile, finding: Finding, tried: Iterable[Finding]) -> None:
+    """Leave whole batches out of the advice of an upper bound whose stage was measured on them without a gain.
+
+    Args:
+        profile: Of the run.
+        finding: An upper bound.
+        tried: What was tried at any stage.
+    """
+    stage = next((one for one in profile.stages or () if one.id == finding.stage), None)
+    edits = [edit for one in tried if one.status == "rejected" for edit in one.edits]
+    if stage is None or not any(isinstance(edit, VectoriseMap) and edit.stage == stage.id for edit in edits):
+        return
+    advice = advice_for(profile, stage, batches=False)
+    if advice is not None and finding.rule == MEASURED and not finding.python:
+        finding.change = finding.recommendation = advice.text
+        add_command(profile, finding, [stage.id])
 
 
 def inside_of(stage: Stage) -> str:
