@@ -15,6 +15,7 @@ from pipeprof.profiles.wording import listed, percent, stage_name
 NAMED_FROM = 0.08
 """Share of a map's time from which a kind of op is named."""
 _MOST = 3
+_STORED = re.compile(r"^store |once, before the run")
 _OF_BATCHES = re.compile(r"\bbatch(es)?\b")
 _SMALL_FROM = 0.5
 """Share of a map's time that no traced op has, from which its many small ops are what to change."""
@@ -39,7 +40,9 @@ def replacements(stage: Stage, *, batches: bool = True) -> str:
     groups: dict[str, list[OpCost]] = {}
     for op in ops:
         text = next((text for kind, text in _instead() if re.fullmatch(kind, op.op)), None)
-        if text is not None and (batches or not _OF_BATCHES.search(text)):
+        # What is drawn anew in each epoch cannot be stored.
+        drawn = stage.random and stage.steady_ops is not None and op.op not in stage.steady_ops
+        if text is not None and (batches or not _OF_BATCHES.search(text)) and not (drawn and _STORED.search(text)):
             groups.setdefault(text, []).append(op)
     costs = {text: sum(op.ms_per_batch for op in members) / whole for text, members in groups.items()}
     largest = [text for text in sorted(costs, key=lambda text: -costs[text]) if costs[text] >= NAMED_FROM][:_MOST]
