@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.rewritten import Numbered, all_rounds, numbered, whole_arrays
+from pipeprof.pipelines.static.rewritten import Numbered, all_rounds, numbered, same_in_all_rounds, whole_arrays
 from pipeprof.profiles.advise.edits.snippets import from_python
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
 from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
@@ -25,6 +26,9 @@ WAITS_FROM = 0.5
 _CALLS = 16
 """Parallel calls of what waits."""
 
+LOADS_FROM = 0.2
+"""Share of a map's time that reads or decodes, from which a loop that does it again is looked for."""
+_LOADS = ("Decode", "Parse", "ReadFile")
 _CHUNK = 256
 _OF_TEXTS = re.compile(r"Lookup\w+|\w*String\w*|\w*Regex\w+|Unicode\w+|Substr")
 """Ops that take any number of texts, or of what was made of them, each by itself."""
@@ -107,6 +111,8 @@ def _waiting(stage: Stage) -> tuple[str, str] | None:
 def without_rounds(stage: Stage) -> tuple[str, str] | None:
     """Return how a map's loop of TensorFlow is done without its rounds; None where the file does not show it."""
     place = stage.location
+    if (moved := _before_loop(stage)) is not None:
+        return moved
     made = all_rounds(file_text(place.file), stage.name, place.line) if stage.loops and place and stage.name else None
     if made is None or place is None:
         return None
@@ -116,6 +122,21 @@ def without_rounds(stage: Stage) -> tuple[str, str] | None:
     if made.lines[0].startswith("for "):
         text = f"unroll its loop ({file}:{at}): with range, the ops of all rounds are in the graph, without a loop"
     return text, "\n".join([f"# in the place of lines {at}", *made.lines])
+
+
+def _before_loop(stage: Stage) -> tuple[str, str] | None:
+    """What a loop reads or decodes again in each round, such as one picture for each of its crops."""
+    place, ops = stage.location, stage.ops or ()
+    loading = sum(op.ms_per_batch for op in ops if op.op.startswith(_LOADS))
+    if not stage.loops or place is None or not stage.name or loading < LOADS_FROM * (stage.active_ms or math.inf):
+        return None
+    same = same_in_all_rounds(file_text(place.file), stage.name, place.line)
+    if same is None:
+        return None
+    at = f"{same.first}-{same.last}" if same.last > same.first else str(same.first)
+    file = as_typed(place.file).rpartition("/")[2]
+    text = f"read and decode before its loop, not in each round ({file}:{at}): no round changes it"
+    return text, "\n".join([f"# before the loop, in the place of line {at}", *same.lines])
 
 
 def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | None:
