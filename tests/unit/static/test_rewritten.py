@@ -263,7 +263,9 @@ def test_what_each_round_of_a_loop_decodes_again(body: str, moved: tuple[str, ..
 
 
 def test_what_each_round_of_a_range_decodes_again() -> None:
-    code = "def f(raw):\n    for i in tf.range(n):\n        full = tf.io.decode_png(raw)\n        best = best + full[i]\n"
+    code = (
+        "def f(raw):\n    for i in tf.range(n):\n        full = tf.io.decode_png(raw)\n        best = best + full[i]\n"
+    )
     found = same_in_all_rounds(code, "f", 9)
     assert found is not None
     assert (found.first, found.lines) == (3, ("full = tf.io.decode_png(raw)",))

@@ -73,7 +73,7 @@ def test_a_zip_is_its_costliest_side(profile: Profile) -> None:
     ]
     assert advice(profile, *sides, at="source") == (
         "Make load in zip cheaper",
-        "do less in it, or do its work once, before the run",
+        "do less in it, or do it in the step, on its device",
     )
     assert advice(profile, sides[0], sides[1], stage("source.inputs.1.source", "shuffle", 0.5), at="source") is None
     assert advice(profile, sides[0], at="source") is None
@@ -98,7 +98,7 @@ def test_the_command_that_keeps_elements_is_named_where_they_can_be_kept(profile
     assert found == ("Make decode cheaper", f"do less in it, or do its work once, before the run{COMMAND}")
     decode.random = True
     found = advice(profile, stage("source", "range", 0.01), decode)
-    assert found == ("Make decode cheaper", "do less in it, or do its work once, before the run")
+    assert found == ("Make decode cheaper", "do less in it, or do it in the step, on its device")
 
 
 def test_other_findings_with_an_upper_bound_get_the_command_once(profile: Profile) -> None:
