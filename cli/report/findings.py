@@ -112,9 +112,9 @@ def _build_bounds(bounds: Sequence[str], *, complete: bool) -> Iterator[Block]:
         sentence, *advice = (f"Even{text.removeprefix('even')}" if text.startswith("even ") else text).split("\n")
         yield Prose(sentence, hang=2, style="" if complete else "dim")
         if advice:
-            yield Prose(advice[0], indent=4, hang=2)
+            yield Prose(advice[0], indent=4, hang=2, spare=2)
         if advice[1:]:
-            yield Code("\n".join(advice[1:]), indent=4, wrap=True)
+            yield Code("\n".join(advice[1:]), indent=4, wrap=True, python=True, spare=2)
 
 
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
@@ -164,9 +164,9 @@ def _unfinished(shown: Sequence[tuple[int, Finding]]) -> str:
     """Progress of unfinished findings that all show a gain; empty if there are other findings."""
     if not all(finding.unfinished is not None for _, finding in shown):
         return ""
-    if len(shown) > 1:
-        return f"{len(shown)} changes show a gain so far, a larger budget decides"
-    return describe_so_far(shown[0][1])
+    return (
+        f"{len(shown)} changes show a gain so far, a larger budget decides" if shown[1:] else "a larger budget decides"
+    )
 
 
 def describe_so_far(finding: Finding) -> str:
@@ -275,16 +275,25 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         for note in filter(None, notes):
             yield Prose(note, indent=_DETAIL_INDENT, hang=2)
     if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
-        yield Prose(finding.reason, indent=_DETAIL_INDENT, hang=2, style="dim")
+        yield Prose(_reason(finding), indent=_DETAIL_INDENT, hang=2, style="dim")
     if finding.python and profile.target.kind != "spec" and (not finding.edits or any(map(_needs_code, finding.edits))):
         if finding.sentence and finding.rule not in WITHOUT_RULE:
             yield Prose(finding.sentence, indent=_DETAIL_INDENT, hang=2)
-        yield Code(finding.python, indent=_DETAIL_INDENT, wrap=True)
+        yield Code(finding.python, indent=_DETAIL_INDENT, wrap=True, python=True)
     command = try_command(profile, finding)
     if command is not None and len(command) <= LONGEST_COMMAND:
         yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
     elif finding.rule not in WITHOUT_RULE:
         yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=1)
+
+
+def _reason(finding: Finding) -> str:
+    """Why a finding is not decided; how far it came stands with its title."""
+    if finding.unfinished is None:
+        return str(finding.reason)
+    from pipeprof.profiles.experiment.purposes import MEASURED_AFTER
+
+    return f"a gain is measured {MEASURED_AFTER}: --budget {finding.unfinished.budget_seconds}"
 
 
 def _needs_code(edit: PipelineEdit) -> bool:

@@ -75,12 +75,16 @@ class Code:
         label: Stands to the left of the first line.
         wrap: Long lines are broken at spaces, and remarks of labelled code go on a line of their own; else they are
             cut.
+        python: They are Python, and broken where it may be.
+        spare: As `without` has it.
     """
 
     text: str
     indent: int = 2
     label: str = ""
     wrap: bool = False
+    python: bool = False
+    spare: int = 0
 
 
 @dataclass(frozen=True)
