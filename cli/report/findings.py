@@ -25,7 +25,7 @@ from pipeprof.profiles.wording import (
 )
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.findings import Finding, Verification
+    from pipeprof.profiles.document.findings import Finding, NotTried, Verification
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Dispatch
     from pipeprof.profiles.propose.proposal import Semantics
@@ -52,7 +52,8 @@ MOST_UNTRIED = 2
 """Changes that were not tried, of each reason, that are named in the default report."""
 MOST_REJECTED = 2
 """Rejected changes that are named in the default report."""
-NOT_MEASURED = "was not measured: --budget"
+NEEDS_BUDGET = "--budget"
+NOT_MEASURED = f"was not measured: {NEEDS_BUDGET}"
 """In the sentence on a stage that there was no time for."""
 _OPEN_BOUNDS = ("no upper bound: ", "unknown upper bound", NOT_MEASURED)
 """In the sentence on a stage whose upper bound is not known."""
@@ -80,10 +81,17 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
     if profile.verification is None:
         return
     yield from _build_bounds(profile.verification.bounds, complete=complete)
-    for group in profile.verification.not_tried:
-        many = len(group.changes)
-        text = f"{many} change{'s' if many > 1 else ''} could not be tried: {group.reason}"
-        yield Prose(text, hang=2, style="" if complete else "dim")
+    groups: Sequence[NotTried] = profile.verification.not_tried
+    others = 0
+    if not complete and len(groups) > 1:
+        # What a larger budget settles is what a reader can do something about.
+        shown = max(groups, key=lambda group: (NEEDS_BUDGET in group.reason, len(group.changes)))
+        others, groups = sum(len(group.changes) for group in groups) - len(shown.changes), [shown]
+    for group in groups:
+        text = f"{_changes(len(group.changes))} could not be tried: {group.reason}"
+        text += f"; {_changes(others)} for other reasons: pipeprof show -v" if others else ""
+        spare = 4 if profile.findings and NEEDS_BUDGET not in group.reason else 0
+        yield Prose(text, hang=2, style="" if complete else "dim", spare=spare)
         for change in group.changes[: None if complete else MOST_UNTRIED]:
             yield Prose(change, indent=4, hang=2, style="" if complete else "dim", spare=1)
     without_gain, undecided = profile.verification.without_gain, profile.verification.undecided
@@ -103,6 +111,10 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
     yield Prose(f"{count}:")
     for text in tried:
         yield Prose(text, indent=4, hang=2)
+
+
+def _changes(count: int) -> str:
+    return f"{count} change{'s' if count > 1 else ''}"
 
 
 def _build_bounds(bounds: Sequence[str], *, complete: bool) -> Iterator[Block]:
@@ -273,7 +285,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     if finding.status == "ceiling":
         notes = [finding.sentence if finding.rule in WITHOUT_RULE else None, (finding.measured or {}).get("conclusion")]
         for note in filter(None, notes):
-            yield Prose(note, indent=_DETAIL_INDENT, hang=2)
+            yield Prose(note, indent=_DETAIL_INDENT, hang=2, spare=1 if finding.python else 0)
     if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
         yield Prose(_reason(finding), indent=_DETAIL_INDENT, hang=2, style="dim")
     if finding.python and profile.target.kind != "spec" and (not finding.edits or any(map(_needs_code, finding.edits))):
@@ -282,7 +294,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         yield Code(finding.python, indent=_DETAIL_INDENT, wrap=True, python=True)
     command = try_command(profile, finding)
     if command is not None and len(command) <= LONGEST_COMMAND:
-        yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
+        yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=5)
     elif finding.rule not in WITHOUT_RULE:
         yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=1)
 

@@ -29,7 +29,7 @@ _LABEL_WIDTH = 12
 MOST_LINES = 45
 """Of a screen."""
 _WIDTH = 100
-_SPARED = frozenset({"measured", "start-up"})
+_SPARED = frozenset({"bound", "cache", "measured", "start-up"})
 """Details of the verdict that other lines, or `show -v`, have as well."""
 
 
@@ -126,7 +126,7 @@ def _fit(blocks: list[Block]) -> list[Block]:
     from pipeprof.cli.text.paint import paint
     from pipeprof.cli.text.style import Style
 
-    for spare in (1, 2, 3):
+    for spare in range(1, 6):
         if paint(blocks, Style(width=_WIDTH)).count("\n") <= MOST_LINES:
             break
         blocks = without(blocks, spare)

@@ -141,11 +141,13 @@ class Table:
         columns: All have the same number of cells.
         indent: Spaces before each line.
         below: Blocks that follow a row, by the row's number.
+        spare: As `without` has it.
     """
 
     columns: Sequence[Column]
     indent: int = 2
     below: Mapping[int, Sequence[Block]] = field(default_factory=dict)
+    spare: int = 0
 
 
 @dataclass(frozen=True)
@@ -179,11 +181,13 @@ def without(blocks: Iterable[Block], spare: int) -> list[Block]:
     """
     kept: list[Block] = []
     for block in blocks:
+        if getattr(block, "spare", 0) == spare:
+            continue
         if isinstance(block, Table):
             kept.append(replace(block, below={row: without(inner, spare) for row, inner in block.below.items()}))
         elif isinstance(block, Alternatives):
             kept.append(Alternatives([without(version, spare) for version in block.versions]))
-        elif getattr(block, "spare", 0) != spare:
+        else:
             kept.append(block)
     return kept
 

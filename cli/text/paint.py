@@ -286,9 +286,12 @@ def _broken_code(code: str, width: int) -> list[str]:
     lines, begin, margin = [], 0, ""
     while len(code) - begin > width - len(margin):
         left = [place for place in places if place > begin]
-        place = max((one for one in left if one <= begin + width - len(margin)), default=min(left, default=None))
-        if place is None:
+        fitting = [one for one in left if one <= begin + width - len(margin)] or left[:1]
+        if not fitting:
             break
+        # After a comma or an operator, unless that leaves half of the line empty.
+        words = [one for one in fitting if code[one - 1] == " " and one > begin + width // 2]
+        place = max(words or fitting)
         lines.append(margin + code[begin:place].rstrip())
         begin, margin = place, " " * _CONTINUED
     return [*lines, margin + code[begin:]]

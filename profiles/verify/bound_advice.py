@@ -15,7 +15,7 @@ from pipeprof.profiles.lines import inside, line_of
 from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.replacements import replacements
-from pipeprof.profiles.verify.own_python import in_own_python, texts_in_chunks, without_rounds
+from pipeprof.profiles.verify.own_python import in_own_python, in_parallel, texts_in_chunks, without_rounds
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import hot_function, size, stage_name, stages_in_a_row
 
@@ -50,15 +50,18 @@ class Advice:
     python: str = ""
 
 
-def advice_for(profile: Profile, stage: Stage, *, batches: bool = True) -> Advice | None:
+def advice_for(profile: Profile, stage: Stage, *, batches: bool = True, parallel: bool = True) -> Advice | None:
     """Return what one can do about a stage; None where it does nothing that could be less.
 
     Args:
         batches: Whether whole batches may help: not where they were measured without a gain.
+        parallel: Whether several calls at a time may help: not where they were measured.
     """
     name, row = stage_name(stage), traits(stage.op)
     if row.combines:
         return _of_sides(profile, stage)
+    if parallel and (lines := in_parallel(profile, stage)) is not None:
+        return Advice(f"Run {name} in parallel", *lines)
     if (own := _in_lines(profile, stage)) is not None:
         return Advice(f"Make {name} cheaper", *own)
     if (text := _of_function(stage, batches=batches)) is not None:

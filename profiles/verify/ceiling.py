@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.edits.edits import VectoriseMap, stages_of
+from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap, stages_of
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Facts, Finding
@@ -25,6 +25,7 @@ from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
 from pipeprof.profiles.verify.bound_advice import add_command, advice_for, advice_together, name_together
+from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
 from pipeprof.profiles.verify.judge_edit import in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import called, listed, milliseconds, significant
@@ -335,7 +336,7 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
 
 
 def advise_again(profile: Profile, finding: Finding, tried: Iterable[Finding]) -> None:
-    """Leave whole batches out of the advice of an upper bound whose stage was measured on them without a gain.
+    """Leave out of the advice of an upper bound what was measured at its stage: without a gain, or it is known.
 
     Args:
         profile: Of the run.
@@ -343,11 +344,19 @@ def advise_again(profile: Profile, finding: Finding, tried: Iterable[Finding]) -
         tried: What was tried at any stage.
     """
     stage = next((one for one in profile.stages or () if one.id == finding.stage), None)
-    edits = [edit for one in tried if one.status == "rejected" for edit in one.edits]
-    if stage is None or not any(isinstance(edit, VectoriseMap) and edit.stage == stage.id for edit in edits):
+    if stage is None or finding.rule != MEASURED:
         return
-    advice = advice_for(profile, stage, batches=False)
-    if advice is not None and finding.rule == MEASURED and not finding.python:
+    decided = [(one, edit) for one in tried if one.status in {"kept", "rejected"} for edit in one.edits]
+    batches = not any(
+        one.status == "rejected" and isinstance(edit, VectoriseMap) and edit.stage == stage.id for one, edit in decided
+    )
+    parallel = not any(
+        isinstance(edit, SetArgument) and (edit.stage, edit.argument) == (stage.id, PARALLEL_CALLS)
+        for _, edit in decided
+    )
+    advice = advice_for(profile, stage, batches=batches, parallel=parallel) if not (batches and parallel) else None
+    if advice is not None:
+        finding.title, finding.python = advice.title, advice.python or None
         finding.change = finding.recommendation = advice.text
         add_command(profile, finding, [stage.id])
 

@@ -14,11 +14,13 @@ from pipeprof.pipelines.static.rewritten import Numbered, all_rounds, numbered, 
 from pipeprof.profiles.advise.edits.snippets import from_python
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
 from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
+from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.view.texts import file_text, written_function
 from pipeprof.profiles.view.view import ComponentView
 from pipeprof.profiles.wording import as_typed, called, percent, stage_name, stage_place
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import PythonCost, Stage
 
 WAITS_FROM = 0.5
@@ -26,6 +28,9 @@ WAITS_FROM = 0.5
 _CALLS = 16
 """Parallel calls of what waits."""
 
+OF_INTERVAL = 0.5
+"""Part of the time of a batch in which the only call of a map computes, from which more calls are proposed."""
+_TWO = 2
 LOADS_FROM = 0.2
 """Share of a map's time that reads or decodes, from which a loop that does it again is looked for."""
 _LOADS = ("Decode", "Parse", "ReadFile")
@@ -106,6 +111,20 @@ def _waiting(stage: Stage) -> tuple[str, str] | None:
         "dataset = dataset.with_options(options)  # at the end",
     ]
     return f"let {_CALLS} calls wait at a time, with a thread for each", "\n".join(lines)
+
+
+def in_parallel(profile: Profile, stage: Stage) -> tuple[str, str] | None:
+    """Several calls at a time of a map that computes in one, most of the time, where there are other cores."""
+    interval = profile.steps.interval_ms.mean if profile.steps is not None else 0.0
+    one_call = stage.parallelism is not None and stage.parallelism <= 1.0 and not stage.tunable
+    if not one_call or not traits(stage.op).maps or not traits(stage.op).parallel or runs_python(stage):
+        return None
+    if (profile.host.cores or 1.0) < _TWO or (stage.active_ms or 0.0) < OF_INTERVAL * interval or not interval:
+        return None
+    place = stage_place(stage)
+    line = f".map({_given(stage)}, num_parallel_calls=tf.data.AUTOTUNE){f'  # {place}' if place else ''}"
+    drawn = "; its random numbers then come to other elements" if stage.random else ""
+    return f"run several calls of it at a time: now one core does all of its work{drawn}", line
 
 
 def without_rounds(stage: Stage) -> tuple[str, str] | None:

@@ -463,7 +463,7 @@ class _Verification:
         findings = self._profile.findings or []
         for finding in findings:
             if finding.status == "ceiling":
-                ceiling.advise_again(self._profile, finding, [*tried, *self._no_help])
+                ceiling.advise_again(self._profile, finding, [*findings, *tried, *self._no_help])
         proven = [finding for finding in findings if finding.status != "ceiling"]
         self._profile.findings = proven
         still = {stage for stages in ceiling.further_bounds(self._profile, [*tried, *proven]) for stage in stages}

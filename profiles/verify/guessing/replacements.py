@@ -15,6 +15,8 @@ from pipeprof.profiles.wording import listed, percent, stage_name
 NAMED_FROM = 0.08
 """Share of a map's time from which a kind of op is named."""
 _MOST = 3
+_OF_ONE = re.compile(r"Decode(?!Raw|PaddedRaw|CSV|Compressed|Base64)|ReadFile|ExtractJpegShape|ParseSingle")
+"""Ops of one text: a function that has one cannot be called on a batch as it is."""
 _STORED = re.compile(r"^store |once, before the run")
 _OF_BATCHES = re.compile(r"\bbatch(es)?\b")
 _SMALL_FROM = 0.5
@@ -50,7 +52,7 @@ def replacements(stage: Stage, *, batches: bool = True) -> str:
     small = 1 - sum(op.ms_per_batch for op in ops) / whole
     if small >= _SMALL_FROM and stage.loops:
         parts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
-    elif small >= _SMALL_FROM and batches and not stage.random:
+    elif small >= _SMALL_FROM and batches and not stage.random and not any(_OF_ONE.match(op.op) for op in ops):
         # One call for a batch would draw the same numbers for all of its elements.
         name = stage_name(stage)
         parts.append(f"small ops {percent(small)}: each costs a call, so call {name} once per batch, after .batch(…)")

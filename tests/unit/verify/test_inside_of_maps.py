@@ -146,6 +146,7 @@ def test_many_small_ops_are_called_once_per_batch() -> None:
     text = replacements(a_map(ops={"Mul": 0.2}, steady_ops=None, random=False))
     assert text == "small ops 98 %: each costs a call, so call prepare once per batch, after .batch(…)"
     assert replacements(a_map(ops={}, steady_ops=None)) == ""
+    assert "small ops" not in replacements(a_map(ops={"DecodePng": 0.2}, steady_ops=None, random=False))
     # What draws once in a call draws the same for a whole batch.
     assert replacements(a_map(ops={"Mul": 0.2}, steady_ops=None, random=True)) == ""
 
