@@ -143,7 +143,8 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         yield Heading("What to change", "measured")
         yield from _tables(profile, proven)
     if bounds:
-        yield Heading("Upper bounds", "measured without the stage, no edit is known")
+        known = any(finding.python for _, finding in bounds)
+        yield Heading("Upper bounds", f"measured without the stage{'' if known else ', no edit is known'}")
         yield from _tables(profile, bounds)
     if cached:
         # What shows a gain on all of the data comes first.

@@ -19,21 +19,17 @@ LONGEST_START_SECONDS = 2.0
 """First element from which the pipeline is not started for it."""
 ENOUGH = 20
 """Errors after which no more are read: where each element raises one, the iterator would never get on."""
-_SWALLOWS = "_IgnoreErrorsDataset"
 
 
-def read_swallowed(dataset: Any, first_seconds: float, stop: Callable[[], bool]) -> Swallowed | None:
-    """Return an error of those that are hidden; None where nothing hides errors, or none is seen within a second.
+def read_swallowed(source: Any, stop: Callable[[], bool]) -> Swallowed | None:
+    """Return an error of those that are hidden; None where none is seen within a second.
 
     Args:
-        first_seconds: How long the pipeline's first element took.
+        source: The dataset before an ``ignore_errors``.
         stop: Whether the user wants an end.
     """
     import tensorflow as tf
 
-    source = _before(dataset)
-    if source is None or first_seconds > LONGEST_START_SECONDS:
-        return None
     until = time.perf_counter() + SECONDS
     iterator, elements, errors, message = iter(source), 0, 0, ""
     while errors < ENOUGH and time.perf_counter() < until and not stop():
@@ -45,11 +41,3 @@ def read_swallowed(dataset: Any, first_seconds: float, stop: Callable[[], bool])
             errors, message = errors + 1, message or first_line(error)
         elements += 1
     return Swallowed(message, errors, elements) if errors else None
-
-
-def _before(dataset: Any) -> Any:
-    """Return what stands before the last ``ignore_errors``; None where there is none that prints nothing."""
-    if type(dataset).__name__ == _SWALLOWS:
-        return dataset._input_dataset
-    inputs = getattr(dataset, "_inputs", tuple)()
-    return next((found for one in inputs if (found := _before(one)) is not None), None)
