@@ -184,14 +184,14 @@ def stage_name(stage: NamedStage) -> str:
 
 
 def of_interval(ms: float, interval: float) -> str:
-    """State what stages take of a batch; on several cores their CPU time may be more than the batch takes.
+    """State what stages take of a batch; all their threads together may take more than the batch does.
 
     Example:
         >>> of_interval(16.0, 20.0), of_interval(66.2, 44.0)
-        ('16.0 ms of the 20.0 ms per batch', '66.2 ms of CPU time for a batch, which takes 44.0 ms')
+        ('16.0 ms of the 20.0 ms per batch', '66.2 ms, all threads together, for a batch that takes 44.0 ms')
     """
     if ms > interval:
-        return f"{milliseconds(ms)} of CPU time for a batch, which takes {milliseconds(interval)}"
+        return f"{milliseconds(ms)}, all threads together, for a batch that takes {milliseconds(interval)}"
     return f"{milliseconds(ms)} of the {milliseconds(interval)} per batch"
 
 
