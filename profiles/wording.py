@@ -166,6 +166,14 @@ def called(function: str) -> str:
     return function if function.endswith(">") else f"{function}()"
 
 
+def hot_function(stage: Stage) -> str | None:
+    """Name the Python function that takes most of a stage's time, with its line; None where none was seen."""
+    hot = max(stage.python or (), key=lambda cost: cost.ms_per_batch, default=None)
+    if hot is None or hot.file is None or hot.line is None:
+        return None
+    return f"{called(hot.function)} ({as_typed(hot.file).rpartition('/')[2]}:{hot.line})"
+
+
 def stage_name(stage: NamedStage) -> str:
     """Name a stage: the user's name, else the call of the user's that it is in, else its op.
 
@@ -176,14 +184,14 @@ def stage_name(stage: NamedStage) -> str:
 
 
 def of_interval(ms: float, interval: float) -> str:
-    """State what stages take of a batch; on several cores their CPU time may be more than the batch takes.
+    """State what stages take of a batch; all their threads together may take more than the batch does.
 
     Example:
         >>> of_interval(16.0, 20.0), of_interval(66.2, 44.0)
-        ('16.0 ms of the 20.0 ms per batch', '66.2 ms of CPU time for a batch, which takes 44.0 ms')
+        ('16.0 ms of the 20.0 ms per batch', '66.2 ms, all threads together, for a batch that takes 44.0 ms')
     """
     if ms > interval:
-        return f"{milliseconds(ms)} of CPU time for a batch, which takes {milliseconds(interval)}"
+        return f"{milliseconds(ms)}, all threads together, for a batch that takes {milliseconds(interval)}"
     return f"{milliseconds(ms)} of the {milliseconds(interval)} per batch"
 
 

@@ -25,7 +25,7 @@ from pipeprof.profiles.wording import (
 )
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.findings import Finding, Verification
+    from pipeprof.profiles.document.findings import Finding, NotTried, Verification
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Dispatch
     from pipeprof.profiles.propose.proposal import Semantics
@@ -52,7 +52,8 @@ MOST_UNTRIED = 2
 """Changes that were not tried, of each reason, that are named in the default report."""
 MOST_REJECTED = 2
 """Rejected changes that are named in the default report."""
-NOT_MEASURED = "was not measured: --budget"
+NEEDS_BUDGET = "--budget"
+NOT_MEASURED = f"was not measured: {NEEDS_BUDGET}"
 """In the sentence on a stage that there was no time for."""
 _OPEN_BOUNDS = ("no upper bound: ", "unknown upper bound", NOT_MEASURED)
 """In the sentence on a stage whose upper bound is not known."""
@@ -80,12 +81,19 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
     if profile.verification is None:
         return
     yield from _build_bounds(profile.verification.bounds, complete=complete)
-    for group in profile.verification.not_tried:
-        many = len(group.changes)
-        text = f"{many} change{'s' if many > 1 else ''} could not be tried: {group.reason}"
-        yield Prose(text, hang=2, style="" if complete else "dim")
+    groups: Sequence[NotTried] = profile.verification.not_tried
+    others = 0
+    if not complete and len(groups) > 1:
+        # What a larger budget settles is what a reader can do something about.
+        shown = max(groups, key=lambda group: (NEEDS_BUDGET in group.reason, len(group.changes)))
+        others, groups = sum(len(group.changes) for group in groups) - len(shown.changes), [shown]
+    for group in groups:
+        text = f"{_changes(len(group.changes))} could not be tried: {group.reason}"
+        text += f"; {_changes(others)} for other reasons: pipeprof show -v" if others else ""
+        spare = 4 if profile.findings and NEEDS_BUDGET not in group.reason else 0
+        yield Prose(text, hang=2, style="" if complete else "dim", spare=spare)
         for change in group.changes[: None if complete else MOST_UNTRIED]:
-            yield Prose(change, indent=4, hang=2, style="" if complete else "dim")
+            yield Prose(change, indent=4, hang=2, style="" if complete else "dim", spare=1)
     without_gain, undecided = profile.verification.without_gain, profile.verification.undecided
     tried = [*without_gain, *undecided]
     if not tried:
@@ -105,6 +113,10 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
         yield Prose(text, indent=4, hang=2)
 
 
+def _changes(count: int) -> str:
+    return f"{count} change{'s' if count > 1 else ''}"
+
+
 def _build_bounds(bounds: Sequence[str], *, complete: bool) -> Iterator[Block]:
     """Build a line for each stage without which the pipeline was measured to be no faster, or could not be measured."""
     for text in bounds if complete else bounds[:MOST_BOUNDS]:
@@ -112,9 +124,9 @@ def _build_bounds(bounds: Sequence[str], *, complete: bool) -> Iterator[Block]:
         sentence, *advice = (f"Even{text.removeprefix('even')}" if text.startswith("even ") else text).split("\n")
         yield Prose(sentence, hang=2, style="" if complete else "dim")
         if advice:
-            yield Prose(advice[0], indent=4, hang=2)
+            yield Prose(advice[0], indent=4, hang=2, spare=2)
         if advice[1:]:
-            yield Code("\n".join(advice[1:]), indent=4, wrap=True)
+            yield Code("\n".join(advice[1:]), indent=4, wrap=True, python=True, spare=2)
 
 
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
@@ -131,7 +143,8 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         yield Heading("What to change", "measured")
         yield from _tables(profile, proven)
     if bounds:
-        yield Heading("Upper bounds", "measured without the stage, no edit is known")
+        known = any(finding.python for _, finding in bounds)
+        yield Heading("Upper bounds", f"measured without the stage{'' if known else ', no edit is known'}")
         yield from _tables(profile, bounds)
     if cached:
         # What shows a gain on all of the data comes first.
@@ -164,9 +177,9 @@ def _unfinished(shown: Sequence[tuple[int, Finding]]) -> str:
     """Progress of unfinished findings that all show a gain; empty if there are other findings."""
     if not all(finding.unfinished is not None for _, finding in shown):
         return ""
-    if len(shown) > 1:
-        return f"{len(shown)} changes show a gain so far, a larger budget decides"
-    return describe_so_far(shown[0][1])
+    return (
+        f"{len(shown)} changes show a gain so far, a larger budget decides" if shown[1:] else "a larger budget decides"
+    )
 
 
 def describe_so_far(finding: Finding) -> str:
@@ -273,18 +286,27 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     if finding.status == "ceiling":
         notes = [finding.sentence if finding.rule in WITHOUT_RULE else None, (finding.measured or {}).get("conclusion")]
         for note in filter(None, notes):
-            yield Prose(note, indent=_DETAIL_INDENT, hang=2)
+            yield Prose(note, indent=_DETAIL_INDENT, hang=2, spare=1 if finding.python else 0)
     if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
-        yield Prose(finding.reason, indent=_DETAIL_INDENT, hang=2, style="dim")
+        yield Prose(_reason(finding), indent=_DETAIL_INDENT, hang=2, style="dim")
     if finding.python and profile.target.kind != "spec" and (not finding.edits or any(map(_needs_code, finding.edits))):
         if finding.sentence and finding.rule not in WITHOUT_RULE:
             yield Prose(finding.sentence, indent=_DETAIL_INDENT, hang=2)
-        yield Code(finding.python, indent=_DETAIL_INDENT, wrap=True)
+        yield Code(finding.python, indent=_DETAIL_INDENT, wrap=True, python=True)
     command = try_command(profile, finding)
     if command is not None and len(command) <= LONGEST_COMMAND:
-        yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
+        yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=5)
     elif finding.rule not in WITHOUT_RULE:
-        yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
+        yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=1)
+
+
+def _reason(finding: Finding) -> str:
+    """Why a finding is not decided; how far it came stands with its title."""
+    if finding.unfinished is None:
+        return str(finding.reason)
+    from pipeprof.profiles.experiment.purposes import MEASURED_AFTER
+
+    return f"a gain is measured {MEASURED_AFTER}: --budget {finding.unfinished.budget_seconds}"
 
 
 def _needs_code(edit: PipelineEdit) -> bool:

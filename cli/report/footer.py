@@ -39,7 +39,10 @@ def build_footer(profile: Profile, saved: str | None, *, complete: bool = False)
         doubts = list(_doubts(profile))
         assurances = [] if select_warnings(profile) else list(_assurances(profile))
         if doubts or assurances:
-            yield KeyValue("Caution" if doubts else "Reliable", " · ".join(doubts or assurances), width=_KEY)
+            # The headline of a disturbed run says it as well.
+            spare = 2 if len(doubts) == 1 and profile.verdict is not None and profile.verdict.disturbed else 0
+            key = "Caution" if doubts else "Reliable"
+            yield KeyValue(key, " · ".join(doubts or assurances), width=_KEY, spare=spare)
     notes = len([message for message in profile.warnings if message.code in NOTES])
     more = f" and {notes} note{'' if notes == 1 else 's'}" if notes else ""
     if saved:

@@ -29,14 +29,14 @@ def build_memory(profile: Profile) -> Iterator[Block]:
     if memory.peak_bytes is None or not profile.shows_memory:
         return
     write = _WHOLE.text if memory.peak_bytes < _GIB else size
-    text = f"peak {size(memory.peak_bytes)}"
+    text, above = f"peak {size(memory.peak_bytes)}", memory.peak_bytes
     if memory.baseline_bytes is not None:
         above = max(memory.peak_bytes - memory.baseline_bytes, 0)
         text += f": TensorFlow itself {write(memory.baseline_bytes)}, your pipeline {write(above)}"
     yield Heading("Memory", text)
     owners = _owners(profile, write)
     if owners:
-        yield Prose(owners)
+        yield Prose(owners, spare=2 if above < _LARGE else 0)
     for line in (describe_leak(profile), describe_ram_budget(memory), _growth_to_limit(profile)):
         if line:
             yield Prose(line, hang=2)

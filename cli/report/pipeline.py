@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePath
 
 from pipeprof.cli.report.ledger import stages_of_views
-from pipeprof.cli.report.time import describe_inside, describe_limits
+from pipeprof.cli.report.time import OTHER_OPS, describe_inside, describe_limits
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
 from pipeprof.cli.text.rows import INPUTS_NOTE, Row, rows_per_line, write_inputs
@@ -51,7 +51,8 @@ def build_pipeline(profile: Profile) -> Iterator[Block]:
     for stage in _costly([row.stage for row in rows]):
         inside = describe_inside(stage)
         if inside:
-            yield Prose(f"{stage_name(stage)}: {inside}", hang=2)
+            spare = 2 if inside.startswith(OTHER_OPS) and "·" not in inside else 0
+            yield Prose(f"{stage_name(stage)}: {inside}", hang=2, spare=spare)
     limits = describe_limits(profile)
     if limits:
         yield Prose(f"limits  {limits}", hang=8)

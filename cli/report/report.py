@@ -16,12 +16,17 @@ from pipeprof.cli.report.problems import build_all_errors, build_errors, build_o
 from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
 from pipeprof.cli.report.time import build_time
-from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan
+from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan, without
 from pipeprof.profiles.document.profile import Profile
 
 _COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
 
 _LABEL_WIDTH = 12
+MOST_LINES = 45
+"""Of a screen."""
+_WIDTH = 100
+_SPARED = frozenset({"bound", "cache", "measured", "start-up"})
+"""Details of the verdict that other lines, or `show -v`, have as well."""
 
 
 def build_verdict(profile: Profile) -> Iterator[Block]:
@@ -36,7 +41,8 @@ def build_verdict(profile: Profile) -> Iterator[Block]:
     yield Prose((TextSpan(f"{head}{colon}", f"bold {color}".strip()), TextSpan(rest)), indent=0)
     width = max((len(detail.label) + 2 for detail in verdict.details), default=0)
     for detail in verdict.details if verdict.headline else ():
-        yield KeyValue(detail.label, detail.text, indent=2, width=max(width, _LABEL_WIDTH))
+        spare = 3 if detail.label in _SPARED else 0
+        yield KeyValue(detail.label, detail.text, indent=2, width=max(width, _LABEL_WIDTH), spare=spare)
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def build_report(profile: Profile, saved: str | None = None, selection: Selectio
     elif profile.fix is not None:
         yield from build_fix(profile, profile.fix, saved)
     else:
-        yield from _build_screen(profile, saved)
+        yield from _fit(list(_build_screen(profile, saved)))
 
 
 def _build_screen(profile: Profile, saved: str | None) -> Iterator[Block]:
@@ -108,6 +114,18 @@ def _build_screen(profile: Profile, saved: str | None) -> Iterator[Block]:
     yield from build_warnings(profile)
     yield from build_output(profile)
     yield from build_footer(profile, saved)
+
+
+def _fit(blocks: list[Block]) -> list[Block]:
+    """Leave out what a screen has no place for and `show -v` has, the least needed first."""
+    from pipeprof.cli.text.paint import paint
+    from pipeprof.cli.text.style import Style
+
+    for spare in range(1, 6):
+        if paint(blocks, Style(width=_WIDTH)).count("\n") <= MOST_LINES:
+            break
+        blocks = without(blocks, spare)
+    return blocks
 
 
 def _needs_no_memory(profile: Profile) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,7 +64,7 @@ def build_steps(profile: Profile) -> Iterator[Block]:
         return
     yield Heading("Steps", " · ".join(part for part in _summary(profile, steps) if part))
     rows = _script_rows(profile, _rows(steps, profile.device, script=profile.training is not None))
-    yield _table(rows, ("mean", "p50", "p95", "max"))
+    yield replace(_table(rows, ("mean", "p50", "p95", "max")), spare=4)
     yield from _step_of(profile.device)
     yield from _restarts(profile, steps, ": {} of the time")
     yield from build_training(profile)

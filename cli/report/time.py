@@ -25,7 +25,7 @@ _REFUTED = 0.9
 """Part of the measured rate below which an upper bound cannot be one: costs of one batch were read for another."""
 _MUCH_HIGHER = 10
 _CALLING = "calling it"
-_REST = "other ops and copies"
+OTHER_OPS = "other ops and copies"
 
 
 class Part(NamedTuple):
@@ -64,7 +64,7 @@ def split_stage(stage: Stage) -> list[Part]:
     whole = stage.active_ms
     if whole is not None and parts:
         parts = _fit(parts, whole)
-        parts.append(Part(_REST, whole - sum(part.ms for part in parts)))
+        parts.append(Part(OTHER_OPS, whole - sum(part.ms for part in parts)))
     return sorted(parts, key=lambda part: -part.ms)
 
 

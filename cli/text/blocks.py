@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple, TypeAlias
 
@@ -38,12 +38,14 @@ class Prose:
         indent: Spaces before the first line.
         style: Look of a `text` without spans.
         hang: Further spaces before the second and later lines.
+        spare: As `without` has it.
     """
 
     text: Line
     indent: int = 2
     style: str = ""
     hang: int = 0
+    spare: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,14 @@ class KeyValue:
         value: The text.
         indent: Spaces before the label.
         width: Cells of the label with the space after it; ``None`` for the usual number.
+        spare: As `without` has it.
     """
 
     key: str
     value: str
     indent: int = 0
     width: int | None = None
+    spare: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,16 @@ class Code:
         label: Stands to the left of the first line.
         wrap: Long lines are broken at spaces, and remarks of labelled code go on a line of their own; else they are
             cut.
+        python: They are Python, and broken where it may be.
+        spare: As `without` has it.
     """
 
     text: str
     indent: int = 2
     label: str = ""
     wrap: bool = False
+    python: bool = False
+    spare: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,7 @@ class Command:
         indent: Spaces before the label.
         width: Cells of the label with the space after it; ``None`` for the usual number.
         note: Follows the line where it fits, else stands on the next one.
+        spare: As `without` has it.
     """
 
     key: str
@@ -94,6 +103,7 @@ class Command:
     indent: int = 0
     width: int | None = None
     note: str = ""
+    spare: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,11 +141,13 @@ class Table:
         columns: All have the same number of cells.
         indent: Spaces before each line.
         below: Blocks that follow a row, by the row's number.
+        spare: As `without` has it.
     """
 
     columns: Sequence[Column]
     indent: int = 2
     below: Mapping[int, Sequence[Block]] = field(default_factory=dict)
+    spare: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,7 @@ class Legend:
     """
 
     notes: Sequence[tuple[str, str]]
+    spare: int = 2
 
 
 @dataclass(frozen=True)
@@ -158,6 +171,25 @@ class Alternatives:
 
 
 Block: TypeAlias = Heading | Prose | KeyValue | Code | Command | Blank | Table | Legend | Alternatives
+
+
+def without(blocks: Iterable[Block], spare: int) -> list[Block]:
+    """Leave out what a report on one screen can do without, also after rows of tables and in alternatives.
+
+    Args:
+        spare: That of the blocks that go: 1 for what goes first; 0 always stays.
+    """
+    kept: list[Block] = []
+    for block in blocks:
+        if getattr(block, "spare", 0) == spare:
+            continue
+        if isinstance(block, Table):
+            kept.append(replace(block, below={row: without(inner, spare) for row, inner in block.below.items()}))
+        elif isinstance(block, Alternatives):
+            kept.append(Alternatives([without(version, spare) for version in block.versions]))
+        else:
+            kept.append(block)
+    return kept
 
 
 def with_texts(block: Block, change: Callable[[str], str]) -> Block:

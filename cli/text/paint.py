@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
@@ -160,6 +161,8 @@ _NOTE_GAP = "     "
 _LEAST_TEXT = 24
 """Characters a line that a hanging paragraph needs; else it hangs by two."""
 
+_CONTINUED = 4
+"""Spaces before a line that goes on with a statement."""
 _REMARK = re.compile(r" {2,}# [^\"']*$")
 _GLUE = "\ue000"
 _TAB = 8
@@ -285,9 +288,18 @@ class _Painter:
         label = block.label.ljust(margin)
         lines = block.text.splitlines()
         # A remark says what the code is for; in foreign text a # may be anything.
-        for line in _set_remarks_apart(lines, self._style.width - block.indent - margin) if block.label else lines:
+        apart = bool(block.label) or block.python
+        for line in _set_remarks_apart(lines, self._style.width - block.indent - margin) if apart else lines:
             code = line.lstrip(" ")
             inner = len(line) - len(code)
+            room = self._style.width - block.indent - margin - inner
+            broken = _broken_code(self._clean(code), room) if block.python else []
+            if broken and max(map(cell_len, broken)) <= room:
+                for part in broken:
+                    start = Text().append(label, style="dim").append(" " * inner + part)
+                    self._lines.append(Text(" " * block.indent).append_text(start))
+                    label = " " * margin
+                continue
             start = Text().append(label, style="dim").append(" " * inner + self._clean(code))
             first = " " * block.indent
             self._wrapped(start, first, first + " " * (margin + inner + 4))
@@ -370,6 +382,42 @@ def _coloured(lines: Iterable[Text], width: int) -> str:
     for line in lines:
         console.print(line, soft_wrap=True)
     return out.getvalue()
+
+
+def _broken_code(code: str, width: int) -> list[str]:
+    """Break a line of Python after its open brackets and spaces in brackets alone: pasted, it is the same statement.
+
+    Example:
+        >>> _broken_code("dataset = read(names, 'a b').map(parse)", 32)
+        ['dataset = read(names,', "    'a b').map(parse)"]
+    """
+    if code.startswith("#"):
+        return textwrap.wrap(code, max(width, 10), subsequent_indent="# ")
+    places, depth, quote = [], 0, ""
+    for number, letter in enumerate(code, 1):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+        elif letter in "([{":
+            depth += 1
+            places.append(number)
+        elif letter in ")]}":
+            depth -= 1
+        elif letter == " " and depth:
+            places.append(number)
+    lines, begin, margin = [], 0, ""
+    while len(code) - begin > width - len(margin):
+        left = [place for place in places if place > begin]
+        fitting = [one for one in left if one <= begin + width - len(margin)] or left[:1]
+        if not fitting:
+            break
+        # After a comma or an operator, unless that leaves half of the line empty.
+        words = [one for one in fitting if code[one - 1] == " " and one > begin + width // 2]
+        place = max(words or fitting)
+        lines.append(margin + code[begin:place].rstrip())
+        begin, margin = place, " " * _CONTINUED
+    return [*lines, margin + code[begin:]]
 
 
 def _set_remarks_apart(lines: Sequence[str], width: int) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ _WHOLE = frozenset({"range", "sorted", "list", "glob.glob", "os.listdir", "np.lo
 _REDUCED = {"tf.maximum": "tf.reduce_max", "tf.minimum": "tf.reduce_min", "tf.add": "tf.reduce_sum"}
 """What combines the results of two rounds of a loop, and what does it for all."""
 _FEW_ROUNDS = 64
+_LOADS = re.compile(r"\.(decode_|read_file|parse_)")
+"""Functions of TensorFlow that read or decode."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +235,54 @@ def all_rounds(text: str, function: str, line: int) -> WholeArrays | None:
                 written = tuple(part for one in lines for part in one.splitlines())
                 return WholeArrays(node.lineno, node.end_lineno or node.lineno, written)
     return None
+
+
+def same_in_all_rounds(text: str, function: str, line: int) -> WholeArrays | None:
+    r"""Return what reads or decodes in a loop of TensorFlow although no round changes it; None where nothing does.
+
+    Args:
+        text: Python source of the whole file.
+        function: Its name.
+        line: Where a map is given it: of several functions of that name, the last one before counts.
+
+    Example:
+        >>> code = "def f(raw):\n    def one(at):\n        full = tf.io.decode_jpeg(raw)\n        return full[at:]\n"
+        >>> same_in_all_rounds(f"{code}    return tf.map_fn(one, places)\n", "f", 6)
+        WholeArrays(first=3, last=3, lines=('full = tf.io.decode_jpeg(raw)',))
+    """
+    found = _function_before(text, function, line)
+    nodes = list(ast.walk(found)) if found is not None else []
+    over = {ast.unparse(one.args[0]) for one in nodes if isinstance(one, ast.Call) and one.args and _is_map_fn(one)}
+    for node in nodes:
+        match node:
+            case ast.FunctionDef(name=name, args=given) if name in over:
+                changed = {one.arg for one in given.args}
+            case ast.For(target=target) if _is_range(node):
+                changed = _names(target, ast.Store)
+            case _:
+                continue
+        if same := _unchanged(node.body, changed):
+            written = tuple(part for one in same for part in ast.unparse(one).splitlines())
+            return WholeArrays(same[0].lineno, same[-1].end_lineno or same[-1].lineno, written)
+    return None
+
+
+def _is_map_fn(call: ast.Call) -> bool:
+    return ast.unparse(call.func) in {"tf.map_fn", "tf.vectorized_map"}
+
+
+def _unchanged(body: Sequence[ast.stmt], changed: set[str]) -> list[ast.stmt]:
+    """Statements that read or decode, and that nothing which a round sets has a part in."""
+    stores = Counter(name for node in body for name in _names(node, ast.Store))
+    same: list[ast.stmt] = []
+    for node in body:
+        stored, read = _names(node, ast.Store), _names(node, ast.Load)
+        loads = any(isinstance(one, ast.Call) and _LOADS.search(ast.unparse(one.func)) for one in ast.walk(node))
+        if isinstance(node, ast.Assign) and loads and not read & changed and all(stores[name] == 1 for name in stored):
+            same.append(node)
+        else:
+            changed = changed | stored
+    return same
 
 
 class _Unrolled(ast.NodeTransformer):

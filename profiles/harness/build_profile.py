@@ -293,6 +293,7 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         cores=facts.host.cores,
         placed=facts.stages,
         locate=place if facts.target.kind != "spec" else None,
+        swallowed=observed.swallowed,
     )
     # What the worker knows of the reason takes the place of what follows from the graphs.
     said = {warning.code for warning in observed.warnings}

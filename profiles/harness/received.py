@@ -32,6 +32,7 @@ from pipeprof.profiles.protocol.messages import (
     StartsAgain,
     StepReturned,
     StepTold,
+    Swallowed,
     Trace,
     TraceBegan,
     TrainingSeen,
@@ -67,6 +68,7 @@ class Observed:
         warm: Steps with the source files in memory, after they were measured with the files evicted.
         fewer_cores: Steps with fewer cores, then with all.
         costs: Fixed costs of this machine, where they were measured.
+        swallowed: An error that an ``ignore_errors`` hides.
         answer: The latest answer to a query of its state.
         done: Whether the worker has sent its last message.
         heard: When it last made progress, in seconds of `clock`.
@@ -96,6 +98,7 @@ class Observed:
     warm: Warmed | None = None
     fewer_cores: CoreScaling | None = None
     costs: MeasuredCosts | None = None
+    swallowed: Swallowed | None = None
     versions: dict[str, str | None] = field(default_factory=dict)
     gpus: list[str] = field(default_factory=list)
     warnings: list[Message] = field(default_factory=list)
@@ -213,6 +216,8 @@ class Observed:
                 self.fewer_cores = message.scaling
             case MeasuredCosts():
                 self.costs = message
+            case Swallowed():
+                self.swallowed = message
             case TrainingSeen():
                 self.training = message.training
             case StepReturned():

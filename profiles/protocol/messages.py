@@ -188,6 +188,20 @@ class StartsAgain(WorkerMessage):
 
 
 @dataclass(frozen=True)
+class Swallowed(WorkerMessage):
+    """An error that an ``ignore_errors`` hides.
+
+    Attributes:
+        example: Class and text of the first one.
+        errors: As many were raised while so many `elements` were read of the dataset before it, themselves included.
+    """
+
+    example: str
+    errors: int
+    elements: int
+
+
+@dataclass(frozen=True)
 class MeasuredCosts(WorkerMessage):
     """Fixed costs of elements and calls on this machine, in microseconds.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from pipeprof.pipelines.edits.edits import stages_of
+from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap, stages_of
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Facts, Finding
@@ -20,12 +20,13 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
 from pipeprof.profiles.lines import is_outside_functions, lines_of, main_line, on_main_line, stages_around, written_ops
-from pipeprof.profiles.propose.finding import finding_of
+from pipeprof.profiles.propose.finding import MEASURED, finding_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
-from pipeprof.profiles.verify.bound_advice import advice_for, advice_together, name_together
+from pipeprof.profiles.verify.bound_advice import add_command, advice_for, advice_together, name_together
+from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
 from pipeprof.profiles.verify.judge_edit import in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
@@ -69,7 +70,7 @@ def with_twins(profile: Profile, stages: Sequence[str]) -> tuple[str, ...]:
     every = profile.stages or ()
     named = [stage for stage in every if stage.id in stages]
     found = tuple(stage.id for stage in every if len(named) == 1 and are_twins([*named, stage]))
-    return found if len(found) > 1 and why_no_replay(written_ops(profile), found) is None else tuple(stages)
+    return found if len(found) > 1 and _can_replay(profile, found) else tuple(stages)
 
 
 def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[str, ...]]:
@@ -116,7 +117,7 @@ def _of_one_line(profile: Profile) -> tuple[str, ...]:
     found = tuple(stage.id for stage in twins)
     if named is None or (len(found) == 1 and on_main_line(found[0]) == found[0]):
         return ()
-    return found if advice_for(profile, named) and why_no_replay(written_ops(profile), found) is None else ()
+    return found if advice_for(profile, named) and _can_replay(profile, found) else ()
 
 
 def _unread(profile: Profile) -> tuple[str, ...]:
@@ -124,7 +125,7 @@ def _unread(profile: Profile) -> tuple[str, ...]:
     epochs = profile.steps.epochs if profile.steps is not None else 0
     unknown = tuple(stage.id for stage in unknown_stages(profile.stages, epochs) if stage.origin == "written")
     named = profile.verdict.stage if profile.verdict is not None else None
-    return unknown if unknown and named is None and why_no_replay(written_ops(profile), unknown) is None else ()
+    return unknown if unknown and named is None and _can_replay(profile, unknown) else ()
 
 
 def _together(profile: Profile, line: Sequence[Stage], named: str | None) -> tuple[str, ...]:
@@ -138,8 +139,15 @@ def _together(profile: Profile, line: Sequence[Stage], named: str | None) -> tup
     if any((line[place].share or 0.0) >= _WHOLE_SHARE for place in places):
         return ()
     stages = tuple(stage.id for stage in line[places[0] : places[-1] + 1])
-    reason = why_no_replay(written_ops(profile), stages, passing_filters(line))
-    return stages if reason is None else ()
+    return stages if _can_replay(profile, stages) else ()
+
+
+def _can_replay(profile: Profile, stages: Sequence[str]) -> bool:
+    return why_no_replay(written_ops(profile), stages, _all_passing(profile)) is None
+
+
+def _all_passing(profile: Profile) -> list[str]:
+    return [one for line in lines_of(profile.stages or ()).values() for one in passing_filters(line)]
 
 
 def _reaches_much(profile: Profile, findings: Sequence[Finding]) -> bool:
@@ -169,7 +177,7 @@ def replay_job(profile: Profile, stages: Sequence[str], limit: int | None) -> Re
         limit: Memory limit in bytes.
     """
     written = written_ops(profile)
-    passing = [one for line in lines_of(profile.stages or ()).values() for one in passing_filters(line)]
+    passing = _all_passing(profile)
     reason = why_no_replay(written, stages, passing)
     if reason is not None:
         return reason
@@ -322,6 +330,32 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
             python=advice.python if advice is not None else "",
         )
     )
+
+
+def advise_again(profile: Profile, finding: Finding, tried: Iterable[Finding]) -> None:
+    """Leave out of the advice of an upper bound what was measured at its stage: without a gain, or it is known.
+
+    Args:
+        profile: Of the run.
+        finding: An upper bound.
+        tried: What was tried at any stage.
+    """
+    stage = next((one for one in profile.stages or () if one.id == finding.stage), None)
+    if stage is None or finding.rule != MEASURED:
+        return
+    decided = [(one, edit) for one in tried if one.status in {"kept", "rejected"} for edit in one.edits]
+    batches = not any(
+        one.status == "rejected" and isinstance(edit, VectoriseMap) and edit.stage == stage.id for one, edit in decided
+    )
+    parallel = not any(
+        isinstance(edit, SetArgument) and (edit.stage, edit.argument) == (stage.id, PARALLEL_CALLS)
+        for _, edit in decided
+    )
+    advice = advice_for(profile, stage, batches=batches, parallel=parallel) if not (batches and parallel) else None
+    if advice is not None:
+        finding.title, finding.python = advice.title, advice.python or None
+        finding.change = finding.recommendation = advice.text
+        add_command(profile, finding, [stage.id])
 
 
 def inside_of(stage: Stage) -> str:

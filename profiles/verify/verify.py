@@ -468,6 +468,9 @@ class _Verification:
     def _drop_reached_bounds(self, tried: Sequence[Finding]) -> None:
         """Leave out upper bounds of stages that a change has made about as fast as they can be."""
         findings = self._profile.findings or []
+        for finding in findings:
+            if finding.status == "ceiling":
+                ceiling.advise_again(self._profile, finding, [*findings, *tried, *self._no_help])
         proven = [finding for finding in findings if finding.status != "ceiling"]
         self._profile.findings = proven
         still = {stage for stages in ceiling.further_bounds(self._profile, [*tried, *proven]) for stage in stages}

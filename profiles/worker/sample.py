@@ -21,6 +21,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
 )
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.sketch import sketch
+from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext, StepFacts
 from pipeprof.pipelines.steps.kinds import returned
 from pipeprof.pipelines.steps.registry import step_kind
@@ -57,6 +58,7 @@ from pipeprof.profiles.worker.steps.fewer_cores import Loop
 from pipeprof.profiles.worker.steps.headspace import measure_floor, replay, with_files_in_memory
 from pipeprof.profiles.worker.steps.loop import Feed, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
+from pipeprof.profiles.worker.steps.swallowed import LONGEST_START_SECONDS, read_swallowed
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, look_ns, look_rarely_ns
 from pipeprof.profiles.worker.trace.marked_dataset import to_trace
@@ -115,6 +117,7 @@ class JobRun:
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
         self._cores = CoreTrial(channel.send)
+        self._swallows = False
 
     def run(self) -> None:
         """Go through all phases."""
@@ -424,9 +427,24 @@ class JobRun:
                     self.warn("no-trace", f"No trace: {why}; {UNTRACED}.")
             if self.job.calibrate and (costs := self._costs()) is not None:
                 self._channel.send(costs)
+            with contextlib.suppress(Exception):
+                self._read_swallowed()
             with self._attempt("no-fewer-cores", "It could not be started with fewer cores"):
                 # Last of all: the memory of another iterator is not the pipeline's.
                 self._cores.start(self.dataset, self._steps(step), self._filled_seconds, self._room())
+
+    def _read_swallowed(self) -> None:
+        """Read an error that the pipeline hides; not where its start takes long, or its buffers much of the memory."""
+        held, room = self._source_bytes, self._room()
+        full = room is not None and (procfs.rss_bytes("self") or 0) > room
+        if not self._swallows or full or self._filled_seconds > LONGEST_START_SECONDS:
+            return
+        from pipeprof.pipelines.graph.edit.replay.part import parts_before
+
+        for part in parts_before(self.dataset, lambda row: row.swallows, in_memory=held, room=room, watch=self._watch):
+            hidden = read_swallowed(part, self._channel.stop.is_set)
+            if hidden is not None:
+                self._channel.send(hidden)
 
     def _try_fewer_cores(self, step: BatchConsumer | None) -> None:
         """Measure before buffers have filled while no batches were taken; not where evicted files would be read."""
@@ -500,6 +518,7 @@ class JobRun:
         found = read_graphs(self.dataset, in_memory=self._source_bytes, room=self._room(), watch=self._watch)
         if found.note:
             self.warn("graph-without-arrays", found.note)
+        self._swallows = any(node.traits.swallows for node in StageGraph.from_dict(found.written).nodes.values())
         self._channel.send(
             Graphs(
                 written=found.written,

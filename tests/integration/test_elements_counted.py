@@ -11,12 +11,14 @@ import pytest
 import tensorflow as tf
 
 from pipeprof.pipelines.graph.align import StageGraphs
+from pipeprof.pipelines.graph.edit.replay.part import parts_before
 from pipeprof.pipelines.graph.observe.reading import read_graphs
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.steps.swallowed import read_swallowed
 
 
 class Counted:
@@ -91,6 +93,11 @@ def test_what_ignore_errors_hides() -> None:
     assert rows["stages.1"].inputs_each == pytest.approx(1.0, rel=0.01)
     lost = int(note.message.split("at least ")[1].split(" ")[0])
     assert 0.8 * counted.number() / 25 <= lost <= counted.number() / 25 + 1
+    (part,) = parts_before(dataset, lambda row: row.swallows)
+    seen = read_swallowed(part, lambda: False)
+    assert seen is not None
+    assert "no picture" in seen.example
+    assert seen.elements == pytest.approx(25 * seen.errors, abs=25)
 
 
 @pytest.mark.parametrize(("kept", "each"), [(5, 5.0), (20, 20.0)])

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from pipeprof.pipelines.edits.edits import InsertStage, to_document
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.edit.replay.part import parts_before_caches
+from pipeprof.pipelines.graph.edit.replay.part import parts_before
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import WorkerMessage
 from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnsJob
@@ -100,9 +100,9 @@ def test_what_fails_is_no_reason_to_end() -> None:
 
 def test_the_part_before_a_cache_is_what_is_compared() -> None:
     dataset = of_python(np.float32).shuffle(20).cache().batch(5)
-    (part,) = parts_before_caches(dataset)
+    (part,) = parts_before(dataset, lambda row: row.stores)
     assert sorted(map(float, part)) == list(range(20))
-    assert parts_before_caches(of_python(np.float32).batch(5)) == []
+    assert parts_before(of_python(np.float32).batch(5), lambda row: row.stores) == []
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path
 from pipeprof.profiles.advise.edits.render import as_python, python_text
 from pipeprof.profiles.advise.edits.snippets import function_name, new_stage_python, on_rows, stage_call
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import listed, place_of
+from pipeprof.profiles.wording import listed, place_of, stage_name
 
 
 @dataclass(eq=False)
@@ -83,7 +83,7 @@ class _Chain(EditedLines[_Item]):
         """Write new stages; without any, a remark for each stage that goes."""
         old = self.lines[at][first : first + count]
         for item in old if not new else ():
-            item.python = f"# remove .{item.stage.op}(…) ({item.stage.id})"
+            item.python = f"# remove .{item.stage.op}(…) ({place_of(item.stage.location) or item.stage.id})"
             item.gone = True
         for index, item in enumerate(new):
             replaced, stage = old[min(index, len(old) - 1)], NewStage(item.op, item.stage.arguments)
@@ -114,8 +114,7 @@ def python_of(view: PipelineView, edits: Sequence[PipelineEdit]) -> str | None:
             python.append(lines)
         elif isinstance(edit, _OWN_LINES) or _has_source(edit) or not _joins(chains, view, edit):
             python.append(as_python(edit))
-    for chain in chains.values():
-        python += _changed(view, chain)
+    python += _of_all(view, list(chains.values()))
     if options:
         python += _options_python(options)
     return "\n".join(python) or None
@@ -186,6 +185,16 @@ def _chain(view: PipelineView, stage: StageView) -> list[StageView]:
         found.append(at)
 
 
+def _of_all(view: PipelineView, chains: Sequence[_Chain]) -> list[str]:
+    """Return the lines of all chains; those that one line of the user's code makes, and that change alike, once."""
+    found: dict[tuple[str, ...], list[list[str]]] = {}
+    for chain in chains:
+        lines, name = _changed(view, chain), _variable(view, chain.head)
+        alike = [re.sub(rf"\b{name}\b", "dataset", line) for line in lines]
+        found.setdefault((place_of(chain.head.location) or chain.head.id, *alike), []).append(lines)
+    return [line for (_, *alike), each in found.items() for line in (alike if len(each) > 1 else each[0])]
+
+
 def _changed(view: PipelineView, chain: _Chain) -> list[str]:
     """Return the lines between the unchanged beginning and the unchanged end."""
     before, after = chain.before, chain.lines[()]
@@ -204,13 +213,27 @@ def _changed(view: PipelineView, chain: _Chain) -> list[str]:
 
 def _where(before: Sequence[_Item], old: Sequence[_Item], new: Sequence[_Item], start: int) -> str:
     if not old:
-        return "at the end" if all(item.last for item in new) else f"after {before[start - 1].stage.id}"
+        return "at the end" if all(item.last for item in new) else f"after {_place(before[start - 1].stage)}"
     ids = [item.stage.id for item in old]
     if len(ids) == 1:
-        return ids[0]
-    several = f"{ids[0]} to {ids[-1]}"
+        return _place(old[0].stage)
+    several = _stretch(old[0].stage, old[-1].stage)
     moved = [item.stage.id for item in new if not item.inserted] != ids
     return f"{several}, now in this order" if moved else several
+
+
+def _place(stage: StageView) -> str:
+    """Where a stage is written; its address where that is not known."""
+    place = place_of(stage.location)
+    return f"{stage_name(stage)}, {place}" if place else stage.id
+
+
+def _stretch(first: StageView, last: StageView) -> str:
+    """Where several stages are written."""
+    begin, end = first.location, last.location
+    if begin is None or end is None or begin.file != end.file:
+        return f"{_place(first)} to {_place(last)}"
+    return f"lines {begin.line} to {end.line}" if begin.line < end.line else str(place_of(begin))
 
 
 def _variable(view: PipelineView, head: StageView) -> str:

@@ -7,11 +7,10 @@ from typing import ClassVar
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.static.hot_calls import HotKind
-from pipeprof.profiles.advise.batch_savings import interval_ms
 from pipeprof.profiles.advise.rule import Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds, percent, significant
+from pipeprof.profiles.wording import percent, significant
 
 PYTHON_SHARE = Threshold(
     "python-share", 0.3, "of the time inside Python functions", "a gain of a third is worth a line", 0.2
@@ -38,17 +37,16 @@ class OfHotLine:
             if spot.call.kind not in self.kinds or stage is None or share is None or share < TIME_SHARE.value:
                 continue
             if spot.share >= PYTHON_SHARE.value:
-                yield self._proposal(view, spot, stage, share)
+                yield self._proposal(spot, stage, share)
 
-    def _proposal(self, view: PipelineView, spot: HotSpot, stage: StageView, share: float) -> Proposal:
-        interval, place = interval_ms(view), f"line {spot.call.line}"
-        whole = f" of the {milliseconds(interval)} per batch" if interval is not None else ""
+    def _proposal(self, spot: HotSpot, stage: StageView, share: float) -> Proposal:
         return Proposal(
             stage=stage.id,
             title=self.title_of(spot),
             sentence=(
-                f"{place}, `{spot.call.text}` in {spot.call.function}(), {self.what(spot)}: {percent(spot.share)} of "
-                f"the time in Python; {stage.label} takes {percent(share)}{whole}."
+                f"line {spot.call.line}, `{spot.call.text}` in {spot.call.function}(), {self.what(spot)}: "
+                f"{percent(spot.share)} of the time in Python; {stage.label} takes {percent(share)} of the pipeline's "
+                "work."
             ),
             recommendation=f"{self.fix_of(spot, stage)}.",
             evidence={"python_share": spot.share, "time_share": share, "line": spot.call.line},

@@ -15,12 +15,20 @@ from pipeprof.profiles.wording import listed, percent, stage_name
 NAMED_FROM = 0.08
 """Share of a map's time from which a kind of op is named."""
 _MOST = 3
+_OF_ONE = re.compile(r"Decode(?!Raw|PaddedRaw|CSV|Compressed|Base64)|ReadFile|ExtractJpegShape|ParseSingle")
+"""Ops of one text: a function that has one cannot be called on a batch as it is."""
+_STORED = re.compile(r"^store |once, before the run")
+_OF_BATCHES = re.compile(r"\bbatch(es)?\b")
 _SMALL_FROM = 0.5
 """Share of a map's time that no traced op has, from which its many small ops are what to change."""
 
 
-def replacements(stage: Stage) -> str:
+def replacements(stage: Stage, *, batches: bool = True) -> str:
     """State what could replace the ops of a map that take most of its time, with their shares; empty where unknown.
+
+    Args:
+        stage: The map.
+        batches: Whether its function may be one of whole batches.
 
     Example:
         >>> ops = [OpCost(op="DecodeCSV", ms_per_batch=9.0), OpCost(op="Pack", ms_per_batch=0.1)]
@@ -34,7 +42,9 @@ def replacements(stage: Stage) -> str:
     groups: dict[str, list[OpCost]] = {}
     for op in ops:
         text = next((text for kind, text in _instead() if re.fullmatch(kind, op.op)), None)
-        if text is not None:
+        # What is drawn anew in each epoch cannot be stored.
+        drawn = stage.random and stage.steady_ops is not None and op.op not in stage.steady_ops
+        if text is not None and (batches or not _OF_BATCHES.search(text)) and not (drawn and _STORED.search(text)):
             groups.setdefault(text, []).append(op)
     costs = {text: sum(op.ms_per_batch for op in members) / whole for text, members in groups.items()}
     largest = [text for text in sorted(costs, key=lambda text: -costs[text]) if costs[text] >= NAMED_FROM][:_MOST]
@@ -42,7 +52,8 @@ def replacements(stage: Stage) -> str:
     small = 1 - sum(op.ms_per_batch for op in ops) / whole
     if small >= _SMALL_FROM and stage.loops:
         parts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
-    elif small >= _SMALL_FROM:
+    elif small >= _SMALL_FROM and batches and not stage.random and not any(_OF_ONE.match(op.op) for op in ops):
+        # One call for a batch would draw the same numbers for all of its elements.
         name = stage_name(stage)
         parts.append(f"small ops {percent(small)}: each costs a call, so call {name} once per batch, after .batch(…)")
     return "; ".join([*_divided(stage, whole), *parts])

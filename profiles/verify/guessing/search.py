@@ -337,10 +337,11 @@ def _as_many_as_cores(profile: Profile) -> Iterator[Proposal]:
     stages = [edit.stage for edit in edits if isinstance(edit, SetArgument)]
     line = main_line(profile)
     if edits and line:
+        calls = round(sum(stage.parallelism or 1.0 for stage in profile.stages or () if stage.id in stages))
+        many = f"{calls} calls" if calls else f"{(profile.options or {})[POOL_OPTION]} threads"
         yield Proposal(
             f"Run no more calls and threads than {cores} can",
-            f"{words_of(edits)}{f', in {len(stages)} stages' if len(stages) > 1 else ''}: many times as many as the "
-            "cores only take turns",
+            f"{words_of(edits)}{f', in {len(stages)} stages' if len(stages) > 1 else ''}: {many} take turns on {cores}",
             edits,
             draws(profile.stages or ()),
             stage=stages[0] if stages else line[0].id,

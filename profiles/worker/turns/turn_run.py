@@ -387,10 +387,10 @@ class TurnRun(JobRun):
 
     def _compare_epochs(self, dataset: Any) -> None:
         """Compare two epochs of what the pipeline's caches keep."""
-        from pipeprof.pipelines.graph.edit.replay.part import parts_before_caches
+        from pipeprof.pipelines.graph.edit.replay.part import parts_before
 
         held, room = self._source_bytes, self._room()
-        for part in parts_before_caches(dataset, in_memory=held, room=room, watch=self._watch):
+        for part in parts_before(dataset, lambda row: row.stores, in_memory=held, room=room, watch=self._watch):
             self._compared += elements_of_each_epoch(part)
         # The other processes have drawn no numbers yet.
         self._pin_seeds()

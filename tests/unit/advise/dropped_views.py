@@ -72,6 +72,7 @@ def branches(
     same: bool = True,
     call: str | None = None,
     used: int = 1600,
+    shared_ms: float = 8.0,
 ) -> PipelineView:
     """A branch for each end, all of which read one dataset of the program."""
     lines: list[StageView] = []
@@ -79,7 +80,7 @@ def branches(
         prefix = f"source.inputs.{side}."
         below = [
             stage(f"{prefix}source", "from_tensor_slices", count=3200),
-            stage(f"{prefix}stages.0", "map", name="decode", function=DECODES, ms=8.0, count=3200, line=7),
+            stage(f"{prefix}stages.0", "map", name="decode", function=DECODES, ms=shared_ms, count=3200, line=7),
             stage(f"{prefix}stages.1", op, **{"count": used // len(ends), "line": 8, **facts}),
         ]
         below[1] = replace(below[1], inputs=(below[0].id,))

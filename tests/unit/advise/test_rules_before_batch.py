@@ -9,6 +9,7 @@ from unit.advise.function_views import ARITHMETIC, FLOAT, PARSE, PARSED, TEXT, f
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.edits.edits import VectoriseMap
+from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.batch_savings import batching, per_batch, saving, wall_ms
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.predict import expected
@@ -112,6 +113,19 @@ def test_functions_that_mean_something_else_on_a_batch(body: FunctionView) -> No
     assert found("map-before-batch-scalar", measured(small_map(), interval_ms=4.0))
     assert not found("map-before-batch-scalar", measured(small_map(body), interval_ms=4.0))
     assert not found("map-before-batch-scalar", small_map(body, static=True))
+
+
+@pytest.mark.parametrize(
+    ("more", "shown"), [("", True), ("    parsed['a'] = tf.reshape(parsed['a'], [4, 4])\n", False)]
+)
+def test_a_function_that_only_parses_is_written_whole(more: str, shown: bool) -> None:
+    # Defaults of features are reshaped, and what is sparse is packed, without a call of the user's.
+    body = function("ParseExampleV2", "Reshape", "SerializeSparse")
+    text = f"def parse(record):\n    parsed = tf.io.parse_single_example(record, FEATURES)\n{more}    return parsed"
+    view = measured(records(body, given=WrittenFunction("parse", 1, text)), interval_ms=6.0)
+    by_hand = only("parse-single-example", view).by_hand
+    assert (by_hand is not None) is shown
+    assert not shown or "parsed = tf.io.parse_example(record, FEATURES)" in getattr(by_hand, "python", "")
 
 
 @pytest.mark.parametrize(

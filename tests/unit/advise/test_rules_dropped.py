@@ -194,6 +194,25 @@ def test_branches_of_all_elements_become_one_map() -> None:
     assert "(left(*element), right(*element))" in getattr(hit.by_hand, "python", "")
 
 
+CROPS = ({"name": "left", "count": 3200, "ops": {"DecodeJpeg": 7.0, "Slice": 0.1}}, {"name": "right", "count": 3200})
+
+
+@pytest.mark.parametrize("joined_by", ["zip", "concatenate"])
+@pytest.mark.parametrize(
+    ("second", "said"), [({"DecodeJpeg": 6.0, "Slice": 0.1}, True), ({"ResizeBilinear": 6.0}, False)]
+)
+def test_crops_of_one_picture_are_made_in_one_map(joined_by: str, second: dict[str, float], said: bool) -> None:
+    left, right = CROPS
+    ends = (("map", left), ("map", {**right, "ops": second}))
+    hits = found(BRANCH, branches(*ends, joined_by=joined_by, shared_ms=0.01))
+    assert bool(hits) is (said and joined_by == "zip")
+    for hit in hits:
+        assert hit.title == "Call left and right in one map"
+        assert "does once (DecodeJpeg)" in hit.recommendation
+        assert "dataset.map(lambda *element: (left(*element), right(*element))" in getattr(hit.by_hand, "python", "")
+        assert hit.evidence["wasted_ms_per_batch"] == pytest.approx(6.0)
+
+
 def test_a_resampled_dataset_is_resampled_before_its_maps() -> None:
     view = branches(("map", {}), ("filter", {}), call="rejection_resample", used=640)
     hit = only(BRANCH, view)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from pipeprof.cli.options import SECTION_NAMES
-from pipeprof.cli.report.report import SECTIONS, Selection, build_report
+from pipeprof.cli.report.report import MOST_LINES, SECTIONS, Selection, build_report
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
@@ -450,3 +450,15 @@ def test_idle_time_that_is_not_the_pipelines_has_a_row(recorded: Recorded) -> No
     profile.steps.interval_ms.mean = 34.1
     (row,) = [line for line in report(profile).splitlines() if "idle, other causes" in line]
     assert row.split()[-1] == "10.0"
+
+
+def test_a_long_report_leaves_out_what_the_complete_one_has(recorded: Recorded) -> None:
+    profile = recorded("script-fit")
+    whole = paint(build_report(profile, None, Selection(sections=("findings",))), Style(width=100))
+    text = report(profile, "script-fit", width=100)
+    assert "pipeprof explain" in whole
+    assert "pipeprof explain" not in text
+    assert "start-up" in text
+    assert text.count("\n") <= MOST_LINES
+    profile.findings = [*(profile.findings or ()), *(profile.findings or ())]
+    assert "start-up" not in report(profile, "script-fit", width=100)

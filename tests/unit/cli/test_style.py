@@ -1,9 +1,11 @@
 """Colour, width, characters, units and tables."""
 
+import ast
 import doctest
 import io
 import os
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from rich.cells import cell_len
 from pipeprof.cli import streams
 from pipeprof.cli.streams import visible
 from pipeprof.cli.text import names, style, units
-from pipeprof.cli.text.blocks import Column, Prose, Table
+from pipeprof.cli.text.blocks import Code, Column, Prose, Table
 from pipeprof.cli.text.names import draw_bar, number_of
 from pipeprof.cli.text.paint import lay_out, paint
 from pipeprof.cli.text.style import Style, in_ascii, speaks_unicode, style_of, wants_color
@@ -164,3 +166,17 @@ def test_a_pager_shows_the_width_of_its_terminal(tmp_path: Path, monkeypatch: py
     os.close(reading)
     os.close(writing)
     assert widths == [72, style.NO_TERMINAL_WIDTH], "a pipe has a reader, a file may be read anywhere"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_broken_code_is_the_same_code(width: int) -> None:
+    code = (
+        "def parse(lines):  # 128 lines at a time\n"
+        "    columns = tf.io.decode_csv(lines, [tf.constant([], tf.float32)] * 430, field_delim=' ', header='( c')\n"
+        "    return tf.stack(columns, axis=1)\n"
+        "dataset = tf.data.TextLineDataset('a/b').batch(128).map(parse, num_parallel_calls=tf.data.AUTOTUNE)"
+        "  # in place of CsvDataset, which makes 430 tensors of each row, table.py:32"
+    )
+    painted = paint([Code(code, indent=4, wrap=True, python=True)], Style(width=width))
+    assert all(cell_len(line) <= width for line in painted.splitlines())
+    assert ast.dump(ast.parse(textwrap.dedent(painted))) == ast.dump(ast.parse(code))

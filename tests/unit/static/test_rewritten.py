@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeprof.pipelines.static.rewritten import all_rounds, gathered, numbered, on_rows, whole_arrays
+from pipeprof.pipelines.static.rewritten import (
+    all_rounds,
+    gathered,
+    numbered,
+    on_rows,
+    same_in_all_rounds,
+    whole_arrays,
+)
 
 ROW = np.arange(12, dtype=np.float32).reshape(3, 4)
 
@@ -226,3 +233,39 @@ def test_a_function_that_slices_a_row_slices_a_batch_of_them() -> None:
 @pytest.mark.parametrize("value", ["row", "row[:-1] + row", "tf.reverse(row[:-1], [0])", "row[:-1].shape"])
 def test_a_function_that_does_more_than_slice_stays(value: str) -> None:
     assert on_rows(f"def split(row):\n    return {value}\n", "split", 9) is None
+
+
+LOOP = """
+def f(raw, boxes):
+    def one(box):
+        {body}
+        return tf.slice(full, box, [9, 9, 3])
+    return tf.map_fn(one, boxes)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "moved"),
+    [
+        ("full = tf.io.decode_jpeg(raw)", ("full = tf.io.decode_jpeg(raw)",)),
+        (
+            "text = tf.io.read_file(raw)\n        full = tf.io.decode_jpeg(text)",
+            ("text = tf.io.read_file(raw)", "full = tf.io.decode_jpeg(text)"),
+        ),
+        ("full = tf.io.decode_and_crop_jpeg(raw, box)", ()),
+        ("full = tf.cast(raw, tf.int32)", ()),
+        ("full = tf.io.decode_jpeg(raw)\n        full = full[box:]", ()),
+    ],
+)
+def test_what_each_round_of_a_loop_decodes_again(body: str, moved: tuple[str, ...]) -> None:
+    found = same_in_all_rounds(LOOP.format(body=body), "f", 9)
+    assert (found.lines if found is not None else ()) == moved
+
+
+def test_what_each_round_of_a_range_decodes_again() -> None:
+    code = (
+        "def f(raw):\n    for i in tf.range(n):\n        full = tf.io.decode_png(raw)\n        best = best + full[i]\n"
+    )
+    found = same_in_all_rounds(code, "f", 9)
+    assert found is not None
+    assert (found.first, found.lines) == (3, ("full = tf.io.decode_png(raw)",))

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.pipelines.edits.edits import SetArgument
+from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, Stage
 from pipeprof.profiles.verify.bound_advice import add_command, advice_for
-from pipeprof.profiles.verify.ceiling import bottleneck_finding, further_bounds
+from pipeprof.profiles.verify.ceiling import advise_again, bottleneck_finding, further_bounds
 
 COMMAND = "; pipeprof fix 'my pipe.py:make' --convert-to FOLDER does the work of decode once"
 
@@ -64,6 +65,24 @@ def test_unbatch_and_files_have_their_own_words(profile: Profile) -> None:
     assert found[0] == "Read less in TFRecordDataset"
 
 
+def test_a_serial_map_is_run_in_parallel_unless_that_was_tried(profile: Profile) -> None:
+    assert profile.steps is not None
+    interval = profile.steps.interval_ms.mean
+    load = stage("stages.0", "map", 0.9, name="load", parallelism=1.0, tunable=False, time_ms_per_batch=interval)
+    profile.stages = [stage("source", "range"), load]
+    found = advice_for(profile, load)
+    assert found is not None
+    assert (found.title, found.python) == ("Run load in parallel", ".map(load, num_parallel_calls=tf.data.AUTOTUNE)")
+    finding = bottleneck_finding(profile, ["stages.0"], [])
+    finding.status = "ceiling"
+    tried = Finding(rule="measured", title="a", status="rejected", stage="stages.0")
+    tried.edit = documents_of([SetArgument("stages.0", "map", "num_parallel_calls", "AUTOTUNE")])
+    advise_again(profile, finding, [tried])
+    assert (finding.title, finding.python) == ("Make load cheaper", None)
+    load.parallelism = 2.0
+    assert str(advice_for(profile, load)).find("in parallel") == -1
+
+
 def test_a_zip_is_its_costliest_side(profile: Profile) -> None:
     sides = [
         stage("source", "zip", 0.01),
@@ -73,7 +92,7 @@ def test_a_zip_is_its_costliest_side(profile: Profile) -> None:
     ]
     assert advice(profile, *sides, at="source") == (
         "Make load in zip cheaper",
-        "do less in it, or do its work once, before the run",
+        "do less in it, or do it in the step, on its device",
     )
     assert advice(profile, sides[0], sides[1], stage("source.inputs.1.source", "shuffle", 0.5), at="source") is None
     assert advice(profile, sides[0], at="source") is None
@@ -98,7 +117,7 @@ def test_the_command_that_keeps_elements_is_named_where_they_can_be_kept(profile
     assert found == ("Make decode cheaper", f"do less in it, or do its work once, before the run{COMMAND}")
     decode.random = True
     found = advice(profile, stage("source", "range", 0.01), decode)
-    assert found == ("Make decode cheaper", "do less in it, or do its work once, before the run")
+    assert found == ("Make decode cheaper", "do less in it, or do it in the step, on its device")
 
 
 def test_other_findings_with_an_upper_bound_get_the_command_once(profile: Profile) -> None:

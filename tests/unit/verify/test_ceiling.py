@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from pipeprof.pipelines.edits.edits import VectoriseMap
 from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.findings import Edit, Finding
+from pipeprof.profiles.document.findings import Edit, Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
 from pipeprof.profiles.experiment.evidence import Evidence
@@ -18,6 +19,7 @@ from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
 from pipeprof.profiles.time.proven import describe_proven
 from pipeprof.profiles.verify.bound_advice import advice_for
 from pipeprof.profiles.verify.ceiling import (
+    advise_again,
     bottleneck_finding,
     bound_of,
     further_bounds,
@@ -400,6 +402,33 @@ def test_stages_of_one_line_have_one_bound(profile: Profile) -> None:
     assert stages_to_replay(alone, profile.stages or ()) == twins[-1:]
     assert with_twins(profile, twins[-1:]) == twins
     assert with_twins(profile, ["source", twins[0]]) == ("source", twins[0])
+
+
+def test_advice_leaves_out_what_was_tried_without_a_gain(profile: Profile) -> None:
+    assert profile.stages is not None
+    profile.stages[1].ops, profile.stages[1].time_ms_per_batch = [OpCost(op="AdjustHue", ms_per_batch=9.0)], 10.0
+    finding = bottleneck_finding(profile, ["stages.0"], [])
+    finding.status = "ceiling"
+    said = finding.change
+    tried = Finding(rule="measured", title="a", status="unverified", stage="stages.0")
+    tried.edit = documents_of([VectoriseMap("stages.0", "stages.2")])
+    advise_again(profile, finding, [tried])
+    assert finding.change == said
+    assert "batches" in str(said)
+    tried.status = "rejected"
+    advise_again(profile, finding, [tried])
+    assert str(finding.change).startswith("do less in it, or do its work once, before the run")
+
+
+@pytest.mark.parametrize(("kept", "together"), [(200, True), (120, False)])
+def test_twins_before_a_filter_that_passes_all(profile: Profile, kept: int, together: bool) -> None:
+    twins = twins_of(profile)
+    assert profile.stages is not None
+    profile.stages[-1:] = [
+        Stage(id="stages.4", op="filter", origin="written", elements=kept),
+        Stage(id="stages.5", op="batch", origin="written", elements=20),
+    ]
+    assert with_twins(profile, twins[-1:]) == (twins if together else twins[-1:])
 
 
 def test_a_bottleneck_in_one_of_several_inputs_has_a_bound_of_its_own(profile: Profile) -> None:

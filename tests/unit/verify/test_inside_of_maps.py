@@ -143,9 +143,27 @@ def test_the_costliest_ops_have_what_could_replace_them() -> None:
 
 
 def test_many_small_ops_are_called_once_per_batch() -> None:
-    text = replacements(a_map(ops={"Mul": 0.2}, steady_ops=None))
+    text = replacements(a_map(ops={"Mul": 0.2}, steady_ops=None, random=False))
     assert text == "small ops 98 %: each costs a call, so call prepare once per batch, after .batch(…)"
     assert replacements(a_map(ops={}, steady_ops=None)) == ""
+    assert "small ops" not in replacements(a_map(ops={"DecodePng": 0.2}, steady_ops=None, random=False))
+    # What draws once in a call draws the same for a whole batch.
+    assert replacements(a_map(ops={"Mul": 0.2}, steady_ops=None, random=True)) == ""
+
+
+def test_what_is_drawn_anew_is_not_to_be_stored() -> None:
+    ops = {"DecodeAndCropJpeg": 5.0, "ResizeBilinear": 4.0}
+    text = replacements(a_map(ops=ops, steady_ops=["ParseExampleV2"]))
+    assert "DecodeAndCropJpeg 50 %: begin with smaller pictures" in text
+    assert "store" not in text
+    assert "store the pictures at that size" in replacements(a_map(ops=ops, random=False, steady_ops=None))
+
+
+def test_no_batches_where_they_were_measured_without_a_gain() -> None:
+    stage = a_map(ops={"AdjustHue": 8.0, "DecodeJpeg": 1.0}, steady_ops=None)
+    assert "AdjustHue" in replacements(stage)
+    assert "AdjustHue" not in replacements(stage, batches=False)
+    assert "DecodeJpeg" in replacements(stage, batches=False)
 
 
 def test_an_inserted_cache_and_one_in_a_map_fill_alike(profile: Profile) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.replay.line import read_line
 from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.ops.traits import Traits, traits
 
 _WILD: Final = re.compile(r"[*?\[]")
 _LONGEST_NAME: Final = 4096
@@ -60,13 +60,22 @@ def part_up_to(
     return dataset_of_graph(graph, unstructured(element) if spec is None else spec, dataset)
 
 
-def parts_before_caches(
-    dataset: Any, *, in_memory: int = 0, room: int | None = None, watch: SourceWatch | None = None
+def parts_before(
+    dataset: Any,
+    wanted: Callable[[Traits], bool],
+    *,
+    in_memory: int = 0,
+    room: int | None = None,
+    watch: SourceWatch | None = None,
 ) -> list[Any]:
-    """Return the datasets whose elements the caches of a pipeline keep; arguments and errors as for `part_up_to`."""
+    """Return the datasets that stages of a kind read, such as caches; other arguments and errors as for `part_up_to`.
+
+    Args:
+        wanted: Whether it is one of them.
+    """
     line = read_line(dataset, in_memory=in_memory, room=room, watch=watch)
     before = zip(line.stages, line.stages[1:], strict=False)
-    kept = [stage.address for stage, following in before if traits(following.op).stores]
+    kept = [stage.address for stage, following in before if wanted(traits(following.op))]
     return [part_up_to(dataset, address, in_memory=in_memory, room=room, watch=watch) for address in kept]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, VectoriseMap
 from pipeprof.pipelines.graph.read.function_facts import DECODING
@@ -216,14 +216,22 @@ def _draft(
         ),
         predicted=predicted,
         semantics=semantics,
-        by_hand=_of_text(stage, batch) if of_graph and not care else None,
+        by_hand=_of_text(stage, batch, care) if of_graph else None,
     )
 
 
-def _of_text(stage: StageView, batch: BatchSavings) -> HandWritten | None:
-    """The function of the user's file as one that parses a batch; None where its text is not known."""
+def _of_text(stage: StageView, batch: BatchSavings, care: Collection[str]) -> HandWritten | None:
+    """The function of the user's file as one that parses a batch; None where its text is not known, or does more.
+
+    Args:
+        care: Other ops of the function, those that defaults of features make included.
+    """
     written, single = stage.given.definition if stage.given is not None else "", "parse_single_example"
-    if single not in written:
+    if (
+        single not in written
+        or set(care) - _OF_DEFAULTS - {_SPARSE}
+        or (_OF_DEFAULTS & set(care) and "reshape" in written)
+    ):
         return None
     name = f"{function_name(stage)}_batch"
     lines = re.sub(r"^((?:async )?def )\w+", rf"\1{name}", written).replace(single, "parse_example")

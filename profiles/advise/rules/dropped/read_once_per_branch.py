@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
@@ -19,6 +19,8 @@ from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import call_around, listed, milliseconds, of_interval, place_of, stage_name
 
 _RESAMPLES = "rejection_resample"
+_LOADS = ("Decode", "Parse", "ReadFile")
+"""Beginnings of ops whose result depends on the element alone: of two in one function, TensorFlow runs one."""
 
 
 class ReadOncePerBranch(Rule):
@@ -26,7 +28,8 @@ class ReadOncePerBranch(Rule):
 
     Seen:
         A dataset of the program is used in several places: filtered for each class, sharded in a loop, mapped in two
-        ways and zipped, or resampled. Its maps take a good part of the time.
+        ways and zipped, or resampled. Its maps take a good part of the time, or the maps that are zipped all read and
+        decode the same element.
 
     Why:
         A dataset is a recipe: each branch that uses it reads the files and runs all maps again, and what a branch then
@@ -35,7 +38,8 @@ class ReadOncePerBranch(Rule):
     Fix:
         Branch first: filter, shard or resample the names or the records, and do the costly maps after it, in each
         branch for what it keeps or once for all of them. Where branches are made of the same elements, make all
-        results in one map. The same elements come out in the same order.
+        results in one map: of equal ops in one function, such as the decoding of one picture for several crops,
+        TensorFlow runs one. The same elements come out in the same order.
 
     Ignore when:
         The branches are read in turn, one after the other, and each needs all of the elements.
@@ -56,11 +60,44 @@ class ReadOncePerBranch(Rule):
         for shared in _shared(view):
             if interval is None:
                 continue
-            ms, maps = shared.ms, shared.maps
-            wasted = ms * (1 - shared.needed(view))
-            if not maps or wasted < self.threshold("wasted-share") * interval:
-                continue
-            yield self._draft(view, shared, wasted, interval)
+            wasted = shared.ms * (1 - shared.needed(view)) if shared.maps else 0.0
+            again = shared.again(view)
+            if again and sum(again.values()) > wasted and self._is_much(sum(again.values()), interval):
+                yield self._in_one_map(view, shared, again, interval)
+            elif self._is_much(wasted, interval):
+                yield self._draft(view, shared, wasted, interval)
+
+    def _is_much(self, wasted: float, interval: float) -> bool:
+        return wasted > 0 and wasted >= self.threshold("wasted-share") * interval
+
+    def _in_one_map(self, view: PipelineView, shared: _Shared, again: Mapping[str, float], interval: float) -> Proposal:
+        """The maps of a zip that each read or decode the same element, called by one map."""
+        readers, wasted = shared.readers, sum(again.values())
+        names = listed(list(dict.fromkeys(stage_name(one) for one in readers)))
+        ops, zipped = listed(list(again)), _joined(view, readers[0])
+        place = place_of(zipped.location) if zipped is not None else None
+        called = ", ".join(f"{_called(one)}(*element)" for one in readers)
+        text = (
+            f"Call {names} in one map, in place of {len(readers)} branches and their zip: what they all do to an "
+            f"element, TensorFlow then does once ({ops})."
+        )
+        where = f"  # in place of the zip{f', {place}' if place else ''}"
+        code = f"dataset = dataset.map(lambda *element: ({called}), num_parallel_calls=tf.data.AUTOTUNE){where}"
+        by_hand = HandWritten(tuple(one.id for one in readers), "", code, text.rstrip("."))
+        each = wasted / max(1.0, min(view.cores, float(len(readers))))
+        return Proposal(
+            stage=readers[0].id,
+            title=f"Call {names} in one map",
+            sentence=(
+                f"{names} get the same elements, and each does {ops}: {of_interval(wasted, interval)} is done again."
+            ),
+            recommendation=text,
+            evidence={"branches": len(readers), "wasted_ms_per_batch": wasted},
+            edits=(by_hand,),
+            by_hand=by_hand,
+            predicted=saving(view, f"{ops} once", each, {one.id for one in readers}, restarts=False),
+            covers=tuple(one.id for one in readers),
+        )
 
     def _draft(self, view: PipelineView, shared: _Shared, wasted: float, interval: float) -> Proposal:
         names = listed(list(dict.fromkeys(stage_name(one) for one in shared.maps)))
@@ -126,6 +163,18 @@ class _Shared:
         del view
         return self.resampled is not None or all(traits(one.op).drops for one in self.readers)
 
+    def again(self, view: PipelineView) -> dict[str, float]:
+        """What every one of the maps that read it does to read or decode an element: ms per batch beyond the first."""
+        joined = {one.id if one is not None else "" for one in (_joined(view, reader) for reader in self.readers)}
+        if len(joined) > 1 or "" in joined or not all(traits(one.op).maps for one in self.readers):
+            return {}
+        costs = [
+            {op.op: op.ms_per_batch for op in (one.measured.ops if one.measured is not None else None) or ()}
+            for one in self.readers
+        ]
+        common = [op for op in costs[0] if op.startswith(_LOADS) and all(op in other for other in costs)]
+        return {op: sum(each[op] for each in costs) - max(each[op] for each in costs) for op in common}
+
     def title(self, view: PipelineView, names: str) -> str:
         """Name the change."""
         if self.resampled is not None:
@@ -178,13 +227,24 @@ class _Shared:
             )
         elif all(traits(one.op).maps for one in self.readers):
             place = place_of(self.readers[0].location)
-            calls = ", ".join(f"{function_name(one)}(*element)" for one in self.readers)
+            calls = ", ".join(f"{_called(one)}(*element)" for one in self.readers)
             code = [f"dataset = dataset{after}.map(lambda *element: ({calls}))  # in place of the zip, {place}"]
             text = f"Make all results of {names} in one map, in place of {len(self.readers)} branches and their zip."
         else:
             code = [f"# one branch after {stage_name(self.maps[0])}{where}: let each element pass it once"]
             text = f"Let each element pass {names} once, and branch after it; or branch the names of the files before."
         return HandWritten(ids, "", "\n".join(code), text.rstrip(".")), text
+
+
+def _joined(view: PipelineView, stage: StageView) -> StageView | None:
+    """The stage after it that makes one element of one of each of its inputs; None where another kind joins them."""
+    joins = next((one for one in view.above(stage) if traits(one.op).combines), None)
+    return joins if joins is not None and traits(joins.op).one_to_one else None
+
+
+def _called(stage: StageView) -> str:
+    """The function of a map as it stands before its arguments."""
+    return stage.given.called if stage.given is not None else function_name(stage)
 
 
 def _written(view: PipelineView, stage: StageView) -> str:

@@ -29,7 +29,7 @@ from pipeprof.profiles.propose.disorder import describe_order
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import listed, size, stage_name
+from pipeprof.profiles.wording import listed, place_of, size, stage_name
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.memory import LedgerEntry
@@ -395,7 +395,7 @@ def _permutation(stage: StageView, count: int) -> HandWritten:
         python=(
             "def shuffled(index):  # another seed in each epoch gives another order\n"
             f"    return tf.random.experimental.index_shuffle(index, seed=[1, 2, 3], max_index={count - 1})\n"
-            f"dataset = dataset.batch(1024).map(shuffled).unbatch()  # {stage.id}"
+            f"dataset = dataset.batch(1024).map(shuffled).unbatch()  # {place_of(stage.location) or stage.id}"
         ),
         summary="replace {stage} with a permutation that index_shuffle computes",
     )

@@ -21,7 +21,7 @@ from pipeprof.profiles.time.limits.gil import (
     limited_by_gil,
 )
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView, StageView
-from pipeprof.profiles.wording import count, milliseconds, percent, significant
+from pipeprof.profiles.wording import count, hot_function, milliseconds, percent, place_of, significant
 
 
 class PyFunctionGil(Rule):
@@ -105,6 +105,7 @@ class PyFunctionGil(Rule):
         calls = calls_per_batch(view, stage)
         many = calls is not None and calls > self.threshold("one-call")
         parallel = stage.measured.parallelism if stage.measured is not None else None
+        hot = hot_function(stage.measured) if stage.measured is not None else None
         return Proposal(
             stage=stage.id,
             sentence=" ".join(
@@ -116,7 +117,7 @@ class PyFunctionGil(Rule):
                 )
             ),
             recommendation=(
-                "Write the function in TensorFlow ops. If it must stay Python, "
+                f"Write {hot or 'the function'} in TensorFlow ops. If it must stay Python, "
                 + ("call it once per batch and let NumPy process the batch" if many else "use NumPy on the whole batch")
                 + ". More parallel calls of Python code do not help."
             ),
@@ -194,12 +195,13 @@ def _edits(view: PipelineView, stage: StageView, *, many: bool) -> tuple[Pipelin
     batch = batching(view, stage) if many and stage.op == "map" else None
     if batch is None:
         return ()
+    at = place_of(stage.location) or stage.id
     once = HandWritten(
         (stage.id,),
         yaml=(
             f'- map:   # {stage.id}, once per batch of {batch.size}\n    python: "{function_file(stage)}:on_a_batch"'
         ),
-        python=f"dataset = dataset.map(on_a_batch)  # {stage.id}: one tf.numpy_function per batch of {batch.size}",
+        python=f"dataset = dataset.map(on_a_batch)  # {at}: one tf.numpy_function per batch of {batch.size}",
         summary=f"call the function of {{stage}} once per batch of {batch.size}",
     )
     return (*batch.moves(stage), once)

@@ -1,0 +1,210 @@
+"""The user's code as it could be written, for a stage that is the limit: lines to paste."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.rewritten import Numbered, all_rounds, numbered, same_in_all_rounds, whole_arrays
+from pipeprof.profiles.advise.edits.snippets import from_python
+from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
+from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
+from pipeprof.profiles.verify.stages import runs_python
+from pipeprof.profiles.view.texts import file_text, written_function
+from pipeprof.profiles.view.view import ComponentView
+from pipeprof.profiles.wording import as_typed, called, percent, stage_name, stage_place
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import PythonCost, Stage
+
+WAITS_FROM = 0.5
+"""Share of a stage's time, blocked and not on a core, from which it waits."""
+_CALLS = 16
+"""Parallel calls of what waits."""
+
+OF_INTERVAL = 0.5
+"""Part of the time of a batch in which the only call of a map computes, from which more calls are proposed."""
+_TWO = 2
+LOADS_FROM = 0.2
+"""Share of a map's time that reads or decodes, from which a loop that does it again is looked for."""
+_LOADS = ("Decode", "Parse", "ReadFile")
+_CHUNK = 256
+_OF_TEXTS = re.compile(r"Lookup\w+|\w*String\w*|\w*Regex\w+|Unicode\w+|Substr")
+"""Ops that take any number of texts, or of what was made of them, each by itself."""
+_OF_WHOLE = frozenset({"StringFormat"})
+_NUMPY = {"string": "object"}
+
+
+def in_own_python(stage: Stage) -> tuple[str, str] | None:
+    """Return what to do about a stage that runs Python, and the lines that do it; None where no rewriting is known."""
+    hot = max(stage.python or (), key=lambda cost: cost.ms_per_batch, default=None)
+    if hot is None or hot.file is None or hot.line is None:
+        return None
+    if (loop := _without_loop(hot)) is not None:
+        return loop
+    row = traits(stage.op)
+    if row.wrapped and row.computes:
+        made = numbered(file_text(hot.file), hot.function, hot.line)
+        return _by_number(stage, hot, made) if made is not None else None
+    return _waiting(stage)
+
+
+def _without_loop(hot: PythonCost) -> tuple[str, str] | None:
+    """A loop over numbers in one line or two, on the whole array."""
+    shares = hot.lines or [(hot.line or 0, 1.0)]
+    made = whole_arrays(file_text(hot.file or ""), [line for line, _ in shares])
+    if made is None:
+        return None
+    share = hot.share * sum(part for line, part in shares if made.first <= line <= made.last)
+    if share < PYTHON_SHARE.value:
+        return None
+    at = f"{made.first}-{made.last}" if made.last > made.first else str(made.first)
+    file = as_typed(hot.file or "").rpartition("/")[2]
+    text = f"compute the loop of {called(hot.function)} ({file}:{at}), {percent(share)} of its time, on the whole array"
+    return text, "\n".join([f"# in the place of lines {at}", *made.lines])
+
+
+def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]:
+    """A generator's elements, made in parallel calls of a map."""
+    components = [
+        ComponentView(one.dtype, tuple(one.shape) if one.shape is not None else None)
+        for one in stage.element_spec or ()
+    ]
+    names = [one.name for one in stage.element_spec or () if not one.name.isdigit()]
+    order = f"{'.shuffle(len(items))' if made.shuffled else ''}{'.repeat()' if made.endless else ''}"
+    values, types = f"{made.name}(items[i])", [_NUMPY.get(one.dtype, one.dtype) for one in components]
+    if names:
+        values = f"[row[key] for row in [{values}] for key in {names}]"
+    # A generator's values are cast to its signature, those of numpy_function are not.
+    alone = len(types) == 1 and not names
+    cast = f"np.asarray({values}, {types[0]!r})" if alone else f"list(map(np.asarray, {values}, {types}))"
+    call = f"lambda i: {cast}, [i]"
+    lines = [
+        *made.before,
+        f"items = list({made.items})",
+        *made.function,
+        "def element(i):",
+        *(f"    {line}" for line in from_python(components, names, call, batched=False)),
+        f"dataset = tf.data.Dataset.range(len(items)){order}  # in the place of from_generator",
+        "dataset = dataset.map(element, num_parallel_calls=tf.data.AUTOTUNE)",
+    ]
+    text = f"make its elements in parallel calls of a map: {called(hot.function)} becomes a function of one element"
+    return text, "\n".join(lines)
+
+
+def _waiting(stage: Stage) -> tuple[str, str] | None:
+    """More calls at a time of a function that waits, in a pool that has a thread for each."""
+    whole, blocked = stage.time_ms_per_batch or 0.0, stage.blocked_ms_per_batch or 0.0
+    if not traits(stage.op).maps or blocked < WAITS_FROM * whole or (stage.parallelism or 0.0) >= _CALLS:
+        return None
+    place = stage_place(stage)
+    lines = [
+        f".map({_given(stage)}, num_parallel_calls={_CALLS}){f'  # {place}' if place else ''}",
+        "options = tf.data.Options()",
+        f"options.threading.private_threadpool_size = {_CALLS}",
+        "dataset = dataset.with_options(options)  # at the end",
+    ]
+    return f"let {_CALLS} calls wait at a time, with a thread for each", "\n".join(lines)
+
+
+def in_parallel(profile: Profile, stage: Stage) -> tuple[str, str] | None:
+    """Several calls at a time of a map that computes in one, most of the time, where there are other cores."""
+    interval = profile.steps.interval_ms.mean if profile.steps is not None else 0.0
+    one_call = stage.parallelism is not None and stage.parallelism <= 1.0 and not stage.tunable
+    if not one_call or not traits(stage.op).maps or not traits(stage.op).parallel or runs_python(stage):
+        return None
+    if (profile.host.cores or 1.0) < _TWO or (stage.active_ms or 0.0) < OF_INTERVAL * interval or not interval:
+        return None
+    place = stage_place(stage)
+    line = f".map({_given(stage)}, num_parallel_calls=tf.data.AUTOTUNE){f'  # {place}' if place else ''}"
+    drawn = "; its random numbers then come to other elements" if stage.random else ""
+    return f"run several calls of it at a time: now one core does all of its work{drawn}", line
+
+
+def without_rounds(stage: Stage) -> tuple[str, str] | None:
+    """Return how a map's loop of TensorFlow is done without its rounds; None where the file does not show it."""
+    place = stage.location
+    if (moved := _before_loop(stage)) is not None:
+        return moved
+    made = all_rounds(file_text(place.file), stage.name, place.line) if stage.loops and place and stage.name else None
+    if made is None or place is None:
+        return None
+    at = f"{made.first}-{made.last}"
+    file = as_typed(place.file).rpartition("/")[2]
+    text = f"do all rounds of its loop ({file}:{at}) at once: TensorFlow schedules the ops of each round one by one"
+    if made.lines[0].startswith("for "):
+        text = f"unroll its loop ({file}:{at}): with range, the ops of all rounds are in the graph, without a loop"
+    return text, "\n".join([f"# in the place of lines {at}", *made.lines])
+
+
+def _before_loop(stage: Stage) -> tuple[str, str] | None:
+    """What a loop reads or decodes again in each round, such as one picture for each of its crops."""
+    place, ops = stage.location, stage.ops or ()
+    loading = sum(op.ms_per_batch for op in ops if op.op.startswith(_LOADS))
+    if not stage.loops or place is None or not stage.name or loading < LOADS_FROM * (stage.active_ms or math.inf):
+        return None
+    same = same_in_all_rounds(file_text(place.file), stage.name, place.line)
+    if same is None:
+        return None
+    at = f"{same.first}-{same.last}" if same.last > same.first else str(same.first)
+    file = as_typed(place.file).rpartition("/")[2]
+    text = f"read and decode before its loop, not in each round ({file}:{at}): no round changes it"
+    return text, "\n".join([f"# before the loop, in the place of line {at}", *same.lines])
+
+
+def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | None:
+    """Return how maps of texts get many at once where no batch comes next; None for others.
+
+    What they make of a text may have any length: unbatch gives each its own again.
+
+    Args:
+        line: The stages that follow each other where the stage is.
+    """
+    place = next((number for number, one in enumerate(line) if one.id == stage.id), 0)
+    if not _takes_texts(stage) or not place:
+        return None
+    first = place
+    while first > 1 and _takes_texts(line[first - 1]):
+        first -= 1
+    maps = list(itertools.takewhile(_takes_texts, line[first:]))
+    after = line[first + len(maps) :]
+    texts = line[first - 1].element_spec or ()
+    if not texts or any(one.dtype != "string" or one.shape != [] for one in texts):
+        return None
+    if not after or traits(after[0].op).stacks:
+        return None
+    calls = [f".map({_given(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in maps]
+    at = stage_place(stage)
+    text = (
+        f"call it on {_CHUNK} texts at once: the functions of tf.strings and tables take any number of them, and "
+        "unbatch gives each result its own length"
+    )
+    replaced = f"  # {at}, in the place of .map({_given(maps[0])}, …)" if at else ""
+    # What unbatch makes of rows of different lengths is a ragged tensor, which padded batches refuse; a map's is none.
+    made = maps[-1].element_spec or ()
+    several = len(made) > 1 and all(one.name.isdigit() for one in made)
+    lengths = any(one.shape is None or None in one.shape for one in made)
+    dense = f".map(lambda {'*row' if several else 'row'}: row)" if lengths else ""
+    return text, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}"
+
+
+def _given(stage: Stage) -> str:
+    """The function of a map as the file has it; else its name."""
+    given = written_function(stage)
+    return given.text if given is not None else stage_name(stage)
+
+
+def _takes_texts(stage: Stage) -> bool:
+    """Whether a map calls functions of texts and tables, as they are and with what they make."""
+    if not traits(stage.op).maps or stage.random or stage.python or stage.loops or not stage.name:
+        return False
+    ops = {op.op for op in stage.ops or ()} - SILENT
+    texts = {op for op in ops if _OF_TEXTS.fullmatch(op)} - _OF_WHOLE
+    # Slices, shapes and joins of one text's words are others of many texts; of many ops the list is cut.
+    return bool(texts) and ops <= texts | ELEMENTWISE and len(stage.ops or ()) < MOST_OPS
