@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.rewritten import Numbered, all_rounds, numbered, whole_arrays
-from pipeprof.profiles.advise.edits.snippets import from_python
+from pipeprof.profiles.advise.edits.generator_code import by_number
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
 from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
 from pipeprof.profiles.view.texts import file_text, written_function
@@ -29,7 +29,6 @@ _CHUNK = 256
 _OF_TEXTS = re.compile(r"Lookup\w+|\w*String\w*|\w*Regex\w+|Unicode\w+|Substr")
 """Ops that take any number of texts, or of what was made of them, each by itself."""
 _OF_WHOLE = frozenset({"StringFormat"})
-_NUMPY = {"string": "object"}
 
 
 def in_own_python(stage: Stage) -> tuple[str, str] | None:
@@ -68,25 +67,9 @@ def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]
         for one in stage.element_spec or ()
     ]
     names = [one.name for one in stage.element_spec or () if not one.name.isdigit()]
-    order = f"{'.shuffle(len(items))' if made.shuffled else ''}{'.repeat()' if made.endless else ''}"
-    values, types = f"{made.name}(items[i])", [_NUMPY.get(one.dtype, one.dtype) for one in components]
-    if names:
-        values = f"[row[key] for row in [{values}] for key in {names}]"
-    # A generator's values are cast to its signature, those of numpy_function are not.
-    alone = len(types) == 1 and not names
-    cast = f"np.asarray({values}, {types[0]!r})" if alone else f"list(map(np.asarray, {values}, {types}))"
-    call = f"lambda i: {cast}, [i]"
-    lines = [
-        *made.before,
-        f"items = list({made.items})",
-        *made.function,
-        "def element(i):",
-        *(f"    {line}" for line in from_python(components, names, call, batched=False)),
-        f"dataset = tf.data.Dataset.range(len(items)){order}  # in the place of from_generator",
-        "dataset = dataset.map(element, num_parallel_calls=tf.data.AUTOTUNE)",
-    ]
     text = f"make its elements in parallel calls of a map: {called(hot.function)} becomes a function of one element"
-    return text, "\n".join(lines)
+    drawn = "; the order of its random numbers changes" if made.random else ""
+    return text + drawn, by_number(made, components, names)
 
 
 def _waiting(stage: Stage) -> tuple[str, str] | None:

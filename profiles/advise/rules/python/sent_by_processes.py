@@ -57,12 +57,16 @@ class SentByProcesses(OfHotLine, Rule):
             ".map(…, num_parallel_calls=tf.data.AUTOTUNE), with TensorFlow's ops"
         )
 
-    def python_of(self, spot: HotSpot) -> str:
-        """The source and the map."""
+    def python_of(self, spot: HotSpot, stage: StageView) -> str:
+        """The source and the map, which call the pool's function as it is."""
         function, items = _given(spot.call.text)
+        made = of_a_pool(file_text(spot.file or ""), spot.call.function, spot.call.line)
+        if made is not None:
+            names = structure_of(stage)
+            return by_number(made, stage.element or (), names if isinstance(names, list) else ())
         return (
             f"dataset = tf.data.Dataset.from_tensor_slices({items})  # shuffle here\n"
-            f"dataset = dataset.map({function}_with_tensorflow_ops, num_parallel_calls=tf.data.AUTOTUNE)"
+            f"dataset = dataset.map({function}, num_parallel_calls=tf.data.AUTOTUNE)  # {function} with TensorFlow's ops"
         )
 
 
