@@ -22,6 +22,9 @@ _WHOLE = frozenset({"range", "sorted", "list", "glob.glob", "os.listdir", "np.lo
 _REDUCED = {"tf.maximum": "tf.reduce_max", "tf.minimum": "tf.reduce_min", "tf.add": "tf.reduce_sum"}
 """What combines the results of two rounds of a loop, and what does it for all."""
 _FEW_ROUNDS = 64
+_CAST = "tf.cast"
+_OF_ALL_TEXTS = frozenset({"format", "join", "reduce_join", "unsorted_segment_join", "ngrams", "bytes_split"})
+"""Functions of tf.strings that make something else of many texts than of each."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +223,7 @@ def of_a_pool(text: str, function: str, line: int) -> Numbered | None:
         return None
     drawn = known.get(items.id, items) if isinstance(items, ast.Name) else items
     return Numbered(
-        before=tuple(ast.unparse(node) for node in before if not _is_text(node) and _reads_any(items, node)),
+        before=tuple(ast.unparse(node) for node in before if not _is_text(node)),
         items=ast.unparse(items),
         function=(),
         name=name,
@@ -228,10 +231,6 @@ def of_a_pool(text: str, function: str, line: int) -> Numbered | None:
         endless=False,
         line=last.lineno,
     )
-
-
-def _reads_any(items: ast.expr, assigned: ast.stmt) -> bool:
-    return not _names(assigned, ast.Store).isdisjoint(_names(items, ast.Load))
 
 
 def _draws_order(values: ast.expr) -> bool:
@@ -281,6 +280,38 @@ def _function_before(text: str, function: str, line: int) -> ast.FunctionDef | N
     nodes = ast.walk(parsed(text) or ast.Module([], []))
     found = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == function]
     return max((node for node in found if node.lineno <= line), key=lambda node: node.lineno, default=None)
+
+
+def takes_any_texts(text: str, function: str, line: int) -> bool:
+    r"""Whether a function does the same for each of many texts: it calls nothing but what takes any number of them.
+
+    Args:
+        text: Python source of the whole file.
+        function: Its name.
+        line: Where a map is given it: of several functions of that name, the last one before counts.
+
+    Example:
+        >>> code = "def ids(line):\n    return table.lookup(tf.strings.split(line))\n"
+        >>> takes_any_texts(code, "ids", 3), takes_any_texts(code.replace("line))", "line)[0])"), "ids", 3)
+        (True, False)
+    """
+    found = _function_before(text, function, line)
+    if found is None:
+        return False
+    nodes = [node for step in found.body if not _is_text(step) for node in ast.walk(step)]
+    calls = [ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)]
+    known = (ast.Return, ast.Assign, ast.Tuple, ast.Call, ast.keyword, ast.Attribute, *_ARITHMETIC)
+    return any(_is_of_texts(call) for call in calls if call != _CAST) and all(
+        isinstance(node, known) and (not isinstance(node, ast.Call) or _is_of_texts(ast.unparse(node.func)))
+        for node in nodes
+    )
+
+
+def _is_of_texts(call: str) -> bool:
+    module, _, name = call.rpartition(".")
+    if module == "tf.strings":
+        return name not in _OF_ALL_TEXTS
+    return (name == "lookup" and bool(module)) or call == _CAST
 
 
 def all_rounds(text: str, function: str, line: int) -> WholeArrays | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.rewritten import Numbered, all_rounds, numbered, whole_arrays
+from pipeprof.pipelines.static.rewritten import Numbered, all_rounds, numbered, takes_any_texts, whole_arrays
 from pipeprof.profiles.advise.edits.generator_code import by_number
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
 from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
@@ -147,6 +147,10 @@ def _takes_texts(stage: Stage) -> bool:
     """Whether a map calls functions of texts and tables, as they are and with what they make."""
     if not traits(stage.op).maps or stage.random or stage.python or stage.loops or not stage.name:
         return False
+    place = stage.location
+    # Of one text, tf.strings.split takes a slice of its ragged tensor: only the file shows whose slice it is.
+    if place is not None and takes_any_texts(file_text(place.file), stage.name, place.line):
+        return True
     ops = {op.op for op in stage.ops or ()} - SILENT
     texts = {op for op in ops if _OF_TEXTS.fullmatch(op)} - _OF_WHOLE
     # Slices, shapes and joins of one text's words are others of many texts; of many ops the list is cut.

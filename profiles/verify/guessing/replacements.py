@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.verify.guessing.dividing import steady_part
 from pipeprof.profiles.wording import listed, percent, stage_name
@@ -42,7 +43,7 @@ def replacements(stage: Stage) -> str:
     small = 1 - sum(op.ms_per_batch for op in ops) / whole
     if small >= _SMALL_FROM and stage.loops:
         parts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
-    elif small >= _SMALL_FROM:
+    elif small >= _SMALL_FROM and traits(stage.op).maps:
         name = stage_name(stage)
         parts.append(f"small ops {percent(small)}: each costs a call, so call {name} once per batch, after .batch(…)")
     return "; ".join([*_divided(stage, whole), *parts])
