@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.edits.own_python import in_own_python, texts_in_chunks, without_rounds
 from pipeprof.profiles.lines import inside, line_of
 from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.replacements import replacements
-from pipeprof.profiles.verify.own_python import in_own_python, texts_in_chunks, without_rounds
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import as_typed, called, size, stage_name, stages_in_a_row
 
