@@ -5,6 +5,7 @@ A stage that holds no code of the user's and only passes on what others make has
 
 from __future__ import annotations
 
+import itertools
 import math
 import shlex
 from dataclasses import dataclass, replace
@@ -56,7 +57,7 @@ def advice_for(profile: Profile, stage: Stage) -> Advice | None:
         return _of_sides(profile, stage)
     if (own := _in_lines(profile, stage)) is not None:
         return Advice(f"Make {name} cheaper", *own)
-    if (text := _of_function(stage)) is not None:
+    if (text := _of_function(profile, stage)) is not None:
         return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
     found: Advice | None = None
     if row.stacks:
@@ -97,7 +98,7 @@ def _of_sides(profile: Profile, stage: Stage) -> Advice | None:
     """What to do about a stage that waits for others: it is the costliest of them."""
     sides = [side for side in inside(profile, stage) if side.share]
     side = max(sides, key=lambda side: side.share or 0.0, default=None)
-    text = _of_function(side) if side is not None else None
+    text = _of_function(profile, side) if side is not None else None
     name = stage_name(stage)
     # What can be written comes before what costs a little more.
     costly = [one for one in sides if side is not None and (one.share or 0.0) >= _ABOUT_AS_COSTLY * (side.share or 0.0)]
@@ -111,7 +112,7 @@ def _of_sides(profile: Profile, stage: Stage) -> Advice | None:
     return Advice(f"Make {stage_name(side)} in {name} cheaper", in_files(profile, stage, text))
 
 
-def _of_function(stage: Stage) -> str | None:
+def _of_function(profile: Profile, stage: Stage) -> str | None:
     """What to do about a stage that runs the user's code; None for other stages."""
     row = traits(stage.op)
     if row.function is None and not row.opaque:
@@ -120,10 +121,19 @@ def _of_function(stage: Stage) -> str | None:
         return "store its elements in files that TensorFlow reads, or make several of it side by side"
     if runs_python(stage):
         return _of_python(stage)
-    if instead := replacements(stage):
+    if instead := replacements(stage, batched=_is_batched(profile, stage)):
         return instead
     less = "do less in it, or do its work once, before the run"
     return f"replace its loop by ops on whole tensors, {less}" if stage.loops else less
+
+
+def _is_batched(profile: Profile, stage: Stage) -> bool:
+    """Whether a stage gets whole batches."""
+    line = line_of(profile, stage.id)
+    before = itertools.takewhile(lambda one: one.id != stage.id, line)
+    rows = [traits(one.op) for one in before]
+    last = next((row for row in reversed(rows) if row.stacks or row.unbatches), None)
+    return last is not None and last.stacks
 
 
 def _of_python(stage: Stage) -> str:

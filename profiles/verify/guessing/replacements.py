@@ -16,12 +16,16 @@ from pipeprof.profiles.wording import listed, percent, stage_name
 NAMED_FROM = 0.08
 """Share of a map's time from which a kind of op is named."""
 _MOST = 3
+_OF_BATCHES = re.compile(r"batch")
 _SMALL_FROM = 0.5
 """Share of a map's time that no traced op has, from which its many small ops are what to change."""
 
 
-def replacements(stage: Stage) -> str:
+def replacements(stage: Stage, *, batched: bool = False) -> str:
     """State what could replace the ops of a map that take most of its time, with their shares; empty where unknown.
+
+    Args:
+        batched: Whether it takes whole batches already.
 
     Example:
         >>> ops = [OpCost(op="DecodeCSV", ms_per_batch=9.0), OpCost(op="Pack", ms_per_batch=0.1)]
@@ -35,7 +39,7 @@ def replacements(stage: Stage) -> str:
     groups: dict[str, list[OpCost]] = {}
     for op in ops:
         text = next((text for kind, text in _instead() if re.fullmatch(kind, op.op)), None)
-        if text is not None:
+        if text is not None and not (batched and _OF_BATCHES.search(text)):
             groups.setdefault(text, []).append(op)
     costs = {text: sum(op.ms_per_batch for op in members) / whole for text, members in groups.items()}
     largest = [text for text in sorted(costs, key=lambda text: -costs[text]) if costs[text] >= NAMED_FROM][:_MOST]
@@ -43,7 +47,7 @@ def replacements(stage: Stage) -> str:
     small = 1 - sum(op.ms_per_batch for op in ops) / whole
     if small >= _SMALL_FROM and stage.loops:
         parts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
-    elif small >= _SMALL_FROM and traits(stage.op).maps:
+    elif small >= _SMALL_FROM and traits(stage.op).maps and not batched:
         name = stage_name(stage)
         parts.append(f"small ops {percent(small)}: each costs a call, so call {name} once per batch, after .batch(…)")
     return "; ".join([*_divided(stage, whole), *parts])

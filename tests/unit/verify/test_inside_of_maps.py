@@ -146,6 +146,9 @@ def test_many_small_ops_are_called_once_per_batch() -> None:
     text = replacements(a_map(ops={"Mul": 0.2}, steady_ops=None))
     assert text == "small ops 98 %: each costs a call, so call prepare once per batch, after .batch(…)"
     assert replacements(a_map(ops={}, steady_ops=None)) == ""
+    # Where it takes batches already, nothing is to be called after them.
+    assert replacements(a_map(ops={"Mul": 0.2}, steady_ops=None), batched=True) == ""
+    assert replacements(a_map(ops={"DecodeCSV": 9.0, "MatMul": 0.1}, steady_ops=None), batched=True) == ""
 
 
 def test_an_inserted_cache_and_one_in_a_map_fill_alike(profile: Profile) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pipeprof.pipelines.edits.edits import MoveStage
 from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, EarlierPlace, nothing_to_keep, places_below, weigh
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.rules.correctness.cache_after_augment import LOADING_BEGINS
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -40,6 +41,7 @@ class CacheSmallerElements(Rule):
     reports_untried = False
     thresholds = (
         *MEMORY_GATE,
+        Threshold("encoded", 0.15, "of the bytes", "that a JPEG or PNG file takes at most, of its picture"),
         Threshold("enlargement", 4, "times", "a map that makes less of an element saves little by running again"),
     )
 
@@ -52,9 +54,20 @@ class CacheSmallerElements(Rule):
             nbytes, count = row.buffered_bytes, row.buffered_elements
             if not nbytes or not count or not weigh(nbytes, view).matters:
                 continue
-            places = [place for place in places_below(view, stage) if self._is_smaller(view, place, nbytes / count)]
-            if places:
-                yield _proposal(stage, places[0], nbytes, count)
+            places = [*places_below(view, stage), *self._encoded(view, stage, nbytes / count)]
+            place = next((place for place in places if self._is_smaller(view, place, nbytes / count)), None)
+            if place is not None:
+                yield _proposal(stage, place, nbytes, count)
+
+    def _encoded(self, view: PipelineView, stage: StageView, each: float) -> Iterator[EarlierPlace]:
+        """The place before a map that decodes pictures: nothing has passed there since the cache is complete."""
+        before = view.input_of(stage)
+        below = view.input_of(before) if before is not None else None
+        ops = before.function.ops if before is not None and before.function is not None else None
+        if before is None or below is None or not ops or "ReadFile" in ops or below.element_bytes is not None:
+            return
+        if any(op.startswith("Decode") and op.startswith(LOADING_BEGINS) for op in ops):
+            yield EarlierPlace(before, below, self.threshold("encoded") * each, (before,))
 
     def _is_smaller(self, view: PipelineView, place: EarlierPlace, each: float) -> bool:
         functions = [stage.function for stage in place.crossed if stage.op == "map"]
@@ -66,12 +79,13 @@ class CacheSmallerElements(Rule):
 def _proposal(stage: StageView, place: EarlierPlace, nbytes: float, count: float) -> Proposal:
     through = listed([one.label for one in place.crossed if one.op == "map"])
     after = count * (place.element_bytes + CACHE_OVERHEAD_BYTES)
+    about = "about " if place.below.element_bytes is None else ""
     return Proposal(
         stage=stage.id,
-        title=f"Cache {size(after)}, not {size(nbytes)}",
+        title=f"Cache {about}{size(after)}, not {size(nbytes)}",
         sentence=(
             f"{stage.label} keeps {count:,.0f} elements of {size(nbytes / count)}, {size(nbytes)} in all. Before "
-            f"{through} an element is {size(place.element_bytes)}."
+            f"{through} an element is {about}{size(place.element_bytes)}."
         ),
         recommendation=f"Put the cache before {through}, which then runs in every epoch.",
         evidence={
@@ -85,5 +99,5 @@ def _proposal(stage: StageView, place: EarlierPlace, nbytes: float, count: float
             f"{count:,.0f} × {size(after / count)} instead of {count:,.0f} × {size(nbytes / count)}",
             peak_rss_delta_bytes=-round(nbytes - after),
         ),
-        change_detail=f"{size(after)} instead of {size(nbytes)}",
+        change_detail=f"{about}{size(after)} instead of {size(nbytes)}",
     )
