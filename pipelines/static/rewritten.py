@@ -22,6 +22,10 @@ _WHOLE = frozenset({"range", "sorted", "list", "glob.glob", "os.listdir", "np.lo
 _REDUCED = {"tf.maximum": "tf.reduce_max", "tf.minimum": "tf.reduce_min", "tf.add": "tf.reduce_sum"}
 """What combines the results of two rounds of a loop, and what does it for all."""
 _FEW_ROUNDS = 64
+_IN_PLACE = frozenset({"shuffle", "seed"})
+"""What changes something else than the generator's own state, or that for all."""
+_TAKING = frozenset({"imap", "imap_unordered", "map"})
+"""Methods of a pool that give what its function makes of one item each."""
 _CAST = "tf.cast"
 _OF_ALL_TEXTS = frozenset({"format", "join", "reduce_join", "unsorted_segment_join", "ngrams", "bytes_split"})
 """Functions of tf.strings that make something else of many texts than of each."""
@@ -206,12 +210,12 @@ def of_a_pool(text: str, function: str, line: int) -> Numbered | None:
     *before, last = generator.body
     whole = last.body if isinstance(last, ast.With) else [last]
     match whole:
-        case [ast.Expr(value=ast.YieldFrom(value=ast.Call(args=[ast.Name(id=name), items, *_])))]:
+        case [ast.Expr(value=ast.YieldFrom(value=ast.Call(func=called, args=[ast.Name(id=name), items, *_])))]:
             pass
         case [
             ast.For(
                 target=ast.Name(id=each),
-                iter=ast.Call(args=[ast.Name(id=name), items, *_]),
+                iter=ast.Call(func=called, args=[ast.Name(id=name), items, *_]),
                 body=[ast.Expr(value=ast.Yield(value=ast.Name(id=given)))],
             )
         ] if each == given:
@@ -219,7 +223,8 @@ def of_a_pool(text: str, function: str, line: int) -> Numbered | None:
         case _:
             return None
     known = _assigned_once(tree, generator)
-    if not all(isinstance(node, ast.Assign) or _is_text(node) for node in before) or not _has_end(items, known):
+    plain = all(isinstance(node, ast.Assign) or _is_text(node) for node in before)
+    if not plain or getattr(called, "attr", None) not in _TAKING or not _has_end(items, known):
         return None
     drawn = known.get(items.id, items) if isinstance(items, ast.Name) else items
     return Numbered(
@@ -551,7 +556,7 @@ def _changes(
             case ast.Call(func=ast.Name(id="next")):
                 return True
             case ast.Call(func=ast.Attribute() as function):
-                drawn = not _bases(function).isdisjoint(drawing)
+                drawn = not _bases(function).isdisjoint(drawing) and function.attr not in _IN_PLACE
                 unknown = not _bases(function) <= harmless or "random" in ast.unparse(function).split(".")
                 if unknown and not drawn:
                     return True

@@ -154,6 +154,8 @@ def test_numbers_of_one_generator_may_come_in_another_order() -> None:
     assert made is not None
     assert (made.random, made.shuffled) == (True, False)
     assert numbered(code.replace("np.random.default_rng(3)", "stream"), "rows", 5) is None
+    shuffled = code.replace("yield item + rng.normal()", "rng.shuffle(items)\n        yield item")
+    assert numbered(shuffled, "rows", 5) is None
 
 
 @pytest.mark.parametrize(
@@ -177,6 +179,7 @@ def test_what_a_pool_makes_is_made_of_its_items(taken: str) -> None:
         "for row in pool.imap(load, order):\n        yield row + 1",
         "for row in pool.imap(lambda i: load(i, 2), order):\n        yield row",
         "yield from pool.imap(load, itertools.count())",
+        "yield from pool.starmap(load, order)",
         "send(order)\n    yield from pool.imap(load, order)",
     ],
 )
