@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
+from pipeprof.pipelines.graph.read.function_facts import DECODING, PARSING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.verify.guessing.dividing import steady_part
@@ -48,9 +49,16 @@ def replacements(stage: Stage, *, batched: bool = False) -> str:
     if small >= _SMALL_FROM and stage.loops:
         parts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
     elif small >= _SMALL_FROM and traits(stage.op).maps and not batched:
-        name = stage_name(stage)
-        parts.append(f"small ops {percent(small)}: each costs a call, so call {name} once per batch, after .batch(…)")
+        once = f"call {stage_name(stage)} once per batch, after .batch(…)"
+        if alone := [op for op in ops if _takes_one(op.op)]:
+            once = f"do what comes after {_names(alone)} once per batch, in a map after .batch(…)"
+        parts.append(f"small ops {percent(small)}: each costs a call, so {once}")
     return "; ".join([*_divided(stage, whole), *parts])
+
+
+def _takes_one(op: str) -> bool:
+    """Whether an op takes one file or picture, and no batch of them."""
+    return op == "ReadFile" or (op.startswith("Decode") and op not in DECODING | PARSING)
 
 
 def _divided(stage: Stage, whole: float) -> list[str]:

@@ -146,6 +146,9 @@ def test_many_small_ops_are_called_once_per_batch() -> None:
     text = replacements(a_map(ops={"Mul": 0.2}, steady_ops=None))
     assert text == "small ops 98 %: each costs a call, so call prepare once per batch, after .batch(…)"
     assert replacements(a_map(ops={}, steady_ops=None)) == ""
+    # No op decodes a batch of pictures.
+    text = replacements(a_map(ops={"DecodeJpeg": 0.2, "ReadFile": 0.1}, steady_ops=None))
+    assert text.endswith("so do what comes after DecodeJpeg and ReadFile once per batch, in a map after .batch(…)")
     # Where it takes batches already, nothing is to be called after them.
     assert replacements(a_map(ops={"Mul": 0.2}, steady_ops=None), batched=True) == ""
     assert replacements(a_map(ops={"DecodeCSV": 9.0, "MatMul": 0.1}, steady_ops=None), batched=True) == ""
