@@ -153,6 +153,8 @@ REWRITES = {
     "fast-dct": "decode JPEG pictures with dct_method='INTEGER_FAST'",
 }
 """What can be done to the function of a map."""
+AS_GRAPH = frozenset({"graph", "random-graph"})
+"""Those whose success nothing but the attempt shows."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from pipeprof.pipelines.static.written_calls import parsed
 
 _ARITHMETIC = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.operator, ast.unaryop, ast.expr_context)
 _RANDOM_ORDER = frozenset({"permutation", "shuffle"})
+_GENERATORS = frozenset({"default_rng", "RandomState", "Random"})
+"""What makes a generator of random numbers, each of whose draws holds a lock."""
 _OF_OTHERS = frozenset(function.__name__ for function in (enumerate, reversed, zip))
 _WHOLE = frozenset({"range", "sorted", "list", "glob.glob", "os.listdir", "np.load", "np.loadtxt", "np.arange"})
 """Functions whose results have an end, and that are in memory or take next to none."""
@@ -23,6 +25,13 @@ _REDUCED = {"tf.maximum": "tf.reduce_max", "tf.minimum": "tf.reduce_min", "tf.ad
 _FEW_ROUNDS = 64
 _LOADS = re.compile(r"\.(decode_|read_file|parse_)")
 """Functions of TensorFlow that read or decode."""
+_IN_PLACE = frozenset({"shuffle", "seed"})
+"""What changes something else than the generator's own state, or that for all."""
+_TAKING = frozenset({"imap", "imap_unordered", "map"})
+"""Methods of a pool that give what its function makes of one item each."""
+_CAST = "tf.cast"
+_OF_ALL_TEXTS = frozenset({"format", "join", "reduce_join", "unsorted_segment_join", "ngrams", "bytes_split"})
+"""Functions of tf.strings that make something else of many texts than of each."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,7 @@ class Numbered:
         function: Lines of the function; its argument is one of the items.
         shuffled: Whether the loop draws an order.
         endless: Whether it begins again by itself.
+        random: Whether an element is made with random numbers of a generator that all share.
     """
 
     before: tuple[str, ...]
@@ -58,6 +68,7 @@ class Numbered:
     shuffled: bool
     endless: bool
     line: int
+    random: bool = False
 
 
 def whole_arrays(text: str, lines: Sequence[int]) -> WholeArrays | None:
@@ -134,14 +145,7 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
         (('paths = sorted(found())',), 'paths', ('def one_of_rows(path):', '    return load(path)'))
     """
     tree = parsed(text)
-    found = [
-        node
-        for node in ast.walk(tree or ast.Module([], []))
-        if isinstance(node, ast.FunctionDef)
-        and node.name == function.rpartition(".")[2]
-        and node.lineno <= line <= (node.end_lineno or node.lineno)
-    ]
-    generator = found[-1] if len(found) == 1 and not found[-1].args.args else None
+    generator = _generator(tree, function, line) if tree is not None else None
     loop = next(_yielding_loops(generator), None) if generator is not None else None
     if tree is None or generator is None or loop is None or not isinstance(loop.target, ast.Name) or loop.orelse:
         return None
@@ -157,8 +161,8 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
         or not _begins_again(whole[0], loop)
         or sum(isinstance(node, ast.Yield | ast.YieldFrom | ast.Break) for node in ast.walk(generator)) > 1
         or generator.body[-1] is not whole[0]
-        or not _has_end(loop.iter, _assigned_once(tree, generator))
-        or _changes([*body, last], loop.target.id, before, tree)
+        or not _has_end(loop.iter, known := _assigned_once(tree, generator))
+        or _changes([*body, last], loop.target.id, before, tree, drawing := _drawing(known))
     ):
         return None
     name = f"one_of_{generator.name}"
@@ -169,10 +173,82 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
         items=ast.unparse(loop.iter),
         function=(f"def {name}({loop.target.id}):", *(f"    {one}" for one in made)),
         name=name,
-        shuffled=any(isinstance(node, ast.Attribute) and node.attr in _RANDOM_ORDER for node in ast.walk(loop.iter)),
+        shuffled=_draws_order(loop.iter),
         endless=endless,
         line=loop.lineno,
+        random=any(name in drawing for node in loop.body for name in _names(node, ast.Load)),
     )
+
+
+def _generator(tree: ast.Module, function: str, line: int) -> ast.FunctionDef | None:
+    """The one function without arguments of a name that has a line."""
+    found = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        and node.name == function.rpartition(".")[2]
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    return found[-1] if len(found) == 1 and not found[-1].args.args else None
+
+
+def of_a_pool(text: str, function: str, line: int) -> Numbered | None:
+    r"""Return a generator that gives what a pool makes of items as these items and the pool's function.
+
+    None where it does anything else.
+
+    Example:
+        >>> code = "def rows():\n    with Pool(4) as pool:\n        yield from pool.imap(load, range(9))\n"
+        >>> made = of_a_pool(code, "rows", 3)
+        >>> made.items, made.name
+        ('range(9)', 'load')
+    """
+    tree = parsed(text)
+    generator = _generator(tree, function, line) if tree is not None else None
+    if tree is None or generator is None:
+        return None
+    *before, last = generator.body
+    whole = last.body if isinstance(last, ast.With) else [last]
+    match whole:
+        case [ast.Expr(value=ast.YieldFrom(value=ast.Call(func=called, args=[ast.Name(id=name), items, *_])))]:
+            pass
+        case [
+            ast.For(
+                target=ast.Name(id=each),
+                iter=ast.Call(func=called, args=[ast.Name(id=name), items, *_]),
+                body=[ast.Expr(value=ast.Yield(value=ast.Name(id=given)))],
+            )
+        ] if each == given:
+            pass
+        case _:
+            return None
+    known = _assigned_once(tree, generator)
+    plain = all(isinstance(node, ast.Assign) or _is_text(node) for node in before)
+    if not plain or getattr(called, "attr", None) not in _TAKING or not _has_end(items, known):
+        return None
+    drawn = known.get(items.id, items) if isinstance(items, ast.Name) else items
+    return Numbered(
+        before=tuple(ast.unparse(node) for node in before if not _is_text(node)),
+        items=ast.unparse(items),
+        function=(),
+        name=name,
+        shuffled=_draws_order(drawn),
+        endless=False,
+        line=last.lineno,
+    )
+
+
+def _draws_order(values: ast.expr) -> bool:
+    return any(isinstance(node, ast.Attribute) and node.attr in _RANDOM_ORDER for node in ast.walk(values))
+
+
+def _drawing(known: Mapping[str, ast.expr]) -> set[str]:
+    """Names of generators of random numbers, which several threads may share."""
+    return {
+        name
+        for name, value in known.items()
+        if isinstance(value, ast.Call) and ast.unparse(value.func).rpartition(".")[2] in _GENERATORS
+    }
 
 
 def gathered(text: str, function: str, line: int) -> list[tuple[str, str]]:
@@ -208,6 +284,38 @@ def _function_before(text: str, function: str, line: int) -> ast.FunctionDef | N
     nodes = ast.walk(parsed(text) or ast.Module([], []))
     found = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == function]
     return max((node for node in found if node.lineno <= line), key=lambda node: node.lineno, default=None)
+
+
+def takes_any_texts(text: str, function: str, line: int) -> bool:
+    r"""Whether a function does the same for each of many texts: it calls nothing but what takes any number of them.
+
+    Args:
+        text: Python source of the whole file.
+        function: Its name.
+        line: Where a map is given it: of several functions of that name, the last one before counts.
+
+    Example:
+        >>> code = "def ids(line):\n    return table.lookup(tf.strings.split(line))\n"
+        >>> takes_any_texts(code, "ids", 3), takes_any_texts(code.replace("line))", "line)[0])"), "ids", 3)
+        (True, False)
+    """
+    found = _function_before(text, function, line)
+    if found is None:
+        return False
+    nodes = [node for step in found.body if not _is_text(step) for node in ast.walk(step)]
+    calls = [ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)]
+    known = (ast.Return, ast.Assign, ast.Tuple, ast.Call, ast.keyword, ast.Attribute, *_ARITHMETIC)
+    return any(_is_of_texts(call) for call in calls if call != _CAST) and all(
+        isinstance(node, known) and (not isinstance(node, ast.Call) or _is_of_texts(ast.unparse(node.func)))
+        for node in nodes
+    )
+
+
+def _is_of_texts(call: str) -> bool:
+    module, _, name = call.rpartition(".")
+    if module == "tf.strings":
+        return name not in _OF_ALL_TEXTS
+    return (name == "lookup" and bool(module)) or call == _CAST
 
 
 def all_rounds(text: str, function: str, line: int) -> WholeArrays | None:
@@ -446,6 +554,10 @@ def _assigned_once(tree: ast.Module, generator: ast.FunctionDef) -> dict[str, as
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value) if stores[name] == 1 and name not in given:
                     found[name] = value
+                case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                    pairs = zip(names, values, strict=False)
+                    single = [(to.id, value) for to, value in pairs if isinstance(to, ast.Name)]
+                    found |= {name: value for name, value in single if stores[name] == 1 and name not in given}
     return found
 
 
@@ -464,8 +576,14 @@ def _has_end(values: ast.expr, known: Mapping[str, ast.expr]) -> bool:
     return False
 
 
-def _changes(body: Sequence[ast.stmt], item: str, before: Sequence[ast.stmt], tree: ast.Module) -> bool:
-    """Whether a loop changes, or may change, what was there before it: then an element depends on the one before."""
+def _changes(
+    body: Sequence[ast.stmt], item: str, before: Sequence[ast.stmt], tree: ast.Module, drawing: set[str]
+) -> bool:
+    """Whether a loop changes, or may change, what was there before it: then an element depends on the one before.
+
+    Args:
+        drawing: Generators of random numbers, whose draws may come in another order.
+    """
     stored = {name for node in body for name in _names(node, ast.Store)}
     defined = {one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.ClassDef)}
     harmless = stored | {item} | defined | set(Imports(tree).names)
@@ -481,7 +599,9 @@ def _changes(body: Sequence[ast.stmt], item: str, before: Sequence[ast.stmt], tr
             case ast.Call(func=ast.Name(id="next")):
                 return True
             case ast.Call(func=ast.Attribute() as function):
-                if not _bases(function) <= harmless or "random" in ast.unparse(function).split("."):
+                drawn = not _bases(function).isdisjoint(drawing) and function.attr not in _IN_PLACE
+                unknown = not _bases(function) <= harmless or "random" in ast.unparse(function).split(".")
+                if unknown and not drawn:
                     return True
     return False
 

@@ -433,9 +433,11 @@ class _StageTable:
         return sum(known) if len(known) == len(places) else None
 
     def _has_own_threads(self, stage: WrittenStage) -> bool:
-        """Whether some of its datasets but the last have threads of their own, so that their number is unknown."""
-        others = [place for place in self.graphs.places(stage) if place != self.graphs.place(stage)]
-        return any(runs_ahead(self._executed.nodes[place].op) for place in others)
+        """Whether its time is that of threads of its own whose number is unknown: of readers, or of inner datasets."""
+        last = self.graphs.place(stage)
+        ops = {place: self._executed.nodes[place].op for place in self.graphs.places(stage)}
+        reads = traits(stage.op).reads_examples and any(executed(op).asynchronous for op in ops.values())
+        return reads or any(runs_ahead(op) for place, op in ops.items() if place != last)
 
     def _unread_row(self, place: str, *, first: bool, last: bool) -> dict[str, object]:
         """Row for a stage without a model sample; zero cost if it produced no elements."""

@@ -5,17 +5,18 @@ A stage that holds no code of the user's and only passes on what others make has
 
 from __future__ import annotations
 
+import itertools
 import math
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.edits.own_python import in_own_python, in_parallel, texts_in_chunks, without_rounds
 from pipeprof.profiles.lines import inside, line_of
 from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.replacements import replacements
-from pipeprof.profiles.verify.own_python import in_own_python, in_parallel, texts_in_chunks, without_rounds
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import hot_function, size, stage_name, stages_in_a_row
 
@@ -60,11 +61,11 @@ def advice_for(profile: Profile, stage: Stage, *, batches: bool = True, parallel
     name, row = stage_name(stage), traits(stage.op)
     if row.combines:
         return _of_sides(profile, stage)
-    if parallel and (lines := in_parallel(profile, stage)) is not None:
+    if parallel and not runs_python(stage) and (lines := in_parallel(profile, stage)) is not None:
         return Advice(f"Run {name} in parallel", *lines)
     if (own := _in_lines(profile, stage)) is not None:
         return Advice(f"Make {name} cheaper", *own)
-    if (text := _of_function(stage, batches=batches)) is not None:
+    if (text := _of_function(profile, stage, batches=batches)) is not None:
         return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
     found: Advice | None = None
     if row.stacks:
@@ -105,7 +106,7 @@ def _of_sides(profile: Profile, stage: Stage) -> Advice | None:
     """What to do about a stage that waits for others: it is the costliest of them."""
     sides = [side for side in inside(profile, stage) if side.share]
     side = max(sides, key=lambda side: side.share or 0.0, default=None)
-    text = _of_function(side) if side is not None else None
+    text = _of_function(profile, side) if side is not None else None
     name = stage_name(stage)
     # What can be written comes before what costs a little more.
     costly = [one for one in sides if side is not None and (one.share or 0.0) >= _ABOUT_AS_COSTLY * (side.share or 0.0)]
@@ -119,7 +120,7 @@ def _of_sides(profile: Profile, stage: Stage) -> Advice | None:
     return Advice(f"Make {stage_name(side)} in {name} cheaper", in_files(profile, stage, text))
 
 
-def _of_function(stage: Stage, *, batches: bool = True) -> str | None:
+def _of_function(profile: Profile, stage: Stage, *, batches: bool = True) -> str | None:
     """What to do about a stage that runs the user's code; None for other stages."""
     row = traits(stage.op)
     if row.function is None and not row.opaque:
@@ -128,11 +129,20 @@ def _of_function(stage: Stage, *, batches: bool = True) -> str | None:
         return "store its elements in files that TensorFlow reads, or make several of it side by side"
     if runs_python(stage):
         return _of_python(stage)
-    if instead := replacements(stage, batches=batches):
+    if instead := replacements(stage, batches=batches and not _is_batched(profile, stage)):
         return instead
     # What draws at random is another one in each epoch.
     less = f"do less in it, or do {'it in the step, on its device' if stage.random else _ONCE}"
     return f"replace its loop by ops on whole tensors, {less}" if stage.loops else less
+
+
+def _is_batched(profile: Profile, stage: Stage) -> bool:
+    """Whether a stage gets whole batches."""
+    line = line_of(profile, stage.id)
+    before = itertools.takewhile(lambda one: one.id != stage.id, line)
+    rows = [traits(one.op) for one in before]
+    last = next((row for row in reversed(rows) if row.stacks or row.unbatches), None)
+    return last is not None and last.stacks
 
 
 def _of_python(stage: Stage) -> str:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from pipeprof.pipelines.edits.edits import AS_GRAPH, RewriteMap
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.edits.apply_files import spec_diff
 from pipeprof.profiles.advise.advise import pays_in_step
@@ -321,7 +322,7 @@ class _Verification:
 
     def leave_out(self, finding: Finding, reason: str | None) -> None:
         """Note why a change that is no finding is not tried; nothing without a reason."""
-        if reason is not None:
+        if reason is not None and not _is_refused_graph(finding, reason):
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
             text = _as_change(self._profile, finding)
             if text not in (found := self._not_tried.setdefault(reason, [])):
@@ -671,6 +672,12 @@ class _Verification:
                 finding.measured["other_dispatch"] = found
         trials.rebase(self._jobs.as_it_is)
         self._baseline = "as-it-is"
+
+
+def _is_refused_graph(finding: Finding, reason: str) -> bool:
+    """Whether Python does not work as a graph: only the attempt shows it, and then there is nothing to change."""
+    tried = any(isinstance(edit, RewriteMap) and edit.how in AS_GRAPH for edit in finding.edits)
+    return tried and "budget" not in reason
 
 
 def _as_change(profile: Profile, finding: Finding) -> str:

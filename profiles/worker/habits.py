@@ -99,7 +99,7 @@ class Habits:
     def compiled(self, function: str, seconds: float) -> None:
         """Count a compilation of JAX's, at the line that called the function."""
         file, line = self._place()
-        if threading.get_ident() != self._thread or file is None:
+        if get_ident() != self._thread or file is None:
             return
         name = function.removeprefix("jit_").removeprefix("jit(").removesuffix(")")
         use = self._uses.setdefault((name, file, line), FunctionUse(name=name, file=file, line=line, compiler="JAX"))

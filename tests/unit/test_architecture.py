@@ -129,7 +129,10 @@ def imports(
 ) -> Iterator[Import]:
     """All imports below a node; ``inner`` gives the nodes in one."""
     for node in inner(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in {getattr(node.test, "id", ""), getattr(node.test, "attr", "")}:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in {
+            getattr(node.test, "id", ""),
+            getattr(node.test, "attr", ""),
+        }:
             yield from imports(ast.Module(node.orelse, []), inner, at_import=at_import, for_types=for_types)
             yield from imports(ast.Module(node.body, []), inner, at_import=at_import, for_types=True)
         elif isinstance(node, ast.Import):

@@ -1,13 +1,15 @@
-"""Signatures of generators as YAML and Python, for one element or a batch at a time."""
+"""Generators as YAML and Python: signatures, for one element or a batch at a time, and elements made by number."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeprof.profiles.advise.edits.snippets import structure_of
+from pipeprof.pipelines.static.rewritten import Numbered
+from pipeprof.profiles.advise.edits.snippets import from_python, structure_of
 from pipeprof.profiles.view.view import ComponentView, StageView
 
+_NUMPY = {"string": "object"}
 Spec = tuple[Sequence[int | None] | None, str]
 """Shape and dtype of a tensor."""
 
@@ -55,3 +57,29 @@ def source_python(function: str, signature: str, name: str = "signature") -> lis
     if len(line) <= 100:
         return [line]
     return [f"{name} = {signature}", f"dataset = tf.data.Dataset.from_generator({function}, output_signature={name})"]
+
+
+def by_number(made: Numbered, components: Sequence[ComponentView], names: Sequence[str]) -> str:
+    """A generator's elements, made in parallel calls of a map.
+
+    Args:
+        names: Of a dict; empty for a tensor or a tuple.
+    """
+    order = f"{'.shuffle(len(items))' if made.shuffled else ''}{'.repeat()' if made.endless else ''}"
+    values, types = f"{made.name}(items[i])", [_NUMPY.get(one.dtype, one.dtype) for one in components]
+    if names:
+        values = f"[row[key] for row in [{values}] for key in {[*names]}]"
+    # A generator's values are cast to its signature, those of numpy_function are not.
+    alone = len(types) == 1 and not names
+    cast = f"np.asarray({values}, {types[0]!r})" if alone else f"list(map(np.asarray, {values}, {types}))"
+    call = f"lambda i: {cast}, [i]"
+    lines = [
+        *made.before,
+        f"items = list({made.items})",
+        *made.function,
+        "def element(i):",
+        *(f"    {line}" for line in from_python(components, names, call, batched=False)),
+        f"dataset = tf.data.Dataset.range(len(items)){order}  # in the place of from_generator",
+        "dataset = dataset.map(element, num_parallel_calls=tf.data.AUTOTUNE)",
+    ]
+    return "\n".join(lines)

@@ -54,7 +54,7 @@ class OfHotLine:
                 HandWritten(
                     (stage.id,),
                     yaml=f"# {self.fix_of(spot, stage)}",
-                    python=self.python_of(spot),
+                    python=self.python_of(spot, stage),
                     summary=self.fix_of(spot, stage).replace("{", "{{").replace("}", "}}"),
                 ),
             ),
@@ -78,6 +78,6 @@ class OfHotLine:
         """What to write, in the names of the file."""
         raise NotImplementedError
 
-    def python_of(self, spot: HotSpot) -> str:
+    def python_of(self, spot: HotSpot, stage: StageView) -> str:
         """The lines to write."""
         raise NotImplementedError

@@ -92,12 +92,14 @@ def longest_epoch(budget: float) -> float:
 
 
 def filling(profile: Profile, edits: Iterable[PipelineEdit]) -> Filling:
-    """Return the epoch in which a cache fills, where edits insert one, or move work before it.
+    """Return the epoch in which a cache fills, where edits insert or move one, or move work before it.
 
     Args:
         edits: Of a finding, or several steps of a search.
     """
-    steps, filled = profile.steps, {cache or place for place, cache in _filled(profile, edits)}
+    steps, edits = profile.steps, tuple(edits)
+    filled = {cache or place for place, cache in _filled(profile, edits)}
+    filled |= {edit.stage for edit in edits if isinstance(edit, MoveStage) and traits(edit.op).stores}
     if steps is None or not filled:
         return Filling()
     # Each of several caches must be full.

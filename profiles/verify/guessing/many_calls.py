@@ -83,6 +83,9 @@ def _threads_for(profile: Profile, calls: int) -> tuple[SetOption, ...]:
 def more_at_a_time(profile: Profile, stage: Stage) -> tuple[PipelineEdit, ...]:
     """The edits that give a stage with a fixed number of calls at a time more of them, and threads if they wait.
 
+    One whose calls TensorFlow chooses gets as many as there are cores where it chose fewer and cores idle: it may stay
+    at a low number, within its budget of memory and cores.
+
     A result that is ready counts as a call until all before it are taken: those after a slow call wait for it, and as
     many calls as cores do not keep the cores busy.
 
@@ -90,12 +93,18 @@ def more_at_a_time(profile: Profile, stage: Stage) -> tuple[PipelineEdit, ...]:
         profile: Its options have the pool of threads, and its host the cores.
 
     Returns:
-        Empty for a stage whose calls TensorFlow chooses, that has one at a time, or that has enough.
+        Empty for a serial stage, and for one that has enough.
     """
     now, waiting = round(stage.parallelism or 1.0), waits(stage) or _hardly_computes(profile)
     enough = MOST_CALLS if waiting else _calls_that_compute(profile)
     # Of an `interleave` its cycle is the limit.
-    if not traits(stage.op).maps or not takes_calls(stage) or stage.tunable or not 1 < now < enough:
+    if not traits(stage.op).maps or not takes_calls(stage):
+        return ()
+    if stage.tunable:
+        cores = math.floor(min(profile.host.cores or 1.0, enough))
+        few = stage.parallelism is not None and not waiting and now < cores
+        return (SetArgument(stage.id, stage.op, PARALLEL_CALLS, cores),) if few else ()
+    if not 1 < now < enough:
         return ()
     calls = min(MOST_CALLS, MORE_CALLS * now)
     more = SetArgument(stage.id, stage.op, PARALLEL_CALLS, calls)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
+from pipeprof.pipelines.graph.read.function_facts import DECODING, PARSING
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.verify.guessing.dividing import steady_part
 from pipeprof.profiles.wording import listed, percent, stage_name
@@ -15,8 +17,6 @@ from pipeprof.profiles.wording import listed, percent, stage_name
 NAMED_FROM = 0.08
 """Share of a map's time from which a kind of op is named."""
 _MOST = 3
-_OF_ONE = re.compile(r"Decode(?!Raw|PaddedRaw|CSV|Compressed|Base64)|ReadFile|ExtractJpegShape|ParseSingle")
-"""Ops of one text: a function that has one cannot be called on a batch as it is."""
 _STORED = re.compile(r"^store |once, before the run")
 _OF_BATCHES = re.compile(r"\bbatch(es)?\b")
 _SMALL_FROM = 0.5
@@ -52,11 +52,18 @@ def replacements(stage: Stage, *, batches: bool = True) -> str:
     small = 1 - sum(op.ms_per_batch for op in ops) / whole
     if small >= _SMALL_FROM and stage.loops:
         parts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
-    elif small >= _SMALL_FROM and batches and not stage.random and not any(_OF_ONE.match(op.op) for op in ops):
+    elif small >= _SMALL_FROM and traits(stage.op).maps and batches and not stage.random:
         # One call for a batch would draw the same numbers for all of its elements.
-        name = stage_name(stage)
-        parts.append(f"small ops {percent(small)}: each costs a call, so call {name} once per batch, after .batch(…)")
+        once = f"call {stage_name(stage)} once per batch, after .batch(…)"
+        if alone := [op for op in ops if _takes_one(op.op)]:
+            once = f"do what comes after {_names(alone)} once per batch, in a map after .batch(…)"
+        parts.append(f"small ops {percent(small)}: each costs a call, so {once}")
     return "; ".join([*_divided(stage, whole), *parts])
+
+
+def _takes_one(op: str) -> bool:
+    """Whether an op takes one file or picture, and no batch of them."""
+    return op == "ReadFile" or (op.startswith("Decode") and op not in DECODING | PARSING)
 
 
 def _divided(stage: Stage, whole: float) -> list[str]:

@@ -90,6 +90,8 @@ _SWITCHES: Final = (
     f"{_OPTIMIZATION}parallel_batch",
 )
 """Options that are on unless a program turns them off (`tf.data.Options`, TensorFlow 2.21)."""
+_CPU_BUDGET: Final = "autotune.cpu_budget"
+"""Cores that TensorFlow counts on when it chooses numbers of calls; 0 for all."""
 SOME_WORK = 0.05
 """Share of the pipeline's work from which what a stage of a joined dataset makes is worth a cache."""
 
@@ -136,9 +138,11 @@ def as_by_default(options: Mapping[str, Any], cores: float) -> tuple[SetOption, 
         (SetOption(path='autotune.enabled', value=True), SetOption(path='threading.private_threadpool_size', value=2))
     """
     found = [SetOption(path, value=True) for path in _SWITCHES if options.get(path) is False]
-    pool, wanted = options.get(POOL_OPTION), math.ceil(cores)
-    if isinstance(pool, int) and not isinstance(pool, bool) and 0 < pool < wanted:
-        found.append(SetOption(POOL_OPTION, wanted))
+    wanted = math.ceil(cores)
+    for path, value in ((POOL_OPTION, wanted), (_CPU_BUDGET, 0)):
+        now = options.get(path)
+        if isinstance(now, int) and not isinstance(now, bool) and 0 < now < wanted:
+            found.append(SetOption(path, value))
     return tuple(found)
 
 
@@ -384,10 +388,11 @@ def _more_at_a_time(profile: Profile, stage: Stage) -> Iterator[Proposal]:
     """More calls than the user has set."""
     edits = more_at_a_time(profile, stage)
     if edits:
-        name, now = stage_name(stage), round(stage.parallelism or 1.0)
+        name, now = stage_name(stage), f"{round(stage.parallelism or 1.0)}"
+        before = f"{AUTOTUNE}, which chose {now}," if stage.tunable else now
         yield Proposal(
             f"Run more calls of {name} at a time",
-            words_of(edits).replace(": ", f": {now} → ", 1),
+            words_of(edits).replace(": ", f": {before} → ", 1),
             edits,
             draws([stage]),
             stage=stage.id,

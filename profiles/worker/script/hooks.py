@@ -153,7 +153,7 @@ class Hooks:
             for name in filter(None, row.owner.split(".")):
                 owner = getattr(owner, name, None)
             if owner is not None and row.method == LISTENS:
-                getattr(owner, LISTENS, _nothing)(self._compiled)
+                getattr(owner, LISTENS, lambda _: None)(self._compiled)
             elif owner is not None and row.method == "__call__":
                 for kind in owner.__subclasses__():
                     self._wrap(kind, row.method, self._around_function)

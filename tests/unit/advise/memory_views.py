@@ -13,6 +13,7 @@ from pipeprof.profiles.advise.rules.correctness.cache_after_augment import Cache
 from pipeprof.profiles.advise.rules.correctness.cache_after_shuffle import CacheAfterShuffle
 from pipeprof.profiles.advise.rules.correctness.cache_never_complete import CacheNeverComplete
 from pipeprof.profiles.advise.rules.memory.cache_in_memory_over_budget import CacheInMemoryOverBudget
+from pipeprof.profiles.advise.rules.memory.cache_smaller_elements import CacheSmallerElements
 from pipeprof.profiles.advise.rules.memory.from_tensor_slices_big_array import FromTensorSlicesBigArray
 from pipeprof.profiles.advise.rules.memory.graph_constant import GraphConstant
 from pipeprof.profiles.advise.rules.memory.list_instead_of_array import ListInsteadOfArray
@@ -30,6 +31,7 @@ RULES: dict[str, Rule] = {
         CacheAfterShuffle,
         CacheInMemoryOverBudget,
         CacheNeverComplete,
+        CacheSmallerElements,
         FromTensorSlicesBigArray,
         GraphConstant,
         ListInsteadOfArray,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from pipeprof.profiles.advise.edits.overrides import overrides
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.rule import bar_to_try, rules
+from pipeprof.profiles.document.stages import PythonCost
 from pipeprof.profiles.view.view import ComponentView, MeasuredFacts, PipelineView, StageView
 
 # py-function-gil
@@ -51,6 +53,27 @@ def test_the_function_for_a_batch_stands_in_the_file_of_today() -> None:
 
     assert '"mine.py:on_a_batch"' in yaml({"python": "mine.py:one"})
     assert '"file.py:on_a_batch"' in yaml(None)
+
+
+@pytest.mark.parametrize("share", [0.6, 0.2])
+def test_a_loop_that_takes_the_time_is_what_to_change(tmp_path: Path, share: float) -> None:
+    file = tmp_path / "input.py"
+    file.write_text("def load(row):\n    total = 0.0\n    for value in row.tolist():\n        total += value * value\n")
+    view, lines = python_map(), [(4, share), (2, 1 - share)]
+    hot = PythonCost(function="load", file=str(file), line=4, lines=lines, ms_per_batch=9.0, share=1.0)
+    stages = tuple(
+        replace(one, measured=one.measured.model_copy(update={"python": [hot]})) if one.op == "map" else one
+        for one in view.stages
+    )
+    draft = only("py-function-gil", replace(view, stages=stages))
+    if share < 0.3:
+        assert not draft.title
+        assert "Write the function in TensorFlow ops" in draft.recommendation
+        return
+    assert draft.title == "Make the Python of a cheaper"
+    assert draft.recommendation == "Compute the loop of load() (input.py:3-4), 60 % of its time, on the whole array."
+    assert "total += float(np.sum(value * value))" in as_python(draft.edits[0])
+    assert draft.predicted.speedup is None
 
 
 def test_parallel_calls_of_python_take_turns() -> None:

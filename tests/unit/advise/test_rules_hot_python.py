@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,20 @@ def test_a_line_that_is_not_hot_has_none(rule: str) -> None:
     others = [call for name, call in CALLS.items() if name != rule]
     assert [hit for call in others for hit in hits(rule, hot(rule, call=call))] == []
     assert hits(rule, python_map()) == []
+
+
+def test_what_a_pool_makes_is_made_in_a_map_that_runs_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "input.py"
+    file.write_text("def pictures():\n    with Pool(4) as pool:\n        yield from pool.imap(load, range(200))\n")
+    call = HotCall("processes", "pool.imap(load, range(200))", "pictures", "", 3)
+    view = hot("sent-by-processes", call=call)
+    place = Location(file=str(file), line=3, column=1)
+    (hit,) = hits("sent-by-processes", replace(view, hot_spots=(replace(view.hot_spots[0], location=place),)))
+    (edit,) = hit.edits
+    assert isinstance(edit, HandWritten)
+    assert "items = list(range(200))" in edit.python
+    assert "load(items[i])" in edit.python
+    assert "tf.data.Dataset.range(len(items))  # in the place of from_generator" in edit.python
 
 
 def test_pictures_are_read_by_tensorflow() -> None:

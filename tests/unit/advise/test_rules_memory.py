@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from unit.advise.memory_views import (
@@ -893,6 +894,48 @@ def test_the_cache_goes_below_what_differs_between_epochs() -> None:
     draft = only("cache-in-memory-over-budget", line(*below, again, cache("stages.2", again)))
     assert as_yaml(draft.edits[0]) == "# remove stages.2"
     assert "Remove the cache" in draft.recommendation
+
+
+# cache-smaller-elements
+
+
+def decoded(
+    each: float | None = 30_000.0, *ops: str, kept: int = 1000 * MB, filename: str = "", **facts: Any
+) -> PipelineView:
+    """A cache of 2,000 pictures that a map decodes from records."""
+    records = stage("source", "TFRecordDataset", element=(tensor("string"),), bytes_per_element=each)
+    image = load("stages.0", 2000, **({"function": function(*(ops or ("DecodeJpeg", "ResizeBilinear")))} | facts))
+    row = {"buffered_bytes": kept, "buffered_elements": 2000.0}
+    return run(line(records, image, cache("stages.1", image, filename, **row)))
+
+
+def test_what_a_map_decodes_is_cached_before_it() -> None:
+    draft = only("cache-smaller-elements", decoded())
+    assert draft.edits == (MoveStage("stages.1", "cache", before="stages.0"),)
+    assert draft.predicted is not None
+    assert draft.predicted.peak_rss_delta_bytes == -(1000 * MB - 2000 * 30_186)
+    assert draft.title == "Cache 57.6 MiB, not 954 MiB"
+    # What a complete cache no longer reads has no size.
+    draft = only("cache-smaller-elements", decoded(None))
+    assert draft.edits == (MoveStage("stages.1", "cache", before="stages.0"),)
+    assert draft.title == "Cache about 143 MiB, not 954 MiB"
+
+
+@pytest.mark.parametrize(
+    ("view", "why"),
+    [
+        (decoded(200_000.0), "records of nearly the same size"),
+        (decoded(None, "ParseExampleV2"), "records whose size is not known"),
+        (decoded(None, "ReadFile", "DecodeJpeg"), "names of files: nothing would be kept"),
+        (decoded(kept=50 * MB), "a small cache"),
+        (decoded(filename="f"), "on disk"),
+        (decoded(30_000.0, "DecodeJpeg", "RandomUniform"), "the cache freezes what is random: another rule's"),
+        (decoded(30_000.0, "PyFunc"), "Python"),
+        (decoded(function=function(ops=None, random=None)), "an unknown function"),
+    ],
+)
+def test_other_caches_stay_where_they_are(view: PipelineView, why: str) -> None:
+    assert found("cache-smaller-elements", view) == [], why
 
 
 # pipelines that deserve nothing

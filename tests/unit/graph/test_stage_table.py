@@ -100,6 +100,13 @@ def test_stages_inside_a_function_run_on_the_threads_of_its_owner(recorded: Load
     assert inner.ceiling_batches_per_second == pytest.approx(2 * 1000 / inner.time_ms_per_batch)
 
 
+def test_several_readers_of_files_are_no_serial_stage(recorded: Load) -> None:
+    stages, _ = recorded("parallel_reads").explain()
+    assert stages["source"].time_ms_per_batch is not None
+    assert stages["source"].ceiling_batches_per_second is None
+    assert stages["stages.1"].ceiling_batches_per_second is not None
+
+
 def test_without_a_model_there_is_structure_only(recorded: Load) -> None:
     stages, notes = recorded("autotune_off").explain()
     assert [stage.tf_op for stage in stages.values()] == ["RangeDataset", "MapAndBatchDataset", "MapAndBatchDataset"]

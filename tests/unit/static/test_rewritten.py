@@ -9,8 +9,10 @@ from pipeprof.pipelines.static.rewritten import (
     all_rounds,
     gathered,
     numbered,
+    of_a_pool,
     on_rows,
     same_in_all_rounds,
+    takes_any_texts,
     whole_arrays,
 )
 
@@ -142,6 +144,66 @@ def test_a_state_from_before_the_loop_is_none(line: str) -> None:
     code = f"import numpy as np\nrng = made()\ndef rows():\n    last = []\n    for item in [1, 2]:\n        {line}\n"
     assert numbered(f"{code}        yield item\n", "rows", 5) is None
     assert numbered(f"{code.replace(line, 'x = np.load(item)')}        yield x.T.copy()\n", "rows", 5) is not None
+
+
+def test_numbers_of_one_generator_may_come_in_another_order() -> None:
+    code = (
+        "import numpy as np\ndef rows():\n    items, rng = sorted(found), np.random.default_rng(3)\n"
+        "    for item in items:\n        yield item + rng.normal()\n"
+    )
+    made = numbered(code, "rows", 5)
+    assert made is not None
+    assert (made.random, made.shuffled) == (True, False)
+    assert numbered(code.replace("np.random.default_rng(3)", "stream"), "rows", 5) is None
+    shuffled = code.replace("yield item + rng.normal()", "rng.shuffle(items)\n        yield item")
+    assert numbered(shuffled, "rows", 5) is None
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        "with Pool(4) as pool:\n        yield from pool.imap(load, order)",
+        "for row in POOL.imap_unordered(load, order, 8):\n        yield row",
+    ],
+)
+def test_what_a_pool_makes_is_made_of_its_items(taken: str) -> None:
+    code = f"def rows():\n    rng = default_rng()\n    order = rng.permutation(9)\n    {taken}\n"
+    made = of_a_pool(code, "rows", 4)
+    assert made is not None
+    assert (made.items, made.name, made.shuffled, made.function) == ("order", "load", True, ())
+    assert made.before == ("rng = default_rng()", "order = rng.permutation(9)")
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        "for row in pool.imap(load, order):\n        yield row + 1",
+        "for row in pool.imap(lambda i: load(i, 2), order):\n        yield row",
+        "yield from pool.imap(load, itertools.count())",
+        "yield from pool.starmap(load, order)",
+        "send(order)\n    yield from pool.imap(load, order)",
+    ],
+)
+def test_what_is_more_than_a_pools_function_is_none(taken: str) -> None:
+    assert of_a_pool(f"order = [1]\ndef rows():\n    {taken}\n", "rows", 3) is None
+
+
+@pytest.mark.parametrize(
+    ("result", "takes"),
+    [
+        ("ids.lookup(tf.strings.split(tf.strings.lower(a))), tf.strings.length(b) + 1", True),
+        ("tf.strings.to_number(tf.strings.substr(a, 0, 4))", True),
+        ("tf.strings.split(a)[:20]", False),
+        ("tf.strings.join([a, b])", False),
+        ("tf.concat([tf.strings.split(a), tf.strings.split(b)], 0)", False),
+        ("tf.cast(a, tf.int64) + 1", False),
+        ("[len(a), b]", False),
+    ],
+)
+def test_a_function_of_a_text_takes_many_where_its_calls_do(result: str, takes: bool) -> None:
+    code = f'def encode(a, b):\n    """Text."""\n    made = {result}\n    return made\n'
+    assert takes_any_texts(code, "encode", 9) is takes
+    assert not takes_any_texts(code, "other", 9)
 
 
 @pytest.mark.parametrize("end", ["        work()\n", "    work()\n"])

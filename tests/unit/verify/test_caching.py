@@ -275,6 +275,13 @@ def test_a_cache_is_full_before_it_is_measured(recorded: Recorded) -> None:
     assert filling(run_of(recorded, "range", "map", epochs=0, changes=endless), [cache]) == Filling()
 
 
+def test_a_cache_that_moves_fills_anew_and_keeps_nothing_more(recorded: Recorded) -> None:
+    moved = (MoveStage("stages.1", "cache", "stages.0"),)
+    found = run_of(recorded, "range", "map", "cache", "batch", epochs=20)
+    assert filling(found, moved) == filling(found, (InsertStage("cache", {}, "stages.0"),))
+    assert kept_by(found, moved) is None
+
+
 def test_what_python_makes_is_compared_first_where_an_epoch_is_short(recorded: Recorded) -> None:
     """Its epoch may be three quarters as long, as two more are needed."""
     python = {"stages.0": {"random": None, "ops": [OpCost(op="PyFunc", ms_per_batch=9.0)]}}

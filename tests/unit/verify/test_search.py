@@ -85,12 +85,14 @@ def kinds(found: Profile, data: dict[str, Any] | None = None, limit: int | None 
 def test_options_that_hold_tensorflow_back_are_tried_as_they_are_by_default(recorded: Recorded) -> None:
     found = profile_of(recorded, "range", "map", "batch", stage="stages.0")
     pool, switch = "threading.private_threadpool_size", "experimental_optimization.apply_default_optimizations"
+    budget = "autotune.cpu_budget"
     found.host.cores = 8.0
     for options, values in (
         ({pool: 2}, {pool: 8}),
         ({pool: 1, switch: False, "deterministic": False}, {switch: True, pool: 8}),
         ({pool: 8, switch: True}, {}),
-        ({pool: 0}, {}),
+        ({pool: 0, budget: 0}, {}),
+        ({budget: 2}, {budget: 0}),
         (None, {}),
     ):
         found.options = options  # type: ignore[assignment]
@@ -206,6 +208,31 @@ def test_a_stage_with_a_fixed_number_of_calls_gets_more(
     assert ("Run more calls of map at a time" in [one.title for one in guesses(found)]) is (waiting and bool(edits))
     found.stages[1].tunable = True
     assert "Run more calls of map at a time" not in [one.title for one in guesses(found)]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "used", "blocked", "calls"),
+    [
+        (2.0, 2.1, 1.0, 16),
+        # It keeps the cores busy, has one for each, waits for something else, or is not known.
+        (2.0, 15.9, 1.0, None),
+        (16.0, 2.1, 1.0, None),
+        (2.0, 2.1, 90.0, None),
+        (None, 2.1, 1.0, None),
+    ],
+)
+def test_a_number_of_calls_that_tensorflow_left_low_is_set_to_the_cores(
+    recorded: Recorded, chosen: float | None, used: float, blocked: float, calls: int | None
+) -> None:
+    found = profile_of(recorded, "range", "map", "shuffle", stage="stages.0", parallelism=chosen)
+    assert found.stages is not None
+    found.host.cores, found.causes, found.options = 16.0, Causes(worker_cores=used), {}
+    found.stages[1].tunable, found.stages[1].cpu_ms_per_batch = True, 30.0
+    found.stages[1].blocked_ms_per_batch = blocked
+    more = [one for one in guesses(found) if one.title == "Run more calls of map at a time"]
+    assert [one.change for one in more] == (
+        [f"num_parallel_calls: AUTOTUNE, which chose 2, → {calls}"] if calls is not None else []
+    )
 
 
 @pytest.mark.parametrize(("used", "tried"), [(0.1, True), (1.2, False)])

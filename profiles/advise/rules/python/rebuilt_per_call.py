@@ -48,8 +48,9 @@ class RebuiltPerCall(OfHotLine, Rule):
         name = _variable(spot)
         return f"Write `{name} = {spot.call.text}` at the top of the file, and `{name}` in line {spot.call.line}"
 
-    def python_of(self, spot: HotSpot) -> str:
+    def python_of(self, spot: HotSpot, stage: StageView) -> str:
         """The line at the top, and the one in the function."""
+        del stage
         name, call = _variable(spot), spot.call
         return (
             f"{name} = {call.text}  # once, at the top of the file\n"

@@ -71,8 +71,9 @@ class RowPerCall(OfHotLine, Rule):
             f"`{kept.replaced}`"
         )
 
-    def python_of(self, spot: HotSpot) -> str:
+    def python_of(self, spot: HotSpot, stage: StageView) -> str:
         """The generator of blocks, the map, or files that stay open."""
+        del stage
         if spot.call.kind == "one-row":
             return (
                 "def blocks():\n"

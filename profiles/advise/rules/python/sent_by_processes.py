@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pipeprof.pipelines.static.rewritten import of_a_pool
+from pipeprof.profiles.advise.edits.generator_code import by_number
+from pipeprof.profiles.advise.edits.snippets import structure_of
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE, TIME_SHARE, OfHotLine
+from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import HotSpot, StageView
 from pipeprof.profiles.wording import size
 
@@ -54,15 +58,19 @@ class SentByProcesses(OfHotLine, Rule):
         )
         return (
             f"Elements{each} cross a pipe: make a dataset of {items} and call {function} in "
-            ".map(…, num_parallel_calls=tf.data.AUTOTUNE), with TensorFlow's ops"
+            ".map(…, num_parallel_calls=tf.data.AUTOTUNE), by tf.numpy_function or with TensorFlow's ops"
         )
 
-    def python_of(self, spot: HotSpot) -> str:
-        """The source and the map."""
+    def python_of(self, spot: HotSpot, stage: StageView) -> str:
+        """The source and the map, which call the pool's function as it is."""
         function, items = _given(spot.call.text)
+        made = of_a_pool(file_text(spot.location.file), spot.call.function, spot.call.line)
+        if made is not None:
+            names = structure_of(stage)
+            return by_number(made, stage.element or (), names if isinstance(names, list) else ())
         return (
             f"dataset = tf.data.Dataset.from_tensor_slices({items})  # shuffle here\n"
-            f"dataset = dataset.map({function}_with_tensorflow_ops, num_parallel_calls=tf.data.AUTOTUNE)"
+            f"dataset = dataset.map({function}, num_parallel_calls=tf.data.AUTOTUNE)  # with TensorFlow's ops"
         )
 
 

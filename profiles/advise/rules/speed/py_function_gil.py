@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, interval_ms, saving
+from pipeprof.profiles.advise.edits.own_python import in_less_python
 from pipeprof.profiles.advise.edits.snippets import function_file
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import NUMPY_FUNCTION_US, PY_FUNCTION_US
@@ -21,7 +22,7 @@ from pipeprof.profiles.time.limits.gil import (
     limited_by_gil,
 )
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView, StageView
-from pipeprof.profiles.wording import count, hot_function, milliseconds, percent, place_of, significant
+from pipeprof.profiles.wording import count, hot_function, milliseconds, percent, place_of, significant, stage_name
 
 
 class PyFunctionGil(Rule):
@@ -106,8 +107,11 @@ class PyFunctionGil(Rule):
         many = calls is not None and calls > self.threshold("one-call")
         parallel = stage.measured.parallelism if stage.measured is not None else None
         hot = hot_function(stage.measured) if stage.measured is not None else None
+        own = in_less_python(stage.measured) if stage.measured is not None else None
+        words, lines = own or ("", "")
         return Proposal(
             stage=stage.id,
+            title=f"Make the Python of {stage_name(stage)} cheaper" if own is not None else "",
             sentence=" ".join(
                 (
                     f"{stage.label} runs Python{_times(calls)}. Python ran {percent(facts.python_share or 0.0)} of the "
@@ -116,7 +120,9 @@ class PyFunctionGil(Rule):
                     _on_parallel(parallel, facts.python_lock_share),
                 )
             ),
-            recommendation=(
+            recommendation=f"{words[:1].upper()}{words[1:]}."
+            if own is not None
+            else (
                 f"Write {hot or 'the function'} in TensorFlow ops. If it must stay Python, "
                 + ("call it once per batch and let NumPy process the batch" if many else "use NumPy on the whole batch")
                 + ". More parallel calls of Python code do not help."
@@ -135,8 +141,10 @@ class PyFunctionGil(Rule):
                 }.items()
                 if value is not None
             },
-            edits=_edits(view, stage, many=many),
-            predicted=self._predicted(view, stage, calls if many else None),
+            edits=_edits(view, stage, many=many)
+            if own is None
+            else (HandWritten((stage.id,), f"# {words}", lines, words.replace("{", "{{").replace("}", "}}")),),
+            predicted=self._predicted(view, stage, calls if many and own is None else None),
         )
 
     def _predicted(self, view: PipelineView, stage: StageView, calls: float | None) -> Prediction:

@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.rewritten import Numbered, all_rounds, numbered, same_in_all_rounds, whole_arrays
-from pipeprof.profiles.advise.edits.snippets import from_python
+from pipeprof.pipelines.static.rewritten import (
+    Numbered,
+    all_rounds,
+    numbered,
+    same_in_all_rounds,
+    takes_any_texts,
+    whole_arrays,
+)
+from pipeprof.profiles.advise.edits.generator_code import by_number
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
 from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
-from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.view.texts import file_text, written_function
 from pipeprof.profiles.view.view import ComponentView
 from pipeprof.profiles.wording import as_typed, called, percent, stage_name, stage_place
@@ -38,21 +44,24 @@ _CHUNK = 256
 _OF_TEXTS = re.compile(r"Lookup\w+|\w*String\w*|\w*Regex\w+|Unicode\w+|Substr")
 """Ops that take any number of texts, or of what was made of them, each by itself."""
 _OF_WHOLE = frozenset({"StringFormat"})
-_NUMPY = {"string": "object"}
 
 
 def in_own_python(stage: Stage) -> tuple[str, str] | None:
     """Return what to do about a stage that runs Python, and the lines that do it; None where no rewriting is known."""
+    row = traits(stage.op)
+    return in_less_python(stage) or (_waiting(stage) if stage.python and not (row.wrapped and row.computes) else None)
+
+
+def in_less_python(stage: Stage) -> tuple[str, str] | None:
+    """Return the same of what computes in Python, where it can compute less of it, or in parallel."""
     hot = max(stage.python or (), key=lambda cost: cost.ms_per_batch, default=None)
     if hot is None or hot.file is None or hot.line is None:
         return None
-    if (loop := _without_loop(hot)) is not None:
-        return loop
     row = traits(stage.op)
-    if row.wrapped and row.computes:
-        made = numbered(file_text(hot.file), hot.function, hot.line)
-        return _by_number(stage, hot, made) if made is not None else None
-    return _waiting(stage)
+    if (loop := _without_loop(hot)) is not None or not (row.wrapped and row.computes):
+        return loop
+    made = numbered(file_text(hot.file), hot.function, hot.line)
+    return _by_number(stage, hot, made) if made is not None else None
 
 
 def _without_loop(hot: PythonCost) -> tuple[str, str] | None:
@@ -77,25 +86,9 @@ def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]
         for one in stage.element_spec or ()
     ]
     names = [one.name for one in stage.element_spec or () if not one.name.isdigit()]
-    order = f"{'.shuffle(len(items))' if made.shuffled else ''}{'.repeat()' if made.endless else ''}"
-    values, types = f"{made.name}(items[i])", [_NUMPY.get(one.dtype, one.dtype) for one in components]
-    if names:
-        values = f"[row[key] for row in [{values}] for key in {names}]"
-    # A generator's values are cast to its signature, those of numpy_function are not.
-    alone = len(types) == 1 and not names
-    cast = f"np.asarray({values}, {types[0]!r})" if alone else f"list(map(np.asarray, {values}, {types}))"
-    call = f"lambda i: {cast}, [i]"
-    lines = [
-        *made.before,
-        f"items = list({made.items})",
-        *made.function,
-        "def element(i):",
-        *(f"    {line}" for line in from_python(components, names, call, batched=False)),
-        f"dataset = tf.data.Dataset.range(len(items)){order}  # in the place of from_generator",
-        "dataset = dataset.map(element, num_parallel_calls=tf.data.AUTOTUNE)",
-    ]
     text = f"make its elements in parallel calls of a map: {called(hot.function)} becomes a function of one element"
-    return text, "\n".join(lines)
+    drawn = "; the order of its random numbers changes" if made.random else ""
+    return text + drawn, by_number(made, components, names)
 
 
 def _waiting(stage: Stage) -> tuple[str, str] | None:
@@ -114,10 +107,10 @@ def _waiting(stage: Stage) -> tuple[str, str] | None:
 
 
 def in_parallel(profile: Profile, stage: Stage) -> tuple[str, str] | None:
-    """Several calls at a time of a map that computes in one, most of the time, where there are other cores."""
+    """Several calls at a time of a map of TensorFlow ops that computes in one, most of the time, where there are other cores."""
     interval = profile.steps.interval_ms.mean if profile.steps is not None else 0.0
     one_call = stage.parallelism is not None and stage.parallelism <= 1.0 and not stage.tunable
-    if not one_call or not traits(stage.op).maps or not traits(stage.op).parallel or runs_python(stage):
+    if not one_call or not traits(stage.op).maps or not traits(stage.op).parallel:
         return None
     if (profile.host.cores or 1.0) < _TWO or (stage.active_ms or 0.0) < OF_INTERVAL * interval or not interval:
         return None
@@ -204,6 +197,10 @@ def _takes_texts(stage: Stage) -> bool:
     """Whether a map calls functions of texts and tables, as they are and with what they make."""
     if not traits(stage.op).maps or stage.random or stage.python or stage.loops or not stage.name:
         return False
+    place = stage.location
+    # Of one text, tf.strings.split takes a slice of its ragged tensor: only the file shows whose slice it is.
+    if place is not None and takes_any_texts(file_text(place.file), stage.name, place.line):
+        return True
     ops = {op.op for op in stage.ops or ()} - SILENT
     texts = {op for op in ops if _OF_TEXTS.fullmatch(op)} - _OF_WHOLE
     # Slices, shapes and joins of one text's words are others of many texts; of many ops the list is cut.
