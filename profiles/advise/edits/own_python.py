@@ -107,7 +107,7 @@ def _waiting(stage: Stage) -> tuple[str, str] | None:
 
 
 def in_parallel(profile: Profile, stage: Stage) -> tuple[str, str] | None:
-    """Several calls at a time of a map of TensorFlow ops that computes in one, most of the time, where there are other cores."""
+    """Several calls at a time of a map of TensorFlow ops, whose one call keeps a core busy while others are idle."""
     interval = profile.steps.interval_ms.mean if profile.steps is not None else 0.0
     one_call = stage.parallelism is not None and stage.parallelism <= 1.0 and not stage.tunable
     if not one_call or not traits(stage.op).maps or not traits(stage.op).parallel:
