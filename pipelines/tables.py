@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pkgutil
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -18,3 +19,8 @@ def read_table(package: str, name: str) -> Any:
     data = pkgutil.get_data(package, f"{name}.json")
     assert data is not None  # noqa: S101 - for the type checker: a loader of files always has it
     return json.loads(data)
+
+
+def as_tuples(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of a table with tuples in the place of its lists, as frozen records have them."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from pipeprof.pipelines.tables import read_table
+from pipeprof.pipelines.tables import as_tuples, read_table
 
 _VERSION: Final = re.compile(r"V\d+$")
 _DATASET_OP: Final = re.compile(r"(?P<family>\w+?)Dataset(?:V\d+)?$")
@@ -40,8 +40,7 @@ class Executed:
 
 
 EXECUTED: Final = {
-    family: Executed(**{name: tuple(x) if isinstance(x, list) else x for name, x in row.items()})
-    for family, row in read_table("pipeprof.pipelines.ops", "executed").items()
+    family: Executed(**as_tuples(row)) for family, row in read_table("pipeprof.pipelines.ops", "executed").items()
 }
 """Executed ops by family. A family without a row is the op of the same name in lower case (`GroupByWindow`)."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from pipeprof.pipelines.ops.executed_ops import executed, written_op
-from pipeprof.pipelines.tables import read_table
+from pipeprof.pipelines.tables import as_tuples, read_table
 
 Owner = Literal["cache", "shuffle", "prefetch", "parallel", "batch"]
 Cardinality = Literal[
@@ -218,8 +218,8 @@ def _rows(kind: str) -> dict[str, Traits]:
 
 
 def _row(**written: Any) -> Traits:
-    flags = dict.fromkeys(written.pop("is", "").split(), True)
-    return Traits(**flags, **{name: tuple(x) if isinstance(x, list) else x for name, x in written.items()})
+    flags: dict[str, Any] = dict.fromkeys(written.pop("is", "").split(), True)
+    return Traits(**flags | as_tuples(written))
 
 
 SOURCES: Final = _rows("sources")
