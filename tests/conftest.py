@@ -6,6 +6,7 @@ here asserts a time, so that modules which measure may run beside others.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import gc
 import importlib.abc
@@ -21,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from _pytest.assertion import rewrite
 from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
@@ -142,6 +144,26 @@ def _refuse(what: str) -> Callable[..., object]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--update-goldens``."""
     parser.addoption("--update-goldens", action="store_true", help="rewrite tests/golden/* with what the tests produce")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """In a fresh clone, rewrite the asserts of one share of the modules for all processes.
+
+    That takes as long as all other collecting twice over, and all processes would begin with the same modules.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not worker or sys.dont_write_bytecode:
+        return
+    config, count = session.config, int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    files = sorted(file for each in config.args for file in (config.invocation_params.dir / each).rglob("test_*.py"))
+    for file in files[int(worker.removeprefix("gw")) :: count]:
+        cached = rewrite.get_cache_dir(file) / (file.stem + rewrite.PYC_TAIL)
+        if cached.exists() or not rewrite.try_makedirs(cached.parent):
+            continue
+        with contextlib.suppress(SyntaxError):
+            hashed, code = rewrite._rewrite_test(file, config)
+            rewrite._write_pyc(config.stash[rewrite.assertstate_key], code, hashed, cached)
 
 
 def pytest_collection_finish() -> None:
