@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from integration import forked
 
 from pipeprof.profiles.advise.rule import rules
 
@@ -40,9 +40,8 @@ def run(folder: Path, names: list[str]) -> dict[str, Any]:
     for file in PLANTED.glob("*.py"):
         shutil.copy(file, folder)
     (folder / "train.py").write_text(ONE_AFTER_THE_OTHER.format(names=names), encoding="utf-8")
-    # How datasets are made is looked at until the warm-up ends, which lasts as long as for users.
-    words = ["run", "train.py", "--to-end", "--no-lock", "--out", "profile.json"]
-    done = forked.run(words, folder, forked.AS_FOR_USERS)
+    command = [sys.executable, "-m", "pipeprof", "run", "train.py", "--to-end", "--no-lock", "--out", "profile.json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads((folder / "profile.json").read_text(encoding="utf-8"))
 
