@@ -42,7 +42,8 @@ headspace.SECONDS, headspace.SETTLE_SECONDS = 0.2, 0.05
 warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.1, 1.0, 2.0
 """
 """Windows of a worker that measures; what is looked at does not depend on how long they are."""
-COMMAND = f"{SHORT}\nfrom pipeprof.cli.main import main; main()"
+AS_FOR_USERS = "from pipeprof.cli.main import main; main()"
+COMMAND = f"{SHORT}\n{AS_FOR_USERS}"
 _PR_SET_CHILD_SUBREAPER = 36
 TESTS = Path(__file__).parents[1]
 # As in a process of its own: without the checkout, which `python -m pytest` puts on the path.

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration import forked
 
 from pipeprof.profiles.advise.rule import rules
 
@@ -45,7 +44,8 @@ def run(folder: Path, names: list[str]) -> dict[str, Any]:
     text = "".join((PLANTED / f"{name}.py").read_text(encoding="utf-8") for name in itself)
     others = [name for name in names if name not in itself]
     (folder / "train.py").write_text(text + ONE_AFTER_THE_OTHER.format(names=others), encoding="utf-8")
-    done = forked.run(["run", "train.py", "--to-end", "--no-lock", "--out", "profile.json"], folder)
+    words = ["run", "train.py", "--to-end", "--no-lock", "--out", "profile.json"]
+    done = forked.run(words, folder, forked.AS_FOR_USERS)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads((folder / "profile.json").read_text(encoding="utf-8"))
 

@@ -67,7 +67,7 @@ def run(folder: Path, *words: str, copied: bool = False) -> tuple[int, dict[str,
     (folder / "train.py").write_text(SCRIPT)
     words = ("run", "train.py", "--no-lock", "--out", "profile.json", *words)
     if copied:
-        done = forked.run(words, folder)
+        done = forked.run(words, folder, forked.AS_FOR_USERS)
     else:
         command = [sys.executable, "-m", "pipeprof", *words]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
@@ -256,7 +256,8 @@ for epoch in range(100_000):
 )
 def test_a_soak_tells_growth_from_a_plateau(tmp_path: Path, growth: str, soaked: str, *, grows: bool) -> None:
     (tmp_path / "train.py").write_text(GROWS.replace("GROWTH", growth))
-    done = forked.run(["run", "train.py", "--no-lock", "--out", "p.json", "--soak", soaked], tmp_path)
+    words = ["run", "train.py", "--no-lock", "--out", "p.json", "--soak", soaked]
+    done = forked.run(words, tmp_path, forked.AS_FOR_USERS)
     assert done.returncode == 0, done.stdout + done.stderr
     profile = json.loads((tmp_path / "p.json").read_text())
     soak = profile["memory"]["soak"]

@@ -129,10 +129,7 @@ def imports(
 ) -> Iterator[Import]:
     """All imports below a node; ``inner`` gives the nodes in one."""
     for node in inner(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in {
-            getattr(node.test, "id", ""),
-            getattr(node.test, "attr", ""),
-        }:
+        if isinstance(node, ast.If) and is_for_types(node.test):
             yield from imports(ast.Module(node.orelse, []), inner, at_import=at_import, for_types=for_types)
             yield from imports(ast.Module(node.body, []), inner, at_import=at_import, for_types=True)
         elif isinstance(node, ast.Import):
@@ -150,6 +147,11 @@ def imports(
                     yield Import(name, node.lineno, at_import, 0, for_types)
             inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             yield from imports(node, inner, at_import=at_import and not inside, for_types=for_types)
+
+
+def is_for_types(test: ast.expr) -> bool:
+    """Whether a condition holds for type checkers alone."""
+    return isinstance(test, ast.Name | ast.Attribute) and ast.unparse(test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 
 def package_of(module: str) -> str | None:

@@ -347,7 +347,6 @@ def test_schema_of_a_profile(pipeprof: Pipeprof) -> None:
     schema = json.loads(pipeprof("schema", "profile").out)
     assert schema["$schema"].startswith("https://json-schema.org/")
     validator = jsonschema.validators.validator_for(schema)(schema)
-    validator.check_schema(schema)
     for path in RECORDED.glob("*.json"):
         document = json.loads(path.read_text())
         validator.validate(document)

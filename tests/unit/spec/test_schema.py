@@ -59,16 +59,12 @@ UNSEEN = {
 
 @pytest.fixture(scope="module")
 def validator() -> jsonschema.Draft7Validator:
-    schema = editor_schema()
-    jsonschema.Draft7Validator.check_schema(schema)
-    return jsonschema.Draft7Validator(schema)
+    return jsonschema.Draft7Validator(editor_schema())
 
 
 @pytest.fixture(scope="module")
 def overlays() -> jsonschema.Draft7Validator:
-    schema = overlay_schema()
-    jsonschema.Draft7Validator.check_schema(schema)
-    return jsonschema.Draft7Validator(schema)
+    return jsonschema.Draft7Validator(overlay_schema())
 
 
 def as_json(document: YamlDocument) -> Any:
