@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
 
 OUTPUT_LINES = 8
+SCRIPT_LINES = 4
+"""A training prints a log of its own, to be read in the profile."""
 _IN_THE_VERDICT = frozenset({"hung-up", "interrupted", "terminated"})
 _SAID = frozenset({"disturbed", "leak", "not-settled"})
 """Codes of warnings whose content the default report has elsewhere: in the verdict, in Memory and in Caution."""
@@ -71,8 +73,9 @@ def build_output(profile: Profile) -> Iterator[Block]:
     lines = count_repeats(profile.output).splitlines()
     count = f"{len(lines):,} lines" if len(lines) != 1 else "1 line"
     yield Heading(f"Printed by the {_whose(profile)}", f"to stdout and stderr, {count} without TensorFlow's own log")
-    if len(lines) > OUTPUT_LINES:
-        half = OUTPUT_LINES // 2
+    most = SCRIPT_LINES if profile.target.kind == "script" else OUTPUT_LINES
+    if len(lines) > most:
+        half = most // 2
         rest = len(lines) - 2 * half
         left_out = f"… {rest:,} line{'' if rest == 1 else 's'}, in the profile"
         lines = [*lines[:half], left_out, *lines[-half:]]

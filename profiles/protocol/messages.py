@@ -376,7 +376,6 @@ class SoakEvidence(WorkerMessage):
         seconds: In which `lines` allocated what stayed.
         epochs: While it was looked for.
         steps: In `seconds`.
-        tensors: Bytes by which the tensors that Python holds grew in `seconds`; None where unknown.
         freed: Bytes in use that Python's garbage collector freed in the end; None where unknown.
     """
 
@@ -386,7 +385,6 @@ class SoakEvidence(WorkerMessage):
     lines: list[SoakLine]
     traced: list[SoakTraced]
     places: list[SoakPlace]
-    tensors: int | None = None
     freed: int | None = None
 
 

@@ -96,8 +96,6 @@ def _line_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
     most = max(evidence.lines, key=lambda one: one.bytes)
     if most.bytes >= _EXPLAINS * expected:
         return most
-    if evidence.tensors is not None and evidence.tensors < _EXPLAINS * expected:
-        return None
     tensors = [one for one in evidence.lines if _holds_tensors(one) and one.count >= _MORE]
     return max(tensors, key=lambda one: one.count, default=None)
 

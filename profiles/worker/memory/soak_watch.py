@@ -167,7 +167,6 @@ class _Examination:
         self._stays: dict[_Line, _Total] | None = None
         self._late = [at + share * seconds for share in LATE]
         self._to = at, steps
-        self._tensors = self._tensors_to = held_in_tensors()
         self._looks = 0
         if self._traces:
             tracemalloc.start(_FRAMES)
@@ -184,7 +183,6 @@ class _Examination:
             return
         self._looks += 1
         self._at, self._epoch, self._steps = at, epoch, steps
-        self._tensors = held_in_tensors()
         if self._traces and tracemalloc.is_tracing():
             for line, total in _totals(tracemalloc.take_snapshot().traces).items():
                 # The most that a line had at once, whatever moment of an epoch it was.
@@ -195,7 +193,7 @@ class _Examination:
             return
         now, before = _totals(tracemalloc.take_snapshot().traces), self._stays
         if before is None:
-            self._stays, self._to, self._tensors_to = now, (at, steps), held_in_tensors()
+            self._stays, self._to = now, (at, steps)
         else:
             self._stays = {
                 line: min(now[line], total, key=lambda one: one.bytes) for line, total in before.items() if line in now
@@ -220,13 +218,8 @@ class _Examination:
             lines=lines,
             traced=traced[:_MOST_LINES],
             places=places,
-            tensors=_difference(self._tensors, self._tensors_to),
             freed=freed,
         )
-
-
-def _difference(before: int | None, after: int | None) -> int | None:
-    return after - before if before is not None and after is not None else None
 
 
 def traced_by_code() -> dict[tuple[str, str, int], tuple[int, int]]:
@@ -242,15 +235,6 @@ def traced_by_code() -> dict[tuple[str, str, int], tuple[int, int]]:
                     traces, objects = found.get(key, (0, 0))
                     found[key] = traces + one.experimental_get_tracing_count(), objects + 1
     return found
-
-
-def held_in_tensors() -> int | None:
-    """Return the bytes of the tensors that Python holds; None where one cannot be read."""
-    try:
-        held = [one for one in gc.get_objects() if type(one).__name__ == "EagerTensor"]
-        return sum(int(one.dtype.size) * int(one.shape.num_elements()) for one in held)
-    except Exception:
-        return None
 
 
 def _totals(traces: Iterable[Any]) -> dict[_Line, _Total]:

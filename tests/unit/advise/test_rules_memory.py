@@ -473,6 +473,7 @@ def test_waiting_for_a_core_is_no_conversion(cores: float, findings: int) -> Non
         (built(line(numbers(element=(tensor("string"),))), 2.2), "no numbers"),
         (built(line(numbers(element=None)), 2.2), "nobody knows how many"),
         (built(line(numbers()), 2.2, kind="spec"), "a spec loads arrays"),
+        (built(line(numbers()), 2.2, kind="script"), "a script makes its model, and more, before its first iterator"),
         (built(line(numbers()), 2.2, growth=20 * MB), "no room for a list"),
         (built(line(indices()), 2.2), "no source in memory"),
         (run(line(numbers())), "no phases"),

@@ -231,9 +231,6 @@ def test_the_line_that_allocated_what_stays_by_steps() -> None:
 def test_tensors_are_named_by_the_objects_that_hold_them() -> None:
     small = replace(LINE, bytes=3000, tensors=True)
     assert owner_of(TAIL, SLOPE, replace(NOTHING, lines=[small])).owner == "tensors"
-    assert owner_of(TAIL, SLOPE, replace(NOTHING, lines=[small], tensors=10 * MB)).owner == "tensors"
-    # Objects of TensorFlow's own stay there, and tensors do not grow.
-    assert owner_of(TAIL, SLOPE, replace(NOTHING, lines=[small], tensors=MB)).owner == "native"
 
 
 def test_without_evidence_the_owner_is_unknown_and_without_lines_it_is_native() -> None:

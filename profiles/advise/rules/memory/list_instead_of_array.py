@@ -57,8 +57,8 @@ class ListInsteadOfArray(Rule):
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the seconds of the phase `build` and the count of numbers."""
         profile = view.profile
-        if profile is None or profile.target.kind == "spec" or _explained(view):
-            # A spec's arrays are loaded as arrays, in a phase of their own.
+        if profile is None or profile.target.kind in ("spec", "script") or _explained(view):
+            # A spec's arrays are loaded as arrays, in a phase of their own; a script builds its model in this one.
             return
         build = next((phase for phase in profile.phases if phase.name == "build"), None)
         sources = [stage for stage in view.stages if traits(stage.op).in_memory and stage.source_bytes]

@@ -39,13 +39,13 @@ class SourceInPython(OfTraining, Rule):
 
     def judge(self, training: Training, view: PipelineView) -> Iterable[Proposal]:
         """From the object that `fit` was given, and its fetches."""
-        del view
+        steps = view.profile.steps if view.profile is not None else None
         source, kind, main = training.source, training.source_kind, main_of(training)
         if source is None or kind is None or main is None or main.role == "loop" or training.fetch is None:
             return
-        if not main.batches or not main.seconds or main.fetch_seconds is None:
+        if steps is None:
             return
-        fetch, interval = 1e3 * main.fetch_seconds / main.batches, 1e3 * main.seconds / main.batches
+        fetch, interval = steps.fetch_ms.mean, steps.interval_ms.mean
         if fetch < self.threshold("fetch") * interval:
             return
         least = max(interval - fetch, 1e-3)
