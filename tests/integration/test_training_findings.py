@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from integration import forked
 
 from pipeprof.profiles.advise.rule import rules
 
