@@ -14,7 +14,7 @@ How = Literal["measured", "model", "predicted", "alias"]
 
 @cache
 def _texts_of(module: str) -> dict[str, dict[str, str]]:
-    """The texts below the fields of a module's classes, by class and field; only who asks for a schema reads them."""
+    """The texts below the fields of a module's classes, by class and field, as a schema has them."""
     import ast
     import inspect
     import sys
