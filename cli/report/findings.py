@@ -288,10 +288,10 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         for note in filter(None, notes):
             yield Prose(note, indent=_DETAIL_INDENT, hang=2, spare=1 if finding.python else 0)
     if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
-        yield Prose(_reason(finding), indent=_DETAIL_INDENT, hang=2, style="dim")
+        yield Prose(_reason(finding), indent=_DETAIL_INDENT, hang=2, style="dim", spare=3 if finding.python else 0)
     if finding.python and profile.target.kind != "spec" and (not finding.edits or any(map(_needs_code, finding.edits))):
         if finding.sentence and finding.rule not in WITHOUT_RULE:
-            yield Prose(finding.sentence, indent=_DETAIL_INDENT, hang=2)
+            yield Prose(finding.sentence, indent=_DETAIL_INDENT, hang=2, spare=5)
         yield Code(finding.python, indent=_DETAIL_INDENT, wrap=True, python=True)
     command = try_command(profile, finding)
     if command is not None and len(command) <= LONGEST_COMMAND:

@@ -51,11 +51,11 @@ def build_pipeline(profile: Profile) -> Iterator[Block]:
     for stage in _costly([row.stage for row in rows]):
         inside = describe_inside(stage)
         if inside:
-            spare = 2 if inside.startswith(OTHER_OPS) and "·" not in inside else 0
+            spare = 2 if inside.startswith(OTHER_OPS) and "·" not in inside else 6
             yield Prose(f"{stage_name(stage)}: {inside}", hang=2, spare=spare)
     limits = describe_limits(profile)
     if limits:
-        yield Prose(f"limits  {limits}", hang=8)
+        yield Prose(f"limits  {limits}", hang=8, spare=6)
     if not costs and profile.steps:
         yield Prose("No cost per stage: TensorFlow gave no model of this pipeline.")
 

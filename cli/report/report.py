@@ -25,7 +25,7 @@ _LABEL_WIDTH = 12
 MOST_LINES = 45
 """Of a screen."""
 _WIDTH = 100
-_SPARED = frozenset({"bound", "cache", "measured", "start-up"})
+_SPARED = {"bound": 3, "cache": 3, "measured": 3, "start-up": 3, "warning": 6}
 """Details of the verdict that other lines, or `show -v`, have as well."""
 
 
@@ -41,7 +41,7 @@ def build_verdict(profile: Profile) -> Iterator[Block]:
     yield Prose((TextSpan(f"{head}{colon}", f"bold {color}".strip()), TextSpan(rest)), indent=0)
     width = max((len(detail.label) + 2 for detail in verdict.details), default=0)
     for detail in verdict.details if verdict.headline else ():
-        spare = 3 if detail.label in _SPARED else 0
+        spare = _SPARED.get(detail.label, 0)
         yield KeyValue(detail.label, detail.text, indent=2, width=max(width, _LABEL_WIDTH), spare=spare)
 
 
@@ -121,7 +121,7 @@ def _fit(blocks: list[Block]) -> list[Block]:
     from pipeprof.cli.text.paint import paint
     from pipeprof.cli.text.style import Style
 
-    for spare in range(1, 6):
+    for spare in range(1, 7):
         if paint(blocks, Style(width=_WIDTH)).count("\n") <= MOST_LINES:
             break
         blocks = without(blocks, spare)

@@ -288,7 +288,7 @@ class _Painter:
         label = block.label.ljust(margin)
         lines = block.text.splitlines()
         # A remark says what the code is for; in foreign text a # may be anything.
-        apart = bool(block.label) or block.python
+        apart = bool(block.label) and not block.python
         for line in _set_remarks_apart(lines, self._style.width - block.indent - margin) if apart else lines:
             code = line.lstrip(" ")
             inner = len(line) - len(code)
@@ -397,6 +397,9 @@ def _broken_code(code: str, width: int) -> list[str]:
     for number, letter in enumerate(code, 1):
         if quote:
             quote = "" if letter == quote else quote
+        elif letter == "#" and len(code) > width:
+            remark = textwrap.wrap(code[number - 1 :], max(width, 10), subsequent_indent="# ")
+            return [*remark, *_broken_code(code[: number - 1].rstrip(), width)]
         elif letter in "\"'":
             quote = letter
         elif letter in "([{":

@@ -39,7 +39,7 @@ from pipeprof.profiles.time.limits.cores import (
     worker_fills_cores,
 )
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
-from pipeprof.profiles.time.limits.gil import gil_is_full
+from pipeprof.profiles.time.limits.gil import LOCK_FROM, gil_is_full
 from pipeprof.profiles.time.limits.serial_chain import PART_FROM, SUM_UP_TO, find_chain
 from pipeprof.profiles.time.top_stage import (
     Groups,
@@ -318,6 +318,9 @@ def _blocked(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
     limit, what = _name_wait(causes, _stalled_part(stage, share, profile))
     if any(entry.what == _CHILDREN for entry in profile.memory.ledger or ()):
         what = what.replace("network?", "its child processes? network?")
+    lock = causes.python_lock_share or 0.0
+    if stage is not None and stage.python and lock >= LOCK_FROM:
+        what = what.replace("network? sleep? lock?", f"the GIL? It was held {percent(lock)} of the time in Python")
     return Bottleneck(limit, stage, f"{who} {percent(share)} of {whose} time {what}{more}")
 
 

@@ -175,7 +175,7 @@ def test_broken_code_is_the_same_code(width: int) -> None:
         "    columns = tf.io.decode_csv(lines, [tf.constant([], tf.float32)] * 430, field_delim=' ', header='( c')\n"
         "    return tf.stack(columns, axis=1)\n"
         "dataset = tf.data.TextLineDataset('a/b').batch(128).map(parse, num_parallel_calls=tf.data.AUTOTUNE)"
-        "  # in place of CsvDataset, which makes 430 tensors of each row, table.py:32"
+        "  # in place of f(name, mode='r'), which makes 430 tensors of each row, table.py:32"
     )
     painted = paint([Code(code, indent=4, wrap=True, python=True)], Style(width=width))
     assert all(cell_len(line) <= width for line in painted.splitlines())

@@ -418,6 +418,16 @@ def test_a_stage_waits_where_its_own_threads_were_seen_to() -> None:
     assert latency(looked_at(10.0, 8.0), disk=None) == ("latency", unknown)
 
 
+def test_functions_of_python_wait_for_its_lock() -> None:
+    python = [PythonCost(function="read", ms_per_batch=1.0, share=1.0)]
+    reads = looked_at(10.0, 8.0).model_copy(update={"python": python})
+    for lock, words in ((0.8, "(the GIL? It was held 80 % of the time in Python)"), (0.2, "(network? sleep? lock?)")):
+        causes = Causes(worker_cores=0.5, demanded_cores=0.5, disk_bytes_per_second=0.0, python_lock_share=lock)
+        held = find_bottleneck(profile(causes, reads))
+        assert held is not None
+        assert held.text.endswith(words)
+
+
 @pytest.mark.parametrize(
     ("disk", "stalled", "limit", "words"),
     [

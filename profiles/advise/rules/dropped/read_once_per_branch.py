@@ -51,6 +51,9 @@ class ReadOncePerBranch(Rule):
     semantics = "same"
     thresholds = (
         Threshold("wasted-share", 0.2, "of the interval", "that the other branches' copies take", 0.1),
+        Threshold(
+            "again-share", 0.08, "of the time in the maps", "that read or decode what another of them does", 0.05
+        ),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )
 
@@ -62,13 +65,11 @@ class ReadOncePerBranch(Rule):
                 continue
             wasted = shared.ms * (1 - shared.needed(view)) if shared.maps else 0.0
             again = shared.again(view)
-            if again and sum(again.values()) > wasted and self._is_much(sum(again.values()), interval):
+            work = sum(one.ms_per_batch or 0.0 for one in shared.readers)
+            if sum(again.values()) > max(wasted, self.threshold("again-share") * work):
                 yield self._in_one_map(view, shared, again, interval)
-            elif self._is_much(wasted, interval):
+            elif wasted > 0 and wasted >= self.threshold("wasted-share") * interval:
                 yield self._draft(view, shared, wasted, interval)
-
-    def _is_much(self, wasted: float, interval: float) -> bool:
-        return wasted > 0 and wasted >= self.threshold("wasted-share") * interval
 
     def _in_one_map(self, view: PipelineView, shared: _Shared, again: Mapping[str, float], interval: float) -> Proposal:
         """The maps of a zip that each read or decode the same element, called by one map."""
@@ -173,7 +174,10 @@ class _Shared:
             for one in self.readers
         ]
         common = [op for op in costs[0] if op.startswith(_LOADS) and all(op in other for other in costs)]
-        return {op: sum(each[op] for each in costs) - max(each[op] for each in costs) for op in common}
+        # Times of ops have no waiting for a core in them.
+        active = sum((one.measured.active_ms if one.measured is not None else None) or 0.0 for one in self.readers)
+        scale = max(1.0, sum(one.ms_per_batch or 0.0 for one in self.readers) / active) if active else 1.0
+        return {op: scale * (sum(each[op] for each in costs) - max(each[op] for each in costs)) for op in common}
 
     def title(self, view: PipelineView, names: str) -> str:
         """Name the change."""
