@@ -150,7 +150,7 @@ def _code(label: str, text: str | None) -> Iterator[Block]:
         return
     lines = [line for line in _STATEMENTS.sub("\n", text or "").splitlines() if line.strip()]
     if lines:
-        yield Code("\n".join(lines), indent=_INDENT, label=label, wrap=True)
+        yield Code("\n".join(lines), indent=_INDENT, label=label, wrap=True, python=label == "Python")
 
 
 def _predicted(predicted: Predicted, *, step: bool) -> str:

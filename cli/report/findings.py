@@ -114,7 +114,7 @@ def _build_bounds(bounds: Sequence[str], *, complete: bool) -> Iterator[Block]:
         if advice:
             yield Prose(advice[0], indent=4, hang=2)
         if advice[1:]:
-            yield Code("\n".join(advice[1:]), indent=4, wrap=True)
+            yield Code("\n".join(advice[1:]), indent=4, wrap=True, python=True)
 
 
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
@@ -279,7 +279,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     if finding.python and profile.target.kind != "spec" and (not finding.edits or any(map(_needs_code, finding.edits))):
         if finding.sentence and finding.rule not in WITHOUT_RULE:
             yield Prose(finding.sentence, indent=_DETAIL_INDENT, hang=2)
-        yield Code(finding.python, indent=_DETAIL_INDENT, wrap=True)
+        yield Code(finding.python, indent=_DETAIL_INDENT, wrap=True, python=True)
     command = try_command(profile, finding)
     if command is not None and len(command) <= LONGEST_COMMAND:
         yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH)

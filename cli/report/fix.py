@@ -281,7 +281,7 @@ def _changes(fix: Fix) -> Iterator[Block]:
         yield Code(fix.diff.rstrip("\n"), indent=2)
     elif fix.python:
         yield Heading("Changes", "in the graph; as Python they would be")
-        yield Code("\n".join(fix.python), indent=2, wrap=True)
+        yield Code("\n".join(fix.python), indent=2, wrap=True, python=True)
     for name, value in fix.environment.items():
         yield Command("start with", assignment(name, value), indent=2, width=12)
 

@@ -71,12 +71,14 @@ class Code:
         label: Stands to the left of the first line.
         wrap: Long lines are broken at spaces, and remarks of labelled code go on a line of their own; else they are
             cut.
+        python: Code to paste: long lines are broken where Python allows it.
     """
 
     text: str
     indent: int = 2
     label: str = ""
     wrap: bool = False
+    python: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ from pipeprof.cli.text.blocks import (
     Prose,
     Table,
 )
+from pipeprof.cli.text.code import HANG as _HANG
+from pipeprof.cli.text.code import break_code
 from pipeprof.cli.text.style import Style, in_ascii
 from pipeprof.cli.text.table import is_cut, lay_out
 
@@ -162,12 +164,14 @@ class _Painter:
         label = block.label.ljust(margin)
         lines = block.text.splitlines()
         # A remark says what the code is for; in foreign text a # may be anything.
-        for line in _set_remarks_apart(lines, self._style.width - block.indent - margin) if block.label else lines:
+        width = self._style.width - block.indent - margin
+        lines = list(_set_remarks_apart(lines, width)) if block.label or block.python else lines
+        for line in break_code(lines, width) if block.python else lines:
             code = line.lstrip(" ")
             inner = len(line) - len(code)
             start = Text().append(label, style="dim").append(" " * inner + self._clean(code))
             first = " " * block.indent
-            self._wrapped(start, first, first + " " * (margin + inner + 4))
+            self._wrapped(start, first, first + " " * (margin + inner + _HANG))
             label = " " * margin
 
     def _safe(self, table: Table) -> Table:
