@@ -108,7 +108,6 @@ class PyFunctionGil(Rule):
         parallel = stage.measured.parallelism if stage.measured is not None else None
         own = in_less_python(stage.measured) if stage.measured is not None else None
         words, lines = own or ("", "")
-        own = own if lines else None
         return Proposal(
             stage=stage.id,
             title=f"Make the Python of {stage_name(stage)} cheaper" if own is not None else "",
