@@ -396,7 +396,7 @@ def _broken_code(code: str, width: int) -> list[str]:
     places, depth, quote = [], 0, ""
     for number, letter in enumerate(code, 1):
         if quote:
-            quote = "" if letter == quote else quote
+            quote = "" if letter == quote and code[number - 2] != "\\" else quote
         elif letter == "#" and len(code) > width:
             remark = textwrap.wrap(code[number - 1 :], max(width, 10), subsequent_indent="# ")
             return [*remark, *_broken_code(code[: number - 1].rstrip(), width)]

@@ -66,6 +66,7 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "cache-after-shuffle": test_rules_order.kept_order,
     "cache-in-memory-over-budget": lambda: test_rules_memory.cached(20_000),
     "cache-never-complete": lambda: test_rules_correctness.taken(256),
+    "cache-smaller-elements": test_rules_memory.decoded,
     "concatenated-parts": dropped_views.parts,
     "csv-row-by-row": dropped_views.csv,
     "drop-after-expensive-map": dropped_views.dropped,

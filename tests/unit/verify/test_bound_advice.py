@@ -188,6 +188,11 @@ def test_what_waits_gets_more_calls_and_a_generator_becomes_a_map(profile: Profi
     assert "def one_of_rows(number):" in python
     assert "dataset = tf.data.Dataset.range(len(items))" in python
     assert "['float32', 'int64']" in python
+    # Parallel calls of what holds the GIL take turns.
+    profile.stages[0].python[0].lock_share = 0.5  # type: ignore[index]
+    found = bottleneck_finding(profile, ["source"], [])
+    assert "with TensorFlow's ops in the place of NumPy: rows() holds the GIL 50 % of the time" in found.recommendation  # type: ignore[operator]
+    assert (found.python or "").startswith("# to be written with TensorFlow's ops: one_of_rows")
 
 
 TEXTS = [{"name": "0", "dtype": "string", "shape": []}]

@@ -58,7 +58,7 @@ class SentByProcesses(OfHotLine, Rule):
         )
         return (
             f"Elements{each} cross a pipe: make a dataset of {items} and call {function} in "
-            ".map(…, num_parallel_calls=tf.data.AUTOTUNE), by tf.numpy_function or with TensorFlow's ops"
+            ".map(…, num_parallel_calls=tf.data.AUTOTUNE), with TensorFlow's ops if it holds the GIL"
         )
 
     def python_of(self, spot: HotSpot, stage: StageView) -> str:
