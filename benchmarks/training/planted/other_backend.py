@@ -11,6 +11,7 @@ def fit(backend):
     from log import batches, step
 
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-    model.compile(loss="mse")
+    # On torch that needs a compiler of C++.
+    model.compile(loss="mse", jit_compile=backend == "jax")
     wait = keras.callbacks.LambdaCallback(on_train_batch_end=lambda _batch, _logs: step())
     model.fit(batches(60).map(lambda batch: (batch, batch[:, :1])), epochs=800, callbacks=[wait], verbose=0)

@@ -208,3 +208,14 @@ def test_iterators_are_not_kept_alive():
     assert known.iterator() is iterator
     del iterator
     assert known.iterator() is None
+
+
+def test_the_loader_that_keras_makes_of_a_dataset_is_no_source():
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    model, loader = SimpleNamespace(steps_per_execution=1), type("DataLoader", (), {"dataset": Dataset()})()
+    observer.fit_called(model, Dataset())
+    observer.loader_began(loader)
+    observer.fit_returned(model)
+    assert observer.habits.source is None
+    observer.loader_began(loader)
+    assert observer.habits.source_kind == "DataLoader"
