@@ -3,7 +3,7 @@
 import os
 
 
-def fit(backend):
+def fit(backend, **options):
     """Train on a backend, epochs of sixty steps."""
     os.environ["KERAS_BACKEND"] = backend
 
@@ -11,6 +11,6 @@ def fit(backend):
     from log import batches, step
 
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-    model.compile(loss="mse")
+    model.compile(loss="mse", **options)
     wait = keras.callbacks.LambdaCallback(on_train_batch_end=lambda _batch, _logs: step())
     model.fit(batches(60).map(lambda batch: (batch, batch[:, :1])), epochs=800, callbacks=[wait], verbose=0)

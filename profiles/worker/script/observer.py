@@ -190,8 +190,9 @@ class ScriptObserver(Observer):
     # Keras
 
     def loader_began(self, loader: Any) -> None:
-        """Note where the batches of a loop come from."""
-        self.habits.takes_from(loader)
+        """Note where the batches of a loop come from; those of Keras on torch come from its own loader around them."""
+        if self._role() == "loop":
+            self.habits.takes_from(loader)
 
     def tape_read(self) -> None:
         """Note that steps compute outside of tf.functions."""

@@ -7,11 +7,15 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.graph.observe.reading import serialised
+from pipeprof.pipelines.target.user_files import is_users, read_source
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
 from pipeprof.profiles.worker.script.consumers import GraphSeen
 
@@ -32,6 +36,8 @@ MOST_UNREAD = 200
 LEAST_OWN_NS = 2_000_000_000
 """Of a training, from which on what its thread does is its own: first steps and the first looks take long."""
 JAX = "JAX returns before a step has ended"
+_IMPORT_JAX = frozenset({"jax", "jaxlib", "tensorflow", "keras"})
+"""Packages that import JAX where it is installed, whether the script uses it or not."""
 ON_GPU = "on a GPU TensorFlow returns before a step has ended"
 OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
 IN_GRAPH = "a tf.function fetches and computes in one call"
@@ -152,7 +158,7 @@ def _ends(made: CreatedDataset) -> set[tuple[str, int]]:
 def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: Moment) -> Mapping[str, Any]:
     """What the script spends its time on, apart from the steps and their fetches."""
     habits, clock, own = observer.habits, main.clock, None
-    computes = habits.own_steps or main.kind != "loop" or not {"jax", "torch"}.isdisjoint(sys.modules)
+    computes = habits.own_steps or main.kind != "loop" or "torch" in sys.modules or _uses_jax(len(sys.modules))
     if (
         since is not None
         and since.own is not None
@@ -191,12 +197,33 @@ def _knowledge(main: Consumer) -> Mapping[str, Any]:
 
 def asynchronous(main: Consumer) -> str | None:
     """Why a step may go on when the script requests the next batch; None where it cannot."""
-    if "jax" in sys.modules and main.kind == "loop":
+    if main.kind == "loop" and _uses_jax(len(sys.modules)):
         return JAX
     tensorflow: Any = sys.modules["tensorflow"]
     if tensorflow.config.list_logical_devices("GPU"):
         return ON_GPU
     return None
+
+
+@lru_cache(maxsize=1)
+def _uses_jax(_modules: int) -> bool:
+    """Return whether a file of the user's names JAX, or a library imports it to use it; looked up once more is imported."""
+    if "jax" not in sys.modules:
+        return False
+    keras: Any = sys.modules.get("keras")
+    if keras is not None and keras.config.backend() == "jax":
+        return True
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in _IMPORT_JAX or not isinstance(module, ModuleType):
+            continue
+        held = list(vars(module).values())
+        if any(isinstance(one, ModuleType) and str(one.__name__).partition(".")[0] == "jax" for one in held):
+            return True
+        file = vars(module).get("__file__")
+        with suppress(OSError):
+            if isinstance(file, str) and is_users(file) and b"jax" in read_source(Path(file)):
+                return True
+    return False
 
 
 def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+from pipeprof.profiles.worker.script import training_facts
 from pipeprof.profiles.worker.script.consumers import Consumer, Place
-from pipeprof.profiles.worker.script.training_facts import Moment, _costs, _unread, graph_seen
+from pipeprof.profiles.worker.script.training_facts import JAX, Moment, _costs, _unread, asynchronous, graph_seen
 
 
 def constant(name: str, value: bytes | int) -> Any:
@@ -72,3 +74,31 @@ def test_a_short_training_says_nothing_about_its_python(seconds: float, own_ms: 
     now = Moment(round(seconds * 1e9), own=0.4, steps=100)
     costs = _costs(Consumer(Place("train.py", 3), "loop"), observer, Moment(0, own=0.0, steps=0), now)
     assert costs["own_ms"] == own_ms
+
+
+def module(name: str, **held: Any) -> ModuleType:
+    made = ModuleType(name)
+    vars(made).update(held)
+    return made
+
+
+@pytest.mark.parametrize("user", ["library", "file", "keras", None])
+def test_a_program_uses_jax_if_more_than_tensorflow_imports_it(
+    user: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("def main():\n    import jax\n" if user == "file" else "import torch\n")
+    jax, config = module("jax"), SimpleNamespace(list_logical_devices=lambda _kind: [])
+    modules = [
+        jax,
+        module("tensorflow", config=config),
+        module("tensorflow.lite.python.util", jax=jax),
+        module("keras", config=SimpleNamespace(backend=lambda: "jax" if user == "keras" else "torch")),
+        module("flax", **({"jax": jax} if user == "library" else {})),
+        module("__main__", __file__=str(script)),
+    ]
+    monkeypatch.setattr(training_facts, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
+    training_facts._uses_jax.cache_clear()
+    found = asynchronous(SimpleNamespace(kind="loop"))
+    training_facts._uses_jax.cache_clear()
+    assert found == (JAX if user else None)

@@ -236,3 +236,14 @@ def test_jax_tells_what_it_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     hooks.uninstall()
     listener("/jax/core/compile/backend_compile_duration", 0.2, fun_name="jit(step)")
     assert told == [("jit(step)", 0.2)]
+
+
+def test_the_loader_that_keras_makes_of_a_dataset_is_no_source():
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    model, loader = SimpleNamespace(steps_per_execution=1), type("DataLoader", (), {"dataset": Dataset()})()
+    observer.fit_called(model, Dataset())
+    observer.loader_began(loader)
+    observer.fit_returned(model)
+    assert observer.habits.source is None
+    observer.loader_began(loader)
+    assert observer.habits.source_kind == "DataLoader"
