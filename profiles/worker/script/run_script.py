@@ -633,8 +633,10 @@ class ScriptRun(ScriptJob):
         if made:
             where = f"{path.name}:{made[0].place.line}" if made[0].place.line else str(path)
             return f"{where} takes a batch of a dataset, but no second one: a step is what lies between two"
-        functions = bindings_of(path).defined()
-        listed = ", ".join(f"{path}:{name}" for name in functions[:MOST_LISTED])
+        functions = dict.fromkeys(
+            one.name for one in bindings_of(path).all if one.kind == "function" and not one.script
+        )
+        listed = ", ".join(f"{path}:{name}" for name in [*functions][:MOST_LISTED])
         more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
         source = observer.habits.source
         taken = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -175,6 +176,15 @@ def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyP
     assert finished == ["the script"]
     # Nothing is traced: the error belongs to the phase in which it came.
     assert run.phase == "measure"
+
+
+def test_only_functions_are_proposed_as_targets(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("import os\npid = os.fork()\n")
+    run = ScriptRun(Job("script", "train.py", [str(script)]), Channel(FakeTime()))  # type: ignore[arg-type]
+    assert run._why_nothing() == f"{script} came to its end and iterated over no tf.data dataset"
+    script.write_text("def make():\n    pass\n")
+    assert run._why_nothing().endswith(f"name it: {script}:make")
 
 
 @pytest.mark.parametrize("stopped", [True, False])
