@@ -73,6 +73,8 @@ MOST_TIMES = 3
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
 MOST_LISTED = 5
+LEAST_CHILDREN = 3.0
+"""Seconds that child processes have computed, from which the training may be theirs: TensorFlow's import takes more."""
 EACH = "the script leaves each iterator after a batch or two"
 NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
 
@@ -643,6 +645,9 @@ class ScriptRun(ScriptJob):
         if source is not None:
             place = f" ({as_typed(source.file)}:{source.line})" if source.file is not None else ""
             taken = f"; its batches come from {source.name}{place}, a {observer.habits.source_kind}"
+        children = os.times().children_user
+        if children >= LEAST_CHILDREN:
+            taken += f"; its child processes computed for {children:.0f} s: they are not measured, so run their script"
         return f"{path} came to its end and iterated over no tf.data dataset{taken}{more}"
 
     def _training(self) -> Training:

@@ -178,13 +178,16 @@ def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyP
     assert run.phase == "measure"
 
 
-def test_only_functions_are_proposed_as_targets(tmp_path: Path) -> None:
+def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "train.py"
     script.write_text("import os\npid = os.fork()\n")
     run = ScriptRun(Job("script", "train.py", [str(script)]), Channel(FakeTime()))  # type: ignore[arg-type]
+    monkeypatch.setattr(run_script.os, "times", lambda: SimpleNamespace(children_user=0.1))
     assert run._why_nothing() == f"{script} came to its end and iterated over no tf.data dataset"
     script.write_text("def make():\n    pass\n")
     assert run._why_nothing().endswith(f"name it: {script}:make")
+    monkeypatch.setattr(run_script.os, "times", lambda: SimpleNamespace(children_user=12.3))
+    assert "; its child processes computed for 12 s: they are not measured, so run their script;" in run._why_nothing()
 
 
 @pytest.mark.parametrize("stopped", [True, False])
