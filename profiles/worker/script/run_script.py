@@ -608,7 +608,7 @@ class ScriptRun(ScriptJob):
     def _note_no_trace(self, why: str) -> None:
         from pipeprof.profiles.protocol.messages import UNTRACED
 
-        self.warn("no-trace", f"No trace: {why}; {UNTRACED}.")
+        self.warn("no-trace", f"No trace: {why.rstrip('.')}; {UNTRACED}.")
 
     def send_measured(self) -> None:
         """Send the measurement so far; nothing if it has not begun."""

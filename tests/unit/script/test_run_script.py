@@ -206,6 +206,13 @@ def test_a_dataset_that_was_never_looked_at() -> None:
     assert warning.text == "The graph could not be read: the dataset was gone before the first look at it."
 
 
+def test_a_reason_that_is_a_sentence_ends_none() -> None:
+    run = Run()
+    run._note_no_trace("Another profiler is running.")
+    (warning,) = run.channel.of(Warned)
+    assert warning.text.startswith("No trace: Another profiler is running; times of ops")
+
+
 SECOND = 1_000_000_000
 
 
