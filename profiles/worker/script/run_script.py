@@ -605,11 +605,6 @@ class ScriptRun(ScriptJob):
             return None, "the iterator was gone when the script ended"
         return _Running(self.dataset, feed.iterator), ""
 
-    def _note_no_trace(self, why: str) -> None:
-        from pipeprof.profiles.protocol.messages import UNTRACED
-
-        self.warn("no-trace", f"No trace: {why.rstrip('.')}; {UNTRACED}.")
-
     def send_measured(self) -> None:
         """Send the measurement so far; nothing if it has not begun."""
         window = self._window
