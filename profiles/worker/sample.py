@@ -424,7 +424,7 @@ class JobRun:
                 why = self._trace(step).note
                 if why is not None:
                     phase.note = f"no trace: {why}"
-                    self.warn("no-trace", f"No trace: {why}; {UNTRACED}.")
+                    self._note_no_trace(why)
             if self.job.calibrate and (costs := self._costs()) is not None:
                 self._channel.send(costs)
             with contextlib.suppress(Exception):
@@ -477,6 +477,9 @@ class JobRun:
             yield
         except Exception as error:
             self.warn(code, f"{failed}: {first_line(error)}")
+
+    def _note_no_trace(self, why: str) -> None:
+        self.warn("no-trace", f"No trace: {why.rstrip('.')}; {UNTRACED}.")
 
     def _trace(self, step: BatchConsumer | None) -> Trace:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase

@@ -67,6 +67,8 @@ MOST_TIMES = 3
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
 MOST_LISTED = 5
+LEAST_CHILDREN = 3.0
+"""Seconds that child processes have computed, from which the training may be theirs: TensorFlow's import takes more."""
 EACH = "the script leaves each iterator after a batch or two"
 NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
 
@@ -594,11 +596,6 @@ class ScriptRun(ScriptJob):
             return None, "the iterator was gone when the script ended"
         return _Running(self.dataset, feed.iterator), ""
 
-    def _note_no_trace(self, why: str) -> None:
-        from pipeprof.profiles.protocol.messages import UNTRACED
-
-        self.warn("no-trace", f"No trace: {why}; {UNTRACED}.")
-
     def send_measured(self) -> None:
         """Send the measurement so far; nothing if it has not begun."""
         window = self._window
@@ -624,14 +621,19 @@ class ScriptRun(ScriptJob):
         if made:
             where = f"{path.name}:{made[0].place.line}" if made[0].place.line else str(path)
             return f"{where} takes a batch of a dataset, but no second one: a step is what lies between two"
-        functions = bindings_of(path).defined()
-        listed = ", ".join(f"{path}:{name}" for name in functions[:MOST_LISTED])
+        functions = dict.fromkeys(
+            one.name for one in bindings_of(path).all if one.kind == "function" and not one.script
+        )
+        listed = ", ".join(f"{path}:{name}" for name in [*functions][:MOST_LISTED])
         more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
         source = observer.habits.source
         taken = ""
         if source is not None:
             place = f" ({as_typed(source.file)}:{source.line})" if source.file is not None else ""
             taken = f"; its batches come from {source.name}{place}, a {observer.habits.source_kind}"
+        children = os.times().children_user
+        if children >= LEAST_CHILDREN:
+            taken += f"; its child processes computed for {children:.0f} s: they are not measured, so run their script"
         return f"{path} came to its end and iterated over no tf.data dataset{taken}{more}"
 
     def _training(self) -> Training:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -177,6 +178,18 @@ def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyP
     assert run.phase == "measure"
 
 
+def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("import os\npid = os.fork()\n")
+    run = ScriptRun(Job("script", "train.py", [str(script)]), Channel(FakeTime()))  # type: ignore[arg-type]
+    monkeypatch.setattr(run_script.os, "times", lambda: SimpleNamespace(children_user=0.1))
+    assert run._why_nothing() == f"{script} came to its end and iterated over no tf.data dataset"
+    script.write_text("def make():\n    pass\n")
+    assert run._why_nothing().endswith(f"name it: {script}:make")
+    monkeypatch.setattr(run_script.os, "times", lambda: SimpleNamespace(children_user=12.3))
+    assert "; its child processes computed for 12 s: they are not measured, so run their script;" in run._why_nothing()
+
+
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_run_that_a_signal_ends_is_not_traced(*, stopped: bool) -> None:
     run = Run()
@@ -191,6 +204,13 @@ def test_a_dataset_that_was_never_looked_at() -> None:
         run._graphs()
     (warning,) = run.channel.of(Warned)
     assert warning.text == "The graph could not be read: the dataset was gone before the first look at it."
+
+
+def test_a_reason_that_is_a_sentence_ends_none() -> None:
+    run = Run()
+    run._note_no_trace("Another profiler is running.")
+    (warning,) = run.channel.of(Warned)
+    assert warning.text.startswith("No trace: Another profiler is running; times of ops")
 
 
 SECOND = 1_000_000_000
