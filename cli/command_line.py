@@ -71,7 +71,8 @@ def change_command(profile: Profile, number: int, command: str = "run", *, write
     is_script = profile.target.kind == "script"
     if command == "run":
         # Tried in the training, against the script as it is.
-        return rerun(profile, **changes | ({"rerun": True, "no_verify": False} if is_script else {}))
+        trial: dict[str, Any] = {"rerun": True, "no_verify": False} if is_script else {}
+        return rerun(profile, **changes, **trial)
     given = asdict(recover_options(profile))
     kept = {name: given[name] for name in ("target", "sets", "overlays", "env", "args", "no_python")}
     # The report of a script's change is its plan.

@@ -74,7 +74,7 @@ class MainDatasetJob(ScriptJob):
 
     def _begin_build(self) -> None:
         self._runtime = procfs.rss_bytes("self")
-        self._begin_watch()
+        super()._begin_build()
 
     def _pin_seeds(self) -> None:
         """A script sets its own seeds."""

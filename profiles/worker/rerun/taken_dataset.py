@@ -13,7 +13,6 @@ from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.rerun.main_dataset import MainDatasetJob
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.script.script_job import ScriptJob
 from pipeprof.profiles.worker.turns.turn_run import TurnRun
 
 if TYPE_CHECKING:
@@ -56,9 +55,6 @@ class TakenRun(TakenDataset, JobRun):
         """Run the script until its dataset is there."""
         self._enter("import")
         super().run()
-
-    def _begin_build(self) -> None:
-        ScriptJob._begin_build(self)
 
     def _begin(self) -> None:
         self._leave()
