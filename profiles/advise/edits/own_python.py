@@ -52,7 +52,8 @@ _OF_WHOLE = frozenset({"StringFormat"})
 def in_own_python(stage: Stage) -> tuple[str, str] | None:
     """Return what to do about a stage that runs Python, and the lines that do it; None where no rewriting is known."""
     row = traits(stage.op)
-    return in_less_python(stage) or (_waiting(stage) if stage.python and not (row.wrapped and row.computes) else None)
+    known = any(cost.file is not None for cost in stage.python or ())
+    return in_less_python(stage) or (_waiting(stage) if known and not (row.wrapped and row.computes) else None)
 
 
 def in_less_python(stage: Stage) -> tuple[str, str] | None:

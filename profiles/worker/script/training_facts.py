@@ -207,7 +207,7 @@ def asynchronous(main: Consumer) -> str | None:
 
 @lru_cache(maxsize=1)
 def _uses_jax(_modules: int) -> bool:
-    """Return whether a file of the user's names JAX, or a library imports it to use it; read again after more imports."""
+    """Whether a file of the user's names JAX, or a library imports it to use it; read again after further imports."""
     if "jax" not in sys.modules:
         return False
     keras: Any = sys.modules.get("keras")

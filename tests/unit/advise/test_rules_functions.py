@@ -68,7 +68,7 @@ def test_a_loop_that_takes_the_time_is_what_to_change(tmp_path: Path, share: flo
     draft = only("py-function-gil", replace(view, stages=stages))
     if share < 0.3:
         assert not draft.title
-        assert "Write the function in TensorFlow ops" in draft.recommendation
+        assert "Write load() (input.py:4) in TensorFlow ops" in draft.recommendation
         return
     assert draft.title == "Make the Python of a cheaper"
     assert draft.recommendation == "Compute the loop of load() (input.py:3-4), 60 % of its time, on the whole array."

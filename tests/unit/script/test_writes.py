@@ -257,7 +257,7 @@ def made_by(folder: Path, body: Callable[[], object]) -> list[str]:
     for file in folder.iterdir():
         os.utime(file, (OLD, OLD))
     profile = SimpleNamespace(training=Training(datasets=[main], written=written))
-    settings = RunSettings(target=SimpleNamespace(kind="script"))  # type: ignore[arg-type]
+    settings = RunSettings(target=SimpleNamespace(kind="script"), rerun=True)  # type: ignore[arg-type]
     os.chdir(folder)
     return list(again(settings, profile).made)  # type: ignore[arg-type]
 
