@@ -12,7 +12,6 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.rewritten import Numbered, all_rounds, numbered, takes_any_texts, whole_arrays
 from pipeprof.profiles.advise.edits.generator_code import by_number
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
-from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
 from pipeprof.profiles.view.texts import file_text, written_function
 from pipeprof.profiles.view.view import ComponentView
 from pipeprof.profiles.wording import as_typed, called, percent, stage_name, stage_place
@@ -173,6 +172,9 @@ def _takes_texts(stage: Stage) -> bool:
     # Of one text, tf.strings.split takes a slice of its ragged tensor: only the file shows whose slice it is.
     if place is not None and takes_any_texts(file_text(place.file), stage.name, place.line):
         return True
+    # Commands that measure nothing load the rules as well.
+    from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
+
     ops = {op.op for op in stage.ops or ()} - SILENT
     texts = {op for op in ops if _OF_TEXTS.fullmatch(op)} - _OF_WHOLE
     # Slices, shapes and joins of one text's words are others of many texts; of many ops the list is cut.
