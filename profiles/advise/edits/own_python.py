@@ -20,7 +20,6 @@ from pipeprof.pipelines.static.rewritten import (
 )
 from pipeprof.profiles.advise.edits.generator_code import by_number
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
-from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
 from pipeprof.profiles.view.texts import file_text, written_function
 from pipeprof.profiles.view.view import ComponentView
 from pipeprof.profiles.wording import as_typed, called, percent, stage_name, stage_place
@@ -51,21 +50,28 @@ _OF_WHOLE = frozenset({"StringFormat"})
 
 def in_own_python(stage: Stage) -> tuple[str, str] | None:
     """Return what to do about a stage that runs Python, and the lines that do it; None where no rewriting is known."""
+    if (own := in_less_python(stage)) is not None or _hottest(stage) is None:
+        return own
     row = traits(stage.op)
-    known = any(cost.file is not None for cost in stage.python or ())
-    return in_less_python(stage) or (_waiting(stage) if known and not (row.wrapped and row.computes) else None)
+    return None if row.wrapped and row.computes else _waiting(stage)
 
 
 def in_less_python(stage: Stage) -> tuple[str, str] | None:
     """Return the same of what computes in Python, where it can compute less of it, or in parallel."""
-    hot = max(stage.python or (), key=lambda cost: cost.ms_per_batch, default=None)
-    if hot is None or hot.file is None or hot.line is None:
+    hot = _hottest(stage)
+    if hot is None or hot.line is None:
         return None
     row = traits(stage.op)
     if (loop := _without_loop(hot)) is not None or not (row.wrapped and row.computes):
         return loop
-    made = numbered(file_text(hot.file), hot.function, hot.line)
+    made = numbered(file_text(hot.file or ""), hot.function, hot.line)
     return _by_number(stage, hot, made) if made is not None else None
+
+
+def _hottest(stage: Stage) -> PythonCost | None:
+    """The function with most of the time; None where its lines are not known."""
+    hot = max(stage.python or (), key=lambda cost: cost.ms_per_batch, default=None)
+    return hot if hot is not None and hot.file is not None and hot.line is not None else None
 
 
 def _without_loop(hot: PythonCost) -> tuple[str, str] | None:
@@ -212,6 +218,9 @@ def _takes_texts(stage: Stage) -> bool:
     # Of one text, tf.strings.split takes a slice of its ragged tensor: only the file shows whose slice it is.
     if place is not None and takes_any_texts(file_text(place.file), stage.name, place.line):
         return True
+    # Commands that measure nothing load the rules as well.
+    from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
+
     ops = {op.op for op in stage.ops or ()} - SILENT
     texts = {op for op in ops if _OF_TEXTS.fullmatch(op)} - _OF_WHOLE
     # Slices, shapes and joins of one text's words are others of many texts; of many ops the list is cut.
