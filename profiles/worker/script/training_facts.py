@@ -199,7 +199,7 @@ def asynchronous(main: Consumer) -> str | None:
 
 @lru_cache(maxsize=1)
 def _uses_jax(_modules: int) -> bool:
-    """Return whether a file of the user's names JAX, or a library imports it to use it; looked up once more is imported."""
+    """Return whether a file of the user's names JAX, or a library imports it to use it; kept until more is imported."""
     if "jax" not in sys.modules:
         return False
     keras: Any = sys.modules.get("keras")
