@@ -111,4 +111,4 @@ def test_a_loader_of_torch_is_named_as_the_source(tmp_path: Path) -> None:
     done = profiled(tmp_path, "train.py")
 
     assert done.returncode != 0
-    assert "a DataLoader" in done.stderr
+    assert "a DataLoader" in done.stdout

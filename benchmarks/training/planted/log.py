@@ -36,6 +36,8 @@ def batches(count, seconds=BATCH_SECONDS, kind=BATCH):
 
     options = tf.data.Options()
     options.experimental_optimization.inject_prefetch = False
+    # A map that a script adds would run ahead.
+    options.experimental_optimization.map_parallelization = False
     return tf.data.Dataset.range(count).map(load).with_options(options)
 
 

@@ -12,5 +12,5 @@ def fit(backend, **options):
 
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     model.compile(loss="mse", **options)
-    wait = keras.callbacks.LambdaCallback(on_train_batch_end=lambda _batch, _logs: step())
+    wait = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: step())
     model.fit(batches(60).map(lambda batch: (batch, batch[:, :1])), epochs=800, callbacks=[wait], verbose=0)

@@ -36,7 +36,7 @@ class Observer:
         """``iter(dataset)`` returned; it was called at `began_ns` of ``time.perf_counter_ns``."""
 
     def asked(self, iterator: Any) -> Callable[[int], object]:
-        """The next batch is requested, in Python; return what gets the time at which it came."""
+        """The next batch is requested, in Python; return what takes the time at which it came."""
         del iterator
         return nothing
 

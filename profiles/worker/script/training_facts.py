@@ -207,7 +207,7 @@ def asynchronous(main: Consumer) -> str | None:
 
 @lru_cache(maxsize=1)
 def _uses_jax(_modules: int) -> bool:
-    """Whether a file of the user's names JAX, or a library imports it to use it; read again after further imports."""
+    """Return whether a file of the user's names JAX, or a library imports it to use it; kept until more is imported."""
     if "jax" not in sys.modules:
         return False
     keras: Any = sys.modules.get("keras")
@@ -216,8 +216,9 @@ def _uses_jax(_modules: int) -> bool:
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in _IMPORT_JAX or not isinstance(module, ModuleType):
             continue
-        held = list(vars(module).values())
-        if any(isinstance(one, ModuleType) and str(one.__name__).partition(".")[0] == "jax" for one in held):
+        # By type: some objects of torch warn when their class is read.
+        held = [str(one.__name__) for one in list(vars(module).values()) if issubclass(type(one), ModuleType)]
+        if any(one.partition(".")[0] == "jax" for one in held):
             return True
         file = vars(module).get("__file__")
         with suppress(OSError):
