@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pipeprof.pipelines.tables import read_table
 
@@ -39,9 +39,13 @@ class Executed:
     buffer_input: int | None = None
 
 
+def _row(**written: Any) -> Executed:
+    row: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in written.items()}
+    return Executed(**row)
+
+
 EXECUTED: Final = {
-    family: Executed(**{name: tuple(x) if isinstance(x, list) else x for name, x in row.items()})
-    for family, row in read_table("pipeprof.pipelines.ops", "executed").items()
+    family: _row(**written) for family, written in read_table("pipeprof.pipelines.ops", "executed").items()
 }
 """Executed ops by family. A family without a row is the op of the same name in lower case (`GroupByWindow`)."""
 

@@ -218,8 +218,9 @@ def _rows(kind: str) -> dict[str, Traits]:
 
 
 def _row(**written: Any) -> Traits:
-    flags = dict.fromkeys(written.pop("is", "").split(), True)
-    return Traits(**flags, **{name: tuple(x) if isinstance(x, list) else x for name, x in written.items()})
+    row: dict[str, Any] = dict.fromkeys(written.pop("is", "").split(), True)
+    row |= {name: tuple(value) if isinstance(value, list) else value for name, value in written.items()}
+    return Traits(**row)
 
 
 SOURCES: Final = _rows("sources")
