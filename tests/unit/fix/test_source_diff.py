@@ -34,7 +34,7 @@ def edited(
         asked.append(job)
         return written if job.text is not None else GraphAnswer(packed(graph(2)), "int64")
 
-    monkeypatch.setattr(source_diff, "_ask", ask)
+    monkeypatch.setattr(source_diff, "ask_for_graph", ask)
     (tmp_path / "train.py").write_text(TEXT)
     target = parse_target(f"{tmp_path / 'train.py'}:make")
     return edited_source(target, TEXT, STAGES, [edits]), asked
