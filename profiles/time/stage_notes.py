@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.protocol.messages import Swallowed
 from pipeprof.profiles.wording import listed, percent, stage_label
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.protocol.messages import Swallowed
 
 MOST_NAMED = 8
 """Stages that a warning names; the others are counted."""

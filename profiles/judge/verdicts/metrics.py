@@ -41,7 +41,7 @@ class MetricKind:
     exact: bool = False
     is_speed: bool = False
 
-    def heads(self) -> dict[str, Any]:
+    def heads(self) -> Mapping[str, Any]:
         """The fields of a row that say which quantity it is about."""
         return {name: getattr(self, name) for name in ("name", "title", "unit", "scale")} | {
             "stage": stage_of(self.name)
