@@ -5,7 +5,6 @@ The page is built as a tree of elements, so a text of any origin stays a text.
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -36,6 +35,8 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def _style() -> str:
+    import pkgutil
+
     sheet = pkgutil.get_data("pipeprof.cli.formats", "page.css")
     assert sheet is not None  # noqa: S101 - for the type checker: a loader of files always has it
     return f"\n{sheet.decode()}"
