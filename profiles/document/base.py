@@ -20,7 +20,12 @@ def _texts_of(module: str) -> dict[str, dict[str, str]]:
     import sys
 
     found: dict[str, dict[str, str]] = {}
-    tree = ast.parse(inspect.getsource(sys.modules[module])) if module.startswith("pipeprof.") else ast.Module([], [])
+    if not module.startswith("pipeprof."):
+        return found
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except OSError:  # installed without its source
+        return found
     for kind in (node for node in tree.body if isinstance(node, ast.ClassDef)):
         for field, below in pairwise(kind.body):
             if (

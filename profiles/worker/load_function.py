@@ -74,7 +74,8 @@ def _several(what: str, values: Any) -> str:
         return f"{what}; return the dataset alone, or with a callable step after it"
     if datasets:
         return f"{what}; pipeprof measures one pipeline: return one of them, e.g. chosen with --arg"
-    each = {_advice_by_class(value) for value in values}
+    # One value of each class: a list can have as many as the data set.
+    each = {_advice_by_class(value) for value in {type(value): value for value in values}.values()}
     known = each.pop() if len(each) == 1 else None
     return f"{what}, each {known}" if known is not None else f"{what}; {_EXPECTED}"
 
