@@ -193,7 +193,7 @@ def parts(count: int = 20, lines: tuple[int, ...] = (4,), ms: float = 1.0) -> Pi
     return measured(view, interval_ms=20.0, headspace=0.9)
 
 
-def taking(repeated: bool = True, batch: int = 256, ms: float = 8.0) -> PipelineView:
+def taking(repeated: bool = True, batch: int = 256, ms: float = 8.0, parallelism: float | None = None) -> PipelineView:
     """Windows of an array that comes with each number of one."""
     array, numbers = "source.inputs.0.", "source.inputs.1."
     again = [stage(f"{array}stages.0", "repeat", elements=-1, inputs=(f"{array}source",))] if repeated else []
@@ -209,6 +209,7 @@ def taking(repeated: bool = True, batch: int = 256, ms: float = 8.0) -> Pipeline
             element=(tensor("float32", 24, 16),),
             elements=9000,
             ms=ms,
+            parallelism=parallelism,
             inputs=("source",),
         ),
         stage("stages.1", "batch", arguments={"batch_size": batch}),

@@ -405,6 +405,19 @@ def test_windows_of_an_array_are_taken_by_the_batch() -> None:
     compile(code, "finding", "exec")
 
 
+@pytest.mark.parametrize(("calls", "saved"), [(None, 7.236), (1.0, 7.236), (2.0, 3.636), (4.0, 1.836), (16.0, 1.836)])
+def test_the_time_of_windows_one_after_the_other_is_not_divided_by_the_cores(calls: float | None, saved: float) -> None:
+    predicted = only("windows-from-array", taking(parallelism=calls)).predicted
+    assert predicted is not None
+    assert predicted.speedup == pytest.approx(10 / (10 - saved), rel=0.01)
+
+
+def test_windows_save_no_more_than_the_interval() -> None:
+    predicted = only("windows-from-array", taking(ms=80.0)).predicted
+    assert predicted is not None
+    assert predicted.speedup == pytest.approx(10, rel=0.01)
+
+
 @pytest.mark.parametrize(
     "view", [taking(repeated=False), taking(batch=2), taking(ms=0.1)], ids=["rows", "few", "cheap"]
 )
