@@ -55,6 +55,8 @@ MOST_REJECTED = 2
 NEEDS_BUDGET = "--budget"
 NOT_MEASURED = f"was not measured: {NEEDS_BUDGET}"
 """In the sentence on a stage that there was no time for."""
+_AFTER_TABLES = 5
+"""Goes from a long report after the table of the steps."""
 _OPEN_BOUNDS = ("no upper bound: ", "unknown upper bound", NOT_MEASURED)
 """In the sentence on a stage whose upper bound is not known."""
 _DETAIL_INDENT = 7
@@ -80,7 +82,7 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
     """Build the line on edits that no rule proposed and that did not help."""
     if profile.verification is None:
         return
-    yield from _build_bounds(profile.verification.bounds, complete=complete)
+    yield from _build_bounds(profile.verification.bounds, alone=not profile.findings, complete=complete)
     groups: Sequence[NotTried] = profile.verification.not_tried
     others = 0
     if not complete and len(groups) > 1:
@@ -117,16 +119,20 @@ def _changes(count: int) -> str:
     return f"{count} change{'s' if count > 1 else ''}"
 
 
-def _build_bounds(bounds: Sequence[str], *, complete: bool) -> Iterator[Block]:
-    """Build a line for each stage without which the pipeline was measured to be no faster, or could not be measured."""
+def _build_bounds(bounds: Sequence[str], *, alone: bool, complete: bool) -> Iterator[Block]:
+    """Build a line for each stage without which the pipeline was measured to be no faster, or could not be measured.
+
+    Args:
+        alone: Whether the report has no finding: then what to do stands here alone.
+    """
     for text in bounds if complete else bounds[:MOST_BOUNDS]:
         # It may begin with a stage's name.
         sentence, *advice = (f"Even{text.removeprefix('even')}" if text.startswith("even ") else text).split("\n")
         yield Prose(sentence, hang=2, style="" if complete else "dim")
         if advice:
-            yield Prose(advice[0], indent=4, hang=2, spare=2)
+            yield Prose(advice[0], indent=4, hang=2, spare=0 if alone or advice[1:] else _AFTER_TABLES)
         if advice[1:]:
-            yield Code("\n".join(advice[1:]), indent=4, wrap=True, python=True, spare=2)
+            yield Code("\n".join(advice[1:]), indent=4, wrap=True, python=True)
 
 
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:

@@ -25,8 +25,8 @@ _LABEL_WIDTH = 12
 MOST_LINES = 45
 """Of a screen."""
 _WIDTH = 100
-_SPARED = {"bound": 3, "cache": 3, "measured": 3, "start-up": 3, "warning": 6}
-"""Details of the verdict that other lines, or `show -v`, have as well."""
+_SPARED = {"bound": 3, "cache": 3, "measured": 3, "start-up": 3}
+"""Details of the verdict that other lines, or `show -v`, have as well; its warning stays."""
 
 
 def build_verdict(profile: Profile) -> Iterator[Block]:

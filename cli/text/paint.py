@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import re
 import textwrap
+import tokenize
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from rich.cells import cell_len, set_cell_size
@@ -163,6 +164,12 @@ _LEAST_TEXT = 24
 
 _CONTINUED = 4
 """Spaces before a line that goes on with a statement."""
+_LEAST_CODE = 10
+"""Characters of a line of a remark, however narrow the text."""
+_LONG_QUOTES = ('"' * 3, "'" * 3)
+_NO_CODE = frozenset({tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER})
+_FOREIGN = re.compile(r"[^\x00-\x7f]")
+"""Characters of texts and names, or the ellipsis in place of arguments: for a tokenizer, part of a name each."""
 _REMARK = re.compile(r" {2,}# [^\"']*$")
 _GLUE = "\ue000"
 _TAB = 8
@@ -286,20 +293,17 @@ class _Painter:
     def _wrapped_code(self, block: Code) -> None:
         margin = len(block.label.ljust(LABEL_WIDTH)) if block.label else 0
         label = block.label.ljust(margin)
-        lines = block.text.splitlines()
+        lines, room = block.text.splitlines(), self._style.width - block.indent - margin
+        if block.python:
+            for part in _broken_python([self._clean(line) for line in lines], room):
+                start = Text().append(label, style="dim").append(part)
+                self._lines.append(Text(" " * block.indent).append_text(start))
+                label = " " * margin
+            return
         # A remark says what the code is for; in foreign text a # may be anything.
-        apart = bool(block.label) and not block.python
-        for line in _set_remarks_apart(lines, self._style.width - block.indent - margin) if apart else lines:
+        for line in _set_remarks_apart(lines, room) if block.label else lines:
             code = line.lstrip(" ")
             inner = len(line) - len(code)
-            room = self._style.width - block.indent - margin - inner
-            broken = _broken_code(self._clean(code), room) if block.python else []
-            if broken and max(map(cell_len, broken)) <= room:
-                for part in broken:
-                    start = Text().append(label, style="dim").append(" " * inner + part)
-                    self._lines.append(Text(" " * block.indent).append_text(start))
-                    label = " " * margin
-                continue
             start = Text().append(label, style="dim").append(" " * inner + self._clean(code))
             first = " " * block.indent
             self._wrapped(start, first, first + " " * (margin + inner + 4))
@@ -384,43 +388,83 @@ def _coloured(lines: Iterable[Text], width: int) -> str:
     return out.getvalue()
 
 
-def _broken_code(code: str, width: int) -> list[str]:
-    """Break a line of Python after its open brackets and spaces in brackets alone: pasted, it is the same statement.
+@dataclass(frozen=True)
+class _Breaks:
+    """Where a line of Python may be broken.
+
+    Attributes:
+        places: Columns between tokens in brackets, after an open bracket or a space.
+        remark: Column of its remark.
+    """
+
+    places: list[int] = field(default_factory=list)
+    remark: int | None = None
+
+
+def _broken_python(lines: Sequence[str], width: int) -> Iterator[str]:
+    """Break lines of Python in brackets alone: pasted, they are the same statements; what does not fit stays long.
 
     Example:
-        >>> _broken_code("dataset = read(names, 'a b').map(parse)", 32)
+        >>> list(_broken_python(["dataset = read(names, 'a b').map(parse)"], 32))
         ['dataset = read(names,', "    'a b').map(parse)"]
     """
-    if code.startswith("#"):
-        return textwrap.wrap(code, max(width, 10), subsequent_indent="# ")
-    places, depth, quote = [], 0, ""
-    for number, letter in enumerate(code, 1):
-        if quote:
-            quote = "" if letter == quote and code[number - 2] != "\\" else quote
-        elif letter == "#" and len(code) > width:
-            remark = textwrap.wrap(code[number - 1 :], max(width, 10), subsequent_indent="# ")
-            return [*remark, *_broken_code(code[: number - 1].rstrip(), width)]
-        elif letter in "\"'":
-            quote = letter
-        elif letter in "([{":
-            depth += 1
-            places.append(number)
-        elif letter in ")]}":
-            depth -= 1
-        elif letter == " " and depth:
-            places.append(number)
-    lines, begin, margin = [], 0, ""
-    while len(code) - begin > width - len(margin):
-        left = [place for place in places if place > begin]
-        fitting = [one for one in left if one <= begin + width - len(margin)] or left[:1]
+    breaks = _breaks_of(lines)
+    if breaks is None and not any(quotes in line for line in lines for quotes in _LONG_QUOTES):
+        breaks = [(_breaks_of([line]) or [_Breaks()])[0] for line in lines]
+    for line, found in zip(lines, breaks or [_Breaks()] * len(lines), strict=True):
+        yield from [line] if cell_len(line) <= width else _broken_line(line, found, width)
+
+
+def _broken_line(line: str, breaks: _Breaks, width: int) -> Iterator[str]:
+    inner = len(line) - len(line.lstrip(" "))
+    if breaks.remark is not None:
+        room = max(width - inner, _LEAST_CODE)
+        for part in textwrap.wrap(line[breaks.remark :], room, subsequent_indent="# "):
+            yield " " * inner + part
+        line = line[: breaks.remark].rstrip()
+        if not line:
+            return
+    begin, margin = 0, 0
+    while len(line) - begin > width - margin:
+        left = [place for place in breaks.places if begin < place < len(line)]
+        fitting = [one for one in left if one <= begin + width - margin] or left[:1]
         if not fitting:
             break
         # After a comma or an operator, unless that leaves half of the line empty.
-        words = [one for one in fitting if code[one - 1] == " " and one > begin + width // 2]
+        words = [one for one in fitting if line[one - 1] == " " and one > begin + width // 2]
         place = max(words or fitting)
-        lines.append(margin + code[begin:place].rstrip())
-        begin, margin = place, " " * _CONTINUED
-    return [*lines, margin + code[begin:]]
+        yield " " * margin + line[begin:place].rstrip()
+        begin, margin = place, inner + _CONTINUED
+    yield " " * margin + line[begin:].lstrip() if begin else line
+
+
+def _breaks_of(lines: Sequence[str]) -> list[_Breaks] | None:
+    """Where each of these lines may be broken; None where they are no Python."""
+    found, depth, texts, end = [_Breaks() for _ in lines], 0, 0, (0, 0)
+    code = "".join(f"{_FOREIGN.sub('_', line)}\n" for line in lines)
+    try:
+        for one in tokenize.generate_tokens(io.StringIO(code).readline):
+            (row, column), kind = one.start, tokenize.tok_name[one.type]
+            if one.type in _NO_CODE:
+                continue
+            if kind == "ERRORTOKEN" and one.string.strip():
+                return None
+            if depth > 0 and not texts and end[0] == row and end[1] < column:
+                found[row - 1].places.append(column)
+            # An f-string is one token up to Python 3.11, and several later.
+            texts += kind.endswith("STRING_START") - kind.endswith("STRING_END")
+            end = one.end
+            if kind == "COMMENT":
+                found[row - 1] = replace(found[row - 1], remark=column)
+            elif not texts and one.string in {"(", "[", "{"}:
+                depth += 1
+                found[row - 1].places.append(end[1])
+            elif not texts and one.string in {")", "]", "}"}:
+                depth -= 1
+    except (tokenize.TokenError, SyntaxError) as error:
+        # The lines may end in brackets.
+        return found if "multi-line statement" in str(error) else None
+    return found
 
 
 def _set_remarks_apart(lines: Sequence[str], width: int) -> Iterator[str]:

@@ -11,17 +11,19 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.own_python import in_own_python, in_parallel, texts_in_chunks, without_rounds
 from pipeprof.profiles.lines import inside, line_of
 from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
+from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
 from pipeprof.profiles.verify.guessing.replacements import replacements
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import hot_function, size, stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.profile import Profile
@@ -51,21 +53,52 @@ class Advice:
     python: str = ""
 
 
-def advice_for(profile: Profile, stage: Stage, *, batches: bool = True, parallel: bool = True) -> Advice | None:
+@dataclass(frozen=True)
+class _Open:
+    """What may still help at a stage.
+
+    Attributes:
+        batches: Whole batches: not where they were measured without a gain.
+        parallel: Several calls at a time: not where they were measured.
+    """
+
+    batches: bool
+    parallel: bool
+
+    @classmethod
+    def at(cls, addresses: Collection[str], tried: Iterable[Finding]) -> _Open:
+        """What was not yet decided at any of these stages."""
+        decided = [(one, edit) for one in tried if one.status in {"kept", "rejected"} for edit in one.edits]
+        return cls(
+            batches=not any(
+                one.status == "rejected" and isinstance(edit, VectoriseMap) and edit.stage in addresses
+                for one, edit in decided
+            ),
+            parallel=not any(
+                isinstance(edit, SetArgument) and edit.stage in addresses and edit.argument == PARALLEL_CALLS
+                for _, edit in decided
+            ),
+        )
+
+
+def advice_for(
+    profile: Profile, stage: Stage, tried: Sequence[Finding] = (), *, twins: Collection[str] = ()
+) -> Advice | None:
     """Return what one can do about a stage; None where it does nothing that could be less.
 
     Args:
-        batches: Whether whole batches may help: not where they were measured without a gain.
-        parallel: Whether several calls at a time may help: not where they were measured.
+        tried: What was tried at any stage: what did not help is no advice.
+        twins: Addresses of the stages that the same line makes.
     """
+    left = _Open.at({stage.id, *twins}, tried)
     name, row = stage_name(stage), traits(stage.op)
     if row.combines:
-        return _of_sides(profile, stage)
-    if parallel and not runs_python(stage) and (lines := in_parallel(profile, stage)) is not None:
+        return _of_sides(profile, stage, tried)
+    if left.parallel and not runs_python(stage) and (lines := in_parallel(profile, stage)) is not None:
         return Advice(f"Run {name} in parallel", *lines)
     if (own := _in_lines(profile, stage)) is not None:
         return Advice(f"Make {name} cheaper", *own)
-    if (text := _of_function(profile, stage, batches=batches)) is not None:
+    if (text := _of_function(profile, stage, batches=left.batches)) is not None:
         return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
     found: Advice | None = None
     if row.stacks:
@@ -92,21 +125,24 @@ def name_together(stages: Sequence[Stage]) -> str:
     return f"the {len(stages)} stages of {stage_name(stages[0])}" if twins else stages_in_a_row(stages)
 
 
-def advice_together(profile: Profile, stages: Sequence[Stage]) -> Advice | None:
-    """Return what one can do about such stages."""
-    name = name_together(stages)
+def advice_together(profile: Profile, stages: Sequence[Stage], tried: Sequence[Finding] = ()) -> Advice | None:
+    """Return what one can do about such stages, less what was tried at one of them and did not help."""
+    name, addresses = name_together(stages), [stage.id for stage in stages]
     if are_twins(stages):
-        advice = advice_for(profile, stages[0])
+        advice = advice_for(profile, stages[0], tried, twins=addresses)
         return replace(advice, title=f"Make {name} cheaper") if advice is not None else None
-    text = f"{name}: do less in them, on whole batches if possible, or do their work once, before the run"
+    batches = ", on whole batches if possible," if _Open.at(addresses, tried).batches else ""
+    text = f"{name}: do less in them{batches} or do their work once, before the run"
     return Advice(f"Make {len(stages)} stages in a row cheaper", in_files(profile, stages[-1], text))
 
 
-def _of_sides(profile: Profile, stage: Stage) -> Advice | None:
+def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advice | None:
     """What to do about a stage that waits for others: it is the costliest of them."""
     sides = [side for side in inside(profile, stage) if side.share]
     side = max(sides, key=lambda side: side.share or 0.0, default=None)
-    text = _of_function(profile, side) if side is not None else None
+    text = None
+    if side is not None:
+        text = _of_function(profile, side, batches=_Open.at({side.id}, tried).batches)
     name = stage_name(stage)
     # What can be written comes before what costs a little more.
     costly = [one for one in sides if side is not None and (one.share or 0.0) >= _ABOUT_AS_COSTLY * (side.share or 0.0)]

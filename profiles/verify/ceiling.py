@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap, stages_of
+from pipeprof.pipelines.edits.edits import stages_of
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Facts, Finding
@@ -25,8 +25,7 @@ from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
-from pipeprof.profiles.verify.bound_advice import add_command, advice_for, advice_together, name_together
-from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
+from pipeprof.profiles.verify.bound_advice import Advice, add_command, advice_for, advice_together, name_together
 from pipeprof.profiles.verify.judge_edit import in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
@@ -314,7 +313,7 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
     stages = [stage for stage in profile.stages or () if stage.id in addresses]
     stage = stages[-1]
     name, inside = name_together(stages), inside_of(stage) if len(stages) == 1 else ""
-    advice = advice_together(profile, stages) if len(stages) > 1 else advice_for(profile, stage)
+    advice = _advice(profile, stages, tried)
     at = [{finding.stage, on_main_line(finding.stage)} for finding in tried if finding.status == "rejected"]
     here = sum(not own.isdisjoint(addresses) for own in at)
     what = f"{here} change{'s' if here != 1 else ''} tried at {name}, none helped" if here else ""
@@ -340,22 +339,22 @@ def advise_again(profile: Profile, finding: Finding, tried: Iterable[Finding]) -
         finding: An upper bound.
         tried: What was tried at any stage.
     """
-    stage = next((one for one in profile.stages or () if one.id == finding.stage), None)
-    if stage is None or finding.rule != MEASURED:
+    addresses = (finding.measured or {}).get("replayed") or [finding.stage]
+    stages, tried = [one for one in profile.stages or () if one.id in addresses], list(tried)
+    if not stages or finding.rule != MEASURED:
         return
-    decided = [(one, edit) for one in tried if one.status in {"kept", "rejected"} for edit in one.edits]
-    batches = not any(
-        one.status == "rejected" and isinstance(edit, VectoriseMap) and edit.stage == stage.id for one, edit in decided
-    )
-    parallel = not any(
-        isinstance(edit, SetArgument) and (edit.stage, edit.argument) == (stage.id, PARALLEL_CALLS)
-        for _, edit in decided
-    )
-    advice = advice_for(profile, stage, batches=batches, parallel=parallel) if not (batches and parallel) else None
+    advice = _advice(profile, stages, tried)
+    if advice == _advice(profile, stages, ()):
+        return
     if advice is not None:
         finding.title, finding.python = advice.title, advice.python or None
         finding.change = finding.recommendation = advice.text
-        add_command(profile, finding, [stage.id])
+        add_command(profile, finding, [stage.id for stage in stages])
+
+
+def _advice(profile: Profile, stages: Sequence[Stage], tried: Sequence[Finding]) -> Advice | None:
+    """What to do about one stage, or about several that are replaced together."""
+    return advice_together(profile, stages, tried) if len(stages) > 1 else advice_for(profile, stages[0], tried)
 
 
 def inside_of(stage: Stage) -> str:

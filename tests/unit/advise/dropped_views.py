@@ -73,8 +73,15 @@ def branches(
     call: str | None = None,
     used: int = 1600,
     shared_ms: float = 8.0,
+    keys: tuple[str, ...] | None = ("0", "1"),
+    then: str = "",
 ) -> PipelineView:
-    """A branch for each end, all of which read one dataset of the program."""
+    """A branch for each end, all of which read one dataset of the program.
+
+    Args:
+        keys: Names of the components after the branches are joined.
+        then: Op of a stage after the end of each branch.
+    """
     lines: list[StageView] = []
     for side, (op, facts) in enumerate(ends):
         prefix = f"source.inputs.{side}."
@@ -89,11 +96,10 @@ def branches(
             below[2] = replace(below[2], location=Location(file="input.py", line=8, call=call))
         if side and same:
             below = [_copy(one, one.id.replace(prefix, "source.inputs.0.")) for one in below[:2]] + below[2:]
-        lines += below
+        lines += [*below, *([stage(f"{prefix}stages.2", then, inputs=(below[2].id,))] if then else [])]
+    ends_at = tuple(f"source.inputs.{side}.stages.{2 if then else 1}" for side in range(len(ends)))
     view = pipeline(
-        stage(
-            "source", joined_by, inputs=tuple(f"source.inputs.{side}.stages.1" for side in range(len(ends))), count=used
-        ),
+        stage("source", joined_by, inputs=ends_at, count=used, keys=keys),
         *lines,
         stage("stages.0", "batch", arguments={"batch_size": 16}, inputs=("source",)),
         static=False,
@@ -187,7 +193,7 @@ def parts(count: int = 20, lines: tuple[int, ...] = (4,), ms: float = 1.0) -> Pi
     return measured(view, interval_ms=20.0, headspace=0.9)
 
 
-def taking(repeated: bool = True, batch: int = 256, ms: float = 8.0) -> PipelineView:
+def taking(repeated: bool = True, batch: int = 256, ms: float = 8.0, parallelism: float | None = None) -> PipelineView:
     """Windows of an array that comes with each number of one."""
     array, numbers = "source.inputs.0.", "source.inputs.1."
     again = [stage(f"{array}stages.0", "repeat", elements=-1, inputs=(f"{array}source",))] if repeated else []
@@ -203,6 +209,7 @@ def taking(repeated: bool = True, batch: int = 256, ms: float = 8.0) -> Pipeline
             element=(tensor("float32", 24, 16),),
             elements=9000,
             ms=ms,
+            parallelism=parallelism,
             inputs=("source",),
         ),
         stage("stages.1", "batch", arguments={"batch_size": batch}),

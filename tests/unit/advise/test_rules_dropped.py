@@ -39,6 +39,7 @@ from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.batch_savings import kept_share
 from pipeprof.profiles.advise.rule import bar_to_try, rules
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.view.texts import with_functions
 from pipeprof.profiles.view.view import PipelineView, StageView
 
@@ -213,6 +214,64 @@ def test_crops_of_one_picture_are_made_in_one_map(joined_by: str, second: dict[s
         assert hit.evidence["wasted_ms_per_batch"] == pytest.approx(6.0)
 
 
+@pytest.mark.parametrize(
+    ("facts", "result"),
+    [
+        ({"then": "repeat"}, ""),
+        ({"then": "shuffle"}, ""),
+        ({"keys": ("a", "b")}, "{'a': left(*element), 'b': right(*element)}"),
+        ({"keys": ("a.x", "a.y", "b.x", "b.y")}, "{'a': left(*element), 'b': right(*element)}"),
+        ({"keys": ("0.x", "0.y", "1")}, "(left(*element), right(*element))"),
+        ({"keys": ("0", "1", "2")}, ""),
+        ({"keys": None}, ""),
+    ],
+)
+def test_one_map_gives_what_the_zip_gave(facts: dict[str, Any], result: str) -> None:
+    left, right = CROPS
+    view = branches(
+        ("map", left), ("map", {**right, "ops": {"DecodeJpeg": 6.0}}), joined_by="zip", shared_ms=0.01, **facts
+    )
+    hits = found(BRANCH, view)
+    assert bool(hits) is bool(result)
+    for hit in hits:
+        assert f"lambda *element: {result}," in getattr(hit.by_hand, "python", "")
+        assert hit.semantics == "values"
+        assert "if it is the same field" in (hit.sentence or "")
+
+
+@pytest.mark.parametrize(
+    ("call", "result"),
+    [
+        ("zip({'b': one, 'a': two})", "{'a': left(*element), 'b': right(*element)}"),
+        ("zip((one, two))", "(left(*element), right(*element))"),
+        ("zip(one, two)", "(left(*element), right(*element))"),
+        ("zip({'b': one, 'a': {'c': two}})", ""),
+        ("zip(parts)", ""),
+    ],
+)
+def test_the_structure_of_a_zip_is_read_from_its_call(call: str, result: str) -> None:
+    left, right = CROPS
+    view = branches(("map", left), ("map", {**right, "ops": {"DecodeJpeg": 6.0}}), joined_by="zip", shared_ms=0.01)
+    place = Location(file="input.py", line=1)
+    stages = tuple(replace(one, location=place, keys=None) if one.op == "zip" else one for one in view.stages)
+    hits = found(BRANCH, replace(view, stages=stages, texts={"input.py": f"ds = tf.data.Dataset.{call}\n"}))
+    assert [f"lambda *element: {result}," in getattr(hit.by_hand, "python", "") for hit in hits] == [True] * bool(
+        result
+    )
+
+
+def test_parts_of_a_picture_and_other_fields_are_not_decoded_again() -> None:
+    left, right = CROPS
+    crops = {"DecodeAndCropJpeg": 7.0}
+    cut = (("map", {**left, "ops": crops}), ("map", {**right, "ops": crops}))
+    assert not found(BRANCH, branches(*cut, joined_by="zip", shared_ms=0.01))
+    sides = [
+        ("map", {**left, "function": function("DecodeJpeg", reads=frozenset({key})), "ops": {"DecodeJpeg": 7.0}})
+        for key in ("0", "1")
+    ]
+    assert not found(BRANCH, branches(*sides, joined_by="zip", shared_ms=0.01))
+
+
 def test_a_resampled_dataset_is_resampled_before_its_maps() -> None:
     view = branches(("map", {}), ("filter", {}), call="rejection_resample", used=640)
     hit = only(BRANCH, view)
@@ -344,6 +403,19 @@ def test_windows_of_an_array_are_taken_by_the_batch() -> None:
     assert "tf.gather(data, i[:, None] + tf.range(24, dtype=i.dtype))" in code
     assert "tf.data.Dataset.range(9000).batch(256)" in code
     compile(code, "finding", "exec")
+
+
+@pytest.mark.parametrize(("calls", "saved"), [(None, 7.236), (1.0, 7.236), (2.0, 3.636), (4.0, 1.836), (16.0, 1.836)])
+def test_the_time_of_windows_one_after_the_other_is_not_divided_by_the_cores(calls: float | None, saved: float) -> None:
+    predicted = only("windows-from-array", taking(parallelism=calls)).predicted
+    assert predicted is not None
+    assert predicted.speedup == pytest.approx(10 / (10 - saved), rel=0.01)
+
+
+def test_windows_save_no_more_than_the_interval() -> None:
+    predicted = only("windows-from-array", taking(ms=80.0)).predicted
+    assert predicted is not None
+    assert predicted.speedup == pytest.approx(10, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -917,7 +917,7 @@ def test_what_a_map_decodes_is_cached_before_it() -> None:
     assert draft.predicted.peak_rss_delta_bytes == -(1000 * MB - 2000 * 30_186)
     assert draft.title == "Cache 57.6 MiB, not 954 MiB"
     # What a complete cache no longer reads has no size.
-    draft = only("cache-smaller-elements", decoded(None))
+    draft = only("cache-smaller-elements", decoded(None, "DecodeJpeg", "Cast"))
     assert draft.edits == (MoveStage("stages.1", "cache", before="stages.0"),)
     assert draft.title == "Cache about 143 MiB, not 954 MiB"
 
@@ -927,6 +927,11 @@ def test_what_a_map_decodes_is_cached_before_it() -> None:
     [
         (decoded(200_000.0), "records of nearly the same size"),
         (decoded(None, "ParseExampleV2"), "records whose size is not known"),
+        (decoded(None, "DecodePng", "Cast"), "a PNG may be as large as its picture"),
+        (decoded(None, "DecodeJpeg", "DecodePng"), "one of several kinds"),
+        (decoded(None, "DecodeJpeg", "ResizeBilinear"), "a picture of another size"),
+        (decoded(None, "DecodeJpeg", "StridedSlice"), "a part of a picture"),
+        (decoded(None, "DecodeAndCropJpeg"), "a part that is decoded alone"),
         (decoded(None, "ReadFile", "DecodeJpeg"), "names of files: nothing would be kept"),
         (decoded(kept=50 * MB), "a small cache"),
         (decoded(filename="f"), "on disk"),

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 from rich.cells import cell_len
 
-from pipeprof.cli.report.findings import EFFECTS, describe_gain, describe_measured, effect_on_data
-from pipeprof.cli.report.report import Selection, build_report
+from pipeprof.cli.report.findings import EFFECTS, build_further, describe_gain, describe_measured, effect_on_data
+from pipeprof.cli.report.report import Selection, build_report, build_verdict
+from pipeprof.cli.text.blocks import without
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption
@@ -28,6 +29,7 @@ from pipeprof.profiles.document.findings import (
     Predicted,
     Unfinished,
     Verdict,
+    VerdictDetail,
     Verification,
 )
 from pipeprof.profiles.document.profile import Profile
@@ -40,6 +42,8 @@ from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 Recorded = Callable[[str], Profile]
+WITHOUT_A_BREAK = re.compile(r" *([\w.]+ = )?[\w.]+(=\w+\)|\()?")
+"""A line of code, or a part of one, that has no place between tokens in brackets."""
 COPIED = re.compile(r" *(Next|Saved|try|why|Try) ")
 
 
@@ -173,7 +177,8 @@ def test_golden_in_full(width: int, tried: Profile, golden: Callable[[str, str],
 @pytest.mark.parametrize("width", [40, 57, 80, 120])
 def test_fits(width: int, unicode: bool, tried: Profile) -> None:
     for text in (report(tried, width=width, unicode=unicode), full(tried, width=width, unicode=unicode)):
-        assert [line for line in text.splitlines() if cell_len(line) > width and not COPIED.match(line)] == []
+        wide = [line for line in text.splitlines() if cell_len(line) > width and not COPIED.match(line)]
+        assert [line for line in wide if not WITHOUT_A_BREAK.fullmatch(line)] == []
         assert unicode or text.isascii()
 
 
@@ -590,3 +595,35 @@ def test_other_last_digits_are_named_as_that() -> None:
     assert effect_on_data("values", None) == EFFECTS["values"]
     assert effect_on_data("order", rounded) == EFFECTS["order"]
     assert effect_on_data(None, rounded) == ("", "")
+
+
+@pytest.mark.parametrize("python", [True, False])
+@pytest.mark.parametrize("alone", [True, False])
+def test_advice_below_a_bound_outlives_the_table_of_the_steps(found: Profile, python: bool, alone: bool) -> None:
+    made = without_gain(found)
+    assert made.verification is not None
+    advice = "unknown upper bound of decode: too few pairs\nwrite decode as TensorFlow ops"
+    made.verification.bounds = [f"{advice}\ndataset = dataset.map(other)" if python else advice]
+    if not alone:
+        made.findings = [Finding(rule="measured", title="Make it cheaper", status="ceiling")]
+    blocks = list(build_further(made))
+    for spare in range(1, 5):
+        blocks = without(blocks, spare)
+    assert "write decode as TensorFlow ops" in paint(blocks, Style(width=100))
+    for spare in (5, 6):
+        blocks = without(blocks, spare)
+    text = paint(blocks, Style(width=100))
+    assert ("write decode as TensorFlow ops" in text) == (alone or python)
+    assert ("dataset = dataset.map(other)" in text) == python
+
+
+def test_the_warning_of_a_verdict_stays_on_a_full_screen(found: Profile) -> None:
+    assert found.verdict is not None
+    found.verdict.headline, found.verdict.details = (
+        "INPUT-BOUND",
+        [VerdictDetail(label="warning", text="measure again")],
+    )
+    blocks = list(build_verdict(found))
+    for spare in range(1, 7):
+        blocks = without(blocks, spare)
+    assert "measure again" in paint(blocks, Style(width=100))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import SetArgument
+from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, Stage
@@ -79,6 +79,7 @@ def test_a_serial_map_is_run_in_parallel_unless_that_was_tried(profile: Profile)
     tried.edit = documents_of([SetArgument("stages.0", "map", "num_parallel_calls", "AUTOTUNE")])
     advise_again(profile, finding, [tried])
     assert (finding.title, finding.python) == ("Make load cheaper", None)
+    assert bottleneck_finding(profile, ["stages.0"], [tried]).title == "Make load cheaper"
     load.parallelism = 2.0
     assert str(advice_for(profile, load)).find("in parallel") == -1
 
@@ -237,3 +238,14 @@ def test_of_sides_that_cost_about_the_same_the_one_with_lines_to_write_comes_fir
         chunk = stage(f"{side}.stages.1", "map", share, name="chunk")
         profile.stages = [stage("source", "zip", 0.01), lines, clean, chunk]
         assert bottleneck_finding(profile, ["source"], []).title == title
+
+
+def test_whole_batches_that_did_not_help_a_side_are_no_advice_on_its_zip(profile: Profile) -> None:
+    side = "source.inputs.0.stages.0"
+    ops = [OpCost(op="AdjustHue", ms_per_batch=9.0)]
+    load = stage(side, "map", 0.9, name="load", ops=ops, time_ms_per_batch=10.0)
+    profile.stages = [stage("source", "zip", 0.01), stage("source.inputs.0.source", "range"), load]
+    tried = Finding(rule="measured", title="a", status="rejected", stage=side)
+    tried.edit = documents_of([VectoriseMap(side, "stages.0")])
+    assert "batches" in str(bottleneck_finding(profile, ["source"], []).change)
+    assert "batches" not in str(bottleneck_finding(profile, ["source"], [tried]).change)

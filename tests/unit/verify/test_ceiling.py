@@ -420,6 +420,43 @@ def test_advice_leaves_out_what_was_tried_without_a_gain(profile: Profile) -> No
     assert str(finding.change).startswith("do less in it, or do its work once, before the run")
 
 
+def test_advice_on_several_stages_stays_on_several_stages(profile: Profile) -> None:
+    twins = twins_of(profile)
+    for stage in profile.stages or ():
+        if stage.id in twins:
+            stage.ops, stage.time_ms_per_batch = [OpCost(op="AdjustHue", ms_per_batch=9.0)], 10.0
+    finding = bottleneck_finding(profile, twins, [])
+    finding.status, finding.measured = "ceiling", {"replayed": [*twins]}
+    assert "batches" in str(finding.change)
+    tried = Finding(rule="measured", title="a", status="rejected", stage=twins[1])
+    tried.edit = documents_of([VectoriseMap(twins[1], f"stages.{len(twins)}")])
+    advise_again(profile, finding, [tried])
+    assert finding.title == "Make the 4 stages of load cheaper"
+    assert "batches" not in str(finding.change)
+
+
+def test_advice_on_stages_in_a_row_leaves_out_batches_that_did_not_help(profile: Profile) -> None:
+    rows = ["stages.0", "stages.1"]
+    finding = bottleneck_finding(profile, rows, [])
+    finding.status, finding.measured = "ceiling", {"replayed": rows}
+    title = finding.title
+    assert "on whole batches if possible" in str(finding.change)
+    tried = Finding(rule="measured", title="a", status="rejected", stage="stages.0")
+    tried.edit = documents_of([VectoriseMap("stages.0", "stages.2")])
+    advise_again(profile, finding, [tried])
+    assert finding.title == title
+    assert "do less in them or do their work once" in str(finding.change)
+
+
+def test_what_was_tried_before_the_bound_is_no_advice_of_it(profile: Profile) -> None:
+    assert profile.stages is not None
+    profile.stages[1].ops, profile.stages[1].time_ms_per_batch = [OpCost(op="AdjustHue", ms_per_batch=9.0)], 10.0
+    tried = Finding(rule="measured", title="a", status="rejected", stage="stages.0")
+    tried.edit = documents_of([VectoriseMap("stages.0", "stages.2")])
+    assert "batches" in str(bottleneck_finding(profile, ["stages.0"], []).change)
+    assert "batches" not in str(bottleneck_finding(profile, ["stages.0"], [tried]).change)
+
+
 @pytest.mark.parametrize(("kept", "together"), [(200, True), (120, False)])
 def test_twins_before_a_filter_that_passes_all(profile: Profile, kept: int, together: bool) -> None:
     twins = twins_of(profile)

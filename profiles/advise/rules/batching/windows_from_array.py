@@ -68,7 +68,9 @@ class WindowsFromArray(Rule):
         if ms < self.threshold("time-share") * interval:
             return
         by_hand = HandWritten((found.first.id,), "", found.python(), "take the rows of whole batches with tf.gather")
-        saved = ms * (1 - 1 / self.threshold("batched-gain")) / max(1.0, view.cores)
+        # One call after the other saves its time on the clock, whatever cores there are.
+        took = min(interval, sum((stage.table_ms or 0.0) / _calls_at_a_time(view, stage) for stage in stages))
+        saved = took * (1 - 1 / self.threshold("batched-gain"))
         yield Proposal(
             stage=found.takes[0].id,
             sentence=f"{found.sentence} {of_interval(ms, interval)}.",
@@ -217,6 +219,12 @@ class _Sliding:
                 *maps,
             ]
         )
+
+
+def _calls_at_a_time(view: PipelineView, stage: StageView) -> float:
+    """How many calls of a stage run side by side on cores of their own."""
+    calls = stage.measured.parallelism if stage.measured is not None else None
+    return max(1.0, min(calls or 1.0, view.cores))
 
 
 def _on_windows(stage: StageView) -> str:

@@ -14,7 +14,7 @@ from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds
 
 _LOADING = frozenset({"ReadFile", "DecodeRaw", "DecodeCSV", "DecodeImage", "ExtractJpegShape"})
-LOADING_BEGINS = ("DecodeJpeg", "DecodeAndCropJpeg", "DecodePng", "DecodeBmp", "DecodeGif", "DecodeWebP", "Parse")
+_LOADING_BEGINS = ("DecodeJpeg", "DecodeAndCropJpeg", "DecodePng", "DecodeBmp", "DecodeGif", "DecodeWebP", "Parse")
 
 
 class CacheAfterAugment(Rule):
@@ -147,4 +147,4 @@ def _draws(function: FunctionView | None) -> str:
 def _loads(function: FunctionView | None) -> bool:
     """Whether the function reads or decodes, so that a cache before it would store nothing of value."""
     ops = function.ops if function is not None and function.ops else frozenset()
-    return any(op in _LOADING or op.startswith(LOADING_BEGINS) for op in ops)
+    return any(op in _LOADING or op.startswith(_LOADING_BEGINS) for op in ops)

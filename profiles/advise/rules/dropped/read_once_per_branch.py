@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.written_calls import call_text
+from pipeprof.pipelines.static.written_calls import call_at, call_text
 from pipeprof.profiles.advise.batch_savings import interval_ms, kept_words, per_batch, saving
 from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
@@ -21,6 +22,8 @@ from pipeprof.profiles.wording import call_around, listed, milliseconds, of_inte
 _RESAMPLES = "rejection_resample"
 _LOADS = ("Decode", "Parse", "ReadFile")
 """Beginnings of ops whose result depends on the element alone: of two in one function, TensorFlow runs one."""
+_OF_A_PART = frozenset({"DecodeAndCropJpeg"})
+"""Such ops that make a part of it, each map another one."""
 
 
 class ReadOncePerBranch(Rule):
@@ -75,28 +78,30 @@ class ReadOncePerBranch(Rule):
         """The maps of a zip that each read or decode the same element, called by one map."""
         readers, wasted = shared.readers, sum(again.values())
         names = listed(list(dict.fromkeys(stage_name(one) for one in readers)))
-        ops, zipped = listed(list(again)), _joined(view, readers[0])
+        ops, zipped = listed(list(again)), _joined(view, readers)
         place = place_of(zipped.location) if zipped is not None else None
-        called = ", ".join(f"{_called(one)}(*element)" for one in readers)
         text = (
-            f"Call {names} in one map, in place of {len(readers)} branches and their zip: what they all do to an "
-            f"element, TensorFlow then does once ({ops})."
+            f"Call {names} in one map, in place of {len(readers)} branches and their zip: if it is the same field, "
+            f"with the same arguments, what they all do to it TensorFlow then does once ({ops})."
         )
         where = f"  # in place of the zip{f', {place}' if place else ''}"
-        code = f"dataset = dataset.map(lambda *element: ({called}), num_parallel_calls=tf.data.AUTOTUNE){where}"
+        results = _results(view, readers)
+        code = f"dataset = dataset.map(lambda *element: {results}, num_parallel_calls=tf.data.AUTOTUNE){where}"
         by_hand = HandWritten(tuple(one.id for one in readers), "", code, text.rstrip("."))
         each = wasted / max(1.0, min(view.cores, float(len(readers))))
         return Proposal(
             stage=readers[0].id,
             title=f"Call {names} in one map",
             sentence=(
-                f"{names} get the same elements, and each does {ops}: {of_interval(wasted, interval)} is done again."
+                f"{names} get the same elements, and each does {ops}: if it is the same field, "
+                f"{of_interval(wasted, interval)} is done again."
             ),
             recommendation=text,
             evidence={"branches": len(readers), "wasted_ms_per_batch": wasted},
             edits=(by_hand,),
             by_hand=by_hand,
             predicted=saving(view, f"{ops} once", each, {one.id for one in readers}, restarts=False),
+            semantics="values",
             covers=tuple(one.id for one in readers),
         )
 
@@ -166,14 +171,18 @@ class _Shared:
 
     def again(self, view: PipelineView) -> dict[str, float]:
         """What every one of the maps that read it does to read or decode an element: ms per batch beyond the first."""
-        joined = {one.id if one is not None else "" for one in (_joined(view, reader) for reader in self.readers)}
-        if len(joined) > 1 or "" in joined or not all(traits(one.op).maps for one in self.readers):
+        if not all(traits(one.op).maps for one in self.readers) or not _results(view, self.readers):
+            return {}
+        fields = [one.function.reads if one.function is not None else None for one in self.readers]
+        known = [one for one in fields if one is not None]
+        if len(known) == len(fields) and not frozenset.intersection(*known):
             return {}
         costs = [
             {op.op: op.ms_per_batch for op in (one.measured.ops if one.measured is not None else None) or ()}
             for one in self.readers
         ]
-        common = [op for op in costs[0] if op.startswith(_LOADS) and all(op in other for other in costs)]
+        loads = [op for op in costs[0] if op.startswith(_LOADS) and op not in _OF_A_PART]
+        common = [op for op in loads if all(op in other for other in costs)]
         # Times of ops have no waiting for a core in them.
         active = sum((one.measured.active_ms if one.measured is not None else None) or 0.0 for one in self.readers)
         scale = max(1.0, sum(one.ms_per_batch or 0.0 for one in self.readers) / active) if active else 1.0
@@ -229,10 +238,9 @@ class _Shared:
                 f"Put {one.op} ({place_of(one.location)}) before {names} in each branch: together they drop {share} of "
                 "what their copies make. Where it reads what only a map makes, make that alone first."
             )
-        elif all(traits(one.op).maps for one in self.readers):
+        elif all(traits(one.op).maps for one in self.readers) and (results := _results(view, self.readers)):
             place = place_of(self.readers[0].location)
-            calls = ", ".join(f"{_called(one)}(*element)" for one in self.readers)
-            code = [f"dataset = dataset{after}.map(lambda *element: ({calls}))  # in place of the zip, {place}"]
+            code = [f"dataset = dataset{after}.map(lambda *element: {results})  # in place of the zip, {place}"]
             text = f"Make all results of {names} in one map, in place of {len(self.readers)} branches and their zip."
         else:
             code = [f"# one branch after {stage_name(self.maps[0])}{where}: let each element pass it once"]
@@ -240,10 +248,57 @@ class _Shared:
         return HandWritten(ids, "", "\n".join(code), text.rstrip(".")), text
 
 
-def _joined(view: PipelineView, stage: StageView) -> StageView | None:
-    """The stage after it that makes one element of one of each of its inputs; None where another kind joins them."""
-    joins = next((one for one in view.above(stage) if traits(one.op).combines), None)
-    return joins if joins is not None and traits(joins.op).one_to_one else None
+def _joined(view: PipelineView, readers: Sequence[StageView]) -> StageView | None:
+    """The stage that makes one element of one of each of these and of nothing more; None where another kind does."""
+    ends = [[one for one in view.readers(reader) if not one.injected] for reader in readers]
+    joins = ends[0][0] if ends and ends[0] else None
+    if joins is None or not traits(joins.op).combines or not traits(joins.op).one_to_one:
+        return None
+    alone = all([one.id for one in end] == [joins.id] for end in ends)
+    return joins if alone and sorted(joins.inputs) == sorted(one.id for one in readers) else None
+
+
+def _results(view: PipelineView, readers: Sequence[StageView]) -> str:
+    """The results of the maps that a zip joins, in its structure; empty where no zip joins them, or in an unknown one.
+
+    Example:
+        ``(left(*element), right(*element))``
+    """
+    joins = _joined(view, readers)
+    names = _names(view, joins) if joins is not None else None
+    if joins is None or names is None or len(names) != len(joins.inputs):
+        return ""
+    called = {one.id: f"{_called(one)}(*element)" for one in readers}
+    calls = [called[name] for name in joins.inputs]
+    if all(isinstance(name, int) for name in names):
+        return f"({', '.join(calls)})"
+    return f"{{{', '.join(f'{name!r}: {call}' for name, call in zip(names, calls, strict=True))}}}"
+
+
+def _names(view: PipelineView, joins: StageView) -> Sequence[str | int] | None:
+    """Names or indices of a zip's inputs, in their order: by its call, else by its elements; None if not known."""
+    given = (joins.written or {}).get("datasets")
+    if isinstance(given, Mapping):
+        return sorted(given)
+    if isinstance(given, Sequence):
+        return range(len(given))
+    place = joins.location
+    call = call_at(view.texts.get(place.file, ""), place.line, place.column, joins.op) if place is not None else None
+    only = call.args[0] if call is not None and len(call.args) == 1 and not call.keywords else None
+    if isinstance(only, ast.Dict):
+        keys = [key.value if isinstance(key, ast.Constant) else None for key in only.keys]
+        names = sorted(key for key in keys if isinstance(key, str))
+        # Of a dict, TensorFlow sorts the names.
+        return names if len(names) == len(keys) and not any(map(_is_nested, only.values)) else None
+    sides = only.elts if isinstance(only, ast.Tuple | ast.List) else call.args if call is not None else ()
+    if len(sides) > 1 and not any(map(_is_nested, sides)):
+        return range(len(sides))
+    first = list(dict.fromkeys(key.split(".")[0] for key in joins.keys or ()))
+    return range(len(first)) if all(key.isdigit() for key in first) else first
+
+
+def _is_nested(given: ast.expr) -> bool:
+    return isinstance(given, ast.Dict | ast.Tuple | ast.List | ast.Starred)
 
 
 def _called(stage: StageView) -> str:

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator
 from pipeprof.pipelines.edits.edits import MoveStage
 from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, EarlierPlace, nothing_to_keep, places_below, weigh
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.rules.correctness.cache_after_augment import LOADING_BEGINS
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, size
+
+_JPEG = "DecodeJpeg"
+_SMALLER = ("Resize", "Crop", "Slice", "Glimpse")
+"""Parts of the names of ops that give a part of a picture, or one of another size."""
 
 
 class CacheSmallerElements(Rule):
@@ -41,7 +44,7 @@ class CacheSmallerElements(Rule):
     reports_untried = False
     thresholds = (
         *MEMORY_GATE,
-        Threshold("encoded", 0.15, "of the bytes", "that a JPEG or PNG file takes at most, of its picture"),
+        Threshold("encoded", 0.15, "of the bytes", "that a JPEG file takes at most, of its picture"),
         Threshold("enlargement", 4, "times", "a map that makes less of an element saves little by running again"),
     )
 
@@ -60,13 +63,17 @@ class CacheSmallerElements(Rule):
                 yield _proposal(stage, place, nbytes, count)
 
     def _encoded(self, view: PipelineView, stage: StageView, each: float) -> Iterator[EarlierPlace]:
-        """The place before a map that decodes pictures: nothing has passed there since the cache is complete."""
+        """The place before a map that decodes whole pictures: nothing has passed there since the cache is complete.
+
+        Of what a function then makes smaller, a file may take more.
+        """
         before = view.input_of(stage)
         below = view.input_of(before) if before is not None else None
         ops = before.function.ops if before is not None and before.function is not None else None
         if before is None or below is None or not ops or "ReadFile" in ops or below.element_bytes is not None:
             return
-        if any(op.startswith("Decode") and op.startswith(LOADING_BEGINS) for op in ops):
+        decodes = {op for op in ops if op.startswith("Decode")}
+        if decodes == {_JPEG} and not any(part in op for op in ops for part in _SMALLER):
             yield EarlierPlace(before, below, self.threshold("encoded") * each, (before,))
 
     def _is_smaller(self, view: PipelineView, place: EarlierPlace, each: float) -> bool:
