@@ -12,12 +12,12 @@ from pipeprof.profiles.advise.rules.batching.parse_single_example import (
     _VARYING,
     _VECTOR_READY,
 )
-from pipeprof.profiles.advise.rules.correctness.cache_after_augment import _LOADING, LOADING_BEGINS
+from pipeprof.profiles.advise.rules.correctness.cache_after_augment import _LOADING, _LOADING_BEGINS
 from pipeprof.profiles.memory.ledger.held import _TAKEN_OVER
 from pipeprof.profiles.view.from_spec import _STATEFUL
 
 _NAMED = {*_STATEFUL, *_LOADING, *_PARSES, *_OF_DEFAULTS, *_TAKEN_OVER}
-_BEGINS = (*LOADING_BEGINS, *_VARYING, "HashTable", "LookupTable")
+_BEGINS = (*_LOADING_BEGINS, *_VARYING, "HashTable", "LookupTable")
 
 
 def answers(types: Collection[str]) -> tuple[frozenset[str], bool, bool]:
