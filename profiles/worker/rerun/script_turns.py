@@ -39,7 +39,7 @@ class ScriptTurns(MainDatasetJob, TurnRun):
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         self._observer.attention = True
-        self._hand_out = HandOut(self._changed)
+        self._hand_out = self._handed_out = HandOut(self._changed)
         self._main: Consumer | None = None
         self._built: Built | None = None
         self._turn: TurnRequest | None = None
@@ -57,7 +57,7 @@ class ScriptTurns(MainDatasetJob, TurnRun):
     # The dataset
 
     def _handed(self, dataset: Any) -> Any:
-        return self._hand_out.of(dataset)
+        return self._handed_out.of(dataset)
 
     def _changed(self, dataset: Any) -> Any:
         """Make what the script gets; of the first one, the first batches are described."""

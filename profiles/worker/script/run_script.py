@@ -193,7 +193,7 @@ class ScriptRun(ScriptJob):
         self._end_process()
 
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
-        if self._channel.is_copy or not self._is_main(place, role):
+        if self._channel.is_copy or not self._is_given(dataset, place, role, self._hand_out):
             return dataset
         with self._not_the_scripts():
             return self._hand_out.of(dataset)
@@ -394,8 +394,7 @@ class ScriptRun(ScriptJob):
             # For the graph, should the script end. The object itself may go: then the next one was built again.
             self._last = weakref.ref(dataset)
             tensorflow: Any = sys.modules["tensorflow"]
-            changed = bool(self.job.edits) and self._is_main(main.place, main.role)
-            shown = self._hand_out.of(dataset) if changed else dataset
+            shown = self._hand_out.of(dataset) if self._hand_out.has(dataset) else dataset
             self._variant = (tensorflow.data.experimental.to_variant(shown), dataset.element_spec)
 
     def _take(self, main: Consumer, found: Folded) -> None:
