@@ -174,6 +174,27 @@ def test_fix_writes_the_plan_of_a_change_without_a_run(
     assert "pipeprof exec --plan fast.plan.json train.py -- loop" in found.out
 
 
+@pytest.mark.parametrize("patch", [True, False])
+def test_no_function_of_a_script_is_called_unless_a_patch_is_wanted(
+    pipeprof: Pipeprof, profile: Profile, monkeypatch: pytest.MonkeyPatch, *, patch: bool
+) -> None:
+    # The training itself makes all stages: it is never called.
+    lines = [stage.location.line for stage in profile.stages or () if stage.location is not None]
+    text = "\n".join(
+        ["def main():", *["    model.fit(data())"] * max(lines), "if __name__ == '__main__':", "    main()"]
+    )
+    Path("train.py").write_text(f"{text}\n")
+    parsed, _ = load_target("train.py", Changes(), no_python=False, scripts=True)
+    profile.target = target_of(RunSettings(parsed, script_args=("loop",)))
+    Path(SAVED).write_text(profile.model_dump_json())
+    asked: list[object] = []
+    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.ask_for_graph", asked.append)
+    out = ["--out", "fast.patch"] if patch else []
+    found = pipeprof("fix", "train.py", "--change", "1", "--out", "fast.plan.json", *out, "--", "loop")
+    assert (found.code, asked) == (0, [])
+    assert ("note: no diff: " in found.err) is patch
+
+
 def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:
     (kept,) = profile.findings or []
     assert can_be_taken(profile, kept)
