@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,14 +17,17 @@ from pipeprof.cli.targets.load import Changes, load_target
 from pipeprof.cli.text.blocks import Command
 from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, to_document
 from pipeprof.pipelines.edits.plan import read_plan
+from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.findings import Edit, Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.fix.fix import _Fixing
 from pipeprof.profiles.harness.harness import target_of
 from pipeprof.profiles.harness.settings import RunSettings, again, main_place, plan
 from pipeprof.profiles.protocol.job import IteratedAt, StepJob
 from pipeprof.profiles.verify.plan import cannot_replay, cannot_verify
 from pipeprof.profiles.verify.verify import _leave_all_but
+from pipeprof.profiles.worker.script.training_facts import ON_GPU
 
 Pipeprof = Callable[..., Any]
 TEXT = "for batch in data(): pass\n"
@@ -223,6 +227,20 @@ def test_the_step_of_a_script_is_replayed_where_it_does_not_train(profile: Profi
     profile.training.consumer = "graph"
     assert cannot_verify(profile) is not None
     assert cannot_verify(profile, rerun=False) is None
+
+
+def test_a_step_whose_length_is_not_known_is_not_replayed(profile: Profile) -> None:
+    parsed, _ = load_target("train.py", Changes(), no_python=False, scripts=True)
+    assert profile.training is not None
+    assert profile.steps is not None
+    profile.training.wait, profile.training.unknown = None, ON_GPU
+    profile.steps.wait_ms = None
+    with pytest.raises(ProfileError, match="on a GPU TensorFlow returns"):
+        again(RunSettings(parsed), profile)
+    assert plan(again(RunSettings(parsed, rerun=True), profile)).step == StepJob("script")
+    search = SimpleNamespace(_settings=RunSettings(parsed), _profile=profile)
+    why = "how long a step of the training takes is not known, as on a GPU TensorFlow returns before a step has ended"
+    assert _Fixing._prepare(search) == f"{why}: --rerun measures in the training itself"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("rerun", [True, False])
