@@ -25,6 +25,7 @@ from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, SoakPla
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
@@ -196,19 +197,19 @@ class ScriptRun(ScriptJob):
         if self._channel.is_copy or not self._is_given(dataset, place, role, self._hand_out):
             return dataset
         with self._not_the_scripts():
-            return self._hand_out.of(dataset)
+            try:
+                return self._hand_out.of(dataset)
+            except Exception as error:
+                # An exception would be the script's own to catch.
+                self._channel.send(describe_error(as_refusal(error), self))
+                self._end_process()
 
     def _edited(self, dataset: Any) -> Any:
         """Make what the script gets instead of its main dataset."""
         self._end_watch()
         self.dataset = dataset
         self._know_sources()
-        try:
-            self._edit_graph(self.job.edits)
-        except CannotEditError as error:
-            # An exception would be the script's own to catch.
-            self._channel.send(describe_error(error, self))
-            self._end_process()
+        self._edit_graph(self.job.edits)
         return detached(self.dataset)
 
     def _refuse_write(self, loss: Loss) -> None:
@@ -655,6 +656,13 @@ class _Running(Feed):
         self.deletions = []
         self.paused_ns = 0
         self.on_restart = lambda: None
+
+
+def as_refusal(error: Exception) -> CannotEditError:
+    """Return why a change cannot be made, also where TensorFlow's own error says it."""
+    if isinstance(error, CannotEditError):
+        return error
+    return CannotEditError(f"the changed dataset could not be made: {first_line(error)}")
 
 
 def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:

@@ -161,3 +161,26 @@ def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPa
     with pytest.raises(EndedError):
         run._give(Dataset(), PLACE, "loop")
     assert "it has no such stage" in channel.of(Raised)[0].message
+
+
+@pytest.mark.parametrize("turns", [None, TurnsJob()])
+@pytest.mark.parametrize("step", ["edit", "detach", "cardinality"])
+def test_no_error_of_a_change_comes_out_of_the_scripts_loop(
+    monkeypatch: pytest.MonkeyPatch, turns: TurnsJob | None, step: str
+) -> None:
+    run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]], turns=turns)
+    monkeypatch.setattr(run, "_end_process", lambda: (_ for _ in ()).throw(EndedError()), raising=False)
+
+    def fails(*_arguments: Any) -> None:
+        msg = "shapes do not match"
+        raise ValueError(msg)
+
+    changed = Dataset()
+    monkeypatch.setattr(changed, "cardinality", fails if step == "cardinality" else lambda: 3)
+    monkeypatch.setattr(run._hand_out, "_make", fails if step == "edit" else lambda _: changed)
+    monkeypatch.setattr("pipeprof.profiles.worker.script.hand_out.detached", fails)
+    with pytest.raises(EndedError):
+        run._give(Dataset(), PLACE, "loop")
+    (said,) = [*channel.of(Raised), *channel.of(EditRefused)]
+    text = said.reason if turns else said.message
+    assert "the changed dataset could not be made: ValueError: shapes do not match" in text
