@@ -118,6 +118,7 @@ def test_fix_searches_in_a_script(
         (["fix", "train.py", "--write"], "--write changes a spec, but train.py is a training script: use --out"),
         (["fix", "train.py", "--convert-to", "fast"], "--convert-to is for a spec or a function: remove it"),
         (["fix", "train.py", "--step", "simulate:2ms"], "--step replaces a step, but a script has its own"),
+        (["run", "train.py", "--rerun", "--soak", "20m"], "try changes, which a run with --soak does not: remove one"),
         (["fix", "train.py:make", "--rerun"], "--rerun is for a training script, but train.py:make is none"),
         (["fix", "train.py:make", "--", "a"], "got unexpected arguments (a): only a training script"),
         (["run", "train.py", "--change", "2", "--from", SAVED, "--", "loop"], "train.py is not the file that was"),
@@ -206,7 +207,9 @@ def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:
     following = next_command(profile, SAVED)
     assert following is not None
     assert following.line == "pipeprof fix train.py --change 1 --out fast.plan.json -- loop"
-    profile.command[2:2] = ["--rerun", "--change", "1"]
+    profile.command[2:2] = ["--soak", "20m"]
+    assert try_command(profile, kept) == "pipeprof run train.py --change 1 --rerun -- loop"
+    profile.command[2:4] = ["--rerun", "--change", "1"]
     assert try_command(profile, kept) is None
 
 
