@@ -279,7 +279,7 @@ def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loa
         )
     if loaded is not None:
         return
-    if (given.write and given.change is None) or "yaml" in kinds:
+    if given.write or "yaml" in kinds:
         what = "--write changes" if given.write else "YAML is the output of"
         kind, use = "a Python function", "pipeprof.apply"
         if parsed.kind == "script":

@@ -116,6 +116,8 @@ def test_fix_searches_in_a_script(
     ("words", "said"),
     [
         (["fix", "train.py", "--write"], "--write changes a spec, but train.py is a training script: use --out"),
+        (["fix", "train.py", "--change", "1", "--write"], "--write changes a spec, but train.py is a training script"),
+        (["fix", "train.py:make", "--change", "1", "--write"], "but train.py:make is a Python function: use --out"),
         (["fix", "train.py", "--convert-to", "fast"], "--convert-to is for a spec or a function: remove it"),
         (["fix", "train.py", "--step", "simulate:2ms"], "--step replaces a step, but a script has its own"),
         (["run", "train.py", "--rerun", "--soak", "20m"], "try changes, which a run with --soak does not: remove one"),
@@ -173,7 +175,7 @@ def test_fix_writes_the_plan_of_a_change_without_a_run(
     pipeprof: Pipeprof, profile: Profile, calls: list[tuple[str, RunSettings, Any]]
 ) -> None:
     del profile
-    found = pipeprof("fix", "train.py", "--change", "1", "--write", "--out", "fast.plan.json", "--", "loop")
+    found = pipeprof("fix", "train.py", "--change", "1", "--out", "fast.plan.json", "--", "loop")
     assert (found.code, calls, Path("train.py").read_text()) == (0, [], TEXT)
     assert read_plan(Path("fast.plan.json").read_text(), "fast.plan.json").steps == ((EDIT,),)
     assert "pipeprof exec --plan fast.plan.json train.py -- loop" in found.out
