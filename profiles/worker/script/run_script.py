@@ -132,8 +132,8 @@ class ScriptRun(ScriptJob):
         self._variant: tuple[Any, Any] | None = None
         self._finisher: threading.Thread | None = None
         self._claiming = threading.Lock()
-        # Not where the script fails: an error belongs to the phase in which it came.
-        self._traces = True
+        # Where the script fails nothing is traced: an error belongs to the phase in which it came.
+        self._traces, self._failed = True, False
         # Set where the process goes on after the measurement.
         self._goes_on = threading.Event()
         self._sizes_known = False
@@ -156,7 +156,7 @@ class ScriptRun(ScriptJob):
             # A child that the script forked ends in the usual way.
             failed = not isinstance(ending, SystemExit) or ending.code not in (None, 0)
             if failed and not self._channel.is_copy:
-                self._traces = False
+                self._failed = True
                 with suppress(Exception):
                     self._finish(self._reason or "the script")
             if failed or self._channel.is_copy:
@@ -236,7 +236,7 @@ class ScriptRun(ScriptJob):
         Args:
             error: What is reported where nothing was measured, or if the end is a failure.
         """
-        self._traces = self._traces and not failed
+        self._failed = self._failed or failed
         try:
             self._finish(reason)
         except NeverIteratedError:
@@ -256,7 +256,7 @@ class ScriptRun(ScriptJob):
         os._exit(0)
 
     def _enter(self, name: PhaseName, note: str | None = None) -> None:
-        if name == "trace" and (self._channel.stop.is_set() or not self._traces):
+        if name == "trace" and (self._channel.stop.is_set() or self._failed or not self._traces):
             # A signal or an error has come in the phase before.
             self._leave(note)
             return
@@ -538,7 +538,7 @@ class ScriptRun(ScriptJob):
         if readings[first:]:
             window.followed(readings[first:], [index - first for index in starts if index >= first])
         text = f"{self.subject} ended during the warm-up: its last steps are what was measured."
-        text += " Let it train longer, by its own arguments." if self._traces else ""
+        text += " Let it train longer, by its own arguments." if not self._failed else ""
         self.warn("short-script", text)
 
     def _describe_main(self) -> None:
@@ -580,7 +580,7 @@ class ScriptRun(ScriptJob):
 
     def _running(self) -> tuple[Feed | None, str]:
         """Return a feed from which batches may be taken, or None and why there is none."""
-        if not self._traces:
+        if self._failed:
             return None, "the script failed"
         feed, main = self._script_feed, self._main
         if not feed.alive and self._taking is not None:
