@@ -109,7 +109,7 @@ def _is_guard(node: ast.stmt) -> bool:
 def _check_top(node: ast.stmt, functions: Iterable[str]) -> None:
     """Refuse a statement that runs when the file is imported and may train or write."""
     for inner in ast.walk(node):
-        calls = isinstance(inner, ast.Call) and (_acts(inner) or getattr(inner.func, "id", None) in functions)
+        calls = isinstance(inner, ast.Call) and (_acts(inner) or ast.unparse(inner.func) in functions)
         if calls or isinstance(inner, _LOOPS):
             raise CannotEditSourceError(f"line {node.lineno} runs when the file is imported")
 
@@ -146,7 +146,11 @@ class _Reader:
             elif not isinstance(statement, ast.Import | ast.ImportFrom):
                 for value in self._values(statement, function):
                     self._check_value(value, function, own, inner)
-                own |= {node.id for node in ast.walk(statement) if _is_stored(node)}
+                own |= {
+                    node.id
+                    for node in ast.walk(statement)
+                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+                }
 
     def _values(self, statement: ast.stmt, function: _Function) -> Sequence[ast.expr]:
         """The expressions of a statement that only gives names values."""
@@ -174,10 +178,6 @@ class _Reader:
                 self.check(functions[called or ""])
             elif _acts(node) or not (called in _PLAIN or _is_known(node.func, own)):
                 raise _refused(node, function)
-
-
-def _is_stored(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def _evaluated(value: ast.AST) -> Iterator[ast.AST]:
