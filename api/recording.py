@@ -115,7 +115,7 @@ class WatchRun(ScriptRun):
         return True
 
     def _finish_with(self, reason: str, error: BaseException | None, failed: Callable[[], None]) -> None:
-        ending = error
+        ending, self._failed = error, error is not None
         try:
             self._finish(reason)
         except NeverIteratedError as nothing:

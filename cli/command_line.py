@@ -71,7 +71,7 @@ def change_command(profile: Profile, number: int, command: str = "run", *, write
     is_script = profile.target.kind == "script"
     if command == "run":
         # Tried in the training, against the script as it is.
-        trial: dict[str, Any] = {"rerun": True, "no_verify": False} if is_script else {}
+        trial: dict[str, Any] = {"rerun": True, "no_verify": False, "soak": None} if is_script else {}
         return rerun(profile, **changes, **trial)
     given = asdict(recover_options(profile))
     kept = {name: given[name] for name in ("target", "sets", "overlays", "env", "args", "no_python")}

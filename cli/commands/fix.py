@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.convert.folder import ConvertTarget
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.fix.version import Reread
     from pipeprof.profiles.harness.settings import RunSettings
@@ -278,7 +279,7 @@ def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loa
         )
     if loaded is not None:
         return
-    if (given.write and given.change is None) or "yaml" in kinds:
+    if given.write or "yaml" in kinds:
         what = "--write changes" if given.write else "YAML is the output of"
         kind, use = "a Python function", "pipeprof.apply"
         if parsed.kind == "script":
@@ -312,8 +313,12 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
     from pipeprof.pipelines.spec.edits.apply_files import unified
     from pipeprof.profiles.document.findings import edits_in
     from pipeprof.profiles.fix.python_diff import with_plan
-    from pipeprof.profiles.fix.source_diff import edited_source, function_of_script
+    from pipeprof.profiles.fix.source_diff import edited_source
 
+    wants_patch = outputs.stdout == "patch" or any(kind == "patch" for _, kind in outputs.files)
+    if parsed.kind == "script" and not wants_patch:
+        # The function is called in processes of their own: only for who asks.
+        return
     if _differs(parsed.path, profile.target.sha256):
         streams.say(f"pipeprof: note: no diff: {parsed.path} was edited while fix was measuring")
         return
@@ -323,7 +328,7 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
         streams.say(f"pipeprof: note: no diff: {parsed.path} is not written in UTF-8, which a diff is")
         return
     written = [stage for stage in profile.stages or () if stage.origin == "written"]
-    function = parsed.function or function_of_script(before, parsed.path.name, written)
+    function = parsed.function or _function_of_script(before, parsed.path, written)
     if function is None:
         return
     steps = [edits_in(step) for step in found.edits]
@@ -339,7 +344,7 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
         found.diff_applies_plan = after is not None
     if after is not None:
         found.diff = unified(before, after, str(parsed.path))
-    if edited.text is None and any(kind == "patch" for _, kind in outputs.files):
+    if edited.text is None and wants_patch:
         if parsed.kind == "script":
             streams.say(f"pipeprof: note: no diff of {function}: {edited.reason}; a plan has the changes")
             return
@@ -347,6 +352,19 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
         other = "the diff applies the plan" if after is not None else f"write {line} in your code"
         missing = "" if plan is not None else ", with the plan of --out fast.plan.json"
         streams.say(f"pipeprof: note: no diff of the calls: {edited.reason}; {other}{missing}")
+
+
+def _function_of_script(text: str, path: Path, stages: Sequence[Stage]) -> str | None:
+    """Return the function that makes a script's dataset; where there is none that may be called, say why."""
+    from pipeprof.cli import streams
+    from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
+    from pipeprof.profiles.fix.script_function import function_of_script
+
+    try:
+        return function_of_script(text, path.name, stages)
+    except CannotEditSourceError as error:
+        streams.say(f"pipeprof: note: no diff: {error}; a plan has the changes")
+        return None
 
 
 def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:

@@ -177,6 +177,8 @@ def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
         raise UsageError("--budget is for trying changes, and a script is not run again: add --rerun, or remove it")
     if given.rerun and given.no_verify:
         raise UsageError("--rerun runs the script again to try changes, which --no-verify switches off: remove one")
+    if given.rerun and given.soak is not None:
+        raise UsageError("--rerun runs the script again to try changes, which a run with --soak does not: remove one")
     if given.to_end and (given.steps is not None or given.seconds is not None):
         raise UsageError("--to-end lets the script end by itself: remove --steps and --seconds, or --to-end")
 

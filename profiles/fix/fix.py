@@ -220,7 +220,9 @@ class _Fixing:
         try:
             self._settings = again(self._settings, self._profile)
         except ProfileError:
-            return f"how long a step of the training takes is not known: {plans.IN_TRAINING}"
+            training = self._profile.training
+            why = f", as {training.unknown}" if training is not None and training.unknown else ""
+            return f"how long a step of the training takes is not known{why}: {plans.IN_TRAINING}"
         if self._settings.target.kind == "script" and self._settings.main is None:
             return "it is not known where the script iterates its main dataset"
         return plans.cannot_replay(self._settings.replayed)

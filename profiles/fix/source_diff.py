@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, to_document
 from pipeprof.pipelines.from_python.compare import differences
 from pipeprof.pipelines.static.edit.apply import apply_to_source
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 from pipeprof.pipelines.target.target import ParsedTarget
-from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.describe_function import ask_for_graph
 from pipeprof.profiles.protocol.source import GraphJob, unpacked
-
-"""Seconds in which a function has returned its dataset and the graph is read."""
 
 
 @dataclass(frozen=True)
@@ -62,33 +57,3 @@ def edited_source(
     if not same or planned.element != written.element:
         return EditedSource(None, "the edited text gives another graph than the plan")
     return EditedSource(after)
-
-
-def function_of_script(text: str, file: str, stages: Iterable[Stage]) -> str | None:
-    r"""Return the function of a script whose lines make all stages of its dataset; None where there is no such one.
-
-    The file has to be made for imports, with ``if __name__ == "__main__":``, as the function is called to check an
-    edited text.
-
-    Args:
-        file: Name of the script's file.
-        stages: As written.
-
-    Example:
-        >>> function_of_script("def make():\n    return data()\n", "train.py", []) is None
-        True
-    """
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError):
-        return None
-    places = [stage.location for stage in stages]
-    lines = {place.line for place in places if place is not None and Path(place.file).name == file}
-    if not any(isinstance(node, ast.If) and "__main__" in ast.unparse(node.test) for node in body) or not lines:
-        return None
-    made = [
-        node.name
-        for node in body
-        if isinstance(node, ast.FunctionDef) and all(node.lineno <= line <= (node.end_lineno or 0) for line in lines)
-    ]
-    return made[0] if made else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.steps.kinds.recorded import KIND as replay
 from pipeprof.pipelines.steps.recorded_step import step_of
@@ -216,13 +216,16 @@ def again(settings: RunSettings, profile: Profile) -> RunSettings:
     """Return the settings of further processes of a script that was measured; those of another target as they are.
 
     Raises:
-        ProfileError: They are not to train, and the profile does not tell how long a step takes.
+        ProfileError: They are not to train, and the profile does not tell how long a step takes: with the wait of the
+            training unknown, its interval without the fetch is no step.
     """
     training, place = profile.training, main_place(profile)
     if training is None or place is None:
         return settings
     # What it only appended to, or changed in part, is still the user's.
     made = [str(Path(one.file).absolute()) for one in training.written if one.new]
+    if not settings.rerun and training.wait is None:
+        raise ProfileError(f"how long a step of the training takes is not known: {training.unknown or 'no wait'}")
     replayed = {} if settings.rerun else step_of(profile.model_dump(mode="json"), "the run")
     return replace(settings, main=place, made=[*settings.made, *made], replayed=replayed)
 

@@ -38,15 +38,16 @@ def soak_of(
         judged = replace(judged, state="garbage")
     slope = judged.slope
     now = used or (judged.tail[-1].rss if judged.tail else 0)
-    ends = end_of(now, slope, limit) if slope is not None and judged.tail else None
+    # What is kept is in use; when memory ends is up to what is resident.
+    pace = judged.pace or slope
+    ends = end_of(now, pace, limit) if pace is not None and judged.tail else None
     if judged.state == "growth" and limit is not None and now < limit and (ends is None or ends.seconds > SLOW):
         judged = replace(judged, state="slow")
     grows, each = judged.state == "growth" and slope is not None, judged.bytes_per_epoch
     rate = slope if judged.state in ("growth", "slow", "filling", "unclear", "garbage") else None
-    if grows and slope is not None and judged.pace is not None:
-        # What is kept is in use; when memory ends is up to what is resident.
-        rate, ends = judged.pace, end_of(now, judged.pace, limit)
-        each = each * judged.pace.value / slope.value if each is not None else None
+    if grows and slope is not None and pace is not None:
+        rate = pace
+        each = each * pace.value / slope.value if each is not None else None
     last = log.points[-1] if log.points else None
     soak = Soak(
         seconds=last.t if last is not None else 0.0,

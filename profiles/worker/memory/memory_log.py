@@ -35,7 +35,7 @@ from pipeprof.profiles.protocol.messages import (
 from pipeprof.profiles.worker.memory.glibc_heap import PAUSE_SECONDS, HeapWatch, trimmed_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.messages import WorkerMessage

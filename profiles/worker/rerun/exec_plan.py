@@ -30,7 +30,7 @@ _ROWS = tuple(row for row in WRAPPED if row.method in _HOOKS)
 
 
 class PlanObserver(Observer):
-    """Hands out the planned dataset for the first one that the plan fits, and for those at the same place.
+    """Hands out the planned dataset for the first one that the plan fits, and for those where that one is iterated.
 
     Attributes:
         why_not: Why the plan did not fit the datasets so far; None once it has fitted one.
@@ -39,7 +39,7 @@ class PlanObserver(Observer):
     def __init__(self, plan: SavedPlan, name: str) -> None:
         self._plan, self._name = plan, name
         self._hand_out = HandOut(self._planned)
-        self._place: Place | None = None
+        self._places: set[Place] = set()
         self._at: Place | None = None
         self._elsewhere = 0
         self.why_not: str | None = f"{name}: the script has iterated no dataset in Python"
@@ -49,7 +49,9 @@ class PlanObserver(Observer):
         if self._elsewhere:
             return dataset
         self._at = users_place()
-        if self._place is not None and self._at != self._place:
+        if self._hand_out.has(dataset):
+            self._places.add(self._at)
+        elif self._places and self._at not in self._places:
             return dataset
         return self._hand_out.of(dataset)
 
@@ -63,10 +65,12 @@ class PlanObserver(Observer):
         try:
             made = planned(dataset, self._plan, self._name)
         except (PlanError, CannotEditError) as error:
-            if self._place is None:
+            if not self._places:
                 self.why_not = str(error)
             return dataset
-        self._place, self.why_not = self._at, None
+        if self._at is not None:
+            self._places.add(self._at)
+        self.why_not = None
         return made
 
     def adapting(self) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
+    from pipeprof.profiles.worker.script.hand_out import HandOut
 
 
 class MainDatasetJob(ScriptJob):
@@ -38,6 +39,7 @@ class MainDatasetJob(ScriptJob):
         )
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._runtime: int | None = None
+        self._hand_out: HandOut | None = None
 
     def run(self) -> None:
         """Run the script until the harness wants an end."""
@@ -61,7 +63,7 @@ class MainDatasetJob(ScriptJob):
         """Return what the script iterates instead of its main dataset."""
 
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
-        if self._channel.is_copy or not self._is_main(place, role):
+        if self._channel.is_copy or not self._is_given(dataset, place, role, self._hand_out):
             return dataset
         with self._not_the_scripts():
             return self._handed(dataset)

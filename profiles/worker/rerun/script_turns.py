@@ -11,12 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.turns import Built, TurnEnded
 from pipeprof.profiles.worker.rerun.main_dataset import MainDatasetJob
 from pipeprof.profiles.worker.script.hand_out import HandOut, detached, stored
-from pipeprof.profiles.worker.script.run_script import ScriptFeed, read_model
+from pipeprof.profiles.worker.script.run_script import ScriptFeed, as_refusal, read_model
 from pipeprof.profiles.worker.script.training_facts import asynchronous
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
@@ -39,7 +38,7 @@ class ScriptTurns(MainDatasetJob, TurnRun):
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         self._observer.attention = True
-        self._hand_out = HandOut(self._changed)
+        self._hand_out = self._handed_out = HandOut(self._changed)
         self._main: Consumer | None = None
         self._built: Built | None = None
         self._turn: TurnRequest | None = None
@@ -57,7 +56,11 @@ class ScriptTurns(MainDatasetJob, TurnRun):
     # The dataset
 
     def _handed(self, dataset: Any) -> Any:
-        return self._hand_out.of(dataset)
+        try:
+            return self._handed_out.of(dataset)
+        except Exception as error:
+            # An exception would be the script's own to catch.
+            self._refuse(str(as_refusal(error)))
 
     def _changed(self, dataset: Any) -> Any:
         """Make what the script gets; of the first one, the first batches are described."""
@@ -86,10 +89,7 @@ class ScriptTurns(MainDatasetJob, TurnRun):
             self.feed = ScriptFeed()
             self.phase = "warmup"
         elif self._turns.replay is not None:
-            try:
-                self._replay(self._turns.replay)
-            except CannotEditError as error:
-                self._refuse(str(error))
+            self._replay(self._turns.replay)
         made, self.dataset = self.dataset, detached(self.dataset)
         return made
 

@@ -20,6 +20,8 @@ Model = Callable[[Any], tuple[int, Sequence[int]] | None]
 """Returns how many elements an iterator gave, and the latest gaps between them in microseconds; None: no model."""
 
 Role = Literal["training", "validation", "evaluation", "prediction", "adapt", "loop"]
+MOST_LOOKS = 8
+"""Batches up to which a dataset, of whose iterators each gave one or two, was only looked at."""
 MOST_KEPT = 3
 """Datasets that one line iterates in turn: for training, validation and test."""
 Kind = Literal["loop", "fit", "fit-executions", "graph"]
@@ -376,6 +378,19 @@ class Consumer:
         """
         once = kept >= MOST_KEPT and self.iterators <= self.datasets
         return self.dataset() is None or once or self.begins_each()
+
+    @property
+    def taken(self) -> int:
+        """Batches that it has given, those that were not folded yet with them."""
+        waiting = sum(len(one.times) // 2 + (len(one.steps) + 1) // 2 for one in self.passes[:])
+        return self.clock.batches + waiting
+
+    def goes_to(self, role: Role) -> bool:
+        """Whether the next iterator, in this role, is what the dataset is for: so far it was only looked at."""
+        taken = self.taken
+        looked_at = taken <= min(MOST_LOOKS, 2 * self.iterators)
+        adapted = self.role == "adapt" and not self.steps
+        return adapted or not taken or (looked_at and (self.role == "loop" or role in ("training", "loop")))
 
     def begins_each(self) -> bool:
         """Whether its iterators are left after a batch or two."""

@@ -22,6 +22,11 @@ class HandOut:
         self.handed = False
         self._made: dict[int, tuple[Callable[[], Any], Any]] = {}
 
+    def has(self, dataset: Any) -> bool:
+        """Whether another dataset was handed out for this one."""
+        owner, made = self._made.get(id(dataset), (lambda: None, None))
+        return made is not None and owner() is dataset
+
     def of(self, dataset: Any) -> Any:
         """Return the dataset that is iterated instead of this one; the same one each time."""
         self.handed = True

@@ -318,13 +318,22 @@ class ScriptObserver(Observer):
         """Return the consumer of a dataset; one that was built again at the same place has the consumer of the last."""
         number = id(dataset)
         reference, known = self._owners.get(number, (lambda: None, None))
-        if known is not None and reference() is dataset:
-            if not known.steps:
-                known.role = role
+        if reference() is not dataset:
+            known = None
+        if known is not None and not known.goes_to(role):
             return known
-        consumer = Consumer(users_place(), role)
+        place = users_place()
+        if known is not None and (known.place, known.role) == (place, role):
+            return known
+        consumer = Consumer(place, role)
         alike = self.alike(consumer)
         before = next((one for one in alike if one.is_built_again(len(alike))), None)
+        if known is not None:
+            if before is None or known.datasets > 1:
+                known.place, known.role = place, role
+                return known
+            # A look at a dataset that is built again in each epoch.
+            self.consumers.remove(known)
         if before is None:
             self.consumers.append(consumer)
         else:

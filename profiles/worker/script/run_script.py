@@ -25,6 +25,7 @@ from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, SoakPla
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
@@ -131,8 +132,8 @@ class ScriptRun(ScriptJob):
         self._variant: tuple[Any, Any] | None = None
         self._finisher: threading.Thread | None = None
         self._claiming = threading.Lock()
-        # Not where the script fails: an error belongs to the phase in which it came.
-        self._traces = True
+        # Where the script fails nothing is traced: an error belongs to the phase in which it came.
+        self._traces, self._failed = True, False
         # Set where the process goes on after the measurement.
         self._goes_on = threading.Event()
         self._sizes_known = False
@@ -155,7 +156,7 @@ class ScriptRun(ScriptJob):
             # A child that the script forked ends in the usual way.
             failed = not isinstance(ending, SystemExit) or ending.code not in (None, 0)
             if failed and not self._channel.is_copy:
-                self._traces = False
+                self._failed = True
                 with suppress(Exception):
                     self._finish(self._reason or "the script")
             if failed or self._channel.is_copy:
@@ -193,22 +194,22 @@ class ScriptRun(ScriptJob):
         self._end_process()
 
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
-        if self._channel.is_copy or not self._is_main(place, role):
+        if self._channel.is_copy or not self._is_given(dataset, place, role, self._hand_out):
             return dataset
         with self._not_the_scripts():
-            return self._hand_out.of(dataset)
+            try:
+                return self._hand_out.of(dataset)
+            except Exception as error:
+                # An exception would be the script's own to catch.
+                self._channel.send(describe_error(as_refusal(error), self))
+                self._end_process()
 
     def _edited(self, dataset: Any) -> Any:
         """Make what the script gets instead of its main dataset."""
         self._end_watch()
         self.dataset = dataset
         self._know_sources()
-        try:
-            self._edit_graph(self.job.edits)
-        except CannotEditError as error:
-            # An exception would be the script's own to catch.
-            self._channel.send(describe_error(error, self))
-            self._end_process()
+        self._edit_graph(self.job.edits)
         return detached(self.dataset)
 
     def _refuse_write(self, loss: Loss) -> None:
@@ -235,7 +236,7 @@ class ScriptRun(ScriptJob):
         Args:
             error: What is reported where nothing was measured, or if the end is a failure.
         """
-        self._traces = self._traces and not failed
+        self._failed = self._failed or failed
         try:
             self._finish(reason)
         except NeverIteratedError:
@@ -255,7 +256,7 @@ class ScriptRun(ScriptJob):
         os._exit(0)
 
     def _enter(self, name: PhaseName, note: str | None = None) -> None:
-        if name == "trace" and (self._channel.stop.is_set() or not self._traces):
+        if name == "trace" and (self._channel.stop.is_set() or self._failed or not self._traces):
             # A signal or an error has come in the phase before.
             self._leave(note)
             return
@@ -394,8 +395,7 @@ class ScriptRun(ScriptJob):
             # For the graph, should the script end. The object itself may go: then the next one was built again.
             self._last = weakref.ref(dataset)
             tensorflow: Any = sys.modules["tensorflow"]
-            changed = bool(self.job.edits) and self._is_main(main.place, main.role)
-            shown = self._hand_out.of(dataset) if changed else dataset
+            shown = self._hand_out.of(dataset) if self._hand_out.has(dataset) else dataset
             self._variant = (tensorflow.data.experimental.to_variant(shown), dataset.element_spec)
 
     def _take(self, main: Consumer, found: Folded) -> None:
@@ -538,7 +538,7 @@ class ScriptRun(ScriptJob):
         if readings[first:]:
             window.followed(readings[first:], [index - first for index in starts if index >= first])
         text = f"{self.subject} ended during the warm-up: its last steps are what was measured."
-        text += " Let it train longer, by its own arguments." if self._traces else ""
+        text += " Let it train longer, by its own arguments." if not self._failed else ""
         self.warn("short-script", text)
 
     def _describe_main(self) -> None:
@@ -580,7 +580,7 @@ class ScriptRun(ScriptJob):
 
     def _running(self) -> tuple[Feed | None, str]:
         """Return a feed from which batches may be taken, or None and why there is none."""
-        if not self._traces:
+        if self._failed:
             return None, "the script failed"
         feed, main = self._script_feed, self._main
         if not feed.alive and self._taking is not None:
@@ -656,6 +656,13 @@ class _Running(Feed):
         self.deletions = []
         self.paused_ns = 0
         self.on_restart = lambda: None
+
+
+def as_refusal(error: Exception) -> CannotEditError:
+    """Return why a change cannot be made, also where TensorFlow's own error says it."""
+    if isinstance(error, CannotEditError):
+        return error
+    return CannotEditError(f"the changed dataset could not be made: {first_line(error)}")
 
 
 def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:

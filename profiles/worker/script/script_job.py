@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.script.consumers import Place, Role
+    from pipeprof.profiles.worker.script.hand_out import HandOut
     from pipeprof.profiles.worker.script.hooks import Hooks
     from pipeprof.profiles.worker.script.observer import ScriptObserver
 
@@ -95,6 +96,11 @@ class ScriptJob(JobRun):
         """Whether the dataset that is iterated there is the one that the job is about."""
         main = self.job.main
         return main is not None and (place.file, place.line, role) == (main.file, main.line, main.role)
+
+    def _is_given(self, dataset: Any, place: Place, role: Role, hand_out: HandOut | None) -> bool:
+        """Whether the script gets another dataset there: for the main one, and for one that it got another one for."""
+        again = hand_out is not None and role in ("training", "loop") and hand_out.has(dataset)
+        return again or self._is_main(place, role)
 
     def _not_again(self) -> str:
         main = self.job.main

@@ -210,21 +210,29 @@ def _uses_jax(_modules: int) -> bool:
     """Return whether a file of the user's names JAX, or a library imports it to use it; kept until more is imported."""
     if "jax" not in sys.modules:
         return False
-    keras: Any = sys.modules.get("keras")
-    if keras is not None and keras.config.backend() == "jax":
-        return True
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in _IMPORT_JAX or not isinstance(module, ModuleType):
-            continue
-        # By type: some objects of torch warn when their class is read.
-        held = [str(one.__name__) for one in list(vars(module).values()) if issubclass(type(one), ModuleType)]
-        if any(one.partition(".")[0] == "jax" for one in held):
+    with suppress(Exception):
+        # None of a stand-in's errors may come out of the script's `next()`.
+        config: Any = _held(sys.modules.get("keras")).get("config")
+        if config is not None and config.backend() == "jax":
             return True
-        file = vars(module).get("__file__")
-        with suppress(OSError):
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in _IMPORT_JAX or not issubclass(type(module), ModuleType):
+            continue
+        with suppress(Exception):
+            held = _held(module)
+            # By type: some objects of torch warn when their class is read.
+            names = [_held(one).get("__name__") for one in list(held.values()) if issubclass(type(one), ModuleType)]
+            if any(str(one).partition(".")[0] == "jax" for one in names):
+                return True
+            file = held.get("__file__")
             if isinstance(file, str) and is_users(file) and b"jax" in read_source(Path(file)):
                 return True
     return False
+
+
+def _held(module: object) -> dict[str, Any]:
+    """The names of a module, read without its class: one that is loaded lazily imports itself for any other look."""
+    return object.__getattribute__(module, "__dict__") if issubclass(type(module), ModuleType) else {}
 
 
 def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:

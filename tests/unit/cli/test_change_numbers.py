@@ -121,7 +121,7 @@ def test_of_a_function_fix_gives_the_plan_and_the_diff(
         lambda *_: EditedSource("def make():\n    return data().cache()\n"),
     )
     save(recorded("input-bound"), finding(CACHE), target="train.py:make", path="a.json")
-    words = ("--change", "1", "--from", "a.json", "--write", "--out", "fast.plan.json")
+    words = ("--change", "1", "--from", "a.json", "--out", "fast.plan.json")
     found = pipeprof("fix", "train.py:make", *words)
     assert (found.code, measured) == (0, [])
     assert "+    return data().cache()" in found.out

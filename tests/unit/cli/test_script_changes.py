@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,14 +17,17 @@ from pipeprof.cli.targets.load import Changes, load_target
 from pipeprof.cli.text.blocks import Command
 from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, to_document
 from pipeprof.pipelines.edits.plan import read_plan
+from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.findings import Edit, Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.fix.fix import _Fixing
 from pipeprof.profiles.harness.harness import target_of
 from pipeprof.profiles.harness.settings import RunSettings, again, main_place, plan
 from pipeprof.profiles.protocol.job import IteratedAt, StepJob
 from pipeprof.profiles.verify.plan import cannot_replay, cannot_verify
 from pipeprof.profiles.verify.verify import _leave_all_but
+from pipeprof.profiles.worker.script.training_facts import ON_GPU
 
 Pipeprof = Callable[..., Any]
 TEXT = "for batch in data(): pass\n"
@@ -112,8 +116,11 @@ def test_fix_searches_in_a_script(
     ("words", "said"),
     [
         (["fix", "train.py", "--write"], "--write changes a spec, but train.py is a training script: use --out"),
+        (["fix", "train.py", "--change", "1", "--write"], "--write changes a spec, but train.py is a training script"),
+        (["fix", "train.py:make", "--change", "1", "--write"], "but train.py:make is a Python function: use --out"),
         (["fix", "train.py", "--convert-to", "fast"], "--convert-to is for a spec or a function: remove it"),
         (["fix", "train.py", "--step", "simulate:2ms"], "--step replaces a step, but a script has its own"),
+        (["run", "train.py", "--rerun", "--soak", "20m"], "try changes, which a run with --soak does not: remove one"),
         (["fix", "train.py:make", "--rerun"], "--rerun is for a training script, but train.py:make is none"),
         (["fix", "train.py:make", "--", "a"], "got unexpected arguments (a): only a training script"),
         (["run", "train.py", "--change", "2", "--from", SAVED, "--", "loop"], "train.py is not the file that was"),
@@ -168,10 +175,31 @@ def test_fix_writes_the_plan_of_a_change_without_a_run(
     pipeprof: Pipeprof, profile: Profile, calls: list[tuple[str, RunSettings, Any]]
 ) -> None:
     del profile
-    found = pipeprof("fix", "train.py", "--change", "1", "--write", "--out", "fast.plan.json", "--", "loop")
+    found = pipeprof("fix", "train.py", "--change", "1", "--out", "fast.plan.json", "--", "loop")
     assert (found.code, calls, Path("train.py").read_text()) == (0, [], TEXT)
     assert read_plan(Path("fast.plan.json").read_text(), "fast.plan.json").steps == ((EDIT,),)
     assert "pipeprof exec --plan fast.plan.json train.py -- loop" in found.out
+
+
+@pytest.mark.parametrize("patch", [True, False])
+def test_no_function_of_a_script_is_called_unless_a_patch_is_wanted(
+    pipeprof: Pipeprof, profile: Profile, monkeypatch: pytest.MonkeyPatch, *, patch: bool
+) -> None:
+    # The training itself makes all stages: it is never called.
+    lines = [stage.location.line for stage in profile.stages or () if stage.location is not None]
+    text = "\n".join(
+        ["def main():", *["    model.fit(data())"] * max(lines), "if __name__ == '__main__':", "    main()"]
+    )
+    Path("train.py").write_text(f"{text}\n")
+    parsed, _ = load_target("train.py", Changes(), no_python=False, scripts=True)
+    profile.target = target_of(RunSettings(parsed, script_args=("loop",)))
+    Path(SAVED).write_text(profile.model_dump_json())
+    asked: list[object] = []
+    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.ask_for_graph", asked.append)
+    out = ["--out", "fast.patch"] if patch else []
+    found = pipeprof("fix", "train.py", "--change", "1", "--out", "fast.plan.json", *out, "--", "loop")
+    assert (found.code, asked) == (0, [])
+    assert ("note: no diff: " in found.err) is patch
 
 
 def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:
@@ -181,7 +209,9 @@ def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:
     following = next_command(profile, SAVED)
     assert following is not None
     assert following.line == "pipeprof fix train.py --change 1 --out fast.plan.json -- loop"
-    profile.command[2:2] = ["--rerun", "--change", "1"]
+    profile.command[2:2] = ["--soak", "20m"]
+    assert try_command(profile, kept) == "pipeprof run train.py --change 1 --rerun -- loop"
+    profile.command[2:4] = ["--rerun", "--change", "1"]
     assert try_command(profile, kept) is None
 
 
@@ -202,6 +232,20 @@ def test_the_step_of_a_script_is_replayed_where_it_does_not_train(profile: Profi
     profile.training.consumer = "graph"
     assert cannot_verify(profile) is not None
     assert cannot_verify(profile, rerun=False) is None
+
+
+def test_a_step_whose_length_is_not_known_is_not_replayed(profile: Profile) -> None:
+    parsed, _ = load_target("train.py", Changes(), no_python=False, scripts=True)
+    assert profile.training is not None
+    assert profile.steps is not None
+    profile.training.wait, profile.training.unknown = None, ON_GPU
+    profile.steps.wait_ms = None
+    with pytest.raises(ProfileError, match="on a GPU TensorFlow returns"):
+        again(RunSettings(parsed), profile)
+    assert plan(again(RunSettings(parsed, rerun=True), profile)).step == StepJob("script")
+    search = SimpleNamespace(_settings=RunSettings(parsed), _profile=profile)
+    why = "how long a step of the training takes is not known, as on a GPU TensorFlow returns before a step has ended"
+    assert _Fixing._prepare(search) == f"{why}: --rerun measures in the training itself"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("rerun", [True, False])

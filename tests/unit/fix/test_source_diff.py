@@ -9,10 +9,8 @@ import pytest
 
 from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, SetArgument, SetEnvironment
 from pipeprof.pipelines.target.target import parse_target
-from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.fix import source_diff
-from pipeprof.profiles.fix.source_diff import EditedSource, edited_source, function_of_script
+from pipeprof.profiles.fix.source_diff import EditedSource, edited_source
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed, unpacked
 
 TEXT = "def make():\n    ds = numbers()\n    return ds.map(parse)\n"
@@ -80,27 +78,3 @@ def test_nothing_is_started_for_what_has_no_text(
 def test_a_graph_survives_its_way() -> None:
     value = {"a": [("float32", (2, 3), b"\x00\xff"), None, True, 1.5], "b": {"c": "d"}}
     assert unpacked(packed(value)) == value
-
-
-GUARDED = f"{TEXT}\nif __name__ == '__main__':\n    for batch in make():\n        pass\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "lines", "found"),
-    [
-        (GUARDED, [2, 3], "make"),
-        # Part of the pipeline is made elsewhere.
-        (GUARDED, [3, 6], None),
-        # To import the file is to train.
-        (GUARDED.replace("if __name__ == '__main__'", "if True"), [2, 3], None),
-        (GUARDED, [], None),
-        ("def make(:", [1], None),
-    ],
-)
-def test_the_function_that_makes_the_dataset_of_a_script(text: str, lines: list[int], found: str | None) -> None:
-    stages = [
-        Stage(id=f"stages.{number}", op="map", origin="written", location=Location(file="data/train.py", line=line))
-        for number, line in enumerate(lines)
-    ]
-    assert function_of_script(text, "train.py", stages) == found
-    assert function_of_script(text, "other.py", stages) is None

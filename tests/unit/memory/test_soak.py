@@ -318,10 +318,13 @@ def test_a_growth_into_free_blocks_has_the_rate_of_what_is_in_use() -> None:
     assert soak.bytes_per_second == pytest.approx(MB / EPOCH, rel=0.02)
 
 
-def test_fragments_make_no_growth_of_what_is_too_slow_to_matter() -> None:
-    soak, growth = soak_of(with_fragments(logged(1200, lambda t: leak(t, 10_000)), 99.0), None, 20_000 * MB)
-    assert growth is None
-    assert soak.state == "slow"
+@pytest.mark.parametrize(("share", "state"), [(0.35, "slow"), (99.0, "growth")])
+def test_a_growth_matters_where_resident_memory_ends_in_days(share: float, state: str) -> None:
+    soak, growth = soak_of(with_fragments(logged(1200, lambda t: leak(t, 10_000)), share), None, 20_000 * MB)
+    assert (soak.state, growth is not None) == (state, state == "growth")
+    assert soak.ends.seconds == pytest.approx(
+        (20_000 * MB - soak.series.rss_bytes[-1]) / ((1 + share) * 10_000), rel=0.1
+    )
 
 
 def test_growth_that_leaves_memory_for_weeks_does_not_matter() -> None:

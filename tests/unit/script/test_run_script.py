@@ -140,6 +140,27 @@ def test_a_watched_process_goes_on_when_another_thread_has_described() -> None:
     assert channel.sent[-2:] == ["described", Done()]
 
 
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_watch_that_ends_well_in_its_warm_up_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, *, failed: bool
+) -> None:
+    channel: Any = Channel(FakeTime())
+    run = recording.WatchRun(
+        Job("script", "train.py", ["train.py"]), channel, registered=(), lines=False, over=lambda: None
+    )
+    window = SimpleNamespace(followed=lambda *_: False)
+
+    def begin(*_: object, **__: object) -> None:
+        run._window = window  # type: ignore[assignment]
+
+    monkeypatch.setattr(run, "_begin_measure", begin)
+    monkeypatch.setattr(run, "_finish", lambda _reason: run._measure_warm_up())
+    run._finish_with("the block", ValueError("loss is nan") if failed else None, lambda: None)
+    (warning,) = channel.of(Warned)
+    assert warning.code == "short-script"
+    assert warning.text.endswith("by its own arguments.") is not failed
+
+
 @pytest.mark.parametrize(("soak", "every"), [(False, SEND_SECONDS), (True, SOAK_SEND_SECONDS)])
 def test_facts_are_told_as_often_as_memory(monkeypatch: pytest.MonkeyPatch, soak: bool, every: float) -> None:
     time, run = FakeTime(), Run(soak=soak)

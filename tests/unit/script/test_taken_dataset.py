@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pipeprof.profiles.protocol.job import IteratedAt, Job, StepJob
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.protocol.turns import EditRefused, TurnsJob
 from pipeprof.profiles.worker.main import _run_of
+from pipeprof.profiles.worker.rerun import exec_plan
 from pipeprof.profiles.worker.rerun.script_turns import ScriptTurns
 from pipeprof.profiles.worker.rerun.taken_dataset import TakenRun, TakenTurns
 from pipeprof.profiles.worker.sample import JobRun
@@ -116,6 +118,38 @@ def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.M
     assert not channel.of(Raised)
 
 
+@pytest.mark.parametrize("turns", [None, TurnsJob()])
+def test_an_object_gets_its_changed_dataset_at_each_line(
+    monkeypatch: pytest.MonkeyPatch, turns: TurnsJob | None
+) -> None:
+    run, _ = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]], turns=turns)
+    dataset, changed = Dataset(), Dataset()
+    monkeypatch.setattr("pipeprof.profiles.worker.script.hand_out.detached", lambda one: one)
+    monkeypatch.setattr(run._hand_out, "_make", lambda _: changed)
+    assert run._give(dataset, Place("train.py", 5), "loop") is dataset
+    assert run._give(dataset, PLACE, "loop") is changed
+    assert run._give(dataset, Place("train.py", 5), "loop") is changed
+    assert run._give(dataset, Place("train.py", 9), "validation") is dataset
+
+
+def test_a_plan_is_applied_where_an_object_that_was_looked_at_is_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeprof.profiles.worker.script.hand_out.detached", lambda one: one)
+    observer = exec_plan.PlanObserver(SimpleNamespace(steps=[[object()]]), "fast.plan.json")  # type: ignore[arg-type]
+    changed = Dataset()
+    monkeypatch.setattr("pipeprof.pipelines.build.planned.planned", lambda *_: changed)
+
+    def given(dataset: Dataset, line: int) -> Any:
+        monkeypatch.setattr(exec_plan, "users_place", lambda: Place("train.py", line))
+        return observer.given(dataset)
+
+    first, again, other = Dataset(), Dataset(), Dataset()
+    assert given(first, 5) is changed
+    assert given(other, 7) is other
+    assert given(first, 7) is changed
+    assert given(again, 7) is changed
+    assert given(other, 9) is other
+
+
 def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
     monkeypatch.setattr(run, "_end_process", lambda: (_ for _ in ()).throw(EndedError()))
@@ -127,3 +161,26 @@ def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPa
     with pytest.raises(EndedError):
         run._give(Dataset(), PLACE, "loop")
     assert "it has no such stage" in channel.of(Raised)[0].message
+
+
+@pytest.mark.parametrize("turns", [None, TurnsJob()])
+@pytest.mark.parametrize("step", ["edit", "detach", "cardinality"])
+def test_no_error_of_a_change_comes_out_of_the_scripts_loop(
+    monkeypatch: pytest.MonkeyPatch, turns: TurnsJob | None, step: str
+) -> None:
+    run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]], turns=turns)
+    monkeypatch.setattr(run, "_end_process", lambda: (_ for _ in ()).throw(EndedError()), raising=False)
+
+    def fails(*_arguments: Any) -> None:
+        msg = "shapes do not match"
+        raise ValueError(msg)
+
+    changed = Dataset()
+    monkeypatch.setattr(changed, "cardinality", fails if step == "cardinality" else lambda: 3)
+    monkeypatch.setattr(run._hand_out, "_make", fails if step == "edit" else lambda _: changed)
+    monkeypatch.setattr("pipeprof.profiles.worker.script.hand_out.detached", fails)
+    with pytest.raises(EndedError):
+        run._give(Dataset(), PLACE, "loop")
+    (said,) = [*channel.of(Raised), *channel.of(EditRefused)]
+    text = said.reason if turns else said.message
+    assert "the changed dataset could not be made: ValueError: shapes do not match" in text

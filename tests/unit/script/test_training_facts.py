@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -102,3 +104,20 @@ def test_a_program_uses_jax_if_more_than_tensorflow_imports_it(
     found = asynchronous(SimpleNamespace(kind="loop"))
     training_facts._uses_jax.cache_clear()
     assert found == (JAX if user else None)
+
+
+def test_a_look_for_jax_imports_nothing_and_raises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pipeprof_lazy.py").write_text("raise ImportError('not on this machine')\n")
+    spec = importlib.util.spec_from_file_location("pipeprof_lazy", tmp_path / "pipeprof_lazy.py")
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    lazy = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "pipeprof_lazy", lazy)
+    spec.loader.exec_module(lazy)
+    modules = {"jax": module("jax"), "keras": module("keras"), "lazy": lazy, "holds": module("holds", lazy=lazy)}
+    monkeypatch.setattr(training_facts, "sys", SimpleNamespace(modules=modules))
+    training_facts._uses_jax.cache_clear()
+    assert training_facts._uses_jax(0) is False
+    training_facts._uses_jax.cache_clear()
+    assert "Lazy" in object.__getattribute__(lazy, "__class__").__name__

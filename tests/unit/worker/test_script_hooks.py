@@ -7,6 +7,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from pipeprof.profiles.protocol.wrapped import WRAPPED
+from pipeprof.profiles.worker.script import observer as observer_of
+from pipeprof.profiles.worker.script.consumers import Place
 from pipeprof.profiles.worker.script.hooks import Hooks, Observer
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
@@ -198,6 +200,49 @@ def test_datasets_are_told_apart_by_object_and_role():
     assert (observer.epochs, observer.validations) == (1, 1)
     assert len(observer.consumers[0].passes[0].steps) == 2
     assert observer.consumers[0].passes[0].ended
+
+
+def iterated(observer: ScriptObserver, dataset: Dataset, line: int, batches: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(observer_of, "users_place", lambda: Place("train.py", line))
+    iterator = Batches()
+    observer.iterator_made(dataset, iterator, 0)
+    for _ in range(batches):
+        observer.asked(iterator)(1)
+    return iterator
+
+
+@pytest.mark.parametrize("folded", [True, False])
+def test_the_place_of_a_dataset_is_where_it_is_trained_on_not_where_it_was_looked_at(
+    monkeypatch: pytest.MonkeyPatch, *, folded: bool
+) -> None:
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    dataset, kept = Dataset(), []
+    for line, batches in ((5, 1), (7, 40), (9, 1), (7, 40)):
+        kept.append(iterated(observer, dataset, line, batches, monkeypatch))
+        if folded:
+            observer.consumers[0].fold(1, lambda _: None)
+    (consumer,) = observer.consumers
+    assert (consumer.place.line, consumer.iterators) == (7, 4)
+
+
+def test_a_look_at_each_dataset_that_is_built_again_is_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    for _ in range(3):
+        dataset = Dataset()
+        kept = [iterated(observer, dataset, line, batches, monkeypatch) for line, batches in ((5, 1), (7, 40))]
+        del dataset
+    (consumer,) = observer.consumers
+    assert (consumer.place.line, consumer.datasets, len(kept)) == (7, 3, 2)
+
+
+def test_a_validation_takes_no_dataset_from_a_training_that_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    dataset, model = Dataset(), SimpleNamespace(steps_per_execution=1)
+    observer.fit_called(model, dataset)
+    kept = [iterated(observer, dataset, 7, 1, monkeypatch)]
+    observer.test_began(model)
+    kept.append(iterated(observer, dataset, 8, 1, monkeypatch))
+    assert [(one.role, one.place.line) for one in observer.consumers] == [("training", 7)]
 
 
 @pytest.mark.parametrize(("cardinality", "passes", "epochs"), [(-1, 1, 0), (-1, 3, 3), (-2, 1, 1), (60, 1, 1)])
