@@ -59,6 +59,7 @@ class Numbered:
         shuffled: Whether the loop draws an order.
         endless: Whether it begins again by itself.
         random: Whether an element is made with random numbers of a generator that all share.
+        keys: Of what it gives, names of a dict or indices of a tuple; empty where its code does not show them.
     """
 
     before: tuple[str, ...]
@@ -69,6 +70,7 @@ class Numbered:
     endless: bool
     line: int
     random: bool = False
+    keys: tuple[str, ...] = ()
 
 
 def whole_arrays(text: str, lines: Sequence[int]) -> WholeArrays | None:
@@ -150,6 +152,8 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
     if tree is None or generator is None or loop is None or not isinstance(loop.target, ast.Name) or loop.orelse:
         return None
     *body, last = loop.body
+    if any(isinstance(node, ast.Tuple) and len(node.elts) == 1 for node in ast.walk(generator)):
+        return None
     endless = any(isinstance(node, ast.While) for node in generator.body)
     before = [node for node in generator.body if not isinstance(node, ast.While | ast.For) and not _is_text(node)]
     whole = [node for node in generator.body if isinstance(node, ast.While | ast.For)]
@@ -177,7 +181,22 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
         endless=endless,
         line=loop.lineno,
         random=any(name in drawing for node in loop.body for name in _names(node, ast.Load)),
+        keys=_keys(last.value.value, body),
     )
+
+
+def _keys(given: ast.expr, body: Sequence[ast.stmt]) -> tuple[str, ...]:
+    """Names or indices of what is written as a dict or a tuple, in TensorFlow's order; empty for others."""
+    match given:
+        case ast.Tuple(elts=parts) if not any(isinstance(one, ast.Starred | ast.Dict | ast.Tuple) for one in parts):
+            return tuple(map(str, range(len(parts))))
+        case ast.Dict(keys=keys):
+            names = [one.value for one in keys if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            return tuple(sorted(names)) if len(names) == len(set(names)) == len(keys) else ()
+        case ast.Name(id=name) if sum(name in _names(node, ast.Store) for node in body) == 1:
+            made = [node.value for node in body if isinstance(node, ast.Assign) and _is(node.targets[0], name)]
+            return _keys(made[0], []) if made else ()
+    return ()
 
 
 def _generator(tree: ast.Module, function: str, line: int) -> ast.FunctionDef | None:

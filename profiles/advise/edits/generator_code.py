@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeprof.pipelines.static.rewritten import Numbered
-from pipeprof.profiles.advise.edits.snippets import from_python, structure_of
+from pipeprof.profiles.advise.edits.snippets import dict_names, from_python, structure_of
 from pipeprof.profiles.view.view import ComponentView, StageView
 
 _NUMPY = {"string": "object"}
@@ -59,12 +59,15 @@ def source_python(function: str, signature: str, name: str = "signature") -> lis
     return [f"{name} = {signature}", f"dataset = tf.data.Dataset.from_generator({function}, output_signature={name})"]
 
 
-def by_number(made: Numbered, components: Sequence[ComponentView], names: Sequence[str]) -> str:
-    """A generator's elements, made in parallel calls of a map.
+def by_number(made: Numbered, components: Sequence[ComponentView], keys: Sequence[str] | None) -> str | None:
+    """A generator's elements, made in parallel calls of a map; None where their structure is not certain.
 
     Args:
-        names: Of a dict; empty for a tensor or a tuple.
+        keys: Of its components: names of a dict, indices of a tuple, ``0`` for a tensor.
     """
+    names = dict_names(keys, len(components))
+    if names is None or any(one.dtype in ("variant", "resource") for one in components):
+        return None
     order = f"{'.shuffle(len(items))' if made.shuffled else ''}{'.repeat()' if made.endless else ''}"
     values, types = f"{made.name}(items[i])", [_NUMPY.get(one.dtype, one.dtype) for one in components]
     if names:
