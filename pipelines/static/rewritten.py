@@ -23,7 +23,7 @@ _WHOLE = frozenset({"range", "sorted", "list", "glob.glob", "os.listdir", "np.lo
 _REDUCED = {"tf.maximum": "tf.reduce_max", "tf.minimum": "tf.reduce_min", "tf.add": "tf.reduce_sum"}
 """What combines the results of two rounds of a loop, and what does it for all."""
 _FEW_ROUNDS = 64
-_LOADS = re.compile(r"\.(decode_|read_file|parse_)")
+_LOADS = re.compile(r"tf(\.\w+)*\.(decode_\w+|read_file|parse_\w+)")
 """Functions of TensorFlow that read or decode."""
 _IN_PLACE = frozenset({"shuffle", "seed"})
 """What changes something else than the generator's own state, or that for all."""
@@ -383,7 +383,7 @@ def same_in_all_rounds(text: str, function: str, line: int) -> WholeArrays | Non
     for node in nodes:
         match node:
             case ast.FunctionDef(name=name, args=given) if name in over:
-                changed = {one.arg for one in given.args}
+                changed = {one.arg for one in ast.walk(given) if isinstance(one, ast.arg)}
             case ast.For(target=target) if _is_range(node):
                 changed = _names(target, ast.Store)
             case _:
@@ -399,17 +399,63 @@ def _is_map_fn(call: ast.Call) -> bool:
 
 
 def _unchanged(body: Sequence[ast.stmt], changed: set[str]) -> list[ast.stmt]:
-    """Statements that read or decode, and that nothing which a round sets has a part in."""
+    """The first statements in a row that only read or decode, and that nothing which a round sets has a part in."""
     stores = Counter(name for node in body for name in _names(node, ast.Store))
-    same: list[ast.stmt] = []
-    for node in body:
-        stored, read = _names(node, ast.Store), _names(node, ast.Load)
-        loads = any(isinstance(one, ast.Call) and _LOADS.search(ast.unparse(one.func)) for one in ast.walk(node))
-        if isinstance(node, ast.Assign) and loads and not read & changed and all(stores[name] == 1 for name in stored):
-            same.append(node)
-        else:
-            changed = changed | stored
-    return same
+    same = [node for node in body if _only_loads(node)]
+    while True:
+        others = changed.union(*(_set_by(node) for node in body if node not in same))
+        known: set[str] = set()
+        kept: list[ast.stmt] = []
+        for place, node in enumerate(body):
+            stored, read = _names(node, ast.Store), _names(node, ast.Load)
+            later = set(stores) - others - known
+            before = body[:place]
+            if (
+                node in same
+                and not (read | stored) & others
+                and not read & later
+                and all(stores[name] == 1 for name in stored)
+                and not any(_names(one, ast.Load) & stored or _leaves(one) for one in before)
+            ):
+                kept.append(node)
+                known |= stored
+        if len(kept) == len(same):
+            break
+        same = kept
+    places = [body.index(node) for node in same]
+    return [node for number, node in enumerate(same) if places[number] == places[0] + number]
+
+
+def _only_loads(node: ast.stmt) -> bool:
+    """Whether a statement gives names to what functions of TensorFlow read or decode, and does nothing else."""
+    if not isinstance(node, ast.Assign) or not all(isinstance(one, ast.Name | ast.Tuple) for one in node.targets):
+        return False
+    nodes = [one for one in ast.walk(node) if isinstance(one, ast.expr)]
+    calls = [one for one in nodes if isinstance(one, ast.Call)]
+    plain = (ast.Call, ast.Name, ast.Constant, ast.Attribute, ast.Subscript, ast.Tuple, ast.List)
+    return (
+        bool(calls)
+        and all(isinstance(one, plain) for one in nodes)
+        and all(_LOADS.fullmatch(ast.unparse(one.func)) for one in calls)
+    )
+
+
+def _set_by(node: ast.stmt) -> set[str]:
+    """Names that a statement sets, and of what it may change: ``a`` of ``a.b = 1`` and of ``a.append(1)``."""
+    found = _names(node, ast.Store)
+    for one in ast.walk(node):
+        match one:
+            case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
+                found |= _bases(one)
+            case ast.Expr(value=ast.Call(func=ast.Attribute() as function)):
+                found |= _bases(function) - {"tf"}
+            case ast.FunctionDef(name=name):
+                found.add(name)
+    return found
+
+
+def _leaves(node: ast.stmt) -> bool:
+    return any(isinstance(one, ast.Break | ast.Continue | ast.Return) for one in ast.walk(node))
 
 
 class _Unrolled(ast.NodeTransformer):

@@ -317,11 +317,29 @@ def f(raw, boxes):
         ("full = tf.io.decode_and_crop_jpeg(raw, box)", ()),
         ("full = tf.cast(raw, tf.int32)", ()),
         ("full = tf.io.decode_jpeg(raw)\n        full = full[box:]", ()),
+        ("full = tf.io.decode_jpeg(raw[pos])\n        pos += 10", ()),
+        ("full = tf.io.decode_jpeg(self.raw)\n        self.raw = box", ()),
+        ("full = tf.io.decode_jpeg(raw) + tf.random.normal([9])", ()),
+        ("full = tf.image.random_flip_left_right(tf.io.decode_jpeg(raw))", ()),
+        ("full = mine.decode_randomly(raw)", ()),
+        ("full = tf.io.decode_jpeg(text)\n        text = tf.io.read_file(raw)", ()),
+        ("low = full\n        full = tf.io.decode_jpeg(raw)", ()),
+        ("if box > 0:\n            return box\n        full = tf.io.decode_jpeg(raw)", ()),
+        (
+            "a = tf.io.decode_jpeg(raw)\n        b = box\n        full = tf.io.decode_png(raw)",
+            ("a = tf.io.decode_jpeg(raw)",),
+        ),
     ],
 )
 def test_what_each_round_of_a_loop_decodes_again(body: str, moved: tuple[str, ...]) -> None:
     found = same_in_all_rounds(LOOP.format(body=body), "f", 9)
     assert (found.lines if found is not None else ()) == moved
+
+
+@pytest.mark.parametrize("given", ["*box", "*, box", "at, /, box", "**box"])
+def test_any_argument_of_a_round_is_set_by_it(given: str) -> None:
+    code = LOOP.format(body="full = tf.io.decode_jpeg(box)").replace("one(box)", f"one({given})")
+    assert same_in_all_rounds(code, "f", 9) is None
 
 
 def test_what_each_round_of_a_range_decodes_again() -> None:
