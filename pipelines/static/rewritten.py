@@ -14,6 +14,7 @@ from pipeprof.pipelines.static.written_calls import parsed
 
 _ARITHMETIC = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.operator, ast.unaryop, ast.expr_context)
 _RANDOM_ORDER = frozenset({"permutation", "shuffle"})
+_DRAWS = _RANDOM_ORDER | {"permuted", "sample", "choice", "choices"}
 _GENERATORS = frozenset({"default_rng", "RandomState", "Random"})
 """What makes a generator of random numbers, each of whose draws holds a lock."""
 _OF_OTHERS = frozenset(function.__name__ for function in (enumerate, reversed, zip))
@@ -163,21 +164,24 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
         or last.value.value is None
         or len(whole) != 1
         or not _begins_again(whole[0], loop)
+        or any(isinstance(one, ast.Return | ast.Global | ast.Nonlocal) for node in before for one in ast.walk(node))
         or sum(isinstance(node, ast.Yield | ast.YieldFrom | ast.Break) for node in ast.walk(generator)) > 1
         or generator.body[-1] is not whole[0]
         or not _has_end(loop.iter, known := _assigned_once(tree, generator))
         or _changes([*body, last], loop.target.id, before, tree, drawing := _drawing(known))
+        or (order := _order(loop.iter, before, drawing, Imports(tree))) is None
+        or (endless and order.once)
     ):
         return None
     name = f"one_of_{generator.name}"
     lines = [*body, ast.Return(last.value.value)]
     made = ast.unparse(ast.fix_missing_locations(ast.Module(lines, []))).splitlines()
     return Numbered(
-        before=tuple(part for node in before for part in ast.unparse(node).splitlines()),
+        before=tuple(part for node in order.before for part in ast.unparse(node).splitlines()),
         items=ast.unparse(loop.iter),
         function=(f"def {name}({loop.target.id}):", *(f"    {one}" for one in made)),
         name=name,
-        shuffled=_draws_order(loop.iter),
+        shuffled=order.drawn,
         endless=endless,
         line=loop.lineno,
         random=any(name in drawing for node in loop.body for name in _names(node, ast.Load)),
@@ -208,7 +212,8 @@ def _generator(tree: ast.Module, function: str, line: int) -> ast.FunctionDef | 
         and node.name == function.rpartition(".")[2]
         and node.lineno <= line <= (node.end_lineno or node.lineno)
     ]
-    return found[-1] if len(found) == 1 and not found[-1].args.args else None
+    given = [one for node in found for one in ast.walk(node.args) if isinstance(one, ast.arg)]
+    return found[0] if len(found) == 1 and not given else None
 
 
 def of_a_pool(text: str, function: str, line: int) -> Numbered | None:
@@ -242,23 +247,68 @@ def of_a_pool(text: str, function: str, line: int) -> Numbered | None:
         case _:
             return None
     known = _assigned_once(tree, generator)
-    plain = all(isinstance(node, ast.Assign) or _is_text(node) for node in before)
-    if not plain or getattr(called, "attr", None) not in _TAKING or not _has_end(items, known):
+    before = [node for node in before if not _is_text(node)]
+    plain = all(isinstance(node, ast.Assign) for node in before)
+    order = _order(items, before, _drawing(known), Imports(tree))
+    if not plain or getattr(called, "attr", None) not in _TAKING or not _has_end(items, known) or order is None:
         return None
-    drawn = known.get(items.id, items) if isinstance(items, ast.Name) else items
     return Numbered(
-        before=tuple(ast.unparse(node) for node in before if not _is_text(node)),
+        before=tuple(ast.unparse(node) for node in before),
         items=ast.unparse(items),
         function=(),
         name=name,
-        shuffled=_draws_order(drawn),
+        shuffled=order.drawn,
         endless=False,
         line=last.lineno,
     )
 
 
-def _draws_order(values: ast.expr) -> bool:
-    return any(isinstance(node, ast.Attribute) and node.attr in _RANDOM_ORDER for node in ast.walk(values))
+@dataclass(frozen=True)
+class _Order:
+    """What a generator does before its loop, and whether each pass draws an order, or the first one ``once``."""
+
+    before: tuple[ast.stmt, ...]
+    drawn: bool
+    once: bool
+
+
+def _order(items: ast.expr, before: Sequence[ast.stmt], drawing: set[str], imports: Imports) -> _Order | None:
+    """Return what comes before a loop without a shuffle of its items; None where anything else is drawn."""
+
+    def is_order(value: ast.AST) -> bool:
+        if not isinstance(value, ast.Call) or any(_draws(one, drawing, imports) for one in value.args):
+            return False
+        return imports.dotted(value.func).rpartition(".")[2] in _RANDOM_ORDER
+
+    kept, once = [], False
+    for node in before:
+        match node:
+            case ast.Expr(value=ast.Call(args=[given]) as call) if is_order(call) and _same(given, items):
+                once = True
+                continue
+            case ast.Assign(targets=[ast.Name() as name], value=value) if is_order(value) and _same(name, items):
+                once = True
+            case _ if _draws(node, drawing, imports):
+                return None
+        kept.append(node)
+    if not is_order(items) and _draws(items, drawing, imports):
+        return None
+    return _Order(tuple(kept), once or is_order(items), once)
+
+
+def _same(one: ast.expr, other: ast.expr) -> bool:
+    return isinstance(one, ast.Name) and _is(other, one.id)
+
+
+def _draws(node: ast.AST, drawing: set[str], imports: Imports) -> bool:
+    """Whether a call draws random numbers, or may: what makes a generator of them does not."""
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call):
+            *parts, last = (imports.dotted(call.func) or ast.unparse(call.func)).split(".")
+            drawn = "random" in parts or last in _DRAWS or (bool(parts) and parts[0] in drawing)
+            if drawn and last not in _GENERATORS:
+                return True
+    return False
 
 
 def _drawing(known: Mapping[str, ast.expr]) -> set[str]:

@@ -78,7 +78,7 @@ def by_number(made: Numbered, components: Sequence[ComponentView], keys: Sequenc
     call = f"lambda i: {cast}, [i]"
     lines = [
         *made.before,
-        f"items = list({made.items})",
+        f"items = {made.items if made.items.startswith('range(') else f'list({made.items})'}",
         *made.function,
         "def element(i):",
         *(f"    {line}" for line in from_python(components, names, call, batched=False)),

@@ -110,16 +110,60 @@ def test_a_generator_whose_elements_hang_together_has_none(body: str) -> None:
         "[1, 2]",
         "rng.permutation(9)",
         "reversed(items)",
-        "enumerate(order)",
+        "enumerate(items)",
         "array",
     ],
 )
 def test_what_certainly_ends_is_a_list(values: str) -> None:
     code = (
         "array = np.load('a.npy')\ndef build():\n    items = sorted(array)\n    def rows():\n"
-        f"        order = np.random.permutation(9)\n        for item in {values}:\n            yield item\n"
+        f"        for item in {values}:\n            yield item\n"
     )
-    assert numbered(code, "rows", 7) is not None
+    assert numbered(code, "rows", 6) is not None
+
+
+@pytest.mark.parametrize(
+    ("before", "kept"),
+    [
+        ("random.shuffle(paths)", ()),
+        ("shuffle(paths)", ()),
+        ("rng = np.random.default_rng(3)\n    rng.shuffle(paths)", ("rng = np.random.default_rng(3)",)),
+        ("paths = np.random.permutation(9)", ("paths = np.random.permutation(9)",)),
+    ],
+)
+def test_an_order_drawn_before_the_loop_is_that_of_a_shuffle(before: str, kept: tuple[str, ...]) -> None:
+    head = "" if "paths =" in before else "paths = sorted(found)\n"
+    code = f"import random\nfrom random import shuffle\n{head}def rows():\n    {before}\n    for path in paths:\n"
+    made = numbered(f"{code}        yield load(path)\n", "rows", code.count("\n") + 1)
+    assert made is not None
+    assert (made.before, made.shuffled) == (kept, True)
+    again = code.replace("    for", "    while True:\n        for") + "            yield load(path)\n"
+    assert numbered(again, "rows", again.count("\n")) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "items", "given"),
+    [
+        ("order = np.random.permutation(9)", "range(9)", "order[i]"),
+        ("order = np.random.permutation(9)", "enumerate(order)", "i"),
+        ("random.shuffle(paths)", "range(9)", "paths[i]"),
+        ("paths = random.sample(names, 3)", "sorted(paths)", "i"),
+        ("np.random.seed(3)", "[1, 2]", "i"),
+        ("offset = uniform(0, 9)", "[1, 2]", "i + offset"),
+        ("pass", "sorted(random.sample(names, 3))", "i"),
+        ("if found:\n        return", "[1, 2]", "i"),
+        ("global n\n    n = 3", "[1, 2]", "i"),
+    ],
+)
+def test_other_random_numbers_before_the_loop_and_ways_out_are_none(before: str, items: str, given: str) -> None:
+    code = f"import random\nfrom random import uniform\ndef rows():\n    {before}\n    for i in {items}:\n"
+    code += f"        yield {given}\n"
+    assert numbered(code, "rows", code.count("\n")) is None
+
+
+@pytest.mark.parametrize("given", ["n", "*, n", "*n", "**n", "n, /"])
+def test_a_generator_with_arguments_is_none(given: str) -> None:
+    assert numbered(f"def rows({given}):\n    for i in range(9):\n        yield i + n\n", "rows", 3) is None
 
 
 @pytest.mark.parametrize("values", ["itertools.count()", "stream", "open(path)", "enumerate(stream)", "zip(items, s)"])
