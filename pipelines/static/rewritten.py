@@ -61,6 +61,7 @@ class Numbered:
         endless: Whether it begins again by itself.
         random: Whether an element is made with random numbers of a generator that all share.
         keys: Of what it gives, names of a dict or indices of a tuple; empty where its code does not show them.
+        taken: All names of the file.
     """
 
     before: tuple[str, ...]
@@ -72,6 +73,7 @@ class Numbered:
     line: int
     random: bool = False
     keys: tuple[str, ...] = ()
+    taken: frozenset[str] = frozenset()
 
 
 def whole_arrays(text: str, lines: Sequence[int]) -> WholeArrays | None:
@@ -171,9 +173,12 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
         or _changes([*body, last], loop.target.id, before, tree, drawing := _drawing(known))
         or (order := _order(loop.iter, before, drawing, Imports(tree))) is None
         or (endless and order.once)
+        or _meant_otherwise(order.before, tree, generator)
     ):
         return None
-    name = f"one_of_{generator.name}"
+    name, taken = f"one_of_{generator.name}", _all_names(tree)
+    while name in taken:
+        name = f"all_{name}"
     lines = [*body, ast.Return(last.value.value)]
     made = ast.unparse(ast.fix_missing_locations(ast.Module(lines, []))).splitlines()
     return Numbered(
@@ -186,7 +191,33 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
         line=loop.lineno,
         random=any(name in drawing for node in loop.body for name in _names(node, ast.Load)),
         keys=_keys(last.value.value, body),
+        taken=taken,
     )
+
+
+def _all_names(tree: ast.Module) -> frozenset[str]:
+    """Every name that a file uses or gives to something."""
+    found = {*Imports(tree).names}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.arg(arg=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                found.add(name)
+    return frozenset(found)
+
+
+def _meant_otherwise(before: Sequence[ast.stmt], tree: ast.Module, generator: ast.FunctionDef) -> bool:
+    """Whether a name that a generator sets is that of something else where its lines are to be pasted."""
+    stored = {name for node in before for name in _names(node, ast.Store)}
+    around = [one for one in ast.walk(tree) if isinstance(one, ast.Module | ast.FunctionDef) and one is not generator]
+    others = set(Imports(tree).names)
+    for scope in around:
+        if any(one is generator for one in ast.walk(scope)):
+            given = scope.args if isinstance(scope, ast.FunctionDef) else ast.Pass()
+            others |= {one.arg for one in ast.walk(given) if isinstance(one, ast.arg)}
+            for node in scope.body:
+                inner = isinstance(node, ast.FunctionDef | ast.ClassDef)
+                others |= {node.name} if inner else _names(node, ast.Store)  # type: ignore[attr-defined]
+    return not stored.isdisjoint(others)
 
 
 def _keys(given: ast.expr, body: Sequence[ast.stmt]) -> tuple[str, ...]:
@@ -252,6 +283,8 @@ def of_a_pool(text: str, function: str, line: int) -> Numbered | None:
     order = _order(items, before, _drawing(known), Imports(tree))
     if not plain or getattr(called, "attr", None) not in _TAKING or not _has_end(items, known) or order is None:
         return None
+    if _meant_otherwise(order.before, tree, generator):
+        return None
     return Numbered(
         before=tuple(ast.unparse(node) for node in before),
         items=ast.unparse(items),
@@ -260,6 +293,7 @@ def of_a_pool(text: str, function: str, line: int) -> Numbered | None:
         shuffled=order.drawn,
         endless=False,
         line=last.lineno,
+        taken=_all_names(tree),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeprof.pipelines.static.rewritten import Numbered
-from pipeprof.profiles.advise.edits.snippets import dict_names, from_python, structure_of
+from pipeprof.profiles.advise.edits.snippets import dict_names, free_name, from_python, structure_of
 from pipeprof.profiles.view.view import ComponentView, StageView
 
 _NUMPY = {"string": "object"}
@@ -68,8 +68,10 @@ def by_number(made: Numbered, components: Sequence[ComponentView], keys: Sequenc
     names = dict_names(keys, len(components))
     if names is None or any(one.dtype in ("variant", "resource") for one in components):
         return None
-    order = f"{'.shuffle(len(items))' if made.shuffled else ''}{'.repeat()' if made.endless else ''}"
-    values, types = f"{made.name}(items[i])", [_NUMPY.get(one.dtype, one.dtype) for one in components]
+    taken = {*made.taken, *names}
+    items, element = free_name("items", *taken), free_name("element", *taken)
+    order = f"{f'.shuffle(len({items}))' if made.shuffled else ''}{'.repeat()' if made.endless else ''}"
+    values, types = f"{made.name}({items}[i])", [_NUMPY.get(one.dtype, one.dtype) for one in components]
     if names:
         values = f"[row[key] for row in [{values}] for key in {[*names]}]"
     # A generator's values are cast to its signature, those of numpy_function are not.
@@ -78,11 +80,11 @@ def by_number(made: Numbered, components: Sequence[ComponentView], keys: Sequenc
     call = f"lambda i: {cast}, [i]"
     lines = [
         *made.before,
-        f"items = {made.items if made.items.startswith('range(') else f'list({made.items})'}",
+        f"{items} = {made.items if made.items.startswith('range(') else f'list({made.items})'}",
         *made.function,
-        "def element(i):",
+        f"def {element}(i):",
         *(f"    {line}" for line in from_python(components, names, call, batched=False)),
-        f"dataset = tf.data.Dataset.range(len(items)){order}  # in the place of from_generator",
-        "dataset = dataset.map(element, num_parallel_calls=tf.data.AUTOTUNE)",
+        f"dataset = tf.data.Dataset.range(len({items})){order}  # in the place of from_generator",
+        f"dataset = dataset.map({element}, num_parallel_calls=tf.data.AUTOTUNE)",
     ]
     return "\n".join(lines)

@@ -161,6 +161,18 @@ def test_other_random_numbers_before_the_loop_and_ways_out_are_none(before: str,
     assert numbered(code, "rows", code.count("\n")) is None
 
 
+@pytest.mark.parametrize(
+    "outer", ["order = 3\n", "import mine as order\n", "def order():\n    pass\n", "for order in [1]:\n    pass\n"]
+)
+def test_a_name_that_means_something_else_outside_of_the_generator_is_none(outer: str) -> None:
+    code = "def rows():\n    order = sorted(found)\n    for i in order:\n        yield i\n"
+    assert numbered(f"{code}def f(order):\n    pass\n", "rows", 3) is not None
+    assert numbered(outer + code, "rows", outer.count("\n") + 3) is None
+    pool = "POOL = Pool(4)\ndef rows():\n    order = sorted(found)\n    yield from POOL.imap(load, order)\n"
+    assert of_a_pool(pool, "rows", 3) is not None
+    assert of_a_pool(outer + pool, "rows", outer.count("\n") + 3) is None
+
+
 @pytest.mark.parametrize("given", ["n", "*, n", "*n", "**n", "n, /"])
 def test_a_generator_with_arguments_is_none(given: str) -> None:
     assert numbered(f"def rows({given}):\n    for i in range(9):\n        yield i + n\n", "rows", 3) is None

@@ -228,6 +228,15 @@ def test_a_generators_structure_is_that_of_its_own_code(profile: Profile, tmp_pa
     assert "return {'class': tf.ensure_shape(value_0, []), 'tf': tf.ensure_shape(value_1, [])}" in python
 
 
+def test_names_of_the_file_are_no_others(profile: Profile, tmp_path: Any) -> None:
+    more = "items = [1]\nelement = one_of_rows = 2\n"
+    python = numbered_advice(profile, tmp_path, "items, element", ["0", "1"], more)
+    assert "all_items = range(9)" in python
+    assert "def all_element(i):" in python
+    assert "all_one_of_rows(all_items[i])" in python
+    assert ".map(all_element, num" in python
+
+
 TEXTS = [{"name": "0", "dtype": "string", "shape": []}]
 
 
