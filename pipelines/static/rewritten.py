@@ -83,7 +83,7 @@ def whole_arrays(text: str, lines: Sequence[int]) -> WholeArrays | None:
         lines: Hot ones, the hottest first.
 
     Example:
-        >>> code = "import numpy as np\ntotal = 0\nfor value in row.tolist():\n    total += value ** 2\n"
+        >>> code = "import numpy as np\ntotal = 0.0\nfor value in row.tolist():\n    total += value ** 2\n"
         >>> whole_arrays(code, [4])
         WholeArrays(first=3, last=4, lines=('value = np.asarray(row, float)', 'total += float(np.sum(value ** 2))'))
     """
@@ -95,29 +95,69 @@ def whole_arrays(text: str, lines: Sequence[int]) -> WholeArrays | None:
     for line in lines:
         around = [node for node in loops if node.lineno <= line <= (node.end_lineno or node.lineno)]
         innermost = max(around, key=lambda node: node.lineno, default=None)
-        made = _of_loop(innermost, numpy) if innermost is not None else None
+        made = _of_loop(innermost, numpy, _values_of(tree, innermost)) if innermost is not None else None
         if innermost is not None and made is not None:
             return WholeArrays(innermost.lineno, innermost.end_lineno or innermost.lineno, made)
     return None
 
 
-def _of_loop(loop: ast.For, numpy: str) -> tuple[str, ...] | None:
+def _values_of(tree: ast.Module, loop: ast.For) -> dict[str, list[ast.expr | None]]:
+    """What is given to each name where a loop is, in its function or else the file; None for what is no value."""
+    found: dict[str, list[ast.expr | None]] = {}
+    for scope in ast.walk(tree):
+        if not isinstance(scope, ast.Module | ast.FunctionDef) or all(one is not loop for one in ast.walk(scope)):
+            continue
+        given = scope.args if isinstance(scope, ast.FunctionDef) else ast.Pass()
+        own: dict[str, list[ast.expr | None]] = {one.arg: [None] for one in ast.walk(given) if isinstance(one, ast.arg)}
+        nodes = [one for node in scope.body for one in ast.walk(node)]
+        single = {
+            id(node.targets[0]): node.value for node in nodes if isinstance(node, ast.Assign) and len(node.targets) == 1
+        }
+        added = {id(node.target) for node in ast.walk(loop) if isinstance(node, ast.AugAssign)}
+        for node in nodes:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in added:
+                own.setdefault(node.id, []).append(single.get(id(node)))
+        found |= own
+    return found
+
+
+def _number(node: ast.expr | None) -> float | None:
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return -value
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            return value
+    return None
+
+
+def _of_loop(loop: ast.For, numpy: str, known: Mapping[str, list[ast.expr | None]]) -> tuple[str, ...] | None:
     match loop:
         case ast.For(target=ast.Name(id=name), iter=values, body=[step]) if _is_array(values):
-            whole = values.func.value if _calls(values, "tolist") else values  # type: ignore[attr-defined]
-            array = f"{name} = {numpy}.asarray({ast.unparse(whole)}, float)"
+            pass
         case _:
             return None
+    numbers = {one: _number(given[0]) for one, given in known.items() if len(given) == 1 and one != name}
+    listed = _calls(values, "tolist")
+    if listed:
+        # Numbers of Python, which become floats in a sum that is one.
+        array = f"{name} = {numpy}.asarray({ast.unparse(values.func.value)}, float)"  # type: ignore[attr-defined]
+    else:
+        flat = isinstance(values, ast.Attribute)
+        array = f"{name} = {f'{ast.unparse(values.value)}.ravel()' if flat else ast.unparse(values)}"  # type: ignore[attr-defined]
     match step:
-        case ast.AugAssign(target=ast.Name(id=made), op=ast.Add(), value=value) if (
-            _is_arithmetic(value, name) and not _reads(loop.iter, made) and not _reads(value, made)
+        case ast.AugAssign(target=ast.Name(id=made), op=ast.Add(), value=value):
+            line = f"{made} += float({numpy}.sum({ast.unparse(value)}))"
+            certain = all(isinstance(_number(one), float) for one in known.get(made) or [None])
+        case ast.Expr(
+            value=ast.Call(func=ast.Attribute(value=ast.Name(id=made), attr="append"), args=[value], keywords=[])
         ):
-            return array, f"{ast.unparse(step.target)} += float({numpy}.sum({ast.unparse(value)}))"
-        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=made), attr="append"), args=[value])) if (
-            _is_arithmetic(value, name) and not _reads(loop.iter, made) and not _reads(value, made)
-        ):
-            return array, f"{made}.extend({ast.unparse(value)})"
-    return None
+            line = f"{made}.extend({ast.unparse(value)})"
+            certain = not listed and all(isinstance(one, ast.List) for one in known.get(made) or [None])
+        case _:
+            return None
+    if not certain or _reads(loop.iter, made) or _reads(value, made):
+        return None
+    return (array, line) if _is_arithmetic(value, name, numbers, whole=listed) and _reads(value, name) else None
 
 
 def _is_array(values: ast.expr) -> bool:
@@ -131,10 +171,31 @@ def _calls(node: ast.expr, method: str) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method
 
 
-def _is_arithmetic(value: ast.expr, name: str) -> bool:
-    nodes = list(ast.walk(value))
-    used = any(isinstance(node, ast.Name) and node.id == name for node in nodes)
-    return used and all(isinstance(node, _ARITHMETIC) for node in nodes)
+def _is_arithmetic(value: ast.expr, name: str, numbers: Mapping[str, float | None], *, whole: bool) -> bool:
+    """Whether an expression is the same of an array as of each number in it.
+
+    Args:
+        numbers: Values of other names.
+        whole: Whether whole numbers may be in it: next to small integers of NumPy's they make others.
+    """
+
+    def number(node: ast.expr) -> float | None:
+        return numbers.get(node.id) if isinstance(node, ast.Name) else _number(node)
+
+    match value:
+        case ast.Name(id=used) if used == name:
+            return True
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult(), right=right):
+            return all(_is_arithmetic(one, name, numbers, whole=whole) for one in (left, right))
+        case ast.BinOp(left=left, op=ast.Div() | ast.Mod(), right=right) if number(right):
+            return all(_is_arithmetic(one, name, numbers, whole=whole) for one in (left, right))
+        case ast.BinOp(left=left, op=ast.Pow(), right=right) if whole:
+            power = number(right)
+            return isinstance(power, int) and power > 0 and _is_arithmetic(left, name, numbers, whole=whole)
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand) if _number(value) is None:
+            return _is_arithmetic(operand, name, numbers, whole=whole)
+    given = number(value)
+    return given is not None and (whole or isinstance(given, float))
 
 
 def numbered(text: str, function: str, line: int) -> Numbered | None:
