@@ -324,27 +324,20 @@ def of_a_pool(text: str, function: str, line: int) -> Numbered | None:
     if tree is None or generator is None:
         return None
     *before, last = generator.body
-    whole = last.body if isinstance(last, ast.With) else [last]
-    match whole:
-        case [ast.Expr(value=ast.YieldFrom(value=ast.Call(func=called, args=[ast.Name(id=name), items, *_])))]:
-            pass
-        case [
-            ast.For(
-                target=ast.Name(id=each),
-                iter=ast.Call(func=called, args=[ast.Name(id=name), items, *_]),
-                body=[ast.Expr(value=ast.Yield(value=ast.Name(id=given)))],
-            )
-        ] if each == given:
+    known = _assigned_once(tree, generator)
+    match _given_by(last):
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id=pool), attr=taking),
+            args=[ast.Name(id=name), items] | [ast.Name(id=name), items, ast.Constant(value=int())],
+            keywords=[] | [ast.keyword(arg="chunksize")],
+        ) if taking in _TAKING and _is_plain_pool(last, pool, known) and not _gives_one_tuple(tree, name):
             pass
         case _:
             return None
-    known = _assigned_once(tree, generator)
-    before = [node for node in before if not _is_text(node)]
-    plain = all(isinstance(node, ast.Assign) for node in before)
+    before = [node for node in before if not _is_text(node) and _names(node, ast.Store) != {pool}]
+    plain = all(isinstance(node, ast.Assign) and not _reads(node, pool) for node in before)
     order = _order(items, before, _drawing(known), Imports(tree))
-    if not plain or getattr(called, "attr", None) not in _TAKING or not _has_end(items, known) or order is None:
-        return None
-    if _meant_otherwise(order.before, tree, generator):
+    if not plain or not _has_end(items, known) or order is None or _meant_otherwise(order.before, tree, generator):
         return None
     return Numbered(
         before=tuple(ast.unparse(node) for node in before),
@@ -356,6 +349,45 @@ def of_a_pool(text: str, function: str, line: int) -> Numbered | None:
         line=last.lineno,
         taken=_all_names(tree),
     )
+
+
+def _given_by(last: ast.stmt) -> ast.expr | None:
+    """What a generator only hands on, item by item."""
+    match last.body if isinstance(last, ast.With) else [last]:
+        case [ast.Expr(value=ast.YieldFrom(value=values))]:
+            return values
+        case [
+            ast.For(
+                target=ast.Name(id=each),
+                iter=values,
+                body=[ast.Expr(value=ast.Yield(value=ast.Name(id=given)))],
+                orelse=[],
+            )
+        ] if each == given:
+            return values
+    return None
+
+
+def _is_plain_pool(last: ast.stmt, pool: str, known: Mapping[str, ast.expr]) -> bool:
+    """Whether a pool's processes do nothing before their work, which the function may need."""
+    made = known.get(pool)
+    match last:
+        case ast.With(items=[ast.withitem(context_expr=made, optional_vars=ast.Name(id=given))]) if given == pool:
+            pass
+        case ast.With():
+            return False
+    match made:
+        case ast.Call(func=function, args=[] | [_], keywords=settings):
+            called = ast.unparse(function).rpartition(".")[2]
+            plain = all(one.arg in {"processes", "max_workers", "maxtasksperchild"} for one in settings)
+            return plain and called in {"Pool", "ThreadPool", "ProcessPoolExecutor", "ThreadPoolExecutor"}
+    return False
+
+
+def _gives_one_tuple(tree: ast.Module, function: str) -> bool:
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == function]
+    given = [one.value for node in found for one in ast.walk(node) if isinstance(one, ast.Return)]
+    return any(isinstance(one, ast.Tuple) and len(one.elts) == 1 for one in given)
 
 
 @dataclass(frozen=True)

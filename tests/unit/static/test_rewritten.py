@@ -236,10 +236,11 @@ def test_numbers_of_one_generator_may_come_in_another_order() -> None:
     [
         "with Pool(4) as pool:\n        yield from pool.imap(load, order)",
         "for row in POOL.imap_unordered(load, order, 8):\n        yield row",
+        "pool = multiprocessing.Pool(processes=4)\n    yield from pool.imap(load, order, chunksize=8)",
     ],
 )
 def test_what_a_pool_makes_is_made_of_its_items(taken: str) -> None:
-    code = f"def rows():\n    rng = default_rng()\n    order = rng.permutation(9)\n    {taken}\n"
+    code = f"def rows():\n    rng = default_rng()\n    order = rng.permutation(9)\n    {taken}\nPOOL = Pool(4)\n"
     made = of_a_pool(code, "rows", 4)
     assert made is not None
     assert (made.items, made.name, made.shuffled, made.function) == ("order", "load", True, ())
@@ -254,10 +255,20 @@ def test_what_a_pool_makes_is_made_of_its_items(taken: str) -> None:
         "yield from pool.imap(load, itertools.count())",
         "yield from pool.starmap(load, order)",
         "send(order)\n    yield from pool.imap(load, order)",
+        "yield from unknown.imap(load, order)",
+        "yield from pool.map(load, order, others)",
+        "yield from pool.imap(one_tuple, order)",
+        "with Pool(4, begin) as own:\n        yield from own.imap(load, order)",
+        "with Pool(4, initializer=begin, initargs=(3,)) as own:\n        yield from own.imap(load, order)",
+        "with Pool(4) as own, open(path) as file:\n        yield from own.imap(load, order)",
+        "with open(path) as file:\n        yield from pool.imap(load, order)",
+        "own = Pool(4)\n    same = own\n    yield from own.imap(load, order)",
     ],
 )
 def test_what_is_more_than_a_pools_function_is_none(taken: str) -> None:
-    assert of_a_pool(f"order = [1]\ndef rows():\n    {taken}\n", "rows", 3) is None
+    code = "order = [1]\npool = Pool(4)\ndef one_tuple(i):\n    return i,\ndef rows():\n"
+    assert of_a_pool(f"{code}    yield from pool.imap(load, order)\n", "rows", 6) is not None
+    assert of_a_pool(f"{code}    {taken}\n", "rows", 6) is None
 
 
 @pytest.mark.parametrize(
