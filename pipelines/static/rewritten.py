@@ -28,6 +28,17 @@ _LOADS = re.compile(r"tf(\.\w+)*\.(decode_\w+|read_file|parse_\w+)")
 """Functions of TensorFlow that read or decode."""
 _IN_PLACE = frozenset({"shuffle", "seed"})
 """What changes something else than the generator's own state, or that for all."""
+_CHANGING = frozenset(
+    {"append", "add", "clear", "extend", "fill", "insert", "pop", "popitem", "put", "remove", "reverse", "setdefault"}
+    | {"sort", "update", "appendleft", "popleft", "discard", "resize", "get_nowait", "read", "readline"}
+)
+"""Methods that change what they are called on."""
+_GOING_ON = frozenset(
+    {"iter", "open", "islice", "count", "cycle", "chain", "map", "filter", "reader", "DictReader"}
+) | (_OF_OTHERS)
+"""What makes iterators: each item comes once."""
+_VIEWS = frozenset({"asarray", "asanyarray", "reshape", "ravel", "view", "squeeze", "transpose", "swapaxes", "get"})
+"""Functions that may give the memory that they are given."""
 _TAKING = frozenset({"imap", "imap_unordered", "map"})
 """Methods of a pool that give what its function makes of one item each."""
 _CAST = "tf.cast"
@@ -827,25 +838,127 @@ def _changes(
         drawing: Generators of random numbers, whose draws may come in another order.
     """
     stored = {name for node in body for name in _names(node, ast.Store)}
-    defined = {one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.ClassDef)}
-    harmless = stored | {item} | defined | set(Imports(tree).names)
+    defined = {one.name: one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.ClassDef)}
+    imports = Imports(tree)
+    harmless = stored | {item} | set(defined) | set(imports.names)
     if any(not stored.isdisjoint(_names(node, ast.Store)) for node in before):
         return True
-    for one in (one for node in body for one in ast.walk(node)):
+    if _has_state(body, stored, tree, imports) or any(
+        _draws(one, drawing, imports) or _keeps_state(one) for one in _reached(body, defined)
+    ):
+        return True
+    shared = {item} | {name for name in stored if not _is_own(name, body)}
+    nodes = [one for node in body for one in ast.walk(node)]
+    calls = [one for one in nodes if isinstance(one, ast.Call)]
+    return any(_changes_outside(one, stored - shared) for one in nodes) or any(
+        _calls_outside(one, harmless, shared, drawing, imports) for one in calls
+    )
+
+
+def _changes_outside(node: ast.AST, own: set[str]) -> bool:
+    """Whether something goes another way, or changes what is not a loop's own."""
+    match node:
+        case ast.Continue() | ast.Nonlocal() | ast.Global() | ast.Return():
+            return True
+        case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
+            return not _bases(node) <= own
+        case ast.AugAssign(target=ast.Name(id=name)):
+            return name not in own
+    return False
+
+
+def _calls_outside(call: ast.Call, harmless: set[str], shared: set[str], drawing: set[str], imports: Imports) -> bool:
+    match call.func:
+        case ast.Name(id="next"):
+            return True
+        case ast.Attribute() as function:
+            drawn = not _bases(function).isdisjoint(drawing) and function.attr not in _IN_PLACE
+            unknown = not _bases(function) <= harmless or _draws(ast.Call(function, [], []), set(), imports)
+            changed = function.attr in _CHANGING and not _bases(function).isdisjoint(shared)
+            return (unknown and not drawn) or changed
+    return _draws(ast.Call(call.func, [], []), set(), imports)
+
+
+def _has_state(body: Sequence[ast.stmt], stored: set[str], tree: ast.Module, imports: Imports) -> bool:
+    """Whether statements call what a name was given somewhere, or use what goes on from where it was."""
+    nodes = list(ast.walk(tree))
+    givers = {name for node in nodes if isinstance(node, ast.FunctionDef) and _yields(node) for name in [node.name]}
+    assigned = {one.id for one in nodes if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    assigned |= {one.arg for one in nodes if isinstance(one, ast.arg)}
+    read = {name for node in body for name in _names(node, ast.Load)} - stored
+    for node in nodes:
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                going = any(
+                    isinstance(one, ast.GeneratorExp)
+                    or (
+                        isinstance(one, ast.Call)
+                        and (imports.dotted(one.func).rpartition(".")[2] in _GOING_ON | givers)
+                    )
+                    for one in [value, *getattr(value, "elts", [])]
+                )
+                if going and any(not read.isdisjoint(_names(target, ast.Store)) for target in targets):
+                    return True
+            case ast.withitem(optional_vars=ast.Name(id=name)) if name in read:
+                return True
+    calls = {one.func.id for node in body for one in ast.walk(node) if _is_bare_call(one)}  # type: ignore[attr-defined]
+    return not calls.isdisjoint(assigned)
+
+
+def _is_bare_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+def _yields(function: ast.FunctionDef) -> bool:
+    return any(isinstance(one, ast.Yield | ast.YieldFrom) for one in ast.walk(function))
+
+
+def _reached(
+    body: Sequence[ast.stmt], defined: Mapping[str, ast.FunctionDef | ast.ClassDef]
+) -> list[ast.FunctionDef | ast.ClassDef]:
+    """The file's own functions and classes that statements use, and those that these use."""
+    found: dict[str, ast.FunctionDef | ast.ClassDef] = {}
+    left = [name for node in body for name in _names(node, ast.Load)]
+    while left:
+        name = left.pop()
+        if name in defined and name not in found:
+            found[name] = defined[name]
+            left += _names(defined[name], ast.Load)
+    return list(found.values())
+
+
+def _keeps_state(function: ast.FunctionDef | ast.ClassDef) -> bool:
+    """Whether a function changes what is outside of it."""
+    own = _names(function, ast.Store) | {one.arg for one in ast.walk(function) if isinstance(one, ast.arg)}
+    for one in ast.walk(function):
         match one:
-            case ast.Continue() | ast.Nonlocal() | ast.Global() | ast.Return():
+            case ast.Global() | ast.Nonlocal() | ast.Call(func=ast.Name(id="next")):
                 return True
             case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
-                if not _bases(one) <= stored:
+                if not _bases(one) <= own:
                     return True
-            case ast.Call(func=ast.Name(id="next")):
+            case ast.Call(func=ast.Attribute(attr=attr) as called) if attr in _CHANGING and not _bases(called) <= own:
                 return True
-            case ast.Call(func=ast.Attribute() as function):
-                drawn = not _bases(function).isdisjoint(drawing) and function.attr not in _IN_PLACE
-                unknown = not _bases(function) <= harmless or "random" in ast.unparse(function).split(".")
-                if unknown and not drawn:
-                    return True
     return False
+
+
+def _is_own(name: str, body: Sequence[ast.stmt]) -> bool:
+    """Whether everything that a name is given is made anew, and no view or alias of what was there before."""
+    nodes = [one for node in body for one in ast.walk(node)]
+    new = 0
+    for one in nodes:
+        match one:
+            case ast.Assign(targets=[ast.Name(id=to)], value=value) if to == name:
+                new += _is_new(value)
+            case ast.AugAssign(target=ast.Name(id=to)) | ast.withitem(optional_vars=ast.Name(id=to)) if to == name:
+                new += 1
+    return new == sum(_is(one, name) and isinstance(one.ctx, ast.Store) for one in nodes)  # type: ignore[attr-defined]
+
+
+def _is_new(value: ast.expr) -> bool:
+    if isinstance(value, ast.Call):
+        return ast.unparse(value.func).rpartition(".")[2] not in _VIEWS
+    return isinstance(value, ast.BinOp | ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp | ast.Constant)
 
 
 def _bases(node: ast.AST) -> set[str]:

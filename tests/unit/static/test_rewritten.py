@@ -200,6 +200,36 @@ def test_what_may_have_no_end_is_none(values: str) -> None:
     assert numbered(code, "rows", 5) is None
 
 
+STATES = """
+import numpy as np
+from itertools import islice
+from random import uniform
+rng = made()
+numbers, lines = iter(rng), open(path)
+opened = open(path)
+given = (one for one in rng)
+STORE, SEEN = np.zeros(9), []
+def counted(item):
+    global n
+    n += 1
+    return n
+def noted(item):
+    SEEN.append(item)
+    return len(SEEN)
+def twice(item):
+    return counted(counted(item))
+def noisy(item):
+    return item + np.random.normal()
+own_rng = np.random.default_rng(3)
+def drawn(item):
+    return item + own_rng.normal()
+def plain(item):
+    made = []
+    made.append(item)
+    return made
+"""
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -210,12 +240,31 @@ def test_what_may_have_no_end_is_none(values: str) -> None:
         "seen[item] = True",
         "item = next(others)",
         "return",
+        "item = draw()",
+        "item = list(islice(numbers, 3))",
+        "item = sum(lines)",
+        "item = zip(opened, [item])",
+        "item = sum(given)",
+        "item = counted(item)",
+        "item = noted(item)",
+        "item = twice(item)",
+        "one = last\n        one.append(item)",
+        "one = last[0]\n        one[0] = item",
+        "one = STORE\n        one += item",
+        "one = np.asarray(STORE)\n        one *= 2",
+        "item.append(3)",
+        "item = uniform(0, item)",
+        "item = noisy(item)",
+        "item = drawn(item)",
     ],
 )
 def test_a_state_from_before_the_loop_is_none(line: str) -> None:
-    code = f"import numpy as np\nrng = made()\ndef rows():\n    last = []\n    for item in [1, 2]:\n        {line}\n"
-    assert numbered(f"{code}        yield item\n", "rows", 5) is None
-    assert numbered(f"{code.replace(line, 'x = np.load(item)')}        yield x.T.copy()\n", "rows", 5) is not None
+    code = "def rows():\n    last, draw = [], rng.normal\n    for item in [1, 2]:\n        {line}\n"
+    place = STATES.count("\n") + 3
+    code = f"{STATES}{code}        yield {{given}}\n"
+    assert numbered(code.format(line=line, given="item"), "rows", place) is None
+    for known in ("x = np.load(item)", "x = plain(item)\n        x += 1", "x = {}\n        x['a'] = x.get('b')"):
+        assert numbered(code.format(line=known, given="x.T.copy()"), "rows", place) is not None
 
 
 def test_numbers_of_one_generator_may_come_in_another_order() -> None:
