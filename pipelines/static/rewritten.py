@@ -542,10 +542,14 @@ def all_rounds(text: str, function: str, line: int) -> WholeArrays | None:
         best = tf.maximum(best, tf.reduce_max(tf.vectorized_map(one_round, tf.range(n)), axis=0))
     """
     found = _function_before(text, function, line)
-    for node in found.body if found is not None else ():
+    if found is None:
+        return None
+    for node in found.body:
         if isinstance(node, ast.For) and _is_range(node) and isinstance(node.target, ast.Name):
+            if node.orelse or any(isinstance(one, ast.Return) for one in ast.walk(node)):
+                return None
             copy_of = _Unrolled().visit(copy.deepcopy(node))
-            lines = [ast.unparse(copy_of)] if not _is_range(copy_of) else _at_once(copy_of)
+            lines = [ast.unparse(copy_of)] if not _is_range(copy_of) else _at_once(copy_of, found, node)
             if lines is not None:
                 written = tuple(part for one in lines for part in one.splitlines())
                 return WholeArrays(node.lineno, node.end_lineno or node.lineno, written)
@@ -674,8 +678,9 @@ def _is_range(loop: ast.For) -> bool:
     return isinstance(loop.iter, ast.Call) and ast.unparse(loop.iter.func) == "tf.range"
 
 
-def _at_once(loop: ast.For) -> list[str] | None:
+def _at_once(loop: ast.For, whole: ast.FunctionDef, written: ast.For) -> list[str] | None:
     *body, last = loop.body
+    around = [one for one in ast.walk(whole) if one not in ast.walk(written)]
     match last:
         case ast.Assign(
             targets=[ast.Name(id=made)], value=ast.Call(func=function, args=[ast.Name(id=before), value])
@@ -686,14 +691,36 @@ def _at_once(loop: ast.For) -> list[str] | None:
         case _:
             return None
     inner = [one for node in body for one in ast.walk(node)]
-    if any(isinstance(one, ast.Break | ast.Continue) for one in inner) or _needs_the_round_before(body, made):
+    if any(isinstance(one, ast.Break | ast.Continue | ast.Expr) for one in inner) or _reads(value, made):
         return None
-    if _reads(value, made):
+    if _needs_the_round_before(body, made) or (combine == "tf.add" and not _is_of_numbers(made, around)):
+        return None
+    set_inside = {name for node in (*body, loop.target) for name in _names(node, ast.Store)}
+    end = written.end_lineno or written.lineno
+    if any(_names(one, ast.Load) & set_inside for one in around if isinstance(one, ast.Name) and one.lineno > end):
         return None
     index = ast.unparse(loop.target)
-    written = ast.unparse(ast.Module([*body, ast.Return(value)], [])).splitlines()
+    lines = ast.unparse(ast.Module([*body, ast.Return(value)], [])).splitlines()
     rounds = f"{_REDUCED[combine]}(tf.vectorized_map(one_round, {ast.unparse(loop.iter)}), axis=0)"
-    return [f"def one_round({index}):", *(f"    {one}" for one in written), f"{made} = {combine}({made}, {rounds})"]
+    return [f"def one_round({index}):", *(f"    {one}" for one in lines), f"{made} = {combine}({made}, {rounds})"]
+
+
+def _is_of_numbers(made: str, nodes: Sequence[ast.AST]) -> bool:
+    """Whether what a loop adds to begins as a number or zeros: texts are added as well, but have no sum."""
+    values = [
+        node.value for node in nodes if isinstance(node, ast.Assign) and any(_is(one, made) for one in node.targets)
+    ]
+    for value in values:
+        match value:
+            case ast.Call(func=function, args=[given, *_]) if ast.unparse(function) == "tf.constant":
+                certain = _number(given) is not None
+            case ast.Call(func=function):
+                certain = ast.unparse(function) in {"tf.zeros", "tf.ones"}
+            case _:
+                certain = _number(value) is not None
+        if not certain or "string" in ast.unparse(value):
+            return False
+    return bool(values)
 
 
 def on_rows(text: str, function: str, line: int) -> str | None:

@@ -409,10 +409,42 @@ def test_rounds_within_rounds_are_few_together() -> None:
         ("if x[i] > 0:\n    break\none = x[i]", "best = tf.maximum(best, one)"),
         ("total += x[i]\none = total", "best = tf.maximum(best, one)"),
         ("one = x[i]", "best = tf.concat(best, one)"),
+        ("if x[i] > 0:\n    return best\none = x[i]", "best = tf.maximum(best, one)"),
+        ("tf.print(i)\none = x[i]", "best = tf.maximum(best, one)"),
+        ("seen.append(i)\none = x[i]", "best = tf.maximum(best, one)"),
     ],
 )
 def test_rounds_that_may_need_the_one_before_stay(body: str, last: str) -> None:
     assert all_rounds(rounds(body, last), "f", 9) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    return best", "    else:\n        best = best + 1\n    return best"),
+        ("    return best", "    return best, one"),
+        ("    return best", "    return best + i"),
+        ("best = 0.0", "best = tf.constant('')"),
+        ("best = 0.0", "best = tf.zeros([], tf.string)"),
+        ("best = 0.0", "best = ''"),
+        ("best = 0.0", "best = []"),
+        ("best = 0.0", "best = x"),
+    ],
+)
+def test_rounds_with_more_than_numbers_in_the_end_stay(old: str, new: str) -> None:
+    code = rounds("one = x[i]", "best += one")
+    assert all_rounds(code, "f", 9) is not None
+    assert all_rounds(code.replace("best = 0.0", "best = tf.zeros([3])"), "f", 9) is not None
+    assert all_rounds(code.replace(old, new), "f", 9) is None
+
+
+def test_a_few_rounds_that_end_otherwise_stay() -> None:
+    code = rounds("if x[i] > 0:\n    return x", "best = best * x", "tf.range(20)")
+    assert all_rounds(code, "f", 9) is None
+    code = rounds("", "best = best * x", "tf.range(20)").replace(
+        "    return", "    else:\n        best = x\n    return"
+    )
+    assert all_rounds(code, "f", 9) is None
 
 
 def test_a_function_that_slices_a_row_slices_a_batch_of_them() -> None:
