@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeprof.pipelines.static.rewritten import Numbered
+from pipeprof.pipelines.static.numbered import Numbered
 from pipeprof.profiles.advise.edits.snippets import dict_names, free_name, from_python, structure_of
 from pipeprof.profiles.view.view import ComponentView, StageView
 

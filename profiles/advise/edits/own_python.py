@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.rewritten import (
-    Numbered,
-    all_rounds,
-    numbered,
-    same_in_all_rounds,
-    takes_any_texts,
-    whole_arrays,
-)
+from pipeprof.pipelines.static.numbered import Numbered, numbered
+from pipeprof.pipelines.static.rewritten import all_rounds, same_in_all_rounds, takes_any_texts, whole_arrays
 from pipeprof.profiles.advise.edits.generator_code import by_number
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
 from pipeprof.profiles.view.texts import file_text, written_function

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeprof.pipelines.static.numbered import numbered, of_a_pool
 from pipeprof.pipelines.static.rewritten import (
     all_rounds,
     gathered,
-    numbered,
-    of_a_pool,
     on_rows,
     same_in_all_rounds,
     takes_any_texts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeprof.pipelines.static.rewritten import of_a_pool
+from pipeprof.pipelines.static.numbered import of_a_pool
 from pipeprof.profiles.advise.edits.generator_code import by_number
 from pipeprof.profiles.advise.edits.snippets import flat_keys
 from pipeprof.profiles.advise.rule import Rule
