@@ -1,4 +1,4 @@
-"""Python of the user's as it could be written: loops over arrays without loops, elements of a generator by number."""
+"""Python of the user's as it could be written: loops over arrays without loops, rounds and texts at once."""
 
 from __future__ import annotations
 
@@ -6,31 +6,29 @@ import ast
 import copy
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.static.imports import Imports
+from pipeprof.pipelines.static.trees import bases_of, is_named, is_text, names_in, reads
 from pipeprof.pipelines.static.written_calls import parsed
 
 _ARITHMETIC = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.operator, ast.unaryop, ast.expr_context)
-_RANDOM_ORDER = frozenset({"permutation", "shuffle"})
-_GENERATORS = frozenset({"default_rng", "RandomState", "Random"})
-"""What makes a generator of random numbers, each of whose draws holds a lock."""
-_OF_OTHERS = frozenset(function.__name__ for function in (enumerate, reversed, zip))
-_WHOLE = frozenset({"range", "sorted", "list", "glob.glob", "os.listdir", "np.load", "np.loadtxt", "np.arange"})
-"""Functions whose results have an end, and that are in memory or take next to none."""
 
 _REDUCED = {"tf.maximum": "tf.reduce_max", "tf.minimum": "tf.reduce_min", "tf.add": "tf.reduce_sum"}
+
 """What combines the results of two rounds of a loop, and what does it for all."""
+
 _FEW_ROUNDS = 64
-_LOADS = re.compile(r"\.(decode_|read_file|parse_)")
+
+_LOADS = re.compile(r"tf(\.\w+)*\.(decode_\w+|read_file|parse_\w+)")
+
 """Functions of TensorFlow that read or decode."""
-_IN_PLACE = frozenset({"shuffle", "seed"})
-"""What changes something else than the generator's own state, or that for all."""
-_TAKING = frozenset({"imap", "imap_unordered", "map"})
-"""Methods of a pool that give what its function makes of one item each."""
+
 _CAST = "tf.cast"
+
 _OF_ALL_TEXTS = frozenset({"format", "join", "reduce_join", "unsorted_segment_join", "ngrams", "bytes_split"})
+
 """Functions of tf.strings that make something else of many texts than of each."""
 
 
@@ -49,28 +47,6 @@ class WholeArrays:
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Numbered:
-    """A generator's loop, as a list of what it loops over and a function that makes one element.
-
-    Attributes:
-        before: Lines of the generator that come before its loop.
-        function: Lines of the function; its argument is one of the items.
-        shuffled: Whether the loop draws an order.
-        endless: Whether it begins again by itself.
-        random: Whether an element is made with random numbers of a generator that all share.
-    """
-
-    before: tuple[str, ...]
-    items: str
-    function: tuple[str, ...]
-    name: str
-    shuffled: bool
-    endless: bool
-    line: int
-    random: bool = False
-
-
 def whole_arrays(text: str, lines: Sequence[int]) -> WholeArrays | None:
     r"""Return the loop around hot lines, written on whole arrays; None where it is no sum or list of arithmetic.
 
@@ -78,7 +54,7 @@ def whole_arrays(text: str, lines: Sequence[int]) -> WholeArrays | None:
         lines: Hot ones, the hottest first.
 
     Example:
-        >>> code = "import numpy as np\ntotal = 0\nfor value in row.tolist():\n    total += value ** 2\n"
+        >>> code = "import numpy as np\ntotal = 0.0\nfor value in row.tolist():\n    total += value ** 2\n"
         >>> whole_arrays(code, [4])
         WholeArrays(first=3, last=4, lines=('value = np.asarray(row, float)', 'total += float(np.sum(value ** 2))'))
     """
@@ -90,29 +66,69 @@ def whole_arrays(text: str, lines: Sequence[int]) -> WholeArrays | None:
     for line in lines:
         around = [node for node in loops if node.lineno <= line <= (node.end_lineno or node.lineno)]
         innermost = max(around, key=lambda node: node.lineno, default=None)
-        made = _of_loop(innermost, numpy) if innermost is not None else None
+        made = _of_loop(innermost, numpy, _values_of(tree, innermost)) if innermost is not None else None
         if innermost is not None and made is not None:
             return WholeArrays(innermost.lineno, innermost.end_lineno or innermost.lineno, made)
     return None
 
 
-def _of_loop(loop: ast.For, numpy: str) -> tuple[str, ...] | None:
+def _values_of(tree: ast.Module, loop: ast.For) -> dict[str, list[ast.expr | None]]:
+    """What is given to each name where a loop is, in its function or else the file; None for what is no value."""
+    found: dict[str, list[ast.expr | None]] = {}
+    for scope in ast.walk(tree):
+        if not isinstance(scope, ast.Module | ast.FunctionDef) or all(one is not loop for one in ast.walk(scope)):
+            continue
+        given = scope.args if isinstance(scope, ast.FunctionDef) else ast.Pass()
+        own: dict[str, list[ast.expr | None]] = {one.arg: [None] for one in ast.walk(given) if isinstance(one, ast.arg)}
+        nodes = [one for node in scope.body for one in ast.walk(node)]
+        single = {
+            id(node.targets[0]): node.value for node in nodes if isinstance(node, ast.Assign) and len(node.targets) == 1
+        }
+        added = {id(node.target) for node in ast.walk(loop) if isinstance(node, ast.AugAssign)}
+        for node in nodes:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in added:
+                own.setdefault(node.id, []).append(single.get(id(node)))
+        found |= own
+    return found
+
+
+def _number(node: ast.expr | None) -> float | None:
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return -value
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            return value
+    return None
+
+
+def _of_loop(loop: ast.For, numpy: str, known: Mapping[str, list[ast.expr | None]]) -> tuple[str, ...] | None:
     match loop:
         case ast.For(target=ast.Name(id=name), iter=values, body=[step]) if _is_array(values):
-            whole = values.func.value if _calls(values, "tolist") else values  # type: ignore[attr-defined]
-            array = f"{name} = {numpy}.asarray({ast.unparse(whole)}, float)"
+            pass
         case _:
             return None
+    numbers = {one: _number(given[0]) for one, given in known.items() if len(given) == 1 and one != name}
+    listed = _calls(values, "tolist")
+    if listed:
+        # Numbers of Python, which become floats in a sum that is one.
+        array = f"{name} = {numpy}.asarray({ast.unparse(values.func.value)}, float)"  # type: ignore[attr-defined]
+    else:
+        flat = isinstance(values, ast.Attribute)
+        array = f"{name} = {f'{ast.unparse(values.value)}.ravel()' if flat else ast.unparse(values)}"  # type: ignore[attr-defined]
     match step:
-        case ast.AugAssign(target=ast.Name(id=made), op=ast.Add(), value=value) if (
-            _is_arithmetic(value, name) and not _reads(loop.iter, made) and not _reads(value, made)
+        case ast.AugAssign(target=ast.Name(id=made), op=ast.Add(), value=value):
+            line = f"{made} += float({numpy}.sum({ast.unparse(value)}))"
+            certain = all(isinstance(_number(one), float) for one in known.get(made) or [None])
+        case ast.Expr(
+            value=ast.Call(func=ast.Attribute(value=ast.Name(id=made), attr="append"), args=[value], keywords=[])
         ):
-            return array, f"{ast.unparse(step.target)} += float({numpy}.sum({ast.unparse(value)}))"
-        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=made), attr="append"), args=[value])) if (
-            _is_arithmetic(value, name) and not _reads(loop.iter, made) and not _reads(value, made)
-        ):
-            return array, f"{made}.extend({ast.unparse(value)})"
-    return None
+            line = f"{made}.extend({ast.unparse(value)})"
+            certain = not listed and all(isinstance(one, ast.List) for one in known.get(made) or [None])
+        case _:
+            return None
+    if not certain or reads(loop.iter, made) or reads(value, made):
+        return None
+    return (array, line) if _is_arithmetic(value, name, numbers, whole=listed) and reads(value, name) else None
 
 
 def _is_array(values: ast.expr) -> bool:
@@ -126,129 +142,31 @@ def _calls(node: ast.expr, method: str) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method
 
 
-def _is_arithmetic(value: ast.expr, name: str) -> bool:
-    nodes = list(ast.walk(value))
-    used = any(isinstance(node, ast.Name) and node.id == name for node in nodes)
-    return used and all(isinstance(node, _ARITHMETIC) for node in nodes)
-
-
-def numbered(text: str, function: str, line: int) -> Numbered | None:
-    r"""Return a generator as a function of one of the items that it loops over; None where its elements hang together.
+def _is_arithmetic(value: ast.expr, name: str, numbers: Mapping[str, float | None], *, whole: bool) -> bool:
+    """Whether an expression is the same of an array as of each number in it.
 
     Args:
-        line: A line in it, from 1.
-
-    Example:
-        >>> code = "def rows():\n    paths = sorted(found())\n    for path in paths:\n        yield load(path)\n"
-        >>> made = numbered(code, "rows", 4)
-        >>> made.before, made.items, made.function
-        (('paths = sorted(found())',), 'paths', ('def one_of_rows(path):', '    return load(path)'))
+        numbers: Values of other names.
+        whole: Whether whole numbers may be in it: next to small integers of NumPy's they make others.
     """
-    tree = parsed(text)
-    generator = _generator(tree, function, line) if tree is not None else None
-    loop = next(_yielding_loops(generator), None) if generator is not None else None
-    if tree is None or generator is None or loop is None or not isinstance(loop.target, ast.Name) or loop.orelse:
-        return None
-    *body, last = loop.body
-    endless = any(isinstance(node, ast.While) for node in generator.body)
-    before = [node for node in generator.body if not isinstance(node, ast.While | ast.For) and not _is_text(node)]
-    whole = [node for node in generator.body if isinstance(node, ast.While | ast.For)]
-    if (
-        not isinstance(last, ast.Expr)
-        or not isinstance(last.value, ast.Yield)
-        or last.value.value is None
-        or len(whole) != 1
-        or not _begins_again(whole[0], loop)
-        or sum(isinstance(node, ast.Yield | ast.YieldFrom | ast.Break) for node in ast.walk(generator)) > 1
-        or generator.body[-1] is not whole[0]
-        or not _has_end(loop.iter, known := _assigned_once(tree, generator))
-        or _changes([*body, last], loop.target.id, before, tree, drawing := _drawing(known))
-    ):
-        return None
-    name = f"one_of_{generator.name}"
-    lines = [*body, ast.Return(last.value.value)]
-    made = ast.unparse(ast.fix_missing_locations(ast.Module(lines, []))).splitlines()
-    return Numbered(
-        before=tuple(part for node in before for part in ast.unparse(node).splitlines()),
-        items=ast.unparse(loop.iter),
-        function=(f"def {name}({loop.target.id}):", *(f"    {one}" for one in made)),
-        name=name,
-        shuffled=_draws_order(loop.iter),
-        endless=endless,
-        line=loop.lineno,
-        random=any(name in drawing for node in loop.body for name in _names(node, ast.Load)),
-    )
 
+    def number(node: ast.expr) -> float | None:
+        return numbers.get(node.id) if isinstance(node, ast.Name) else _number(node)
 
-def _generator(tree: ast.Module, function: str, line: int) -> ast.FunctionDef | None:
-    """The one function without arguments of a name that has a line."""
-    found = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef)
-        and node.name == function.rpartition(".")[2]
-        and node.lineno <= line <= (node.end_lineno or node.lineno)
-    ]
-    return found[-1] if len(found) == 1 and not found[-1].args.args else None
-
-
-def of_a_pool(text: str, function: str, line: int) -> Numbered | None:
-    r"""Return a generator that gives what a pool makes of items as these items and the pool's function.
-
-    None where it does anything else.
-
-    Example:
-        >>> code = "def rows():\n    with Pool(4) as pool:\n        yield from pool.imap(load, range(9))\n"
-        >>> made = of_a_pool(code, "rows", 3)
-        >>> made.items, made.name
-        ('range(9)', 'load')
-    """
-    tree = parsed(text)
-    generator = _generator(tree, function, line) if tree is not None else None
-    if tree is None or generator is None:
-        return None
-    *before, last = generator.body
-    whole = last.body if isinstance(last, ast.With) else [last]
-    match whole:
-        case [ast.Expr(value=ast.YieldFrom(value=ast.Call(func=called, args=[ast.Name(id=name), items, *_])))]:
-            pass
-        case [
-            ast.For(
-                target=ast.Name(id=each),
-                iter=ast.Call(func=called, args=[ast.Name(id=name), items, *_]),
-                body=[ast.Expr(value=ast.Yield(value=ast.Name(id=given)))],
-            )
-        ] if each == given:
-            pass
-        case _:
-            return None
-    known = _assigned_once(tree, generator)
-    plain = all(isinstance(node, ast.Assign) or _is_text(node) for node in before)
-    if not plain or getattr(called, "attr", None) not in _TAKING or not _has_end(items, known):
-        return None
-    drawn = known.get(items.id, items) if isinstance(items, ast.Name) else items
-    return Numbered(
-        before=tuple(ast.unparse(node) for node in before if not _is_text(node)),
-        items=ast.unparse(items),
-        function=(),
-        name=name,
-        shuffled=_draws_order(drawn),
-        endless=False,
-        line=last.lineno,
-    )
-
-
-def _draws_order(values: ast.expr) -> bool:
-    return any(isinstance(node, ast.Attribute) and node.attr in _RANDOM_ORDER for node in ast.walk(values))
-
-
-def _drawing(known: Mapping[str, ast.expr]) -> set[str]:
-    """Names of generators of random numbers, which several threads may share."""
-    return {
-        name
-        for name, value in known.items()
-        if isinstance(value, ast.Call) and ast.unparse(value.func).rpartition(".")[2] in _GENERATORS
-    }
+    match value:
+        case ast.Name(id=used) if used == name:
+            return True
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult(), right=right):
+            return all(_is_arithmetic(one, name, numbers, whole=whole) for one in (left, right))
+        case ast.BinOp(left=left, op=ast.Div() | ast.Mod(), right=right) if number(right):
+            return all(_is_arithmetic(one, name, numbers, whole=whole) for one in (left, right))
+        case ast.BinOp(left=left, op=ast.Pow(), right=right) if whole:
+            power = number(right)
+            return isinstance(power, int) and power > 0 and _is_arithmetic(left, name, numbers, whole=whole)
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand) if _number(value) is None:
+            return _is_arithmetic(operand, name, numbers, whole=whole)
+    given = number(value)
+    return given is not None and (whole or isinstance(given, float))
 
 
 def gathered(text: str, function: str, line: int) -> list[tuple[str, str]]:
@@ -271,7 +189,7 @@ def gathered(text: str, function: str, line: int) -> list[tuple[str, str]]:
     index = found.args.args[0].arg
     made: dict[str, str] = {}
     for node in ast.walk(found):
-        if isinstance(node, ast.Subscript) and _reads(node.slice, index) and not _reads(node.value, index):
+        if isinstance(node, ast.Subscript) and reads(node.slice, index) and not reads(node.value, index):
             whole = _gather(node, index)
             if whole is None:
                 return []
@@ -302,7 +220,7 @@ def takes_any_texts(text: str, function: str, line: int) -> bool:
     found = _function_before(text, function, line)
     if found is None:
         return False
-    nodes = [node for step in found.body if not _is_text(step) for node in ast.walk(step)]
+    nodes = [node for step in found.body if not is_text(step) for node in ast.walk(step)]
     calls = [ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)]
     known = (ast.Return, ast.Assign, ast.Tuple, ast.Call, ast.keyword, ast.Attribute, *_ARITHMETIC)
     return any(_is_of_texts(call) for call in calls if call != _CAST) and all(
@@ -335,10 +253,14 @@ def all_rounds(text: str, function: str, line: int) -> WholeArrays | None:
         best = tf.maximum(best, tf.reduce_max(tf.vectorized_map(one_round, tf.range(n)), axis=0))
     """
     found = _function_before(text, function, line)
-    for node in found.body if found is not None else ():
+    if found is None:
+        return None
+    for node in found.body:
         if isinstance(node, ast.For) and _is_range(node) and isinstance(node.target, ast.Name):
+            if node.orelse or any(isinstance(one, ast.Return) for one in ast.walk(node)):
+                return None
             copy_of = _Unrolled().visit(copy.deepcopy(node))
-            lines = [ast.unparse(copy_of)] if not _is_range(copy_of) else _at_once(copy_of)
+            lines = [ast.unparse(copy_of)] if not _is_range(copy_of) else _at_once(copy_of, found, node)
             if lines is not None:
                 written = tuple(part for one in lines for part in one.splitlines())
                 return WholeArrays(node.lineno, node.end_lineno or node.lineno, written)
@@ -364,9 +286,9 @@ def same_in_all_rounds(text: str, function: str, line: int) -> WholeArrays | Non
     for node in nodes:
         match node:
             case ast.FunctionDef(name=name, args=given) if name in over:
-                changed = {one.arg for one in given.args}
+                changed = {one.arg for one in ast.walk(given) if isinstance(one, ast.arg)}
             case ast.For(target=target) if _is_range(node):
-                changed = _names(target, ast.Store)
+                changed = names_in(target, ast.Store)
             case _:
                 continue
         if same := _unchanged(node.body, changed):
@@ -380,17 +302,63 @@ def _is_map_fn(call: ast.Call) -> bool:
 
 
 def _unchanged(body: Sequence[ast.stmt], changed: set[str]) -> list[ast.stmt]:
-    """Statements that read or decode, and that nothing which a round sets has a part in."""
-    stores = Counter(name for node in body for name in _names(node, ast.Store))
-    same: list[ast.stmt] = []
-    for node in body:
-        stored, read = _names(node, ast.Store), _names(node, ast.Load)
-        loads = any(isinstance(one, ast.Call) and _LOADS.search(ast.unparse(one.func)) for one in ast.walk(node))
-        if isinstance(node, ast.Assign) and loads and not read & changed and all(stores[name] == 1 for name in stored):
-            same.append(node)
-        else:
-            changed = changed | stored
-    return same
+    """The first statements in a row that only read or decode, and that nothing which a round sets has a part in."""
+    stores = Counter(name for node in body for name in names_in(node, ast.Store))
+    same = [node for node in body if _only_loads(node)]
+    while True:
+        others = changed.union(*(_set_by(node) for node in body if node not in same))
+        known: set[str] = set()
+        kept: list[ast.stmt] = []
+        for place, node in enumerate(body):
+            stored, read = names_in(node, ast.Store), names_in(node, ast.Load)
+            later = set(stores) - others - known
+            before = body[:place]
+            if (
+                node in same
+                and not (read | stored) & others
+                and not read & later
+                and all(stores[name] == 1 for name in stored)
+                and not any(names_in(one, ast.Load) & stored or _leaves(one) for one in before)
+            ):
+                kept.append(node)
+                known |= stored
+        if len(kept) == len(same):
+            break
+        same = kept
+    places = [body.index(node) for node in same]
+    return [node for number, node in enumerate(same) if places[number] == places[0] + number]
+
+
+def _only_loads(node: ast.stmt) -> bool:
+    """Whether a statement gives names to what functions of TensorFlow read or decode, and does nothing else."""
+    if not isinstance(node, ast.Assign) or not all(isinstance(one, ast.Name | ast.Tuple) for one in node.targets):
+        return False
+    nodes = [one for one in ast.walk(node) if isinstance(one, ast.expr)]
+    calls = [one for one in nodes if isinstance(one, ast.Call)]
+    plain = (ast.Call, ast.Name, ast.Constant, ast.Attribute, ast.Subscript, ast.Tuple, ast.List)
+    return (
+        bool(calls)
+        and all(isinstance(one, plain) for one in nodes)
+        and all(_LOADS.fullmatch(ast.unparse(one.func)) for one in calls)
+    )
+
+
+def _set_by(node: ast.stmt) -> set[str]:
+    """Names that a statement sets, and of what it may change: ``a`` of ``a.b = 1`` and of ``a.append(1)``."""
+    found = names_in(node, ast.Store)
+    for one in ast.walk(node):
+        match one:
+            case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
+                found |= bases_of(one)
+            case ast.Expr(value=ast.Call(func=ast.Attribute() as function)):
+                found |= bases_of(function) - {"tf"}
+            case ast.FunctionDef(name=name):
+                found.add(name)
+    return found
+
+
+def _leaves(node: ast.stmt) -> bool:
+    return any(isinstance(one, ast.Break | ast.Continue | ast.Return) for one in ast.walk(node))
 
 
 class _Unrolled(ast.NodeTransformer):
@@ -421,8 +389,9 @@ def _is_range(loop: ast.For) -> bool:
     return isinstance(loop.iter, ast.Call) and ast.unparse(loop.iter.func) == "tf.range"
 
 
-def _at_once(loop: ast.For) -> list[str] | None:
+def _at_once(loop: ast.For, whole: ast.FunctionDef, written: ast.For) -> list[str] | None:
     *body, last = loop.body
+    around = [one for one in ast.walk(whole) if one not in ast.walk(written)]
     match last:
         case ast.Assign(
             targets=[ast.Name(id=made)], value=ast.Call(func=function, args=[ast.Name(id=before), value])
@@ -433,14 +402,38 @@ def _at_once(loop: ast.For) -> list[str] | None:
         case _:
             return None
     inner = [one for node in body for one in ast.walk(node)]
-    if any(isinstance(one, ast.Break | ast.Continue) for one in inner) or _needs_the_round_before(body, made):
+    if any(isinstance(one, ast.Break | ast.Continue | ast.Expr) for one in inner) or reads(value, made):
         return None
-    if _reads(value, made):
+    if _needs_the_round_before(body, made) or (combine == "tf.add" and not _is_of_numbers(made, around)):
+        return None
+    set_inside = {name for node in (*body, loop.target) for name in names_in(node, ast.Store)}
+    end = written.end_lineno or written.lineno
+    if any(names_in(one, ast.Load) & set_inside for one in around if isinstance(one, ast.Name) and one.lineno > end):
         return None
     index = ast.unparse(loop.target)
-    written = ast.unparse(ast.Module([*body, ast.Return(value)], [])).splitlines()
+    lines = ast.unparse(ast.Module([*body, ast.Return(value)], [])).splitlines()
     rounds = f"{_REDUCED[combine]}(tf.vectorized_map(one_round, {ast.unparse(loop.iter)}), axis=0)"
-    return [f"def one_round({index}):", *(f"    {one}" for one in written), f"{made} = {combine}({made}, {rounds})"]
+    return [f"def one_round({index}):", *(f"    {one}" for one in lines), f"{made} = {combine}({made}, {rounds})"]
+
+
+def _is_of_numbers(made: str, nodes: Sequence[ast.AST]) -> bool:
+    """Whether what a loop adds to begins as a number or zeros: texts are added as well, but have no sum."""
+    values = [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Assign) and any(is_named(one, made) for one in node.targets)
+    ]
+    for value in values:
+        match value:
+            case ast.Call(func=function, args=[given, *_]) if ast.unparse(function) == "tf.constant":
+                certain = _number(given) is not None
+            case ast.Call(func=function):
+                certain = ast.unparse(function) in {"tf.zeros", "tf.ones"}
+            case _:
+                certain = _number(value) is not None
+        if not certain or "string" in ast.unparse(value):
+            return False
+    return bool(values)
 
 
 def on_rows(text: str, function: str, line: int) -> str | None:
@@ -454,14 +447,14 @@ def on_rows(text: str, function: str, line: int) -> str | None:
         'lambda row: (row[:, :-1], row[:, -1:] / 2)'
     """
     found = _function_before(text, function, line)
-    body = [node for node in found.body if not _is_text(node)] if found is not None else []
+    body = [node for node in found.body if not is_text(node)] if found is not None else []
     if found is None or len(found.args.args) != 1 or len(body) != 1 or not isinstance(body[0], ast.Return):
         return None
     name, value = found.args.args[0].arg, copy.deepcopy(body[0].value)
     if value is None:
         return None
-    cut = [node for node in ast.walk(value) if isinstance(node, ast.Subscript) and _is(node.value, name)]
-    uses = [node for node in ast.walk(value) if _is(node, name)]
+    cut = [node for node in ast.walk(value) if isinstance(node, ast.Subscript) and is_named(node.value, name)]
+    uses = [node for node in ast.walk(value) if is_named(node, name)]
     allowed = (*_ARITHMETIC, ast.Subscript, ast.Slice, ast.Tuple, ast.Dict)
     if len(cut) != len(uses) or not all(isinstance(node, allowed) for node in ast.walk(value)):
         return None
@@ -471,29 +464,21 @@ def on_rows(text: str, function: str, line: int) -> str | None:
     return f"lambda {name}: {ast.unparse(value)}"
 
 
-def _is(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
-
-
 def _needs_the_round_before(body: Sequence[ast.stmt], made: str) -> bool:
     """Whether statements read what the ones after them, or the end of the loop, set."""
-    stored = {made, *(name for node in body for name in _names(node, ast.Store))}
+    stored = {made, *(name for node in body for name in names_in(node, ast.Store))}
     known: set[str] = set()
     for node in body:
         changed = {ast.unparse(one.target) for one in ast.walk(node) if isinstance(one, ast.AugAssign)}
-        if not (_names(node, ast.Load) | changed) & stored <= known:
+        if not (names_in(node, ast.Load) | changed) & stored <= known:
             return True
-        known |= _names(node, ast.Store)
+        known |= names_in(node, ast.Store)
     return made in known
-
-
-def _names(node: ast.AST, context: type[ast.expr_context]) -> set[str]:
-    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, context)}
 
 
 def _gather(node: ast.Subscript, index: str) -> str | None:
     first, *others = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-    if any(_reads(one, index) or (isinstance(one, ast.Constant) and one.value in {None, ...}) for one in others):
+    if any(reads(one, index) or (isinstance(one, ast.Constant) and one.value in {None, ...}) for one in others):
         return None
     rest = ", ".join(map(ast.unparse, others))
     if not isinstance(first, ast.Slice):
@@ -510,108 +495,7 @@ def _beyond(bound: ast.expr | None, index: str) -> str | None:
     match bound:
         case ast.Name(id=name) if name == index:
             return "0"
-        case ast.BinOp(left=left, op=ast.Add(), right=right) if _reads(left, index) and not _reads(right, index):
+        case ast.BinOp(left=left, op=ast.Add(), right=right) if reads(left, index) and not reads(right, index):
             before = _beyond(left, index)
             return before and (ast.unparse(right) if before == "0" else f"{before} + {ast.unparse(right)}")
     return None
-
-
-def _reads(node: ast.AST, name: str) -> bool:
-    return any(isinstance(one, ast.Name) and one.id == name for one in ast.walk(node))
-
-
-def _yielding_loops(generator: ast.FunctionDef) -> Iterator[ast.For]:
-    """Loops with a yield that is none of an inner one's."""
-    for node in ast.walk(generator):
-        if isinstance(node, ast.For) and any(
-            isinstance(one, ast.Expr) and isinstance(one.value, ast.Yield) for one in node.body
-        ):
-            yield node
-
-
-def _begins_again(whole: ast.stmt, loop: ast.For) -> bool:
-    """Whether a statement is a loop, or one without an end around it and nothing else."""
-    match whole:
-        case ast.While(test=ast.Constant(value=True | 1), body=[inner], orelse=[]):
-            return inner is loop
-    return whole is loop
-
-
-def _assigned_once(tree: ast.Module, generator: ast.FunctionDef) -> dict[str, ast.expr]:
-    """What the names are that a generator sees, where one statement says so."""
-    found: dict[str, ast.expr] = {}
-    for scope in ast.walk(tree):
-        if not isinstance(scope, ast.Module | ast.FunctionDef) or all(one is not generator for one in ast.walk(scope)):
-            continue
-        own = [node for node in scope.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
-        nodes = [one for node in own for one in ast.walk(node)]
-        stores = Counter(one.id for one in nodes if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
-        taken = scope.args if isinstance(scope, ast.FunctionDef) else ast.Pass()
-        given = {one.arg for one in ast.walk(taken) if isinstance(one, ast.arg)}
-        for name in (*stores, *given):
-            found.pop(name, None)
-        for node in nodes:
-            match node:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value) if stores[name] == 1 and name not in given:
-                    found[name] = value
-                case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
-                    pairs = zip(names, values, strict=False)
-                    single = [(to.id, value) for to, value in pairs if isinstance(to, ast.Name)]
-                    found |= {name: value for name, value in single if stores[name] == 1 and name not in given}
-    return found
-
-
-def _has_end(values: ast.expr, known: Mapping[str, ast.expr]) -> bool:
-    """Whether something certainly ends and fits in memory as a list."""
-    match values:
-        case ast.List() | ast.Tuple() | ast.Dict() | ast.Constant(value=str()):
-            return True
-        case ast.Name(id=name) if name in known:
-            return _has_end(known[name], {other: value for other, value in known.items() if other != name})
-        case ast.Call(func=function, args=[*given]):
-            name = ast.unparse(function).replace("numpy.", "np.")
-            if name in _OF_OTHERS:
-                return all(_has_end(one, known) for one in given)
-            return name in _WHOLE or name.rpartition(".")[2] in _RANDOM_ORDER
-    return False
-
-
-def _changes(
-    body: Sequence[ast.stmt], item: str, before: Sequence[ast.stmt], tree: ast.Module, drawing: set[str]
-) -> bool:
-    """Whether a loop changes, or may change, what was there before it: then an element depends on the one before.
-
-    Args:
-        drawing: Generators of random numbers, whose draws may come in another order.
-    """
-    stored = {name for node in body for name in _names(node, ast.Store)}
-    defined = {one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.ClassDef)}
-    harmless = stored | {item} | defined | set(Imports(tree).names)
-    if any(not stored.isdisjoint(_names(node, ast.Store)) for node in before):
-        return True
-    for one in (one for node in body for one in ast.walk(node)):
-        match one:
-            case ast.Continue() | ast.Nonlocal() | ast.Global() | ast.Return():
-                return True
-            case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
-                if not _bases(one) <= stored:
-                    return True
-            case ast.Call(func=ast.Name(id="next")):
-                return True
-            case ast.Call(func=ast.Attribute() as function):
-                drawn = not _bases(function).isdisjoint(drawing) and function.attr not in _IN_PLACE
-                unknown = not _bases(function) <= harmless or "random" in ast.unparse(function).split(".")
-                if unknown and not drawn:
-                    return True
-    return False
-
-
-def _bases(node: ast.AST) -> set[str]:
-    """What is changed or called: ``a`` of ``a.b["x"].c``; none of a constant."""
-    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return {node.id} if isinstance(node, ast.Name) else set()
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeprof.pipelines.static.rewritten import Numbered
-from pipeprof.profiles.advise.edits.snippets import from_python, structure_of
+from pipeprof.pipelines.static.numbered import Numbered
+from pipeprof.profiles.advise.edits.snippets import dict_names, free_name, from_python, structure_of
 from pipeprof.profiles.view.view import ComponentView, StageView
 
 _NUMPY = {"string": "object"}
@@ -59,14 +59,19 @@ def source_python(function: str, signature: str, name: str = "signature") -> lis
     return [f"{name} = {signature}", f"dataset = tf.data.Dataset.from_generator({function}, output_signature={name})"]
 
 
-def by_number(made: Numbered, components: Sequence[ComponentView], names: Sequence[str]) -> str:
-    """A generator's elements, made in parallel calls of a map.
+def by_number(made: Numbered, components: Sequence[ComponentView], keys: Sequence[str] | None) -> str | None:
+    """A generator's elements, made in parallel calls of a map; None where their structure is not certain.
 
     Args:
-        names: Of a dict; empty for a tensor or a tuple.
+        keys: Of its components: names of a dict, indices of a tuple, ``0`` for a tensor.
     """
-    order = f"{'.shuffle(len(items))' if made.shuffled else ''}{'.repeat()' if made.endless else ''}"
-    values, types = f"{made.name}(items[i])", [_NUMPY.get(one.dtype, one.dtype) for one in components]
+    names = dict_names(keys, len(components))
+    if names is None or any(one.dtype in ("variant", "resource") for one in components):
+        return None
+    taken = {*made.taken, *names}
+    items, element = free_name("items", *taken), free_name("element", *taken)
+    order = f"{f'.shuffle(len({items}))' if made.shuffled else ''}{'.repeat()' if made.endless else ''}"
+    values, types = f"{made.name}({items}[i])", [_NUMPY.get(one.dtype, one.dtype) for one in components]
     if names:
         values = f"[row[key] for row in [{values}] for key in {[*names]}]"
     # A generator's values are cast to its signature, those of numpy_function are not.
@@ -75,11 +80,11 @@ def by_number(made: Numbered, components: Sequence[ComponentView], names: Sequen
     call = f"lambda i: {cast}, [i]"
     lines = [
         *made.before,
-        f"items = list({made.items})",
+        f"{items} = {made.items if made.items.startswith('range(') else f'list({made.items})'}",
         *made.function,
-        "def element(i):",
+        f"def {element}(i):",
         *(f"    {line}" for line in from_python(components, names, call, batched=False)),
-        f"dataset = tf.data.Dataset.range(len(items)){order}  # in the place of from_generator",
-        "dataset = dataset.map(element, num_parallel_calls=tf.data.AUTOTUNE)",
+        f"dataset = tf.data.Dataset.range(len({items})){order}  # in the place of from_generator",
+        f"dataset = dataset.map({element}, num_parallel_calls=tf.data.AUTOTUNE)",
     ]
     return "\n".join(lines)

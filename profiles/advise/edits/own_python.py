@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.rewritten import (
-    Numbered,
-    all_rounds,
-    numbered,
-    same_in_all_rounds,
-    takes_any_texts,
-    whole_arrays,
-)
+from pipeprof.pipelines.static.numbered import Numbered, numbered
+from pipeprof.pipelines.static.rewritten import all_rounds, same_in_all_rounds, takes_any_texts, whole_arrays
 from pipeprof.profiles.advise.edits.generator_code import by_number
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
 from pipeprof.profiles.view.texts import file_text, written_function
@@ -89,16 +83,21 @@ def _without_loop(hot: PythonCost) -> tuple[str, str] | None:
     return text, "\n".join([f"# in the place of lines {at}", *made.lines])
 
 
-def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]:
+def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str] | None:
     """A generator's elements, made in parallel calls of a map; in TensorFlow's ops where NumPy holds the GIL."""
     components = [
         ComponentView(one.dtype, tuple(one.shape) if one.shape is not None else None)
         for one in stage.element_spec or ()
     ]
-    names = [one.name for one in stage.element_spec or () if not one.name.isdigit()]
+    keys = [one.name for one in stage.element_spec or ()]
+    if not any("." in key for key in keys):
+        # A component has the name of what it becomes: only the code shows what the generator itself gives.
+        keys = list(made.keys or (["0"] if len(keys) == 1 else ()))
     text = f"make its elements in parallel calls of a map: {called(hot.function)} becomes a function of one element"
     drawn = "; the order of its random numbers changes" if made.random else ""
-    lines = by_number(made, components, names)
+    lines = by_number(made, components, keys)
+    if lines is None:
+        return None
     if (held := hot.lock_share or 0.0) < _LOCKED_FROM:
         return text + drawn, lines
     text = (

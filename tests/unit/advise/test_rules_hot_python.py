@@ -67,10 +67,19 @@ def test_what_a_pool_makes_is_made_in_a_map_that_runs_as_it_is(tmp_path: Path) -
     call = HotCall("processes", "pool.imap(load, range(200))", "pictures", "", 3)
     view = hot("sent-by-processes", call=call)
     place = Location(file=str(file), line=3, column=1)
-    (hit,) = hits("sent-by-processes", replace(view, hot_spots=(replace(view.hot_spots[0], location=place),)))
-    (edit,) = hit.edits
-    assert isinstance(edit, HandWritten)
-    assert "items = list(range(200))" in edit.python
+
+    def made_of(*keys: str) -> HandWritten:
+        stages = tuple(replace(one, keys=keys) for one in view.stages)
+        spots = (replace(view.hot_spots[0], location=place),)
+        (hit,) = hits("sent-by-processes", replace(view, stages=stages, hot_spots=spots))
+        (edit,) = hit.edits
+        assert isinstance(edit, HandWritten)
+        return edit
+
+    assert "load(items[i])" not in made_of("0.x").python
+    assert "load(items[i])" not in made_of().python
+    edit = made_of("0")
+    assert "items = range(200)" in edit.python
     assert "load(items[i])" in edit.python
     assert "tf.data.Dataset.range(len(items))  # in the place of from_generator" in edit.python
 

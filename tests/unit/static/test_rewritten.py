@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeprof.pipelines.static.numbered import numbered, of_a_pool
 from pipeprof.pipelines.static.rewritten import (
     all_rounds,
     gathered,
-    numbered,
-    of_a_pool,
     on_rows,
     same_in_all_rounds,
     takes_any_texts,
@@ -27,8 +26,9 @@ def loop(values: str, step: str, before: str = "made = 0.0") -> str:
     ("code", "is_list"),
     [
         (loop("row[:2].ravel().tolist()", "made += value * value"), False),
-        (loop("row.flat", "made += (value - 1) / 2"), False),
-        (loop("row.flatten()", "made.append(-value ** 2)", "made = [0]"), True),
+        (loop("row[0].tolist()", "made += (value - 1) % 3 / half + -2", "half = 2; made = 0.0"), False),
+        (loop("row.flat", "made += (value - 1.0) / 2.0"), False),
+        (loop("row.flatten()", "made.append(-value * 2.0)", "made = [0]"), True),
     ],
 )
 def test_a_loop_is_the_same_on_the_whole_array(code: str, is_list: bool) -> None:
@@ -53,6 +53,21 @@ def test_a_loop_is_the_same_on_the_whole_array(code: str, is_list: bool) -> None
         loop("made.tolist()", "made += value"),
         loop("row.tolist()", "made.append(value * made)"),
         loop("range(9)", "made += value"),
+        loop("row.tolist()", "made += value", "made = 0"),
+        loop("row.tolist()", "made += value", "made = ''"),
+        loop("row.tolist()", "made += value", "made = 0.0; made = f()"),
+        loop("row.tolist()", "made += value * vector", "made = 0.0; vector = np.ones(3)"),
+        loop("row.tolist()", "made += value * half", "made = 0.0; half = 1; half = f()"),
+        loop("row.tolist()", "made += value // 2"),
+        loop("row.tolist()", "made += value ** 0.5"),
+        loop("row.tolist()", "made += 1 / value"),
+        loop("row.tolist()", "made += value @ value"),
+        loop("row.tolist()", "made += 2 * 3"),
+        loop("row.tolist()", "made += 'a' * value"),
+        loop("row.tolist()", "made.append(value * 2)", "made = []"),
+        loop("row.flat", "made.append(value)", "made = deque()"),
+        loop("row.flat", "made.append(value * 2)", "made = []"),
+        loop("row.flat", "made += value ** 2"),
         loop("lines", "made += value"),
         loop("row.tolist()", "made += value\n    other += value"),
         "def (",
@@ -110,22 +125,108 @@ def test_a_generator_whose_elements_hang_together_has_none(body: str) -> None:
         "[1, 2]",
         "rng.permutation(9)",
         "reversed(items)",
-        "enumerate(order)",
+        "enumerate(items)",
         "array",
     ],
 )
 def test_what_certainly_ends_is_a_list(values: str) -> None:
     code = (
         "array = np.load('a.npy')\ndef build():\n    items = sorted(array)\n    def rows():\n"
-        f"        order = np.random.permutation(9)\n        for item in {values}:\n            yield item\n"
+        f"        for item in {values}:\n            yield item\n"
     )
-    assert numbered(code, "rows", 7) is not None
+    assert numbered(code, "rows", 6) is not None
+
+
+@pytest.mark.parametrize(
+    ("before", "kept"),
+    [
+        ("random.shuffle(paths)", ()),
+        ("shuffle(paths)", ()),
+        ("rng = np.random.default_rng(3)\n    rng.shuffle(paths)", ("rng = np.random.default_rng(3)",)),
+        ("paths = np.random.permutation(9)", ("paths = np.random.permutation(9)",)),
+    ],
+)
+def test_an_order_drawn_before_the_loop_is_that_of_a_shuffle(before: str, kept: tuple[str, ...]) -> None:
+    head = "" if "paths =" in before else "paths = sorted(found)\n"
+    code = f"import random\nfrom random import shuffle\n{head}def rows():\n    {before}\n    for path in paths:\n"
+    made = numbered(f"{code}        yield load(path)\n", "rows", code.count("\n") + 1)
+    assert made is not None
+    assert (made.before, made.shuffled) == (kept, True)
+    again = code.replace("    for", "    while True:\n        for") + "            yield load(path)\n"
+    assert numbered(again, "rows", again.count("\n")) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "items", "given"),
+    [
+        ("order = np.random.permutation(9)", "range(9)", "order[i]"),
+        ("order = np.random.permutation(9)", "enumerate(order)", "i"),
+        ("random.shuffle(paths)", "range(9)", "paths[i]"),
+        ("paths = random.sample(names, 3)", "sorted(paths)", "i"),
+        ("np.random.seed(3)", "[1, 2]", "i"),
+        ("offset = uniform(0, 9)", "[1, 2]", "i + offset"),
+        ("pass", "sorted(random.sample(names, 3))", "i"),
+        ("if found:\n        return", "[1, 2]", "i"),
+        ("global n\n    n = 3", "[1, 2]", "i"),
+    ],
+)
+def test_other_random_numbers_before_the_loop_and_ways_out_are_none(before: str, items: str, given: str) -> None:
+    code = f"import random\nfrom random import uniform\ndef rows():\n    {before}\n    for i in {items}:\n"
+    code += f"        yield {given}\n"
+    assert numbered(code, "rows", code.count("\n")) is None
+
+
+@pytest.mark.parametrize(
+    "outer", ["order = 3\n", "import mine as order\n", "def order():\n    pass\n", "for order in [1]:\n    pass\n"]
+)
+def test_a_name_that_means_something_else_outside_of_the_generator_is_none(outer: str) -> None:
+    code = "def rows():\n    order = sorted(found)\n    for i in order:\n        yield i\n"
+    assert numbered(f"{code}def f(order):\n    pass\n", "rows", 3) is not None
+    assert numbered(outer + code, "rows", outer.count("\n") + 3) is None
+    pool = "POOL = Pool(4)\ndef rows():\n    order = sorted(found)\n    yield from POOL.imap(load, order)\n"
+    assert of_a_pool(pool, "rows", 3) is not None
+    assert of_a_pool(outer + pool, "rows", outer.count("\n") + 3) is None
+
+
+@pytest.mark.parametrize("given", ["n", "*, n", "*n", "**n", "n, /"])
+def test_a_generator_with_arguments_is_none(given: str) -> None:
+    assert numbered(f"def rows({given}):\n    for i in range(9):\n        yield i + n\n", "rows", 3) is None
 
 
 @pytest.mark.parametrize("values", ["itertools.count()", "stream", "open(path)", "enumerate(stream)", "zip(items, s)"])
 def test_what_may_have_no_end_is_none(values: str) -> None:
     code = f"items = [1]\nstream = read()\ndef rows():\n    for item in {values}:\n        yield item\n"
     assert numbered(code, "rows", 5) is None
+
+
+STATES = """
+import numpy as np
+from itertools import islice
+from random import uniform
+rng = made()
+numbers, lines = iter(rng), open(path)
+opened = open(path)
+given = (one for one in rng)
+STORE, SEEN = np.zeros(9), []
+def counted(item):
+    global n
+    n += 1
+    return n
+def noted(item):
+    SEEN.append(item)
+    return len(SEEN)
+def twice(item):
+    return counted(counted(item))
+def noisy(item):
+    return item + np.random.normal()
+own_rng = np.random.default_rng(3)
+def drawn(item):
+    return item + own_rng.normal()
+def plain(item):
+    made = []
+    made.append(item)
+    return made
+"""
 
 
 @pytest.mark.parametrize(
@@ -138,12 +239,31 @@ def test_what_may_have_no_end_is_none(values: str) -> None:
         "seen[item] = True",
         "item = next(others)",
         "return",
+        "item = draw()",
+        "item = list(islice(numbers, 3))",
+        "item = sum(lines)",
+        "item = zip(opened, [item])",
+        "item = sum(given)",
+        "item = counted(item)",
+        "item = noted(item)",
+        "item = twice(item)",
+        "one = last\n        one.append(item)",
+        "one = last[0]\n        one[0] = item",
+        "one = STORE\n        one += item",
+        "one = np.asarray(STORE)\n        one *= 2",
+        "item.append(3)",
+        "item = uniform(0, item)",
+        "item = noisy(item)",
+        "item = drawn(item)",
     ],
 )
 def test_a_state_from_before_the_loop_is_none(line: str) -> None:
-    code = f"import numpy as np\nrng = made()\ndef rows():\n    last = []\n    for item in [1, 2]:\n        {line}\n"
-    assert numbered(f"{code}        yield item\n", "rows", 5) is None
-    assert numbered(f"{code.replace(line, 'x = np.load(item)')}        yield x.T.copy()\n", "rows", 5) is not None
+    code = "def rows():\n    last, draw = [], rng.normal\n    for item in [1, 2]:\n        {line}\n"
+    place = STATES.count("\n") + 3
+    code = f"{STATES}{code}        yield {{given}}\n"
+    assert numbered(code.format(line=line, given="item"), "rows", place) is None
+    for known in ("x = np.load(item)", "x = plain(item)\n        x += 1", "x = {}\n        x['a'] = x.get('b')"):
+        assert numbered(code.format(line=known, given="x.T.copy()"), "rows", place) is not None
 
 
 def test_numbers_of_one_generator_may_come_in_another_order() -> None:
@@ -164,10 +284,11 @@ def test_numbers_of_one_generator_may_come_in_another_order() -> None:
     [
         "with Pool(4) as pool:\n        yield from pool.imap(load, order)",
         "for row in POOL.imap_unordered(load, order, 8):\n        yield row",
+        "pool = multiprocessing.Pool(processes=4)\n    yield from pool.imap(load, order, chunksize=8)",
     ],
 )
 def test_what_a_pool_makes_is_made_of_its_items(taken: str) -> None:
-    code = f"def rows():\n    rng = default_rng()\n    order = rng.permutation(9)\n    {taken}\n"
+    code = f"def rows():\n    rng = default_rng()\n    order = rng.permutation(9)\n    {taken}\nPOOL = Pool(4)\n"
     made = of_a_pool(code, "rows", 4)
     assert made is not None
     assert (made.items, made.name, made.shuffled, made.function) == ("order", "load", True, ())
@@ -182,10 +303,20 @@ def test_what_a_pool_makes_is_made_of_its_items(taken: str) -> None:
         "yield from pool.imap(load, itertools.count())",
         "yield from pool.starmap(load, order)",
         "send(order)\n    yield from pool.imap(load, order)",
+        "yield from unknown.imap(load, order)",
+        "yield from pool.map(load, order, others)",
+        "yield from pool.imap(one_tuple, order)",
+        "with Pool(4, begin) as own:\n        yield from own.imap(load, order)",
+        "with Pool(4, initializer=begin, initargs=(3,)) as own:\n        yield from own.imap(load, order)",
+        "with Pool(4) as own, open(path) as file:\n        yield from own.imap(load, order)",
+        "with open(path) as file:\n        yield from pool.imap(load, order)",
+        "own = Pool(4)\n    same = own\n    yield from own.imap(load, order)",
     ],
 )
 def test_what_is_more_than_a_pools_function_is_none(taken: str) -> None:
-    assert of_a_pool(f"order = [1]\ndef rows():\n    {taken}\n", "rows", 3) is None
+    code = "order = [1]\npool = Pool(4)\ndef one_tuple(i):\n    return i,\ndef rows():\n"
+    assert of_a_pool(f"{code}    yield from pool.imap(load, order)\n", "rows", 6) is not None
+    assert of_a_pool(f"{code}    {taken}\n", "rows", 6) is None
 
 
 @pytest.mark.parametrize(
@@ -277,10 +408,42 @@ def test_rounds_within_rounds_are_few_together() -> None:
         ("if x[i] > 0:\n    break\none = x[i]", "best = tf.maximum(best, one)"),
         ("total += x[i]\none = total", "best = tf.maximum(best, one)"),
         ("one = x[i]", "best = tf.concat(best, one)"),
+        ("if x[i] > 0:\n    return best\none = x[i]", "best = tf.maximum(best, one)"),
+        ("tf.print(i)\none = x[i]", "best = tf.maximum(best, one)"),
+        ("seen.append(i)\none = x[i]", "best = tf.maximum(best, one)"),
     ],
 )
 def test_rounds_that_may_need_the_one_before_stay(body: str, last: str) -> None:
     assert all_rounds(rounds(body, last), "f", 9) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    return best", "    else:\n        best = best + 1\n    return best"),
+        ("    return best", "    return best, one"),
+        ("    return best", "    return best + i"),
+        ("best = 0.0", "best = tf.constant('')"),
+        ("best = 0.0", "best = tf.zeros([], tf.string)"),
+        ("best = 0.0", "best = ''"),
+        ("best = 0.0", "best = []"),
+        ("best = 0.0", "best = x"),
+    ],
+)
+def test_rounds_with_more_than_numbers_in_the_end_stay(old: str, new: str) -> None:
+    code = rounds("one = x[i]", "best += one")
+    assert all_rounds(code, "f", 9) is not None
+    assert all_rounds(code.replace("best = 0.0", "best = tf.zeros([3])"), "f", 9) is not None
+    assert all_rounds(code.replace(old, new), "f", 9) is None
+
+
+def test_a_few_rounds_that_end_otherwise_stay() -> None:
+    code = rounds("if x[i] > 0:\n    return x", "best = best * x", "tf.range(20)")
+    assert all_rounds(code, "f", 9) is None
+    code = rounds("", "best = best * x", "tf.range(20)").replace(
+        "    return", "    else:\n        best = x\n    return"
+    )
+    assert all_rounds(code, "f", 9) is None
 
 
 def test_a_function_that_slices_a_row_slices_a_batch_of_them() -> None:
@@ -317,11 +480,29 @@ def f(raw, boxes):
         ("full = tf.io.decode_and_crop_jpeg(raw, box)", ()),
         ("full = tf.cast(raw, tf.int32)", ()),
         ("full = tf.io.decode_jpeg(raw)\n        full = full[box:]", ()),
+        ("full = tf.io.decode_jpeg(raw[pos])\n        pos += 10", ()),
+        ("full = tf.io.decode_jpeg(self.raw)\n        self.raw = box", ()),
+        ("full = tf.io.decode_jpeg(raw) + tf.random.normal([9])", ()),
+        ("full = tf.image.random_flip_left_right(tf.io.decode_jpeg(raw))", ()),
+        ("full = mine.decode_randomly(raw)", ()),
+        ("full = tf.io.decode_jpeg(text)\n        text = tf.io.read_file(raw)", ()),
+        ("low = full\n        full = tf.io.decode_jpeg(raw)", ()),
+        ("if box > 0:\n            return box\n        full = tf.io.decode_jpeg(raw)", ()),
+        (
+            "a = tf.io.decode_jpeg(raw)\n        b = box\n        full = tf.io.decode_png(raw)",
+            ("a = tf.io.decode_jpeg(raw)",),
+        ),
     ],
 )
 def test_what_each_round_of_a_loop_decodes_again(body: str, moved: tuple[str, ...]) -> None:
     found = same_in_all_rounds(LOOP.format(body=body), "f", 9)
     assert (found.lines if found is not None else ()) == moved
+
+
+@pytest.mark.parametrize("given", ["*box", "*, box", "at, /, box", "**box"])
+def test_any_argument_of_a_round_is_set_by_it(given: str) -> None:
+    code = LOOP.format(body="full = tf.io.decode_jpeg(box)").replace("one(box)", f"one({given})")
+    assert same_in_all_rounds(code, "f", 9) is None
 
 
 def test_what_each_round_of_a_range_decodes_again() -> None:

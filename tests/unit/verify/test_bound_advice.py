@@ -196,6 +196,48 @@ def test_what_waits_gets_more_calls_and_a_generator_becomes_a_map(profile: Profi
     assert (found.python or "").startswith("# to be written with TensorFlow's ops: one_of_rows")
 
 
+def numbered_advice(profile: Profile, tmp_path: Any, given: str, names: list[str], more: str = "") -> str:
+    file = tmp_path / "mine.py"
+    file.write_text(f"{more}def rows():\n    for number in range(9):\n        yield {given}\n")
+    cost = {"function": "rows", "file": str(file), "line": 3 + more.count("\n"), "ms_per_batch": 9.0, "share": 1.0}
+    specs = [{"name": name, "dtype": "float32", "shape": []} for name in names]
+    profile.stages = [stage("source", "from_generator", 0.9, name="rows", python=[cost], element_spec=specs or None)]
+    return bottleneck_finding(profile, ["source"], []).python or ""
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("{'a': x(number), 'b': y(number)}, z(number)", ["0.a", "0.b", "1"]),
+        ("x(number)", []),
+        ("x(number),", ["0"]),
+        ("x(number)", ["image", "label"]),
+        ("{**x(number)}", ["image", "label"]),
+    ],
+)
+def test_a_generator_of_what_is_no_certain_structure_stays(
+    profile: Profile, tmp_path: Any, given: str, names: list[str]
+) -> None:
+    assert "one_of_rows" not in numbered_advice(profile, tmp_path, given, names)
+
+
+def test_a_generators_structure_is_that_of_its_own_code(profile: Profile, tmp_path: Any) -> None:
+    python = numbered_advice(profile, tmp_path, "x(number), y(number)", ["image", "label"])
+    assert "return tf.ensure_shape(value_0, []), tf.ensure_shape(value_1, [])" in python
+    python = numbered_advice(profile, tmp_path, "{'tf': x(number), 'class': y(number)}", ["0", "1"])
+    compile(python, "pasted", "exec")
+    assert "return {'class': tf.ensure_shape(value_0, []), 'tf': tf.ensure_shape(value_1, [])}" in python
+
+
+def test_names_of_the_file_are_no_others(profile: Profile, tmp_path: Any) -> None:
+    more = "items = [1]\nelement = one_of_rows = 2\n"
+    python = numbered_advice(profile, tmp_path, "items, element", ["0", "1"], more)
+    assert "all_items = range(9)" in python
+    assert "def all_element(i):" in python
+    assert "all_one_of_rows(all_items[i])" in python
+    assert ".map(all_element, num" in python
+
+
 TEXTS = [{"name": "0", "dtype": "string", "shape": []}]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipeprof.pipelines.static.rewritten import of_a_pool
+from pipeprof.pipelines.static.numbered import of_a_pool
 from pipeprof.profiles.advise.edits.generator_code import by_number
-from pipeprof.profiles.advise.edits.snippets import structure_of
+from pipeprof.profiles.advise.edits.snippets import flat_keys
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE, TIME_SHARE, OfHotLine
 from pipeprof.profiles.view.texts import file_text
@@ -65,10 +65,8 @@ class SentByProcesses(OfHotLine, Rule):
         """The source and the map, which call the pool's function as it is."""
         function, items = _given(spot.call.text)
         made = of_a_pool(file_text(spot.location.file), spot.call.function, spot.call.line)
-        if made is not None:
-            names = structure_of(stage)
-            return by_number(made, stage.element or (), names if isinstance(names, list) else ())
-        return (
+        lines = by_number(made, stage.element or (), flat_keys(stage)) if made is not None else None
+        return lines or (
             f"dataset = tf.data.Dataset.from_tensor_slices({items})  # shuffle here\n"
             f"dataset = dataset.map({function}, num_parallel_calls=tf.data.AUTOTUNE)  # with TensorFlow's ops"
         )
