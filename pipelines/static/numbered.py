@@ -33,13 +33,13 @@ _CHANGING = frozenset(
     {"append", "add", "clear", "extend", "fill", "insert", "pop", "popitem", "put", "remove", "reverse", "setdefault"}
     | {"sort", "update", "appendleft", "popleft", "discard", "resize", "get_nowait", "read", "readline"}
 )
-
 """Methods that change what they are called on."""
 
-_GOING_ON = frozenset(
-    {"iter", "open", "islice", "count", "cycle", "chain", "map", "filter", "reader", "DictReader"}
-) | (_OF_OTHERS)
-
+_GOING_ON = (
+    frozenset({"iter", "open", "islice", "count", "cycle", "chain", "reader", "DictReader"})
+    | {function.__name__ for function in (map, filter)}
+    | _OF_OTHERS
+)
 """What makes iterators: each item comes once."""
 
 _VIEWS = frozenset({"asarray", "asanyarray", "reshape", "ravel", "view", "squeeze", "transpose", "swapaxes", "get"})

@@ -230,7 +230,7 @@ def _uses_jax(_modules: int) -> bool:
     return False
 
 
-def _held(module: object) -> dict[str, Any]:
+def _held(module: object) -> Mapping[str, Any]:
     """The names of a module, read without its class: one that is loaded lazily imports itself for any other look."""
     return object.__getattribute__(module, "__dict__") if issubclass(type(module), ModuleType) else {}
 
