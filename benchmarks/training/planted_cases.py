@@ -107,13 +107,14 @@ def steps_of(records: Sequence[Record], epoch: int) -> list[Step]:
         epoch: Steps of an epoch; 0 without epochs.
     """
     found: list[Step] = []
-    before = last = began = slept = 0
+    before = last = earlier = began = slept = 0
     for kind, start, end in records:
         if kind == BATCH:
-            began, slept = began or start, end - start
+            # Another dataset's batch may come between this one and its step.
+            began, earlier, slept = (began, earlier, end - start) if began else (start, last, end - start)
         elif kind == STEP:
             is_first = not found or (epoch and len(found) % epoch == 0)
-            since = (began, last or began) if is_first else (before, before)
+            since = (began, earlier or began) if is_first else (before, before)
             found.append(Step(*(took / 1e6 for took in (end - since[0], end - since[1], slept, end - start))))
             before, began = end, 0
         if kind != BATCH:

@@ -61,7 +61,7 @@ class Numbered:
         shuffled: Whether the loop draws an order.
         endless: Whether it begins again by itself.
         random: Whether an element is made with random numbers of a generator that all share.
-        keys: Of what it gives, names of a dict or indices of a tuple; empty where its code does not show them.
+        keys: Names of the dict or indices of the tuple that it gives; empty where its code does not show them.
         taken: All names of the file.
     """
 

@@ -84,7 +84,7 @@ def step_of(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return what `read_step` does, of a profile as JSON data.
 
     Args:
-        name: Of the profile, for messages.
+        name: What messages call the profile.
     """
     try:
         steps = document["steps"] or {}

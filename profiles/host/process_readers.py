@@ -60,7 +60,7 @@ class ProcfsReader:
             a file per thread and 0.1 ms for ``stat``, so a child that lives shorter may be missed; its CPU time is
             counted once it has been reaped. Where the kernel's newest id shows that nothing was started on the whole
             machine, a look is put off.
-        look_share: Of a core that looks may take, whatever `look_every` is.
+        look_share: Cores that looks may take (0.001 is 0.1 % of one), whatever `look_every` is.
         cpu: CPU seconds of this thread, for what a look costs.
         cpu_clock: Finer CPU seconds of one process by its id; the kernel's ticks are used where it gives ``None``.
         same_memory: Whether two processes run in one memory.

@@ -51,7 +51,7 @@ def versions_between(a: Measured, b: Measured, names: tuple[Names, Names] = ({},
     """The pipelines between two sides; None where there are none.
 
     Args:
-        names: Of the stages of both, as their profiles have them.
+        names: How the profiles name the stages of A and of B.
     """
     if a[0].loaded is not None and b[0].loaded is not None:
         return _Specs(a, b, SpecVersions(a[0].loaded, b[0].loaded))

@@ -335,7 +335,7 @@ def advise_again(profile: Profile, finding: Finding, tried: Iterable[Finding]) -
     """Leave out of the advice of an upper bound what was measured at its stage: without a gain, or it is known.
 
     Args:
-        profile: Of the run.
+        profile: The run in which the bound was measured.
         finding: An upper bound.
         tried: What was tried at any stage.
     """

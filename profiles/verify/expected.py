@@ -27,7 +27,7 @@ def by_worth(profile: Profile, findings: Iterable[Finding]) -> list[Finding]:
     """Return findings in the order in which they are tried: the largest predicted effect first.
 
     Args:
-        profile: Of the run. What has no prediction gets that of the model, where it knows the edit.
+        profile: The run whose model predicts. What has no prediction gets that of the model, where it knows the edit.
         findings: In the order of the report, which those of the same worth keep.
     """
     known, expect = list(findings), model_of(profile)

@@ -73,7 +73,7 @@ def verify(
         reload: Reads the spec with further ``--set`` values; None for a Python target.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         save: Saves the profile, after each edit that was tried.
-        only: Of an earlier profile of the same target: its change alone is tried.
+        only: The one change to try, of an earlier profile of the same target; None for all.
     """
     with Signals().installed() as signals:
         _verify(profile, settings, budget, progress, reload, end_at, save, signals, only)
@@ -86,7 +86,7 @@ def headspace_of(interval_ms: float, speedup: Interval) -> Headspace | None:
     """Return what stored batches bring; None where it may be next to nothing, or not.
 
     Args:
-        speedup: Of stored batches over the pipeline.
+        speedup: How much faster the step is with stored batches.
     """
     a_gain = 1 / (1 - STEP_BOUND_BELOW)
     if speedup.low < a_gain <= speedup.high:

@@ -11,6 +11,7 @@ from tests.unit.test_benchmarks import loaded
 planted, cases = loaded("training/planted_cases.py"), loaded("training/cases.py")
 soaks, overhead = loaded("training/soak_cases.py"), loaded("training/overhead.py")
 MS = 1_000_000
+OTHER = 2  # a batch of another dataset, as planted/log.py writes it
 GAP_MS, COUNT = 5, 60
 
 
@@ -81,6 +82,18 @@ def test_a_loop_that_cannot_be_seen_has_to_be_named() -> None:
 def test_the_first_step_of_an_epoch_begins_between_the_last_one_and_its_batch() -> None:
     steps = planted.steps_of(log(2), COUNT)
     assert {(step.least, step.most) for step in steps} == {(30, 30), (30, 30 + GAP_MS)}
+
+
+def test_a_batch_of_another_dataset_belongs_to_the_step_that_takes_it() -> None:
+    records = []
+    for begin in (0, 50 + GAP_MS):
+        records += [
+            (planted.BATCH, begin * MS, (begin + 20) * MS),
+            (OTHER, (begin + 20) * MS, (begin + 40) * MS),
+            (planted.STEP, (begin + 40) * MS, (begin + 50) * MS),
+        ]
+    steps = planted.steps_of(records, 1)
+    assert [(step.least, step.most) for step in steps] == [(50, 50), (50, 50 + GAP_MS)]
 
 
 def test_a_record_that_was_cut_off_does_not_count() -> None:

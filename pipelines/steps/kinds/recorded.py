@@ -45,7 +45,7 @@ class _Recorded(StepKind):
         return arguments.get("dispatch")
 
     def too_optimistic(self, arguments: Mapping[str, Any]) -> str | None:
-        return "the step computes on the same cores" if arguments.get("competes") else None
+        return "the step may compute on the same cores" if arguments.get("competes") else None
 
     def floor_ms(self, arguments: Mapping[str, Any]) -> float:
         return float(arguments["p50_ms"])

@@ -63,7 +63,7 @@ def by_number(made: Numbered, components: Sequence[ComponentView], keys: Sequenc
     """A generator's elements, made in parallel calls of a map; None where their structure is not certain.
 
     Args:
-        keys: Of its components: names of a dict, indices of a tuple, ``0`` for a tensor.
+        keys: One for each component: a dict's name, a tuple's index, ``0`` for a tensor.
     """
     names = dict_names(keys, len(components))
     if names is None or any(one.dtype in ("variant", "resource") for one in components):

@@ -32,7 +32,7 @@ class GraphVersions:
 
     Args:
         ask: Calls a function in a process of its own, and reads its graph.
-        names: Of the stages of both, as their profiles have them.
+        names: How the profiles name the stages of A and of B.
     """
 
     def __init__(

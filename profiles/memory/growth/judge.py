@@ -40,7 +40,7 @@ class SoakJudgement:
     Attributes:
         slope: Bytes per second of memory in use after the warm-up, with the interval; None for a short soak.
         pace: The same of resident memory where that grows faster: of what is kept, and the free blocks between.
-        bytes_per_epoch: Of memory in use; None where there are no whole epochs.
+        bytes_per_epoch: What memory in use grows by; None where there are no whole epochs.
         since_epoch: Epochs after which it was level; None without epochs, and where it was all the while.
         since: Seconds after which it was; 0 where it was all the while.
         grown: Bytes after the warm-up.

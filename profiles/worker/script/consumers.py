@@ -326,7 +326,7 @@ class Consumer:
         executions: Steps in one call of the function of `fit`.
         began_ns: When its first iterator was requested.
         together: Iterators that gave batches in turn.
-        graph: Of the first object.
+        graph: What the graph of the first of its objects shows.
         equal: Whether the objects have equal graphs; None where that was not seen.
         endless: Whether the first one is known to have no end.
     """

@@ -134,7 +134,7 @@ def test_profiles_of_older_versions_have_the_cpu_time_of_the_loop(trained: Profi
 
 def test_a_replay_of_a_replay_is_no_better(tmp_path: Path, trained: Profile) -> None:
     assert trained.device is not None
-    trained.device.kind, trained.device.too_optimistic = "recorded", "the step computes on the same cores"
+    trained.device.kind, trained.device.too_optimistic = "recorded", "the step may compute on the same cores"
     assert read_step(saved(tmp_path, trained))["competes"]
 
 
@@ -215,11 +215,11 @@ def test_nothing_is_proven_by_a_replay_that_is_too_optimistic(trained: Profile) 
     assert [finding.status for finding in trained.findings] == ["kept", "ceiling", "rejected"]
     assert fix.status == "fixed"
 
-    trained.device.too_optimistic = "the step computes on the same cores"
+    trained.device.too_optimistic = "the step may compute on the same cores"
     withhold_findings(trained)
     withhold_fix(trained, fix)
 
     assert [finding.status for finding in trained.findings] == ["unverified", "unverified", "rejected"]
-    assert kept.reason == "the step computes on the same cores; in its replay: 2.0× (1.9 to 2.1)"
+    assert kept.reason == "the step may compute on the same cores; in its replay: 2.0× (1.9 to 2.1)"
     assert kept.measured == {"speedup": 2.0}
-    assert (fix.status, fix.reason) == ("not-proven", "the step computes on the same cores; in its replay: 2.0×")
+    assert (fix.status, fix.reason) == ("not-proven", "the step may compute on the same cores; in its replay: 2.0×")

@@ -224,7 +224,7 @@ def test_what_a_replay_that_is_too_optimistic_shows_is_no_proof(
 
     profile = recorded("input-bound")
     assert profile.device is not None
-    profile.device.too_optimistic = "the step computes on the same cores"
+    profile.device.too_optimistic = "the step may compute on the same cores"
     edit = {"kind": "SetArgument", "stage": "stages.0", "op": "map", "argument": "num_parallel_calls", "value": 2}
     data = {"rule": "serial-map-cpu", "title": "T", "status": "unverified", "family": "speed", "semantics": "same"}
     profile.findings = [Finding.model_validate({**data, "stage": "stages.0", "edit": [edit]})]
@@ -233,6 +233,6 @@ def test_what_a_replay_that_is_too_optimistic_shows_is_no_proof(
     settings = RunSettings(parse_target(f"{function}:make"), None, ["pipeprof"], lock=False)
     module.verify(profile, settings, 60.0, Silent(), reload=None)
     assert [(one.status, one.reason) for one in profile.findings] == [
-        ("unverified", "the step computes on the same cores; in its replay: 2.0×")
+        ("unverified", "the step may compute on the same cores; in its replay: 2.0×")
     ]
     assert "proven" not in (profile.verdict.sentence if profile.verdict else "")
