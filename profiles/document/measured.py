@@ -41,7 +41,7 @@ class Device(Model):
     without one."""
     cpu_ms: float | None = None
     """CPU time of the whole process per step on preloaded batches: the step's own and the loop's. Of a script: that of
-    its process in the measured window, without the pipeline's stages."""
+    its process in the measured window, without the pipeline's stages, at most."""
     too_optimistic: str | None = None
     """Why this step leaves the pipeline more than the real one does, so that nothing is proven by it; `None` where it
     does not."""

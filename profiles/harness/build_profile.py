@@ -23,7 +23,7 @@ from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_n
 from pipeprof.profiles.time.attribution.trace_work import traced_elements, work_by_stage
 from pipeprof.profiles.time.causes import collect_causes
 from pipeprof.profiles.time.ceiling import find_ceiling
-from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time
+from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time, step_cpu_ms
 from pipeprof.profiles.time.elements_per_batch import elements_per_batch
 from pipeprof.profiles.time.limits.cores import idle_cores
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
@@ -188,7 +188,7 @@ def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> 
     measured, told = observed.measured, observed.step_told
     cpu_ms = observed.replayed.cpu_ms if observed.replayed is not None else None
     if facts.plan.step.kind == SCRIPT.name:
-        cpu_ms = _script_cpu_ms(observed, stages)
+        cpu_ms = _script_cpu_ms(observed, stages, facts.host.cores)
         if observed.training is None or observed.training.wait is None:
             return Device(kind=facts.plan.step.kind, text=facts.plan.step_text, cpu_ms=cpu_ms)
     own, planned = returned.KIND if observed.own_step else None, facts.plan.step
@@ -203,17 +203,13 @@ def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> 
     )
 
 
-def _script_cpu_ms(observed: Observed, stages: list[Stage] | None) -> float | None:
-    """CPU time per step of the process of a script without that of its pipeline; None where one is not known."""
+def _script_cpu_ms(observed: Observed, stages: list[Stage] | None, cores: float) -> float | None:
     measured = observed.measured
     loop = measured.loop if measured is not None else None
     if measured is None or loop is None or loop.cpu_ns is None or not measured.steps.count:
         return None
-    known = [stage for stage in stages or () if stage.fused_with is None]
-    of_pipeline = [stage.cpu_ms_per_batch for stage in known if stage.cpu_ms_per_batch is not None]
-    left = (loop.cpu_ns - (loop.overhead_cpu_ns or 0)) / 1e6 / measured.steps.count - sum(of_pipeline)
-    # Costs of all stages together that are more than the process used are no costs.
-    return left if of_pipeline and left >= 0 else None
+    used_ms = (loop.cpu_ns - (loop.overhead_cpu_ns or 0)) / 1e6 / measured.steps.count
+    return step_cpu_ms(used_ms, stages or [], observed.training, cores)
 
 
 def _with_copies(measured: Measured, told: StepTold | None) -> Gaps | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN
+from pipeprof.profiles.document.shared import Training
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time.attribution.call_overhead import add_calling, recover_waiting
@@ -266,3 +267,27 @@ def _waiting_ms(times: Times) -> float | None:
         return None
     used = sum(time.active_ms - (time.intra_op_ms or 0.0) for time in sampled)
     return max(0.0, inside - used)
+
+
+def step_cpu_ms(used_ms: float, stages: Sequence[Stage], training: Training | None, cores: float) -> float | None:
+    """Return the CPU time per step of a script without that of its pipeline, at most; None where it is not known.
+
+    What no stage accounts for counts, but no more than all cores can do while the script's thread is on one of them or
+    within its tf.functions, where that is known.
+
+    Args:
+        used_ms: CPU time of its process per step.
+        stages: Rows with their CPU time.
+        training: How the script takes its batches.
+        cores: Of the machine.
+    """
+    known = [one.cpu_ms_per_batch for one in stages if one.fused_with is None and one.cpu_ms_per_batch is not None]
+    left = used_ms - sum(known)
+    # Costs of all stages together that are more than the process used are no costs.
+    if not known or left < 0:
+        return None
+    if training is None or training.own_ms is None:
+        return left
+    steps = sum(one.batches or 0 for one in training.datasets)
+    called_ms = 1e3 * sum(one.seconds for one in training.functions) / max(1, steps)
+    return min(left, cores * (training.own_ms + called_ms))

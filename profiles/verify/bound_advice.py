@@ -11,6 +11,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.own_python import in_own_python, in_parallel, texts_in_chunks, without_rounds
@@ -165,11 +166,21 @@ def _of_function(profile: Profile, stage: Stage, *, batches: bool = True) -> str
         return "store its elements in files that TensorFlow reads, or make several of it side by side"
     if runs_python(stage):
         return _of_python(stage)
-    if instead := replacements(stage, batches=batches and not _is_batched(profile, stage)):
+    batches = batches and not _is_batched(profile, stage)
+    if instead := replacements(stage, batches=batches, opener=_opener(profile, stage)):
         return instead
     # What draws at random is another one in each epoch.
     less = f"do less in it, or do {'it in the step, on its device' if stage.random else _ONCE}"
     return f"replace its loop by ops on whole tensors, {less}" if stage.loops else less
+
+
+def _opener(profile: Profile, stage: Stage) -> Stage | None:
+    """The stage that makes many elements of one: the one before, or that whose function this stage is in."""
+    line, owner = line_of(profile, stage.id), pipeline_of(stage.id)
+    places = [at for at, one in enumerate(line) if one.id == stage.id and at]
+    near = [line[places[0] - 1]] if places else []
+    outer = [one for one in profile.stages or () if one.id == owner]
+    return next((one for one in (*near, *outer) if traits(one.op).opens), None)
 
 
 def _is_batched(profile: Profile, stage: Stage) -> bool:

@@ -1,4 +1,4 @@
-"""What rules about training scripts need to know, seen in the planted scripts: four runs, each of several scripts."""
+"""What rules about training scripts need to know, seen in the planted scripts: runs of several scripts each."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ kept = [runpy.run_path(f"{{name}}.py", run_name="__main__") for name in {names}]
 ITSELF = "never_iterated"
 LOOPS = [name for name, pair in PAIRS.items() if pair["run"] == "loops"]
 FITS = [name for name, pair in PAIRS.items() if pair["run"] == "fits"]
+# What a step spends is known of the main dataset of a run: this pair is run alone.
+PYTHON = [name for name, pair in PAIRS.items() if pair["run"] == "python"]
 
 
 def twin(name: str) -> str:
@@ -71,6 +73,16 @@ def fit_twins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return run(tmp_path_factory.mktemp("fit_twins"), [*map(twin, FITS)])
 
 
+@pytest.fixture(scope="module")
+def in_python(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run(tmp_path_factory.mktemp("in_python"), PYTHON)
+
+
+@pytest.fixture(scope="module")
+def in_python_twin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run(tmp_path_factory.mktemp("in_python_twin"), [*map(twin, PYTHON)])
+
+
 def uses(profile: dict[str, Any], script: str, role: str = "loop") -> list[dict[str, Any]]:
     """The datasets that a script iterates."""
     found = profile["training"]["datasets"]
@@ -91,11 +103,13 @@ def reported(profile: dict[str, Any]) -> list[tuple[str, str, int]]:
 
 def test_every_pair_is_run() -> None:
     scripts = {path.stem for path in PLANTED.glob("*.py")} - {"slow"}
-    assert scripts == {*PAIRS, *(f"{name}_twin" for name in PAIRS)} == {*LOOPS, *FITS, *map(twin, LOOPS + FITS)}
+    assert scripts == {*PAIRS, *(f"{name}_twin" for name in PAIRS)} == {*LOOPS, *FITS, *PYTHON, *map(twin, LOOPS + FITS + PYTHON)}
 
 
-def test_each_script_has_its_finding_and_no_other(loops: dict[str, Any], fits: dict[str, Any]) -> None:
-    for name, profile in (("loops", loops), ("fits", fits)):
+def test_each_script_has_its_finding_and_no_other(
+    loops: dict[str, Any], fits: dict[str, Any], in_python: dict[str, Any]
+) -> None:
+    for name, profile in (("loops", loops), ("fits", fits), ("python", in_python)):
         expected = [
             (pair["rule"], "train.py" if script == ITSELF else f"{script}.py", pair["line"])
             for script, pair in PAIRS.items()
@@ -104,8 +118,10 @@ def test_each_script_has_its_finding_and_no_other(loops: dict[str, Any], fits: d
         assert sorted(reported(profile)) == sorted(expected)
 
 
-def test_no_twin_has_a_finding(loop_twins: dict[str, Any], fit_twins: dict[str, Any]) -> None:
-    assert reported(loop_twins) + reported(fit_twins) == []
+def test_no_twin_has_a_finding(
+    loop_twins: dict[str, Any], fit_twins: dict[str, Any], in_python_twin: dict[str, Any]
+) -> None:
+    assert reported(loop_twins) + reported(fit_twins) + reported(in_python_twin) == []
 
 
 def test_datasets_built_again(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:

@@ -256,12 +256,34 @@ class GraphDefReader:
         facts = self._facts.read(called, ranks, [_rank(const) for const in consts])
         if facts["random"] and ranks is not None:
             facts["steady"] = random_part(self._functions, self._functions[called[0]]).steady_ops
+        shared = self._shared(node, scope, called[0], len(ranks)) if ranks is not None and called else []
+        if shared:
+            facts["shared"] = shared
         wide = self._widened(self._functions[called[0]], ranks) if ranks is not None and called else {}
         if wide:
             place = largest(wide, [_shape(one) or [] for one in node.attr["output_shapes"].list.shape])
             facts["widens"] = [self._dtype_name(wide[place].before), self._dtype_name(wide[place].after)]
             facts["widens_at"] = place
         return facts
+
+    def _shared(self, node: Any, scope: _GraphScope, called: str, count: int) -> list[str]:
+        """Return types of ops that give the same for elements that a ``flat_map`` makes of one."""
+        below = self._by_id.get(scope.follow(node.input[0]) or "")
+        given: frozenset[str] = frozenset()
+        if below is None or not self._repeats_one(below):
+            if not scope.depth:
+                return []
+            given = frozenset(one.name for one in self._functions[called].signature.input_arg[:count])
+        return random_part(self._functions, self._functions[called], given).steady_ops
+
+    def _repeats_one(self, record: NodeDict) -> bool:
+        """Whether a function makes its elements by repeating a single one."""
+        if traits(record["op"]).opens and len(record["bodies"]) == 1:
+            record = self._by_id[record["bodies"][0]]
+        if not record["depth"] or traits(record["op"]).cardinality != "times":
+            return False
+        source = self._by_id.get(next(iter(record["inputs"]), ""))
+        return source is not None and traits(source["op"]).in_memory and not traits(source["op"]).slices
 
     def _widened(self, function: Any, ranks: list[int | None]) -> dict[int, Widening]:
         captured = [argument.name for argument in function.signature.input_arg][len(ranks) :]

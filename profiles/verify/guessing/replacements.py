@@ -23,12 +23,13 @@ _SMALL_FROM = 0.5
 """Share of a map's time that no traced op has, from which its many small ops are what to change."""
 
 
-def replacements(stage: Stage, *, batches: bool = True) -> str:
+def replacements(stage: Stage, *, batches: bool = True, opener: Stage | None = None) -> str:
     """State what could replace the ops of a map that take most of its time, with their shares; empty where unknown.
 
     Args:
         stage: The map.
         batches: Whether its function may be one of whole batches.
+        opener: The stage that makes many elements of one, which it gets or is a part of.
 
     Example:
         >>> ops = [OpCost(op="DecodeCSV", ms_per_batch=9.0), OpCost(op="Pack", ms_per_batch=0.1)]
@@ -58,7 +59,20 @@ def replacements(stage: Stage, *, batches: bool = True) -> str:
         if alone := [op for op in ops if _takes_one(op.op)]:
             once = f"do what comes after {_names(alone)} once per batch, in a map after .batch(…)"
         parts.append(f"small ops {percent(small)}: each costs a call, so {once}")
-    return "; ".join([*_divided(stage, whole), *parts])
+    return "; ".join([*_shared(stage, whole, opener), *_divided(stage, whole), *parts])
+
+
+def _shared(stage: Stage, whole: float, opener: Stage | None) -> list[str]:
+    """Which ops do the same for all elements that the opener makes of one."""
+    ops = [op for op in stage.ops or () if op.op in (stage.shared_ops or ()) and op.ms_per_batch > 0]
+    share = sum(op.ms_per_batch for op in ops) / whole
+    if opener is None or share < NAMED_FROM:
+        return []
+    name = stage_name(opener)
+    return [
+        f"{_names(ops)} {percent(share)}: the same for all elements that {name} makes of one, so do it once for each, "
+        f"in .map(…, num_parallel_calls=tf.data.AUTOTUNE) before {name}, which then gets the result"
+    ]
 
 
 def _takes_one(op: str) -> bool:

@@ -281,7 +281,8 @@ def python_objects(sources: Iterable[tuple[str, int]] = ()) -> PythonObjects:
 
     def visit(one: Any) -> None:
         nonlocal arrays, others
-        if isinstance(one, np.ndarray) and id(one) not in seen:
+        # By type: some objects of libraries warn when their class is read.
+        if issubclass(type(one), np.ndarray) and id(one) not in seen:
             seen.add(id(one))
             whole = _owner(one)
             if whole is None or whole.nbytes < _LARGE or (whole is not one and id(whole) in seen):
@@ -330,11 +331,11 @@ def _deep_bytes(one: Any, depth: int) -> int:
     if (
         kind not in _PLAIN
         and kind.__name__ != "ndarray"
-        and not hasattr(one, "__dict__")
+        and not kind.__dictoffset__
         and not hasattr(kind, "__slots__")
     ):
         return 0
-    if isinstance(one, (type, ModuleType)) or callable(one) or sys.getrefcount(one) > _OWN:
+    if issubclass(kind, (type, ModuleType)) or callable(one) or sys.getrefcount(one) > _OWN:
         return 0
     size = sys.getsizeof(one)
     if size >= _LARGE:

@@ -16,6 +16,10 @@ from typing import Any
 from pipeprof.profiles.protocol.wrapped import LISTENS, WRAPPED, Wrapped
 
 
+SAMPLED_EACH = 32
+"""Nanoseconds: requests at a multiple of it are sampled. The last bits of a time are as good as dice, and cost less."""
+
+
 def nothing(*_arguments: object) -> None:
     """Do nothing."""
 
@@ -26,7 +30,13 @@ class Observer:
     `asked`, `batch_began` and `batch_ended` are called for every step: they must be cheap. A step pushes what they need
     out of the processor's caches, so every call and every attribute in them counts. A method that raises raises into
     the user's code, so none does unless it is meant to.
+
+    Attributes:
+        notes: By the number (`id`) of an iterator, what takes the times at which its batches are requested and come. For
+            those in it `asked` is not called.
     """
+
+    notes: dict[int, Callable[[int], object]] = {}  # noqa: RUF012 - empty for good, unless an observer has its own
 
     def given(self, dataset: Any) -> Any:
         """Return the dataset to iterate where the script iterates this one: itself, or a changed one."""
@@ -39,6 +49,10 @@ class Observer:
         """The next batch is requested, in Python; return what takes the time at which it came."""
         del iterator
         return nothing
+
+    def sampled(self, note: Callable[[int], object]) -> Callable[[int], object]:
+        """Return what takes the time of a batch of `notes` that was requested at a multiple of `SAMPLED_EACH`."""
+        return note
 
     def ended(self, iterator: Any) -> None:
         """There is none, or an error came instead."""
@@ -162,6 +176,7 @@ class Hooks:
 
     def uninstall(self) -> None:
         """Put the real methods back; one that others have wrapped since stays, and tells nothing any more."""
+        self._seen.notes.clear()
         self._seen = Observer()
         for owner, name, wrapped, real in reversed(self._real):
             if vars(owner).get(name) is not wrapped:
@@ -266,12 +281,18 @@ class Hooks:
                 self._wrap(kind, name, self._around_next)
 
     def _around_next(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        clock = self._clock
+        clock, find = self._clock, self._seen.notes.get
 
-        def next_batch(iterator: Any, *arguments: Any, **named: Any) -> Any:
-            got = self._seen.asked(iterator)
+        def next_batch(iterator: Any) -> Any:
+            note = find(id(iterator))
+            if note is None:
+                got = self._seen.asked(iterator)
+            else:
+                now = clock()
+                note(now)
+                got = note if now % SAMPLED_EACH else self._seen.sampled(note)
             try:
-                batch = real(iterator, *arguments, **named)
+                batch = real(iterator)
             except BaseException:
                 self._seen.ended(iterator)
                 raise

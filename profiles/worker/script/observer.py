@@ -17,14 +17,12 @@ from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.protocol.messages import SoakPlace
 from pipeprof.profiles.worker.habits import Habits
 from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Pass, Place, Role
-from pipeprof.profiles.worker.script.hooks import Observer, nothing
+from pipeprof.profiles.worker.script.hooks import SAMPLED_EACH, Observer, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _OWN = str(Path(__file__).parent)
-_CPU_EACH = 32
-"""Fetches for one whose time on a core is read, a power of two: where system calls are slow, that takes 40 µs."""
 _MOST_COMPARED = 3
 """Objects of a dataset that is built again whose graphs are compared."""
 _ENDLESS = -1
@@ -46,7 +44,6 @@ class ScriptObserver(Observer):
             that takes too much.
 
     Attributes:
-        attention: Whether `attend` is to be called.
         epochs: Of `fit`.
         validations: Evaluations inside of `fit`.
         validation_ns: They took so long.
@@ -67,7 +64,8 @@ class ScriptObserver(Observer):
         give: Callable[[Any, Place, Role], Any] | None = None,
         graph_of: Callable[[Any], GraphSeen | None] = nothing,
     ) -> None:
-        self.attention = False
+        self.notes: dict[int, Callable[[int], object]] = {}
+        self._attention = False
         self.consumers: list[Consumer] = []
         self.epochs = 0
         self.validations = 0
@@ -105,7 +103,18 @@ class ScriptObserver(Observer):
     @property
     def fetch_cpu_ns(self) -> int:
         """Time of the script's thread on a core in fetches from Python, from those that were looked at."""
-        return self._sampled_ns * _CPU_EACH
+        return self._sampled_ns * SAMPLED_EACH
+
+    @property
+    def attention(self) -> bool:
+        """Whether `attend` is called before each batch."""
+        return self._attention
+
+    @attention.setter
+    def attention(self, wanted: bool) -> None:
+        self._attention = wanted
+        if wanted:
+            self.notes.clear()
 
     # Iterators
 
@@ -126,7 +135,7 @@ class ScriptObserver(Observer):
         if self._ignoring:
             return
         number, role = id(iterator), self._role()
-        one = Pass(began_ns, self._clock(), weakref.ref(iterator, lambda _: self._passes.pop(number, None)))
+        one = Pass(began_ns, self._clock(), weakref.ref(iterator, lambda _: self._forget(number)))
         with self._lock:
             consumer = self._consumer_of(dataset, role)
             consumer.iterators += 1
@@ -138,20 +147,30 @@ class ScriptObserver(Observer):
             self._next_epoch = one
         self._made(consumer)
 
+    def _forget(self, number: int) -> None:
+        self._passes.pop(number, None)
+        self.notes.pop(number, None)
+
     def asked(self, iterator: Any) -> Callable[[int], object]:
         """Note the time, and when the batch came."""
         one = self._passes.get(id(iterator))
         if one is None:
             return nothing
-        if self.attention:
+        if self._attention:
             self._attend(one)
-        note, now = one.times.append, self._clock()
-        note(now)
-        # The time's last bits are as good as dice, and cost less than a count.
-        return note if now % _CPU_EACH else self._sampled(note)
+        else:
+            # Later requests need no call, until there is attention again; it may have come meanwhile.
+            self.notes[id(iterator)] = one.times.append
+            if self._attention:
+                self.notes.clear()
+        one.times.append(self._clock())
+        return one.times.append
 
-    def _sampled(self, note: Callable[[int], object]) -> Callable[[int], object]:
-        """Return what notes when a batch came, and how long its fetch took of a core."""
+    def sampled(self, note: Callable[[int], object]) -> Callable[[int], object]:
+        """Return what notes when a batch came, and how long its fetch took of a core.
+
+        It is called for a few requests alone: where system calls are slow, to read that time takes 40 µs.
+        """
         began = self._cpu()
 
         def got(now: int) -> None:

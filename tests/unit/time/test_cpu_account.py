@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.document.shared import Quantiles, Steps
+from pipeprof.profiles.document.shared import DatasetUse, FunctionUse, Quantiles, Steps, Training
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time.attribution.trace_work import Work
 from pipeprof.profiles.time.ceiling import find_ceiling
-from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time
+from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time, step_cpu_ms
 
 CORES = 4.0
 
@@ -377,3 +377,28 @@ def test_the_steps_are_pure_and_the_rows_are_written_once():
     assert ([row.model_dump() for row in rows], repr(work)) == before
     assert found == attribute_time(rows, work, usage, CORES)
     assert [row.cpu_ms_per_batch is not None for row in found[0]] == [True, True, True]
+
+
+def training(own_ms: float | None, called_seconds: float = 0.0) -> Training:
+    return Training(
+        own_ms=own_ms,
+        datasets=[DatasetUse(role="loop", batches=100)],
+        functions=[FunctionUse(name="train", seconds=called_seconds)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "cpu_ms"),
+    [
+        pytest.param(None, 6.0, id="no script"),
+        pytest.param(training(None), 6.0, id="its own steps may compute"),
+        pytest.param(training(0.5), 1.0, id="it sleeps"),
+        pytest.param(training(0.5, called_seconds=0.1), 3.0, id="a tf.function of 1 ms a step"),
+        pytest.param(training(5.0), 6.0, id="it computes"),
+    ],
+)
+def test_the_step_of_a_script_has_at_most_what_its_thread_can_have_caused(told, cpu_ms):
+    rows = [stage("a", 4.0, 4.0, cpu_ms_per_batch=4.0)]
+    assert step_cpu_ms(10.0, rows, told, cores=2.0) == pytest.approx(cpu_ms)
+    assert step_cpu_ms(3.0, rows, told, cores=2.0) is None
+    assert step_cpu_ms(10.0, [stage("a", 4.0, 4.0)], told, cores=2.0) is None

@@ -161,6 +161,16 @@ def test_what_is_drawn_anew_is_not_to_be_stored() -> None:
     assert "store the pictures at that size" in replacements(a_map(ops=ops, random=False, steady_ops=None))
 
 
+def test_what_is_done_for_each_element_that_is_made_of_one_is_done_before_them() -> None:
+    stage = a_map(ops={"DecodeJpeg": 8.0, "CropAndResize": 1.0}, steady_ops=None, shared_ops=["DecodeJpeg"])
+    opener = Stage(id="stages.0", op="flat_map", origin="written", name="crops")
+    text = replacements(stage, opener=opener)
+    assert text.startswith("DecodeJpeg 80 %: the same for all elements that crops makes of one, so do it once for each")
+    assert "the same for all" not in replacements(stage)
+    few = stage.model_copy(update={"shared_ops": ["CropAndResize"], "time_ms_per_batch": 20.0})
+    assert "the same for all" not in replacements(few, opener=opener)
+
+
 def test_no_batches_where_they_were_measured_without_a_gain() -> None:
     stage = a_map(ops={"AdjustHue": 8.0, "DecodeJpeg": 1.0}, steady_ops=None)
     assert "AdjustHue" in replacements(stage)
