@@ -21,7 +21,7 @@ from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
 from pipeprof.profiles.verify.guessing.replacements import replacements
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import hot_function, size, stage_name, stages_in_a_row
+from pipeprof.profiles.wording import hot_function, one_per_line, size, stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -132,9 +132,21 @@ def advice_together(profile: Profile, stages: Sequence[Stage], tried: Sequence[F
     if are_twins(stages):
         advice = advice_for(profile, stages[0], tried, twins=addresses)
         return replace(advice, title=f"Make {name} cheaper") if advice is not None else None
-    batches = ", on whole batches if possible," if _Open.at(addresses, tried).batches else ""
-    text = f"{name}: do less in them{batches} or do their work once, before the run"
-    return Advice(f"Make {len(stages)} stages in a row cheaper", in_files(profile, stages[-1], text))
+    title, open_ = f"Make {len(one_per_line(stages))} stages in a row cheaper", _Open.at(addresses, tried)
+    costly = sorted(stages, key=lambda stage: -(stage.share or 0.0))
+    costly = [one for one in costly if (one.share or 0.0) >= _ABOUT_AS_COSTLY * (costly[0].share or 0.0)]
+    for stage in costly:
+        if (own := _in_lines(profile, stage)) is not None:
+            return Advice(title, f"{stage_name(stage)}: {own[0]}", own[1])
+    costly = [stage for stage in costly if _has_function(stage)]
+    known = {stage_name(stage): _known_of_function(profile, stage, batches=open_.batches) for stage in costly}
+    texts = [f"{one}: {text}" for one, text in known.items() if text]
+    batches = ", on whole batches if possible" if open_.batches else ""
+    # What draws at random, or may, is another one in each epoch.
+    drawn = any(one.random or runs_python(one) for stage in stages for one in (stage, *inside(profile, stage)))
+    once = "" if drawn else f"{',' if batches else ''} or do their work once, before the run"
+    text = "; ".join(texts) or f"{name}: do less in them{batches}{once}"
+    return Advice(title, in_files(profile, stages[-1], text))
 
 
 def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advice | None:
@@ -159,19 +171,31 @@ def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advic
 
 def _of_function(profile: Profile, stage: Stage, *, batches: bool = True) -> str | None:
     """What to do about a stage that runs the user's code; None for other stages."""
-    row = traits(stage.op)
-    if row.function is None and not row.opaque:
+    if not _has_function(stage):
         return None
+    if known := _known_of_function(profile, stage, batches=batches):
+        return known
+    # What draws at random is another one in each epoch.
+    less = f"do less in it, or do {'it in the step, on its device' if stage.random else _ONCE}"
+    return f"replace its loop by ops on whole tensors, {less}" if stage.loops else less
+
+
+def _has_function(stage: Stage) -> bool:
+    row = traits(stage.op)
+    return row.function is not None or row.opaque
+
+
+def _known_of_function(profile: Profile, stage: Stage, *, batches: bool) -> str:
+    """What could replace the Python of such a stage, or the ops that take its time; empty where unknown."""
+    row = traits(stage.op)
     if row.wrapped and row.computes:
         return "store its elements in files that TensorFlow reads, or make several of it side by side"
     if runs_python(stage):
         return _of_python(stage)
+    line = line_of(profile, stage.id)
+    before = next((one for one, after in itertools.pairwise(line) if after.id == stage.id), None)
     batches = batches and not _is_batched(profile, stage)
-    if instead := replacements(stage, batches=batches, opener=_opener(profile, stage)):
-        return instead
-    # What draws at random is another one in each epoch.
-    less = f"do less in it, or do {'it in the step, on its device' if stage.random else _ONCE}"
-    return f"replace its loop by ops on whole tensors, {less}" if stage.loops else less
+    return replacements(stage, batches=batches, opener=_opener(profile, stage), before=before)
 
 
 def _opener(profile: Profile, stage: Stage) -> Stage | None:
@@ -194,10 +218,8 @@ def _is_batched(profile: Profile, stage: Stage) -> bool:
 
 def _of_python(stage: Stage) -> str:
     """What to do about the Python function that takes most of the time."""
-    where = hot_function(stage)
-    if where is None:
-        return "write its Python as TensorFlow ops, or do its work once, before the run"
-    return f"write {where} as TensorFlow ops, called in the map itself, or do {_ONCE}"
+    # It may draw random numbers: whether its work can be done once is not known.
+    return f"write {hot_function(stage) or 'its Python'} as TensorFlow ops, called in the map itself"
 
 
 def in_files(profile: Profile, stage: Stage, text: str) -> str:

@@ -10,16 +10,26 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
-from pipeprof.pipelines.edits.edits import stages_of
+from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, stages_of
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
-from pipeprof.profiles.lines import is_outside_functions, lines_of, main_line, on_main_line, stages_around, written_ops
+from pipeprof.profiles.lines import (
+    inside,
+    is_outside_functions,
+    line_of,
+    lines_of,
+    main_line,
+    on_main_line,
+    stages_around,
+    within,
+    written_ops,
+)
 from pipeprof.profiles.propose.finding import MEASURED, finding_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import ReplayJob
@@ -42,10 +52,14 @@ PYTHON_FROM = 0.2
 """Share of the pipeline's work from which a stage with Python has its upper bound measured."""
 _MUCH = 0.6
 """Of what a free pipeline would give: a change that reaches less leaves its stage's upper bound worth knowing."""
+_REACHED = 0.8
+"""Of what a pipeline without a stage would give: a change of the stage that gives as much is all there is to do."""
 _PASSING = 0.95
 """Share of its elements that a filter passes whose decisions the few elements of a replay stand for."""
 _WHOLE_SHARE = 0.5
 """Of the work of the main line: a stage with less is no bottleneck alone where others use the cores as much."""
+_ABOUT_AS_COSTLY = 0.5
+"""Of the work of a stage, from which one before it is replaced with it."""
 _INSIDE = 3
 """Ops that are named as what is inside a stage."""
 
@@ -116,7 +130,20 @@ def _of_one_line(profile: Profile) -> tuple[str, ...]:
     found = tuple(stage.id for stage in twins)
     if named is None or (len(found) == 1 and on_main_line(found[0]) == found[0]):
         return ()
+    if sum(stage.share or 0.0 for stage in twins) < _WHOLE_SHARE:
+        row = tuple(stage.id for twin in twins for stage in _with_costly_before(profile, twin))
+        if _can_replay(profile, row):
+            return row
     return found if advice_for(profile, named) and _can_replay(profile, found) else ()
+
+
+def _with_costly_before(profile: Profile, stage: Stage) -> list[Stage]:
+    """A stage with those in a row before it that call functions too, from the first that costs about as much."""
+    line = line_of(profile, stage.id)
+    row = list(takewhile(lambda one: traits(one.op).function is not None, reversed(line[: line.index(stage)])))
+    while row and (row[-1].share or 0.0) < _ABOUT_AS_COSTLY * (stage.share or 0.0):
+        row.pop()
+    return [*reversed(row), stage]
 
 
 def _unread(profile: Profile) -> tuple[str, ...]:
@@ -162,6 +189,28 @@ def _reaches_much(profile: Profile, findings: Sequence[Finding]) -> bool:
 def _stages_of(finding: Finding, profile: Profile) -> tuple[str, ...]:
     own = on_main_line(finding.stage)
     return tuple({*stages_to_replay(finding, profile.stages or ()), *([own] if own is not None else [])})
+
+
+def _with_less_work(finding: Finding, profile: Profile) -> set[str]:
+    """The stages that a change is about, and those that one which drops elements is moved before."""
+    found = {*_stages_of(finding, profile)}
+    for edit in finding.edits:
+        if isinstance(edit, MoveFilter) or (isinstance(edit, MoveStage) and traits(edit.op).drops):
+            line = [stage.id for stage in line_of(profile, edit.stage)]
+            found.update(line[line.index(edit.before) : line.index(edit.stage)] if {edit.before, edit.stage} <= {*line} else ())
+    return found
+
+
+def is_reached(profile: Profile, bound: Finding, kept: Iterable[Finding]) -> bool:
+    """Whether a kept change of the same stages has nearly all that an upper bound promises; a cache does not count."""
+    most, replayed = (bound.measured or {}).get("speedup") or math.inf, set((bound.measured or {}).get("replayed") or ())
+    return any(
+        one.status == "kept"
+        and one.cache is None
+        and ((one.measured or {}).get("speedup") or 0.0) >= _REACHED * most
+        and not replayed.isdisjoint(_with_less_work(one, profile))
+        for one in kept
+    )
 
 
 def _is_costly_python(stage: Stage) -> bool:
@@ -312,7 +361,8 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
     """
     stages = [stage for stage in profile.stages or () if stage.id in addresses]
     stage = stages[-1]
-    name, inside = name_together(stages), inside_of(stage) if len(stages) == 1 else ""
+    name = name_together(stages)
+    inner = inside_of([one for own in stages for one in (own, *inside(profile, own))])
     advice = _advice(profile, stages, tried)
     at = [{finding.stage, on_main_line(finding.stage)} for finding in tried if finding.status == "rejected"]
     here = sum(not own.isdisjoint(addresses) for own in at)
@@ -324,11 +374,29 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
             text,
             stage=stage.id,
             location=stage.location,
-            sentence=". ".join(part for part in (what, f"Inside: {inside}" if inside else "") if part) or None,
+            sentence=". ".join(part for part in (what, f"Inside: {inner}" if inner else "") if part) or None,
             recommendation=text,
             python=advice.python if advice is not None else "",
         )
     )
+
+
+def told_by_rule(profile: Profile, stages: Sequence[str], untried: Iterable[Finding]) -> Finding | None:
+    """Return the finding of a rule about most of the work of stages: it says more than that they cost much.
+
+    Args:
+        stages: Addresses of the stages that a replay is to replace.
+        untried: Findings whose change cannot be tried.
+    """
+    every = [one for one in profile.stages or () if any(one.id == own or within(one.id, own) for own in stages)]
+    work = sum(one.share or 0.0 for one in every)
+    for finding in untried:
+        about = {*stages_of(finding.edits), finding.stage}
+        own = sum(one.share or 0.0 for one in every if any(each in about for each in (one.id, *stages_around(one.id))))
+        said = finding.python or finding.recommendation
+        if finding.rule != MEASURED and finding.family == "speed" and said and own >= _WHOLE_SHARE * work > 0:
+            return finding
+    return None
 
 
 def advise_again(profile: Profile, finding: Finding, tried: Iterable[Finding]) -> None:
@@ -357,16 +425,22 @@ def _advice(profile: Profile, stages: Sequence[Stage], tried: Sequence[Finding])
     return advice_together(profile, stages, tried) if len(stages) > 1 else advice_for(profile, stages[0], tried)
 
 
-def inside_of(stage: Stage) -> str:
-    """What takes the time inside a stage, in words; empty where that is not known."""
-    ops = sorted(stage.ops or (), key=lambda op: -op.ms_per_batch)[:_INSIDE]
-    python = sorted(stage.python or (), key=lambda one: -one.ms_per_batch)[:_INSIDE]
-    parts = [f"{op.op} {milliseconds(op.ms_per_batch)}" for op in ops if op.ms_per_batch > 0]
-    whole = stage.time_ms_per_batch or 0.0
-    known = sum(op.ms_per_batch for op in stage.ops or ())
-    if not python and parts and known < _WHOLE_SHARE * whole:
+def inside_of(stages: Sequence[Stage]) -> str:
+    """What takes the time inside stages, in words; empty where that is not known."""
+    ops: dict[str, float] = {}
+    for op in (op for stage in stages for op in stage.ops or ()):
+        ops[op.op] = ops.get(op.op, 0.0) + op.ms_per_batch
+    python = sorted((one for stage in stages for one in stage.python or ()), key=lambda one: -one.ms_per_batch)[:_INSIDE]
+    whole = sum(stage.inside_ms or 0.0 for stage in stages)
+    for stage in stages if stages[1:] else ():
+        # Its ops were not seen: all of it has its name.
+        if not stage.ops and not stage.python:
+            ops[stage_name(stage)] = ops.get(stage_name(stage), 0.0) + (stage.inside_ms or 0.0)
+    parts = [f"{op} {milliseconds(ms)}" for op, ms in sorted(ops.items(), key=lambda one: -one[1])[:_INSIDE] if ms > 0]
+    if not python and parts and sum(ops.values()) < _WHOLE_SHARE * whole:
         parts = [
-            f"{'a loop of' if stage.loops else 'other'} small ops and copies {milliseconds(whole - known)}",
+            f"{'a loop of' if any(stage.loops for stage in stages) else 'other'} small ops and copies "
+            f"{milliseconds(whole - sum(ops.values()))}",
             *parts,
         ]
     lines = [f"{called(one.function)} {milliseconds(one.ms_per_batch)}" for one in python if one.ms_per_batch > 0]
