@@ -7,6 +7,7 @@ gave proves that it is the cause. The bound is what a change there brings at mos
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,11 +36,18 @@ from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
-from pipeprof.profiles.verify.bound_advice import Advice, add_command, advice_for, advice_together, name_together
+from pipeprof.profiles.verify.bound_advice import (
+    WORTH,
+    Advice,
+    add_command,
+    advice_for,
+    advice_together,
+    name_together,
+)
 from pipeprof.profiles.verify.judge_edit import in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
-from pipeprof.profiles.wording import called, listed, milliseconds, significant
+from pipeprof.profiles.wording import called, count, listed, milliseconds, significant, stage_name
 
 BATCHES = 3
 """Batches for which a replay has elements."""
@@ -348,6 +356,9 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
         finding.reason = f"no upper bound: {name} costs less than a replay of it, {in_words(speedup)}"
     elif trial.status == "rejected":
         finding.status, finding.reason = "rejected", f"even without {name} no gain: {in_words(speedup)}"
+    elif speedup.high < WORTH:
+        finding.status = "rejected"
+        finding.reason = f"even without {name} no more than {significant(speedup.high)}×: {in_words(speedup)}"
     else:
         finding.reason = f"unknown upper bound of {name}: {trial.reason}"
 
@@ -427,22 +438,21 @@ def _advice(profile: Profile, stages: Sequence[Stage], tried: Sequence[Finding])
 
 def inside_of(stages: Sequence[Stage]) -> str:
     """What takes the time inside stages, in words; empty where that is not known."""
-    ops: dict[str, float] = {}
-    for op in (op for stage in stages for op in stage.ops or ()):
-        ops[op.op] = ops.get(op.op, 0.0) + op.ms_per_batch
+    found: dict[str, float] = defaultdict(float)
+    for stage in stages:
+        for op in stage.ops or ():
+            found[op.op] += op.ms_per_batch
+        if stages[1:] and not stage.ops and not stage.python:
+            # Its ops were not seen: all of it has its name.
+            found[stage_name(stage)] += stage.inside_ms or 0.0
+        elif stage.ops and stage.calling_ms_per_batch:
+            times = f" {count(stage.calls_per_batch)} times" if stage.calls_per_batch and not stages[1:] else ""
+            found[f"calling {'them' if stages[1:] else 'it'}{times}"] += stage.calling_ms_per_batch
     python = sorted((one for stage in stages for one in stage.python or ()), key=lambda one: -one.ms_per_batch)[:_INSIDE]
-    whole = sum(stage.inside_ms or 0.0 for stage in stages)
-    for stage in stages if stages[1:] else ():
-        # Its ops were not seen: all of it has its name.
-        if not stage.ops and not stage.python:
-            ops[stage_name(stage)] = ops.get(stage_name(stage), 0.0) + (stage.inside_ms or 0.0)
-    parts = [f"{op} {milliseconds(ms)}" for op, ms in sorted(ops.items(), key=lambda one: -one[1])[:_INSIDE] if ms > 0]
-    if not python and parts and sum(ops.values()) < _WHOLE_SHARE * whole:
-        parts = [
-            f"{'a loop of' if any(stage.loops for stage in stages) else 'other'} small ops and copies "
-            f"{milliseconds(whole - sum(ops.values()))}",
-            *parts,
-        ]
+    others = sum(stage.inside_ms or 0.0 for stage in stages) - sum(found.values())
+    if not python and found and others > _WHOLE_SHARE * sum(stage.inside_ms or 0.0 for stage in stages):
+        found[f"{'a loop of' if any(stage.loops for stage in stages) else 'other'} small ops and copies"] = others
+    parts = [f"{name} {milliseconds(ms)}" for name, ms in sorted(found.items(), key=lambda one: -one[1]) if ms > 0]
     lines = [f"{called(one.function)} {milliseconds(one.ms_per_batch)}" for one in python if one.ms_per_batch > 0]
-    text = [f"{listed(parts)} per batch"] if parts else []
+    text = [f"{listed(parts[:_INSIDE])} per batch"] if parts else []
     return ", ".join([*text, f"in Python {listed(lines)}"] if lines else text)

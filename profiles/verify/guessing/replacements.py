@@ -19,10 +19,12 @@ NAMED_FROM = 0.08
 _MOST = 3
 _STORED = re.compile(r"^store |once, before the run")
 _OF_BATCHES = re.compile(r"\bbatch(es)?\b")
+_SHORT_MS = 0.05
+"""Of an op in a call: one that computes for longer does as much for a whole batch. A call of an op costs some 5 µs."""
 _PICTURE = 3
 """Dimensions of a picture: height, width and channels."""
 _CUTS, _RESIZES = "Slice", re.compile(r"Resize\w+|ScaleAndTranslate")
-_SMALL_FROM = 0.5
+SMALL_FROM = 0.5
 """Share of a map's time that no traced op has, from which its many small ops are what to change."""
 
 
@@ -50,7 +52,7 @@ def replacements(
     for op in ops:
         choices = next((choices for kind, choices in _instead() if re.fullmatch(kind, op.op)), {})
         drawn = _is_drawn(stage, op.op)
-        known = _facts(stage, before, batches=batches and not drawn)
+        known = _facts(stage, before, batches=batches and not drawn and _is_short(stage, op))
         text = next((text for fact, text in choices.items() if not fact or fact in known), None)
         text = text.format_map(_sizes(stage)) if text is not None else None
         # What is drawn anew in each epoch cannot be stored.
@@ -59,11 +61,11 @@ def replacements(
     costs = {text: sum(op.ms_per_batch for op in members) / whole for text, members in groups.items()}
     largest = [text for text in sorted(costs, key=lambda text: -costs[text]) if costs[text] >= NAMED_FROM][:_MOST]
     parts = [f"{_names(groups[text])} {percent(costs[text])}: {text}" for text in largest]
-    small = 1 - sum(op.ms_per_batch for op in ops) / whole
-    if small >= _SMALL_FROM and stage.loops:
+    small = share_of_small_ops(stage)
+    if small >= SMALL_FROM and stage.loops:
         parts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
-    elif small >= _SMALL_FROM and traits(stage.op).maps and batches and not stage.random:
-        # One call for a batch would draw the same numbers for all of its elements.
+    elif small >= SMALL_FROM and traits(stage.op).maps and batches and not stage.random:
+        # One call for a batch would draw the same numbers for all of its elements: that has lines of its own.
         once = f"call {stage_name(stage)} once per batch, after .batch(…)"
         if alone := [op for op in ops if _takes_one(op.op)]:
             once = f"do what comes after {_names(alone)} once per batch, in a map after .batch(…)"
@@ -74,6 +76,11 @@ def replacements(
 def _is_drawn(stage: Stage, op: str) -> bool:
     """Whether an op of a map depends on its random numbers."""
     return bool(stage.random) and stage.steady_ops is not None and op not in stage.steady_ops
+
+
+def _is_short(stage: Stage, op: OpCost) -> bool:
+    """Whether an op takes so little time in a call that fewer calls may be worth something; so it may where unknown."""
+    return not stage.calls_per_batch or op.ms_per_batch < _SHORT_MS * stage.calls_per_batch
 
 
 def _facts(stage: Stage, before: Stage | None, *, batches: bool) -> set[str]:
@@ -103,6 +110,13 @@ def _picture_size(stage: Stage) -> str | None:
     shapes = [one.shape for one in stage.element_spec or () if one.shape is not None and len(one.shape) == _PICTURE]
     sides = shapes[0][:2] if len(shapes) == 1 else []
     return "×".join(map(str, sides)) if sides and None not in sides else None
+
+
+def share_of_small_ops(stage: Stage) -> float:
+    """Return the part of a map's time that none of its traced ops has: calling it, small ops and copies."""
+    traced = sum(op.ms_per_batch for op in stage.ops or () if op.ms_per_batch > 0)
+    whole = max(stage.active_ms or 0.0, traced)
+    return 1 - traced / whole if whole else 0.0
 
 
 def _shared(stage: Stage, whole: float, opener: Stage | None) -> list[str]:

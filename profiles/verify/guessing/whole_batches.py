@@ -23,6 +23,8 @@ from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.view.texts import file_text, written_call, written_function
 from pipeprof.profiles.wording import listed, stage_name, stage_place
 
+VECTORISED: Final = "tf.vectorized_map"
+"""At the end of a change that TensorFlow's own vectorisation makes."""
 _TEXTS: Final = "tf.strings."
 _SPLITS: Final = "split"
 _CAST: Final = "tf.cast"
@@ -142,7 +144,7 @@ def in_words(stages: Sequence[Stage], batch: Stage, before: Stage | None = None)
             # TensorFlow's own vectorisation has no slice that begins elsewhere for each element.
             code = ", ".join(f"{gather} for {slice_}" for slice_, gather in slices)
             return f"{change} {code}", f"dataset = dataset{written_call(batch)}.map({known[0].text})  # in it: {code}"
-        return f"{change} tf.vectorized_map", f"dataset = dataset{written_call(batch)}{_maps(map(of_rows, known))}{where}"
+        return f"{change} {VECTORISED}", f"dataset = dataset{written_call(batch)}{_maps(map(of_rows, known))}{where}"
     change = f"move {name} after {stage_name(batch)}, to whole batches"
     if not by_rows and all(map(takes_texts, stages)):
         return change, f"dataset = dataset{written_call(batch)}{_maps(one.text for one in known)}{where}"
