@@ -351,7 +351,8 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     finding.measured = measured
     if trial.status == "kept":
         finding.status = "ceiling"
-        finding.reason = f"without {name} at most {in_words(speedup)}; no edit is known that reaches it"
+        edit = "" if finding.python else "; no edit is known that reaches it"
+        finding.reason = f"without {name} at most {in_words(speedup)}{edit}"
     elif trial.status == "rejected" and speedup.high < 1:
         finding.reason = f"no upper bound: {name} costs less than a replay of it, {in_words(speedup)}"
     elif trial.status == "rejected":
