@@ -370,7 +370,9 @@ def test_what_is_inside_a_stage_is_not_its_few_known_ops_where_these_are_little_
 def test_what_is_inside_of_a_stage_that_joins_datasets_is_what_makes_them(profile: Profile) -> None:
     decode, side = OpCost(op="DecodeJpeg", ms_per_batch=30.0), "source.inputs.{}.stages.0"
     profile.stages = [
-        Stage(id="source", op="zip", origin="written", ops=[OpCost(op="Pack", ms_per_batch=0.1)], time_ms_per_batch=4.0),
+        Stage(
+            id="source", op="zip", origin="written", ops=[OpCost(op="Pack", ms_per_batch=0.1)], time_ms_per_batch=4.0
+        ),
         Stage(id=side.format(0), op="map", origin="written", name="load", ops=[decode], time_ms_per_batch=31.0),
         Stage(id=side.format(1), op="map", origin="written", name="load", ops=[decode], time_ms_per_batch=31.0),
         Stage(id="source.inputs.2.stages.0", op="map", origin="written", name="words", time_ms_per_batch=9.0),

@@ -187,7 +187,9 @@ def test_pictures_of_one_size_are_resized_in_batches() -> None:
     for text in (
         replacements(stage),
         replacements(stage, before=before, batches=False),
-        replacements(stage.model_copy(update={"ops": [*stage.ops, OpCost(op="DecodePng", ms_per_batch=0.1)]}), before=before),  # type: ignore[misc]
+        replacements(
+            stage.model_copy(update={"ops": [*stage.ops, OpCost(op="DecodePng", ms_per_batch=0.1)]}), before=before
+        ),  # type: ignore[misc]
     ):
         assert "store the pictures at 160×160" in text
 
