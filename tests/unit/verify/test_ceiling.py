@@ -498,7 +498,7 @@ def test_advice_leaves_out_what_was_tried_without_a_gain(profile: Profile) -> No
     assert "batches" in str(said)
     tried.status = "rejected"
     advise_again(profile, finding, [tried])
-    assert str(finding.change).startswith("do less in it, or do its work once, before the run")
+    assert str(finding.change).startswith("AdjustHue 90 %: adjust colours in the step, on its device")
 
 
 def test_advice_on_several_stages_stays_on_several_stages(profile: Profile) -> None:
