@@ -12,6 +12,7 @@ from pipeprof.pipelines.graph.read.function_facts import DECODING, PARSING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.verify.guessing.dividing import steady_part
+from pipeprof.profiles.verify.guessing.shared_work import shared_part
 from pipeprof.profiles.wording import listed, percent, stage_name
 
 NAMED_FROM = 0.08
@@ -121,11 +122,10 @@ def share_of_small_ops(stage: Stage) -> float:
 
 def _shared(stage: Stage, whole: float, opener: Stage | None) -> list[str]:
     """Which ops do the same for all elements that the opener makes of one."""
-    ops = [op for op in stage.ops or () if op.op in (stage.shared_ops or ()) and op.ms_per_batch > 0]
-    share = sum(op.ms_per_batch for op in ops) / whole
-    if opener is None or share < NAMED_FROM:
+    ops = shared_part(stage, opener)
+    if opener is None or not ops:
         return []
-    name = stage_name(opener)
+    name, share = stage_name(opener), sum(op.ms_per_batch for op in ops) / whole
     return [
         f"{_names(ops)} {percent(share)}: the same for all elements that {name} makes of one, so do it once for each, "
         f"in .map(…, num_parallel_calls=tf.data.AUTOTUNE) before {name}, which then gets the result"
