@@ -26,7 +26,7 @@ from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
 from pipeprof.profiles.verify.guessing.replacements import SMALL_FROM, replacements, share_of_small_ops
-from pipeprof.profiles.verify.guessing.shared_work import once_for_each, shared_part
+from pipeprof.profiles.verify.guessing.shared_work import once_for_each, shared_part, shared_words
 from pipeprof.profiles.verify.guessing.whole_batches import VECTORISED, batch_after, in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import hot_function, one_per_line, size, stage_name, stages_in_a_row
@@ -215,7 +215,7 @@ def _once_for_each(profile: Profile, stage: Stage) -> tuple[str, str] | None:
     """What a map does again for each of the elements that are made of one, with the lines that do it once."""
     opener = _opener(profile, stage)
     python = once_for_each(stage, opener) if opener is not None else ""
-    return (_known_of_function(profile, stage, batches=False), python) if python else None
+    return (shared_words(stage, opener), python) if python and opener is not None else None
 
 
 def is_to_rewrite(profile: Profile, stage: Stage) -> bool:

@@ -9,10 +9,11 @@ from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.view.texts import written_function
-from pipeprof.profiles.wording import stage_name, stage_place
+from pipeprof.profiles.wording import listed, percent, stage_name, stage_place
 
 SHARED_FROM = 0.08
 """Share of a map's time from which such work is named."""
+_NAMED = 3
 _LIBRARY = frozenset({"tf", "tensorflow"})
 _BEFORE_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -29,6 +30,15 @@ def shared_part(stage: Stage, opener: Stage | None) -> list[OpCost]:
     if opener is None or sum(op.ms_per_batch for op in found) < SHARED_FROM * whole:
         return []
     return sorted(found, key=lambda op: -op.ms_per_batch)
+
+
+def shared_words(stage: Stage, opener: Stage) -> str:
+    """Name these ops, with their share of the map's time, and what is to be done."""
+    ops = shared_part(stage, opener)
+    whole = max(stage.active_ms or 0.0, sum(op.ms_per_batch for op in stage.ops or () if op.ms_per_batch > 0))
+    names = listed([op.op for op in ops[:_NAMED]])
+    share = percent(sum(op.ms_per_batch for op in ops) / whole)
+    return f"{names} {share}: the same for all elements that {stage_name(opener)} makes of one, so do it once for each"
 
 
 def once_for_each(stage: Stage, opener: Stage) -> str:

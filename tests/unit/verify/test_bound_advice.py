@@ -368,7 +368,7 @@ def test_what_is_the_same_for_all_crops_of_a_picture_is_done_before_them(
     profile.stages = [stage("source", "range"), opener, stage("stages.0.source", "range", depth=1), inner]
     found = bottleneck_finding(profile, ["stages.0"], [])
     assert found.title == "Make crop in crops_of cheaper"
-    assert str(found.recommendation).startswith("DecodeJpeg 100 %: the same for all elements that crops_of makes of one")
+    assert str(found.recommendation).startswith("DecodeJpeg 100 %: the same for all elements that crops_of makes of on")
     assert found.python == (
         "dataset = dataset.map(lambda raw: tf.io.decode_jpeg(raw, channels=3), num_parallel_calls=tf.data.AUTOTUNE)"
         "  # before crops_of, crops.py:13\n# in crop, raw is what tf.io.decode_jpeg(raw, channels=3) gives"
