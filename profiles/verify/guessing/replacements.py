@@ -74,8 +74,8 @@ def replacements(
         parts.append(f"small ops {percent(small)}: each costs a call, so {call}")
     once = []
     if shared and opener is not None:
-        call = f"in .map(…, num_parallel_calls=tf.data.AUTOTUNE) before {stage_name(opener)}, which then gets the result"
-        once = [f"{shared_words(stage, opener)}, {call}"]
+        call = f"in .map(…, num_parallel_calls=tf.data.AUTOTUNE) before {stage_name(opener)}"
+        once = [f"{shared_words(stage, opener)}, {call}, which then gets the result"]
     return "; ".join([*once, *_divided(stage, whole), *parts])
 
 
