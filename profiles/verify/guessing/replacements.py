@@ -76,7 +76,7 @@ def replacements(
     if shared and opener is not None:
         call = f"in .map(…, num_parallel_calls=tf.data.AUTOTUNE) before {stage_name(opener)}"
         once = [f"{shared_words(stage, opener)}, {call}, which then gets the result"]
-    return "; ".join([*once, *_divided(stage, whole), *parts])
+    return "; ".join([*(once or _divided(stage, whole)), *parts])
 
 
 def _is_drawn(stage: Stage, op: str) -> bool:

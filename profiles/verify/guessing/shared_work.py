@@ -36,9 +36,9 @@ def shared_words(stage: Stage, opener: Stage) -> str:
     """Name these ops, with their share of the map's time, and what is to be done."""
     ops = shared_part(stage, opener)
     whole = max(stage.active_ms or 0.0, sum(op.ms_per_batch for op in stage.ops or () if op.ms_per_batch > 0))
-    names = listed([op.op for op in ops[:_NAMED]])
-    share = percent(sum(op.ms_per_batch for op in ops) / whole)
-    return f"{names} {share}: the same for all elements that {stage_name(opener)} makes of one, so do it once for each"
+    total = sum(op.ms_per_batch for op in ops)
+    names = listed([op.op for op in ops[:_NAMED] if op.ms_per_batch >= SHARED_FROM * total])
+    return f"{names} {percent(total / whole)}: the same for all elements that {stage_name(opener)} makes of one, so do it once for each"
 
 
 def once_for_each(stage: Stage, opener: Stage) -> str:
