@@ -38,7 +38,8 @@ def shared_words(stage: Stage, opener: Stage) -> str:
     whole = max(stage.active_ms or 0.0, sum(op.ms_per_batch for op in stage.ops or () if op.ms_per_batch > 0))
     total = sum(op.ms_per_batch for op in ops)
     names = listed([op.op for op in ops[:_NAMED] if op.ms_per_batch >= SHARED_FROM * total])
-    return f"{names} {percent(total / whole)}: the same for all elements that {stage_name(opener)} makes of one, so do it once for each"
+    made = f"the same for all elements that {stage_name(opener)} makes of one"
+    return f"{names} {percent(total / whole)}: {made}, so do it once for each"
 
 
 def once_for_each(stage: Stage, opener: Stage) -> str:
