@@ -373,6 +373,9 @@ def test_what_is_the_same_for_all_crops_of_a_picture_is_done_before_them(
         "dataset = dataset.map(lambda raw: tf.io.decode_jpeg(raw, channels=3), num_parallel_calls=tf.data.AUTOTUNE)"
         "  # before crops_of, crops.py:13\n# in crop, raw is what tf.io.decode_jpeg(raw, channels=3) gives"
     )
+    assert profile.steps is not None
+    assert profile.verdict is not None
+    profile.steps.dispatch = None
     kept = Finding(rule="a", title="a", status="kept", stage="stages.0", measured={"speedup": 1.7})
     assert further_bounds(profile, [kept]) == [("stages.0",)]
     last = of_crops("stages.1", "random_crop", 13, 36, shared_ops=["DecodeJpeg"])
@@ -381,7 +384,5 @@ def test_what_is_the_same_for_all_crops_of_a_picture_is_done_before_them(
     assert code.startswith("dataset = dataset.map(lambda raw, label: (tf.io.decode_jpeg(raw, channels=3), label), ")
     last.shared_ops = None
     assert not bottleneck_finding(profile, ["stages.1"], []).python
-    assert profile.steps is not None
-    profile.steps.dispatch = None
-    kept.stage = "stages.1"
+    profile.verdict.stage = kept.stage = "stages.1"
     assert further_bounds(profile, [kept]) == []
