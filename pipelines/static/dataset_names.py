@@ -143,10 +143,10 @@ def own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
 
 
 def _called(call: ast.Call) -> str | None:
-    """The name of a function of the file that a call may be of: `f(…)` or `self.f(…)`."""
+    """The name of a function of the file that a call may be of: `f(…)`, `self.f(…)` or `Trainer(…).f(…)`."""
     if isinstance(call.func, ast.Name):
         return call.func.id
-    return call.func.attr if _is_own(call.func) and isinstance(call.func, ast.Attribute) else None
+    return call.func.attr if isinstance(call.func, ast.Attribute) and call.func.attr not in STAGES else None
 
 
 def _is_own(node: ast.AST) -> bool:

@@ -69,6 +69,11 @@ def found(tmp_path: Path, code: str) -> list[tuple[str, str]]:
             ("discarded", "data.batch(8)"),
         ),
         (
+            "class T:\n  def run(self, ds):\n    for _ in range(9):\n      x = next(iter(ds))\n"
+            "def main():\n  ds = tf.data.Dataset.range(9)\n  T(3).run(ds)\n",
+            ("first-again", "next(iter(ds))"),
+        ),
+        (
             "import tensorflow_datasets as tfds\nds = tfds.load('x', split='train')\nds.with_options(o)\n",
             ("discarded", "ds.with_options(o)"),
         ),
