@@ -53,24 +53,32 @@ class WaitsForResults(OfTraining, Rule):
         main = main_of(training)
         if training.consumer == "loop" and main is not None and main.file is not None and main.line is not None:
             functions = [use.name for use in training.functions if use.file == main.file]
-            for read in reads_in_loop(view.texts.get(main.file, ""), main.line, functions):
-                steps = view.profile.steps if view.profile is not None else None
-                interval = steps.interval_ms.p50 if steps is not None else None
-                each = f" of {milliseconds(interval)}" if interval is not None else ""
-                yield Proposal(
-                    location=Location(file=as_typed(main.file), line=read.line),
-                    sentence=(
-                        f"`{read.text}` in line {read.line} reads a result in every step{each}: on a GPU or TPU the "
-                        "script waits there until the step has ended."
-                    ),
-                    recommendation=_where(view, "Keep the tensor and read it every hundredth step, or once an epoch."),
-                    evidence={"step_p50_ms": interval} if interval is not None else {},
-                    python=(
-                        "mean.update_state(loss)  # mean = tf.keras.metrics.Mean()\n"
-                        "if number % 100 == 0:\n    print(float(mean.result()))"
-                    ),
-                    predicted=_UNKNOWN,
-                )
+            reads = list(reads_in_loop(view.texts.get(main.file, ""), main.line, functions))
+            if not reads:
+                return
+            steps = view.profile.steps if view.profile is not None else None
+            interval = steps.interval_ms.p50 if steps is not None else None
+            each = f" of {milliseconds(interval)}" if interval is not None else ""
+            named = listed([f"`{read.text}` in line {read.line}" for read in reads])
+            verb = "reads a result" if len(reads) == 1 else "read results"
+            yield Proposal(
+                location=Location(file=as_typed(main.file), line=reads[0].line),
+                sentence=(
+                    f"{named} {verb} in every step{each}: on a GPU or TPU the script waits there until the step has "
+                    "ended."
+                ),
+                recommendation=_where(
+                    view,
+                    f"Keep the tensor that {listed([f'`{read.text}`' for read in reads])} {verb.split()[0]} and read "
+                    "it every hundredth step, or once an epoch.",
+                ),
+                evidence={"step_p50_ms": interval} if interval is not None else {},
+                python=(
+                    "mean.update_state(loss)  # mean = tf.keras.metrics.Mean()\n"
+                    "if number % 100 == 0:\n    print(float(mean.result()))"
+                ),
+                predicted=_UNKNOWN,
+            )
 
     def _of_callback(self, callback: CodePlace, training: Training, view: PipelineView) -> Iterable[Proposal]:
         apart, call = training.apart_ms, training.call_ms
