@@ -14,14 +14,24 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.edits.own_python import in_own_python, in_parallel, texts_in_chunks, without_rounds
+from pipeprof.profiles.advise.advise import UNVERIFIED
+from pipeprof.profiles.advise.edits.own_python import (
+    in_own_python,
+    in_parallel,
+    maps_of_texts,
+    saved_by_chunks,
+    texts_in_chunks,
+    without_rounds,
+)
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.lines import inside, line_of
 from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
 from pipeprof.profiles.verify.guessing.replacements import replacements
+from pipeprof.profiles.verify.judge_edit import leaves_no_room
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import hot_function, size, stage_name, stages_in_a_row
+from pipeprof.profiles.wording import hot_function, percent, size, stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -69,10 +79,11 @@ class _Open:
     @classmethod
     def at(cls, addresses: Collection[str], tried: Iterable[Finding]) -> _Open:
         """What was not yet decided at any of these stages."""
-        decided = [(one, edit) for one in tried if one.status in {"kept", "rejected"} for edit in one.edits]
+        every = [(one, edit) for one in tried for edit in one.edits]
+        decided = [(one, edit) for one, edit in every if one.status in {"kept", "rejected"} or leaves_no_room(one)]
         return cls(
             batches=not any(
-                one.status == "rejected" and isinstance(edit, VectoriseMap) and edit.stage in addresses
+                one.status != "kept" and isinstance(edit, VectoriseMap) and edit.stage in addresses
                 for one, edit in decided
             ),
             parallel=not any(
@@ -113,6 +124,25 @@ def advice_for(
         text = "read less: smaller records, no compression, or several files at a time if there are several"
         found = Advice(f"Read less in {name}", text)
     return found
+
+
+def predict_lines(profile: Profile, finding: Finding, addresses: Collection[str]) -> None:
+    """Write into a finding what its lines bring, where they call functions of texts on many of them at once.
+
+    Args:
+        addresses: Of the stages that it is about.
+    """
+    stages = [stage for stage in profile.stages or () if stage.id in addresses]
+    rows = [(stage, maps_of_texts(line_of(profile, stage.id), stage)) for stage in stages]
+    found = [(stage, maps) for stage, maps in rows if maps]
+    if not found or (texts_in_chunks(line_of(profile, found[0][0].id), found[0][0]) or ("", ""))[1] != finding.python:
+        return
+    maps = list({one.id: one for _, maps in found for one in maps}.values())
+    saved, name = saved_by_chunks(maps), stages_in_a_row(found[0][1])
+    finding.title, finding.semantics = f"Call {name} on many texts at once", "same"
+    if finding.status == "unverified":
+        formula = f"{percent(saved)} of the work is calls and small ops of {name}, which many texts share then"
+        finding.predicted, finding.reason = Predicted(speedup=1 / (1 - saved), formula=formula), UNVERIFIED
 
 
 def _in_lines(profile: Profile, stage: Stage) -> tuple[str, str] | None:

@@ -300,7 +300,7 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     elif trial.status == "rejected":
         finding.status, finding.reason = "rejected", f"even without {name} no gain: {in_words(speedup)}"
     else:
-        finding.reason = f"unknown upper bound of {name}: {trial.reason}"
+        finding.reason = f"unknown upper bound of {name}: {trial.reason.removeprefix('undecided: ')}"
 
 
 def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequence[Finding]) -> Finding:

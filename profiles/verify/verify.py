@@ -34,6 +34,7 @@ from pipeprof.profiles.propose.finding import MEASURED, finding_of, proposal_of
 from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.time.memory_problem import memory_matters
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
@@ -356,7 +357,7 @@ class _Verification:
             block_seconds=self._pace.block.seconds,
             same=self._same or None,
         )
-        profile.findings = ordered(profile.findings or ())
+        profile.findings = ordered(profile.findings or (), memory_matters=memory_matters(profile))
         profile.verdict = conclude(profile)
 
     def _pace_of(self, mode: Mode) -> plans.Pace:
@@ -459,6 +460,7 @@ class _Verification:
         for stages in [one for one in further if one not in self._bounded][:most]:
             finding = ceiling.bottleneck_finding(self._profile, stages, tried)
             self._bound(trials, finding, stages)
+            bound_advice.predict_lines(self._profile, finding, stages)
             self._take_bound(finding)
 
     def _bound_later(self, trials: Trials) -> None:
@@ -484,7 +486,8 @@ class _Verification:
         ]
 
     def _take_bound(self, finding: Finding) -> None:
-        if finding.status == "ceiling":
+        # Lines to write are a change whether or not it is known what they bring at most.
+        if finding.status == "ceiling" or (finding.status == "unverified" and finding.python):
             self._profile.findings = [*(self._profile.findings or ()), finding]
         elif finding.reason is not None:
             stage = next((one for one in self._profile.stages or () if one.id == finding.stage), None)
@@ -494,7 +497,6 @@ class _Verification:
                 # What to do is known, if not what it gives.
                 place = stage_place(stage) if stage is not None else None
                 reason += f"\n{place or name}   {finding.recommendation}"
-                reason += f"\n{finding.python}" if finding.python else ""
             self._bounds.append(reason)
 
     def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: Reserved = NOTHING) -> None:

@@ -40,17 +40,18 @@ def replacements(stage: Stage, *, batches: bool = True, opener: Stage | None = N
     whole = max(stage.active_ms or 0.0, sum(op.ms_per_batch for op in ops))
     if not ops or not whole:
         return ""
+    small = 1 - sum(op.ms_per_batch for op in ops) / whole
     groups: dict[str, list[OpCost]] = {}
     for op in ops:
         text = next((text for kind, text in _instead() if re.fullmatch(kind, op.op)), None)
         # What is drawn anew in each epoch cannot be stored.
         drawn = stage.random and stage.steady_ops is not None and op.op not in stage.steady_ops
-        if text is not None and (batches or not _OF_BATCHES.search(text)) and not (drawn and _STORED.search(text)):
+        on_batches = batches and _gains_on_batches(stage, op.op, small, drawn=bool(drawn))
+        if text is not None and (on_batches or not _OF_BATCHES.search(text)) and not (drawn and _STORED.search(text)):
             groups.setdefault(text, []).append(op)
     costs = {text: sum(op.ms_per_batch for op in members) / whole for text, members in groups.items()}
     largest = [text for text in sorted(costs, key=lambda text: -costs[text]) if costs[text] >= NAMED_FROM][:_MOST]
     parts = [f"{_names(groups[text])} {percent(costs[text])}: {text}" for text in largest]
-    small = 1 - sum(op.ms_per_batch for op in ops) / whole
     if small >= _SMALL_FROM and stage.loops:
         parts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
     elif small >= _SMALL_FROM and traits(stage.op).maps and batches and not stage.random:
@@ -60,6 +61,18 @@ def replacements(stage: Stage, *, batches: bool = True, opener: Stage | None = N
             once = f"do what comes after {_names(alone)} once per batch, in a map after .batch(…)"
         parts.append(f"small ops {percent(small)}: each costs a call, so {once}")
     return "; ".join([*_shared(stage, whole, opener), *_divided(stage, whole), *parts])
+
+
+def _gains_on_batches(stage: Stage, op: str, small: float, *, drawn: bool) -> bool:
+    """Whether an op on whole batches costs less and means the same.
+
+    What costs much per number costs as much on a batch, but for records and lines, of which each makes many tensors.
+
+    Args:
+        small: Share of the map's time that calls and small ops take.
+        drawn: Whether it depends on random numbers: one for a whole picture would be the same for a whole batch.
+    """
+    return (small >= _SMALL_FROM or op in PARSING | DECODING) and (not drawn or bool(stage.draws_by_number))
 
 
 def _shared(stage: Stage, whole: float, opener: Stage | None) -> list[str]:

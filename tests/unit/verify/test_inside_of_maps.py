@@ -172,10 +172,28 @@ def test_what_is_done_for_each_element_that_is_made_of_one_is_done_before_them()
 
 
 def test_no_batches_where_they_were_measured_without_a_gain() -> None:
-    stage = a_map(ops={"AdjustHue": 8.0, "DecodeJpeg": 1.0}, steady_ops=None)
-    assert "AdjustHue" in replacements(stage)
-    assert "AdjustHue" not in replacements(stage, batches=False)
+    stage = a_map(ops={"DecodeCSV": 8.0, "DecodeJpeg": 1.0}, steady_ops=None)
+    assert "DecodeCSV" in replacements(stage)
+    assert "DecodeCSV" not in replacements(stage, batches=False)
     assert "DecodeJpeg" in replacements(stage, batches=False)
+
+
+@pytest.mark.parametrize(
+    ("whole", "given", "named"),
+    [
+        (30.0, {}, True),
+        (30.0, {"random": True, "steady_ops": ["StringLower"]}, True),
+        (30.0, {"random": True, "steady_ops": [], "draws_by_number": True}, True),
+        # One random factor for a picture would be one for a batch.
+        (30.0, {"random": True, "steady_ops": []}, False),
+        # What is computed on each number costs as much on a batch.
+        (12.0, {}, False),
+    ],
+)
+def test_whole_batches_are_advice_where_calls_are_what_costs(whole: float, given: dict[str, Any], named: bool) -> None:
+    stage = a_map(ops={"StringLower": 10.0}, **{"random": False, "steady_ops": None, **given})
+    stage.time_ms_per_batch = whole
+    assert ("StringLower" in replacements(stage).replace("do not", "")) is named
 
 
 def test_an_inserted_cache_and_one_in_a_map_fill_alike(profile: Profile) -> None:
