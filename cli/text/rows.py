@@ -57,7 +57,10 @@ def _merged(group: Sequence[Stage]) -> Row:
     if len(group) == 1:
         return Row(first, ids, 1)
     inside = call_around(first.op, first.location) if first.library is None else None
-    most = max(group, key=lambda stage: (stage.inputs_each or 0.0) if inside else (stage.elements or 0))
+    # What goes into a call is counted where its elements come out.
+    known = [stage for stage in group if stage.inputs_each]
+    known = ([stage for stage in known if stage.depth == first.depth] or known) if inside else known
+    most = max(known, key=lambda stage: (stage.inputs_each or 0.0) if inside else (stage.elements or 0), default=first)
     same = len({stage.parallelism for stage in group}) == 1
     update: dict[str, object] = {
         **{name: _total(group, _field(name)) for name in _SUMMED},
@@ -68,12 +71,19 @@ def _merged(group: Sequence[Stage]) -> Row:
         ),
         "parallelism": first.parallelism if same else None,
         "timed_by": next((stage.timed_by for stage in group if stage.timed_by is not None), None),
-        "inputs_each": most.inputs_each,
+        "inputs_each": most.inputs_each if inside else _inputs_of_all(known),
         "inputs_each_by": most.inputs_each_by,
     }
     if inside:
         update |= {"op": inside, "name": None, "executed": None, "fused_with": None}
     return Row(first.model_copy(update=update), ids, 1 if inside else len(group))
+
+
+def _inputs_of_all(group: Sequence[Stage]) -> float | None:
+    """Elements that go into all of them together for one that comes out."""
+    given = sum(stage.elements or 0 for stage in group)
+    taken = sum((stage.elements or 0) * (stage.inputs_each or 0.0) for stage in group)
+    return taken / given if given else next((stage.inputs_each for stage in group), None)
 
 
 _SUMMED = (

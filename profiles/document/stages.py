@@ -134,7 +134,9 @@ class Stage(Model):
     """Elements it gave during the measured window."""
     inputs_each: float | None = None
     """Elements that went into it for one that came out: 32 of a `batch(32)`, 4 of a `shard(4, 0)`, 0.005 of a
-    `flat_map` that makes 200. `None` where that is always one, of several inputs, and where unknown."""
+    `flat_map` that makes 200. Of a call of the user's in which TensorFlow makes stages that drop elements, the last of
+    them has what goes into all copies of them. `None` where that is always one, of several inputs, and where unknown.
+    """
     inputs_each_by: Literal["graph", "epochs", "counters"] | None = None
     """How it is known: fixed by the graph, counted over whole epochs, or counted over a part of an epoch without what
     was on its way."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from pipeprof.profiles.constants import FLOOR
-from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR, Comparison
 from pipeprof.profiles.experiment.evidence import Evidence, saves_memory
 from pipeprof.profiles.experiment.purposes import GATE, LARGE_GAIN, MEASURED_AFTER, QUICK
@@ -25,9 +24,6 @@ MOST_PROCESS_PAIRS = 4
 """Pairs of processes, where one works at a time: it takes a start of each."""
 NEAR_GAIN = 1.05
 """A gain above it, with half of the pairs that decide, gets the rest of the time; of a smaller one they seldom do."""
-
-ROOM = 1.3
-"""A change whose interval ends below it is no advice any more, whether or not its gain is decided."""
 
 Status = Literal["kept", "rejected", "unverified"]
 
@@ -162,12 +158,6 @@ def _kept(evidence: Evidence, speedup: Interval) -> str:
     if evidence.alone:
         return f"{in_words(speedup, alone=True)}, one process after the other{against}"
     return f"{in_words(speedup)} in two pairs of processes{against}"
-
-
-def leaves_no_room(finding: Finding) -> bool:
-    """Whether the speed of a change was measured with an interval that has no gain in it that is worth its work."""
-    high, pairs = (finding.measured or {}).get("high"), (finding.measured or {}).get("pairs") or ()
-    return finding.status == "unverified" and high is not None and high < ROOM and len(pairs) >= QUICK.early
 
 
 def in_words(ratio: Interval, *, alone: bool = False) -> str:

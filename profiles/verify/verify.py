@@ -458,10 +458,18 @@ class _Verification:
         self._bound_later(trials)
         further = ceiling.further_bounds(self._profile, [*tried, *bounded]) if pays(self._profile) else []
         for stages in [one for one in further if one not in self._bounded][:most]:
-            finding = ceiling.bottleneck_finding(self._profile, stages, tried)
-            self._bound(trials, finding, stages)
+            finding = ceiling.told_by_rule(self._profile, stages, self._untried())
+            before = f"{finding.reason}; " if finding is not None and finding.reason else ""
+            finding = finding or ceiling.bottleneck_finding(self._profile, stages, tried)
+            self._bound(trials, finding, stages, before)
             bound_advice.predict_lines(self._profile, finding, stages)
             self._take_bound(finding)
+
+    def _untried(self) -> list[Finding]:
+        """The findings of rules that have no measurement, since their change cannot be tried."""
+        every = [*(self._profile.findings or ()), *self._profile.proposals]
+        untried = [one for one in every if one.status == "unverified" and one.measured is None]
+        return [one for one in untried if not self.can_try(one) and not pays_in_step(one)]
 
     def _bound_later(self, trials: Trials) -> None:
         """Measure the upper bounds of findings that cannot be tried: what can be comes first."""
@@ -482,10 +490,12 @@ class _Verification:
             for finding in findings
             if finding.status != "ceiling"
             or finding.rule != MEASURED
-            or still & set((finding.measured or {})["replayed"])
+            or (still & set((finding.measured or {})["replayed"]) and not ceiling.is_reached(self._profile, finding, proven))
         ]
 
     def _take_bound(self, finding: Finding) -> None:
+        if self._is_reported(finding):
+            return
         # Lines to write are a change whether or not it is known what they bring at most.
         if finding.status == "ceiling" or (finding.status == "unverified" and finding.python):
             self._profile.findings = [*(self._profile.findings or ()), finding]

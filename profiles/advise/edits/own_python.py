@@ -38,7 +38,6 @@ LOADS_FROM = 0.2
 _LOADS = ("Decode", "Parse", "ReadFile")
 _CHUNK = 256
 _OF_TEXTS = re.compile(r"Lookup\w+|\w*String\w*|\w*Regex\w+|Unicode\w+|Substr")
-"""Ops that take any number of texts, or of what was made of them, each by itself."""
 _OF_WHOLE = frozenset({"StringFormat"})
 
 
@@ -196,12 +195,12 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
 def maps_of_texts(line: Sequence[Stage], stage: Stage) -> list[Stage]:
     """Return a map with those in a row with it that take any number of texts; none where a batch comes next."""
     place = next((number for number, one in enumerate(line) if one.id == stage.id), 0)
-    if not _takes_texts(stage) or not place:
+    if not takes_texts(stage) or not place:
         return []
     first = place
-    while first > 1 and _takes_texts(line[first - 1]):
+    while first > 1 and takes_texts(line[first - 1]):
         first -= 1
-    maps = list(itertools.takewhile(_takes_texts, line[first:]))
+    maps = list(itertools.takewhile(takes_texts, line[first:]))
     after = line[first + len(maps) :]
     texts = line[first - 1].element_spec or ()
     if not texts or any(one.dtype != "string" or one.shape != [] for one in texts):
@@ -222,8 +221,13 @@ def _given(stage: Stage) -> str:
     return given.text if given is not None else stage_name(stage)
 
 
-def _takes_texts(stage: Stage) -> bool:
-    """Whether a map calls functions of texts and tables, as they are and with what they make."""
+def is_of_texts(op: str) -> bool:
+    """Whether an op takes any number of texts, or of what was made of them, each by itself."""
+    return _OF_TEXTS.fullmatch(op) is not None
+
+
+def takes_texts(stage: Stage) -> bool:
+    """Return whether a map calls functions of texts and tables, as they are and with what they make."""
     if not traits(stage.op).maps or stage.random or stage.python or stage.loops or not stage.name:
         return False
     place = stage.location
@@ -234,6 +238,6 @@ def _takes_texts(stage: Stage) -> bool:
     from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
 
     ops = {op.op for op in stage.ops or ()} - SILENT
-    texts = {op for op in ops if _OF_TEXTS.fullmatch(op)} - _OF_WHOLE
+    texts = set(filter(is_of_texts, ops)) - _OF_WHOLE
     # Slices, shapes and joins of one text's words are others of many texts; of many ops the list is cut.
     return bool(texts) and ops <= texts | ELEMENTWISE and len(stage.ops or ()) < MOST_OPS

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.lines import line_of, stages_around
+from pipeprof.profiles.time.user_calls import dropping_calls
 from pipeprof.profiles.wording import percent, stage_label
 
 if TYPE_CHECKING:
@@ -44,17 +45,22 @@ class ThrownAway:
 def find_thrown_away(profile: Profile) -> list[ThrownAway]:
     """Find work whose results are thrown away, the most first."""
     stages = profile.stages or []
+    calls = {one: call for call in dropping_calls(stages) if call.last.inputs_each for one in call.members}
     found: dict[object, ThrownAway] = {}
     for dropper in stages:
-        if not traits(dropper.op).drops or dropper.inputs_each is None or dropper.inputs_each <= 1:
+        call = calls.get(dropper.id)
+        each = (call.last if call is not None else dropper).inputs_each
+        if not traits(dropper.op).drops or each is None or each <= 1:
             continue
-        before = _before(profile, dropper)
-        lost = 1 - 1 / dropper.inputs_each
+        before = _up_to(profile, call.fed_by if call is not None else _previous(profile, dropper))
+        lost = 1 - 1 / each
         share = lost * sum(map(_share, before))
         if share > 0:
             key = (dropper.op, str(dropper.location)) if dropper.location is not None else dropper.id
-            other = found.setdefault(key, ThrownAway(max(before, key=_share), dropper, lost, 0.0))
-            found[key] = replace(other, share=min(1.0, other.share + share))
+            named = dropper.model_copy(update={"inputs_each": each})
+            other = found.setdefault(key, ThrownAway(max(before, key=_share), named, lost, 0.0))
+            # What all stages of one call drop is counted once.
+            found[key] = replace(other, share=share if call is not None else min(1.0, other.share + share))
     return sorted((one for one in found.values() if one.share >= LOST_FROM), key=lambda one: -one.share)
 
 
@@ -62,10 +68,17 @@ def _share(stage: Stage) -> float:
     return stage.share or 0.0
 
 
-def _before(profile: Profile, dropper: Stage) -> Sequence[Stage]:
-    """The stages whose elements a stage is given, those inside of them as well."""
-    line = [stage.id for stage in line_of(profile, dropper.id)]
-    before = set(line[: line.index(dropper.id)]) if dropper.id in line else set()
+def _previous(profile: Profile, stage: Stage) -> Sequence[Stage]:
+    line = line_of(profile, stage.id)
+    return line[: line.index(stage)][-1:] if stage in line else []
+
+
+def _up_to(profile: Profile, ends: Sequence[Stage]) -> Sequence[Stage]:
+    """Stages with those before them, those inside of them as well."""
+    before: set[str] = set()
+    for end in ends:
+        line = [stage.id for stage in line_of(profile, end.id)]
+        before.update(line[: line.index(end.id) + 1])
     return [
         stage
         for stage in profile.stages or []

@@ -291,3 +291,24 @@ def test_whole_batches_that_did_not_help_a_side_are_no_advice_on_its_zip(profile
     tried.edit = documents_of([VectoriseMap(side, "stages.0")])
     assert "batches" in str(bottleneck_finding(profile, ["source"], []).change)
     assert "batches" not in str(bottleneck_finding(profile, ["source"], [tried]).change)
+
+
+def test_of_stages_in_a_row_the_one_with_lines_to_write_is_named(profile: Profile) -> None:
+    lines = stage("source", "TextLineDataset", 0.01, element_spec=TEXTS)
+    chunk = stage("stages.1", "flat_map", 0.5, name="chunk")
+    profile.stages = [lines, of_texts("stages.0", "clean"), chunk, stage("stages.2", "batch", 0.01)]
+    found = bottleneck_finding(profile, ["stages.0", "stages.1"], [])
+    assert str(found.recommendation).startswith("clean: call it on 256 texts at once")
+    assert (found.python or "").startswith(".batch(256).map(clean, ")
+    profile.stages[1].ops = [OpCost(op="DecodeJpeg", ms_per_batch=40.0)]
+    found = bottleneck_finding(profile, ["stages.0", "stages.1"], [])
+    assert str(found.recommendation).startswith("clean: DecodeJpeg 100 %: ")
+
+
+def test_what_draws_random_numbers_is_not_done_before_the_run(profile: Profile) -> None:
+    rows = [stage("source", "range"), stage("stages.0", "map", 0.5, name="a"), stage("stages.1", "map", 0.4, name="b")]
+    profile.stages = rows
+    both = ["stages.0", "stages.1"]
+    assert "before the run" in str(bottleneck_finding(profile, both, []).recommendation)
+    rows[2].random = True
+    assert "before the run" not in str(bottleneck_finding(profile, both, []).recommendation)
