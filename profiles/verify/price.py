@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.time.proven import SLOWER
 from pipeprof.profiles.wording import percent, significant, size
 
 NEAR_LIMIT = 0.5
 """Share of the memory limit that the peak takes, from which memory is worth any speed."""
-SLOWER = 0.95
-"""Measured speed below which a change that saves memory seems to cost some, however wide the interval is."""
 
 
 def too_dear(finding: Finding, peak: int | None, limit: int | None) -> str | None:
