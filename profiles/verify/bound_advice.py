@@ -136,22 +136,21 @@ def advice_for(
 
 
 def predict_lines(profile: Profile, finding: Finding, addresses: Collection[str]) -> None:
-    """Write into a finding what its lines bring, where they call functions of texts on many of them at once.
+    """Write into a finding without an upper bound what its lines bring, where they call maps on many texts at once.
 
     Args:
         addresses: Of the stages that it is about.
     """
     stages = [stage for stage in profile.stages or () if stage.id in addresses]
-    rows = [(stage, maps_of_texts(line_of(profile, stage.id), stage)) for stage in stages]
-    found = [(stage, maps) for stage, maps in rows if maps]
-    if not found or (texts_in_chunks(line_of(profile, found[0][0].id), found[0][0]) or ("", ""))[1] != finding.python:
+    lines = [(stage, line_of(profile, stage.id)) for stage in stages]
+    code = {(texts_in_chunks(line, stage) or ("", ""))[1] for stage, line in lines}
+    if finding.status != "unverified" or not finding.python or finding.python not in code:
         return
-    maps = list({one.id: one for _, maps in found for one in maps}.values())
-    saved, name = saved_by_chunks(maps), stages_in_a_row(found[0][1])
-    finding.title, finding.semantics = f"Call {name} on many texts at once", "same"
-    if finding.status == "unverified":
-        formula = f"{percent(saved)} of the work is calls and small ops of {name}, which many texts share then"
-        finding.predicted, finding.reason = Predicted(speedup=1 / (1 - saved), formula=formula), UNVERIFIED
+    maps = {one.id: one for stage, line in lines for one in maps_of_texts(line, stage)}
+    saved, name = saved_by_chunks(list(maps.values())), stages_in_a_row(list(maps.values()))
+    finding.title, finding.semantics, finding.reason = f"Call {name} on many texts at once", "same", UNVERIFIED
+    formula = f"{percent(saved)} of the work is calls and small ops of {name}, which many texts share then"
+    finding.predicted = Predicted(speedup=1 / (1 - saved), formula=formula)
 
 
 def _in_lines(profile: Profile, stage: Stage) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
@@ -208,11 +208,13 @@ def maps_of_texts(line: Sequence[Stage], stage: Stage) -> list[Stage]:
     return [] if not after or traits(after[0].op).stacks else maps
 
 
-def saved_by_chunks(maps: Sequence[Stage]) -> float:
+def saved_by_chunks(maps: Iterable[Stage]) -> float:
     """Return the share of the pipeline's work that calls and small ops of maps take, which one call for many saves."""
-    known = [(stage, sum(op.ms_per_batch for op in stage.ops or ())) for stage in maps if stage.time_ms_per_batch]
-    parts = [(stage.share or 0.0) * max(0.0, 1 - ops / (stage.time_ms_per_batch or math.inf)) for stage, ops in known]
-    return sum(parts) * (1 - 1 / _CHUNK)
+    saved = 0.0
+    for stage in maps:
+        ops, whole = sum(op.ms_per_batch for op in stage.ops or ()), stage.inside_ms or math.inf
+        saved += (stage.share or 0.0) * max(0.0, 1 - ops / whole) * (whole < math.inf)
+    return saved * (1 - 1 / _CHUNK)
 
 
 def _given(stage: Stage) -> str:
