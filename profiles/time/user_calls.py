@@ -1,4 +1,4 @@
-"""Calls of the user's in which TensorFlow makes stages that drop elements: what goes into a call, and what comes out."""
+"""Calls of the user's in which TensorFlow makes stages that drop elements: what goes in, and what comes out."""
 
 from __future__ import annotations
 

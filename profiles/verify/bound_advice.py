@@ -117,7 +117,8 @@ def advice_for(
         return _of_sides(profile, stage, tried)
     if left.parallel and not runs_python(stage) and (lines := in_parallel(profile, stage)) is not None:
         return Advice(f"Run {name} in parallel", *lines)
-    if (own := _in_lines(profile, stage) or (left.batches and _drawn_on_batches(profile, stage)) or None) is not None:
+    own = _in_lines(profile, stage) or (_drawn_on_batches(profile, stage) if left.batches else None)
+    if own is not None:
         return Advice(f"Make {name} cheaper", *own)
     if (text := _of_function(profile, stage, batches=left.batches)) is not None:
         return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
@@ -162,7 +163,9 @@ def _drawn_on_batches(profile: Profile, stage: Stage) -> tuple[str, str] | None:
     """How a map whose calls and small ops take its time, and that draws random numbers, gets whole batches."""
     line = line_of(profile, stage.id)
     place = next((at for at, one in enumerate(line) if one.id == stage.id), 0)
-    if not stage.random or stage.loops or not place or share_of_small_ops(stage) < SMALL_FROM:
+    if not stage.random or stage.loops or not place or _is_batched(profile, stage):
+        return None
+    if share_of_small_ops(stage) < SMALL_FROM:
         return None
     batch = batch_after(line, place)
     change, python = in_words([stage], batch, line[place - 1]) if batch is not None else ("", "")

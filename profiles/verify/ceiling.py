@@ -36,14 +36,7 @@ from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
-from pipeprof.profiles.verify.bound_advice import (
-    WORTH,
-    Advice,
-    add_command,
-    advice_for,
-    advice_together,
-    name_together,
-)
+from pipeprof.profiles.verify.bound_advice import WORTH, Advice, add_command, advice_for, advice_together, name_together
 from pipeprof.profiles.verify.judge_edit import in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
@@ -205,13 +198,18 @@ def _with_less_work(finding: Finding, profile: Profile) -> set[str]:
     for edit in finding.edits:
         if isinstance(edit, MoveFilter) or (isinstance(edit, MoveStage) and traits(edit.op).drops):
             line = [stage.id for stage in line_of(profile, edit.stage)]
-            found.update(line[line.index(edit.before) : line.index(edit.stage)] if {edit.before, edit.stage} <= {*line} else ())
+            found.update(
+                line[line.index(edit.before) : line.index(edit.stage)] if {edit.before, edit.stage} <= {*line} else ()
+            )
     return found
 
 
 def is_reached(profile: Profile, bound: Finding, kept: Iterable[Finding]) -> bool:
     """Whether a kept change of the same stages has nearly all that an upper bound promises; a cache does not count."""
-    most, replayed = (bound.measured or {}).get("speedup") or math.inf, set((bound.measured or {}).get("replayed") or ())
+    most, replayed = (
+        (bound.measured or {}).get("speedup") or math.inf,
+        set((bound.measured or {}).get("replayed") or ()),
+    )
     return any(
         one.status == "kept"
         and one.cache is None
@@ -351,7 +349,8 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     finding.measured = measured
     if trial.status == "kept":
         finding.status = "ceiling"
-        finding.reason = f"without {name} at most {in_words(speedup)}; no edit is known that reaches it"
+        edit = "" if finding.python else "; no edit is known that reaches it"
+        finding.reason = f"without {name} at most {in_words(speedup)}{edit}"
     elif trial.status == "rejected" and speedup.high < 1:
         finding.reason = f"no upper bound: {name} costs less than a replay of it, {in_words(speedup)}"
     elif trial.status == "rejected":
@@ -448,7 +447,9 @@ def inside_of(stages: Sequence[Stage]) -> str:
         elif stage.ops and stage.calling_ms_per_batch:
             times = f" {count(stage.calls_per_batch)} times" if stage.calls_per_batch and not stages[1:] else ""
             found[f"calling {'them' if stages[1:] else 'it'}{times}"] += stage.calling_ms_per_batch
-    python = sorted((one for stage in stages for one in stage.python or ()), key=lambda one: -one.ms_per_batch)[:_INSIDE]
+    python = sorted((one for stage in stages for one in stage.python or ()), key=lambda one: -one.ms_per_batch)[
+        :_INSIDE
+    ]
     others = sum(stage.inside_ms or 0.0 for stage in stages) - sum(found.values())
     if not python and found and others > _WHOLE_SHARE * sum(stage.inside_ms or 0.0 for stage in stages):
         found[f"{'a loop of' if any(stage.loops for stage in stages) else 'other'} small ops and copies"] = others

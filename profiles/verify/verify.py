@@ -490,7 +490,10 @@ class _Verification:
             for finding in findings
             if finding.status != "ceiling"
             or finding.rule != MEASURED
-            or (still & set((finding.measured or {})["replayed"]) and not ceiling.is_reached(self._profile, finding, proven))
+            or (
+                still & set((finding.measured or {})["replayed"])
+                and not ceiling.is_reached(self._profile, finding, proven)
+            )
         ]
 
     def _take_bound(self, finding: Finding) -> None:

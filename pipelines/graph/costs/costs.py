@@ -42,9 +42,7 @@ _PERHAPS = 0.1
 """The same where the number is stated as one of about so many."""
 
 
-def elements_of_pass(
-    readings: Iterable[int], begun: Sequence[int] = (), by_chance: float = _BY_CHANCE
-) -> int | None:
+def elements_of_pass(readings: Iterable[int], begun: Sequence[int] = (), by_chance: float = _BY_CHANCE) -> int | None:
     """Return the elements of a pass; None where it did not end while it was read, or passes differ.
 
     Args:
@@ -466,9 +464,7 @@ def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) 
     cost.tunable = any(flags) if flags else None
 
 
-def _read_passes(
-    executed: StageGraph, epochs: Sequence[Sequence[_Segment]]
-) -> dict[str, tuple[list[int], list[int]]]:
+def _read_passes(executed: StageGraph, epochs: Sequence[Sequence[_Segment]]) -> dict[str, tuple[list[int], list[int]]]:
     """Return what was read of the passes over each dataset that another one repeats: ended ones, and those begun."""
     found: dict[str, tuple[list[int], list[int]]] = {}
     for segment in (segment for epoch in epochs for segment in epoch):

@@ -328,3 +328,22 @@ def test_what_draws_random_numbers_is_not_done_before_the_run(profile: Profile) 
     assert "before the run" in str(bottleneck_finding(profile, both, []).recommendation)
     rows[2].random = True
     assert "before the run" not in str(bottleneck_finding(profile, both, []).recommendation)
+
+
+def test_a_map_whose_calls_cost_most_draws_on_whole_batches(profile: Profile) -> None:
+    noise = stage("stages.0", "map", 0.9, name="add_noise", random=True, steady_ops=[], calling_ms_per_batch=50.0)
+    noise.ops = [OpCost(op="RandomStandardNormal", ms_per_batch=6.0)]
+    profile.stages = [stage("source", "range"), noise, stage("stages.1", "shuffle"), stage("stages.2", "batch")]
+    found = bottleneck_finding(profile, ["stages.0"], [])
+    assert found.recommendation == (
+        "move add_noise after batch, with tf.vectorized_map: each element still draws numbers of its own, others than "
+        "now"
+    )
+    assert "tf.vectorized_map(lambda row: add_noise(*row), batch)" in (found.python or "")
+    assert found.sentence is not None
+    assert "calling it 50.0 ms" in found.sentence
+    tried = Finding(rule="measured", title="a", status="unverified", stage="stages.0", measured={"high": 1.14})
+    tried.edit = documents_of([VectoriseMap("stages.0", "stages.2")])
+    assert not bottleneck_finding(profile, ["stages.0"], [tried]).python
+    noise.ops = [OpCost(op="ImageProjectiveTransformV3", ms_per_batch=80.0)]
+    assert not bottleneck_finding(profile, ["stages.0"], []).python

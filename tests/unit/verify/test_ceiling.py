@@ -370,7 +370,9 @@ def test_what_is_inside_a_stage_is_not_its_few_known_ops_where_these_are_little_
 def test_what_is_inside_of_a_stage_that_joins_datasets_is_what_makes_them(profile: Profile) -> None:
     decode, side = OpCost(op="DecodeJpeg", ms_per_batch=30.0), "source.inputs.{}.stages.0"
     profile.stages = [
-        Stage(id="source", op="zip", origin="written", ops=[OpCost(op="Pack", ms_per_batch=0.1)], time_ms_per_batch=4.0),
+        Stage(
+            id="source", op="zip", origin="written", ops=[OpCost(op="Pack", ms_per_batch=0.1)], time_ms_per_batch=4.0
+        ),
         Stage(id=side.format(0), op="map", origin="written", name="load", ops=[decode], time_ms_per_batch=31.0),
         Stage(id=side.format(1), op="map", origin="written", name="load", ops=[decode], time_ms_per_batch=31.0),
         Stage(id="source.inputs.2.stages.0", op="map", origin="written", name="words", time_ms_per_batch=9.0),
@@ -496,7 +498,7 @@ def test_advice_leaves_out_what_was_tried_without_a_gain(profile: Profile) -> No
     assert "batches" in str(said)
     tried.status = "rejected"
     advise_again(profile, finding, [tried])
-    assert str(finding.change).startswith("do less in it, or do its work once, before the run")
+    assert str(finding.change).startswith("AdjustHue 90 %: adjust colours in the step, on its device")
 
 
 def test_advice_on_several_stages_stays_on_several_stages(profile: Profile) -> None:
