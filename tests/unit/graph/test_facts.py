@@ -19,9 +19,10 @@ def constant(*shape: int, dtype: int = 1, texts: tuple[bytes, ...] = ()) -> Any:
 
 
 def node(name: str, op: str, *inputs: str, value: Any = None, calls: str = "", axis: int = 0) -> Any:
+    none = SimpleNamespace(name="")
     attr = {
-        "axis": SimpleNamespace(i=axis),
-        "value": SimpleNamespace(tensor=value),
+        "axis": SimpleNamespace(i=axis, func=none),
+        "value": SimpleNamespace(tensor=value, func=none),
         "f": SimpleNamespace(func=SimpleNamespace(name=calls)),
     }
     return SimpleNamespace(name=name, op=op, input=list(inputs), attr=attr)
@@ -148,7 +149,8 @@ def test_what_a_random_choice_takes_next_to_its_origin_comes_not_before_the_rand
         node("decode", "DecodeJpeg", "x"),
         node("scale", "RealDiv", "decode:image:0", "table"),
         node("mirror", "ReverseV2", "scale:z:0"),
-        node("draw", "RandomUniform", "x"),
+        node("size", "Const", value=constant(1)),
+        node("draw", "RandomUniform", "size:output:0"),
         node("choose", "SelectV2", "draw:output:0", "mirror:output:0", "scale:z:0"),
         node("shift", "Sub", "choose:output:0", "table"),
     ]

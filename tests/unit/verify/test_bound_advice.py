@@ -331,7 +331,8 @@ def test_what_draws_random_numbers_is_not_done_before_the_run(profile: Profile) 
 
 
 def test_a_map_whose_calls_cost_most_draws_on_whole_batches(profile: Profile) -> None:
-    noise = stage("stages.0", "map", 0.9, name="add_noise", random=True, steady_ops=[], calling_ms_per_batch=50.0)
+    noise = stage("stages.0", "map", 0.9, name="add_noise", random=True, calling_ms_per_batch=50.0)
+    noise.steady_ops, noise.draws_by_number = [], True
     noise.ops = [OpCost(op="RandomStandardNormal", ms_per_batch=6.0)]
     profile.stages = [stage("source", "range"), noise, stage("stages.1", "shuffle"), stage("stages.2", "batch")]
     found = bottleneck_finding(profile, ["stages.0"], [])

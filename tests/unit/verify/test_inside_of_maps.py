@@ -232,7 +232,7 @@ def test_whole_batches_are_advice_where_calls_are_what_costs(
 ) -> None:
     stage = a_map(ops={op: 10.0}, **{"random": False, "steady_ops": None, "calls_per_batch": calls, **given})
     assert ("batch" in replacements(stage)) is batches
-    assert ("in the step, on its device" in replacements(stage)) is (op != "DecodeCSV")
+    assert ("in the step" in replacements(stage)) is (op != "DecodeCSV")
 
 
 def test_an_inserted_cache_and_one_in_a_map_fill_alike(profile: Profile) -> None:
