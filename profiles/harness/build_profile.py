@@ -443,7 +443,8 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
     # Where none ended while it was measured, an epoch is longer than that.
     epoch = steps.seconds / (steps.passes or 1) if steps is not None else 0.0
     if mean >= DELETION_SECONDS and mean >= DELETION_SHARE * epoch:
-        of = f", {percent(mean / epoch)} of an epoch of about {milliseconds(1000 * epoch)}" if steps and steps.epochs else ""
+        share = f", {percent(mean / epoch)} of an epoch of about {milliseconds(1000 * epoch)}" if epoch else ""
+        of = share if steps is not None and steps.epochs else ""
         text = (
             f"TensorFlow took {milliseconds(1000 * mean)} to free a finished iterator{of}. Not counted above, but a "
             "training loop pays it after every epoch."

@@ -16,6 +16,7 @@ from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.advise import UNVERIFIED
 from pipeprof.profiles.advise.edits.own_python import (
+    in_less_python,
     in_own_python,
     in_parallel,
     maps_of_texts,
@@ -29,6 +30,7 @@ from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
 from pipeprof.profiles.verify.guessing.replacements import SMALL_FROM, replacements, share_of_small_ops
+from pipeprof.profiles.verify.guessing.shared_work import once_for_each, shared_part, shared_words
 from pipeprof.profiles.verify.guessing.whole_batches import VECTORISED, batch_after, in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import hot_function, one_per_line, percent, size, stage_name, stages_in_a_row
@@ -113,12 +115,12 @@ def advice_for(
     """
     left = _Open.at({stage.id, *twins}, tried)
     name, row = stage_name(stage), traits(stage.op)
-    if row.combines:
+    if row.combines or (row.opens and _costs_less_than_inside(profile, stage)):
         return _of_sides(profile, stage, tried)
     if left.parallel and not runs_python(stage) and (lines := in_parallel(profile, stage)) is not None:
         return Advice(f"Run {name} in parallel", *lines)
-    own = _in_lines(profile, stage) or (_drawn_on_batches(profile, stage) if left.batches else None)
-    if own is not None:
+    drawn = _drawn_on_batches(profile, stage) if left.batches else None
+    if (own := _in_lines(profile, stage) or drawn) is not None:
         return Advice(f"Make {name} cheaper", *own)
     if (text := _of_function(profile, stage, batches=left.batches)) is not None:
         return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
@@ -156,7 +158,8 @@ def predict_lines(profile: Profile, finding: Finding, addresses: Collection[str]
 
 def _in_lines(profile: Profile, stage: Stage) -> tuple[str, str] | None:
     """What to do about a stage, with the lines to write; None where they are not known."""
-    return in_own_python(stage) or without_rounds(stage) or texts_in_chunks(line_of(profile, stage.id), stage)
+    own = _once_for_each(profile, stage) or in_own_python(stage) or without_rounds(stage)
+    return own or texts_in_chunks(line_of(profile, stage.id), stage)
 
 
 def _drawn_on_batches(profile: Profile, stage: Stage) -> tuple[str, str] | None:
@@ -222,6 +225,27 @@ def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advic
         text = f"each of its {count:,} elements per batch passes alone: batch the datasets that it reads, or {_ROWS}"
         return Advice(f"Choose whole batches in {name}", text) if count >= _MANY else None
     return Advice(f"Make {stage_name(side)} in {name} cheaper", in_files(profile, stage, text))
+
+
+def _costs_less_than_inside(profile: Profile, stage: Stage) -> bool:
+    """Whether a stage that its function makes costs more than opening it, and is one of the user's code."""
+    made = max(inside(profile, stage), key=lambda one: one.share or 0.0, default=None)
+    return made is not None and (made.share or 0.0) > (stage.share or 0.0) and _has_function(made)
+
+
+def _once_for_each(profile: Profile, stage: Stage) -> tuple[str, str] | None:
+    """What a map does again for each of the elements that are made of one, with the lines that do it once."""
+    opener = _opener(profile, stage)
+    python = once_for_each(stage, opener) if opener is not None else ""
+    return (shared_words(stage, opener), python) if python and opener is not None else None
+
+
+def is_to_rewrite(profile: Profile, stage: Stage) -> bool:
+    """Whether it is known how a stage's own work would be less, which no change of how it runs makes it."""
+    if shared_part(stage, _opener(profile, stage)):
+        return True
+    own = in_less_python(stage) or without_rounds(stage) or texts_in_chunks(line_of(profile, stage.id), stage)
+    return own is not None
 
 
 def _of_function(profile: Profile, stage: Stage, *, batches: bool = True) -> str | None:

@@ -36,7 +36,15 @@ from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
-from pipeprof.profiles.verify.bound_advice import WORTH, Advice, add_command, advice_for, advice_together, name_together
+from pipeprof.profiles.verify.bound_advice import (
+    WORTH,
+    Advice,
+    add_command,
+    advice_for,
+    advice_together,
+    is_to_rewrite,
+    name_together,
+)
 from pipeprof.profiles.verify.judge_edit import in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
@@ -97,11 +105,14 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
     line = main_line(profile)
     named = on_main_line(profile.verdict.stage) if profile.verdict is not None else None
     settling = ("kept", "ceiling") if _reaches_much(profile, findings) else ("ceiling",)
+    known = [stage.id for stage in profile.stages or () if is_to_rewrite(profile, stage)]
+    unsettled = {*known, *map(on_main_line, known)}
     settled = {
         address
         for finding in findings
         if finding.status in settling and finding.cache is None
         for address in _stages_of(finding, profile)
+        if finding.status == "ceiling" or address not in unsettled
     } | {
         address
         for finding in findings

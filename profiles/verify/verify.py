@@ -499,7 +499,7 @@ class _Verification:
     def _take_bound(self, finding: Finding) -> None:
         if self._is_reported(finding):
             return
-        # Lines to write are a change whether or not it is known what they bring at most.
+        # Lines to write are a change whatever they bring at most.
         if finding.status == "ceiling" or (finding.status == "unverified" and finding.python):
             self._profile.findings = [*(self._profile.findings or ()), finding]
         elif finding.reason is not None:
@@ -507,7 +507,6 @@ class _Verification:
             name = stage_name(stage) if stage is not None else finding.title
             reason = finding.reason if finding.measured is not None else f"{name}: {finding.reason}"
             if finding.status == "unverified" and finding.recommendation:
-                # What to do is known, if not what it gives.
                 place = stage_place(stage) if stage is not None else None
                 reason += f"\n{place or name}   {finding.recommendation}"
             self._bounds.append(reason)

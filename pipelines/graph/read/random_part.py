@@ -115,9 +115,7 @@ def random_part(
     return RandomPart(frozenset(late), results, every, tuple(random), tuple(branches), by_number)
 
 
-def _branches(
-    nodes: Mapping[str, Any], late: set[str], fixed: frozenset[str], results: Iterable[str]
-) -> set[str]:
+def _branches(nodes: Mapping[str, Any], late: set[str], fixed: frozenset[str], results: Iterable[str]) -> set[str]:
     """The steady nodes that only make values next to which the late nodes read what these are made of."""
     inputs = {name: [base_of(reference) for reference in data_inputs(node)] for name, node in nodes.items()}
     read = {one for name in late for one in inputs[name] if one not in late}

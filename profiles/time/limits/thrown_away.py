@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.lines import line_of, stages_around
-from pipeprof.profiles.time.user_calls import dropping_calls
+from pipeprof.profiles.time.limits.user_calls import dropping_calls
 from pipeprof.profiles.wording import percent, stage_label
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from pipeprof.pipelines.graph.read.function_facts import DECODING, PARSING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.verify.guessing.dividing import steady_part
+from pipeprof.profiles.verify.guessing.shared_work import shared_part, shared_words
 from pipeprof.profiles.wording import listed, percent, stage_name
 
 NAMED_FROM = 0.08
@@ -49,7 +50,8 @@ def replacements(
     if not ops or not whole:
         return ""
     groups: dict[str, list[OpCost]] = {}
-    for op in ops:
+    shared = shared_part(stage, opener)
+    for op in (op for op in ops if op not in shared):
         choices = next((choices for kind, choices in _instead() if re.fullmatch(kind, op.op)), {})
         drawn = _is_drawn(stage, op.op)
         on_batches = batches and _gains_on_batches(stage, op, drawn=drawn)
@@ -67,11 +69,15 @@ def replacements(
         parts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
     elif small >= SMALL_FROM and traits(stage.op).maps and batches and not stage.random:
         # One call for a batch would draw the same numbers for all of its elements: that has lines of its own.
-        once = f"call {stage_name(stage)} once per batch, after .batch(…)"
+        call = f"call {stage_name(stage)} once per batch, after .batch(…)"
         if alone := [op for op in ops if _takes_one(op.op)]:
-            once = f"do what comes after {_names(alone)} once per batch, in a map after .batch(…)"
-        parts.append(f"small ops {percent(small)}: each costs a call, so {once}")
-    return "; ".join([*_shared(stage, whole, opener), *_divided(stage, whole), *parts])
+            call = f"do what comes after {_names(alone)} once per batch, in a map after .batch(…)"
+        parts.append(f"small ops {percent(small)}: each costs a call, so {call}")
+    once = []
+    if shared and opener is not None:
+        call = f"in .map(…, num_parallel_calls=tf.data.AUTOTUNE) before {stage_name(opener)}"
+        once = [f"{shared_words(stage, opener)}, {call}, which then gets the result"]
+    return "; ".join([*(once or _divided(stage, whole)), *parts])
 
 
 def _is_drawn(stage: Stage, op: str) -> bool:
@@ -125,19 +131,6 @@ def share_of_small_ops(stage: Stage) -> float:
     traced = sum(op.ms_per_batch for op in stage.ops or () if op.ms_per_batch > 0)
     whole = max(stage.active_ms or 0.0, traced)
     return 1 - traced / whole if whole else 0.0
-
-
-def _shared(stage: Stage, whole: float, opener: Stage | None) -> list[str]:
-    """Which ops do the same for all elements that the opener makes of one."""
-    ops = [op for op in stage.ops or () if op.op in (stage.shared_ops or ()) and op.ms_per_batch > 0]
-    share = sum(op.ms_per_batch for op in ops) / whole
-    if opener is None or share < NAMED_FROM:
-        return []
-    name = stage_name(opener)
-    return [
-        f"{_names(ops)} {percent(share)}: the same for all elements that {name} makes of one, so do it once for each, "
-        f"in .map(…, num_parallel_calls=tf.data.AUTOTUNE) before {name}, which then gets the result"
-    ]
 
 
 def _takes_one(op: str) -> bool:

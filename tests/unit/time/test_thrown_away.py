@@ -10,7 +10,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.limits.thrown_away import describe_thrown_away
-from pipeprof.profiles.time.user_calls import count_inputs
+from pipeprof.profiles.time.limits.user_calls import count_inputs
 
 
 def stage(address: str, op: str, share: float = 0.0, **more: object) -> Stage:

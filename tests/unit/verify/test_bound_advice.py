@@ -348,3 +348,58 @@ def test_a_map_whose_calls_cost_most_draws_on_whole_batches(profile: Profile) ->
     assert not bottleneck_finding(profile, ["stages.0"], [tried]).python
     noise.ops = [OpCost(op="ImageProjectiveTransformV3", ms_per_batch=80.0)]
     assert not bottleneck_finding(profile, ["stages.0"], []).python
+
+
+CROPS = """def crops_of(raw):
+    def crop(at):
+        picture = tf.io.decode_jpeg(raw, channels=3)
+        return picture[at : at + 96]
+
+    return tf.data.Dataset.range(6).map(crop)
+
+
+def random_crop(raw, label):
+    return tf.image.random_crop(tf.io.decode_jpeg(raw, channels=3), [96, 96, 3]), label
+
+
+dataset = files.flat_map(crops_of).map(random_crop)
+"""
+
+
+def of_crops(address: str, name: str, line: int, column: int, **given: Any) -> Stage:
+    ops = [{"op": "DecodeJpeg", "ms_per_batch": 80.0}]
+    return stage(address, "map", 0.8, name=name, ops=ops, location=at(line, column, "map"), **given)
+
+
+def at(line: int, column: int, call: str) -> dict[str, Any]:
+    return {"file": "crops.py", "line": line, "column": column, "call": call}
+
+
+def test_what_is_the_same_for_all_crops_of_a_picture_is_done_before_them(
+    profile: Profile, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "crops.py").write_text(CROPS)
+    monkeypatch.chdir(tmp_path)
+    opener = stage("stages.0", "flat_map", 0.1, name="crops_of", location=at(13, 17, "flat_map"))
+    inner = of_crops("stages.0.stages.0", "crop", 6, 33, depth=1, shared_ops=["DecodeJpeg"])
+    profile.stages = [stage("source", "range"), opener, stage("stages.0.source", "range", depth=1), inner]
+    found = bottleneck_finding(profile, ["stages.0"], [])
+    assert found.title == "Make crop in crops_of cheaper"
+    assert str(found.recommendation).startswith("DecodeJpeg 100 %: the same for all elements that crops_of makes of on")
+    assert found.python == (
+        "dataset = dataset.map(lambda raw: tf.io.decode_jpeg(raw, channels=3), num_parallel_calls=tf.data.AUTOTUNE)"
+        "  # before crops_of, crops.py:13\n# in crop, raw is what tf.io.decode_jpeg(raw, channels=3) gives"
+    )
+    assert profile.steps is not None
+    assert profile.verdict is not None
+    profile.steps.dispatch = None
+    kept = Finding(rule="a", title="a", status="kept", stage="stages.0", measured={"speedup": 1.7})
+    assert further_bounds(profile, [kept]) == [("stages.0",)]
+    last = of_crops("stages.1", "random_crop", 13, 36, shared_ops=["DecodeJpeg"])
+    profile.stages = [stage("source", "range"), opener, last]
+    code = str(bottleneck_finding(profile, ["stages.1"], []).python)
+    assert code.startswith("dataset = dataset.map(lambda raw, label: (tf.io.decode_jpeg(raw, channels=3), label), ")
+    last.shared_ops = None
+    assert not bottleneck_finding(profile, ["stages.1"], []).python
+    profile.verdict.stage = kept.stage = "stages.1"
+    assert further_bounds(profile, [kept]) == []
