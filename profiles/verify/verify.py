@@ -458,9 +458,9 @@ class _Verification:
         self._bound_later(trials)
         further = ceiling.further_bounds(self._profile, [*tried, *bounded]) if pays(self._profile) else []
         for stages in [one for one in further if one not in self._bounded][:most]:
-            finding = ceiling.told_by_rule(self._profile, stages, self._untried())
-            before = f"{finding.reason}; " if finding is not None and finding.reason else ""
-            finding = finding or ceiling.bottleneck_finding(self._profile, stages, tried)
+            told = ceiling.told_by_rule(self._profile, stages, self._untried())
+            before = f"{told.reason}; " if told is not None and told.reason else ""
+            finding = told or ceiling.bottleneck_finding(self._profile, stages, tried)
             self._bound(trials, finding, stages, before)
             bound_advice.predict_lines(self._profile, finding, stages)
             self._take_bound(finding)
@@ -499,7 +499,6 @@ class _Verification:
     def _take_bound(self, finding: Finding) -> None:
         if self._is_reported(finding):
             return
-        # Lines to write are a change whatever they bring at most.
         if finding.status == "ceiling" or (finding.status == "unverified" and finding.python):
             self._profile.findings = [*(self._profile.findings or ()), finding]
         elif finding.reason is not None:
@@ -507,8 +506,8 @@ class _Verification:
             name = stage_name(stage) if stage is not None else finding.title
             reason = finding.reason if finding.measured is not None else f"{name}: {finding.reason}"
             if finding.status == "unverified" and finding.recommendation:
-                place = stage_place(stage) if stage is not None else None
-                reason += f"\n{place or name}   {finding.recommendation}"
+                place = (stage_place(stage) if stage is not None else None) or name
+                reason += f"\n{place}   {finding.recommendation}"
             self._bounds.append(reason)
 
     def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: Reserved = NOTHING) -> None:
