@@ -304,7 +304,8 @@ def _check_ops(graph: EditableGraph, stage: WrittenStage, function: Any, *, by_r
     for op, kind in ops_with_effects(graph, function):
         if kind == "random" and by_row and random_part(graph.functions, function).by_number:
             draws = True
-        elif kind == "python":
+            continue
+        if kind == "python":
             msg = f"its function runs Python ({op}), which TensorFlow cannot apply to whole batches"
         elif kind == "random":
             msg = f"its function draws random numbers ({op}), which would differ on whole batches (class randomness)"
