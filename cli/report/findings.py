@@ -145,6 +145,10 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
     proven = [(number, finding) for number, finding in by_status["kept"] if finding.cache is None]
     cached = [(number, finding) for number, finding in by_status["kept"] if finding.cache is not None]
     bounds, open_ones = by_status["ceiling"], by_status["unverified"]
+    # What only saves memory that is no problem comes after all of these.
+    first = min((number for number, _ in [*bounds, *cached, *open_ones]), default=len(findings))
+    late = [(number, finding) for number, finding in proven if number > first]
+    proven = [(number, finding) for number, finding in proven if number <= first]
     if proven:
         yield Heading("What to change", "measured")
         yield from _tables(profile, proven)
@@ -157,7 +161,8 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         unfinished = [(number, finding) for number, finding in open_ones if number < cached[0][0]]
         open_ones = [(number, finding) for number, finding in open_ones if number > cached[0][0]]
         if unfinished:
-            yield Heading("Not finished", _unfinished(unfinished))
+            words = _unfinished(unfinished)
+            yield Heading("Not finished", words) if words else Heading("Not verified", _how_far(unfinished))
             yield from _tables(profile, unfinished)
         done = profile.verification
         others = done is not None and bool(done.without_gain or done.undecided)
@@ -176,6 +181,9 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
                 else Heading("What to change", _not_verified(profile))
             )
         yield from _tables(profile, open_ones)
+    if late:
+        yield Heading("For memory alone", "measured")
+        yield from _tables(profile, late)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
@@ -174,18 +174,8 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
     Args:
         line: The stages that follow each other where the stage is.
     """
-    place = next((number for number, one in enumerate(line) if one.id == stage.id), 0)
-    if not takes_texts(stage) or not place:
-        return None
-    first = place
-    while first > 1 and takes_texts(line[first - 1]):
-        first -= 1
-    maps = list(itertools.takewhile(takes_texts, line[first:]))
-    after = line[first + len(maps) :]
-    texts = line[first - 1].element_spec or ()
-    if not texts or any(one.dtype != "string" or one.shape != [] for one in texts):
-        return None
-    if not after or traits(after[0].op).stacks:
+    maps = maps_of_texts(line, stage)
+    if not maps:
         return None
     calls = [f".map({_given(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in maps]
     at = stage_place(stage)
@@ -200,6 +190,31 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
     lengths = any(one.shape is None or None in one.shape for one in made)
     dense = f".map(lambda {'*row' if several else 'row'}: row)" if lengths else ""
     return text, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}"
+
+
+def maps_of_texts(line: Sequence[Stage], stage: Stage) -> list[Stage]:
+    """Return a map with those in a row with it that take any number of texts; none where a batch comes next."""
+    place = next((number for number, one in enumerate(line) if one.id == stage.id), 0)
+    if not takes_texts(stage) or not place:
+        return []
+    first = place
+    while first > 1 and takes_texts(line[first - 1]):
+        first -= 1
+    maps = list(itertools.takewhile(takes_texts, line[first:]))
+    after = line[first + len(maps) :]
+    texts = line[first - 1].element_spec or ()
+    if not texts or any(one.dtype != "string" or one.shape != [] for one in texts):
+        return []
+    return [] if not after or traits(after[0].op).stacks else maps
+
+
+def saved_by_chunks(maps: Iterable[Stage]) -> float:
+    """Return the share of the pipeline's work that calls and small ops of maps take, which one call for many saves."""
+    saved = 0.0
+    for stage in maps:
+        ops, whole = sum(op.ms_per_batch for op in stage.ops or ()), stage.inside_ms or math.inf
+        saved += (stage.share or 0.0) * max(0.0, 1 - ops / whole) * (whole < math.inf)
+    return saved * (1 - 1 / _CHUNK)
 
 
 def _given(stage: Stage) -> str:
