@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from typing import NamedTuple
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_limit, recover_options, rerun
 from pipeprof.cli.options import duration
-from pipeprof.cli.report.findings import can_be_taken, try_command
+from pipeprof.cli.report.findings import can_be_taken, outlook, shows_code, try_command
 from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
@@ -28,6 +29,7 @@ _SHORTEST_STEP_MS = 1.0
 _DEFAULT_TIMEOUT = 120.0
 _GIB = 1024**3
 _WRITES = frozenset({"would-overwrite", "write-before-steps"})
+_MISSING = re.compile(r"\bModuleNotFoundError: No module named '([\w.]+)'")
 _ENDED_EARLY = ("hung-up", "interrupted", "terminated", "max-time")
 
 
@@ -61,7 +63,9 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
         or _finish_finding(profile)
         or _write_finding(profile)
         or _try_finding(profile)
+        or _write_lines(profile)
         or _show_finding(profile, saved)
+        or _try_longer(profile)
         or _allow_writes(profile)
         or _measure_longer(profile)
         or _add_step(profile)
@@ -86,13 +90,38 @@ def _finish_finding(profile: Profile) -> NextCommand | None:
     if any(finding.status == "kept" and finding.cache is None for finding in findings):
         return None
     first = next((finding for finding in findings if finding.unfinished is not None), None)
-    if first is not None and first.unfinished is not None:
-        line = rerun(profile, budget=str(first.unfinished.budget_seconds))
-        return _command(line, f"decides about {first.title}")
+    if first is None or first.unfinished is None:
+        return None
+    known = [one for one in findings if one.status == "ceiling" and shows_code(profile, one)]
+    if any(_speedup(one) > _speedup(first) for one in known):
+        return None
+    line = rerun(profile, budget=str(first.unfinished.budget_seconds))
+    return _command(line, f"{outlook(first)} about {first.title}")
+
+
+def _speedup(finding: Finding) -> float:
+    return float((finding.measured or {}).get("speedup") or 0.0)
+
+
+def _try_longer(profile: Profile) -> NextCommand | None:
+    """Measure with a budget that holds what this one had no time for, where nothing is proven."""
     needed = profile.verification.needs_seconds if profile.verification is not None else None
-    if needed is None or any(finding.status == "kept" for finding in findings):
+    if needed is None or any(finding.status == "kept" for finding in profile.findings or ()):
         return None
     return _command(rerun(profile, budget=str(needed)), "has the time that this pipeline takes for a try")
+
+
+def _write_lines(profile: Profile) -> NextCommand | None:
+    """Measure again with the first lines of the report that only the user can write."""
+    for number, finding in enumerate(profile.findings or (), 1):
+        if not _open(finding) or not shows_code(profile, finding):
+            continue
+        line = try_command(profile, finding)
+        if line is not None and len(line) <= LONGEST_COMMAND:
+            return NextCommand(line, f"try: {finding.change or finding.title}", is_listed=True)
+        purpose = f"once the lines of finding {number} are written; then pipeprof compare OLD NEW states the gain"
+        return _command(rerun(profile), purpose)
+    return None
 
 
 def _write_finding(profile: Profile) -> NextCommand | None:
@@ -119,7 +148,7 @@ def _try_finding(profile: Profile) -> NextCommand | None:
 def _show_finding(profile: Profile, saved: str | None) -> NextCommand | None:
     """Print the complete fix of the first finding that no ``--set`` value can apply."""
     for number, finding in enumerate(profile.findings or (), 1):
-        if saved and _open(finding) and (finding.patch or finding.python):
+        if saved and _open(finding) and (finding.patch or finding.python) and not shows_code(profile, finding):
             line = f"pipeprof show {shlex.quote(saved)} --finding {number}"
             return NextCommand(line, f"the complete fix of finding {number}")
     return None
@@ -197,13 +226,17 @@ def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> Nex
         timeout = duration("--timeout", recover_options(profile).timeout) or _DEFAULT_TIMEOUT
         slow = "building" if profile.phases and profile.phases[-1].name == "build" else "a batch"
         return _command(rerun(profile, timeout=_write_duration(5 * timeout)), f"in case {slow} only takes longer")
+    if (missing := _MISSING.search(problem.message)) is not None:
+        why = f"once {missing[1]} can be imported: install it, or run pipeprof with the Python that has it"
+        return _command(rerun(profile), why)
     if problem.code == "step-raised":
         return _command(rerun(profile, step="none", dispatch=None), "the pipeline without the step")
     if problem.code == "out-of-memory" and problem.stage is not None and profile.target.kind == "spec":
         limit = recover_options(profile).memory_limit or _size(profile.host.memory_limit_bytes)
         if limit:
             return _command(check_limit(profile, limit), f"the largest buffers that fit into {limit}")
-    return _allow_writes(profile) or _show_everything(saved)
+    until_then = ", and all that was measured until then" if profile.steps is not None else ""
+    return _allow_writes(profile) or _show_everything(saved, f"the complete traceback{until_then}")
 
 
 def _measure_shorter(profile: Profile, problem: Problem) -> NextCommand | None:
@@ -218,11 +251,8 @@ def _measure_shorter(profile: Profile, problem: Problem) -> NextCommand | None:
     return _command(rerun(profile, max_time=_write_duration(_LONGER * limit)), "more time: no step was measured")
 
 
-def _show_everything(saved: str | None) -> NextCommand | None:
-    if saved is None:
-        return None
-    line = f"pipeprof show {shlex.quote(saved)} -v"
-    return NextCommand(line, "the complete traceback, and all that was measured until then")
+def _show_everything(saved: str | None, purpose: str) -> NextCommand | None:
+    return NextCommand(f"pipeprof show {shlex.quote(saved)} -v", purpose) if saved is not None else None
 
 
 def _write_duration(seconds: float) -> str:

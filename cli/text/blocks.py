@@ -28,6 +28,7 @@ class Heading:
 
     title: str
     rest: str = ""
+    spare: int = 0
 
 
 @dataclass(frozen=True)
@@ -165,9 +166,16 @@ class Legend:
 
 @dataclass(frozen=True)
 class Alternatives:
-    """Versions of one content: the first whose tables fit without a cut is shown, else the last."""
+    """Versions of one content: the first whose tables fit without a cut is shown, else the last.
+
+    Attributes:
+        spare: As `without` has it.
+        instead: What a full screen shows in their place.
+    """
 
     versions: Sequence[Sequence[Block]]
+    spare: int = 0
+    instead: Sequence[Block] = ()
 
 
 Block: TypeAlias = Heading | Prose | KeyValue | Code | Command | Blank | Table | Legend | Alternatives
@@ -182,11 +190,11 @@ def without(blocks: Iterable[Block], spare: int) -> list[Block]:
     kept: list[Block] = []
     for block in blocks:
         if getattr(block, "spare", 0) == spare:
-            continue
-        if isinstance(block, Table):
+            kept += block.instead if isinstance(block, Alternatives) else ()
+        elif isinstance(block, Table):
             kept.append(replace(block, below={row: without(inner, spare) for row, inner in block.below.items()}))
         elif isinstance(block, Alternatives):
-            kept.append(Alternatives([without(version, spare) for version in block.versions]))
+            kept.append(replace(block, versions=[without(version, spare) for version in block.versions]))
         else:
             kept.append(block)
     return kept

@@ -444,10 +444,12 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
         deletions = deletions[len(deletions) - (steps.epochs if steps is not None else 0) :]
     spent = sum(deletions)
     if spent > (DELETION_SHARE if long else DELETIONS_SHARE) * (seconds + spent):
-        iterators = f"{len(deletions):,} finished iterators" if len(deletions) > 1 else "1 finished iterator"
+        mean = f" (mean of {len(deletions):,})" if len(deletions) > 1 else ""
+        epochs = steps.epochs if steps is not None else 0
+        epoch = f", here of about {milliseconds(1000 * seconds / epochs)}" if epochs else ""
         text = (
-            f"TensorFlow took {milliseconds(1000 * spent)} to free {iterators}. Not counted above, but a training loop "
-            "pays it after every epoch."
+            f"TensorFlow took {milliseconds(1000 * spent / len(deletions))} to free a finished iterator{mean}. Not "
+            f"counted above, but a training loop pays it after every epoch{epoch}."
         )
         found.append(Message(code=SLOW_DELETE, message=text))
     return found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.lines import line_of, stages_around
+from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.wording import percent, stage_label
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class ThrownAway:
     Attributes:
         stage: The costliest stage before it.
         dropped_by: The stage that drops elements.
-        lost: Share of the elements that it drops.
+        lost: Share that is dropped of the elements that `stage` makes, and its copies in other branches.
         share: Share of the pipeline's work whose results are dropped there, and at the other stages of its line of
             code: each branch of a loop has one.
     """
@@ -45,6 +46,7 @@ def find_thrown_away(profile: Profile) -> list[ThrownAway]:
     """Find work whose results are thrown away, the most first."""
     stages = profile.stages or []
     found: dict[object, ThrownAway] = {}
+    dropped: dict[object, float] = {}
     for dropper in stages:
         if not traits(dropper.op).drops or dropper.inputs_each is None or dropper.inputs_each <= 1:
             continue
@@ -55,6 +57,12 @@ def find_thrown_away(profile: Profile) -> list[ThrownAway]:
             key = (dropper.op, str(dropper.location)) if dropper.location is not None else dropper.id
             other = found.setdefault(key, ThrownAway(max(before, key=_share), dropper, lost, 0.0))
             found[key] = replace(other, share=min(1.0, other.share + share))
+            dropped[key] = dropped.get(key, 0.0) + lost * (max(before, key=_share).elements or 0)
+    for key, one in found.items():
+        made = [stage for stage in stages if are_twins([one.stage, stage])]
+        whole = sum(stage.elements or 0 for stage in made)
+        if len(made) > 1 and 0 < dropped[key] < whole:
+            found[key] = replace(one, lost=dropped[key] / whole)
     return sorted((one for one in found.values() if one.share >= LOST_FROM), key=lambda one: -one.share)
 
 
@@ -86,7 +94,7 @@ def describe_thrown_away(profile: Profile) -> str:
 
 
 def _dropped(found: ThrownAway) -> str:
-    each = found.dropped_by.inputs_each or 1.0
+    each = 1 / (1 - found.lost)
     about = "" if found.dropped_by.inputs_each_by == "graph" else "about "
     if each < WHOLE_FROM:
         return f"{about}{percent(found.lost)} of the elements that {stage_label(found.stage)} makes are dropped by"
