@@ -120,10 +120,16 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
 def _not_tried(profile: Profile, groups: Sequence[NotTried]) -> str:
     """Name the changes that could not be tried for one reason, that which a larger budget settles first.
 
-    Where there are findings, a change that one stage's function refuses was only a guess.
+    Where there are findings, a change that one stage's function refuses was only a guess; so is all that there was no
+    time for where one is proven.
     """
     names = {stage_name(stage) for stage in profile.stages or ()} if profile.findings else set()
-    open_ones = [group for group in groups if group.reason.partition(": ")[0] not in names]
+    proven = any(finding.status == "kept" for finding in profile.findings or ())
+    open_ones = [
+        group
+        for group in groups
+        if NEEDS_BUDGET in group.reason or not (proven or group.reason.partition(": ")[0] in names)
+    ]
     if not open_ones:
         return ""
     shown = max(open_ones, key=lambda group: (NEEDS_BUDGET in group.reason, len(group.changes)))
@@ -193,7 +199,7 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
                 if tried
                 else Heading("What to change", _not_verified(profile))
             )
-        yield from _tables(profile, open_ones)
+        yield from _tables(profile, open_ones, spare=10 if proven or bounds else 0)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
 
 
@@ -237,12 +243,15 @@ def _how_far(shown: Sequence[tuple[int, Finding]]) -> str:
     undecided = [bool(finding.measured) for _, finding in shown]
     if all(undecided):
         return "measured, undecided"
+    if not any(undecided) and all(finding.predicted is None for _, finding in shown):
+        return "not measured"
     return "predicted only, or measured and undecided" if any(undecided) else "predicted only"
 
 
-def _tables(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> Iterator[Block]:
+def _tables(profile: Profile, shown: Sequence[tuple[int, Finding]], spare: int = 0) -> Iterator[Block]:
     tables = [[_table(profile, shown, short=False)], [_table(profile, shown, short=True)]]
-    yield Alternatives([*tables, list(_without_columns(profile, shown))])
+    others = Prose(f"{_changes(len(shown))}: pipeprof show -v", style="dim")
+    yield Alternatives([*tables, list(_without_columns(profile, shown))], spare=spare, instead=(others,))
 
 
 def _without_columns(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> Iterator[Block]:
@@ -329,16 +338,20 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     ):
         if text:
             yield _line(text, spare)
-    if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
+    about_data = finding.family == "correctness"
+    if finding.status == "unverified" and finding.reason not in (None, UNVERIFIED) and not about_data:
         yield _line(_reason(finding), 3 if finding.python else 8, style="dim")
+    # What was measured needs no reasons.
+    explains = about_data or (shows_code(profile, finding) and finding.status != "kept")
+    if finding.sentence and finding.rule not in WITHOUT_RULE and explains:
+        yield _line(finding.sentence, 5)
     if shows_code(profile, finding):
-        if finding.sentence and finding.rule not in WITHOUT_RULE and finding.status != "kept":
-            yield _line(finding.sentence, 5)
         spare = 0 if number == 1 else 10 if finding.status in PROVEN else 9
         yield Code(str(finding.python), indent=_DETAIL_INDENT, wrap=True, python=True, spare=spare)
     command = try_command(profile, finding)
     if command is not None and len(command) <= LONGEST_COMMAND:
-        yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=5)
+        spare = 2 if finding.status == "kept" else 5
+        yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=spare)
     elif finding.rule not in WITHOUT_RULE:
         yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=1)
 

@@ -35,7 +35,7 @@ def build_memory(profile: Profile) -> Iterator[Block]:
     if memory.baseline_bytes is not None:
         above = max(memory.peak_bytes - memory.baseline_bytes, 0)
         text += f": TensorFlow itself {write(memory.baseline_bytes)}, your pipeline {write(above)}"
-    yield Heading("Memory", text)
+    yield Heading("Memory", text, spare=9)
     owners = _owners(profile, write)
     if owners and (above >= _WORTH * memory.peak_bytes or _is_wanted(profile)):
         yield Prose(owners, spare=2 if above < _LARGE else 7)

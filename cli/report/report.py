@@ -35,7 +35,7 @@ _WIDTH = 100
 _SPARED = {"start-up": 3, "cores": 4, "step": 6, "at best": 7, "thrown away": 8, "restarts": 8, "memory": 8}
 """Details of the verdict that a full screen leaves to `show -v`, as `without` has it; its warning stays."""
 _IN_FINDINGS = ("bound", "cache", "measured")
-"""Details whose gain stands with a finding of the same screen, unless they say why it is none."""
+"""Details whose gain stands with a finding of the same screen."""
 _LAST_SPARE = 10
 
 
@@ -55,7 +55,7 @@ def build_verdict(profile: Profile, *, brief: bool = False) -> Iterator[Block]:
     if brief:
         place = last_place(profile)
         headline = headline.replace(f" at {place}", "", 1) if place else headline
-        details = [one for one in details if one.label not in _IN_FINDINGS or "×" not in one.text]
+        details = [one for one in details if one.label not in _IN_FINDINGS]
     head, colon, rest = headline.partition(":")
     yield Prose((TextSpan(f"{head}{colon}", f"bold {color}".strip()), TextSpan(rest)), indent=0)
     width = max((len(detail.label) + 2 for detail in details), default=0)

@@ -62,7 +62,7 @@ def build_steps(profile: Profile) -> Iterator[Block]:
     steps = profile.steps
     if steps is None or not steps.count:
         return
-    yield Heading("Steps", " · ".join(part for part in _summary(profile, steps) if part))
+    yield Heading("Steps", " · ".join(part for part in _summary(profile, steps) if part), spare=9)
     rows = _script_rows(profile, _rows(steps, profile.device, script=profile.training is not None))
     yield replace(_table(rows, ("mean", "p50", "p95", "max")), spare=4)
     yield from _step_of(profile.device)

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 DELETION_SECONDS = 0.25
 """Seconds from which a deletion of an iterator is long."""
+DELETION_NOTICED = 0.01
+"""Mean seconds of a deletion below which no training notices it at the end of an epoch."""
 DELETION_SHARE = 0.02
 """Share of the elapsed time from which long deletions are reported."""
 DELETIONS_SHARE = 0.05
@@ -443,7 +445,8 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
         # Short deletions of the warm-up are no evidence for the measured time; long ones are too rare to omit any.
         deletions = deletions[len(deletions) - (steps.epochs if steps is not None else 0) :]
     spent = sum(deletions)
-    if spent > (DELETION_SHARE if long else DELETIONS_SHARE) * (seconds + spent):
+    noticed = spent >= DELETION_NOTICED * len(deletions)
+    if noticed and spent > (DELETION_SHARE if long else DELETIONS_SHARE) * (seconds + spent):
         mean = f" (mean of {len(deletions):,})" if len(deletions) > 1 else ""
         epochs = steps.epochs if steps is not None else 0
         epoch = f", here of about {milliseconds(1000 * seconds / epochs)}" if epochs else ""

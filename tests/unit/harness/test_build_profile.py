@@ -474,6 +474,12 @@ def test_slow_deletions_of_iterators_are_a_warning(deletions, warned):
         assert profile.warnings[0].message.endswith("after every epoch.")
 
 
+def test_deletions_that_no_training_notices_are_no_warning():
+    seen = drained(5000)
+    seen = replace(seen, steps=replace(seen.steps, epochs=1200))
+    assert "slow-delete" not in codes(assemble(facts(), observed(measured(seen, deletions=[0.001] * 1300))))
+
+
 @pytest.mark.parametrize(("epochs", "warned"), [(1200, True), (8, False)])
 def test_many_short_deletions_are_a_warning_if_those_while_measuring_add_up(epochs, warned):
     seen = drained(5000)
