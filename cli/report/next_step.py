@@ -225,9 +225,6 @@ def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> Nex
         timeout = duration("--timeout", recover_options(profile).timeout) or _DEFAULT_TIMEOUT
         slow = "building" if profile.phases and profile.phases[-1].name == "build" else "a batch"
         return _command(rerun(profile, timeout=_write_duration(5 * timeout)), f"in case {slow} only takes longer")
-    if (missing := _MISSING.search(problem.message)) is not None:
-        why = f"once {missing[1]} can be imported: install it, or run pipeprof with the Python that has it"
-        return _command(rerun(profile), why)
     if problem.code == "step-raised":
         return _command(rerun(profile, step="none", dispatch=None), "the pipeline without the step")
     if problem.code == "out-of-memory" and problem.stage is not None and profile.target.kind == "spec":
@@ -235,7 +232,17 @@ def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> Nex
         if limit:
             return _command(check_limit(profile, limit), f"the largest buffers that fit into {limit}")
     until_then = ", and all that was measured until then" if profile.steps is not None else ""
-    return _allow_writes(profile) or _show_everything(saved, f"the complete traceback{until_then}")
+    everything = _show_everything(saved, f"the complete traceback{until_then}")
+    return _install_missing(profile, problem) or _allow_writes(profile) or everything
+
+
+def _install_missing(profile: Profile, problem: Problem) -> NextCommand | None:
+    """Measure again once a module can be imported that the pipeline needs."""
+    found = _MISSING.search(problem.message)
+    if found is None:
+        return None
+    purpose = f"once {found[1]} can be imported: install it, or run pipeprof with the Python that has it"
+    return _command(rerun(profile), purpose)
 
 
 def _measure_shorter(profile: Profile, problem: Problem) -> NextCommand | None:

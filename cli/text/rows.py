@@ -17,7 +17,6 @@ _DIFFERS = 0.02
 """Difference from one element in for one out from which it is shown."""
 
 
-
 class Row(NamedTuple):
     """A stage, or all those that one call in the code makes, with their times and bytes together.
 

@@ -35,7 +35,6 @@ def inside() -> Callable[..., Any]:
         (lambda x: augment(other(x)), None),
         (lambda x: augment(double(x)), "double"),
         (lambda x: x + 1, None),
-        (lambda x: Layer()(x), None),
     ],
 )
 def test_a_lambda_has_the_name_of_what_it_calls(function: Callable[..., Any], name: str | None) -> None:

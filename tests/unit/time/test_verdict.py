@@ -573,9 +573,7 @@ def test_no_bottleneck_in_a_pipeline_that_is_as_fast_as_the_loop() -> None:
     assert found(0.02, **full).limit == "memory"
 
 
-@pytest.mark.parametrize(
-    ("used", "expected"), [(1.3, None), (1.5, "1.5 of 2 cores in use"), (1.7, None)]
-)
+@pytest.mark.parametrize(("used", "expected"), [(1.3, None), (1.5, "1.5 of 2 cores in use"), (1.7, None)])
 def test_cores_that_are_neither_full_nor_free_are_stated_where_no_limit_was_found(
     used: float, expected: str | None
 ) -> None:
@@ -594,11 +592,7 @@ def test_cores_that_are_neither_full_nor_free_are_stated_where_no_limit_was_foun
             "1.7 of 2 cores in use; with 1 core the rate is 133 % of that with 2: fewer threads bring more: lower "
             "private_threadpool_size or num_parallel_calls",
         ),
-        (
-            1.5,
-            1.6,
-            "1.5 of 2 cores in use; with 1 core the rate is 62 % of that with 2",
-        ),
+        (1.5, 1.6, "1.5 of 2 cores in use; with 1 core the rate is 62 % of that with 2"),
     ],
 )
 def test_cores_that_are_no_limit_are_stated_with_the_rate_of_half_of_them(used: float, gain: float, words: str) -> None:
