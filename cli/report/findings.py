@@ -133,7 +133,7 @@ def _not_tried(profile: Profile, groups: Sequence[NotTried]) -> str:
     if not open_ones:
         return ""
     shown = max(open_ones, key=lambda group: (NEEDS_BUDGET in group.reason, len(group.changes)))
-    changes = [" ".join(change.split()) for change in shown.changes]
+    changes = [" ".join(change.partition(";")[0].split()) for change in shown.changes]
     left = sum(len(group.changes) for group in groups) - len(changes[:MOST_UNTRIED])
     more = f"; {_changes(left)} more: pipeprof show -v" if left else ""
     return f"Not tried: {'; '.join(changes[:MOST_UNTRIED])} ({shown.reason}){more}"
@@ -210,9 +210,17 @@ def _is_known(profile: Profile, bound: Finding) -> bool:
     stages = profile.stages or ()
     own = {*map(on_main_line, (bound.measured or {}).get("replayed") or [bound.stage])}
     others = [one for one in profile.findings or () if one.edit is not None and one.status in ("kept", "unverified")]
-    return bool(bound.python) or any(
-        not own.isdisjoint(map(on_main_line, (other.stage, *stages_to_replay(other, stages)))) for other in others
-    )
+    changed = {
+        on_main_line(address)
+        for other in others
+        # What moves before a stage leaves it less to do.
+        for address in (
+            other.stage,
+            *stages_to_replay(other, stages),
+            *(getattr(e, "before", None) for e in other.edits),
+        )
+    }
+    return bool(bound.python) or not own.isdisjoint(changed - {None})
 
 
 def _unfinished(shown: Sequence[tuple[int, Finding]]) -> str:
@@ -243,7 +251,7 @@ def _how_far(shown: Sequence[tuple[int, Finding]]) -> str:
     undecided = [bool(finding.measured) for _, finding in shown]
     if all(undecided):
         return "measured, undecided"
-    if not any(undecided) and all(finding.predicted is None for _, finding in shown):
+    if not any(describe_gain(finding) for _, finding in shown):
         return "not measured"
     return "predicted only, or measured and undecided" if any(undecided) else "predicted only"
 
@@ -325,11 +333,12 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     place = _place(profile, finding)
     if place or change:
         text = "   ".join(part for part in (place, change) if part)
-        yield _line(text, 0 if number == 1 or (finding.status == "kept" and not shows_code(profile, finding)) else 8)
+        wanted = number == 1 or (finding.status == "kept" and not shows_code(profile, finding))
+        yield _line(text, 0 if wanted else 7 if finding.status == "ceiling" else 8)
     measured = finding.measured or {}
     compared = str(measured.get("data") or "")
     for text, spare in (
-        (describe_kept(profile, finding.cache), 8),
+        (describe_kept(profile, finding.cache), 9),
         (describe_epoch(profile, finding) if first else "", 7),
         (_overlap(profile, finding), 6),
         (compared if NOT_REPRODUCIBLE in compared else "", 6),
@@ -362,13 +371,14 @@ def _line(text: str, spare: int, style: str = "") -> Prose:
 
 def shows_code(profile: Profile, finding: Finding) -> bool:
     """Whether the report has the lines of a finding: not a spec's, nor those of which its change states the call."""
-    written = not finding.edits or any(map(_needs_code, finding.edits))
+    moved = all(isinstance(edit, MoveStage) for edit in finding.edits)
+    written = moved or any(map(_needs_code, finding.edits))
     return bool(finding.python) and profile.target.kind != "spec" and written
 
 
 def _needs_code(edit: PipelineEdit) -> bool:
-    """Whether lines say more about a change than its one sentence: the source has to be written anew, or reordered."""
-    return isinstance(edit, HandWritten | MoveStage | VectoriseMap) or (isinstance(edit, ReplaceStages) and edit.flat)
+    """Whether only code can make a change in the source: a plan, if any, makes it in the graph."""
+    return isinstance(edit, HandWritten | VectoriseMap) or (isinstance(edit, ReplaceStages) and edit.flat)
 
 
 def _reason(finding: Finding) -> str:

@@ -23,7 +23,7 @@ from pipeprof.cli.report.problems import (
 from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
 from pipeprof.cli.report.time import build_time
-from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan, without
+from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan, list_spare, without
 from pipeprof.profiles.document.profile import Profile
 
 _COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
@@ -136,15 +136,24 @@ def _build_screen(profile: Profile, saved: str | None) -> Iterator[Block]:
 
 
 def _fit(blocks: list[Block]) -> list[Block]:
-    """Leave out what a screen has no place for and `show -v` has, the least needed first."""
+    """Leave out what a screen has no place for and `show -v` has, the least needed first, of like ones the last."""
+    for spare in range(1, _LAST_SPARE + 1):
+        if _fits(blocks):
+            break
+        left = without(blocks, spare)
+        if _fits(left):
+            going = list_spare(blocks, spare)
+            shorter = (without(blocks, spare, going[:kept]) for kept in range(len(going) - 1, 0, -1))
+            return next(filter(_fits, shorter), left)
+        blocks = left
+    return blocks
+
+
+def _fits(blocks: list[Block]) -> bool:
     from pipeprof.cli.text.paint import paint
     from pipeprof.cli.text.style import Style
 
-    for spare in range(1, _LAST_SPARE + 1):
-        if paint(blocks, Style(width=_WIDTH)).count("\n") <= MOST_LINES:
-            break
-        blocks = without(blocks, spare)
-    return blocks
+    return paint(blocks, Style(width=_WIDTH)).count("\n") <= MOST_LINES
 
 
 def _needs_no_memory(profile: Profile) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -483,7 +483,7 @@ def long_finding(number: int, status: str, lines: int) -> Finding:
     )  # fmt: skip
 
 
-@settings(max_examples=20)
+@settings(max_examples=15, phases=[Phase.generate])
 @given(
     kept=st.integers(0, 3),
     bounds=st.integers(0, 3),
@@ -516,7 +516,7 @@ def test_a_report_of_any_length_fits_and_keeps_what_matters(
     profile.verification = Verification(
         seconds=1.0, budget_seconds=60.0, mode="pairs", tried=3, block_seconds=0.3, without_gain=["a"],
         bounds=[f"unknown upper bound of decode: {WORDS}\n{WORDS * 3}"] * 2,
-        not_tried=[NotTried(reason="the budget was used up: --budget 90", changes=[WORDS, WORDS])],
+        not_tried=[NotTried(reason="the budget was used up: --budget 90", changes=[WORDS, WORDS])], needs_seconds=90,
     )  # fmt: skip
     profile.warnings = [Message(code="errors-ignored", message=f"Loses data {number}.") for number in range(warnings)]
     profile.output = "\n".join(f"line {number}" for number in range(printed))
