@@ -370,7 +370,7 @@ def _line(text: str, spare: int, style: str = "") -> Prose:
 
 
 def shows_code(profile: Profile, finding: Finding) -> bool:
-    """Whether the report has the lines of a finding: not a spec's, nor those of which its change states the call."""
+    """Whether the report has the lines of a finding: not of a spec, nor where its change states the call."""
     moved = all(isinstance(edit, MoveStage) for edit in finding.edits)
     written = moved or any(map(_needs_code, finding.edits))
     return bool(finding.python) and profile.target.kind != "spec" and written

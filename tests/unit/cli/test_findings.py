@@ -193,6 +193,8 @@ def test_colour_adds_nothing_but_escapes(tried: Profile) -> None:
 def test_predictions_are_never_called_measured(tried: Profile) -> None:
     assert tried.findings is not None
     assert "What to change  measured" in report(tried)
+    assert "Not verified  not measured" in report(tried)
+    tried.findings[3].predicted = Predicted(speedup=1.5)
     assert "Not verified  predicted only" in report(tried)
     first, *others = (finding for finding in tried.findings if finding.status == "unverified")
     assert others
@@ -502,7 +504,7 @@ def test_a_cache_stands_apart_below_the_best_change_without_one(found: Profile) 
     # Once on a screen: the findings have both gains.
     assert "faster with change 1" not in text
     assert not any(line.startswith(("  cache ", "  measured ")) for line in lines)
-    assert "1.50× faster with change 1, Run decode in parallel" in full(cached(found), width=100)
+    assert "1.50× faster with change 1, Run decode in parallel" in report(cached(found), Selection(verbose=True), width=100)
     told = " ".join(text.split())
     assert "keeps 435 MiB in memory: if your data is no larger than this sample" in told
 

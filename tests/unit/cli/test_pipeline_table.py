@@ -243,7 +243,7 @@ def test_copies_of_a_line_take_and_give_their_elements_together() -> None:
     ]  # fmt: skip
     text = drawn(profile(stage("source", "sample_from_datasets", **at(8, "sample_from_datasets")), *copies), 100)
     # 500 + 300 for 4,000.
-    assert "~1:5 " in next(line for line in text.splitlines() if "chunk (flat_map) ×2" in line)
+    assert next(line for line in text.splitlines() if "chunk (flat_map) ×2" in line).split()[-1] == "~1:5"
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_what_is_inside_a_stage_is_listed_where_it_says_something(
             "stages.0", "map", name="load", share=0.9, time_ms_per_batch=10.0, cpu_ms_per_batch=10.0,
             calling_ms_per_batch=calling, calls_per_batch=32.0,
             ops=[{"op": op, "ms_per_batch": ms} for op, ms in ops.items()],
-            python=[{"function": name, "ms_per_batch": ms} for name, ms in python.items()],
+            python=[{"function": name, "ms_per_batch": ms, "share": 0.1} for name, ms in python.items()],
         ),
     )  # fmt: skip
     assert ("\n  load: " in on_one_screen(made, 100)) == shown
