@@ -99,8 +99,8 @@ class Stage(Model):
     steady_ops: list[str] | None = None
     """Types of the ops in its function that do not depend on its random numbers. `None` of one that draws none."""
     shared_ops: list[str] | None = None
-    """Types of the ops in its function that give the same for all elements that a function, as that of `flat_map`, makes
-    of one. `None` where there is none."""
+    """Types of the ops in its function that give the same for all elements that the function of a `flat_map` makes of
+    one. `None` where there is none."""
     widens: list[str] | None = None
     """Of a function that ends with a cast to a wider type: the types of its numbers before and after. `None` of others.
     """
