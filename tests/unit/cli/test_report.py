@@ -530,3 +530,14 @@ def test_a_report_of_any_length_fits_and_keeps_what_matters(
     if not all(f"made_{number} = call_0()" in text for number in range(1, kept + bounds + 1)):
         # What is worth less has gone before.
         assert not any(word in text for word in ("\nPipeline", "\nSteps", "\nMemory", "\nReliable", "  restarts"))
+
+
+@pytest.mark.parametrize("label", ["restarts", "step"])
+def test_restarts_of_the_dataset_stand_once_on_a_screen(label: str, recorded: Recorded) -> None:
+    profile = recorded("step-bound")
+    assert profile.steps is not None
+    assert profile.verdict is not None
+    profile.steps.epochs, profile.steps.restart_share = 3, 0.2
+    profile.verdict.details = [VerdictDetail(label=label, text="3 restarts, 20.0 ms each")]
+    assert ("ended and restarted 3 times" in report(profile)) == (label != "restarts")
+    assert "ended and restarted 3 times" in full(profile)
