@@ -30,3 +30,12 @@ class Imports:
         if not isinstance(node, ast.Name):
             return ""
         return ".".join([self.names.get(node.id, node.id), *parts])
+
+    def called(self, function: ast.expr) -> str:
+        """The last part of the name of what is called, whatever it is called on.
+
+        Example:
+            >>> Imports(ast.parse("")).called(ast.parse("np.random.default_rng(3).permutation", mode="eval").body)
+            'permutation'
+        """
+        return function.attr if isinstance(function, ast.Attribute) else self.dotted(function).rpartition(".")[2]

@@ -282,7 +282,7 @@ def same_in_all_rounds(text: str, function: str, line: int) -> WholeArrays | Non
     """
     found = _function_before(text, function, line)
     nodes = list(ast.walk(found)) if found is not None else []
-    over = {ast.unparse(one.args[0]) for one in nodes if isinstance(one, ast.Call) and one.args and _is_map_fn(one)}
+    over = {_rounds_of(one) for one in nodes if isinstance(one, ast.Call) and _is_map_fn(one)}
     for node in nodes:
         match node:
             case ast.FunctionDef(name=name, args=given) if name in over:
@@ -299,6 +299,17 @@ def same_in_all_rounds(text: str, function: str, line: int) -> WholeArrays | Non
 
 def _is_map_fn(call: ast.Call) -> bool:
     return ast.unparse(call.func) in {"tf.map_fn", "tf.vectorized_map"}
+
+
+def _rounds_of(call: ast.Call) -> str:
+    """The function that is called for each element of a tensor, also by name or by a lambda that does no more."""
+    given = [*call.args[:1], *(one.value for one in call.keywords if one.arg == "fn")]
+    match given[0] if given else None:
+        case ast.Lambda(args=ast.arguments(args=[first]), body=ast.Call(func=function, args=[one], keywords=[])) if (
+            is_named(one, first.arg)
+        ):
+            return ast.unparse(function)
+    return ast.unparse(given[0]) if given else ""
 
 
 def _unchanged(body: Sequence[ast.stmt], changed: set[str]) -> list[ast.stmt]:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.by_batch import calls_tensorflow, wrapped
 from pipeprof.pipelines.static.numbered import Numbered, numbered
+from pipeprof.pipelines.static.pasted import in_file
 from pipeprof.pipelines.static.rewritten import all_rounds, same_in_all_rounds, takes_any_texts, whole_arrays
 from pipeprof.profiles.advise.edits.generator_code import by_number
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
@@ -44,6 +46,8 @@ _OF_WHOLE = frozenset({"StringFormat"})
 
 def in_own_python(stage: Stage) -> tuple[str, str] | None:
     """Return what to do about a stage that runs Python, and the lines that do it; None where no rewriting is known."""
+    if (itself := _called_itself(stage)) is not None:
+        return itself
     if (own := in_less_python(stage)) is not None or _hottest(stage) is None:
         return own
     row = traits(stage.op)
@@ -60,6 +64,20 @@ def in_less_python(stage: Stage) -> tuple[str, str] | None:
         return loop
     made = numbered(file_text(hot.file or ""), hot.function, hot.line)
     return _by_number(stage, hot, made) if made is not None else None
+
+
+def _called_itself(stage: Stage) -> tuple[str, str] | None:
+    """A function of Python that calls nothing but TensorFlow, called in the map without a way through Python."""
+    place, given = stage.location, written_function(stage) if stage.python else None
+    found = wrapped(given.definition or given.text) if given is not None else None
+    if place is None or given is None or found is None or not calls_tensorflow(file_text(place.file), found.function):
+        return None
+    text = f"call {called(found.function)} itself, without {found.wrapper}: all that it calls is TensorFlow"
+    call, at = f"{found.function}({', '.join(found.inputs)})", f"in the place of {found.call}"
+    if not given.definition:
+        whole = given.text.replace(found.call, call)
+        return text, f".map({whole}, num_parallel_calls=tf.data.AUTOTUNE)  # {stage_place(stage)}"
+    return text, f"{', '.join(found.outputs)} = {call}  # in {called(given.text)}, {at}"
 
 
 def _hottest(stage: Stage) -> PythonCost | None:
@@ -80,7 +98,8 @@ def _without_loop(hot: PythonCost) -> tuple[str, str] | None:
     at = f"{made.first}-{made.last}" if made.last > made.first else str(made.first)
     file = as_typed(hot.file or "").rpartition("/")[2]
     text = f"compute the loop of {called(hot.function)} ({file}:{at}), {percent(share)} of its time, on the whole array"
-    return text, "\n".join([f"# in the place of lines {at}", *made.lines])
+    lines = "\n".join([f"# in the place of lines {at}", *made.lines])
+    return text, in_file(lines, file_text(hot.file or ""))
 
 
 def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str] | None:
@@ -95,9 +114,10 @@ def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]
         keys = list(made.keys or (["0"] if len(keys) == 1 else ()))
     text = f"make its elements in parallel calls of a map: {called(hot.function)} becomes a function of one element"
     drawn = "; the order of its random numbers changes" if made.random else ""
-    lines = by_number(made, components, keys)
+    lines = by_number(made, components, keys, stage.location)
     if lines is None:
         return None
+    lines = in_file(lines, file_text(hot.file or ""))
     if (held := hot.lock_share or 0.0) < _LOCKED_FROM:
         return text + drawn, lines
     text = (

@@ -7,8 +7,10 @@ from typing import ClassVar
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.static.hot_calls import HotKind
+from pipeprof.pipelines.static.pasted import in_file
 from pipeprof.profiles.advise.rule import Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
+from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
 from pipeprof.profiles.wording import percent, significant
 
@@ -37,9 +39,9 @@ class OfHotLine:
             if spot.call.kind not in self.kinds or stage is None or share is None or share < TIME_SHARE.value:
                 continue
             if spot.share >= PYTHON_SHARE.value:
-                yield self._proposal(spot, stage, share)
+                yield self._proposal(spot, stage, share, view)
 
-    def _proposal(self, spot: HotSpot, stage: StageView, share: float) -> Proposal:
+    def _proposal(self, spot: HotSpot, stage: StageView, share: float, view: PipelineView) -> Proposal:
         return Proposal(
             stage=stage.id,
             title=self.title_of(spot),
@@ -54,7 +56,7 @@ class OfHotLine:
                 HandWritten(
                     (stage.id,),
                     yaml=f"# {self.fix_of(spot, stage)}",
-                    python=self.python_of(spot, stage),
+                    python=in_file(self.python_of(spot, stage, view), file_text(spot.location.file)),
                     summary=self.fix_of(spot, stage).replace("{", "{{").replace("}", "}}"),
                 ),
             ),
@@ -78,6 +80,6 @@ class OfHotLine:
         """What to write, in the names of the file."""
         raise NotImplementedError
 
-    def python_of(self, spot: HotSpot, stage: StageView) -> str:
+    def python_of(self, spot: HotSpot, stage: StageView, view: PipelineView) -> str:
         """The lines to write."""
         raise NotImplementedError

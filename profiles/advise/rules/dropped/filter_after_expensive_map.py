@@ -111,7 +111,10 @@ class FilterAfterExpensiveMap(Rule):
         names = listed([stage_name(one) for one in reversed(found.maps)])
         calls = "".join(stage_call(one, one.arguments) for one in reversed(found.maps))
         place = place_of(stage.location)
-        code = f"dataset = dataset.map(what_it_reads).filter({function_name(stage)}){calls}"
+        code = (
+            f"def what_it_reads(*element):\n    …  # the part of {names} that {function_name(stage)} reads\n"
+            f"dataset = dataset.map(what_it_reads).filter({function_name(stage)}){calls}"
+        )
         summary = f"make what {stage.label} reads alone, then filter"
         by_hand = HandWritten((stage.id,), "", f"{code}  # {place}" if place else code, summary)
         yield Proposal(
