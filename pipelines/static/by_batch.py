@@ -199,6 +199,8 @@ def rows_at_once(text: str, function: str, line: int) -> RowsAtOnce | None:
     index, body = given[0], [node for node in copy.deepcopy(found.body) if not is_text(node)]
     if not all(isinstance(node, ast.Assign | ast.Return) for node in body) or not isinstance(body[-1], ast.Return):
         return None
+    if any(isinstance(one, ast.Subscript | ast.Attribute) and isinstance(one.ctx, ast.Store) for node in body for one in ast.walk(node)):
+        return None
     taken = [one for node in body for one in ast.walk(node) if isinstance(one, ast.Subscript) and _is_row(one, index)]
     inside = {id(part) for one in taken for part in ast.walk(one.slice)}
     uses = [one for node in body for one in ast.walk(node) if is_named(one, index)]

@@ -37,6 +37,12 @@ CHANGING = frozenset(
 )
 """Methods that change what they are called on."""
 
+READING = frozenset(
+    {"astype", "clip", "copy", "count", "decode", "encode", "format", "index", "items", "join", "keys", "lower", "max"}
+    | {"mean", "min", "reshape", "round", "split", "std", "strip", "sum", "tolist", "transpose", "upper", "values"}
+)
+"""Methods of texts, arrays and tables that change nothing of what they are called on."""
+
 GOING_ON = (
     frozenset({"iter", "open", "islice", "count", "cycle", "chain", "reader", "DictReader"})
     | {function.__name__ for function in (map, filter)}
@@ -467,7 +473,8 @@ def _calls_outside(call: ast.Call, harmless: set[str], shared: set[str], drawing
             return True
         case ast.Attribute() as function:
             drawn = not bases_of(function).isdisjoint(drawing) and function.attr not in _IN_PLACE
-            unknown = not bases_of(function) <= harmless or _draws(ast.Call(function, [], []), set(), imports)
+            reads_only = function.attr in READING
+            unknown = not (reads_only or bases_of(function) <= harmless) or _draws(ast.Call(function, [], []), set(), imports)
             changed = function.attr in CHANGING and not bases_of(function).isdisjoint(shared)
             return (unknown and not drawn) or changed
     return _draws(ast.Call(call.func, [], []), set(), imports)
@@ -560,9 +567,10 @@ def _returns_new(function: ast.FunctionDef | ast.ClassDef | None, defined: _Defi
         return True
     given = [one.value for one in ast.walk(function) if isinstance(one, ast.Return) and one.value is not None]
     others = {name: one for name, one in defined.items() if one is not function}
+    stored = names_in(function, ast.Store)
     # A decorator may keep what the function gives.
     return not function.decorator_list and all(
-        _is_own(one.id, function.body, others) if isinstance(one, ast.Name) else _is_new(one, others)
+        one.id in stored and _is_own(one.id, function.body, others) if isinstance(one, ast.Name) else _is_new(one, others)
         for value in given
         for one in (value.elts if isinstance(value, ast.Tuple) else [value])
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pipeprof.pipelines.static.imports import Imports
-from pipeprof.pipelines.static.numbered import CHANGING, GOING_ON
+from pipeprof.pipelines.static.numbered import CHANGING, GOING_ON, READING
 from pipeprof.pipelines.static.trees import bases_of, is_named, names_in
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -24,8 +24,6 @@ _LEAVES: Final = (ast.Yield, ast.YieldFrom, ast.Await, ast.Return, ast.Global, a
 _IMPURE: Final = frozenset({"random", "time", "uuid", "secrets", "now", "today"})
 _STATEFUL: Final = frozenset({"next", "input", "print"})
 _CONTAINERS: Final = frozenset({"dict", "set", "frozenset", "sorted", "list", "tuple"})
-_READING: Final = frozenset({"copy", "count", "format", "index", "items", "join", "keys", "split", "values"})
-"""Methods that change nothing of what they are called on."""
 INIT: Final = "__init__"
 _LONGEST: Final = 30
 
@@ -210,7 +208,7 @@ class File:
             other = "." in self.imports.names[root] and root[:1].islower()
             return other and isinstance(function.value, ast.Name) and not (call.args or call.keywords)
         fresh = not root or root in own or root in self.functions or hasattr(builtins, root)
-        return not fresh and function.attr not in _READING
+        return not fresh and function.attr not in READING
 
     def is_text(self, node: ast.AST | None) -> bool:
         """Whether an argument is, or may be, the name of a file or other text: no number and no shape."""

@@ -43,7 +43,8 @@ def test_code_parses_and_its_names_are_known(name: str) -> None:
 @pytest.mark.parametrize("name", [*VIEWS, *MORE])
 def test_no_function_of_numpy_gets_a_tensor(name: str) -> None:
     for _, _, code in codes(name):
-        tree = ast.parse("\n".join(f"dataset{one}" if one[:1] == "." else one for one in code.replace("…", "...").splitlines()))
+        lines = code.replace("…", "...").splitlines()
+        tree = ast.parse("\n".join(f"dataset{one}" if one[:1] == "." else one for one in lines))
         given = {
             part.id
             for call in ast.walk(tree)

@@ -40,7 +40,7 @@ class Thing:
 
 
 class Other(Thing):
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "other"
 
 
@@ -150,7 +150,7 @@ def with_once(code: str, call: HotCall) -> str:
     place = re.search(r"(above|below) line (\d+)", once.where)
     assert place is not None
     number = int(place[2])
-    indent = re.match(r"\s*", lines[number - 1])
+    indent = re.match(r"\s*" if place[1] == "above" or "__init__" in once.where else "", lines[number - 1])
     assert indent is not None
     if once.used:
         text = lines[call.line - 1]
