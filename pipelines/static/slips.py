@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from pipeprof.pipelines.ops.traits import STAGES
+from pipeprof.pipelines.static.dataset_names import FUNCTIONS, DatasetNames, own_nodes
 from pipeprof.pipelines.static.imports import Imports
 
 SlipKind: TypeAlias = Literal["discarded", "drawn-once", "first-again"]
 _FUNCTION: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-_FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _LOOPS: Final = (ast.For, ast.AsyncFor, ast.While)
 _RANDOM_MODULES: Final = frozenset({"random", "numpy.random"})
 _OUT_OF_GRAPH: Final = frozenset({"py_function", "numpy_function", "py_func"})
@@ -77,6 +77,7 @@ class _File:
 
     def __post_init__(self) -> None:
         self._dotted = Imports(self.tree).dotted
+        self._datasets = DatasetNames(self.tree, self._dotted)
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef):
                 self.functions.setdefault(node.name, node)
@@ -86,7 +87,7 @@ class _File:
     def slips(self, function: str | None) -> Iterator[Slip]:
         for root in self._named_from(function) if function in self.functions else [self.tree]:
             for scope in ast.walk(root):
-                if scope is root or isinstance(scope, _FUNCTIONS):
+                if scope is root or isinstance(scope, FUNCTIONS):
                     yield from self._in_scope(scope)
 
     def _named_from(self, function: str | None) -> list[ast.AST]:
@@ -102,8 +103,8 @@ class _File:
 
     def _in_scope(self, scope: ast.AST) -> Iterator[Slip]:
         """The slips in one function, without those in functions inside it."""
-        own = list(_own_nodes(scope))
-        datasets = self._datasets(own)
+        own = list(own_nodes(scope))
+        datasets = self._datasets.of(scope)
         for node in own:
             if isinstance(node, ast.Expr) and (stage := self._stage_of(node.value, datasets)) is not None:
                 yield self._slip("discarded", node.value, stage, _root_name(node.value))
@@ -112,35 +113,12 @@ class _File:
             if isinstance(node, _LOOPS):
                 yield from self._first_again(node, datasets)
 
-    def _datasets(self, nodes: Sequence[ast.AST]) -> set[str]:
-        """Names that a function binds to datasets."""
-        found: set[str] = set()
-        assigned = [node for node in nodes if isinstance(node, ast.Assign)]
-        for _ in assigned:
-            before = len(found)
-            for node in assigned:
-                if self._is_dataset(node.value, found):
-                    found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-            if len(found) == before:
-                break
-        return found
-
-    def _is_dataset(self, node: ast.AST, known: set[str]) -> bool:
-        """Whether an expression is a chain of calls on a dataset."""
-        while isinstance(node, ast.Call):
-            if self._dotted(node.func).startswith(("tensorflow.data.", "tf.data.")):
-                return ".AUTOTUNE" not in self._dotted(node.func) and "Options" not in self._dotted(node.func)
-            if not isinstance(node.func, ast.Attribute) or node.func.attr not in STAGES:
-                return False
-            node = node.func.value
-        return isinstance(node, ast.Name) and node.id in known
-
-    def _stage_of(self, node: ast.AST, datasets: set[str]) -> str | None:
+    def _stage_of(self, node: ast.AST, datasets: frozenset[str]) -> str | None:
         """The method that a call makes a new dataset with; None for other expressions."""
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             return None
         name = node.func.attr
-        return name if name in STAGES and self._is_dataset(node.func.value, datasets) else None
+        return name if name in STAGES and self._datasets.is_dataset(node.func.value, datasets) else None
 
     def _drawn(self, call: ast.Call, stage: str) -> Iterator[Slip]:
         """Random numbers of NumPy or Python in a function that TensorFlow traces once."""
@@ -167,7 +145,7 @@ class _File:
         while todo:
             node = todo.pop()
             yield node
-            if isinstance(node, _FUNCTIONS):
+            if isinstance(node, FUNCTIONS):
                 continue
             if isinstance(node, ast.Call):
                 if self._dotted(node.func).rpartition(".")[2] in _OUT_OF_GRAPH:
@@ -189,31 +167,20 @@ class _File:
         name = self._dotted(node.func) if isinstance(node, ast.Call) else ""
         return name in ("numpy.random.default_rng", "numpy.random.RandomState", "random.Random")
 
-    def _first_again(self, loop: ast.AST, datasets: set[str]) -> Iterator[Slip]:
+    def _first_again(self, loop: ast.AST, datasets: frozenset[str]) -> Iterator[Slip]:
         """``next(iter(dataset))`` in a loop that does not make the dataset anew."""
-        nodes = list(_own_nodes(loop))
+        nodes = list(own_nodes(loop))
         bound = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
         for node in nodes:
             match node:
                 case ast.Call(
-                    func=ast.Name(id="next"), args=[ast.Call(func=ast.Name(id="iter"), args=[ast.Name(id=name)]), *_]
-                ) if name in datasets - bound:
+                    func=ast.Name(id="next"), args=[ast.Call(func=ast.Name(id="iter"), args=[ast.Name() | ast.Attribute() as one]), *_]
+                ) if (name := ast.unparse(one)) in datasets - bound:
                     yield self._slip("first-again", node, "iter", name)
 
     def _slip(self, kind: SlipKind, node: ast.AST, stage: str, variable: str | None) -> Slip:
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
         return Slip(kind, ast.unparse(node), stage, variable, self.path, line, column)
-
-
-def _own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a function's body, without those of functions inside it."""
-    body = scope.body if hasattr(scope, "body") else []
-    todo: list[ast.AST] = [*body] if isinstance(body, list) else [body]
-    while todo:
-        node = todo.pop(0)
-        yield node
-        if not isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
-            todo += ast.iter_child_nodes(node)
 
 
 def _root_name(node: ast.AST) -> str | None:

@@ -44,6 +44,39 @@ def found(tmp_path: Path, code: str) -> list[tuple[str, str]]:
             "ds = tf.data.Dataset.range(9)\nfor i in range(3):\n  x = next(iter(ds))\n",
             ("first-again", "next(iter(ds))"),
         ),
+        (
+            "def f(ds, n=2):\n  ds.cache()\n  return ds.batch(n)\n"
+            "def g():\n  d = tf.data.Dataset.range(9)\n  return f(d.map(len))\n",
+            ("discarded", "ds.cache()"),
+        ),
+        (
+            "class A:\n  def __init__(self):\n    self.ds = tf.data.Dataset.range(9)\n  def b(self):\n"
+            "    self.ds.shuffle(9)\n    return self.ds\n",
+            ("discarded", "self.ds.shuffle(9)"),
+        ),
+        (
+            "def make():\n  return tf.data.Dataset.range(9).batch(2)\ndef f():\n  a, b = make(), make()\n"
+            "  def rows():\n    for _ in range(3):\n      yield next(iter(a)), next(iter(b))\n"
+            "  return tf.data.Dataset.from_generator(rows, tf.int64)\n",
+            ("first-again", "next(iter(b))"),
+        ),
+        (
+            "def split(d):\n  return d.take(5), d.skip(5)\ntrain, val = split(tf.data.Dataset.range(9))\ntrain.repeat()\n",
+            ("discarded", "train.repeat()"),
+        ),
+        (
+            "def f(data):\n  data.batch(8)\n  return data.prefetch(1)\n",
+            ("discarded", "data.batch(8)"),
+        ),
+        (
+            "class T:\n  def run(self, ds):\n    for _ in range(9):\n      x = next(iter(ds))\n"
+            "def main():\n  ds = tf.data.Dataset.range(9)\n  T(3).run(ds)\n",
+            ("first-again", "next(iter(ds))"),
+        ),
+        (
+            "import tensorflow_datasets as tfds\nds = tfds.load('x', split='train')\nds.with_options(o)\n",
+            ("discarded", "ds.with_options(o)"),
+        ),
     ],
 )
 def test_a_slip_is_found(tmp_path: Path, code: str, slip: tuple[str, str]) -> None:
@@ -58,6 +91,10 @@ def test_a_slip_is_found(tmp_path: Path, code: str, slip: tuple[str, str]) -> No
         "import pandas as pd\ndf = pd.read_csv('x')\ndf.filter(['a'])\ndf.map(lambda x: x * random.random())\n",
         "ds = tf.data.Dataset.range(9)\nfor x in ds:\n  print(x)\n",
         "ds = tf.data.Dataset.range(9)\nds.save('x')\n",
+        "def f(ds):\n  ds.filter(['a'])\n  return ds\nf(table)\n",
+        "def f(ds):\n  return ds.batch(2)\nds = f(tf.data.Dataset.range(9))\n",
+        "class A:\n  def map(self, f):\n    self.rows.map(f)\n",
+        "def f(items):\n  def g(items):\n    items.take(2)\n  d = tf.data.Dataset.range(3)\n  return f(d), g([1])\n",
         "def f(x):\n  return tf.numpy_function(lambda v: v * np.random.rand(), [x], tf.float64)\n"
         "ds = tf.data.Dataset.range(9).map(f)\n",
         "def f(x):\n  return x * tf.random.uniform([])\nds = tf.data.Dataset.range(9).map(f)\n",
