@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, TypeGuard
 
+from pipeprof.pipelines.static.dataset_names import FUNCTIONS, own_nodes
 from pipeprof.pipelines.static.trees import names_in
 from pipeprof.pipelines.static.unchanging import (
-    FUNCTIONS,
     File,
     Function,
     Once,
     Scope,
     Unchanging,
-    own_nodes,
     parameters,
     sets,
 )

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from pipeprof.pipelines.static.imports import Imports
+from pipeprof.pipelines.static.dataset_names import FUNCTIONS, own_nodes
+from pipeprof.pipelines.static.imports import MODULES, Imports
 from pipeprof.pipelines.static.numbered import CHANGING, GOING_ON, READING
 from pipeprof.pipelines.static.trees import bases_of, is_named, names_in
+from pipeprof.pipelines.static.written_calls import parsed
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Scope: TypeAlias = Function | ast.For | ast.While
 """What runs again and again: a function, or a loop of a generator."""
-FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _DEFINED: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS: Final = (ast.ListComp, ast.SetComp, ast.DictComp)
 _LEAVES: Final = (ast.Yield, ast.YieldFrom, ast.Await, ast.Return, ast.Global, ast.Nonlocal, ast.Delete)
@@ -45,20 +46,6 @@ class Once:
     replaced: str
 
 
-def own_nodes(scope: Scope) -> Iterator[ast.AST]:
-    """Yield the nodes of a function's or a loop's body, outer ones first, without those of functions inside it."""
-    yield from _walk(scope.body if isinstance(scope.body, list) else [scope.body])
-
-
-def _walk(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    todo = [*nodes]
-    while todo:
-        node = todo.pop(0)
-        yield node
-        if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-            todo += ast.iter_child_nodes(node)
-
-
 def parameters(scope: Scope) -> set[str]:
     """Names that a function is given, or that a loop sets in its head."""
     if isinstance(scope, ast.For | ast.While):
@@ -74,7 +61,7 @@ def sets(node: ast.AST) -> set[str]:
         ['b', 'c']
     """
     found: set[str] = set()
-    for one in _walk([node]):
+    for one in own_nodes(ast.Module([node], [])):  # type: ignore[list-item]
         match one:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 found.add(name)
@@ -111,11 +98,12 @@ class File:
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 self.functions.setdefault(node.name, node)
+                self.changing |= _changed_outside(node)
             elif isinstance(node, ast.ClassDef):
                 # A class is called as its `__init__` is.
                 init = _method(node, INIT)
                 self.functions |= {node.name: init} if init is not None else {}
-            elif isinstance(node, ast.Global):
+            elif isinstance(node, ast.Global | ast.Nonlocal):
                 self.changing |= set(node.names)
         self.top = {name: node for node in tree.body for name in sets(node)}
 
@@ -248,6 +236,18 @@ def sets_inside(scope: Scope) -> set[str]:
     """Names that a function's or a loop's body sets."""
     body = scope.body if isinstance(scope.body, list) else [scope.body]
     return {name for node in body for name in sets(node)}
+
+
+def _changed_outside(function: ast.FunctionDef) -> set[str]:
+    """Names of the file of which a function changes what they have."""
+    own, found = names_in(function, ast.Store) | _inner(function), set[str]()
+    for one in ast.walk(function):
+        match one:
+            case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
+                found |= bases_of(one)
+            case ast.Call(func=ast.Attribute(attr=attr) as called) if attr in CHANGING:
+                found |= bases_of(called)
+    return found - own
 
 
 def _calls_name(node: ast.AST) -> bool:
@@ -387,6 +387,11 @@ class Unchanging:
                     changed |= {id(part) for part in ast.walk(one)}
                 case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in CHANGING:
                     changed.add(id(value))
+                case ast.Assign(targets=[ast.Attribute() | ast.Subscript()], value=value):
+                    # It is kept for the next call.
+                    changed |= {id(part) for part in ast.walk(value)}
+                case ast.Assign(value=value) if sets(one) & self._file.changing:
+                    changed |= {id(part) for part in ast.walk(value)}
                 case ast.Assign(value=value) if any(self._is_changed(name, one) for name in sets(one)):
                     changed.add(id(value))
         for node in self._nodes:
@@ -526,6 +531,30 @@ def _free(name: str, taken: Iterable[str] | Mapping[str, ast.AST]) -> str:
     while name in taken:
         name = f"{name}_ONCE" if name.isupper() else f"{name}_once"
     return name
+
+
+def unknown_names(code: str, text: str = "", line: int = 0) -> set[str]:
+    r"""Return the names that code reads and that neither it nor the place for it has; `dataset` is known everywhere.
+
+    Args:
+        text: Of the file that it is pasted into.
+        line: Where in it, from 1.
+
+    Raises:
+        SyntaxError: It is no Python; an ellipsis stands for anything.
+
+    Example:
+        >>> sorted(unknown_names("dataset = dataset.map(load)\nprint(order[i])", "def load(x): ...\n", 1))
+        ['i', 'order']
+    """
+    lines = [f"dataset{one}" if one.startswith(".") else one for one in code.replace("…", "...").splitlines()]
+    tree = ast.parse("\n".join(lines))
+    nodes = list(ast.walk(tree))
+    made = {name for one in nodes if isinstance(one, ast.stmt) for name in sets(one)} | names_in(tree, ast.Store)
+    made |= {one.arg for one in nodes if isinstance(one, ast.arg)}
+    file = parsed(text)
+    seen = File(file).seen_at(line) if file is not None else set()
+    return names_in(tree, ast.Load) - made - seen - {*MODULES, "dataset", *dir(builtins)}
 
 
 def _statement_with(body: list[ast.stmt], inner: ast.AST) -> ast.stmt:

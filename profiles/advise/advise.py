@@ -227,7 +227,7 @@ def has_costs(view: PipelineView) -> bool:
 
 def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
     # Most checks find nothing.
-    from pipeprof.pipelines.static.pasted import in_file
+    from pipeprof.pipelines.static.imports import in_file
     from pipeprof.profiles.advise.edits.chain_python import python_of
     from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
     from pipeprof.profiles.advise.edits.render import yaml_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeprof.pipelines.static.by_batch import RowsAtOnce, Wrapped
 from pipeprof.pipelines.static.numbered import Numbered
-from pipeprof.pipelines.static.pasted import unknown_names
+from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.profiles.advise.edits.snippets import dict_names, free_name, from_python, structure_of
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.view.texts import file_text

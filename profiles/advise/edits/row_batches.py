@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeprof.pipelines.static.by_batch import rows_at_once, wrapped
 from pipeprof.pipelines.static.numbered import numbered
-from pipeprof.pipelines.static.pasted import unknown_names
+from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.profiles.advise.batch_savings import batching
 from pipeprof.profiles.advise.edits.generator_code import Batches, by_number, on_batches
 from pipeprof.profiles.advise.edits.snippets import flat_keys, function_text, stage_call

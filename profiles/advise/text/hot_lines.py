@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.static.hot_calls import HotKind
-from pipeprof.pipelines.static.pasted import in_file
+from pipeprof.pipelines.static.imports import in_file
 from pipeprof.profiles.advise.rule import Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.texts import file_text
@@ -42,6 +42,8 @@ class OfHotLine:
                 yield self._proposal(spot, stage, share, view)
 
     def _proposal(self, spot: HotSpot, stage: StageView, share: float, view: PipelineView) -> Proposal:
+        code = in_file(self.python_of(spot, stage, view), file_text(spot.location.file))
+        fix = self.fix_of(spot, stage, code)
         return Proposal(
             stage=stage.id,
             title=self.title_of(spot),
@@ -50,14 +52,14 @@ class OfHotLine:
                 f"{percent(spot.share)} of the time in Python; {stage.label} takes {percent(share)} of the pipeline's "
                 "work."
             ),
-            recommendation=f"{self.fix_of(spot, stage)}.",
+            recommendation=f"{fix}.",
             evidence={"python_share": spot.share, "time_share": share, "line": spot.call.line},
             edits=(
                 HandWritten(
                     (stage.id,),
-                    yaml=f"# {self.fix_of(spot, stage)}",
-                    python=in_file(self.python_of(spot, stage, view), file_text(spot.location.file)),
-                    summary=self.fix_of(spot, stage).replace("{", "{{").replace("}", "}}"),
+                    yaml=f"# {fix}",
+                    python=code,
+                    summary=fix.replace("{", "{{").replace("}", "}}"),
                 ),
             ),
             predicted=self._predicted(1 / max(1 - spot.share * share, _LEAST_LEFT)),
@@ -76,10 +78,10 @@ class OfHotLine:
         """What the line does that costs."""
         raise NotImplementedError
 
-    def fix_of(self, spot: HotSpot, stage: StageView) -> str:
-        """What to write, in the names of the file."""
+    def fix_of(self, spot: HotSpot, stage: StageView, code: str) -> str:
+        """What to write, in the names of the file; shorter where code says it."""
         raise NotImplementedError
 
     def python_of(self, spot: HotSpot, stage: StageView, view: PipelineView) -> str:
-        """The lines to write."""
+        """The lines to write; empty where the file does not show them."""
         raise NotImplementedError

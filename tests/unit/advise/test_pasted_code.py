@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from unit.advise.test_rule_texts import MORE, VIEWS, hits
 
-from pipeprof.pipelines.static.pasted import unknown_names
+from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.profiles.advise.edits.chain_python import python_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView

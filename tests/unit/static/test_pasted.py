@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.pipelines.static.pasted import in_file, unknown_names
+from pipeprof.pipelines.static.imports import in_file
+from pipeprof.pipelines.static.unchanging import unknown_names
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,9 @@ class RebuiltPerCall(OfHotLine, Rule):
         del spot
         return "makes the same object in each call"
 
-    def fix_of(self, spot: HotSpot, stage: StageView) -> str:
+    def fix_of(self, spot: HotSpot, stage: StageView, code: str) -> str:
         """Name the variable, or the lines."""
-        del stage
+        del stage, code
         call, once = spot.call, spot.call.once
         if once is None:
             return f"Make {_short(call.text)} once, outside of {call.function}(): it needs nothing of an element"

@@ -54,9 +54,11 @@ class RowPerCall(OfHotLine, Rule):
         """State how much one access gives."""
         return "takes one row for each call" if spot.call.kind == "one-row" else "opens a file for each call"
 
-    def fix_of(self, spot: HotSpot, stage: StageView) -> str:
-        """The slice, the reader of TensorFlow, or files that stay open."""
+    def fix_of(self, spot: HotSpot, stage: StageView, code: str) -> str:
+        """The rows of a batch, the reader of TensorFlow, or files that stay open."""
         del stage
+        if spot.call.kind == "one-row" and code:
+            return "Read the rows of a whole batch with one access, by sorted indices"
         if spot.call.kind == "one-row":
             return (
                 f"Take rows in blocks, `{_sliced(spot.call.text)}`, give them as one batch, and draw the starts of the "

@@ -50,7 +50,7 @@ class SentByProcesses(OfHotLine, Rule):
         del spot
         return "takes each element from another process, on one thread"
 
-    def fix_of(self, spot: HotSpot, stage: StageView) -> str:
+    def fix_of(self, spot: HotSpot, stage: StageView, code: str) -> str:
         """The map, with the names of the call."""
         function, items = _given(spot.call.text)
         each = (
@@ -58,10 +58,13 @@ class SentByProcesses(OfHotLine, Rule):
             if stage.measured is not None and stage.measured.bytes_per_element
             else ""
         )
+        gil = "with TensorFlow's ops if it holds the GIL"
+        if code:
+            return f"Elements{each} cross a pipe: call {function} in a map with parallel calls, {gil}"
         of = f"what the pool is given ({items})" if items else "what the pool is given"
         return (
             f"Elements{each} cross a pipe: make a dataset of {of}, and call {function} in its map, with parallel calls "
-            f"and through {_wrapped(function, stage)}; with TensorFlow's ops if it holds the GIL"
+            f"and through {_wrapped(function, stage)}; {gil}"
         )
 
     def python_of(self, spot: HotSpot, stage: StageView, view: PipelineView) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.by_batch import wrapped
-from pipeprof.pipelines.static.pasted import unknown_names
+from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, interval_ms, saving
 from pipeprof.profiles.advise.edits.generator_code import on_batches
 from pipeprof.profiles.advise.edits.own_python import in_less_python
