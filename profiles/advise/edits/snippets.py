@@ -38,7 +38,7 @@ def function_name(stage: StageView) -> str:
 def function_text(stage: StageView) -> str:
     """Return the function of a stage as a call is given it: the expression of the user's file where it is known."""
     name = function_name(stage)
-    return stage.given.text if stage.given is not None else "…" if name == _UNKNOWN else name
+    return stage.given.text if stage.given is not None else "..." if name == _UNKNOWN else name
 
 
 def on_rows(stage: StageView) -> str:

@@ -367,7 +367,7 @@ def test_readers_that_are_left_alone(view: PipelineView) -> None:
 def test_many_parts_of_a_loop_become_one_source() -> None:
     hit = only("concatenated-parts", parts())
     assert hit.evidence["parts"] == 20
-    assert "from_tensor_slices(rows).map(…)" in getattr(hit.by_hand, "python", "")
+    assert "from_tensor_slices(rows).map(...)" in getattr(hit.by_hand, "python", "")
 
 
 def test_the_rows_of_all_parts_are_those_of_the_loop() -> None:

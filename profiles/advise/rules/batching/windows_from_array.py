@@ -130,11 +130,11 @@ class _Windows:
     def python(self) -> str:
         given, element = self.call, self.takes[0].element
         window = element[0].shape if element else None
-        length = given.get("sequence_length") or (window[0] if window and window[0] else "…")
+        length = given.get("sequence_length") or (window[0] if window and window[0] else "...")
         stride, rate = given.get("sequence_stride", "1"), given.get("sampling_rate", "1")
-        count = self.count if self.count is not None else "…"
+        count = self.count if self.count is not None else "..."
         order = f".shuffle({count})" if self.shuffled else ""
-        data, targets = given.get("data", "…"), given.get("targets")
+        data, targets = given.get("data", "..."), given.get("targets")
         if "start_index" in given or "end_index" in given:
             cut = f"[{given.get('start_index', '')}:{given.get('end_index', '')}]"
             data, targets = f"{data}{cut}", targets if targets in {None, "None"} else f"{targets}{cut}"
@@ -202,7 +202,7 @@ class _Sliding:
 
     def python(self) -> str:
         found, place = self.windows, self.source.location
-        array = first_argument(self.source, "from_tensor_slices") or "…"
+        array = first_argument(self.source, "from_tensor_slices") or "..."
         last = f" - {found.span - 1}" if found.span > 1 else ""
         steps = "" if found.shift == 1 else f", {found.shift}"
         stride = "" if found.stride == 1 else f" * {found.stride}"

@@ -112,7 +112,7 @@ class FilterAfterExpensiveMap(Rule):
         calls = "".join(stage_call(one, one.arguments) for one in reversed(found.maps))
         place = place_of(stage.location)
         code = (
-            f"def what_it_reads(*element):\n    …  # the part of {names} that {stage_name(stage)} reads\n"
+            f"def what_it_reads(*element):\n    ...  # the part of {names} that {stage_name(stage)} reads\n"
             f"dataset = dataset.map(what_it_reads).filter({function_text(stage)}){calls}"
         )
         summary = f"make what {stage.label} reads alone, then filter"

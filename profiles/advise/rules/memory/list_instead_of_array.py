@@ -92,7 +92,7 @@ class ListInsteadOfArray(Rule):
         busy = f", {significant(worked)} s of it on a core" if worked < _BUSY_SHARE * seconds else ""
         room = f" and {size(grown)} of memory" if grown is not None else ""
         after = seconds / self.threshold("speedup")
-        rows = first_argument(stage, stage.op) or "…"
+        rows = first_argument(stage, stage.op) or "..."
         return Proposal(
             stage=stage.id,
             sentence=(

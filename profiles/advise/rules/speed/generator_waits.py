@@ -135,7 +135,7 @@ def _by_number(view: PipelineView, stage: StageView, calls: int) -> HandWritten:
     names = list(found) if isinstance(found, list) else []
     count = stage.elements if stage.elements is not None and stage.elements > 0 else _COUNT
     body = (
-        from_python(stage.element or (), names, f"{make}, [number]", batched=False) if stage.element else ["return …"]
+        from_python(stage.element or (), names, f"{make}, [number]", batched=False) if stage.element else ["return ..."]
     )
     yaml = [
         f"source:   # in place of {stage.id}",
@@ -146,10 +146,10 @@ def _by_number(view: PipelineView, stage: StageView, calls: int) -> HandWritten:
     own_lines = in_less_python(stage.measured) if stage.measured is not None else None
     python = [
         f"def {make}(number):  # what the generator does for one element, in Python",
-        "    …",
+        "    ...",
         f"def {element}(number):",
         *(f"    {line}" for line in body),
-        f"dataset = tf.data.Dataset.range({'…' if count == _COUNT else count})  # how many elements there are",
+        f"dataset = tf.data.Dataset.range({'...' if count == _COUNT else count})  # how many elements there are",
         f"dataset = dataset.map({element}, num_parallel_calls={calls})",
     ]
     own_lines = in_less_python(stage.measured) if stage.measured is not None else None

@@ -222,7 +222,7 @@ def _called_once(view: PipelineView, stage: StageView) -> str:
     found = wrapped(stage.given.definition or stage.given.text) if stage.given is not None else None
     components = stage.element or ()
     sized = all(one.shape is not None and None not in one.shape for one in components)
-    lines = ["def on_a_batch(*batch):", "    …  # the function on whole arrays, in one tf.numpy_function"]
+    lines = ["def on_a_batch(*batch):", "    ...  # the function on whole arrays, in one tf.numpy_function"]
     if found is not None and sized and len(found.results) == len(components):
         function = f"({found.function})" if found.function.startswith("lambda") else found.function
         each = f"{function}(*row) for row in zip(*rows)"
