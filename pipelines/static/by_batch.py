@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.static.imports import Imports
 from pipeprof.pipelines.static.trees import is_named, is_text, names_in
-from pipeprof.pipelines.static.unchanging import free_names, parameters, sets_inside
+from pipeprof.pipelines.static.unchanging import free_names, parameters, sets, sets_inside
+from pipeprof.pipelines.static.written_calls import parsed
 
 _WRAPPERS = frozenset({"numpy_function", "py_function", "py_func"})
 _ROWS, _EACH, _PLACES = "rows", "each", "places"
@@ -56,15 +57,16 @@ def wrapped(text: str) -> Wrapped | None:
         >>> found.function, found.inputs, found.outputs, found.results
         ('read', ('i',), ('x',), ('x', 'y'))
     """
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return None
-    given = next((one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.Lambda)), None)
+    tree = parsed(text)
+    given = next(
+        (one for one in ast.walk(tree or ast.Module([], [])) if isinstance(one, ast.FunctionDef | ast.Lambda)), None
+    )
     if given is None or given.args.vararg or given.args.kwonlyargs or given.args.defaults:
         return None
     names = tuple(one.arg for one in given.args.args)
-    body = [ast.Return(given.body)] if isinstance(given, ast.Lambda) else [one for one in given.body if not is_text(one)]
+    body = (
+        [ast.Return(given.body)] if isinstance(given, ast.Lambda) else [one for one in given.body if not is_text(one)]
+    )
     calls = [one for node in body for one in ast.walk(node) if isinstance(one, ast.Call) and _wraps(one)]
     if len(calls) != 1 or not body or not isinstance(body[-1], ast.Return):
         return None
@@ -72,8 +74,8 @@ def wrapped(text: str) -> Wrapped | None:
     match call.args:
         case [function, ast.List(elts=inputs) | ast.Tuple(elts=inputs), types, *_]:
             pass
-        case [function, ast.List(elts=inputs) | ast.Tuple(elts=inputs)] if (
-            types := next((one.value for one in call.keywords if one.arg == "Tout"), None)
+        case [function, ast.List(elts=inputs) | ast.Tuple(elts=inputs)] if types := next(
+            (one.value for one in call.keywords if one.arg == "Tout"), None
         ):
             pass
         case _:
@@ -81,10 +83,20 @@ def wrapped(text: str) -> Wrapped | None:
     outputs = _outputs(body, call, names)
     returned = body[-1].value
     parts = list(_parts(returned)) if returned is not None else []
-    results = [outputs[0] if one is call else one.id for one in map(_unshaped, parts) if one is call or isinstance(one, ast.Name)]  # type: ignore[union-attr]
+    results = [
+        outputs[0] if one is call else one.id
+        for one in map(_unshaped, parts)
+        if one is call or isinstance(one, ast.Name)
+    ]  # type: ignore[union-attr]
     plain = all(isinstance(one, ast.Name) and one.id in names for one in inputs)
     count = len(types.elts) if isinstance(types, ast.List | ast.Tuple) else 1
-    if not plain or not outputs or len(outputs) != count or len(results) != len(parts) or not {*results} <= {*outputs, *names}:
+    if (
+        not plain
+        or not outputs
+        or len(outputs) != count
+        or len(results) != len(parts)
+        or not {*results} <= {*outputs, *names}
+    ):
         return None
     return Wrapped(
         ast.unparse(function),
@@ -163,12 +175,10 @@ class RowsAtOnce:
 
     Attributes:
         lines: Those of the function; its one argument is an array of indices.
-        bases: What rows are taken of.
     """
 
     lines: tuple[str, ...]
     name: str
-    bases: tuple[str, ...]
 
 
 def rows_at_once(text: str, function: str, line: int) -> RowsAtOnce | None:
@@ -187,66 +197,73 @@ def rows_at_once(text: str, function: str, line: int) -> RowsAtOnce | None:
             each, places = np.unique(i, return_inverse=True)
             return STORE['x'][each][places].astype(np.float32) / 255
     """
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
+    read = _row_function(text, function, line)
+    if read is None:
         return None
-    nodes = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and one.name == function]
-    found = next((one for one in nodes if one.lineno <= line <= (one.end_lineno or one.lineno)), None)
-    given = [one.arg for one in found.args.args] if found is not None else []
-    if found is None or len(given) != 1 or parameters(found) != {*given}:
-        return None
-    index, body = given[0], [node for node in copy.deepcopy(found.body) if not is_text(node)]
-    if not all(isinstance(node, ast.Assign | ast.Return) for node in body) or not isinstance(body[-1], ast.Return):
-        return None
-    if any(isinstance(one, ast.Subscript | ast.Attribute) and isinstance(one.ctx, ast.Store) for node in body for one in ast.walk(node)):
-        return None
-    taken = [one for node in body for one in ast.walk(node) if isinstance(one, ast.Subscript) and _is_row(one, index)]
-    inside = {id(part) for one in taken for part in ast.walk(one.slice)}
-    uses = [one for node in body for one in ast.walk(node) if is_named(one, index)]
-    local = sets_inside(found) | {index}
-    if not taken or any(id(one) not in inside for one in uses) or any(free_names(one.value) & local for one in taken):
-        return None
-    bases = tuple(dict.fromkeys(ast.unparse(one.value) for one in taken))
-    frames = [base for base in bases if base.endswith((".iloc", ".loc"))]
-    imports = Imports(tree)
-    name = f"{function}_of_batch"
-    whole = all(_is_whole(node, taken, imports) for node in body)
+    index, body, taken, imports = read
+    bases = list(dict.fromkeys(ast.unparse(one.value) for one in taken))
+    frames, name = [base for base in bases if base.endswith((".iloc", ".loc"))], f"{function}_of_batch"
+    whole = all(_is_whole(node, body, taken, imports) for node in body)
+    head = [f"def {name}({index}):", f"    {_EACH}, {_PLACES} = np.unique({index}, return_inverse=True)"]
+    many = {base: f"{base}[{_EACH}][{_PLACES}]" for base in bases}
     if frames:
         # pandas takes rows in any order, and gives columns by their names.
-        made = _replaced(body, {id(one): ast.parse(ast.unparse(one.value) + f"[{index}]", mode="eval").body for one in taken})
-        return RowsAtOnce((f"def {name}({index}):", *made), name, bases) if whole and len(frames) == len(bases) else None
-    sorts = f"    {_EACH}, {_PLACES} = np.unique({index}, return_inverse=True)"
+        many, head = {base: f"{base}[{index}]" for base in bases}, head[:1]
     if whole:
-        at = {id(one): ast.parse(f"{ast.unparse(one.value)}[{_EACH}][{_PLACES}]", mode="eval").body for one in taken}
-        return RowsAtOnce((f"def {name}({index}):", sorts, *_replaced(body, at)), name, bases)
-    rows = [f"row_{number}" for number in range(len(bases))] if len(bases) > 1 else ["row"]
-    if {*rows} & local:
+        return RowsAtOnce((*head, *_replaced(body, taken, many)), name)
+    rows = {base: f"row_{number}" if bases[1:] else "row" for number, base in enumerate(bases)}
+    if frames or {*rows.values()} & {index}.union(*(sets(node) for node in body)):
         return None
-    at = {id(one): ast.Name(rows[bases.index(ast.unparse(one.value))], ast.Load()) for one in taken}
-    returned = body[-1].value
     stacked = {
         ast.Tuple: "tuple(np.stack(part) for part in zip(*made))",
         ast.Dict: "{key: np.stack([row[key] for row in made]) for key in made[0]}",
-    }.get(type(returned), "np.stack(made)")
-    many = f"zip({', '.join(f'{base}[{_EACH}][{_PLACES}]' for base in bases)})" if bases[1:] else f"{bases[0]}[{_EACH}][{_PLACES}]"
+    }.get(type(getattr(body[-1], "value", None)), "np.stack(made)")
+    each = f"zip({', '.join(many.values())})" if bases[1:] else many[bases[0]]
     lines = (
-        f"def {function}_of_row({', '.join(rows)}):",
-        *_replaced(body, at),
-        f"def {name}({index}):",
-        sorts,
-        f"    made = [{function}_of_row({'*' if bases[1:] else ''}row) for row in {many}]",
+        f"def {function}_of_row({', '.join(rows.values())}):",
+        *_replaced(body, taken, rows),
+        *head,
+        f"    made = [{function}_of_row({'*' if bases[1:] else ''}row) for row in {each}]",
         f"    return {stacked}",
     )
-    return RowsAtOnce(lines, name, bases)
+    return RowsAtOnce(lines, name)
 
 
-def _replaced(body: Sequence[ast.stmt], nodes: dict[int, ast.expr]) -> list[str]:
+def _row_function(
+    text: str, function: str, line: int
+) -> tuple[str, list[ast.stmt], list[ast.Subscript], Imports] | None:
+    """A function's index, its statements, and where they take rows by it; None for one that does anything else."""
+    tree = parsed(text)
+    nodes = list(ast.walk(tree)) if tree is not None else []
+    defined = [one for one in nodes if isinstance(one, ast.FunctionDef) and one.name == function]
+    found = next((one for one in defined if one.lineno <= line <= (one.end_lineno or one.lineno)), None)
+    given = [one.arg for one in found.args.args] if found is not None else []
+    if tree is None or found is None or len(given) != 1 or parameters(found) != {*given}:
+        return None
+    index, body = given[0], [node for node in copy.deepcopy(found.body) if not is_text(node)]
+    parts = [one for node in body for one in ast.walk(node)]
+    plain = all(isinstance(node, ast.Assign | ast.Return) for node in body) and isinstance(body[-1], ast.Return)
+    changes = any(
+        isinstance(getattr(one, "ctx", None), ast.Store) and not isinstance(one, ast.Name | ast.Tuple) for one in parts
+    )
+    taken = [one for one in parts if isinstance(one, ast.Subscript) and _is_row(one, index)]
+    inside = {id(part) for one in taken for part in ast.walk(one.slice)}
+    local = sets_inside(found) | {index}
+    only = all(id(one) in inside for one in parts if is_named(one, index))
+    if not plain or changes or not taken or not only or any(free_names(one.value) & local for one in taken):
+        return None
+    return index, body, taken, Imports(tree)
+
+
+def _replaced(body: Sequence[ast.stmt], taken: Sequence[ast.Subscript], by: Mapping[str, str]) -> list[str]:
+    """Lines of statements, with expressions in the place of rows, by what these are taken of."""
+    rows = {id(one): ast.parse(by[ast.unparse(one.value)], mode="eval").body for one in taken}
+
     class Change(ast.NodeTransformer):
         def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-            return nodes.get(id(node)) or self.generic_visit(node)
+            return rows.get(id(node)) or self.generic_visit(node)
 
-    changed = [Change().visit(node) for node in body]
+    changed = [Change().visit(copy.copy(node)) for node in body]
     return [f"    {part}" for node in changed for part in ast.unparse(node).splitlines()]
 
 
@@ -263,29 +280,27 @@ def _is_row(node: ast.Subscript, index: str) -> bool:
     return is_named(one, index)
 
 
-def _is_whole(node: ast.AST, taken: Sequence[ast.AST], imports: Imports) -> bool:
+def _is_whole(node: ast.AST, body: Sequence[ast.stmt], taken: Sequence[ast.AST], imports: Imports) -> bool:
     """Whether a statement means the same of many rows as of each: it names, casts and scales them."""
+    local = {name for one in body for name in sets(one)}
 
     def plain(value: ast.AST) -> bool:
-        if any(value is one for one in taken):
-            return True
         match value:
-            case ast.Name() | ast.Constant():
-                return True
+            case _ if any(value is one for one in taken):
+                whole = True
+            case ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str())):
+                whole = name in local
             case ast.Tuple(elts=parts) | ast.Dict(values=parts):
-                return all(map(plain, parts))
-            case ast.BinOp(left=left, right=right):
-                number = any(isinstance(one, ast.Constant) for one in (left, right))
-                return number and not isinstance(value.op, ast.MatMult) and plain(left) and plain(right)
-            case ast.UnaryOp(operand=operand):
-                return plain(operand)
-            case ast.Subscript(value=ast.Name(), slice=ast.Constant(value=str())):
-                return True
-            case ast.Call(func=ast.Attribute(value=inner, attr="astype")):
-                return plain(inner)
-            case ast.Call(func=function, args=[first, *_]) if imports.called(function) in _CASTS:
-                return plain(first)
-        return False
+                whole = all(map(plain, parts))
+            case ast.BinOp(left=one, right=ast.Constant()) | ast.BinOp(left=ast.Constant(), right=one):
+                whole = plain(one)
+            case ast.UnaryOp(operand=one) | ast.Call(func=ast.Attribute(value=one, attr="astype")):
+                whole = plain(one)
+            case ast.Call(func=function, args=[one, *_]):
+                whole = imports.called(function) in _CASTS and plain(one)
+            case _:
+                whole = False
+        return whole
 
     match node:
         case ast.Assign(targets=[ast.Name()], value=value) | ast.Return(value=ast.expr() as value):
@@ -301,9 +316,8 @@ def calls_tensorflow(text: str, function: str) -> bool:
         >>> calls_tensorflow(code, "read"), calls_tensorflow(code.replace("(p))", "(p.numpy()))"), "read")
         (True, False)
     """
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
+    tree = parsed(text)
+    if tree is None:
         return False
     imports = Imports(tree)
     found = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and one.name == function]
@@ -318,5 +332,7 @@ def calls_tensorflow(text: str, function: str) -> bool:
         and all(isinstance(one, plain) for one in found[0].body if not is_text(one))
         and not any(isinstance(one, ast.JoinedStr | ast.Yield | ast.Await | ast.comprehension) for one in nodes)
         and all(imports.dotted(one.func).startswith("tensorflow.") for one in calls)
-        and not any(kept & names_in(one, ast.Load) for one in nodes if isinstance(one, ast.IfExp | ast.BoolOp | ast.Compare))
+        and not any(
+            kept & names_in(one, ast.Load) for one in nodes if isinstance(one, ast.IfExp | ast.BoolOp | ast.Compare)
+        )
     )

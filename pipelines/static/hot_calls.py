@@ -9,15 +9,7 @@ from typing import Final, Literal, TypeAlias, TypeGuard
 
 from pipeprof.pipelines.static.dataset_names import FUNCTIONS, own_nodes
 from pipeprof.pipelines.static.trees import names_in
-from pipeprof.pipelines.static.unchanging import (
-    File,
-    Function,
-    Once,
-    Scope,
-    Unchanging,
-    parameters,
-    sets,
-)
+from pipeprof.pipelines.static.unchanging import File, Function, Once, Scope, Unchanging, parameters, sets
 from pipeprof.pipelines.static.written_calls import parsed
 
 HotKind: TypeAlias = Literal["built-anew", "opens-file", "one-row", "processes"]
@@ -89,8 +81,9 @@ def hot_call(text: str, function: str, line: int) -> HotCall | None:
 
     Example:
         >>> code = "import re\ndef f(x):\n    return re.compile('a+').sub('', x)\n"
-        >>> hot_call(code, "f", 3)
-        HotCall(kind='built-anew', text="re.compile('a+')", function='f', library='re', line=3, instead=None, once=Once(lines=("COMPILE = re.compile('a+')",), where='above line 2', used='COMPILE', replaced="re.compile('a+')"))
+        >>> found = hot_call(code, "f", 3)
+        >>> found.kind, found.text, found.once.lines, found.once.where
+        ('built-anew', "re.compile('a+')", ("COMPILE = re.compile('a+')",), 'above line 2')
     """
     tree = parsed(text)
     if tree is None:
@@ -219,7 +212,9 @@ class _File(File):
         if around:
             # What closes the file at its end must go: it is kept.
             replaced = f"with {text}{f' as {name}' if name else ''}:, whose lines move out of it"
-        in_memory = self._library(call) in {"numpy", "pandas"} or _last(self.imports.dotted(call.func)).startswith("read")
+        in_memory = self._library(call) in {"numpy", "pandas"} or _last(self.imports.dotted(call.func)).startswith(
+            "read"
+        )
         most, given = (_IN_MEMORY if in_memory else _OPEN), "path"
         used = f"{name} = opened({path})" if name else f"opened({path})"
         arrays = [one for one in own_nodes(function) if _is_array_of(one, name, call)]

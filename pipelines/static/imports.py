@@ -8,13 +8,7 @@ import re
 from pipeprof.pipelines.static.trees import names_in
 from pipeprof.pipelines.static.written_calls import parsed
 
-MODULES = {
-    "tf": "tensorflow",
-    "np": "numpy",
-    "functools": "functools",
-    "itertools": "itertools",
-    "keras": "keras",
-}
+MODULES = {"tf": "tensorflow", "np": "numpy", "functools": "functools", "itertools": "itertools", "keras": "keras"}
 """Modules that are used in code to paste, by their names there."""
 
 
@@ -74,7 +68,9 @@ def in_file(code: str, text: str) -> str:
         uses = re.compile(rf"(?<![\w.\"']){short}(?=\.[A-Za-z])")
         if not uses.search(code) or re.search(rf"^import .*\b{short}$", code, re.MULTILINE):
             continue
-        known = next((alias for alias, name in names.items() if name == module or name.startswith(f"{module}.compat")), None)
+        known = next(
+            (alias for alias, name in names.items() if name == module or name.startswith(f"{module}.compat")), None
+        )
         if known is None:
             known = module if short in names or short in names_in(tree, ast.Store) else short
             lines.append(f"import {module}" if known == module else f"import {module} as {known}")

@@ -474,7 +474,9 @@ def _calls_outside(call: ast.Call, harmless: set[str], shared: set[str], drawing
         case ast.Attribute() as function:
             drawn = not bases_of(function).isdisjoint(drawing) and function.attr not in _IN_PLACE
             reads_only = function.attr in READING
-            unknown = not (reads_only or bases_of(function) <= harmless) or _draws(ast.Call(function, [], []), set(), imports)
+            unknown = not (reads_only or bases_of(function) <= harmless) or _draws(
+                ast.Call(function, [], []), set(), imports
+            )
             changed = function.attr in CHANGING and not bases_of(function).isdisjoint(shared)
             return (unknown and not drawn) or changed
     return _draws(ast.Call(call.func, [], []), set(), imports)
@@ -492,10 +494,7 @@ def _has_state(body: Sequence[ast.stmt], stored: set[str], tree: ast.Module, imp
             case ast.Assign(targets=targets, value=value):
                 going = any(
                     isinstance(one, ast.GeneratorExp)
-                    or (
-                        isinstance(one, ast.Call)
-                        and (imports.called(one.func) in GOING_ON | givers)
-                    )
+                    or (isinstance(one, ast.Call) and (imports.called(one.func) in GOING_ON | givers))
                     for one in [value, *getattr(value, "elts", [])]
                 )
                 if going and any(not read.isdisjoint(names_in(target, ast.Store)) for target in targets):
@@ -570,7 +569,9 @@ def _returns_new(function: ast.FunctionDef | ast.ClassDef | None, defined: _Defi
     stored = names_in(function, ast.Store)
     # A decorator may keep what the function gives.
     return not function.decorator_list and all(
-        one.id in stored and _is_own(one.id, function.body, others) if isinstance(one, ast.Name) else _is_new(one, others)
+        one.id in stored and _is_own(one.id, function.body, others)
+        if isinstance(one, ast.Name)
+        else _is_new(one, others)
         for value in given
         for one in (value.elts if isinstance(value, ast.Tuple) else [value])
     )

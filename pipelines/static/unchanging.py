@@ -54,10 +54,10 @@ def parameters(scope: Scope) -> set[str]:
 
 
 def sets(node: ast.AST) -> set[str]:
-    """Return the names that a statement sets where it stands, not those of functions and comprehensions in it.
+    r"""Return the names that a statement sets where it stands, not those of functions and comprehensions in it.
 
     Example:
-        >>> sorted(sets(ast.parse("with a as b:\\n    c = [d for d in b]").body[0]))
+        >>> sorted(sets(ast.parse("with a as b:\n    c = [d for d in b]").body[0]))
         ['b', 'c']
     """
     found: set[str] = set()
@@ -124,7 +124,7 @@ class File:
         return set(self.top).union(*(parameters(one) | sets_inside(one) for one in outer))
 
     def lines_of(self, function: ast.FunctionDef) -> list[range]:
-        """The lines of a function, and of those of the file that it calls, without functions inside that it does not."""
+        """The lines of a function, and of those of the file that it calls, without the others inside of it."""
         found: list[range] = []
         for one in self._reached(function, lambda one: {node.func.id for node in own_nodes(one) if _calls_name(node)}):  # type: ignore[attr-defined]
             inner = [_lines(node) for node in own_nodes(one) if isinstance(node, FUNCTIONS)]
@@ -136,7 +136,9 @@ class File:
         return [part for part in found if part]
 
     def _reached(
-        self, function: ast.FunctionDef, named: Callable[[ast.FunctionDef], set[str]] = lambda one: names_in(one, ast.Load)
+        self,
+        function: ast.FunctionDef,
+        named: Callable[[ast.FunctionDef], set[str]] = lambda one: names_in(one, ast.Load),
     ) -> list[ast.FunctionDef]:
         """A function, and those of the file that it names, and that these do."""
         found: dict[int, ast.FunctionDef] = {}
@@ -156,20 +158,21 @@ class File:
         if any("cache" in ast.unparse(one) for one in function.decorator_list):
             return True
         own = names_in(function, ast.Store) | _inner(function)
-        for one in ast.walk(function):
-            match one:
-                case ast.Global() | ast.Nonlocal() | ast.Yield() | ast.YieldFrom():
-                    return True
-                case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
-                    if not bases_of(one) <= own:
-                        return True
-                case ast.Name(id=name) if name in self.changing:
-                    return True
-                case ast.Attribute() if set(self.imports.dotted(one).split(".")) & _IMPURE:
-                    return True
-                case ast.Call() if self.call_may_differ(one, own, deep=False):
-                    return True
-        return False
+        return any(self._is_state(one, own) for one in ast.walk(function))
+
+    def _is_state(self, node: ast.AST, own: set[str]) -> bool:
+        match node:
+            case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
+                state = not bases_of(node) <= own
+            case ast.Name(id=name):
+                state = name in self.changing
+            case ast.Attribute():
+                state = bool(set(self.imports.dotted(node).split(".")) & _IMPURE)
+            case ast.Call():
+                state = self.call_may_differ(node, own, deep=False)
+            case _:
+                state = isinstance(node, ast.Global | ast.Nonlocal | ast.Yield | ast.YieldFrom)
+        return state
 
     def call_may_differ(self, call: ast.Call, own: set[str], *, deep: bool = True) -> bool:
         """Whether a call may give another result, or do something else, each time.
@@ -201,21 +204,18 @@ class File:
     def is_text(self, node: ast.AST | None) -> bool:
         """Whether an argument is, or may be, the name of a file or other text: no number and no shape."""
         match node:
-            case ast.Constant(value=str() as text):
-                return bool(text)
-            case ast.JoinedStr():
-                return True
             case ast.BinOp(left=left, right=right):
                 return self.is_text(left) or self.is_text(right)
             case ast.Call(args=args):
                 return any(map(self.is_text, args))
             case ast.Name(id=name):
                 made = self.top.get(name)
-                known = isinstance(made, ast.Assign | ast.AnnAssign)
-                return self.is_text(made.value) if known else not isinstance(made, (*_DEFINED, ast.ClassDef))  # type: ignore[union-attr]
-            case ast.Attribute() | ast.Subscript():
-                return True
-        return False
+                if isinstance(made, ast.Assign | ast.AnnAssign):
+                    return self.is_text(made.value)
+                return not isinstance(made, (*_DEFINED, ast.ClassDef))
+            case ast.Constant(value=value):
+                return isinstance(value, str) and bool(value)
+        return isinstance(node, ast.JoinedStr | ast.Attribute | ast.Subscript)
 
     def makes(self, node: ast.AST) -> bool:
         """Whether an expression makes something that is worth being kept: an object, or what a file or a text holds."""
@@ -305,7 +305,9 @@ class Unchanging:
 
     def _object_of_loop(self) -> set[str]:
         """The name of the object that a loop of a method's may change."""
-        inside = isinstance(self._scope, ast.For | ast.While) and isinstance(next(iter(self._around[1:]), None), ast.ClassDef)
+        inside = isinstance(self._scope, ast.For | ast.While) and isinstance(
+            next(iter(self._around[1:]), None), ast.ClassDef
+        )
         given = getattr(self._around[0], "args", None) if inside else None
         return {one.arg for one in given.args[:1]} if given is not None else set()
 
@@ -350,25 +352,7 @@ class Unchanging:
         if isinstance(setter, ast.Assign) and not self._stays(setter.value):
             return True
         inside = {id(one) for one in ast.walk(setter)} if setter is not None else set()
-        for one in self._nodes:
-            match one:
-                case _ if id(one) in inside:
-                    continue
-                case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
-                    if name in bases_of(one):
-                        return True
-                case ast.Expr(value=ast.Call() as call) if name in names_in(call, ast.Load):
-                    return True
-                case ast.AugAssign(target=target) if is_named(target, name):
-                    return True
-                case ast.Call(func=ast.Attribute(attr=attr) as function) if attr in CHANGING:
-                    if name in bases_of(function):
-                        return True
-                case ast.Call(func=ast.Name(id="next"), args=[given, *_]) if is_named(given, name):
-                    return True
-                case ast.keyword(arg="out", value=given) if is_named(given, name):
-                    return True
-        return False
+        return any(_changes(one, name) for one in self._nodes if id(one) not in inside)
 
     def _stays(self, value: ast.AST) -> bool:
         """Whether what is made may be used again and again: no file to be read on, and no iterator."""
@@ -515,6 +499,26 @@ class Unchanging:
         before = parameters(outer).union(*(sets(one) for one in outer.body if _last_line(one) < here))
         clash = isinstance(self._scope, FUNCTIONS) and moved & (sets_inside(outer) | parameters(outer))
         return f"in {outer.name}(), above line {here}" if needs <= before and not clash else None
+
+
+def _changes(node: ast.AST, name: str) -> bool:
+    """Whether a part of a body changes what a name is given, or may."""
+    match node:
+        case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
+            changed = name in bases_of(node)
+        case ast.Expr(value=ast.Call() as call):
+            changed = name in names_in(call, ast.Load)
+        case ast.Call(func=ast.Attribute(attr=attr) as function):
+            changed = attr in CHANGING and name in bases_of(function)
+        case (
+            ast.AugAssign(target=one)
+            | ast.Call(func=ast.Name(id="next"), args=[one, *_])
+            | ast.keyword(arg="out", value=one)
+        ):
+            changed = is_named(one, name)
+        case _:
+            changed = False
+    return changed
 
 
 def _indexes(nodes: Iterable[ast.AST], around: ast.With) -> bool:

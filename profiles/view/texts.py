@@ -61,7 +61,7 @@ def call_of(stage: StageView, function: str) -> ast.Call | None:
 
 
 def first_argument(stage: StageView, function: str) -> str:
-    """Return the first argument of the call that makes a stage, as the user's file has it; empty where it is unknown."""
+    """Return the first argument of the call that makes a stage, as the file has it; empty where it is unknown."""
     call = call_of(stage, function)
     return ast.unparse(call.args[0]) if call is not None and call.args else ""
 

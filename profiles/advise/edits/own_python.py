@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.by_batch import calls_tensorflow, wrapped
-from pipeprof.pipelines.static.numbered import Numbered, numbered
 from pipeprof.pipelines.static.imports import in_file
+from pipeprof.pipelines.static.numbered import Numbered, numbered
 from pipeprof.pipelines.static.rewritten import all_rounds, same_in_all_rounds, takes_any_texts, whole_arrays
 from pipeprof.profiles.advise.edits.generator_code import by_number
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE

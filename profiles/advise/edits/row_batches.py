@@ -37,7 +37,8 @@ def rows_of_batches(spot: HotSpot, stage: StageView, view: PipelineView) -> str:
         [
             *rows.lines,
             *on_batches(found, rows.name, components, name),
-            f"dataset = dataset{before}.map({name}, num_parallel_calls=tf.data.AUTOTUNE){after}{instead_of(stage, before, after)}",
+            f"dataset = dataset{before}.map({name}, num_parallel_calls=tf.data.AUTOTUNE){after}"
+            f"{instead_of(stage, before, after)}",
         ]
     )
     place = stage.location

@@ -56,10 +56,7 @@ class OfHotLine:
             evidence={"python_share": spot.share, "time_share": share, "line": spot.call.line},
             edits=(
                 HandWritten(
-                    (stage.id,),
-                    yaml=f"# {fix}",
-                    python=code,
-                    summary=fix.replace("{", "{{").replace("}", "}}"),
+                    (stage.id,), yaml=f"# {fix}", python=code, summary=fix.replace("{", "{{").replace("}", "}}")
                 ),
             ),
             predicted=self._predicted(1 / max(1 - spot.share * share, _LEAST_LEFT)),

@@ -48,7 +48,9 @@ def test_no_function_of_numpy_gets_a_tensor(name: str) -> None:
         given = {
             part.id
             for call in ast.walk(tree)
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in ("map", "filter")
+            if isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr in ("map", "filter")
             for one in call.args[:1]
             for part in [one]
             if isinstance(part, ast.Name)

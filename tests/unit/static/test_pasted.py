@@ -25,8 +25,11 @@ def test_modules_have_the_names_of_the_file(file: str, lines: str) -> None:
 
 
 def test_a_name_of_another_scope_is_not_known() -> None:
-    file = "import numpy as np\ndef load(i): ...\ndef rows():\n    order = [1]\n    return order\ndef build(size):\n    return 1\n"
-    code = "items = list(order)\ndef one(i):\n    part = load(items[i])\n    return part[:size]\nones = [one(i) for i in items]"
+    file = (
+        "import numpy as np\ndef load(i): ...\ndef rows():\n    order = [1]\n    return order\n"
+        "def build(size):\n    return 1\n"
+    )
+    code = "items = list(order)\ndef one(i):\n    part = load(items[i])\n    return part[:size]\nones = map(one, items)"
     assert unknown_names(code, file, 7) == {"order"}
     assert unknown_names(code, file, 5) == {"size"}
     assert unknown_names(".map(load, …)", file, 1) == set()

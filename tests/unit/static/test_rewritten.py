@@ -381,7 +381,8 @@ def test_an_order_is_drawn_whatever_its_generator_is_called_on(drawn: str) -> No
 )
 def test_what_is_more_than_a_pools_function_is_none(taken: str) -> None:
     code = (
-        "SEEN = []\norder = [1]\npool = Pool(4)\ndef one_tuple(i):\n    return i,\ndef counted(i):\n    SEEN.append(i)\n"
+        "SEEN = []\norder = [1]\npool = Pool(4)\ndef one_tuple(i):\n    return i,\ndef counted(i):\n"
+        "    SEEN.append(i)\n"
         "    return i\ndef rows():\n"
     )
     assert of_a_pool(f"{code}    yield from pool.imap(load, order)\n", "rows", 10) is not None
@@ -568,7 +569,9 @@ def test_what_each_round_of_a_loop_decodes_again(body: str, moved: tuple[str, ..
     assert (found.lines if found is not None else ()) == moved
 
 
-@pytest.mark.parametrize("given", ["fn=one, elems=boxes", "elems=boxes, fn=one", "lambda b: one(b), boxes", "one, boxes, dtype=t"])
+@pytest.mark.parametrize(
+    "given", ["fn=one, elems=boxes", "elems=boxes, fn=one", "lambda b: one(b), boxes", "one, boxes, dtype=t"]
+)
 def test_a_round_may_be_given_by_its_name(given: str) -> None:
     code = LOOP.format(body="full = tf.io.decode_jpeg(raw)").replace("one, boxes", given)
     found = same_in_all_rounds(code, "f", 9)

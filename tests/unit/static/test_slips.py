@@ -64,10 +64,7 @@ def found(tmp_path: Path, code: str) -> list[tuple[str, str]]:
             "def split(d):\n  return d.take(5), d.skip(5)\ntrain, val = split(tf.data.Dataset.range(9))\ntrain.repeat()\n",
             ("discarded", "train.repeat()"),
         ),
-        (
-            "def f(data):\n  data.batch(8)\n  return data.prefetch(1)\n",
-            ("discarded", "data.batch(8)"),
-        ),
+        ("def f(data):\n  data.batch(8)\n  return data.prefetch(1)\n", ("discarded", "data.batch(8)")),
         (
             "class T:\n  def run(self, ds):\n    for _ in range(9):\n      x = next(iter(ds))\n"
             "def main():\n  ds = tf.data.Dataset.range(9)\n  T(3).run(ds)\n",

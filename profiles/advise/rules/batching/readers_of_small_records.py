@@ -64,7 +64,9 @@ class ReadersOfSmallRecords(Rule):
                 continue
             argument, given = edit.argument, f"{significant(records)} records of {size(each)} per batch"
             place = place_of(stage.location)
-            call = call_without(stage, argument) or f"{f'tf.data.{stage.op}' if argument == _READS else '.interleave'}(…)"
+            call = (
+                call_without(stage, argument) or f"{f'tf.data.{stage.op}' if argument == _READS else '.interleave'}(…)"
+            )
             yield Proposal(
                 stage=stage.id,
                 sentence=(

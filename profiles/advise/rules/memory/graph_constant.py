@@ -97,8 +97,8 @@ class GraphConstant(Rule):
                 (stage.id,),
                 yaml=f"{stage.op}: {{tensors: {{npy: array.npy}}}}   # {stage.id}, as the pipeline's own source",
                 python=(
-                    f"dataset = tf.data.Dataset.{stage.op}({first_argument(stage, stage.op) or '...'})  # outside of any tf.function\n"
-                    "# and give it to the tf.function as an argument"
+                    f"dataset = tf.data.Dataset.{stage.op}({first_argument(stage, stage.op) or '...'})"
+                    "  # outside of any tf.function\n# and give it to the tf.function as an argument"
                 ),
                 summary="build {stage} outside of the tf.function",
             ),

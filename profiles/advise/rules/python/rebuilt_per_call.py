@@ -11,9 +11,9 @@ class RebuiltPerCall(OfHotLine, Rule):
     """Objects that a Python function builds again for each element.
 
     Seen:
-        Much of the time inside the pipeline's Python passes in what does not depend on the element: a call of a class, a
-        function or a reader of a file, or a table that is built, in the function that a map or a generator calls, or in
-        a function that this one calls. Nothing of the element goes into it, and nothing changes it afterwards.
+        Much of the time inside the pipeline's Python passes in what does not depend on the element: a call of a class,
+        a function or a reader of a file, or a table that is built, in the function that a map or a generator calls, or
+        in a function that this one calls. Nothing of the element goes into it, and nothing changes it afterwards.
 
     Why:
         Augmentations, tokenizers, compiled expressions and open files are made to be used many times. Building three
@@ -61,7 +61,9 @@ class RebuiltPerCall(OfHotLine, Rule):
             return ""
         first, *others = once.lines
         instead = f"{once.used} in the place of {once.replaced}" if once.used else f"without {once.replaced}"
-        return "\n".join([f"{first}  # once, {once.where}", *others, f"# line {call.line}, in {call.function}(): {instead}"])
+        return "\n".join(
+            [f"{first}  # once, {once.where}", *others, f"# line {call.line}, in {call.function}(): {instead}"]
+        )
 
 
 def _short(text: str) -> str:

@@ -79,11 +79,7 @@ class RetracedStep(OfTraining, Rule):
                     "trace_s": use.trace_seconds,
                     "share": share,
                 },
-                python=(
-                    f"@tf.function(reduce_retracing=True)\n{own}\n    ..."
-                    if own and not anew and not jax
-                    else ""
-                ),
+                python=(f"@tf.function(reduce_retracing=True)\n{own}\n    ..." if own and not anew and not jax else ""),
                 predicted=without(share),
             )
 
