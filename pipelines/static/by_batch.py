@@ -71,12 +71,8 @@ def wrapped(text: str) -> Wrapped | None:
     if len(calls) != 1 or not body or not isinstance(body[-1], ast.Return):
         return None
     (call,) = calls
-    match call.args:
+    match [*call.args, *(one.value for one in call.keywords if one.arg == "Tout")]:
         case [function, ast.List(elts=inputs) | ast.Tuple(elts=inputs), types, *_]:
-            pass
-        case [function, ast.List(elts=inputs) | ast.Tuple(elts=inputs)] if types := next(
-            (one.value for one in call.keywords if one.arg == "Tout"), None
-        ):
             pass
         case _:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -174,7 +174,8 @@ class _File:
         for node in nodes:
             match node:
                 case ast.Call(
-                    func=ast.Name(id="next"), args=[ast.Call(func=ast.Name(id="iter"), args=[ast.Name() | ast.Attribute() as one]), *_]
+                    func=ast.Name(id="next"),
+                    args=[ast.Call(func=ast.Name(id="iter"), args=[ast.Name() | ast.Attribute() as one]), *_],
                 ) if (name := ast.unparse(one)) in datasets - bound:
                     yield self._slip("first-again", node, "iter", name)
 

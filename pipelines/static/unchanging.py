@@ -109,7 +109,7 @@ class File:
 
     def around(self, inner: ast.AST) -> list[ast.AST]:
         """Functions and classes that something is in, the innermost first, and at the end the file."""
-        outer = [
+        outer: list[ast.AST] = [
             one
             for one in ast.walk(self.tree)
             if one is not inner
@@ -567,7 +567,8 @@ def _statement_with(body: list[ast.stmt], inner: ast.AST) -> ast.stmt:
 
 def _first_line(node: ast.stmt) -> int:
     """The line of a statement, or of its first decorator."""
-    return min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
+    decorators = node.decorator_list if isinstance(node, (*_DEFINED, ast.ClassDef)) else []
+    return min([node.lineno, *(one.lineno for one in decorators)])
 
 
 def _last_line(node: ast.stmt) -> int:

@@ -103,7 +103,11 @@ def reported(profile: dict[str, Any]) -> list[tuple[str, str, int]]:
 
 def test_every_pair_is_run() -> None:
     scripts = {path.stem for path in PLANTED.glob("*.py")} - {"slow"}
-    assert scripts == {*PAIRS, *(f"{name}_twin" for name in PAIRS)} == {*LOOPS, *FITS, *PYTHON, *map(twin, LOOPS + FITS + PYTHON)}
+    assert (
+        scripts
+        == {*PAIRS, *(f"{name}_twin" for name in PAIRS)}
+        == {*LOOPS, *FITS, *PYTHON, *map(twin, LOOPS + FITS + PYTHON)}
+    )
 
 
 def test_each_script_has_its_finding_and_no_other(

@@ -328,12 +328,7 @@ def _table_bytes(one: Any) -> int:
 def _deep_bytes(one: Any, depth: int) -> int:
     """Return the bytes of a small object without other references, and of the objects in it."""
     kind = type(one)
-    if (
-        kind not in _PLAIN
-        and kind.__name__ != "ndarray"
-        and not kind.__dictoffset__
-        and not hasattr(kind, "__slots__")
-    ):
+    if kind not in _PLAIN and kind.__name__ != "ndarray" and not kind.__dictoffset__ and not hasattr(kind, "__slots__"):
         return 0
     if issubclass(kind, (type, ModuleType)) or callable(one) or sys.getrefcount(one) > _OWN:
         return 0

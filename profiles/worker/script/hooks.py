@@ -15,7 +15,6 @@ from typing import Any
 
 from pipeprof.profiles.protocol.wrapped import LISTENS, WRAPPED, Wrapped
 
-
 SAMPLED_EACH = 32
 """Nanoseconds: requests at a multiple of it are sampled. The last bits of a time are as good as dice, and cost less."""
 
