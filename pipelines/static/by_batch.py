@@ -18,7 +18,7 @@ _CASTS = frozenset({"asarray", "array", "float32", "float64", "int32", "int64", 
 
 
 @dataclass(frozen=True)
-class PythonCall:
+class CalledInPython:
     """A function of TensorFlow that does nothing but call one of Python, and give shapes to what that makes.
 
     Attributes:
@@ -45,7 +45,7 @@ class PythonCall:
     line: int
 
 
-def wrapped(text: str) -> PythonCall | None:
+def wrapped(text: str) -> CalledInPython | None:
     r"""Return what a function of a map calls in Python; None where it does more than that.
 
     Args:
@@ -94,7 +94,7 @@ def wrapped(text: str) -> PythonCall | None:
         or not {*results} <= {*outputs, *names}
     ):
         return None
-    return PythonCall(
+    return CalledInPython(
         ast.unparse(function),
         names,
         tuple(ast.unparse(one) for one in inputs),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeprof.pipelines.static.by_batch import PythonCall, RowsAtOnce
+from pipeprof.pipelines.static.by_batch import CalledInPython, RowsAtOnce
 from pipeprof.pipelines.static.numbered import Numbered
 from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.profiles.advise.edits.snippets import dict_names, free_name, from_python, structure_of
@@ -124,7 +124,11 @@ def by_number(
 
 
 def on_batches(
-    found: PythonCall, function: str, components: Sequence[ComponentView], name: str, wrapper: str = "tf.numpy_function"
+    found: CalledInPython,
+    function: str,
+    components: Sequence[ComponentView],
+    name: str,
+    wrapper: str = "tf.numpy_function",
 ) -> list[str]:
     """A map's function as one of a batch, whose Python is called once for all of it.
 
