@@ -18,6 +18,8 @@ _SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
 _LONG_NS = 5_000_000
 """A call that traces takes longer: only after such a one the traces are counted."""
 _MOST = 100
+_LEAST_SAMPLES = 8
+"""Calls whose time on a core is known, from which on it stands for that of all."""
 
 
 @dataclass(eq=False)
@@ -57,6 +59,7 @@ class Habits:
         self._known: dict[int, _Function] = {}
         self._uses: dict[Any, FunctionUse] = {}
         self._saving: list[tuple[bool, int]] = []
+        self._sampled = [0, 0, 0]
 
     @property
     def functions(self) -> list[FunctionUse]:
@@ -67,6 +70,25 @@ class Habits:
     def function_seconds(self) -> float:
         """Time in calls of tf.functions."""
         return sum(use.seconds for use in list(self._uses.values()))
+
+    @property
+    def function_cpu_seconds(self) -> float:
+        """Time of this thread on a core in them, from a sample of calls; all of their time without enough of these."""
+        calls, cpu_ns, whole_ns = self._sampled
+        return self.function_seconds * (min(1.0, cpu_ns / whole_ns) if calls >= _LEAST_SAMPLES and whole_ns else 1.0)
+
+    def sampled(self, cpu: Callable[[], int]) -> Callable[[Any, int], None]:
+        """Return `function_returned` that also notes the time on a core, by the clock of this thread."""
+        if get_ident() != self._thread:
+            return self.function_returned
+        began = cpu()
+
+        def returned(function: Any, duration_ns: int) -> None:
+            for place, value in enumerate((1, cpu() - began, duration_ns)):
+                self._sampled[place] += value
+            self.function_returned(function, duration_ns)
+
+        return returned
 
     def function_returned(self, function: Any, duration_ns: int) -> None:
         """Count a call, and its traces if it was long."""

@@ -16,7 +16,7 @@ from typing import Any
 from pipeprof.profiles.protocol.wrapped import LISTENS, WRAPPED, Wrapped
 
 SAMPLED_EACH = 32
-"""Nanoseconds: requests at a multiple of it are sampled. The last bits of a time are as good as dice, and cost less."""
+"""Nanoseconds: what begins at a multiple of it is sampled. The last bits of a time are as good as dice, and cost less."""
 
 
 def nothing(*_arguments: object) -> None:
@@ -67,6 +67,10 @@ class Observer:
 
     def function_returned(self, function: Any, duration_ns: int) -> None:
         """A tf.function returned, called from Python."""
+
+    def function_sampled(self) -> Callable[[Any, int], None]:
+        """Return what hears of the end of a call that began at a multiple of `SAMPLED_EACH`."""
+        return self.function_returned
 
     def compiled(self, function: str, seconds: float) -> None:
         """JAX has compiled a function."""
@@ -264,10 +268,11 @@ class Hooks:
             if heeds_call:
                 self._seen.function_called()
             began = clock()
+            returned = self._seen.function_returned if began % SAMPLED_EACH else self._seen.function_sampled()
             try:
                 return real(function, *arguments, **named)
             finally:
-                self._seen.function_returned(function, clock() - began)
+                returned(function, clock() - began)
 
         return call
 

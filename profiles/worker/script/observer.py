@@ -179,6 +179,10 @@ class ScriptObserver(Observer):
 
         return got
 
+    def function_sampled(self) -> Callable[[Any, int], None]:
+        """Return what also notes how long a call took of a core; within `fit` it is of no use."""
+        return self.function_returned if self._fitting else self.habits.sampled(self._cpu)
+
     def ended(self, iterator: Any) -> None:
         """End the pass."""
         one = self._passes.get(id(iterator))

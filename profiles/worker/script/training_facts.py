@@ -58,7 +58,7 @@ class Moment(NamedTuple):
         with suppress(AttributeError, OSError):
             clock = time.pthread_getcpuclockid(threading.main_thread().ident or 0)
             cpu = time.clock_gettime(clock)
-        elsewhere = habits.function_seconds + (habits.save_ns + observer.fetch_cpu_ns) / 1e9
+        elsewhere = habits.function_cpu_seconds + (habits.save_ns + observer.fetch_cpu_ns) / 1e9
         steps = sum(one.steps for one in observer.consumers)
         return cls(time.perf_counter_ns(), cpu - elsewhere if cpu else None, steps)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from types import SimpleNamespace
 
@@ -82,6 +83,15 @@ def test_calls_of_other_threads_do_not_count(habits: Habits) -> None:
     thread.start()
     thread.join()
     assert habits.functions == []
+
+
+@pytest.mark.parametrize(("calls", "share"), [(7, 1.0), (8, 0.25)])
+def test_functions_that_run_on_other_threads_leave_the_core_to_python(habits: Habits, calls: int, share: float) -> None:
+    cpu = itertools.count(0, 2 * MS)
+    for _ in range(calls):
+        habits.sampled(cpu.__next__)(Traced(), 8 * MS)
+    habits.function_returned(Traced(), 8 * MS)
+    assert habits.function_cpu_seconds == pytest.approx(share * habits.function_seconds)
 
 
 def test_a_save_inside_another_is_a_part_of_it(habits: Habits, clock: Clock) -> None:

@@ -49,31 +49,39 @@ class WaitsForResults(OfTraining, Rule):
     def judge(self, training: Training, view: PipelineView) -> Iterable[Proposal]:
         """From the callbacks of `fit`, and from the text of the loop."""
         for callback in training.callbacks:
-            yield from self._of_callback(callback, training)
+            yield from self._of_callback(callback, training, view)
         main = main_of(training)
         if training.consumer == "loop" and main is not None and main.file is not None and main.line is not None:
             functions = [use.name for use in training.functions if use.file == main.file]
-            for read in reads_in_loop(view.texts.get(main.file, ""), main.line, functions):
-                steps = view.profile.steps if view.profile is not None else None
-                interval = steps.interval_ms.p50 if steps is not None else None
-                each = f" of {milliseconds(interval)}" if interval is not None else ""
-                yield Proposal(
-                    location=Location(file=as_typed(main.file), line=read.line),
-                    sentence=(
-                        f"`{read.text}` in line {read.line} reads a result in every step{each}: on a GPU or TPU the "
-                        "script waits there until the step has ended."
-                    ),
-                    recommendation="Keep the tensor and read it every hundredth step, or at the end of the epoch.",
-                    evidence={"step_p50_ms": interval} if interval is not None else {},
-                    python=(
-                        "mean = tf.keras.metrics.Mean()\nfor number, batch in enumerate(dataset):\n"
-                        f"    mean.update_state(...)  # what line {read.line} reads\n"
-                        "    if number % 100 == 0:\n        print(float(mean.result()))"
-                    ),
-                    predicted=_UNKNOWN,
-                )
+            reads = list(reads_in_loop(view.texts.get(main.file, ""), main.line, functions))
+            if not reads:
+                return
+            steps = view.profile.steps if view.profile is not None else None
+            interval = steps.interval_ms.p50 if steps is not None else None
+            each = f" of {milliseconds(interval)}" if interval is not None else ""
+            named = listed([f"`{read.text}` in line {read.line}" for read in reads])
+            verb = "reads a result" if len(reads) == 1 else "read results"
+            yield Proposal(
+                location=Location(file=as_typed(main.file), line=reads[0].line),
+                sentence=(
+                    f"{named} {verb} in every step{each}: on a GPU or TPU the script waits there until the step has "
+                    "ended."
+                ),
+                recommendation=_where(
+                    view,
+                    f"Keep the tensor that {listed([f'`{read.text}`' for read in reads])} {verb.split()[0]} and read "
+                    "it every hundredth step, or once an epoch.",
+                ),
+                evidence={"step_p50_ms": interval} if interval is not None else {},
+                python=(
+                    "mean = tf.keras.metrics.Mean()\nfor number, batch in enumerate(dataset):\n"
+                    f"    mean.update_state(...)  # what line {reads[0].line} reads\n"
+                    "    if number % 100 == 0:\n        print(float(mean.result()))"
+                ),
+                predicted=_UNKNOWN,
+            )
 
-    def _of_callback(self, callback: CodePlace, training: Training) -> Iterable[Proposal]:
+    def _of_callback(self, callback: CodePlace, training: Training, view: PipelineView) -> Iterable[Proposal]:
         apart, call = training.apart_ms, training.call_ms
         share = apart / (apart + call) if apart is not None and call is not None else None
         if callback.file is None and (share is None or share < self.threshold("apart")):
@@ -87,13 +95,19 @@ class WaitsForResults(OfTraining, Rule):
                 f"The callback {callback.name}{at(callback, ' (')}{')' if callback.file else ''} defines "
                 f"on_train_batch_end without async_safe: Keras waits for the results of every step.{cost}"
             ),
-            recommendation=(
-                f"Set async_safe = True in {callback.name} if it only stores or prints, or do its work at the end of "
-                "the epoch."
+            recommendation=_where(
+                view,
+                f"Set async_safe = True in {callback.name} if it only stores or prints, or do its work once an epoch."
                 if own
-                else f"Leave {callback.name} out, or do its work once an epoch."
+                else f"Leave {callback.name} out, or do its work once an epoch.",
             ),
             evidence={"callback": callback.name, **({"apart_ms": apart} if apart is not None else {})},
             python=f"class {callback.name}(keras.callbacks.Callback):\n    async_safe = True" if own else "",
             predicted=_UNKNOWN,
         )
+
+
+def _where(view: PipelineView, text: str) -> str:
+    """What to do, with the devices for which it pays where this machine has none of them."""
+    host = view.profile.host if view.profile is not None else None
+    return text if host is None or host.gpus else f"On a GPU or TPU; here it costs microseconds. {text}"
