@@ -11,7 +11,7 @@ from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.shared import CodePlace, Training
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
-from pipeprof.profiles.wording import as_typed, milliseconds, percent
+from pipeprof.profiles.wording import as_typed, listed, milliseconds, percent
 
 _UNKNOWN = Prediction("unknown until it is tried: on a CPU a step has ended when its call returns")
 
