@@ -527,17 +527,24 @@ def _reached(body: Sequence[ast.stmt], defined: _Defined) -> list[ast.FunctionDe
 
 def _keeps_state(function: ast.FunctionDef | ast.ClassDef) -> bool:
     """Whether a function changes what is outside of it."""
+    going = any(
+        isinstance(one, ast.Global | ast.Nonlocal) or (_is_bare_call(one) and is_named(one.func, "next"))  # type: ignore[attr-defined]
+        for one in ast.walk(function)
+    )
+    return going or bool(changed_outside(function))
+
+
+def changed_outside(function: ast.AST) -> set[str]:
+    """Return the names of what a function changes that is not its own."""
     own = names_in(function, ast.Store) | {one.arg for one in ast.walk(function) if isinstance(one, ast.arg)}
+    found: set[str] = set()
     for one in ast.walk(function):
         match one:
-            case ast.Global() | ast.Nonlocal() | ast.Call(func=ast.Name(id="next")):
-                return True
             case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
-                if not bases_of(one) <= own:
-                    return True
-            case ast.Call(func=ast.Attribute(attr=attr) as called) if attr in CHANGING and not bases_of(called) <= own:
-                return True
-    return False
+                found |= bases_of(one)
+            case ast.Call(func=ast.Attribute(attr=attr) as called) if attr in CHANGING:
+                found |= bases_of(called)
+    return found - own
 
 
 def _is_own(name: str, body: Sequence[ast.stmt], defined: _Defined) -> bool:

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from pipeprof.pipelines.static.dataset_names import FUNCTIONS, own_nodes
 from pipeprof.pipelines.static.imports import MODULES, Imports
-from pipeprof.pipelines.static.numbered import CHANGING, GOING_ON, READING
+from pipeprof.pipelines.static.numbered import CHANGING, GOING_ON, READING, changed_outside
 from pipeprof.pipelines.static.trees import bases_of, is_named, names_in
 from pipeprof.pipelines.static.written_calls import parsed
 
@@ -98,7 +98,7 @@ class File:
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 self.functions.setdefault(node.name, node)
-                self.changing |= _changed_outside(node)
+                self.changing |= changed_outside(node)
             elif isinstance(node, ast.ClassDef):
                 # A class is called as its `__init__` is.
                 init = _method(node, INIT)
@@ -158,12 +158,10 @@ class File:
         if any("cache" in ast.unparse(one) for one in function.decorator_list):
             return True
         own = names_in(function, ast.Store) | _inner(function)
-        return any(self._is_state(one, own) for one in ast.walk(function))
+        return bool(changed_outside(function)) or any(self._is_state(one, own) for one in ast.walk(function))
 
     def _is_state(self, node: ast.AST, own: set[str]) -> bool:
         match node:
-            case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
-                state = not bases_of(node) <= own
             case ast.Name(id=name):
                 state = name in self.changing
             case ast.Attribute():
@@ -236,18 +234,6 @@ def sets_inside(scope: Scope) -> set[str]:
     """Names that a function's or a loop's body sets."""
     body = scope.body if isinstance(scope.body, list) else [scope.body]
     return {name for node in body for name in sets(node)}
-
-
-def _changed_outside(function: ast.FunctionDef) -> set[str]:
-    """Names of the file of which a function changes what they have."""
-    own, found = names_in(function, ast.Store) | _inner(function), set[str]()
-    for one in ast.walk(function):
-        match one:
-            case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
-                found |= bases_of(one)
-            case ast.Call(func=ast.Attribute(attr=attr) as called) if attr in CHANGING:
-                found |= bases_of(called)
-    return found - own
 
 
 def _calls_name(node: ast.AST) -> bool:
