@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias, TypeGuard
 
 from pipeprof.pipelines.static.dataset_names import FUNCTIONS, own_nodes
 from pipeprof.pipelines.static.trees import names_in
-from pipeprof.pipelines.static.unchanging import File, Function, Once, Scope, Unchanging, parameters, sets
+from pipeprof.pipelines.static.unchanging import File, Function, Once, Scope, Unchanging, free_names, parameters, sets
 from pipeprof.pipelines.static.written_calls import parsed
 
 HotKind: TypeAlias = Literal["built-anew", "opens-file", "one-row", "processes"]
@@ -147,6 +147,10 @@ class _File(File):
         rows = {id(opened[base.id] if isinstance(base, ast.Name) and base.id in opened else base) for base in bases}
         here = [opened.get(base.id) for base in map(_base, nodes) if isinstance(base, ast.Name)]
         yield from (self._once(node, function, bound) for node in (*opening, *filter(None, here)) if id(node) in rows)
+        if scope is not function or not _is_generator(function):
+            # One file, of which each call asks the reader for another part.
+            parts = [node for node in opening if free_names(node) & bound and not free_names(node.args[0]) & bound]
+            yield from (self._hot("opens-file", node, function) for node in parts)
         for node in nodes:
             if self._gives_rows() and _indexed_by(node, bound):
                 yield self._hot("one-row", node, function)

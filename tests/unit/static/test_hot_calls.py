@@ -13,6 +13,7 @@ import multiprocessing
 import re
 import h5py
 import numpy as np
+import pandas as pd
 import transforms as T
 from PIL import Image
 
@@ -94,6 +95,10 @@ def whole(path):
 def table_of(path, i):
     table = np.load(path, mmap_mode="r")
     return table[i]
+
+
+def line_of_table(i):
+    return pd.read_csv("rows.csv", skiprows=i, nrows=1).to_numpy()
 
 
 def picture(path):
@@ -191,6 +196,7 @@ ONE = Kept(
             ),
         ),
         ("in_mode", "h5py.File(path, mode)", None),
+        ("line_of_table", "pd.read_csv", None),
         ("of_two", "with h5py.File(path)", None),
         ("names_of", "with np.load", None),
     ],
