@@ -198,10 +198,23 @@ def gathered(text: str, function: str, line: int) -> list[tuple[str, str]]:
 
 
 def _function_before(text: str, function: str, line: int) -> ast.FunctionDef | None:
-    """The last function of a name before a line."""
-    nodes = ast.walk(parsed(text) or ast.Module([], []))
-    found = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == function]
-    return max((node for node in found if node.lineno <= line), key=lambda node: node.lineno, default=None)
+    """The last function of a name before a line; TensorFlow is `tf` in it, whatever the file calls it."""
+    tree = parsed(text) or ast.Module([], [])
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == function]
+    last = max((node for node in found if node.lineno <= line), key=lambda node: node.lineno, default=None)
+    names = {alias for alias, name in Imports(tree).names.items() if name == "tensorflow" and alias != "tf"}
+    return _Usual(names).visit(copy.deepcopy(last)) if last is not None and names else last
+
+
+class _Usual(ast.NodeTransformer):
+    """Gives TensorFlow its usual name."""
+
+    def __init__(self, names: set[str]) -> None:
+        self._names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Change one name."""
+        return ast.copy_location(ast.Name("tf", node.ctx), node) if node.id in self._names else node
 
 
 def takes_any_texts(text: str, function: str, line: int) -> bool:

@@ -139,7 +139,7 @@ def _waiting(stage: Stage) -> tuple[str, str] | None:
         f"options.threading.private_threadpool_size = {_CALLS}",
         "dataset = dataset.with_options(options)  # at the end",
     ]
-    return f"let {_CALLS} calls wait at a time, with a thread for each", "\n".join(lines)
+    return f"let {_CALLS} calls wait at a time, with a thread for each", _in_its_file(stage, "\n".join(lines))
 
 
 def in_parallel(profile: Profile, stage: Stage) -> tuple[str, str] | None:
@@ -153,7 +153,7 @@ def in_parallel(profile: Profile, stage: Stage) -> tuple[str, str] | None:
     place = stage_place(stage)
     line = f".map({_given(stage)}, num_parallel_calls=tf.data.AUTOTUNE){f'  # {place}' if place else ''}"
     drawn = "; its random numbers then come to other elements" if stage.random else ""
-    return f"run several calls of it at a time: now one core does all of its work{drawn}", line
+    return f"run several calls of it at a time: now one core does all of its work{drawn}", _in_its_file(stage, line)
 
 
 def without_rounds(stage: Stage) -> tuple[str, str] | None:
@@ -169,7 +169,7 @@ def without_rounds(stage: Stage) -> tuple[str, str] | None:
     text = f"do all rounds of its loop ({file}:{at}) at once: TensorFlow schedules the ops of each round one by one"
     if made.lines[0].startswith("for "):
         text = f"unroll its loop ({file}:{at}): with range, the ops of all rounds are in the graph, without a loop"
-    return text, "\n".join([f"# in the place of lines {at}", *made.lines])
+    return text, _in_its_file(stage, "\n".join([f"# in the place of lines {at}", *made.lines]))
 
 
 def _before_loop(stage: Stage) -> tuple[str, str] | None:
@@ -184,7 +184,7 @@ def _before_loop(stage: Stage) -> tuple[str, str] | None:
     at = f"{same.first}-{same.last}" if same.last > same.first else str(same.first)
     file = as_typed(place.file).rpartition("/")[2]
     text = f"read and decode before its loop, not in each round ({file}:{at}): no round changes it"
-    return text, "\n".join([f"# before the loop, in the place of line {at}", *same.lines])
+    return text, _in_its_file(stage, "\n".join([f"# before the loop, in the place of line {at}", *same.lines]))
 
 
 def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | None:
@@ -220,7 +220,12 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
     several = len(made) > 1 and all(one.name.isdigit() for one in made)
     lengths = any(one.shape is None or None in one.shape for one in made)
     dense = f".map(lambda {'*row' if several else 'row'}: row)" if lengths else ""
-    return text, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}"
+    return text, _in_its_file(stage, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}")
+
+
+def _in_its_file(stage: Stage, lines: str) -> str:
+    """Lines with the names that the file of a stage has for modules."""
+    return in_file(lines, file_text(stage.location.file)) if stage.location is not None else lines
 
 
 def _given(stage: Stage) -> str:

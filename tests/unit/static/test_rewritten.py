@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeprof.pipelines.static.imports import in_file
 from pipeprof.pipelines.static.numbered import numbered, of_a_pool
 from pipeprof.pipelines.static.rewritten import (
     all_rounds,
@@ -585,6 +586,16 @@ def test_a_round_may_be_given_by_its_name(given: str) -> None:
 def test_any_argument_of_a_round_is_set_by_it(given: str) -> None:
     code = LOOP.format(body="full = tf.io.decode_jpeg(box)").replace("one(box)", f"one({given})")
     assert same_in_all_rounds(code, "f", 9) is None
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "flow"])
+def test_tensorflow_may_have_another_name_in_the_file(name: str) -> None:
+    head = "import tensorflow\n" if name == "tensorflow" else f"import tensorflow as {name}\n"
+    code = head + LOOP.format(body="full = tf.io.decode_jpeg(raw)").replace("tf.", f"{name}.")
+    found = same_in_all_rounds(code, "f", 10)
+    assert found is not None
+    assert found.lines == ("full = tf.io.decode_jpeg(raw)",)
+    assert in_file(found.lines[0], code) == f"full = {name}.io.decode_jpeg(raw)"
 
 
 def test_what_each_round_of_a_range_decodes_again() -> None:
