@@ -232,6 +232,31 @@ def test_a_near_twin_is_silent(body: str) -> None:
     assert [call.text for call, _ in builders(code) if call.function == "element"] == []
 
 
+@pytest.mark.parametrize(
+    ("imported", "call", "of_element"),
+    [
+        ("import albumentations as A", "A.Compose([A.HorizontalFlip(p=0.5)])", "A.Compose([A.HorizontalFlip(p=x)])"),
+        ("from text import BertTokenizer", "BertTokenizer('vocab.txt')", "BertTokenizer(x)"),
+        ("from nltk.tokenize import RegexpTokenizer as Words", "Words('[a-z]+')", "Words(x)"),
+        ("import h5py", "h5py.File(PATH, 'r')['x']", "h5py.File(x, 'r')['x']"),
+        ("import numpy", "numpy.load(PATH / 'mean.npy')", "numpy.load(PATH / x)"),
+        ("from PIL import Image", "Image.open('mask.png').convert('L')", "Image.open(x).convert('L')"),
+        ("import pandas as pd", "pd.read_csv(f'{PATH}/labels.csv')", "pd.read_csv(f'{PATH}/{x}.csv')"),
+        ("import librosa", "librosa.load('noise.wav', sr=16000)[0]", "librosa.load(x, sr=16000)[0]"),
+        ("import json", "json.load(open('labels.json'))", "json.load(open(x))"),
+    ],
+)
+def test_objects_of_any_library_are_seen(imported: str, call: str, of_element: str) -> None:
+    code = "{}\nfrom pathlib import Path\nPATH = Path('data')\ndef element(x):\n    return ({}, x)\n"
+    found = hot_call(code.format(imported, call), "element", 5)
+    assert found is not None
+    assert (found.kind, found.text) == ("built-anew", call)
+    assert found.once is not None
+    assert found.once.where == "above line 4"
+    other = hot_call(code.format(imported, of_element), "element", 5)
+    assert other is None or other.kind != "built-anew"
+
+
 def test_an_object_whose_attribute_changes_is_not_the_same() -> None:
     code = (
         "import library as A\nclass Loader:\n    def __init__(self):\n        self.n = 0\n    def element(self, x):\n"
