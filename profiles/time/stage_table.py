@@ -315,6 +315,7 @@ class _StageTable:
             random=function["random"] if function is not None else None,
             loops=not LOOPING.isdisjoint(function["ops"]) if function is not None else None,
             steady_ops=function.get("steady") if function is not None else None,
+            draws_by_number=function.get("by_number") if function is not None else None,
             shared_ops=function.get("shared") if function is not None else None,
             widens=function.get("widens") if function is not None else None,
             widens_at=function.get("widens_at") if function is not None else None,

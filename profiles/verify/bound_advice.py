@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.advise import UNVERIFIED
 from pipeprof.profiles.advise.edits.own_python import (
     in_less_python,
     in_own_python,
     in_parallel,
+    maps_of_texts,
+    saved_by_chunks,
     texts_in_chunks,
     without_rounds,
 )
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.lines import inside, line_of
 from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
@@ -29,7 +33,7 @@ from pipeprof.profiles.verify.guessing.replacements import SMALL_FROM, replaceme
 from pipeprof.profiles.verify.guessing.shared_work import once_for_each, shared_part, shared_words
 from pipeprof.profiles.verify.guessing.whole_batches import VECTORISED, batch_after, in_words
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import hot_function, one_per_line, size, stage_name, stages_in_a_row
+from pipeprof.profiles.wording import hot_function, one_per_line, percent, size, stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -132,6 +136,24 @@ def advice_for(
         text = "read less: smaller records, no compression, or several files at a time if there are several"
         found = Advice(f"Read less in {name}", text)
     return found
+
+
+def predict_lines(profile: Profile, finding: Finding, addresses: Collection[str]) -> None:
+    """Write into a finding without an upper bound what its lines bring, where they call maps on many texts at once.
+
+    Args:
+        addresses: Of the stages that it is about.
+    """
+    stages = [stage for stage in profile.stages or () if stage.id in addresses]
+    lines = [(stage, line_of(profile, stage.id)) for stage in stages]
+    code = {(texts_in_chunks(line, stage) or ("", ""))[1] for stage, line in lines}
+    if finding.status != "unverified" or not finding.python or finding.python not in code:
+        return
+    maps = {one.id: one for stage, line in lines for one in maps_of_texts(line, stage)}
+    saved, name = saved_by_chunks(list(maps.values())), stages_in_a_row(list(maps.values()))
+    finding.title, finding.semantics, finding.reason = f"Call {name} on many texts at once", "same", UNVERIFIED
+    formula = f"{percent(saved)} of the work is calls and small ops of {name}, which many texts share then"
+    finding.predicted = Predicted(speedup=1 / (1 - saved), formula=formula)
 
 
 def _in_lines(profile: Profile, stage: Stage) -> tuple[str, str] | None:

@@ -370,7 +370,7 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
         finding.status = "rejected"
         finding.reason = f"even without {name} no more than {significant(speedup.high)}×: {in_words(speedup)}"
     else:
-        finding.reason = f"unknown upper bound of {name}: {trial.reason}"
+        finding.reason = f"unknown upper bound of {name}: {trial.reason.removeprefix('undecided: ')}"
 
 
 def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequence[Finding]) -> Finding:

@@ -34,6 +34,7 @@ from pipeprof.profiles.propose.finding import MEASURED, finding_of, proposal_of
 from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.time.memory_problem import memory_matters
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
@@ -356,7 +357,7 @@ class _Verification:
             block_seconds=self._pace.block.seconds,
             same=self._same or None,
         )
-        profile.findings = ordered(profile.findings or ())
+        profile.findings = ordered(profile.findings or (), memory_matters=memory_matters(profile))
         profile.verdict = conclude(profile)
 
     def _pace_of(self, mode: Mode) -> plans.Pace:
@@ -457,10 +458,11 @@ class _Verification:
         self._bound_later(trials)
         further = ceiling.further_bounds(self._profile, [*tried, *bounded]) if pays(self._profile) else []
         for stages in [one for one in further if one not in self._bounded][:most]:
-            finding = ceiling.told_by_rule(self._profile, stages, self._untried())
-            before = f"{finding.reason}; " if finding is not None and finding.reason else ""
-            finding = finding or ceiling.bottleneck_finding(self._profile, stages, tried)
+            told = ceiling.told_by_rule(self._profile, stages, self._untried())
+            before = f"{told.reason}; " if told is not None and told.reason else ""
+            finding = told or ceiling.bottleneck_finding(self._profile, stages, tried)
             self._bound(trials, finding, stages, before)
+            bound_advice.predict_lines(self._profile, finding, stages)
             self._take_bound(finding)
 
     def _untried(self) -> list[Finding]:
@@ -497,17 +499,15 @@ class _Verification:
     def _take_bound(self, finding: Finding) -> None:
         if self._is_reported(finding):
             return
-        if finding.status == "ceiling":
+        if finding.status == "ceiling" or (finding.status == "unverified" and finding.python):
             self._profile.findings = [*(self._profile.findings or ()), finding]
         elif finding.reason is not None:
             stage = next((one for one in self._profile.stages or () if one.id == finding.stage), None)
             name = stage_name(stage) if stage is not None else finding.title
             reason = finding.reason if finding.measured is not None else f"{name}: {finding.reason}"
             if finding.status == "unverified" and finding.recommendation:
-                # What to do is known, if not what it gives.
-                place = stage_place(stage) if stage is not None else None
-                reason += f"\n{place or name}   {finding.recommendation}"
-                reason += f"\n{finding.python}" if finding.python else ""
+                place = (stage_place(stage) if stage is not None else None) or name
+                reason += f"\n{place}   {finding.recommendation}"
             self._bounds.append(reason)
 
     def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: Reserved = NOTHING) -> None:

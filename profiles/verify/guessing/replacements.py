@@ -54,11 +54,12 @@ def replacements(
     for op in (op for op in ops if op not in shared):
         choices = next((choices for kind, choices in _instead() if re.fullmatch(kind, op.op)), {})
         drawn = _is_drawn(stage, op.op)
-        known = _facts(stage, before, batches=batches and not drawn and _is_short(stage, op))
+        on_batches = batches and _gains_on_batches(stage, op, drawn=drawn)
+        known = _facts(stage, before, batches=on_batches)
         text = next((text for fact, text in choices.items() if not fact or fact in known), None)
         text = text.format_map(_sizes(stage)) if text is not None else None
         # What is drawn anew in each epoch cannot be stored.
-        if text is not None and (batches or not _OF_BATCHES.search(text)) and not (drawn and _STORED.search(text)):
+        if text is not None and (on_batches or not _OF_BATCHES.search(text)) and not (drawn and _STORED.search(text)):
             groups.setdefault(text, []).append(op)
     costs = {text: sum(op.ms_per_batch for op in members) / whole for text, members in groups.items()}
     largest = [text for text in sorted(costs, key=lambda text: -costs[text]) if costs[text] >= NAMED_FROM][:_MOST]
@@ -84,9 +85,16 @@ def _is_drawn(stage: Stage, op: str) -> bool:
     return bool(stage.random) and stage.steady_ops is not None and op not in stage.steady_ops
 
 
-def _is_short(stage: Stage, op: OpCost) -> bool:
-    """Whether an op takes so little time in a call that fewer calls may be worth something; so it may where unknown."""
-    return not stage.calls_per_batch or op.ms_per_batch < _SHORT_MS * stage.calls_per_batch
+def _gains_on_batches(stage: Stage, op: OpCost, *, drawn: bool) -> bool:
+    """Whether an op on whole batches means the same, and may cost less: what computes for long does as much there.
+
+    Of records and lines it makes a tensor for each of their fields.
+
+    Args:
+        drawn: Whether it depends on random numbers: one that is drawn for a picture would be one for a batch.
+    """
+    short = not stage.calls_per_batch or op.ms_per_batch < _SHORT_MS * stage.calls_per_batch
+    return (short or op.op in PARSING | DECODING) and (not drawn or bool(stage.draws_by_number))
 
 
 def _facts(stage: Stage, before: Stage | None, *, batches: bool) -> set[str]:

@@ -45,7 +45,7 @@ _SEQUENCES_BY_HAND: Final = "tf.io.parse_sequence_example takes the records of a
 def batch_after(line: Sequence[Stage], place: int) -> Stage | None:
     """Return the batch that the elements of a map go into, with nothing before it that looks at them; None without."""
     stage = line[place]
-    if stage.op != "map" or runs_python(stage):
+    if stage.op != "map" or runs_python(stage) or (stage.random and not stage.draws_by_number):
         return None
     for other in line[place + 1 :]:
         row = traits(other.op)

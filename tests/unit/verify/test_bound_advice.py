@@ -11,7 +11,7 @@ from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, Stage
-from pipeprof.profiles.verify.bound_advice import add_command, advice_for
+from pipeprof.profiles.verify.bound_advice import add_command, advice_for, predict_lines
 from pipeprof.profiles.verify.ceiling import advise_again, bottleneck_finding, further_bounds
 
 COMMAND = "; pipeprof fix 'my pipe.py:make' --convert-to FOLDER does the work of decode once"
@@ -257,6 +257,22 @@ def test_texts_that_no_batch_follows_are_taken_many_at_once(profile: Profile) ->
         assert (found.python or "").startswith(f".batch(256){maps}.unbatch()")
 
 
+def test_lines_for_texts_are_a_change_with_what_they_are_expected_to_gain(profile: Profile) -> None:
+    lines = stage("source", "TextLineDataset", 0.01, element_spec=TEXTS)
+    encode = of_texts("stages.0", "encode", time_ms_per_batch=4.0)
+    profile.stages = [lines, encode, stage("stages.1", "filter", 0.01)]
+    finding = bottleneck_finding(profile, ["stages.0"], [])
+    finding.reason = "no upper bound: filter after it depends on the values, which a replay repeats"
+    predict_lines(profile, finding, ["stages.0"])
+    assert (finding.title, finding.semantics) == ("Call encode on many texts at once", "same")
+    assert finding.predicted is not None
+    # 3 of its 4 ms are no op's, of 40 % of the work.
+    assert finding.predicted.speedup == pytest.approx(1 / (1 - 0.3 * 255 / 256))
+    other = bottleneck_finding(profile, ["stages.1"], [])
+    predict_lines(profile, other, ["stages.1"])
+    assert other.predicted is None
+
+
 @pytest.mark.parametrize("case", ["batch", "random", "numbers", "pictures", "sliced"])
 def test_what_is_no_text_or_is_batched_next_stays(profile: Profile, case: str) -> None:
     lines = stage("source", "TextLineDataset", 0.01, element_spec=TEXTS)
@@ -315,7 +331,8 @@ def test_what_draws_random_numbers_is_not_done_before_the_run(profile: Profile) 
 
 
 def test_a_map_whose_calls_cost_most_draws_on_whole_batches(profile: Profile) -> None:
-    noise = stage("stages.0", "map", 0.9, name="add_noise", random=True, steady_ops=[], calling_ms_per_batch=50.0)
+    noise = stage("stages.0", "map", 0.9, name="add_noise", random=True, calling_ms_per_batch=50.0)
+    noise.steady_ops, noise.draws_by_number = [], True
     noise.ops = [OpCost(op="RandomStandardNormal", ms_per_batch=6.0)]
     profile.stages = [stage("source", "range"), noise, stage("stages.1", "shuffle"), stage("stages.2", "batch")]
     found = bottleneck_finding(profile, ["stages.0"], [])

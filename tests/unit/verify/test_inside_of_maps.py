@@ -213,6 +213,28 @@ def test_no_batches_where_they_were_measured_without_a_gain() -> None:
     assert "DecodeJpeg" in replacements(stage, batches=False)
 
 
+@pytest.mark.parametrize(
+    ("op", "calls", "given", "batches"),
+    [
+        ("MatMul", 256.0, {}, True),
+        ("MatMul", 256.0, {"random": True, "steady_ops": ["MatMul"]}, True),
+        ("MatMul", 256.0, {"random": True, "steady_ops": [], "draws_by_number": True}, True),
+        # One random factor for a picture would be one for a batch.
+        ("MatMul", 256.0, {"random": True, "steady_ops": []}, False),
+        # What is computed for long does as much for a batch; lines have a tensor for each of their fields.
+        ("MatMul", 16.0, {}, False),
+        ("RFFT", 16.0, {}, False),
+        ("DecodeCSV", 16.0, {}, True),
+    ],
+)
+def test_whole_batches_are_advice_where_calls_are_what_costs(
+    op: str, calls: float, given: dict[str, Any], batches: bool
+) -> None:
+    stage = a_map(ops={op: 10.0}, **{"random": False, "steady_ops": None, "calls_per_batch": calls, **given})
+    assert ("batch" in replacements(stage)) is batches
+    assert ("in the step" in replacements(stage)) is (op != "DecodeCSV")
+
+
 def test_an_inserted_cache_and_one_in_a_map_fill_alike(profile: Profile) -> None:
     inserted = filling(profile, (InsertStage("cache", {}, "stages.1"),))
     assert inserted == filling(profile, (SplitMap("stages.1", (NewStage("cache"),)),))

@@ -171,6 +171,17 @@ def test_a_map_before_a_batch_is_vectorised_made_parallel_and_prefetched(recorde
     assert all(finding.status == "unverified" and finding.predicted is None for finding in guesses(found))
 
 
+@pytest.mark.parametrize("by_number", [True, False])
+def test_noise_is_tried_on_whole_batches_and_one_number_for_a_picture_is_not(
+    recorded: Recorded, by_number: bool
+) -> None:
+    found = profile_of(recorded, "range", "map", "shuffle", "batch", stage="stages.0")
+    assert found.stages is not None
+    found.stages[1].random, found.stages[1].draws_by_number = True, by_number
+    made = {one.semantics for one in guesses(found) if one.title == "Apply map to whole batches"}
+    assert made == ({"randomness"} if by_number else set())
+
+
 def test_what_runs_in_parallel_is_not_made_so(recorded: Recorded) -> None:
     found = profile_of(recorded, "range", "map", "shuffle", stage="stages.0", parallelism=64.0)
     found.host.cores = 64.0
