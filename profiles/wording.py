@@ -206,8 +206,17 @@ def with_name(reason: str, stages: Sequence[Stage]) -> str:
     return reason if stage is None else f"{stage_name(stage)}: {rest}"
 
 
+def one_per_line(stages: Sequence[Stage]) -> list[Stage]:
+    """Return the first of the stages that each line of the program makes."""
+    found: dict[object, Stage] = {}
+    for stage in stages:
+        found.setdefault((stage.op, str(stage.location)) if stage.location is not None else stage.id, stage)
+    return list(found.values())
+
+
 def stages_in_a_row(stages: Sequence[Stage]) -> str:
     """Name stages that follow each other: all of a few, else the first and the last with their lines."""
+    stages = one_per_line(stages)
     if len(stages) <= _NAMED_IN_A_ROW:
         return listed([stage_name(stage) for stage in stages])
     return f"the {len(stages)} stages from {stage_label(stages[0])} to {stage_label(stages[-1])}"
@@ -258,13 +267,17 @@ def call_around(op: str, location: Location | None) -> str | None:
     return call if call and call != op and not traits(call).opaque else None
 
 
-def label_of(name: str | None, op: str, location: Location | None, *, injected: bool = False) -> str:
-    """Name a stage as `stage_label` does, from its parts."""
+def label_of(name: str | None, op: str, location: Location | None, *, injected: bool = False, times: int = 1) -> str:
+    """Name a stage as `stage_label` does, from its parts.
+
+    Args:
+        times: How often the line makes it: ``load ×2 (map, train.py:12)``.
+    """
     call = call_around(op, location)
     kind = f"its {name} {op}" if call and name else f"its {op}" if call else op if name else None
     parts = (kind, "added by TensorFlow" if injected else place_of(location))
     inside = ", ".join(part for part in parts if part)
-    whole = call or name or op
+    whole = f"{call or name or op}{f' ×{times}' if times > 1 else ''}"
     return f"{whole} ({inside})" if inside else whole
 
 

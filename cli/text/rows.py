@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
+from pipeprof.profiles.lines import lines_of, reader_of
 from pipeprof.profiles.wording import call_around, significant
 
 _Cost = TypeVar("_Cost", "OpCost", "PythonCost")
 _DIFFERS = 0.02
 """Difference from one element in for one out from which it is shown."""
-
-INPUTS_NOTE = "in:out: elements that go in and come out (~ counted over part of an epoch)"
 
 
 class Row(NamedTuple):
@@ -39,7 +39,7 @@ def rows_per_line(stages: Sequence[Stage]) -> list[Row]:
     found: dict[Hashable, list[Stage]] = defaultdict(list)
     for stage in stages:
         found[_line_of_code(stage)].append(stage)
-    return [_merged(group) for group in found.values()]
+    return [_merged(group, stages) for group in found.values()]
 
 
 def _line_of_code(stage: Stage) -> Hashable:
@@ -51,13 +51,16 @@ def _line_of_code(stage: Stage) -> Hashable:
     return (place.file, place.line, place.column, kind)
 
 
-def _merged(group: Sequence[Stage]) -> Row:
+def _merged(group: Sequence[Stage], stages: Sequence[Stage]) -> Row:
     first = min(group, key=lambda stage: stage.depth)
     ids = frozenset(stage.id for stage in group)
     if len(group) == 1:
         return Row(first, ids, 1)
     inside = call_around(first.op, first.location) if first.library is None else None
-    most = max(group, key=lambda stage: (stage.inputs_each or 0.0) if inside else (stage.elements or 0))
+    # What goes into a call is counted where its elements come out.
+    known = [stage for stage in group if stage.inputs_each]
+    known = ([stage for stage in known if stage.depth == first.depth] or known) if inside else known
+    most = max(known, key=lambda stage: (stage.inputs_each or 0.0) if inside else (stage.elements or 0), default=first)
     same = len({stage.parallelism for stage in group}) == 1
     update: dict[str, object] = {
         **{name: _total(group, _field(name)) for name in _SUMMED},
@@ -68,12 +71,19 @@ def _merged(group: Sequence[Stage]) -> Row:
         ),
         "parallelism": first.parallelism if same else None,
         "timed_by": next((stage.timed_by for stage in group if stage.timed_by is not None), None),
-        "inputs_each": most.inputs_each,
+        "inputs_each": most.inputs_each if inside else _inputs_of_all(known),
         "inputs_each_by": most.inputs_each_by,
     }
     if inside:
         update |= {"op": inside, "name": None, "executed": None, "fused_with": None}
     return Row(first.model_copy(update=update), ids, 1 if inside else len(group))
+
+
+def _inputs_of_all(group: Sequence[Stage]) -> float | None:
+    """Elements that go into all of them together for one that comes out."""
+    given = sum(stage.elements or 0 for stage in group)
+    taken = sum((stage.elements or 0) * (stage.inputs_each or 0.0) for stage in group)
+    return taken / given if given else next((stage.inputs_each for stage in group), None)
 
 
 _SUMMED = (
@@ -113,6 +123,15 @@ def write_inputs(stage: Stage) -> str:
         return ""
     about = "~" if stage.inputs_each_by == "counters" else ""
     return f"{about}{_short(each)}:1" if each > 1 else f"{about}1:{_short(1 / each)}"
+
+
+def note_inputs(stages: Iterable[Stage]) -> str:
+    """Explain the column of `write_inputs`, and its mark where a stage has one; empty without a number there."""
+    shown = [text for stage in stages if (text := write_inputs(stage))]
+    if not shown:
+        return ""
+    partly = any(text.startswith("~") for text in shown)
+    return f"in:out: elements that go in and come out{' (~ counted over part of an epoch)' if partly else ''}"
 
 
 def _short(number: float) -> str:

@@ -1,4 +1,4 @@
-"""Which names of a file are datasets: by chains of calls, through functions, their arguments and enclosing functions."""
+"""Which names of a file are datasets: by chains of calls, also through functions and their parameters."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
@@ -40,7 +40,6 @@ LOADS_FROM = 0.2
 _LOADS = ("Decode", "Parse", "ReadFile")
 _CHUNK = 256
 _OF_TEXTS = re.compile(r"Lookup\w+|\w*String\w*|\w*Regex\w+|Unicode\w+|Substr")
-"""Ops that take any number of texts, or of what was made of them, each by itself."""
 _OF_WHOLE = frozenset({"StringFormat"})
 
 
@@ -195,18 +194,8 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
     Args:
         line: The stages that follow each other where the stage is.
     """
-    place = next((number for number, one in enumerate(line) if one.id == stage.id), 0)
-    if not _takes_texts(stage) or not place:
-        return None
-    first = place
-    while first > 1 and _takes_texts(line[first - 1]):
-        first -= 1
-    maps = list(itertools.takewhile(_takes_texts, line[first:]))
-    after = line[first + len(maps) :]
-    texts = line[first - 1].element_spec or ()
-    if not texts or any(one.dtype != "string" or one.shape != [] for one in texts):
-        return None
-    if not after or traits(after[0].op).stacks:
+    maps = maps_of_texts(line, stage)
+    if not maps:
         return None
     calls = [f".map({_given(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in maps]
     at = stage_place(stage)
@@ -228,14 +217,44 @@ def _in_its_file(stage: Stage, lines: str) -> str:
     return in_file(lines, file_text(stage.location.file)) if stage.location is not None else lines
 
 
+def maps_of_texts(line: Sequence[Stage], stage: Stage) -> list[Stage]:
+    """Return a map with those in a row with it that take any number of texts; none where a batch comes next."""
+    place = next((number for number, one in enumerate(line) if one.id == stage.id), 0)
+    if not takes_texts(stage) or not place:
+        return []
+    first = place
+    while first > 1 and takes_texts(line[first - 1]):
+        first -= 1
+    maps = list(itertools.takewhile(takes_texts, line[first:]))
+    after = line[first + len(maps) :]
+    texts = line[first - 1].element_spec or ()
+    if not texts or any(one.dtype != "string" or one.shape != [] for one in texts):
+        return []
+    return [] if not after or traits(after[0].op).stacks else maps
+
+
+def saved_by_chunks(maps: Iterable[Stage]) -> float:
+    """Return the share of the pipeline's work that calls and small ops of maps take, which one call for many saves."""
+    saved = 0.0
+    for stage in maps:
+        ops, whole = sum(op.ms_per_batch for op in stage.ops or ()), stage.inside_ms or math.inf
+        saved += (stage.share or 0.0) * max(0.0, 1 - ops / whole) * (whole < math.inf)
+    return saved * (1 - 1 / _CHUNK)
+
+
 def _given(stage: Stage) -> str:
     """The function of a map as the file has it; else its name."""
     given = written_function(stage)
     return given.text if given is not None else stage_name(stage)
 
 
-def _takes_texts(stage: Stage) -> bool:
-    """Whether a map calls functions of texts and tables, as they are and with what they make."""
+def is_of_texts(op: str) -> bool:
+    """Whether an op takes any number of texts, or of what was made of them, each by itself."""
+    return _OF_TEXTS.fullmatch(op) is not None
+
+
+def takes_texts(stage: Stage) -> bool:
+    """Return whether a map calls functions of texts and tables, as they are and with what they make."""
     if not traits(stage.op).maps or stage.random or stage.python or stage.loops or not stage.name:
         return False
     place = stage.location
@@ -246,6 +265,6 @@ def _takes_texts(stage: Stage) -> bool:
     from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
 
     ops = {op.op for op in stage.ops or ()} - SILENT
-    texts = {op for op in ops if _OF_TEXTS.fullmatch(op)} - _OF_WHOLE
+    texts = set(filter(is_of_texts, ops)) - _OF_WHOLE
     # Slices, shapes and joins of one text's words are others of many texts; of many ops the list is cut.
     return bool(texts) and ops <= texts | ELEMENTWISE and len(stage.ops or ()) < MOST_OPS

@@ -69,6 +69,21 @@ def calls_in_loop(text: str, line: int) -> tuple[int, list[str]] | None:
     return loop.lineno, list(names)
 
 
+def iterated_at(text: str, line: int) -> str:
+    r"""Return what `iter` gets at a line, as written; `dataset` where that is not seen.
+
+    Example:
+        >>> iterated_at("for _ in range(9):\n    x = next(iter(self.train_ds))\n", 2)
+        'self.train_ds'
+    """
+    tree = parsed(text)
+    for node in ast.walk(tree) if tree is not None else ():
+        match node:
+            case ast.Call(func=ast.Name(id="iter"), args=[ast.Name() | ast.Attribute() as one]) if node.lineno == line:
+                return ast.unparse(one)
+    return "dataset"
+
+
 def unused_name(text: str, line: int, *, in_module: bool = True) -> str | None:
     r"""Return the name that the statement at a line gives its value, if nothing in the file reads the name.
 

@@ -16,7 +16,7 @@ from typing import Any
 from pipeprof.profiles.protocol.wrapped import LISTENS, WRAPPED, Wrapped
 
 SAMPLED_EACH = 32
-"""Nanoseconds: what begins at a multiple of it is sampled. The last bits of a time are as good as dice, and cost less."""
+"""Nanoseconds: what begins at a multiple of it is sampled. The last bits of a time are as good as dice."""
 
 
 def nothing(*_arguments: object) -> None:
@@ -31,8 +31,8 @@ class Observer:
     the user's code, so none does unless it is meant to.
 
     Attributes:
-        notes: By the number (`id`) of an iterator, what takes the times at which its batches are requested and come. For
-            those in it `asked` is not called.
+        notes: By the number (`id`) of an iterator, what takes the times at which its batches are requested and come.
+            For those in it `asked` is not called.
     """
 
     notes: dict[int, Callable[[int], object]] = {}  # noqa: RUF012 - empty for good, unless an observer has its own

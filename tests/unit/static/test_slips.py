@@ -61,7 +61,8 @@ def found(tmp_path: Path, code: str) -> list[tuple[str, str]]:
             ("first-again", "next(iter(b))"),
         ),
         (
-            "def split(d):\n  return d.take(5), d.skip(5)\ntrain, val = split(tf.data.Dataset.range(9))\ntrain.repeat()\n",
+            "def split(d):\n  return d.take(5), d.skip(5)\n"
+            "train, val = split(tf.data.Dataset.range(9))\ntrain.repeat()\n",
             ("discarded", "train.repeat()"),
         ),
         ("def f(data):\n  data.batch(8)\n  return data.prefetch(1)\n", ("discarded", "data.batch(8)")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.text.loops import iterated_at
 from pipeprof.profiles.advise.text.observed import (
     SHARE,
     OfTraining,
@@ -46,7 +47,6 @@ class IteratorEachStep(OfTraining, Rule):
 
     def judge(self, training: Training, view: PipelineView) -> Iterable[Proposal]:
         """From the numbers of iterators and batches."""
-        del view
         for use in training.datasets:
             # An epoch of `fit` has an iterator of its own, however few batches it has.
             if use.role != "loop" or not begins_each_step(use) or use.first_seconds is None:
@@ -56,6 +56,7 @@ class IteratorEachStep(OfTraining, Rule):
             if share < self.threshold("share"):
                 continue
             batches = {"batches": use.batches} if use.batches is not None else {}
+            name = iterated_at(view.texts.get(use.file or "", ""), use.line or 0)
             yield Proposal(
                 location=location_of(use),
                 sentence=(
@@ -63,8 +64,8 @@ class IteratorEachStep(OfTraining, Rule):
                     f"{use.batches or use.iterators:,} batches: each step starts the dataset again, "
                     f"{milliseconds(1e3 * use.first_seconds)} until its batch, {share_text(seconds, training)}."
                 ),
-                recommendation="Make one iterator before the loop and call next() on it.",
+                recommendation=f"Make one iterator of {name} before the loop and call next() on it.",
                 evidence={"iterators": use.iterators, **batches, "first_s": use.first_seconds},
-                python="iterator = iter(dataset.repeat())  # before the loop\nbatch = next(iterator)  # in each step",
+                python=f"iterator = iter({name}.repeat())  # before the loop\nbatch = next(iterator)  # in each step",
                 predicted=without(share),
             )

@@ -60,6 +60,7 @@ class WaitsForResults(OfTraining, Rule):
             interval = steps.interval_ms.p50 if steps is not None else None
             each = f" of {milliseconds(interval)}" if interval is not None else ""
             named = listed([f"`{read.text}` in line {read.line}" for read in reads])
+            texts = listed([f"`{read.text}`" for read in reads])
             verb = "reads a result" if len(reads) == 1 else "read results"
             yield Proposal(
                 location=Location(file=as_typed(main.file), line=reads[0].line),
@@ -69,8 +70,8 @@ class WaitsForResults(OfTraining, Rule):
                 ),
                 recommendation=_where(
                     view,
-                    f"Keep the tensor that {listed([f'`{read.text}`' for read in reads])} {verb.split()[0]} and read "
-                    "it every hundredth step, or once an epoch.",
+                    f"Keep what {texts} {verb.split(maxsplit=1)[0]} as a tensor, and read it every hundredth step, or "
+                    "once an epoch.",
                 ),
                 evidence={"step_p50_ms": interval} if interval is not None else {},
                 python=(
