@@ -152,7 +152,7 @@ def predict_lines(profile: Profile, finding: Finding, addresses: Collection[str]
     maps = {one.id: one for stage, line in lines for one in maps_of_texts(line, stage)}
     saved, name = saved_by_chunks(list(maps.values())), stages_in_a_row(list(maps.values()))
     finding.title, finding.semantics, finding.reason = f"Call {name} on many texts at once", "same", UNVERIFIED
-    formula = f"{percent(saved)} of the work is calls and small ops of {name}, which many texts share then"
+    formula = f"{percent(saved)} of the work is small ops of {name}, which many texts share then"
     finding.predicted = Predicted(speedup=1 / (1 - saved), formula=formula)
 
 
