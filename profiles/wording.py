@@ -267,13 +267,17 @@ def call_around(op: str, location: Location | None) -> str | None:
     return call if call and call != op and not traits(call).opaque else None
 
 
-def label_of(name: str | None, op: str, location: Location | None, *, injected: bool = False) -> str:
-    """Name a stage as `stage_label` does, from its parts."""
+def label_of(name: str | None, op: str, location: Location | None, *, injected: bool = False, times: int = 1) -> str:
+    """Name a stage as `stage_label` does, from its parts.
+
+    Args:
+        times: How often the line makes it: ``load ×2 (map, train.py:12)``.
+    """
     call = call_around(op, location)
     kind = f"its {name} {op}" if call and name else f"its {op}" if call else op if name else None
     parts = (kind, "added by TensorFlow" if injected else place_of(location))
     inside = ", ".join(part for part in parts if part)
-    whole = call or name or op
+    whole = f"{call or name or op}{f' ×{times}' if times > 1 else ''}"
     return f"{whole} ({inside})" if inside else whole
 
 

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Prose, Table, TextSpan
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment, VectoriseMap
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
+    MoveStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetEnvironment,
+    VectoriseMap,
+)
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
+from pipeprof.profiles.lines import on_main_line
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
 from pipeprof.profiles.time.verdict import savable_share
 from pipeprof.profiles.wording import (
@@ -49,7 +57,7 @@ WITHOUT_RULE = frozenset({"measured", "combined"})
 MOST_BOUNDS = 2
 """Upper bounds without a finding that are named in the default report."""
 MOST_UNTRIED = 2
-"""Changes that were not tried, of each reason, that are named in the default report."""
+"""Changes that were not tried, of one reason, that are named in the default report."""
 MOST_REJECTED = 2
 """Rejected changes that are named in the default report."""
 NEEDS_BUDGET = "--budget"
@@ -84,18 +92,12 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
         return
     yield from _build_bounds(profile.verification.bounds, alone=not profile.findings, complete=complete)
     groups: Sequence[NotTried] = profile.verification.not_tried
-    others = 0
-    if not complete and len(groups) > 1:
-        # What a larger budget settles is what a reader can do something about.
-        shown = max(groups, key=lambda group: (NEEDS_BUDGET in group.reason, len(group.changes)))
-        others, groups = sum(len(group.changes) for group in groups) - len(shown.changes), [shown]
-    for group in groups:
-        text = f"{_changes(len(group.changes))} could not be tried: {group.reason}"
-        text += f"; {_changes(others)} for other reasons: pipeprof show -v" if others else ""
-        spare = 4 if profile.findings and NEEDS_BUDGET not in group.reason else 0
-        yield Prose(text, hang=2, style="" if complete else "dim", spare=spare)
-        for change in group.changes[: None if complete else MOST_UNTRIED]:
-            yield Prose(change, indent=4, hang=2, style="" if complete else "dim", spare=1)
+    for group in groups if complete else ():
+        yield Prose(f"{_changes(len(group.changes))} could not be tried: {group.reason}", hang=2)
+        for change in group.changes:
+            yield Prose(change, indent=4, hang=2)
+    if not complete and (text := _not_tried(profile, groups)):
+        yield Prose(text, hang=2, style="dim", spare=4 if profile.findings else 7)
     without_gain, undecided = profile.verification.without_gain, profile.verification.undecided
     tried = [*without_gain, *undecided]
     if not tried:
@@ -108,11 +110,33 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
     else:
         count += "undecided"
     if not complete:
-        yield Prose(f"{count}: pipeprof show -v", style="dim")
+        yield Prose(f"{count}: pipeprof show -v", style="dim", spare=7)
         return
     yield Prose(f"{count}:")
     for text in tried:
         yield Prose(text, indent=4, hang=2)
+
+
+def _not_tried(profile: Profile, groups: Sequence[NotTried]) -> str:
+    """Name the changes that could not be tried for one reason, that which a larger budget settles first.
+
+    Where there are findings, a change that one stage's function refuses was only a guess; so is all that there was no
+    time for where one is proven.
+    """
+    names = {stage_name(stage) for stage in profile.stages or ()} if profile.findings else set()
+    proven = any(finding.status == "kept" for finding in profile.findings or ())
+    open_ones = [
+        group
+        for group in groups
+        if NEEDS_BUDGET in group.reason or not (proven or group.reason.partition(": ")[0] in names)
+    ]
+    if not open_ones:
+        return ""
+    shown = max(open_ones, key=lambda group: (NEEDS_BUDGET in group.reason, len(group.changes)))
+    changes = [" ".join(change.partition(";")[0].split()) for change in shown.changes]
+    left = sum(len(group.changes) for group in groups) - len(changes[:MOST_UNTRIED])
+    more = f"; {_changes(left)} more: pipeprof show -v" if left else ""
+    return f"Not tried: {'; '.join(changes[:MOST_UNTRIED])} ({shown.reason}){more}"
 
 
 def _changes(count: int) -> str:
@@ -128,11 +152,11 @@ def _build_bounds(bounds: Sequence[str], *, alone: bool, complete: bool) -> Iter
     for text in bounds if complete else bounds[:MOST_BOUNDS]:
         # It may begin with a stage's name.
         sentence, *advice = (f"Even{text.removeprefix('even')}" if text.startswith("even ") else text).split("\n")
-        yield Prose(sentence, hang=2, style="" if complete else "dim")
+        yield Prose(sentence, hang=2, style="" if complete else "dim", spare=0 if alone else 8)
         if advice:
             yield Prose(advice[0], indent=4, hang=2, spare=0 if alone or advice[1:] else _AFTER_TABLES)
         if advice[1:]:
-            yield Code("\n".join(advice[1:]), indent=4, wrap=True, python=True)
+            yield Code("\n".join(advice[1:]), indent=4, wrap=True, python=True, spare=0 if alone else 9)
 
 
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
@@ -153,7 +177,7 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         yield Heading("What to change", "measured")
         yield from _tables(profile, proven)
     if bounds:
-        known = any(finding.python for _, finding in bounds)
+        known = any(_is_known(profile, finding) for _, finding in bounds)
         yield Heading("Upper bounds", f"measured without the stage{'' if known else ', no edit is known'}")
         yield from _tables(profile, bounds)
     if cached:
@@ -180,20 +204,46 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
                 if tried
                 else Heading("What to change", _not_verified(profile))
             )
-        yield from _tables(profile, open_ones)
+        yield from _tables(profile, open_ones, spare=10 if proven or bounds else 0)
     if late:
         yield Heading("For memory alone", "measured")
         yield from _tables(profile, late)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
 
 
+def _is_known(profile: Profile, bound: Finding) -> bool:
+    """Whether a bound comes with lines to write, or another finding has an edit of the same stages."""
+    from pipeprof.profiles.verify.ceiling import stages_to_replay
+
+    stages = profile.stages or ()
+    own = {*map(on_main_line, (bound.measured or {}).get("replayed") or [bound.stage])}
+    others = [one for one in profile.findings or () if one.edit is not None and one.status in ("kept", "unverified")]
+    changed = {
+        on_main_line(address)
+        for other in others
+        # What moves before a stage leaves it less to do.
+        for address in (
+            other.stage,
+            *stages_to_replay(other, stages),
+            *(getattr(e, "before", None) for e in other.edits),
+        )
+    }
+    return bool(bound.python) or not own.isdisjoint(changed - {None})
+
+
 def _unfinished(shown: Sequence[tuple[int, Finding]]) -> str:
     """Progress of unfinished findings that all show a gain; empty if there are other findings."""
     if not all(finding.unfinished is not None for _, finding in shown):
         return ""
-    return (
-        f"{len(shown)} changes show a gain so far, a larger budget decides" if shown[1:] else "a larger budget decides"
-    )
+    words = f"a larger budget {min((outlook(finding) for _, finding in shown), key=len)}"
+    return f"{len(shown)} changes show a gain so far, {words}" if shown[1:] else words
+
+
+def outlook(finding: Finding) -> str:
+    """Whether more pairs decide about an unfinished change: not surely where as many as decide else have not."""
+    from pipeprof.profiles.experiment.purposes import QUICK
+
+    return "decides" if finding.unfinished is None or finding.unfinished.pairs < QUICK.pairs else "may decide"
 
 
 def describe_so_far(finding: Finding) -> str:
@@ -209,12 +259,15 @@ def _how_far(shown: Sequence[tuple[int, Finding]]) -> str:
     undecided = [bool(finding.measured) for _, finding in shown]
     if all(undecided):
         return "measured, undecided"
+    if not any(describe_gain(finding) for _, finding in shown):
+        return "not measured"
     return "predicted only, or measured and undecided" if any(undecided) else "predicted only"
 
 
-def _tables(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> Iterator[Block]:
+def _tables(profile: Profile, shown: Sequence[tuple[int, Finding]], spare: int = 0) -> Iterator[Block]:
     tables = [[_table(profile, shown, short=False)], [_table(profile, shown, short=True)]]
-    yield Alternatives([*tables, list(_without_columns(profile, shown))])
+    others = Prose(f"{_changes(len(shown))}: pipeprof show -v", style="dim")
+    yield Alternatives([*tables, list(_without_columns(profile, shown))], spare=spare, instead=(others,))
 
 
 def _without_columns(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> Iterator[Block]:
@@ -234,10 +287,11 @@ def _rejected(findings: Sequence[Finding]) -> Iterator[Block]:
     if not findings:
         return
     if len(findings) > MOST_REJECTED:
-        yield Prose(f"{len(findings)} further changes were tried and do not help: pipeprof show -v", style="dim")
+        text = f"{len(findings)} further changes were tried and do not help: pipeprof show -v"
+        yield Prose(text, style="dim", spare=7)
         return
     titles = "; ".join(f"{finding.title}{f' ({finding.reason})' if finding.reason else ''}" for finding in findings)
-    yield Prose(f"Tried, not recommended: {titles}", hang=2, style="dim")
+    yield Prose(f"Tried, not recommended: {titles}", hang=2, style="dim", spare=7)
 
 
 def effect_on_data(
@@ -283,49 +337,65 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     Args:
         first: Whether it is the first one of its list, which also says how long an epoch is with it.
     """
-    change = finding.change or finding.recommendation
+    change, number = finding.change or finding.recommendation, number_of(profile, finding)
     place = _place(profile, finding)
     if place or change:
-        yield Prose("   ".join(part for part in (place, change) if part), indent=_DETAIL_INDENT, hang=2)
-    for text in filter(
-        None, (describe_kept(profile, finding.cache), describe_epoch(profile, finding) if first else "")
+        text = "   ".join(part for part in (place, change) if part)
+        wanted = number == 1 or (finding.status == "kept" and not shows_code(profile, finding))
+        yield _line(text, 0 if wanted else 7 if finding.status == "ceiling" else 8)
+    measured = finding.measured or {}
+    compared = str(measured.get("data") or "")
+    for text, spare in (
+        (describe_kept(profile, finding.cache), 9),
+        (describe_epoch(profile, finding) if first else "", 7),
+        (_overlap(profile, finding), 6),
+        (compared if NOT_REPRODUCIBLE in compared else "", 6),
+        (describe_price(profile, finding), 7),
+        (measured.get("conclusion") if finding.status == "ceiling" else "", 1),
     ):
-        yield Prose(text, indent=_DETAIL_INDENT, hang=2)
-    if (modes := _overlap(profile, finding)) is not None:
-        yield Prose(modes, indent=_DETAIL_INDENT, hang=2)
-    if NOT_REPRODUCIBLE in (compared := str((finding.measured or {}).get("data") or "")):
-        yield Prose(compared, indent=_DETAIL_INDENT, hang=2)
-    if (price := describe_price(profile, finding)) is not None:
-        yield Prose(price, indent=_DETAIL_INDENT, hang=2)
-    if finding.status == "ceiling":
-        notes = [finding.sentence if finding.rule in WITHOUT_RULE else None, (finding.measured or {}).get("conclusion")]
-        for note in filter(None, notes):
-            yield Prose(note, indent=_DETAIL_INDENT, hang=2, spare=1 if finding.python else 0)
-    if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
-        yield Prose(_reason(finding), indent=_DETAIL_INDENT, hang=2, style="dim", spare=3 if finding.python else 0)
-    if finding.python and profile.target.kind != "spec" and (not finding.edits or any(map(_needs_code, finding.edits))):
-        if finding.sentence and finding.rule not in WITHOUT_RULE:
-            yield Prose(finding.sentence, indent=_DETAIL_INDENT, hang=2, spare=5)
-        yield Code(finding.python, indent=_DETAIL_INDENT, wrap=True, python=True)
+        if text:
+            yield _line(text, spare)
+    about_data = finding.family == "correctness"
+    if finding.status == "unverified" and finding.reason not in (None, UNVERIFIED) and not about_data:
+        yield _line(_reason(finding), 3 if finding.python else 8, style="dim")
+    # What was measured needs no reasons.
+    explains = about_data or (shows_code(profile, finding) and finding.status != "kept")
+    if finding.sentence and finding.rule not in WITHOUT_RULE and explains:
+        yield _line(finding.sentence, 5)
+    if shows_code(profile, finding):
+        spare = 0 if number == 1 else 10 if finding.status in PROVEN else 9
+        yield Code(str(finding.python), indent=_DETAIL_INDENT, wrap=True, python=True, spare=spare)
     command = try_command(profile, finding)
     if command is not None and len(command) <= LONGEST_COMMAND:
-        yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=5)
+        spare = 2 if finding.status == "kept" else 5
+        yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=spare)
     elif finding.rule not in WITHOUT_RULE:
         yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=1)
 
 
-def _reason(finding: Finding) -> str:
-    """Why a finding is not decided; how far it came stands with its title."""
-    if finding.unfinished is None:
-        return str(finding.reason)
-    from pipeprof.profiles.experiment.purposes import MEASURED_AFTER
+def _line(text: str, spare: int, style: str = "") -> Prose:
+    return Prose(text, indent=_DETAIL_INDENT, hang=2, style=style, spare=spare)
 
-    return f"a gain is measured {MEASURED_AFTER}: --budget {finding.unfinished.budget_seconds}"
+
+def shows_code(profile: Profile, finding: Finding) -> bool:
+    """Whether the report has the lines of a finding: not of a spec, nor where its change states the call."""
+    moved = all(isinstance(edit, MoveStage) for edit in finding.edits)
+    written = moved or any(map(_needs_code, finding.edits))
+    return bool(finding.python) and profile.target.kind != "spec" and written
 
 
 def _needs_code(edit: PipelineEdit) -> bool:
     """Whether only code can make a change in the source: a plan, if any, makes it in the graph."""
     return isinstance(edit, HandWritten | VectoriseMap) or (isinstance(edit, ReplaceStages) and edit.flat)
+
+
+def _reason(finding: Finding) -> str:
+    """Why a finding is not decided; how far it came stands with its title."""
+    if finding.unfinished is None or outlook(finding) != "decides":
+        return str(finding.reason)
+    from pipeprof.profiles.experiment.purposes import MEASURED_AFTER
+
+    return f"a gain is measured {MEASURED_AFTER}: --budget {finding.unfinished.budget_seconds}"
 
 
 def _overlap(profile: Profile, finding: Finding) -> str | None:

@@ -40,7 +40,8 @@ def build_footer(profile: Profile, saved: str | None, *, complete: bool = False)
         assurances = [] if select_warnings(profile) else list(_assurances(profile))
         if doubts or assurances:
             # The headline of a disturbed run says it as well.
-            spare = 2 if len(doubts) == 1 and profile.verdict is not None and profile.verdict.disturbed else 0
+            disturbed = len(doubts) == 1 and profile.verdict is not None and profile.verdict.disturbed
+            spare = 2 if disturbed else 0 if doubts else 9
             key = "Caution" if doubts else "Reliable"
             yield KeyValue(key, " · ".join(doubts or assurances), width=_KEY, spare=spare)
     notes = len([message for message in profile.warnings if message.code in NOTES])

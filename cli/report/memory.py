@@ -17,6 +17,8 @@ _MUCH_MORE = 1.1
 _OWNERS = 4
 _LARGE = 256 * 1024**2
 """Of the pipeline's own memory: from it on a reader wants to know whose it is."""
+_WORTH = 0.1
+"""Share of the peak below which it matters little whose the pipeline's part is."""
 _LEAST_SHARE = 0.03
 """Share of the pipeline's memory below which an owner is listed as other."""
 _GIB = 1024**3
@@ -33,10 +35,10 @@ def build_memory(profile: Profile) -> Iterator[Block]:
     if memory.baseline_bytes is not None:
         above = max(memory.peak_bytes - memory.baseline_bytes, 0)
         text += f": TensorFlow itself {write(memory.baseline_bytes)}, your pipeline {write(above)}"
-    yield Heading("Memory", text)
+    yield Heading("Memory", text, spare=9)
     owners = _owners(profile, write)
-    if owners:
-        yield Prose(owners, spare=2 if above < _LARGE else 0)
+    if owners and (above >= _WORTH * memory.peak_bytes or _is_wanted(profile)):
+        yield Prose(owners, spare=2 if above < _LARGE else 7)
     for line in (describe_leak(profile), describe_ram_budget(memory), _growth_to_limit(profile)):
         if line:
             yield Prose(line, hang=2)
@@ -51,12 +53,13 @@ def build_memory_line(profile: Profile) -> Iterator[Block]:
     yield from blocks[:1]
     memory = profile.memory
     above = (memory.peak_bytes or 0) - (memory.baseline_bytes or 0)
-    if above >= _LARGE or profile.host.memory_limit_source == "option" or _warns(profile):
+    if above >= _LARGE or _is_wanted(profile):
         yield from blocks[1:]
 
 
-def _warns(profile: Profile) -> bool:
-    return bool(describe_leak(profile) or _growth_to_limit(profile))
+def _is_wanted(profile: Profile) -> bool:
+    """Whether the memory was asked about, or grows."""
+    return profile.host.memory_limit_source == "option" or bool(describe_leak(profile) or _growth_to_limit(profile))
 
 
 def _owners(profile: Profile, write: Callable[[float], str]) -> str:

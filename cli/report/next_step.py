@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from typing import NamedTuple
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_limit, recover_options, rerun
 from pipeprof.cli.options import duration
-from pipeprof.cli.report.findings import can_be_taken, try_command
+from pipeprof.cli.report.findings import can_be_taken, outlook, shows_code, try_command
 from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.time.verdict import SHORTEST_STEP_MS
 from pipeprof.profiles.wording import milliseconds, significant
 
 FEW_STEPS = 20
@@ -23,11 +25,10 @@ SHORT_SECONDS = 1.0
 
 _LONGER = 3
 _GOOD_PART = 0.1
-_SHORTEST_STEP_MS = 1.0
-"""No training step is shorter."""
 _DEFAULT_TIMEOUT = 120.0
 _GIB = 1024**3
 _WRITES = frozenset({"would-overwrite", "write-before-steps"})
+_MISSING = re.compile(r"\bModuleNotFoundError: No module named '([\w.]+)'")
 _ENDED_EARLY = ("hung-up", "interrupted", "terminated", "max-time")
 
 
@@ -61,7 +62,9 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
         or _finish_finding(profile)
         or _write_finding(profile)
         or _try_finding(profile)
+        or _write_lines(profile)
         or _show_finding(profile, saved)
+        or _try_longer(profile)
         or _allow_writes(profile)
         or _measure_longer(profile)
         or _add_step(profile)
@@ -86,13 +89,38 @@ def _finish_finding(profile: Profile) -> NextCommand | None:
     if any(finding.status == "kept" and finding.cache is None for finding in findings):
         return None
     first = next((finding for finding in findings if finding.unfinished is not None), None)
-    if first is not None and first.unfinished is not None:
-        line = rerun(profile, budget=str(first.unfinished.budget_seconds))
-        return _command(line, f"decides about {first.title}")
+    if first is None or first.unfinished is None:
+        return None
+    known = [one for one in findings if one.status == "ceiling" and shows_code(profile, one)]
+    if any(_speedup(one) > _speedup(first) for one in known):
+        return None
+    line = rerun(profile, budget=str(first.unfinished.budget_seconds))
+    return _command(line, f"{outlook(first)} about {first.title}")
+
+
+def _speedup(finding: Finding) -> float:
+    return float((finding.measured or {}).get("speedup") or 0.0)
+
+
+def _try_longer(profile: Profile) -> NextCommand | None:
+    """Measure with a budget that holds what this one had no time for, where nothing is proven."""
     needed = profile.verification.needs_seconds if profile.verification is not None else None
-    if needed is None or any(finding.status == "kept" for finding in findings):
+    if needed is None or any(finding.status == "kept" for finding in profile.findings or ()):
         return None
     return _command(rerun(profile, budget=str(needed)), "has the time that this pipeline takes for a try")
+
+
+def _write_lines(profile: Profile) -> NextCommand | None:
+    """Measure again with the first lines of the report that only the user can write."""
+    for number, finding in enumerate(profile.findings or (), 1):
+        if not _open(finding) or not shows_code(profile, finding):
+            continue
+        line = try_command(profile, finding)
+        if line is not None and len(line) <= LONGEST_COMMAND:
+            return NextCommand(line, f"try: {finding.change or finding.title}", is_listed=True)
+        purpose = f"once the lines of finding {number} are written; then pipeprof compare OLD NEW states the gain"
+        return _command(rerun(profile), purpose)
+    return None
 
 
 def _write_finding(profile: Profile) -> NextCommand | None:
@@ -119,7 +147,7 @@ def _try_finding(profile: Profile) -> NextCommand | None:
 def _show_finding(profile: Profile, saved: str | None) -> NextCommand | None:
     """Print the complete fix of the first finding that no ``--set`` value can apply."""
     for number, finding in enumerate(profile.findings or (), 1):
-        if saved and _open(finding) and (finding.patch or finding.python):
+        if saved and _open(finding) and (finding.patch or finding.python) and not shows_code(profile, finding):
             line = f"pipeprof show {shlex.quote(saved)} --finding {number}"
             return NextCommand(line, f"the complete fix of finding {number}")
     return None
@@ -163,8 +191,8 @@ def _add_step(profile: Profile) -> NextCommand | None:
     if batch_ms <= 0:
         return None
     unit = 10.0 ** (math.floor(math.log10(batch_ms)) - 1)
-    step_ms = max(math.ceil(batch_ms / unit) * unit, _SHORTEST_STEP_MS)
-    step = f"{significant(step_ms, 2 if step_ms > _SHORTEST_STEP_MS else 1).replace(',', '')}ms"
+    step_ms = max(math.ceil(batch_ms / unit) * unit, SHORTEST_STEP_MS)
+    step = f"{significant(step_ms, 2 if step_ms > SHORTEST_STEP_MS else 1).replace(',', '')}ms"
     purpose = f"a batch takes {milliseconds(batch_ms)}: replace {step} with your step time to see whether it would wait"
     return _command(rerun(profile, step=f"simulate:{step}"), purpose)
 
@@ -203,7 +231,18 @@ def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> Nex
         limit = recover_options(profile).memory_limit or _size(profile.host.memory_limit_bytes)
         if limit:
             return _command(check_limit(profile, limit), f"the largest buffers that fit into {limit}")
-    return _allow_writes(profile) or _show_everything(saved)
+    until_then = ", and all that was measured until then" if profile.steps is not None else ""
+    everything = _show_everything(saved, f"the complete traceback{until_then}")
+    return _install_missing(profile, problem) or _allow_writes(profile) or everything
+
+
+def _install_missing(profile: Profile, problem: Problem) -> NextCommand | None:
+    """Measure again once a module can be imported that the pipeline needs."""
+    found = _MISSING.search(problem.message)
+    if found is None:
+        return None
+    purpose = f"once {found[1]} can be imported: install it, or run pipeprof with the Python that has it"
+    return _command(rerun(profile), purpose)
 
 
 def _measure_shorter(profile: Profile, problem: Problem) -> NextCommand | None:
@@ -218,11 +257,8 @@ def _measure_shorter(profile: Profile, problem: Problem) -> NextCommand | None:
     return _command(rerun(profile, max_time=_write_duration(_LONGER * limit)), "more time: no step was measured")
 
 
-def _show_everything(saved: str | None) -> NextCommand | None:
-    if saved is None:
-        return None
-    line = f"pipeprof show {shlex.quote(saved)} -v"
-    return NextCommand(line, "the complete traceback, and all that was measured until then")
+def _show_everything(saved: str | None, purpose: str) -> NextCommand | None:
+    return NextCommand(f"pipeprof show {shlex.quote(saved)} -v", purpose) if saved is not None else None
 
 
 def _write_duration(seconds: float) -> str:

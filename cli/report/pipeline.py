@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePath
 
 from pipeprof.cli.report.ledger import stages_of_views
-from pipeprof.cli.report.time import OTHER_OPS, describe_inside, describe_limits
+from pipeprof.cli.report.time import describe_inside, describe_limits, explains_stage
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
-from pipeprof.cli.text.rows import INPUTS_NOTE, Row, rows_per_line, write_inputs
+from pipeprof.cli.text.rows import Row, note_inputs, rows_per_line, write_inputs
 from pipeprof.cli.text.units import Scale, byte_scale, time_scale
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -18,6 +18,8 @@ from pipeprof.profiles.wording import library_text, stage_name
 
 FOLD_FROM = 8
 """Rows; where there are more stages, those that cost next to nothing share one row."""
+FULL_SCREEN_ROWS = 5
+"""Rows of a table on a screen that has no place for more."""
 _SMALL_SHARE = 0.01
 _LOOKED_INTO = 2
 _INSIDE_FROM = 0.25
@@ -35,29 +37,35 @@ def build_pipeline(profile: Profile) -> Iterator[Block]:
     if not stages:
         return
     costs = any(stage.inside_ms is not None for stage in stages)
-    yield Heading("Pipeline", "; ".join(_notes(stages, costs=costs)))
+    yield Heading("Pipeline", "; ".join(_notes(stages, costs=costs)), spare=9)
     rows = rows_per_line(stages)
-    shown, folded = _fold(profile, rows)
+    yield Alternatives(
+        _versions(profile, *_fold(profile, rows)),
+        spare=8,
+        instead=[Alternatives(_versions(profile, *_fold(profile, rows, FULL_SCREEN_ROWS)), spare=9)],
+    )
+    yield Legend(_legend([row.stage for row in _fold(profile, rows)[0]]))
+    for stage in _costly([row.stage for row in rows]):
+        if explains_stage(stage):
+            yield Prose(f"{stage_name(stage)}: {describe_inside(stage)}", hang=2, spare=6)
+    limits = describe_limits(profile)
+    if limits:
+        yield Prose(f"limits  {limits}", hang=8, spare=6)
+    if not costs and profile.steps:
+        yield Prose("No cost per stage: TensorFlow gave no model of this pipeline.", spare=9)
+
+
+def _versions(profile: Profile, shown: Sequence[Row], folded: Sequence[Row]) -> list[list[Block]]:
+    """The table of some rows, with the others in one, for wide lines and for narrow ones."""
     places = [Prose(text, style="dim", hang=2) for text in list_library_lines([row.stage for row in shown])]
-    names = {stage.id: stage_name(stage) for stage in stages}
+    names = {stage.id: stage_name(stage) for stage in profile.stages or ()}
     versions: list[list[Block]] = [[_table(profile, shown, folded, names, short=short)] for short in (False, True)]
     if places:
         # Where the column with the lines of libraries does not fit, they follow the table.
         versions += [
             [_table(profile, shown, folded, names, short=short, libraries=False), *places] for short in (False, True)
         ]
-    yield Alternatives(versions)
-    yield Legend(_legend([row.stage for row in rows]))
-    for stage in _costly([row.stage for row in rows]):
-        inside = describe_inside(stage)
-        if inside:
-            spare = 2 if inside.startswith(OTHER_OPS) and "·" not in inside else 6
-            yield Prose(f"{stage_name(stage)}: {inside}", hang=2, spare=spare)
-    limits = describe_limits(profile)
-    if limits:
-        yield Prose(f"limits  {limits}", hang=8, spare=6)
-    if not costs and profile.steps:
-        yield Prose("No cost per stage: TensorFlow gave no model of this pipeline.")
+    return versions
 
 
 def _notes(stages: Sequence[Stage], *, costs: bool) -> list[str]:
@@ -83,8 +91,16 @@ def _notes(stages: Sequence[Stage], *, costs: bool) -> list[str]:
     return notes
 
 
-def _fold(profile: Profile, rows: list[Row]) -> tuple[list[Row], list[Row]]:
-    """The rows of their own, and those that share one."""
+def _fold(profile: Profile, rows: list[Row], most: int | None = None) -> tuple[list[Row], list[Row]]:
+    """The rows of their own, and those that share one.
+
+    Args:
+        most: Rows of their own, those with most work; None for all that are worth one.
+    """
+    if most is not None:
+        busiest = sorted(rows, key=lambda row: -(row.stage.share or 0.0))[:most]
+        kept = [row for row in rows if row in busiest]
+        return (kept, [row for row in rows if row not in busiest]) if len(rows) > most + 1 else (rows, [])
     if len(rows) <= FOLD_FROM:
         return rows, []
     named = {finding.stage for finding in profile.findings or ()} | {profile.verdict.stage if profile.verdict else None}
@@ -218,9 +234,7 @@ def _legend(stages: Sequence[Stage]) -> list[tuple[str, str]]:
     model = any(stage.timed_by == "model" for stage in stages)
     if model and any(stage.timed_by == "trace" for stage in stages):
         found.append(("", "~ estimated from the trace: no live iterator when costs were read"))
-    if any(map(write_inputs, stages)):
-        found.append(("in:out", INPUTS_NOTE))
-    return found
+    return [*found, ("in:out", note_inputs(stages))]
 
 
 def _costly(stages: Sequence[Stage]) -> list[Stage]:

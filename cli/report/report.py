@@ -12,11 +12,18 @@ from pipeprof.cli.report.footer import build_conditions, build_footer
 from pipeprof.cli.report.ledger import build_ledger
 from pipeprof.cli.report.memory import build_memory, build_memory_line, build_phases
 from pipeprof.cli.report.pipeline import build_pipeline
-from pipeprof.cli.report.problems import build_all_errors, build_errors, build_output, build_warnings, list_warnings
+from pipeprof.cli.report.problems import (
+    build_all_errors,
+    build_errors,
+    build_output,
+    build_warnings,
+    last_place,
+    list_warnings,
+)
 from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
 from pipeprof.cli.report.time import build_time
-from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan, without
+from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan, list_spare, without
 from pipeprof.profiles.document.profile import Profile
 
 _COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
@@ -25,22 +32,34 @@ _LABEL_WIDTH = 12
 MOST_LINES = 45
 """Of a screen."""
 _WIDTH = 100
-_SPARED = {"bound": 3, "cache": 3, "measured": 3, "start-up": 3}
-"""Details of the verdict that other lines, or `show -v`, have as well; its warning stays."""
+_SPARED = {"start-up": 3, "cores": 4, "step": 6, "at best": 7, "thrown away": 8, "restarts": 8, "memory": 8}
+"""Details of the verdict that a full screen leaves to `show -v`, as `without` has it; its warning stays."""
+_IN_FINDINGS = ("bound", "cache", "measured")
+"""Details whose gain stands with a finding of the same screen."""
+_LAST_SPARE = 10
 
 
-def build_verdict(profile: Profile) -> Iterator[Block]:
-    """Build the headline, and one line for each detail."""
+def build_verdict(profile: Profile, *, brief: bool = False) -> Iterator[Block]:
+    """Build the headline, and one line for each detail.
+
+    Args:
+        brief: Leave out what other lines of the same screen have.
+    """
     verdict = profile.verdict
     if verdict is None:
         yield Prose((TextSpan("No verdict yet: the run has not ended.", "bold red"),), indent=0)
         return
     failed = not profile.complete or bool(profile.exit_code)
     color = "red" if failed else _COLORS.get(verdict.bound or "", "")
-    head, colon, rest = (verdict.headline or verdict.sentence).partition(":")
+    headline, details = verdict.headline or verdict.sentence, verdict.details if verdict.headline else []
+    if brief:
+        place = last_place(profile)
+        headline = headline.replace(f" at {place}", "", 1) if place else headline
+        details = [one for one in details if one.label not in _IN_FINDINGS]
+    head, colon, rest = headline.partition(":")
     yield Prose((TextSpan(f"{head}{colon}", f"bold {color}".strip()), TextSpan(rest)), indent=0)
-    width = max((len(detail.label) + 2 for detail in verdict.details), default=0)
-    for detail in verdict.details if verdict.headline else ():
+    width = max((len(detail.label) + 2 for detail in details), default=0)
+    for detail in details:
         spare = _SPARED.get(detail.label, 0)
         yield KeyValue(detail.label, detail.text, indent=2, width=max(width, _LABEL_WIDTH), spare=spare)
 
@@ -105,7 +124,7 @@ def build_report(profile: Profile, saved: str | None = None, selection: Selectio
 
 def _build_screen(profile: Profile, saved: str | None) -> Iterator[Block]:
     """Build the report on one screen; a section that has nothing to report builds no blocks."""
-    yield from build_verdict(profile)
+    yield from build_verdict(profile, brief=True)
     yield from build_errors(profile)
     yield from build_findings(profile)
     yield from build_steps(profile)
@@ -117,15 +136,24 @@ def _build_screen(profile: Profile, saved: str | None) -> Iterator[Block]:
 
 
 def _fit(blocks: list[Block]) -> list[Block]:
-    """Leave out what a screen has no place for and `show -v` has, the least needed first."""
+    """Leave out what a screen has no place for and `show -v` has, the least needed first, of like ones the last."""
+    for spare in range(1, _LAST_SPARE + 1):
+        if _fits(blocks):
+            break
+        left = without(blocks, spare)
+        if _fits(left):
+            going = list_spare(blocks, spare)
+            shorter = (without(blocks, spare, going[:kept]) for kept in range(len(going) - 1, 0, -1))
+            return next(filter(_fits, shorter), left)
+        blocks = left
+    return blocks
+
+
+def _fits(blocks: list[Block]) -> bool:
     from pipeprof.cli.text.paint import paint
     from pipeprof.cli.text.style import Style
 
-    for spare in range(1, 7):
-        if paint(blocks, Style(width=_WIDTH)).count("\n") <= MOST_LINES:
-            break
-        blocks = without(blocks, spare)
-    return blocks
+    return paint(blocks, Style(width=_WIDTH)).count("\n") <= MOST_LINES
 
 
 def _needs_no_memory(profile: Profile) -> bool:

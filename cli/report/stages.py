@@ -10,7 +10,7 @@ from pathlib import PurePath
 from pipeprof.cli.report.ledger import stages_of_views
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
-from pipeprof.cli.text.rows import INPUTS_NOTE, write_inputs
+from pipeprof.cli.text.rows import note_inputs, write_inputs
 from pipeprof.cli.text.units import Scale, byte_scale, time_scale
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -80,8 +80,7 @@ def _legend(stages: Sequence[Stage]) -> list[tuple[str, str]]:
         legend.append(("", "+ added by TensorFlow"))
     if any(stage.tunable for stage in stages):
         legend.append(("calls", "* chosen by TensorFlow"))
-    if any(map(write_inputs, stages)):
-        legend.append(("in:out", INPUTS_NOTE))
+    legend.append(("in:out", note_inputs(stages)))
     used = f"{time_scale(stage.active_ms_per_element for stage in stages).unit}/used"
     legend.append((used, f"{used}: on a core or blocked, for each element that reaches the step"))
     return [*legend, ("on CPU", "on CPU: core time per batch, all threads")]

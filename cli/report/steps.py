@@ -62,11 +62,12 @@ def build_steps(profile: Profile) -> Iterator[Block]:
     steps = profile.steps
     if steps is None or not steps.count:
         return
-    yield Heading("Steps", " · ".join(part for part in _summary(profile, steps) if part))
+    yield Heading("Steps", " · ".join(part for part in _summary(profile, steps) if part), spare=9)
     rows = _script_rows(profile, _rows(steps, profile.device, script=profile.training is not None))
     yield replace(_table(rows, ("mean", "p50", "p95", "max")), spare=4)
     yield from _step_of(profile.device)
-    yield from _restarts(profile, steps, ": {} of the time")
+    if not (profile.verdict and any(detail.label == "restarts" for detail in profile.verdict.details)):
+        yield from _restarts(profile, steps, ": {} of the time")
     yield from build_training(profile)
 
 
@@ -76,7 +77,7 @@ def _restarts(profile: Profile, steps: Steps, words: str) -> Iterator[Block]:
     if steps.epochs:
         times = "once" if steps.epochs == 1 else f"{steps.epochs:,} times"
         share = words.format(percent(steps.restart_share)) if steps.restart_share else ""
-        yield Prose(f"The dataset {'ended and restarted' if whole else 'was begun again'} {times}{share}.")
+        yield Prose(f"The dataset {'ended and restarted' if whole else 'was begun again'} {times}{share}.", spare=6)
 
 
 def build_all_steps(profile: Profile) -> Iterator[Block]:
@@ -161,14 +162,14 @@ def _step_of(device: Device | None) -> Iterator[Block]:
         return
     where = {"cpu": "on the pipeline's cores", "gpu": "on the GPU", "tpu": "on the TPU"}.get(device.on or "", "")
     if device.computes is not None:
-        yield Prose(f"The step computes {device.computes}{', ' if where else ''}{where}.")
+        yield Prose(f"The step computes {device.computes}{', ' if where else ''}{where}.", spare=6)
     parts = [
         f"{milliseconds(ms)} {words}"
         for ms, words in ((device.numpy_ms, "to NumPy"), (device.copy_ms, "to copy"))
         if ms is not None
     ]
     if parts:
-        yield Prose(f"Handing a batch over takes {' and '.join(parts)}, which is no part of the step.")
+        yield Prose(f"Handing a batch over takes {' and '.join(parts)}, which is no part of the step.", spare=6)
 
 
 def _rows(steps: Steps, device: Device | None, *, script: bool = False) -> list[_Row]:
@@ -212,7 +213,7 @@ def build_training(profile: Profile) -> Iterator[Block]:
         parts.append(f"wait n/a: {training.unknown}")
     elif training.fetch == "mean":
         parts.append("fetch and wait are means")
-    yield Prose("; ".join(part for part in parts if part) + ".")
+    yield Prose("; ".join(part for part in parts if part) + ".", spare=6)
     facts = [f"{training.epochs:,} epochs begun" if training.epochs > 1 else ""]
     if training.validations:
         facts.append(
@@ -224,11 +225,11 @@ def build_training(profile: Profile) -> Iterator[Block]:
     if training.between_seconds is not None and training.epochs > 1:
         facts.append(f"{_each(training.between_seconds, training.epochs - 1)} between epochs, not counted above")
     if any(facts):
-        yield Prose(f"{', '.join(fact for fact in facts if fact)}.")
+        yield Prose(f"{', '.join(fact for fact in facts if fact)}.", spare=7)
     for use in [use for use in training.datasets if not use.main][:_USES_SHOWN]:
-        yield Prose(_describe_use(use))
+        yield Prose(_describe_use(use), spare=6)
     if training.written:
-        yield Prose(_describe_written(training.written))
+        yield Prose(_describe_written(training.written), spare=7)
 
 
 def _describe_written(files: Sequence[WrittenFile]) -> str:

@@ -20,6 +20,8 @@ SHOWN_FROM = 0.05
 EACH = 3
 """Ops, and Python functions, that are listed of a stage."""
 _LEAST = 0.02
+_EXPLAINS = 0.1
+"""Share of a stage's time from which a part of it is worth a line of its own."""
 _CALLS_PYTHON = frozenset({"PyFunc", "EagerPyFunc", "NumpyFunction", "PyFuncStateless"})
 _REFUTED = 0.9
 """Part of the measured rate below which an upper bound cannot be one: costs of one batch were read for another."""
@@ -93,6 +95,16 @@ def describe_inside(stage: Stage) -> str:
         name = _CALLING if part.name.startswith(_CALLING) else part.name
         words.append(f"{name} {part.ms / whole:.0%}{nested}")
     return " · ".join(words).replace("%", " %")
+
+
+def explains_stage(stage: Stage) -> bool:
+    """Whether the parts of a stage name more of its time than that it runs, or that its one function does."""
+    whole, parts = stage.active_ms or 0.0, split_stage(stage)
+    own = {called(stage.name or ""), OTHER_OPS, *_CALLS_PYTHON}
+    # Calls are what a stage does; they explain it where nothing in it takes longer.
+    own |= {part.name for part in parts[1:] if part.name.startswith(_CALLING)}
+    inner = [one for part in parts for one in (part.inside or (part,))]
+    return any(part.ms >= _EXPLAINS * whole > 0 and part.name not in own for part in inner)
 
 
 def describe_limits(profile: Profile, digits: int = 2) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple, TypeAlias
 
@@ -28,6 +28,7 @@ class Heading:
 
     title: str
     rest: str = ""
+    spare: int = 0
 
 
 @dataclass(frozen=True)
@@ -165,31 +166,55 @@ class Legend:
 
 @dataclass(frozen=True)
 class Alternatives:
-    """Versions of one content: the first whose tables fit without a cut is shown, else the last."""
+    """Versions of one content: the first whose tables fit without a cut is shown, else the last.
+
+    Attributes:
+        spare: As `without` has it.
+        instead: What a full screen shows in their place.
+    """
 
     versions: Sequence[Sequence[Block]]
+    spare: int = 0
+    instead: Sequence[Block] = ()
 
 
 Block: TypeAlias = Heading | Prose | KeyValue | Code | Command | Blank | Table | Legend | Alternatives
 
 
-def without(blocks: Iterable[Block], spare: int) -> list[Block]:
+def list_spare(blocks: Iterable[Block], spare: int) -> list[Block]:
+    """List each block that `without` leaves out, in order: one that several alternatives have, once."""
+    found: list[Block] = []
+    for block in blocks:
+        inner: Iterable[Block] = ()
+        if getattr(block, "spare", 0) == spare:
+            inner = [block]
+        elif isinstance(block, Table):
+            inner = list_spare((one for below in block.below.values() for one in below), spare)
+        elif isinstance(block, Alternatives):
+            inner = list_spare((one for version in block.versions for one in version), spare)
+        found += [one for one in inner if one not in found]
+    return found
+
+
+def without(blocks: Iterable[Block], spare: int, kept: Collection[Block] = ()) -> list[Block]:
     """Leave out what a report on one screen can do without, also after rows of tables and in alternatives.
 
     Args:
         spare: That of the blocks that go: 1 for what goes first; 0 always stays.
+        kept: Blocks that stay all the same.
     """
-    kept: list[Block] = []
+    left: list[Block] = []
     for block in blocks:
-        if getattr(block, "spare", 0) == spare:
-            continue
-        if isinstance(block, Table):
-            kept.append(replace(block, below={row: without(inner, spare) for row, inner in block.below.items()}))
+        if getattr(block, "spare", 0) == spare and block not in kept:
+            left += block.instead if isinstance(block, Alternatives) else ()
+        elif isinstance(block, Table):
+            below = {row: without(inner, spare, kept) for row, inner in block.below.items()}
+            left.append(replace(block, below=below))
         elif isinstance(block, Alternatives):
-            kept.append(Alternatives([without(version, spare) for version in block.versions]))
+            left.append(replace(block, versions=[without(version, spare, kept) for version in block.versions]))
         else:
-            kept.append(block)
-    return kept
+            left.append(block)
+    return left
 
 
 def with_texts(block: Block, change: Callable[[str], str]) -> Block:

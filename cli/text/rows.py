@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
+from pipeprof.profiles.lines import lines_of, reader_of
 from pipeprof.profiles.wording import call_around, significant
 
 _Cost = TypeVar("_Cost", "OpCost", "PythonCost")
 _DIFFERS = 0.02
 """Difference from one element in for one out from which it is shown."""
-
-INPUTS_NOTE = "in:out: elements that go in and come out (~ counted over part of an epoch)"
 
 
 class Row(NamedTuple):
@@ -39,7 +39,7 @@ def rows_per_line(stages: Sequence[Stage]) -> list[Row]:
     found: dict[Hashable, list[Stage]] = defaultdict(list)
     for stage in stages:
         found[_line_of_code(stage)].append(stage)
-    return [_merged(group) for group in found.values()]
+    return [_merged(group, stages) for group in found.values()]
 
 
 def _line_of_code(stage: Stage) -> Hashable:
@@ -51,7 +51,7 @@ def _line_of_code(stage: Stage) -> Hashable:
     return (place.file, place.line, place.column, kind)
 
 
-def _merged(group: Sequence[Stage]) -> Row:
+def _merged(group: Sequence[Stage], stages: Sequence[Stage]) -> Row:
     first = min(group, key=lambda stage: stage.depth)
     ids = frozenset(stage.id for stage in group)
     if len(group) == 1:
@@ -123,6 +123,15 @@ def write_inputs(stage: Stage) -> str:
         return ""
     about = "~" if stage.inputs_each_by == "counters" else ""
     return f"{about}{_short(each)}:1" if each > 1 else f"{about}1:{_short(1 / each)}"
+
+
+def note_inputs(stages: Iterable[Stage]) -> str:
+    """Explain the column of `write_inputs`, and its mark where a stage has one; empty without a number there."""
+    shown = [text for stage in stages if (text := write_inputs(stage))]
+    if not shown:
+        return ""
+    partly = any(text.startswith("~") for text in shown)
+    return f"in:out: elements that go in and come out{' (~ counted over part of an epoch)' if partly else ''}"
 
 
 def _short(number: float) -> str:

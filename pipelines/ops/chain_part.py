@@ -172,7 +172,7 @@ def _check(call: OpCall) -> None:
     if special is not None and special.family == "python":
         msg = f"{call.name} runs Python, which may depend on the elements before"
     elif is_random(call.name):
-        msg = f"{call.name} draws random numbers: with fewer elements it draws others (class randomness)"
+        msg = f"{call.name} draws random numbers: with fewer elements it draws others"
     elif function(call.name) is None and call.name not in ("copy", "getitem"):
         msg = f"{call.name} has no part that can be taken out"
     elif call.name == "getitem" and _names_in(call):

@@ -32,8 +32,10 @@ MOST_LINES = 100
 MOST_LETTERS = 8_000
 _TENSORFLOWS_OWN = re.compile(
     r"^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] |[IWEF]\d{4} \d\d:\d\d:\d\d|WARNING: All log messages before absl"
-    r"|To enable the following instructions|\s*$)"
+    r"|To enable the following instructions|WARNING:tensorflow:From .*(?:is|are) deprecated|\s*$)"
 )
+_INSTRUCTIONS = "Instructions for updating:"
+"""Of what TensorFlow deprecates: they are in the next line."""
 
 _COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 _GOES_ON = re.compile(r"^(?:\s|Traceback |\w+(?:Error|Exception)\b|\[\[)")
@@ -86,9 +88,11 @@ def _lines(text: str) -> list[str]:
 
 def _without_log(lines: Iterable[str]) -> Iterator[str]:
     """Drop TensorFlow's log, also the tracebacks that it copies into it."""
-    within = False
+    within = deprecated = False
     for line in lines:
-        if _TENSORFLOWS_OWN.match(line):
+        if deprecated or line == _INSTRUCTIONS:
+            deprecated = line == _INSTRUCTIONS
+        elif _TENSORFLOWS_OWN.match(line):
             within = within or "INVALID_ARGUMENT" in line or "UNKNOWN" in line or "Error" in line
         elif not (within and _GOES_ON.match(line)):
             within = False

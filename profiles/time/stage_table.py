@@ -28,8 +28,8 @@ from pipeprof.pipelines.ops.traits import runs_ahead, traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Shuffle, Stage
 from pipeprof.profiles.protocol.messages import Swallowed
-from pipeprof.profiles.time.stage_notes import StageNote, swallowed_message, uncounted_message
 from pipeprof.profiles.time.limits.user_calls import count_inputs
+from pipeprof.profiles.time.stage_notes import StageNote, swallowed_message, uncounted_message
 from pipeprof.profiles.wording import percent
 
 _AGREES = 0.05

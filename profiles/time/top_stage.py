@@ -75,7 +75,9 @@ class StageGroup:
         if len(self.stages) > 1:
             same = len({stage.name for stage in self.stages}) == 1
             name = self.stage.name if same or self.stage.name is None else _NUMBER.sub("", self.stage.name)
-            label = f"{len(self.stages)} stages of {label_of(name, self.stage.op, self.stage.location)}"
+            op, place = self.stage.op, self.stage.location
+            # What TensorFlow makes inside of one call is that call.
+            label = label_of(name, op, place, times=1 if call_around(op, place) else len(self.stages))
         return f"{label} with the datasets in {'them' if len(self.stages) > 1 else 'it'}" if self.made else label
 
     def total(self, cost: Callable[[Stage], float | None]) -> float:

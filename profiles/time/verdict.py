@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.time.bottleneck import Bottleneck
 
 
+SHORTEST_STEP_MS = 1.0
+"""No training step is shorter: none waits for batches that come faster, restarts included."""
 SLOW_START_SECONDS = 10.0
 """From here on the time until the first batch is stated in any case."""
 NOTICED_START_SECONDS = 2.0
@@ -381,6 +383,8 @@ def _is_healthy(profile: Profile) -> bool:
 
 def _restarts(profile: Profile, steps: Steps, bound: Bound | None) -> str:
     """State what avoids costly restarts of the dataset, and how much the device waits between them."""
+    if steps.dispatch is None and steps.interval_ms.mean < SHORTEST_STEP_MS:
+        return ""
     text = describe_restarts(steps, profile.stages)
     if not text or steps.dispatch is None or bound == "step":
         return text

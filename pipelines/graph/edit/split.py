@@ -133,7 +133,7 @@ def _check(graph: EditableGraph, stage: WrittenStage, function: Any) -> None:
         if kind == "python":
             msg = f"its function runs Python ({op}), which may depend on the elements before"
         elif kind == "random":
-            msg = f"its function draws random numbers ({op}): with fewer elements it draws others (class randomness)"
+            msg = f"its function draws random numbers ({op}): with fewer elements it draws others"
         elif op != _ASSERTION and not op.startswith(_LOOKUP):
             msg = f"its function has an op with state ({op}), which may depend on the elements before"
         else:

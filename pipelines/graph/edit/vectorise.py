@@ -308,7 +308,7 @@ def _check_ops(graph: EditableGraph, stage: WrittenStage, function: Any, *, by_r
         if kind == "python":
             msg = f"its function runs Python ({op}), which TensorFlow cannot apply to whole batches"
         elif kind == "random":
-            msg = f"its function draws random numbers ({op}), which would differ on whole batches (class randomness)"
+            msg = f"its function draws random numbers ({op}): on whole batches it draws others"
         elif op not in _CONVERTED:
             msg = f"its function has an op with state ({op}), which would run once per batch"
         else:

@@ -109,7 +109,7 @@ def _name(function: Any, library: FrameType | None) -> str | None:
     if not isinstance(plain, FunctionType):
         return type(plain).__name__
     if plain.__name__ == _LAMBDA:
-        return _only(_functions_of(plain)) or _only(_functions_of_objects(plain))
+        return _only(_functions_of(plain)) or _only(_functions_of_objects(plain)) or _called_object(plain)
     if library is not None and _INSIDE in plain.__qualname__:
         reached = [*_functions_of(plain), *_functions_of_objects(plain)]
         return _only(one for one in reached if _file_of(one) != _file_of(plain)) or plain.__name__
@@ -120,6 +120,12 @@ def _only(functions: Iterable[FunctionType]) -> str | None:
     """Return the name that all of them share, lambdas aside; None for several."""
     names = {function.__name__ for function in functions if function.__name__ != _LAMBDA}
     return names.pop() if len(names) == 1 else None
+
+
+def _called_object(function: FunctionType) -> str | None:
+    """Return the variable of the one object among those that a function names that can be called, as a layer."""
+    named = {name for name, value in _named_by(function).items() if _is_function(value) and not isinstance(value, type)}
+    return named.pop() if len(named) == 1 else None
 
 
 def _plain(function: Any) -> Any:
@@ -137,12 +143,17 @@ def _plain(function: Any) -> Any:
 
 
 def _functions_of(function: FunctionType) -> Sequence[FunctionType]:
-    """Return the Python functions that the code of another one names: free variables and globals."""
+    """Return the Python functions that the code of another one names."""
+    return [plain for value in _named_by(function).values() if isinstance(plain := _plain(value), FunctionType)]
+
+
+def _named_by(function: FunctionType) -> dict[str, Any]:
+    """Return the free variables and globals that the code of a function names."""
     code = function.__code__
-    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
-    values = [_content(cell) for cell in cells.values()]
-    values += [function.__globals__.get(name) for name in code.co_names]
-    return [plain for value in values if isinstance(plain := _plain(value), FunctionType)]
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    return {name: function.__globals__.get(name) for name in code.co_names} | {
+        name: _content(cell) for name, cell in cells
+    }
 
 
 def _functions_of_objects(function: FunctionType) -> list[FunctionType]:

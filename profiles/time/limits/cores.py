@@ -154,11 +154,12 @@ def describe_nearly_full(profile: Profile) -> str:
     if not measured and used >= CPU_FROM * cores:
         return ""
     fewer = profile.causes.fewer_cores if profile.causes is not None else None
-    little = fewer is not None and fewer.gain < WORTH_A_CORE
-    helps = "more would bring little" if little else "whether more would help is unknown"
+    helps = ""
+    if fewer is not None and fewer.gain < WORTH_A_CORE:
+        helps = ": more would bring little"
     if fewer is not None and fewer.gain * WORTH_A_CORE < 1:
-        helps = "fewer threads bring more: lower private_threadpool_size or num_parallel_calls"
-    return f"{used:.1f} of {cores_text(cores)} in use; {f'{measured}: ' if measured else ''}{helps}"
+        helps = ": fewer threads bring more: lower private_threadpool_size or num_parallel_calls"
+    return f"{used:.1f} of {cores_text(cores)} in use{f'; {measured}' if measured else ''}{helps}"
 
 
 def cores_needed(profile: Profile) -> float | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.lines import line_of, stages_around
 from pipeprof.profiles.time.limits.user_calls import dropping_calls
+from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.wording import percent, stage_label
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class ThrownAway:
     Attributes:
         stage: The costliest stage before it.
         dropped_by: The stage that drops elements.
-        lost: Share of the elements that it drops.
+        lost: Share that is dropped of the elements that `stage` makes, and its copies in other branches.
         share: Share of the pipeline's work whose results are dropped there, and at the other stages of its line of
             code: each branch of a loop has one.
     """
@@ -47,6 +48,7 @@ def find_thrown_away(profile: Profile) -> list[ThrownAway]:
     stages = profile.stages or []
     calls = {one: call for call in dropping_calls(stages) if call.last.inputs_each for one in call.members}
     found: dict[object, ThrownAway] = {}
+    dropped: dict[object, float] = {}
     for dropper in stages:
         call = calls.get(dropper.id)
         each = (call.last if call is not None else dropper).inputs_each
@@ -58,9 +60,17 @@ def find_thrown_away(profile: Profile) -> list[ThrownAway]:
         if share > 0:
             key = (dropper.op, str(dropper.location)) if dropper.location is not None else dropper.id
             named = dropper.model_copy(update={"inputs_each": each})
-            other = found.setdefault(key, ThrownAway(max(before, key=_share), named, lost, 0.0))
+            costliest = max(before, key=_share)
+            other = found.setdefault(key, ThrownAway(costliest, named, lost, 0.0))
             # What all stages of one call drop is counted once.
             found[key] = replace(other, share=share if call is not None else min(1.0, other.share + share))
+            if call is None:
+                dropped[key] = dropped.get(key, 0.0) + lost * (costliest.elements or 0)
+    for key, lost_elements in dropped.items():
+        made = [stage for stage in stages if are_twins([found[key].stage, stage])]
+        whole = sum(stage.elements or 0 for stage in made)
+        if len(made) > 1 and 0 < lost_elements < whole:
+            found[key] = replace(found[key], lost=lost_elements / whole)
     return sorted((one for one in found.values() if one.share >= LOST_FROM), key=lambda one: -one.share)
 
 
@@ -99,7 +109,7 @@ def describe_thrown_away(profile: Profile) -> str:
 
 
 def _dropped(found: ThrownAway) -> str:
-    each = found.dropped_by.inputs_each or 1.0
+    each = 1 / (1 - found.lost)
     about = "" if found.dropped_by.inputs_each_by == "graph" else "about "
     if each < WHOLE_FROM:
         return f"{about}{percent(found.lost)} of the elements that {stage_label(found.stage)} makes are dropped by"

@@ -193,6 +193,8 @@ def test_colour_adds_nothing_but_escapes(tried: Profile) -> None:
 def test_predictions_are_never_called_measured(tried: Profile) -> None:
     assert tried.findings is not None
     assert "What to change  measured" in report(tried)
+    assert "Not verified  not measured" in report(tried)
+    tried.findings[3].predicted = Predicted(speedup=1.5)
     assert "Not verified  predicted only" in report(tried)
     first, *others = (finding for finding in tried.findings if finding.status == "unverified")
     assert others
@@ -499,8 +501,10 @@ def test_a_cache_stands_apart_below_the_best_change_without_one(found: Profile) 
     first = next(number for number, line in enumerate(lines) if "Run decode in parallel  1.50×" in line)
     assert first < 12
     assert next(number for number, line in enumerate(lines) if line.startswith("From the second epoch on")) > first
-    assert "measured    1.50× faster with change 1, Run decode in parallel" in text
-    assert "from the second epoch on" in next(line for line in lines if line.startswith("  cache "))
+    # Once on a screen: the findings have both gains.
+    assert "faster with change 1" not in text
+    assert not any(line.startswith(("  cache ", "  measured ")) for line in lines)
+    assert "1.50× faster with change 1, Run decode in parallel" in report(cached(found), Selection(verbose=True), width=100)
     told = " ".join(text.split())
     assert "keeps 435 MiB in memory: if your data is no larger than this sample" in told
 
@@ -536,12 +540,27 @@ def test_what_was_not_tried_has_its_reason_and_its_number(found: Profile) -> Non
     made.verification.not_tried = [NotTried(reason="the pipeline writes files", changes=["a", "b", "c"])]
     text = report(made, width=100)
     assert "Not finished  no change could be tried" in text
-    assert "3 changes could not be tried: the pipeline writes files" in text
     assert "No known fix" not in text
     # Their names are what a reader can make of it by hand.
-    assert "\n    a\n    b\n" in text
-    assert "\n    c\n" not in text
+    assert "Not tried: a; b (the pipeline writes files); 1 change more: pipeprof show -v" in text
+    assert "3 changes could not be tried: the pipeline writes files" in full(made, width=100)
     assert "\n    c\n" in full(made, width=100)
+
+
+def test_a_guess_that_one_stage_refuses_is_named_only_where_nothing_else_was_found(found: Profile) -> None:
+    made = without_gain(found)
+    assert made.verification is not None
+    refused = NotTried(reason="decode: its function draws random numbers", changes=["move decode after batch"])
+    budget = NotTried(reason="the budget was used up: --budget 90", changes=["spec.yaml:9   fewer threads"])
+    made.verification.not_tried = [refused]
+    assert "Not tried: move decode after batch (decode: its function draws" in report(made, width=100)
+    made.findings = [Finding(rule="measured", title="Make it cheaper", status="ceiling")]
+    assert "Not tried" not in report(made, width=100)
+    assert "decode: its function draws random numbers" in full(made, width=100)
+    made.verification.not_tried = [refused, budget]
+    assert "Not tried: spec.yaml:9 fewer threads (the budget was used up: --budget 90); 1 change more" in report(
+        made, width=120
+    )
 
 
 def test_a_bound_that_is_not_decided_decides_nothing(found: Profile) -> None:
@@ -555,7 +574,7 @@ def test_a_bound_that_is_not_decided_decides_nothing(found: Profile) -> None:
     text = report(made, width=100)
     assert "Not finished" in text
     assert "No known fix" not in text
-    assert "\n    spec.yaml:9 num_parallel_calls: 1 → 8\n" in text
+    assert "Not tried: spec.yaml:9 num_parallel_calls: 1 → 8 (no time)" in text
 
 
 def test_a_budget_that_holds_no_try_is_next(found: Profile) -> None:
@@ -583,9 +602,42 @@ def test_an_upper_bound_states_what_was_tried_and_what_the_machine_allows(found:
     ]
     text = " ".join(report(found, width=120).split())
     assert "Upper bounds measured without the stage, no edit is known 1 Make decode cheaper at most 4.00×" in text
-    assert sentence in text
     assert conclusion in text
     assert "What to change" not in text
+    # The ops of the stage are below the table of stages.
+    assert "Inside" not in text
+    assert sentence in " ".join(full(found, width=120).split())
+
+
+@pytest.mark.parametrize(("stage", "known"), [("stages.1", True), ("stages.4", False)])
+def test_a_bound_whose_stage_another_finding_changes_is_not_called_without_an_edit(
+    found: Profile, stage: str, known: bool
+) -> None:
+    bound = Finding(rule="measured", title="Make it cheaper", status="ceiling", stage="stages.1")
+    bound.measured = {"speedup": 4.0, "low": 3.9, "high": 4.1, "replayed": ["stages.1"]}
+    edit = Edit.model_validate({"kind": "HandWritten", "stages": [stage], "yaml": "", "python": "x = 1"})
+    other = Finding(rule="a", title="Filter first", status="unverified", stage=stage, edit=edit)
+    found.findings = [bound, other]
+    assert ("no edit is known" in report(found, width=120)) == (not known)
+
+
+@pytest.mark.parametrize(("pairs", "word"), [(8, "decides"), (12, "may decide")])
+def test_a_gain_that_has_its_pairs_may_stay_undecided(found: Profile, pairs: int, word: str) -> None:
+    reason = f"processes of the same pipeline differ by up to 68 %: 1.16× (0.926 to 1.46, {pairs} pairs): --budget 80"
+    found.findings = [
+        Finding(
+            rule="measured",
+            title="Prefetch",
+            status="unverified",
+            measured={"speedup": 1.16, "low": 0.926, "high": 1.46, "pairs": [1.16] * pairs},
+            reason=reason,
+            unfinished=Unfinished(pairs=pairs, needed=20, budget_seconds=80),
+        )
+    ]
+    text = " ".join(report(found, width=120).split())
+    assert f"Not finished a larger budget {word}" in text
+    assert (reason in text) == (word == "may decide")
+    assert f"{word} about Prefetch" in text
 
 
 def test_other_last_digits_are_named_as_that() -> None:

@@ -17,7 +17,7 @@ from pipeprof.cli.main import make_app
 from pipeprof.cli.options import RunOptions
 from pipeprof.cli.report.next_step import NextCommand, next_command
 from pipeprof.cli.text.units import seconds as in_words
-from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, VerdictDetail
+from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, VerdictDetail, Verification
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
@@ -75,7 +75,8 @@ def differences(run: RunOptions, line: str, saved: str | None = None) -> list[st
             return ["check without --memory-limit says nothing new"]
         return [key for key in ("target", "sets", "overlays", "env", "no_python") if before[key] != after[key]]
     changed = {key for key in before if before[key] != after[key]}
-    found = [] if any(changed <= allowed for allowed in CHANGES) and changed else [f"changes {sorted(changed)}"]
+    # The same again measures what its user has changed in between.
+    found = [] if any(changed <= allowed for allowed in CHANGES) else [f"changes {sorted(changed)}"]
     paths = {override.partition("=")[0] for override in after["sets"] or []}
     lost = [override for override in before["sets"] or [] if override.partition("=")[0] not in paths]
     return [*found, *lost]
@@ -145,7 +146,7 @@ def test_commands_in_documents_continue_their_run() -> None:
         ("pipeprof run spec.yaml --seed 7 --set b=1", ["a=1"]),
         ("pipeprof run spec.yaml --set a=1 --set b=2", ["changes ['seed', 'sets']"]),
         ("pipeprof run other.yaml --seed 7 --set a=1", ["changes ['target']"]),
-        ("pipeprof run spec.yaml --seed 7 --set a=1", ["changes []"]),
+        ("pipeprof run spec.yaml --seed 7 --set a=1", []),
         ("pipeprof check spec.yaml --memory-limit 1GiB", ["sets"]),
         ("pipeprof show b.json", ["shows ['b.json'], saved was a.json"]),
     ],
@@ -218,6 +219,56 @@ def test_a_fix_without_overrides_is_shown(recorded: Recorded) -> None:
     profile.findings = [finding(), finding(patch="- shuffle: {}")]
     assert chosen(profile).line == f"pipeprof show {SAVED} --finding 2"
     assert next_command(profile, None) is None
+
+
+def hand_written(status: str, **fields: Any) -> Finding:
+    edit = {"kind": "HandWritten", "stages": ["stages.1"], "yaml": "", "python": "x = 1"}
+    return Finding.model_validate(
+        {"rule": "a", "title": "a", "status": status, "edit": edit, "python": "x = 1", "patch": "- x", **fields}
+    )
+
+
+@pytest.mark.parametrize("status", ["ceiling", "unverified"])
+def test_after_lines_to_write_comes_the_run_that_measures_them(status: str, recorded: Recorded) -> None:
+    profile = recorded("step-bound")
+    profile.target.kind = "function"
+    assert profile.verification is None
+    profile.verification = Verification(
+        seconds=1.0, budget_seconds=60.0, mode="pairs", tried=1, block_seconds=0.3, needs_seconds=100
+    )
+    profile.findings = [hand_written(status, measured={"speedup": 5.0} if status == "ceiling" else None)]
+    command = chosen(profile)
+    assert command.line == rerun(profile)
+    assert command.purpose == "once the lines of finding 1 are written; then pipeprof compare OLD NEW states the gain"
+    # Without lines a budget is what is left; of a spec the lines are in the finding.
+    profile.findings = []
+    assert chosen(profile).line.endswith("--budget 100")
+    profile.findings, profile.target.kind = [hand_written(status)], "spec"
+    assert chosen(profile).purpose == "the complete fix of finding 1"
+
+
+@pytest.mark.parametrize(("most", "budget"), [(5.0, False), (1.1, True)])
+def test_a_budget_is_next_only_where_it_may_gain_more_than_lines_that_are_known(
+    most: float, budget: bool, recorded: Recorded
+) -> None:
+    profile = recorded("step-bound")
+    profile.target.kind = "function"
+    unfinished = Unfinished(pairs=8, needed=12, budget_seconds=40)
+    profile.findings = [
+        finding(measured={"speedup": 1.7}, unfinished=unfinished),
+        hand_written("ceiling", measured={"speedup": most}),
+    ]
+    assert ("--budget 40" in chosen(profile).line) == budget
+
+
+def test_what_cannot_be_imported_is_installed_first(recorded: Recorded) -> None:
+    profile = recorded("raised")
+    profile.errors[0].message = "The pipeline raised an exception: ModuleNotFoundError: No module named 'cv2'"
+    command = chosen(profile)
+    assert command.line == rerun(profile)
+    assert command.purpose == "once cv2 can be imported: install it, or run pipeprof with the Python that has it"
+    profile.errors[0].message = "ValueError: no"
+    assert chosen(profile).purpose == "the complete traceback"
 
 
 @pytest.mark.parametrize(

@@ -236,6 +236,65 @@ def test_200_parts_of_one_line_are_one_row() -> None:
     assert "ReadFile 33 %" in text
 
 
+def test_copies_of_a_line_take_and_give_their_elements_together() -> None:
+    copies = [
+        stage(f"source.inputs.{number}.stages.0", "flat_map", name="chunk", depth=1, **at(9, "flat_map"),
+              inputs_each=each, inputs_each_by="counters", elements=elements)
+        for number, (each, elements) in enumerate([(0.5, 1000), (0.1, 3000)])
+    ]  # fmt: skip
+    text = drawn(profile(stage("source", "sample_from_datasets", **at(8, "sample_from_datasets")), *copies), 100)
+    # 500 + 300 for 4,000.
+    assert next(line for line in text.splitlines() if "chunk (flat_map) ×2" in line).split()[-1] == "~1:5"
+
+
+@pytest.mark.parametrize(
+    ("each", "by", "share", "notes"),
+    [
+        (4.0, "graph", 0.3, []),
+        (4.0, "counters", 0.3, ["counted over part"]),
+        (None, None, 0.3, ["estimated from the trace"]),
+        # It shares a row with other small ones, which has no mark.
+        (None, None, 0.0, []),
+    ],
+)
+def test_a_mark_is_explained_where_a_row_has_it(
+    each: float | None, by: str | None, share: float, notes: list[str]
+) -> None:
+    marked = "trace" if each is None else "model"
+    stages = [stage(f"stages.{place}", "map", timed_by="model", share=0.001) for place in range(9)]
+    shown = profile(
+        stage("source", "filter", timed_by=marked, share=share, inputs_each=each, inputs_each_by=by), *stages
+    )
+    text = on_one_screen(shown, 120)
+    known = ("counted over part", "estimated from the trace")
+    assert [note for note in known if note in " ".join(text.split())] == notes
+
+
+@pytest.mark.parametrize(
+    ("ops", "calling", "python", "shown"),
+    [
+        ({"DecodeJpeg": 6.0}, 0.0, {}, True),
+        ({"Pack": 0.2}, 2.0, {}, False),
+        ({"Pack": 0.2}, 8.0, {}, True),
+        ({"PyFunc": 9.0}, 0.0, {"load": 6.0}, False),
+        ({"PyFunc": 9.0}, 0.0, {"load": 1.0, "parse": 5.0}, True),
+    ],
+)
+def test_what_is_inside_a_stage_is_listed_where_it_says_something(
+    ops: dict[str, float], calling: float, python: dict[str, float], shown: bool
+) -> None:
+    made = profile(
+        stage("source", "range", share=0.0),
+        stage(
+            "stages.0", "map", name="load", share=0.9, time_ms_per_batch=10.0, cpu_ms_per_batch=10.0,
+            calling_ms_per_batch=calling, calls_per_batch=32.0,
+            ops=[{"op": op, "ms_per_batch": ms} for op, ms in ops.items()],
+            python=[{"function": name, "ms_per_batch": ms, "share": 0.1} for name, ms in python.items()],
+        ),
+    )  # fmt: skip
+    assert ("\n  load: " in on_one_screen(made, 100)) == shown
+
+
 def test_what_tensorflow_makes_inside_of_a_call_is_in_the_row_of_the_call(golden: Golden) -> None:
     inside = at(5, "rejection_resample")
     counted: dict[str, object] = {"inputs_each": 9.97, "inputs_each_by": "counters"}

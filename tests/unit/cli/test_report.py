@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -16,16 +16,18 @@ from pipeprof.cli.options import SECTION_NAMES
 from pipeprof.cli.report.report import MOST_LINES, SECTIONS, Selection, build_report
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
-from pipeprof.profiles.document.findings import Verdict, VerdictDetail
+from pipeprof.profiles.document.findings import Finding, NotTried, Verdict, VerdictDetail, Verification
 from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
+from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount
 from pipeprof.profiles.time.verdict import conclude
 
+RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
 SCRIPTS = ("script-loop", "script-fit")
 NAMES = (
     *("input-bound", "step-bound", "step-none", "out-of-memory", "interrupted", "no-model", "jpeg-folder", "raised"),
@@ -462,3 +464,80 @@ def test_a_long_report_leaves_out_what_the_complete_one_has(recorded: Recorded) 
     assert text.count("\n") <= MOST_LINES
     profile.findings = [*(profile.findings or ()), *(profile.findings or ())]
     assert "start-up" not in report(profile, "script-fit", width=100)
+
+
+WORDS = "store the pictures at the size that is used, or do the work of the stage once, before the run; "
+
+
+def long_finding(number: int, status: str, lines: int) -> Finding:
+    """A change that only its lines make, with all that may stand below its title."""
+    code = "\n".join(f"made_{number} = call_{line}()" for line in range(lines))
+    edit = {"kind": "HandWritten", "stages": ["stages.1"], "yaml": "", "python": code}
+    measured = {"speedup": 3.0, "low": 2.9, "high": 3.1, "pairs": [3.0] * 12, "conclusion": WORDS * 2}
+    return Finding.model_validate(
+        {
+            "rule": "row-per-call", "title": f"Finding {number}", "family": "speed", "semantics": "same",
+            "status": status, "stage": "stages.1", "edit": edit, "python": code, "change": WORDS * 4,
+            "sentence": WORDS * 4, "reason": WORDS * 2, "measured": measured if status != "unverified" else None,
+        }
+    )  # fmt: skip
+
+
+@settings(max_examples=15, phases=[Phase.generate])
+@given(
+    kept=st.integers(0, 3),
+    bounds=st.integers(0, 3),
+    open_ones=st.integers(0, 12),
+    lines=st.integers(1, 8),
+    stages=st.integers(2, 30),
+    warnings=st.integers(0, 2),
+    printed=st.integers(0, 40),
+)
+def test_a_report_of_any_length_fits_and_keeps_what_matters(
+    kept: int, bounds: int, open_ones: int, lines: int, stages: int, warnings: int, printed: int
+) -> None:
+    profile = load_profile(RECORDED / "script-fit.json")
+    profile.target.kind = "function"
+    statuses = ["kept"] * kept + ["ceiling"] * bounds + ["unverified"] * open_ones
+    profile.findings = [long_finding(number, status, lines) for number, status in enumerate(statuses, 1)]
+    profile.stages = [
+        Stage.model_validate({"id": f"stages.{place}", "origin": "written", "op": "map", "name": f"f{place}",
+                              "time_ms_per_batch": 1.0, "share": 1 / stages, "inputs_each": 2.0})
+        for place in range(stages)
+    ]  # fmt: skip
+    profile.verdict = Verdict(
+        headline="Input-bound: the device waits.",
+        sentence="Input-bound.",
+        details=[
+            VerdictDetail(label=label, text=WORDS * 2)
+            for label in ("bottleneck", "cores", "thrown away", "step", "restarts", "at best", "start-up", "memory")
+        ],
+    )
+    profile.verification = Verification(
+        seconds=1.0, budget_seconds=60.0, mode="pairs", tried=3, block_seconds=0.3, without_gain=["a"],
+        bounds=[f"unknown upper bound of decode: {WORDS}\n{WORDS * 3}"] * 2,
+        not_tried=[NotTried(reason="the budget was used up: --budget 90", changes=[WORDS, WORDS])], needs_seconds=90,
+    )  # fmt: skip
+    profile.warnings = [Message(code="errors-ignored", message=f"Loses data {number}.") for number in range(warnings)]
+    profile.output = "\n".join(f"line {number}" for number in range(printed))
+    text = report(profile, width=100)
+    assert text.count("\n") <= MOST_LINES
+    assert text.startswith("Input-bound: the device waits.\n  bottleneck ")
+    assert all(f"Finding {number} " in text for number in range(1, kept + bounds + 1))
+    assert all(f"Loses data {number}." in text for number in range(warnings))
+    assert "\nNext " in text
+    assert statuses == [] or "made_1 = call_0()" in text
+    if not all(f"made_{number} = call_0()" in text for number in range(1, kept + bounds + 1)):
+        # What is worth less has gone before.
+        assert not any(word in text for word in ("\nPipeline", "\nSteps", "\nMemory", "\nReliable", "  restarts"))
+
+
+@pytest.mark.parametrize("label", ["restarts", "step"])
+def test_restarts_of_the_dataset_stand_once_on_a_screen(label: str, recorded: Recorded) -> None:
+    profile = recorded("step-bound")
+    assert profile.steps is not None
+    assert profile.verdict is not None
+    profile.steps.epochs, profile.steps.restart_share = 3, 0.2
+    profile.verdict.details = [VerdictDetail(label=label, text="3 restarts, 20.0 ms each")]
+    assert ("ended and restarted 3 times" in report(profile)) == (label != "restarts")
+    assert "ended and restarted 3 times" in full(profile)

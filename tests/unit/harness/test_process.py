@@ -75,6 +75,9 @@ JOB = Job("spec", "a.yaml", ["a.yaml"])
         "I1119 10:00:00.123456 4242 service.cc:145] XLA service",
         "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
         "To enable the following instructions: AVX2 FMA, in other operations, rebuild TensorFlow",
+        "WARNING:tensorflow:From /x/ops.py:7: Print (from ops) is deprecated and will be removed after 2018-08-20.\n"
+        "Instructions for updating:\nUse tf.print instead of tf.Print.",
+        "W1119 10:00:00.123456 4242 deprecation.py:50] From a.py:1: b is deprecated.\nInstructions for updating:\nc",
     ],
 )
 def test_tensorflows_own_lines_are_left_out(line):

@@ -53,6 +53,22 @@ def test_elements_that_are_made_and_dropped(op: str, each: float, by: str, words
     assert dropped(op, each, by) == (f"{words}: {percent} % of the pipeline's work" if words else "")
 
 
+def test_copies_of_a_stage_in_another_branch_are_not_dropped() -> None:
+    line = {"name": "load", "location": Location(file="/a/input.py", line=4, column=8)}
+    text = told(
+        stage("source", "sample_from_datasets"),
+        stage("source.inputs.0.source", "range"),
+        stage("source.inputs.0.stages.0", "map", 0.1, elements=600, **line),
+        stage("source.inputs.1.source", "range"),
+        stage("source.inputs.1.stages.0", "map", 0.8, elements=5400, **line),
+        stage("source.inputs.1.stages.1", "filter", 0.01, inputs_each=10.0, inputs_each_by="epochs", elements=540),
+    )
+    # 4,860 of 6,000; the work is that of the branch.
+    assert text == (
+        "of about 53 elements that load (map, input.py:4) makes, 43 are dropped by filter: 72 % of the pipeline's work"
+    )
+
+
 def test_what_is_cheap_before_it_may_be_dropped() -> None:
     assert dropped("shard", 4.0, share=0.1) == ""
 

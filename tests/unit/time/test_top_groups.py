@@ -88,7 +88,7 @@ def test_inputs_of_a_mixture_are_not_inside_it():
 
 def test_names_may_end_in_the_number_of_the_input():
     top = top_groups(mixture("tokenize_0", "tokenize_1", "tokenize_2"))
-    assert label_groups(top) == "3 stages of tokenize (map, input.py:6)"
+    assert label_groups(top) == "tokenize ×3 (map, input.py:6)"
     assert share_of_work(top) == "together 51 % of the pipeline's work"
 
 
@@ -115,4 +115,4 @@ def test_cpu_time_of_stages_is_counted_once():
 def test_all_stages_of_a_line_are_counted_with_those_that_were_not_at_work() -> None:
     working = [stage(f"stages.{number}", 3.0, "load", line=7) for number in range(2)]
     idle = stage("stages.9", 0.0, "load", line=7)
-    assert label_groups(top_groups([*working, idle])).startswith("3 stages of load")
+    assert label_groups(top_groups([*working, idle])).startswith("load ×3 (map, ")

@@ -103,7 +103,7 @@ def test_stages_of_one_function_are_named_together() -> None:
     found = conclude(profile(steps=steps(), stages=[*alike, other]))
     assert found.stage == "source.2.0"
     assert [(detail.label, detail.text) for detail in found.details] == [
-        ("most work", "3 stages of tokenize (map, input.py:12), together 33 % of the pipeline's work")
+        ("most work", "tokenize ×3 (map, input.py:12), together 33 % of the pipeline's work")
     ]
     elsewhere = [
         each.model_copy(update={"location": Location(file="/a/input.py", line=n)}) for n, each in enumerate(alike)
@@ -588,9 +588,7 @@ def test_no_bottleneck_in_a_pipeline_that_is_as_fast_as_the_loop() -> None:
     assert found(0.02, **full).limit == "memory"
 
 
-@pytest.mark.parametrize(
-    ("used", "expected"), [(1.3, None), (1.5, "1.5 of 2 cores in use; whether more would help is unknown"), (1.7, None)]
-)
+@pytest.mark.parametrize(("used", "expected"), [(1.3, None), (1.5, "1.5 of 2 cores in use"), (1.7, None)])
 def test_cores_that_are_neither_full_nor_free_are_stated_where_no_limit_was_found(
     used: float, expected: str | None
 ) -> None:
@@ -609,11 +607,7 @@ def test_cores_that_are_neither_full_nor_free_are_stated_where_no_limit_was_foun
             "1.7 of 2 cores in use; with 1 core the rate is 133 % of that with 2: fewer threads bring more: lower "
             "private_threadpool_size or num_parallel_calls",
         ),
-        (
-            1.5,
-            1.6,
-            "1.5 of 2 cores in use; with 1 core the rate is 62 % of that with 2: whether more would help is unknown",
-        ),
+        (1.5, 1.6, "1.5 of 2 cores in use; with 1 core the rate is 62 % of that with 2"),
     ],
 )
 def test_cores_that_are_no_limit_are_stated_with_the_rate_of_half_of_them(used: float, gain: float, words: str) -> None:
@@ -820,9 +814,17 @@ def test_where_the_cores_are_the_limit_the_verdict_says_how_many_the_step_would_
     assert [(detail.label, detail.text) for detail in found.details] == [
         (
             "bottleneck",
-            "CPU: 1.9 of 2 cores in use, 30 of every 46 ms in decode (map); less work there or more cores would help",
+            "CPU: 1.9 of 2 cores in use, 30 of every 46 ms of CPU in decode (map); less work there or more cores would "
+            "help",
         )
     ]
+
+
+def test_cpu_time_outside_of_all_stages_is_stated_where_it_is_much() -> None:
+    cpu = CpuAccount(total_ms=40.0, stages_ms=31.0, runtime_ms=9.0)
+    stages = [stage("stages.0", 0.9, "decode").model_copy(update={"cpu_ms_per_batch": 30.0, "parallelism": 4.0})]
+    found = details(steps=steps(0.5), stages=stages, cpu=cpu, causes=Causes(worker_cores=1.9))
+    assert "30 of every 40 ms of CPU in decode (map) and 9.00 ms in TensorFlow's own threads;" in found["bottleneck"]
 
 
 def test_more_cores_do_not_help_a_stage_that_fills_the_time_with_one_call_at_a_time() -> None:
@@ -831,7 +833,7 @@ def test_more_cores_do_not_help_a_stage_that_fills_the_time_with_one_call_at_a_t
     )
     cpu = CpuAccount(total_ms=46.2, stages_ms=42.0, runtime_ms=4.2)
     found = details(steps=steps(0.5), stages=[serial], cpu=cpu, causes=Causes(worker_cores=1.9))
-    assert found["bottleneck"].endswith("40 of every 46 ms in decode (map); less work there would help")
+    assert found["bottleneck"].endswith("40 of every 46 ms of CPU in decode (map); less work there would help")
     # Threads to which its elements pass fill a part of the other core: it is not full.
     measured = profile(steps=steps(0.5), stages=[serial], cpu=cpu, causes=Causes(worker_cores=1.7))
     found = conclude(measured)
@@ -900,7 +902,7 @@ def test_stages_of_one_function_in_turn_count_together() -> None:
     found = conclude(profile(steps=steps(0.5), stages=stages, causes=Causes(worker_cores=1.0, demanded_cores=1.0)))
     assert (found.limit, found.stage) == ("serial-stage", "source.inputs.0.stages.0")
     assert found.details[0].text == (
-        "2 stages of chunk (map, texts.py:36) and sample_from_datasets one after another on one thread: 13 + 9.0 of "
+        "chunk ×2 (map, texts.py:36) and sample_from_datasets one after another on one thread: 13 + 9.0 of "
         "the 24.3 ms between two steps"
     )
 
