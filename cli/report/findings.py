@@ -519,7 +519,8 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
     if delta:
         parts.append(describe_delta(delta))
     # Next to a measurement that is undecided, a bare gain would read as that.
-    return f"{'predicted ' if parts and finding.measured else ''}{', '.join(parts)}"
+    doubtful = finding.measured or finding.rule in WITHOUT_RULE
+    return f"{'predicted ' if parts and doubtful else ''}{', '.join(parts)}"
 
 
 SAME_SPEED = "same speed"
