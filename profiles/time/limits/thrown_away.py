@@ -58,11 +58,11 @@ def find_thrown_away(profile: Profile) -> list[ThrownAway]:
             other = found.setdefault(key, ThrownAway(max(before, key=_share), dropper, lost, 0.0))
             found[key] = replace(other, share=min(1.0, other.share + share))
             dropped[key] = dropped.get(key, 0.0) + lost * (max(before, key=_share).elements or 0)
-    for key, one in found.items():
+    for place, one in found.items():
         made = [stage for stage in stages if are_twins([one.stage, stage])]
         whole = sum(stage.elements or 0 for stage in made)
-        if len(made) > 1 and 0 < dropped[key] < whole:
-            found[key] = replace(one, lost=dropped[key] / whole)
+        if len(made) > 1 and 0 < dropped[place] < whole:
+            found[place] = replace(one, lost=dropped[place] / whole)
     return sorted((one for one in found.values() if one.share >= LOST_FROM), key=lambda one: -one.share)
 
 
