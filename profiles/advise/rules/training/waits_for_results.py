@@ -96,11 +96,14 @@ class WaitsForResults(OfTraining, Rule):
                 f"The callback {callback.name}{at(callback, ' (')}{')' if callback.file else ''} defines "
                 f"on_train_batch_end without async_safe: Keras waits for the results of every step.{cost}"
             ),
-            recommendation=_where(
-                view,
-                f"Set async_safe = True in {callback.name} if it only stores or prints, or do its work once an epoch."
+            recommendation=(
+                _where(
+                    view,
+                    f"Set async_safe = True in {callback.name} if it only stores or prints, or do its work once an "
+                    "epoch.",
+                )
                 if own
-                else f"Leave {callback.name} out, or do its work once an epoch.",
+                else f"Leave {callback.name} out, or do its work once an epoch."
             ),
             evidence={"callback": callback.name, **({"apart_ms": apart} if apart is not None else {})},
             python=f"class {callback.name}(keras.callbacks.Callback):\n    async_safe = True" if own else "",
