@@ -148,7 +148,7 @@ class _File(File):
         here = [opened.get(base.id) for base in map(_base, nodes) if isinstance(base, ast.Name)]
         yield from (self._once(node, function, bound) for node in (*opening, *filter(None, here)) if id(node) in rows)
         if scope is not function or not _is_generator(function):
-            # One file, of which each call reads another part.
+            # One file: each call reads another part of it.
             parts = [node for node in opening if free_names(node) & bound and not free_names(node.args[0]) & bound]
             yield from (self._hot("opens-file", node, function) for node in parts)
         for node in nodes:
