@@ -345,7 +345,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         yield _line(text, 0 if wanted else 7 if finding.status == "ceiling" else 8)
     measured = finding.measured or {}
     compared = str(measured.get("data") or "")
-    for text, spare in (
+    for note, spare in (
         (describe_kept(profile, finding.cache), 9),
         (describe_epoch(profile, finding) if first else "", 7),
         (_overlap(profile, finding), 6),
@@ -353,8 +353,8 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         (describe_price(profile, finding), 7),
         (measured.get("conclusion") if finding.status == "ceiling" else "", 1),
     ):
-        if text:
-            yield _line(text, spare)
+        if note:
+            yield _line(note, spare)
     about_data = finding.family == "correctness"
     if finding.status == "unverified" and finding.reason not in (None, UNVERIFIED) and not about_data:
         yield _line(_reason(finding), 3 if finding.python else 8, style="dim")
@@ -519,7 +519,8 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
     if delta:
         parts.append(describe_delta(delta))
     # Next to a measurement that is undecided, a bare gain would read as that.
-    return f"{'predicted ' if parts and finding.measured else ''}{', '.join(parts)}"
+    doubtful = finding.measured or finding.rule in WITHOUT_RULE
+    return f"{'predicted ' if parts and doubtful else ''}{', '.join(parts)}"
 
 
 SAME_SPEED = "same speed"

@@ -149,10 +149,11 @@ def predict_lines(profile: Profile, finding: Finding, addresses: Collection[str]
     code = {(texts_in_chunks(line, stage) or ("", ""))[1] for stage, line in lines}
     if finding.status != "unverified" or not finding.python or finding.python not in code:
         return
-    maps = {one.id: one for stage, line in lines for one in maps_of_texts(line, stage)}
-    saved, name = saved_by_chunks(list(maps.values())), stages_in_a_row(list(maps.values()))
+    rows = {rows[0].id: rows for stage, line in lines if (rows := maps_of_texts(line, stage))}
+    saved = sum(map(saved_by_chunks, rows.values()))
+    name = stages_in_a_row([one for row in rows.values() for one in row])
     finding.title, finding.semantics, finding.reason = f"Call {name} on many texts at once", "same", UNVERIFIED
-    formula = f"{percent(saved)} of the work is calls and small ops of {name}, which many texts share then"
+    formula = f"{percent(saved)} of the work is small ops of {name}, which many texts share then"
     finding.predicted = Predicted(speedup=1 / (1 - saved), formula=formula)
 
 

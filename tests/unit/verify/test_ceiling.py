@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -210,6 +211,17 @@ def test_no_gain_without_the_stage_rejects_the_finding(profile: Profile) -> None
     assert found.status == "rejected"
     assert found.reason is not None
     assert found.reason.startswith("even without decode no gain: ")
+
+
+def test_a_bound_of_little_is_no_reason_for_advice() -> None:
+    finding = Finding(rule="measured", title="a", status="unverified", stage="stages.0", family="speed")
+    trial = replace(trial_of(1.12), status="unverified", reason="processes differ")
+    write_bound(finding, trial, ["stages.0"], None, "decode")
+    assert finding.status == "rejected"
+    assert str(finding.reason).startswith("even without decode no more than 1.13×: 1.12× (")
+    more = replace(trial, evidence=evidence_of(2.0), judgement=trial_of(2.0).judgement)
+    write_bound(finding, more, ["stages.0"], None, "decode")
+    assert finding.reason == "unknown upper bound of decode: processes differ"
 
 
 def test_a_stage_that_is_cheaper_than_a_replay_has_no_bound(profile: Profile) -> None:
