@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
-from pipeprof.profiles.lines import lines_of, reader_of
 from pipeprof.profiles.wording import call_around, significant
 
 _Cost = TypeVar("_Cost", "OpCost", "PythonCost")
@@ -39,7 +37,7 @@ def rows_per_line(stages: Sequence[Stage]) -> list[Row]:
     found: dict[Hashable, list[Stage]] = defaultdict(list)
     for stage in stages:
         found[_line_of_code(stage)].append(stage)
-    return [_merged(group, stages) for group in found.values()]
+    return [_merged(group) for group in found.values()]
 
 
 def _line_of_code(stage: Stage) -> Hashable:
@@ -51,7 +49,7 @@ def _line_of_code(stage: Stage) -> Hashable:
     return (place.file, place.line, place.column, kind)
 
 
-def _merged(group: Sequence[Stage], stages: Sequence[Stage]) -> Row:
+def _merged(group: Sequence[Stage]) -> Row:
     first = min(group, key=lambda stage: stage.depth)
     ids = frozenset(stage.id for stage in group)
     if len(group) == 1:

@@ -28,7 +28,7 @@ class RandomPart:
         nodes: Names of the nodes that do, those that draw among them.
         steady: Types of the ops that do not, of the functions that it calls as well, as often as they stand there.
         random: Types of the ops that do.
-        branches: Types of the steady ops of which no result is what the rest goes on from: it takes what they were made
+        branches: Types of the steady ops whose results are not what the rest goes on from: it takes what they were made
             of as well, as a choice by a random number between a picture and its mirror image does.
         by_number: Whether the random numbers are drawn for each number of an element apart, and go into ops that treat
             each number alone.
