@@ -79,11 +79,7 @@ def wrapped(text: str) -> CalledInPython | None:
     outputs = _outputs(body, call, names)
     returned = body[-1].value
     parts = list(_parts(returned)) if returned is not None else []
-    results = [
-        outputs[0] if one is call else one.id
-        for one in map(_unshaped, parts)
-        if one is call or isinstance(one, ast.Name)
-    ]  # type: ignore[union-attr]
+    results = [outputs[0] if one is call else ast.unparse(one) for one in map(_unshaped, parts)] if outputs else []
     plain = all(isinstance(one, ast.Name) and one.id in names for one in inputs)
     count = len(types.elts) if isinstance(types, ast.List | ast.Tuple) else 1
     if (
