@@ -504,7 +504,9 @@ def test_a_cache_stands_apart_below_the_best_change_without_one(found: Profile) 
     # Once on a screen: the findings have both gains.
     assert "faster with change 1" not in text
     assert not any(line.startswith(("  cache ", "  measured ")) for line in lines)
-    assert "1.50× faster with change 1, Run decode in parallel" in report(cached(found), Selection(verbose=True), width=100)
+    assert "1.50× faster with change 1, Run decode in parallel" in report(
+        cached(found), Selection(verbose=True), width=100
+    )
     told = " ".join(text.split())
     assert "keeps 435 MiB in memory: if your data is no larger than this sample" in told
 
