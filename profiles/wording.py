@@ -206,8 +206,17 @@ def with_name(reason: str, stages: Sequence[Stage]) -> str:
     return reason if stage is None else f"{stage_name(stage)}: {rest}"
 
 
+def one_per_line(stages: Sequence[Stage]) -> list[Stage]:
+    """Return the first of the stages that each line of the program makes."""
+    found: dict[object, Stage] = {}
+    for stage in stages:
+        found.setdefault((stage.op, str(stage.location)) if stage.location is not None else stage.id, stage)
+    return list(found.values())
+
+
 def stages_in_a_row(stages: Sequence[Stage]) -> str:
     """Name stages that follow each other: all of a few, else the first and the last with their lines."""
+    stages = one_per_line(stages)
     if len(stages) <= _NAMED_IN_A_ROW:
         return listed([stage_name(stage) for stage in stages])
     return f"the {len(stages)} stages from {stage_label(stages[0])} to {stage_label(stages[-1])}"

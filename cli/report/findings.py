@@ -169,6 +169,10 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
     proven = [(number, finding) for number, finding in by_status["kept"] if finding.cache is None]
     cached = [(number, finding) for number, finding in by_status["kept"] if finding.cache is not None]
     bounds, open_ones = by_status["ceiling"], by_status["unverified"]
+    # What only saves memory that is no problem comes after all of these.
+    first = min((number for number, _ in [*bounds, *cached, *open_ones]), default=len(findings))
+    late = [(number, finding) for number, finding in proven if number > first]
+    proven = [(number, finding) for number, finding in proven if number <= first]
     if proven:
         yield Heading("What to change", "measured")
         yield from _tables(profile, proven)
@@ -181,7 +185,8 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         unfinished = [(number, finding) for number, finding in open_ones if number < cached[0][0]]
         open_ones = [(number, finding) for number, finding in open_ones if number > cached[0][0]]
         if unfinished:
-            yield Heading("Not finished", _unfinished(unfinished))
+            words = _unfinished(unfinished)
+            yield Heading("Not finished", words) if words else Heading("Not verified", _how_far(unfinished))
             yield from _tables(profile, unfinished)
         done = profile.verification
         others = done is not None and bool(done.without_gain or done.undecided)
@@ -200,6 +205,9 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
                 else Heading("What to change", _not_verified(profile))
             )
         yield from _tables(profile, open_ones, spare=10 if proven or bounds else 0)
+    if late:
+        yield Heading("For memory alone", "measured")
+        yield from _tables(profile, late)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
 
 
@@ -511,7 +519,8 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
     if delta:
         parts.append(describe_delta(delta))
     # Next to a measurement that is undecided, a bare gain would read as that.
-    return f"{'predicted ' if parts and finding.measured else ''}{', '.join(parts)}"
+    doubtful = finding.measured or finding.rule in WITHOUT_RULE
+    return f"{'predicted ' if parts and doubtful else ''}{', '.join(parts)}"
 
 
 SAME_SPEED = "same speed"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
-from pipeprof.profiles.lines import lines_of, reader_of
 from pipeprof.profiles.wording import call_around, significant
 
 _Cost = TypeVar("_Cost", "OpCost", "PythonCost")
@@ -39,7 +37,7 @@ def rows_per_line(stages: Sequence[Stage]) -> list[Row]:
     found: dict[Hashable, list[Stage]] = defaultdict(list)
     for stage in stages:
         found[_line_of_code(stage)].append(stage)
-    return [_merged(group, stages) for group in found.values()]
+    return [_merged(group) for group in found.values()]
 
 
 def _line_of_code(stage: Stage) -> Hashable:
@@ -51,12 +49,16 @@ def _line_of_code(stage: Stage) -> Hashable:
     return (place.file, place.line, place.column, kind)
 
 
-def _merged(group: Sequence[Stage], stages: Sequence[Stage]) -> Row:
+def _merged(group: Sequence[Stage]) -> Row:
     first = min(group, key=lambda stage: stage.depth)
     ids = frozenset(stage.id for stage in group)
     if len(group) == 1:
         return Row(first, ids, 1)
     inside = call_around(first.op, first.location) if first.library is None else None
+    # What goes into a call is counted where its elements come out.
+    known = [stage for stage in group if stage.inputs_each]
+    known = ([stage for stage in known if stage.depth == first.depth] or known) if inside else known
+    most = max(known, key=lambda stage: (stage.inputs_each or 0.0) if inside else (stage.elements or 0), default=first)
     same = len({stage.parallelism for stage in group}) == 1
     update: dict[str, object] = {
         **{name: _total(group, _field(name)) for name in _SUMMED},
@@ -67,35 +69,19 @@ def _merged(group: Sequence[Stage], stages: Sequence[Stage]) -> Row:
         ),
         "parallelism": first.parallelism if same else None,
         "timed_by": next((stage.timed_by for stage in group if stage.timed_by is not None), None),
-        **(_taken_by_call(group, stages, first) if inside else _taken_together(group)),
+        "inputs_each": most.inputs_each if inside else _inputs_of_all(known),
+        "inputs_each_by": most.inputs_each_by,
     }
     if inside:
         update |= {"op": inside, "name": None, "executed": None, "fused_with": None}
     return Row(first.model_copy(update=update), ids, 1 if inside else len(group))
 
 
-def _taken_by_call(group: Sequence[Stage], stages: Sequence[Stage], first: Stage) -> dict[str, object]:
-    """Elements that all branches of a call take, for one that leaves it; those of its stage with most if it batches."""
-    most = max(group, key=lambda stage: stage.inputs_each or 0.0)
-    ids, taken = {stage.id for stage in group}, 0
-    for pipeline, line in lines_of(stages).items():
-        before = [stage for stage, after in pairwise(line) if after.id in ids]
-        before += line[-1:] if reader_of(pipeline) in ids else []
-        taken += sum(stage.elements or 0 for stage in before if stage.id not in ids)
-    if most.inputs_each is None or any(traits(stage.op).stacks for stage in group) or not (taken and first.elements):
-        return {"inputs_each": most.inputs_each, "inputs_each_by": most.inputs_each_by}
-    return {"inputs_each": taken / first.elements, "inputs_each_by": "counters"}
-
-
-def _taken_together(group: Sequence[Stage]) -> dict[str, object]:
-    """Elements that go into all of the stages, for one that comes out of any of them."""
-    known = [stage for stage in group if stage.inputs_each is not None and stage.elements]
-    given = sum(stage.elements or 0 for stage in known)
-    if not given:
-        return {}
-    taken = sum((stage.inputs_each or 0.0) * (stage.elements or 0) for stage in known)
-    counted = next((stage for stage in known if stage.inputs_each_by == "counters"), known[0])
-    return {"inputs_each": taken / given, "inputs_each_by": counted.inputs_each_by}
+def _inputs_of_all(group: Sequence[Stage]) -> float | None:
+    """Elements that go into all of them together for one that comes out."""
+    given = sum(stage.elements or 0 for stage in group)
+    taken = sum((stage.elements or 0) * (stage.inputs_each or 0.0) for stage in group)
+    return taken / given if given else next((stage.inputs_each for stage in group), None)
 
 
 _SUMMED = (

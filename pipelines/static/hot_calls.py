@@ -7,15 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, TypeGuard
 
-from pipeprof.pipelines.static.imports import Imports
+from pipeprof.pipelines.static.dataset_names import FUNCTIONS, own_nodes
+from pipeprof.pipelines.static.trees import names_in
+from pipeprof.pipelines.static.unchanging import File, Function, Once, Scope, Unchanging, free_names, parameters, sets
 from pipeprof.pipelines.static.written_calls import parsed
 
 HotKind: TypeAlias = Literal["built-anew", "opens-file", "one-row", "processes"]
-_FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_BUILDERS: Final = frozenset(
-    {"compile", "from_pretrained", "load", "open", "read_csv", "read_feather", "read_parquet", "read_pickle"}
-)
-"""Names of functions that make an object of a constant, in addition to classes."""
 _OPENERS: Final = frozenset(
     {
         *("File", "Dataset", "ParquetFile", "ZipFile", "imread", "load", "open", "open_dataset", "open_zarr"),
@@ -28,8 +25,6 @@ _ONE_EACH: Final = frozenset({"PIL", "cv2", "imageio", "librosa", "soundfile"})
 """Libraries whose files hold one element."""
 _PROCESSES: Final = frozenset({"multiprocessing", "concurrent.futures", "joblib", "torch.multiprocessing"})
 _SENDING: Final = frozenset({"get", "imap", "imap_unordered", "map", "result", "starmap"})
-_INIT: Final = "__init__"
-_IMPURE: Final = frozenset({"random", "time", "uuid", "secrets"})
 _IN_MEMORY: Final = 8
 _OPEN: Final = 64
 """Files that are kept."""
@@ -44,6 +39,7 @@ class Kept:
         used: What to write in the function.
         replaced: What that stands in the place of.
         most: How many are kept.
+        place: Where the line stands.
     """
 
     opened: str
@@ -51,6 +47,7 @@ class Kept:
     replaced: str
     most: int
     where: Literal["open", "in memory"]
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,7 @@ class HotCall:
         library: First part of the library's name; empty for the user's own functions.
         line: From 1.
         instead: How it is opened once, where each call takes one row of the file; None where that is not certain.
+        once: How it is made once; None where that is not certain.
     """
 
     kind: HotKind
@@ -72,6 +70,7 @@ class HotCall:
     library: str
     line: int
     instead: Kept | None = None
+    once: Once | None = None
 
 
 def hot_call(text: str, function: str, line: int) -> HotCall | None:
@@ -82,19 +81,19 @@ def hot_call(text: str, function: str, line: int) -> HotCall | None:
 
     Example:
         >>> code = "import re\ndef f(x):\n    return re.compile('a+').sub('', x)\n"
-        >>> hot_call(code, "f", 3)
-        HotCall(kind='built-anew', text="re.compile('a+')", function='f', library='re', line=3, instead=None)
+        >>> found = hot_call(code, "f", 3)
+        >>> found.kind, found.text, found.once.lines, found.once.where
+        ('built-anew', "re.compile('a+')", ("COMPILE = re.compile('a+')",), 'above line 2')
     """
     tree = parsed(text)
     if tree is None:
         return None
     file = _File(tree)
-    found = file.around(function, line)
-    return next(file.calls(found, line), None) if found is not None else None
+    return next((call for scope in file.scopes(function, line) for call in file.calls(scope, line)), None)
 
 
 def builders(text: str) -> list[tuple[HotCall, list[range]]]:
-    r"""Return the calls of functions without arguments inside other functions, with the lines that they lead to.
+    r"""Return calls of the file's functions that are the same each time, with the lines that they lead to.
 
     Example:
         >>> code = "def build():\n    return [1]\ndef f(x):\n    return build()[0] + x\n"
@@ -104,152 +103,125 @@ def builders(text: str) -> list[tuple[HotCall, list[range]]]:
     tree = parsed(text)
     if tree is None:
         return []
-    file, found = _File(tree), []
-    for function in {id(one): one for one in file.functions.values()}.values():
-        for node in _own_nodes(function):
-            made = file.functions.get(_called_without_arguments(node))
-            if made is not None and made is not function and not _parameters(made) and not file.is_impure(made):
-                call = HotCall("built-anew", ast.unparse(node), function.name, "", getattr(node, "lineno", 1))
-                found.append((call, file.lines_of(made)))
+    file = _File(tree)
+    found = [
+        (call, file.lines_of(made))
+        for function in ast.walk(tree)
+        if isinstance(function, FUNCTIONS)
+        for call, made in file.built_in(function)
+    ]
     inside = [lines for _, ranges in found for lines in ranges]
     return [(call, ranges) for call, ranges in found if not any(call.line in lines for lines in inside)]
 
 
-def _called_without_arguments(node: ast.AST) -> str:
-    """The name of the function that a call without arguments calls; empty for other nodes."""
-    match node:
-        case ast.Call(func=ast.Name(id=name), args=[], keywords=[]):
-            return name
-    return ""
+class _File(File):
+    """What the functions of a file do."""
 
-
-class _File:
-    """Functions and imports of a file."""
-
-    def __init__(self, tree: ast.Module) -> None:
-        self._tree = tree
-        self.functions: dict[str, ast.FunctionDef] = {}
-        imports = Imports(tree)
-        self._imports, self._name = imports.names, imports.dotted
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef):
-                self.functions.setdefault(node.name, node)
-            elif isinstance(node, ast.ClassDef):
-                # A class is called as its `__init__` is.
-                for one in node.body:
-                    if isinstance(one, ast.FunctionDef) and one.name == _INIT:
-                        self.functions[node.name] = one
-
-    def around(self, name: str, line: int) -> ast.FunctionDef | None:
-        """The innermost function of that name with a line."""
+    def scopes(self, name: str, line: int) -> list[Scope]:
+        """The functions of that name with a line, the innermost first; of a generator the loop with it."""
+        last = name.rpartition(".")[2]
         found = [
             node
-            for node in ast.walk(self._tree)
-            if isinstance(node, ast.FunctionDef)
-            and node.name == name.rpartition(".")[2]
-            and node.lineno <= line <= (node.end_lineno or node.lineno)
+            for node in ast.walk(self.tree)
+            if isinstance(node, FUNCTIONS) and _name_of(node) == last and _covers(node, line)
         ]
-        return max(found, key=lambda node: node.lineno, default=None)
+        return [_repeated(one, line) for one in found[::-1]]
 
-    def calls(self, function: ast.FunctionDef, line: int) -> Iterator[HotCall]:
-        """What the function does in a line, the most telling first."""
-        bound = _bound(function)
-        nodes = [node for node in _own_nodes(function) if _covers(node, line)]
+    def calls(self, scope: Scope, line: int) -> Iterator[HotCall]:
+        """What a function does in a line, the most telling first."""
+        function = self._function_of(scope)
+        bound = parameters(function) | names_in(function, ast.Store)
+        nodes = [node for node in own_nodes(function) if _covers(node, line)]
         calls = [node for node in nodes if isinstance(node, ast.Call)]
         # Processes are started in one line, and their results are taken in another.
-        starting = any(self._name(node.func).startswith(tuple(_PROCESSES)) for node in calls)
-        sent = filter(_is_call, _own_nodes(function)) if starting else calls
+        starting = any(self.imports.dotted(node.func).startswith(tuple(_PROCESSES)) for node in calls)
+        sent = filter(_is_call, own_nodes(function)) if starting else calls
         taking = [node for node in sent if self._takes_from_processes(node, function)]
         yield from (self._hot("processes", node, function) for node in taking)
-        # The outermost call that is the same each time is the one to take out.
-        often = not _is_generator(function) or any(isinstance(node, ast.For | ast.While) for node in nodes)
-        same = [node for node in calls if often and self._is_same_each_time(node, bound)]
-        yield from (self._hot("built-anew", node, function) for node in same)
+        yield from self._built_anew(scope, function, line)
         opening = [node for node in calls if self._opens(node)]
         yield from (self._hot("opens-file", node, function) for node in opening if self._library(node) in _ONE_EACH)
         # Of a file with many rows: each call takes one of them, by an index that it was given.
         opened = {name: node for name, node in _assigned(function) if self._opens(node)}
-        bases = [_base(node) for node in _own_nodes(function) if _indexed_by(node, bound)]
+        bases = [_base(node) for node in own_nodes(function) if _indexed_by(node, bound)]
         rows = {id(opened[base.id] if isinstance(base, ast.Name) and base.id in opened else base) for base in bases}
         here = [opened.get(base.id) for base in map(_base, nodes) if isinstance(base, ast.Name)]
-        yield from (self._once(node, function) for node in (*opening, *filter(None, here)) if id(node) in rows)
+        yield from (self._once(node, function, bound) for node in (*opening, *filter(None, here)) if id(node) in rows)
+        if scope is not function or not _is_generator(function):
+            # One file: each call reads another part of it.
+            parts = [node for node in opening if free_names(node) & bound and not free_names(node.args[0]) & bound]
+            yield from (self._hot("opens-file", node, function) for node in parts)
         for node in nodes:
             if self._gives_rows() and _indexed_by(node, bound):
                 yield self._hot("one-row", node, function)
 
-    def lines_of(self, function: ast.FunctionDef) -> list[range]:
-        """The lines of a function, and of those of the file that it calls."""
-        found: dict[str, range] = {}
-        todo = [function]
-        while todo:
-            one = todo.pop()
-            if one.name not in found:
-                found[one.name] = range(one.lineno, (one.end_lineno or one.lineno) + 1)
-                names = {node.id for node in ast.walk(one) if isinstance(node, ast.Name)}
-                todo += [self.functions[name] for name in names & self.functions.keys()]
-        return list(found.values())
+    def built_in(self, function: Function) -> Iterator[tuple[HotCall, ast.FunctionDef]]:
+        """Calls of the file's functions and classes that are the same each time, with what they call."""
+        for node in own_nodes(function):
+            match node:
+                case ast.Call(func=ast.Name(id=name)) if self.functions.get(name, function) is not function:
+                    found = self._built_anew(_repeated(function, node.lineno), function, node.lineno, node)
+                    yield from ((call, self.functions[name]) for call in found)
 
-    def is_impure(self, function: ast.AST) -> bool:
-        """Whether a function draws numbers, reads a clock, keeps a state or is a generator."""
-        return any(
-            isinstance(node, ast.Global | ast.Nonlocal | ast.Yield | ast.YieldFrom)
-            or (isinstance(node, ast.Name | ast.Attribute) and bool(set(self._name(node).split(".")) & _IMPURE))
-            for node in ast.walk(function)
-        )
+    def _function_of(self, scope: Scope) -> Function:
+        """The function that a loop is in; a function itself."""
+        functions = [one for one in (scope, *self.around(scope)) if isinstance(one, FUNCTIONS)]
+        return functions[0]
 
-    def _is_same_each_time(self, call: ast.Call, bound: set[str]) -> bool:
-        """Whether a call makes an object of nothing that its function has."""
-        name = self._name(call.func)
-        last = name.rpartition(".")[2]
-        root = next(iter(name.split(".")))
-        own = self.functions.get(name)
-        if own is not None and (self.is_impure(own) or _parameters(own)):
-            return False
-        known = own is not None or "." in name or name == "open" or name in self._imports.values()
-        names = {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
-        if not known or names & bound or root in ("tensorflow", "numpy", *_IMPURE) or set(name.split(".")) & _IMPURE:
-            return name in ("numpy.load",) and not names & bound
-        if own is not None:
-            return True
-        imported = root in {value.partition(".")[0] for value in self._imports.values()} or name == "open"
-        return imported and (last[:1].isupper() or last in _BUILDERS)
+    def _built_anew(
+        self, scope: Scope, function: Function, line: int, only: ast.Call | None = None
+    ) -> Iterator[HotCall]:
+        """What a line makes that is the same each time: whole statements first, then the outermost expression."""
+        if scope is function and _is_generator(function):
+            return
+        same = Unchanging(self, scope)
+        lines = same.lines_at(line) if only is None else None
+        if lines is not None:
+            read = {name for one in own_nodes(scope) for name in names_in(one, ast.Load)}
+            names = ", ".join(sorted(sets(lines) & read))
+            yield HotCall("built-anew", names, _name_of(function), "", lines.lineno, once=same.once(lines))
+        for node in same.made_at(line):
+            if only is None or node is only:
+                yield replace(self._hot("built-anew", node, function), once=same.once(node))
 
-    def _takes_from_processes(self, call: ast.Call, function: ast.FunctionDef) -> bool:
-        uses = {self._name(node) for node in ast.walk(function) if isinstance(node, ast.Name | ast.Attribute)}
+    def _takes_from_processes(self, call: ast.Call, function: Function) -> bool:
+        uses = {self.imports.dotted(node) for node in ast.walk(function) if isinstance(node, ast.Name | ast.Attribute)}
         pools = any(name.startswith(tuple(_PROCESSES)) for name in uses if name)
         return pools and isinstance(call.func, ast.Attribute) and call.func.attr in _SENDING
 
     def _gives_rows(self) -> bool:
         """Whether the file works with a library whose rows are read by their index."""
-        return not _ROWS.isdisjoint({value.partition(".")[0] for value in self._imports.values()})
+        return not _ROWS.isdisjoint({value.partition(".")[0] for value in self.imports.names.values()})
 
     def _library(self, call: ast.Call) -> str:
-        root = self._name(call.func).partition(".")[0]
-        return root if root in {value.partition(".")[0] for value in self._imports.values()} else ""
+        root = self.imports.dotted(call.func).partition(".")[0]
+        return root if root in {value.partition(".")[0] for value in self.imports.names.values()} else ""
 
     def _opens(self, call: ast.Call) -> bool:
-        return bool(self._library(call)) and bool(call.args) and _last(self._name(call.func)) in _OPENERS
+        return bool(self._library(call)) and bool(call.args) and _last(self.imports.dotted(call.func)) in _OPENERS
 
-    def _once(self, call: ast.Call, function: ast.FunctionDef) -> HotCall:
+    def _once(self, call: ast.Call, function: Function, bound: set[str]) -> HotCall:
         """A file that each call of a function opens for a row of it, with what opens it once."""
-        return replace(self._hot("opens-file", call, function), instead=self._kept(call, function))
+        return replace(self._hot("opens-file", call, function), instead=self._kept(call, function, bound))
 
-    def _kept(self, call: ast.Call, function: ast.FunctionDef) -> Kept | None:
+    def _kept(self, call: ast.Call, function: Function, bound: set[str]) -> Kept | None:
         path, *others = map(ast.unparse, (*call.args, *call.keywords))
         read = {one.id for other in (*call.args[1:], *call.keywords) for one in ast.walk(other) if _is_name(one)}
         name = next((name for name, one in _assigned(function) if one is call), "")
         around = [one for one in ast.walk(function) if isinstance(one, ast.With) and _opens_with(one, call)]
-        if read & _bound(function) or any(len(one.items) > 1 for one in around):
+        if read & bound or any(len(one.items) > 1 for one in around):
             return None
         text, made = ast.unparse(call), f"{ast.unparse(call.func)}({', '.join(['path', *others])})"
         replaced = f"{name} = {text}" if name else text
         if around:
             # What closes the file at its end must go: it is kept.
             replaced = f"with {text}{f' as {name}' if name else ''}:, whose lines move out of it"
-        in_memory = self._library(call) in {"numpy", "pandas"} or _last(self._name(call.func)).startswith("read")
+        in_memory = self._library(call) in {"numpy", "pandas"} or _last(self.imports.dotted(call.func)).startswith(
+            "read"
+        )
         most, given = (_IN_MEMORY if in_memory else _OPEN), "path"
         used = f"{name} = opened({path})" if name else f"opened({path})"
-        arrays = [one for one in _own_nodes(function) if _is_array_of(one, name, call)]
+        arrays = [one for one in own_nodes(function) if _is_array_of(one, name, call)]
         if self._library(call) == "numpy" and arrays:
             # Of an archive, only what is indexed is read.
             if name and sum(_is_name(one) and one.id == name for one in ast.walk(function)) != len(arrays) + 1:
@@ -258,18 +230,31 @@ class _File:
             used = ", ".join(f"opened({path}, {one[one.rindex('[') + 1 : -1]})" for one in every)
             replaced = f"{', '.join(every)}{f', without {replaced}' if name else ''}"
         opened = f"opened = functools.lru_cache(maxsize={most})(lambda {given}: {made})"
-        return Kept(opened, used, replaced, most, "in memory" if in_memory else "open")
+        place = Unchanging(self, function).place([opened], {"opened"}, {"functools"})
+        return Kept(opened, used, replaced, most, "in memory" if in_memory else "open", place) if place else None
 
-    def _hot(self, kind: HotKind, node: ast.AST, function: ast.FunctionDef) -> HotCall:
+    def _hot(self, kind: HotKind, node: ast.AST, function: Function) -> HotCall:
         library = self._library(node) if isinstance(node, ast.Call) else ""
-        return HotCall(kind, ast.unparse(node), function.name, library, getattr(node, "lineno", function.lineno))
+        return HotCall(kind, ast.unparse(node), _name_of(function), library, getattr(node, "lineno", function.lineno))
+
+
+def _name_of(function: Function) -> str:
+    return "<lambda>" if isinstance(function, ast.Lambda) else function.name
+
+
+def _repeated(function: Function, line: int) -> Scope:
+    """What runs for each element: a function, or the innermost loop of a generator that has a line in its body."""
+    if not _is_generator(function):
+        return function
+    loops = [one for one in own_nodes(function) if isinstance(one, ast.For | ast.While)]
+    return next((one for one in loops[::-1] if any(_covers(node, line) for node in one.body)), function)
 
 
 def _is_call(node: ast.AST) -> TypeGuard[ast.Call]:
     return isinstance(node, ast.Call)
 
 
-def _assigned(function: ast.FunctionDef) -> Iterator[tuple[str, ast.Call]]:
+def _assigned(function: Function) -> Iterator[tuple[str, ast.Call]]:
     """Names that a function gives what a call returns, with the call."""
     for node in ast.walk(function):
         match node:
@@ -314,35 +299,10 @@ def _last(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _parameters(function: ast.FunctionDef) -> list[str]:
-    """The names of parameters that a call has to give."""
-    given = [*function.args.posonlyargs, *function.args.args]
-    needed = given[: len(given) - len(function.args.defaults)]
-    return [one.arg for one in needed][1 if function.name == _INIT else 0 :]
-
-
-def _bound(function: ast.FunctionDef) -> set[str]:
-    given = function.args
-    names = {one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg) if one}
-    return names | {
-        node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
-
-
-def _is_generator(function: ast.FunctionDef) -> bool:
-    return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in _own_nodes(function))
+def _is_generator(function: Function) -> bool:
+    return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in own_nodes(function))
 
 
 def _covers(node: ast.AST, line: int) -> bool:
     first = getattr(node, "lineno", None)
     return first is not None and first <= line <= (getattr(node, "end_lineno", None) or first)
-
-
-def _own_nodes(function: ast.FunctionDef) -> Iterator[ast.AST]:
-    """The nodes of a function's body, outer ones first, without those of functions inside it."""
-    todo: list[ast.AST] = [*function.body]
-    while todo:
-        node = todo.pop(0)
-        yield node
-        if not isinstance(node, _FUNCTIONS):
-            todo += ast.iter_child_nodes(node)

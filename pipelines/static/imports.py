@@ -1,8 +1,15 @@
-"""Dotted names in one Python file's text, with what their first part was imported as."""
+"""Dotted names in one Python file's text, with what their first part was imported as; the same of code to paste."""
 
 from __future__ import annotations
 
 import ast
+import re
+
+from pipeprof.pipelines.static.trees import names_in
+from pipeprof.pipelines.static.written_calls import parsed
+
+MODULES = {"tf": "tensorflow", "np": "numpy", "functools": "functools", "itertools": "itertools", "keras": "keras"}
+"""Modules that are used in code to paste, by their names there."""
 
 
 class Imports:
@@ -30,3 +37,42 @@ class Imports:
         if not isinstance(node, ast.Name):
             return ""
         return ".".join([self.names.get(node.id, node.id), *parts])
+
+    def called(self, function: ast.expr) -> str:
+        """The last part of the name of what is called, whatever it is called on.
+
+        Example:
+            >>> Imports(ast.parse("")).called(ast.parse("np.random.default_rng(3).permutation", mode="eval").body)
+            'permutation'
+        """
+        return function.attr if isinstance(function, ast.Attribute) else self.dotted(function).rpartition(".")[2]
+
+
+def in_file(code: str, text: str) -> str:
+    r"""Return code with the names that a file has for the modules that it uses, after imports of others.
+
+    Args:
+        code: As it is written where modules have their usual names.
+        text: Of the file; without one the code stays as it is.
+
+    Example:
+        >>> print(in_file("x = tf.constant(np.ones(3))", "import tensorflow\n"))
+        import numpy as np
+        x = tensorflow.constant(np.ones(3))
+    """
+    tree = parsed(text) if text else None
+    if tree is None:
+        return code
+    names, lines = Imports(tree).names, []
+    for short, module in MODULES.items():
+        uses = re.compile(rf"(?<![\w.\"']){short}(?=\.[A-Za-z])")
+        if not uses.search(code) or re.search(rf"^import .*\b{short}$", code, re.MULTILINE):
+            continue
+        known = next(
+            (alias for alias, name in names.items() if name == module or name.startswith(f"{module}.compat")), None
+        )
+        if known is None:
+            known = module if short in names or short in names_in(tree, ast.Store) else short
+            lines.append(f"import {module}" if known == module else f"import {module} as {known}")
+        code = uses.sub(known, code)
+    return "\n".join([*lines, code])

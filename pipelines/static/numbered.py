@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from pipeprof.pipelines.static.imports import Imports
 from pipeprof.pipelines.static.trees import bases_of, is_named, is_text, names_in, reads
@@ -29,13 +31,19 @@ _IN_PLACE = frozenset({"shuffle", "seed"})
 
 """What changes something else than the generator's own state, or that for all."""
 
-_CHANGING = frozenset(
+CHANGING = frozenset(
     {"append", "add", "clear", "extend", "fill", "insert", "pop", "popitem", "put", "remove", "reverse", "setdefault"}
     | {"sort", "update", "appendleft", "popleft", "discard", "resize", "get_nowait", "read", "readline"}
 )
 """Methods that change what they are called on."""
 
-_GOING_ON = (
+READING = frozenset(
+    {"astype", "clip", "copy", "count", "decode", "encode", "format", "index", "items", "join", "keys", "lower", "max"}
+    | {"mean", "min", "reshape", "round", "split", "std", "strip", "sum", "tolist", "transpose", "upper", "values"}
+)
+"""Methods of texts, arrays and tables that change nothing of what they are called on."""
+
+GOING_ON = (
     frozenset({"iter", "open", "islice", "count", "cycle", "chain", "reader", "DictReader"})
     | {function.__name__ for function in (map, filter)}
     | _OF_OTHERS
@@ -45,6 +53,9 @@ _GOING_ON = (
 _VIEWS = frozenset({"asarray", "asanyarray", "reshape", "ravel", "view", "squeeze", "transpose", "swapaxes", "get"})
 
 """Functions that may give the memory that they are given."""
+
+_Defined: TypeAlias = Mapping[str, ast.FunctionDef | ast.ClassDef]
+"""The file's own functions and classes, by their names."""
 
 _TAKING = frozenset({"imap", "imap_unordered", "map"})
 
@@ -109,7 +120,7 @@ def numbered(text: str, function: str, line: int) -> Numbered | None:
         or any(isinstance(one, ast.Return | ast.Global | ast.Nonlocal) for node in before for one in ast.walk(node))
         or sum(isinstance(node, ast.Yield | ast.YieldFrom | ast.Break) for node in ast.walk(generator)) > 1
         or generator.body[-1] is not whole[0]
-        or not _has_end(loop.iter, known := _assigned_once(tree, generator))
+        or not _has_end(loop.iter, known := _assigned_once(tree, generator), Imports(tree))
         or _changes([*body, last], loop.target.id, before, tree, drawing := _drawing(known))
         or (order := _order(loop.iter, before, drawing, Imports(tree))) is None
         or (endless and order.once)
@@ -190,7 +201,7 @@ def _generator(tree: ast.Module, function: str, line: int) -> ast.FunctionDef | 
 def of_a_pool(text: str, function: str, line: int) -> Numbered | None:
     r"""Return a generator that gives what a pool makes of items as these items and the pool's function.
 
-    None where it does anything else.
+    What it does with a result becomes a part of the function. None where it does anything else.
 
     Example:
         >>> code = "def rows():\n    with Pool(4) as pool:\n        yield from pool.imap(load, range(9))\n"
@@ -207,27 +218,63 @@ def of_a_pool(text: str, function: str, line: int) -> Numbered | None:
     match _given_by(last):
         case ast.Call(
             func=ast.Attribute(value=ast.Name(id=pool), attr=taking),
-            args=[ast.Name(id=name), items] | [ast.Name(id=name), items, ast.Constant(value=int())],
+            args=[given, items] | [given, items, ast.Constant(value=int())],
             keywords=[] | [ast.keyword(arg="chunksize")],
-        ) if taking in _TAKING and _is_plain_pool(last, pool, known) and not _gives_one_tuple(tree, name):
-            pass
+        ) if taking in _TAKING and _is_plain_pool(last, pool, known):
+            name = ast.unparse(given)
         case _:
-            return None
+            return _in_turn(tree, generator, known)
+    defined = {one.name: one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.ClassDef)}
+    if _gives_one_tuple(tree, name) or any(_keeps_state(one) for one in _reached([last], defined)):
+        # Each process has a state of its own, threads share it.
+        return None
     before = [node for node in before if not is_text(node) and names_in(node, ast.Store) != {pool}]
-    plain = all(isinstance(node, ast.Assign) and not reads(node, pool) for node in before)
     order = _order(items, before, _drawing(known), Imports(tree))
-    if not plain or not _has_end(items, known) or order is None or _meant_otherwise(order.before, tree, generator):
+    if order is None or not all(isinstance(node, ast.Assign) and not reads(node, pool) for node in order.before):
+        return None
+    if not _has_end(items, known, Imports(tree)) or _meant_otherwise(order.before, tree, generator):
         return None
     return Numbered(
-        before=tuple(ast.unparse(node) for node in before),
+        before=tuple(ast.unparse(node) for node in order.before),
         items=ast.unparse(items),
         function=(),
-        name=name,
+        name=f"({name})" if isinstance(given, ast.Lambda) else name,
         shuffled=order.drawn,
         endless=False,
         line=last.lineno,
         taken=_all_names(tree),
     )
+
+
+def _in_turn(tree: ast.Module, generator: ast.FunctionDef, known: Mapping[str, ast.expr]) -> Numbered | None:
+    """A generator that does more with what a pool makes, as one that calls the function itself."""
+    *before, last = generator.body
+    match last.body if isinstance(last, ast.With) else [last]:
+        case [
+            ast.For(
+                target=target,
+                iter=ast.Call(func=ast.Attribute(value=ast.Name(id=pool), attr=taking), args=[given, items, *_]),
+                body=body,
+                orelse=[],
+            )
+        ] if taking in _TAKING and _is_plain_pool(last, pool, known):
+            pass
+        case _:
+            return None
+    item = "item"
+    while item in _all_names(tree):
+        item = f"one_{item}"
+    made = ast.Assign([target], ast.Call(given, [ast.Name(item, ast.Load())], []))
+    loop = ast.For(ast.Name(item, ast.Store()), items, [made, *body], [])
+    kept = [node for node in before if names_in(node, ast.Store) != {pool}]
+    changed = copy.copy(generator)
+    changed.body = [*kept, loop]
+    whole = [changed if node is generator else node for node in tree.body]
+    if all(node is not generator for node in tree.body):
+        return None
+    text = ast.unparse(ast.fix_missing_locations(ast.Module(whole, [])))
+    lines = [number for number, one in enumerate(text.splitlines(), 1) if one.startswith(f"def {generator.name}(")]
+    return numbered(text, generator.name, lines[-1])
 
 
 def _given_by(last: ast.stmt) -> ast.expr | None:
@@ -284,7 +331,7 @@ def _order(items: ast.expr, before: Sequence[ast.stmt], drawing: set[str], impor
     def is_order(value: ast.AST) -> bool:
         if not isinstance(value, ast.Call) or any(_draws(one, drawing, imports) for one in value.args):
             return False
-        return imports.dotted(value.func).rpartition(".")[2] in _RANDOM_ORDER
+        return imports.called(value.func) in _RANDOM_ORDER
 
     kept, once = [], False
     for node in before:
@@ -367,18 +414,18 @@ def _assigned_once(tree: ast.Module, generator: ast.FunctionDef) -> dict[str, as
     return found
 
 
-def _has_end(values: ast.expr, known: Mapping[str, ast.expr]) -> bool:
+def _has_end(values: ast.expr, known: Mapping[str, ast.expr], imports: Imports) -> bool:
     """Whether something certainly ends and fits in memory as a list."""
     match values:
         case ast.List() | ast.Tuple() | ast.Dict() | ast.Constant(value=str()):
             return True
         case ast.Name(id=name) if name in known:
-            return _has_end(known[name], {other: value for other, value in known.items() if other != name})
+            return _has_end(known[name], {other: value for other, value in known.items() if other != name}, imports)
         case ast.Call(func=function, args=[*given]):
-            name = ast.unparse(function).replace("numpy.", "np.")
+            name = imports.dotted(function).replace("numpy.", "np.")
             if name in _OF_OTHERS:
-                return all(_has_end(one, known) for one in given)
-            return name in _WHOLE or name.rpartition(".")[2] in _RANDOM_ORDER
+                return all(_has_end(one, known, imports) for one in given)
+            return name in _WHOLE or imports.called(function) in _RANDOM_ORDER
     return False
 
 
@@ -400,7 +447,7 @@ def _changes(
         _draws(one, drawing, imports) or _keeps_state(one) for one in _reached(body, defined)
     ):
         return True
-    shared = {item} | {name for name in stored if not _is_own(name, body)}
+    shared = {item} | {name for name in stored if not _is_own(name, body, defined)}
     nodes = [one for node in body for one in ast.walk(node)]
     calls = [one for one in nodes if isinstance(one, ast.Call)]
     return any(_changes_outside(one, stored - shared) for one in nodes) or any(
@@ -426,8 +473,11 @@ def _calls_outside(call: ast.Call, harmless: set[str], shared: set[str], drawing
             return True
         case ast.Attribute() as function:
             drawn = not bases_of(function).isdisjoint(drawing) and function.attr not in _IN_PLACE
-            unknown = not bases_of(function) <= harmless or _draws(ast.Call(function, [], []), set(), imports)
-            changed = function.attr in _CHANGING and not bases_of(function).isdisjoint(shared)
+            reads_only = function.attr in READING
+            unknown = not (reads_only or bases_of(function) <= harmless) or _draws(
+                ast.Call(function, [], []), set(), imports
+            )
+            changed = function.attr in CHANGING and not bases_of(function).isdisjoint(shared)
             return (unknown and not drawn) or changed
     return _draws(ast.Call(call.func, [], []), set(), imports)
 
@@ -444,10 +494,7 @@ def _has_state(body: Sequence[ast.stmt], stored: set[str], tree: ast.Module, imp
             case ast.Assign(targets=targets, value=value):
                 going = any(
                     isinstance(one, ast.GeneratorExp)
-                    or (
-                        isinstance(one, ast.Call)
-                        and (imports.dotted(one.func).rpartition(".")[2] in _GOING_ON | givers)
-                    )
+                    or (isinstance(one, ast.Call) and (imports.called(one.func) in GOING_ON | givers))
                     for one in [value, *getattr(value, "elts", [])]
                 )
                 if going and any(not read.isdisjoint(names_in(target, ast.Store)) for target in targets):
@@ -466,9 +513,7 @@ def _yields(function: ast.FunctionDef) -> bool:
     return any(isinstance(one, ast.Yield | ast.YieldFrom) for one in ast.walk(function))
 
 
-def _reached(
-    body: Sequence[ast.stmt], defined: Mapping[str, ast.FunctionDef | ast.ClassDef]
-) -> list[ast.FunctionDef | ast.ClassDef]:
+def _reached(body: Sequence[ast.stmt], defined: _Defined) -> list[ast.FunctionDef | ast.ClassDef]:
     """The file's own functions and classes that statements use, and those that these use."""
     found: dict[str, ast.FunctionDef | ast.ClassDef] = {}
     left = [name for node in body for name in names_in(node, ast.Load)]
@@ -482,33 +527,58 @@ def _reached(
 
 def _keeps_state(function: ast.FunctionDef | ast.ClassDef) -> bool:
     """Whether a function changes what is outside of it."""
+    going = any(
+        isinstance(one, ast.Global | ast.Nonlocal) or (_is_bare_call(one) and is_named(one.func, "next"))  # type: ignore[attr-defined]
+        for one in ast.walk(function)
+    )
+    return going or bool(changed_outside(function))
+
+
+def changed_outside(function: ast.AST) -> set[str]:
+    """Return the names of what a function changes that is not its own."""
     own = names_in(function, ast.Store) | {one.arg for one in ast.walk(function) if isinstance(one, ast.arg)}
+    found: set[str] = set()
     for one in ast.walk(function):
         match one:
-            case ast.Global() | ast.Nonlocal() | ast.Call(func=ast.Name(id="next")):
-                return True
             case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
-                if not bases_of(one) <= own:
-                    return True
-            case ast.Call(func=ast.Attribute(attr=attr) as called) if attr in _CHANGING and not bases_of(called) <= own:
-                return True
-    return False
+                found |= bases_of(one)
+            case ast.Call(func=ast.Attribute(attr=attr) as called) if attr in CHANGING:
+                found |= bases_of(called)
+    return found - own
 
 
-def _is_own(name: str, body: Sequence[ast.stmt]) -> bool:
+def _is_own(name: str, body: Sequence[ast.stmt], defined: _Defined) -> bool:
     """Whether everything that a name is given is made anew, and no view or alias of what was there before."""
     nodes = [one for node in body for one in ast.walk(node)]
     new = 0
     for one in nodes:
         match one:
             case ast.Assign(targets=[ast.Name(id=to)], value=value) if to == name:
-                new += _is_new(value)
+                new += _is_new(value, defined)
             case ast.AugAssign(target=ast.Name(id=to)) | ast.withitem(optional_vars=ast.Name(id=to)) if to == name:
                 new += 1
     return new == sum(is_named(one, name) and isinstance(one.ctx, ast.Store) for one in nodes)  # type: ignore[attr-defined]
 
 
-def _is_new(value: ast.expr) -> bool:
+def _is_new(value: ast.expr, defined: _Defined) -> bool:
     if isinstance(value, ast.Call):
-        return ast.unparse(value.func).rpartition(".")[2] not in _VIEWS
+        called = ast.unparse(value.func).rpartition(".")[2]
+        return called not in _VIEWS and _returns_new(defined.get(called), defined)
     return isinstance(value, ast.BinOp | ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp | ast.Constant)
+
+
+def _returns_new(function: ast.FunctionDef | ast.ClassDef | None, defined: _Defined) -> bool:
+    """Whether a function of the file makes what it returns in each call; one of another file is trusted to."""
+    if not isinstance(function, ast.FunctionDef):
+        return True
+    given = [one.value for one in ast.walk(function) if isinstance(one, ast.Return) and one.value is not None]
+    others = {name: one for name, one in defined.items() if one is not function}
+    stored = names_in(function, ast.Store)
+    # A decorator may keep what the function gives.
+    return not function.decorator_list and all(
+        one.id in stored and _is_own(one.id, function.body, others)
+        if isinstance(one, ast.Name)
+        else _is_new(one, others)
+        for value in given
+        for one in (value.elts if isinstance(value, ast.Tuple) else [value])
+    )

@@ -198,10 +198,23 @@ def gathered(text: str, function: str, line: int) -> list[tuple[str, str]]:
 
 
 def _function_before(text: str, function: str, line: int) -> ast.FunctionDef | None:
-    """The last function of a name before a line."""
-    nodes = ast.walk(parsed(text) or ast.Module([], []))
-    found = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == function]
-    return max((node for node in found if node.lineno <= line), key=lambda node: node.lineno, default=None)
+    """The last function of a name before a line; TensorFlow is `tf` in it, whatever the file calls it."""
+    tree = parsed(text) or ast.Module([], [])
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == function]
+    last = max((node for node in found if node.lineno <= line), key=lambda node: node.lineno, default=None)
+    names = {alias for alias, name in Imports(tree).names.items() if name == "tensorflow" and alias != "tf"}
+    return _Usual(names).visit(copy.deepcopy(last)) if last is not None and names else last
+
+
+class _Usual(ast.NodeTransformer):
+    """Gives TensorFlow its usual name."""
+
+    def __init__(self, names: set[str]) -> None:
+        self._names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Change one name."""
+        return ast.copy_location(ast.Name("tf", node.ctx), node) if node.id in self._names else node
 
 
 def takes_any_texts(text: str, function: str, line: int) -> bool:
@@ -282,7 +295,7 @@ def same_in_all_rounds(text: str, function: str, line: int) -> WholeArrays | Non
     """
     found = _function_before(text, function, line)
     nodes = list(ast.walk(found)) if found is not None else []
-    over = {ast.unparse(one.args[0]) for one in nodes if isinstance(one, ast.Call) and one.args and _is_map_fn(one)}
+    over = {_rounds_of(one) for one in nodes if isinstance(one, ast.Call) and _is_map_fn(one)}
     for node in nodes:
         match node:
             case ast.FunctionDef(name=name, args=given) if name in over:
@@ -299,6 +312,17 @@ def same_in_all_rounds(text: str, function: str, line: int) -> WholeArrays | Non
 
 def _is_map_fn(call: ast.Call) -> bool:
     return ast.unparse(call.func) in {"tf.map_fn", "tf.vectorized_map"}
+
+
+def _rounds_of(call: ast.Call) -> str:
+    """The function that is called for each element of a tensor, also by name or by a lambda that does no more."""
+    given = [*call.args[:1], *(one.value for one in call.keywords if one.arg == "fn")]
+    match given[0] if given else None:
+        case ast.Lambda(args=ast.arguments(args=[first]), body=ast.Call(func=function, args=[one], keywords=[])) if (
+            is_named(one, first.arg)
+        ):
+            return ast.unparse(function)
+    return ast.unparse(given[0]) if given else ""
 
 
 def _unchanged(body: Sequence[ast.stmt], changed: set[str]) -> list[ast.stmt]:

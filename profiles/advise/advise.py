@@ -227,21 +227,24 @@ def has_costs(view: PipelineView) -> bool:
 
 def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
     # Most checks find nothing.
+    from pipeprof.pipelines.static.imports import in_file
     from pipeprof.profiles.advise.edits.chain_python import python_of
     from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
     from pipeprof.profiles.advise.edits.render import yaml_of
 
     stage = view.by_id.get(hit.stage or "")
+    place = (stage.location if stage is not None else None) or hit.location
+    code = python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)) or hit.python
     proposal = replace(
         hit,
         rule=rule.name,
         title=hit.title or rule.title,
         family=rule.family,
         semantics=hit.semantics or rule.semantics,
-        python=python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)) or hit.python,
+        python=in_file(code, view.texts.get(place.file, "") if place is not None else ""),
         change=describe_change(view, hit.edits, hit.change_detail) or "",
         overrides=tuple(overrides(view, hit.edits)),
-        location=(stage.location if stage is not None else None) or hit.location,
+        location=place,
     )
     return finding_of(proposal, patch=yaml_of(view.loaded, hit.edits), reason=UNVERIFIED)
 

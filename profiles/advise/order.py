@@ -8,23 +8,31 @@ from functools import partial
 
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import Facts, Finding
-from pipeprof.profiles.propose.proposal import SEMANTICS, effort, value_of
+from pipeprof.profiles.propose.finding import MEASURED
+from pipeprof.profiles.propose.proposal import SEMANTICS, effort, tunes_process, value_of
 from pipeprof.profiles.view.view import PipelineView
 
 
-def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
+def ordered(
+    findings: Iterable[Finding], view: PipelineView | None = None, *, memory_matters: bool = True
+) -> list[Finding]:
     """The findings in the order in which they are shown.
 
     Kept ones, ceilings, unfinished ones, caches that were kept, correctness, unverified ones, rejected ones; within
     each by worth, then by place in the pipeline. Of changes that are as fast as measured, those of the pipeline come
     before those of the process, then the one that changes less of the data, and of those within 3 % of the fastest the
     simplest one: without memory for data, without new stages, with the fewest edits.
+
+    Args:
+        view: Of the pipeline; None leaves the places out.
+        memory_matters: Else what tunes the process for less memory comes after all that is about speed.
     """
     places = {stage.id: index for index, stage in enumerate(view.stages)} if view is not None else {}
 
     def key(finding: Finding) -> tuple[int, float, int, str]:
         place = places.get(finding.stage or "", len(places))
-        return _group(finding), -worth(finding, view), place, finding.rule
+        late = not memory_matters and finding.family == "memory" and tunes_process(finding.edits)
+        return _group(finding, late=late), -worth(finding, view), place, finding.rule
 
     return _gentler_first(sorted(findings, key=key))
 
@@ -91,11 +99,16 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
 
 
-def _group(finding: Finding) -> int:
+def _group(finding: Finding, *, late: bool) -> int:
+    if finding.status == "rejected":
+        return 7
+    if late:
+        return 6
     if finding.status == "unverified":
-        if finding.unfinished is not None and finding.cache is None:
+        # What no rule has found is here only with what it gains so far, or with lines to write.
+        if (finding.unfinished is not None or finding.rule == MEASURED) and finding.cache is None:
             return 2
         return 4 if finding.family == "correctness" else 5
     if finding.status == "kept":
         return 0 if finding.cache is None else 3
-    return {"ceiling": 1, "rejected": 6}[finding.status]
+    return 1

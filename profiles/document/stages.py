@@ -97,7 +97,11 @@ class Stage(Model):
     loops: bool | None = None
     """Whether its function has a loop of ops. `None` without a function."""
     steady_ops: list[str] | None = None
-    """Types of the ops in its function that do not depend on its random numbers. `None` of one that draws none."""
+    """Types of the ops in its function that do not depend on its random numbers, and whose results alone the rest goes
+    on from. `None` of one that draws none."""
+    draws_by_number: bool | None = None
+    """Whether its random numbers are drawn for each number of an element apart, as noise is: then one draw for a whole
+    batch is as many. `None` of a function that draws none."""
     shared_ops: list[str] | None = None
     """Types of the ops in its function that give the same for all elements that the function of a `flat_map` makes of
     one. `None` where there is none."""
@@ -130,7 +134,9 @@ class Stage(Model):
     """Elements it gave during the measured window."""
     inputs_each: float | None = None
     """Elements that went into it for one that came out: 32 of a `batch(32)`, 4 of a `shard(4, 0)`, 0.005 of a
-    `flat_map` that makes 200. `None` where that is always one, of several inputs, and where unknown."""
+    `flat_map` that makes 200. Of a call of the user's in which TensorFlow makes stages that drop elements, the last of
+    them has what goes into all copies of them. `None` where that is always one, of several inputs, and where unknown.
+    """
     inputs_each_by: Literal["graph", "epochs", "counters"] | None = None
     """How it is known: fixed by the graph, counted over whole epochs, or counted over a part of an epoch without what
     was on its way."""

@@ -42,14 +42,10 @@ if TYPE_CHECKING:
     from pipeprof.profiles.host.sampler import Sampler
     from pipeprof.profiles.protocol.messages import Measured, StepTold, Trace
 
-DELETION_SECONDS = 0.25
-"""Seconds from which a deletion of an iterator is long."""
-DELETION_NOTICED = 0.01
-"""Mean seconds of a deletion below which no training notices it at the end of an epoch."""
-DELETION_SHARE = 0.02
-"""Share of the elapsed time from which long deletions are reported."""
-DELETIONS_SHARE = 0.05
-"""Share for short deletions after many short epochs: the wait per step from which a pipeline counts as waiting."""
+DELETION_SECONDS = 0.05
+"""Mean seconds of a deletion of an iterator from which a training notices it at the end of an epoch."""
+DELETION_SHARE = 0.1
+"""Share of an epoch that a deletion takes from which it is reported."""
 PARTIAL_POINTS = 200
 """Most points of the series in a profile saved during the run: the cost of encoding must not grow with the run."""
 _LONG_STEP = 5.0
@@ -440,19 +436,18 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
         found.append(Message(code="repeated", message=text))
     loop = observed.measured.loop if observed.measured is not None else None
     deletions = loop.deletions if loop is not None else []
-    seconds, long = steps.seconds if steps is not None else 0.0, max(deletions, default=0.0) > DELETION_SECONDS
-    if not long:
-        # Short deletions of the warm-up are no evidence for the measured time; long ones are too rare to omit any.
-        deletions = deletions[len(deletions) - (steps.epochs if steps is not None else 0) :]
-    spent = sum(deletions)
-    noticed = spent >= DELETION_NOTICED * len(deletions)
-    if noticed and spent > (DELETION_SHARE if long else DELETIONS_SHARE) * (seconds + spent):
-        mean = f" (mean of {len(deletions):,})" if len(deletions) > 1 else ""
-        epochs = steps.epochs if steps is not None else 0
-        epoch = f", here of about {milliseconds(1000 * seconds / epochs)}" if epochs else ""
+    if steps is not None and steps.epochs:
+        # What of the warm-up was deleted is no evidence for the measured time.
+        deletions = deletions[-steps.epochs :]
+    mean = sum(deletions) / len(deletions) if deletions else 0.0
+    # Where none ended while it was measured, an epoch is longer than that.
+    epoch = steps.seconds / (steps.passes or 1) if steps is not None else 0.0
+    if mean >= DELETION_SECONDS and mean >= DELETION_SHARE * epoch:
+        share = f", {percent(mean / epoch)} of an epoch of about {milliseconds(1000 * epoch)}" if epoch else ""
+        of = share if steps is not None and steps.epochs else ""
         text = (
-            f"TensorFlow took {milliseconds(1000 * spent / len(deletions))} to free a finished iterator{mean}. Not "
-            f"counted above, but a training loop pays it after every epoch{epoch}."
+            f"TensorFlow took {milliseconds(1000 * mean)} to free a finished iterator{of}. Not counted above, but a "
+            "training loop pays it after every epoch."
         )
         found.append(Message(code=SLOW_DELETE, message=text))
     return found

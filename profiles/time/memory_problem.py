@@ -24,16 +24,13 @@ def describe_memory_problem(profile: Profile) -> str | None:
     """
     if not profile.shows_memory:
         return None
-    memory, limit = profile.memory, profile.host.memory_limit_bytes
+    memory, limit, above = profile.memory, profile.host.memory_limit_bytes, _above(profile)
     found = [
         (number, finding)
         for number, finding in enumerate(profile.findings or [], start=1)
         if finding.family == "memory" and finding.status != "rejected"
     ]
-    peak, baseline = memory.peak_bytes, memory.baseline_bytes
-    above = peak - baseline if peak is not None and baseline is not None else None
-    large = above is not None and (above >= LARGE_BYTES or (limit is not None and above >= LARGE_SHARE * limit))
-    leaks = memory.growth is not None and memory.growth.leak
+    peak, large, leaks = memory.peak_bytes, _is_large(profile), memory.growth is not None and memory.growth.leak
     if not found and not large and not leaks:
         return None
     parts = [f"{size(peak)} at the peak" if peak is not None else "the peak is unknown"]
@@ -56,6 +53,25 @@ def describe_memory_problem(profile: Profile) -> str | None:
         grows = "memory leak: it still grows after all buffers have filled"
         parts.append(grows if soak is None else f"{soak.sentence[:1].lower()}{soak.sentence[1:].rstrip('.')}")
     return "; ".join(parts)
+
+
+def memory_matters(profile: Profile) -> bool:
+    """Whether memory was asked about, is large or leaks."""
+    growth = profile.memory.growth
+    return (
+        profile.host.memory_limit_source == "option" or _is_large(profile) or (growth is not None and bool(growth.leak))
+    )
+
+
+def _above(profile: Profile) -> int | None:
+    """Bytes of the peak above TensorFlow itself; None where they are not known."""
+    peak, baseline = profile.memory.peak_bytes, profile.memory.baseline_bytes
+    return peak - baseline if peak is not None and baseline is not None else None
+
+
+def _is_large(profile: Profile) -> bool:
+    above, limit = _above(profile), profile.host.memory_limit_bytes
+    return above is not None and (above >= LARGE_BYTES or (limit is not None and above >= LARGE_SHARE * limit))
 
 
 def _saved(finding: Finding) -> int:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _FROM = 1 + FLOOR
 """Smallest speed-up that is a gain."""
+SLOWER = 0.95
+"""Measured speed below which a change that saves memory seems to cost some, however wide the interval is."""
 _UNITS = ((7200.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
 """From so many seconds on, their length and their name."""
 _KNOWN_WITHIN = 1.25
@@ -106,6 +108,8 @@ def describe_price(profile: Profile, finding: Finding) -> str | None:
         return None
     speedup, low, high = (_number(finding, name) for name in ("speedup", "low", "high"))
     saves = f"saves {size(saved)}"
+    if high >= 1 and 0 < speedup < SLOWER:
+        return f"{saves}, and seems slower: {significant(speedup)}× ({significant(low)}–{significant(high)})"
     if not (knows_speed(finding) or low > _FROM or 0 < high < 1):
         return f"{saves}; too few pairs to tell whether it changes the speed. {_what_matters(profile)}"
     if low > _FROM:

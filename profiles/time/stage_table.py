@@ -28,6 +28,7 @@ from pipeprof.pipelines.ops.traits import runs_ahead, traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Shuffle, Stage
 from pipeprof.profiles.protocol.messages import Swallowed
+from pipeprof.profiles.time.limits.user_calls import count_inputs
 from pipeprof.profiles.time.stage_notes import StageNote, swallowed_message, uncounted_message
 from pipeprof.profiles.wording import percent
 
@@ -244,6 +245,7 @@ def explain_stages(
     rows = table.rows()
     if locate is not None:
         locate(rows)
+        count_inputs(rows)
     notes = [*_notes(costs, segments, executed), *(note.message(rows) for note in table.notes())]
     return rows, [*notes, *table.lost(rows, swallowed)]
 
@@ -313,6 +315,7 @@ class _StageTable:
             random=function["random"] if function is not None else None,
             loops=not LOOPING.isdisjoint(function["ops"]) if function is not None else None,
             steady_ops=function.get("steady") if function is not None else None,
+            draws_by_number=function.get("by_number") if function is not None else None,
             shared_ops=function.get("shared") if function is not None else None,
             widens=function.get("widens") if function is not None else None,
             widens_at=function.get("widens_at") if function is not None else None,
@@ -407,6 +410,8 @@ class _StageTable:
         if fixed is not None:
             return {"inputs_each": fixed, "inputs_each_by": "graph"}
         ratio = self.costs.ratios.get(place)
+        if ratio is not None and ratio.rough:
+            return {}
         if ratio is not None and len(self.graphs.places(stage)) == 1:
             return {"inputs_each": ratio.number, "inputs_each_by": "epochs" if ratio.whole else "counters"}
         taken, given = self._cost(below[0]), self._cost(stage)

@@ -383,8 +383,6 @@ def _is_healthy(profile: Profile) -> bool:
 
 def _restarts(profile: Profile, steps: Steps, bound: Bound | None) -> str:
     """State what avoids costly restarts of the dataset, and how much the device waits between them."""
-    if steps.dispatch is None and steps.interval_ms.mean < SHORTEST_STEP_MS:
-        return ""
     text = describe_restarts(steps, profile.stages)
     if not text or steps.dispatch is None or bound == "step":
         return text

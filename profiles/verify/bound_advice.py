@@ -14,14 +14,26 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.edits.own_python import in_own_python, in_parallel, texts_in_chunks, without_rounds
+from pipeprof.profiles.advise.advise import UNVERIFIED
+from pipeprof.profiles.advise.edits.own_python import (
+    in_less_python,
+    in_own_python,
+    in_parallel,
+    maps_of_texts,
+    saved_by_chunks,
+    texts_in_chunks,
+    without_rounds,
+)
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.lines import inside, line_of
 from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
-from pipeprof.profiles.verify.guessing.replacements import replacements
+from pipeprof.profiles.verify.guessing.replacements import SMALL_FROM, replacements, share_of_small_ops
+from pipeprof.profiles.verify.guessing.shared_work import once_for_each, shared_part, shared_words
+from pipeprof.profiles.verify.guessing.whole_batches import VECTORISED, batch_after, in_words
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import hot_function, size, stage_name, stages_in_a_row
+from pipeprof.profiles.wording import hot_function, one_per_line, percent, size, stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -36,6 +48,8 @@ _MANY = 64
 """Elements per batch from which on passing them one at a time may be what takes the time."""
 _ABOUT_AS_COSTLY = 0.5
 """Of the work of the costliest side."""
+WORTH = 1.3
+"""Gain from which a change is advice: what brings less at most is none."""
 _ONCE = "its work once, before the run"
 _ROWS = "draw row numbers for a batch and take the rows with one tf.gather"
 
@@ -69,17 +83,25 @@ class _Open:
     @classmethod
     def at(cls, addresses: Collection[str], tried: Iterable[Finding]) -> _Open:
         """What was not yet decided at any of these stages."""
+        tried = list(tried)
         decided = [(one, edit) for one in tried if one.status in {"kept", "rejected"} for edit in one.edits]
         return cls(
             batches=not any(
-                one.status == "rejected" and isinstance(edit, VectoriseMap) and edit.stage in addresses
-                for one, edit in decided
+                _is_no_gain(one) and isinstance(edit, VectoriseMap) and edit.stage in addresses
+                for one in tried
+                for edit in one.edits
             ),
             parallel=not any(
                 isinstance(edit, SetArgument) and edit.stage in addresses and edit.argument == PARALLEL_CALLS
                 for _, edit in decided
             ),
         )
+
+
+def _is_no_gain(finding: Finding) -> bool:
+    """Whether a change was measured to bring nothing, or no more than little."""
+    most = (finding.measured or {}).get("high")
+    return finding.status == "rejected" or (finding.status == "unverified" and most is not None and most < WORTH)
 
 
 def advice_for(
@@ -93,11 +115,12 @@ def advice_for(
     """
     left = _Open.at({stage.id, *twins}, tried)
     name, row = stage_name(stage), traits(stage.op)
-    if row.combines:
+    if row.combines or (row.opens and _costs_less_than_inside(profile, stage)):
         return _of_sides(profile, stage, tried)
     if left.parallel and not runs_python(stage) and (lines := in_parallel(profile, stage)) is not None:
         return Advice(f"Run {name} in parallel", *lines)
-    if (own := _in_lines(profile, stage)) is not None:
+    drawn = _drawn_on_batches(profile, stage) if left.batches else None
+    if (own := _in_lines(profile, stage) or drawn) is not None:
         return Advice(f"Make {name} cheaper", *own)
     if (text := _of_function(profile, stage, batches=left.batches)) is not None:
         return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
@@ -115,9 +138,44 @@ def advice_for(
     return found
 
 
+def predict_lines(profile: Profile, finding: Finding, addresses: Collection[str]) -> None:
+    """Write into a finding without an upper bound what its lines bring, where they call maps on many texts at once.
+
+    Args:
+        addresses: Of the stages that it is about.
+    """
+    stages = [stage for stage in profile.stages or () if stage.id in addresses]
+    lines = [(stage, line_of(profile, stage.id)) for stage in stages]
+    code = {(texts_in_chunks(line, stage) or ("", ""))[1] for stage, line in lines}
+    if finding.status != "unverified" or not finding.python or finding.python not in code:
+        return
+    rows = {rows[0].id: rows for stage, line in lines if (rows := maps_of_texts(line, stage))}
+    saved = sum(map(saved_by_chunks, rows.values()))
+    name = stages_in_a_row([one for row in rows.values() for one in row])
+    finding.title, finding.semantics, finding.reason = f"Call {name} on many texts at once", "same", UNVERIFIED
+    formula = f"{percent(saved)} of the work is small ops of {name}, which many texts share then"
+    finding.predicted = Predicted(speedup=1 / (1 - saved), formula=formula)
+
+
 def _in_lines(profile: Profile, stage: Stage) -> tuple[str, str] | None:
     """What to do about a stage, with the lines to write; None where they are not known."""
-    return in_own_python(stage) or without_rounds(stage) or texts_in_chunks(line_of(profile, stage.id), stage)
+    own = _once_for_each(profile, stage) or in_own_python(stage) or without_rounds(stage)
+    return own or texts_in_chunks(line_of(profile, stage.id), stage)
+
+
+def _drawn_on_batches(profile: Profile, stage: Stage) -> tuple[str, str] | None:
+    """How a map whose calls and small ops take its time, and that draws random numbers, gets whole batches."""
+    line = line_of(profile, stage.id)
+    place = next((at for at, one in enumerate(line) if one.id == stage.id), 0)
+    if not stage.random or stage.loops or not place or _is_batched(profile, stage):
+        return None
+    if share_of_small_ops(stage) < SMALL_FROM:
+        return None
+    batch = batch_after(line, place)
+    change, python = in_words([stage], batch, line[place - 1]) if batch is not None else ("", "")
+    if not change.endswith(VECTORISED):
+        return None
+    return f"{change}: each element still draws numbers of its own, others than now", python
 
 
 def name_together(stages: Sequence[Stage]) -> str:
@@ -132,9 +190,22 @@ def advice_together(profile: Profile, stages: Sequence[Stage], tried: Sequence[F
     if are_twins(stages):
         advice = advice_for(profile, stages[0], tried, twins=addresses)
         return replace(advice, title=f"Make {name} cheaper") if advice is not None else None
-    batches = ", on whole batches if possible," if _Open.at(addresses, tried).batches else ""
-    text = f"{name}: do less in them{batches} or do their work once, before the run"
-    return Advice(f"Make {len(stages)} stages in a row cheaper", in_files(profile, stages[-1], text))
+    title, open_ = f"Make {len(one_per_line(stages))} stages in a row cheaper", _Open.at(addresses, tried)
+    costly = sorted(stages, key=lambda stage: -(stage.share or 0.0))
+    costliest = costly[0]
+    costly = [one for one in costly if (one.share or 0.0) >= _ABOUT_AS_COSTLY * (costliest.share or 0.0)]
+    for stage in costly:
+        if (own := _in_lines(profile, stage)) is not None:
+            return Advice(title, f"{stage_name(stage)}: {own[0]}", own[1])
+    costly = [stage for stage in costly if _has_function(stage)]
+    known = {stage_name(stage): _known_of_function(profile, stage, batches=open_.batches) for stage in costly}
+    texts = [f"{one}: {text}" for one, text in known.items() if text]
+    batches = ", on whole batches if possible" if open_.batches and not _is_batched(profile, costliest) else ""
+    # What draws at random, or may, is another one in each epoch.
+    drawn = any(one.random or runs_python(one) for stage in stages for one in (stage, *inside(profile, stage)))
+    once = "" if drawn else f"{',' if batches else ''} or do their work once, before the run"
+    text = "; ".join(texts) or f"{name}: do less in them{batches}{once}"
+    return Advice(title, in_files(profile, stages[-1], text))
 
 
 def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advice | None:
@@ -157,21 +228,54 @@ def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advic
     return Advice(f"Make {stage_name(side)} in {name} cheaper", in_files(profile, stage, text))
 
 
+def _costs_less_than_inside(profile: Profile, stage: Stage) -> bool:
+    """Whether a stage that its function makes costs more than opening it, and is one of the user's code."""
+    made = max(inside(profile, stage), key=lambda one: one.share or 0.0, default=None)
+    return made is not None and (made.share or 0.0) > (stage.share or 0.0) and _has_function(made)
+
+
+def _once_for_each(profile: Profile, stage: Stage) -> tuple[str, str] | None:
+    """What a map does again for each of the elements that are made of one, with the lines that do it once."""
+    opener = _opener(profile, stage)
+    python = once_for_each(stage, opener) if opener is not None else ""
+    return (shared_words(stage, opener), python) if python and opener is not None else None
+
+
+def is_to_rewrite(profile: Profile, stage: Stage) -> bool:
+    """Whether it is known how a stage's own work would be less, which no change of how it runs makes it."""
+    if shared_part(stage, _opener(profile, stage)):
+        return True
+    own = in_less_python(stage) or without_rounds(stage) or texts_in_chunks(line_of(profile, stage.id), stage)
+    return own is not None
+
+
 def _of_function(profile: Profile, stage: Stage, *, batches: bool = True) -> str | None:
     """What to do about a stage that runs the user's code; None for other stages."""
-    row = traits(stage.op)
-    if row.function is None and not row.opaque:
+    if not _has_function(stage):
         return None
+    if known := _known_of_function(profile, stage, batches=batches):
+        return known
+    # What draws at random is another one in each epoch.
+    less = f"do less in it, or do {'it in the step, on its device' if stage.random else _ONCE}"
+    return f"replace its loop by ops on whole tensors, {less}" if stage.loops else less
+
+
+def _has_function(stage: Stage) -> bool:
+    row = traits(stage.op)
+    return row.function is not None or row.opaque
+
+
+def _known_of_function(profile: Profile, stage: Stage, *, batches: bool) -> str:
+    """What could replace the Python of such a stage, or the ops that take its time; empty where unknown."""
+    row = traits(stage.op)
     if row.wrapped and row.computes:
         return "store its elements in files that TensorFlow reads, or make several of it side by side"
     if runs_python(stage):
         return _of_python(stage)
+    line = line_of(profile, stage.id)
+    before = next((one for one, after in itertools.pairwise(line) if after.id == stage.id), None)
     batches = batches and not _is_batched(profile, stage)
-    if instead := replacements(stage, batches=batches, opener=_opener(profile, stage)):
-        return instead
-    # What draws at random is another one in each epoch.
-    less = f"do less in it, or do {'it in the step, on its device' if stage.random else _ONCE}"
-    return f"replace its loop by ops on whole tensors, {less}" if stage.loops else less
+    return replacements(stage, batches=batches, opener=_opener(profile, stage), before=before)
 
 
 def _opener(profile: Profile, stage: Stage) -> Stage | None:
@@ -194,10 +298,8 @@ def _is_batched(profile: Profile, stage: Stage) -> bool:
 
 def _of_python(stage: Stage) -> str:
     """What to do about the Python function that takes most of the time."""
-    where = hot_function(stage)
-    if where is None:
-        return "write its Python as TensorFlow ops, or do its work once, before the run"
-    return f"write {where} as TensorFlow ops, called in the map itself, or do {_ONCE}"
+    # It may draw random numbers: whether its work can be done once is not known.
+    return f"write {hot_function(stage) or 'its Python'} as TensorFlow ops, called in the map itself"
 
 
 def in_files(profile: Profile, stage: Stage, text: str) -> str:

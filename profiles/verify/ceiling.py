@@ -7,29 +7,48 @@ gave proves that it is the cause. The bound is what a change there brings at mos
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
-from pipeprof.pipelines.edits.edits import stages_of
+from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, stages_of
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
-from pipeprof.profiles.lines import is_outside_functions, lines_of, main_line, on_main_line, stages_around, written_ops
+from pipeprof.profiles.lines import (
+    inside,
+    is_outside_functions,
+    line_of,
+    lines_of,
+    main_line,
+    on_main_line,
+    stages_around,
+    within,
+    written_ops,
+)
 from pipeprof.profiles.propose.finding import MEASURED, finding_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
-from pipeprof.profiles.verify.bound_advice import Advice, add_command, advice_for, advice_together, name_together
+from pipeprof.profiles.verify.bound_advice import (
+    WORTH,
+    Advice,
+    add_command,
+    advice_for,
+    advice_together,
+    is_to_rewrite,
+    name_together,
+)
 from pipeprof.profiles.verify.judge_edit import in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
-from pipeprof.profiles.wording import called, listed, milliseconds, significant
+from pipeprof.profiles.wording import called, count, listed, milliseconds, significant, stage_name
 
 BATCHES = 3
 """Batches for which a replay has elements."""
@@ -42,10 +61,14 @@ PYTHON_FROM = 0.2
 """Share of the pipeline's work from which a stage with Python has its upper bound measured."""
 _MUCH = 0.6
 """Of what a free pipeline would give: a change that reaches less leaves its stage's upper bound worth knowing."""
+_REACHED = 0.8
+"""Of what a pipeline without a stage would give: a change of the stage that gives as much is all there is to do."""
 _PASSING = 0.95
 """Share of its elements that a filter passes whose decisions the few elements of a replay stand for."""
 _WHOLE_SHARE = 0.5
 """Of the work of the main line: a stage with less is no bottleneck alone where others use the cores as much."""
+_ABOUT_AS_COSTLY = 0.5
+"""Of the work of a stage, from which one before it is replaced with it."""
 _INSIDE = 3
 """Ops that are named as what is inside a stage."""
 
@@ -82,11 +105,14 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
     line = main_line(profile)
     named = on_main_line(profile.verdict.stage) if profile.verdict is not None else None
     settling = ("kept", "ceiling") if _reaches_much(profile, findings) else ("ceiling",)
+    known = [stage.id for stage in profile.stages or () if is_to_rewrite(profile, stage)]
+    unsettled = {*known, *map(on_main_line, known)}
     settled = {
         address
         for finding in findings
         if finding.status in settling and finding.cache is None
         for address in _stages_of(finding, profile)
+        if finding.status == "ceiling" or address not in unsettled
     } | {
         address
         for finding in findings
@@ -116,7 +142,20 @@ def _of_one_line(profile: Profile) -> tuple[str, ...]:
     found = tuple(stage.id for stage in twins)
     if named is None or (len(found) == 1 and on_main_line(found[0]) == found[0]):
         return ()
+    if sum(stage.share or 0.0 for stage in twins) < _WHOLE_SHARE:
+        row = tuple(stage.id for twin in twins for stage in _with_costly_before(profile, twin))
+        if _can_replay(profile, row):
+            return row
     return found if advice_for(profile, named) and _can_replay(profile, found) else ()
+
+
+def _with_costly_before(profile: Profile, stage: Stage) -> list[Stage]:
+    """A stage with those in a row before it that call functions too, from the first that costs about as much."""
+    line = line_of(profile, stage.id)
+    row = list(takewhile(lambda one: traits(one.op).function is not None, reversed(line[: line.index(stage)])))
+    while row and (row[-1].share or 0.0) < _ABOUT_AS_COSTLY * (stage.share or 0.0):
+        row.pop()
+    return [*reversed(row), stage]
 
 
 def _unread(profile: Profile) -> tuple[str, ...]:
@@ -162,6 +201,33 @@ def _reaches_much(profile: Profile, findings: Sequence[Finding]) -> bool:
 def _stages_of(finding: Finding, profile: Profile) -> tuple[str, ...]:
     own = on_main_line(finding.stage)
     return tuple({*stages_to_replay(finding, profile.stages or ()), *([own] if own is not None else [])})
+
+
+def _with_less_work(finding: Finding, profile: Profile) -> set[str]:
+    """The stages that a change is about, and those that one which drops elements is moved before."""
+    found = {*_stages_of(finding, profile)}
+    for edit in finding.edits:
+        if isinstance(edit, MoveFilter) or (isinstance(edit, MoveStage) and traits(edit.op).drops):
+            line = [stage.id for stage in line_of(profile, edit.stage)]
+            found.update(
+                line[line.index(edit.before) : line.index(edit.stage)] if {edit.before, edit.stage} <= {*line} else ()
+            )
+    return found
+
+
+def is_reached(profile: Profile, bound: Finding, kept: Iterable[Finding]) -> bool:
+    """Whether a kept change of the same stages has nearly all that an upper bound promises; a cache does not count."""
+    most, replayed = (
+        (bound.measured or {}).get("speedup") or math.inf,
+        set((bound.measured or {}).get("replayed") or ()),
+    )
+    return any(
+        one.status == "kept"
+        and one.cache is None
+        and ((one.measured or {}).get("speedup") or 0.0) >= _REACHED * most
+        and not replayed.isdisjoint(_with_less_work(one, profile))
+        for one in kept
+    )
 
 
 def _is_costly_python(stage: Stage) -> bool:
@@ -294,13 +360,17 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     finding.measured = measured
     if trial.status == "kept":
         finding.status = "ceiling"
-        finding.reason = f"without {name} at most {in_words(speedup)}; no edit is known that reaches it"
+        edit = "" if finding.python else "; no edit is known that reaches it"
+        finding.reason = f"without {name} at most {in_words(speedup)}{edit}"
     elif trial.status == "rejected" and speedup.high < 1:
         finding.reason = f"no upper bound: {name} costs less than a replay of it, {in_words(speedup)}"
     elif trial.status == "rejected":
         finding.status, finding.reason = "rejected", f"even without {name} no gain: {in_words(speedup)}"
+    elif speedup.high < WORTH:
+        finding.status = "rejected"
+        finding.reason = f"even without {name} no more than {significant(speedup.high)}×: {in_words(speedup)}"
     else:
-        finding.reason = f"unknown upper bound of {name}: {trial.reason}"
+        finding.reason = f"unknown upper bound of {name}: {trial.reason.removeprefix('undecided: ')}"
 
 
 def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequence[Finding]) -> Finding:
@@ -312,7 +382,8 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
     """
     stages = [stage for stage in profile.stages or () if stage.id in addresses]
     stage = stages[-1]
-    name, inside = name_together(stages), inside_of(stage) if len(stages) == 1 else ""
+    name = name_together(stages)
+    inner = inside_of([one for own in stages for one in (own, *inside(profile, own))])
     advice = _advice(profile, stages, tried)
     at = [{finding.stage, on_main_line(finding.stage)} for finding in tried if finding.status == "rejected"]
     here = sum(not own.isdisjoint(addresses) for own in at)
@@ -324,11 +395,29 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
             text,
             stage=stage.id,
             location=stage.location,
-            sentence=". ".join(part for part in (what, f"Inside: {inside}" if inside else "") if part) or None,
+            sentence=". ".join(part for part in (what, f"Inside: {inner}" if inner else "") if part) or None,
             recommendation=text,
             python=advice.python if advice is not None else "",
         )
     )
+
+
+def told_by_rule(profile: Profile, stages: Sequence[str], untried: Iterable[Finding]) -> Finding | None:
+    """Return the finding of a rule about most of the work of stages: it says more than that they cost much.
+
+    Args:
+        stages: Addresses of the stages that a replay is to replace.
+        untried: Findings whose change cannot be tried.
+    """
+    every = [one for one in profile.stages or () if any(one.id == own or within(one.id, own) for own in stages)]
+    work = sum(one.share or 0.0 for one in every)
+    for finding in untried:
+        about = {*stages_of(finding.edits), finding.stage}
+        own = sum(one.share or 0.0 for one in every if any(each in about for each in (one.id, *stages_around(one.id))))
+        said = finding.python or finding.recommendation
+        if finding.rule != MEASURED and finding.family == "speed" and said and own >= _WHOLE_SHARE * work > 0:
+            return finding
+    return None
 
 
 def advise_again(profile: Profile, finding: Finding, tried: Iterable[Finding]) -> None:
@@ -357,18 +446,25 @@ def _advice(profile: Profile, stages: Sequence[Stage], tried: Sequence[Finding])
     return advice_together(profile, stages, tried) if len(stages) > 1 else advice_for(profile, stages[0], tried)
 
 
-def inside_of(stage: Stage) -> str:
-    """What takes the time inside a stage, in words; empty where that is not known."""
-    ops = sorted(stage.ops or (), key=lambda op: -op.ms_per_batch)[:_INSIDE]
-    python = sorted(stage.python or (), key=lambda one: -one.ms_per_batch)[:_INSIDE]
-    parts = [f"{op.op} {milliseconds(op.ms_per_batch)}" for op in ops if op.ms_per_batch > 0]
-    whole = stage.time_ms_per_batch or 0.0
-    known = sum(op.ms_per_batch for op in stage.ops or ())
-    if not python and parts and known < _WHOLE_SHARE * whole:
-        parts = [
-            f"{'a loop of' if stage.loops else 'other'} small ops and copies {milliseconds(whole - known)}",
-            *parts,
-        ]
+def inside_of(stages: Sequence[Stage]) -> str:
+    """What takes the time inside stages, in words; empty where that is not known."""
+    found: dict[str, float] = defaultdict(float)
+    for stage in stages:
+        for op in stage.ops or ():
+            found[op.op] += op.ms_per_batch
+        if stages[1:] and not stage.ops and not stage.python:
+            # Its ops were not seen: all of it has its name.
+            found[stage_name(stage)] += stage.inside_ms or 0.0
+        elif stage.ops and stage.calling_ms_per_batch:
+            times = f" {count(stage.calls_per_batch)} times" if stage.calls_per_batch and not stages[1:] else ""
+            found[f"calling {'them' if stages[1:] else 'it'}{times}"] += stage.calling_ms_per_batch
+    python = sorted((one for stage in stages for one in stage.python or ()), key=lambda one: -one.ms_per_batch)[
+        :_INSIDE
+    ]
+    others = sum(stage.inside_ms or 0.0 for stage in stages) - sum(found.values())
+    if not python and found and others > _WHOLE_SHARE * sum(stage.inside_ms or 0.0 for stage in stages):
+        found[f"{'a loop of' if any(stage.loops for stage in stages) else 'other'} small ops and copies"] = others
+    parts = [f"{name} {milliseconds(ms)}" for name, ms in sorted(found.items(), key=lambda one: -one[1]) if ms > 0]
     lines = [f"{called(one.function)} {milliseconds(one.ms_per_batch)}" for one in python if one.ms_per_batch > 0]
-    text = [f"{listed(parts)} per batch"] if parts else []
+    text = [f"{listed(parts[:_INSIDE])} per batch"] if parts else []
     return ", ".join([*text, f"in Python {listed(lines)}"] if lines else text)

@@ -112,8 +112,8 @@ def _judge_speed(evidence: Evidence, judged: _Judged, compared: Comparison, *, l
     hopeless = not alone and speedup.value < (LEAST_GAIN if last or pairs >= QUICK.looks[1] else 1.0)
     differ = evidence.spread() - 1 if alone else math.expm1(compared.own_differences)
     if differ > FLOOR:
-        why = f"processes of the same pipeline differ by up to {percent(differ)}"
-        return judged("unverified", f"{why}: {words}", settled=last or hopeless)
+        why = f"processes of this pipeline differ by up to {percent(differ)}"
+        return judged("unverified", f"undecided: {words}, {why}", settled=last or hopeless)
     return judged("unverified", f"cannot tell: {words}", settled=last or hopeless)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.wording import percent, size
+from pipeprof.profiles.time.proven import SLOWER
+from pipeprof.profiles.wording import percent, significant, size
 
 NEAR_LIMIT = 0.5
 """Share of the memory limit that the peak takes, from which memory is worth any speed."""
@@ -15,7 +16,7 @@ def too_dear(finding: Finding, peak: int | None, limit: int | None) -> str | Non
     """Return why a change that saves memory is no recommendation, in words; None where it is worth what it costs.
 
     Speed and memory are on one scale, that of `worth`: half the speed is twice the peak. Near the limit, memory comes
-    first.
+    first. A speed that is undecided and looks slower is no recommendation either.
 
     Args:
         peak: Memory at the peak of the run, in bytes; None where it is unknown.
@@ -23,11 +24,15 @@ def too_dear(finding: Finding, peak: int | None, limit: int | None) -> str | Non
     """
     measured = finding.measured or {}
     saved, high = -(measured.get("peak_rss_delta_bytes") or 0), measured.get("high") or math.inf
-    if finding.family != "memory" or finding.status != "kept" or high >= 1 or not peak or saved >= peak:
+    seems_slower = 1 <= high < math.inf and measured["speedup"] < SLOWER
+    if finding.family != "memory" or finding.status != "kept" or not peak or not (high < 1 or seems_slower):
         return None
     if limit is not None and peak >= NEAR_LIMIT * limit:
         return None
-    if -math.log(high) <= -math.log(1 - saved / peak):
+    saves = f"it saves {size(saved)} of {size(peak)}"
+    if seems_slower:
+        between, pairs = f"{significant(measured['low'])} to {significant(high)}", len(measured["pairs"])
+        return f"{saves}, and seems slower: {significant(measured['speedup'])}× ({between}, {pairs} pairs)"
+    if saved >= peak or -math.log(high) <= -math.log(1 - saved / peak):
         return None
-    costs = percent(1 - measured["speedup"])
-    return f"it saves {size(saved)} of {size(peak)}, and costs {costs} of the steps per second"
+    return f"{saves}, and costs {percent(1 - measured['speedup'])} of the steps per second"

@@ -372,6 +372,9 @@ def _missing_seconds(judgement: Judgement, evidence: Evidence, seconds: float) -
     if evidence.left_out >= MOST_LEFT_OUT:
         # What other processes disturbed is not a matter of time.
         return 0.0
+    if pairs >= QUICK.pairs and speedup is not None and speedup.low <= 1:
+        # As many pairs as decide else have not: more of them may not do so either.
+        return 0.0
     return seconds / pairs * (needed - pairs) if speedup is not None and speedup.value > LEAST_GAIN else 0.0
 
 

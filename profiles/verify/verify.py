@@ -34,6 +34,7 @@ from pipeprof.profiles.propose.finding import MEASURED, finding_of, proposal_of
 from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.time.memory_problem import memory_matters
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
@@ -356,7 +357,7 @@ class _Verification:
             block_seconds=self._pace.block.seconds,
             same=self._same or None,
         )
-        profile.findings = ordered(profile.findings or ())
+        profile.findings = ordered(profile.findings or (), memory_matters=memory_matters(profile))
         profile.verdict = conclude(profile)
 
     def _pace_of(self, mode: Mode) -> plans.Pace:
@@ -457,9 +458,18 @@ class _Verification:
         self._bound_later(trials)
         further = ceiling.further_bounds(self._profile, [*tried, *bounded]) if pays(self._profile) else []
         for stages in [one for one in further if one not in self._bounded][:most]:
-            finding = ceiling.bottleneck_finding(self._profile, stages, tried)
-            self._bound(trials, finding, stages)
+            told = ceiling.told_by_rule(self._profile, stages, self._untried())
+            before = f"{told.reason}; " if told is not None and told.reason else ""
+            finding = told or ceiling.bottleneck_finding(self._profile, stages, tried)
+            self._bound(trials, finding, stages, before)
+            bound_advice.predict_lines(self._profile, finding, stages)
             self._take_bound(finding)
+
+    def _untried(self) -> list[Finding]:
+        """The findings of rules that have no measurement, since their change cannot be tried."""
+        every = [*(self._profile.findings or ()), *self._profile.proposals]
+        untried = [one for one in every if one.status == "unverified" and one.measured is None]
+        return [one for one in untried if not self.can_try(one) and not pays_in_step(one)]
 
     def _bound_later(self, trials: Trials) -> None:
         """Measure the upper bounds of findings that cannot be tried: what can be comes first."""
@@ -480,21 +490,24 @@ class _Verification:
             for finding in findings
             if finding.status != "ceiling"
             or finding.rule != MEASURED
-            or still & set((finding.measured or {})["replayed"])
+            or (
+                still & set((finding.measured or {})["replayed"])
+                and not ceiling.is_reached(self._profile, finding, proven)
+            )
         ]
 
     def _take_bound(self, finding: Finding) -> None:
-        if finding.status == "ceiling":
+        if self._is_reported(finding):
+            return
+        if finding.status == "ceiling" or (finding.status == "unverified" and finding.python):
             self._profile.findings = [*(self._profile.findings or ()), finding]
         elif finding.reason is not None:
             stage = next((one for one in self._profile.stages or () if one.id == finding.stage), None)
             name = stage_name(stage) if stage is not None else finding.title
             reason = finding.reason if finding.measured is not None else f"{name}: {finding.reason}"
             if finding.status == "unverified" and finding.recommendation:
-                # What to do is known, if not what it gives.
-                place = stage_place(stage) if stage is not None else None
-                reason += f"\n{place or name}   {finding.recommendation}"
-                reason += f"\n{finding.python}" if finding.python else ""
+                place = (stage_place(stage) if stage is not None else None) or name
+                reason += f"\n{place}   {finding.recommendation}"
             self._bounds.append(reason)
 
     def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: Reserved = NOTHING) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.written_calls import WrittenFunction, call_text, function_given
+from pipeprof.pipelines.static.written_calls import WrittenFunction, call_at, call_text, function_given
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.view.view import PipelineView, StageView
 
@@ -51,6 +52,29 @@ def written_call(stage: Stage) -> str:
     place, name = stage.location, stage.op
     text = call_text(file_text(place.file), place.line, place.column, place.call or name) if place else None
     return text or f".{name}(…)"
+
+
+def call_of(stage: StageView, function: str) -> ast.Call | None:
+    """Return the call of a function at a stage's line; None where the file does not show it."""
+    place = stage.location
+    return call_at(file_text(place.file), place.line, None, function) if place is not None else None
+
+
+def first_argument(stage: StageView, function: str) -> str:
+    """Return the first argument of the call that makes a stage, as the file has it; empty where it is unknown."""
+    call = call_of(stage, function)
+    return ast.unparse(call.args[0]) if call is not None and call.args else ""
+
+
+def call_without(stage: StageView, argument: str) -> str:
+    """Return the call that makes a stage, as the file has it, without one argument; empty where it has no such word."""
+    call = call_of(stage, stage.op)
+    if call is None or all(one.arg != argument for one in call.keywords):
+        return ""
+    given = [*call.args, *(one for one in call.keywords if one.arg != argument)]
+    chained = any(isinstance(one, ast.Call) for one in ast.walk(call.func))
+    called = f".{stage.op}" if chained else ast.unparse(call.func)
+    return f"{called}({', '.join(map(ast.unparse, given))})"
 
 
 def _with_function(stage: StageView, texts: Mapping[str, str]) -> StageView:

@@ -522,6 +522,21 @@ def test_an_assertion_still_stops_the_pipeline_on_whole_batches(tf: Any, edited:
         list(found)
 
 
+def test_noise_is_drawn_anew_for_each_row_of_a_batch(tf: Any, edited: Callable[..., Any]) -> None:
+    def noisy(element: dict[str, Any]) -> dict[str, Any]:
+        kept = tf.cast(tf.random.uniform([8]) > 0.5, tf.float32)
+        return {**element, "states": element["states"] * kept + tf.random.normal([8], stddev=0.01)}
+
+    steps = tf.data.Dataset.from_tensor_slices({"states": np.ones([12, 8], np.float32), "at": np.arange(12)})
+    dataset = steps.map(noisy).shuffle(4, seed=1).batch(6)
+    found = edited(dataset, VectoriseMap("stages.0", "stages.2"))
+    assert found.element_spec == dataset.element_spec
+    batches = [batch["states"].numpy() for batch in found]
+    rows = {row.tobytes() for batch in batches for row in batch}
+    assert len(rows) == 12
+    assert written_ops(found)[-1] == "map"
+
+
 def test_functions_that_cannot_take_whole_batches_are_named(tf: Any, edited: Callable[..., Any]) -> None:
     numbers = tf.data.Dataset.range(20)
     ragged = numbers.map(lambda x: tf.range(x % 3 + 1))
@@ -530,6 +545,7 @@ def test_functions_that_cannot_take_whole_batches_are_named(tf: Any, edited: Cal
         (numbers.map(lambda x: tf.numpy_function(plus, [x], tf.int64)).batch(2), r"runs Python \(PyFunc\)"),
         (numbers.map(lambda x: tf.py_function(plus, [x], tf.int64)).batch(2), r"runs Python \(EagerPyFunc\)"),
         (numbers.map(lambda x: tf.random.uniform([]) + tf.cast(x, tf.float32)).batch(2), r"\(RandomUniform\).*random"),
+        (numbers.map(lambda x: tf.random.shuffle(tf.stack([x, x]))).batch(2), r"\(RandomShuffle\).*random"),
         (
             numbers.map(lambda x: tf.cond(x > 3, lambda: 9 // (x - 3), lambda: x)).batch(2),
             r"control flow \(StatelessIf\)",

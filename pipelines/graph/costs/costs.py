@@ -10,6 +10,7 @@ most of it is filling.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,30 +38,43 @@ _OFF = 1
 _LEAST_PASS = 8
 _BY_CHANCE = 0.01
 """Probability from which readings that fit a part of the shortest stretch are taken to fit it by chance."""
+_PERHAPS = 0.1
+"""The same where the number is stated as one of about so many."""
 
 
-def elements_of_pass(readings: Iterable[int]) -> int | None:
+def elements_of_pass(readings: Iterable[int], begun: Sequence[int] = (), by_chance: float = _BY_CHANCE) -> int | None:
     """Return the elements of a pass; None where it did not end while it was read, or passes differ.
 
     Args:
         readings: Elements of all passes that have ended, at several times.
+        begun: Elements of the pass that had begun, at each of them. Where no pass was seen beyond its half, two may
+            have ended between two readings each time.
+        by_chance: Probability from which readings are taken to be what they are by chance.
 
     Example:
         >>> elements_of_pass([0, 0, 100, 300, 300]), elements_of_pass([0, 200, 300]), elements_of_pass([0, 0])
         (100, 100, None)
         >>> elements_of_pass([0, 100, 217, 301]) is None
         True
+        >>> elements_of_pass([0, 200, 400], [20, 80, 90]) is None, elements_of_pass([0, 200, 400], [20, 80, 190])
+        (True, 200)
+        >>> elements_of_pass([0, 200, 400, 800], [20, 80, 90, 10, 70, 30, 50, 60])
+        100
     """
-    seen = _apart(readings)
+    seen, most, longer = _apart(readings), max(begun, default=0) - 2 * _OFF, math.inf
     steps = [after - before for before, after in pairwise([0, *seen])]
     for parts in range(1, _MOST_PARTS + 1) if seen else ():
         each = min(steps) / parts
-        if each < _LEAST_PASS:
+        if each < max(_LEAST_PASS, most):
             return None
         # The longest stretch says it best.
         each = seen[-1] / round(seen[-1] / each)
         fits = all(abs(reading - round(reading / each) * each) <= 2 * _OFF for reading in seen)
-        if fits and (parts == 1 or parts * ((4 * _OFF + 1) / each) ** (len(seen) - 1) < _BY_CHANCE):
+        if not fits or (parts > 1 and parts * ((4 * _OFF + 1) / each) ** (len(seen) - 1) >= by_chance):
+            continue
+        if begun and most <= each / 2:
+            longer = min(longer, each)
+        elif longer == math.inf or (most / longer) ** len(begun) < by_chance:
             return round(each)
     return None
 
@@ -85,10 +99,12 @@ class Ratio:
 
     Attributes:
         whole: Whether it was counted over whole epochs.
+        rough: Whether it is no more than a guess: none of what it opened had ended.
     """
 
     number: float
     whole: bool
+    rough: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,21 +190,20 @@ class _Sum:
     inputs: float | None = None
     inputs_seen: float = 0.0
     """Elements that went into a buffer: expected in total, and observed in live iterators."""
-    passed: list[int] = field(default_factory=list)
-    """Elements of all passes over it that had ended, for each segment; see `passes`."""
     state: Cost = field(default_factory=Cost)
 
 
 def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
     """Sum up ``segments``, pairs of snapshots of one iterator each, in the order they were taken."""
     epochs = _by_epoch(executed, segments)
-    ratios = _count_ratios(executed, epochs)
-    lost = _count_lost(executed, epochs, cardinalities(executed))
+    counts, passes = cardinalities(executed), _read_passes(executed, epochs)
+    ratios = _count_ratios(executed, epochs, passes, counts)
+    lost = _count_lost(executed, epochs, counts)
     costs = Costs(ratios=ratios, lost=lost)
     sums: dict[str, _Sum] = defaultdict(_Sum)
     elements = sum(_add(costs, sums, segment, ratios) for epoch in epochs for segment in epoch)
     costs.by_id = {
-        place: replace(_cost(total, elements), pass_elements=elements_of_pass(total.passed))
+        place: replace(_cost(total, elements), pass_elements=elements_of_pass(*passes.get(place, ((), ()))))
         for place, total in sums.items()
         if total.placed
     }
@@ -319,13 +334,16 @@ class _Segment:
         """Return the place that the first input of another one is."""
         return self.executed.skip_options(self.executed.nodes[place].inputs[0])
 
-    def passed(self, place: str) -> int | None:
-        """Return the elements of all passes of its input that have ended, of a place that repeats it."""
+    def passed(self, place: str) -> tuple[int, int] | None:
+        """Return the elements of all passes of its input that have ended, and of the one that has begun.
+
+        None of a place that does not repeat it.
+        """
         node = self.executed.nodes[place]
         if not node.traits.restarts or node.bodies or len(node.inputs) != 1:
             return None
         own, inputs = self.lifetime(place), self.lifetime(self.below(place))
-        return own[0] + own[1] - inputs[0] if own is not None and inputs is not None else None
+        return (own[0] + own[1] - inputs[0], inputs[0]) if own is not None and inputs is not None else None
 
     def lifetime(self, place: str) -> tuple[int, int] | None:
         """Return the elements that the only iterator of a place has given, and those that it holds."""
@@ -390,8 +408,6 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment, ratios: Mapping
         if segment.ids.get(place):
             _set_state(total.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
             total.state.fill.append((segment.index, total.state.buffered_elements))
-        if (passed := segment.passed(place)) is not None:
-            sums[segment.below(place)].passed.append(passed)
         total.placed |= bool(segment.ids.get(place) or segment.ids_before.get(place))
     for lost in segment.after.unattributed:
         costs.unattributed_seconds += segment.delta(lost, "processing_time") / 1e9
@@ -448,11 +464,29 @@ def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) 
     cost.tunable = any(flags) if flags else None
 
 
-def _count_ratios(executed: StageGraph, epochs: Sequence[Sequence[_Segment]]) -> dict[str, Ratio]:
+def _read_passes(executed: StageGraph, epochs: Sequence[Sequence[_Segment]]) -> dict[str, tuple[list[int], list[int]]]:
+    """Return what was read of the passes over each dataset that another one repeats: ended ones, and those begun."""
+    found: dict[str, tuple[list[int], list[int]]] = {}
+    for segment in (segment for epoch in epochs for segment in epoch):
+        for node in executed.walk():
+            if (passed := segment.passed(node.id)) is not None:
+                ended, begun = found.setdefault(segment.below(node.id), ([], []))
+                ended.append(passed[0])
+                begun.append(passed[1])
+    return found
+
+
+def _count_ratios(
+    executed: StageGraph,
+    epochs: Sequence[Sequence[_Segment]],
+    passes: Mapping[str, tuple[list[int], list[int]]],
+    counts: Mapping[str, int | None],
+) -> dict[str, Ratio]:
     """Return the ratio of each dataset that reads one other and keeps its iterator.
 
     Args:
         epochs: The stretches of each iterator of the whole pipeline, in order; all but the last have ended.
+        counts: Elements of one pass by dataset.
     """
     ended = [stretches for stretches in epochs[:-1] if stretches and stretches[0].begins]
     whole = len(ended) >= WHOLE_FROM
@@ -461,12 +495,39 @@ def _count_ratios(executed: StageGraph, epochs: Sequence[Sequence[_Segment]]) ->
     for node, below in _readers(executed):
         if node.traits.restarts and not node.bodies:
             continue
+        if (every := counts.get(below) or 0) > 0 and node.id in passes:
+            # A pass, one that is known or the likeliest, takes all of its input.
+            sure = elements_of_pass(*passes[node.id])
+            if each := sure or elements_of_pass(*passes[node.id], _PERHAPS):
+                ratios[node.id] = Ratio(every / each, whole=sure is not None)
+                continue
         read = [stretch for stretch in stretches if stretch.ids.get(node.id) and stretch.ids.get(below)]
         given = sum(stretch.given(node.id) for stretch in read)
         taken = sum(stretch.given(below) - _HALF * _more_in_hand(executed, node, stretch) for stretch in read)
-        if given and taken > 0:
-            ratios[node.id] = Ratio(taken / given, whole)
+        opened, made = _of_ended(executed, node, below, read) if node.bodies else (taken, given)
+        if opened >= 1 and made >= _LEAST_PASS:
+            ratios[node.id] = Ratio(opened / made, whole)
+        elif given and taken > 0:
+            ratios[node.id] = Ratio(taken / given, whole, rough=bool(node.bodies))
     return ratios
+
+
+def _of_ended(executed: StageGraph, node: Node, below: str, stretches: Sequence[_Segment]) -> tuple[int, int]:
+    """Return how many of the datasets that another one opened have ended, and how many elements they gave."""
+    opened = made = 0
+    for stretch in stretches:
+        same = set(stretch.ids.get(node.id, ())) == set(stretch.ids_before.get(node.id, ()))
+        bodies = [executed.skip_options(body) for body in node.bodies]
+        opened += stretch.given(below)
+        made += stretch.given(node.id)
+        for sign, seen, ids in ((1, stretch.last, stretch.ids), (-1, stretch.first, stretch.ids_before)):
+            if sign < 0 and not same:
+                continue
+            inner = [seen[one] for body in bodies for one in ids.get(body, ()) if one not in stretch.after.helpers]
+            opened -= sign * len(inner)
+            made -= sign * sum(one["num_elements"] for one in inner)
+            made += sign * sum(seen[one]["buffered_elements"] for one in ids.get(node.id, ()))
+    return opened, made
 
 
 def _count_lost(

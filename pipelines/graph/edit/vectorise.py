@@ -29,6 +29,7 @@ from pipeprof.pipelines.graph.edit.ragged.rows import NoRowsError
 from pipeprof.pipelines.graph.edit.ragged.rules import OPS
 from pipeprof.pipelines.graph.edit.scopes import function_of, set_function
 from pipeprof.pipelines.graph.read.function_facts import DECODING, SPLITTING
+from pipeprof.pipelines.graph.read.random_part import random_part
 from pipeprof.pipelines.graph.read.references import base_of, data_inputs, function_names
 from pipeprof.pipelines.graph.stages import WrittenStage
 
@@ -109,7 +110,7 @@ def whole_batches(
     function = without_branches(graph, function_of(graph, node))
     parses = padded is None and parses_alone(function)
     _check_shapes(stage, _rows(batch, element), () if parses else node.attr["output_types"].list.type)
-    _check_ops(graph, stage, function)
+    draws = _check_ops(graph, stage, function, by_row=padded is None)
     count = len(element.types)
     batch_size = tf.TensorShape([next((shape[0] for shape in batch.shapes if shape), None)])
     own = [tf.TensorShape(shape) for shape in node.attr["output_shapes"].list.shape]
@@ -151,7 +152,9 @@ def whole_batches(
     # Op by op, each is converted alone: nothing to try in vain on a function of hundreds.
     by_text = any(own_node.op in SPLITTING | DECODING for own_node in function.node_def)
     ways += [ragged] if lists or by_text or not same_shapes else []
-    instead = ragged if ragged not in ways else None
+    # TensorFlow's own vectorisation alone draws for each row.
+    ways = [vectorised] if draws else ways
+    instead = ragged if ragged not in ways and not draws else None
     name, specs = _first_traced(stage, ways, lambda way: retrace(graph, function, batch, way), instead)
     set_function(node, name)
     set_shapes(node, [spec.shape for spec in specs])
@@ -288,9 +291,20 @@ def _first_traced(
     raise CannotEditError(_reason(first), stage.address) from first
 
 
-def _check_ops(graph: EditableGraph, stage: WrittenStage, function: Any) -> None:
-    """Refuse ops that pfor does not convert, or that give other elements when they run once per batch."""
+def _check_ops(graph: EditableGraph, stage: WrittenStage, function: Any, *, by_row: bool = False) -> bool:
+    """Refuse ops that pfor does not convert, or that give other elements when they run once per batch.
+
+    Args:
+        by_row: Whether other random numbers are no reason, where each row has its own.
+
+    Returns:
+        Whether random numbers are drawn.
+    """
+    draws = False
     for op, kind in ops_with_effects(graph, function):
+        if kind == "random" and by_row and random_part(graph.functions, function).by_number:
+            draws = True
+            continue
         if kind == "python":
             msg = f"its function runs Python ({op}), which TensorFlow cannot apply to whole batches"
         elif kind == "random":
@@ -304,6 +318,7 @@ def _check_ops(graph: EditableGraph, stage: WrittenStage, function: Any) -> None
     if branching is not None:
         msg = f"its function has control flow ({branching}), which TensorFlow cannot apply to whole batches"
         raise CannotEditError(msg, stage.address)
+    return draws
 
 
 def _rows(batch: FlatElement, element: FlatElement) -> FlatElement:

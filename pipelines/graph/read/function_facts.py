@@ -35,6 +35,8 @@ _RANDOM = re.compile(
     r"|Multinomial|SampleDistortedBoundingBox(?:V2)?|Stateful(?:Uniform|StandardNormal|TruncatedNormal|Random)\w*"
     r"|Rng\w+|NonDeterministicInts|\w*CandidateSampler"
 )
+DRAWING: Final = frozenset({"RandomStandardNormal", "RandomUniform", "RandomUniformInt", "TruncatedNormal"})
+"""Ops that TensorFlow's own vectorisation lets draw for each row of a batch apart; their first input is a shape."""
 _STATELESS_RANDOM = re.compile(r"Stateless(?:Random\w+|Multinomial|\w*TruncatedNormal\w*|SampleDistortedBoundingBox)")
 _VARIABLE = re.compile(r"(?:Read|Assign\w*)VariableOp")
 _ELEMENTWISE_OPS = """

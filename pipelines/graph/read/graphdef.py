@@ -255,7 +255,10 @@ class GraphDefReader:
         consts = [scope.members.get(base_of(never)) for never in captured[: len(node.attr["Targuments"].list.type)]]
         facts = self._facts.read(called, ranks, [_rank(const) for const in consts])
         if facts["random"] and ranks is not None:
-            facts["steady"] = random_part(self._functions, self._functions[called[0]]).steady_ops
+            function = self._functions[called[0]]
+            captives = frozenset(one.name for one in function.signature.input_arg[len(ranks) :])
+            part = random_part(self._functions, function, fixed=captives)
+            facts["steady"], facts["by_number"] = part.first_ops, part.by_number
         shared = self._shared(node, scope, called[0], len(ranks)) if ranks is not None and called else []
         if shared:
             facts["shared"] = shared

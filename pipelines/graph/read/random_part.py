@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.read.function_facts import CALLS, PYTHON, SILENT, draws_alone
+from pipeprof.pipelines.graph.read.function_facts import (
+    CALLS,
+    DRAWING,
+    ELEMENTWISE,
+    HANDING_ON,
+    PYTHON,
+    SILENT,
+    draws_alone,
+)
 from pipeprof.pipelines.graph.read.references import base_of, data_inputs, inputs_first
 
 _MAX_DEPTH: Final = 20
@@ -20,32 +28,51 @@ class RandomPart:
         nodes: Names of the nodes that do, those that draw among them.
         steady: Types of the ops that do not, of the functions that it calls as well, as often as they stand there.
         random: Types of the ops that do.
+        branches: Types of the steady ops whose results are not what the rest goes on from: it takes what they were made
+            of as well, as a choice by a random number between a picture and its mirror image does.
+        by_number: Whether the random numbers are drawn for each number of an element apart, and go into ops that treat
+            each number alone.
     """
 
     nodes: frozenset[str]
     results: tuple[bool, ...]
     steady: tuple[str, ...]
     random: tuple[str, ...]
+    branches: tuple[str, ...] = ()
+    by_number: bool = True
 
     @property
     def steady_ops(self) -> list[str]:
         """Types of ops that stand in no place that depends on random numbers, sorted."""
         return sorted(set(self.steady) - set(self.random) - SILENT)
 
+    @property
+    def first_ops(self) -> list[str]:
+        """Types of those that could be a function of their own before the rest, sorted."""
+        return sorted(set(self.steady_ops) - set(self.branches))
+
 
 def random_part(
-    functions: Mapping[str, Any], function: Any, given: frozenset[str] = frozenset(), depth: int = 0
+    functions: Mapping[str, Any],
+    function: Any,
+    given: frozenset[str] = frozenset(),
+    fixed: frozenset[str] = frozenset(),
+    depth: int = 0,
 ) -> RandomPart:
     """Find what of a function depends on random numbers.
 
     Args:
         given: Names of arguments that depend on random numbers already.
+        fixed: Names of arguments that are the same for all elements.
     """
     nodes = {node.name: node for node in function.node_def}
+    fixed |= {name for name, node in nodes.items() if node.op == "Const"}
     results_of: dict[str, tuple[bool, ...]] = {}
     late: set[str] = set()
-    steady: list[str] = []
+    steady: dict[str, tuple[str, ...]] = {}
     random: list[str] = []
+    branches: list[str] = []
+    by_number = True
 
     def is_late(reference: str) -> bool:
         name, _, output = reference.lstrip("^").partition(":")
@@ -66,19 +93,53 @@ def random_part(
         if callee is not None and depth < _MAX_DEPTH:
             names = [argument.name for argument in callee.signature.input_arg]
             inner = frozenset(one for one, reference in zip(names, inputs, strict=False) if is_late(reference))
-            part = random_part(functions, callee, inner, depth + 1)
+            same = frozenset(one for one, reference in zip(names, inputs, strict=False) if base_of(reference) in fixed)
+            part = random_part(functions, callee, inner, same, depth + 1)
             results_of[name] = part.results
-            steady += part.steady
+            steady[name] = part.steady
             random += part.random
+            branches += part.branches
+            by_number = by_number and part.by_number
             if part.nodes:
                 late.add(name)
         elif _draws(functions, node) or any(map(is_late, inputs)):
             late.add(name)
             random.append(node.op)
+            by_number = by_number and _is_by_number(nodes, node)
         else:
-            steady.append(node.op)
+            steady[name] = (node.op,)
+    aside = _branches(nodes, late, fixed, map(base_of, function.ret.values()))
+    branches += [op for name in sorted(aside) for op in steady[name]]
     results = tuple(is_late(function.ret[result.name]) for result in function.signature.output_arg)
-    return RandomPart(frozenset(late), results, tuple(steady), tuple(random))
+    every = tuple(op for ops in steady.values() for op in ops)
+    return RandomPart(frozenset(late), results, every, tuple(random), tuple(branches), by_number)
+
+
+def _branches(nodes: Mapping[str, Any], late: set[str], fixed: frozenset[str], results: Iterable[str]) -> set[str]:
+    """The steady nodes that only make values next to which the late nodes read what these are made of."""
+    inputs = {name: [base_of(reference) for reference in data_inputs(node)] for name, node in nodes.items()}
+    read = {one for name in late for one in inputs[name] if one not in late}
+
+    def made_from(ends: Iterable[str]) -> set[str]:
+        return set(inputs_first(ends, lambda name: inputs.get(name, [])))
+
+    first = [one for one in read if read.isdisjoint(made_from(inputs.get(one, ())) - fixed)]
+    needed = made_from([*first, *(one for one in results if one not in late)])
+    return made_from(read.difference(first)) & nodes.keys() - needed - late
+
+
+def _is_by_number(nodes: Mapping[str, Any], node: Any) -> bool:
+    """Whether an op draws a number for each number of an element, or treats each number alone."""
+    if node.op not in DRAWING:
+        return node.op in ELEMENTWISE | HANDING_ON
+    shape = nodes.get(base_of(data_inputs(node)[0]))
+    several = shape is not None and shape.op == "Const" and any(dim.size for dim in _dims(shape))
+    return several or (shape is not None and shape.op == "Shape")
+
+
+def _dims(constant: Any) -> Iterable[Any]:
+    dims: Iterable[Any] = constant.attr["value"].tensor.tensor_shape.dim
+    return dims
 
 
 def _draws(functions: Mapping[str, Any], node: Any, depth: int = 0) -> bool:

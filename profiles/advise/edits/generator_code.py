@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from pipeprof.pipelines.static.by_batch import CalledInPython, RowsAtOnce
 from pipeprof.pipelines.static.numbered import Numbered
+from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.profiles.advise.edits.snippets import dict_names, free_name, from_python, structure_of
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import ComponentView, StageView
 
 _NUMPY = {"string": "object"}
@@ -59,11 +64,33 @@ def source_python(function: str, signature: str, name: str = "signature") -> lis
     return [f"{name} = {signature}", f"dataset = tf.data.Dataset.from_generator({function}, output_signature={name})"]
 
 
-def by_number(made: Numbered, components: Sequence[ComponentView], keys: Sequence[str] | None) -> str | None:
+@dataclass(frozen=True)
+class Batches:
+    """Whole batches of a generator's elements.
+
+    Attributes:
+        rows: The function of one element as one of many.
+        before: The call that makes batches of indices: ``.batch(32)``.
+        after: The call that takes batches apart again; empty where a batch follows anyway.
+    """
+
+    rows: RowsAtOnce
+    before: str
+    after: str
+
+
+def by_number(
+    made: Numbered,
+    components: Sequence[ComponentView],
+    keys: Sequence[str] | None,
+    place: Location | None = None,
+    batches: Batches | None = None,
+) -> str | None:
     """A generator's elements, made in parallel calls of a map; None where their structure is not certain.
 
     Args:
         keys: One for each component: a dict's name, a tuple's index, ``0`` for a tensor.
+        place: Of the call of the generator: what is not known there is not certain either.
     """
     names = dict_names(keys, len(components))
     if names is None or any(one.dtype in ("variant", "resource") for one in components):
@@ -71,20 +98,51 @@ def by_number(made: Numbered, components: Sequence[ComponentView], keys: Sequenc
     taken = {*made.taken, *names}
     items, element = free_name("items", *taken), free_name("element", *taken)
     order = f"{f'.shuffle(len({items}))' if made.shuffled else ''}{'.repeat()' if made.endless else ''}"
-    values, types = f"{made.name}({items}[i])", [_NUMPY.get(one.dtype, one.dtype) for one in components]
+    name = batches.rows.name if batches is not None else made.name
+    values, types = f"{name}({items}[i])", [_NUMPY.get(one.dtype, one.dtype) for one in components]
     if names:
         values = f"[row[key] for row in [{values}] for key in {[*names]}]"
     # A generator's values are cast to its signature, those of numpy_function are not.
     alone = len(types) == 1 and not names
     cast = f"np.asarray({values}, {types[0]!r})" if alone else f"list(map(np.asarray, {values}, {types}))"
     call = f"lambda i: {cast}, [i]"
+    listed = made.items if made.items.startswith("range(") else f"list({made.items})"
+    if batches is not None:
+        listed, order = f"np.asarray({listed})", f"{order}{batches.before}"
+    instead = f"from_generator{f' and {batches.before}' if batches is not None and not batches.after else ''}"
     lines = [
         *made.before,
-        f"{items} = {made.items if made.items.startswith('range(') else f'list({made.items})'}",
-        *made.function,
+        f"{items} = {listed}",
+        *(batches.rows.lines if batches is not None else made.function),
         f"def {element}(i):",
-        *(f"    {line}" for line in from_python(components, names, call, batched=False)),
-        f"dataset = tf.data.Dataset.range(len({items})){order}  # in the place of from_generator",
-        f"dataset = dataset.map({element}, num_parallel_calls=tf.data.AUTOTUNE)",
+        *(f"    {line}" for line in from_python(components, names, call, batched=batches is not None)),
+        f"dataset = tf.data.Dataset.range(len({items})){order}  # in the place of {instead}",
+        f"dataset = dataset.map({element}, num_parallel_calls=tf.data.AUTOTUNE){batches.after if batches else ''}",
     ]
-    return "\n".join(lines)
+    code = "\n".join(lines)
+    return code if place is None or not unknown_names(code, file_text(place.file), place.line) else None
+
+
+def on_batches(
+    found: CalledInPython,
+    function: str,
+    components: Sequence[ComponentView],
+    name: str,
+    wrapper: str = "tf.numpy_function",
+) -> list[str]:
+    """A map's function as one of a batch, whose Python is called once for all of it.
+
+    Args:
+        function: That gets the batch, as Python.
+        components: Of one element of the map.
+        name: Of what is made.
+    """
+    shapes = dict(zip(found.results, components, strict=True))
+    lines = [
+        f"def {name}({', '.join(found.parameters)}):",
+        f"    {', '.join(found.outputs)} = {wrapper}({function}, [{', '.join(found.inputs)}], {found.types})",
+    ]
+    for output in found.outputs:
+        shape = shapes[output].shape if output in shapes else None
+        lines += [f"    {output} = tf.ensure_shape({output}, {[None, *shape]})"] if shape is not None else []
+    return [*lines, f"    return {found.returned}"]

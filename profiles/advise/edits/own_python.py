@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.by_batch import calls_tensorflow, wrapped
+from pipeprof.pipelines.static.imports import in_file
 from pipeprof.pipelines.static.numbered import Numbered, numbered
 from pipeprof.pipelines.static.rewritten import all_rounds, same_in_all_rounds, takes_any_texts, whole_arrays
 from pipeprof.profiles.advise.edits.generator_code import by_number
@@ -38,12 +40,13 @@ LOADS_FROM = 0.2
 _LOADS = ("Decode", "Parse", "ReadFile")
 _CHUNK = 256
 _OF_TEXTS = re.compile(r"Lookup\w+|\w*String\w*|\w*Regex\w+|Unicode\w+|Substr")
-"""Ops that take any number of texts, or of what was made of them, each by itself."""
 _OF_WHOLE = frozenset({"StringFormat"})
 
 
 def in_own_python(stage: Stage) -> tuple[str, str] | None:
     """Return what to do about a stage that runs Python, and the lines that do it; None where no rewriting is known."""
+    if (itself := _called_itself(stage)) is not None:
+        return itself
     if (own := in_less_python(stage)) is not None or _hottest(stage) is None:
         return own
     row = traits(stage.op)
@@ -60,6 +63,20 @@ def in_less_python(stage: Stage) -> tuple[str, str] | None:
         return loop
     made = numbered(file_text(hot.file or ""), hot.function, hot.line)
     return _by_number(stage, hot, made) if made is not None else None
+
+
+def _called_itself(stage: Stage) -> tuple[str, str] | None:
+    """A function of Python that calls nothing but TensorFlow, called in the map without a way through Python."""
+    place, given = stage.location, written_function(stage) if stage.python else None
+    found = wrapped(given.definition or given.text) if given is not None else None
+    if place is None or given is None or found is None or not calls_tensorflow(file_text(place.file), found.function):
+        return None
+    text = f"call {called(found.function)} itself, without {found.wrapper}: all that it calls is TensorFlow"
+    call, at = f"{found.function}({', '.join(found.inputs)})", f"in the place of {found.call}"
+    if not given.definition:
+        whole = given.text.replace(found.call, call)
+        return text, f".map({whole}, num_parallel_calls=tf.data.AUTOTUNE)  # {stage_place(stage)}"
+    return text, f"{', '.join(found.outputs)} = {call}  # in {called(given.text)}, {at}"
 
 
 def _hottest(stage: Stage) -> PythonCost | None:
@@ -80,7 +97,8 @@ def _without_loop(hot: PythonCost) -> tuple[str, str] | None:
     at = f"{made.first}-{made.last}" if made.last > made.first else str(made.first)
     file = as_typed(hot.file or "").rpartition("/")[2]
     text = f"compute the loop of {called(hot.function)} ({file}:{at}), {percent(share)} of its time, on the whole array"
-    return text, "\n".join([f"# in the place of lines {at}", *made.lines])
+    lines = "\n".join([f"# in the place of lines {at}", *made.lines])
+    return text, in_file(lines, file_text(hot.file or ""))
 
 
 def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str] | None:
@@ -95,9 +113,10 @@ def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]
         keys = list(made.keys or (["0"] if len(keys) == 1 else ()))
     text = f"make its elements in parallel calls of a map: {called(hot.function)} becomes a function of one element"
     drawn = "; the order of its random numbers changes" if made.random else ""
-    lines = by_number(made, components, keys)
+    lines = by_number(made, components, keys, stage.location)
     if lines is None:
         return None
+    lines = in_file(lines, file_text(hot.file or ""))
     if (held := hot.lock_share or 0.0) < _LOCKED_FROM:
         return text + drawn, lines
     text = (
@@ -119,7 +138,7 @@ def _waiting(stage: Stage) -> tuple[str, str] | None:
         f"options.threading.private_threadpool_size = {_CALLS}",
         "dataset = dataset.with_options(options)  # at the end",
     ]
-    return f"let {_CALLS} calls wait at a time, with a thread for each", "\n".join(lines)
+    return f"let {_CALLS} calls wait at a time, with a thread for each", _in_its_file(stage, "\n".join(lines))
 
 
 def in_parallel(profile: Profile, stage: Stage) -> tuple[str, str] | None:
@@ -133,7 +152,7 @@ def in_parallel(profile: Profile, stage: Stage) -> tuple[str, str] | None:
     place = stage_place(stage)
     line = f".map({_given(stage)}, num_parallel_calls=tf.data.AUTOTUNE){f'  # {place}' if place else ''}"
     drawn = "; its random numbers then come to other elements" if stage.random else ""
-    return f"run several calls of it at a time: now one core does all of its work{drawn}", line
+    return f"run several calls of it at a time: now one core does all of its work{drawn}", _in_its_file(stage, line)
 
 
 def without_rounds(stage: Stage) -> tuple[str, str] | None:
@@ -149,7 +168,7 @@ def without_rounds(stage: Stage) -> tuple[str, str] | None:
     text = f"do all rounds of its loop ({file}:{at}) at once: TensorFlow schedules the ops of each round one by one"
     if made.lines[0].startswith("for "):
         text = f"unroll its loop ({file}:{at}): with range, the ops of all rounds are in the graph, without a loop"
-    return text, "\n".join([f"# in the place of lines {at}", *made.lines])
+    return text, _in_its_file(stage, "\n".join([f"# in the place of lines {at}", *made.lines]))
 
 
 def _before_loop(stage: Stage) -> tuple[str, str] | None:
@@ -164,7 +183,7 @@ def _before_loop(stage: Stage) -> tuple[str, str] | None:
     at = f"{same.first}-{same.last}" if same.last > same.first else str(same.first)
     file = as_typed(place.file).rpartition("/")[2]
     text = f"read and decode before its loop, not in each round ({file}:{at}): no round changes it"
-    return text, "\n".join([f"# before the loop, in the place of line {at}", *same.lines])
+    return text, _in_its_file(stage, "\n".join([f"# before the loop, in the place of line {at}", *same.lines]))
 
 
 def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | None:
@@ -175,18 +194,8 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
     Args:
         line: The stages that follow each other where the stage is.
     """
-    place = next((number for number, one in enumerate(line) if one.id == stage.id), 0)
-    if not _takes_texts(stage) or not place:
-        return None
-    first = place
-    while first > 1 and _takes_texts(line[first - 1]):
-        first -= 1
-    maps = list(itertools.takewhile(_takes_texts, line[first:]))
-    after = line[first + len(maps) :]
-    texts = line[first - 1].element_spec or ()
-    if not texts or any(one.dtype != "string" or one.shape != [] for one in texts):
-        return None
-    if not after or traits(after[0].op).stacks:
+    maps = maps_of_texts(line, stage)
+    if not maps:
         return None
     calls = [f".map({_given(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in maps]
     at = stage_place(stage)
@@ -200,7 +209,42 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
     several = len(made) > 1 and all(one.name.isdigit() for one in made)
     lengths = any(one.shape is None or None in one.shape for one in made)
     dense = f".map(lambda {'*row' if several else 'row'}: row)" if lengths else ""
-    return text, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}"
+    return text, _in_its_file(stage, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}")
+
+
+def _in_its_file(stage: Stage, lines: str) -> str:
+    """Lines with the names that the file of a stage has for modules."""
+    return in_file(lines, file_text(stage.location.file)) if stage.location is not None else lines
+
+
+def maps_of_texts(line: Sequence[Stage], stage: Stage) -> list[Stage]:
+    """Return a map with those in a row with it that take any number of texts; none where a batch comes next."""
+    place = next((number for number, one in enumerate(line) if one.id == stage.id), 0)
+    if not takes_texts(stage) or not place:
+        return []
+    first = place
+    while first > 1 and takes_texts(line[first - 1]):
+        first -= 1
+    maps = list(itertools.takewhile(takes_texts, line[first:]))
+    after = line[first + len(maps) :]
+    texts = line[first - 1].element_spec or ()
+    if not texts or any(one.dtype != "string" or one.shape != [] for one in texts):
+        return []
+    return [] if not after or traits(after[0].op).stacks else maps
+
+
+def saved_by_chunks(maps: Iterable[Stage]) -> float:
+    """Return the share of the pipeline's work that one call of maps for many texts saves.
+
+    These are small ops, and all calls but one: to take the results apart costs a call for each again.
+    """
+    saved, calls = 0.0, [0.0]
+    for stage in maps:
+        ops, whole = sum(op.ms_per_batch for op in stage.ops or ()), stage.inside_ms or math.inf
+        share = (stage.share or 0.0) * (whole < math.inf)
+        saved += share * max(0.0, 1 - ops / whole)
+        calls.append(share * min(1.0, (stage.calling_ms_per_batch or 0.0) / whole))
+    return max(0.0, saved - max(calls)) * (1 - 1 / _CHUNK)
 
 
 def _given(stage: Stage) -> str:
@@ -209,8 +253,13 @@ def _given(stage: Stage) -> str:
     return given.text if given is not None else stage_name(stage)
 
 
-def _takes_texts(stage: Stage) -> bool:
-    """Whether a map calls functions of texts and tables, as they are and with what they make."""
+def is_of_texts(op: str) -> bool:
+    """Whether an op takes any number of texts, or of what was made of them, each by itself."""
+    return _OF_TEXTS.fullmatch(op) is not None
+
+
+def takes_texts(stage: Stage) -> bool:
+    """Return whether a map calls functions of texts and tables, as they are and with what they make."""
     if not traits(stage.op).maps or stage.random or stage.python or stage.loops or not stage.name:
         return False
     place = stage.location
@@ -221,6 +270,6 @@ def _takes_texts(stage: Stage) -> bool:
     from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
 
     ops = {op.op for op in stage.ops or ()} - SILENT
-    texts = {op for op in ops if _OF_TEXTS.fullmatch(op)} - _OF_WHOLE
+    texts = set(filter(is_of_texts, ops)) - _OF_WHOLE
     # Slices, shapes and joins of one text's words are others of many texts; of many ops the list is cut.
     return bool(texts) and ops <= texts | ELEMENTWISE and len(stage.ops or ()) < MOST_OPS

@@ -23,19 +23,22 @@ _FUNCTIONS = frozenset(
 )
 """Arguments that a spec writes for the function."""
 _OWN = frozenset({"name", *_FUNCTIONS})
+_UNKNOWN = "fn"
+"""Name of a function that has none."""
 
 
 def function_name(stage: StageView) -> str:
     """Name the function of a stage in Python: as in the user's code or the spec, else after the stage's address."""
     if stage.written is None:
-        return stage.name if stage.name is not None and stage.name.isidentifier() else "fn"
+        return stage.name if stage.name is not None and stage.name.isidentifier() else _UNKNOWN
     written = _python_target(stage)
     return written.rpartition(":")[2] if written is not None else node_name(stage.id)
 
 
 def function_text(stage: StageView) -> str:
     """Return the function of a stage as a call is given it: the expression of the user's file where it is known."""
-    return stage.given.text if stage.given is not None else function_name(stage)
+    name = function_name(stage)
+    return stage.given.text if stage.given is not None else "..." if name == _UNKNOWN else name
 
 
 def on_rows(stage: StageView) -> str:

@@ -7,8 +7,10 @@ from typing import ClassVar
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.static.hot_calls import HotKind
+from pipeprof.pipelines.static.imports import in_file
 from pipeprof.profiles.advise.rule import Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
+from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
 from pipeprof.profiles.wording import percent, significant
 
@@ -37,9 +39,11 @@ class OfHotLine:
             if spot.call.kind not in self.kinds or stage is None or share is None or share < TIME_SHARE.value:
                 continue
             if spot.share >= PYTHON_SHARE.value:
-                yield self._proposal(spot, stage, share)
+                yield self._proposal(spot, stage, share, view)
 
-    def _proposal(self, spot: HotSpot, stage: StageView, share: float) -> Proposal:
+    def _proposal(self, spot: HotSpot, stage: StageView, share: float, view: PipelineView) -> Proposal:
+        code = in_file(self.python_of(spot, stage, view), file_text(spot.location.file))
+        fix = self.fix_of(spot, stage, code)
         return Proposal(
             stage=stage.id,
             title=self.title_of(spot),
@@ -48,14 +52,11 @@ class OfHotLine:
                 f"{percent(spot.share)} of the time in Python; {stage.label} takes {percent(share)} of the pipeline's "
                 "work."
             ),
-            recommendation=f"{self.fix_of(spot, stage)}.",
+            recommendation=f"{fix}.",
             evidence={"python_share": spot.share, "time_share": share, "line": spot.call.line},
             edits=(
                 HandWritten(
-                    (stage.id,),
-                    yaml=f"# {self.fix_of(spot, stage)}",
-                    python=self.python_of(spot, stage),
-                    summary=self.fix_of(spot, stage).replace("{", "{{").replace("}", "}}"),
+                    (stage.id,), yaml=f"# {fix}", python=code, summary=fix.replace("{", "{{").replace("}", "}}")
                 ),
             ),
             predicted=self._predicted(1 / max(1 - spot.share * share, _LEAST_LEFT)),
@@ -74,10 +75,10 @@ class OfHotLine:
         """What the line does that costs."""
         raise NotImplementedError
 
-    def fix_of(self, spot: HotSpot, stage: StageView) -> str:
-        """What to write, in the names of the file."""
+    def fix_of(self, spot: HotSpot, stage: StageView, code: str) -> str:
+        """What to write, in the names of the file; shorter where code says it."""
         raise NotImplementedError
 
-    def python_of(self, spot: HotSpot, stage: StageView) -> str:
-        """The lines to write."""
+    def python_of(self, spot: HotSpot, stage: StageView, view: PipelineView) -> str:
+        """The lines to write; empty where the file does not show them."""
         raise NotImplementedError

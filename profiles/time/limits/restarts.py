@@ -17,11 +17,25 @@ RESTARTS_FROM = 0.05
 
 ADVICE_FROM = 0.1
 """Share of the time that restarts take from which there is something to gain by avoiding them."""
+NOTICED_MS = 1.0
+"""Milliseconds by which restarts make the mean interval longer, from which some step notices them."""
+PAUSE_MS = 50.0
+"""Milliseconds of one restart, from which a training notices it at the end of each epoch."""
 
 
 def restarts_are_costly(steps: Steps) -> bool:
-    """Whether restarts take so much of the time that they belong into the verdict."""
-    return bool(steps.epochs) and (steps.restart_share or 0.0) >= RESTARTS_FROM
+    """Whether restarts take so much of the time that they belong into the verdict.
+
+    Without a step, those do not that no step would notice.
+    """
+    share = steps.restart_share or 0.0
+    if not steps.epochs or share < RESTARTS_FROM:
+        return False
+    return steps.dispatch is not None or share * steps.interval_ms.mean >= NOTICED_MS or _each_ms(steps) >= PAUSE_MS
+
+
+def _each_ms(steps: Steps) -> float:
+    return (steps.restart_share or 0.0) * 1e3 * steps.seconds / steps.epochs
 
 
 def wait_within_epochs(steps: Steps) -> float:
@@ -44,15 +58,14 @@ def describe_restarts(steps: Steps, stages: list[Stage] | None) -> str:
     if not restarts_are_costly(steps):
         return ""
     often = "1 restart" if steps.epochs == 1 else f"{steps.epochs:,} restarts"
-    each = milliseconds((steps.restart_share or 0.0) * 1e3 * steps.seconds / steps.epochs)
-    cost = f"{often}, {each}{' each' if steps.epochs > 1 else ''}"
+    cost = f"{often}, {milliseconds(_each_ms(steps))}{' each' if steps.epochs > 1 else ''}"
     advice = restart_advice(steps, stages)
     return f"{cost}; {advice}" if advice else cost
 
 
 def restart_advice(steps: Steps, stages: list[Stage] | None) -> str:
     """Return what makes restarts cheaper, by what they do first; empty where they take little of the time."""
-    if (steps.restart_share or 0.0) < ADVICE_FROM:
+    if (steps.restart_share or 0.0) < ADVICE_FROM or not restarts_are_costly(steps):
         return ""
     for before, stage in pairwise([stage for stage in stages or [] if stage.depth == 0 and stage.origin == "written"]):
         if traits(stage.op).cardinality == "rest" and (before.elements or 0) > (stage.elements or 0):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.lines import line_of, stages_around
+from pipeprof.profiles.time.limits.user_calls import dropping_calls
 from pipeprof.profiles.time.top_stage import are_twins
 from pipeprof.profiles.wording import percent, stage_label
 
@@ -45,24 +46,31 @@ class ThrownAway:
 def find_thrown_away(profile: Profile) -> list[ThrownAway]:
     """Find work whose results are thrown away, the most first."""
     stages = profile.stages or []
+    calls = {one: call for call in dropping_calls(stages) if call.last.inputs_each for one in call.members}
     found: dict[object, ThrownAway] = {}
     dropped: dict[object, float] = {}
     for dropper in stages:
-        if not traits(dropper.op).drops or dropper.inputs_each is None or dropper.inputs_each <= 1:
+        call = calls.get(dropper.id)
+        each = (call.last if call is not None else dropper).inputs_each
+        if not traits(dropper.op).drops or each is None or each <= 1:
             continue
-        before = _before(profile, dropper)
-        lost = 1 - 1 / dropper.inputs_each
+        before = _up_to(profile, call.fed_by if call is not None else _previous(profile, dropper))
+        lost = 1 - 1 / each
         share = lost * sum(map(_share, before))
         if share > 0:
             key = (dropper.op, str(dropper.location)) if dropper.location is not None else dropper.id
-            other = found.setdefault(key, ThrownAway(max(before, key=_share), dropper, lost, 0.0))
-            found[key] = replace(other, share=min(1.0, other.share + share))
-            dropped[key] = dropped.get(key, 0.0) + lost * (max(before, key=_share).elements or 0)
-    for place, one in found.items():
-        made = [stage for stage in stages if are_twins([one.stage, stage])]
+            named = dropper.model_copy(update={"inputs_each": each})
+            costliest = max(before, key=_share)
+            other = found.setdefault(key, ThrownAway(costliest, named, lost, 0.0))
+            # What all stages of one call drop is counted once.
+            found[key] = replace(other, share=share if call is not None else min(1.0, other.share + share))
+            if call is None:
+                dropped[key] = dropped.get(key, 0.0) + lost * (costliest.elements or 0)
+    for key, lost_elements in dropped.items():
+        made = [stage for stage in stages if are_twins([found[key].stage, stage])]
         whole = sum(stage.elements or 0 for stage in made)
-        if len(made) > 1 and 0 < dropped[place] < whole:
-            found[place] = replace(one, lost=dropped[place] / whole)
+        if len(made) > 1 and 0 < lost_elements < whole:
+            found[key] = replace(found[key], lost=lost_elements / whole)
     return sorted((one for one in found.values() if one.share >= LOST_FROM), key=lambda one: -one.share)
 
 
@@ -70,10 +78,17 @@ def _share(stage: Stage) -> float:
     return stage.share or 0.0
 
 
-def _before(profile: Profile, dropper: Stage) -> Sequence[Stage]:
-    """The stages whose elements a stage is given, those inside of them as well."""
-    line = [stage.id for stage in line_of(profile, dropper.id)]
-    before = set(line[: line.index(dropper.id)]) if dropper.id in line else set()
+def _previous(profile: Profile, stage: Stage) -> Sequence[Stage]:
+    line = line_of(profile, stage.id)
+    return line[: line.index(stage)][-1:] if stage in line else []
+
+
+def _up_to(profile: Profile, ends: Sequence[Stage]) -> Sequence[Stage]:
+    """Stages with those before them, those inside of them as well."""
+    before: set[str] = set()
+    for end in ends:
+        line = [stage.id for stage in line_of(profile, end.id)]
+        before.update(line[: line.index(end.id) + 1])
     return [
         stage
         for stage in profile.stages or []

@@ -65,8 +65,14 @@ def _filter_first(
     if masks is not None:
         masked, kept = rows_kept_in_words(of)
         both = (move, *edits, masks)
-        yield Proposal(f"{title}, both on batches", f"{change}; {masked}", both, python=f"{kept}{on_whole}")
-    yield Proposal(f"{title}, then use batches", change, (move, *edits), python=f"{python}{on_whole}")
+        yield Proposal(f"{title}, both on batches", f"{change}; {masked}", both, python=_after(kept, on_whole))
+    yield Proposal(f"{title}, then use batches", change, (move, *edits), python=_after(python, on_whole))
+
+
+def _after(call: str, code: str) -> str:
+    """Code whose last line has a call first."""
+    *comments, line = code.splitlines()
+    return "\n".join([*comments, f"dataset = dataset{call}{line.removeprefix('dataset = dataset')}"])
 
 
 def _moves_over(stage: Stage) -> bool:

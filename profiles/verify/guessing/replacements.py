@@ -12,6 +12,7 @@ from pipeprof.pipelines.graph.read.function_facts import DECODING, PARSING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.verify.guessing.dividing import steady_part
+from pipeprof.profiles.verify.guessing.shared_work import shared_part, shared_words
 from pipeprof.profiles.wording import listed, percent, stage_name
 
 NAMED_FROM = 0.08
@@ -19,17 +20,25 @@ NAMED_FROM = 0.08
 _MOST = 3
 _STORED = re.compile(r"^store |once, before the run")
 _OF_BATCHES = re.compile(r"\bbatch(es)?\b")
-_SMALL_FROM = 0.5
+_SHORT_MS = 0.05
+"""Of an op in a call: one that computes for longer does as much for a whole batch. A call of an op costs some 5 µs."""
+_PICTURE = 3
+"""Dimensions of a picture: height, width and channels."""
+_CUTS, _RESIZES = "Slice", re.compile(r"Resize\w+|ScaleAndTranslate")
+SMALL_FROM = 0.5
 """Share of a map's time that no traced op has, from which its many small ops are what to change."""
 
 
-def replacements(stage: Stage, *, batches: bool = True, opener: Stage | None = None) -> str:
+def replacements(
+    stage: Stage, *, batches: bool = True, opener: Stage | None = None, before: Stage | None = None
+) -> str:
     """State what could replace the ops of a map that take most of its time, with their shares; empty where unknown.
 
     Args:
         stage: The map.
         batches: Whether its function may be one of whole batches.
         opener: The stage that makes many elements of one, which it gets or is a part of.
+        before: The stage whose elements it gets.
 
     Example:
         >>> ops = [OpCost(op="DecodeCSV", ms_per_batch=9.0), OpCost(op="Pack", ms_per_batch=0.1)]
@@ -41,38 +50,87 @@ def replacements(stage: Stage, *, batches: bool = True, opener: Stage | None = N
     if not ops or not whole:
         return ""
     groups: dict[str, list[OpCost]] = {}
-    for op in ops:
-        text = next((text for kind, text in _instead() if re.fullmatch(kind, op.op)), None)
+    shared = shared_part(stage, opener)
+    for op in (op for op in ops if op not in shared):
+        choices = next((choices for kind, choices in _instead() if re.fullmatch(kind, op.op)), {})
+        drawn = _is_drawn(stage, op.op)
+        on_batches = batches and _gains_on_batches(stage, op, drawn=drawn)
+        known = _facts(stage, before, batches=on_batches)
+        text = next((text for fact, text in choices.items() if not fact or fact in known), None)
+        text = text.format_map(_sizes(stage)) if text is not None else None
         # What is drawn anew in each epoch cannot be stored.
-        drawn = stage.random and stage.steady_ops is not None and op.op not in stage.steady_ops
-        if text is not None and (batches or not _OF_BATCHES.search(text)) and not (drawn and _STORED.search(text)):
+        if text is not None and (on_batches or not _OF_BATCHES.search(text)) and not (drawn and _STORED.search(text)):
             groups.setdefault(text, []).append(op)
     costs = {text: sum(op.ms_per_batch for op in members) / whole for text, members in groups.items()}
     largest = [text for text in sorted(costs, key=lambda text: -costs[text]) if costs[text] >= NAMED_FROM][:_MOST]
     parts = [f"{_names(groups[text])} {percent(costs[text])}: {text}" for text in largest]
-    small = 1 - sum(op.ms_per_batch for op in ops) / whole
-    if small >= _SMALL_FROM and stage.loops:
+    small = share_of_small_ops(stage)
+    if small >= SMALL_FROM and stage.loops:
         parts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
-    elif small >= _SMALL_FROM and traits(stage.op).maps and batches and not stage.random:
-        # One call for a batch would draw the same numbers for all of its elements.
-        once = f"call {stage_name(stage)} once per batch, after .batch(…)"
+    elif small >= SMALL_FROM and traits(stage.op).maps and batches and not stage.random:
+        # One call for a batch would draw the same numbers for all of its elements: that has lines of its own.
+        call = f"call {stage_name(stage)} once per batch, after .batch(…)"
         if alone := [op for op in ops if _takes_one(op.op)]:
-            once = f"do what comes after {_names(alone)} once per batch, in a map after .batch(…)"
-        parts.append(f"small ops {percent(small)}: each costs a call, so {once}")
-    return "; ".join([*_shared(stage, whole, opener), *_divided(stage, whole), *parts])
+            call = f"do what comes after {_names(alone)} once per batch, in a map after .batch(…)"
+        parts.append(f"small ops {percent(small)}: each costs a call, so {call}")
+    once = []
+    if shared and opener is not None:
+        call = f"in .map(…, num_parallel_calls=tf.data.AUTOTUNE) before {stage_name(opener)}"
+        once = [f"{shared_words(stage, opener)}, {call}, which then gets the result"]
+    return "; ".join([*(once or _divided(stage, whole)), *parts])
 
 
-def _shared(stage: Stage, whole: float, opener: Stage | None) -> list[str]:
-    """Which ops do the same for all elements that the opener makes of one."""
-    ops = [op for op in stage.ops or () if op.op in (stage.shared_ops or ()) and op.ms_per_batch > 0]
-    share = sum(op.ms_per_batch for op in ops) / whole
-    if opener is None or share < NAMED_FROM:
-        return []
-    name = stage_name(opener)
-    return [
-        f"{_names(ops)} {percent(share)}: the same for all elements that {name} makes of one, so do it once for each, "
-        f"in .map(…, num_parallel_calls=tf.data.AUTOTUNE) before {name}, which then gets the result"
-    ]
+def _is_drawn(stage: Stage, op: str) -> bool:
+    """Whether an op of a map depends on its random numbers."""
+    return bool(stage.random) and stage.steady_ops is not None and op not in stage.steady_ops
+
+
+def _gains_on_batches(stage: Stage, op: OpCost, *, drawn: bool) -> bool:
+    """Whether an op on whole batches means the same, and may cost less: what computes for long does as much there.
+
+    Of records and lines it makes a tensor for each of their fields.
+
+    Args:
+        drawn: Whether it depends on random numbers: one that is drawn for a picture would be one for a batch.
+    """
+    short = not stage.calls_per_batch or op.ms_per_batch < _SHORT_MS * stage.calls_per_batch
+    return (short or op.op in PARSING | DECODING) and (not drawn or bool(stage.draws_by_number))
+
+
+def _facts(stage: Stage, before: Stage | None, *, batches: bool) -> set[str]:
+    """Return what is known of a map: what it does to pictures first, and whether one call may do a whole batch."""
+    ops = [op.op for op in stage.ops or ()]
+    resizes = [op for op in ops if _RESIZES.fullmatch(op)]
+    # A size that is drawn is that of a crop.
+    found = {"resizes"} if any(not _is_drawn(stage, op) for op in resizes) else {"crops"} if _CUTS in ops else set()
+    if batches:
+        found.add("batches")
+        # What is decoded may have any size.
+        if before is not None and _picture_size(before) and not any(map(_takes_one, ops)):
+            found.add("one size")
+    return found
+
+
+def _sizes(stage: Stage) -> dict[str, str]:
+    """Words for the size of the pictures that a map gives, and for the files that it reads, one for an element."""
+    cuts = _CUTS in {op.op for op in stage.ops or ()}
+    size = None if cuts else _picture_size(stage)
+    files = f"the {stage.cardinality:,} files" if (stage.cardinality or 0) > 0 else "the files"
+    return {"size": size or "the size to which they are resized", "files": files}
+
+
+def _picture_size(stage: Stage) -> str | None:
+    """Height and width of the only pictures among a stage's elements; None where they are not known."""
+    shapes = [one.shape for one in stage.element_spec or () if one.shape is not None and len(one.shape) == _PICTURE]
+    sides = shapes[0][:2] if len(shapes) == 1 else []
+    return "×".join(map(str, sides)) if sides and None not in sides else None
+
+
+def share_of_small_ops(stage: Stage) -> float:
+    """Return the part of a map's time that none of its traced ops has: calling it, small ops and copies."""
+    traced = sum(op.ms_per_batch for op in stage.ops or () if op.ms_per_batch > 0)
+    whole = max(stage.active_ms or 0.0, traced)
+    return 1 - traced / whole if whole else 0.0
 
 
 def _takes_one(op: str) -> bool:
@@ -93,10 +151,11 @@ def _divided(stage: Stage, whole: float) -> list[str]:
 
 
 @cache
-def _instead() -> tuple[tuple[str, str], ...]:
-    """Patterns of op types, and what to do instead of such an op, in the order of the file."""
+def _instead() -> tuple[tuple[str, dict[str, str]], ...]:
+    """Patterns of op types, and what to do instead of such an op by what is known, in the order of the file."""
     text = resources.files(__package__).joinpath("replacements.json").read_text(encoding="utf-8")
-    return tuple(json.loads(text).items())
+    found = json.loads(text).items()
+    return tuple((kind, {"": choices} if isinstance(choices, str) else choices) for kind, choices in found)
 
 
 def _names(ops: Sequence[OpCost]) -> str:

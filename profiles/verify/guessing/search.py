@@ -431,7 +431,7 @@ def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | Non
     if batch is None or not edits:
         return
     change, python = in_words([stage], batch, line[place - 1] if place else None)
-    yield Proposal(f"Apply {name} to whole batches", change, edits, stage=stage.id, python=python)
+    yield Proposal(f"Apply {name} to whole batches", change, edits, draws([stage]), stage=stage.id, python=python)
 
 
 def _all_vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[Proposal]:

@@ -7,7 +7,7 @@ tensor that they make is padded at the end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pipeprof.pipelines.edits.edits import NewStage, PipelineEdit, ReplaceStages, VectoriseFilter, VectoriseMap
@@ -16,12 +16,15 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.rewritten import gathered
 from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.edits.overrides import arguments_of
+from pipeprof.profiles.advise.edits.own_python import is_of_texts, takes_texts
 from pipeprof.profiles.advise.edits.snippets import of_rows
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.view.texts import file_text, written_call, written_function
 from pipeprof.profiles.wording import listed, stage_name, stage_place
 
+VECTORISED: Final = "tf.vectorized_map"
+"""At the end of a change that TensorFlow's own vectorisation makes."""
 _TEXTS: Final = "tf.strings."
 _SPLITS: Final = "split"
 _CAST: Final = "tf.cast"
@@ -42,7 +45,7 @@ _SEQUENCES_BY_HAND: Final = "tf.io.parse_sequence_example takes the records of a
 def batch_after(line: Sequence[Stage], place: int) -> Stage | None:
     """Return the batch that the elements of a map go into, with nothing before it that looks at them; None without."""
     stage = line[place]
-    if stage.op != "map" or runs_python(stage):
+    if stage.op != "map" or runs_python(stage) or (stage.random and not stage.draws_by_number):
         return None
     for other in line[place + 1 :]:
         row = traits(other.op)
@@ -131,32 +134,45 @@ def in_words(stages: Sequence[Stage], batch: Stage, before: Stage | None = None)
     ops = {op.op for stage in stages for op in stage.ops or ()}
     parses = ops & {_PARSES, _PARSES_SEQUENCES}
     texts = before is not None and any(one.dtype == _TEXT for one in before.element_spec or ()) and not parses
-    if not pads and not texts and not ops & (SPLITTING | DECODING | {_FROM_SPARSE, _PARSES_SEQUENCES}):
+    known = [written_function(stage) or WrittenFunction(stage.name or "function") for stage in stages]
+    where = f"  # in place of {name} before {stage_place(batch)}" if stage_place(batch) else ""
+    by_rows = pads or bool(ops & (SPLITTING | DECODING | {_FROM_SPARSE, _PARSES_SEQUENCES}))
+    # TensorFlow's own vectorisation has a form for decode_csv, and for no function of tf.strings.
+    if not by_rows and not (texts and (not ops or any(map(is_of_texts, ops)))):
         change = f"move {name} after {stage_name(batch)}, with"
-        slices = _slices(stages[0]) if len(stages) == 1 else []
-        known = [written_function(stage) or WrittenFunction(stage.name or "function") for stage in stages]
-        maps = "".join(f".map({of_rows(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in known)
-        where = f"  # in place of {listed([stage_name(stage) for stage in stages])} before {stage_place(batch)}"
-        if slices:
+        if slices := _slices(stages[0]) if len(stages) == 1 else []:
             # TensorFlow's own vectorisation has no slice that begins elsewhere for each element.
             code = ", ".join(f"{gather} for {slice_}" for slice_, gather in slices)
             return f"{change} {code}", f"dataset = dataset{written_call(batch)}.map({known[0].text})  # in it: {code}"
-        return (
-            f"{change} tf.vectorized_map",
-            f"dataset = dataset{written_call(batch)}{maps}{where if stage_place(batch) else ''}",
-        )
+        return f"{change} {VECTORISED}", f"dataset = dataset{written_call(batch)}{_maps(map(of_rows, known))}{where}"
     change = f"move {name} after {stage_name(batch)}, to whole batches"
+    if not by_rows and all(map(takes_texts, stages)):
+        return change, f"dataset = dataset{written_call(batch)}{_maps(one.text for one in known)}{where}"
     if pads:
         change = f"{batch.op} → batch, then {name} on whole batches, padded where rows differ in length"
     by_hand = [
-        "pipeprof.apply does it with the plan of run --out. By hand, write it for a batch:",
+        f"pipeprof.apply does it with the plan of run --out. By hand, write {name} for a batch:",
         *([_TEXTS_BY_HAND] if texts and not ops & (SPLITTING | DECODING) and not pads else []),
         *([_SPLIT_BY_HAND] if ops & SPLITTING or (pads and not parses) else []),
         *([_PARSED_BY_HAND] if _PARSES in ops else []),
         *([_DECODED_BY_HAND] if ops & DECODING else []),
         *([_SEQUENCES_BY_HAND] if _PARSES_SEQUENCES in ops else []),
     ]
-    return change, "\n".join([*(f"# {line}" for line in by_hand), ".batch(…).map(function_of_a_batch)"])
+    line = f"dataset = dataset{_stacking(batch)}{_maps(one.text for one in known)}{where}"
+    return change, "\n".join([*(f"# {text}" for text in by_hand), line])
+
+
+def _maps(functions: Iterable[str]) -> str:
+    return "".join(f".map({one}, num_parallel_calls=tf.data.AUTOTUNE)" for one in functions)
+
+
+def _stacking(batch: Stage) -> str:
+    """The call of a batch; of one that pads, with nothing that says how."""
+    call = written_call(batch)
+    if not traits(batch.op).pads:
+        return call
+    drop = ", drop_remainder=True" if "drop_remainder=True" in call else ""
+    return f".batch({round(batch.inputs_each) if batch.inputs_each else '…'}{drop})"
 
 
 def _slices(stage: Stage) -> list[tuple[str, str]]:

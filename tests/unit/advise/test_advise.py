@@ -17,7 +17,7 @@ from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import GATE, UNVERIFIED, advise
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Rule, Threshold, by_precedence
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import Finding, Kept
 from pipeprof.profiles.document.findings import Predicted as PredictedEffect
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
@@ -243,6 +243,29 @@ def test_status_before_worth() -> None:
         "unverified-speed-8",
         "rejected-speed-9",
     ]
+
+
+@pytest.mark.parametrize(("matters", "first"), [(True, "allocator"), (False, "bound")])
+def test_memory_that_was_not_asked_about_is_not_tuned_first(matters: bool, first: str) -> None:
+    allocator = [{"kind": "SetEnvironment", "variable": "MALLOC_ARENA_MAX", "value": "2"}]
+    measured = {"speedup": 1.0, "peak_rss_delta_bytes": -(1 << 30)}
+    facts: dict[str, Any] = {"title": "", "family": "memory", "status": "kept", "measured": measured}
+    found = [
+        Finding.model_validate({"rule": "allocator", "edit": allocator, **facts}),
+        Finding(rule="bound", title="", family="speed", status="ceiling", measured={"speedup": 5.0}),
+        Finding(rule="no", title="", family="speed", status="rejected"),
+    ]
+    shown = [one.rule for one in ordered(found, memory_matters=matters)]
+    assert (shown[0], shown[-1]) == (first, "no")
+    # A smaller buffer is a change of the pipeline.
+    found[0].edit = None
+    assert ordered(found, memory_matters=False)[0].rule == "allocator"
+
+
+def test_lines_to_write_come_before_caches() -> None:
+    cache = Finding(rule="measured", title="", family="speed", status="kept", cache=Kept(), measured={"speedup": 9.0})
+    lines = Finding(rule="measured", title="", family="speed", status="unverified", python=".batch(256)")
+    assert ordered([cache, lines]) == [lines, cache]
 
 
 def test_of_equally_fast_changes_the_one_that_changes_less_comes_first() -> None:

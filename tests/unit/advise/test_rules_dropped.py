@@ -367,7 +367,7 @@ def test_readers_that_are_left_alone(view: PipelineView) -> None:
 def test_many_parts_of_a_loop_become_one_source() -> None:
     hit = only("concatenated-parts", parts())
     assert hit.evidence["parts"] == 20
-    assert "from_tensor_slices(rows).map(fn)" in getattr(hit.by_hand, "python", "")
+    assert "from_tensor_slices(rows).map(...)" in getattr(hit.by_hand, "python", "")
 
 
 def test_the_rows_of_all_parts_are_those_of_the_loop() -> None:
@@ -447,7 +447,7 @@ def test_a_filter_that_needs_what_a_map_makes_says_how_many_it_drops() -> None:
     reads = function("Equal", reads=frozenset({"image"}), writes=frozenset())
     hit = only("filter-after-expensive-map", late_filter(predicate=reads, kept=0.05))
     assert "b (filter) drops 19 of 20 elements that a (map) makes" in hit.sentence
-    assert getattr(hit.by_hand, "python", "") == "dataset = dataset.map(what_it_reads).filter(b).map(a)"
+    assert getattr(hit.by_hand, "python", "").endswith("\ndataset = dataset.map(what_it_reads).filter(b).map(a)")
     assert not found("filter-after-expensive-map", late_filter(predicate=reads, kept=0.7))
 
 

@@ -12,7 +12,10 @@ from unit.advise.memory_views import GB, IMAGE, IMAGE_BYTES, MB, indices, run
 from unit.advise.views import measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.edits.edits import HandWritten, NewStage, ReplaceStages, SetArgument
+from pipeprof.pipelines.static.by_batch import wrapped
 from pipeprof.pipelines.static.hot_calls import HotCall, Kept
+from pipeprof.pipelines.static.unchanging import Once
+from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import PythonCost, Stage
@@ -21,14 +24,21 @@ from pipeprof.profiles.view.hot_spots import hot_spots
 from pipeprof.profiles.view.view import HotSpot, PipelineView
 
 CALLS = {
-    "rebuilt-per-call": HotCall("built-anew", "transforms()", "augment", "", 25),
+    "rebuilt-per-call": HotCall(
+        "built-anew",
+        "transforms()",
+        "augment",
+        "",
+        25,
+        once=Once(("TRANSFORMS = transforms()",), "above line 24", "TRANSFORMS", "transforms()"),
+    ),
     "row-per-call": HotCall("one-row", "STORE['x'][i]", "rows", "", 7),
     "sent-by-processes": HotCall("processes", "pool.imap(load, order)", "pictures", "", 36),
 }
 WRITTEN = {
     "rebuilt-per-call": "TRANSFORMS = transforms()",
     "row-per-call": "STORE['x'][start:start + batch_size]",
-    "sent-by-processes": "make a dataset of order and call load",
+    "sent-by-processes": "a dataset of what the pool is given (order), and call load",
 }
 
 
@@ -82,6 +92,80 @@ def test_what_a_pool_makes_is_made_in_a_map_that_runs_as_it_is(tmp_path: Path) -
     assert "items = range(200)" in edit.python
     assert "load(items[i])" in edit.python
     assert "tf.data.Dataset.range(len(items))  # in the place of from_generator" in edit.python
+
+
+def test_what_a_pool_makes_is_said_where_no_code_is_certain() -> None:
+    call = HotCall("processes", "pool.imap(functools.partial(load, 3), order)", "pictures", "", 3)
+    (hit,) = hits("sent-by-processes", hot("sent-by-processes", call=call))
+    assert "tf.numpy_function(functools.partial(load, 3), [item], tf.float32) and set_shape([8])" in hit.recommendation
+    (edit,) = hit.edits
+    assert isinstance(edit, HandWritten)
+    assert edit.python == ""
+    (hit,) = hits("sent-by-processes", hot("sent-by-processes", call=replace(call, text="future.result()")))
+    assert "call the function in its map" in hit.recommendation
+
+
+ROWS = """
+import h5py
+import numpy as np
+import tensorflow as tf
+STORE = h5py.File("a.h5")
+def read(i):
+    return STORE["x"][i].astype(np.float32)
+def load(i):
+    row = tf.numpy_function(read, [i], tf.float32)
+    row.set_shape([8])
+    return row
+dataset = tf.data.Dataset.range(9).map(load).batch(32)
+def rows():
+    order = np.random.default_rng(3).permutation(9)
+    for i in order:
+        yield STORE["x"][i].astype(np.float32)
+"""
+
+
+@pytest.mark.parametrize(("function", "line", "op"), [("read", 7, "map"), ("rows", 16, "from_generator")])
+def test_rows_of_a_whole_batch_are_taken_at_once(tmp_path: Path, function: str, line: int, op: str) -> None:
+    file = tmp_path / "input.py"
+    file.write_text(ROWS)
+    call = HotCall("one-row", "STORE['x'][i]", function, "", line)
+    view = hot("row-per-call", call=call)
+    definition = "\n".join(ROWS.splitlines()[7:11])
+    place = Location(file=str(file), line=12, column=1)
+    facts: dict[str, Any] = {"keys": ("0",), "location": place, "given": WrittenFunction("load", 1, definition)}
+    stages = tuple(replace(one, op=op, **facts) if one.id == "stages.0" else one for one in view.stages)
+    spots = (replace(view.hot_spots[0], location=replace_line(place, line)),)
+    (hit,) = hits("row-per-call", replace(view, stages=stages, hot_spots=spots))
+    (edit,) = hit.edits
+    assert isinstance(edit, HandWritten)
+    assert "each, places = np.unique(i, return_inverse=True)" in edit.python
+    assert "STORE['x'][each][places].astype(np.float32)" in edit.python
+    assert ".batch(batch_size=32)" in edit.python
+    assert "[None, 8]" in edit.python
+    assert ".unbatch()" not in edit.python
+
+
+def replace_line(place: Location, line: int) -> Location:
+    return place.model_copy(update={"line": line})
+
+
+def test_a_map_that_only_calls_python_calls_it_once_for_a_batch() -> None:
+    definition = "def load(x, y):\n    row = tf.py_function(scale, [x], tf.float32)\n    return row, y\n"
+    found = wrapped(definition)
+    assert found is not None
+    view = python_map()
+    parts = (tensor("float32", 8), tensor("int64"))
+    given = WrittenFunction("load", 2, definition)
+    stages = tuple(replace(one, given=given, element=parts) if one.id == "stages.0" else one for one in view.stages)
+    (hit,) = rules()["py-function-gil"].diagnose(replace(view, stages=stages))
+    code = hit.edits[-1].python  # type: ignore[attr-defined]
+    assert code.splitlines() == [
+        "def on_a_batch(x, y):",
+        "    row = tf.py_function(lambda *rows: np.stack([scale(*row) for row in zip(*rows)]), [x], tf.float32)",
+        "    row = tf.ensure_shape(row, [None, 8])",
+        "    return row, y",
+        "dataset = dataset.map(on_a_batch, num_parallel_calls=tf.data.AUTOTUNE)",
+    ]
 
 
 def test_pictures_are_read_by_tensorflow() -> None:

@@ -360,7 +360,7 @@ def test_an_array_captured_by_a_map() -> None:
     assert draft.evidence["peak_bytes"] == 1900 * MB
     assert draft.predicted is not None
     assert draft.predicted.peak_rss_delta_bytes == -1700 * MB
-    assert "tf.constant(array)" in as_python(draft.edits[0])
+    assert "tf.constant(...)" in as_python(draft.edits[0])
     assert "cannot be built" not in draft.sentence
     assert "cannot be built" in only("graph-constant", captured(1500 * MB)).sentence
 
@@ -437,7 +437,7 @@ def test_a_build_as_slow_as_a_list_of_so_many_numbers(seconds: float) -> None:
     assert draft.evidence["numbers"] == 2_500_000
     assert draft.evidence["us_per_number"] == pytest.approx(seconds / 2.5)
     assert draft.evidence["build_growth_bytes"] == 112 * MB
-    assert "np.asarray(rows, np.float32)" in as_python(draft.edits[0])
+    assert "np.asarray(..., np.float32)" in as_python(draft.edits[0])
     assert draft.predicted is not None
     assert draft.predicted.speedup is None
 

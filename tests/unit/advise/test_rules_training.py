@@ -81,8 +81,8 @@ def test_code_is_given_only_where_it_runs() -> None:
         return only(view).python
 
     savers = {
-        "tensorflow.train.Checkpoint.write": "checkpoint.write(path, options=options)",
-        "tensorflow.train.CheckpointManager.save": "manager.save(options=options)",
+        "tensorflow.train.Checkpoint.write": "Checkpoint(...).write(..., options=options)",
+        "tensorflow.train.CheckpointManager.save": "CheckpointManager(...).save(options=options)",
         "keras.Model.save": None,
         "torch.save": None,
     }

@@ -11,8 +11,9 @@ from pipeprof.cli.report.pipeline import build_pipeline
 from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.text.names import number_of
 from pipeprof.cli.text.paint import paint
-from pipeprof.cli.text.rows import write_inputs
+from pipeprof.cli.text.rows import rows_per_line, write_inputs
 from pipeprof.cli.text.style import Style
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Component, Stage
@@ -315,6 +316,16 @@ def test_what_tensorflow_makes_inside_of_a_call_is_in_the_row_of_the_call(golden
     )  # fmt: skip
     golden("report/rows-per-line-100.txt", drawn(shown, 100))
     golden("report/rows-per-line-80.txt", drawn(shown, 80))
+
+
+def test_what_goes_into_stages_of_one_line_is_what_goes_into_all_of_them() -> None:
+    place = Location(file="a.py", line=6, column=4, call="flat_map")
+    sides = [
+        stage(f"source.inputs.{at}.stages.0", "flat_map", name="cut", location=place, elements=given, inputs_each=each)
+        for at, (given, each) in enumerate([(600, 1 / 6), (1200, 1 / 12), (200, 1.0)])
+    ]
+    (row,) = rows_per_line(sides)
+    assert row.stage.inputs_each == pytest.approx(400 / 2000)
 
 
 def test_a_stage_that_drops_elements_has_a_row_of_its_own() -> None:

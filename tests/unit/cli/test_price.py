@@ -45,6 +45,7 @@ def bound(recorded: Recorded, name: str, dispatch: str | None = "sync") -> Profi
         (memory(1.0, 0.99, 1.02), "saves 300 MiB at the same speed, within what was measured"),
         (memory(1.2, 1.18, 1.22), "saves 300 MiB, and is 1.20× faster"),
         (memory(1.19, 0.01, 99.0), "saves 300 MiB; too few pairs to tell whether it changes the speed. Both matter"),
+        (memory(0.74, 0.2, 2.78), "saves 300 MiB, and seems slower: 0.740× (0.200–2.78)"),
         (memory(0.5, 0.2, 0.8), "saves 300 MiB, costs 50 % of the steps per second."),
     ],
 )

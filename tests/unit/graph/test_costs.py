@@ -50,11 +50,12 @@ def test_iterators_that_repeat_threw_away_are_filled_in(recorded: Load) -> None:
     assert 0 < found.seen < 1
 
 
-@pytest.mark.parametrize(("name", "elements"), [("epochs", 27), ("shuffle_repeat", 40)])
-def test_a_repeated_dataset_shows_how_long_a_pass_is(recorded: Load, name: str, elements: int) -> None:
+@pytest.mark.parametrize(("name", "elements"), [("epochs", [27]), ("shuffle_repeat", [])])
+def test_a_repeated_dataset_shows_how_long_a_pass_is(recorded: Load, name: str, elements: list[int]) -> None:
+    """Of the second all readings are of the seventh element of a pass: two passes may have ended between them."""
     one = recorded(name)
     found = measure(one.executed_graph, one.segments).by_id
-    assert [cost.pass_elements for cost in found.values() if cost.pass_elements is not None] == [elements]
+    assert [cost.pass_elements for cost in found.values() if cost.pass_elements is not None] == elements
 
 
 def test_what_is_not_repeated_shows_no_pass(recorded: Load) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.graph.read.function_facts import FunctionFacts
+from pipeprof.pipelines.graph.read.random_part import random_part
 
 DTYPES = {1: "float32", 7: "string", 9: "int64"}
 
@@ -18,9 +19,10 @@ def constant(*shape: int, dtype: int = 1, texts: tuple[bytes, ...] = ()) -> Any:
 
 
 def node(name: str, op: str, *inputs: str, value: Any = None, calls: str = "", axis: int = 0) -> Any:
+    none = SimpleNamespace(name="")
     attr = {
-        "axis": SimpleNamespace(i=axis),
-        "value": SimpleNamespace(tensor=value),
+        "axis": SimpleNamespace(i=axis, func=none),
+        "value": SimpleNamespace(tensor=value, func=none),
         "f": SimpleNamespace(func=SimpleNamespace(name=calls)),
     }
     return SimpleNamespace(name=name, op=op, input=list(inputs), attr=attr)
@@ -106,6 +108,58 @@ def test_a_stateless_draw_is_random_if_its_seed_is_kept() -> None:
     fixed = function("f", "x", ["draw:output:0"], draw)
     kept = function("f", "x", ["draw:output:0"], draw, node("seed", "AssignAddVariableOp", "x"))
     assert [read(one)["random"] for one in (fixed, kept)] == [False, True]
+
+
+def drawn(shape: tuple[int, ...], *nodes: Any, result: str) -> Any:
+    """A function that draws numbers of a constant shape, and the nodes that use them."""
+    size = node("size", "Const", value=constant(*shape))
+    own = function("f", "x", [result], size, node("draw", "RandomStandardNormal", "size:output:0"), *nodes)
+    return random_part({}, own)
+
+
+@pytest.mark.parametrize(
+    ("shape", "uses", "expected"),
+    [
+        ((1,), ["AddV2"], True),
+        ((3,), ["Mul", "AddV2"], True),
+        # One number for all of a picture, as random_hue draws it.
+        ((0,), ["AddV2"], False),
+        ((1,), ["AdjustHue"], False),
+        ((3,), ["AddV2", "Slice"], False),
+    ],
+)
+def test_random_numbers_for_each_number_of_an_element_are_told_from_one_for_all(
+    shape: tuple[int, ...], uses: list[str], expected: bool
+) -> None:
+    nodes = [node(f"n{at}", op, f"n{at - 1}:z:0" if at else "draw:output:0", "x") for at, op in enumerate(uses)]
+    assert drawn(shape, *nodes, result=f"n{len(uses) - 1}:z:0").by_number is expected
+
+
+def test_a_shape_of_the_element_is_one_of_its_numbers_and_another_op_that_draws_is_not() -> None:
+    noise = node("draw", "RandomUniform", "size:output:0"), node("sum", "AddV2", "draw:output:0", "x")
+    own = function("f", "x", ["sum:z:0"], node("size", "Shape", "x"), *noise)
+    assert random_part({}, own).by_number
+    shuffled = function("f", "x", ["draw:output:0"], node("draw", "RandomShuffle", "x"))
+    assert not random_part({}, shuffled).by_number
+
+
+def test_what_a_random_choice_takes_next_to_its_origin_comes_not_before_the_random_numbers() -> None:
+    """A mirror image of which a draw takes some rows is no function of its own; the decoded picture is."""
+    nodes = [
+        node("decode", "DecodeJpeg", "x"),
+        node("scale", "RealDiv", "decode:image:0", "table"),
+        node("mirror", "ReverseV2", "scale:z:0"),
+        node("size", "Const", value=constant(1)),
+        node("draw", "RandomUniform", "size:output:0"),
+        node("choose", "SelectV2", "draw:output:0", "mirror:output:0", "scale:z:0"),
+        node("shift", "Sub", "choose:output:0", "table"),
+    ]
+    own = function("f", "x table", ["shift:z:0"], *nodes)
+    # A captured tensor that both parts read makes no branch.
+    assert random_part({}, own, fixed=frozenset({"table"})).first_ops == ["DecodeJpeg", "RealDiv"]
+    assert "ReverseV2" in random_part({}, own, fixed=frozenset({"table"})).steady_ops
+    calls = function("g", "x table", ["call:output:0"], node("call", "PartitionedCall", "x", "table", calls="f"))
+    assert random_part({"f": own}, calls, fixed=frozenset({"table"})).first_ops == ["DecodeJpeg", "RealDiv"]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import pytest
 
 from pipeprof.pipelines.graph.align import StageGraphs
+from pipeprof.pipelines.graph.costs import costs
 from pipeprof.pipelines.graph.costs.costs import Costs, measure
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, dataset_node
 from pipeprof.pipelines.graph.stages import Node, StageGraph
@@ -71,6 +75,52 @@ def test_the_start_of_an_epoch_does_not_say_how_many_elements_a_flat_map_gives()
     assert found.ratios["flat"].number == pytest.approx(1 / 200, rel=0.03)
     assert not found.ratios["flat"].whole
     assert found.by_id["parse"].elements == pytest.approx(18_000 / 200, rel=0.05)
+
+
+FILES = [
+    node("names", "TensorSliceDataset"),
+    node("read::f::file", "TFRecordDataset", owner="read"),
+    node("read", "ParallelInterleaveDatasetV4", "names", bodies=("read::f::file",)),
+    node("end", "ShuffleAndRepeatDatasetV2", "read"),
+]
+
+
+def reading(epoch: int, *, given: int, files: Sequence[int], opened: int, made: int) -> ModelDict:
+    """An interleave that has opened so many files; of those that are open, so much was read."""
+    id = 100 * epoch
+    inner = [iterator(id + 5 + at, "TFRecord", elements=read) for at, read in enumerate(files)]
+    return look(
+        iterator(2, "ShuffleAndRepeat", id + 3, elements=given, held=250),
+        iterator(id + 3, "ParallelInterleaveV4", id + 4, *(one["id"] for one in inner), elements=made),
+        iterator(id + 4, "TensorSlice", elements=opened),
+        *inner,
+    )
+
+
+def test_files_that_are_open_are_not_read_yet() -> None:
+    """Four files of 100 records are opened at once, in each of four looks anew: only those that have ended count."""
+    looks = [
+        reading(1, given=50, files=[75, 75, 75, 75], opened=4, made=300),
+        reading(3, given=1060, files=[28, 28, 28, 27], opened=4, made=111),
+        reading(5, given=2060, files=[99, 98], opened=4, made=397),
+    ]
+    found = measure(graph(*FILES), list(itertools.pairwise(looks))).ratios["read"]
+    assert (found.number, found.rough) == (pytest.approx(1 / 100), False)
+    looks.pop()
+    assert measure(graph(*FILES), list(itertools.pairwise(looks))).ratios["read"].rough
+
+
+def test_passes_whose_files_are_known_say_how_many_elements_a_file_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "cardinalities", lambda _: {"names": 4})
+    begun = [300, 310, 260, 390, 270, 350, 390, 330]
+    ended = [0, 800, 1600, 2000, 2800, 3600, 4400, 5200]
+    looks = [
+        reading(at, given=done + part - 250, files=[part // 4] * 4, opened=4, made=part)
+        for at, (done, part) in enumerate(zip(ended, begun, strict=True), 1)
+    ]
+    found = measure(graph(*FILES), list(itertools.pairwise(looks)))
+    assert found.by_id["read"].pass_elements == 400
+    assert (found.ratios["read"].number, found.ratios["read"].whole) == (1 / 100, True)
 
 
 def dropped(drawn: int, kept: int) -> ModelDict:

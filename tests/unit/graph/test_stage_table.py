@@ -181,7 +181,7 @@ def test_a_graph_that_could_not_be_read_is_told(recorded: Load) -> None:
 def test_a_map_that_is_fused_with_a_batch_has_a_pass_of_single_elements(
     recorded: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(costs, "elements_of_pass", lambda _: 500)
+    monkeypatch.setattr(costs, "elements_of_pass", lambda *_: 500)
     stages, _ = recorded("stateful_map_batch").explain()
     one = {stage.op: stage.pass_elements for stage in stages.values() if stage.origin == "written"}
     assert (one["batch"], one["map"]) == (500, 500 * 4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeprof.pipelines.static.imports import in_file
 from pipeprof.pipelines.static.numbered import numbered, of_a_pool
 from pipeprof.pipelines.static.rewritten import (
     all_rounds,
@@ -226,6 +227,13 @@ def plain(item):
     made = []
     made.append(item)
     return made
+@functools.lru_cache
+def cached(name):
+    return np.load(name)
+def given_back(name):
+    return STORE
+def through(name):
+    return cached(name)
 """
 
 
@@ -250,6 +258,9 @@ def plain(item):
         "one = last\n        one.append(item)",
         "one = last[0]\n        one[0] = item",
         "one = STORE\n        one += item",
+        "one = cached('a')\n        one += item",
+        "one = given_back(item)\n        one[0] = item",
+        "one = through('a')\n        one *= item",
         "one = np.asarray(STORE)\n        one *= 2",
         "item.append(3)",
         "item = uniform(0, item)",
@@ -296,16 +307,72 @@ def test_what_a_pool_makes_is_made_of_its_items(taken: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "called"),
+    [
+        ("functools.partial(load, size=3)", "functools.partial(load, size=3)"),
+        ("lambda i: load(i, 2)", "(lambda i: load(i, 2))"),
+        ("loader.load", "loader.load"),
+    ],
+)
+def test_a_pool_may_be_given_any_function(given: str, called: str) -> None:
+    code = f"order = [1]\npool = ThreadPool(4)\ndef rows():\n    yield from pool.imap({given}, order)\n"
+    made = of_a_pool(code, "rows", 4)
+    assert made is not None
+    assert made.name == called
+
+
+def test_what_a_generator_does_with_a_result_of_a_pool_is_done_in_the_function() -> None:
+    code = (
+        "def load(i):\n    return i * 2, i\ndef rows():\n    order = [1, 2]\n    with Pool(4) as pool:\n"
+        "        for picture, label in pool.imap(load, order):\n            yield picture / 4, label\n"
+    )
+    made = of_a_pool(code, "rows", 6)
+    assert made is not None
+    assert (made.before, made.items, made.keys) == (("order = [1, 2]",), "order", ("0", "1"))
+    namespace: dict[str, object] = {"load": lambda i: (i * 2, i)}
+    exec("\n".join(made.function), namespace)
+    assert namespace[made.name](2) == (1.0, 2)  # type: ignore[operator]
+    total = code.replace("yield picture / 4", "total += picture\n            yield total")
+    assert of_a_pool(total.replace("    order", "    total = 0\n    order"), "rows", 6) is None
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        "np.random.default_rng().permutation(9)",
+        "random.Random(3).sample",
+        "numpy.random.RandomState(1).permutation(np.arange(9))",
+        "shuffled(range(9))",
+    ],
+)
+def test_an_order_is_drawn_whatever_its_generator_is_called_on(drawn: str) -> None:
+    code = (
+        "import random\nimport numpy as np\nfrom numpy.random import permutation as shuffled\npool = Pool(4)\n"
+        f"def rows():\n    order = {drawn}\n    yield from pool.imap(load, order)\n"
+    )
+    made = of_a_pool(code, "rows", 7)
+    if drawn.endswith("sample"):
+        assert made is None
+        return
+    assert made is not None
+    assert (made.before, made.shuffled) == ((f"order = {drawn}",), True)
+    shuffles = code.replace(f"order = {drawn}", "order = list(range(9))\n    random.Random(3).shuffle(order)")
+    made = of_a_pool(shuffles, "rows", 8)
+    assert made is not None
+    assert (made.before, made.shuffled) == (("order = list(range(9))",), True)
+
+
+@pytest.mark.parametrize(
     "taken",
     [
-        "for row in pool.imap(load, order):\n        yield row + 1",
-        "for row in pool.imap(lambda i: load(i, 2), order):\n        yield row",
+        "for row in pool.imap(load, order):\n        yield row + np.random.normal()",
         "yield from pool.imap(load, itertools.count())",
         "yield from pool.starmap(load, order)",
         "send(order)\n    yield from pool.imap(load, order)",
         "yield from unknown.imap(load, order)",
         "yield from pool.map(load, order, others)",
         "yield from pool.imap(one_tuple, order)",
+        "yield from pool.imap(counted, order)",
         "with Pool(4, begin) as own:\n        yield from own.imap(load, order)",
         "with Pool(4, initializer=begin, initargs=(3,)) as own:\n        yield from own.imap(load, order)",
         "with Pool(4) as own, open(path) as file:\n        yield from own.imap(load, order)",
@@ -314,9 +381,13 @@ def test_what_a_pool_makes_is_made_of_its_items(taken: str) -> None:
     ],
 )
 def test_what_is_more_than_a_pools_function_is_none(taken: str) -> None:
-    code = "order = [1]\npool = Pool(4)\ndef one_tuple(i):\n    return i,\ndef rows():\n"
-    assert of_a_pool(f"{code}    yield from pool.imap(load, order)\n", "rows", 6) is not None
-    assert of_a_pool(f"{code}    {taken}\n", "rows", 6) is None
+    code = (
+        "SEEN = []\norder = [1]\npool = Pool(4)\ndef one_tuple(i):\n    return i,\ndef counted(i):\n"
+        "    SEEN.append(i)\n"
+        "    return i\ndef rows():\n"
+    )
+    assert of_a_pool(f"{code}    yield from pool.imap(load, order)\n", "rows", 10) is not None
+    assert of_a_pool(f"{code}    {taken}\n", "rows", 10) is None
 
 
 @pytest.mark.parametrize(
@@ -499,10 +570,32 @@ def test_what_each_round_of_a_loop_decodes_again(body: str, moved: tuple[str, ..
     assert (found.lines if found is not None else ()) == moved
 
 
+@pytest.mark.parametrize(
+    "given", ["fn=one, elems=boxes", "elems=boxes, fn=one", "lambda b: one(b), boxes", "one, boxes, dtype=t"]
+)
+def test_a_round_may_be_given_by_its_name(given: str) -> None:
+    code = LOOP.format(body="full = tf.io.decode_jpeg(raw)").replace("one, boxes", given)
+    found = same_in_all_rounds(code, "f", 9)
+    assert found is not None
+    assert found.lines == ("full = tf.io.decode_jpeg(raw)",)
+    other = LOOP.format(body="full = tf.io.decode_jpeg(raw)").replace("one, boxes", "lambda b: one(b + 1), boxes")
+    assert same_in_all_rounds(other, "f", 9) is None
+
+
 @pytest.mark.parametrize("given", ["*box", "*, box", "at, /, box", "**box"])
 def test_any_argument_of_a_round_is_set_by_it(given: str) -> None:
     code = LOOP.format(body="full = tf.io.decode_jpeg(box)").replace("one(box)", f"one({given})")
     assert same_in_all_rounds(code, "f", 9) is None
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "flow"])
+def test_tensorflow_may_have_another_name_in_the_file(name: str) -> None:
+    head = "import tensorflow\n" if name == "tensorflow" else f"import tensorflow as {name}\n"
+    code = head + LOOP.format(body="full = tf.io.decode_jpeg(raw)").replace("tf.", f"{name}.")
+    found = same_in_all_rounds(code, "f", 10)
+    assert found is not None
+    assert found.lines == ("full = tf.io.decode_jpeg(raw)",)
+    assert in_file(found.lines[0], code) == f"full = {name}.io.decode_jpeg(raw)"
 
 
 def test_what_each_round_of_a_range_decodes_again() -> None:

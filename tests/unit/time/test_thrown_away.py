@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from pipeprof.cli.text.rows import rows_per_line, write_inputs
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.limits.thrown_away import describe_thrown_away
+from pipeprof.profiles.time.limits.user_calls import count_inputs
 
 
 def stage(address: str, op: str, share: float = 0.0, **more: object) -> Stage:
@@ -96,6 +98,42 @@ def test_the_sides_of_what_is_before_it_count_and_a_call_of_the_users_is_named()
         "of about 10 elements that load (map) makes, 9 are dropped by rejection_resample (its filter, input.py:5): "
         "72 % of the pipeline's work"
     )
+
+
+def test_a_call_that_reads_its_input_twice_drops_of_all_that_is_made_for_it() -> None:
+    """Of 6,000 elements that both copies make 1,200 come out: the filter of one copy drops more of its own."""
+    place = Location(file="input.py", line=5, column=3, call="rejection_resample")
+    side = "source.inputs.1.source.inputs.1"
+    stages = [
+        stage("source", "sample_from_datasets", location=place, elements=1200),
+        stage("source.inputs.0.source", "range", depth=1, elements=650),
+        stage("source.inputs.0.stages.0", "map", 0.1, name="load", depth=1, elements=650),
+        stage("source.inputs.0.stages.1", "map", depth=1, location=place, elements=650),
+        stage("source.inputs.1.source", "zip", depth=1, location=place, elements=5350),
+        stage(f"{side}.source", "range", depth=2, elements=5350, same_as="source.inputs.0.source"),
+        stage(f"{side}.stages.0", "map", 0.7, name="load", depth=2, elements=5350, same_as="source.inputs.0.stages.0"),
+        stage("source.inputs.1.stages.0", "map", 0.1, depth=1, location=place, elements=5350),
+        stage("source.inputs.1.stages.1", "filter", depth=1, location=place, inputs_each=10.0, elements=535),
+    ]
+    count_inputs(stages)
+    assert (stages[0].inputs_each, stages[0].inputs_each_by) == (5.0, "counters")
+    assert told(*stages) == (
+        "of about 5 elements that load (map) makes, 4 are dropped by rejection_resample (its filter, input.py:5): "
+        "64 % of the pipeline's work"
+    )
+    merged = next(row for row in rows_per_line(stages) if row.stage.op == "rejection_resample")
+    assert write_inputs(merged.stage) == "~5:1"
+
+
+def test_batches_that_a_call_makes_are_no_elements_that_it_drops() -> None:
+    place = Location(file="input.py", line=5, column=3, call="own")
+    stages = [
+        stage("source", "range", elements=640),
+        stage("stages.0", "filter", location=place, elements=320, inputs_each=2.0),
+        stage("stages.1", "batch", location=place, elements=10),
+    ]
+    count_inputs(stages)
+    assert stages[2].inputs_each is None
 
 
 def test_the_branches_of_one_line_count_together() -> None:

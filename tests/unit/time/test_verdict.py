@@ -4,6 +4,7 @@ import doctest
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time import thresholds
-from pipeprof.profiles.time.limits.restarts import describe_restarts
+from pipeprof.profiles.time.limits.restarts import describe_restarts, restart_advice
 from pipeprof.profiles.time.thresholds import INPUT_BOUND_FROM, STEP_BOUND_BELOW, classify_wait
 from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude, savable_share
 
@@ -254,6 +255,20 @@ def test_restarts_are_worth_advice_from_a_tenth_of_the_time_on(restart_share: fl
     assert text.startswith("10 restarts, ")
     assert ("repeat()" in text) == advised
     assert ("steps_per_epoch" in text) == advised
+
+
+@pytest.mark.parametrize(
+    ("dispatch", "interval_ms", "epochs", "stated"),
+    [("sync", 0.2, 464, True), (None, 0.2, 464, False), (None, 0.2, 2, True), (None, 8.0, 464, True)],
+)
+def test_restarts_that_no_step_notices_are_not_stated(
+    dispatch: Any, interval_ms: float, epochs: int, stated: bool
+) -> None:
+    steps = with_restarts(1.0, 0.22).steps
+    assert steps is not None
+    steps.dispatch, steps.interval_ms.mean, steps.epochs, steps.seconds = dispatch, interval_ms, epochs, 3.0
+    assert bool(describe_restarts(steps, None)) is stated
+    assert bool(restart_advice(steps, None)) is stated
 
 
 def test_a_restart_that_skips_what_it_has_made_is_told_so() -> None:

@@ -11,7 +11,7 @@ from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, Stage
-from pipeprof.profiles.verify.bound_advice import add_command, advice_for
+from pipeprof.profiles.verify.bound_advice import add_command, advice_for, predict_lines
 from pipeprof.profiles.verify.ceiling import advise_again, bottleneck_finding, further_bounds
 
 COMMAND = "; pipeprof fix 'my pipe.py:make' --convert-to FOLDER does the work of decode once"
@@ -257,6 +257,22 @@ def test_texts_that_no_batch_follows_are_taken_many_at_once(profile: Profile) ->
         assert (found.python or "").startswith(f".batch(256){maps}.unbatch()")
 
 
+def test_lines_for_texts_are_a_change_with_what_they_are_expected_to_gain(profile: Profile) -> None:
+    lines = stage("source", "TextLineDataset", 0.01, element_spec=TEXTS)
+    encode = of_texts("stages.0", "encode", time_ms_per_batch=4.0, calling_ms_per_batch=1.0)
+    profile.stages = [lines, encode, stage("stages.1", "filter", 0.01)]
+    finding = bottleneck_finding(profile, ["stages.0"], [])
+    finding.reason = "no upper bound: filter after it depends on the values, which a replay repeats"
+    predict_lines(profile, finding, ["stages.0"])
+    assert (finding.title, finding.semantics) == ("Call encode on many texts at once", "same")
+    assert finding.predicted is not None
+    # Of its 4 ms, 40 % of the work, 2 are those of small ops.
+    assert finding.predicted.speedup == pytest.approx(1 / (1 - 0.2 * 255 / 256))
+    other = bottleneck_finding(profile, ["stages.1"], [])
+    predict_lines(profile, other, ["stages.1"])
+    assert other.predicted is None
+
+
 @pytest.mark.parametrize("case", ["batch", "random", "numbers", "pictures", "sliced"])
 def test_what_is_no_text_or_is_batched_next_stays(profile: Profile, case: str) -> None:
     lines = stage("source", "TextLineDataset", 0.01, element_spec=TEXTS)
@@ -291,3 +307,99 @@ def test_whole_batches_that_did_not_help_a_side_are_no_advice_on_its_zip(profile
     tried.edit = documents_of([VectoriseMap(side, "stages.0")])
     assert "batches" in str(bottleneck_finding(profile, ["source"], []).change)
     assert "batches" not in str(bottleneck_finding(profile, ["source"], [tried]).change)
+
+
+def test_of_stages_in_a_row_the_one_with_lines_to_write_is_named(profile: Profile) -> None:
+    lines = stage("source", "TextLineDataset", 0.01, element_spec=TEXTS)
+    chunk = stage("stages.1", "flat_map", 0.5, name="chunk")
+    profile.stages = [lines, of_texts("stages.0", "clean"), chunk, stage("stages.2", "batch", 0.01)]
+    found = bottleneck_finding(profile, ["stages.0", "stages.1"], [])
+    assert str(found.recommendation).startswith("clean: call it on 256 texts at once")
+    assert (found.python or "").startswith(".batch(256).map(clean, ")
+    profile.stages[1].ops = [OpCost(op="DecodeJpeg", ms_per_batch=40.0)]
+    found = bottleneck_finding(profile, ["stages.0", "stages.1"], [])
+    assert str(found.recommendation).startswith("clean: DecodeJpeg 100 %: ")
+
+
+def test_what_draws_random_numbers_is_not_done_before_the_run(profile: Profile) -> None:
+    rows = [stage("source", "range"), stage("stages.0", "map", 0.5, name="a"), stage("stages.1", "map", 0.4, name="b")]
+    profile.stages = rows
+    both = ["stages.0", "stages.1"]
+    assert "before the run" in str(bottleneck_finding(profile, both, []).recommendation)
+    rows[2].random = True
+    assert "before the run" not in str(bottleneck_finding(profile, both, []).recommendation)
+
+
+def test_a_map_whose_calls_cost_most_draws_on_whole_batches(profile: Profile) -> None:
+    noise = stage("stages.0", "map", 0.9, name="add_noise", random=True, calling_ms_per_batch=50.0)
+    noise.steady_ops, noise.draws_by_number = [], True
+    noise.ops = [OpCost(op="RandomStandardNormal", ms_per_batch=6.0)]
+    profile.stages = [stage("source", "range"), noise, stage("stages.1", "shuffle"), stage("stages.2", "batch")]
+    found = bottleneck_finding(profile, ["stages.0"], [])
+    assert found.recommendation == (
+        "move add_noise after batch, with tf.vectorized_map: each element still draws numbers of its own, others than "
+        "now"
+    )
+    assert "tf.vectorized_map(lambda row: add_noise(*row), batch)" in (found.python or "")
+    assert found.sentence is not None
+    assert "calling it 50.0 ms" in found.sentence
+    tried = Finding(rule="measured", title="a", status="unverified", stage="stages.0", measured={"high": 1.14})
+    tried.edit = documents_of([VectoriseMap("stages.0", "stages.2")])
+    assert not bottleneck_finding(profile, ["stages.0"], [tried]).python
+    noise.ops = [OpCost(op="ImageProjectiveTransformV3", ms_per_batch=80.0)]
+    assert not bottleneck_finding(profile, ["stages.0"], []).python
+
+
+CROPS = """def crops_of(raw):
+    def crop(at):
+        picture = tf.io.decode_jpeg(raw, channels=3)
+        return picture[at : at + 96]
+
+    return tf.data.Dataset.range(6).map(crop)
+
+
+def random_crop(raw, label):
+    return tf.image.random_crop(tf.io.decode_jpeg(raw, channels=3), [96, 96, 3]), label
+
+
+dataset = files.flat_map(crops_of).map(random_crop)
+"""
+
+
+def of_crops(address: str, name: str, line: int, column: int, **given: Any) -> Stage:
+    ops = [{"op": "DecodeJpeg", "ms_per_batch": 80.0}]
+    return stage(address, "map", 0.8, name=name, ops=ops, location=at(line, column, "map"), **given)
+
+
+def at(line: int, column: int, call: str) -> dict[str, Any]:
+    return {"file": "crops.py", "line": line, "column": column, "call": call}
+
+
+def test_what_is_the_same_for_all_crops_of_a_picture_is_done_before_them(
+    profile: Profile, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "crops.py").write_text(CROPS)
+    monkeypatch.chdir(tmp_path)
+    opener = stage("stages.0", "flat_map", 0.1, name="crops_of", location=at(13, 17, "flat_map"))
+    inner = of_crops("stages.0.stages.0", "crop", 6, 33, depth=1, shared_ops=["DecodeJpeg"])
+    profile.stages = [stage("source", "range"), opener, stage("stages.0.source", "range", depth=1), inner]
+    found = bottleneck_finding(profile, ["stages.0"], [])
+    assert found.title == "Make crop in crops_of cheaper"
+    assert str(found.recommendation).startswith("DecodeJpeg 100 %: the same for all elements that crops_of makes of on")
+    assert found.python == (
+        "dataset = dataset.map(lambda raw: tf.io.decode_jpeg(raw, channels=3), num_parallel_calls=tf.data.AUTOTUNE)"
+        "  # before crops_of, crops.py:13\n# in crop, raw is what tf.io.decode_jpeg(raw, channels=3) gives"
+    )
+    assert profile.steps is not None
+    assert profile.verdict is not None
+    profile.steps.dispatch = None
+    kept = Finding(rule="a", title="a", status="kept", stage="stages.0", measured={"speedup": 1.7})
+    assert further_bounds(profile, [kept]) == [("stages.0",)]
+    last = of_crops("stages.1", "random_crop", 13, 36, shared_ops=["DecodeJpeg"])
+    profile.stages = [stage("source", "range"), opener, last]
+    code = str(bottleneck_finding(profile, ["stages.1"], []).python)
+    assert code.startswith("dataset = dataset.map(lambda raw, label: (tf.io.decode_jpeg(raw, channels=3), label), ")
+    last.shared_ops = None
+    assert not bottleneck_finding(profile, ["stages.1"], []).python
+    profile.verdict.stage = kept.stage = "stages.1"
+    assert further_bounds(profile, [kept]) == []

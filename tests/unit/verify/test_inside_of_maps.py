@@ -10,7 +10,7 @@ import pytest
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, RewriteMap, SetArgument, SplitMap
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Quantiles
-from pipeprof.profiles.document.stages import OpCost, PythonCost, Shuffle, Stage
+from pipeprof.profiles.document.stages import Component, OpCost, PythonCost, Shuffle, Stage
 from pipeprof.profiles.verify.guessing.caching import filling
 from pipeprof.profiles.verify.guessing.casting import cast_last
 from pipeprof.profiles.verify.guessing.dividing import divided, steady_share
@@ -137,8 +137,8 @@ def test_pictures_are_decoded_for_less_where_that_takes_the_time() -> None:
 
 def test_the_costliest_ops_have_what_could_replace_them() -> None:
     text = replacements(a_map(steady_ops=None))
-    assert text.startswith("DecodePng 60 %: store the pictures as JPEG")
-    assert "ResizeBilinear 20 %: store the pictures at that size" in text
+    assert text.startswith("DecodePng 60 %: store the pictures as JPEG at the size to which they are resized; Resize")
+    assert "ResizeBilinear 20 %: store the pictures at the size to which they are resized" in text
     assert "do less in it" not in text
 
 
@@ -158,7 +158,40 @@ def test_what_is_drawn_anew_is_not_to_be_stored() -> None:
     text = replacements(a_map(ops=ops, steady_ops=["ParseExampleV2"]))
     assert "DecodeAndCropJpeg 50 %: begin with smaller pictures" in text
     assert "store" not in text
-    assert "store the pictures at that size" in replacements(a_map(ops=ops, random=False, steady_ops=None))
+    assert "store the pictures at the size" in replacements(a_map(ops=ops, random=False, steady_ops=None))
+
+
+def test_what_depends_on_the_data_is_said_as_it_is_here() -> None:
+    """A crop, a size, the number of files: what the profile has is no question to its reader."""
+    ops = {"DecodeJpeg": 5.0, "ResizeBilinear": 3.0, "ReadFile": 2.0}
+    given: dict[str, Any] = {"random": False, "steady_ops": None, "element_spec": [PICTURE, LABEL]}
+    assert replacements(a_map(ops=ops, **given)) == (
+        "DecodeJpeg and ResizeBilinear 80 %: store the pictures at 160×160; "
+        "ReadFile 20 %: put the 100 files into a few TFRecord files"
+    )
+    endless = a_map(ops={"ReadFile": 9.0}, **given).model_copy(update={"cardinality": -1})
+    assert replacements(endless) == "ReadFile 90 %: put the files into a few TFRecord files"
+    assert "decodes only the part that is kept" in replacements(a_map(ops={"DecodeJpeg": 8.0, "Slice": 1.0}, **given))
+    assert "dct_method" in replacements(a_map(ops={"DecodeJpeg": 9.0}, **given))
+    drawn = {"random": True, "steady_ops": ["DecodeJpeg"]}
+    cropped = replacements(a_map(ops={"DecodeJpeg": 6.0, "Slice": 1.0, "ResizeBilinear": 2.0}, **drawn))
+    assert "decodes only the part that is kept" in cropped
+    assert "store" not in cropped
+
+
+def test_pictures_of_one_size_are_resized_in_batches() -> None:
+    before = Stage.model_validate({"id": "source", "op": "from_tensor_slices", "origin": "written"})
+    before.element_spec = [Component.model_validate(PICTURE)]
+    stage = a_map(ops={"ResizeBilinear": 9.0}, random=False, steady_ops=None, element_spec=[PICTURE])
+    assert "resize whole batches" in replacements(stage, before=before)
+    for text in (
+        replacements(stage),
+        replacements(stage, before=before, batches=False),
+        replacements(
+            stage.model_copy(update={"ops": [*stage.ops, OpCost(op="DecodePng", ms_per_batch=0.1)]}), before=before
+        ),  # type: ignore[misc]
+    ):
+        assert "store the pictures at 160×160" in text
 
 
 def test_what_is_done_for_each_element_that_is_made_of_one_is_done_before_them() -> None:
@@ -174,8 +207,32 @@ def test_what_is_done_for_each_element_that_is_made_of_one_is_done_before_them()
 def test_no_batches_where_they_were_measured_without_a_gain() -> None:
     stage = a_map(ops={"AdjustHue": 8.0, "DecodeJpeg": 1.0}, steady_ops=None)
     assert "AdjustHue" in replacements(stage)
-    assert "AdjustHue" not in replacements(stage, batches=False)
+    assert "AdjustHue 80 %: adjust colours in the step" in replacements(stage, batches=False)
+    drawn = stage.model_copy(update={"steady_ops": ["DecodeJpeg"]})
+    assert "adjust colours in the step" in replacements(drawn)
     assert "DecodeJpeg" in replacements(stage, batches=False)
+
+
+@pytest.mark.parametrize(
+    ("op", "calls", "given", "batches"),
+    [
+        ("MatMul", 256.0, {}, True),
+        ("MatMul", 256.0, {"random": True, "steady_ops": ["MatMul"]}, True),
+        ("MatMul", 256.0, {"random": True, "steady_ops": [], "draws_by_number": True}, True),
+        # One random factor for a picture would be one for a batch.
+        ("MatMul", 256.0, {"random": True, "steady_ops": []}, False),
+        # What is computed for long does as much for a batch; lines have a tensor for each of their fields.
+        ("MatMul", 16.0, {}, False),
+        ("RFFT", 16.0, {}, False),
+        ("DecodeCSV", 16.0, {}, True),
+    ],
+)
+def test_whole_batches_are_advice_where_calls_are_what_costs(
+    op: str, calls: float, given: dict[str, Any], batches: bool
+) -> None:
+    stage = a_map(ops={op: 10.0}, **{"random": False, "steady_ops": None, "calls_per_batch": calls, **given})
+    assert ("batch" in replacements(stage)) is batches
+    assert ("in the step" in replacements(stage)) is (op != "DecodeCSV")
 
 
 def test_an_inserted_cache_and_one_in_a_map_fill_alike(profile: Profile) -> None:

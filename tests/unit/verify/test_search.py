@@ -16,7 +16,7 @@ from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import CoreScaling
-from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
+from pipeprof.profiles.document.stages import Causes, Component, Headspace, OpCost, Stage
 from pipeprof.profiles.model.predict import predict
 from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.verify.guessing import search
@@ -169,6 +169,17 @@ def test_a_map_before_a_batch_is_vectorised_made_parallel_and_prefetched(recorde
     found = profile_of(recorded, "range", "map", "batch", stage="stages.0")
     assert kinds(found) == ["VectoriseMap", "SetArgument", "InsertStage"]
     assert all(finding.status == "unverified" and finding.predicted is None for finding in guesses(found))
+
+
+@pytest.mark.parametrize("by_number", [True, False])
+def test_noise_is_tried_on_whole_batches_and_one_number_for_a_picture_is_not(
+    recorded: Recorded, by_number: bool
+) -> None:
+    found = profile_of(recorded, "range", "map", "shuffle", "batch", stage="stages.0")
+    assert found.stages is not None
+    found.stages[1].random, found.stages[1].draws_by_number = True, by_number
+    made = {one.semantics for one in guesses(found) if one.title == "Apply map to whole batches"}
+    assert made == ({"randomness"} if by_number else set())
 
 
 def test_what_runs_in_parallel_is_not_made_so(recorded: Recorded) -> None:
@@ -568,6 +579,27 @@ def test_what_tensorflow_does_not_vectorise_is_not_written_with_vectorized_map(r
     (first, *_) = guesses(found)
     assert first.change == "move map after batch, to whole batches"
     assert "vectorized_map" not in (first.python or "")
+    assert "dataset = dataset.batch(…).map(function, num_parallel_calls=tf.data.AUTOTUNE)" in (first.python or "")
+
+
+@pytest.mark.parametrize(
+    ("ops", "line"),
+    [
+        (["DecodeCSV", "Pack"], ".map(lambda *batch: tf.vectorized_map(lambda row: parse(*row), batch), "),
+        (["StringLower"], ".map(parse, "),
+        (["StringLower", "StridedSlice"], "# tf.io.decode_csv and the functions of tf.strings take a batch of texts"),
+    ],
+)
+def test_a_map_of_texts_on_whole_batches_has_the_line_to_write(recorded: Recorded, ops: list[str], line: str) -> None:
+    found = profile_of(recorded, "TextLineDataset", "map", "batch", stage="stages.0")
+    assert found.stages is not None
+    found.stages[0].element_spec = [Component(name="0", dtype="string", shape=[])]
+    found.stages[1].name = "parse"
+    found.stages[1].ops = [OpCost(op=op, ms_per_batch=1.0) for op in ops]
+    (first, *_) = guesses(found)
+    assert line in (first.python or "")
+    assert "function_of_a_batch" not in (first.python or "")
+    assert (first.python or "").splitlines()[-1].startswith("dataset = dataset.batch(…).map(")
 
 
 def test_texts_of_a_spec_are_split_by_the_batch_and_padded_at_the_end(recorded: Recorded) -> None:

@@ -152,6 +152,23 @@ def test_a_gain_with_too_few_pairs_names_the_budget_that_has_enough(
     assert "--budget" not in (finding.reason or "")
 
 
+@pytest.mark.parametrize(("speedup", "noise", "lacks"), [(1.04, 0.03, True), (1.3, 0.5, False)])
+def test_twelve_pairs_that_may_be_no_gain_lack_no_budget(
+    recorded: Recorded, speedup: float, noise: float, lacks: bool
+) -> None:
+    workers = Workers(speedup=speedup, noise=noise)
+    clock = lambda: 999.5 if len(workers.said) >= 24 else 0.0  # noqa: E731
+    trial, _ = tried(recorded, workers, "alternating", clock=clock)
+    assert trial.judgement is not None
+    assert trial.judgement.speedup is not None
+    assert (trial.status, trial.judgement.speedup.pairs) == ("unverified", 12)
+    assert trial.judgement.speedup.value > 1.03
+    assert (trial.judgement.speedup.low > 1) is lacks
+    finding = Finding(rule="a", title="a", status="unverified")
+    write_into(finding, trial, 60.0)
+    assert (finding.unfinished is not None) is lacks
+
+
 def test_no_budget_is_named_where_other_processes_take_the_pairs(recorded: Recorded) -> None:
     trial, _ = tried(
         recorded,

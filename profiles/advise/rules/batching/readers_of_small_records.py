@@ -10,6 +10,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.view.texts import call_without
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, place_of, significant, size
 
@@ -63,7 +64,9 @@ class ReadersOfSmallRecords(Rule):
                 continue
             argument, given = edit.argument, f"{significant(records)} records of {size(each)} per batch"
             place = place_of(stage.location)
-            call = f"tf.data.{stage.op}(filenames)" if argument == _READS else ".interleave(…)"
+            call = (
+                call_without(stage, argument) or f"{f'tf.data.{stage.op}' if argument == _READS else '.interleave'}(…)"
+            )
             yield Proposal(
                 stage=stage.id,
                 sentence=(

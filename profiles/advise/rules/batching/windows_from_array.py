@@ -11,14 +11,13 @@ from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.rewritten import on_rows
-from pipeprof.pipelines.static.written_calls import call_at
 from pipeprof.profiles.advise.batch_savings import interval_ms, saving
 from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.rules.batching.windows_one_by_one import Windows, windows_of
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
-from pipeprof.profiles.view.texts import file_text
+from pipeprof.profiles.view.texts import call_of, file_text, first_argument
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, of_interval
 
@@ -131,11 +130,11 @@ class _Windows:
     def python(self) -> str:
         given, element = self.call, self.takes[0].element
         window = element[0].shape if element else None
-        length = given.get("sequence_length") or (window[0] if window and window[0] else "length")
+        length = given.get("sequence_length") or (window[0] if window and window[0] else "...")
         stride, rate = given.get("sequence_stride", "1"), given.get("sampling_rate", "1")
-        count = self.count if self.count is not None else "windows"
+        count = self.count if self.count is not None else "..."
         order = f".shuffle({count})" if self.shuffled else ""
-        data, targets = given.get("data", "array"), given.get("targets")
+        data, targets = given.get("data", "..."), given.get("targets")
         if "start_index" in given or "end_index" in given:
             cut = f"[{given.get('start_index', '')}:{given.get('end_index', '')}]"
             data, targets = f"{data}{cut}", targets if targets in {None, "None"} else f"{targets}{cut}"
@@ -203,7 +202,7 @@ class _Sliding:
 
     def python(self) -> str:
         found, place = self.windows, self.source.location
-        array = _first_argument(self.source, "from_tensor_slices") or "array"
+        array = first_argument(self.source, "from_tensor_slices") or "..."
         last = f" - {found.span - 1}" if found.span > 1 else ""
         steps = "" if found.shift == 1 else f", {found.shift}"
         stride = "" if found.stride == 1 else f" * {found.stride}"
@@ -299,22 +298,10 @@ def _is_one(view: PipelineView, repeat: StageView) -> bool:
 
 def _call_at(stage: StageView) -> dict[str, str]:
     """The arguments of the call of Keras' loader at a stage's line, as the user's file has them."""
-    call = _call_of(stage, _KERAS)
+    call = call_of(stage, _KERAS)
     if call is None:
         return {}
     names = ("data", "targets", "sequence_length", "sequence_stride", "sampling_rate")
     given = dict(zip(names, call.args, strict=False))
     given |= {word.arg: word.value for word in call.keywords if word.arg is not None}
     return {key: ast.unparse(value) for key, value in given.items()}
-
-
-def _first_argument(stage: StageView, function: str) -> str:
-    """The first argument of the call that makes a stage, as the user's file has it; empty where it is not known."""
-    call = _call_of(stage, function)
-    return ast.unparse(call.args[0]) if call is not None and call.args else ""
-
-
-def _call_of(stage: StageView, function: str) -> ast.Call | None:
-    """The call of a function at a stage's line; None where the file does not show it."""
-    place = stage.location
-    return call_at(file_text(place.file), place.line, None, function) if place is not None else None

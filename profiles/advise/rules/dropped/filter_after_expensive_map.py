@@ -9,7 +9,7 @@ from pipeprof.pipelines.edits.edits import HandWritten, MoveFilter, MoveStage, P
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, kept_words, per_batch
 from pipeprof.profiles.advise.edits.overrides import moved_as_written
-from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
+from pipeprof.profiles.advise.edits.snippets import function_text, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold, trying
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
@@ -111,7 +111,10 @@ class FilterAfterExpensiveMap(Rule):
         names = listed([stage_name(one) for one in reversed(found.maps)])
         calls = "".join(stage_call(one, one.arguments) for one in reversed(found.maps))
         place = place_of(stage.location)
-        code = f"dataset = dataset.map(what_it_reads).filter({function_name(stage)}){calls}"
+        code = (
+            f"def what_it_reads(*element):\n    ...  # the part of {names} that {stage_name(stage)} reads\n"
+            f"dataset = dataset.map(what_it_reads).filter({function_text(stage)}){calls}"
+        )
         summary = f"make what {stage.label} reads alone, then filter"
         by_hand = HandWritten((stage.id,), "", f"{code}  # {place}" if place else code, summary)
         yield Proposal(

@@ -10,6 +10,7 @@ from pipeprof.profiles.advise.byte_gate import weigh
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import ARRAY_COPIES
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
+from pipeprof.profiles.view.texts import first_argument
 from pipeprof.profiles.view.view import ConstantView, PipelineView, StageView
 from pipeprof.profiles.wording import listed, place_of, size
 
@@ -96,8 +97,8 @@ class GraphConstant(Rule):
                 (stage.id,),
                 yaml=f"{stage.op}: {{tensors: {{npy: array.npy}}}}   # {stage.id}, as the pipeline's own source",
                 python=(
-                    f"dataset = tf.data.Dataset.{stage.op}(array)  # outside of any tf.function\n"
-                    "train(dataset)  # a tf.function takes it as an argument"
+                    f"dataset = tf.data.Dataset.{stage.op}({first_argument(stage, stage.op) or '...'})"
+                    "  # outside of any tf.function\n# and give it to the tf.function as an argument"
                 ),
                 summary="build {stage} outside of the tf.function",
             ),
@@ -120,7 +121,8 @@ class GraphConstant(Rule):
                 python="\n".join(
                     f"{name} = tf.constant({name})  # once, outside the function: nothing else changes"
                     for name in _variables(arrays)
-                ),
+                )
+                or "array = tf.constant(...)  # once, outside the function, which takes it from there",
                 summary="make the tensor once, outside the function of {stage}",
             ),
         )
@@ -183,7 +185,7 @@ class GraphConstant(Rule):
 
 def _variables(arrays: Sequence[ConstantView]) -> list[str]:
     """What the user's code calls the arrays."""
-    return [one.name for one in arrays if one.name is not None and one.name.isidentifier()] or ["array"]
+    return [one.name for one in arrays if one.name is not None and one.name.isidentifier()]
 
 
 def _names(arrays: Sequence[ConstantView]) -> str:

@@ -10,6 +10,7 @@ from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
+from pipeprof.profiles.view.texts import first_argument
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import significant, size
 
@@ -91,6 +92,7 @@ class ListInsteadOfArray(Rule):
         busy = f", {significant(worked)} s of it on a core" if worked < _BUSY_SHARE * seconds else ""
         room = f" and {size(grown)} of memory" if grown is not None else ""
         after = seconds / self.threshold("speedup")
+        rows = first_argument(stage, stage.op) or "..."
         return Proposal(
             stage=stage.id,
             sentence=(
@@ -112,7 +114,7 @@ class ListInsteadOfArray(Rule):
                 HandWritten(
                     (stage.id,),
                     yaml=f"{stage.op}: {{tensors: {{npy: rows.npy}}}}   # {stage.id}; written once with np.save",
-                    python=f"dataset = tf.data.Dataset.{stage.op}(np.asarray(rows, np.{dtype}))",
+                    python=f"dataset = tf.data.Dataset.{stage.op}(np.asarray({rows}, np.{dtype}))",
                     summary="convert the list to an array, or read it from an .npy file",
                 ),
             ),

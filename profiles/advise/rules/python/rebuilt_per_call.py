@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE, TIME_SHARE, OfHotLine
-from pipeprof.profiles.view.view import HotSpot, StageView
+from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
 
 
 class RebuiltPerCall(OfHotLine, Rule):
     """Objects that a Python function builds again for each element.
 
     Seen:
-        Much of the time inside the pipeline's Python passes in a call that does not depend on the element: a function
-        without arguments, a class or an open file in the body of the function that a map or a generator calls.
+        Much of the time inside the pipeline's Python passes in what does not depend on the element: a call of a class,
+        a function or a reader of a file, or a table that is built, in the function that a map or a generator calls, or
+        in a function that this one calls. Nothing of the element goes into it, and nothing changes it afterwards.
 
     Why:
         Augmentations, tokenizers, compiled expressions and open files are made to be used many times. Building three
         transforms of albumentations took four times as long as applying them to a picture of 28 by 28.
 
     Fix:
-        Build the object once, at the top of the file, and use it in the function.
+        Build the object once, before the function, and use it in the function.
 
     Ignore when:
         The object keeps a state that must not live longer than one call.
@@ -42,26 +43,28 @@ class RebuiltPerCall(OfHotLine, Rule):
         del spot
         return "makes the same object in each call"
 
-    def fix_of(self, spot: HotSpot, stage: StageView) -> str:
-        """Name the variable."""
-        del stage
-        name = _variable(spot)
-        return f"Write `{name} = {spot.call.text}` at the top of the file, and `{name}` in line {spot.call.line}"
+    def fix_of(self, spot: HotSpot, stage: StageView, code: str) -> str:
+        """Name the variable, or the lines."""
+        del stage, code
+        call, once = spot.call, spot.call.once
+        if once is None:
+            return f"Make {_short(call.text)} once, outside of {call.function}(): it needs nothing of an element"
+        if not once.used:
+            return f"Move {once.replaced} out of {call.function}(), to a place where they run once: {once.where}"
+        return f"Write `{once.lines[-1]}` {once.where}, and `{once.used}` in line {call.line}"
 
-    def python_of(self, spot: HotSpot, stage: StageView) -> str:
-        """The line at the top, and the one in the function."""
-        del stage
-        name, call = _variable(spot), spot.call
-        return (
-            f"{name} = {call.text}  # once, at the top of the file\n"
-            f"# line {call.line}, in {call.function}(): {name} in the place of {_short(call.text)}"
+    def python_of(self, spot: HotSpot, stage: StageView, view: PipelineView) -> str:
+        """The lines that make it once, and the one in the function."""
+        del stage, view
+        call, once = spot.call, spot.call.once
+        if once is None:
+            return ""
+        first, *others = once.lines
+        instead = f"{once.used} in the place of {once.replaced}" if once.used else f"without {once.replaced}"
+        return "\n".join(
+            [f"{first}  # once, {once.where}", *others, f"# line {call.line}, in {call.function}(): {instead}"]
         )
 
 
 def _short(text: str) -> str:
     return f"{text.partition('(')[0]}(…)" if len(text) > 30 else text
-
-
-def _variable(spot: HotSpot) -> str:
-    name = spot.call.text.partition("(")[0].rpartition(".")[2]
-    return name.upper() if name.isidentifier() else "ONCE"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pipeprof.profiles.advise.edits.row_batches import rows_of_batches
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE, TIME_SHARE, OfHotLine
-from pipeprof.profiles.view.view import HotSpot, StageView
+from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
 
 _READS = {
     "PIL": "tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)",
@@ -53,9 +54,11 @@ class RowPerCall(OfHotLine, Rule):
         """State how much one access gives."""
         return "takes one row for each call" if spot.call.kind == "one-row" else "opens a file for each call"
 
-    def fix_of(self, spot: HotSpot, stage: StageView) -> str:
-        """The slice, the reader of TensorFlow, or files that stay open."""
+    def fix_of(self, spot: HotSpot, stage: StageView, code: str) -> str:
+        """The rows of a batch, the reader of TensorFlow, or files that stay open."""
         del stage
+        if spot.call.kind == "one-row" and code:
+            return "Read the rows of a whole batch with one access, by sorted indices"
         if spot.call.kind == "one-row":
             return (
                 f"Take rows in blocks, `{_sliced(spot.call.text)}`, give them as one batch, and draw the starts of the "
@@ -71,15 +74,10 @@ class RowPerCall(OfHotLine, Rule):
             f"`{kept.replaced}`"
         )
 
-    def python_of(self, spot: HotSpot, stage: StageView) -> str:
-        """The generator of blocks, the map, or files that stay open."""
-        del stage
+    def python_of(self, spot: HotSpot, stage: StageView, view: PipelineView) -> str:
+        """The rows of whole batches, the map, or files that stay open; empty where the file does not show them."""
         if spot.call.kind == "one-row":
-            return (
-                "def blocks():\n"
-                "    for start in np.random.permutation(range(0, count, batch_size)):\n"
-                f"        yield {_sliced(spot.call.text)}  # in the place of {spot.call.text} and of .batch(batch_size)"
-            )
+            return rows_of_batches(spot, stage, view)
         if spot.call.library in _READS:
             return (
                 f"dataset = dataset.map(lambda path: {_READS[spot.call.library]}, num_parallel_calls=tf.data.AUTOTUNE)"
@@ -88,7 +86,7 @@ class RowPerCall(OfHotLine, Rule):
         if kept is None:
             return ""
         return (
-            f"import functools\n{kept.opened}  # at the top of the file: keeps up to {kept.most} of them {kept.where}\n"
+            f"{kept.opened}  # {kept.place}: keeps up to {kept.most} of them {kept.where}\n"
             f"{kept.used}  # in line {spot.call.line}, in the place of {kept.replaced}"
         )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+
 from pipeprof.pipelines.static.numbered import of_a_pool
 from pipeprof.profiles.advise.edits.generator_code import by_number
 from pipeprof.profiles.advise.edits.snippets import flat_keys
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE, TIME_SHARE, OfHotLine
 from pipeprof.profiles.view.texts import file_text
-from pipeprof.profiles.view.view import HotSpot, StageView
+from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
 from pipeprof.profiles.wording import size
 
 
@@ -48,7 +50,7 @@ class SentByProcesses(OfHotLine, Rule):
         del spot
         return "takes each element from another process, on one thread"
 
-    def fix_of(self, spot: HotSpot, stage: StageView) -> str:
+    def fix_of(self, spot: HotSpot, stage: StageView, code: str) -> str:
         """The map, with the names of the call."""
         function, items = _given(spot.call.text)
         each = (
@@ -56,24 +58,38 @@ class SentByProcesses(OfHotLine, Rule):
             if stage.measured is not None and stage.measured.bytes_per_element
             else ""
         )
+        gil = "with TensorFlow's ops if it holds the GIL"
+        if code:
+            return f"Elements{each} cross a pipe: call {function} in a map with parallel calls, {gil}"
+        of = f"what the pool is given ({items})" if items else "what the pool is given"
         return (
-            f"Elements{each} cross a pipe: make a dataset of {items} and call {function} in "
-            ".map(…, num_parallel_calls=tf.data.AUTOTUNE), with TensorFlow's ops if it holds the GIL"
+            f"Elements{each} cross a pipe: make a dataset of {of}, and call {function} in its map, with parallel calls "
+            f"and through {_wrapped(function, stage)}; {gil}"
         )
 
-    def python_of(self, spot: HotSpot, stage: StageView) -> str:
-        """The source and the map, which call the pool's function as it is."""
-        function, items = _given(spot.call.text)
+    def python_of(self, spot: HotSpot, stage: StageView, view: PipelineView) -> str:
+        """The source and the map, which call the pool's function as it is; empty where the file does not show them."""
+        del view
         made = of_a_pool(file_text(spot.location.file), spot.call.function, spot.call.line)
-        lines = by_number(made, stage.element or (), flat_keys(stage)) if made is not None else None
-        return lines or (
-            f"dataset = tf.data.Dataset.from_tensor_slices({items})  # shuffle here\n"
-            f"dataset = dataset.map({function}, num_parallel_calls=tf.data.AUTOTUNE)  # with TensorFlow's ops"
-        )
+        if made is None:
+            return ""
+        return by_number(made, stage.element or (), flat_keys(stage), stage.location) or ""
 
 
 def _given(text: str) -> tuple[str, str]:
-    """The function and the items that a pool is given."""
-    inside = text.partition("(")[2].removesuffix(")")
-    function, _, items = inside.partition(", ")
-    return function or "the function", items or "what the pool is given"
+    """The function and the items that a pool is given; the items are empty where the call does not have them."""
+    match ast.parse(text, mode="eval").body:
+        case ast.Call(args=[function, items, *_]):
+            return ast.unparse(function), ast.unparse(items)
+    return "the function", ""
+
+
+def _wrapped(function: str, stage: StageView) -> str:
+    """The call of a function of NumPy in a map, with the types and shapes of this stage."""
+    parts = stage.element or ()
+    if not parts:
+        return "tf.numpy_function"
+    types, shapes = [f"tf.{one.dtype}" for one in parts], [list(one.shape) if one.shape else [] for one in parts]
+    given = types[0] if len(types) == 1 else f"[{', '.join(types)}]"
+    known = f" and set_shape({shapes[0]})" if len(shapes) == 1 and parts[0].shape is not None else " and set_shape"
+    return f"tf.numpy_function({function}, [item], {given}){known}"

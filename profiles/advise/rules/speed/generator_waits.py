@@ -16,6 +16,7 @@ from pipeprof.profiles.advise.cores import (
     starved,
     worker_cores,
 )
+from pipeprof.profiles.advise.edits.own_python import in_less_python
 from pipeprof.profiles.advise.edits.snippets import free_name, from_python, function_file, function_names, structure_of
 from pipeprof.profiles.advise.predicates import (
     OWNS_STEP,
@@ -123,15 +124,18 @@ class GeneratorWaits(Rule):
         )
 
 
+_COUNT = "<COUNT>"
+
+
 def _by_number(view: PipelineView, stage: StageView, calls: int) -> HandWritten:
     """Replace the generator with indices and a map that makes each element."""
     file, own = function_file(stage), function_names(view)
     make, element = free_name("make", *own), free_name("element", *own)
     found = structure_of(stage)
     names = list(found) if isinstance(found, list) else []
-    count = stage.elements if stage.elements is not None and stage.elements > 0 else "<COUNT>"
+    count = stage.elements if stage.elements is not None and stage.elements > 0 else _COUNT
     body = (
-        from_python(stage.element or (), names, f"{make}, [number]", batched=False) if stage.element else ["return …"]
+        from_python(stage.element or (), names, f"{make}, [number]", batched=False) if stage.element else ["return ..."]
     )
     yaml = [
         f"source:   # in place of {stage.id}",
@@ -139,14 +143,18 @@ def _by_number(view: PipelineView, stage: StageView, calls: int) -> HandWritten:
         "stages:",
         f'  - map: {{python: "{file}:{element}", num_parallel_calls: {calls}}}',
     ]
+    own_lines = in_less_python(stage.measured) if stage.measured is not None else None
     python = [
         f"def {make}(number):  # what the generator does for one element, in Python",
-        "    …",
+        "    ...",
         f"def {element}(number):",
         *(f"    {line}" for line in body),
-        f"dataset = tf.data.Dataset.range({count})  # how many elements there are",
+        f"dataset = tf.data.Dataset.range({'...' if count == _COUNT else count})  # how many elements there are",
         f"dataset = dataset.map({element}, num_parallel_calls={calls})",
     ]
+    own_lines = in_less_python(stage.measured) if stage.measured is not None else None
+    if own_lines is not None:
+        python = [own_lines[1].replace("num_parallel_calls=tf.data.AUTOTUNE", f"num_parallel_calls={calls}")]
     return HandWritten(
         (stage.id,),
         "\n".join(yaml),

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.by_batch import wrapped
+from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, interval_ms, saving
+from pipeprof.profiles.advise.edits.generator_code import on_batches
 from pipeprof.profiles.advise.edits.own_python import in_less_python
 from pipeprof.profiles.advise.edits.snippets import function_file
 from pipeprof.profiles.advise.rule import Rule, Threshold
@@ -22,7 +25,7 @@ from pipeprof.profiles.time.limits.gil import (
     limited_by_gil,
 )
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView, StageView
-from pipeprof.profiles.wording import count, hot_function, milliseconds, percent, place_of, significant, stage_name
+from pipeprof.profiles.wording import count, hot_function, milliseconds, percent, significant, stage_name
 
 
 class PyFunctionGil(Rule):
@@ -203,13 +206,29 @@ def _edits(view: PipelineView, stage: StageView, *, many: bool) -> tuple[Pipelin
     batch = batching(view, stage) if many and stage.op == "map" else None
     if batch is None:
         return ()
-    at = place_of(stage.location) or stage.id
     once = HandWritten(
         (stage.id,),
         yaml=(
             f'- map:   # {stage.id}, once per batch of {batch.size}\n    python: "{function_file(stage)}:on_a_batch"'
         ),
-        python=f"dataset = dataset.map(on_a_batch)  # {at}: one tf.numpy_function per batch of {batch.size}",
+        python=_called_once(view, stage),
         summary=f"call the function of {{stage}} once per batch of {batch.size}",
     )
     return (*batch.moves(stage), once)
+
+
+def _called_once(view: PipelineView, stage: StageView) -> str:
+    """The map on whole batches: with the function's own Python where the file shows it."""
+    found = wrapped(stage.given.definition or stage.given.text) if stage.given is not None else None
+    components = stage.element or ()
+    sized = all(one.shape is not None and None not in one.shape for one in components)
+    lines = ["def on_a_batch(*batch):", "    ...  # the function on whole arrays, in one tf.numpy_function"]
+    if found is not None and sized and len(found.results) == len(components):
+        function = f"({found.function})" if found.function.startswith("lambda") else found.function
+        each = f"{function}(*row) for row in zip(*rows)"
+        stacked = f"np.stack([{each}])" if len(found.outputs) == 1 else f"[np.stack(one) for one in zip(*({each}))]"
+        made = on_batches(found, f"lambda *rows: {stacked}", components, "on_a_batch", found.wrapper)
+        place = stage.location
+        if place is None or not unknown_names("\n".join(made), view.texts.get(place.file, ""), place.line):
+            lines = made
+    return "\n".join([*lines, "dataset = dataset.map(on_a_batch, num_parallel_calls=tf.data.AUTOTUNE)"])

@@ -65,6 +65,9 @@ class PythonBetweenSteps(OfTraining, Rule):
             ),
             recommendation=f"Do what is not the training step{of} every hundredth step, or in dataset.map.",
             evidence={"python_ms": own, "step_ms": interval, "share": share},
-            python=f"if number % 100 == 0:\n    ...  # what is not the step, in {as_typed(main.file)}",
+            python=(
+                "for number, batch in enumerate(dataset):\n    ...  # the step\n    if number % 100 == 0:\n"
+                f"        ...  # what is not the step, in {as_typed(main.file)}"
+            ),
             predicted=Prediction(without(share).formula),
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 
+from pipeprof.pipelines.static.written_calls import parsed
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.text.observed import SHARE, OfTraining, at, location_of, share_of, share_text, without
 from pipeprof.profiles.document.shared import Training
@@ -47,7 +49,7 @@ class RetracedStep(OfTraining, Rule):
                 continue
             anew = use.objects >= use.traces / 2
             objects = f" of {use.objects:,} objects" if anew else ""
-            own = f"def {use.name}(" in view.texts.get(use.file or "", "")
+            own = _definition(view.texts.get(use.file or "", ""), use.name)
             each = use.trace_seconds / (use.traces - 1)
             jax = use.compiler == "JAX"
             done = (
@@ -77,10 +79,15 @@ class RetracedStep(OfTraining, Rule):
                     "trace_s": use.trace_seconds,
                     "share": share,
                 },
-                python=(
-                    f"@tf.function(reduce_retracing=True)\ndef {use.name}(...):\n    ..."
-                    if own and not anew and not jax
-                    else ""
-                ),
+                python=(f"@tf.function(reduce_retracing=True)\n{own}\n    ..." if own and not anew and not jax else ""),
                 predicted=without(share),
             )
+
+
+def _definition(text: str, name: str) -> str:
+    """The first line of a function, as a file has it; empty where it has none of that name."""
+    tree = parsed(text)
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return f"def {name}({ast.unparse(node.args)}):"
+    return ""

@@ -62,9 +62,9 @@ class SourceInPython(OfTraining, Rule):
             ),
             evidence={"fetch_ms": fetch, "step_ms": interval, "source": source.name, "kind": kind},
             python=(
-                f"dataset = tf.data.Dataset.range(len({source.name[:1].lower() + source.name[1:]}))\n"
-                "dataset = dataset.shuffle(count).map(load, num_parallel_calls=tf.data.AUTOTUNE)\n"
-                "dataset = dataset.prefetch(tf.data.AUTOTUNE)\nmodel.fit(dataset, ...)"
+                f"def load(number):\n    ...  # what {source.name} makes of this number, with TensorFlow\n"
+                f"dataset = tf.data.Dataset.range(...)  # how many {source.name} makes\n"
+                "dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)  # for fit"
             ),
             predicted=Prediction(
                 f"at most {significant(interval / least)}×, if no batch is waited for", interval / least

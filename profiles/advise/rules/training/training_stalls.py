@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 
+from pipeprof.pipelines.static.written_calls import call_at
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.text.observed import OfTraining, at, location_of, main_of, share_of, share_text, without
-from pipeprof.profiles.document.shared import Training
+from pipeprof.profiles.document.shared import CodePlace, Training
 from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import milliseconds
 
 _ASYNCHRONOUS = {
-    "tensorflow.train.Checkpoint.save": "checkpoint.save(prefix, options=options)",
-    "tensorflow.train.Checkpoint.write": "checkpoint.write(path, options=options)",
-    "tensorflow.train.CheckpointManager.save": "manager.save(options=options)",
+    "tensorflow.train.Checkpoint.save": "tf.train.Checkpoint(...).save(..., options=options)",
+    "tensorflow.train.Checkpoint.write": "tf.train.Checkpoint(...).write(..., options=options)",
+    "tensorflow.train.CheckpointManager.save": "tf.train.CheckpointManager(...).save(options=options)",
 }
 """What can save while the training goes on, and how."""
 
@@ -50,7 +53,7 @@ class TrainingStalls(OfTraining, Rule):
         share = share_of(saving, training)
         if training.saver is not None and training.saves > 1 and share >= self.threshold("share"):
             method = ".".join(training.saver.name.split(".")[-2:])
-            call = _ASYNCHRONOUS.get(training.saver.name)
+            call = _call(training.saver)
             yield Proposal(
                 location=location_of(training.saver),
                 sentence=(
@@ -81,3 +84,13 @@ class TrainingStalls(OfTraining, Rule):
                 python="def on_epoch_end(self, epoch, logs=None):\n    if epoch % 10 == 0:\n        ...",
                 predicted=without(share),
             )
+
+
+def _call(saver: CodePlace) -> str | None:
+    """The call that saves, as the user's file has it, while the training goes on; None for what cannot."""
+    usual, method = _ASYNCHRONOUS.get(saver.name), saver.name.rpartition(".")[2]
+    call = call_at(file_text(saver.file), saver.line, None, method) if usual and saver.file and saver.line else None
+    if call is None or any(one.arg == "options" for one in call.keywords):
+        return usual
+    given = [*map(ast.unparse, call.args), *map(ast.unparse, call.keywords), "options=options"]
+    return f"{ast.unparse(call.func)}({', '.join(given)})"

@@ -75,8 +75,9 @@ class WaitsForResults(OfTraining, Rule):
                 ),
                 evidence={"step_p50_ms": interval} if interval is not None else {},
                 python=(
-                    "mean.update_state(loss)  # mean = tf.keras.metrics.Mean()\n"
-                    "if number % 100 == 0:\n    print(float(mean.result()))"
+                    "mean = tf.keras.metrics.Mean()\nfor number, batch in enumerate(dataset):\n"
+                    f"    mean.update_state(...)  # what line {reads[0].line} reads\n"
+                    "    if number % 100 == 0:\n        print(float(mean.result()))"
                 ),
                 predicted=_UNKNOWN,
             )

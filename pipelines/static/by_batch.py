@@ -1,0 +1,334 @@
+"""Functions of Python for one element as functions of a batch of them: one access for all rows, one call for all."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeprof.pipelines.static.imports import Imports
+from pipeprof.pipelines.static.trees import is_named, is_text, names_in
+from pipeprof.pipelines.static.unchanging import free_names, parameters, sets, sets_inside
+from pipeprof.pipelines.static.written_calls import parsed
+
+_WRAPPERS = frozenset({"numpy_function", "py_function", "py_func"})
+_ROWS, _EACH, _PLACES = "rows", "each", "places"
+_CASTS = frozenset({"asarray", "array", "float32", "float64", "int32", "int64", "uint8"})
+
+
+@dataclass(frozen=True)
+class CalledInPython:
+    """A function of TensorFlow that does nothing but call one of Python, and give shapes to what that makes.
+
+    Attributes:
+        function: What is called: ``read``, or a lambda.
+        inputs: What it is given, of ``parameters``.
+        types: Types that it gives, as written.
+        outputs: Names of what it gives.
+        results: What comes out: names of ``outputs`` and ``parameters``, in TensorFlow's order.
+        returned: The same as it is written.
+        wrapper: As written: ``tf.numpy_function``.
+        call: The call of it, as written.
+        line: Of the call, in the text that it was read from.
+    """
+
+    function: str
+    parameters: tuple[str, ...]
+    inputs: tuple[str, ...]
+    types: str
+    outputs: tuple[str, ...]
+    results: tuple[str, ...]
+    returned: str
+    wrapper: str
+    call: str
+    line: int
+
+
+def wrapped(text: str) -> CalledInPython | None:
+    r"""Return what a function of a map calls in Python; None where it does more than that.
+
+    Args:
+        text: A ``def`` or a lambda.
+
+    Example:
+        >>> code = "def load(i, y):\n    x = tf.numpy_function(read, [i], tf.float32)\n    x.set_shape([3])\n"
+        >>> found = wrapped(f"{code}    return x, y\n")
+        >>> found.function, found.inputs, found.outputs, found.results
+        ('read', ('i',), ('x',), ('x', 'y'))
+    """
+    tree = parsed(text)
+    given = next(
+        (one for one in ast.walk(tree or ast.Module([], [])) if isinstance(one, ast.FunctionDef | ast.Lambda)), None
+    )
+    if given is None or given.args.vararg or given.args.kwonlyargs or given.args.defaults:
+        return None
+    names = tuple(one.arg for one in given.args.args)
+    body = (
+        [ast.Return(given.body)] if isinstance(given, ast.Lambda) else [one for one in given.body if not is_text(one)]
+    )
+    calls = [one for node in body for one in ast.walk(node) if isinstance(one, ast.Call) and _wraps(one)]
+    if len(calls) != 1 or not body or not isinstance(body[-1], ast.Return):
+        return None
+    (call,) = calls
+    match [*call.args, *(one.value for one in call.keywords if one.arg == "Tout")]:
+        case [function, ast.List(elts=inputs) | ast.Tuple(elts=inputs), types, *_]:
+            pass
+        case _:
+            return None
+    outputs = _outputs(body, call, names)
+    returned = body[-1].value
+    parts = list(_parts(returned)) if returned is not None else []
+    results = [
+        outputs[0] if one is call else one.id
+        for one in map(_unshaped, parts)
+        if one is call or isinstance(one, ast.Name)
+    ]  # type: ignore[union-attr]
+    plain = all(isinstance(one, ast.Name) and one.id in names for one in inputs)
+    count = len(types.elts) if isinstance(types, ast.List | ast.Tuple) else 1
+    if (
+        not plain
+        or not outputs
+        or len(outputs) != count
+        or len(results) != len(parts)
+        or not {*results} <= {*outputs, *names}
+    ):
+        return None
+    return CalledInPython(
+        ast.unparse(function),
+        names,
+        tuple(ast.unparse(one) for one in inputs),
+        ast.unparse(types),
+        outputs,
+        tuple(results),
+        _written(returned, results),
+        ast.unparse(call.func),
+        ast.unparse(call),
+        call.lineno,
+    )
+
+
+def _wraps(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute | ast.Name) and ast.unparse(call.func).rpartition(".")[2] in _WRAPPERS
+
+
+def _outputs(body: Sequence[ast.stmt], call: ast.Call, names: Sequence[str]) -> tuple[str, ...]:
+    """The names of what a wrapper gives; empty where the function does more than name, shape and return it."""
+    outputs: tuple[str, ...] = ()
+    for node in body:
+        match node:
+            case ast.Assign(targets=[target], value=value) if _unshaped(value) is call:
+                elements = target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
+                outputs = tuple(ast.unparse(one) for one in elements)
+            case ast.Expr(value=ast.Call(func=ast.Attribute(attr="set_shape"))):
+                continue
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if is_named(_unshaped(value), name):
+                continue
+            case ast.Return(value=value) if node is body[-1]:
+                if value is not None and any(one is call for one in map(_unshaped, _parts(value))):
+                    outputs = ("value" if "value" not in names else "made",)
+            case _:
+                return ()
+    return outputs if all(one.isidentifier() for one in outputs) else ()
+
+
+def _unshaped(node: ast.AST) -> ast.AST:
+    """What `tf.ensure_shape` is given; another expression itself."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="ensure_shape"), args=[inner, *_]):
+            return inner
+    return node
+
+
+def _parts(returned: ast.expr) -> Iterator[ast.expr]:
+    """The components of what is returned, in TensorFlow's order."""
+    match returned:
+        case ast.Tuple(elts=parts):
+            yield from parts
+        case ast.Dict(keys=keys, values=values) if all(isinstance(one, ast.Constant) for one in keys):
+            yield from (value for _, value in sorted(zip(map(_key, keys), values, strict=True)))
+        case _:
+            yield returned
+
+
+def _key(node: ast.expr | None) -> str:
+    return str(node.value) if isinstance(node, ast.Constant) else ""
+
+
+def _written(returned: ast.expr | None, results: Sequence[str]) -> str:
+    match returned:
+        case ast.Tuple():
+            return f"{', '.join(results)}{',' if len(results) == 1 else ''}"
+        case ast.Dict(keys=keys):
+            names = sorted(map(_key, keys))
+            return "{" + ", ".join(f"{key!r}: {name}" for key, name in zip(names, results, strict=True)) + "}"
+    return results[0]
+
+
+@dataclass(frozen=True)
+class RowsAtOnce:
+    """A function that takes rows of a table by their indices.
+
+    Attributes:
+        lines: Those of the function; its one argument is an array of indices.
+    """
+
+    lines: tuple[str, ...]
+    name: str
+
+
+def rows_at_once(text: str, function: str, line: int) -> RowsAtOnce | None:
+    r"""Return a function that takes one row by its index as one that takes those of many; None where it does otherwise.
+
+    Indices are sorted and each is read once, as files of HDF5 need it; then each row is put in its place.
+
+    Args:
+        text: Python of the file.
+        line: A line of the function, from 1.
+
+    Example:
+        >>> code = "def read(i):\n    return STORE['x'][int(i)].astype(np.float32) / 255\n"
+        >>> print(*rows_at_once(code, "read", 2).lines, sep="\n")
+        def read_of_batch(i):
+            each, places = np.unique(i, return_inverse=True)
+            return STORE['x'][each][places].astype(np.float32) / 255
+    """
+    read = _row_function(text, function, line)
+    if read is None:
+        return None
+    index, body, taken, imports = read
+    bases = list(dict.fromkeys(ast.unparse(one.value) for one in taken))
+    frames, name = [base for base in bases if base.endswith((".iloc", ".loc"))], f"{function}_of_batch"
+    whole = all(_is_whole(node, body, taken, imports) for node in body)
+    head = [f"def {name}({index}):", f"    {_EACH}, {_PLACES} = np.unique({index}, return_inverse=True)"]
+    many = {base: f"{base}[{_EACH}][{_PLACES}]" for base in bases}
+    if frames:
+        # pandas takes rows in any order, and gives columns by their names.
+        many, head = {base: f"{base}[{index}]" for base in bases}, head[:1]
+    if whole:
+        return RowsAtOnce((*head, *_replaced(body, taken, many)), name)
+    rows = {base: f"row_{number}" if bases[1:] else "row" for number, base in enumerate(bases)}
+    if frames or {*rows.values()} & {index}.union(*(sets(node) for node in body)):
+        return None
+    stacked = {
+        ast.Tuple: "tuple(np.stack(part) for part in zip(*made))",
+        ast.Dict: "{key: np.stack([row[key] for row in made]) for key in made[0]}",
+    }.get(type(getattr(body[-1], "value", None)), "np.stack(made)")
+    each = f"zip({', '.join(many.values())})" if bases[1:] else many[bases[0]]
+    lines = (
+        f"def {function}_of_row({', '.join(rows.values())}):",
+        *_replaced(body, taken, rows),
+        *head,
+        f"    made = [{function}_of_row({'*' if bases[1:] else ''}row) for row in {each}]",
+        f"    return {stacked}",
+    )
+    return RowsAtOnce(lines, name)
+
+
+def _row_function(
+    text: str, function: str, line: int
+) -> tuple[str, list[ast.stmt], list[ast.Subscript], Imports] | None:
+    """A function's index, its statements, and where they take rows by it; None for one that does anything else."""
+    tree = parsed(text)
+    nodes = list(ast.walk(tree)) if tree is not None else []
+    defined = [one for one in nodes if isinstance(one, ast.FunctionDef) and one.name == function]
+    found = next((one for one in defined if one.lineno <= line <= (one.end_lineno or one.lineno)), None)
+    given = [one.arg for one in found.args.args] if found is not None else []
+    if tree is None or found is None or len(given) != 1 or parameters(found) != {*given}:
+        return None
+    index, body = given[0], [node for node in copy.deepcopy(found.body) if not is_text(node)]
+    parts = [one for node in body for one in ast.walk(node)]
+    plain = all(isinstance(node, ast.Assign | ast.Return) for node in body) and isinstance(body[-1], ast.Return)
+    changes = any(
+        isinstance(getattr(one, "ctx", None), ast.Store) and not isinstance(one, ast.Name | ast.Tuple) for one in parts
+    )
+    taken = [one for one in parts if isinstance(one, ast.Subscript) and _is_row(one, index)]
+    inside = {id(part) for one in taken for part in ast.walk(one.slice)}
+    local = sets_inside(found) | {index}
+    only = all(id(one) in inside for one in parts if is_named(one, index))
+    if not plain or changes or not taken or not only or any(free_names(one.value) & local for one in taken):
+        return None
+    return index, body, taken, Imports(tree)
+
+
+def _replaced(body: Sequence[ast.stmt], taken: Sequence[ast.Subscript], by: Mapping[str, str]) -> list[str]:
+    """Lines of statements, with expressions in the place of rows, by what these are taken of."""
+    rows = {id(one): ast.parse(by[ast.unparse(one.value)], mode="eval").body for one in taken}
+
+    class Change(ast.NodeTransformer):
+        def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+            return rows.get(id(node)) or self.generic_visit(node)
+
+    changed = [Change().visit(copy.copy(node)) for node in body]
+    return [f"    {part}" for node in changed for part in ast.unparse(node).splitlines()]
+
+
+def _is_row(node: ast.Subscript, index: str) -> bool:
+    """Whether one row is taken by the index, also by a number that is made of it."""
+    match node.slice:
+        case ast.Call(func=ast.Name(id="int"), args=[one]):
+            pass
+        case one:
+            pass
+    match one:
+        case ast.Call(func=ast.Attribute(value=inner, attr="numpy" | "item"), args=[]):
+            return is_named(inner, index)
+    return is_named(one, index)
+
+
+def _is_whole(node: ast.AST, body: Sequence[ast.stmt], taken: Sequence[ast.AST], imports: Imports) -> bool:
+    """Whether a statement means the same of many rows as of each: it names, casts and scales them."""
+    local = {name for one in body for name in sets(one)}
+
+    def plain(value: ast.AST) -> bool:
+        match value:
+            case _ if any(value is one for one in taken):
+                whole = True
+            case ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str())):
+                whole = name in local
+            case ast.Tuple(elts=parts) | ast.Dict(values=parts):
+                whole = all(map(plain, parts))
+            case ast.BinOp(left=one, right=ast.Constant()) | ast.BinOp(left=ast.Constant(), right=one):
+                whole = plain(one)
+            case ast.UnaryOp(operand=one) | ast.Call(func=ast.Attribute(value=one, attr="astype")):
+                whole = plain(one)
+            case ast.Call(func=function, args=[one, *_]):
+                whole = imports.called(function) in _CASTS and plain(one)
+            case _:
+                whole = False
+        return whole
+
+    match node:
+        case ast.Assign(targets=[ast.Name()], value=value) | ast.Return(value=ast.expr() as value):
+            return plain(value)
+    return False
+
+
+def calls_tensorflow(text: str, function: str) -> bool:
+    r"""Return whether all that a function of a file calls is TensorFlow, without Python of its own on values.
+
+    Example:
+        >>> code = "import tensorflow as tf\ndef read(p):\n    return tf.io.decode_jpeg(tf.io.read_file(p))\n"
+        >>> calls_tensorflow(code, "read"), calls_tensorflow(code.replace("(p))", "(p.numpy()))"), "read")
+        (True, False)
+    """
+    tree = parsed(text)
+    if tree is None:
+        return False
+    imports = Imports(tree)
+    found = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and one.name == function]
+    if len(found) != 1:
+        return False
+    plain = (ast.Assign, ast.Return)
+    nodes = [one for node in found[0].body if not is_text(node) for one in ast.walk(node)]
+    calls = [one for one in nodes if isinstance(one, ast.Call)]
+    kept = parameters(found[0]) | sets_inside(found[0])
+    return (
+        bool(calls)
+        and all(isinstance(one, plain) for one in found[0].body if not is_text(one))
+        and not any(isinstance(one, ast.JoinedStr | ast.Yield | ast.Await | ast.comprehension) for one in nodes)
+        and all(imports.dotted(one.func).startswith("tensorflow.") for one in calls)
+        and not any(
+            kept & names_in(one, ast.Load) for one in nodes if isinstance(one, ast.IfExp | ast.BoolOp | ast.Compare)
+        )
+    )
