@@ -483,7 +483,7 @@ def long_finding(number: int, status: str, lines: int) -> Finding:
     )  # fmt: skip
 
 
-@settings(max_examples=15, phases=[Phase.generate])
+@settings(max_examples=8, phases=[Phase.generate])
 @given(
     kept=st.integers(0, 3),
     bounds=st.integers(0, 3),
