@@ -66,11 +66,11 @@ def find_thrown_away(profile: Profile) -> list[ThrownAway]:
             found[key] = replace(other, share=share if call is not None else min(1.0, other.share + share))
             if call is None:
                 dropped[key] = dropped.get(key, 0.0) + lost * (costliest.elements or 0)
-    for key, lost_elements in dropped.items():
-        made = [stage for stage in stages if are_twins([found[key].stage, stage])]
+    for place, lost_elements in dropped.items():
+        made = [stage for stage in stages if are_twins([found[place].stage, stage])]
         whole = sum(stage.elements or 0 for stage in made)
         if len(made) > 1 and 0 < lost_elements < whole:
-            found[key] = replace(found[key], lost=lost_elements / whole)
+            found[place] = replace(found[place], lost=lost_elements / whole)
     return sorted((one for one in found.values() if one.share >= LOST_FROM), key=lambda one: -one.share)
 
 
