@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -31,6 +31,7 @@ class Slip:
         text: The call, as written.
         stage: Method of ``tf.data.Dataset`` that it is about.
         column: From 1.
+        function: The function around it; None at the top of the file.
     """
 
     kind: SlipKind
@@ -40,6 +41,7 @@ class Slip:
     path: Path
     line: int
     column: int
+    function: str | None = None
 
 
 def slips_in(path: Path, function: str | None = None) -> list[Slip]:
@@ -88,7 +90,8 @@ class _File:
         for root in self._named_from(function) if function in self.functions else [self.tree]:
             for scope in ast.walk(root):
                 if scope is root or isinstance(scope, FUNCTIONS):
-                    yield from self._in_scope(scope)
+                    name = scope.name if isinstance(scope, ast.FunctionDef) else None
+                    yield from (replace(slip, function=name) for slip in self._in_scope(scope))
 
     def _named_from(self, function: str | None) -> list[ast.AST]:
         """A function, and those that it names, directly or through others."""

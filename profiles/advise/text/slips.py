@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.slips import Slip, SlipKind
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
@@ -23,8 +24,14 @@ class OfText:
             if slip.kind == self.kind:
                 sentence, recommendation = self.words(slip)
                 place = Location(file=as_typed(str(slip.path)), line=slip.line, column=slip.column)
+                generators = (stage for stage in view.stages if traits(stage.op).python_iterator)
+                within = next((stage.id for stage in generators if slip.function and stage.name == slip.function), None)
                 yield Proposal(
-                    sentence=sentence, recommendation=f"{recommendation}.", location=place, semantics=self.effect(slip)
+                    stage=within,
+                    sentence=sentence,
+                    recommendation=f"{recommendation}.",
+                    location=place,
+                    semantics=self.effect(slip),
                 )
 
     def effect(self, slip: Slip) -> Semantics | None:  # noqa: ARG002 - of most slips it does not matter which

@@ -31,7 +31,7 @@ class FirstAgain(OfText, Rule):
 
     name = "first-again"
     title = "Make the iterator once, before the loop"
-    family = "correctness"
+    family = "speed"
     semantics = "values"
     kind = "first-again"
 
