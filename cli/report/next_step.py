@@ -16,7 +16,6 @@ from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.time.verdict import SHORTEST_STEP_MS
 from pipeprof.profiles.wording import milliseconds, significant
 
 FEW_STEPS = 20
@@ -25,6 +24,8 @@ SHORT_SECONDS = 1.0
 
 _LONGER = 3
 _GOOD_PART = 0.1
+_SHORTEST_STEP_MS = 1.0
+"""No training step is shorter."""
 _DEFAULT_TIMEOUT = 120.0
 _GIB = 1024**3
 _WRITES = frozenset({"would-overwrite", "write-before-steps"})
@@ -191,8 +192,8 @@ def _add_step(profile: Profile) -> NextCommand | None:
     if batch_ms <= 0:
         return None
     unit = 10.0 ** (math.floor(math.log10(batch_ms)) - 1)
-    step_ms = max(math.ceil(batch_ms / unit) * unit, SHORTEST_STEP_MS)
-    step = f"{significant(step_ms, 2 if step_ms > SHORTEST_STEP_MS else 1).replace(',', '')}ms"
+    step_ms = max(math.ceil(batch_ms / unit) * unit, _SHORTEST_STEP_MS)
+    step = f"{significant(step_ms, 2 if step_ms > _SHORTEST_STEP_MS else 1).replace(',', '')}ms"
     purpose = f"a batch takes {milliseconds(batch_ms)}: replace {step} with your step time to see whether it would wait"
     return _command(rerun(profile, step=f"simulate:{step}"), purpose)
 

@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.time.bottleneck import Bottleneck
 
 
-SHORTEST_STEP_MS = 1.0
-"""No training step is shorter: none waits for batches that come faster, restarts included."""
 SLOW_START_SECONDS = 10.0
 """From here on the time until the first batch is stated in any case."""
 NOTICED_START_SECONDS = 2.0
