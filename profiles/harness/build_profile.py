@@ -430,7 +430,7 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
     if steps is not None and steps.epochs:
         took = f" took {percent(steps.restart_share)} of the time" if steps.restart_share is not None else ""
         restarts = f"{steps.epochs:,} restarts" if steps.epochs > 1 else "1 restart"
-        advice = restart_advice(steps, stages)
+        advice = restart_advice(steps, stages, observed.training)
         end = f" {advice[0].upper()}{advice[1:]}." if advice else ""
         text = f"The data set is short: {restarts}{took or ' while measuring'}.{end}"
         found.append(Message(code="repeated", message=text))

@@ -381,7 +381,7 @@ def _is_healthy(profile: Profile) -> bool:
 
 def _restarts(profile: Profile, steps: Steps, bound: Bound | None) -> str:
     """State what avoids costly restarts of the dataset, and how much the device waits between them."""
-    text = describe_restarts(steps, profile.stages)
+    text = describe_restarts(steps, profile.stages, profile.training)
     if not text or steps.dispatch is None or bound == "step":
         return text
     return f"{text}; between them {_waiting(profile)} waits {percent(wait_within_epochs(steps))} of the time"

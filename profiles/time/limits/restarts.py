@@ -9,7 +9,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.wording import milliseconds, percent, stage_label, stage_name
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.shared import Steps
+    from pipeprof.profiles.document.shared import Steps, Training
     from pipeprof.profiles.document.stages import Stage
 
 RESTARTS_FROM = 0.05
@@ -19,6 +19,7 @@ ADVICE_FROM = 0.1
 """Share of the time that restarts take from which there is something to gain by avoiding them."""
 NOTICED_MS = 1.0
 """Milliseconds by which restarts make the mean interval longer, from which some step notices them."""
+_END = "which then ends the epochs"
 PAUSE_MS = 50.0
 """Milliseconds of one restart, from which a training notices it at the end of each epoch."""
 
@@ -49,7 +50,7 @@ def restart_clause(steps: Steps) -> str:
     return f"; restarts of the dataset take {percent(steps.restart_share or 0.0)}" if restarts_are_costly(steps) else ""
 
 
-def describe_restarts(steps: Steps, stages: list[Stage] | None) -> str:
+def describe_restarts(steps: Steps, stages: list[Stage] | None, training: Training | None = None) -> str:
     """State how often the dataset restarted, and what avoids it; empty where restarts cost little.
 
     A training loop with as little data restarts as often: then the dataset has to go on by itself. Where the data are
@@ -59,11 +60,11 @@ def describe_restarts(steps: Steps, stages: list[Stage] | None) -> str:
         return ""
     often = "1 restart" if steps.epochs == 1 else f"{steps.epochs:,} restarts"
     cost = f"{often}, {milliseconds(_each_ms(steps))}{' each' if steps.epochs > 1 else ''}"
-    advice = restart_advice(steps, stages)
+    advice = restart_advice(steps, stages, training)
     return f"{cost}; {advice}" if advice else cost
 
 
-def restart_advice(steps: Steps, stages: list[Stage] | None) -> str:
+def restart_advice(steps: Steps, stages: list[Stage] | None, training: Training | None = None) -> str:
     """Return what makes restarts cheaper, by what they do first; empty where they take little of the time."""
     if (steps.restart_share or 0.0) < ADVICE_FROM or not restarts_are_costly(steps):
         return ""
@@ -75,7 +76,17 @@ def restart_advice(steps: Steps, stages: list[Stage] | None) -> str:
                 f"each first makes the elements of {name} that {stage_label(stage)} drops: "
                 f"skip before {name}, or keep the two parts in files of their own"
             )
-    return f"measure more data or, if training has no more, {_repeat(stages)}"
+    if training is None:
+        return (
+            f"measure more data or, if training has no more, {_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
+        )
+    if any(use.main and use.datasets > 1 for use in training.datasets):
+        return (
+            "each makes the dataset anew and fills its buffers: make it once, before the epochs, if they can share it"
+        )
+    if training.consumer in {"fit", "fit-executions"}:
+        return f"{_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
+    return f"{_repeat(stages)} and count the steps of an epoch in the loop, {_END}"
 
 
 def _repeat(stages: list[Stage] | None) -> str:
@@ -87,4 +98,4 @@ def _repeat(stages: list[Stage] | None) -> str:
     place = " before `batch`" if len(batches) == 1 else ""
     if kept and (not batches or kept[-1] > batches[0]):
         place = f" after `{written[kept[-1]].op}`"
-    return f"add `repeat()`{place} and give `fit` `steps_per_epoch`, which then ends the epochs"
+    return f"add `repeat()`{place}"

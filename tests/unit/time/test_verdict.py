@@ -17,7 +17,7 @@ from pipeprof.profiles.document.measured import Contention, Device, Throughput
 from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import CoreScaling, Phase, Quantiles, Steps
+from pipeprof.profiles.document.shared import CoreScaling, DatasetUse, Phase, Quantiles, Steps, Training
 from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
@@ -269,6 +269,22 @@ def test_restarts_that_no_step_notices_are_not_stated(
     steps.dispatch, steps.interval_ms.mean, steps.epochs, steps.seconds = dispatch, interval_ms, epochs, 3.0
     assert bool(describe_restarts(steps, None)) is stated
     assert bool(restart_advice(steps, None)) is stated
+
+
+@pytest.mark.parametrize(
+    ("consumer", "datasets", "words"),
+    [
+        ("fit", 1, "add `repeat()` and give `fit` `steps_per_epoch`, which then ends the epochs"),
+        ("loop", 1, "add `repeat()` and count the steps of an epoch in the loop, which then ends the epochs"),
+        ("loop", 3, "each makes the dataset anew and fills its buffers: make it once, before the epochs"),
+    ],
+)
+def test_a_training_is_advised_by_how_it_takes_its_batches(consumer, datasets, words):
+    steps = with_restarts(1.0, 0.3).steps
+    use = DatasetUse(role="loop", main=True, datasets=datasets)
+    text = restart_advice(steps, None, Training(consumer=consumer, datasets=[use]))  # type: ignore[arg-type]
+    assert text.startswith(words)
+    assert "measure more data" not in text
 
 
 def test_a_restart_that_skips_what_it_has_made_is_told_so() -> None:
