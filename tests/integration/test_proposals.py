@@ -155,7 +155,7 @@ def test_elements_by_their_number_are_those_of_the_generator() -> None:
     )
     draft = only("generator-waits", measured(view, worker_cores=0.05, blocked_share=1.0, headspace=0.9))
     python = "\n".join(as_python(edit) for edit in draft.edits).replace(
-        "    …", "    return IMAGES[number], LABELS[number]"
+        "    ...", "    return IMAGES[number], LABELS[number]"
     )
     after = carried_out(python, IMAGES=IMAGES, LABELS=LABELS)
     assert after.options().threading.private_threadpool_size == 16
