@@ -194,6 +194,18 @@ def test_pictures_of_one_size_are_resized_in_batches() -> None:
         assert "store the pictures at 160×160" in text
 
 
+def test_what_the_next_map_does_to_a_picture_says_what_to_decode() -> None:
+    decoding = a_map(ops={"DecodeJpeg": 9.0}, steady_ops=None, random=False, element_spec=[])
+    shown = [{"name": "0", "dtype": "float32", "shape": [224, 224, 3]}]
+    cut = a_map("stages.2", ops={"Slice": 1.0}, steady_ops=None, random=False, element_spec=shown)
+    assert "tf.image.decode_and_crop_jpeg" in replacements(decoding, around=(None, cut))
+    assert "decode_and_crop_jpeg" not in replacements(decoding)
+    shrunk = a_map("stages.2", ops={"ResizeBilinear": 1.0}, steady_ops=None, random=False, element_spec=shown)
+    assert "ratio=2), 4 or 8, as long as 224×224 is left" in replacements(decoding, around=(None, shrunk))
+    late = a_map("stages.2", ops={"Slice": 1.0}, steady_ops=None, random=False, element_spec=[])
+    assert "decode_and_crop_jpeg" not in replacements(decoding, around=(None, late))
+
+
 def test_what_is_done_for_each_element_that_is_made_of_one_is_done_before_them() -> None:
     stage = a_map(ops={"DecodeJpeg": 8.0, "CropAndResize": 1.0}, steady_ops=None, shared_ops=["DecodeJpeg"])
     opener = Stage(id="stages.0", op="flat_map", origin="written", name="crops")
