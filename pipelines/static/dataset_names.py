@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
@@ -35,11 +35,11 @@ class DatasetNames:
         self._functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
         self._given: dict[str, set[str]] = defaultdict(set)
         self._returned: dict[str, tuple[bool, ...]] = {}
-        self._of_self: set[str] = set()
+        self._of_self: dict[str, set[str]] = defaultdict(set)
         self._names: dict[int, frozenset[str]] = {}
         size = -1
         for _ in range(_ROUNDS):
-            self._read(tree, frozenset())
+            self._read(tree, frozenset(), "")
             before, size = size, sum(map(len, (*self._names.values(), *self._given.values(), self._returned)))
             if size == before:
                 break
@@ -65,10 +65,18 @@ class DatasetNames:
             node = node.func.value
         return isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) in known
 
-    def _read(self, scope: ast.AST, outer: frozenset[str]) -> None:
-        """Read a scope and those in it with what is known so far."""
+    def _read(self, scope: ast.AST, outer: frozenset[str], owner: str) -> None:
+        """Read a scope and those in it with what is known so far.
+
+        Args:
+            outer: Datasets around it.
+            owner: Name of the class around it; empty without one.
+        """
         nodes = list(own_nodes(scope))
-        names = {*outer} - _arguments(scope) | self._parameters(scope, nodes) | self._of_self
+        stored = {one.id for one in nodes if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+        owner = scope.name if isinstance(scope, ast.ClassDef) else owner
+        of_self = self._of_self[owner] if owner else set[str]()
+        names = {*outer} - _arguments(scope) - stored | self._parameters(scope, nodes) | of_self
         size = -1
         while len(names) != size:
             size = len(names)
@@ -77,7 +85,8 @@ class DatasetNames:
                     for target in node.targets:
                         names |= self._bound(target, node.value, frozenset(names))
         known = self._names[id(scope)] = frozenset(names)
-        self._of_self |= {name for name in known if name.startswith("self.")}
+        if owner:
+            of_self |= {name for name in known if name.startswith("self.")}
         for node in nodes:
             if isinstance(node, ast.Call):
                 self._note_call(node, known)
@@ -86,7 +95,7 @@ class DatasetNames:
                 if any(found):
                     self._returned[scope.name] = found
             if isinstance(node, _SCOPES):
-                self._read(node, known)
+                self._read(node, frozenset(name for name in known if not name.startswith("self.")), owner)
 
     def _parts(self, value: ast.AST, known: frozenset[str]) -> tuple[bool, ...]:
         """Which parts of an expression are datasets: of a tuple, its elements."""
@@ -106,12 +115,19 @@ class DatasetNames:
 
     def _parameters(self, scope: ast.AST, nodes: list[ast.AST]) -> set[str]:
         given = self._given[scope.name] if isinstance(scope, ast.FunctionDef) else set[str]()
+        # A call whose result is thrown away is no sign of a dataset: other objects have such methods too.
+        thrown = {
+            id(node.value.func) for node in nodes if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+        }
         owned = {
             node.value.id
             for node in nodes
-            if isinstance(node, ast.Attribute) and traits(node.attr).distinctive and isinstance(node.value, ast.Name)
+            if isinstance(node, ast.Attribute)
+            and traits(node.attr).distinctive
+            and isinstance(node.value, ast.Name)
+            and id(node) not in thrown
         }
-        return given | owned & _arguments(scope)
+        return given | owned & _arguments(scope) - {"self", "cls"}
 
     def _note_call(self, call: ast.Call, known: frozenset[str]) -> None:
         """Note which parameters of a function of the file a call gives a dataset."""
@@ -134,9 +150,9 @@ class DatasetNames:
 def own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes of a function's body, without those of functions and classes inside it."""
     body = scope.body if hasattr(scope, "body") else []
-    todo: list[ast.AST] = [*body] if isinstance(body, list) else [body]
+    todo: deque[ast.AST] = deque(body if isinstance(body, list) else [body])
     while todo:
-        node = todo.pop(0)
+        node = todo.popleft()
         yield node
         if not isinstance(node, _SCOPES):
             todo += ast.iter_child_nodes(node)

@@ -125,7 +125,8 @@ class _File:
 
     def _drawn(self, call: ast.Call, stage: str) -> Iterator[Slip]:
         """Random numbers of NumPy or Python in a function that TensorFlow traces once."""
-        if stage == "from_generator" or not call.args:
+        # The function of `apply` is called once, with the dataset.
+        if stage in {"from_generator", "apply"} or not call.args:
             return
         for function in self._given(call.args[0]):
             for node in self._traced(function, set()):
@@ -173,7 +174,8 @@ class _File:
     def _first_again(self, loop: ast.AST, datasets: frozenset[str]) -> Iterator[Slip]:
         """``next(iter(dataset))`` in a loop that does not make the dataset anew."""
         nodes = list(own_nodes(loop))
-        bound = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        stored = [one for one in nodes if isinstance(one, ast.Name | ast.Attribute) and isinstance(one.ctx, ast.Store)]
+        bound = {ast.unparse(one) for one in stored}
         for node in nodes:
             match node:
                 case ast.Call(

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import get_ident
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.document.shared import CodePlace, FunctionUse
@@ -29,6 +29,28 @@ class _Function:
     use: FunctionUse
     reference: Any
     traces: int = 0
+
+
+class FunctionCalls(NamedTuple):
+    """Time in calls of tf.functions.
+
+    Attributes:
+        seconds: In all calls.
+        sampled: Calls whose time on a core is known.
+        cpu_ns: That time.
+        whole_ns: What these calls took.
+    """
+
+    seconds: float = 0.0
+    sampled: int = 0
+    cpu_ns: int = 0
+    whole_ns: int = 0
+
+    def cpu_since(self, before: FunctionCalls) -> float:
+        """Return seconds of the script's thread on a core in calls since then; all of them without enough samples."""
+        since = [now - then for now, then in zip(self, before, strict=True)]
+        seconds, calls, cpu_ns, whole_ns = since
+        return seconds * (min(1.0, cpu_ns / whole_ns) if calls >= _LEAST_SAMPLES and whole_ns else 1.0)
 
 
 class Habits:
@@ -59,7 +81,7 @@ class Habits:
         self._known: dict[int, _Function] = {}
         self._uses: dict[Any, FunctionUse] = {}
         self._saving: list[tuple[bool, int]] = []
-        self._sampled = [0, 0, 0]
+        self._sampled = (0, 0, 0)
 
     @property
     def functions(self) -> list[FunctionUse]:
@@ -72,10 +94,9 @@ class Habits:
         return sum(use.seconds for use in list(self._uses.values()))
 
     @property
-    def function_cpu_seconds(self) -> float:
-        """Time of this thread on a core in them, from a sample of calls; all of their time without enough of these."""
-        calls, cpu_ns, whole_ns = self._sampled
-        return self.function_seconds * (min(1.0, cpu_ns / whole_ns) if calls >= _LEAST_SAMPLES and whole_ns else 1.0)
+    def function_calls(self) -> FunctionCalls:
+        """Time in calls of tf.functions so far, and a sample of it."""
+        return FunctionCalls(self.function_seconds, *self._sampled)
 
     def sampled(self, cpu: Callable[[], int]) -> Callable[[Any, int], None]:
         """Return `function_returned` that also notes the time on a core, by the clock of this thread."""
@@ -84,8 +105,8 @@ class Habits:
         began = cpu()
 
         def returned(function: Any, duration_ns: int) -> None:
-            for place, value in enumerate((1, cpu() - began, duration_ns)):
-                self._sampled[place] += value
+            calls, cpu_ns, whole_ns = self._sampled
+            self._sampled = (calls + 1, cpu_ns + cpu() - began, whole_ns + duration_ns)
             self.function_returned(function, duration_ns)
 
         return returned

@@ -544,7 +544,10 @@ def test_functions_that_cannot_take_whole_batches_are_named(tf: Any, edited: Cal
     cases = [
         (numbers.map(lambda x: tf.numpy_function(plus, [x], tf.int64)).batch(2), r"runs Python \(PyFunc\)"),
         (numbers.map(lambda x: tf.py_function(plus, [x], tf.int64)).batch(2), r"runs Python \(EagerPyFunc\)"),
-        (numbers.map(lambda x: tf.random.uniform([]) + tf.cast(x, tf.float32)).batch(2), r"random numbers \(RandomUniform\)"),
+        (
+            numbers.map(lambda x: tf.random.uniform([]) + tf.cast(x, tf.float32)).batch(2),
+            r"random numbers \(RandomUniform\)",
+        ),
         (numbers.map(lambda x: tf.random.shuffle(tf.stack([x, x]))).batch(2), r"random numbers \(RandomShuffle\)"),
         (
             numbers.map(lambda x: tf.cond(x > 3, lambda: 9 // (x - 3), lambda: x)).batch(2),

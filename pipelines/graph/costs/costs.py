@@ -495,8 +495,8 @@ def _count_ratios(
     for node, below in _readers(executed):
         if node.traits.restarts and not node.bodies:
             continue
-        if (every := counts.get(below) or 0) > 0 and node.id in passes:
-            # A pass, one that is known or the likeliest, takes all of its input.
+        if (every := counts.get(below) or 0) > 0 and node.id in passes and not node.traits.ends_early:
+            # A pass, one that is known or the likeliest, takes all of its input, unless it may end before that.
             sure = elements_of_pass(*passes[node.id])
             if each := sure or elements_of_pass(*passes[node.id], _PERHAPS):
                 ratios[node.id] = Ratio(every / each, whole=sure is not None)

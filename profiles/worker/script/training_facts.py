@@ -17,6 +17,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held
 from pipeprof.pipelines.graph.observe.reading import serialised
 from pipeprof.pipelines.target.user_files import is_users, read_source
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
+from pipeprof.profiles.worker.habits import FunctionCalls
 from pipeprof.profiles.worker.script.consumers import GraphSeen
 
 if TYPE_CHECKING:
@@ -45,11 +46,12 @@ UNSEEN = "`for x in dataset` inside a tf.function fetches and computes within Te
 
 
 class Moment(NamedTuple):
-    """State of a script at a time; `own`: seconds that its thread was on a core, less fetches, saves and functions."""
+    """State of a script at a time; `own`: seconds that its thread was on a core, less fetches and saves."""
 
     time_ns: int
     own: float | None
     steps: int
+    calls: FunctionCalls = FunctionCalls()
 
     @classmethod
     def now(cls, observer: ScriptObserver) -> Moment:
@@ -58,9 +60,9 @@ class Moment(NamedTuple):
         with suppress(AttributeError, OSError):
             clock = time.pthread_getcpuclockid(threading.main_thread().ident or 0)
             cpu = time.clock_gettime(clock)
-        elsewhere = habits.function_cpu_seconds + (habits.save_ns + observer.fetch_cpu_ns) / 1e9
+        elsewhere = habits.save_ns / 1e9 + observer.fetch_cpu_ns / 1e9
         steps = sum(one.steps for one in observer.consumers)
-        return cls(time.perf_counter_ns(), cpu - elsewhere if cpu else None, steps)
+        return cls(time.perf_counter_ns(), cpu - elsewhere if cpu else None, steps, habits.function_calls)
 
 
 def training_facts(
@@ -166,7 +168,8 @@ def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: 
         and now.time_ns - since.time_ns >= LEAST_OWN_NS
         and not computes
     ):
-        own = 1e3 * max(0.0, now.own - since.own) / max(1, now.steps - since.steps)
+        own = max(0.0, now.own - since.own - now.calls.cpu_since(since.calls))
+        own = 1e3 * own / max(1, now.steps - since.steps)
     return {
         "seconds": (now.time_ns - main.began_ns) / 1e9,
         "call_ms": clock.call_ns / clock.calls / 1e6 if clock.calls else None,

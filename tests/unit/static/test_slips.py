@@ -92,6 +92,15 @@ def test_a_slip_is_found(tmp_path: Path, code: str, slip: tuple[str, str]) -> No
         "def f(ds):\n  ds.filter(['a'])\n  return ds\nf(table)\n",
         "def f(ds):\n  return ds.batch(2)\nds = f(tf.data.Dataset.range(9))\n",
         "class A:\n  def map(self, f):\n    self.rows.map(f)\n",
+        "class A:\n  def load(self, k):\n    self.cache(k)\n    self.shuffle()\n    return 1\n",
+        "def prepare(df):\n  df.cache()\n  return df.count()\n",
+        "def get(store, k):\n  store.cache(k)\n  client.prefetch(k)\n",
+        "def mix(ds):\n  return ds.shuffle(9, seed=np.random.randint(9))\nds = tf.data.Dataset.range(9).apply(mix)\n",
+        "class A:\n  def __init__(self):\n    self.ds = tf.data.Dataset.range(9)\n"
+        "class B:\n  def f(self):\n    self.ds.shuffle()\n",
+        "class A:\n  def f(self):\n    while True:\n      self.ds = tf.data.Dataset.range(9)\n"
+        "      x = next(iter(self.ds))\n",
+        "data = tf.data.Dataset.range(9)\ndef f():\n  data = Deck()\n  data.shuffle()\n",
         "def f(items):\n  def g(items):\n    items.take(2)\n  d = tf.data.Dataset.range(3)\n  return f(d), g([1])\n",
         "def f(x):\n  return tf.numpy_function(lambda v: v * np.random.rand(), [x], tf.float64)\n"
         "ds = tf.data.Dataset.range(9).map(f)\n",

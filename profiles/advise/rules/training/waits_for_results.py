@@ -104,6 +104,9 @@ class WaitsForResults(OfTraining, Rule):
                     f"Set async_safe = True in {callback.name} if it only stores or prints, or do its work once an "
                     "epoch.",
                 )
+                if own and (share is None or share < self.threshold("apart"))
+                else f"Set async_safe = True in {callback.name} if it only stores or prints, or do its work once an "
+                "epoch."
                 if own
                 else f"Leave {callback.name} out, or do its work once an epoch."
             ),
@@ -116,4 +119,8 @@ class WaitsForResults(OfTraining, Rule):
 def _where(view: PipelineView, text: str) -> str:
     """What to do, with the devices for which it pays where this machine has none of them."""
     host = view.profile.host if view.profile is not None else None
-    return text if host is None or host.gpus else f"On a GPU or TPU; here it costs microseconds. {text}"
+    return (
+        text
+        if host is None or host.gpus
+        else f"This pays on a GPU or TPU; on this machine's CPU it costs microseconds. {text}"
+    )
