@@ -26,7 +26,7 @@ from unit.advise.views import measured, pipeline, stage
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.profiles.advise.advise import advise, findings_for
 from pipeprof.profiles.advise.rule import rules
-from pipeprof.profiles.advise.text.loops import calls_in_loop, reads_in_loop
+from pipeprof.profiles.advise.text.loops import calls_in_loop, iterated_at, reads_in_loop
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.view.view import PipelineView
 
@@ -190,7 +190,7 @@ def test_what_a_loop_iterates_is_as_written(text: str, line: int, name: str) -> 
     [("for batch in self.rows.take(9):", "self.rows.take(9)"), ("for batch in zip(dataset, others):", "...")],
 )
 def test_code_iterates_what_the_loop_does(rule: str, head: str, written: str) -> None:
-    view = with_read(trained()) if rule == "waits-for-results" else FLAWS[rule]()
+    view = OTHER_FLAWS["loss-read"][1]() if rule == "waits-for-results" else FLAWS[rule]()
     text = view.texts["train.py"].replace("for batch in dataset:", head)
     finding = only(replace(view, texts={"train.py": text}))
     assert finding.rule == rule
