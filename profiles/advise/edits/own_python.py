@@ -69,6 +69,11 @@ def elements_by_number(stage: Stage) -> tuple[str, str] | None:
     return _by_number(stage, hot, made) if made is not None else None
 
 
+def is_called_itself(stage: Stage) -> bool:
+    """Whether a map's way through Python leads to nothing but calls of TensorFlow."""
+    return _called_itself(stage) is not None
+
+
 def _called_itself(stage: Stage) -> tuple[str, str] | None:
     """A function of Python that calls nothing but TensorFlow, called in the map without a way through Python."""
     place, given = stage.location, written_function(stage) if stage.python else None
