@@ -176,11 +176,19 @@ def test_a_picture_that_is_read_whole_is_not_cropped() -> None:
 @pytest.mark.parametrize("how", ["ratio", "fast-dct"])
 def test_pictures_are_decoded_in_another_way(how: str) -> None:
     dataset = tf.data.Dataset.from_tensor_slices(PICTURES).map(
-        lambda raw: tf.image.resize(tf.io.decode_jpeg(raw, channels=3), [8, 8])
+        lambda raw: tf.image.resize(tf.io.decode_jpeg(raw, channels=3, dct_method="INTEGER_ACCURATE"), [8, 8])
     )
     found = list(edited(dataset, RewriteMap("stages.0", how)))
     assert len(found) == len(PICTURES)
     assert all(np.abs(one - other).mean() < 60 for one, other in zip(found, dataset, strict=True))
+
+
+def test_what_is_decoded_by_the_fast_method_already_stays() -> None:
+    dataset = tf.data.Dataset.from_tensor_slices(PICTURES).map(tf.io.decode_jpeg)
+    with pytest.raises(CannotEditError):
+        edited(dataset, RewriteMap("stages.0", "fast-dct"))
+    fast = [tf.io.decode_jpeg(raw, dct_method="INTEGER_FAST").numpy().tolist() for raw in PICTURES]
+    assert [one.numpy().tolist() for one in dataset] == fast
 
 
 def converted(raw: Any) -> Any:

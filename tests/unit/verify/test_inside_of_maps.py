@@ -173,7 +173,7 @@ def test_what_depends_on_the_data_is_said_as_it_is_here() -> None:
     endless = a_map(ops={"ReadFile": 9.0}, **given).model_copy(update={"cardinality": -1})
     assert replacements(endless) == "ReadFile 90 %: put the files into a few TFRecord files"
     assert "decodes only the part that is kept" in replacements(a_map(ops={"DecodeJpeg": 8.0, "Slice": 1.0}, **given))
-    assert "dct_method" in replacements(a_map(ops={"DecodeJpeg": 9.0}, **given))
+    assert "at the size that is used" in replacements(a_map(ops={"DecodeJpeg": 9.0}, **given))
     drawn = {"random": True, "steady_ops": ["DecodeJpeg"]}
     cropped = replacements(a_map(ops={"DecodeJpeg": 6.0, "Slice": 1.0, "ResizeBilinear": 2.0}, **drawn))
     assert "decodes only the part that is kept" in cropped
