@@ -13,8 +13,14 @@ from pipeprof.pipelines.static.unchanging import free_names, parameters, sets, s
 from pipeprof.pipelines.static.written_calls import parsed
 
 _WRAPPERS = frozenset({"numpy_function", "py_function", "py_func"})
-_ROWS, _EACH, _PLACES = "rows", "each", "places"
+_EACH, _PLACES = "each", "places"
 _CASTS = frozenset({"asarray", "array", "float32", "float64", "int32", "int64", "uint8"})
+_TABLES = frozenset(
+    {"h5py", "jax", "keras", "netCDF4", "numpy", "pandas", "scipy", "sklearn", "tables", "tensorflow", "xarray", "zarr"}
+)
+"""Libraries whose objects are indexed by arrays."""
+_DEPTH = 8
+"""Of names given by names, as files have them."""
 
 
 @dataclass(frozen=True)
@@ -173,18 +179,21 @@ class RowsAtOnce:
     name: str
 
 
-def rows_at_once(text: str, function: str, line: int) -> RowsAtOnce | None:
+def rows_at_once(text: str, function: str, line: int, file: str = "") -> RowsAtOnce | None:
     r"""Return a function that takes one row by its index as one that takes those of many; None where it does otherwise.
 
-    Indices are sorted and each is read once, as files of HDF5 need it; then each row is put in its place.
+    Indices are sorted and each is read once, as files of HDF5 need it; then each row is put in its place. A list and
+    what the file does not show to be an array or a table take no array of indices.
 
     Args:
-        text: Python of the file.
+        text: Python with the function.
         line: A line of the function, from 1.
+        file: Python that shows what rows are taken of, where the text is a part of it.
 
     Example:
-        >>> code = "def read(i):\n    return STORE['x'][int(i)].astype(np.float32) / 255\n"
-        >>> print(*rows_at_once(code, "read", 2).lines, sep="\n")
+        >>> code = "import h5py\nSTORE = h5py.File('a.h5')\n"
+        >>> code += "def read(i):\n    return STORE['x'][int(i)].astype(np.float32) / 255\n"
+        >>> print(*rows_at_once(code, "read", 4).lines, sep="\n")
         def read_of_batch(i):
             each, places = np.unique(i, return_inverse=True)
             return STORE['x'][each][places].astype(np.float32) / 255
@@ -193,6 +202,9 @@ def rows_at_once(text: str, function: str, line: int) -> RowsAtOnce | None:
     if read is None:
         return None
     index, body, taken, imports = read
+    tables = _Tables(parsed(file or text) or ast.Module([], []))
+    if not all(tables.gives(one.value) for one in taken):
+        return None
     bases = list(dict.fromkeys(ast.unparse(one.value) for one in taken))
     frames, name = [base for base in bases if base.endswith((".iloc", ".loc"))], f"{function}_of_batch"
     whole = all(_is_whole(node, body, taken, imports) for node in body)
@@ -219,6 +231,117 @@ def rows_at_once(text: str, function: str, line: int) -> RowsAtOnce | None:
         f"    return {stacked}",
     )
     return RowsAtOnce(lines, name)
+
+
+class _Tables:
+    """What of a file is an array or a table of a library, as far as its text shows it."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._imports = Imports(tree)
+        self._functions: dict[str, list[ast.FunctionDef]] = {}
+        self._given: dict[str, list[ast.expr | None]] = {}
+        """What names and attributes are given, by their names; None for what is not known."""
+        calls: dict[str, list[ast.Call]] = {}
+        for node in ast.walk(tree):
+            match node:
+                case ast.Assign(targets=targets, value=value):
+                    for target in targets:
+                        self._give(target, value)
+                case ast.AnnAssign(target=target, value=ast.expr() as value):
+                    self._give(target, value)
+                case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
+                    self._give(target, value)
+                case ast.For(target=target):
+                    self._give(target, None)
+                case ast.FunctionDef(name=name):
+                    self._functions.setdefault(name, []).append(node)
+                case ast.Call(func=ast.Name(id=name)):
+                    calls.setdefault(name, []).append(node)
+        for node in ast.walk(tree):
+            match node:
+                case ast.FunctionDef(name=name) if _has_readers(node):
+                    self._give_arguments(node.args.args, calls.get(name, []))
+                case ast.ClassDef(name=name, body=body):
+                    for one in body:
+                        if isinstance(one, ast.FunctionDef) and one.name == "__init__":
+                            self._give_arguments(one.args.args[1:], calls.get(name, []))
+
+    def gives(self, value: ast.expr | None, depth: int = _DEPTH) -> bool:
+        """Whether all that an expression may be is certainly an array or a table."""
+        if not depth:
+            return False
+        match value:
+            case ast.Name(id=name):
+                given = self._given.get(name, [None])
+                return all(self.gives(one, depth - 1) for one in given)
+            case ast.Attribute(value=inner, attr=attr):
+                of_object = self._given.get(f".{attr}")
+                if of_object is not None:
+                    return all(self.gives(one, depth - 1) for one in of_object)
+                return self.gives(inner, depth - 1)
+            case ast.Subscript(value=inner, slice=key):
+                made = self._named(inner)
+                if isinstance(made, ast.Dict | ast.DictComp):
+                    return self._gives_part(made, key, depth)
+                return self.gives(inner, depth - 1)
+            case ast.BinOp(left=left, right=right):
+                return self.gives(left, depth - 1) or self.gives(right, depth - 1)
+            case ast.Call(func=ast.Name(id=name)) if name in self._functions:
+                found = [one for function in self._functions[name] for one in ast.walk(function)]
+                returned = [one.value for one in found if isinstance(one, ast.Return)]
+                parts = [one for each in returned for one in getattr(each, "elts", [each])]
+                return bool(parts) and all(self.gives(one, depth - 1) for one in parts)
+            case ast.Call(func=function):
+                if self._imports.dotted(function).partition(".")[0] in _TABLES:
+                    return True
+                plain = isinstance(function, ast.Attribute) and function.attr not in {"tolist", "to_list", "to_dict"}
+                return plain and self.gives(function.value, depth - 1)  # type: ignore[attr-defined]
+        return False
+
+    def _named(self, node: ast.expr | None) -> ast.expr | None:
+        """What a name is given, also by other names, where one statement says so."""
+        for _ in range(_DEPTH):
+            given = self._given.get(node.id, []) if isinstance(node, ast.Name) else []
+            if len(given) != 1:
+                break
+            (node,) = given
+        return node
+
+    def _gives_part(self, made: ast.Dict | ast.DictComp, key: ast.expr, depth: int) -> bool:
+        """Whether what a dict holds by a key is an array."""
+        if isinstance(made, ast.DictComp):
+            return self.gives(made.value, depth - 1)
+        parts = [
+            one for name, one in zip(made.keys, made.values, strict=True) if name and ast.dump(name) == ast.dump(key)
+        ]
+        return bool(parts) and all(self.gives(one, depth - 1) for one in parts)
+
+    def _give(self, target: ast.expr, value: ast.expr | None) -> None:
+        match target:
+            case ast.Name(id=name):
+                self._given.setdefault(name, []).append(value)
+            case ast.Attribute(attr=attr):
+                self._given.setdefault(f".{attr}", []).append(value)
+            case ast.Tuple(elts=targets) | ast.List(elts=targets):
+                values = getattr(value, "elts", [])
+                each = values if len(values) == len(targets) else [value] * len(targets)
+                for one, part in zip(targets, each, strict=True):
+                    self._give(one, part)
+
+    def _give_arguments(self, arguments: Sequence[ast.arg], calls: Sequence[ast.Call]) -> None:
+        """Give the arguments of a function what its calls in the file give it."""
+        for place, one in enumerate(arguments):
+            given = self._given.setdefault(one.arg, [])
+            for call in calls:
+                named = [part.value for part in call.keywords if part.arg == one.arg]
+                given += named or call.args[place : place + 1] or [None]
+            given += [] if calls else [None]
+
+
+def _has_readers(function: ast.FunctionDef) -> bool:
+    """Whether what a function is given is seen by one inside of it, or by a generator's loop."""
+    inner = (ast.FunctionDef, ast.Lambda, ast.Yield, ast.YieldFrom)
+    return any(isinstance(one, inner) for one in ast.walk(function) if one is not function)
 
 
 def _row_function(
