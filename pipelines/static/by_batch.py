@@ -19,6 +19,7 @@ _TABLES = frozenset(
     {"h5py", "jax", "keras", "netCDF4", "numpy", "pandas", "scipy", "sklearn", "tables", "tensorflow", "xarray", "zarr"}
 )
 """Libraries whose objects are indexed by arrays."""
+_TO_LISTS = frozenset({"to_dict", "to_list", "tolist"})
 _DEPTH = 8
 """Of names given by names, as files have them."""
 
@@ -239,10 +240,11 @@ class _Tables:
     def __init__(self, tree: ast.Module) -> None:
         self._imports = Imports(tree)
         self._functions: dict[str, list[ast.FunctionDef]] = {}
+        self._calls: dict[str, list[ast.Call]] = {}
         self._given: dict[str, list[ast.expr | None]] = {}
         """What names and attributes are given, by their names; None for what is not known."""
-        calls: dict[str, list[ast.Call]] = {}
-        for node in ast.walk(tree):
+        nodes = list(ast.walk(tree))
+        for node in nodes:
             match node:
                 case ast.Assign(targets=targets, value=value):
                     for target in targets:
@@ -256,47 +258,46 @@ class _Tables:
                 case ast.FunctionDef(name=name):
                     self._functions.setdefault(name, []).append(node)
                 case ast.Call(func=ast.Name(id=name)):
-                    calls.setdefault(name, []).append(node)
-        for node in ast.walk(tree):
-            match node:
-                case ast.FunctionDef(name=name) if _has_readers(node):
-                    self._give_arguments(node.args.args, calls.get(name, []))
-                case ast.ClassDef(name=name, body=body):
-                    for one in body:
-                        if isinstance(one, ast.FunctionDef) and one.name == "__init__":
-                            self._give_arguments(one.args.args[1:], calls.get(name, []))
+                    self._calls.setdefault(name, []).append(node)
+        for node in nodes:
+            self._give_arguments(node)
 
     def gives(self, value: ast.expr | None, depth: int = _DEPTH) -> bool:
         """Whether all that an expression may be is certainly an array or a table."""
-        if not depth:
-            return False
+        if isinstance(value, ast.Call) and self._imports.dotted(value.func).partition(".")[0] in _TABLES:
+            return True
+        parts = self._made_of(value) if depth else []
+        return bool(parts) and all(self.gives(one, depth - 1) for one in parts)
+
+    def _made_of(self, value: ast.expr | None) -> Sequence[ast.expr | None]:
+        """What must be tables for an expression to be one; empty where it is none."""
+        parts: Sequence[ast.expr | None] = []
         match value:
             case ast.Name(id=name):
-                given = self._given.get(name, [None])
-                return all(self.gives(one, depth - 1) for one in given)
+                parts = self._given.get(name, [])
             case ast.Attribute(value=inner, attr=attr):
-                of_object = self._given.get(f".{attr}")
-                if of_object is not None:
-                    return all(self.gives(one, depth - 1) for one in of_object)
-                return self.gives(inner, depth - 1)
+                parts = self._given.get(f".{attr}", [inner])
             case ast.Subscript(value=inner, slice=key):
-                made = self._named(inner)
-                if isinstance(made, ast.Dict | ast.DictComp):
-                    return self._gives_part(made, key, depth)
-                return self.gives(inner, depth - 1)
+                parts = self._held(inner, key)
             case ast.BinOp(left=left, right=right):
-                return self.gives(left, depth - 1) or self.gives(right, depth - 1)
-            case ast.Call(func=ast.Name(id=name)) if name in self._functions:
-                found = [one for function in self._functions[name] for one in ast.walk(function)]
+                parts = [one for one in (left, right) if not isinstance(one, ast.Constant)]
+            case ast.Call(func=ast.Name(id=name)):
+                found = [one for function in self._functions.get(name, []) for one in ast.walk(function)]
                 returned = [one.value for one in found if isinstance(one, ast.Return)]
                 parts = [one for each in returned for one in getattr(each, "elts", [each])]
-                return bool(parts) and all(self.gives(one, depth - 1) for one in parts)
-            case ast.Call(func=function):
-                if self._imports.dotted(function).partition(".")[0] in _TABLES:
-                    return True
-                plain = isinstance(function, ast.Attribute) and function.attr not in {"tolist", "to_list", "to_dict"}
-                return plain and self.gives(function.value, depth - 1)  # type: ignore[attr-defined]
-        return False
+            case ast.Call(func=ast.Attribute(value=inner, attr=attr)) if attr not in _TO_LISTS:
+                parts = [inner]
+        return parts
+
+    def _held(self, node: ast.expr, key: ast.expr) -> Sequence[ast.expr | None]:
+        """What something holds by a key: itself, but a dict what it is made with."""
+        match self._named(node):
+            case ast.DictComp(value=value):
+                return [value]
+            case ast.Dict(keys=keys, values=values):
+                pairs = zip(keys, values, strict=True)
+                return [value for name, value in pairs if name is not None and ast.dump(name) == ast.dump(key)]
+        return [node]
 
     def _named(self, node: ast.expr | None) -> ast.expr | None:
         """What a name is given, also by other names, where one statement says so."""
@@ -306,15 +307,6 @@ class _Tables:
                 break
             (node,) = given
         return node
-
-    def _gives_part(self, made: ast.Dict | ast.DictComp, key: ast.expr, depth: int) -> bool:
-        """Whether what a dict holds by a key is an array."""
-        if isinstance(made, ast.DictComp):
-            return self.gives(made.value, depth - 1)
-        parts = [
-            one for name, one in zip(made.keys, made.values, strict=True) if name and ast.dump(name) == ast.dump(key)
-        ]
-        return bool(parts) and all(self.gives(one, depth - 1) for one in parts)
 
     def _give(self, target: ast.expr, value: ast.expr | None) -> None:
         match target:
@@ -328,8 +320,17 @@ class _Tables:
                 for one, part in zip(targets, each, strict=True):
                     self._give(one, part)
 
-    def _give_arguments(self, arguments: Sequence[ast.arg], calls: Sequence[ast.Call]) -> None:
-        """Give the arguments of a function what its calls in the file give it."""
+    def _give_arguments(self, made: ast.AST) -> None:
+        """Give the arguments of a function, or of a class, what its calls in the file give it."""
+        match made:
+            case ast.FunctionDef(name=name) if _has_readers(made):
+                arguments = made.args.args
+            case ast.ClassDef(name=name, body=body):
+                begins = [one for one in body if isinstance(one, ast.FunctionDef) and one.name == "__init__"]
+                arguments = [argument for one in begins for argument in one.args.args[1:]]
+            case _:
+                return
+        calls = self._calls.get(name, [])
         for place, one in enumerate(arguments):
             given = self._given.setdefault(one.arg, [])
             for call in calls:
