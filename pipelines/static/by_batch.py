@@ -364,7 +364,7 @@ def _row_function(
     )
     taken = [one for one in parts if isinstance(one, ast.Subscript) and _is_row(one, index)]
     inside = {id(part) for one in taken for part in ast.walk(one.slice)}
-    local = sets_inside(found) | {index}
+    local = names_in(found, ast.Store) | {index}
     only = all(id(one) in inside for one in parts if is_named(one, index))
     if not plain or changes or not taken or not only or any(free_names(one.value) & local for one in taken):
         return None

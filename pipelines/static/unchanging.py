@@ -61,15 +61,21 @@ def sets(node: ast.AST) -> set[str]:
         ['b', 'c']
     """
     found: set[str] = set()
-    for one in own_nodes(ast.Module([node], [])):  # type: ignore[list-item]
+    nodes = list(own_nodes(ast.Module([node], [])))  # type: ignore[list-item]
+    inner = {id(part) for one in nodes if isinstance(one, ast.comprehension) for part in ast.walk(one.target)}
+    for one in nodes:
         match one:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 found.add(name)
-            case ast.Name(id=name, ctx=ast.Store()):
+            case ast.Name(id=name, ctx=ast.Store()) if id(one) not in inner:
+                found.add(name)
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                found.add(name)
+            case ast.MatchMapping(rest=str(name)):
                 found.add(name)
             case ast.Import(names=names) | ast.ImportFrom(names=names):
                 found |= {alias.asname or alias.name.partition(".")[0] for alias in names}
-    return found - _inner(node)
+    return found
 
 
 def _inner(node: ast.AST) -> set[str]:
@@ -84,8 +90,37 @@ def _inner(node: ast.AST) -> set[str]:
 
 
 def free_names(node: ast.AST) -> set[str]:
-    """Return the names that a part of a file reads and does not set itself."""
-    return names_in(node, ast.Load) - sets(node) - _inner(node)
+    r"""Return the names that a part of a file reads and does not set itself.
+
+    Example:
+        >>> sorted(free_names(ast.parse("a = [b for b in c], lambda d: d + e, b").body[0]))
+        ['b', 'c', 'e']
+    """
+    found: set[str] = set()
+    todo: list[tuple[ast.AST, frozenset[str]]] = [(node, frozenset())]
+    while todo:
+        one, hidden = todo.pop()
+        outside, own = list(ast.iter_child_nodes(one)), set[str]()
+        inside: list[ast.AST] = []
+        match one:
+            case ast.Name(id=name, ctx=ast.Load()) if name not in hidden:
+                found.add(name)
+            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                inside, outside = outside, [one.generators[0].iter]
+                own = {name for loop in one.generators for name in names_in(loop.target, ast.Store)}
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+                inside = [*one.body] if isinstance(one.body, list) else [one.body]
+                outside = [part for part in outside if all(part is not each for each in inside)]
+                others = {
+                    name
+                    for part in own_nodes(one)
+                    if isinstance(part, ast.Global | ast.Nonlocal)
+                    for name in part.names
+                }
+                own = (parameters(one) | sets_inside(one)) - others
+        todo += [(part, hidden) for part in outside]
+        todo += [(part, hidden | own) for part in inside]
+    return found - sets(node)
 
 
 class File:

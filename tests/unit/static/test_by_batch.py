@@ -65,6 +65,7 @@ def test_rows_of_a_batch_are_read_with_one_access(body: str) -> None:
         "X[i] = 0\n    return X[i]",
         "table = open_it()\n    return table[i]",
         "return X[i:i + 3]",
+        "return [X[i] for X in others]",
         "if i:\n        return X[i]\n    return X[0]",
     ],
 )
