@@ -22,6 +22,7 @@ Scope: TypeAlias = Function | ast.For | ast.While
 _DEFINED: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS: Final = (ast.ListComp, ast.SetComp, ast.DictComp)
 _LEAVES: Final = (ast.Yield, ast.YieldFrom, ast.Await, ast.Return, ast.Global, ast.Nonlocal, ast.Delete)
+_BLOCKS: Final = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
 _IMPURE: Final = frozenset({"random", "time", "uuid", "secrets", "now", "today"})
 _STATEFUL: Final = frozenset({"next", "input", "print"})
 _CONTAINERS: Final = frozenset({"dict", "set", "frozenset", "sorted", "list", "tuple"})
@@ -494,7 +495,11 @@ class Unchanging:
                 if moved & self._file.top.keys() or not self._known(needs):
                     return None
                 here = _first_line(_statement_with(outer.body, self._scope))
-                last = max((_last_line(self._file.top[name]) for name in self._all(needs)), default=0)
+                setters = [self._file.top[name] for name in self._all(needs)]
+                if any(isinstance(one, _BLOCKS) and _last_line(one) >= here for one in setters):
+                    # Below it, the program has run.
+                    return None
+                last = max(map(_last_line, setters), default=0)
                 return f"above line {here}" if last < here else f"below line {last}"
         return None
 

@@ -306,7 +306,8 @@ def test_a_generator_makes_once_an_epoch_what_stands_before_its_loop() -> None:
     ],
 )
 def test_a_name_is_told_from_that_of_a_comprehension(body: str, same: bool) -> None:
-    code = f"from words import Tokenizer\nword, WORDS = 'a', 'b'\ndef f(path):\n    {body}\n    return Tokenizer(word)(rest)\n"
+    head = "from words import Tokenizer\nword, WORDS = 'a', 'b'\ndef f(path):\n"
+    code = f"{head}    {body}\n    return Tokenizer(word)(rest)\n"
     found = hot_call(code, "f", code.count("\n"))
     assert (found is not None and found.text == "Tokenizer(word)") is same
 
@@ -324,3 +325,27 @@ def test_a_name_is_told_from_that_of_a_comprehension(body: str, same: bool) -> N
 )
 def test_names_that_are_read_from_outside(code: str, names: set[str]) -> None:
     assert free_names(ast.parse(code).body[0]) == names
+
+
+@pytest.mark.parametrize(
+    ("around", "certain"),
+    [
+        ("{}", True),
+        ("if __name__ == '__main__':\n    {}\n    train(f)", False),
+        ("for one in [1]:\n    {}\n    train(f)", False),
+        ("with scope():\n    {}\n    train(f)", False),
+        ("try:\n    {}\n    train(f)\nexcept OSError:\n    pass", False),
+        ("match 1:\n    case 1:\n        {}\n        train(f)", False),
+    ],
+)
+def test_below_a_block_the_program_has_run(around: str, certain: bool) -> None:
+    function = "def f(x):\n    return Tokenizer(PATH)(x)\n"
+    head, block = "from words import Tokenizer\n", f"{around.format('PATH = str(1)')}\n"
+    below, above = (
+        hot_call(head + function + block, "f", 3),
+        hot_call(head + block + function, "f", 3 + block.count("\n")),
+    )
+    assert above is not None
+    assert above.once is not None
+    assert below is not None
+    assert (below.once is not None) is certain
