@@ -15,12 +15,14 @@ from pipeprof.cli.report.findings import (
     changes_digits,
     describe_delta,
     describe_measured,
+    describe_modes,
     describe_so_far,
     describe_speedup,
     try_command,
 )
 from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, TextSpan
 from pipeprof.profiles.advise.advise import UNVERIFIED
+from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
 from pipeprof.profiles.wording import LAST_DIGITS, milliseconds, significant, stage_label
 
 if TYPE_CHECKING:
@@ -69,20 +71,33 @@ def build_finding(profile: Profile, number: int, *, complete: bool = False) -> I
     yield Heading(f"{number}. {finding.title}", _status(finding))
     own: Language = "YAML" if profile.target.kind == "spec" else "Python"
     step = profile.steps is not None and profile.steps.dispatch is not None
-    yield from describe_finding(finding, profile.stages or [], ("YAML", "Python") if complete else (own,), step=step)
+    languages: Sequence[Language] = ("YAML", "Python") if complete else (own,)
+    notes = (
+        describe_kept(profile, finding.cache),
+        describe_epoch(profile, finding),
+        describe_modes(profile, finding),
+        describe_price(profile, finding),
+    )
+    yield from describe_finding(finding, profile.stages or [], languages, step=step, effects=list(filter(None, notes)))
     command = try_command(profile, finding)
     if command:
         yield Command("Try", command, indent=_INDENT, width=_LABEL)
 
 
 def describe_finding(
-    finding: Finding, stages: Sequence[Stage], languages: Sequence[Language] = ("YAML",), *, step: bool = False
+    finding: Finding,
+    stages: Sequence[Stage],
+    languages: Sequence[Language] = ("YAML",),
+    *,
+    step: bool = False,
+    effects: Sequence[str] = (),
 ) -> Iterator[Block]:
     """Build everything but the title of a finding.
 
     Args:
         languages: In which the fix is shown, where it exists; one that exists only in another is shown in that.
         step: Whether the loop has a step, which may wait for batches.
+        effects: What follows from the measurement for this run, a sentence each.
     """
     stage = next((stage for stage in stages if stage.id == finding.stage), None)
     if stage is not None or finding.stage:
@@ -107,6 +122,8 @@ def describe_finding(
     if finding.predicted is not None:
         yield from _labelled("Predicted", _predicted(finding.predicted, step=step))
     yield from _measured(finding)
+    for text in effects:
+        yield from _labelled("Effect", text)
     if finding.evidence:
         yield from _labelled("Evidence", _evidence(finding.evidence))
     if finding.reason and finding.reason != UNVERIFIED:
@@ -128,7 +145,9 @@ def _measured(finding: Finding) -> Iterator[Block]:
 def _status(finding: Finding) -> str:
     words = {
         "kept": "measured: better by more than the noise",
-        "ceiling": "upper bound; no edit is known that reaches it",
+        "ceiling": "upper bound, measured without the stage"
+        if finding.python or finding.patch
+        else "upper bound; no edit is known that reaches it",
         "unverified": f"not finished: {describe_so_far(finding)}"
         if finding.unfinished
         else "measured, undecided"

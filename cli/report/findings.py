@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, rerun
@@ -118,10 +119,11 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
 
 
 def _not_tried(profile: Profile, groups: Sequence[NotTried]) -> str:
-    """Name the changes that could not be tried for one reason, that which a larger budget settles first.
+    """Name changes of one group that could not be tried; empty where no group is worth a word.
 
-    Where there are findings, a change that one stage's function refuses was only a guess; so is all that there was no
-    time for where one is proven.
+    A group that a larger budget can try is always worth one, and comes first; else the group with most changes. The
+    others are left out where a change is proven; where there are findings, those whose reason begins with the name of
+    a stage: what its function refuses was only a guess.
     """
     names = {stage_name(stage) for stage in profile.stages or ()} if profile.findings else set()
     proven = any(finding.status == "kept" for finding in profile.findings or ())
@@ -162,17 +164,14 @@ def _build_bounds(bounds: Sequence[str], *, alone: bool, complete: bool) -> Iter
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
     """Build three lines for each finding: its title with its gain, the change with its place, and a command."""
     numbered = list(enumerate(findings, 1))
+    late = [(number, finding) for number, finding in numbered if is_for_memory_alone(profile, finding)]
     by_status = {
         status: [(number, finding) for number, finding in numbered if finding.status == status]
         for status in ("kept", "ceiling", "unverified")
     }
-    proven = [(number, finding) for number, finding in by_status["kept"] if finding.cache is None]
+    proven = [one for one in by_status["kept"] if one[1].cache is None and one not in late]
     cached = [(number, finding) for number, finding in by_status["kept"] if finding.cache is not None]
     bounds, open_ones = by_status["ceiling"], by_status["unverified"]
-    # What only saves memory that is no problem comes after all of these.
-    first = min((number for number, _ in [*bounds, *cached, *open_ones]), default=len(findings))
-    late = [(number, finding) for number, finding in proven if number > first]
-    proven = [(number, finding) for number, finding in proven if number <= first]
     if proven:
         yield Heading("What to change", "measured")
         yield from _tables(profile, proven)
@@ -191,7 +190,7 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         done = profile.verification
         others = done is not None and bool(done.without_gain or done.undecided)
         words = "nothing that was tried helps" if others else "there was nothing to try"
-        without = "" if proven or bounds or unfinished else f"; without a cache {words}"
+        without = "" if proven or bounds or unfinished or late else f"; without a cache {words}"
         yield Heading("From the second epoch on", f"measured{without}")
         yield from _tables(profile, cached)
     if open_ones:
@@ -204,11 +203,25 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
                 if tried
                 else Heading("What to change", _not_verified(profile))
             )
-        yield from _tables(profile, open_ones, spare=10 if proven or bounds else 0)
+        for about_data, shown in groupby(open_ones, key=lambda one: _is_about_data(one[1])):
+            yield from _tables(profile, list(shown), spare=10 if (proven or bounds) and not about_data else 0)
     if late:
         yield Heading("For memory alone", "measured")
         yield from _tables(profile, late)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
+
+
+def is_for_memory_alone(profile: Profile, finding: Finding) -> bool:
+    """Whether a kept change stands after what is worth more: it only saves memory that is no problem."""
+    if finding.status != "kept" or finding.cache is not None:
+        return False
+    before = (profile.findings or [])[: (number_of(profile, finding) or 1) - 1]
+    return any(one.status != "rejected" and (one.status != "kept" or one.cache is not None) for one in before)
+
+
+def _is_about_data(finding: Finding) -> bool:
+    """Whether what the data are is at stake: that stays on a screen, however full."""
+    return finding.family == "correctness"
 
 
 def _is_known(profile: Profile, bound: Finding) -> bool:
@@ -341,36 +354,47 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     place = _place(profile, finding)
     if place or change:
         text = "   ".join(part for part in (place, change) if part)
-        wanted = number == 1 or (finding.status == "kept" and not shows_code(profile, finding))
+        wanted = (
+            number == 1 or _is_about_data(finding) or (finding.status == "kept" and not shows_code(profile, finding))
+        )
         yield _line(text, 0 if wanted else 7 if finding.status == "ceiling" else 8)
     measured = finding.measured or {}
     compared = str(measured.get("data") or "")
     for note, spare in (
         (describe_kept(profile, finding.cache), 9),
         (describe_epoch(profile, finding) if first else "", 7),
-        (_overlap(profile, finding), 6),
-        (compared if NOT_REPRODUCIBLE in compared else "", 6),
+        (describe_modes(profile, finding), 6),
+        (compared if NOT_REPRODUCIBLE in compared else "", 0),
         (describe_price(profile, finding), 7),
         (measured.get("conclusion") if finding.status == "ceiling" else "", 1),
     ):
         if note:
             yield _line(note, spare)
-    about_data = finding.family == "correctness"
+    about_data = _is_about_data(finding)
     if finding.status == "unverified" and finding.reason not in (None, UNVERIFIED) and not about_data:
         yield _line(_reason(finding), 3 if finding.python else 8, style="dim")
     # What was measured needs no reasons.
     explains = about_data or (shows_code(profile, finding) and finding.status != "kept")
     if finding.sentence and finding.rule not in WITHOUT_RULE and explains:
-        yield _line(finding.sentence, 5)
+        yield _line(finding.sentence, 0 if about_data else 5)
     if shows_code(profile, finding):
-        spare = 0 if number == 1 else 10 if finding.status in PROVEN else 9
-        yield Code(str(finding.python), indent=_DETAIL_INDENT, wrap=True, python=True, spare=spare)
+        yield _lines_to_write(finding, number, is_next=number == first_to_write(profile))
     command = try_command(profile, finding)
     if command is not None and len(command) <= LONGEST_COMMAND:
         spare = 2 if finding.status == "kept" else 5
         yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=spare)
     elif finding.rule not in WITHOUT_RULE:
         yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=1)
+
+
+def _lines_to_write(finding: Finding, number: int | None, *, is_next: bool) -> Block:
+    """Build the code of a finding: a full screen says where a proven one has its lines, and keeps those of the next."""
+    spare = 0 if is_next else 10 if finding.status in PROVEN else 9
+    code = Code(str(finding.python), indent=_DETAIL_INDENT, wrap=True, python=True, spare=spare)
+    if is_next or finding.status != "kept" or number is None:
+        return code
+    where = _line(f"its lines: pipeprof show --finding {number}", 0, style="dim")
+    return Alternatives([[code]], spare=spare, instead=(where,))
 
 
 def _line(text: str, spare: int, style: str = "") -> Prose:
@@ -382,6 +406,15 @@ def shows_code(profile: Profile, finding: Finding) -> bool:
     moved = all(isinstance(edit, MoveStage) for edit in finding.edits)
     written = moved or any(map(_needs_code, finding.edits))
     return bool(finding.python) and profile.target.kind != "spec" and written
+
+
+def first_to_write(profile: Profile) -> int | None:
+    """The number of the first finding whose lines are in the report, for the user to write."""
+    for number, finding in enumerate(profile.findings or (), 1):
+        late = finding.status == "rejected" or is_for_memory_alone(profile, finding)
+        if shows_code(profile, finding) and not late:
+            return number
+    return None
 
 
 def _needs_code(edit: PipelineEdit) -> bool:
@@ -398,7 +431,8 @@ def _reason(finding: Finding) -> str:
     return f"a gain is measured {MEASURED_AFTER}: --budget {finding.unfinished.budget_seconds}"
 
 
-def _overlap(profile: Profile, finding: Finding) -> str | None:
+def describe_modes(profile: Profile, finding: Finding) -> str | None:
+    """The gain of a change in both modes of dispatch; None where there is only one, or none to state."""
     steps, device = profile.steps, profile.device
     return describe_overlap(steps.dispatch if steps else None, finding, device.kind if device else "none")
 

@@ -25,8 +25,12 @@ _GIB = 1024**3
 _WHOLE = Scale("MiB", 1024**2, 0)
 
 
-def build_memory(profile: Profile) -> Iterator[Block]:
-    """Build the peak, TensorFlow's own part and the pipeline's, and who owns the pipeline's part."""
+def build_memory(profile: Profile, *, brief: bool = False) -> Iterator[Block]:
+    """Build the peak, TensorFlow's own part and the pipeline's, and who owns the pipeline's part.
+
+    Args:
+        brief: Only the peak, unless memory is large or grows, or was asked about: then it has owners in any case.
+    """
     memory = profile.memory
     if memory.peak_bytes is None or not profile.shows_memory:
         return
@@ -35,26 +39,17 @@ def build_memory(profile: Profile) -> Iterator[Block]:
     if memory.baseline_bytes is not None:
         above = max(memory.peak_bytes - memory.baseline_bytes, 0)
         text += f": TensorFlow itself {write(memory.baseline_bytes)}, your pipeline {write(above)}"
-    yield Heading("Memory", text, spare=9)
+    wanted = not brief or above >= _LARGE or _is_wanted(profile)
+    lines = (describe_leak(profile), describe_ram_budget(memory), _growth_to_limit(profile)) if wanted else ()
+    yield Heading("Memory", text, spare=0 if any(lines) else 9)
+    if not wanted:
+        return
     owners = _owners(profile, write)
     if owners and (above >= _WORTH * memory.peak_bytes or _is_wanted(profile)):
         yield Prose(owners, spare=2 if above < _LARGE else 7)
-    for line in (describe_leak(profile), describe_ram_budget(memory), _growth_to_limit(profile)):
+    for line in lines:
         if line:
             yield Prose(line, hang=2)
-
-
-def build_memory_line(profile: Profile) -> Iterator[Block]:
-    """Build the peak alone, in one line, and what is wrong or large all the same.
-
-    Memory that was asked about, or that is large, has owners whether there is a finding about it or not.
-    """
-    blocks = list(build_memory(profile))
-    yield from blocks[:1]
-    memory = profile.memory
-    above = (memory.peak_bytes or 0) - (memory.baseline_bytes or 0)
-    if above >= _LARGE or _is_wanted(profile):
-        yield from blocks[1:]
 
 
 def _is_wanted(profile: Profile) -> bool:

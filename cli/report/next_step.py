@@ -9,7 +9,15 @@ from typing import NamedTuple
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_limit, recover_options, rerun
 from pipeprof.cli.options import duration
-from pipeprof.cli.report.findings import can_be_taken, outlook, shows_code, try_command
+from pipeprof.cli.report.findings import (
+    can_be_taken,
+    first_to_write,
+    is_for_memory_alone,
+    outlook,
+    shell_variables,
+    shows_code,
+    try_command,
+)
 from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
@@ -66,6 +74,7 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
         or _write_lines(profile)
         or _show_finding(profile, saved)
         or _try_longer(profile)
+        or _write_finding(profile, for_memory=True)
         or _allow_writes(profile)
         or _measure_longer(profile)
         or _add_step(profile)
@@ -87,7 +96,7 @@ def _measure_undisturbed(profile: Profile) -> NextCommand | None:
 def _finish_finding(profile: Profile) -> NextCommand | None:
     """Measure with a budget that decides about the first change that shows a gain, where none is proven."""
     findings = profile.findings or []
-    if any(finding.status == "kept" and finding.cache is None for finding in findings):
+    if any(finding.cache is None for finding in _proven(profile)):
         return None
     first = next((finding for finding in findings if finding.unfinished is not None), None)
     if first is None or first.unfinished is None:
@@ -99,6 +108,12 @@ def _finish_finding(profile: Profile) -> NextCommand | None:
     return _command(line, f"{outlook(first)} about {first.title}")
 
 
+def _proven(profile: Profile) -> list[Finding]:
+    """The proven changes but those that stand last in the report: they answer no question about speed."""
+    kept = [one for one in profile.findings or () if one.status == "kept"]
+    return [one for one in kept if not is_for_memory_alone(profile, one)]
+
+
 def _speedup(finding: Finding) -> float:
     return float((finding.measured or {}).get("speedup") or 0.0)
 
@@ -106,29 +121,42 @@ def _speedup(finding: Finding) -> float:
 def _try_longer(profile: Profile) -> NextCommand | None:
     """Measure with a budget that holds what this one had no time for, where nothing is proven."""
     needed = profile.verification.needs_seconds if profile.verification is not None else None
-    if needed is None or any(finding.status == "kept" for finding in profile.findings or ()):
+    if needed is None or _proven(profile):
         return None
     return _command(rerun(profile, budget=str(needed)), "has the time that this pipeline takes for a try")
 
 
 def _write_lines(profile: Profile) -> NextCommand | None:
     """Measure again with the first lines of the report that only the user can write."""
-    for number, finding in enumerate(profile.findings or (), 1):
-        if not _open(finding) or not shows_code(profile, finding):
-            continue
-        line = try_command(profile, finding)
-        if line is not None and len(line) <= LONGEST_COMMAND:
-            return NextCommand(line, f"try: {finding.change or finding.title}", is_listed=True)
-        purpose = f"once the lines of finding {number} are written; then pipeprof compare OLD NEW states the gain"
-        return _command(rerun(profile), purpose)
-    return None
+    number = first_to_write(profile)
+    if number is None:
+        return None
+    purpose = f"once the lines of finding {number} are written; then pipeprof compare OLD NEW states the gain"
+    return _try(profile, (profile.findings or [])[number - 1]) or _command(rerun(profile), purpose)
 
 
-def _write_finding(profile: Profile) -> NextCommand | None:
-    """Write the first change if it is proven: into the spec, or as the diff of a function."""
+def _try(profile: Profile, finding: Finding) -> NextCommand | None:
+    """Measure with a finding's change, by the command that stands with it."""
+    line = try_command(profile, finding)
+    if line is None or len(line) > LONGEST_COMMAND:
+        return None
+    return NextCommand(line, f"try: {finding.change or finding.title}", is_listed=True)
+
+
+def _write_finding(profile: Profile, *, for_memory: bool = False) -> NextCommand | None:
+    """Write the first change that is proven: into the spec, or as the diff of a function.
+
+    Args:
+        for_memory: Of those that the report has last, else of all others.
+    """
     for number, finding in enumerate(profile.findings or (), 1):
         if finding.status != "kept" or not can_be_taken(profile, finding):
             continue
+        if is_for_memory_alone(profile, finding) != for_memory:
+            continue
+        if profile.target.kind != "script" and shell_variables(finding) and not finding.overrides:
+            # It stands before the command: neither a spec nor a diff has it.
+            return _try(profile, finding)
         is_spec = profile.target.kind == "spec"
         line = change_command(profile, number, "fix", write=is_spec and not profile.target.overrides)
         what = {"spec": "writes", "script": "writes the plan of"}.get(profile.target.kind, "shows the diff of")
@@ -138,17 +166,16 @@ def _write_finding(profile: Profile) -> NextCommand | None:
 
 def _try_finding(profile: Profile) -> NextCommand | None:
     """Measure with the first finding's change that a command can make."""
-    for finding in profile.findings or ():
-        line = try_command(profile, finding) if finding.overrides and _open(finding) else None
-        if line is not None and len(line) <= LONGEST_COMMAND:
-            return NextCommand(line, f"try: {finding.change or finding.title}", is_listed=True)
-    return None
+    wanted = [one for one in profile.findings or () if one.overrides and _open(one)]
+    commands = (_try(profile, one) for one in wanted if not is_for_memory_alone(profile, one))
+    return next(filter(None, commands), None)
 
 
 def _show_finding(profile: Profile, saved: str | None) -> NextCommand | None:
     """Print the complete fix of the first finding that no ``--set`` value can apply."""
     for number, finding in enumerate(profile.findings or (), 1):
-        if saved and _open(finding) and (finding.patch or finding.python) and not shows_code(profile, finding):
+        wanted = _open(finding) and not is_for_memory_alone(profile, finding)
+        if saved and wanted and (finding.patch or finding.python) and not shows_code(profile, finding):
             line = f"pipeprof show {shlex.quote(saved)} --finding {number}"
             return NextCommand(line, f"the complete fix of finding {number}")
     return None

@@ -10,7 +10,7 @@ from pipeprof.cli.report.findings import build_findings
 from pipeprof.cli.report.fix import build_all_steps_tried, build_fix
 from pipeprof.cli.report.footer import build_conditions, build_footer
 from pipeprof.cli.report.ledger import build_ledger
-from pipeprof.cli.report.memory import build_memory, build_memory_line, build_phases
+from pipeprof.cli.report.memory import build_memory, build_phases
 from pipeprof.cli.report.pipeline import build_pipeline
 from pipeprof.cli.report.problems import (
     build_all_errors,
@@ -24,7 +24,9 @@ from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
 from pipeprof.cli.report.time import build_time
 from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan, list_spare, without
+from pipeprof.profiles.document.findings import VerdictDetail
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.time.proven import AS_IF_FREE
 
 _COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
 
@@ -32,7 +34,17 @@ _LABEL_WIDTH = 12
 MOST_LINES = 45
 """Of a screen."""
 _WIDTH = 100
-_SPARED = {"start-up": 3, "cores": 4, "step": 6, "at best": 7, "thrown away": 8, "restarts": 8, "memory": 8}
+_SPARED = {
+    "start-up": 3,
+    "cores": 4,
+    "step": 6,
+    "at best": 7,
+    "bound": 7,
+    "measured": 7,
+    "thrown away": 8,
+    "restarts": 8,
+    "memory": 8,
+}
 """Details of the verdict that a full screen leaves to `show -v`, as `without` has it; its warning stays."""
 _IN_FINDINGS = ("bound", "cache", "measured")
 """Details whose gain stands with a finding of the same screen."""
@@ -55,13 +67,18 @@ def build_verdict(profile: Profile, *, brief: bool = False) -> Iterator[Block]:
     if brief:
         place = last_place(profile)
         headline = headline.replace(f" at {place}", "", 1) if place else headline
-        details = [one for one in details if one.label not in _IN_FINDINGS]
+        details = [one for one in details if one.label not in _IN_FINDINGS or _explains_bound(one)]
     head, colon, rest = headline.partition(":")
     yield Prose((TextSpan(f"{head}{colon}", f"bold {color}".strip()), TextSpan(rest)), indent=0)
     width = max((len(detail.label) + 2 for detail in details), default=0)
     for detail in details:
         spare = _SPARED.get(detail.label, 0)
         yield KeyValue(detail.label, detail.text, indent=2, width=max(width, _LABEL_WIDTH), spare=spare)
+
+
+def _explains_bound(detail: VerdictDetail) -> bool:
+    """Whether it says why a gain is larger than "at best" has it."""
+    return detail.label in ("bound", "measured") and AS_IF_FREE in detail.text
 
 
 @dataclass(frozen=True)
@@ -129,7 +146,7 @@ def _build_screen(profile: Profile, saved: str | None) -> Iterator[Block]:
     yield from build_findings(profile)
     yield from build_steps(profile)
     yield from build_pipeline(profile)
-    yield from (build_memory_line if _needs_no_memory(profile) else build_memory)(profile)
+    yield from build_memory(profile, brief=_needs_no_memory(profile))
     yield from build_warnings(profile)
     yield from build_output(profile)
     yield from build_footer(profile, saved)

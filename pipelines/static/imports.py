@@ -10,6 +10,8 @@ from pipeprof.pipelines.static.written_calls import parsed
 
 MODULES = {"tf": "tensorflow", "np": "numpy", "functools": "functools", "itertools": "itertools", "keras": "keras"}
 """Modules that are used in code to paste, by their names there."""
+_SAME = {"tensorflow.compat.v1": "tensorflow", "tensorflow.compat.v2": "tensorflow", "tensorflow.keras": "keras"}
+"""Other names that a file may import one of them by."""
 
 
 class Imports:
@@ -19,7 +21,10 @@ class Imports:
         self.names: dict[str, str] = {}
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
-                self.names |= {one.asname or one.name.partition(".")[0]: one.name for one in node.names}
+                for one in node.names:
+                    # `import a.b` gives the name `a` to the package, not to its module.
+                    first = one.name.partition(".")[0]
+                    self.names[one.asname or first] = one.name if one.asname else first
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 self.names |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
 
@@ -68,11 +73,12 @@ def in_file(code: str, text: str) -> str:
         uses = re.compile(rf"(?<![\w.\"']){short}(?=\.[A-Za-z])")
         if not uses.search(code) or re.search(rf"^import .*\b{short}$", code, re.MULTILINE):
             continue
-        known = next(
-            (alias for alias, name in names.items() if name == module or name.startswith(f"{module}.compat")), None
-        )
+        known = next((alias for alias, name in names.items() if _SAME.get(name, name) == module), None)
         if known is None:
-            known = module if short in names or short in names_in(tree, ast.Store) else short
-            lines.append(f"import {module}" if known == module else f"import {module} as {known}")
+            taken = short in names or short in names_in(tree, ast.Store)
+            known = module if taken else short
+            # An import would take a name from what the file has by it.
+            if not taken or module != short:
+                lines.append(f"import {module}" if known == module else f"import {module} as {known}")
         code = uses.sub(known, code)
     return "\n".join([*lines, code])

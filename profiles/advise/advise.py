@@ -233,7 +233,7 @@ def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
     from pipeprof.profiles.advise.edits.render import yaml_of
 
     stage = view.by_id.get(hit.stage or "")
-    place = (stage.location if stage is not None else None) or hit.location
+    place = hit.location or (stage.location if stage is not None else None)
     code = python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)) or hit.python
     proposal = replace(
         hit,

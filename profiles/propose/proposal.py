@@ -68,7 +68,7 @@ class Proposal:
         by_hand: Whose Python to show, where that is other code than the edits'.
         change_detail: The change in numbers, for a line that the edits say.
         overrides: The `--set` values that make it in a spec.
-        location: The user's line; of a rule, where no stage has it.
+        location: The user's line; of a rule, where that is not the stage's own.
     """
 
     title: str = ""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _FROM = 1 + FLOOR
 """Smallest speed-up that is a gain."""
+AS_IF_FREE = "as fast as if the pipeline cost nothing"
+"""In the detail on a gain that is larger than the run's own bound."""
 SLOWER = 0.95
 """Measured speed below which a change that saves memory seems to cost some, however wide the interval is."""
 _UNITS = ((7200.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
@@ -48,7 +50,7 @@ def describe_proven(profile: Profile) -> list[VerdictDetail]:
         name = stages_in_a_row([stage for stage in profile.stages or () if stage.id in replayed])
         text = f"at most {significant(most[0])}× faster without {name or 'its stage'}, finding {most[1]}"
         if most[0] > bound:
-            text = f"without {name or 'its stage'} as fast as if the pipeline cost nothing, finding {most[1]}"
+            text = f"without {name or 'its stage'} {AS_IF_FREE}, finding {most[1]}"
         found.append(VerdictDetail(label="bound", text=text))
     return found
 
@@ -61,7 +63,7 @@ def if_it_fits(profile: Profile) -> str:
 
 def _gain(speedup: float, bound: float) -> str:
     """A gain in words: trials differ from the run, and the run has a smaller bound of its own."""
-    return "as fast as if the pipeline cost nothing" if speedup > bound else f"{significant(speedup)}× faster"
+    return AS_IF_FREE if speedup > bound else f"{significant(speedup)}× faster"
 
 
 def _largest(profile: Profile, status: str, *, cached: bool = False) -> tuple[float, int] | None:

@@ -273,9 +273,10 @@ def _known_of_function(profile: Profile, stage: Stage, *, batches: bool) -> str:
     if runs_python(stage):
         return _of_python(stage)
     line = line_of(profile, stage.id)
-    before = next((one for one, after in itertools.pairwise(line) if after.id == stage.id), None)
+    place = next((number for number, one in enumerate(line) if one.id == stage.id), len(line))
+    around = (line[place - 1] if 0 < place < len(line) else None, next(iter(line[place + 1 :]), None))
     batches = batches and not _is_batched(profile, stage)
-    return replacements(stage, batches=batches, opener=_opener(profile, stage), before=before)
+    return replacements(stage, batches=batches, opener=_opener(profile, stage), around=around)
 
 
 def _opener(profile: Profile, stage: Stage) -> Stage | None:

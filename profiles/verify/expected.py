@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from pipeprof.pipelines.edits.edits import PipelineEdit
+from pipeprof.pipelines.edits.edits import PipelineEdit, RewriteMap
 from pipeprof.profiles.advise.order import worth
 from pipeprof.profiles.advise.predict import prediction_of
 from pipeprof.profiles.document.findings import Finding, Predicted
@@ -12,6 +12,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_of
 from pipeprof.profiles.model.read import flow_of
+from pipeprof.profiles.propose.finding import MEASURED
 from pipeprof.profiles.propose.proposal import Prediction
 
 PROMISING = 1.2
@@ -21,6 +22,15 @@ PROMISING = 1.2
 def promises(finding: Finding) -> bool:
     """Whether the edit of a finding is predicted to be a good gain."""
     return finding.predicted is not None and (finding.predicted.speedup or 0.0) >= PROMISING
+
+
+def is_guess(finding: Finding) -> bool:
+    """Whether an edit is tried after the upper bound of the bottleneck, as no rule proposes it.
+
+    Python that calls TensorFlow alone is surely a graph: that comes before.
+    """
+    surely = promises(finding) and any(isinstance(edit, RewriteMap) and edit.how == "graph" for edit in finding.edits)
+    return finding.rule == MEASURED and not surely
 
 
 def by_worth(profile: Profile, findings: Iterable[Finding]) -> list[Finding]:

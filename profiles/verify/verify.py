@@ -40,7 +40,7 @@ from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
-from pipeprof.profiles.verify.expected import by_worth, in_turn, promises
+from pipeprof.profiles.verify.expected import by_worth, in_turn, is_guess, promises
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_epoch, why_no_cache
 from pipeprof.profiles.verify.guessing.random_order import reclassify
@@ -230,8 +230,8 @@ class _Verification:
             if self._profile.target.kind == "script":
                 self._run_in_script(trials, [*findings, *further])
                 return
-            guessed = [finding for finding in further if finding.rule == MEASURED]
-            first, rest = in_turn(findings, [finding for finding in further if finding.rule != MEASURED])
+            guessed = [finding for finding in further if is_guess(finding)]
+            first, rest = in_turn(findings, [finding for finding in further if not is_guess(finding)])
             # What cannot be tried comes first: time is kept for its upper bound.
             kept = self._try_all(trials, sorted(first, key=self.can_try))
             self._try_other_dispatch(trials, findings)

@@ -56,13 +56,22 @@ def in_own_python(stage: Stage) -> tuple[str, str] | None:
 def in_less_python(stage: Stage) -> tuple[str, str] | None:
     """Return the same of what computes in Python, where it can compute less of it, or in parallel."""
     hot = _hottest(stage)
-    if hot is None or hot.line is None:
+    loop = _without_loop(hot) if hot is not None else None
+    return loop if loop is not None else elements_by_number(stage)
+
+
+def elements_by_number(stage: Stage) -> tuple[str, str] | None:
+    """Return the same of a generator whose elements can be made in parallel calls of a map; None for others."""
+    hot, row = _hottest(stage), traits(stage.op)
+    if hot is None or hot.line is None or not (row.wrapped and row.computes):
         return None
-    row = traits(stage.op)
-    if (loop := _without_loop(hot)) is not None or not (row.wrapped and row.computes):
-        return loop
     made = numbered(file_text(hot.file or ""), hot.function, hot.line)
     return _by_number(stage, hot, made) if made is not None else None
+
+
+def is_called_itself(stage: Stage) -> bool:
+    """Whether a map's way through Python leads to nothing but calls of TensorFlow."""
+    return _called_itself(stage) is not None
 
 
 def _called_itself(stage: Stage) -> tuple[str, str] | None:
@@ -75,7 +84,8 @@ def _called_itself(stage: Stage) -> tuple[str, str] | None:
     call, at = f"{found.function}({', '.join(found.inputs)})", f"in the place of {found.call}"
     if not given.definition:
         whole = given.text.replace(found.call, call)
-        return text, f".map({whole}, num_parallel_calls=tf.data.AUTOTUNE)  # {stage_place(stage)}"
+        line = f".map({whole}, num_parallel_calls=tf.data.AUTOTUNE)  # {stage_place(stage)}"
+        return text, _in_its_file(stage, line)
     return text, f"{', '.join(found.outputs)} = {call}  # in {called(given.text)}, {at}"
 
 

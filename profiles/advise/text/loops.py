@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,6 +12,7 @@ from pipeprof.pipelines.static.written_calls import parsed
 
 _READS = frozenset({"numpy", "item", "tolist"})
 _CASTS = frozenset({"float", "int", "bool"})
+_AROUND = frozenset({"enumerate", "iter", "tqdm"})
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _TRACED = ("function", "jit")
 """Ends of the names of decorators whose functions are a step or a part of one."""
@@ -70,18 +72,39 @@ def calls_in_loop(text: str, line: int) -> tuple[int, list[str]] | None:
 
 
 def iterated_at(text: str, line: int) -> str:
-    r"""Return what `iter` gets at a line, as written; `dataset` where that is not seen.
+    r"""Return what `iter`, or the head of a loop, gets at a line, as written; empty where that is not seen.
 
     Example:
         >>> iterated_at("for _ in range(9):\n    x = next(iter(self.train_ds))\n", 2)
         'self.train_ds'
+        >>> iterated_at("for step, x in enumerate(ds.take(9)):\n    train(x)\n", 1)
+        'ds.take(9)'
     """
     tree = parsed(text)
+    found = ""
     for node in ast.walk(tree) if tree is not None else ():
         match node:
-            case ast.Call(func=ast.Name(id="iter"), args=[ast.Name() | ast.Attribute() as one]) if node.lineno == line:
-                return ast.unparse(one)
-    return "dataset"
+            case ast.Call(func=ast.Name(id="iter"), args=[one]) if line in _lines(node, node):
+                return _written(one)
+            case ast.For(iter=one) if line in _lines(node, one):
+                found = _written(one)
+    return found
+
+
+def _lines(first: ast.stmt | ast.expr, last: ast.expr) -> range:
+    return range(first.lineno, (last.end_lineno or last.lineno) + 1)
+
+
+def _written(given: ast.expr) -> str:
+    """Return an expression that a method can be called on; of a counted or shown one what is counted."""
+    match given:
+        case ast.Call(func=ast.Name(id=name), args=[one, *_]) if name in _AROUND:
+            return _written(one)
+        case ast.Call(func=ast.Name(id=name)) if hasattr(builtins, name):
+            return ""
+        case ast.Name() | ast.Attribute() | ast.Subscript() | ast.Call():
+            return ast.unparse(given)
+    return ""
 
 
 def unused_name(text: str, line: int, *, in_module: bool = True) -> str | None:

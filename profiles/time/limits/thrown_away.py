@@ -49,6 +49,7 @@ def find_thrown_away(profile: Profile) -> list[ThrownAway]:
     calls = {one: call for call in dropping_calls(stages) if call.last.inputs_each for one in call.members}
     found: dict[object, ThrownAway] = {}
     dropped: dict[object, float] = {}
+    counted: set[tuple[object, str]] = set()
     for dropper in stages:
         call = calls.get(dropper.id)
         each = (call.last if call is not None else dropper).inputs_each
@@ -63,9 +64,13 @@ def find_thrown_away(profile: Profile) -> list[ThrownAway]:
             costliest = max(before, key=_share)
             other = found.setdefault(key, ThrownAway(costliest, named, lost, 0.0))
             # What all stages of one call drop is counted once.
-            found[key] = replace(other, share=share if call is not None else min(1.0, other.share + share))
-            if call is None:
-                dropped[key] = dropped.get(key, 0.0) + lost * (costliest.elements or 0)
+            once = (key, call.last.id if call is not None else dropper.id)
+            if once not in counted:
+                counted.add(once)
+                found[key] = replace(other, share=min(1.0, other.share + share))
+                copies = before if call is not None else [costliest]
+                gone = sum(stage.elements or 0 for stage in copies if are_twins([costliest, stage]))
+                dropped[key] = dropped.get(key, 0.0) + lost * gone
     for place, lost_elements in dropped.items():
         made = [stage for stage in stages if are_twins([found[place].stage, stage])]
         whole = sum(stage.elements or 0 for stage in made)

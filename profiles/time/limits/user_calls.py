@@ -38,22 +38,36 @@ def dropping_calls(stages: Iterable[Stage]) -> list[UserCall]:
     for stage in (stage for line in lines.values() for stage in line):
         if stage.library is None and call_around(stage.op, stage.location) is not None:
             found[str(stage.location)].append(stage)
-    rows = {place: [traits(stage.op) for stage in group] for place, group in found.items()}
-    return [
-        _call(lines, found[place])
-        for place, kinds in rows.items()
-        if any(row.drops for row in kinds) and not any(row.stacks or row.unbatches or row.opens for row in kinds)
-    ]
+    parts = [part for group in found.values() for part in _connected(lines, group)]
+    return [_call(lines, part) for part in parts if _drops(part)]
+
+
+def _drops(group: Sequence[Stage]) -> bool:
+    rows = [traits(stage.op) for stage in group]
+    return any(row.drops for row in rows) and not any(row.stacks or row.unbatches or row.opens for row in rows)
+
+
+def _connected(lines: dict[str, list[Stage]], group: Sequence[Stage]) -> list[list[Stage]]:
+    """Divide the stages of one place into its calls: in each, stages read each other's elements."""
+    reads = {stage.id: {one.id for one in _read(lines, stage)} for stage in group}
+    calls: list[set[str]] = []
+    for stage in group:
+        near = [call for call in calls if call & reads[stage.id] or any(stage.id in reads[one] for one in call)]
+        calls = [call for call in calls if call not in near]
+        calls.append({stage.id}.union(*near))
+    return [[stage for stage in group if stage.id in call] for call in calls]
+
+
+def _read(lines: dict[str, list[Stage]], stage: Stage) -> list[Stage]:
+    """Return the stages whose elements a stage takes: the one before it, and the last of each further input."""
+    line = lines[pipeline_of(stage.id)]
+    sides = [side[-1] for pipeline, side in lines.items() if reader_of(pipeline) == stage.id]
+    return [*line[: line.index(stage)][-1:], *sides]
 
 
 def _call(lines: dict[str, list[Stage]], group: Sequence[Stage]) -> UserCall:
     least, members = min(stage.depth for stage in group), frozenset(stage.id for stage in group)
-    read: list[Stage] = []
-    for stage in group:
-        line = lines[pipeline_of(stage.id)]
-        read += line[: line.index(stage)][-1:]
-        read += (side[-1] for pipeline, side in lines.items() if reader_of(pipeline) == stage.id)
-    fed_by = tuple(stage for stage in read if stage.id not in members)
+    fed_by = tuple(one for stage in group for one in _read(lines, stage) if one.id not in members)
     return UserCall([stage for stage in group if stage.depth == least][-1], members, fed_by)
 
 

@@ -30,7 +30,11 @@ SMALL_FROM = 0.5
 
 
 def replacements(
-    stage: Stage, *, batches: bool = True, opener: Stage | None = None, before: Stage | None = None
+    stage: Stage,
+    *,
+    batches: bool = True,
+    opener: Stage | None = None,
+    around: tuple[Stage | None, Stage | None] = (None, None),
 ) -> str:
     """State what could replace the ops of a map that take most of its time, with their shares; empty where unknown.
 
@@ -38,7 +42,7 @@ def replacements(
         stage: The map.
         batches: Whether its function may be one of whole batches.
         opener: The stage that makes many elements of one, which it gets or is a part of.
-        before: The stage whose elements it gets.
+        around: The stage whose elements it gets, and the one that gets its own.
 
     Example:
         >>> ops = [OpCost(op="DecodeCSV", ms_per_batch=9.0), OpCost(op="Pack", ms_per_batch=0.1)]
@@ -55,9 +59,9 @@ def replacements(
         choices = next((choices for kind, choices in _instead() if re.fullmatch(kind, op.op)), {})
         drawn = _is_drawn(stage, op.op)
         on_batches = batches and _gains_on_batches(stage, op, drawn=drawn)
-        known = _facts(stage, before, batches=on_batches)
+        known = _facts(stage, *around, batches=on_batches)
         text = next((text for fact, text in choices.items() if not fact or fact in known), None)
-        text = text.format_map(_sizes(stage)) if text is not None else None
+        text = text.format_map(_sizes(stage, around[1])) if text is not None else None
         # What is drawn anew in each epoch cannot be stored.
         if text is not None and (on_batches or not _OF_BATCHES.search(text)) and not (drawn and _STORED.search(text)):
             groups.setdefault(text, []).append(op)
@@ -97,12 +101,22 @@ def _gains_on_batches(stage: Stage, op: OpCost, *, drawn: bool) -> bool:
     return (short or op.op in PARSING | DECODING) and (not drawn or bool(stage.draws_by_number))
 
 
-def _facts(stage: Stage, before: Stage | None, *, batches: bool) -> set[str]:
-    """Return what is known of a map: what it does to pictures first, and whether one call may do a whole batch."""
+def _facts(stage: Stage, before: Stage | None, after: Stage | None, *, batches: bool) -> set[str]:
+    """Return what is known of a map: what it does to pictures first, and whether one call may do a whole batch.
+
+    Where it does neither, what the next map does to them counts.
+    """
     ops = [op.op for op in stage.ops or ()]
-    resizes = [op for op in ops if _RESIZES.fullmatch(op)]
-    # A size that is drawn is that of a crop.
-    found = {"resizes"} if any(not _is_drawn(stage, op) for op in resizes) else {"crops"} if _CUTS in ops else set()
+    found: set[str] = set()
+    for one in (stage, after):
+        if one is None or not traits(one.op).maps or found:
+            continue
+        does = [op.op for op in one.ops or ()]
+        # A size that is drawn is that of a crop.
+        if any(_RESIZES.fullmatch(op) and not _is_drawn(one, op) for op in does):
+            found = {"resizes"}
+        elif _CUTS in does and (one is stage or _picture_size(one)):
+            found = {"crops"}
     if batches:
         found.add("batches")
         # What is decoded may have any size.
@@ -111,10 +125,11 @@ def _facts(stage: Stage, before: Stage | None, *, batches: bool) -> set[str]:
     return found
 
 
-def _sizes(stage: Stage) -> dict[str, str]:
+def _sizes(stage: Stage, after: Stage | None) -> dict[str, str]:
     """Words for the size of the pictures that a map gives, and for the files that it reads, one for an element."""
-    cuts = _CUTS in {op.op for op in stage.ops or ()}
-    size = None if cuts else _picture_size(stage)
+    last = after if after is not None and traits(after.op).maps and not _picture_size(stage) else stage
+    cuts = _CUTS in {op.op for op in last.ops or ()}
+    size = None if cuts else _picture_size(last)
     files = f"the {stage.cardinality:,} files" if (stage.cardinality or 0) > 0 else "the files"
     return {"size": size or "the size to which they are resized", "files": files}
 

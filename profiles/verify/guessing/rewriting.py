@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from pipeprof.pipelines.edits.edits import PipelineEdit, RewriteMap, SetArgument
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.edits.own_python import is_called_itself
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import called, percent, stage_name
+from pipeprof.profiles.wording import called, percent, significant, stage_name
 
 _DECODED_JPEG = frozenset({"DecodeJpeg"})
 _CROPS = frozenset({"Slice", "StridedSlice"})
@@ -39,6 +40,10 @@ def as_graph(stage: Stage) -> Iterator[Proposal]:
         f"# in {name}: call {what} itself, {how_called.partition(':')[0]}\n"
         f"dataset = dataset.map({name}, num_parallel_calls=tf.data.AUTOTUNE)"
     )
+    # Without Python's lock two of its calls run at a time.
+    halved = 1 / (1 - (stage.share or 0.0) / 2)
+    words = f"{significant(halved)}× if two calls of {what} run at a time, which Python's lock prevents"
+    predicted = Prediction(words, halved) if is_called_itself(stage) else None
     for how, semantics, draws in (("graph", "same", ""), ("random-graph", "randomness", ", its random ops too")):
         yield Proposal(
             f"Call {what} in {name} as a graph",
@@ -47,6 +52,7 @@ def as_graph(stage: Stage) -> Iterator[Proposal]:
             "randomness" if semantics == "randomness" else "same",
             stage=stage.id,
             python=python,
+            predicted=predicted if semantics == "same" else None,
         )
 
 

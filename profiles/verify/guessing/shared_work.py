@@ -45,11 +45,16 @@ def shared_words(stage: Stage, opener: Stage) -> str:
 def once_for_each(stage: Stage, opener: Stage) -> str:
     """Return the lines that do one of these ops before the opener; empty where the file does not show them."""
     inner, outer = written_function(stage), written_function(opener)
-    for op in shared_part(stage, opener) if inner is not None else ():
-        found = _call_of(inner, op.op) if inner is not None else None
-        names = _parameters(outer if pipeline_of(stage.id) == opener.id else inner)
-        if found is not None and found[1] in names:
-            call, variable = found
+    if inner is None:
+        return ""
+    for op in shared_part(stage, opener):
+        call, variable = _call_of(inner, op.op) or ("", "")
+        names = _parameters(inner)
+        if variable in names:
+            names = names if outer is not None and _hands_on(outer) else []
+        elif pipeline_of(stage.id) == opener.id:
+            names = _parameters(outer)
+        if variable in names:
             made = ", ".join(call if name == variable else name for name in names)
             place = f"  # before {stage_name(opener)}, {stage_place(opener)}" if stage_place(opener) else ""
             return (
@@ -58,6 +63,19 @@ def once_for_each(stage: Stage, opener: Stage) -> str:
                 f"# in {stage_name(stage)}, {variable} is what {call} gives"
             )
     return ""
+
+
+def _hands_on(opener: WrittenFunction) -> bool:
+    """Whether the one dataset of a single element in a function is made of all its own arguments, in order."""
+    nodes, names = list(ast.walk(_tree(opener))), _parameters(opener)
+    made = [one for one in nodes if isinstance(one, ast.Call) and ast.unparse(one.func).endswith("from_tensors")]
+    taken = [one.arg for one in nodes if isinstance(one, ast.arg)]
+    written = {one.id for one in nodes if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    if len(made) != 1 or len(made[0].args) != 1 or taken != names or written & {*names}:
+        return False
+    given = made[0].args[0]
+    parts = given.elts if isinstance(given, ast.Tuple) else [given]
+    return [one.id if isinstance(one, ast.Name) else None for one in parts] == names
 
 
 def _call_of(function: WrittenFunction, op: str) -> tuple[str, str] | None:

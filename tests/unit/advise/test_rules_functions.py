@@ -26,10 +26,12 @@ from unit.advise.views import function, measured, pipeline, stage, tensor, unnam
 from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, to_document
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.edits.overrides import overrides
+from pipeprof.profiles.advise.edits.own_python import in_own_python
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.rule import bar_to_try, rules
-from pipeprof.profiles.document.stages import PythonCost
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.stages import PythonCost, Stage
 from pipeprof.profiles.view.view import ComponentView, MeasuredFacts, PipelineView, StageView
 
 # py-function-gil
@@ -74,6 +76,18 @@ def test_a_loop_that_takes_the_time_is_what_to_change(tmp_path: Path, share: flo
     assert draft.recommendation == "Compute the loop of load() (input.py:3-4), 60 % of its time, on the whole array."
     assert "total += float(np.sum(value * value))" in as_python(draft.edits[0])
     assert draft.predicted.speedup is None
+
+
+def test_a_wrapped_function_is_called_with_the_names_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "input.py"
+    file.write_text(
+        "import tensorflow\ndef load(path):\n    return tensorflow.io.read_file(path)\n"
+        "ds = ds.map(lambda p: tensorflow.py_function(load, [p], tensorflow.string))\n"
+    )
+    hot = PythonCost(function="load", file=str(file), line=3, ms_per_batch=9.0, share=1.0)
+    place = Location(file=str(file), line=4)
+    _, code = in_own_python(Stage(id="stages.0", op="map", origin="written", python=[hot], location=place)) or ("", "")
+    assert code == ".map(lambda p: load(p), num_parallel_calls=tensorflow.data.AUTOTUNE)  # input.py:4"
 
 
 def test_parallel_calls_of_python_take_turns() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -440,6 +441,31 @@ def test_a_build_as_slow_as_a_list_of_so_many_numbers(seconds: float) -> None:
     assert "np.asarray(..., np.float32)" in as_python(draft.edits[0])
     assert draft.predicted is not None
     assert draft.predicted.speedup is None
+
+
+@pytest.mark.parametrize(
+    ("given", "dtypes", "written"),
+    [
+        ("rows", ["float32"], "np.asarray(rows, np.float32)"),
+        ("[first, second]", ["float32"], "np.asarray([first, second], np.float32)"),
+        ("(images, labels)", ["float32", "int64"], "(np.asarray(images, np.float32), np.asarray(labels, np.int64))"),
+        ("(images,)", ["float32"], "(np.asarray(images, np.float32),)"),
+        (
+            "{'x': images, 'is': labels}",
+            ["bool", "float32"],
+            "{'x': np.asarray(images, np.float32), 'is': np.asarray(labels, np.bool_)}",
+        ),
+        ("both", ["float32", "int64"], "..."),
+        ("((a, b), c)", ["float32", "float32", "int64"], "..."),
+        ("{**both}", ["float32"], "..."),
+    ],
+)
+def test_each_part_is_an_array_of_its_own(given: str, dtypes: list[str], written: str, tmp_path: Path) -> None:
+    file = tmp_path / "input.py"
+    file.write_text(f"dataset = tf.data.Dataset.from_tensor_slices({given})\n")
+    source = numbers(element=tuple(tensor(dtype, 500) for dtype in dtypes))
+    view = built(line(replace(source, location=Location(file=str(file), line=1))), 2.2)
+    assert as_python(only("list-instead-of-array", view).edits[0]).endswith(f"from_tensor_slices({written})")
 
 
 def test_memory_on_the_way_need_not_be_known() -> None:

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from unit.advise.views import pipeline, stage
 
 from pipeprof.pipelines.static.slips import Slip, SlipKind
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.rules.python.random_at_tracing import RandomAtTracing
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.view.view import PipelineView
 
 SLIPS: dict[str, Slip] = {
@@ -69,3 +71,12 @@ def test_the_effect_of_a_discarded_stage_is_that_of_the_stage(stage: str, effect
     slip = Slip("discarded", f"ds.{stage}(2)", stage, "ds", Path("input.py"), 7, 5)
     found, _ = advise(PipelineView("static", (), slips=(slip,)))
     assert [finding.semantics for finding in found] == [effect]
+
+
+def test_a_slip_in_a_generator_is_reported_at_its_own_line() -> None:
+    source = replace(stage("source", "from_generator", name="rows"), location=Location(file="input.py", line=20))
+    view = replace(pipeline(source), slips=(replace(SLIPS["first-again"], function="rows"),))
+    (finding,) = (one for one in advise(view)[0] if one.rule == "first-again")
+    assert finding.stage == "source"
+    assert finding.location is not None
+    assert (finding.location.line, finding.location.column) == (9, 9)

@@ -26,7 +26,7 @@ from unit.advise.views import measured, pipeline, stage
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.profiles.advise.advise import advise, findings_for
 from pipeprof.profiles.advise.rule import rules
-from pipeprof.profiles.advise.text.loops import calls_in_loop, reads_in_loop
+from pipeprof.profiles.advise.text.loops import calls_in_loop, iterated_at, reads_in_loop
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.view.view import PipelineView
 
@@ -167,3 +167,34 @@ def test_functions_of_a_loop_and_texts_that_are_no_python() -> None:
     assert calls_in_loop(text, 4) == (3, ["log", "step"])
     assert calls_in_loop("for", 1) is None
     assert reads_in_loop("for", 1) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "name"),
+    [
+        ("for x in ds.take(3):\n    step(x)\n", 1, "ds.take(3)"),
+        ("for x in tqdm(enumerate(self.ds)):\n    step(x)\n", 1, "self.ds"),
+        ("x = next(\n    iter(\n        ds.batch(2)\n    )\n)\n", 3, "ds.batch(2)"),
+        ("for x, y in zip(a, b):\n    step(x)\n", 1, ""),
+        ("for x in ds:\n    step(x)\n", 2, ""),
+        ("for", 1, ""),
+    ],
+)
+def test_what_a_loop_iterates_is_as_written(text: str, line: int, name: str) -> None:
+    assert iterated_at(text, line) == name
+
+
+@pytest.mark.parametrize("rule", ["iterator-each-step", "python-between-steps", "waits-for-results"])
+@pytest.mark.parametrize(
+    ("head", "written"),
+    [("for batch in self.rows.take(9):", "self.rows.take(9)"), ("for batch in zip(dataset, others):", "...")],
+)
+def test_code_iterates_what_the_loop_does(rule: str, head: str, written: str) -> None:
+    view = OTHER_FLAWS["loss-read"][1]() if rule == "waits-for-results" else FLAWS[rule]()
+    text = view.texts["train.py"].replace("for batch in dataset:", head)
+    finding = only(replace(view, texts={"train.py": text}))
+    assert finding.rule == rule
+    assert f"({written}" in (finding.python or "")
+    assert "dataset" not in (finding.python or "")
+    if rule == "iterator-each-step":
+        assert ("of the dataset before" in (finding.recommendation or "")) == (written == "...")

@@ -9,7 +9,15 @@ from collections.abc import Callable
 import pytest
 from rich.cells import cell_len
 
-from pipeprof.cli.report.findings import EFFECTS, build_further, describe_gain, describe_measured, effect_on_data
+from pipeprof.cli.report.findings import (
+    EFFECTS,
+    build_findings,
+    build_further,
+    describe_gain,
+    describe_measured,
+    effect_on_data,
+)
+from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.report import Selection, build_report, build_verdict
 from pipeprof.cli.text.blocks import without
 from pipeprof.cli.text.paint import paint
@@ -40,6 +48,7 @@ from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.redaction.document import redact
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import NOT_REPRODUCIBLE
 
 Recorded = Callable[[str], Profile]
 WITHOUT_A_BREAK = re.compile(r" *([\w.]+ = )?[\w.]+(=\w+\)|\()?")
@@ -681,3 +690,92 @@ def test_the_warning_of_a_verdict_stays_on_a_full_screen(found: Profile) -> None
     for spare in range(1, 7):
         blocks = without(blocks, spare)
     assert "measure again" in paint(blocks, Style(width=100))
+
+
+def correctness(number: int) -> Finding:
+    return Finding(
+        rule="cache-after-augment", title=f"Crops {number} are frozen", family="correctness", status="unverified",
+        reason=None, change=f"cache before map {number}", sentence=f"Every epoch sees the same crops {number}.",
+    )  # fmt: skip
+
+
+def fullest(profile: Profile) -> str:
+    """The list of findings on a screen that has room for nothing that may go."""
+    blocks = list(build_findings(profile))
+    for spare in range(1, 11):
+        blocks = without(blocks, spare)
+    return paint(blocks, Style(width=100))
+
+
+def test_what_is_wrong_with_the_data_stays_on_a_full_screen(found: Profile) -> None:
+    data = f"the first batch differs, which this change cannot cause: {NOT_REPRODUCIBLE}"
+    kept = Finding(rule="measured", title="Prefetch", status="kept", measured={"speedup": 2.0, "data": data})
+    other = Finding(rule="other", title="Another suspicion", status="unverified")
+    found.findings = [kept, correctness(2), other]
+    text = " ".join(fullest(found).split())
+    for words in ("2 Crops 2 are frozen", "cache before map 2", "Every epoch sees the same crops 2.", data):
+        assert words in text
+    assert "Another suspicion" not in text
+    assert "1 change: pipeprof show -v" in text
+
+
+def test_a_finding_in_full_has_what_its_measurement_means_for_the_run(found: Profile) -> None:
+    made = cached(found, data_size=DataSize(elements=3_200_000))
+    memory = {"speedup": 0.9, "low": 0.89, "high": 0.91, "peak_rss_delta_bytes": -(1024**3)}
+    made.findings = [
+        *(made.findings or []),
+        Finding(rule="measured", title="Hold less", family="memory", status="kept", measured=memory),
+    ]
+    text = " ".join(full(made, width=120).split())
+    for effect in (
+        "an epoch takes 27 instead of 40 minutes",
+        "an epoch takes 0.42 instead of 40 minutes from the second one on",
+        "keeps 435 MiB in memory",
+        "saves 1.00 GiB, costs 10 % of the steps per second.",
+    ):
+        assert f"Effect {effect}" in text
+    made.findings[0].measured = {
+        **(made.findings[0].measured or {}), "other_dispatch": {"speedup": 1.2, "dispatch": "sync"}
+    }  # fmt: skip
+    alone = " ".join(report(made, Selection(finding=1), width=120).split())
+    assert "1.20× with dispatch sync" in alone
+
+
+def written(status: str, title: str) -> Finding:
+    edit = {"kind": "HandWritten", "stages": ["stages.1"], "yaml": "", "python": title}
+    measured = {"speedup": 2.0} if status != "unverified" else None
+    return Finding.model_validate(
+        {"rule": "a", "title": title, "status": status, "edit": edit, "python": f"{title} = 1", "measured": measured}
+    )
+
+
+def test_the_lines_that_next_speaks_of_stay_on_a_full_screen(found: Profile) -> None:
+    found.target.kind = "function"
+    plain = Finding(rule="measured", title="Prefetch", status="kept", measured={"speedup": 3.0})
+    found.findings = [plain, written("kept", "first"), written("kept", "second"), written("ceiling", "third")]
+    assert next_command(found, None) is not None
+    assert "the lines of finding 2" in str(next_command(found, None))
+    text = fullest(found)
+    assert "first = 1" in text
+    assert "second = 1" not in text
+    assert "its lines: pipeprof show --finding 3" in text
+    assert "third = 1" not in text
+    assert "second = 1" in report(found)
+
+
+def test_a_change_for_memory_alone_is_help_without_a_cache(found: Profile) -> None:
+    made = cached(found)
+    assert made.findings is not None
+    memory = Finding(rule="measured", title="Hold less", family="memory", status="kept", measured={"speedup": 1.0})
+    made.findings = [made.findings[1], memory]
+    text = " ".join(report(made, width=100).split())
+    assert "For memory alone measured 2 Hold less" in text
+    assert "without a cache" not in text
+
+
+@pytest.mark.parametrize("lines", [{"python": "x = 1"}, {"patch": "- map: f"}, {}])
+def test_a_bound_with_lines_to_write_has_a_known_edit(found: Profile, lines: dict[str, str]) -> None:
+    found.findings = [Finding(rule="a", title="Cheaper", status="ceiling", measured={"speedup": 2.0}, **lines)]
+    text = " ".join(full(found, width=120).split())
+    assert ("no edit is known" in text) == (not lines)
+    assert ("1. Cheaper upper bound, measured without the stage" in text) == bool(lines)

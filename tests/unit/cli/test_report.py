@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from pipeprof.cli.options import SECTION_NAMES
-from pipeprof.cli.report.report import MOST_LINES, SECTIONS, Selection, build_report
+from pipeprof.cli.report.memory import build_memory
+from pipeprof.cli.report.report import MOST_LINES, SECTIONS, Selection, build_report, build_verdict
+from pipeprof.cli.text.blocks import without
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.findings import Finding, NotTried, Verdict, VerdictDetail, Verification
@@ -487,6 +489,7 @@ def long_finding(number: int, status: str, lines: int) -> Finding:
 @given(
     kept=st.integers(0, 3),
     bounds=st.integers(0, 3),
+    about_data=st.integers(0, 2),
     open_ones=st.integers(0, 12),
     lines=st.integers(1, 8),
     stages=st.integers(2, 30),
@@ -494,12 +497,16 @@ def long_finding(number: int, status: str, lines: int) -> Finding:
     printed=st.integers(0, 40),
 )
 def test_a_report_of_any_length_fits_and_keeps_what_matters(
-    kept: int, bounds: int, open_ones: int, lines: int, stages: int, warnings: int, printed: int
+    kept: int, bounds: int, about_data: int, open_ones: int, lines: int, stages: int, warnings: int, printed: int
 ) -> None:
     profile = load_profile(RECORDED / "script-fit.json")
     profile.target.kind = "function"
-    statuses = ["kept"] * kept + ["ceiling"] * bounds + ["unverified"] * open_ones
+    statuses = ["kept"] * kept + ["ceiling"] * bounds + ["unverified"] * (about_data + open_ones)
     profile.findings = [long_finding(number, status, lines) for number, status in enumerate(statuses, 1)]
+    wrong = range(kept + bounds, kept + bounds + about_data)
+    for place in wrong:
+        changed = {"family": "correctness", "change": f"Mend {place}.", "sentence": f"Seen {place}."}
+        profile.findings[place] = profile.findings[place].model_copy(update=changed)
     profile.stages = [
         Stage.model_validate({"id": f"stages.{place}", "origin": "written", "op": "map", "name": f"f{place}",
                               "time_ms_per_batch": 1.0, "share": 1 / stages, "inputs_each": 2.0})
@@ -523,7 +530,8 @@ def test_a_report_of_any_length_fits_and_keeps_what_matters(
     text = report(profile, width=100)
     assert text.count("\n") <= MOST_LINES
     assert text.startswith("Input-bound: the device waits.\n  bottleneck ")
-    assert all(f"Finding {number} " in text for number in range(1, kept + bounds + 1))
+    assert all(f"Finding {number} " in text for number in range(1, kept + bounds + about_data + 1))
+    assert all(f"Mend {place}." in text and f"Seen {place}." in text for place in wrong)
     assert all(f"Loses data {number}." in text for number in range(warnings))
     assert "\nNext " in text
     assert statuses == [] or "made_1 = call_0()" in text
@@ -541,3 +549,34 @@ def test_restarts_of_the_dataset_stand_once_on_a_screen(label: str, recorded: Re
     profile.verdict.details = [VerdictDetail(label=label, text="3 restarts, 20.0 ms each")]
     assert ("ended and restarted 3 times" in report(profile)) == (label != "restarts")
     assert "ended and restarted 3 times" in full(profile)
+
+
+@pytest.mark.parametrize("brief", [False, True])
+@pytest.mark.parametrize("grows", [False, True])
+def test_lines_on_memory_keep_their_heading_on_a_full_screen(grows: bool, brief: bool, recorded: Recorded) -> None:
+    profile = recorded("input-bound")
+    profile.host.memory_limit_bytes = 1024**3
+    if grows:
+        profile.memory.growth_bytes_per_second, profile.memory.seconds_to_limit = 50.0 * 1024**2, 30.0
+    blocks = list(build_memory(profile, brief=brief))
+    for spare in range(1, 11):
+        blocks = without(blocks, spare)
+    text = paint(blocks, Style(width=100))
+    assert text.startswith("Memory  peak ") == grows
+    assert ("memory grew" in text) == grows
+
+
+@pytest.mark.parametrize(("speedup", "shown"), [(3.0, True), (1.2, False)])
+@pytest.mark.parametrize("status", ["kept", "ceiling"])
+def test_a_gain_larger_than_the_bound_of_the_run_is_explained(
+    status: str, speedup: float, shown: bool, recorded: Recorded
+) -> None:
+    profile = recorded("input-bound")
+    profile.headspace = Headspace(interval_ms=10.0, replayed_ms=5.0, share=0.5, speedup=2.0, batches=4)
+    measured = {"speedup": speedup, "low": speedup, "high": speedup, "replayed": ["stages.0"]}
+    profile.findings = [Finding.model_validate({"rule": "a", "title": "A", "status": status, "measured": measured})]
+    profile.verdict = conclude(profile)
+    text = paint(build_verdict(profile, brief=True), Style(width=100))
+    assert ("as fast as if the pipeline cost nothing" in text) == shown
+    assert "faster with" not in text
+    assert "faster without" not in text

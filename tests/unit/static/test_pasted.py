@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
-from pipeprof.pipelines.static.imports import in_file
+from pipeprof.pipelines.static.imports import Imports, in_file
 from pipeprof.pipelines.static.unchanging import unknown_names
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("from tensorflow import keras\n", "class A(keras.callbacks.Callback): ..."),
+        ("from tensorflow import keras as k\n", "class A(k.callbacks.Callback): ..."),
+        ("import tf_keras as keras\n", "class A(keras.callbacks.Callback): ..."),
+        ("import tensorflow as tf\nkeras = tf.keras\n", "class A(keras.callbacks.Callback): ..."),
+        ("import tensorflow.keras\n", "import keras\nclass A(keras.callbacks.Callback): ..."),
+    ],
+)
+def test_a_name_of_the_file_is_not_bound_again(file: str, line: str) -> None:
+    assert in_file("class A(keras.callbacks.Callback): ...", file) == line
+
+
+def test_an_import_of_a_submodule_names_its_package() -> None:
+    imports = Imports(ast.parse("import numpy.random\nimport os.path as p"))
+    assert imports.dotted(ast.parse("numpy.random.rand", mode="eval").body) == "numpy.random.rand"
+    assert imports.dotted(ast.parse("p.join", mode="eval").body) == "os.path.join"
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,8 @@ def test_a_slip_is_found(tmp_path: Path, code: str, slip: tuple[str, str]) -> No
         "def f(ds):\n  return ds.batch(2)\nds = f(tf.data.Dataset.range(9))\n",
         "class A:\n  def map(self, f):\n    self.rows.map(f)\n",
         "class A:\n  def load(self, k):\n    self.cache(k)\n    self.shuffle()\n    return 1\n",
-        "def prepare(df):\n  df.cache()\n  return df.count()\ndef get(store, k):\n  store.cache(k)\n  client.prefetch(k)\n",
+        "def prepare(df):\n  df.cache()\n  return df.count()\n",
+        "def get(store, k):\n  store.cache(k)\n  client.prefetch(k)\n",
         "def mix(ds):\n  return ds.shuffle(9, seed=np.random.randint(9))\nds = tf.data.Dataset.range(9).apply(mix)\n",
         "class A:\n  def __init__(self):\n    self.ds = tf.data.Dataset.range(9)\n"
         "class B:\n  def f(self):\n    self.ds.shuffle()\n",

@@ -150,3 +150,25 @@ def test_the_branches_of_one_line_count_together() -> None:
     assert told(*stages) == (
         "of 10 elements that load (map) makes, 9 are dropped by filter (input.py:5): 81 % of the pipeline's work"
     )
+
+
+def test_calls_of_one_line_that_do_not_read_each_other_are_counted_apart() -> None:
+    """A loop makes one for each of two sources: 1,000 elements become 500 in one branch, 900 become 90 in the other."""
+    place = Location(file="input.py", line=5, column=3, call="own")
+    stages = [stage("source", "sample_from_datasets", elements=590)]
+    for number, (made, left) in enumerate([(1000, 500), (900, 90)]):
+        at = f"source.inputs.{number}"
+        load = {"name": "load", "location": Location(file="input.py", line=3, column=3)}
+        stages += [
+            stage(f"{at}.source", "range", depth=1, elements=made),
+            stage(f"{at}.stages.0", "map", 0.45, depth=1, elements=made, **load),
+            stage(f"{at}.stages.1", "map", depth=1, location=place, elements=made),
+            stage(f"{at}.stages.2", "filter", depth=1, location=place, elements=left),
+        ]
+    count_inputs(stages)
+    assert [one.inputs_each for one in stages if one.op == "filter"] == [2.0, 10.0]
+    # Of 1,900 elements 500 and 810 are dropped; the work is half of one branch and nine tenths of the other.
+    assert told(*stages) == (
+        "of about 32 elements that load (map, input.py:3) makes, 22 are dropped by own (its filter, input.py:5): "
+        "63 % of the pipeline's work"
+    )

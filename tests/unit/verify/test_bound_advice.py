@@ -395,11 +395,53 @@ def test_what_is_the_same_for_all_crops_of_a_picture_is_done_before_them(
     profile.steps.dispatch = None
     kept = Finding(rule="a", title="a", status="kept", stage="stages.0", measured={"speedup": 1.7})
     assert further_bounds(profile, [kept]) == [("stages.0",)]
-    last = of_crops("stages.1", "random_crop", 13, 36, shared_ops=["DecodeJpeg"])
+    last = of_crops("stages.1", "random_crop", 13, 36)
     profile.stages = [stage("source", "range"), opener, last]
-    code = str(bottleneck_finding(profile, ["stages.1"], []).python)
-    assert code.startswith("dataset = dataset.map(lambda raw, label: (tf.io.decode_jpeg(raw, channels=3), label), ")
-    last.shared_ops = None
     assert not bottleneck_finding(profile, ["stages.1"], []).python
     profile.verdict.stage = kept.stage = "stages.1"
     assert further_bounds(profile, [kept]) == []
+
+
+COPIES = """def random_crop(raw, label):
+    return tf.image.random_crop(tf.io.decode_jpeg(raw, channels=3), [96, 96, 3]), label
+
+
+dataset = (
+    files.flat_map({opener})
+    .map(random_crop)
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("opener", "shown"),
+    [
+        ("lambda x, y: tf.data.Dataset.from_tensors((x, y)).repeat(4)", True),
+        ("lambda raw, label: tf.data.Dataset.from_tensors((tf.io.read_file(raw), label)).repeat(4)", False),
+        ("lambda raw: tf.data.Dataset.from_tensors((raw, 0)).repeat(4)", False),
+        ("lambda label, raw: tf.data.Dataset.from_tensors((raw, label)).repeat(4)", False),
+        ("lambda raw, label, more: tf.data.Dataset.from_tensors((raw, label)).repeat(4)", False),
+        ("lambda raw, label: copies(tf.io.read_file(raw), label)", False),
+    ],
+)
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_map_after_copies_shows_lines_where_these_are_of_the_openers_own_elements(
+    profile: Profile, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, opener: str, shown: bool, inside: bool
+) -> None:
+    text = COPIES.replace("{opener}", opener)
+    place = at(7, 6, "map")
+    if inside:
+        text = text.replace(")\n    .map(random_crop)", ".map(random_crop))")
+        place = at(6, text.splitlines()[5].index("map(random") + 1, "map")
+    (tmp_path / "crops.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    flat = stage("stages.0", "flat_map", 0.1, name="copies", location=at(6, 11, "flat_map"))
+    last = of_crops("stages.0.stages.0" if inside else "stages.1", "random_crop", 7, 6, shared_ops=["DecodeJpeg"])
+    last = Stage.model_validate({**last.model_dump(), "location": place, "depth": int(inside)})
+    nested = [stage("stages.0.source", "range", depth=1)] if inside else []
+    profile.stages = [stage("source", "range"), flat, *nested, last]
+    found = bottleneck_finding(profile, ["stages.0" if inside else "stages.1"], [])
+    assert "the same for all elements that copies makes of one" in str(found.recommendation)
+    lines = "dataset = dataset.map(lambda raw, label: (tf.io.decode_jpeg(raw, channels=3), label), "
+    assert str(found.python or "").startswith(lines) is shown
+    assert bool(found.python) is shown

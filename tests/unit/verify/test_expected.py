@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, SetArgument, to_document
+from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, RewriteMap, SetArgument, to_document
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.propose.finding import finding_of
-from pipeprof.profiles.verify.expected import by_worth, in_turn, promises
+from pipeprof.profiles.propose.finding import MEASURED, finding_of
+from pipeprof.profiles.verify.expected import by_worth, in_turn, is_guess, promises
 from pipeprof.profiles.verify.guessing import search
 from pipeprof.profiles.verify.plan import to_try
 
@@ -92,6 +92,14 @@ def test_only_a_good_gain_is_tried_before_upper_bounds() -> None:
     found = [finding("one", predicted=Predicted(speedup=gain)) for gain in gains]
     assert [promises(one) for one in found] == [False, False, False, True, True]
     assert not promises(finding("unknown"))
+
+
+def test_python_that_calls_tensorflow_alone_comes_before_upper_bounds() -> None:
+    sure = finding(MEASURED, RewriteMap("stages.0", "graph"), predicted=Predicted(speedup=2.0))
+    assert not is_guess(sure)
+    assert is_guess(finding(MEASURED, RewriteMap("stages.0", "graph")))
+    assert is_guess(finding(MEASURED, RewriteMap("stages.0", "ratio"), predicted=Predicted(speedup=2.0)))
+    assert not is_guess(finding("serial-map-cpu"))
 
 
 def expecting(name: str, speedup: float | None) -> Finding:

@@ -168,7 +168,7 @@ class GraphConstant(Rule):
         limit = f" A graph of {size(_GRAPH_LIMIT)} cannot be built at all." if nbytes > _GRAPH_LIMIT / 2 else ""
         return Proposal(
             stage=stage.id if stage is not None else None,
-            location=arrays[0].location if arrays else None,
+            location=(stage.location if stage is not None else None) or (arrays[0].location if arrays else None),
             sentence=(
                 f"{reason}. A graph is copied, serialised and rewritten as a whole: at the peak that takes {before:g} "
                 f"times as much, {size(peak)}{f', {compared}' if compared else ''}. Every new iterator does that "

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.edits.snippets import structure_of
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
-from pipeprof.profiles.view.texts import first_argument
+from pipeprof.profiles.view.texts import call_of
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import significant, size
 
@@ -87,12 +89,10 @@ class ListInsteadOfArray(Rule):
         self, stage: StageView, times: tuple[float, float], numbers: int, nbytes: int, grown: int | None
     ) -> Proposal:
         seconds, worked = times
-        dtype = stage.element[0].dtype if stage.element else "float32"
         each = 1e6 * worked / numbers
         busy = f", {significant(worked)} s of it on a core" if worked < _BUSY_SHARE * seconds else ""
         room = f" and {size(grown)} of memory" if grown is not None else ""
         after = seconds / self.threshold("speedup")
-        rows = first_argument(stage, stage.op) or "..."
         return Proposal(
             stage=stage.id,
             sentence=(
@@ -114,7 +114,7 @@ class ListInsteadOfArray(Rule):
                 HandWritten(
                     (stage.id,),
                     yaml=f"{stage.op}: {{tensors: {{npy: rows.npy}}}}   # {stage.id}; written once with np.save",
-                    python=f"dataset = tf.data.Dataset.{stage.op}(np.asarray({rows}, np.{dtype}))",
+                    python=f"dataset = tf.data.Dataset.{stage.op}({_arrays(stage)})",
                     summary="convert the list to an array, or read it from an .npy file",
                 ),
             ),
@@ -123,6 +123,35 @@ class ListInsteadOfArray(Rule):
                 "it is the conversion; steps are as fast as before"
             ),
         )
+
+
+def _arrays(stage: StageView) -> str:
+    """Write what a source is given, with an array for each component; an ellipsis stands for what is not seen."""
+    call = call_of(stage, stage.op)
+    given = call.args[0] if call is not None and call.args else None
+    dtypes = ["bool_" if one.dtype == "bool" else one.dtype for one in stage.element or ()]
+    match given:
+        case ast.Tuple(elts=parts) if len(parts) == len(dtypes) and not any(map(_nested, parts)):
+            arrays = [_array(ast.unparse(part), dtype) for part, dtype in zip(parts, dtypes, strict=True)]
+            return f"({', '.join(arrays)}{',' if len(arrays) == 1 else ''})"
+        case ast.Dict(keys=keys, values=parts) if len(parts) == len(dtypes) and not any(map(_nested, parts)):
+            names = [one.value for one in keys if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            if len(names) == len(parts):
+                # TensorFlow takes the components of a dict in the order of its sorted keys.
+                of = dict(zip(sorted(names), dtypes, strict=True))
+                rows = zip(names, parts, strict=True)
+                return f"{{{', '.join(f'{name!r}: {_array(ast.unparse(part), of[name])}' for name, part in rows)}}}"
+    if len(dtypes) == 1 and structure_of(stage) is None and not isinstance(given, ast.Tuple | ast.Dict):
+        return _array(ast.unparse(given) if given is not None else "...", dtypes[0])
+    return "..."
+
+
+def _array(rows: str, dtype: str) -> str:
+    return f"np.asarray({rows}, np.{dtype})"
+
+
+def _nested(part: ast.expr) -> bool:
+    return isinstance(part, ast.Tuple | ast.Dict | ast.Starred)
 
 
 def _cpu_seconds(series: Series, otherwise: float) -> float:

@@ -57,6 +57,7 @@ class IteratorEachStep(OfTraining, Rule):
                 continue
             batches = {"batches": use.batches} if use.batches is not None else {}
             name = iterated_at(view.texts.get(use.file or "", ""), use.line or 0)
+            given = f"{name}.repeat()" if name else "..."
             yield Proposal(
                 location=location_of(use),
                 sentence=(
@@ -64,8 +65,8 @@ class IteratorEachStep(OfTraining, Rule):
                     f"{use.batches or use.iterators:,} batches: each step starts the dataset again, "
                     f"{milliseconds(1e3 * use.first_seconds)} until its batch, {share_text(seconds, training)}."
                 ),
-                recommendation=f"Make one iterator of {name} before the loop and call next() on it.",
+                recommendation=f"Make one iterator of {name or 'the dataset'} before the loop and call next() on it.",
                 evidence={"iterators": use.iterators, **batches, "first_s": use.first_seconds},
-                python=f"iterator = iter({name}.repeat())  # before the loop\nbatch = next(iterator)  # in each step",
+                python=f"iterator = iter({given})  # before the loop\nbatch = next(iterator)  # in each step",
                 predicted=without(share),
             )

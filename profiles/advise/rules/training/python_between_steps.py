@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.text.loops import calls_in_loop
+from pipeprof.profiles.advise.text.loops import calls_in_loop, iterated_at
 from pipeprof.profiles.advise.text.observed import OfTraining, location_of, main_of, without
 from pipeprof.profiles.document.shared import Training
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
@@ -51,7 +51,8 @@ class PythonBetweenSteps(OfTraining, Rule):
         if own < self.threshold("python") or own < self.threshold("share") * interval:
             return
         place = location_of(main)
-        loop = calls_in_loop(view.texts.get(main.file, ""), main.line)
+        text = view.texts.get(main.file, "")
+        loop = calls_in_loop(text, main.line)
         traced = {use.name for use in training.functions}
         names = [f"{name}()" for name in loop[1] if name not in traced] if loop is not None else []
         calls = f" It calls {listed(names)}." if names else ""
@@ -66,7 +67,8 @@ class PythonBetweenSteps(OfTraining, Rule):
             recommendation=f"Do what is not the training step{of} every hundredth step, or in dataset.map.",
             evidence={"python_ms": own, "step_ms": interval, "share": share},
             python=(
-                "for number, batch in enumerate(dataset):\n    ...  # the step\n    if number % 100 == 0:\n"
+                f"for number, batch in enumerate({iterated_at(text, main.line) or '...'}):\n    ...  # the step\n"
+                "    if number % 100 == 0:\n"
                 f"        ...  # what is not the step, in {as_typed(main.file)}"
             ),
             predicted=Prediction(without(share).formula),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.text.loops import reads_in_loop
+from pipeprof.profiles.advise.text.loops import iterated_at, reads_in_loop
 from pipeprof.profiles.advise.text.observed import OfTraining, at, location_of, main_of
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.shared import CodePlace, Training
@@ -53,7 +53,8 @@ class WaitsForResults(OfTraining, Rule):
         main = main_of(training)
         if training.consumer == "loop" and main is not None and main.file is not None and main.line is not None:
             functions = [use.name for use in training.functions if use.file == main.file]
-            reads = list(reads_in_loop(view.texts.get(main.file, ""), main.line, functions))
+            text = view.texts.get(main.file, "")
+            reads = list(reads_in_loop(text, main.line, functions))
             if not reads:
                 return
             steps = view.profile.steps if view.profile is not None else None
@@ -75,7 +76,8 @@ class WaitsForResults(OfTraining, Rule):
                 ),
                 evidence={"step_p50_ms": interval} if interval is not None else {},
                 python=(
-                    "mean = tf.keras.metrics.Mean()\nfor number, batch in enumerate(dataset):\n"
+                    "mean = tf.keras.metrics.Mean()\n"
+                    f"for number, batch in enumerate({iterated_at(text, main.line) or '...'}):\n"
                     f"    mean.update_state(...)  # what line {reads[0].line} reads\n"
                     "    if number % 100 == 0:\n        print(float(mean.result()))"
                 ),
