@@ -14,6 +14,7 @@ from pipeprof.pipelines.static.written_calls import parsed
 
 _WRAPPERS = frozenset({"numpy_function", "py_function", "py_func"})
 _EACH, _PLACES = "each", "places"
+_ARGUMENTS = ("func", "inp", "Tout")
 _CASTS = frozenset({"asarray", "array", "float32", "float64", "int32", "int64", "uint8"})
 _TABLES = frozenset(
     {"h5py", "jax", "keras", "netCDF4", "numpy", "pandas", "scipy", "sklearn", "tables", "tensorflow", "xarray", "zarr"}
@@ -78,7 +79,8 @@ def wrapped(text: str) -> CalledInPython | None:
     if len(calls) != 1 or not body or not isinstance(body[-1], ast.Return):
         return None
     (call,) = calls
-    match [*call.args, *(one.value for one in call.keywords if one.arg == "Tout")]:
+    named = {one.arg: one.value for one in call.keywords}
+    match [*call.args, *(named[name] for name in _ARGUMENTS[len(call.args) :] if name in named)]:
         case [function, ast.List(elts=inputs) | ast.Tuple(elts=inputs), types, *_]:
             pass
         case _:
@@ -147,9 +149,11 @@ def _parts(returned: ast.expr) -> Iterator[ast.expr]:
     """The components of what is returned, in TensorFlow's order."""
     match returned:
         case ast.Tuple(elts=parts):
-            yield from parts
+            for part in parts:
+                yield from _parts(part)
         case ast.Dict(keys=keys, values=values) if all(isinstance(one, ast.Constant) for one in keys):
-            yield from (value for _, value in sorted(zip(map(_key, keys), values, strict=True)))
+            for _, value in sorted(zip(map(_key, keys), values, strict=True), key=lambda pair: pair[0]):
+                yield from _parts(value)
         case _:
             yield returned
 
@@ -159,13 +163,19 @@ def _key(node: ast.expr | None) -> str:
 
 
 def _written(returned: ast.expr | None, results: Sequence[str]) -> str:
+    text = _rendered(returned, iter(results))
+    return text[1:-1] if isinstance(returned, ast.Tuple) else text
+
+
+def _rendered(returned: ast.expr | None, results: Iterator[str]) -> str:
     match returned:
-        case ast.Tuple():
-            return f"{', '.join(results)}{',' if len(results) == 1 else ''}"
-        case ast.Dict(keys=keys):
-            names = sorted(map(_key, keys))
-            return "{" + ", ".join(f"{key!r}: {name}" for key, name in zip(names, results, strict=True)) + "}"
-    return results[0]
+        case ast.Tuple(elts=parts):
+            made = [_rendered(one, results) for one in parts]
+            return f"({', '.join(made)}{',' if len(made) == 1 else ''})"
+        case ast.Dict(keys=keys, values=values):
+            pairs = sorted(zip(map(_key, keys), values, strict=True), key=lambda pair: pair[0])
+            return "{" + ", ".join(f"{key!r}: {_rendered(value, results)}" for key, value in pairs) + "}"
+    return next(results)
 
 
 @dataclass(frozen=True)

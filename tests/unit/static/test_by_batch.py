@@ -153,8 +153,13 @@ def test_pandas_takes_rows_in_any_order() -> None:
         ("lambda i, y: (tf.ensure_shape(tf.numpy_function(read, [i], tf.float32), [3]), y)", ("i",), ("value", "y")),
         (
             "def load(i, y):\n    x, z = tf.py_function(func=read, inp=[i], Tout=[tf.float32, tf.int64])\n    return x",
-            None,
-            None,
+            ("i",),
+            ("x",),
+        ),
+        (
+            "def load(i, y):\n    x = tf.py_function(func=read, inp=[i], Tout=tf.float32)\n    return {'x': x}, y",
+            ("i",),
+            ("x", "y"),
         ),
         (
             "def load(i):\n    x, z = tf.py_function(read, [i], Tout=[tf.float32, tf.int64])\n    x.set_shape([3])\n"
