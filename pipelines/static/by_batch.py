@@ -13,9 +13,16 @@ from pipeprof.pipelines.static.unchanging import free_names, parameters, sets, s
 from pipeprof.pipelines.static.written_calls import parsed
 
 _WRAPPERS = frozenset({"numpy_function", "py_function", "py_func"})
-_ROWS, _EACH, _PLACES = "rows", "each", "places"
+_EACH, _PLACES = "each", "places"
 _ARGUMENTS = ("func", "inp", "Tout")
 _CASTS = frozenset({"asarray", "array", "float32", "float64", "int32", "int64", "uint8"})
+_TABLES = frozenset(
+    {"h5py", "jax", "keras", "netCDF4", "numpy", "pandas", "scipy", "sklearn", "tables", "tensorflow", "xarray", "zarr"}
+)
+"""Libraries whose objects are indexed by arrays."""
+_TO_LISTS = frozenset({"to_dict", "to_list", "tolist"})
+_DEPTH = 8
+"""Of names given by names, as files have them."""
 
 
 @dataclass(frozen=True)
@@ -183,18 +190,21 @@ class RowsAtOnce:
     name: str
 
 
-def rows_at_once(text: str, function: str, line: int) -> RowsAtOnce | None:
+def rows_at_once(text: str, function: str, line: int, file: str = "") -> RowsAtOnce | None:
     r"""Return a function that takes one row by its index as one that takes those of many; None where it does otherwise.
 
-    Indices are sorted and each is read once, as files of HDF5 need it; then each row is put in its place.
+    Indices are sorted and each is read once, as files of HDF5 need it; then each row is put in its place. A list and
+    what the file does not show to be an array or a table take no array of indices.
 
     Args:
-        text: Python of the file.
+        text: Python with the function.
         line: A line of the function, from 1.
+        file: Python that shows what rows are taken of, where the text is a part of it.
 
     Example:
-        >>> code = "def read(i):\n    return STORE['x'][int(i)].astype(np.float32) / 255\n"
-        >>> print(*rows_at_once(code, "read", 2).lines, sep="\n")
+        >>> code = "import h5py\nSTORE = h5py.File('a.h5')\n"
+        >>> code += "def read(i):\n    return STORE['x'][int(i)].astype(np.float32) / 255\n"
+        >>> print(*rows_at_once(code, "read", 4).lines, sep="\n")
         def read_of_batch(i):
             each, places = np.unique(i, return_inverse=True)
             return STORE['x'][each][places].astype(np.float32) / 255
@@ -203,6 +213,9 @@ def rows_at_once(text: str, function: str, line: int) -> RowsAtOnce | None:
     if read is None:
         return None
     index, body, taken, imports = read
+    tables = _Tables(parsed(file or text) or ast.Module([], []))
+    if not all(tables.gives(one.value) for one in taken):
+        return None
     bases = list(dict.fromkeys(ast.unparse(one.value) for one in taken))
     frames, name = [base for base in bases if base.endswith((".iloc", ".loc"))], f"{function}_of_batch"
     whole = all(_is_whole(node, body, taken, imports) for node in body)
@@ -231,6 +244,117 @@ def rows_at_once(text: str, function: str, line: int) -> RowsAtOnce | None:
     return RowsAtOnce(lines, name)
 
 
+class _Tables:
+    """What of a file is an array or a table of a library, as far as its text shows it."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._imports = Imports(tree)
+        self._functions: dict[str, list[ast.FunctionDef]] = {}
+        self._calls: dict[str, list[ast.Call]] = {}
+        self._given: dict[str, list[ast.expr | None]] = {}
+        """What names and attributes are given, by their names; None for what is not known."""
+        nodes = list(ast.walk(tree))
+        for node in nodes:
+            match node:
+                case ast.Assign(targets=targets, value=value):
+                    for target in targets:
+                        self._give(target, value)
+                case ast.AnnAssign(target=target, value=ast.expr() as value):
+                    self._give(target, value)
+                case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
+                    self._give(target, value)
+                case ast.For(target=target):
+                    self._give(target, None)
+                case ast.FunctionDef(name=name):
+                    self._functions.setdefault(name, []).append(node)
+                case ast.Call(func=ast.Name(id=name)):
+                    self._calls.setdefault(name, []).append(node)
+        for node in nodes:
+            self._give_arguments(node)
+
+    def gives(self, value: ast.expr | None, depth: int = _DEPTH) -> bool:
+        """Whether all that an expression may be is certainly an array or a table."""
+        if isinstance(value, ast.Call) and self._imports.dotted(value.func).partition(".")[0] in _TABLES:
+            return True
+        parts = self._made_of(value) if depth else []
+        return bool(parts) and all(self.gives(one, depth - 1) for one in parts)
+
+    def _made_of(self, value: ast.expr | None) -> Sequence[ast.expr | None]:
+        """What must be tables for an expression to be one; empty where it is none."""
+        parts: Sequence[ast.expr | None] = []
+        match value:
+            case ast.Name(id=name):
+                parts = self._given.get(name, [])
+            case ast.Attribute(value=inner, attr=attr):
+                parts = self._given.get(f".{attr}", [inner])
+            case ast.Subscript(value=inner, slice=key):
+                parts = self._held(inner, key)
+            case ast.BinOp(left=left, right=right):
+                parts = [one for one in (left, right) if not isinstance(one, ast.Constant)]
+            case ast.Call(func=ast.Name(id=name)):
+                found = [one for function in self._functions.get(name, []) for one in ast.walk(function)]
+                returned = [one.value for one in found if isinstance(one, ast.Return)]
+                parts = [one for each in returned for one in getattr(each, "elts", [each])]
+            case ast.Call(func=ast.Attribute(value=inner, attr=attr)) if attr not in _TO_LISTS:
+                parts = [inner]
+        return parts
+
+    def _held(self, node: ast.expr, key: ast.expr) -> Sequence[ast.expr | None]:
+        """What something holds by a key: itself, but a dict what it is made with."""
+        match self._named(node):
+            case ast.DictComp(value=value):
+                return [value]
+            case ast.Dict(keys=keys, values=values):
+                pairs = zip(keys, values, strict=True)
+                return [value for name, value in pairs if name is not None and ast.dump(name) == ast.dump(key)]
+        return [node]
+
+    def _named(self, node: ast.expr | None) -> ast.expr | None:
+        """What a name is given, also by other names, where one statement says so."""
+        for _ in range(_DEPTH):
+            given = self._given.get(node.id, []) if isinstance(node, ast.Name) else []
+            if len(given) != 1:
+                break
+            (node,) = given
+        return node
+
+    def _give(self, target: ast.expr, value: ast.expr | None) -> None:
+        match target:
+            case ast.Name(id=name):
+                self._given.setdefault(name, []).append(value)
+            case ast.Attribute(attr=attr):
+                self._given.setdefault(f".{attr}", []).append(value)
+            case ast.Tuple(elts=targets) | ast.List(elts=targets):
+                values = getattr(value, "elts", [])
+                each = values if len(values) == len(targets) else [value] * len(targets)
+                for one, part in zip(targets, each, strict=True):
+                    self._give(one, part)
+
+    def _give_arguments(self, made: ast.AST) -> None:
+        """Give the arguments of a function, or of a class, what its calls in the file give it."""
+        match made:
+            case ast.FunctionDef(name=name) if _has_readers(made):
+                arguments = made.args.args
+            case ast.ClassDef(name=name, body=body):
+                begins = [one for one in body if isinstance(one, ast.FunctionDef) and one.name == "__init__"]
+                arguments = [argument for one in begins for argument in one.args.args[1:]]
+            case _:
+                return
+        calls = self._calls.get(name, [])
+        for place, one in enumerate(arguments):
+            given = self._given.setdefault(one.arg, [])
+            for call in calls:
+                named = [part.value for part in call.keywords if part.arg == one.arg]
+                given += named or call.args[place : place + 1] or [None]
+            given += [] if calls else [None]
+
+
+def _has_readers(function: ast.FunctionDef) -> bool:
+    """Whether what a function is given is seen by one inside of it, or by a generator's loop."""
+    inner = (ast.FunctionDef, ast.Lambda, ast.Yield, ast.YieldFrom)
+    return any(isinstance(one, inner) for one in ast.walk(function) if one is not function)
+
+
 def _row_function(
     text: str, function: str, line: int
 ) -> tuple[str, list[ast.stmt], list[ast.Subscript], Imports] | None:
@@ -250,7 +374,7 @@ def _row_function(
     )
     taken = [one for one in parts if isinstance(one, ast.Subscript) and _is_row(one, index)]
     inside = {id(part) for one in taken for part in ast.walk(one.slice)}
-    local = sets_inside(found) | {index}
+    local = names_in(found, ast.Store) | {index}
     only = all(id(one) in inside for one in parts if is_named(one, index))
     if not plain or changes or not taken or not only or any(free_names(one.value) & local for one in taken):
         return None

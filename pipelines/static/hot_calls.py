@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias, TypeGuard
 
 from pipeprof.pipelines.static.dataset_names import FUNCTIONS, own_nodes
 from pipeprof.pipelines.static.trees import names_in
-from pipeprof.pipelines.static.unchanging import File, Function, Once, Scope, Unchanging, free_names, parameters, sets
+from pipeprof.pipelines.static.unchanging import File, Function, Once, Scope, free_names, parameters, sets
 from pipeprof.pipelines.static.written_calls import parsed
 
 HotKind: TypeAlias = Literal["built-anew", "opens-file", "one-row", "processes"]
@@ -85,10 +86,9 @@ def hot_call(text: str, function: str, line: int) -> HotCall | None:
         >>> found.kind, found.text, found.once.lines, found.once.where
         ('built-anew', "re.compile('a+')", ("COMPILE = re.compile('a+')",), 'above line 2')
     """
-    tree = parsed(text)
-    if tree is None:
+    file = _file(text)
+    if file is None:
         return None
-    file = _File(tree)
     return next((call for scope in file.scopes(function, line) for call in file.calls(scope, line)), None)
 
 
@@ -100,18 +100,23 @@ def builders(text: str) -> list[tuple[HotCall, list[range]]]:
         >>> [(call.text, call.function, call.line, lines) for call, lines in builders(code)]
         [('build()', 'f', 4, [range(1, 3)])]
     """
+    return [*_builders(text)]
+
+
+@lru_cache(maxsize=4)
+def _builders(text: str) -> tuple[tuple[HotCall, list[range]], ...]:
+    file = _file(text)
+    if file is None:
+        return ()
+    found = [(call, file.lines_of(made)) for function in file.all_functions for call, made in file.built_in(function)]
+    inside = {line for lines in {one for _, ranges in found for one in ranges} for line in lines}
+    return tuple((call, ranges) for call, ranges in found if call.line not in inside)
+
+
+@lru_cache(maxsize=4)
+def _file(text: str) -> _File | None:
     tree = parsed(text)
-    if tree is None:
-        return []
-    file = _File(tree)
-    found = [
-        (call, file.lines_of(made))
-        for function in ast.walk(tree)
-        if isinstance(function, FUNCTIONS)
-        for call, made in file.built_in(function)
-    ]
-    inside = [lines for _, ranges in found for lines in ranges]
-    return [(call, ranges) for call, ranges in found if not any(call.line in lines for lines in inside)]
+    return _File(tree) if tree is not None else None
 
 
 class _File(File):
@@ -120,11 +125,7 @@ class _File(File):
     def scopes(self, name: str, line: int) -> list[Scope]:
         """The functions of that name with a line, the innermost first; of a generator the loop with it."""
         last = name.rpartition(".")[2]
-        found = [
-            node
-            for node in ast.walk(self.tree)
-            if isinstance(node, FUNCTIONS) and _name_of(node) == last and _covers(node, line)
-        ]
+        found = [node for node in self.all_functions if _name_of(node) == last and _covers(node, line)]
         return [_repeated(one, line) for one in found[::-1]]
 
     def calls(self, scope: Scope, line: int) -> Iterator[HotCall]:
@@ -174,7 +175,7 @@ class _File(File):
         """What a line makes that is the same each time: whole statements first, then the outermost expression."""
         if scope is function and _is_generator(function):
             return
-        same = Unchanging(self, scope)
+        same = self.unchanging(scope)
         lines = same.lines_at(line) if only is None else None
         if lines is not None:
             read = {name for one in own_nodes(scope) for name in names_in(one, ast.Load)}
@@ -230,7 +231,7 @@ class _File(File):
             used = ", ".join(f"opened({path}, {one[one.rindex('[') + 1 : -1]})" for one in every)
             replaced = f"{', '.join(every)}{f', without {replaced}' if name else ''}"
         opened = f"opened = functools.lru_cache(maxsize={most})(lambda {given}: {made})"
-        place = Unchanging(self, function).place([opened], {"opened"}, {"functools"})
+        place = self.unchanging(function).place([opened], {"opened"}, {"functools"})
         return Kept(opened, used, replaced, most, "in memory" if in_memory else "open", place) if place else None
 
     def _hot(self, kind: HotKind, node: ast.AST, function: Function) -> HotCall:

@@ -253,7 +253,11 @@ def _in_turn(tree: ast.Module, generator: ast.FunctionDef, known: Mapping[str, a
         case [
             ast.For(
                 target=target,
-                iter=ast.Call(func=ast.Attribute(value=ast.Name(id=pool), attr=taking), args=[given, items, *_]),
+                iter=ast.Call(
+                    func=ast.Attribute(value=ast.Name(id=pool), attr=taking),
+                    args=[given, items] | [given, items, ast.Constant(value=int())],
+                    keywords=[] | [ast.keyword(arg="chunksize")],
+                ),
                 body=body,
                 orelse=[],
             )

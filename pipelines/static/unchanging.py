@@ -6,8 +6,10 @@ import ast
 import builtins
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 from pipeprof.pipelines.static.dataset_names import FUNCTIONS, own_nodes
@@ -22,6 +24,7 @@ Scope: TypeAlias = Function | ast.For | ast.While
 _DEFINED: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS: Final = (ast.ListComp, ast.SetComp, ast.DictComp)
 _LEAVES: Final = (ast.Yield, ast.YieldFrom, ast.Await, ast.Return, ast.Global, ast.Nonlocal, ast.Delete)
+_BLOCKS: Final = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
 _IMPURE: Final = frozenset({"random", "time", "uuid", "secrets", "now", "today"})
 _STATEFUL: Final = frozenset({"next", "input", "print"})
 _CONTAINERS: Final = frozenset({"dict", "set", "frozenset", "sorted", "list", "tuple"})
@@ -61,15 +64,21 @@ def sets(node: ast.AST) -> set[str]:
         ['b', 'c']
     """
     found: set[str] = set()
-    for one in own_nodes(ast.Module([node], [])):  # type: ignore[list-item]
+    nodes = list(own_nodes(ast.Module([node], [])))  # type: ignore[list-item]
+    inner = {id(part) for one in nodes if isinstance(one, ast.comprehension) for part in ast.walk(one.target)}
+    for one in nodes:
         match one:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 found.add(name)
-            case ast.Name(id=name, ctx=ast.Store()):
+            case ast.Name(id=name, ctx=ast.Store()) if id(one) not in inner:
+                found.add(name)
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                found.add(name)
+            case ast.MatchMapping(rest=str(name)):
                 found.add(name)
             case ast.Import(names=names) | ast.ImportFrom(names=names):
                 found |= {alias.asname or alias.name.partition(".")[0] for alias in names}
-    return found - _inner(node)
+    return found
 
 
 def _inner(node: ast.AST) -> set[str]:
@@ -84,8 +93,37 @@ def _inner(node: ast.AST) -> set[str]:
 
 
 def free_names(node: ast.AST) -> set[str]:
-    """Return the names that a part of a file reads and does not set itself."""
-    return names_in(node, ast.Load) - sets(node) - _inner(node)
+    r"""Return the names that a part of a file reads and does not set itself.
+
+    Example:
+        >>> sorted(free_names(ast.parse("a = [b for b in c], lambda d: d + e, b").body[0]))
+        ['b', 'c', 'e']
+    """
+    found: set[str] = set()
+    todo: list[tuple[ast.AST, frozenset[str]]] = [(node, frozenset())]
+    while todo:
+        one, hidden = todo.pop()
+        outside, own = list(ast.iter_child_nodes(one)), set[str]()
+        inside: list[ast.AST] = []
+        match one:
+            case ast.Name(id=name, ctx=ast.Load()) if name not in hidden:
+                found.add(name)
+            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                inside, outside = outside, [one.generators[0].iter]
+                own = {name for loop in one.generators for name in names_in(loop.target, ast.Store)}
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+                inside = [*one.body] if isinstance(one.body, list) else [one.body]
+                outside = [part for part in outside if all(part is not each for each in inside)]
+                others = {
+                    name
+                    for part in own_nodes(one)
+                    if isinstance(part, ast.Global | ast.Nonlocal)
+                    for name in part.names
+                }
+                own = (parameters(one) | sets_inside(one)) - others
+        todo += [(part, hidden) for part in outside]
+        todo += [(part, hidden | own) for part in inside]
+    return found - sets(node)
 
 
 class File:
@@ -95,7 +133,21 @@ class File:
         self.tree, self.imports = tree, Imports(tree)
         self.functions: dict[str, ast.FunctionDef] = {}
         self.changing: set[str] = set()
+        self.names: set[str] = set()
+        self.all_functions: list[Function] = []
+        """All functions and lambdas, the outer ones first."""
+        self._parents: dict[int, ast.AST] = {}
+        self._states: dict[int, bool] = {}
+        self._read: dict[int, set[str]] = {}
+        self._ranges: dict[int, list[range]] = {}
+        self._uses: dict[tuple[int, bool], set[str]] = {}
+        self._same: dict[int, Unchanging] = {}
         for node in ast.walk(tree):
+            self._parents |= {id(child): node for child in ast.iter_child_nodes(node)}
+            if isinstance(node, ast.Name):
+                self.names.add(node.id)
+            if isinstance(node, FUNCTIONS):
+                self.all_functions.append(node)
             if isinstance(node, ast.FunctionDef):
                 self.functions.setdefault(node.name, node)
                 self.changing |= changed_outside(node)
@@ -109,14 +161,25 @@ class File:
 
     def around(self, inner: ast.AST) -> list[ast.AST]:
         """Functions and classes that something is in, the innermost first, and at the end the file."""
-        outer: list[ast.AST] = [
-            one
-            for one in ast.walk(self.tree)
-            if one is not inner
-            and isinstance(one, (*FUNCTIONS, ast.ClassDef, ast.Module))
-            and any(part is inner for part in ast.walk(one))
-        ]
-        return outer[::-1]
+        kinds = (*FUNCTIONS, ast.ClassDef, ast.Module)
+        return [one for one in self._outer(inner) if isinstance(one, kinds)]
+
+    def statement_with(self, outer: ast.AST, inner: ast.AST) -> ast.stmt:
+        """The statement of a body that something is in."""
+        chain = [inner, *self._outer(inner)]
+        return next(one for one, parent in pairwise(chain) if parent is outer and isinstance(one, ast.stmt))
+
+    def _outer(self, inner: ast.AST) -> Iterator[ast.AST]:
+        """What something is in, the innermost first."""
+        while (parent := self._parents.get(id(inner))) is not None:
+            yield parent
+            inner = parent
+
+    def unchanging(self, scope: Scope) -> Unchanging:
+        """What is the same each time that a function or a loop of the file runs."""
+        if id(scope) not in self._same:
+            self._same[id(scope)] = Unchanging(self, scope)
+        return self._same[id(scope)]
 
     def seen_at(self, line: int) -> set[str]:
         """Names that code in a line sees: those of the file, and of the functions around it."""
@@ -125,34 +188,53 @@ class File:
 
     def lines_of(self, function: ast.FunctionDef) -> list[range]:
         """The lines of a function, and of those of the file that it calls, without the others inside of it."""
-        found: list[range] = []
-        for one in self._reached(function, lambda one: {node.func.id for node in own_nodes(one) if _calls_name(node)}):  # type: ignore[attr-defined]
-            inner = [_lines(node) for node in own_nodes(one) if isinstance(node, FUNCTIONS)]
-            first = one.lineno
+        return [part for one in self._reached(function, called=True) for part in self._own_lines(one)]
+
+    def _own_lines(self, function: ast.FunctionDef) -> list[range]:
+        """The lines of a function without those of others inside of it."""
+        if id(function) not in self._ranges:
+            found, first = list[range](), function.lineno
+            inner = [_lines(node) for node in own_nodes(function) if isinstance(node, FUNCTIONS)]
             for part in sorted(inner, key=lambda part: part.start):
                 found.append(range(first, part.start))
                 first = max(first, part.stop)
-            found.append(range(first, _lines(one).stop))
-        return [part for part in found if part]
+            found.append(range(first, _lines(function).stop))
+            self._ranges[id(function)] = [part for part in found if part]
+        return self._ranges[id(function)]
 
-    def _reached(
-        self,
-        function: ast.FunctionDef,
-        named: Callable[[ast.FunctionDef], set[str]] = lambda one: names_in(one, ast.Load),
-    ) -> list[ast.FunctionDef]:
-        """A function, and those of the file that it names, and that these do."""
+    def _reached(self, function: ast.FunctionDef, *, called: bool = False) -> list[ast.FunctionDef]:
+        """A function, and those of the file that it names or calls, and that these do."""
         found: dict[int, ast.FunctionDef] = {}
         todo = [function]
         while todo:
             one = todo.pop()
             if id(one) not in found:
                 found[id(one)] = one
-                todo += [self.functions[name] for name in named(one) & self.functions.keys()]
+                todo += [self.functions[name] for name in self._named(one, called=called)]
         return list(found.values())
+
+    def read_by(self, node: ast.AST) -> set[str]:
+        """Names that a function or a class reads."""
+        if id(node) not in self._read:
+            self._read[id(node)] = names_in(node, ast.Load)
+        return self._read[id(node)]
+
+    def _named(self, function: ast.FunctionDef, *, called: bool) -> set[str]:
+        """Functions of the file that a function names, or calls."""
+        key = (id(function), called)
+        if key not in self._uses:
+            calls = (one.func for one in own_nodes(function) if isinstance(one, ast.Call))
+            names = {one.id for one in calls if isinstance(one, ast.Name)} if called else self.read_by(function)
+            self._uses[key] = names & self.functions.keys()
+        return self._uses[key]
 
     def may_differ(self, function: ast.FunctionDef) -> bool:
         """Whether a function of the file may give another result each time, keeps a state, or keeps its results."""
-        return any(self._has_state(one) for one in self._reached(function))
+        reached = self._reached(function)
+        for one in reached:
+            if id(one) not in self._states:
+                self._states[id(one)] = self._has_state(one)
+        return any(self._states[id(one)] for one in reached)
 
     def _has_state(self, function: ast.FunctionDef) -> bool:
         if any("cache" in ast.unparse(one) for one in function.decorator_list):
@@ -234,10 +316,6 @@ def sets_inside(scope: Scope) -> set[str]:
     """Names that a function's or a loop's body sets."""
     body = scope.body if isinstance(scope.body, list) else [scope.body]
     return {name for node in body for name in sets(node)}
-
-
-def _calls_name(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
 
 
 def _lines(node: ast.AST) -> range:
@@ -348,8 +426,9 @@ class Unchanging:
             return (last or self._file.imports.called(value.func)) not in GOING_ON or kind[:1].isupper()
         return not isinstance(value, ast.GeneratorExp)
 
-    def made_at(self, line: int) -> Iterator[ast.expr]:
-        """Yield what is made anew in a line although it is the same each time, the outermost first."""
+    @cached_property
+    def _kept(self) -> set[int]:
+        """Nodes of what is changed, or kept, after it is made."""
         changed: set[int] = set()
         for one in self._nodes:
             match one:
@@ -364,8 +443,12 @@ class Unchanging:
                     changed |= {id(part) for part in ast.walk(value)}
                 case ast.Assign(value=value) if any(self._is_changed(name, one) for name in sets(one)):
                     changed.add(id(value))
+        return changed
+
+    def made_at(self, line: int) -> Iterator[ast.expr]:
+        """Yield what is made anew in a line although it is the same each time, the outermost first."""
         for node in self._nodes:
-            if not isinstance(node, (ast.Call, ast.Subscript, *_COMPREHENSIONS)) or id(node) in changed:
+            if not isinstance(node, (ast.Call, ast.Subscript, *_COMPREHENSIONS)) or id(node) in self._kept:
                 continue
             if line in _lines(node) and self._stays(node) and any(map(self._file.makes, ast.walk(node))):
                 opened = self._opened_by(node)
@@ -434,8 +517,7 @@ class Unchanging:
         if self._self and self._self in free_names(node):
             attributes = {one.attr for one in ast.walk(self._around[0]) if isinstance(one, ast.Attribute)}
             return f"{self._self}.{_free(name.lower(), attributes)}"
-        taken = {one.id for one in ast.walk(self._file.tree) if isinstance(one, ast.Name)} | self._file.top.keys()
-        return _free(name.upper(), taken)
+        return _free(name.upper(), self._file.names | self._file.top.keys())
 
     def place(self, lines: Iterable[str], moved: set[str], given: Iterable[str] = ()) -> str | None:
         """Where lines can stand that are to run once: as near as their names allow; None where they have no place.
@@ -458,8 +540,12 @@ class Unchanging:
             elif isinstance(outer, ast.Module):
                 if moved & self._file.top.keys() or not self._known(needs):
                     return None
-                here = _first_line(_statement_with(outer.body, self._scope))
-                last = max((_last_line(self._file.top[name]) for name in self._all(needs)), default=0)
+                here = _first_line(self._file.statement_with(outer, self._scope))
+                setters = [self._file.top[name] for name in self._all(needs)]
+                if any(isinstance(one, _BLOCKS) and _last_line(one) >= here for one in setters):
+                    # Below it, the program has run.
+                    return None
+                last = max(map(_last_line, setters), default=0)
                 return f"above line {here}" if last < here else f"below line {last}"
         return None
 
@@ -475,13 +561,13 @@ class Unchanging:
             if name in self._file.top and name not in found:
                 found.add(name)
                 node = self._file.top[name]
-                todo |= names_in(node, ast.Load) if isinstance(node, (*_DEFINED, ast.ClassDef)) else set()
+                todo |= self._file.read_by(node) if isinstance(node, (*_DEFINED, ast.ClassDef)) else set()
         return found
 
     def _in_function(self, outer: ast.AST, needs: set[str], moved: set[str]) -> str | None:
         if isinstance(outer, ast.Lambda) or not isinstance(outer, _DEFINED):
             return None
-        here = _first_line(_statement_with(outer.body, self._scope))
+        here = _first_line(self._file.statement_with(outer, self._scope))
         before = parameters(outer).union(*(sets(one) for one in outer.body if _last_line(one) < here))
         clash = isinstance(self._scope, FUNCTIONS) and moved & (sets_inside(outer) | parameters(outer))
         return f"in {outer.name}(), above line {here}" if needs <= before and not clash else None
@@ -545,10 +631,6 @@ def unknown_names(code: str, text: str = "", line: int = 0) -> set[str]:
     file = parsed(text)
     seen = File(file).seen_at(line) if file is not None else set()
     return names_in(tree, ast.Load) - made - seen - {*MODULES, "dataset", *dir(builtins)}
-
-
-def _statement_with(body: list[ast.stmt], inner: ast.AST) -> ast.stmt:
-    return next(one for one in body if any(part is inner for part in ast.walk(one)))
 
 
 def _first_line(node: ast.stmt) -> int:

@@ -21,7 +21,7 @@ def rows_of_batches(spot: HotSpot, stage: StageView, view: PipelineView) -> str:
     before, after = batch_calls(stage, view)
     if stage.op == "from_generator":
         made = numbered(text, call.function, call.line)
-        rows = rows_at_once("\n".join(made.function), made.name, 1) if made is not None else None
+        rows = rows_at_once("\n".join(made.function), made.name, 1, text) if made is not None else None
         if made is None or rows is None:
             return ""
         batches = Batches(rows, before, after)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -242,3 +245,32 @@ def pictures():
     assert [(call.kind, call.text, call.line) for call in found if call is not None] == [
         ("processes", "pool.imap(load, order)", 6)
     ] * 2
+
+
+def _visits(count: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Nodes whose parts are looked at for all builders, and one hot line, of a file whose functions call each other."""
+    seen, children = Counter[str](), ast.iter_child_nodes
+    functions = (
+        f"def table{i}():\n    return [table{i + 1}()]\ndef f{i}(x):\n    return table{i}()[x], re.compile('a')\n"
+        for i in range(count)
+    )
+    code = "import re\n" + "".join(functions) + f"def table{count}():\n    return [1]\n"
+
+    def counting(node: ast.AST) -> Iterator[ast.AST]:
+        seen["nodes"] += 1
+        return children(node)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ast, "iter_child_nodes", counting)
+        found = builders(code)
+        assert {call.function for call, _ in found} == {f"f{i}" for i in range(count)}
+        before = seen["nodes"]
+        assert builders(code) == found
+        assert seen["nodes"] == before
+        for i in range(count):
+            assert hot_call(code, f"f{i}", 4 * i + 5) is not None
+    return seen["nodes"]
+
+
+def test_work_on_a_file_grows_with_its_length_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _visits(160, monkeypatch) < 6 * _visits(40, monkeypatch)

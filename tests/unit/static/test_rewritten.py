@@ -337,6 +337,26 @@ def test_what_a_generator_does_with_a_result_of_a_pool_is_done_in_the_function()
 
 
 @pytest.mark.parametrize(
+    ("given", "same"),
+    [
+        ("paths", True),
+        ("paths, 4", True),
+        ("paths, chunksize=4", True),
+        ("paths, labels", False),
+        ("paths, *others", False),
+        ("paths, timeout=3", False),
+        ("paths, **settings", False),
+    ],
+)
+def test_a_pool_of_which_results_are_used_has_one_iterable(given: str, same: bool) -> None:
+    code = (
+        "def rows():\n    paths, labels = [1, 2], [3, 4]\n    with ProcessPoolExecutor(4) as pool:\n"
+        f"        for row in pool.map(load, {given}):\n            yield row / 4\n"
+    )
+    assert (of_a_pool(code, "rows", 5) is not None) is same
+
+
+@pytest.mark.parametrize(
     "drawn",
     [
         "np.random.default_rng().permutation(9)",

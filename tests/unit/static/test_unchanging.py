@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 import textwrap
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.static.hot_calls import HotCall, builders, hot_call
+from pipeprof.pipelines.static.unchanging import free_names
 
 MADE: list[str] = []
 
@@ -286,3 +288,64 @@ def test_the_call_that_builds_a_pipeline_has_no_time_of_its_functions() -> None:
 def test_a_generator_makes_once_an_epoch_what_stands_before_its_loop() -> None:
     code = "import library as A\ndef rows():\n    words = A.Tokenizer('a')\n    for x in words:\n        yield x\n"
     assert hot_call(code, "rows", 3) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "same"),
+    [
+        ("with open(path) as f:\n        word = f.readline()\n        rest = [word for word in f]", False),
+        ("word = path\n    rest = [word for word in WORDS]", False),
+        ("word = path\n    rest = map(lambda word: word, WORDS)", False),
+        ("word, rest = path, {word: 1 for word in WORDS}", False),
+        ("try:\n        load(path)\n    except OSError as word:\n        pass", False),
+        ("match path:\n        case [*word]:\n            pass", False),
+        ("match path:\n        case {1: _, **word}:\n            pass", False),
+        ("match path:\n        case str() as word:\n            pass", False),
+        ("rest = [word for word in path]", True),
+        ("rest = map(lambda word: word, path)", True),
+    ],
+)
+def test_a_name_is_told_from_that_of_a_comprehension(body: str, same: bool) -> None:
+    head = "from words import Tokenizer\nword, WORDS = 'a', 'b'\ndef f(path):\n"
+    code = f"{head}    {body}\n    return Tokenizer(word)(rest)\n"
+    found = hot_call(code, "f", code.count("\n"))
+    assert (found is not None and found.text == "Tokenizer(word)") is same
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("x = [a for a in b], a", {"a", "b"}),
+        ("x = [a for a in a]", {"a"}),
+        ("x = {a: c for a in b for c in a}", {"b"}),
+        ("x = (lambda a, d=e: a + d + g), d", {"d", "e", "g"}),
+        ("def x(a):\n    k = a\n    return k + m", {"m"}),
+        ("def x(a):\n    global k\n    k = a\n    return k", {"k"}),
+    ],
+)
+def test_names_that_are_read_from_outside(code: str, names: set[str]) -> None:
+    assert free_names(ast.parse(code).body[0]) == names
+
+
+@pytest.mark.parametrize(
+    ("around", "certain"),
+    [
+        ("{}", True),
+        ("if __name__ == '__main__':\n    {}\n    train(f)", False),
+        ("for one in [1]:\n    {}\n    train(f)", False),
+        ("with scope():\n    {}\n    train(f)", False),
+        ("try:\n    {}\n    train(f)\nexcept OSError:\n    pass", False),
+        ("match 1:\n    case 1:\n        {}\n        train(f)", False),
+    ],
+)
+def test_below_a_block_the_program_has_run(around: str, certain: bool) -> None:
+    function = "def f(x):\n    return Tokenizer(PATH)(x)\n"
+    head, block = "from words import Tokenizer\n", f"{around.format('PATH = str(1)')}\n"
+    below, above = (
+        hot_call(head + function + block, "f", 3),
+        hot_call(head + block + function, "f", 3 + block.count("\n")),
+    )
+    assert above is not None
+    assert above.once is not None
+    assert below is not None
+    assert (below.once is not None) is certain
