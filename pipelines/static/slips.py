@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from pipeprof.pipelines.ops.traits import STAGES
+from pipeprof.pipelines.ops.traits import STAGES, traits
 from pipeprof.pipelines.static.dataset_names import FUNCTIONS, DatasetNames, own_nodes
 from pipeprof.pipelines.static.imports import Imports
 
@@ -126,7 +126,8 @@ class _File:
     def _drawn(self, call: ast.Call, stage: str) -> Iterator[Slip]:
         """Random numbers of NumPy or Python in a function that TensorFlow traces once."""
         # The function of `apply` is called once, with the dataset.
-        if stage in {"from_generator", "apply"} or not call.args:
+        row = traits(stage)
+        if row.python_iterator or row.opaque or not call.args:
             return
         for function in self._given(call.args[0]):
             for node in self._traced(function, set()):

@@ -114,7 +114,7 @@ def rewrite_pictures(graph: EditableGraph, node: Any, how: str) -> bool:
 
 
 def _fast_dct(function: Any) -> bool:
-    """Decode by the fast method what asks for the accurate one; the fast one is the default (tried on 2.21)."""
+    """Replace the accurate method; TensorFlow's default is the fast one (tried on 2.21)."""
     slow = b"INTEGER_ACCURATE"
     found = [node for node in function.node_def if node.op in _DECODES and node.attr["dct_method"].s == slow]
     for node in found:

@@ -31,7 +31,7 @@ class FirstAgain(OfText, Rule):
 
     name = "first-again"
     title = "Make the iterator once, before the loop"
-    family = "speed"
+    family = "correctness"
     semantics = "values"
     kind = "first-again"
 
