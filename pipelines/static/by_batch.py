@@ -31,14 +31,14 @@ class CalledInPython:
 
     Attributes:
         function: What is called: ``read``, or a lambda.
-        inputs: What it is given, of ``parameters``.
+        inputs: Those of ``parameters`` that are passed to the Python function.
         types: Types that it gives, as written.
         outputs: Names of what it gives.
         results: What comes out: names of ``outputs`` and ``parameters``, in TensorFlow's order.
         returned: The same as it is written.
         wrapper: As written: ``tf.numpy_function``.
         call: The call of it, as written.
-        line: Of the call, in the text that it was read from.
+        line: Where the call stands, counted from the first line of the function.
     """
 
     function: str

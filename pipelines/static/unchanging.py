@@ -613,7 +613,7 @@ def unknown_names(code: str, text: str = "", line: int = 0) -> set[str]:
     r"""Return the names that code reads and that neither it nor the place for it has; `dataset` is known everywhere.
 
     Args:
-        text: Of the file that it is pasted into.
+        text: Source of the file in which the code is to be pasted.
         line: Where in it, from 1.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import Literal
 from pipeprof.pipelines.edits.edits import SetEnvironment
 from pipeprof.profiles.advise.rule import Threshold
 from pipeprof.profiles.memory.ledger.vocabulary import HEAP, POOL, RESIDUE
+from pipeprof.profiles.time.memory_problem import memory_matters
 from pipeprof.profiles.view.view import PipelineView
 
 SLACK_BYTES = Threshold("slack-bytes", 50_000_000, "bytes", "a smaller fall of the peak is within the noise")
@@ -22,9 +23,12 @@ def slack_bytes(view: PipelineView, kind: Literal["pool", "heap"]) -> int:
 
 
 def matters(view: PipelineView, nbytes: int) -> bool:
-    """Whether returning so many bytes could be seen."""
-    memory = view.profile.memory if view.profile is not None else None
-    if memory is None or memory.peak_bytes is None or nbytes < SLACK_BYTES.value:
+    """Whether returning so many bytes could be seen, where memory was asked about, is large or leaks."""
+    profile = view.profile
+    memory = profile.memory if profile is not None else None
+    if profile is None or memory is None or memory.peak_bytes is None or nbytes < SLACK_BYTES.value:
+        return False
+    if not memory_matters(profile):
         return False
     return nbytes >= SLACK_SHARE.value * (memory.peak_bytes - (memory.baseline_bytes or 0))
 

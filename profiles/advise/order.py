@@ -24,7 +24,7 @@ def ordered(
     simplest one: without memory for data, without new stages, with the fewest edits.
 
     Args:
-        view: Of the pipeline; None leaves the places out.
+        view: Gives stages their places among equal findings; without it they keep their order.
         memory_matters: Else what tunes the process for less memory comes after all that is about speed.
     """
     places = {stage.id: index for index, stage in enumerate(view.stages)} if view is not None else {}

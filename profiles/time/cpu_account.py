@@ -279,7 +279,7 @@ def step_cpu_ms(used_ms: float, stages: Sequence[Stage], training: Training | No
         used_ms: CPU time of its process per step.
         stages: Rows with their CPU time.
         training: How the script takes its batches.
-        cores: Of the machine.
+        cores: Number that the process may use.
     """
     known = [one.cpu_ms_per_batch for one in stages if one.fused_with is None and one.cpu_ms_per_batch is not None]
     left = used_ms - sum(known)

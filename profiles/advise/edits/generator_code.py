@@ -90,7 +90,7 @@ def by_number(
 
     Args:
         keys: One for each component: a dict's name, a tuple's index, ``0`` for a tensor.
-        place: Of the call of the generator: what is not known there is not certain either.
+        place: Where the generator is passed to TensorFlow; names that are unknown there make the code uncertain.
     """
     names = dict_names(keys, len(components))
     if names is None or any(one.dtype in ("variant", "resource") for one in components):
