@@ -65,6 +65,16 @@ def test_little_that_is_kept_proposes_nothing(nbytes: int) -> None:
     assert proposed(keeping("glibc's heap", nbytes)) == {}
 
 
+def test_a_process_whose_memory_is_no_problem_is_left_alone() -> None:
+    view = keeping("glibc's heap", 300 * MB)
+    assert view.profile is not None
+    view.profile.memory.peak_bytes = (view.profile.memory.baseline_bytes or 0) + 600 * MB
+    view.profile.host.memory_limit_bytes = 100_000 * MB
+    assert proposed(view) == {}
+    view.profile.host.memory_limit_source = "option"
+    assert "heap-slack" in proposed(view)
+
+
 def test_what_the_user_has_set_stays() -> None:
     own = {"MALLOC_ARENA_MAX": "4", "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "false"}
     assert proposed(keeping("TensorFlow's pool", 300 * MB, environment=own)) == {}
