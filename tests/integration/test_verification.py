@@ -83,11 +83,7 @@ def test_where_no_edit_exists_the_stage_is_replaced_by_a_replay_after_what_can_b
     assert found["measured"]["replayed"] == ["stages.0"]
     assert len(found["measured"]["pairs"]) >= 6
     assert found["measured"]["other_cpu_ms_per_batch"] > 0
-    beginnings = {
-        "ceiling": "without work at most ",
-        "rejected": "even without work no ",
-        "unverified": "not tried",
-    }
+    beginnings = {"ceiling": "without work at most ", "rejected": "even without work no ", "unverified": "not tried"}
     assert found["reason"].startswith(beginnings[found["status"]])
 
 
