@@ -54,7 +54,7 @@ class RawSnapshot:
 
 
 def take_snapshot(iterator: Any) -> RawSnapshot | None:
-    """Read the model of ``iterator``; None without one (``autotune.enabled = False``, one of a ``tf.distribute`` strategy).
+    """Read the model of ``iterator``; None without one (``autotune.enabled = False``, an iterator of a strategy).
 
     Take it before the iterator is exhausted: ended iterators drop their inputs.
     """

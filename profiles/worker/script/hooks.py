@@ -280,7 +280,9 @@ class Hooks:
         return experimental_distribute_dataset
 
     def _around_distribute_function(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def distribute_datasets_from_function(strategy: Any, dataset_fn: Callable[[Any], Any], options: Any = None) -> Any:
+        def distribute_datasets_from_function(
+            strategy: Any, dataset_fn: Callable[[Any], Any], options: Any = None
+        ) -> Any:
             made: list[Any] = []
 
             def noted(context: Any) -> Any:

@@ -608,8 +608,8 @@ class ScriptRun(ScriptJob):
             running.restart()
             running.next()
             self._models.begin(running)
-            until, batches = time.perf_counter() + TRACE_SECONDS, 0
-            while time.perf_counter() < until and not running.ended and not self._channel.stop.is_set():
+            until, batches, ended = time.perf_counter() + TRACE_SECONDS, 0, running.ended
+            while time.perf_counter() < until and running.ended == ended and not self._channel.stop.is_set():
                 running.next()
                 batches += 1
                 self._models.observe(running, batches)

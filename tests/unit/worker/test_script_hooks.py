@@ -116,10 +116,10 @@ class Strategy:
         self.devices = devices
 
     def experimental_distribute_dataset(self, dataset: object, options: object = None) -> object:
-        return Distributed(dataset, self.devices) if self.devices else dataset
+        return Distributed(dataset, self.devices) if self.devices and options is None else dataset
 
     def distribute_datasets_from_function(self, dataset_fn, options: object = None) -> object:
-        return self.experimental_distribute_dataset(dataset_fn("context"))
+        return self.experimental_distribute_dataset(dataset_fn("context"), options)
 
 
 def distributed(strategy: Strategy, dataset: object, how: str) -> object:
@@ -147,7 +147,7 @@ def test_what_a_strategy_distributes_is_the_scripts_own_dataset(library, monkeyp
     assert consumer.dataset() is dataset
     # Two that came, and the request for the end.
     assert (consumer.devices, len(one.times), bool(one.ended)) == (devices, 5, True)
-    assert (one.look(lambda inner: type(inner)) is not None) == (devices < 2)
+    assert (one.look(type) is not None) == (devices < 2)
     assert len(list(made)) == 2
     assert len(observer.consumers[0].passes) == 1
 
