@@ -131,9 +131,6 @@ def suggest_value(got: object, kind: str) -> str | None:
 def suggest_path(got: str, candidates: Iterable[str]) -> str | None:
     """Return the path that ``got`` probably meant.
 
-    Args:
-        candidates: whole paths, or names of the files in its folder.
-
     Example:
         >>> suggest_path("in/trian.csv", ["test.csv", "train.csv"])
         'in/train.csv'

@@ -72,10 +72,6 @@ class StageRecorder(BuildHook):
     def without(self, dataset: Any, names: Sequence[str], what: str) -> Any:
         """Return the dataset before the last stages.
 
-        Args:
-            names: Names of the last stages, in their order.
-            what: What the function is called.
-
         Raises:
             PlainError: The dataset ends with other stages.
         """
@@ -113,22 +109,14 @@ _ENUMERATIONS = {
 
 
 class BuiltStage(NamedTuple):
-    """A source or stage as it was built.
-
-    Attributes:
-        element_spec: Structure of the elements that it gives.
-    """
+    """A source or stage as it was built."""
 
     op: str
     element_spec: Any
 
 
 def load_arrays(spec: Spec, context: BuildContext) -> None:
-    """Read and make all arrays of a spec, each once, so that `build` finds them in ``context``.
-
-    Raises:
-        BuildError: One cannot be read or made.
-    """
+    """Read and make all arrays of a spec, each once, so that `build` finds them in ``context``."""
     for leaf in leaves(spec):
         if isinstance(leaf.value, ARRAYS):
             with pin_errors(leaf.address, ()):
@@ -142,9 +130,6 @@ def builder(context: BuildContext) -> Building:
 
 def build(spec: Spec, context: BuildContext, built: dict[str, BuiltStage] | None = None) -> Any:
     """The tf.data.Dataset of a spec, every node and function named after its stage's address.
-
-    Args:
-        built: Gets every source and stage by address.
 
     Raises:
         BuildError: TensorFlow refuses a stage, or a Python function of the user raises.

@@ -207,11 +207,7 @@ class FunctionBuilder:
         return located
 
     def python(self, reference: PythonRef) -> Callable[..., Any]:
-        """The user's function, imported from its file; for a dataset, a function that returns it.
-
-        Raises:
-            PathError: The file has no such function.
-        """
+        """The user's function, imported from its file; for a dataset, a function that returns it."""
         path = resolve(reference.file, self.context.base_dir, self.context.data_dirs).resolve()
         if str(path) not in self.files:
             self.files.append(str(path))

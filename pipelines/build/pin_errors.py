@@ -22,9 +22,7 @@ class BuildError(PipelineFailedError):
 
     Attributes:
         address: Address of the stage; ``options`` for the options.
-        message: One or two sentences.
         kind: ``spec`` when TensorFlow refuses ops or arguments, ``python`` when the user's own code raised.
-        op_index: Position of the call in the stage's ``ops:``, or None.
         op_path: Where the call stands below the stage, dotted as an address: ``ops.2.true_fn.0``; empty without one.
         lines: For ``python``, the user's own lines as ``file:line in function: source``, innermost last.
     """

@@ -41,11 +41,7 @@ _STARRED = {"tf.einsum": _einsum, "tf.meshgrid": _meshgrid}
 
 
 def resolve(name: str) -> Any:
-    """The public function that a name such as ``tf.io.read_file`` stands for; of a property, what reads it.
-
-    Raises:
-        UnknownFunctionError: The installed TensorFlow has no such function.
-    """
+    """The public function that a name such as ``tf.io.read_file`` stands for; of a property, what reads it."""
     if name in _STARRED:
         return _STARRED[name]
     tf: Any = importlib.import_module("tensorflow")
@@ -67,7 +63,6 @@ def signature(name: str) -> str:
     """The parameters of a function, without those whose default is a function: no spec can give one.
 
     Raises:
-        AttributeError: The installed TensorFlow has no such function.
         ValueError: It takes any number of positional arguments, which `ops:` cannot write.
     """
     parts = []

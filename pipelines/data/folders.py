@@ -63,9 +63,6 @@ class CachedEntry:
     """One complete entry of the cache.
 
     Attributes:
-        kind: Kind of its recipe, for example ``image_folder``.
-        recipe: The recipe as it would stand in a spec.
-        bytes: Bytes of its files.
         created: When it was made, with a time zone.
     """
 
@@ -190,11 +187,7 @@ class FileState:
 
 
 def file_state(path: Path, entry: DataEntry) -> FileState:
-    """Look at all files that an entry promises; none is opened.
-
-    Raises:
-        OSError: One is missing, or is not a file.
-    """
+    """Look at all files that an entry promises; none is opened."""
     total, digest = 0, hashlib.sha256()
     for name in file_names(entry):
         found = os.lstat(f"{path}/{name}")
@@ -236,11 +229,7 @@ def _is_marker(marker: object) -> bool:
 
 
 def write_marker(path: Path, entry: DataEntry, *, now: datetime | None = None) -> None:
-    """Declare a folder to be a complete entry, with the files as they are now.
-
-    Raises:
-        OSError: A file is missing, or the marker could not be written.
-    """
+    """Declare a folder to be a complete entry, with the files as they are now."""
     state = file_state(path, entry)
     marker = {
         "version": _MARKER_VERSION,

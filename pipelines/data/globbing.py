@@ -34,7 +34,6 @@ def matching_files(pattern: str, *, recursive: bool = True) -> list[str]:
     """Return the files that a glob matches, sorted; folders are left out.
 
     Args:
-        pattern: Absolute, or relative to the current folder.
         recursive: Whether ``**`` stands for any folders; else it is a ``*``, as TensorFlow reads it.
 
     Raises:
@@ -94,14 +93,7 @@ def _names(folder: str, part: str | None) -> Iterator[str]:
 
 
 def _folders_below(folder: str, pattern: str) -> Iterator[str]:
-    """Yield a folder and all below it that are not hidden, also those that links lead to.
-
-    Args:
-        folder: Its path, with a slash at its end; empty for the current one.
-
-    Raises:
-        EndlessGlobError: A folder lies in itself, or too many links lead to the same folders.
-    """
+    """Yield a folder and all below it that are not hidden, also those that links lead to."""
     todo: list[tuple[str, tuple[_Id, ...]]] = [(folder, ())]
     visited: set[_Id] = set()
     repeated = 0

@@ -15,12 +15,7 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class NewStage:
-    """A stage or a source as a spec has it.
-
-    Attributes:
-        op: A method of ``tf.data.Dataset``, or a reader class.
-        arguments: By TensorFlow's names, as plain data.
-    """
+    """A stage or a source as a spec has it."""
 
     op: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -94,11 +89,7 @@ class VectoriseMap(PipelineEdit):
 
 @dataclass(frozen=True)
 class MoveFilter(PipelineEdit):
-    """Move a filter before maps, with the part of their functions that its predicate reads.
-
-    Attributes:
-        before: Address of the first of these maps.
-    """
+    """Move a filter before maps, with the part of their functions that its predicate reads."""
 
     stage: str
     before: str
@@ -175,12 +166,7 @@ class SetEnvironment(PipelineEdit):
 
 @dataclass(frozen=True)
 class HandWritten(PipelineEdit):
-    """A change that needs code which only the user can write: no tool applies it.
-
-    Attributes:
-        stages: Addresses of what it replaces, in the order of the data.
-        python: How it would look in Python.
-    """
+    """A change that needs code which only the user can write: no tool applies it."""
 
     stages: tuple[str, ...]
     yaml: str
@@ -217,11 +203,7 @@ def known_edits(documents: Iterable[Mapping[str, Any]]) -> list[PipelineEdit]:
 
 
 def _read(name: str, value: Any) -> Any:
-    """The value of a field of an edit.
-
-    Raises:
-        TypeError: The field has none like it.
-    """
+    """The value of a field of an edit."""
     none = name in ("after", "batch") and value is None
     if name == "value" or none or (name == "flat" and isinstance(value, bool)):
         return value

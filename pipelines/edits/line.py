@@ -56,8 +56,6 @@ class LineItem:
 
     Attributes:
         path: Its place before the edits, which begins with that of a stage around it; None for a new one.
-        follows: The path of the stage that it was inserted after.
-        moved: It is in another place than before.
         before: It was put before the stage after it, not after the one before it.
     """
 
@@ -92,7 +90,6 @@ class EditedLines(Generic[T]):
 
     Attributes:
         lines: Sources with their stages, by the place of their pipeline.
-        changed: The lines whose order an edit has changed.
     """
 
     def __init__(self, lines: dict[Path, list[T]]) -> None:
@@ -152,11 +149,7 @@ class EditedLines(Generic[T]):
         raise _by_hand(edit)
 
     def apply(self, edit: PipelineEdit) -> None:
-        """Apply one edit after those before it.
-
-        Raises:
-            LineError: It does not fit.
-        """
+        """Apply one edit after those before it."""
         match edit:
             case InsertStage():
                 self._insert(edit)
@@ -186,11 +179,7 @@ class EditedLines(Generic[T]):
                 raise _by_hand(edit)
 
     def find(self, address: str) -> tuple[Path, int]:
-        """The line of a source or stage, and where it is there now.
-
-        Raises:
-            LineError: There is none, or it was replaced.
-        """
+        """The line of a source or stage, and where it is there now."""
         path = self.path(address)
         if any(path[:length] in self._gone for length in range(1, len(path) + 1)):
             raise LineError(address, "it was replaced by an earlier edit")

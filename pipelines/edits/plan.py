@@ -47,8 +47,6 @@ class SavedPlan:
     """Edits, and the pipeline that they belong to.
 
     Attributes:
-        target: What was measured, as its user named it.
-        stages: Ops of the stages as written, by address, in order.
         steps: The edits, step by step; the addresses of a step are those of the pipeline that the one before it made.
         speedup: Measured steps per second with them over without; ``None`` where they save memory.
         dtypes: Of an element's components; ``variant`` for what is no dense tensor, ``None`` where they are not known.
@@ -94,9 +92,6 @@ def write_plan(plan: SavedPlan) -> str:
 
 def checked_edits(documents: Sequence[Mapping[str, Any]]) -> list[PipelineEdit]:
     """Return edits that somebody else may have written, as values.
-
-    Args:
-        documents: They, as JSON gives them.
 
     Raises:
         PlanError: One of them is not known to this version, or no plan can hold it.
@@ -157,9 +152,6 @@ def with_data(plan: SavedPlan, path: str) -> SavedPlan:
 def apply_call(dataset: str, plan: str, data: str | None = None) -> str:
     """Return the call that applies a plan, as Python.
 
-    Args:
-        data: Folder of converted data that the plan reads; None where it reads none.
-
     Example:
         >>> print(apply_call("make()", "fast.plan.json", "/data/fast"))
         pipeprof.apply(make(), "fast.plan.json", data="/data/fast")
@@ -173,11 +165,7 @@ class _DamageError(ValueError):
 
 
 def _parsed(text: str, name: str) -> dict[str, Any]:
-    """The object that a file is.
-
-    Raises:
-        PlanError: It is none, or another program's.
-    """
+    """The object that a file is."""
     try:
         if len(text) > MOST_BYTES:
             raise _DamageError(f"it has more than {MOST_BYTES:,} characters")
@@ -273,8 +261,6 @@ def describe_misfit(
     """Return where a pipeline is not the one that a plan was made for; ``None`` where it is.
 
     Args:
-        stages: Ops of the pipeline's stages as written, by address.
-        dtypes: Of its elements' components, where they are known.
         bodies: Fingerprints of its stages' functions, which count for what a plan keeps, in files or a cache.
 
     Example:

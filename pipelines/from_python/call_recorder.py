@@ -46,10 +46,6 @@ class FunctionTrace:
     """Recording of a user's function that TensorFlow traced.
 
     Attributes:
-        function: The function that was traced: the user's, or one of TensorFlow's that calls it.
-        element: Its argument; None while it runs.
-        complete: Whether it returned.
-        branch: Whether it is a branch of ``tf.cond`` or ``tf.switch_case``, which takes no element.
         given: The code of the functions passed to the call that traced it.
     """
 
@@ -94,7 +90,6 @@ class CallRecorder:
         layers: Whether to look for Keras' layers, which loads Keras.
 
     Attributes:
-        seen: Calls outside of functions that TensorFlow traces, and all calls that gave a dataset.
         used: Calls of the user's own functions that gave a dataset.
         makers: Calls of the user's own functions that gave a function.
         problem: Why something may be missing.

@@ -32,9 +32,6 @@ _OBJECTS: Final = ("tf.lookup.", "tf.keras.layers.")
 def key_text(key: RecordedKey, field: Callable[[RecordedTensor], str | int]) -> str | int:
     """Convert the key; ``field`` names a tensor among its bounds.
 
-    Raises:
-        NotExpressible: A bound is neither a number nor a field.
-
     Example:
         >>> key_text(RecordedKey((Ellipsis, slice(None, 3)), alone=False), lambda tensor: "")
         '..., :3'
@@ -83,11 +80,7 @@ def decision_calls(call: Call) -> Any:
 def written_branches(
     call: Call, inputs: Sequence[RecordedTensor], decision: str | int, write: Callable[[RecordedBody], list[Any]]
 ) -> dict[str, Any]:
-    """Convert the arguments of the call, without routes.
-
-    Raises:
-        NotExpressible: A branch cannot be written.
-    """
+    """Convert the arguments of the call, without routes."""
     chains = [_chain(value, inputs, write) for value in functions_of(call)]
     if call.name == "tf.switch_case":
         return {"branch_fns": chains, "branch_index": [{"select": decision}]}
@@ -115,9 +108,6 @@ def chain(body: RecordedBody, folders: Folders, *, answers: bool = False) -> tup
 
     Returns:
         The calls, and why some of them are of the user's own functions.
-
-    Raises:
-        NotExpressible: Why there is no such chain.
     """
     if holds_datasets(body.element) or holds_datasets(body.result):
         raise NotExpressible("it works on datasets")

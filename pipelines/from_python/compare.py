@@ -155,9 +155,6 @@ def differences(
 
     Constants that a function captures count as constants in it, and paths are the same if they lead to the same file.
     A dataset that is used in several places and keeps a state (a shuffle's order, a cache) must be one in both graphs.
-
-    Args:
-        sides: Where each is, in the words of a difference.
     """
     walk = _GraphComparison(sides)
     walk.todo.append(

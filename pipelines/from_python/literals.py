@@ -101,11 +101,7 @@ def _patterns(names: list[str]) -> Iterator[str]:
 
 
 def literal(value: Any, folders: Folders) -> Any:
-    """Convert a value to YAML data.
-
-    Raises:
-        NotExpressible: A spec cannot express it.
-    """
+    """Convert a value to YAML data."""
     if value is None or isinstance(value, bool | int | str | float):
         return value
     if isinstance(value, list | tuple):
@@ -210,11 +206,7 @@ def _with_mapping(value: tuple[Any, ...], written: list[Any], folders: Folders) 
 
 
 def component(value: Array, folders: Folders) -> Any:
-    """One array of a source.
-
-    Raises:
-        NotExpressible: It is too large, or a literal would have another dtype.
-    """
+    """One array of a source."""
     if value.file is not None:
         return _array_file(value, folders)
     if value.made is not None and (value.dtype not in NATURAL or value.values is None):
@@ -240,11 +232,7 @@ def _files(names: list[Any], folders: Folders) -> Any:
 
 
 def column_defaults(values: Sequence[Any], folders: Folders) -> list[Any]:
-    """Convert the defaults of columns; an empty array of a dtype means that the column must have a value.
-
-    Raises:
-        NotExpressible: One of them is no literal.
-    """
+    """Convert the defaults of columns; an empty array of a dtype means that the column must have a value."""
     written = [
         value.dtype if isinstance(value, Array) and value.shape == (0,) else literal(value, folders) for value in values
     ]

@@ -53,10 +53,6 @@ class RecoveredSpec:
     """Spec recovered from a recording.
 
     Attributes:
-        data: YAML data.
-        places: The user's line of each source and stage, by address.
-        chains: Numbers of the calls whose functions became chains, by address.
-        calls: Numbers of all calls, by address.
         python: The last stage that the Python function of its source makes; None without such a source.
     """
 
@@ -72,7 +68,6 @@ class Describer:
     """Converter of one recorded pipeline to a spec.
 
     Args:
-        refused: Numbers of calls whose functions are not to become chains, and why: theirs came out different.
         denied: Numbers of calls that a spec cannot express, and why.
         target: Reference of the function that gave the pipeline; None if a spec cannot call it.
         seeds: Random seeds of stages that the function gives none, by the number of their call.
@@ -407,14 +402,7 @@ def top_level_calls(recording: RecordedCalls) -> list[Call]:
 
 
 def _written_arguments(kind: type[Op], given: Mapping[str, Any], folders: Folders) -> dict[str, Any]:
-    """Convert the arguments that are common to all sources and stages.
-
-    Args:
-        kind: The source or stage.
-
-    Raises:
-        NotExpressible: One of them cannot be written.
-    """
+    """Convert the arguments that are common to all sources and stages."""
     written: dict[str, Any] = {}
     for name, value in given.items():
         if name == "name":

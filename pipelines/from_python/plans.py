@@ -75,11 +75,7 @@ class Planner:
     why: str = ""
 
     def calls(self) -> list[Call]:
-        """Return the calls needed, in order.
-
-        Raises:
-            NotExpressible: Some part of the result cannot be expressed.
-        """
+        """Return the calls needed, in order."""
         given = {leaf.id for leaf in leaves(self.body.element)}
         self._known = {argument: frozenset() for argument in given}
         chosen: set[int] = set()
@@ -132,11 +128,7 @@ def _unknown_text(leaf: RecordedTensor) -> str:
 
 
 def check(call: Call, folders: Folders) -> None:
-    """Check that a call can be written.
-
-    Raises:
-        NotExpressible: Why it cannot.
-    """
+    """Check that a call can be written."""
     if call.kind == "user":
         function = call.function
         if function is None or function.file is None:

@@ -55,8 +55,6 @@ class Public:
         kind: ``source``, ``stage``, ``function``, ``operator``, ``factory`` for what gives a function from dataset to
             dataset, ``apply``, ``seed``, ``load``, ``item`` for a part of an archive of arrays, ``object`` for what
             makes a table or layer, or ``method`` for what calls one.
-        parameters: Names of an operator's operands, in order.
-        made: Whether it makes the object that it is called on.
         draws: Whether it draws a seed from NumPy's global generator, if it is given none.
     """
 

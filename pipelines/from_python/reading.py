@@ -102,11 +102,7 @@ def _natural(values: Any) -> str | None:
 
 
 class Recorder:
-    """Converter of kept objects to records; the same object always gets the same number.
-
-    Attributes:
-        arrays: All arrays, by number.
-    """
+    """Converter of kept objects to records; the same object always gets the same number."""
 
     def __init__(self, tf: Any, watch: CallRecorder, own: Callable[[str], bool]) -> None:
         import numpy as np

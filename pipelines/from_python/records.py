@@ -43,7 +43,6 @@ class Array:
     """Known values: a NumPy array, an eager tensor.
 
     Attributes:
-        values: Nested lists (a single value for no dimensions); None if there are too many to be written.
         made: ``{shape, dtype, fill}`` if a spec can make the same array.
         file: where it was loaded from: ``{npy: path}``, ``{npz: path, key: name}``.
         number: Its identifier; 0 if it is not kept.
@@ -138,9 +137,7 @@ class Call:
 
     Attributes:
         name: ``map``, ``from_tensor_slices`` for sources and stages, ``tf.io.read_file`` for functions.
-        kind: ``source``, ``stage``, ``function``, or ``user`` for a function in the user's own files.
         arguments: By name, defaults left out.
-        result: A structure of `RecordedTensor`, or a `Dataset`.
         function: Of a ``user`` call, what was called.
         drawn: The seed that it drew itself, if it was given none.
     """
@@ -165,9 +162,7 @@ class RecordedBody:
     """Recording of a function traced by TensorFlow.
 
     Attributes:
-        element: The element: a structure of tensors (and of datasets, in windows).
         calls: In order; a ``user`` call stands behind those inside of it.
-        result: A structure of tensors and values, or a dataset.
     """
 
     element: Any
@@ -181,8 +176,6 @@ class RecordedCalls:
     """Recording of a pipeline's build.
 
     Attributes:
-        calls: The call that created each dataset, by its number.
-        users: Calls of the user's own functions that gave a dataset.
         seed: Last argument of tf.random.set_seed.
     """
 

@@ -19,8 +19,6 @@ class WrittenOp:
     """A source or stage in spec form, or the reason why there is none.
 
     Attributes:
-        dataset: Number of the dataset that it gives.
-        op: TensorFlow's name of a stage; ``source`` for a source.
         item: As the spec writes it; None if a spec cannot express it.
         call: Number of the call.
         noted: Why it cannot is noted at the stage of an inner pipeline.
@@ -49,7 +47,6 @@ class UserFunctions:
 
     Attributes:
         target: Reference of the function that gave the whole pipeline; None if a spec cannot call it.
-        tail: Names of stages after the last one, which the spec has in another place.
         denied: Numbers of the calls that gave another graph when they were called again.
     """
 

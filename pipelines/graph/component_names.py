@@ -17,11 +17,7 @@ from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 @dataclass(frozen=True)
 class ComponentFlow:
-    """Component names of a pipeline's datasets, and what functions read and write.
-
-    Attributes:
-        names: Names of the output components, by id of the dataset.
-    """
+    """Component names of a pipeline's datasets, and what functions read and write."""
 
     graph: StageGraph
     names: Mapping[str, tuple[str, ...]]

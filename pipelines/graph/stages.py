@@ -167,12 +167,7 @@ class StageGraph:
         return [self.nodes[node_id] for node_id in inputs_first(reversed(list(self.nodes)), reads)]
 
     def stages(self, *, by_address: bool = False, ops: Mapping[str, str] | None = None) -> tuple[WrittenStage, ...]:
-        """Return the stages in the order elements flow, those of pipelines inside after their owner.
-
-        Args:
-            by_address: The names in the graph are a spec's addresses.
-            ops: For a spec, what it calls the source or stage at every address.
-        """
+        """Return the stages in the order elements flow, those of pipelines inside after their owner."""
         if self.root is None:
             return ()
         names = Names(by_address, ops)

@@ -230,7 +230,6 @@ class CallFlow:
 
         Args:
             place: Keys and indices of the list of calls in the document.
-            answers: Whether the last result is an answer (a truth value, a key), not a part of the element.
         """
         for index, operation in enumerate(calls):
             here = (*place, index) if operation.bare else (*place, index, operation.name)
@@ -319,11 +318,7 @@ def call_result(
 
 
 def inputs_of(operation: OpCall, element: Structure) -> list[Structure]:
-    """Return the inputs of a call, in the order of `OpCall.inputs`.
-
-    Raises:
-        Refused: The element has no such field.
-    """
+    """Return the inputs of a call, in the order of `OpCall.inputs`."""
     if isinstance(operation.on, dict):
         return [field_of(element, field, "on", name) for name, field in operation.on.items()]
     if isinstance(operation.on, tuple):

@@ -39,7 +39,6 @@ class PipelineContext:
     """The source or stage whose elements are inferred.
 
     Attributes:
-        address: Address of the source or stage.
         outer: The element that its pipeline is made for.
     """
 

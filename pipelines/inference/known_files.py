@@ -39,7 +39,6 @@ class KnownFiles:
         """Files of a spec.
 
         Args:
-            data: Recipes by name.
             counting: Whether files are counted, which takes a while where there are many.
         """
         self._base_dir = base_dir

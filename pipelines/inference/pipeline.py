@@ -49,12 +49,7 @@ class PipelineInference:
         self.calls = CallFlow(files.array, strict=strict, report=self._refused_call)
 
     def pipeline(self, pipeline: Any, address: str, place: Place, outer: Structure) -> Flow:
-        """The elements of a pipeline.
-
-        Args:
-            pipeline: Its ``source`` and ``stages``.
-            address: Prefix of the addresses of its stages.
-        """
+        """The elements of a pipeline."""
         if pipeline.source is not None:
             flow = self._from_source(pipeline.source, address, place, outer)
         else:

@@ -65,7 +65,6 @@ class SourceContext:
 
     Attributes:
         outer: The element that a nested pipeline is made for.
-        strict: Whether only TensorFlow's own words count.
     """
 
     files: KnownFiles
@@ -73,11 +72,7 @@ class SourceContext:
     strict: bool
 
     def picked(self, value: OuterElement, argument: str) -> Structure:
-        """The outer element, or its component that the source begins with.
-
-        Raises:
-            Refused: The element has no such component.
-        """
+        """The outer element, or its component that the source begins with."""
         return self.outer if value.on is None else field_of(self.outer, value.on, argument, "on")
 
 

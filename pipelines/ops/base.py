@@ -131,9 +131,6 @@ def parse_source(value: Any) -> Source:
     """A source from ``{name: {arguments}}``.
 
     Made for an element, its first argument may be left out or be ``{on: field}``.
-
-    Raises:
-        ValidationError: All that is wrong with it, located from the name downwards.
     """
     if isinstance(value, Source):
         return value

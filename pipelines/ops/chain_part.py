@@ -82,11 +82,7 @@ class _Slice:
         self._rearranged: list[OpCall] = []
 
     def chain(self, written: Sequence[Any]) -> list[Any]:
-        """The chain, from the calls as they are written.
-
-        Raises:
-            CannotSplitError: As `part_of_chains`.
-        """
+        """The chain, from the calls as they are written."""
         found: list[Any] = []
         for index, (call, needed) in enumerate(zip(self._calls, self._needed, strict=True)):
             if call.name in _REARRANGING:

@@ -42,7 +42,6 @@ def argument(description: str, *, default: Any = PydanticUndefined, **more: Any)
 
     Args:
         description: Text for the schema and `docs/spec.md`.
-        more: Further arguments of pydantic's ``Field``.
     """
     return Field(default, description=description, **more)
 

@@ -59,11 +59,7 @@ class PipelineFunction(Pipeline):
 
 
 def check_start(pipeline: Any) -> None:
-    """A pipeline has a source or begins with a component of the element, not both.
-
-    Raises:
-        ValidationError: Both are given.
-    """
+    """A pipeline has a source or begins with a component of the element, not both."""
     if pipeline.source is not None and pipeline.on is not None:
         message = f"both `on: {pipeline.on}` and `source`: expected only one of them"
         raise failure(("on",), error(message, "conflict"), pipeline.on)

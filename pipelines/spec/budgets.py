@@ -38,9 +38,6 @@ class Budget(Document):
 def parse_share(value: Any) -> float:
     """A share written in percent.
 
-    Raises:
-        PydanticCustomError: It is none; a ValueError.
-
     Example:
         >>> parse_share("5%")
         0.05
@@ -85,11 +82,7 @@ def parse_budget(value: Any, unit: str, *, zero: bool = False) -> Budget:
     """Read a budget as it is written in a spec or after ``--max-METRIC``.
 
     Args:
-        value: A share, a value with its unit, a level, or a mapping.
         zero: The metric may be 0, and so may a limit; else values are compared by their ratio.
-
-    Raises:
-        PydanticCustomError: It is none of these; a ValueError.
 
     Example:
         >>> parse_budget("5%", "ms").change, parse_budget("20ms", "ms").limit, parse_budget("off", "B").level

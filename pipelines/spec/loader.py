@@ -73,13 +73,11 @@ class LoadedSpec:
 
     Attributes:
         base_dir: absolute folder of the file, which relative paths in ``data`` and ``spec`` refer to.
-        sha256: hexadecimal hash of the file's bytes.
         overrides: the ``--set`` flags, as ``path=value``.
         data: everything merged and the overrides applied; mappings, lists and scalars only, defaults not filled in.
         overlays: the files of the ``-f`` flags, as typed.
         variables: the environment variables that were looked up, ``None`` for those that are not set; ``None`` in all
             if the environment was not to be used.
-        notes: what may not be meant.
     """
 
     path: Path
@@ -162,8 +160,6 @@ def load_spec(
 
     Args:
         path: YAML file, UTF-8, at most 1 MiB.
-        sets: changes as ``path=value``, in order; later ones win.
-        overlays: files laid over the spec, in order; later ones win. ``sets`` win over all of them.
         environment: fills in ``${VAR}`` in values; ``None`` leaves them as they are.
         element_faults: finds faults of the elements, from the model (``None`` for an invalid spec), the data that
             it was made from, and the folder that relative paths refer to; ``None`` to infer no elements.

@@ -145,11 +145,7 @@ def resolve(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) -> Path:
 
 
 def resolve_pattern(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) -> str:
-    """A pattern for TensorFlow: absolute, with the wildcards of the spec only, not those of folders above it.
-
-    Raises:
-        PathError: It is below an input that has not been made.
-    """
+    """A pattern for TensorFlow: absolute, with the wildcards of the spec only, not those of folders above it."""
     if has_scheme(path):
         return path
     synthesised = _synthesised(path)
@@ -181,12 +177,7 @@ def expand(path: str, base_dir: Path, data_dirs: Mapping[str, Path], *, recursiv
 def expand_all(
     files: FilePatterns, base_dir: Path, data_dirs: Mapping[str, Path], *, recursive: bool = True
 ) -> list[str]:
-    """The files of all patterns, sorted within each and in the order of the patterns.
-
-    Raises:
-        PathError: A path is below an input that has not been made.
-        EndlessGlobError: A ``**`` would not end.
-    """
+    """The files of all patterns, sorted within each and in the order of the patterns."""
     return [file for pattern in files.patterns for file in expand(pattern, base_dir, data_dirs, recursive=recursive)]
 
 

@@ -82,7 +82,6 @@ def spec_for(found: Found, name: str, base_dir: Path, schema: str | None = None)
     Args:
         found: What ``pipeprof.pipelines.data.inspect.look.look`` found.
         base_dir: The folder that the spec will be in; paths are written relative to it.
-        schema: The schema that its first line names, relative to the spec; None for no such line.
 
     Raises:
         UsageError: A path cannot be written in YAML.

@@ -19,9 +19,6 @@ def fitted(step: Callable[..., object], element_spec: Any, name: str) -> Step:
 
     A step with one parameter gets the batch; one that needs as many as the batch, a tuple, has parts gets these, and
     one that needs parameters by the names of a dict's keys gets the values.
-
-    Raises:
-        UsageError: It cannot be called with such a batch.
     """
     _refuse_layer(step, element_spec, name)
     parts = _parts(element_spec)

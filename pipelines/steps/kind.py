@@ -63,7 +63,6 @@ class StepContext:
     Attributes:
         element_spec: ``tf.TypeSpec`` of the batches; None before there is a dataset.
         dispatch: How many steps may be in flight in this run, or ``sync``.
-        returned: The step that came with the dataset of a function, as a function of the batch.
         size_of: Bytes of a batch.
         waiting: Call it about once a second during a longer wait, as a sign of life.
     """
@@ -118,11 +117,7 @@ class StepKind:
         return str(value)
 
     def sentence(self, text: str) -> str:
-        """Return what a report's heading says of the step.
-
-        Args:
-            text: Name and value as a profile has them, such as ``simulate: 12ms``.
-        """
+        """Return what a report's heading says of the step."""
         return f"step {text}"
 
     def same_for_all_batches(self, text: str) -> str | None:
@@ -165,9 +160,5 @@ class StepKind:
         return 5.0
 
     def start(self, arguments: Mapping[str, Any], context: StepContext) -> BatchConsumer:
-        """Make the step, in the worker.
-
-        Raises:
-            UsageError: It does not fit the batches.
-        """
+        """Make the step, in the worker."""
         raise NotImplementedError

@@ -22,11 +22,7 @@ LARGEST_MATRIX = 512
 
 @dataclass(frozen=True)
 class MadeNetwork:
-    """A step on TensorFlow.
-
-    Attributes:
-        words: What one step computes.
-    """
+    """A step on TensorFlow."""
 
     step: Callable[[Any], object]
     words: str
@@ -36,8 +32,6 @@ def made(name: str, element_spec: Any, device: str, flops: float | None = None) 
     """Make a network for batches of this form on a device of TensorFlow's.
 
     Args:
-        name: ``convnet``, ``transformer`` or ``matmul``.
-        element_spec: ``tf.TypeSpec`` of the batches; None where they are unknown.
         flops: Of ``matmul``: floating-point operations per step.
     """
     import tensorflow as tf

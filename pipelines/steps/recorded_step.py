@@ -81,11 +81,7 @@ def read_step(path: Path) -> dict[str, Any]:
 
 
 def step_of(document: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return what `read_step` does, of a profile as JSON data.
-
-    Args:
-        name: What messages call the profile.
-    """
+    """Return what `read_step` does, of a profile as JSON data."""
     try:
         steps = document["steps"] or {}
         without = (document["device"] or {}).get("kind") == "none"

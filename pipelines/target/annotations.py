@@ -28,10 +28,6 @@ def read_value(
 ) -> Any:
     """Convert a text to the type of an annotation.
 
-    Args:
-        annotation: The annotation's source, `None` if there is none.
-        default: The parameter's default, whose type counts where there is no annotation.
-
     Raises:
         ValueError: The text is no such value; says what was expected.
         UnsupportedError: It is not one of int, float, bool, str, Path, Literal, Optional, and lists of them.

@@ -28,8 +28,6 @@ class TextParameter:
 
     Attributes:
         default: The default, if it is a plain value.
-        required: There is no default.
-        positional: It cannot be given by name.
         enums: The enums that the annotation names, where the function is at hand.
         later: The annotation is known only after the file has run.
     """

@@ -33,7 +33,6 @@ class Binding:
         kind: Bound by ``def``, by ``class``, by ``from … import``, by ``import``, to what only running the file can
             make (a call, a lambda, another name), or to something that is certainly no function.
         node: The definition, the import, or the expression on the right.
-        line: Where it is, from 1.
         script: It is bound only where the file runs as a script.
     """
 
@@ -49,7 +48,6 @@ class Bindings:
     """All names that a file binds at its top level.
 
     Attributes:
-        all: In their order; a name may be bound more than once.
         open: There may be others, as after ``from … import *``.
     """
 
@@ -93,11 +91,7 @@ def read_bindings(tree: ast.Module) -> Bindings:
 
 
 def parse_file(path: Path) -> ast.Module:
-    """Parse a Python file to a syntax tree.
-
-    Raises:
-        UsageError: It cannot be read or is not valid Python.
-    """
+    """Parse a Python file to a syntax tree."""
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except OSError as problem:

@@ -31,12 +31,7 @@ _MAKERS = re.compile(
 
 @dataclass(frozen=True)
 class ListedFunction:
-    """A function of a file.
-
-    Attributes:
-        line: Where it begins.
-        required: Parameters that must be given.
-    """
+    """A function of a file."""
 
     name: str
     line: int
@@ -50,7 +45,6 @@ class _DatasetCallables:
     """Callables known to return a dataset, by the text of their call.
 
     Attributes:
-        functions: Functions of the file that are known to.
         short: TensorFlow's names by the file's aliases, as in ``D = tf.data.Dataset``.
     """
 
@@ -63,11 +57,7 @@ class _DatasetCallables:
 
 
 def listed_functions(path: Path) -> list[ListedFunction]:
-    """List the functions at a file's top level, the likeliest to return a dataset first, else in order.
-
-    Raises:
-        UsageError: It cannot be read or is not valid Python.
-    """
+    """List the functions at a file's top level, the likeliest to return a dataset first, else in order."""
     file = bindings_of(path)
     order: tuple[Sign, ...] = ("annotation", "body", "name", "none")
     sure = _DatasetCallables(frozenset(), _short_names(file))

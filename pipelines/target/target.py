@@ -28,12 +28,7 @@ _LISTED = 10
 
 @dataclass(frozen=True)
 class ParsedTarget:
-    """A spec, a function that returns a dataset, or a training script.
-
-    Attributes:
-        path: The spec, the script, or the file that defines the function.
-        module: The dotted name that the file is to be imported by, if it was given as one.
-    """
+    """A spec, a function that returns a dataset, or a training script."""
 
     kind: Literal["spec", "function", "script"]
     path: Path
@@ -96,11 +91,7 @@ def _suggested_target(text: str) -> str | None:
 
 
 def listed_file(text: str, *, scripts: bool = False) -> Path | None:
-    """Return the file of ``file.py:``, ``file.py`` or ``package.module:``, to list; `None` for other targets.
-
-    Raises:
-        UsageError: There is no such file or module.
-    """
+    """Return the file of ``file.py:``, ``file.py`` or ``package.module:``, to list; `None` for other targets."""
     file = text.removesuffix(":")
     if file.endswith(".py"):
         if scripts and file == text:
@@ -271,7 +262,6 @@ def load_function(target: ParsedTarget) -> Callable[..., Any]:
 
     Raises:
         UsageError: The target is a spec, or the name does not stand for a function once the file has run.
-        BaseException: Whatever the file raises, as it is.
     """
     if target.kind != "function" or target.function is None:
         raise UsageError(f"invalid target {target}: expected file.py:function or package.module:function")

@@ -32,9 +32,6 @@ def read_source(file: Path) -> bytes:
     """Read the text of a Python file; empty for a pipe, a device or a file too large to be source.
 
     The code that runs may have put something else in its place: a pipe, which never ends, or a device.
-
-    Raises:
-        OSError: It cannot be read.
     """
     found = file.stat()
     return file.read_bytes() if stat.S_ISREG(found.st_mode) and found.st_size <= _MOST_SOURCE else b""

@@ -110,9 +110,6 @@ def statement(start: str, expression: str, end: str = "", width: int = WIDTH) ->
 
     Args:
         start: Text before the expression: ``return ``, ``image = ``.
-        expression: The expression, on one line.
-        end: Text after it: a comma, a colon.
-        width: The longest line, in columns.
     """
     parts = _bracketed(expression) if len(start + expression + end) > width else None
     if parts is None:

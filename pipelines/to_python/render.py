@@ -26,7 +26,6 @@ def render(loaded: LoadedSpec, data_dirs: Mapping[str, Path], folder: Path | Non
 
     Args:
         data_dirs: Folders of the inputs under ``data:``, whether or not they exist.
-        folder: Folder of the file; None for the spec's own.
     """
     module = Module(loaded, (folder or loaded.base_dir).absolute(), data_dirs)
     make = _make_dataset(module)

@@ -65,7 +65,6 @@ class RenderContext:
 
     Attributes:
         scope: The function it is made in, whose statements may come first.
-        outer: The element that a nested pipeline is made for.
     """
 
     scope: Body

@@ -52,7 +52,6 @@ def look(text: str, note: Callable[[str], None] = lambda _note: None) -> Found:
     """Find out what the path or glob ``text`` stands for.
 
     Args:
-        text: The path or glob.
         note: Receives a sentence about places that could not be looked at.
 
     Raises:

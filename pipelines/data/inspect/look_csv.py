@@ -28,7 +28,6 @@ class CsvColumn:
     Attributes:
         name: From the header, else ``column 3`` and the like.
         dtype: ``float32``, ``int64`` or ``string``.
-        gaps: Whether some of its fields are empty.
     """
 
     name: str
@@ -38,12 +37,7 @@ class CsvColumn:
 
 @dataclass(frozen=True)
 class CsvFound:
-    """CSV files of one form.
-
-    Attributes:
-        header: Whether the first line names the columns.
-        gzip: Whether they are compressed.
-    """
+    """CSV files of one form."""
 
     patterns: tuple[str, ...]
     files: int

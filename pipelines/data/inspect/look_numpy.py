@@ -24,7 +24,6 @@ class SavedArray:
 
     Attributes:
         key: Its name in an archive; None for a ``.npy`` file.
-        shape: Its dimensions; the first one counts the elements.
     """
 
     key: str | None
@@ -47,11 +46,7 @@ class ArraysFound:
 
 
 def look_at_arrays(path: Path) -> ArraysFound:
-    """Inspect a ``.npy`` or ``.npz`` file.
-
-    Raises:
-        UsageError: The file is damaged, or no array in it can be sliced by TensorFlow.
-    """
+    """Inspect a ``.npy`` or ``.npz`` file."""
     try:
         arrays = _in_archive(path) if path.suffix.lower() == ".npz" else [_header(path, None)]
     except (OSError, zipfile.BadZipFile, *_DAMAGE) as error:

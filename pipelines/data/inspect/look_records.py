@@ -24,7 +24,6 @@ class Feature:
     """One feature of the records.
 
     Attributes:
-        dtype: ``string``, ``float32`` or ``int64``.
         length: Number of values if it is the same in all records looked at, else None.
         decoder: TensorFlow's function that decodes it, if each value is an image.
     """
@@ -41,7 +40,6 @@ class RecordsFound:
 
     Attributes:
         compression: TensorFlow's word for it, empty for none.
-        features: What the records hold; empty if they are not ``tf.train.Example``.
         looked_at: Number of records the features were read from.
     """
 

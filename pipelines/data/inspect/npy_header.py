@@ -32,8 +32,6 @@ def read_header(file: IO[bytes]) -> dict[str, Any] | None:
 
     Raises:
         ValueError: It is damaged.
-        SyntaxError: As above.
-        struct.error: As above.
     """
     check_header_length(file)
     magic = file.read(8)

@@ -50,9 +50,6 @@ class PhotoMaker:
 
     Making the textures takes about half a second; an image of 480 × 360 pixels then about 10 ms. An instance may be
     used by several threads.
-
-    Args:
-        seed: Chooses the textures and what every image is made of.
     """
 
     def __init__(self, seed: int) -> None:
@@ -66,11 +63,7 @@ class PhotoMaker:
         """Image number ``index``.
 
         Args:
-            index: Any number from 0; chooses the content.
             group: Images of one group share their colours, as pictures of one class do.
-
-        Returns:
-            RGB, shape (height, width, 3).
         """
         width, height = size
         rng = np.random.default_rng([self._seed, 1, index])

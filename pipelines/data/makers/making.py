@@ -32,8 +32,6 @@ def make_entry(name: str, entry: DataEntry, final: Path, report: Callable[[int, 
     Whatever ends this early (an error, Ctrl-C, SIGTERM) ends the child and leaves nothing behind.
 
     Args:
-        name: The entry's name in the spec, for messages.
-        final: The entry's folder, which does not exist.
         report: Called with (done, total) items.
 
     Raises:

@@ -112,9 +112,6 @@ class Lost:
     """Elements that went into a dataset and raised an error, which another dataset swallowed.
 
     Attributes:
-        place: The dataset that raised them.
-        swallowed_by: The dataset that went on.
-        taken: Elements that went in.
         number: At least so many of them never came out.
     """
 

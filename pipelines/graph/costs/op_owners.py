@@ -36,7 +36,6 @@ class Marks:
     """Ops and Python functions of a graph by the dataset whose functions they are in.
 
     Args:
-        graph: The parsed ``GraphDef``; it is not changed.
         called: Where Python functions were put into the graph, by TensorFlow's names of them.
     """
 
@@ -79,11 +78,7 @@ class Marks:
         return found[0] if len(found) == 1 else None
 
     def marked(self, empty: Callable[[], Any]) -> Any:
-        """Copy the graph with every function's nodes under a mark of its dataset.
-
-        Args:
-            empty: Makes an empty ``GraphDef``.
-        """
+        """Copy the graph with every function's nodes under a mark of its dataset."""
         graph = empty()
         graph.CopyFrom(self._graph)
         del graph.library.function[:]

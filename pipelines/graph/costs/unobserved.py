@@ -23,11 +23,7 @@ _ALL_FROM, _NONE_BELOW = 0.9, 0.02
 
 
 def unread_elements(executed: StageGraph, costs: Costs, traced: Mapping[str, float]) -> dict[str, float]:
-    """Return element counts in the measured window for executed datasets without a cost, where known.
-
-    Args:
-        traced: How many elements each dataset gave while traced.
-    """
+    """Return element counts in the measured window for executed datasets without a cost, where known."""
     walk = _CountInference(executed, costs, traced)
     if executed.root is not None and traced:
         top = executed.skip_options(executed.root)

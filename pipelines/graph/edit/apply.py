@@ -39,9 +39,6 @@ _PIPELINE: Path = ()
 def join_nested(assembly: Assembly, scopes: Scopes, parts: Sequence[Part], before: Sequence[WrittenStage]) -> None:
     """Join the stages of a line in a function's body.
 
-    Args:
-        parts: The stages in their new order.
-
     Raises:
         CannotEditError: A stage changes elements, or the line is not in one body.
     """
@@ -134,7 +131,6 @@ def apply_edits(
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
         room: Bytes that reading the graph may take; None for any number.
         elements: Structures (``element_spec``) after stages as written, by address, as far as they are known.
-        watch: What was seen while the dataset was built.
 
     Raises:
         CannotEditError: An edit is not possible on this pipeline; the message names the stage and the reason.
@@ -187,14 +183,6 @@ def apply_steps(
 
     Args:
         dataset: A ``tf.data.Dataset``; without a step it is returned as it is.
-        building: As for `apply_edits`, as are `in_memory`, `room` and `watch`.
-        ops: As for `apply_edits`; one step alone has the addresses of a spec.
-        in_memory: Bytes in memory.
-        room: Bytes that reading the graph may take.
-        watch: What was seen while the dataset was built.
-
-    Raises:
-        CannotEditError: As `apply_edits`.
     """
     for edits in steps:
         dataset = apply_edits(dataset, edits, building=building, ops=ops, in_memory=in_memory, room=room, watch=watch)

@@ -39,7 +39,6 @@ def set_argument(
     """Set an argument of a stage.
 
     Args:
-        node: The dataset that gives the stage's elements.
         value: As a spec has it; None takes the argument away.
         reader: The node that reads one file, and its scope, where the stage is a reader of several files.
 
@@ -226,11 +225,7 @@ def _const(scope: NodeScope, value: Any) -> str:
 
 
 def _number(value: Any) -> int | bool:
-    """Return a number as TensorFlow's ops take it.
-
-    Raises:
-        CannotEditError: It is none.
-    """
+    """Return a number as TensorFlow's ops take it."""
     if value is None or str(value) == AUTOTUNE:
         return AUTOTUNE_VALUE
     if isinstance(value, bool | int):

@@ -71,7 +71,6 @@ class Assembly:
         """Join the stages of a line; return the structure of its elements, None where it is not known.
 
         Args:
-            parts: The stages in their new order.
             final: Structure of the line's elements as written, None where it is not known.
         """
         self.shapes_changed = True
@@ -164,11 +163,7 @@ class Assembly:
         return made.element_spec if at is None else structure, self.graph.graft(graph, mark, at or "")
 
     def _fit(self, part: Part, at: str, traced: FlatElement) -> None:
-        """Fit a stage's function to the elements that it is called on now.
-
-        Args:
-            traced: The elements that its function was traced for.
-        """
+        """Fit a stage's function to the elements that it is called on now."""
         assert part.stage is not None  # noqa: S101 - for the type checker
         stage, node = part.stage, self.graph.nodes[part.stage.head]
         if part.stacks:

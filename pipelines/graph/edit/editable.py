@@ -34,10 +34,6 @@ class EditableGraph:
 
     Args:
         graph: A ``GraphDef``; it is copied.
-
-    Attributes:
-        nodes: Messages by name.
-        functions: Messages of the library by name.
     """
 
     def __init__(self, graph: Any, held: Held | None = None) -> None:
@@ -99,19 +95,11 @@ class EditableGraph:
         return self._variant(LightGraph(self.graph_def(end)))
 
     def real_variant(self, end: str) -> Any:
-        """Return the variant tensor of the dataset at a reference.
-
-        Raises:
-            CannotEditError: TensorFlow does not accept the graph.
-        """
+        """Return the variant tensor of the dataset at a reference."""
         return self._variant(LightGraph(self.graph_def(end), self.held))
 
     def real(self, dataset: Any) -> Any:
-        """Return a dataset that was made of one of `variant`, with the large tensors.
-
-        Raises:
-            CannotEditError: TensorFlow does not accept the graph.
-        """
+        """Return a dataset that was made of one of `variant`, with the large tensors."""
         import tensorflow as tf
 
         if not self.held:
@@ -130,11 +118,7 @@ class EditableGraph:
             raise CannotEditError(f"TensorFlow does not accept the edited graph: {first_line(error)}") from error
 
     def element_at(self, end: str) -> FlatElement:
-        """Return the element of the dataset at a reference as TensorFlow infers it.
-
-        Raises:
-            CannotEditError: TensorFlow does not accept the graph.
-        """
+        """Return the element of the dataset at a reference as TensorFlow infers it."""
         graph = serialise(self.variant(end))
         if isinstance(graph, str):
             raise CannotEditError(graph)

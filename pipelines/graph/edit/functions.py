@@ -32,9 +32,6 @@ def imported(graph: EditableGraph, function: Any) -> TensorFunction:
     A call of the library's function itself would be one op, in which neither shapes are known nor pfor finds anything;
     so would be calls in it.
     Ops that must run in addition to the results run before them.
-
-    Args:
-        graph: The graph whose library has the functions that it calls.
     """
     import tensorflow as tf
 

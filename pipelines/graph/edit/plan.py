@@ -29,7 +29,6 @@ class Part(LineItem):
     """A stage of the edited pipeline.
 
     Attributes:
-        stage: The stage as written; None for a new one.
         pads: The stage that padded what the function gives, where the function does it now.
         stacks: It stacks elements of one shape, which it padded before.
         sized_by: The batch whose size and remainder a new stage has.
@@ -56,12 +55,7 @@ class Part(LineItem):
 
 
 class Plan(EditedLines[Part]):
-    """The edited pipeline.
-
-    Attributes:
-        arguments: What is set in the stages as written.
-        options: Options of the whole pipeline by their dotted path.
-    """
+    """The edited pipeline."""
 
     def __init__(self, stages: Iterable[WrittenStage]) -> None:
         lines: dict[Path, list[Part]] = {}
@@ -124,9 +118,6 @@ class Plan(EditedLines[Part]):
 
 def plan_edits(stages: Iterable[WrittenStage], edits: Iterable[PipelineEdit]) -> Plan:
     """Apply edits to the order of stages.
-
-    Args:
-        stages: The stages as written, those of each line in order.
 
     Raises:
         CannotEditError: An edit does not fit the pipeline.

@@ -47,9 +47,7 @@ class _Captured:
     """A resource that a function of a dataset captures.
 
     Attributes:
-        node: The dataset.
         place: Index of the resource among the inputs of the dataset.
-        function: The name of the function.
         argument: Index of the resource among the arguments of the function that are captured, of `count`.
     """
 

@@ -25,10 +25,6 @@ _AGAIN: Final = itertools.count()
 def round_trip(dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None) -> Any:
     """Make a dataset again from its graph, without a change.
 
-    Args:
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
-
     Raises:
         CannotEditError: It holds too much in memory, or a function changes a resource that it captures.
     """
@@ -39,15 +35,7 @@ def round_trip(dataset: Any, *, in_memory: int, room: int | None = None, watch: 
 def editable(
     dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None
 ) -> EditableGraph:
-    """Return the graph of a dataset for edits; large tensors of its sources and captured by its functions are no part.
-
-    Args:
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
-
-    Raises:
-        CannotEditError: It holds too much in memory, or a function changes a resource that it captures.
-    """
+    """Return the graph of a dataset for edits; large tensors of its sources and captured by its functions are no part."""
     import tensorflow as tf
 
     if not tf.executing_eagerly():

@@ -28,11 +28,7 @@ _LOOKUP = "LookupTable"
 
 @dataclass(frozen=True)
 class FunctionPart:
-    """The part of a stage's function that makes some of its results.
-
-    Attributes:
-        function: Its definition, without the other results.
-    """
+    """The part of a stage's function that makes some of its results."""
 
     function: Any
     count: int
@@ -52,7 +48,6 @@ def move_over(graph: EditableGraph, stage: WrittenStage, over: Sequence[WrittenS
 
     Args:
         over: The maps that it was moved over, in the data's direction.
-        element: The elements that it is called on now.
 
     Raises:
         CannotEditError: What it reads is something else if elements are dropped before the map that makes it, or if

@@ -58,9 +58,6 @@ class Padded:
 def stack_instead(stage: WrittenStage, graph: EditableGraph, node: Any, element: FlatElement) -> Padded:
     """Make a stage that pads elements one that stacks elements of one shape; return what it did before.
 
-    Args:
-        node: Its node: a ``PaddedBatchDatasetV2``.
-
     Raises:
         CannotEditError: The graph does not show what it pads with.
     """
@@ -208,9 +205,6 @@ def rows_of(batch: FlatElement) -> FlatElement:
 
 def keep_rows(graph: EditableGraph, stage: WrittenStage, node: Any, batch: FlatElement) -> None:
     """Make a filter a map of batches, which keeps the rows that its predicate is true for.
-
-    Args:
-        batch: The batches that it is applied to now.
 
     Raises:
         CannotEditError: TensorFlow cannot apply the predicate to batches.

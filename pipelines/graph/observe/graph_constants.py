@@ -44,11 +44,7 @@ class ObservedConstant:
     spot: Spot | None = None
 
     def to_dict(self, node: str | None) -> ConstantDict:
-        """Return plain data for JSON.
-
-        Args:
-            node: The id of the dataset whose function has it.
-        """
+        """Return plain data for JSON."""
         return {
             "bytes": self.nbytes,
             "dtype": self.dtype,
@@ -61,11 +57,7 @@ class ObservedConstant:
 
 
 def constant_size(operation: Any) -> int | None:
-    """Return the bytes of the tensor that an op of a graph holds as a constant; None for other ops.
-
-    Args:
-        operation: A ``tf.Operation``.
-    """
+    """Return the bytes of the tensor that an op of a graph holds as a constant; None for other ops."""
     if operation.type != "Const":
         return None
     tensor = operation.outputs[0]
@@ -83,7 +75,6 @@ def name_of_array(frame: FrameType, users: Callable[[str], bool]) -> str | None:
 
     Args:
         frame: The frame in which the op was made.
-        users: Whether a file is the user's, or made from the user's.
     """
     given: dict[int, Any] = {}
     for at in islice(chain((frame,), callers(frame)), _MOST_FRAMES):

@@ -138,7 +138,6 @@ def variant_of(light: LightGraph) -> Any:
 
     Raises:
         tf.errors.OpError: TensorFlow does not accept the graph.
-        ValueError: As above.
     """
     import tensorflow as tf
 

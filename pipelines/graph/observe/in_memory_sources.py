@@ -33,7 +33,6 @@ class MadeSource:
     Attributes:
         types: TensorFlow's dtype of each component of its elements.
         shapes: Shape of each component, None for an unknown rank or dimension.
-        traced: It was called while a function was traced: its arrays became constants of a graph.
         elements: How many elements it has, None if not known.
         file: The user's file that called it, or that called the traced function.
     """
@@ -66,7 +65,6 @@ class SourceWatch(BuildHook):
         calls: Receives all events of the hook in this thread too, for a recording of the calls.
 
     Attributes:
-        made: The in-memory sources that were made, in order.
         lines: Where every dataset was made.
     """
 

@@ -35,8 +35,6 @@ def light_graph(
     """Return the graph of a dataset without its large tensors, or a text that says why there is none.
 
     Args:
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
         shared_from: Bytes of tensors from which they are left out; `SHARED_FROM` if not given.
     """
     shared_from = SHARED_FROM if shared_from is None else shared_from

@@ -90,12 +90,7 @@ def read_graphs(
 
 
 def readable(dataset: Any, *, in_memory: int, room: int | None, watch: SourceWatch | None) -> tuple[Any, int]:
-    """Return ``dataset``, or a smaller one with the same graph if it is too large, and the bytes that it holds.
-
-    Args:
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
-    """
+    """Return ``dataset``, or a smaller one with the same graph if it is too large, and the bytes that it holds."""
     light: LightGraph | None = getattr(dataset, LIGHT, None)
     if light is not None:
         return without_tensors(light, dataset.element_spec), max(0, in_memory - light.held.saved(light.graph))
@@ -122,8 +117,6 @@ def read_written(
     """Return the graph of ``dataset`` as its user wrote it.
 
     Args:
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
         made: In-memory sources seen while it was built, from a `SourceWatch`.
     """
     import tensorflow as tf
@@ -143,8 +136,6 @@ def read_executed(
     """Return the graph of ``dataset`` as TensorFlow would run it with the dataset's own options.
 
     Args:
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
         written: The graph from `read_written`, which saves serialising it once more.
     """
     import tensorflow as tf
@@ -173,8 +164,6 @@ def serialised(dataset: Any, *, in_memory: int, room: int | None = None) -> Any:
 
     Args:
         dataset: A ``tf.data.Dataset``, or its variant tensor.
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
     """
     import tensorflow as tf
 

@@ -36,11 +36,7 @@ _MOST_RECORDS = 100_000
 
 @dataclass
 class Lines:
-    """Recorder of datasets at their creation.
-
-    Attributes:
-        python: Places where Python functions were wrapped for the pipeline, by TensorFlow's tokens.
-    """
+    """Recorder of datasets at their creation."""
 
     own: Callable[[str], bool] = is_users
     python: dict[str, Spot] = field(default_factory=dict)

@@ -58,11 +58,7 @@ _NONE: Final[Mapping[str, str]] = {}
 
 
 def read_options(message: bytes) -> dict[str, bool | int]:
-    """Return the options that are set, by dotted path; those that pipeprof does not use are left out.
-
-    Args:
-        message: The attribute ``serialized_options``.
-    """
+    """Return the options that are set, by dotted path; those that pipeprof does not use are left out."""
     return dict(_read(message, ()))
 
 

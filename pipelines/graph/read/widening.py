@@ -23,7 +23,6 @@ class Widening(NamedTuple):
     Attributes:
         nodes: Names of the ops, the last one first; the cast is the last.
         before: TensorFlow's number of the narrow type.
-        after: That of the wide one.
     """
 
     nodes: tuple[str, ...]

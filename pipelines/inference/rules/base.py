@@ -28,8 +28,6 @@ class Arguments:
     """The arguments of one call.
 
     Attributes:
-        inputs: Components of the element by the parameters they go to.
-        constants: Written values by parameter.
         strict: Whether to say only what TensorFlow's own element specs say.
     """
 
@@ -44,11 +42,7 @@ class Arguments:
         return found if isinstance(found, Tensor) else None
 
     def component(self, name: str) -> Tensor:
-        """A tensor of any kind.
-
-        Raises:
-            CannotInfer: The component is unknown.
-        """
+        """A tensor of any kind."""
         found = self.raw(name)
         return self.tensor(name) if found is None else found
 
@@ -71,11 +65,7 @@ class Arguments:
         return literal(value, dtype)
 
     def tensors(self, name: str) -> list[Tensor]:
-        """The tensors of a parameter that takes a list of them.
-
-        Raises:
-            CannotInfer: One is not known.
-        """
+        """The tensors of a parameter that takes a list of them."""
         found = self.inputs.get(name)
         if isinstance(found, tuple):
             return [dense(value) for value in found]
@@ -94,11 +84,7 @@ class Arguments:
         return self.constants.get(name, default)
 
     def dtype(self, name: str = "dtype", default: str | None = None) -> str:
-        """The dtype that was written.
-
-        Raises:
-            CannotInfer: There is none.
-        """
+        """The dtype that was written."""
         found = self.constant(name)
         if found is None:
             if default is None:
@@ -110,7 +96,6 @@ class Arguments:
         """A list of whole numbers.
 
         Raises:
-            CannotInfer: The argument is no list of whole numbers.
             Refused: The argument is text.
         """
         found = self.constant(name)
@@ -121,11 +106,7 @@ class Arguments:
         return tuple(found)
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """A whole number.
-
-        Raises:
-            CannotInfer: The argument is no whole number.
-        """
+        """A whole number."""
         found = self.constant(name, default)
         if type(found) is not int:
             raise CannotInfer
@@ -164,11 +145,7 @@ def same(name: str, dtype: str | None = None) -> Rule:
 
 
 def pair(arguments: Arguments, first: str, second: str) -> tuple[Tensor, Tensor]:
-    """Two operands of one dtype: a constant takes that of the tensor before it.
-
-    Raises:
-        Refused: They differ.
-    """
+    """Two operands of one dtype: a constant takes that of the tensor before it."""
     one = arguments.tensor(first)
     other = arguments.tensor(second, one.dtype if first in arguments.inputs else None)
     if first in arguments.inputs and second not in arguments.inputs:
@@ -235,11 +212,7 @@ def binary(first: str, second: str, dtype: str | None = None) -> Rule:
 
 
 def check_axes(tensor: Tensor, axis: Any) -> None:
-    """Refuse axes that a tensor does not have.
-
-    Raises:
-        Refused: There is one such.
-    """
+    """Refuse axes that a tensor does not have."""
     if tensor.shape is None:
         return
     for one in axis if isinstance(axis, list | tuple) else [axis]:
@@ -254,11 +227,7 @@ def of_shape(arguments: Arguments) -> Structure:
 
 
 def written_shape(shape: object) -> Shape:
-    """Convert a written shape.
-
-    Raises:
-        CannotInfer: A size is not a whole number.
-    """
+    """Convert a written shape."""
     items = shape if isinstance(shape, list | tuple) else [shape]
     if not all(type(item) is int and item >= 0 for item in items):
         raise CannotInfer

@@ -40,7 +40,6 @@ def _channels(arguments: Arguments) -> int | None:
     """The number of channels that was written.
 
     Raises:
-        Refused: It is none.
         CannotInfer: It is a field of the element.
     """
     written = arguments.constant("channels") or None
@@ -128,10 +127,8 @@ def parsed_features(
     """Infer the result of parsing examples.
 
     Args:
-        features: Feature specs by name.
         batch: Dimensions in front: none for a single example.
         content: Recipe of the examples, if one makes them.
-        strict: Whether to say only what TensorFlow's own element specs say.
     """
     sparse: Shape = (None,) * len(batch) if strict else batch
     return {

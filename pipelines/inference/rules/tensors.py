@@ -23,12 +23,7 @@ def _cast(name: str) -> Rule:
 
 
 def _axis(axis: int, rank: int) -> int:
-    """An axis counted from the front.
-
-    Raises:
-        Refused: There is none such.
-        CannotInfer: It is no number.
-    """
+    """An axis counted from the front."""
     if type(axis) is not int:
         raise CannotInfer
     if not -rank <= axis < rank:

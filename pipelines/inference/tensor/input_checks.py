@@ -125,11 +125,7 @@ def check_inputs(name: str, inputs: Mapping[str, Structure], on: Any) -> None:
     """Refuse the inputs of a call that do not fit.
 
     Args:
-        inputs: Input structures by parameter.
         on: The call's ``on``, to say where one may pick a field.
-
-    Raises:
-        Refused: One does not fit.
     """
     wanted = needs(name)
     for index, (parameter, given) in enumerate(inputs.items()):

@@ -130,11 +130,7 @@ def _unknown_function(name: Any) -> PydanticCustomError:
 
 
 def parse_call(value: Any) -> OpCall:
-    """One item of ``ops:``: a name, or a mapping of a name to keyword arguments.
-
-    Raises:
-        ValidationError: Everything that is wrong with it.
-    """
+    """One item of ``ops:``: a name, or a mapping of a name to keyword arguments."""
     if isinstance(value, OpCall):
         return value
     bare = isinstance(value, str)
@@ -181,11 +177,7 @@ def _parsed(name: Any, call: Any, *, bare: bool) -> OpCall:
 
 
 def parse_chain(value: Any) -> tuple[OpCall, ...]:
-    """A chain of calls inside a call; it may be empty.
-
-    Raises:
-        ValidationError: Everything that is wrong with it.
-    """
+    """A chain of calls inside a call; it may be empty."""
     if not isinstance(value, list | tuple):
         raise mismatch(value, "chain", "a list of calls such as `[tf.image.flip_left_right]`")
     problems = Problems()

@@ -66,9 +66,6 @@ def _item(item: Any, field: Callable[[str], Any]) -> Any:
 def parse_key(value: Any) -> Key:
     """A key from its text.
 
-    Raises:
-        PydanticCustomError: The value has another form.
-
     Example:
         >>> parse_key("..., :3").items[1]
         SliceBounds(begin=None, end=3, step=None)

@@ -100,11 +100,7 @@ def _feature(value: Any, place: Place, problems: Problems) -> FeatureSpec | None
 
 
 def parse_features(value: Any) -> dict[str, FeatureSpec | None]:
-    """Feature specs by the name of the feature.
-
-    Raises:
-        ValidationError: Everything that is wrong, located by name.
-    """
+    """Feature specs by the name of the feature."""
     if not isinstance(value, dict) or not value:
         raise mismatch(value, "features", f"a mapping of names to features such as `image: {{{_EXAMPLE}}}`")
     problems = Problems()

@@ -145,11 +145,7 @@ def _holds_components(value: Any) -> bool:
 
 
 def parse_tensors(value: Any) -> Structure | OuterElement:
-    """A structure of arrays and literals.
-
-    Raises:
-        ValidationError: An array is described wrongly, or something is no tensor.
-    """
+    """A structure of arrays and literals."""
     if isinstance(value, Structure | OuterElement):
         return value
     problems = Problems()
@@ -159,11 +155,7 @@ def parse_tensors(value: Any) -> Structure | OuterElement:
 
 
 def parse_constant(value: Any) -> Any:
-    """An argument of a function: a literal (null too), an array, or lists and mappings of them.
-
-    Raises:
-        ValidationError: An array is described wrongly.
-    """
+    """An argument of a function: a literal (null too), an array, or lists and mappings of them."""
     if value is None or isinstance(value, Closed):
         return value
     problems = Problems()

@@ -410,11 +410,7 @@ def _identity(path: Path) -> Path:
 
 
 def _read_file(path: Path, *, regular: bool = False) -> bytes:
-    """Read at most a byte more than a spec may have; ``regular`` also refuses standard input.
-
-    Raises:
-        _FileError: it cannot be read.
-    """
+    """Read at most a byte more than a spec may have; ``regular`` also refuses standard input."""
     if path == STDIN and not regular:
         return sys.stdin.buffer.read(MAX_BYTES + 1)
     try:

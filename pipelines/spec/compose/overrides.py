@@ -57,7 +57,6 @@ def read_value(text: str, number: int, start: int, references: References) -> Ya
     """Read a value: a flow list or mapping or a quoted text as YAML does, anything else as one plain scalar.
 
     Args:
-        text: what stands after the equals sign.
         start: 0-based offset of the text in the flag.
         references: what to do with ``${VAR}``, and where what is known of them goes.
 

@@ -38,7 +38,6 @@ def relocate(data: Any, spec: Spec, origins: Origins, places: Mapping[Address, T
 
     Args:
         data: what ``spec`` was made from; it is not changed.
-        origins: the files, the spec's own first.
 
     Returns:
         The same object if nothing had to be rewritten.

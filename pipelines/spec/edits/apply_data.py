@@ -72,7 +72,6 @@ def apply_to_data(data: Any, edits: Sequence[PipelineEdit]) -> Any:
 
     Args:
         data: What the spec's text says, or what its files say together: mappings, lists and scalars.
-        edits: In order. `SetEnvironment` changes nothing here: `environment` has it.
 
     Raises:
         EditError: An edit names a stage that is not there, or cannot be made in a spec.
@@ -90,11 +89,7 @@ def environment(edits: Sequence[PipelineEdit]) -> dict[str, str]:
 
 
 def plan(data: Any, edits: Sequence[PipelineEdit]) -> EditPlan:
-    """Apply edits to a copy of the data, and keep where each stage comes from.
-
-    Raises:
-        EditError: As `apply_to_data`.
-    """
+    """Apply edits to a copy of the data, and keep where each stage comes from."""
     lines = _DataLines(data)
     for edit in edits:
         try:
@@ -228,11 +223,7 @@ def _rewrite(old: Sequence[ListedStage], new: Sequence[ListedStage]) -> None:
 
 
 def _chain(value: Any, address: str) -> dict[str, Any]:
-    """The mapping that holds the `ops:` of a stage.
-
-    Raises:
-        EditError: Its function is Python.
-    """
+    """The mapping that holds the `ops:` of a stage."""
     op = operation_key(value)
     arguments = value[op] or {}
     holder = arguments.get(traits(str(op)).function, arguments)

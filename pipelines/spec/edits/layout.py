@@ -10,12 +10,7 @@ from pipeprof.pipelines.spec.edits.tree import WrittenNode
 
 @dataclass(frozen=True)
 class OwnLines:
-    """The lines of one item of a block: the comments directly before it, itself, its own comments after it.
-
-    Attributes:
-        start: Offset of the first line.
-        end: Offset of the line after the last one.
-    """
+    """The lines of one item of a block: the comments directly before it, itself, its own comments after it."""
 
     start: int
     end: int

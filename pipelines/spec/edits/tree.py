@@ -23,7 +23,6 @@ class WrittenNode:
         is_flow: Whether it is in brackets or braces; a scalar: whether it is quoted or folded.
         anchor: The name of its anchor; that of an alias's.
         keys: The keys of a mapping, one for each of ``children``; empty for a list.
-        children: The values of a mapping or list.
     """
 
     kind: Literal["scalar", "alias", "sequence", "mapping"]
@@ -71,9 +70,6 @@ def parse(text: str) -> tuple[WrittenNode | None, dict[str, int]]:
 
     Returns:
         The root, ``None`` for an empty text; and how many aliases each anchor has.
-
-    Raises:
-        EditError: It is not YAML.
     """
     builder = _Builder(text)
     try:

@@ -74,11 +74,7 @@ class Diagnostic:
         return escape(f"did you mean {self.suggestion}?") if self.suggestion is not None else ""
 
     def render(self, source_lines: Sequence[str] = ()) -> str:
-        """Return the message, the source line with a caret line below it where it is known, and the suggestion.
-
-        Args:
-            source_lines: the lines of the file, without line ends.
-        """
+        """Return the message, the source line with a caret line below it where it is known, and the suggestion."""
         head = f"{self.place}: error[{self.code}]: {escape(self.message)}"
         suggested = f"\n    help: {self.help}" if self.help else ""
         shown = self._shown_line(source_lines)
@@ -122,11 +118,7 @@ class SpecError(UsageError):
     def __init__(
         self, diagnostics: Iterable[Diagnostic], source_lines: Sequence[str] | Mapping[str, Sequence[str]] = ()
     ) -> None:
-        """Sort the diagnostics and keep the first of them.
-
-        Args:
-            source_lines: the lines of the file, to show; of several files by name.
-        """
+        """Sort the diagnostics and keep the first of them."""
         found = sorted(diagnostics, key=_sort_key)
         self._all, self._lines = found, source_lines
         self.diagnostics: list[Diagnostic] = found[:MAX_DIAGNOSTICS]

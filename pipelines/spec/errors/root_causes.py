@@ -15,7 +15,6 @@ class Fault:
     """A value or key that the model refuses.
 
     Attributes:
-        address: the value, or the mapping that lacks a key.
         at_key: whether the key is wrong (or its mapping incomplete) and not the value.
         message: the fault first, then what is expected.
         missing: the missing keys; not reported if each is present in a misspelling.

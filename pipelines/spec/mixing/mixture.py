@@ -95,9 +95,6 @@ class Mixture:
     Attributes:
         changes: What leads from A to B, each in words, in the order of the spec.
 
-    Args:
-        b: Data of the other one; relative paths are relative to the same folder as those of A.
-
     Example:
         >>> mixture = Mixture({"stages": [{"batch": {"batch_size": 8}}]}, {"stages": [{"batch": {"batch_size": 16}}]})
         >>> mixture.changes

@@ -28,7 +28,6 @@ def as_from(home: Path, folder: Path, data: Any, spec: Spec) -> Any:
     Args:
         home: The folder that paths are to be relative to.
         folder: The one that they are relative to.
-        data: Of the spec; it is not changed.
     """
     if home.resolve() == folder.resolve():
         return data

@@ -47,9 +47,6 @@ class ScalarError(ValueError):
 def resolve_scalar(text: str) -> Scalar:
     """Return the value of an unquoted scalar.
 
-    Args:
-        text: the scalar without surrounding blanks.
-
     Raises:
         ScalarError: a number of more than 300 characters, or beyond a double's range.
 

@@ -50,11 +50,7 @@ class YamlSyntaxError(Exception):
 
 
 def iter_events(text: str) -> Iterator[Event]:
-    """Yield the parser's events up to the end of the text.
-
-    Raises:
-        YamlSyntaxError: with the place and a message in our words.
-    """
+    """Yield the parser's events up to the end of the text."""
     # Without libyaml PyYAML has only its own, slower parser. PyYAML constructs nothing: only its parser is used.
     parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:

@@ -48,7 +48,6 @@ class ManyElements:
     """A function applied to many elements at once.
 
     Args:
-        graph: The graph whose library has the functions that it calls.
         count: How many of its inputs are components of an element; the others are captured.
         paddings: Of each result; None where a batch stacks rows of one shape.
     """

@@ -57,11 +57,7 @@ Rows: TypeAlias = "SharedRows | StackedRows | RaggedRows | ColumnRows"
 
 
 def rank_of(rows: Rows) -> int:
-    """Return the rank of a row.
-
-    Raises:
-        NoRowsError: It is not known.
-    """
+    """Return the rank of a row."""
     if isinstance(rows, ColumnRows):
         return 1
     tensor = rows.flat if isinstance(rows, RaggedRows) else rows.tensor
@@ -78,11 +74,7 @@ def shape_of(rows: StackedRows) -> list[int | None]:
 
 
 def stacked(rows: Rows, size: Any) -> Any:
-    """Return rows of one shape as one tensor of shape ``[elements, …]``.
-
-    Raises:
-        NoRowsError: They differ in length.
-    """
+    """Return rows of one shape as one tensor of shape ``[elements, …]``."""
     import tensorflow as tf
 
     if isinstance(rows, StackedRows):
@@ -98,11 +90,7 @@ def stacked(rows: Rows, size: Any) -> Any:
 
 
 def shared(rows: Rows) -> Any:
-    """Return the tensor that is the same for every element.
-
-    Raises:
-        NoRowsError: It differs.
-    """
+    """Return the tensor that is the same for every element."""
     if not isinstance(rows, SharedRows):
         raise NoRowsError("an argument differs between elements")
     return rows.tensor

@@ -19,7 +19,6 @@ class EditableLine:
     """The stages of a pipeline outside of all functions.
 
     Attributes:
-        written: The graph as it is before any edit.
         stages: In the order of the data, the source first.
         all: These, those that they join, and those inside functions.
     """

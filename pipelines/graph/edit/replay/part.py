@@ -36,12 +36,6 @@ def part_up_to(
     Its elements are structured as those of the whole dataset where no stage after it changes that; else they are tuples
     of their components, which is what the functions of the later stages get.
 
-    Args:
-        ops: For a spec, its ops by address; None for a Python function.
-        in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
-        room: Bytes that reading the graph may take; None for any number.
-        watch: What was seen while the dataset was built.
-
     Raises:
         CannotEditError: That is not possible on this pipeline; the message names the stage and the reason.
     """

@@ -48,7 +48,6 @@ class Replay:
         per_batch: Outputs of all of them per batch, where the graph does not fix that; None where it is not known.
         inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, where the graph does
             not fix that. 0 where it is not known.
-        most_bytes: That the replay may hold.
         passing: Addresses of filters that were seen to pass nearly all elements.
     """
 
@@ -72,12 +71,6 @@ def replay_stages(
 ) -> Any:
     """Return a dataset in which a replay of their outputs replaces stages.
 
-    Args:
-        ops: For a spec, its ops by address; None for a Python function.
-        in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
-        room: Bytes that reading the graph may take; None for any number.
-        watch: What was seen while the dataset was built.
-
     Raises:
         CannotEditError: That is not possible on this pipeline; the message names the stage and the reason.
     """
@@ -98,11 +91,7 @@ def replay_stages(
 
 @dataclass
 class _Replaced:
-    """A pipeline in which stages that follow each other are being replaced.
-
-    Attributes:
-        line: The way of their elements from the source of their line to the end of the pipeline.
-    """
+    """A pipeline in which stages that follow each other are being replaced."""
 
     graph: EditableGraph
     line: Sequence[WrittenStage]
@@ -118,11 +107,7 @@ class _Replaced:
         self.last = self.first + len(self.replay.stages) - 1
 
     def make(self, known: dict[FlatElement, Any]) -> list[Any]:
-        """Replace the stages; return the datasets whose resources the graph uses.
-
-        Args:
-            known: Replays that stages before have, by the kind of their elements.
-        """
+        """Replace the stages; return the datasets whose resources the graph uses."""
         import tensorflow as tf
 
         address = self.replay.stages[0]

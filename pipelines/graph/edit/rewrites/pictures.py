@@ -139,11 +139,7 @@ def _cropped(function: Any) -> bool:
 
 
 class _Crop:
-    """A decoded picture; nothing but its shape and one slice are read.
-
-    Args:
-        decoded: The node that decodes it.
-    """
+    """A decoded picture; nothing but its shape and one slice are read."""
 
     def __init__(self, function: Any, decoded: Any) -> None:
         self._function, self._decoded = function, decoded
