@@ -31,21 +31,9 @@ def _synonyms() -> dict[str, list[str]]:
 
 _FLAG_WORDS: Final = {"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
 _UNITS: Final = {
-    "": "ms",
-    "millis": "ms",
-    "msec": "ms",
-    "milliseconds": "ms",
-    "micros": "us",
-    "usec": "us",
-    "microseconds": "us",
-    "sec": "s",
-    "secs": "s",
-    "second": "s",
-    "seconds": "s",
-    "m": "min",
-    "mins": "min",
-    "minutes": "min",
-}
+    "": "ms", "millis": "ms", "msec": "ms", "milliseconds": "ms", "micros": "us", "usec": "us", "microseconds": "us",
+    "sec": "s", "secs": "s", "second": "s", "seconds": "s", "m": "min", "mins": "min", "minutes": "min",
+}  # fmt: skip
 _NUMBER = r"[-+]?\d{1,18}(?:\.\d{1,18})?"
 _FACTORS: Final = {"k": 1000, "m": 1_000_000, "s": 1}
 _EXACT = 2**53

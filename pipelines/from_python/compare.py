@@ -15,31 +15,17 @@ _PASSING: Final = frozenset({"Identity", "WrapDatasetVariant", "UnwrapDatasetVar
 # incompatible shapes that distinguishes `==` from tf.math.equal.
 _ASIDE: Final = frozenset(
     {
-        "incompatible_shape_error",
-        "metadata",
-        "token",
-        "shared_name",
-        "container",
-        "config",
-        "config_proto",
-        "executor_type",
-        "hash",
-        "stateful_parallelism",
+        "incompatible_shape_error", "metadata", "token", "shared_name", "container", "config", "config_proto",
+        "executor_type", "hash", "stateful_parallelism",
     }
-)
+)  # fmt: skip
 # Attributes that count the tensors captured by a dataset's function.
 _CAPTURES: Final = {
-    "f": "Targuments",
-    "predicate": "Targuments",
-    "key_func": "Tkey_func_other_arguments",
-    "reduce_func": "Treduce_func_other_arguments",
-    "window_size_func": "Twindow_size_func_other_arguments",
-    "init_func": "Tinit_func_args",
-    "next_func": "Tnext_func_args",
-    "finalize_func": "Tfinalize_func_args",
-    "reader_func": "Treader_func_args",
-    "shard_func": "Tshard_func_args",
-}
+    "f": "Targuments", "predicate": "Targuments", "key_func": "Tkey_func_other_arguments",
+    "reduce_func": "Treduce_func_other_arguments", "window_size_func": "Twindow_size_func_other_arguments",
+    "init_func": "Tinit_func_args", "next_func": "Tnext_func_args", "finalize_func": "Tfinalize_func_args",
+    "reader_func": "Treader_func_args", "shard_func": "Tshard_func_args",
+}  # fmt: skip
 _ORDER: Final = tuple(_CAPTURES)
 _CALLS: Final = {"PartitionedCall": 0, "StatefulPartitionedCall": 0, "If": 1, "StatelessIf": 1, "Case": 1}
 _SEED: Final = "seed2"

@@ -22,26 +22,14 @@ from pipeprof.pipelines.ops.traits import traits
 
 # Functions behind Python's operators on tensors; those whose names begin with r take the tensor second.
 _OPERATORS: Final = {
-    "add": "tf.math.add",
-    "sub": "tf.math.subtract",
-    "mul": "tf.math.multiply",
-    "truediv": "tf.math.truediv",
-    "floordiv": "tf.math.floordiv",
-    "mod": "tf.math.floormod",
-    "pow": "tf.math.pow",
-    "matmul": "tf.matmul",
-    "and": "tf.math.logical_and",
-    "or": "tf.math.logical_or",
-    "xor": "tf.math.logical_xor",
-}
+    "add": "tf.math.add", "sub": "tf.math.subtract", "mul": "tf.math.multiply", "truediv": "tf.math.truediv",
+    "floordiv": "tf.math.floordiv", "mod": "tf.math.floormod", "pow": "tf.math.pow", "matmul": "tf.matmul",
+    "and": "tf.math.logical_and", "or": "tf.math.logical_or", "xor": "tf.math.logical_xor",
+}  # fmt: skip
 _COMPARISONS: Final = {
-    "lt": "tf.math.less",
-    "le": "tf.math.less_equal",
-    "gt": "tf.math.greater",
-    "ge": "tf.math.greater_equal",
-    "eq": "tf.math.equal",
-    "ne": "tf.math.not_equal",
-}
+    "lt": "tf.math.less", "le": "tf.math.less_equal", "gt": "tf.math.greater", "ge": "tf.math.greater_equal",
+    "eq": "tf.math.equal", "ne": "tf.math.not_equal",
+}  # fmt: skip
 _UNARY: Final = {"neg": "tf.math.negative", "abs": "tf.math.abs", "invert": "tf.math.logical_not"}
 _KERAS: Final = "tf.keras.utils"
 _DATASETS: Final = ("tf.data.Dataset", "tf.data.experimental", "tf.data", _KERAS)

@@ -96,7 +96,7 @@ class UserFunctions:
             "apply",
             {"apply": {"python": reference}},
             "",
-            _where(call),
+            call.function.where if call.function is not None else None,
             "",
             call.id,
             replaces=replaced,
@@ -138,7 +138,3 @@ class UserFunctions:
         except NoReference:
             return None
         return self.folders.reference(f"{call.reference}{text}")
-
-
-def _where(call: Call) -> SourcePlace | None:
-    return call.function.where if call.function is not None else None

@@ -122,10 +122,6 @@ def _to_dict(flow: ChainInference, operation: OpCall, given: Structure, element:
     return dict(zip(names, parts, strict=True))
 
 
-def _copy(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
-    return given
-
-
 def _branches(operation: OpCall, name: str) -> list[str]:
     return [place for place in operation.chains if place.rpartition(".")[0] == name]
 
@@ -169,10 +165,6 @@ def _random_order(
     return given
 
 
-def _for_each(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
-    return tuple(flow.inner(operation, "ops", argument, place, answers=False) for argument in given)
-
-
 def _items(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     """A chain over the items of the first dimension."""
     components = list(leaves(given))
@@ -196,9 +188,11 @@ def _item(component: Tensor | Nested) -> Structure:
 
 
 SPECIAL: Mapping[str, Special] = {
-    "copy": _copy,
+    "copy": lambda flow, operation, given, element, place: given,
     "drop": _drop,
-    "for_each": _for_each,
+    "for_each": lambda flow, operation, given, element, place: tuple(
+        flow.inner(operation, "ops", argument, place, answers=False) for argument in given
+    ),
     "random_order": _random_order,
     "rename": _rename,
     "select": _select,

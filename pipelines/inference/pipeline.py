@@ -46,7 +46,9 @@ class PipelineInference:
         self.files = files
         self._report = report
         self._batched: str | None = None
-        self.calls = CallFlow(files.array, strict=strict, report=self._refused_call)
+        self.calls = CallFlow(
+            files.array, strict=strict, report=lambda place, refusal: self.report(place, refusal, self._batched)
+        )
 
     def pipeline(self, pipeline: Any, address: str, place: Place, outer: Structure) -> Flow:
         """The elements of a pipeline."""
@@ -73,9 +75,6 @@ class PipelineInference:
             message = f"{refusal.message}: call it before the batch ({batched})"
             refusal = Refused(message, refusal.code, *refusal.argument, suggestion=refusal.suggestion)
         self._report((*place, *refusal.argument), refusal)
-
-    def _refused_call(self, place: Place, refusal: Refused) -> None:
-        self.report(place, refusal, self._batched)
 
     def _from_source(self, source: Any, address: str, place: Place, outer: Structure) -> Flow:
         here, at = join(address, "source"), (*place, "source", source.op)

@@ -149,15 +149,9 @@ _BUDGET_SCHEMA: dict[str, Any] = {
     ]
 }
 UNITS = {
-    "step_ms": "ms",
-    "elements_per_second": "1/s",
-    "wait_ms": "ms",
-    "idle_share": "",
-    "cpu_ms_per_element": "ms",
-    "peak_bytes": "B",
-    "first_batch_s": "s",
-    "disk_bytes_per_element": "B",
-}
+    "step_ms": "ms", "elements_per_second": "1/s", "wait_ms": "ms", "idle_share": "", "cpu_ms_per_element": "ms",
+    "peak_bytes": "B", "first_batch_s": "s", "disk_bytes_per_element": "B",
+}  # fmt: skip
 """Units of the metrics, in which they are stored; a share has none."""
 MAY_BE_ZERO = frozenset({"wait_ms", "idle_share", "disk_bytes_per_element"})
 """Metrics whose usual value may be 0: a limit may be 0 as well."""

@@ -36,17 +36,10 @@ if TYPE_CHECKING:
 # What the text is wrong about makes the model complain about the same place in other words.
 _HIDING_CODES: Final = frozenset(
     {
-        "tag",
-        "unknown-alias",
-        "recursive-alias",
-        "number",
-        "control-character",
-        "merge",
-        "reference",
-        "unset-variable",
-        "bad-key",
+        "tag", "unknown-alias", "recursive-alias", "number", "control-character", "merge", "reference",
+        "unset-variable", "bad-key",
     }
-)
+)  # fmt: skip
 _NULLS: Final = ("", "~", "null", "Null", "NULL")
 
 

@@ -200,17 +200,9 @@ def _none(text: str) -> None:
 
 
 _SCALARS: dict[str, Callable[[str], Any]] = {
-    "int": _number(int),
-    "float": _number(float),
-    "bool": _bool,
-    "str": str,
-    "Path": Path,
-    "PathLike": Path,
-    "PurePath": Path,
-    "Any": _guess,
-    "object": _guess,
-    "None": _none,
-}
+    "int": _number(int), "float": _number(float), "bool": _bool, "str": str, "Path": Path, "PathLike": Path,
+    "PurePath": Path, "Any": _guess, "object": _guess, "None": _none,
+}  # fmt: skip
 _SPECIAL: dict[str, Callable[[str, list[ast.expr], ast.expr], Any]] = {
     "Optional": lambda text, inside, whole: _union(text, [ast.Constant(None), *inside], whole),
     "Union": _union,

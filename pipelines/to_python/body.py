@@ -34,18 +34,13 @@ OPERATORS: Final = {
 }  # fmt: skip
 # Nouns for the components of results that are tuples.
 TUPLES: Final = {
-    "tf.audio.decode_wav": ("audio", "sample_rate"),
-    "tf.unique": ("values", "positions"),
-    "tf.unique_with_counts": ("values", "positions", "counts"),
-    "tf.math.top_k": ("values", "indices"),
-    "tf.nn.moments": ("mean", "variance"),
-    "tf.linalg.qr": ("q", "r"),
-    "tf.linalg.svd": ("s", "u", "v"),
-    "tf.linalg.eigh": ("e", "v"),
-    "tf.image.sample_distorted_bounding_box": ("begin", "size", "boxes"),
+    "tf.audio.decode_wav": ("audio", "sample_rate"), "tf.unique": ("values", "positions"),
+    "tf.unique_with_counts": ("values", "positions", "counts"), "tf.math.top_k": ("values", "indices"),
+    "tf.nn.moments": ("mean", "variance"), "tf.linalg.qr": ("q", "r"), "tf.linalg.svd": ("s", "u", "v"),
+    "tf.linalg.eigh": ("e", "v"), "tf.image.sample_distorted_bounding_box": ("begin", "size", "boxes"),
     "tf.strings.unicode_decode_with_offsets": ("codepoints", "offsets"),
     "tf.strings.unicode_split_with_offsets": ("chars", "offsets"),
-}
+}  # fmt: skip
 _PLAIN_TUPLES: Final = frozenset(
     {
         "tf.nn.moments", "tf.linalg.svd", "tf.linalg.eigh", "tf.strings.unicode_decode_with_offsets",

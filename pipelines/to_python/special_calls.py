@@ -168,10 +168,6 @@ def _pick_structure(element: Form, structure: Any) -> Form:
     return element if structure is None else pick(element, structure)
 
 
-def _copy(body: Body, operation: OpCall, element: Form) -> Result:
-    return body.given(operation, element)[0]
-
-
 def _getitem(body: Body, operation: OpCall, element: Form) -> Result:
     given = body.given(operation, element)[0]
     key = operation.arguments["key"]
@@ -237,7 +233,7 @@ _CALLS: Final[dict[str, Callable[[Body, OpCall, Form], Result]]] = {
     "rename": _rename,
     "to_tuple": _structure,
     "to_dict": _structure,
-    "copy": _copy,
+    "copy": lambda body, operation, element: body.given(operation, element)[0],
     "getitem": _getitem,
     "python": _python,
     "tf.numpy_function": _render_wrapped,

@@ -26,30 +26,14 @@ from pipeprof.pipelines.to_python.values import Values, dtype
 # Keys for functions in a spec, which `function` and `reference` of an op combine.
 _INLINE: Final = frozenset(
     {
-        "scan_func",
-        "function",
-        "read_config",
-        "ops",
-        "python",
-        "source",
-        "stages",
-        "on",
-        "map_func",
-        "predicate",
-        "transformation_func",
-        "generator",
-        "name",
+        "scan_func", "function", "read_config", "ops", "python", "source", "stages", "on", "map_func", "predicate",
+        "transformation_func", "generator", "name",
     }
-)
+)  # fmt: skip
 _ROLE_VERBS: Final = {
-    "key_func": "key_of",
-    "reduce_func": "reduce",
-    "window_size_func": "window_size",
-    "element_length_func": "length_of",
-    "class_func": "class_of",
-    "shard_func": "shard_of",
-    "reader_func": "read",
-}
+    "key_func": "key_of", "reduce_func": "reduce", "window_size_func": "window_size",
+    "element_length_func": "length_of", "class_func": "class_of", "shard_func": "shard_of", "reader_func": "read",
+}  # fmt: skip
 """Names for functions that are additional arguments of a stage."""
 _ENUMERATIONS: Final = {
     "auto_shard_policy": "AutoShardPolicy",
@@ -358,9 +342,7 @@ def _option_lines(target: str, written: dict[str, Any]) -> list[str]:
         elif name in _ENUMERATIONS:
             lines.append(f"{target}.{name} = tf.data.experimental.{_ENUMERATIONS[name]}.{value}")
         else:
-            lines.append(f"{target}.{name} = {_option(value)}")
+            lines.append(
+                f"{target}.{name} = {listed(map(scalar, value)) if isinstance(value, list | tuple) else scalar(value)}"
+            )
     return lines
-
-
-def _option(value: Any) -> str:
-    return listed(map(scalar, value)) if isinstance(value, list | tuple) else scalar(value)

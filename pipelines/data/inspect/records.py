@@ -86,17 +86,13 @@ def _is_length(header: bytes) -> bool:
     return len(header) == _LENGTH_BYTES and struct.unpack("<I", header[8:])[0] == masked_crc32c(header[:8])
 
 
-def _open(path: Path, compression: Compression) -> gzip.GzipFile | io.BufferedReader:
-    return gzip.open(path, "rb") if compression == "GZIP" else path.open("rb")
-
-
 def read_records(path: Path, compression: Compression, limit: int) -> Iterator[bytes]:
     """The first records of a TFRecord file, at most ``limit``.
 
     Raises:
         RecordError: A checksum is wrong or the file ends too early.
     """
-    with _open(path, compression) as file:
+    with gzip.open(path, "rb") if compression == "GZIP" else path.open("rb") as file:
         for number in range(limit):
             try:
                 header = file.read(_LENGTH_BYTES)

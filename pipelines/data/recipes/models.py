@@ -74,10 +74,6 @@ class ImageFolder(Recipe):
         return self.count * image_bytes(self.size, quality=self.quality if self.format == "jpeg" else None)
 
 
-def _default_features() -> dict[str, FeatureEntry]:
-    return {"image": FeatureEntry(jpeg=JpegFeature()), "label": FeatureEntry(label=LabelFeature())}
-
-
 class TFRecord(Recipe):
     """Shards of serialised ``tf.train.Example`` (``part-00000-of-00008.tfrecord``)."""
 
@@ -87,7 +83,11 @@ class TFRecord(Recipe):
         default=None, description="Compression of the shards: GZIP, ZLIB, or null for none."
     )
     features: Annotated[dict[str, AnyFeature], Field(min_length=1)] = Field(
-        default_factory=_default_features, description="Feature name to feature."
+        default_factory=lambda: {
+            "image": FeatureEntry(jpeg=JpegFeature()),
+            "label": FeatureEntry(label=LabelFeature()),
+        },
+        description="Feature name to feature.",
     )
     sequences: dict[str, AnyFeature] | None = Field(
         default=None,

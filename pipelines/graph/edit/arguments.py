@@ -62,7 +62,7 @@ def set_argument(
     elif argument == _RESHUFFLE and argument in node.attr:
         node.attr[argument].b = value is not False
     elif argument == _DETERMINISTIC and argument in node.attr:
-        node.attr[argument].s = _deterministic(value)
+        node.attr[argument].s = b"default" if value is None else b"true" if value else b"false"
     elif argument == _DETERMINISTIC and _form(node, serial=True) is not None:
         # A serial stage keeps the order: TensorFlow ignores the argument.
         return
@@ -105,7 +105,9 @@ def _set_calls(scope: NodeScope, node: Any, value: Any) -> None:
 
 def _set_reads(scope: NodeScope, node: Any, value: Any) -> None:
     """Set how many files a reader reads at once; without, its node is a `flat_map` over the files."""
-    parallel = _reader_form(node)
+    parallel = next(
+        (form for form in PARALLEL_FORMS if form.parallel == node.op and executed(form.serial).wraps_readers), None
+    )
     if parallel is not None:
         node.input[:] = data_inputs(node)[: 1 + captured_count(node)]
         node.op = parallel.serial
@@ -123,14 +125,6 @@ def _set_reads(scope: NodeScope, node: Any, value: Any) -> None:
 def _legacy_inputs(cycle: int) -> dict[str, int]:
     """Return the inputs of the older op as TensorFlow's Python API sets them."""
     return {_CYCLE: cycle, "block_length": 1, "buffer_output_elements": 2, "prefetch_input_elements": 2 * cycle}
-
-
-def _reader_form(node: Any) -> ParallelForm | None:
-    return next((form for form in PARALLEL_FORMS if form.parallel == node.op and _wraps(form.serial)), None)
-
-
-def _wraps(op: str) -> bool:
-    return executed(op).wraps_readers
 
 
 def _set_buffer(scope: NodeScope, node: Any, value: Any) -> None:
@@ -231,10 +225,6 @@ def _number(value: Any) -> int | bool:
     if isinstance(value, bool | int):
         return value
     raise CannotEditError(f"{value!r} is not a number")
-
-
-def _deterministic(value: Any) -> bytes:
-    return b"default" if value is None else b"true" if value else b"false"
 
 
 def changes_shapes(op: str, argument: str) -> bool:

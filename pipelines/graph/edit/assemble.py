@@ -76,7 +76,7 @@ class Assembly:
         self.shapes_changed = True
         known = self._structures(before, final)
         reads = {stage.address: inlets(self.graph, stage.nodes, one.head) for one, stage in itertools.pairwise(before)}
-        inputs = {stage.address: self._element_of(one) for one, stage in itertools.pairwise(before)}
+        inputs = {stage.address: flat_element(self.graph.nodes[one.head]) for one, stage in itertools.pairwise(before)}
         structure: Any = None
         at: str | None = None
         for index, part in enumerate(map(self._sized, parts)):
@@ -123,9 +123,6 @@ class Assembly:
                 if not traits(stage.op).same_components:
                     break
         return found
-
-    def _element_of(self, stage: WrittenStage) -> FlatElement:
-        return flat_element(self.graph.nodes[stage.head])
 
     def _new(self, part: Part, at: str | None, structure: Any) -> tuple[Any, str]:
         """Build a new stage after the one at a reference, or a new source; return its structure and its reference."""

@@ -35,7 +35,7 @@ def round_trip(dataset: Any, *, in_memory: int, room: int | None = None, watch: 
 def editable(
     dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None
 ) -> EditableGraph:
-    """Return the graph of a dataset for edits; large tensors of its sources and captured by its functions are no part."""
+    """Return a dataset's graph for edits, without the large tensors of its sources and of its functions."""
     import tensorflow as tf
 
     if not tf.executing_eagerly():

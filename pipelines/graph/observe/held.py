@@ -9,7 +9,7 @@ TensorFlow).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -174,10 +174,6 @@ def _rename_functions(graph: Any) -> None:
     for gradient in graph.library.gradient:
         gradient.function_name = names.get(gradient.function_name, gradient.function_name)
         gradient.gradient_func = names.get(gradient.gradient_func, gradient.gradient_func)
-    for node in _all_nodes(graph):
+    for node in itertools.chain(graph.node, *(function.node_def for function in graph.library.function)):
         node.op = names.get(node.op, node.op)
         rename_functions(node, names)
-
-
-def _all_nodes(graph: Any) -> Iterable[Any]:
-    return itertools.chain(graph.node, *(function.node_def for function in graph.library.function))

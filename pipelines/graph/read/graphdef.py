@@ -36,12 +36,8 @@ _STATEFUL = re.compile(
 )
 _PASSING = ("Identity", "FinalizeDataset", "WrapDatasetVariant", "UnwrapDatasetVariant")
 ATTRIBUTES = (
-    "deterministic",
-    "reshuffle_each_iteration",
-    "drop_remainder",
-    "preserve_cardinality",
-    "force_synchronous",
-)
+    "deterministic", "reshuffle_each_iteration", "drop_remainder", "preserve_cardinality", "force_synchronous",
+)  # fmt: skip
 _MAX_OPS: Final = 400
 _MAX_DEPTH: Final = 20
 _MAX_TEXT: Final = 200

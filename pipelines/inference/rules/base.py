@@ -167,17 +167,13 @@ def _check_constant(tensor: Tensor, value: Any, name: str) -> None:
     if not fits or whole:
         hint = ": put tf.cast before it" if whole else ""
         expected = f"{_values_of(tensor)}, to match {tensor_text(tensor)}{hint}"
-        refuse(_constant_text(value), "wrong-dtype", expected, name)
+        refuse("a list" if isinstance(value, list | tuple) else repr(value), "wrong-dtype", expected, name)
 
 
 def _values_of(tensor: Tensor) -> str:
     if tensor.dtype == "string":
         return "text"
     return "whole numbers" if tensor.dtype in INTEGERS else "numbers"
-
-
-def _constant_text(value: Any) -> str:
-    return "a list" if isinstance(value, list | tuple) else repr(value)
 
 
 def differing(one: Tensor, other: Tensor) -> Refused:

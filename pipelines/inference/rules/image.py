@@ -98,10 +98,6 @@ def _with_channels(name: str, channels: int) -> Rule:
     return rule
 
 
-def _convert_image_dtype(arguments: Arguments) -> Structure:
-    return arguments.tensor("image").of(arguments.dtype())
-
-
 def _standardized(arguments: Arguments) -> Structure:
     tensor = arguments.tensor("image")
     return tensor.of(tensor.dtype if tensor.dtype in ("float16", "float32") else "float32")
@@ -114,10 +110,6 @@ def _turned(arguments: Arguments) -> Structure:
         # Every turn is in TensorFlow's graph, and what differs between them is not in its spec.
         return turned.of(shape=_sized(turned, None, None, _channels(turned)))
     return turned
-
-
-def _transposed(arguments: Arguments) -> Structure:
-    return _swapped(arguments.tensor("image"))
 
 
 def _swapped(tensor: Tensor) -> Tensor:
@@ -151,7 +143,7 @@ RULES: dict[str, Rule] = {
     **{f"tf.image.{name}": same("image") for name in _SAME_IMAGE},
     **{f"tf.image.{name}": same("images") for name in _SAME_IMAGES},
     "tf.image.central_crop": _central_crop,
-    "tf.image.convert_image_dtype": _convert_image_dtype,
+    "tf.image.convert_image_dtype": lambda arguments: arguments.tensor("image").of(arguments.dtype()),
     "tf.image.crop_to_bounding_box": _to_target,
     "tf.image.grayscale_to_rgb": _with_channels("images", 3),
     "tf.image.pad_to_bounding_box": _to_target,
@@ -163,5 +155,5 @@ RULES: dict[str, Rule] = {
     "tf.image.rgb_to_grayscale": _with_channels("images", 1),
     "tf.image.rot90": _turned,
     "tf.image.stateless_random_crop": _random_crop,
-    "tf.image.transpose": _transposed,
+    "tf.image.transpose": lambda arguments: _swapped(arguments.tensor("image")),
 }

@@ -63,10 +63,6 @@ def _decode_jpeg(arguments: Arguments) -> Structure:
     return _decoded(arguments, "uint8")
 
 
-def _decode_png(arguments: Arguments) -> Structure:
-    return _decoded(arguments, arguments.dtype("dtype", "uint8"))
-
-
 def _decode_image(arguments: Arguments) -> Structure:
     animated = arguments.constant("expand_animations", default=True)
     found = _decoded(arguments, arguments.dtype("dtype", "uint8"), shape_known=False)
@@ -95,14 +91,6 @@ def _decode_raw(arguments: Arguments) -> Structure:
         raise CannotInfer
     count = None if length is None else length // WIDTHS[dtype]
     return Tensor(dtype, None if shape is None else (*shape, count))
-
-
-def _parse_tensor(arguments: Arguments) -> Structure:
-    return Tensor(arguments.dtype("out_type"), None)
-
-
-def _parse_single_example(arguments: Arguments) -> Structure:
-    return _parsed(arguments, ())
 
 
 def _parse_example(arguments: Arguments) -> Structure:
@@ -211,10 +199,6 @@ def _decode_wav(arguments: Arguments) -> Structure:
     return (Tensor("float32", shape), Tensor("int32", ()))
 
 
-def _extract_jpeg_shape(arguments: Arguments) -> Structure:
-    return Tensor(arguments.dtype("output_type", "int32"), (3,))
-
-
 RULES: dict[str, Rule] = {
     "tf.audio.decode_wav": _decode_wav,
     "tf.io.decode_and_crop_jpeg": _decode_and_crop,
@@ -224,16 +208,16 @@ RULES: dict[str, Rule] = {
     "tf.io.decode_csv": _decode_csv,
     "tf.io.decode_image": _decode_image,
     "tf.io.decode_jpeg": _decode_jpeg,
-    "tf.io.decode_png": _decode_png,
+    "tf.io.decode_png": lambda arguments: _decoded(arguments, arguments.dtype("dtype", "uint8")),
     "tf.io.decode_raw": _decode_raw,
     "tf.io.encode_base64": same("input"),
     "tf.io.encode_jpeg": _scalar("string"),
     "tf.io.encode_png": _encode_png,
-    "tf.io.extract_jpeg_shape": _extract_jpeg_shape,
+    "tf.io.extract_jpeg_shape": lambda arguments: Tensor(arguments.dtype("output_type", "int32"), (3,)),
     "tf.io.is_jpeg": same("contents", "bool"),
     "tf.io.parse_example": _parse_example,
-    "tf.io.parse_single_example": _parse_single_example,
-    "tf.io.parse_tensor": _parse_tensor,
+    "tf.io.parse_single_example": lambda arguments: _parsed(arguments, ()),
+    "tf.io.parse_tensor": lambda arguments: Tensor(arguments.dtype("out_type"), None),
     "tf.io.read_file": _read_file,
     "tf.io.serialize_tensor": _scalar("string"),
 }

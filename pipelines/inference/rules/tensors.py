@@ -277,10 +277,6 @@ def _convert_to_tensor(arguments: Arguments) -> Structure:
     return _constant(arguments)
 
 
-def _fill(arguments: Arguments) -> Structure:
-    return arguments.tensor("value").of(shape=written_shape(arguments.constant("dims")))
-
-
 def _range(arguments: Arguments) -> Structure:
     start = arguments.tensor("start")
     dtype = arguments.constant("dtype")
@@ -362,7 +358,7 @@ RULES: dict[str, Rule] = {
     "tf.convert_to_tensor": _convert_to_tensor,
     "tf.ensure_shape": _ensure_shape,
     "tf.expand_dims": _expand_dims,
-    "tf.fill": _fill,
+    "tf.fill": lambda arguments: arguments.tensor("value").of(shape=written_shape(arguments.constant("dims"))),
     "tf.gather": _gather,
     "tf.matmul": matmul,
     "tf.one_hot": _one_hot,

@@ -97,7 +97,7 @@ def split_reference(text: str) -> tuple[str, str, str] | None:
 
 
 def parse_python_ref(value: Any) -> PythonRef:
-    """Read ``file.py:function``, ``file.py:Class.method``, ``file.py:make(224)`` or ``file.py:parse(..., size=224)``."""
+    """Read ``file.py:function``, ``file.py:Class.method``, ``file.py:make(224)``, ``file.py:parse(..., size=224)``."""
     if isinstance(value, PythonRef):
         return value
     parts = split_reference(value) if isinstance(value, str) else None

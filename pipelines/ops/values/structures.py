@@ -159,21 +159,12 @@ def parse_constant(value: Any) -> Any:
     if value is None or isinstance(value, Closed):
         return value
     problems = Problems()
-    result = _components(_without_nulls(value), (), problems)
+    result = _components(map_leaves(lambda leaf: _NULL if leaf is None else leaf, value), (), problems)
     problems.raise_if_any()
-    return _with_nulls(result)
+    return map_leaves(lambda leaf: None if isinstance(leaf, str) and leaf == _NULL else leaf, result)
 
 
 _NULL = "\0null"
-
-
-def _without_nulls(value: Any) -> Any:
-    """Nulls are fine inside constants (``shape: [null, 3]``), though not as components of a dataset."""
-    return map_leaves(lambda leaf: _NULL if leaf is None else leaf, value)
-
-
-def _with_nulls(value: Any) -> Any:
-    return map_leaves(lambda leaf: None if isinstance(leaf, str) and leaf == _NULL else leaf, value)
 
 
 @dataclass(frozen=True)

@@ -28,21 +28,10 @@ _KEY_MARK: Final = "[key]"
 _MAX_GUESSES: Final = 500
 
 _EXPECTED: Final[dict[str, str]] = {
-    "int": "a whole number",
-    "float": "a number",
-    "finite": "a finite number",
-    "bool": "true or false",
-    "string": "text",
-    "list": "a list",
-    "tuple": "a list",
-    "set": "a list",
-    "frozen": "a list",
-    "dict": "a mapping",
-    "mapping": "a mapping",
-    "model": "a mapping",
-    "dataclass": "a mapping",
-    "none": "null",
-}
+    "int": "a whole number", "float": "a number", "finite": "a finite number", "bool": "true or false",
+    "string": "text", "list": "a list", "tuple": "a list", "set": "a list", "frozen": "a list", "dict": "a mapping",
+    "mapping": "a mapping", "model": "a mapping", "dataclass": "a mapping", "none": "null",
+}  # fmt: skip
 """Expected value by the first word of pydantic's error type (``int_parsing``, ``list_type``, …)."""
 
 _LIMITS: Final[dict[str, tuple[str, str]]] = {

@@ -66,14 +66,10 @@ def iter_events(text: str) -> Iterator[Event]:
 
 
 _KINDS: Final[dict[type, str]] = {
-    yaml.DocumentStartEvent: "document",
-    yaml.ScalarEvent: "scalar",
-    yaml.AliasEvent: "alias",
-    yaml.SequenceStartEvent: "sequence",
-    yaml.MappingStartEvent: "mapping",
-    yaml.SequenceEndEvent: "end",
+    yaml.DocumentStartEvent: "document", yaml.ScalarEvent: "scalar", yaml.AliasEvent: "alias",
+    yaml.SequenceStartEvent: "sequence", yaml.MappingStartEvent: "mapping", yaml.SequenceEndEvent: "end",
     yaml.MappingEndEvent: "end",
-}
+}  # fmt: skip
 
 
 def _event(kind: str, event: Any) -> Event:

@@ -85,7 +85,7 @@ class ManyElements:
             node = self._nodes[name]
             read = tuple(_real(reference, same) for reference in map(_with_output, data_inputs(node)))
             # Two calls of one function on the same texts give rows of the same lengths.
-            first = calls.setdefault((_kind(node), read), name)
+            first = calls.setdefault((bytes(_bare(node, "").SerializeToString(deterministic=True)), read), name)
             if first == name:
                 known.update(self._apply(node, [known[reference] for reference in read], size))
             else:
@@ -121,11 +121,6 @@ def _real(reference: str, same: Mapping[str, str]) -> str:
     while reference in same:
         reference = same[reference]
     return reference
-
-
-def _kind(node: Any) -> bytes:
-    """Return a key that is equal for nodes of the same operation."""
-    return bytes(_bare(node, "").SerializeToString(deterministic=True))
 
 
 def _bare(node: Any, name: str) -> Any:

@@ -131,7 +131,7 @@ def _traced(graph: EditableGraph, stage: WrittenStage, call: Any, live: Callable
     import tensorflow as tf
 
     types = [tf.dtypes.as_dtype(kind) for kind in call.attr["Tout"].list.type]
-    converted = tf.autograph.to_graph(live) if _is_plain(live) else live
+    converted = tf.autograph.to_graph(live) if (hasattr(live, "__code__") and live.__name__ != "<lambda>") else live
 
     def body(*inputs: Any) -> list[Any]:
         result = converted(*inputs)
@@ -173,10 +173,6 @@ def _constants(body: Callable[..., Any], specs: list[Any]) -> list[bytes]:
         )
         for node in nodes
     ]
-
-
-def _is_plain(function: Callable[..., Any]) -> bool:
-    return hasattr(function, "__code__") and function.__name__ != "<lambda>"
 
 
 def _name(function: Callable[..., Any]) -> str:
