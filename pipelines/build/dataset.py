@@ -26,7 +26,6 @@ from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure, map_leav
 from pipeprof.pipelines.ops.values.values import (
     ArrayFile,
     AutotuneConstant,
-    Field,
     FilePatterns,
     InputFolder,
     OuterElement,
@@ -190,7 +189,12 @@ class _Builder(FunctionBuilder):
     def pipeline(self, pipeline: Any, address: str) -> Any:
         """The dataset of a source and its stages: a `Spec`, or a `Pipeline` with its outer element set."""
         if pipeline.source is None:
-            dataset = self._given(pipeline.on)
+            dataset = self.convert(OuterElement(pipeline.on))
+            if not isinstance(dataset, self.tf.data.Dataset):
+                raise FieldError(
+                    f"the pipeline starts from {describe(dataset)}, expected a dataset such as `window` yields: "
+                    "a pipeline of anything else needs a `source`"
+                )
         else:
             here = join(address, "source")
             with pin_errors(here, self.files):
@@ -207,16 +211,6 @@ class _Builder(FunctionBuilder):
         """The dataset of a pipeline that is an argument."""
         return self.pipeline(pipeline, address)
 
-    def _given(self, on: Field | None) -> Any:
-        """The dataset that the outer element is, or holds."""
-        dataset = self.convert(OuterElement(on))
-        if not isinstance(dataset, self.tf.data.Dataset):
-            raise FieldError(
-                f"the pipeline starts from {describe(dataset)}, expected a dataset such as `window` yields: "
-                "a pipeline of anything else needs a `source`"
-            )
-        return dataset
-
     def arguments(self, op: Op, address: str) -> dict[str, Any]:
         """The arguments that were written, as TensorFlow takes them, and the node's name."""
         arguments = {name: self.convert(value) for name, value in op.written().items()}
@@ -229,7 +223,15 @@ class _Builder(FunctionBuilder):
         if isinstance(value, OuterElement):
             return self._outer[-1] if value.on is None else pick(self._outer[-1], value.on)
         if isinstance(value, FilePatterns):
-            return self._existing(value)
+            found = expand_all(value, self.context.base_dir, self.context.data_dirs)
+            expanded = [
+                each
+                for file in found
+                for each in (self.tf.io.gfile.glob(file) if "://" in file and "*" in file else [file])
+            ]
+            if not expanded:
+                raise PathError(f"{', '.join(value.patterns)}: no file matches any more")
+            return expanded
         if isinstance(value, OutputFile | InputFolder | ArrayFile):
             return str(resolve(value, self.context.base_dir, self.context.data_dirs)) if value else ""
         if isinstance(value, AutotuneConstant):
@@ -242,17 +244,6 @@ class _Builder(FunctionBuilder):
             return self.convert(files)
         context = self.context
         return [resolve_pattern(pattern, context.base_dir, context.data_dirs) for pattern in files.patterns]
-
-    def _existing(self, files: FilePatterns) -> list[str]:
-        found = expand_all(files, self.context.base_dir, self.context.data_dirs)
-        expanded = [
-            each
-            for file in found
-            for each in (self.tf.io.gfile.glob(file) if "://" in file and "*" in file else [file])
-        ]
-        if not expanded:
-            raise PathError(f"{', '.join(files.patterns)}: no file matches any more")
-        return expanded
 
     def pipeline_function(self, function: PipelineFunction, dataset: Any, address: str) -> Callable[..., Any]:
         """The function of an ``interleave`` or ``flat_map``."""

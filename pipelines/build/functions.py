@@ -161,14 +161,11 @@ class FunctionBuilder:
                 if special is not None:
                     self._made[id(operation)] = special.make(operation, self)
                 else:
-                    self._seed_layers()
+                    # Layers draw their seeds from Python's generator, as tf.keras.utils.set_random_seed has it.
+                    if self.seed is not None and not self._layers_seeded:
+                        random.seed(self.seed)
+                    self._layers_seeded = True
                     self._made[id(operation)] = make_layer(operation, self)
-
-    def _seed_layers(self) -> None:
-        """Layers draw their seeds from Python's generator, as tf.keras.utils.set_random_seed has it."""
-        if self.seed is not None and not self._layers_seeded:
-            random.seed(self.seed)
-        self._layers_seeded = True
 
     def generator(self, reference: PythonRef, address: str) -> Callable[..., Any]:
         """The function of a ``from_generator``."""

@@ -128,7 +128,11 @@ def open_for_writing(cache: CacheFolder) -> Path:
     """
     mend = "set PIPEPROF_CACHE_DIR to a folder of your own"
     try:
-        _make_private(cache.folder)
+        missing = [path for path in (cache.folder, *cache.folder.parents) if not path.exists()]
+        for path in reversed(missing):
+            path.mkdir(mode=0o700, exist_ok=True)
+        if not cache.folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(cache.folder))
     except OSError as error:
         raise DataError(f"cannot create {cache.folder} ({error.strerror}); {mend}") from error
     try:
@@ -137,15 +141,6 @@ def open_for_writing(cache: CacheFolder) -> Path:
     except OSError as error:
         raise DataError(f"cannot use {cache.folder} ({error.strerror}); {mend}") from error
     return cache.folder
-
-
-def _make_private(folder: Path) -> None:
-    """Make a folder and those around it that are missing, each for this user alone."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)
-    if not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
 
 def entry_name(entry: DataEntry) -> str:

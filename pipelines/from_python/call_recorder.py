@@ -199,7 +199,11 @@ class CallRecorder:
             return
         seen = ObservedCall(public, arguments, self._where(frame))
         if public.draws and "seed" not in seen.arguments:
-            seen.drawn = _next_default_seed()
+            # The seed that Keras' loaders draw next; their draw stays the same.
+            numpy = importlib.import_module("numpy")
+            copied = numpy.random.RandomState()
+            copied.set_state(numpy.random.get_state())
+            seen.drawn = int(copied.randint(1e6))
         self._open.append(_Frame(frame, seen))
 
     def _made_by_factory(self, frame: FrameType) -> bool:
@@ -283,14 +287,6 @@ def _branch(seen: ObservedCall, code: CodeType) -> FunctionTrace | None:
             seen.bodies.append(FunctionTrace(function, element=(), branch=True))
             return seen.bodies[-1]
     return None
-
-
-def _next_default_seed() -> int:
-    """Return the seed that Keras' loaders draw next; their draw stays the same."""
-    numpy = importlib.import_module("numpy")
-    copied = numpy.random.RandomState()
-    copied.set_state(numpy.random.get_state())
-    return int(copied.randint(1e6))
 
 
 def _copy_containers(value: Any) -> Any:

@@ -400,7 +400,12 @@ class _ChainWriter:
         if isinstance(result, RecordedTensor):
             self._items.append({"select": self._field(where, result)})
         elif isinstance(result, dict) and isinstance(self._state, dict):
-            self._as_dict(result, self._state, where)
+            if all(name in self._state and self._state[name] == value for name, value in result.items()):
+                extra = [name for name in self._state if name not in result]
+                short = len(extra) <= len(result)
+                self._items.append({"drop": extra} if short else {"select": list(result)})
+            else:
+                self._items.append({"to_dict": self._structure(result, where)})
         elif isinstance(result, dict):
             self._items.append({"to_dict": self._structure(result, where)})
         else:
@@ -409,14 +414,6 @@ class _ChainWriter:
     @staticmethod
     def _without_lists(value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
-
-    def _as_dict(self, result: dict[str, Any], state: dict[str, Any], where: Mapping[int, Path]) -> None:
-        if all(name in state and state[name] == value for name, value in result.items()):
-            extra = [name for name in state if name not in result]
-            short = len(extra) <= len(result)
-            self._items.append({"drop": extra} if short else {"select": list(result)})
-        else:
-            self._items.append({"to_dict": self._structure(result, where)})
 
     def _structure(self, value: Any, where: Mapping[int, Path]) -> Any:
         if isinstance(value, dict):

@@ -121,7 +121,11 @@ def _typed_literal(value: Any, folders: Folders) -> Any:
             raise NotExpressible("a shape whose number of dimensions is not known")
         return list(value.dimensions)
     if isinstance(value, RecordedSpec):
-        return _spec(value)
+        shape = None if value.shape is None else list(value.shape)
+        described: dict[str, Any] = {"shape": shape, "dtype": value.dtype}
+        if value.kind == "ragged" and value.ragged_rank is not None:
+            described["ragged_rank"] = value.ragged_rank
+        return described if value.kind == "dense" else {value.kind: described}
     if isinstance(value, RecordedFeature):
         return {value.kind: literal(dict(value.arguments), folders)}
     if isinstance(value, RecordedOptions):
@@ -132,14 +136,6 @@ def _typed_literal(value: Any, folders: Folders) -> Any:
     raise NotExpressible(
         value.what if isinstance(value, Opaque) else words.get(type(value), f"a {type(value).__name__}")
     )
-
-
-def _spec(value: RecordedSpec) -> dict[str, Any]:
-    shape = None if value.shape is None else list(value.shape)
-    described: dict[str, Any] = {"shape": shape, "dtype": value.dtype}
-    if value.kind == "ragged" and value.ragged_rank is not None:
-        described["ragged_rank"] = value.ragged_rank
-    return described if value.kind == "dense" else {value.kind: described}
 
 
 def _array(value: Array, folders: Folders) -> Any:

@@ -253,17 +253,13 @@ class Describer:
                 # A chain that only calls the function is no better than the function.
                 if function.file is None or items != [{"python": self.folders.reference(function.file)}]:
                     self._chains[here] = call.id
-                    self._note_calls(call, items, why, function.where or call.where)
+                    for item in items:
+                        said = item.get("python") if isinstance(item, dict) else None
+                        if said is not None:
+                            name = said["function"] if isinstance(said, dict) else said
+                            self.notes.add(call.name, f"calls {name} as Python: {why}", function.where or call.where)
                     return {"ops": items}
         return self._python(call, function, why)
-
-    def _note_calls(self, call: Call, items: list[Any], why: str, where: SourcePlace | None) -> None:
-        """Record the user's functions that a chain calls."""
-        for item in items:
-            said = item.get("python") if isinstance(item, dict) else None
-            if said is not None:
-                name = said["function"] if isinstance(said, dict) else said
-                self.notes.add(call.name, f"calls {name} as Python: {why}", where)
 
     def _python(self, call: Call, function: RecordedFunction, why: str) -> dict[str, Any]:
         place = function.where or call.where

@@ -139,7 +139,10 @@ def check(call: Call, folders: Folders) -> None:
     for name, value in call.arguments.items():
         for branch in value if isinstance(value, list | tuple) else (value,):
             if call.name in BRANCHES and isinstance(branch, RecordedFunction):
-                _check_branch(branch, folders)
+                body = branch.body
+                if body is None:
+                    raise NotExpressible(f"pipeprof could not see which calls its branch {branch.name} makes")
+                Planner(replace(body, element=tuple(captured_values(body))), folders).calls()
         if call.name in PYTHON and name == "func":
             if getattr(value, "file", None) is None:
                 raise NotExpressible(f"{call.name} calls {getattr(value, 'name', '?')}: {getattr(value, 'why', '')}")
@@ -148,13 +151,6 @@ def check(call: Call, folders: Folders) -> None:
                 literal(value, folders)
             except NotExpressible as problem:
                 raise NotExpressible(f"{call.name} gets {problem}") from None
-
-
-def _check_branch(function: RecordedFunction, folders: Folders) -> None:
-    body = function.body
-    if body is None:
-        raise NotExpressible(f"pipeprof could not see which calls its branch {function.name} makes")
-    Planner(replace(body, element=tuple(captured_values(body))), folders).calls()
 
 
 def _only_tensors(value: Any) -> bool:

@@ -208,7 +208,14 @@ class Recorder:
         if raw is None or isinstance(raw, bool | str) or type(raw) in (int, float):
             return raw
         if type(raw) is list and _leaf_count(raw) > _MOST_VALUES:
-            return self._list_array(raw)
+            try:
+                values = self._np.asarray(raw)
+            except ValueError:
+                return Opaque("a list of lists of different lengths")
+            natural = {"i": self._np.int32, "f": self._np.float32}.get(values.dtype.kind)
+            if natural is not None and values.dtype != natural:
+                values = values.astype(natural)
+            return self._array(values, raw)
         if type(raw) in (list, tuple):
             return type(raw)(self.value(item, seen) for item in raw)
         if isinstance(raw, dict) and all(isinstance(key, str) for key in raw):
@@ -269,17 +276,6 @@ class Recorder:
         if raw.dtype in (self._tf.resource, self._tf.variant):
             return Opaque(f"a tensor of {raw.dtype.name}")
         return self._array(raw.numpy(), raw)
-
-    def _list_array(self, raw: list[Any]) -> Array | Opaque:
-        """Convert a long list of numbers or texts to the array that TensorFlow would make of it."""
-        try:
-            values = self._np.asarray(raw)
-        except ValueError:
-            return Opaque("a list of lists of different lengths")
-        natural = {"i": self._np.int32, "f": self._np.float32}.get(values.dtype.kind)
-        if natural is not None and values.dtype != natural:
-            values = values.astype(natural)
-        return self._array(values, raw)
 
     def _array(self, values: Any, raw: Any) -> Array | Opaque:
         values = self._np.asarray(values)

@@ -32,7 +32,10 @@ def cardinalities(graph: StageGraph) -> dict[str, int | None]:
         # In a cycle of a broken graph an input is not there yet.
         counts[node.id] = _count(node, [counts.get(input_) for input_ in node.inputs])
         if node.family == "Unbatch" and counts[node.id] is None and node.inputs:
-            counts[node.id] = _unbatch_count(graph.nodes[node.inputs[0]], counts.get(node.inputs[0]))
+            count = counts.get(node.inputs[0])
+            lengths = {shape[0] if shape else None for shape in graph.nodes[node.inputs[0]].output_shapes}
+            length = lengths.pop() if len(lengths) == 1 else None
+            counts[node.id] = None if count is None or length is None else count * length
     return counts
 
 
@@ -114,13 +117,6 @@ def _group_count(node: Node, inputs: list[int | None]) -> int | None:
     if not isinstance(size, int) or size <= 0:
         return None
     return below // size if node.arguments.get("drop_remainder") else -(-below // size)
-
-
-def _unbatch_count(below: Node, count: int | None) -> int | None:
-    """Multiply by the batch length, if all batches have the same."""
-    lengths = {shape[0] if shape else None for shape in below.output_shapes}
-    length = lengths.pop() if len(lengths) == 1 else None
-    return None if count is None or length is None else count * length
 
 
 @_count_of("told")

@@ -303,27 +303,23 @@ class StageGraph:
     def _group(self, head_id: str, by_address: bool) -> Group:
         head = self.nodes[head_id]
         if by_address and address_in(head.key) is not None:
-            return self._same_name(head)
+            shape = self._by_shape(head)
+            members = list(reversed(shape.nodes))
+            feeds = list(shape.feeds)
+            while feeds and not shape.sides and self.nodes[self.skip_options(feeds[0])].key == head.key:
+                below = self._by_shape(self.nodes[self.skip_options(feeds[0])])
+                members.extend(reversed(below.nodes))
+                feeds = [*below.feeds, *feeds[1:]]
+            members.reverse()
+            bodies = tuple(body for body in shape.bodies if self.nodes[body].key != head.key)
+            inside = [body for body in shape.bodies if self.nodes[body].key == head.key]
+            members = [*members[:-1], *inside, members[-1]]
+            kinds = [written_op(self.nodes[member].op) for member in members if self.nodes[member].traits.wrapped]
+            op = kinds[0] if kinds else self._source_op(members, shape.op)
+            # A source has no stage before it: the datasets it reads belong to it.
+            sides = shape.sides or (head.key or "").endswith("source")
+            return Group(tuple(members), op, tuple(feeds), bodies, sides)
         return self._by_shape(head)
-
-    def _same_name(self, head: Node) -> Group:
-        """Group ``head`` with all adjacent datasets of the same name."""
-        shape = self._by_shape(head)
-        members = list(reversed(shape.nodes))
-        feeds = list(shape.feeds)
-        while feeds and not shape.sides and self.nodes[self.skip_options(feeds[0])].key == head.key:
-            below = self._by_shape(self.nodes[self.skip_options(feeds[0])])
-            members.extend(reversed(below.nodes))
-            feeds = [*below.feeds, *feeds[1:]]
-        members.reverse()
-        bodies = tuple(body for body in shape.bodies if self.nodes[body].key != head.key)
-        inside = [body for body in shape.bodies if self.nodes[body].key == head.key]
-        members = [*members[:-1], *inside, members[-1]]
-        kinds = [written_op(self.nodes[member].op) for member in members if self.nodes[member].traits.wrapped]
-        op = kinds[0] if kinds else self._source_op(members, shape.op)
-        # A source has no stage before it: the datasets it reads belong to it.
-        sides = shape.sides or (head.key or "").endswith("source")
-        return Group(tuple(members), op, tuple(feeds), bodies, sides)
 
     def _source_op(self, members: list[str], otherwise: str) -> str:
         first = self.nodes[members[0]]
@@ -377,7 +373,11 @@ class StageGraph:
             return None
         selector: list[str] = []
         weights: list[str] = []
-        given = self._given_weights(below)
+        # The user's dataset of weights, which the selector reads zipped with random numbers and mapped.
+        given: str | None = below.id if _made_by("varying_logits", below) else None
+        for _ in ("zip", "logits", "weights"):
+            inputs = self.nodes[given].inputs if given is not None else ()
+            given = self.skip_options(inputs[0]) if inputs else None
         todo = [below.id]
         while todo:
             node = self.nodes[self.skip_options(todo.pop())]
@@ -388,13 +388,6 @@ class StageGraph:
                 todo.extend(node.inputs)
         nodes = (*reversed(selector), head.id)
         return Group(nodes, "sample_from_datasets", (*head.inputs[1:], *weights), (), sides=True)
-
-    def _given_weights(self, selector: Node) -> str | None:
-        """Return the user's dataset of weights, which the selector reads zipped with random numbers and mapped."""
-        at: str | None = selector.id if _made_by("varying_logits", selector) else None
-        for _ in ("zip", "logits", "weights"):
-            at = self.skip_options(self.nodes[at].inputs[0]) if at is not None and self.nodes[at].inputs else None
-        return at
 
     def _chain(self, end: Node) -> list[Node]:
         """Return ``end`` and all datasets before it along first inputs, in data order."""

@@ -129,20 +129,15 @@ def stacked(component: Tensor | Nested, size: int | None) -> Tensor | Nested:
 @_infers("batch")
 def _batch(stage: Any, flow: Flow, strict: bool) -> Flow:
     if stage.batch_size > 1:
-        _check_alike(flow.structure)
+        for component, path in zip(leaves(flow.structure), paths(flow.structure), strict=True):
+            if isinstance(component, Tensor) and component.varies and component.kind == "dense":
+                where = f"`{path}`: " if path else ""
+                message = (
+                    f"{where}{tensor_text(component)} varies in length from element to element: "
+                    "use padded_batch or ragged_batch"
+                )
+                raise Refused(message, "ragged-batch")
     return batched(flow, stage.batch_size, stacked, drop=stage.drop_remainder, strict=strict)
-
-
-def _check_alike(structure: Structure) -> None:
-    """Refuse a dense batch of tensors that surely have different shapes."""
-    for component, path in zip(leaves(structure), paths(structure), strict=True):
-        if isinstance(component, Tensor) and component.varies and component.kind == "dense":
-            where = f"`{path}`: " if path else ""
-            message = (
-                f"{where}{tensor_text(component)} varies in length from element to element: "
-                "use padded_batch or ragged_batch"
-            )
-            raise Refused(message, "ragged-batch")
 
 
 @_infers("padded_batch")

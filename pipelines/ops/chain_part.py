@@ -88,7 +88,18 @@ class _Slice:
             if call.name in _REARRANGING:
                 self._rearranged.append(call)
             elif needed is not None:
-                _check(call)
+                special = special_calls().get(call.name)
+                msg = None
+                if special is not None and special.family == "python":
+                    msg = f"{call.name} runs Python, which may depend on the elements before"
+                elif is_random(call.name):
+                    msg = f"{call.name} draws random numbers: with fewer elements it draws others"
+                elif function(call.name) is None and call.name not in ("copy", "getitem"):
+                    msg = f"{call.name} has no part that can be taken out"
+                elif call.name == "getitem" and _names_in(call):
+                    msg = "getitem reads a field that its key names"
+                if msg is not None:
+                    raise CannotSplitError(msg)
                 answers = index == len(self._calls) - 1
                 found.append(self._renamed(written[index], call, needed, answers=answers))
         if self._calls and self._calls[-1].name in _REARRANGING and (field := self._address(_WHOLE)):
@@ -155,26 +166,6 @@ class _Slice:
                 continue
             if any(_touch(self._address(path), other) for other in mine):
                 raise CannotSplitError(f"{call.name} would replace {_shown(path)}, which is read after it")
-
-
-def _check(call: OpCall) -> None:
-    """Check that a call gives the same whenever it is called with the same.
-
-    Raises:
-        CannotSplitError: Its result may change between calls.
-    """
-    special = special_calls().get(call.name)
-    msg = None
-    if special is not None and special.family == "python":
-        msg = f"{call.name} runs Python, which may depend on the elements before"
-    elif is_random(call.name):
-        msg = f"{call.name} draws random numbers: with fewer elements it draws others"
-    elif function(call.name) is None and call.name not in ("copy", "getitem"):
-        msg = f"{call.name} has no part that can be taken out"
-    elif call.name == "getitem" and _names_in(call):
-        msg = "getitem reads a field that its key names"
-    if msg is not None:
-        raise CannotSplitError(msg)
 
 
 def _names_in(call: OpCall) -> list[str]:

@@ -214,7 +214,11 @@ def import_file(path: Path, module_name: str) -> ModuleType:
         BaseException: Whatever the file raises, as it is.
     """
     path = path.resolve()
-    present = _module_of(path, module_name)
+    # The module that the file was run as. Lazy modules, which load on attribute access, are not triggered.
+    loaded = [(key, one) for key, one in [*sys.modules.items()] if isinstance(one, ModuleType)]
+    found = {key: one for key, one in loaded if object.__getattribute__(one, "__dict__").get("__file__") == str(path)}
+    found.pop("__main__", None)
+    present = found.get(module_name) or next(iter(found.values()), None)
     if present is not None:
         return present
     if relative_import(parse_file(path)) is not None and (path.parent / "__init__.py").is_file():
@@ -234,15 +238,6 @@ def import_file(path: Path, module_name: str) -> ModuleType:
         del sys.modules[module_name]
         raise
     return module
-
-
-def _module_of(path: Path, name: str) -> ModuleType | None:
-    """Find the module that a file was run as; the one called ``name`` where there are several."""
-    # Do not trigger lazy modules, which load on attribute access.
-    loaded = [(key, one) for key, one in [*sys.modules.items()] if isinstance(one, ModuleType)]
-    found = {key: one for key, one in loaded if object.__getattribute__(one, "__dict__").get("__file__") == str(path)}
-    found.pop("__main__", None)
-    return found.get(name) or next(iter(found.values()), None)
 
 
 def module_name_of(path: Path) -> str:
@@ -266,7 +261,9 @@ def load_function(target: ParsedTarget) -> Callable[..., Any]:
     if target.kind != "function" or target.function is None:
         raise UsageError(f"invalid target {target}: expected file.py:function or package.module:function")
     if target.module is not None:
-        module = _import_module(target.module, target.path)
+        top = top_folder(target.module, target.path).parent
+        put_first(top if top == Path.cwd().resolve() else None)
+        module = _import_by_name(target.module, target.path)
     else:
         module = import_file(target.path, module_name_of(target.path))
     found: Any = module
@@ -280,13 +277,6 @@ def load_function(target: ParsedTarget) -> Callable[..., Any]:
         what = "not defined" if found is None else f"not a function ({type(found).__name__})"
         raise UsageError(f"{target}: {target.function} is {what} after the file has run{near}")
     return found  # type: ignore[no-any-return]  # callable, as was just seen
-
-
-def _import_module(name: str, path: Path) -> ModuleType:
-    """Import a module as the user's own code would: the folder in which it was found comes first, unless installed."""
-    top = top_folder(name, path).parent
-    put_first(top if top == Path.cwd().resolve() else None)
-    return _import_by_name(name, path)
 
 
 def _import_by_name(name: str, path: Path) -> ModuleType:

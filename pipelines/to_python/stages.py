@@ -97,7 +97,14 @@ class Chains:
         if isinstance(datasets, Pipelines):
             return self._combined_source(source, datasets, here)
         if source.op == "range":
-            node = self._range(source, here.outer)
+            stop = self._outer(source.stop, here.outer) if isinstance(source.stop, OuterElement) else str(source.stop)
+            if isinstance(source.stop, OuterElement):
+                stop = f"tf.cast({stop}, tf.int64)"
+            numbers: list[str] = [stop]
+            if source.start != 0 or source.step != 1:
+                numbers = [str(source.start), stop, *([str(source.step)] if source.step != 1 else [])]
+            kind = {"output_type": dtype(source.output_type)} if source.output_type else {}
+            node = call("tf.data.Dataset.range", *numbers, **kind)
         elif source.op == "python":
             if vars(source)["without"]:
                 left_out = ", ".join(vars(source)["without"])
@@ -108,31 +115,18 @@ class Chains:
                 )
             node = call(self.module.python(vars(source)["function"]))
         elif source.op == "tfds.load":
-            node = self._tfds(source, here)
+            self.module.imports.add("import tensorflow_datasets as tfds")
+            arguments = self._arguments(source, here)
+            arguments.pop("download", None)
+            config = source.read_config
+            if config is not None:
+                named = {key: self.values.constant(getattr(config, key)) for key in sorted(config.model_fields_set)}
+                arguments["read_config"] = call("tfds.ReadConfig", **named)
+            arguments["download"] = "False"
+            node = call("tfds.load", scalar(str(source.name)), **arguments)
         else:
             node = self._call(f"{source.holder}.{source.op}", source, self._arguments(source, here))
         return node, form_of(self.module.elements(source), traits(source.op).noun or "element")
-
-    def _tfds(self, source: Any, here: RenderContext) -> str:
-        self.module.imports.add("import tensorflow_datasets as tfds")
-        arguments = self._arguments(source, here)
-        arguments.pop("download", None)
-        config = source.read_config
-        if config is not None:
-            named = {key: self.values.constant(getattr(config, key)) for key in sorted(config.model_fields_set)}
-            arguments["read_config"] = call("tfds.ReadConfig", **named)
-        arguments["download"] = "False"
-        return call("tfds.load", scalar(str(source.name)), **arguments)
-
-    def _range(self, source: Any, outer: Form) -> str:
-        stop = self._outer(source.stop, outer) if isinstance(source.stop, OuterElement) else str(source.stop)
-        if isinstance(source.stop, OuterElement):
-            stop = f"tf.cast({stop}, tf.int64)"
-        numbers: list[str] = [stop]
-        if source.start != 0 or source.step != 1:
-            numbers = [str(source.start), stop, *([str(source.step)] if source.step != 1 else [])]
-        kind = {"output_type": dtype(source.output_type)} if source.output_type else {}
-        return call("tf.data.Dataset.range", *numbers, **kind)
 
     def _combined_source(self, source: Any, datasets: Pipelines, here: RenderContext) -> tuple[str, Form]:
         forms: list[Form] = []

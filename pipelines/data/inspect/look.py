@@ -63,7 +63,10 @@ def look(text: str, note: Callable[[str], None] = lambda _note: None) -> Found:
         if exists and path.is_dir():
             return _look_at_folder(path, note)
         if not exists:
-            _check_readable(path)
+            # A glob finds nothing in a folder that may not be read: the last one that is no pattern is looked at.
+            folder = next((one for one in reversed([path, *path.parents]) if glob.has_magic(one.name)), path).parent
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder):
+                pass
     except PermissionError:
         raise UsageError(f"{text}: cannot be read (permission denied)") from None
     if exists:
@@ -72,17 +75,6 @@ def look(text: str, note: Callable[[str], None] = lambda _note: None) -> Found:
     if not files:
         raise UsageError(f"{text}: no such file or folder (init reads {_KNOWN})")
     return _look_at_files(files, (text,), text)
-
-
-def _check_readable(path: Path) -> None:
-    """Look at the last folder in a path that is no pattern: a glob finds nothing in one that may not be read.
-
-    Raises:
-        PermissionError: It may not be read.
-    """
-    folder = next((one for one in reversed([path, *path.parents]) if glob.has_magic(one.name)), path).parent
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder):
-        pass
 
 
 def _look_at_files(files: Sequence[Path], patterns: tuple[str, ...], text: str) -> Found:

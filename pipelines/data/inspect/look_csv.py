@@ -55,7 +55,13 @@ def look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
     """
     path = files[0]
     try:
-        text, zipped = _start(path)
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if zipped else path.open("rb") as file:
+            data = file.read(_BYTES_LOOKED_AT)
+        text = data.decode("utf-8-sig", errors="replace")
+        if len(data) >= _BYTES_LOOKED_AT and "\n" in text:
+            text = text[: text.rindex("\n") + 1]
     except (OSError, EOFError) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from error
     if "\0" in text or not text.strip():
@@ -69,17 +75,6 @@ def look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
     body = rows[1:] if header and len(rows) > 1 else rows
     columns = [_column(name, values) for name, values in zip(names, zip(*body, strict=True), strict=True)]
     return CsvFound(patterns, len(files), delimiter, header, zipped, tuple(columns))
-
-
-def _start(path: Path) -> tuple[str, bool]:
-    """The file's beginning up to a whole line, and whether it is compressed."""
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path, "rb") if zipped else path.open("rb") as file:
-        data = file.read(_BYTES_LOOKED_AT)
-        complete = len(data) < _BYTES_LOOKED_AT
-    text = data.decode("utf-8-sig", errors="replace")
-    return text if complete or "\n" not in text else text[: text.rindex("\n") + 1], zipped
 
 
 def _rows(text: str, delimiter: str) -> list[list[str]]:

@@ -84,7 +84,10 @@ def _run_child(name: str, entry: DataEntry, folder: Path, report: Callable[[int,
             msg = f"the process that generates {name} could not be started: {error.filename}: {error.strerror}"
             raise DataError(msg) from error
         try:
-            _send(child, json.dumps(job))
+            if child.stdin is not None:
+                # A child that is already dead has its say through its exit code.
+                with suppress(BrokenPipeError), child.stdin:
+                    child.stdin.write(json.dumps(job))
             for message in _messages(child):
                 if "error" in message:
                     failure = message
@@ -92,24 +95,12 @@ def _run_child(name: str, entry: DataEntry, folder: Path, report: Callable[[int,
                     report(message["done"], message["total"])
             child.wait()
         finally:
-            _end(child)
+            if child.poll() is None:
+                end_group(child.pid)
+            # Waits for the process after closing its pipes.
+            child.__exit__(None, None, None)
         if child.returncode != 0:
             raise _failed(name, folder.parent, failure, child.returncode, noise)
-
-
-def _end(child: subprocess.Popen[str]) -> None:
-    """Leave neither the process, if it still runs, nor its pipes."""
-    if child.poll() is None:
-        end_group(child.pid)
-    # Waits for the process after closing its pipes.
-    child.__exit__(None, None, None)
-
-
-def _send(child: subprocess.Popen[str], job: str) -> None:
-    if child.stdin is not None:
-        # A child that is already dead has its say through its exit code.
-        with suppress(BrokenPipeError), child.stdin:
-            child.stdin.write(job)
 
 
 def _messages(child: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:

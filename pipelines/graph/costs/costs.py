@@ -192,23 +192,6 @@ class _Sum:
 
 def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
     """Sum up ``segments``, pairs of snapshots of one iterator each, in the order they were taken."""
-    epochs = _by_epoch(executed, segments)
-    counts, passes = cardinalities(executed), _read_passes(executed, epochs)
-    ratios = _count_ratios(executed, epochs, passes, counts)
-    lost = _count_lost(executed, epochs, counts)
-    costs = Costs(ratios=ratios, lost=lost)
-    sums: dict[str, _Sum] = defaultdict(_Sum)
-    elements = sum(_add(costs, sums, segment, ratios) for epoch in epochs for segment in epoch)
-    costs.by_id = {
-        place: replace(_cost(total, elements), pass_elements=elements_of_pass(*passes.get(place, ((), ()))))
-        for place, total in sums.items()
-        if total.placed
-    }
-    return costs
-
-
-def _by_epoch(executed: StageGraph, segments: Sequence[Segment]) -> list[list[_Segment]]:
-    """Place the iterators of each segment; segments of one iterator of the whole pipeline stand together."""
     epochs: list[list[_Segment]] = []
     known: dict[int, str] = {}
     previous: ModelDict | None = None
@@ -222,7 +205,18 @@ def _by_epoch(executed: StageGraph, segments: Sequence[Segment]) -> list[list[_S
         known = {**known, **after.places}
         epochs[-1].append(_Segment(executed, first, last, before, after, index=index))
         previous = last
-    return epochs
+    counts, passes = cardinalities(executed), _read_passes(executed, epochs)
+    ratios = _count_ratios(executed, epochs, passes, counts)
+    lost = _count_lost(executed, epochs, counts)
+    costs = Costs(ratios=ratios, lost=lost)
+    sums: dict[str, _Sum] = defaultdict(_Sum)
+    elements = sum(_add(costs, sums, segment, ratios) for epoch in epochs for segment in epoch)
+    costs.by_id = {
+        place: replace(_cost(total, elements), pass_elements=elements_of_pass(*passes.get(place, ((), ()))))
+        for place, total in sums.items()
+        if total.placed
+    }
+    return costs
 
 
 def _is_new(previous: ModelDict, first: ModelDict) -> bool:

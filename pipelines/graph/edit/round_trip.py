@@ -46,7 +46,16 @@ def editable(
     if (size := found.graph.ByteSize()) >= MOST_COPIED_BYTES:
         raise CannotEditError(copied(size))
     graph = EditableGraph(found.graph, found.held)
-    _renew_state(graph)
+    # New names for the handles of datasets' own state: TensorFlow makes state that it does not find.
+    number = next(_AGAIN)
+    for node in graph.nodes.values():
+        if (
+            node.op == "Const"
+            and graph.held.live_of(node) is None
+            and node.attr["dtype"].type == tf.resource.as_datatype_enum
+        ):
+            for handle in node.attr["value"].tensor.resource_handle_val:
+                handle.name = f"{handle.name}_again_{number}"
     hand_through(graph, dataset)
     return graph
 
@@ -71,18 +80,3 @@ def dataset_of_graph(graph: EditableGraph, element_spec: Any, *originals: Any) -
             raise CannotEditError(light)
         setattr(made, LIGHT, LightGraph(light, graph.held))
     return made
-
-
-def _renew_state(graph: EditableGraph) -> None:
-    """Give the handles of datasets' own state new names: TensorFlow makes state that it does not find."""
-    import tensorflow as tf
-
-    number = next(_AGAIN)
-    for node in graph.nodes.values():
-        if (
-            node.op == "Const"
-            and graph.held.live_of(node) is None
-            and node.attr["dtype"].type == tf.resource.as_datatype_enum
-        ):
-            for handle in node.attr["value"].tensor.resource_handle_val:
-                handle.name = f"{handle.name}_again_{number}"

@@ -9,7 +9,6 @@ from typing import Any
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
 from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.functions import (
-    TensorFunction,
     add_traced,
     captured_specs,
     component_specs,
@@ -67,7 +66,12 @@ def move_over(graph: EditableGraph, stage: WrittenStage, over: Sequence[WrittenS
         specs += captured_specs(part.function, part.count)
 
     def predicate(*inputs: Any) -> list[Any]:
-        return _composed(calls, parts, inputs, len(element.types))
+        count = len(element.types)
+        components, captured = list(inputs[:count]), list(inputs[count:])
+        for call, part in zip(calls, parts, strict=True):
+            given, captured = captured[: len(part.captured)], captured[len(part.captured) :]
+            components = call([*components, *given])
+        return components
 
     try:
         name, _ = add_traced(graph, predicate, specs)
@@ -78,14 +82,6 @@ def move_over(graph: EditableGraph, stage: WrittenStage, over: Sequence[WrittenS
     kinds = node.attr["Targuments"].list.type
     kinds[:] = [kind for part in parts for kind in _captured_types(part)]
     set_function(node, name)
-
-
-def _composed(calls: Sequence[TensorFunction], parts: Sequence[FunctionPart], inputs: Any, count: int) -> list[Any]:
-    components, captured = list(inputs[:count]), list(inputs[count:])
-    for call, part in zip(calls, parts, strict=True):
-        given, captured = captured[: len(part.captured)], captured[len(part.captured) :]
-        components = call([*components, *given])
-    return components
 
 
 def _captured_types(part: FunctionPart) -> list[int]:

@@ -45,16 +45,13 @@ def _resize(arguments: Arguments) -> Structure:
     if type(size) is int or (isinstance(size, list | tuple) and len(size) != 2):
         got = f"a list of {len(size)}" if isinstance(size, list | tuple) else repr(size)
         raise Refused(f"got {got}, expected a height and a width such as [224, 224]", "wrong-shape", "size")
-    height, width = _two(arguments.integers("size"))
+    numbers = arguments.integers("size")
+    if len(numbers) != 2:
+        raise CannotInfer
+    height, width = numbers
     if arguments.constant("preserve_aspect_ratio", default=False):
         return tensor.of(_resized_dtype(arguments, tensor), _sized(tensor, None, None, _channels(tensor)))
     return tensor.of(_resized_dtype(arguments, tensor), _sized(tensor, height, width, _channels(tensor)))
-
-
-def _two(numbers: tuple[int, ...]) -> tuple[int, int]:
-    if len(numbers) != 2:
-        raise CannotInfer
-    return numbers[0], numbers[1]
 
 
 def _resize_with_pad(arguments: Arguments) -> Structure:

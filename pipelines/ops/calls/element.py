@@ -101,12 +101,6 @@ def _check_names(called: Function, on: dict[str, FieldKey], given: set[str], pro
     return all(name in called.names() and name not in given for name in on)
 
 
-def _check_layer(called: Function, call: dict[str, Any], problems: Problems) -> None:
-    missing = [parameter.name for parameter in called.parameters if parameter.required and parameter.name not in call]
-    if missing:
-        problems.add((), _without(called, missing))
-
-
 def _without(called: Function, missing: list[str]) -> PydanticCustomError:
     form = ", ".join(f"{name}: …" for name in missing)
     message = f"missing {' and '.join(missing)} of {called.name}: expected `{called.name}: {{{form}}}`"
@@ -171,7 +165,11 @@ def _parsed(name: Any, call: Any, *, bare: bool) -> OpCall:
         _check_complete(called, call, on, problems)
     elif found is not None:
         arguments = _arguments(found, call, problems)
-        _check_layer(found, call, problems)
+        missing = [
+            parameter.name for parameter in found.parameters if parameter.required and parameter.name not in call
+        ]
+        if missing:
+            problems.add((), _without(found, missing))
     problems.raise_if_any()
     return OpCall(name, arguments, on, to, bare)
 

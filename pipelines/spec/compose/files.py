@@ -297,7 +297,10 @@ class _Reader:
         self._documents.append(document)
         self._bytes += len(content)
         self._values += len(document.places)
-        self._collect(document)
+        self._problems += document.problems
+        self._references.filled.update(document.references.filled)
+        self._references.left.update(document.references.left)
+        self._references.used.update(document.references.used)
         identity = _identity(path)
         self._known.add(identity)
         if not self._is_usable(document, number):
@@ -366,12 +369,6 @@ class _Reader:
             root.place = main.places[()]
             document.data, document.places = flatten(root)
         return FileReading(self._origins, document, self._references, self._problems, self._complete, self._may_read)
-
-    def _collect(self, document: YamlDocument) -> None:
-        self._problems += document.problems
-        self._references.filled.update(document.references.filled)
-        self._references.left.update(document.references.left)
-        self._references.used.update(document.references.used)
 
     def _has_room(self, size: int, span: Span) -> bool:
         """Whether another file may be read: the limits of a spec hold for the sum of its files."""

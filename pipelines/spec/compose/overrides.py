@@ -213,12 +213,22 @@ def _assign(root: Item, path: _Path, value: YamlDocument) -> None:
     address: Address = ()
     while True:
         if not isinstance(holder.value, dict | list):
-            _refuse_scalar(holder, path, position)
+            message = f"'{path.joined(0, position)}' is {_described(holder)}: the path must end there"
+            path.refuse(position, "set-path", message)
         key, used = _step(holder, address, path, position)
         position += used
         if position == len(path.segments):
             break
-        holder = _open(holder, address, key, path.span(position - 1))
+        span = path.span(position - 1)
+        entries = holder.value
+        if isinstance(entries, dict) and key not in entries:
+            entries[key] = Item({}, TextPlace(span, span))
+        item = child(holder, key)
+        if item.value is None:
+            item.value = {}
+        elif isinstance(item.value, str) and address and address[-1] == "ops":
+            item.value = {item.value: Item(None, TextPlace(item.place.value, item.place.value))}
+        holder = item
         address = (*address, key)
     if path.adding:
         _add(_list_at(holder, (*address, key), path), (*address, key), path, value)
@@ -324,24 +334,6 @@ def _listed(known: list[str]) -> str:
     names = list(dict.fromkeys(known))
     shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
     return f" or one of: {shown}" if names else ""
-
-
-def _open(holder: Item, address: Address, key: str | int, span: Span) -> Item:
-    """Make a mapping of what is nothing, or nothing yet; a bare name in ``ops`` becomes one with arguments."""
-    entries = holder.value
-    if isinstance(entries, dict) and key not in entries:
-        entries[key] = Item({}, TextPlace(span, span))
-    item = child(holder, key)
-    if item.value is None:
-        item.value = {}
-    elif isinstance(item.value, str) and address and address[-1] == "ops":
-        item.value = {item.value: Item(None, TextPlace(item.place.value, item.place.value))}
-    return item
-
-
-def _refuse_scalar(holder: Item, path: _Path, position: int) -> NoReturn:
-    message = f"'{path.joined(0, position)}' is {_described(holder)}: the path must end there"
-    path.refuse(position, "set-path", message)
 
 
 def _described(item: Item) -> str:

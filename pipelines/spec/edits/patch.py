@@ -58,17 +58,15 @@ def _inline(splices: Splices, layout: Layout, node: WrittenNode, finals: Sequenc
             end = extents[index + 1][0]
         if not finals and (comma := _comma(layout, node, index)) is not None:
             end = max(end, comma + 1)
-        _check_no_comment(layout, start, end)
+        lines = layout.text[start:end].splitlines()
+        if len(lines) > 1 and any(line.lstrip(", ").startswith("#") for line in lines):
+            message = (
+                f"line {layout.number(start)}: a comment stands between the items in brackets; write them as a block"
+            )
+            raise EditError(message)
         splices.replace(start, end, "")
     for at, text in placed:
         splices.insert(at, text)
-
-
-def _check_no_comment(layout: Layout, start: int, end: int) -> None:
-    lines = layout.text[start:end].splitlines()
-    if len(lines) > 1 and any(line.lstrip(", ").startswith("#") for line in lines):
-        message = f"line {layout.number(start)}: a comment stands between the items in brackets; write them as a block"
-        raise EditError(message)
 
 
 def _has_own_lines(layout: Layout, node: WrittenNode) -> bool:
@@ -143,7 +141,9 @@ def patch_block(splices: Splices, layout: Layout, node: WrittenNode, finals: Seq
     """
     stay = staying(finals)
     column = layout.block_column(node)
-    as_block = _in_blocks(layout, node)
+    inner = [child.children[0] for child in node.children if child.kind == "mapping" and len(child.children) == 1]
+    open_ = [one for one in inner if one.children]
+    as_block = bool(open_) and all(not one.is_flow and layout.begins_line(one.start) for one in open_)
     gone = [index for index in range(len(node.children)) if index not in stay]
     own = {index: layout.own_lines(node, index) for index in gone}
     texts = {index: splices.render(lines.start, lines.end).rstrip("\r\n") for index, lines in own.items()}
@@ -208,13 +208,6 @@ def _start_before(layout: Layout, node: WrittenNode, index: int) -> int | None:
     if node.keys and not layout.begins_line(node.extent(index)[0]):
         return None
     return layout.own_lines(node, index).start
-
-
-def _in_blocks(layout: Layout, node: WrittenNode) -> bool:
-    """Whether all items that have arguments have them in lines of their own."""
-    inner = [child.children[0] for child in node.children if child.kind == "mapping" and len(child.children) == 1]
-    open_ = [one for one in inner if one.children]
-    return bool(open_) and all(not one.is_flow and layout.begins_line(one.start) for one in open_)
 
 
 CHAIN = "ops"
@@ -307,7 +300,13 @@ class Patcher:
 
     def _patch(self, path: Path, node: WrittenNode, before: Any, after: Any) -> None:
         if path and path[-1] == STAGES and path[:-1] in self._lists and node.kind == "sequence":
-            self._stages(path, node, before)
+            items = self._lists[path[:-1]].items
+            finals = []
+            for item in items:
+                if item.origin is not None:
+                    self.patch((*path, item.origin), node.children[item.origin], before[item.origin], item.value)
+                finals.append(Final(item.origin, item.value, None, item.moved, item.before, item.replaces))
+            self._items(node, finals)
         elif self._outgrows_its_line(node, after):
             self._replace(node, after)
         elif node.kind == "mapping" and isinstance(before, dict) and isinstance(after, dict):
@@ -332,15 +331,6 @@ class Patcher:
                 f"{where} has the anchor &{node.anchor} (line {line}), and an alias uses it too: the edit would change "
                 "both; write one of them out"
             )
-
-    def _stages(self, path: Path, node: WrittenNode, before: Any) -> None:
-        items = self._lists[path[:-1]].items
-        finals = []
-        for item in items:
-            if item.origin is not None:
-                self.patch((*path, item.origin), node.children[item.origin], before[item.origin], item.value)
-            finals.append(Final(item.origin, item.value, None, item.moved, item.before, item.replaces))
-        self._items(node, finals)
 
     def _chain(self, path: Path, node: WrittenNode, before: list[Any], after: list[Any]) -> None:
         """Calls of the same functions at the beginning and the end stay; what is between them is written anew."""

@@ -81,7 +81,16 @@ class Diagnostic:
         if shown is None:
             return head + suggested
         label, line = shown
-        snippet, caret = _snippet(line, self.column or 1, self.length)
+        start = min(max((self.column or 1) - 1, 0), len(line))
+        end = min(max(start + max(self.length, 1), start), len(line))
+        first = 0 if len(line) <= SNIPPET_WIDTH else max(0, min(start - _SHOWN_BEFORE, len(line) - SNIPPET_WIDTH))
+        last = min(len(line), first + SNIPPET_WIDTH)
+        before = (_ELLIPSIS if first else "") + escape(line[first:start])
+        token = escape(line[start : min(end, last)])
+        after = escape(line[min(end, last) : last]) + (_ELLIPSIS if last < len(line) else "")
+        indent = sum(map(display_width, before))
+        width = max(1, sum(map(display_width, token)))
+        snippet, caret = before + token + after, " " * indent + "^" * width
         separator = " | " if label else ""
         number = f"    {label}{separator}"
         gutter = " " * (4 + len(label)) + separator
@@ -165,17 +174,3 @@ def display_width(char: str) -> int:
     if unicodedata.combining(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
-
-
-def _snippet(line: str, column: int, length: int) -> tuple[str, str]:
-    """Return the part of a line around a token, and the caret line below it, aligned as a terminal shows them."""
-    start = min(max(column - 1, 0), len(line))
-    end = min(max(start + max(length, 1), start), len(line))
-    first = 0 if len(line) <= SNIPPET_WIDTH else max(0, min(start - _SHOWN_BEFORE, len(line) - SNIPPET_WIDTH))
-    last = min(len(line), first + SNIPPET_WIDTH)
-    before = (_ELLIPSIS if first else "") + escape(line[first:start])
-    token = escape(line[start : min(end, last)])
-    after = escape(line[min(end, last) : last]) + (_ELLIPSIS if last < len(line) else "")
-    indent = sum(map(display_width, before))
-    width = max(1, sum(map(display_width, token)))
-    return before + token + after, " " * indent + "^" * width

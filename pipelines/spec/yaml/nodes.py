@@ -152,17 +152,14 @@ class _Composer:
                 if documents > 1:
                     self.note(self._span(event), "several-documents", "second YAML document: expected a single one")
                     return root
-                self._check_directives(event)
+                header = self._text[event.start : event.end]
+                directive = re.search(r"^%(?!YAML\b)", header, re.MULTILINE)
+                if directive:
+                    start = event.start + directive.start()
+                    span = self._index.span(start, start + 1)
+                    self.note(span, "directive", "YAML directives ('%' lines) are not supported")
                 root = self._node(next(self._events))
         return root
-
-    def _check_directives(self, event: Event) -> None:
-        header = self._text[event.start : event.end]
-        directive = re.search(r"^%(?!YAML\b)", header, re.MULTILINE)
-        if directive:
-            start = event.start + directive.start()
-            span = self._index.span(start, start + 1)
-            self.note(span, "directive", "YAML directives ('%' lines) are not supported")
 
     def _span(self, event: Event) -> Span:
         return self._index.span(event.start, event.end)
@@ -276,7 +273,12 @@ class _Composer:
             else:
                 node.entries[key.value] = (key.span, value)
         for merge in merges:
-            self._merge(node, merge)
+            self._count += len(merge.entries)
+            if self._count > MAX_VALUES:
+                self.note(node.span, "alias-bomb", f"more than {MAX_VALUES} merged values")
+                raise _StopReadingError
+            for name, entry in merge.entries.items():
+                node.entries.setdefault(name, entry)
         return node
 
     def _is_new_key(self, key: Node, seen: dict[str, Span]) -> TypeGuard[_KeyNode]:
@@ -297,14 +299,6 @@ class _Composer:
         if not all(isinstance(item, MappingNode) for item in values):
             self.note(value.span, "merge", "'<<' merges mappings only: use '<<: *anchor' with the anchor of a mapping")
         return [item for item in values if isinstance(item, MappingNode)]
-
-    def _merge(self, node: MappingNode, merge: MappingNode) -> None:
-        self._count += len(merge.entries)
-        if self._count > MAX_VALUES:
-            self.note(node.span, "alias-bomb", f"more than {MAX_VALUES} merged values")
-            raise _StopReadingError
-        for name, entry in merge.entries.items():
-            node.entries.setdefault(name, entry)
 
     def _collection_span(self, event: Event) -> Span:
         """Return the first line of a list or mapping, from its first token on."""

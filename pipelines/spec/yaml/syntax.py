@@ -118,7 +118,16 @@ def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:
     problem = error.problem or ""
     unclosed = re.search(_UNCLOSED, problem)
     if unclosed:
-        return _explain_flow(text, error, unclosed[1])
+        closing = unclosed[1]
+        opened, stopped = _offset(text, error.context_mark), _offset(text, error.problem_mark)
+        opening = "[" if closing == "]" else "{"
+        comment = re.compile(_SLASHES).search(text, opened, stopped + 1)
+        if comment is not None:
+            return SyntaxProblem(comment.start(1), comment.end(1), "syntax", "'//' is not a comment in YAML: use '#'")
+        if stopped >= len(text) or any(end in text[opened:stopped] for end in LINE_ENDS):
+            return _problem(text, opened, "syntax", f"unclosed '{opening}': expected ',' or '{closing}'")
+        message = f"unexpected {_found(text, stopped)} inside '{opening}{closing}': expected ',' or '{closing}'"
+        return _problem(text, stopped, "syntax", message)
     rule = next((rule for rule in _rules() if re.search(rule.pattern, problem)), _FALLBACK)
     mark = (error.context_mark if rule.at_context else None) or error.problem_mark or error.context_mark
     offset, code, template = _offset(text, mark), rule.code, rule.message
@@ -155,19 +164,6 @@ def _known_mistake(text: str, offset: int, rule: _Rule) -> SyntaxProblem | None:
     if text[offset : offset + 1] == ":" and "wrong indentation: expected" in rule.message:
         return SyntaxProblem(offset, offset + 1, "syntax", "':' without a key: expected 'key: value'")
     return None
-
-
-def _explain_flow(text: str, error: yaml.MarkedYAMLError, closing: str) -> SyntaxProblem:
-    """A ``[`` or ``{`` that YAML cannot read to its end: never closed, or something odd inside."""
-    opened, stopped = _offset(text, error.context_mark), _offset(text, error.problem_mark)
-    opening = "[" if closing == "]" else "{"
-    comment = re.compile(_SLASHES).search(text, opened, stopped + 1)
-    if comment is not None:
-        return SyntaxProblem(comment.start(1), comment.end(1), "syntax", "'//' is not a comment in YAML: use '#'")
-    if stopped >= len(text) or any(end in text[opened:stopped] for end in LINE_ENDS):
-        return _problem(text, opened, "syntax", f"unclosed '{opening}': expected ',' or '{closing}'")
-    message = f"unexpected {_found(text, stopped)} inside '{opening}{closing}': expected ',' or '{closing}'"
-    return _problem(text, stopped, "syntax", message)
 
 
 def _at_escape(text: str, offset: int) -> SyntaxProblem:

@@ -97,7 +97,16 @@ class ManyElements:
 
     def _apply(self, node: Any, inputs: Sequence[Rows], size: Any) -> dict[str, Rows]:
         def run(tensors: Sequence[Any]) -> list[Any]:
-            return _run(node, tensors, self._outputs(node), self._producer)
+            import tensorflow as tf
+
+            part = tf.compat.v1.GraphDef()
+            part.versions.producer = self._producer
+            own = part.node.add()
+            own.CopyFrom(_bare(node, "op"))
+            own.input[:] = [f"given_{place}:0" for place in range(len(tensors))]
+            given = {f"given_{place}:0": tensor for place, tensor in enumerate(tensors)}
+            names = [f"op:{place}" for place in range(self._outputs(node))]
+            return list(tf.graph_util.import_graph_def(part, input_map=given, return_elements=names, name=""))
 
         made = apply(RowCall(node, inputs, size, run))
         return {f"{node.name}:{place}": one for place, one in enumerate(made)}
@@ -151,20 +160,6 @@ def _clamped(nodes: Mapping[str, Any]) -> dict[str, str]:
             if inner is not None and inner.op == "Maximum" and one in map(_with_output, data_inputs(inner)):
                 found[f"{name}:0"] = one
     return found
-
-
-def _run(node: Any, tensors: Sequence[Any], outputs: int, producer: int) -> list[Any]:
-    """Add one op with tensors as inputs."""
-    import tensorflow as tf
-
-    part = tf.compat.v1.GraphDef()
-    part.versions.producer = producer
-    own = part.node.add()
-    own.CopyFrom(_bare(node, "op"))
-    own.input[:] = [f"given_{place}:0" for place in range(len(tensors))]
-    given = {f"given_{place}:0": tensor for place, tensor in enumerate(tensors)}
-    names = [f"op:{place}" for place in range(outputs)]
-    return list(tf.graph_util.import_graph_def(part, input_map=given, return_elements=names, name=""))
 
 
 def _padded(rows: Rows, padding: RowPadding, size: Any) -> Any:

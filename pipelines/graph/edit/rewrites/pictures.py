@@ -28,7 +28,13 @@ def resized_first(function: Any) -> bool:
     resizes = [node for node in function.node_def if node.op in _RESIZES]
     found = [(resize, chain) for resize in resizes if (chain := _scaled(nodes, resize))]
     for resize, (cast, *scaling) in found:
-        _read_narrow(function, nodes, resize, cast)
+        picture, narrow = data_inputs(cast)[0], cast.attr["SrcT"].type
+        given = nodes[base_of(data_inputs(resize)[0])]
+        if given.op == _EXPANDS:
+            made = _copy(function, given, resize)
+            made.input[0], made.attr["T"].type = picture, narrow
+            picture = f"{made.name}:output:0"
+        resize.input[0], resize.attr["T"].type = picture, narrow
         _scale_after(function, nodes, resize, scaling)
     return bool(found)
 
@@ -59,17 +65,6 @@ def _picture(nodes: dict[str, Any], node: Any) -> int | None:
         return None
     # What a picture divides is not scaled by it.
     return None if node.op == "RealDiv" and pictures[0] else pictures[0]
-
-
-def _read_narrow(function: Any, nodes: dict[str, Any], resize: Any, cast: Any) -> None:
-    """Let a resize read what is cast before it now."""
-    picture, narrow = data_inputs(cast)[0], cast.attr["SrcT"].type
-    given = nodes[base_of(data_inputs(resize)[0])]
-    if given.op == _EXPANDS:
-        made = _copy(function, given, resize)
-        made.input[0], made.attr["T"].type = picture, narrow
-        picture = f"{made.name}:output:0"
-    resize.input[0], resize.attr["T"].type = picture, narrow
 
 
 def _scale_after(function: Any, nodes: dict[str, Any], resize: Any, scaling: Sequence[Any]) -> None:
@@ -188,7 +183,11 @@ class _Crop:
         cut.attr.clear()
         for name, value in self._decoded.attr.items():
             cut.attr[name].CopyFrom(value)
-        self._rename(cut.name, "output", "image")
+        old, new = f"{cut.name}:output:0", f"{cut.name}:image:0"
+        for node in self._function.node_def:
+            node.input[:] = [new if reference == old else reference for reference in node.input]
+        for key, reference in [*self._function.ret.items()]:
+            self._function.ret[key] = new if reference == old else reference
 
     def _read_shape(self, shape: Any, contents: str) -> None:
         """Put the picture's height and width as its file has them, and the channels, in the place of a shape."""
@@ -225,14 +224,6 @@ class _Crop:
             node.attr[key].type = kind
         self._nodes[name] = node
         return name
-
-    def _rename(self, name: str, before: str, after: str) -> None:
-        """Let all that reads an output of a node read the one of another name."""
-        old, new = f"{name}:{before}:0", f"{name}:{after}:0"
-        for node in self._function.node_def:
-            node.input[:] = [new if reference == old else reference for reference in node.input]
-        for key, reference in [*self._function.ret.items()]:
-            self._function.ret[key] = new if reference == old else reference
 
 
 def _int32() -> int:
