@@ -67,7 +67,6 @@ def suggest(got: object, candidates: Iterable[str]) -> str | None:
 
 
 def _by_end(last: str, names: list[str]) -> str | None:
-    """The only dotted name whose last part it is."""
     same_end = [name for name in names if "." in name and _plain(name.rsplit(".", 1)[-1]) == last]
     return same_end[0] if len(same_end) == 1 else None
 

@@ -125,7 +125,6 @@ def fill(filling: Filling) -> np.ndarray[Any, Any]:
 
 
 def _draw(generator: np.random.Generator, part: np.ndarray[Any, Any]) -> None:
-    """Fill ``part`` with random values of its dtype."""
     import numpy as np
 
     kind = part.dtype.kind

@@ -150,7 +150,6 @@ class FunctionBuilder:
         return self._made[id(operation)]
 
     def _make(self, calls: Sequence[OpCall], address: str, argument: str) -> None:
-        """Make what the calls need once: outside of every function that TensorFlow traces."""
         for path, operation in walk_calls(calls):
             special = special_calls().get(operation.name)
             is_layer = operation.name in layers()

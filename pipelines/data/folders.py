@@ -112,7 +112,6 @@ def _wanted(environ: Mapping[str, str]) -> Path | None:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether the folder, or the nearest of its parents that exists, can be written to."""
     try:
         existing = next(path for path in (folder, *folder.parents) if path.exists())
         return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)

@@ -203,7 +203,6 @@ def known_edits(documents: Iterable[Mapping[str, Any]]) -> list[PipelineEdit]:
 
 
 def _read(name: str, value: Any) -> Any:
-    """The value of a field of an edit."""
     none = name in ("after", "batch") and value is None
     if name == "value" or none or (name == "flat" and isinstance(value, bool)):
         return value

@@ -165,7 +165,6 @@ class _DamageError(ValueError):
 
 
 def _parsed(text: str, name: str) -> dict[str, Any]:
-    """The object that a file is."""
     try:
         if len(text) > MOST_BYTES:
             raise _DamageError(f"it has more than {MOST_BYTES:,} characters")

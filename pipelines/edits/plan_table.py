@@ -167,7 +167,6 @@ VARIABLES: Final[Mapping[str, Value]] = {
 
 
 def _with_arguments(rows: Mapping[str, Fields], optional: Mapping[str, Value]) -> ByField:
-    """New stages by their op; one without arguments may lack them."""
     return ByField(
         "op",
         {

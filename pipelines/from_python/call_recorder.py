@@ -275,7 +275,6 @@ def _is_given(inner: _Frame | None, code: CodeType) -> bool:
 
 
 def _branch(seen: ObservedCall, code: CodeType) -> FunctionTrace | None:
-    """Return the open call's branch with this code; None for none."""
     if seen.public.name not in BRANCHES:
         return None
     given = seen.arguments
@@ -301,12 +300,10 @@ def _is_first(value: Any, kind: Any) -> bool:
 
 
 def _code_named(name: str, code: CodeType | None) -> CodeType | None:
-    """Find the code of a nested function by name; None if there is none."""
     constants = code.co_consts if code is not None else ()
     return next((const for const in constants if isinstance(const, CodeType) and const.co_name == name), None)
 
 
 def _converted_call(tf: Any) -> CodeType | None:
-    """Return the code by which autograph calls functions."""
     module = inspect.getmodule(inspect.unwrap(tf.autograph.to_graph))
     return getattr(getattr(module, "converted_call", None), "__code__", None)

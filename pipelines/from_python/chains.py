@@ -146,7 +146,6 @@ class _ChainWriter:
         return self._items or [_unchanged_item(self._state)]
 
     def _later_uses(self, index: int) -> set[int]:
-        """Return the ids of tensors used after this call."""
         rest = [dict(call.arguments) for call in self._calls[index + 1 :]]
         return {leaf.id for leaf in leaves([*rest, self._result])}
 
@@ -224,7 +223,6 @@ class _ChainWriter:
         return True
 
     def _is_first(self, call: Call, name: str) -> bool:
-        """Return whether the element goes to this parameter by default."""
         if call.name == "getitem" or call.name.startswith(_OBJECTS):
             return name == "x"
         called = function(call.name)
@@ -234,7 +232,6 @@ class _ChainWriter:
         return free == [name]
 
     def _inputs(self, call: Call) -> dict[str, Any]:
-        """Return fields by parameter; several for a parameter that takes a list."""
         inputs: dict[str, Any] = {}
         if call.name == "getitem" and not isinstance(call.arguments["x"], RecordedTensor):
             constant = self._constant(call.arguments["x"])
@@ -305,7 +302,6 @@ class _ChainWriter:
         return None
 
     def _name_fields(self) -> None:
-        """Convert the element to a mapping with the names of the function's parameters."""
         names = [name for name in self._body.parameters if not keyword.iskeyword(name)]
         if isinstance(self._state, RecordedTensor):
             name = names[0] if len(names) == 1 else "x"
@@ -343,7 +339,6 @@ class _ChainWriter:
         return name
 
     def _item(self, call: Call, to: Any, inputs: dict[str, Any]) -> Any:
-        """Convert the call to YAML data."""
         if call.kind == "user":
             written: dict[str, Any] = {"function": self._folders.reference(str(call.reference))}
             fields = list(inputs.values())
@@ -391,7 +386,6 @@ class _ChainWriter:
         return inputs
 
     def _finish(self) -> None:
-        """Write the calls from the current element to the function's result."""
         if self._state == self._result or self._without_lists(self._state) == self._without_lists(self._result):
             return
         self._make_constants()

@@ -290,7 +290,6 @@ def _data(inputs: list[str]) -> list[str]:
 
 
 def _captured_inputs(node: PlainNode) -> dict[str, range]:
-    """Return the indices of captured inputs by the function's attribute."""
     if not node["functions"] or node["op"] in _CALLS or "Dataset" not in node["op"]:
         return {}
     attributes = node["attributes"]
@@ -341,7 +340,6 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _texts(value: Any) -> Iterator[bytes]:
-    """Yield the texts of a constant of texts."""
     if isinstance(value, tuple) and len(value) == 3 and value[0] == "string":
         yield from value[2]
 
@@ -482,7 +480,6 @@ def _node_name(reference: str) -> str:
 
 
 def _ops(graph: PlainGraph, name: str) -> set[str]:
-    """Return the ops of a function and of those that it calls."""
     ops: set[str] = set()
     todo, seen = [name], {name}
     while todo:
@@ -499,7 +496,6 @@ def _called_functions(graph: PlainGraph, node: PlainNode) -> list[str]:
 
 
 def _returns_argument(graph: PlainGraph, name: str) -> bool:
-    """Return whether a function returns a part of its element unchanged."""
     function = graph["functions"][name]
     for reference in function["returns"]:
         at = _node_name(reference)

@@ -30,7 +30,6 @@ class GraphPair:
         return graph if isinstance(graph, str) else plain_graph(graph, self._digest)
 
     def _final(self, dataset: Any, written: PlainGraph) -> Any:
-        """Return the dataset after the rewrites that iterating it would apply."""
         tf = self._tf
         root = written["nodes"][written["root"].partition(":")[0]]["attributes"]
         shapes = [

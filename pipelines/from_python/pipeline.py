@@ -188,7 +188,6 @@ class Describer:
                 self.notes.add(step.name or step.op, step.why, step.where)
 
     def _renumber(self, steps: Sequence[WrittenOp], address: str) -> None:
-        """Renumber the places after several stages were replaced by one."""
         chains = set(self._chains.values())
         for known in (self._places, self._chains, self._calls):
             known.clear()
@@ -361,7 +360,6 @@ def _options(call: Call) -> dict[str, Any] | None:
 
 
 def _datasets(element: Any) -> dict[int, Any]:
-    """Return the paths of the datasets in an element."""
     if not isinstance(element, _Element):
         return {}
 
@@ -377,7 +375,6 @@ def _datasets(element: Any) -> dict[int, Any]:
 
 
 def _range(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert the arguments of ``range``, which TensorFlow takes by position."""
     numbers = tuple(given.get("args", ()))
     named = dict(given.get("kwargs", {}))
     if len(numbers) == 1:
@@ -398,7 +395,6 @@ def top_level_calls(recording: RecordedCalls) -> list[Call]:
 
 
 def _written_arguments(kind: type[Op], given: Mapping[str, Any], folders: Folders) -> dict[str, Any]:
-    """Convert the arguments that are common to all sources and stages."""
     written: dict[str, Any] = {}
     for name, value in given.items():
         if name == "name":

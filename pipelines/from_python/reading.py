@@ -96,7 +96,6 @@ class Objects:
 
 
 def _natural(values: Any) -> str | None:
-    """Return the dtype that TensorFlow gives a list."""
     first = values[0] if isinstance(values, list | tuple) and values else None
     return {str: "string", int: "int32", float: "float32"}.get(type(first))
 
@@ -341,7 +340,6 @@ class Recorder:
 
 
 def _calls(function: Any, raw: Any, depth: int = _DEPTH) -> bool:
-    """Return whether a function is ``raw``, or a wrapper of TensorFlow's that calls it."""
     if function is raw:
         return True
     cells = getattr(function, "__closure__", None) or ()
@@ -396,7 +394,6 @@ def _is_text(raw: bytes) -> bool:
 
 
 def _leaf_count(raw: Any) -> int:
-    """Count the numbers and texts in a list; 0 if it holds anything else."""
     if isinstance(raw, list):
         if not raw or isinstance(raw[0], str | int | float):
             return len(raw) if all(isinstance(item, str | int | float) for item in raw) else 0
@@ -415,7 +412,6 @@ def _texts(values: Any) -> Any:
 
 
 def _changed_fields(raw: Any, fresh: Any, model: type[Closed]) -> Iterator[tuple[str, Any]]:
-    """Yield the options that differ from TensorFlow's defaults."""
     for name, field in model.model_fields.items():
         if not hasattr(raw, name):
             continue

@@ -87,13 +87,11 @@ def _add_comment(lines: list[str], where: SourcePlace | None, here: Path) -> lis
 
 
 def _fits_on_line(start: str, value: Any, address: Address) -> bool:
-    """Return whether a value goes on one line: it is short enough, and no chain of calls or stages is in it."""
     chain = address[-1] in _CHAINS or _holds_chain(value)
     return not chain and len(start) + 1 + len(flow(value)) <= WIDTH
 
 
 def _holds_chain(value: Any) -> bool:
-    """Return whether there is a chain of calls or stages, written one per line."""
     if isinstance(value, dict):
         chain = any(isinstance(value.get(key), list) for key in _CHAINS)
         return chain or any(_holds_chain(item) for item in value.values())

@@ -104,7 +104,6 @@ class UserFunctions:
         return [*steps[: first + 1], step, *steps[end + 1 :]]
 
     def _replace_beginning(self, steps: list[WrittenOp], untold: int) -> list[WrittenOp] | None:
-        """Replace the steps up to one that cannot be expressed by a function that makes them; None for none."""
         numbers = [step.dataset for step in steps]
         makers: list[tuple[int, str, int, tuple[str, ...]]] = []
         target = self.folders.reference(self.target) if self.target is not None else None
@@ -127,7 +126,6 @@ class UserFunctions:
         return [beginning, *steps[untold + 1 :]]
 
     def _reference(self, call: Call, names: Sequence[str]) -> str | None:
-        """Return the reference of a function with some of its arguments filled in; None for none."""
         if call.reference is None:
             return None
         given = {name: call.arguments[name] for name in names}

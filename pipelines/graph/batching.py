@@ -175,7 +175,6 @@ def _holds_each_once(window: Node) -> bool:
 
 
 def _gives_scalars(node: Node) -> bool:
-    """Whether all components of its elements are known to be scalars."""
     return bool(node.output_shapes) and all(
         shape == () and dtype != "variant" for dtype, shape in zip(node.output_types, node.output_shapes, strict=False)
     )

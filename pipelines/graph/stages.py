@@ -219,7 +219,6 @@ class StageGraph:
         return list(self._assign_addresses(groups[::-1], line.prefix, names, marked))
 
     def _options_above(self, node_id: str) -> Iterator[str]:
-        """Yield the options that `skip_options` passes over."""
         end = self.skip_options(node_id)
         while node_id != end:
             yield node_id
@@ -271,7 +270,6 @@ class StageGraph:
         return group
 
     def _datasets_before(self, *ends: str, address: str | None = None) -> Iterator[str]:
-        """Yield datasets from ``ends`` back to the first ones with an address, inclusive, unless it is ``address``."""
         seen: set[str] = set()
         todo = list(ends)
         while todo:
@@ -390,7 +388,6 @@ class StageGraph:
         return Group(nodes, "sample_from_datasets", (*head.inputs[1:], *weights), (), sides=True)
 
     def _chain(self, end: Node) -> list[Node]:
-        """Return ``end`` and all datasets before it along first inputs, in data order."""
         found = [end]
         while found[-1].inputs:
             found.append(self.nodes[found[-1].inputs[0]])
@@ -398,5 +395,4 @@ class StageGraph:
 
 
 def _made_by(function: str, node: Node) -> bool:
-    """Return whether ``node`` runs a function of TensorFlow's own Python API."""
     return any(f"_{function}_" in name for name in node.functions)

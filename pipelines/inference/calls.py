@@ -71,7 +71,6 @@ def _drop(flow: ChainInference, operation: OpCall, given: Structure, element: St
 
 
 def _key(element: Structure, field: Field, *place: str | int) -> str:
-    """The key of a mapping that a field names."""
     if isinstance(element, Mapping) and (field in element or str(field) in element):
         return str(field)
     if isinstance(element, Mapping) and isinstance(field, str) and "." in field:
@@ -166,7 +165,6 @@ def _random_order(
 
 
 def _items(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
-    """A chain over the items of the first dimension."""
     components = list(leaves(given))
     for one in components:
         if isinstance(one, Tensor) and one.shape == ():
@@ -323,7 +321,6 @@ def inputs_of(operation: OpCall, element: Structure) -> list[Structure]:
 
 
 def _distributed(element: Structure, targets: tuple[Any, ...], result: Structure) -> Structure:
-    """The parts of a result, each at a field of its own."""
     parts: tuple[Structure, ...] = (None,) * len(targets)
     if isinstance(result, tuple):
         if len(result) != len(targets):

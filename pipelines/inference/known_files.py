@@ -166,7 +166,6 @@ def _fits(parts: list[str], wanted: list[re.Pattern[str]]) -> bool:
 
 
 def _tensor_of(file: IO[bytes]) -> Tensor | None:
-    """Shape and dtype from the header of NumPy's format."""
     header = read_header(file)
     if header is None:
         return None

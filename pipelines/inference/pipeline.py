@@ -93,7 +93,6 @@ class PipelineInference:
         return flow
 
     def _from_element(self, field: str | int | None, place: Place, outer: Structure) -> Flow:
-        """A pipeline that begins with the dataset that an element holds."""
         try:
             inner = outer if field is None else field_of(outer, field, "on")
             if inner is None:

@@ -223,7 +223,6 @@ def _parsed_batches(source: Any, around: SourceContext) -> ElementInfo:
 
 
 def _labelled(columns: Structure, label: str | None, argument: str) -> Structure:
-    """The columns, or with a label the tuple of the others and that one."""
     if label is None:
         return columns
     return {name: column for name, column in columns.items() if name != label}, field_of(columns, label, argument)

@@ -207,13 +207,11 @@ def _rebatch(stage: Any, flow: Flow, strict: bool) -> Flow:
 
 
 def _divides(size: int | None, structure: Structure) -> bool:
-    """Whether batches of a size surely come out even."""
     first = {leaf.shape[0] for leaf in leaves(structure) if leaf is not None and leaf.shape} - {None}
     return size is not None and len(first) == 1 and all(rows is not None and rows % size == 0 for rows in first)
 
 
 def _first_dimension(structure: Structure) -> int | None:
-    """The first dimension of all components, if it is one."""
     found = {
         component.shape[0] if component is not None and component.shape else None for component in leaves(structure)
     }

@@ -122,7 +122,6 @@ class _Slice:
         return (*self._base, *at)
 
     def _renamed(self, written: Any, call: OpCall, needed: frozenset[Path], *, answers: bool) -> Any:
-        """A call with the names of its fields as they are without the others."""
         on, to = call.on, call.to
         whole = self._address(_WHOLE) if _reads_whole(call) else _WHOLE
         if on is None:
@@ -254,7 +253,6 @@ def _chosen(call: OpCall, path: Path) -> Path | None:
 
 
 def _rewritten(written: Any, call: OpCall, on: Any, to: Any) -> dict[str, Any]:
-    """A call as it is written, with other fields."""
     value = written[call.name] if isinstance(written, dict) else None
     special = special_calls().get(call.name)
     arguments = special.arguments_of(value) if special is not None else value or {}

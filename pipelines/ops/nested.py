@@ -101,7 +101,6 @@ _FORM = "a pipeline such as `{source: {range: {stop: 3}}}`"
 
 
 def _parse(value: Any, place: tuple[str | int, ...], problems: Problems, *, structure: bool) -> Any:
-    """A pipeline, or with ``structure`` dicts and lists of pipelines too."""
     if isinstance(value, Pipeline):
         return value
     if isinstance(value, dict) and _is_pipeline(value, structure=structure):
@@ -124,7 +123,6 @@ def _is_pipeline(value: dict[Any, Any], *, structure: bool) -> bool:
 
 
 def _is_source(value: dict[Any, Any]) -> bool:
-    """Whether a mapping is a source where a pipeline is expected."""
     return len(value) == 1 and next(iter(value)) in sources()
 
 

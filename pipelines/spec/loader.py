@@ -327,7 +327,6 @@ def _variable(reading: FileReading, span: Span) -> str:
 
 
 def _last_word(reading: FileReading, address: Address, span: Span) -> Span:
-    """Return the key with the highest precedence in a merged mapping: it probably caused the error."""
     places, rank = reading.document.places, reading.origins.rank
     if address not in places:
         return span

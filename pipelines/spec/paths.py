@@ -87,7 +87,6 @@ def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
 
 
 def _inside(value: Any, place: Place) -> Iterator[tuple[Any, Place]]:
-    """Iterate over the parts of a value."""
     if isinstance(value, OpCall):
         here = place if value.bare else (*place, value.name)
         yield value.arguments, here
@@ -122,7 +121,6 @@ def is_glob(path: str) -> bool:
 
 
 def _synthesised(path: str) -> tuple[str, str] | None:
-    """Name of the entry and the path below its folder, for ``data:NAME/…``."""
     if not path.startswith(_SYNTHESISED):
         return None
     name, _, below = path.removeprefix(_SYNTHESISED).partition("/")
@@ -246,12 +244,10 @@ def _missing(
 
 
 def _in(base_dir: Path, path: str) -> str:
-    """The folder that a relative path is looked up in."""
     return "" if Path(path).expanduser().is_absolute() else f" in {base_dir}"
 
 
 def _below_inputs(spec: Spec, path: str) -> tuple[str, ...]:
-    """The path below `data:`, if it begins with the name of an input."""
     name, _, below = path.partition("/")
     found = name in spec.data and any(_matches(file, below) for file in file_names(spec.data[name]))
     return (f"data:{path}",) if found else ()
@@ -285,7 +281,6 @@ def _missing_folder(spec: Spec, base_dir: Path, path: str, place: Place) -> Iter
 
 
 def _near(path: Path) -> tuple[str, ...]:
-    """List the names in the folder of a missing file."""
     folder = path.parent
     return tuple(sorted(other.name for other in folder.iterdir()))[:1000] if folder.is_dir() else ()
 
@@ -319,7 +314,6 @@ def _missing_synthesised(
 
 
 def _matching_marker(path: str, name: str, file: str, below: str, place: Place) -> Iterator[PathProblem]:
-    """A glob that would also take the file in which pipeprof keeps how the data was made."""
     from pipeprof.pipelines.data.folders import MARKER
 
     if _matches(MARKER, below):

@@ -207,7 +207,6 @@ def _parse(found: RecordsFound) -> str:
 
 
 def _decode(features: Iterable[Feature]) -> str:
-    """A second map that decodes those features which are one image each."""
     # A dot in a name would be taken for a way into a nested dictionary.
     images = [feature for feature in features if feature.decoder and feature.length == 1 and "." not in feature.name]
     if not images:

@@ -154,7 +154,6 @@ def _weights(shape: tuple[int, ...]) -> Any:
 
 
 def _place(element_spec: Any, takes: Callable[[Any], bool]) -> Any:
-    """The first part of the batches that a network takes, with its place as ``index``; None for none."""
     import tensorflow as tf
 
     parts = tf.nest.flatten(element_spec) if element_spec is not None else []

@@ -110,7 +110,6 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _durations(steps: Mapping[str, Any]) -> dict[str, float] | None:
-    """The device's time per step; where it is not known what is left of the mean interval without the wait."""
     if busy := steps.get("busy_ms"):
         found = {f"{name}_ms": float(busy[name]) for name in ("mean", "p50", "p95", "p99")}
         return {**found, "max_ms": float(busy["max"] if busy.get("max") is not None else busy["p99"])}

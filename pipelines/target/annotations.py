@@ -65,7 +65,6 @@ def _enum(node: ast.expr) -> type[Enum] | None:
 
 
 def _member(text: str, enum: type[Enum]) -> Enum:
-    """Return a member by its name (case-insensitive if unique) or, as text, its value."""
     for other_enum in enum:
         if text == other_enum.name or text == str(other_enum.value):
             return other_enum

@@ -100,7 +100,6 @@ def written_signature(target: ParsedTarget) -> Signature | None:
 
 
 def _in_file(parameter: TextParameter, file: Bindings) -> TextParameter:
-    """Resolve the names in a parameter's annotation by the file's definitions."""
     if parameter.annotation is None:
         return parameter
     try:
@@ -215,7 +214,6 @@ def signature_of(function: Callable[..., Any]) -> Signature | None:
 
 
 def _inspect(function: Callable[..., Any]) -> inspect.Signature | None:
-    """Inspect the signature with annotations as objects, or as text where their names are no longer defined."""
     try:
         return inspect.signature(function, eval_str=True)
     except Exception:

@@ -180,7 +180,6 @@ def _assignment_bindings(statement: ast.Assign | ast.AnnAssign, *, script: bool)
 
 
 def _blocks(statement: ast.stmt, *, script: bool) -> Iterator[tuple[list[ast.stmt], bool]]:
-    """Yield the blocks of a statement, and whether each runs only in a script."""
     if isinstance(statement, ast.If) and _is_main_test(statement.test):
         yield statement.body, True
         yield statement.orelse, script
@@ -191,7 +190,6 @@ def _blocks(statement: ast.stmt, *, script: bool) -> Iterator[tuple[list[ast.stm
 
 
 def _is_main_test(test: ast.expr) -> bool:
-    """Return whether this is ``__name__ == "__main__"``."""
     if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Eq):
         return False
     words = [ast.unparse(expression) for expression in (test.left, *test.comparators)]

@@ -77,7 +77,6 @@ def parse_target(text: str, *, scripts: bool = False) -> ParsedTarget:
 
 
 def _suggested_target(text: str) -> str | None:
-    """Suggest the target for another tool's syntax: ``file::function``, ``module.function``; None for others."""
     file, _, function = text.rpartition(":")
     dotted, _, last = text.rpartition(".")
     written = [text.replace("::", ":"), f"{file}.py:{function}"]
@@ -145,7 +144,6 @@ def _function_target(path: Path, function: str, module: str | None = None) -> Pa
 
 
 def _why_not(file: str, function: str, found: Bindings) -> str | None:
-    """Return why a name cannot be a target before its file has run; `None` if it can."""
     name, _, method = function.partition(".")
     bound = found.of(name)
     if not bound:

@@ -180,7 +180,6 @@ class Body:
         return element
 
     def _store_result(self, element: Form, target: Any, node: str, form: Form, operation: str = "") -> Form:
-        """Store a result in a variable and return the element with it."""
         if target is None:
             if isinstance(form, TupleForm) and 0 < len(form.parts) <= _MOST_PARAMETERS:
                 names = self._unpack([noun_of(part) for part in form.parts], node, ("",))
@@ -282,7 +281,6 @@ class Body:
 
 
 def _several(name: str, arguments: dict[str, Any]) -> Form | None:
-    """Return the form of a result of several tensors; None for a single one."""
     if name == "tf.io.decode_csv":
         return TupleForm(tuple(Single("column") for _ in arguments.get("record_defaults", ())))
     if name in ("tf.split", "tf.unstack"):
@@ -298,7 +296,6 @@ def _parts_of(value: Any) -> int:
 
 
 def _is_operand(node: str) -> bool:
-    """Return whether the expression needs no parentheses next to an operator: names, fields and numbers."""
     return (
         all(letter.isalnum() or letter in "_.[]\"'" for letter in node) or node.lstrip("-").replace(".", "").isdigit()
     )

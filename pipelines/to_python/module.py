@@ -138,7 +138,6 @@ class Module:
         return self._written[key]
 
     def _imported(self, file: str, function: str) -> str:
-        """Return the name of a function or class of a user's file."""
         key = f"imported {file}:{function}"
         if key in self._written:
             return self._written[key]

@@ -144,7 +144,6 @@ def _rename(body: Body, operation: OpCall, element: Form) -> Result:
 
 
 def _as_mapping(element: Form) -> Form:
-    """Return an unknown element as a mapping."""
     if isinstance(element, Single):
         return Keyed({}, complete=False, expression=element.expression)
     return element

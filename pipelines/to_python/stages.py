@@ -77,7 +77,6 @@ class Chains:
         return variable, form
 
     def _render(self, pipeline: Any, here: RenderContext, variable: str | None) -> tuple[str, Form]:
-        """Render a pipeline; with a variable, all but the last stage are assignments to it."""
         if pipeline.source is None:
             given = here.outer if pipeline.on is None else pick(here.outer, pipeline.on)
             node, form = express(given), (given.inside if isinstance(given, Single) else None) or UNKNOWN
@@ -197,7 +196,6 @@ class Chains:
         return call(name, *positional, **arguments)
 
     def _arguments(self, op: Op, here: RenderContext) -> dict[str, str]:
-        """Return the arguments that were written, in TensorFlow's order."""
         written = [name for name in type(op).model_fields if name in op.model_fields_set and name not in _INLINE]
         found: dict[str, str] = {}
         generator = getattr(op, "generator", None)
@@ -247,7 +245,6 @@ class Chains:
         return listed(shown)
 
     def _tensors(self, value: Any, scope: Body, noun: str) -> str:
-        """Render tensors: arrays become constants, their structure is inline."""
         if isinstance(value, dict):
             return mapped((str(key), self._tensors(inner, scope, slug(str(key)))) for key, inner in value.items())
         if isinstance(value, tuple):
@@ -298,7 +295,6 @@ class Chains:
         return name, result
 
     def _function_name(self, op: Op, role: str, functions: list[str]) -> str:
-        """Choose the name: the stage's, else a verb for the function."""
         default = _ROLE_VERBS.get(role) or traits(role).verb or ("transform" if functions else "make")
         if op.name and role == op.op:
             return self.module.name(slug(op.name, default))
@@ -319,7 +315,6 @@ class Chains:
 
 
 def _guessed_outer(function: PipelineFunction, form: Form) -> Form:
-    """Guess an unknown outer element from its use: a tuple if the pipeline picks an index."""
     first = getattr(function.source, function.source.element_argument, None) if function.source else None
     on = function.on if first is None else first.on if isinstance(first, OuterElement) else None
     if isinstance(form, Single) and not form.known and isinstance(on, int):
@@ -328,7 +323,6 @@ def _guessed_outer(function: PipelineFunction, form: Form) -> Form:
 
 
 def _option_lines(target: str, written: dict[str, Any]) -> list[str]:
-    """Return the statements that set the written options."""
     lines: list[str] = []
     for name, value in written.items():
         if isinstance(value, dict):

@@ -78,7 +78,6 @@ def look(text: str, note: Callable[[str], None] = lambda _note: None) -> Found:
 
 
 def _look_at_files(files: Sequence[Path], patterns: tuple[str, ...], text: str) -> Found:
-    """Detect the kind of files that the user named, one by one or by a glob."""
     odd_file = next((file for file in files if file.exists() and not file.is_file()), None)
     if odd_file is not None:
         msg = f"{odd_file} is {'a folder' if odd_file.is_dir() else 'a device or a pipe'}: init reads {_KNOWN}"

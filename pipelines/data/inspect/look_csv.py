@@ -86,7 +86,6 @@ def _rows(text: str, delimiter: str) -> list[list[str]]:
 
 
 def _best_delimiter(text: str) -> tuple[str, list[list[str]]]:
-    """The delimiter that gives every row the same number of fields, the more the better."""
     candidates = [(delimiter, _rows(text, delimiter)) for delimiter in _DELIMITERS]
 
     def merit(candidate: tuple[str, list[list[str]]]) -> tuple[bool, int]:

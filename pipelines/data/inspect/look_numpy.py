@@ -82,7 +82,6 @@ def _header(path: Path, key: str | None) -> tuple[SavedArray, str | None]:
 
 
 def _read_header(file: IO[bytes], key: str | None) -> tuple[SavedArray, str | None]:
-    """The array that a header describes, and why TensorFlow could not slice it."""
     import numpy as np
 
     check_header_length(file)

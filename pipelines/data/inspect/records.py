@@ -168,6 +168,5 @@ def _numbers_in(item: bytes | int, kind: ValueKind) -> int:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Field numbers and values of a message; those of a fixed size come as integers."""
     for field in read_fields(message, 0, len(message)):
         yield field.number, message[field.begin : field.end] if field.kind == LENGTH else field.value

@@ -220,7 +220,6 @@ def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
 
 
 def _is_new(previous: ModelDict, first: ModelDict) -> bool:
-    """Return whether the snapshots are of different iterators: counters of one never fall."""
     earlier = {node["id"]: node for node in previous["nodes"]}
     root, now = earlier.get(first["output"]), {node["id"]: node for node in first["nodes"]}.get(first["output"])
     return root is None or now is None or now["num_elements"] < root["num_elements"]
@@ -305,7 +304,6 @@ class _Segment:
         return None if above is None else self._expected_inputs(node, seen, above, ratios)
 
     def _same_iterators(self, place: str) -> bool:
-        """Return whether the iterators of a place are the same as at the beginning."""
         now = self.ids.get(place)
         return now is not None and set(now) == set(self.ids_before.get(place, ()))
 
@@ -378,7 +376,6 @@ def _inputs_of(executed: StageGraph, node: Node) -> list[tuple[str, bool]]:
 
 
 def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment, ratios: Mapping[str, Ratio]) -> int:
-    """Add a segment to ``sums``; return the elements of the whole pipeline in it."""
     root = segment.after.root
     elements = segment.delta(root, "num_elements") if root is not None else 0
     expectations = segment.expected(ratios)
@@ -548,7 +545,6 @@ def _count_lost(
 
 
 def _readers(executed: StageGraph, end: Node | None = None) -> Iterator[tuple[Node, str]]:
-    """Yield datasets that read one other, with that one; those before `end` only, where it is given."""
     at = {end.id} if end is not None else set(executed.nodes)
     for node in reversed(list(executed.walk())):
         if node.id in at:
@@ -569,7 +565,6 @@ def _more_in_hand(executed: StageGraph, node: Node, stretch: _Segment) -> float:
 
 
 def _each(executed: StageGraph, node: Node, counts: Mapping[str, int | None]) -> float | None:
-    """Return how many elements a dataset gives for one that goes in; None where that is not fixed."""
     if node.traits.one_to_one:
         return None if node.traits.buffers or node.traits.stores else 1.0
     sizes = [counts.get(executed.skip_options(body)) for body in node.bodies] if node.traits.nests else []

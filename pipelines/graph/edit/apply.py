@@ -190,7 +190,6 @@ def apply_steps(
 
 
 def _with_options(dataset: Any, options: Any, plan: Plan, building: Building) -> Any:
-    """Set options in addition to those that the pipeline had."""
     try:
         stage = WithOptions.model_validate({"options": nested_options(plan.options)})
         added = stage.apply(dataset, building, f"{ADDED}.options").options()
@@ -220,7 +219,6 @@ def _set_arguments(plan: Plan, stages: Sequence[WrittenStage], scopes: Scopes) -
 
 
 def _reader(stage: WrittenStage, scopes: Scopes) -> tuple[NodeScope, Any] | None:
-    """Return the node that reads one file, of a reader that is made of several datasets."""
     if not traits(stage.op).wrapped or traits(stage.op).computes:
         return None
     inner = next((node for node in stage.nodes if "::" in node.removeprefix(stage.head)), None)
@@ -231,7 +229,6 @@ def _reader(stage: WrittenStage, scopes: Scopes) -> tuple[NodeScope, Any] | None
 
 
 def _join_lines(plan: Plan, stages: Sequence[WrittenStage], assembly: Assembly, scopes: Scopes, final: Any) -> Any:
-    """Join the stages of every changed line, inner ones first; return the structure of the pipeline's elements."""
     structure = final
     for at in sorted(plan.lines, key=lambda at: (-len(at), tuple(map(str, at)))):
         parts = plan.lines[at]
@@ -253,7 +250,6 @@ def _join_lines(plan: Plan, stages: Sequence[WrittenStage], assembly: Assembly, 
 
 
 def _ends(at: Path, line: list[WrittenStage], stages: Sequence[WrittenStage], graph: EditableGraph) -> list[Inlet]:
-    """Return the inputs that read a line."""
     head = line[-1].head
     if at == _PIPELINE:
         end = end_inlet(graph, head)

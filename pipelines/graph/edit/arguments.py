@@ -219,7 +219,6 @@ def _const(scope: NodeScope, value: Any) -> str:
 
 
 def _number(value: Any) -> int | bool:
-    """Return a number as TensorFlow's ops take it."""
     if value is None or str(value) == AUTOTUNE:
         return AUTOTUNE_VALUE
     if isinstance(value, bool | int):

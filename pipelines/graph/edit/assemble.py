@@ -115,7 +115,6 @@ class Assembly:
         return replace(part, new=NewStage(part.new.op, {"batch_size": size, **rest}))
 
     def _structures(self, stages: list[WrittenStage], final: Any) -> dict[str, Any]:
-        """Return the structures after each stage: given ones, and the last one back to where it was made."""
         found = {stage.address: self.elements[stage.address] for stage in stages if stage.address in self.elements}
         if final is not None:
             for stage in reversed(stages):
@@ -160,7 +159,6 @@ class Assembly:
         return made.element_spec if at is None else structure, self.graph.graft(graph, mark, at or "")
 
     def _fit(self, part: Part, at: str, traced: FlatElement) -> None:
-        """Fit a stage's function to the elements that it is called on now."""
         assert part.stage is not None  # noqa: S101 - for the type checker
         stage, node = part.stage, self.graph.nodes[part.stage.head]
         if part.stacks:
@@ -201,7 +199,6 @@ class Assembly:
             retrace_stage(self.graph, stage, node, element)
 
     def _fit_half(self, part: Part, node: Any, element: FlatElement) -> None:
-        """Fit the second part of a map to what the first one gives."""
         assert part.stage is not None  # noqa: S101 - for the type checker
         if part.how or part.over or part.pads is not None or (part.whole_batches and not part.narrow):
             raise CannotEditError("it was divided by another edit, or what it gives is padded", part.stage.address)

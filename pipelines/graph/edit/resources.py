@@ -109,7 +109,6 @@ def _is_mark(graph: EditableGraph, captured: _Captured) -> bool:
 
 
 def _constant(stand_in: Any) -> Any:
-    """Return a constant of a resource's handle."""
     import tensorflow as tf
 
     graph = serialise(tf.raw_ops.TensorDataset(components=[stand_in], output_shapes=[[]]))
@@ -162,7 +161,6 @@ def _refusal(graph: EditableGraph, captured: _Captured, what: str) -> CannotEdit
 
 
 def _words(handle: Any) -> str:
-    """Return what a resource is, with its name where the user gave one."""
     found = _HANDLE.search(str(handle))
     kind, name = (found["kind"], found["name"]) if found is not None else ("", "")
     what = next((words for part, words in _KINDS if part in kind), f"resource {kind}".strip())

@@ -123,7 +123,6 @@ class Scopes:
         return scope, name
 
     def _scope(self, prefix: str) -> NodeScope:
-        """Return the scope of ``<owner>::<function>``."""
         if prefix not in self._known:
             owner, _, function = prefix.rpartition("::")
             scope, name = self.find(owner)

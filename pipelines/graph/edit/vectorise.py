@@ -322,7 +322,6 @@ def _rows(batch: FlatElement, element: FlatElement) -> FlatElement:
 
 
 def _check_shapes(stage: WrittenStage, element: FlatElement, results: Sequence[int]) -> None:
-    """Refuse elements that are no rows of one tensor."""
     import tensorflow as tf
 
     variant = tf.variant.as_datatype_enum

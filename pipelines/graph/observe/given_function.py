@@ -44,7 +44,6 @@ def library_frames(
 
 
 def _is_method_of_dataset(frame: FrameType) -> bool:
-    """Return whether it is the frame of a method of a dataset; AutoGraph calls these from frames of its own."""
     import tensorflow as tf
 
     names = frame.f_code.co_varnames[: frame.f_code.co_argcount]
@@ -73,7 +72,6 @@ def given_function(called: FrameType, library: FrameType | None, tensorflow: str
 
 
 def _functions_given(frame: FrameType) -> list[Any]:
-    """Return the functions among the arguments of a call."""
     code = frame.f_code
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     values = [frame.f_locals.get(name) for name in names if name not in ("self", "cls")]
@@ -81,7 +79,6 @@ def _functions_given(frame: FrameType) -> list[Any]:
 
 
 def _file_of(function: Any) -> str:
-    """Return the file of a function; empty for an object with a method for calls."""
     plain = _plain(function)
     return plain.__code__.co_filename if isinstance(plain, FunctionType) else ""
 
@@ -143,7 +140,6 @@ def _plain(function: Any) -> Any:
 
 
 def _functions_of(function: FunctionType) -> Sequence[FunctionType]:
-    """Return the Python functions that the code of another one names."""
     return [plain for value in _named_by(function).values() if isinstance(plain := _plain(value), FunctionType)]
 
 

@@ -87,7 +87,6 @@ def name_of_array(frame: FrameType, users: Callable[[str], bool]) -> str | None:
 
 
 def _parts(value: Any) -> Sequence[Any]:
-    """Return the value, and what the arguments of a call hold."""
     if type(value) in (tuple, list):
         return [value, *value[:_MOST_ITEMS]]
     if type(value) is dict:

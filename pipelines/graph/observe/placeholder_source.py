@@ -82,7 +82,6 @@ def held_by(made: CreatedDataset) -> int:
 
 
 def _captured(made: CreatedDataset) -> list[Large]:
-    """Return the large tensors that the functions of a dataset capture."""
     values = (value for name, value in (made.arguments or {}).items() if name.endswith(_CAPTURES))
     return [item for value in values if isinstance(value, list) for item in value if _holds(item)]
 

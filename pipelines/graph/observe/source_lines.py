@@ -225,7 +225,6 @@ class Lines:
         return slim, large
 
     def _join_datasets(self, dataset: Any, written: GraphDict) -> dict[str, CreatedDataset]:
-        """Return how the datasets of a graph were made, by their ids in it; unknown ones are left out."""
         nodes = {node["id"]: node for node in written["nodes"]}
         todo = [(self._in_function(node["id"]), node) for node in written["nodes"]]
         if written["root"] in nodes:
@@ -278,7 +277,6 @@ class Lines:
         return self._graphs.setdefault(graph, next(self._numbers))
 
     def _spots(self, frame: FrameType, variant: Any) -> list[Spot]:
-        """Return the user's frames that led to the op that made a tensor, innermost first."""
         own_frames = [caller for caller in callers(frame) if self._is_own_file(caller.f_code.co_filename)]
         written = self._written_spots(own_frames, variant)
         return [spot for spot in written if spot is not None][:_MOST_CALLERS]
@@ -420,13 +418,11 @@ def _last_name(node: ast.expr) -> str | None:
 
 @lru_cache(maxsize=64)
 def _lambdas(file: str) -> list[tuple[int, int]]:
-    """Return first and last lines of a file's lambdas."""
     nodes = ast.walk(_parse_file(file)[1])
     return [(node.lineno, node.end_lineno or node.lineno) for node in nodes if isinstance(node, ast.Lambda)]
 
 
 def _parse_file(file: str) -> tuple[bytes, ast.Module]:
-    """Read a file and its syntax tree; both empty where it cannot be read."""
     try:
         text = read_source(Path(file))
         return text, ast.parse(text)

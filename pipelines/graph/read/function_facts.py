@@ -269,7 +269,6 @@ class _Flow:
                     yield found
 
     def _fixed_kind(self, reference: str) -> str | None:
-        """Return ``held`` or ``made`` if the value is equal in every call, as in `FunctionFlow.fixed`; else None."""
         if self._made_from_argument(reference):
             return None
         if not {self._nodes[name].op for name in self._dependencies(reference)} <= {*_MADE, *HANDING_ON}:
@@ -278,15 +277,12 @@ class _Flow:
         return "held" if origin is not None and origin.op == "Const" else "made"
 
     def _made_from_argument(self, reference: str) -> bool:
-        """Return whether the value depends on any argument."""
         names = {
             input_.partition(":")[0] for name in self._dependencies(reference) for input_ in self._nodes[name].input
         }
         return not (names | {reference.partition(":")[0]}).isdisjoint(self._arguments.keys() - self._nodes.keys())
 
     def _dependencies(self, reference: str) -> set[str]:
-        """Return the nodes that a value depends on; bodies have no cycles."""
-
         def reads(name: str) -> list[str]:
             return [one for one in map(base_of, data_inputs(self._nodes[name])) if one in self._nodes]
 

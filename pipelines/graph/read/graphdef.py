@@ -132,7 +132,6 @@ class GraphDefReader:
         }
 
     def _options(self, root: str | None) -> dict[str, Any]:
-        """Collect the options; those nearest to the end of the pipeline win."""
         found: dict[str, Any] = {}
         todo, seen = [root], set[str | None]()
         while todo:
@@ -204,7 +203,6 @@ class GraphDefReader:
         record["inputs"] = [name for name in record["inputs"] if name not in captured.values() or name not in read]
 
     def _captured_datasets(self, node: Any, functions: list[str], scope: _GraphScope) -> dict[str, str]:
-        """Return datasets that the one function of ``node`` captures, by the names of the function's arguments."""
         definition = self._functions.get(functions[0]) if len(functions) == 1 else None
         count = len(node.attr["Targuments"].list.type) if "Targuments" in node.attr else 0
         if definition is None or not count:
@@ -216,7 +214,6 @@ class GraphDefReader:
     def _body(
         self, function: str, prefix: str, owner: str | None, depth: int, given: Mapping[str, str] = _NONE
     ) -> str | None:
-        """Read the datasets that ``function`` creates; return the id of the one it returns."""
         definition = self._functions.get(function)
         if definition is None or depth > _MAX_DEPTH:
             return None
@@ -228,7 +225,6 @@ class GraphDefReader:
         return next((name for name in found if name is not None), None)
 
     def _called_functions(self, functions: list[str]) -> Iterator[str]:
-        """Yield ``functions`` and all functions they call, each once; functions of datasets inside are not followed."""
         seen: set[str] = set()
         todo = list(reversed(functions))
         while todo:
@@ -291,7 +287,6 @@ class GraphDefReader:
         return None if record is None else [None if one is None else len(one) for one in record["output_shapes"]]
 
     def _held_bytes(self, node: Any, members: dict[str, Any]) -> int | None:
-        """Return the bytes of the constants that ``node`` reads; None if a source in memory reads anything else."""
         sources = [members.get(base_of(input_)) for input_ in data_inputs(node)]
         if traits(node.op).in_memory and any(source is None or source.op != "Const" for source in sources):
             return None
@@ -320,7 +315,6 @@ def _rank(node: Any | None) -> int | None:
 
 
 def _length(node: Any, members: dict[str, Any]) -> int | None:
-    """Return how many elements a source in memory has, if its first component is a constant."""
     if family(node.op) == "Tensor":
         return 1
     if family(node.op) == "List":

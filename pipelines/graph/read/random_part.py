@@ -142,7 +142,6 @@ def _dims(constant: Any) -> Iterable[Any]:
 
 
 def _draws(functions: Mapping[str, Any], node: Any, depth: int = 0) -> bool:
-    """Whether an op draws random numbers, has state or runs Python, or a function that it has does."""
     if node.op in PYTHON or draws_alone(node.op):
         return True
     inner = [value.func.name for value in node.attr.values() if value.func.name]

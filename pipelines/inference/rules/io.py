@@ -49,7 +49,6 @@ def _channels(arguments: Arguments) -> int | None:
 
 
 def _decoded(arguments: Arguments, dtype: str, *, shape_known: bool = True) -> Structure:
-    """An image of the contents' own height and width."""
     channels = _channels(arguments)
     contents = arguments.raw("contents")
     size = contents.content.size if contents is not None and contents.content is not None else None

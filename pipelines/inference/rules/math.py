@@ -8,8 +8,6 @@ from pipeprof.pipelines.inference.tensor.shapes import Structure, Tensor, drop_a
 
 
 def _real(name: str) -> Rule:
-    """Like `same`, but unknown for complex numbers, which would become real ones."""
-
     def rule(arguments: Arguments) -> Structure:
         tensor = arguments.tensor(name)
         if tensor.dtype.startswith("complex"):

@@ -155,7 +155,6 @@ class SpecialCall(Closed):
 
     @classmethod
     def _example(cls) -> str:
-        """The call as its documentation shows it first."""
         return f"`{(cls.__doc__ or '').partition('``')[2].partition('``')[0]}`"
 
     @classmethod
@@ -165,7 +164,6 @@ class SpecialCall(Closed):
 
 
 def _named(name: str, value: Any) -> dict[str, Chain]:
-    """Chains by their place in the call."""
     if value is None:
         return {}
     if all(isinstance(item, OpCall) for item in value):

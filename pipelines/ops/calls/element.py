@@ -49,7 +49,6 @@ def _argument(name: str, value: Any) -> Any:
 
 
 def _arguments(called: Function, call: dict[str, Any], problems: Problems) -> dict[str, Any]:
-    """The constants of a call, checked against the parameters of the function."""
     parsed = {}
     for key, value in call.items():
         if key in ROUTES:
@@ -68,7 +67,6 @@ def _arguments(called: Function, call: dict[str, Any], problems: Problems) -> di
 
 
 def _check_complete(called: Function, call: dict[str, Any], on: On | None, problems: Problems) -> None:
-    """Every required parameter has a value, and every input a parameter."""
     given = {key for key in call if key not in ROUTES}
     if isinstance(on, dict):
         if not _check_names(called, on, given, problems):
@@ -90,7 +88,6 @@ def _check_complete(called: Function, call: dict[str, Any], on: On | None, probl
 
 
 def _check_names(called: Function, on: dict[str, FieldKey], given: set[str], problems: Problems) -> bool:
-    """Whether every name in ``on`` is a parameter that has no constant."""
     for name in on:
         if name not in called.names():
             known = called.names()

@@ -253,7 +253,6 @@ def _put(holder: Item, address: Address, key: str | int, value: YamlDocument, ke
 
 
 def _list_at(holder: Item, address: Address, path: _Path) -> Item:
-    """The list that something is added to; where there is nothing yet, an empty one."""
     entries, key = holder.value, address[-1]
     span = path.span(len(path.segments) - 1)
     if isinstance(entries, dict) and key not in entries:
@@ -284,7 +283,6 @@ def _add(holder: Item, address: Address, path: _Path, value: YamlDocument) -> No
 
 
 def _step(holder: Item, address: Address, path: _Path, position: int) -> tuple[str | int, int]:
-    """Return the key or index that comes next, and how many parts of the path it takes (0: it was left out)."""
     if isinstance(holder.value, list):
         return _list_step(holder.value, address, path, position)
     entries: Entries = holder.value if isinstance(holder.value, dict) else {}

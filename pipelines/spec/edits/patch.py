@@ -70,7 +70,6 @@ def _inline(splices: Splices, layout: Layout, node: WrittenNode, finals: Sequenc
 
 
 def _has_own_lines(layout: Layout, node: WrittenNode) -> bool:
-    """Whether each item, and the closing bracket, begins a line."""
     starts = [node.extent(index)[0] for index in range(len(node.children))]
     return all(layout.begins_line(at) for at in (*starts, node.end - 1))
 
@@ -413,7 +412,6 @@ class Patcher:
         return column + end - start <= WIDTH < column + len(flow(value))
 
     def _replace(self, node: WrittenNode, value: Any) -> None:
-        """Put another value in the place of a whole one."""
         text = self._layout.text
         if node.kind in ("sequence", "mapping") and not node.is_flow:
             self._replace_block(node, value)
@@ -440,11 +438,9 @@ class Patcher:
         self.splices.replace(node.start, node.end, new)
 
     def _is_item(self, node: WrittenNode) -> bool:
-        """Whether a value stands in its line behind a dash alone."""
         return self._layout.text[self._layout.line_start(node.start) : node.start].strip() == "-"
 
     def _in_block(self, node: WrittenNode) -> bool:
-        """Whether a value is that of a key which begins its line, and ends its line itself."""
         before = self._layout.text[self._layout.line_start(node.start) : node.start].strip()
         after = self._layout.text[node.end : self._layout.line_stop(node.end)].strip()
         return self._in_brackets == node.is_flow and before.endswith(":") and not after
@@ -480,7 +476,6 @@ class Patcher:
 
 
 def _equal(pairs: Iterable[tuple[Any, Any]]) -> int:
-    """Count the leading calls of the same functions."""
     return sum(1 for _ in takewhile(lambda pair: _called(pair[0]) == _called(pair[1]), pairs))
 
 

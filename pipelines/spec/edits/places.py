@@ -72,7 +72,6 @@ def find(data: Any, address: str) -> StagePlace:
 
 
 def _step(pipeline: Path, parts: list[str | int]) -> tuple[StagePlace, list[str | int]]:
-    """The first source or stage of an address, and what follows it."""
     if parts[0] == SOURCE:
         return StagePlace(pipeline, None), parts[1:]
     if parts[0] == STAGES and isinstance(parts[1], int):
@@ -100,7 +99,6 @@ def _inner(data: Any, place: Path, parts: list[str | int]) -> tuple[Path, list[s
 
 
 def _leaves(value: Any, path: Path) -> Iterator[Path]:
-    """The pipelines of a structure of them, in the order they were written."""
     if isinstance(value, dict) and (not value or value.keys() & _PIPELINE):
         yield path
         return

@@ -115,7 +115,6 @@ class _Builder:
         return node
 
     def _after_anchor(self, event: Event) -> int:
-        """Return the start of a value without its anchor, with which its event begins."""
         if event.anchor is None:
             return event.start
         start = event.start + 1 + len(event.anchor)

@@ -120,7 +120,6 @@ def _place(details: ErrorDetails, data: Any) -> _LocatedError:
 
 
 def _child(value: Any, part: int | str) -> int | str | None:
-    """Return the key or index of ``value`` that a location's part stands for, if there is one."""
     if isinstance(value, dict):
         if part in value:
             return part

@@ -160,7 +160,6 @@ class Mixture:
         return _Entries(parts, optional=one is _MISSING)
 
     def _entries(self, one: Any, other: Any, path: str, *, deep: bool) -> _Part:
-        """A mapping key by key; groups inside of it as well if it is `deep`."""
         known = [{} if value is None or value is _MISSING else value for value in (one, other)]
         if not all(isinstance(value, dict) for value in known):
             return self._choice(one, other, path)
@@ -219,7 +218,6 @@ class Mixture:
         return found
 
     def _operation(self, one: Any, other: Any, path: str) -> _Part:
-        """A source or a stage: argument by argument where both have the same op."""
         key = operation_key(one)
         if key is None or key != operation_key(other):
             return self._choice(one, other, path)
@@ -279,12 +277,10 @@ def _paths(stages: Sequence[Any], path: str) -> list[str]:
 
 
 def _stage_before(paths: Sequence[str], index: int, path: str) -> str:
-    """Describe the place of a stage by the one before it."""
     return f"after {paths[index - 1].removeprefix(f'{path}.')}" if index else "after the source"
 
 
 def _call(stage: Any) -> str:
-    """A stage as a call, without its name."""
     op = operation_key(stage)
     arguments = stage[op] if op is not None and isinstance(stage[op], dict) else {}
     text = ", ".join(f"{key}={_text(value)}" for key, value in arguments.items() if key != "name")

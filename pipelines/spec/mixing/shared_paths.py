@@ -53,7 +53,6 @@ def _files(folder: Path, text: str) -> Sequence[Path]:
 
 
 def _equal(one: Path, other: Path) -> bool:
-    """Whether two names lead to one file, or to files of the same bytes."""
     try:
         if one.samefile(other):
             return True

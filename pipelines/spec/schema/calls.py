@@ -39,14 +39,12 @@ def call_definitions(schema_of: Callable[[type[SpecialCall]], dict[str, Any]]) -
 
 
 def _specs() -> dict[str, Any]:
-    """A dtype, a shape and dtype, or lists and mappings of them."""
     own = {"$ref": "#/definitions/specs"}
     nested = [{"type": "array", "items": own}, {"type": "object", "additionalProperties": own}]
     return {"anyOf": [{"$ref": "#/definitions/dtype"}, {"$ref": "#/definitions/signature"}, *nested]}
 
 
 def _call() -> dict[str, Any]:
-    """One item of ``ops:``."""
     functions = [described for described in map(function, sorted(table())) if described is not None]
     bare = [described.name for described in functions if not _needs_arguments(described)]
     bare += [layer.name for layer in layers().values() if not _required(layer)]

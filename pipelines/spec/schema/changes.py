@@ -45,7 +45,6 @@ def overlay_schema() -> dict[str, Any]:
 
 
 def _with_changes(schema: dict[str, Any]) -> dict[str, Any]:
-    """All definitions, and those of changes that they need."""
     changes = _Changes(schema["definitions"])
     top = changes.of({key: value for key, value in schema.items() if key not in (*_HEAD, "definitions", "anyOf")})
     return {**schema["definitions"], **changes.made, _CHANGES: top}
@@ -102,7 +101,6 @@ class _Changes:
         return {**described, "anyOf": [changed, {"type": "null"}]}
 
     def _stages(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Stages in a list, or by their names or operations."""
         stage = {"$ref": self._reference("stage")}
         arguments = {
             name: {

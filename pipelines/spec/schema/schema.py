@@ -91,7 +91,6 @@ def _model_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _define(model: type[BaseModel], definitions: dict[str, Any]) -> str:
-    """Add the schema of a model and of all models in it; gives its name."""
     schema = model.model_json_schema(ref_template="#/definitions/{model}", by_alias=True)
     for name, inner in schema.pop("$defs", {}).items():
         definitions.setdefault(name, _tidied(inner))
@@ -127,7 +126,6 @@ def _closed(schema: dict[str, Any], *, notes: bool) -> dict[str, Any]:
 
 
 def _tidied(value: Any) -> Any:
-    """Replace placeholders, remove keywords unknown to draft-07 or unused, and close objects."""
     if isinstance(value, list):
         return [_tidied(item) for item in value]
     if not isinstance(value, dict):
@@ -153,7 +151,6 @@ def _tidied(value: Any) -> Any:
 
 
 def _one_of_ops(ops: Mapping[str, type[Op]], *, nested: bool) -> dict[str, Any]:
-    """A mapping with exactly one key, an op's name."""
     properties = {}
     for name, kind in sorted(ops.items()):
         arguments: dict[str, Any] = {"$ref": f"#/definitions/{kind.__name__}"}
@@ -222,7 +219,6 @@ _ARRAY_KEYS = [
 
 
 def _tensors() -> dict[str, Any]:
-    """Arrays, literals, and mappings and lists of them."""
     arrays = [{"$ref": f"#/definitions/{kind.__name__}"} for kind in ARRAYS]
     structure = {"$ref": "#/definitions/tensors"}
     return {

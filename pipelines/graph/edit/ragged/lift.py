@@ -115,8 +115,6 @@ class ManyElements:
         return sum(width(node, argument) for argument in self._definitions[node.op].output_arg)
 
     def _in_order(self) -> list[str]:
-        """All nodes that the results and the checks need, each after those that it reads."""
-
         def reads(name: str) -> list[str]:
             given = map(_with_output, data_inputs(self._nodes[name])) if name not in self._arguments else ()
             return [base_of(_real(reference, self._same)) for reference in given]
@@ -163,7 +161,6 @@ def _clamped(nodes: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _padded(rows: Rows, padding: RowPadding, size: Any) -> Any:
-    """Pad rows as `padded_batch` does."""
     import tensorflow as tf
 
     shape = padding.shape

@@ -68,7 +68,6 @@ def parses_alone(function: Any) -> bool:
 
 
 def _is_number(node: Any | None) -> bool:
-    """Whether a node is a constant with a single value and no shape."""
     return node is not None and node.op == "Const" and not node.attr["value"].tensor.tensor_shape.dim
 
 

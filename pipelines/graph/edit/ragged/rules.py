@@ -100,7 +100,6 @@ def apply(call: RowCall) -> list[Rows]:
 
 
 def _by_element(call: RowCall) -> list[Rows]:
-    """An op that treats each value alone."""
     import tensorflow as tf
 
     if call.node.op in HANDING_ON:
@@ -359,7 +358,6 @@ def _parts_of(rows: Rows) -> tuple[SharedRows | StackedRows, ...]:
 
 
 def _count(call: RowCall) -> list[Rows]:
-    """Count the occurrences of each number per row."""
     import tensorflow as tf
 
     rows, size, weights = call.inputs
@@ -423,7 +421,6 @@ def _resized(rule: Callable[[RowCall], list[Rows] | None]) -> Callable[[RowCall]
 
 
 def _range(call: RowCall) -> list[Rows]:
-    """Numbers up to one that differs between elements."""
     import tensorflow as tf
 
     if all(isinstance(one, SharedRows) for one in call.inputs):

@@ -134,7 +134,6 @@ def _bounds(masks: dict[str, int], begin: Rows, end: Rows, lengths: Any) -> tupl
 
 
 def _other_dimensions(call: RowCall, rows: RaggedRows, count: int) -> RaggedRows:
-    """Slice all dimensions but the first."""
     masks = _masks(call)
     others = (1 << count) - 1 - _FIRST
     whole = masks["begin_mask"] & masks["end_mask"] & ~masks["shrink_axis_mask"]

@@ -47,7 +47,6 @@ def _count(rows: StackedRows) -> int | None:
 
 
 def _split_several(call: RowCall, given: Rows, separator: Any) -> list[Rows]:
-    """Split several texts of each element: the row of a word is that of its text among them."""
     import tensorflow as tf
 
     texts = given if isinstance(given, RaggedRows) else ragged_rows(ragged_tensor(given, call.size))

@@ -148,7 +148,6 @@ class _Replaced:
         return tf.data.experimental.from_variant(self.graph.variant(stage.head), element)
 
     def _ends(self) -> list[Inlet]:
-        """Return the inputs that read the last of the stages."""
         head = self.line[self.last].head
         if self.last + 1 < len(self.line):
             found = inlets(self.graph, self.line[self.last + 1].nodes, head)
@@ -160,7 +159,6 @@ class _Replaced:
         return found
 
     def _fill(self, kept: Any, elements: int) -> None:
-        """Run the stages for as many elements as the replay holds."""
         import tensorflow as tf
 
         held = count = 0
@@ -175,7 +173,6 @@ class _Replaced:
             raise CannotEditError("it gave no element to replay", self.replay.stages[0])
 
     def _elements(self) -> int:
-        """Return how many outputs the replay holds."""
         exact = 1.0
         for stage in self.line[self.last + 1 :]:
             row = traits(stage.op)

@@ -85,7 +85,6 @@ def _shape(spec: Any) -> tuple[int | None, ...] | None:
 
 
 def _cut(graph: EditableGraph, stage: WrittenStage, function: Any, count: int, *, narrow: bool) -> Halves:
-    """Divide a function whose calls are inlined."""
     nodes = {node.name: node for node in function.node_def}
     late = {name for name, node in nodes.items() if node.op == _CONST}
     captured = {argument.name for argument in list(function.signature.input_arg)[count:]}
@@ -122,7 +121,6 @@ def _width(kind: int) -> int:
 
 
 def _first(function: Any, cut: list[str]) -> Any:
-    """The definition of what the cut needs."""
     part = deepcopy(function)
     nodes = {node.name: node for node in function.node_def}
 
@@ -164,7 +162,6 @@ def _second(function: Any, late: set[str], cut: list[str], count: int) -> Any:
 
 
 def _keep(function: Any, kept: set[str]) -> None:
-    """Remove the other nodes, and what had to wait for them."""
     nodes = [node for node in function.node_def if node.name in kept]
     for node in nodes:
         node.input[:] = [one for one in node.input if not one.startswith("^") or base_of(one) in kept]
