@@ -10,9 +10,9 @@ from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.padding import padded
 from pipeprof.pipelines.inference.rules.io import parsed_features
 from pipeprof.pipelines.inference.tables import entries
-from pipeprof.pipelines.inference.tensor import counts
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Shape, Structure, Tensor, each, leaves, paths
 from pipeprof.pipelines.inference.tensor.texts import refuse, shape_text, tensor_text
+from pipeprof.pipelines.ops import counts
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.values.structures import ShapeOf
 from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure

@@ -6,7 +6,7 @@ import math
 
 from pipeprof.pipelines.inference.errors import CannotInfer, Refused
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule, differing, of_shape, same, written_shape
-from pipeprof.pipelines.inference.rules.linalg import matmul
+from pipeprof.pipelines.inference.rules.math import matmul
 from pipeprof.pipelines.inference.tensor.shapes import FLOATS, Shape, Structure, Tensor, broadcast, fits, merge
 from pipeprof.pipelines.inference.tensor.texts import mismatch, refuse, shape_text, tensor_text
 

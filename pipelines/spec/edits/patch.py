@@ -9,10 +9,9 @@ from typing import Any
 
 from pipeprof.pipelines.spec.edits.apply_data import OPTIONS, EditPlan
 from pipeprof.pipelines.spec.edits.items import Final, Run, runs, staying
-from pipeprof.pipelines.spec.edits.layout import Layout
+from pipeprof.pipelines.spec.edits.layout import Layout, Splices
 from pipeprof.pipelines.spec.edits.new_text import block_lines, entry_lines, item_lines, like
 from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, same
-from pipeprof.pipelines.spec.edits.splices import Splices
 from pipeprof.pipelines.spec.edits.tree import WrittenNode
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 from pipeprof.pipelines.spec.yaml.writer import WIDTH, flow, scalar

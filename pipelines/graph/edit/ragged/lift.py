@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.functions import op_definitions, outputs_of, plain_graph, width
-from pipeprof.pipelines.graph.edit.ragged.call import RowCall
 from pipeprof.pipelines.graph.edit.ragged.rows import (
     NoRowsError,
     RaggedRows,
+    RowCall,
     Rows,
     SharedRows,
     StackedRows,

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.ragged.call import RowCall
 from pipeprof.pipelines.graph.edit.ragged.rows import (
     ColumnRows,
     NoRowsError,
     RaggedRows,
+    RowCall,
     Rows,
     SharedRows,
     StackedRows,

@@ -5,6 +5,7 @@ A row is what the tensor was for one element. Rows may all be the same, of one s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -125,3 +126,18 @@ def constant_of(rows: Rows) -> Any:
     if found is None:
         raise NoRowsError("an argument that has to be a constant is none")
     return found
+
+
+@dataclass(frozen=True)
+class RowCall:
+    """One op of a function.
+
+    Attributes:
+        size: How many elements there are, an int64 scalar.
+        run: Adds the op with tensors as inputs; returns its outputs.
+    """
+
+    node: Any
+    inputs: Sequence[Rows]
+    size: Any
+    run: Callable[[Sequence[Any]], list[Any]]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.ragged.call import RowCall
 from pipeprof.pipelines.graph.edit.ragged.parsing import (
     PARSES,
     PARSES_SEQUENCES,
@@ -26,6 +25,7 @@ from pipeprof.pipelines.graph.edit.ragged.rows import (
     ColumnRows,
     NoRowsError,
     RaggedRows,
+    RowCall,
     Rows,
     SharedRows,
     StackedRows,

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeprof.pipelines.graph.edit.ragged.call import RowCall
 from pipeprof.pipelines.graph.edit.ragged.rows import (
     ColumnRows,
     NoRowsError,
     RaggedRows,
+    RowCall,
     Rows,
     SharedRows,
     StackedRows,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.ragged.call import RowCall
 from pipeprof.pipelines.graph.edit.ragged.parsing import one_text
 from pipeprof.pipelines.graph.edit.ragged.rows import (
     ColumnRows,
     NoRowsError,
     RaggedRows,
+    RowCall,
     Rows,
     SharedRows,
     StackedRows,
