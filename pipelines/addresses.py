@@ -25,7 +25,6 @@ ADDED = "pipeprof_edit"
 _ADDRESS = _grammar(r"\.")
 _NODE = _grammar("_")
 _PARTS = r"source|stages|datasets|choice_dataset|weights|dataset|reduce_func|reader_func|\d+"
-_LAST_STEP = r"(?:^|\.)(?:source|stages\.\d+)$"
 # Not a part of a longer word such as `my_stages_1` or `stages_1_weights`.
 _NODE_IN_TEXT = rf"(?<![A-Za-z0-9_])(?P<node>{_NODE})(?![A-Za-z0-9_])"
 # What TensorFlow calls the traced function of a stage; the number at the end is its own.
@@ -98,7 +97,7 @@ def pipeline_of(address: str) -> str:
         >>> pipeline_of("stages.1.stages.0"), pipeline_of("source.datasets.0.stages.2"), pipeline_of("stages.1")
         ('stages.1', 'source.datasets.0', '')
     """
-    return re.sub(_LAST_STEP, "", address)
+    return re.sub(r"(?:^|\.)(?:source|stages\.\d+)$", "", address)
 
 
 def join(address: str, *parts: str | int) -> str:

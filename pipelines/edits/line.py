@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from pipeprof.pipelines.addresses import join, pipeline_of
 from pipeprof.pipelines.edits.edits import (
@@ -32,9 +32,6 @@ from pipeprof.pipelines.edits.edits import (
 from pipeprof.pipelines.ops.traits import traits
 
 Path: TypeAlias = "tuple[str | int, ...]"
-
-_SOURCE: Final = "source"
-_AGAIN: Final = "rebatch"
 
 
 class LineError(Exception):
@@ -82,7 +79,7 @@ def line_of(path: Path) -> Path:
         >>> line_of(path_of("stages.1")), line_of(path_of("source.inputs.0.source"))
         ((), ('source', 'inputs', '0'))
     """
-    return path[:-1] if path[-1] == _SOURCE else path[:-2]
+    return path[:-1] if path[-1] == "source" else path[:-2]
 
 
 class EditedLines(Generic[T]):
@@ -135,7 +132,7 @@ class EditedLines(Generic[T]):
 
     def on_rows(self, item: T, batch: T, edit: VectoriseFilter) -> list[T]:
         """Return the replacement of a filter and a batch: the batch, the filter on its rows, and a batch again."""
-        first, last = (self.new(NewStage(op), edit) for op in (batch.op, _AGAIN))
+        first, last = (self.new(NewStage(op), edit) for op in (batch.op, "rebatch"))
         return [first, item, last]
 
     def halves(self, item: T, edit: SplitMap) -> list[T]:

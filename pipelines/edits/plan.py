@@ -31,7 +31,6 @@ from pipeprof.pipelines.errors import ProfileError, escape
 
 _EXTENSION = ".plan.json"
 _VARIANT = "variant"
-_CACHE = "cache"
 _AGAIN: Final = "write it again with pipeprof fix"
 
 
@@ -294,7 +293,7 @@ def _kept(plan: SavedPlan) -> list[str]:
         for edit in step:
             if isinstance(edit, ReplaceStages) and "source" in edit.stages:
                 last: str | None = edit.stages[-1]
-            elif isinstance(edit, InsertStage) and edit.op == _CACHE:
+            elif isinstance(edit, InsertStage) and edit.op == "cache":
                 last = edit.after
             else:
                 continue

@@ -87,8 +87,6 @@ _SHUFFLED: Final = WholeNumber(1, _BUFFER.most)
 _ROWS: Final = WholeNumber(1, _SIZE.most)
 _LENGTH: Final = WholeNumber(1, _FAR.most)
 _COMPONENT: Final = WholeNumber(0, _PARTS.most - 1)
-_PATH: Final = PlainText(4096, means="a path")
-_SUMMARY: Final = PlainText(8192)
 _OP: Final = PlainText(200, means="the op of a stage")
 _ADDRESS: Final = PlainText(500, r"\w+(?:\.\w+)*", "an address")
 _ADDRESS_OR_END: Final = PlainText(500, r"\w+(?:\.\w+)*", "an address", none=True)
@@ -133,7 +131,7 @@ REPLACING: Final[Mapping[str, Fields]] = {
     ),
     "cache": Fields(),
     "flat_map": Fields({"source": Fields({"zip": Fields({"datasets": Several(_SIDE, _PARTS.most, 1)})})}),
-    LOAD: Fields({"path": _PATH}),
+    LOAD: Fields({"path": PlainText(4096, means="a path")}),
     "map": Fields({"ops": Several(NamedCall(CALLS), 2 * _PARTS.most, 1)}),
     "unbatch": Fields(),
     "window": Fields({"size": _LENGTH, "shift": _LENGTH}),
@@ -196,7 +194,7 @@ EDITS: Final = ByField(
         "MoveFilter": Fields({"stage": _ADDRESS, "before": _ADDRESS}),
         "ReplaceStages": Fields(
             {"stages": Several(_ADDRESS, 256, 1)},
-            {"by": Several(_with_arguments(REPLACING, {}), 4), "summary": _SUMMARY, "flat": Truth()},
+            {"by": Several(_with_arguments(REPLACING, {}), 4), "summary": PlainText(8192), "flat": Truth()},
         ),
         "VectoriseMap": Fields({"stage": _ADDRESS, "batch": _ADDRESS}),
         "VectoriseFilter": Fields({"stage": _ADDRESS, "batch": _ADDRESS}, {"fields": Exactly(None)}),
@@ -226,10 +224,9 @@ PLAN: Final = Fields(
 
 _LONGEST_PLACE: Final = 500
 _CODE: Final = "a plan cannot name Python code"
-_FILES: Final = "a plan cannot name files"
 _FIRST: Final[Mapping[str, str]] = {
     **dict.fromkeys(("python", "from_generator", "generator", "apply", "tf.py_function", "tf.numpy_function"), _CODE),
-    **dict.fromkeys(("filename", "filenames", "file_pattern", "snapshot", "save"), _FILES),
+    **dict.fromkeys(("filename", "filenames", "file_pattern", "snapshot", "save"), "a plan cannot name files"),
 }
 """Names that a refusal is about before anything else is, with the reason; code comes before files."""
 

@@ -26,7 +26,6 @@ _CAPTURES: Final = {
     "init_func": "Tinit_func_args", "next_func": "Tnext_func_args", "finalize_func": "Tfinalize_func_args",
     "reader_func": "Treader_func_args", "shard_func": "Tshard_func_args",
 }  # fmt: skip
-_ORDER: Final = tuple(_CAPTURES)
 _CALLS: Final = {"PartitionedCall": 0, "StatefulPartitionedCall": 0, "If": 1, "StatelessIf": 1, "Case": 1}
 _SEED: Final = "seed2"
 _DEFAULT: Final = "record_defaults"
@@ -296,7 +295,7 @@ def _captured_inputs(node: PlainNode) -> dict[str, range]:
     at = 0 if "Generator" in node["op"] else 2 if "Snapshot" in node["op"] else 1
     at += len(attributes.get("Tstate", ())) if "Scan" in node["op"] else 0
     found = {}
-    for name in _ORDER:
+    for name in _CAPTURES:
         if name in node["functions"]:
             count = len(attributes.get(_CAPTURES[name]) or ())
             found[name] = range(at, at + count)

@@ -32,9 +32,6 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.paths import is_glob
 
 _FILES: Final = ("filenames", "file_pattern")
-_PATHS: Final = frozenset({"filename", "path", "directory"})
-_TENSORS: Final = frozenset({"tensors", "initial_state", "args", "data", "targets"})
-_DEFAULTS: Final = ("record_defaults", "column_defaults")
 _NAME: Final = re.compile(r"[^\x00-\x1f]+")
 _UNKNOWN: Final = "no function of TensorFlow that a spec knows made this dataset"
 _OBJECT: Final = "it is an object that is not a variable of a module; make it one"
@@ -412,14 +409,14 @@ def _written_arguments(kind: type[Op], given: Mapping[str, Any], folders: Folder
 
 
 def _value(kind: type[Op], name: str, value: Any, folders: Folders) -> Any:
-    if name in _TENSORS:
+    if name in {"tensors", "initial_state", "args", "data", "targets"}:
         components = tensors(value, folders)
         return list(components) if name == "args" else components
     if name in _FILES:
         return _files(value, folders)
-    if name in _DEFAULTS and isinstance(value, list | tuple):
+    if name in ("record_defaults", "column_defaults") and isinstance(value, list | tuple):
         return column_defaults(value, folders)
-    if name in _PATHS and isinstance(value, str):
+    if name in {"filename", "path", "directory"} and isinstance(value, str):
         return folders.path(value) if value else value
     written = literal(value, folders)
     tuned = isinstance(written, int) and written == AUTOTUNE_VALUE

@@ -19,7 +19,6 @@ from pipeprof.pipelines.from_python.records import (
 
 BRANCHES: Final = ("tf.cond", "tf.switch_case")
 PYTHON: Final = ("tf.numpy_function", "tf.py_function")
-_CONTROL: Final = ("If", "Case", "While")
 
 
 def leaves(value: Any) -> Iterator[RecordedTensor]:
@@ -120,7 +119,7 @@ class Planner:
 def _unknown_text(leaf: RecordedTensor) -> str:
     if leaf.op == "Placeholder":
         return "it uses a tensor of the enclosing function"
-    if leaf.op.removeprefix("Stateless") in _CONTROL:
+    if leaf.op.removeprefix("Stateless") in ("If", "Case", "While"):
         return "it has an `if` or a loop that depends on values"
     if not leaf.op:
         return "it uses a value that a spec cannot make"

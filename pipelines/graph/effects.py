@@ -6,8 +6,6 @@ from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict
 from pipeprof.pipelines.ops.executed_ops import written_op
 from pipeprof.pipelines.ops.traits import traits
 
-_CALLS = "num_parallel_calls"
-
 
 def draws_in_any_order(graph: GraphDict) -> bool:
     """Return whether functions that draw random numbers run in parallel, also those inside of such functions.
@@ -24,7 +22,7 @@ def _is_random(node: NodeDict) -> bool:
 
 
 def _is_parallel(node: NodeDict) -> bool:
-    return node["arguments"].get(_CALLS, 1) not in (None, 0, 1)
+    return node["arguments"].get("num_parallel_calls", 1) not in (None, 0, 1)
 
 
 def _around(node: NodeDict, by_id: dict[str, NodeDict]) -> list[NodeDict]:

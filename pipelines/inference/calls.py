@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 from pipeprof.pipelines.inference.common_structure import common_structure
@@ -18,6 +16,7 @@ from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor
 from pipeprof.pipelines.inference.tensor.texts import refuse, structure_text
 from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
 from pipeprof.pipelines.ops.functions.catalog import function
+from pipeprof.pipelines.tables import read_table
 
 _LETTERS = {
     "s": "string", "b": "bool", "u": "uint8", "i": "int32", "l": "int64", "h": "float16", "f": "float32",
@@ -109,7 +108,7 @@ def requirements() -> Mapping[str, Mapping[str, InputTypes]]:
     In ``needs.json``, ``dtypes`` and ``kinds`` are letters, ``least`` and ``most`` numbers of dimensions.
     """
     found: dict[str, dict[str, InputTypes]] = {}
-    for row in json.loads(Path(__file__).with_name("needs.json").read_text(encoding="utf-8")):
+    for row in read_table("pipeprof.pipelines.inference", "needs"):
         dtypes, kinds = (_LETTERS[letter] for letter in row["dtypes"]), (_KINDS[letter] for letter in row["kinds"])
         need = InputTypes(frozenset(dtypes), row["least"], row["most"], frozenset(kinds))
         for parameter in row["parameters"]:

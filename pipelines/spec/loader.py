@@ -40,7 +40,6 @@ _HIDING_CODES: Final = frozenset(
         "unset-variable", "bad-key",
     }
 )  # fmt: skip
-_NULLS: Final = ("", "~", "null", "Null", "NULL")
 
 
 @dataclass(frozen=True)
@@ -282,7 +281,7 @@ class _Removals:
         missing = {".".join(map(str, (*fault.address, name))) for name in fault.missing}
         for number, text in enumerate(self.sets, self.first):
             path, _, value = text.partition("=")
-            if path.strip() in missing and value.strip() in _NULLS:
+            if path.strip() in missing and value.strip() in ("", "~", "null", "Null", "NULL"):
                 return Span(1, len(FLAG) + 1, max(1, len(path)), number)
         return None
 

@@ -22,7 +22,6 @@ _LITERALS = (
 )  # fmt: skip
 # Calls at the top level that may bind any name.
 _BINDERS = frozenset({"globals", "vars", "locals", "setattr", "exec"})
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 @dataclass(frozen=True)
@@ -230,6 +229,6 @@ def _at_import(node: ast.AST) -> Iterator[ast.AST]:
         if isinstance(child, ast.If) and _is_main_test(child.test):
             for other in child.orelse:
                 yield from (other, *_at_import(other))
-        elif not isinstance(child, _FUNCTIONS):
+        elif not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             yield child
             yield from _at_import(child)

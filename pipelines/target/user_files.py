@@ -8,12 +8,11 @@ import sysconfig
 from functools import lru_cache
 from pathlib import Path
 
-_HERE = Path(__file__).resolve().parents[2]
 _LIBRARIES = tuple(
     f"{Path(place).resolve()}{os.sep}"
     for place in {
         *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
-        *(str(_HERE / room) for room in ("pipelines", "profiles", "cli")),
+        *(str(Path(__file__).resolve().parents[2] / room) for room in ("pipelines", "profiles", "cli")),
     }
 )
 # Packages installed with `pip install --user` are outside of those.

@@ -13,7 +13,6 @@ from typing import Any, Final
 WIDTH: Final = 100
 INDENT: Final = "    "
 _BUILTINS: Final = frozenset(dir(builtins))
-_IMPORTED: Final = frozenset({"tf", "np", "glob", "sys", "importlib", "tfds", "Path", "HERE"})
 
 
 def slug(words: str, default: str = "value") -> str:
@@ -45,7 +44,7 @@ def verb(calls: Sequence[str], default: str) -> str:
 def unique(wanted: str, taken: Container[str]) -> str:
     """Return ``wanted`` if it is free, else with the first free number appended."""
     name, number = wanted, 2
-    while name in taken or name in _IMPORTED:
+    while name in taken or name in {"tf", "np", "glob", "sys", "importlib", "tfds", "Path", "HERE"}:
         name, number = f"{wanted.rstrip('_')}_{number}", number + 1
     return name
 

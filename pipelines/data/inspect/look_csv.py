@@ -13,7 +13,6 @@ from pathlib import Path
 
 from pipeprof.pipelines.errors import UsageError
 
-_DELIMITERS = (",", ";", "\t", "|")
 _BYTES_LOOKED_AT = 1 << 18
 _ROWS_LOOKED_AT = 1_000
 _INTEGER = re.compile(r"[-+]?[0-9]{1,19}")
@@ -86,7 +85,7 @@ def _rows(text: str, delimiter: str) -> list[list[str]]:
 
 
 def _best_delimiter(text: str) -> tuple[str, list[list[str]]]:
-    candidates = [(delimiter, _rows(text, delimiter)) for delimiter in _DELIMITERS]
+    candidates = [(delimiter, _rows(text, delimiter)) for delimiter in (",", ";", "\t", "|")]
 
     def merit(candidate: tuple[str, list[list[str]]]) -> tuple[bool, int]:
         widths = [len(row) for row in candidate[1]]

@@ -18,7 +18,6 @@ _CALLS: Final = "num_parallel_calls"
 _READS: Final = "num_parallel_reads"
 _BUFFER: Final = "buffer_size"
 _DETERMINISTIC: Final = "deterministic"
-_RESHUFFLE: Final = "reshuffle_each_iteration"
 _CYCLE: Final = "cycle_length"
 _DROP: Final = "drop_remainder"
 _SEED: Final = "seed"
@@ -59,7 +58,7 @@ def set_argument(
         _set_input(scope, node, argument, value)
     elif _has_input(node, argument):
         _set_input(scope, node, argument, value)
-    elif argument == _RESHUFFLE and argument in node.attr:
+    elif argument == "reshuffle_each_iteration" and argument in node.attr:
         node.attr[argument].b = value is not False
     elif argument == _DETERMINISTIC and argument in node.attr:
         node.attr[argument].s = b"default" if value is None else b"true" if value else b"false"

@@ -44,7 +44,6 @@ from pipeprof.pipelines.ops.base import parse_source, parse_stage
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.traits import traits
 
-_PASSING: Final = "Identity"
 _MARKS: Final = itertools.count()
 
 
@@ -258,7 +257,7 @@ def end_inlet(graph: EditableGraph, head: str) -> Inlet | None:
 def _through_options(graph: EditableGraph, inlet: Inlet, reference: str, head: str) -> Inlet | None:
     while base_of(reference) != head:
         node = graph.nodes[base_of(reference)]
-        if not (is_option(node.op) or node.op == _PASSING) or not node.input:
+        if not (is_option(node.op) or node.op == "Identity") or not node.input:
             return None
         inlet, reference = Inlet(node.name, 0), node.input[0]
     return inlet

@@ -25,7 +25,6 @@ from pipeprof.pipelines.ops.traits import writes_files
 
 _CAPTURES: Final = re.compile(r"T(?:(?P<function>\w+)_(?:other_arguments|args)|arguments)")
 """Attributes with the types of what a function captures, and the attribute with the function."""
-_ONLY_FUNCTIONS: Final = ("f", "predicate")
 _ASSIGNS: Final = re.compile(r"Assign\w*VariableOp")
 _CHANGES: Final = re.compile(
     r"\w*(?:Assign|Scatter|Insert|Import|Remove|Dequeue|Enqueue|Push|Pop|GetNext|Accumulat|ResourceApply)\w*"
@@ -99,7 +98,7 @@ def _captured(graph: EditableGraph) -> Iterator[_Captured]:
 
 
 def _function(node: Any, attribute: str | None) -> str | None:
-    attributes = _ONLY_FUNCTIONS if attribute is None else (attribute,)
+    attributes = ("f", "predicate") if attribute is None else (attribute,)
     return next((node.attr[name].func.name for name in attributes if name in node.attr), None)
 
 

@@ -18,7 +18,6 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.light_graph import MOST_COPIED_BYTES, copied, light_graph
 from pipeprof.pipelines.graph.observe.reading import LIGHT, serialise
 
-_KEEPS: Final = "pipeprof_made_from"
 _AGAIN: Final = itertools.count()
 
 
@@ -72,7 +71,7 @@ def dataset_of_graph(graph: EditableGraph, element_spec: Any, *originals: Any) -
     import tensorflow as tf
 
     made = tf.data.experimental.from_variant(graph.real_variant(graph.root), element_spec)
-    setattr(made, _KEEPS, originals)
+    made.pipeprof_made_from = originals
     if graph.held:
         # Serialised again: nodes that were moved give other elements than their attributes say.
         light = serialise(graph.variant(graph.root))

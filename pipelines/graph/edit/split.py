@@ -20,10 +20,6 @@ from pipeprof.pipelines.graph.edit.scopes import captured_count, function_of, se
 from pipeprof.pipelines.graph.read.references import base_of, data_inputs, inputs_first
 from pipeprof.pipelines.graph.stages import WrittenStage
 
-_ASSERTION = "Assert"
-_LOOKUP = "LookupTable"
-"""Ops on tables: one that can change is not edited."""
-
 
 @dataclass(frozen=True)
 class FunctionPart:
@@ -125,7 +121,7 @@ def _check(graph: EditableGraph, stage: WrittenStage, function: Any) -> None:
             msg = f"its function runs Python ({op}), which may depend on the elements before"
         elif kind == "random":
             msg = f"its function draws random numbers ({op}): with fewer elements it draws others"
-        elif op != _ASSERTION and not op.startswith(_LOOKUP):
+        elif op != "Assert" and not op.startswith("LookupTable"):
             msg = f"its function has an op with state ({op}), which may depend on the elements before"
         else:
             continue

@@ -23,7 +23,6 @@ NOTED_FROM: Final = 100_000
 _MOST_FRAMES: Final = 60
 _MOST_ITEMS: Final = 64
 _LISTED_FROM: Final = 1_000
-_TEXTS: Final = "string"
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def constant_size(operation: Any) -> int | None:
         return None
     tensor = operation.outputs[0]
     count = tensor.shape.num_elements() or 0
-    if tensor.dtype.name != _TEXTS:
+    if tensor.dtype.name != "string":
         return count * int(tensor.dtype.size)
     # Texts have no fixed size: where there are many, the op itself is read.
     return sum(map(len, operation.node_def.attr["value"].tensor.string_val)) if count >= _LISTED_FROM else 0

@@ -54,7 +54,6 @@ _MADE = ELEMENTWISE | frozenset(_MADE_OPS.split())
 """Deterministic ops: with constant inputs, TensorFlow computes them once."""
 _LINES = "DecodeCSV"
 """Op that takes texts of any shape and returns each column in that shape."""
-_LAST_AXIS = -1
 _MAX_OPS = 300
 _MAX_DEPTH = 20
 
@@ -233,7 +232,7 @@ class _Flow:
             given = data_inputs(node)
             if node.op == _LINES and self.argument(given[0]) is not None:
                 columns.add(node.name)
-            elif node.op == "Pack" and node.attr["axis"].i == _LAST_AXIS:
+            elif node.op == "Pack" and node.attr["axis"].i == -1:
                 rows.add(node.name)
             elif node.op not in SILENT:
                 return False

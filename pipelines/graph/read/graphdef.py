@@ -41,8 +41,6 @@ ATTRIBUTES = (
 _MAX_OPS: Final = 400
 _MAX_DEPTH: Final = 20
 _MAX_TEXT: Final = 200
-_FILES: Final = "filenames"
-_CSV: Final = "CSV"
 _FIRST_DEFAULT: Final = 8
 """Index of the first input of the reader of CSV files that is the default value of a column."""
 _DTYPES: Final = {1: "float32", 2: "float64", 3: "int32", 7: "string", 9: "int64"}
@@ -380,10 +378,10 @@ def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
         source = members.get(base_of(reference))
         if name and source is not None and source.op == "Const":
             tensor = source.attr["value"].tensor
-            value = _texts(tensor) if name == _FILES else _scalar(tensor)
+            value = _texts(tensor) if name == "filenames" else _scalar(tensor)
             if value is not None:
                 found[name] = value
-    if family(node.op) == _CSV:
+    if family(node.op) == "CSV":
         types = node.attr["output_types"].list.type
         consts = [members.get(base_of(reference)) for reference in inputs[_FIRST_DEFAULT:][: len(types)]]
         defaults = [_default(const) for const in consts]

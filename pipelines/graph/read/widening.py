@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.graph.read.references import base_of, data_inputs
 
-_CAST: Final = "Cast"
 _CONST: Final = "Const"
 _ALONE: Final = ELEMENTWISE | SILENT - {_CONST}
 
@@ -40,7 +39,7 @@ def widening(nodes: Mapping[str, Any], known: Collection[str], reference: str, w
     while (node := nodes.get(base_of(reference))) is not None and node.op in _ALONE:
         found.append(node.name)
         inputs = [one for one in data_inputs(node) if base_of(one) not in known]
-        if node.op == _CAST:
+        if node.op == "Cast":
             before, after = (int(node.attr[key].type) for key in ("SrcT", "DstT"))
             narrow = 0 < (width(before) or 0) < (width(after) or 0)
             return Widening(tuple(found), before, after) if narrow else None

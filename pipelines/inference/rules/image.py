@@ -121,7 +121,6 @@ _SAME_IMAGE = (
     "stateless_random_brightness", "stateless_random_contrast", "stateless_random_flip_left_right",
     "stateless_random_flip_up_down", "stateless_random_hue", "stateless_random_saturation",
 )  # fmt: skip
-_SAME_IMAGES = ("adjust_contrast", "hsv_to_rgb", "rgb_to_hsv")
 
 
 def _central_crop(arguments: Arguments) -> Structure:
@@ -138,7 +137,7 @@ def _central_crop(arguments: Arguments) -> Structure:
 
 RULES: dict[str, Rule] = {
     **{f"tf.image.{name}": same("image") for name in _SAME_IMAGE},
-    **{f"tf.image.{name}": same("images") for name in _SAME_IMAGES},
+    **{f"tf.image.{name}": same("images") for name in ("adjust_contrast", "hsv_to_rgb", "rgb_to_hsv")},
     "tf.image.central_crop": _central_crop,
     "tf.image.convert_image_dtype": lambda arguments: arguments.tensor("image").of(arguments.dtype()),
     "tf.image.crop_to_bounding_box": _to_target,

@@ -190,12 +190,11 @@ class TensorSpec:
 _OptionalShape = Annotated[
     tuple[int | None, ...] | None, Checked(lambda value: None if value is None else check_shape(value))
 ]
-_DtypeName = Annotated[str, Checked(check_dtype)]
 
 
 class _TensorSpecModel(Closed):
     shape: _OptionalShape
-    dtype: _DtypeName
+    dtype: Annotated[str, Checked(check_dtype)]
 
 
 class _RaggedSpecModel(_TensorSpecModel):

@@ -43,8 +43,6 @@ _WHOLE_FORMS: Final = tuple(
         ("FixedLenFeature", "VarLenFeature", "FixedLenSequenceFeature", "RaggedFeature", "SparseFeature"),
     )
 )
-_FORM_ARGUMENTS: Final = frozenset({"mmap_mode", "key", "dtype"})
-_FUNCTION_FORMS: Final = (frozenset({"ops"}), frozenset({"python"}), frozenset({"source", "stages"}))
 
 
 def merge(lower: Item, upper: Item) -> list[SpecProblem]:
@@ -99,7 +97,7 @@ def _is_another(below: Entries, above: Entries, address: Address) -> bool:
         return None not in names and str(names[0]) != str(names[1])
     for forms in _WHOLE_FORMS:
         kinds = [{str(key) for key in value} for value in (below, above)]
-        if all(kind & forms and kind <= forms | _FORM_ARGUMENTS for kind in kinds):
+        if all(kind & forms and kind <= forms | {"mmap_mode", "key", "dtype"} for kind in kinds):
             return kinds[0] & forms != kinds[1] & forms
     return False
 
@@ -108,7 +106,7 @@ def _drop_other_forms(below: Entries, above: Entries, address: Address) -> None:
     if address == ("step",):
         forms: tuple[frozenset[str], ...] = tuple(frozenset({kind.name}) for kind in written_kinds())
     elif len(address) > 2 and address[-3] == _STAGES:
-        forms = _FUNCTION_FORMS
+        forms = (frozenset({"ops"}), frozenset({"python"}), frozenset({"source", "stages"}))
     else:
         return
     given = {key for key, item in above.items() if item.value is not None}
@@ -186,7 +184,6 @@ MAX_FILES: Final = 32
 STDIN: Final = Path("-")
 """Name of a spec that is read from standard input; relative paths in it refer to the current folder."""
 
-_SUFFIXES: Final = (".yaml", ".yml")
 _KEY: Final = "extends"
 _IRREGULAR: Final = "not a regular file"
 
@@ -432,6 +429,6 @@ def _read_file(path: Path, *, regular: bool = False) -> bytes:
 def _neighbours(path: Path) -> list[str]:
     """Names of the YAML files in a file's folder."""
     try:
-        return sorted(near.name for near in path.parent.iterdir() if near.suffix in _SUFFIXES)
+        return sorted(near.name for near in path.parent.iterdir() if near.suffix in (".yaml", ".yml"))
     except OSError:
         return []

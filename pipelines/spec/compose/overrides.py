@@ -41,7 +41,6 @@ _EACH: Final = "*"
 
 # Their items are things that can be taken out; in other lists (a shape) nothing is a value.
 _LISTS_OF_PARTS: Final = ("stages", "ops", "ignore", "datasets")
-_YAML_STARTS: Final = ("[", "{", '"', "'", "!")
 
 
 class FlagError(Exception):
@@ -64,7 +63,7 @@ def read_value(text: str, number: int, start: int, references: References) -> Ya
         FlagError: the text cannot be read.
     """
     plain = text.strip()
-    if plain.startswith(_YAML_STARTS):
+    if plain.startswith(("[", "{", '"', "'", "!")):
         document = read(text, environment=references.environment)
     else:
         span = Span(1, len(text) - len(text.lstrip()) + 1, max(1, len(plain)))

@@ -11,7 +11,6 @@ from typing import Any, Final
 from pipeprof.pipelines.spec.schema.schema import spec_schema
 
 _REFERENCE: Final = "#/definitions/"
-_CHANGED: Final = "changed_"
 _WHOLE: Final = "whole_spec"
 _CHANGES: Final = "changes"
 _HEAD: Final = ("$schema", "$id", "title")
@@ -87,7 +86,7 @@ class _Changes:
         return value
 
     def _reference(self, name: str) -> str:
-        chosen = _CHANGED + name
+        chosen = "changed_" + name
         if chosen not in self.made:
             self.made[chosen] = {}
             self.made[chosen] = self.of(self._definitions[name])

@@ -25,7 +25,6 @@ _WORDS: Final[dict[str, Scalar]] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None, "true": True, "True": True, "TRUE": True,
     "false": False, "False": False, "FALSE": False, ".nan": math.nan, ".NaN": math.nan, ".NAN": math.nan,
 }  # fmt: skip
-_NUMBER_START: Final = frozenset("0123456789+-.")
 
 
 class ScalarError(ValueError):
@@ -44,7 +43,7 @@ def resolve_scalar(text: str) -> Scalar:
     """
     if text in _WORDS:
         return _WORDS[text]
-    if text[0] not in _NUMBER_START:
+    if text[0] not in "0123456789+-.":
         return text
     infinity = _INFINITY.match(text)
     if infinity:

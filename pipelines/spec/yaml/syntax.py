@@ -103,9 +103,6 @@ def _rules() -> tuple[_Rule, ...]:
     return tuple(starmap(_Rule, read_table("pipeprof.pipelines.spec.yaml", "faults")))
 
 
-_UNCLOSED = r"expected ',' or '([\]}])'"
-_AFTER_VALUE = "{got} after the end of the value: end the line there, or put the whole text in quotes"
-_TAB = "tab in the indentation: use spaces"
 _MERGE_CONFLICT = r"<{7} |={7}$|>{7} "
 _NO_BLANK = r"[ -]*([A-Za-z_][\w.]*):[^\s:/\\][^:\n]*\n?$"
 _SLASHES = r"(?m)^[ \t]*(//)"
@@ -116,7 +113,7 @@ _FALLBACK = _Rule("", False, "syntax", "unexpected {got}: expected 'key: value' 
 
 def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:
     problem = error.problem or ""
-    unclosed = re.search(_UNCLOSED, problem)
+    unclosed = re.search(r"expected ',' or '([\]}])'", problem)
     if unclosed:
         closing = unclosed[1]
         opened, stopped = _offset(text, error.context_mark), _offset(text, error.problem_mark)
@@ -135,13 +132,13 @@ def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:
     if known is not None:
         return known
     if code == "syntax" and text[offset : offset + 1] == "\t":
-        code, template = "tab", _TAB
+        code, template = "tab", "tab in the indentation: use spaces"
     elif code == "escape":
         return _at_escape(text, offset)
     elif code == "directive":
         offset = _line_start(text, offset)
     elif "wrong indentation: expected" in template and not _starts_line(text, offset):
-        template = _AFTER_VALUE
+        template = "{got} after the end of the value: end the line there, or put the whole text in quotes"
     return _problem(text, offset, code, template.format(got=_found(text, offset)))
 
 

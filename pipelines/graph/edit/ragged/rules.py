@@ -79,8 +79,6 @@ _TEXT_OPS: Final = """
 """
 """Element by element, with arguments that are the same for all."""
 _BY_ELEMENT: Final = ELEMENTWISE | HANDING_ON | frozenset(_TEXT_OPS.split())
-_PRINTS: Final = frozenset({"Print", "PrintV2"})
-_CAST: Final = "Cast"
 
 
 def apply(call: RowCall) -> list[Rows]:
@@ -89,7 +87,7 @@ def apply(call: RowCall) -> list[Rows]:
     Raises:
         NoRowsError: It has no form for them.
     """
-    if call.node.op in _PRINTS:
+    if call.node.op in {"Print", "PrintV2"}:
         raise NoRowsError("it prints, which it would do once per batch")
     rule = _RULES.get(call.node.op)
     if rule is not None:
@@ -124,7 +122,7 @@ def _by_element(call: RowCall) -> list[Rows]:
             tensor = tf.repeat(tensor, first.lengths)
             tensor = tf.reshape(tensor, [-1, *([1] * (rank - 1))])
         tensors.append(tensor)
-    zero = first.zero and call.node.op == _CAST
+    zero = first.zero and call.node.op == "Cast"
     return [RaggedRows(made, first.lengths, zero=zero) for made in _with_rank(call.run(tensors), rank)]
 
 

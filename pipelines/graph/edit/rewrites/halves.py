@@ -21,8 +21,6 @@ from pipeprof.pipelines.graph.read.references import base_of, data_inputs, input
 from pipeprof.pipelines.graph.read.widening import widening
 from pipeprof.pipelines.graph.stages import WrittenStage
 
-_CONST = "Const"
-
 
 class Halves(NamedTuple):
     """The definitions of the two functions.
@@ -86,7 +84,7 @@ def _shape(spec: Any) -> tuple[int | None, ...] | None:
 
 def _cut(graph: EditableGraph, stage: WrittenStage, function: Any, count: int, *, narrow: bool) -> Halves:
     nodes = {node.name: node for node in function.node_def}
-    late = {name for name, node in nodes.items() if node.op == _CONST}
+    late = {name for name, node in nodes.items() if node.op == "Const"}
     captured = {argument.name for argument in list(function.signature.input_arg)[count:]}
     if not narrow:
         part = random_part(graph.functions, function)

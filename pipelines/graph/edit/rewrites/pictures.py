@@ -11,7 +11,6 @@ from pipeprof.pipelines.graph.edit.scopes import function_of, set_function
 from pipeprof.pipelines.graph.read.references import base_of, data_inputs
 
 _EXPANDS: Final = "ExpandDims"
-_CAST: Final = "Cast"
 _RESIZES: Final = frozenset({"ResizeArea", "ResizeBicubic", "ResizeBilinear", "ScaleAndTranslate"})
 """Ops that make a float32 picture of one of any type; each has one output."""
 _OUTPUTS: Final = {"AddV2": "z", "Cast": "y", "Identity": "output", "Mul": "z", "RealDiv": "z", "Sub": "z"}
@@ -48,7 +47,7 @@ def _scaled(nodes: dict[str, Any], resize: Any) -> list[Any]:
         node = nodes.get(base_of(data_inputs(node)[0]))
     while node is not None and node.op in _OUTPUTS:
         chain.insert(0, node)
-        if node.op == _CAST:
+        if node.op == "Cast":
             narrow, wide = (tf.dtypes.as_dtype(node.attr[key].type) for key in ("SrcT", "DstT"))
             return chain if wide == tf.float32 and narrow in (tf.uint8, tf.int8, tf.uint16, tf.int16) else []
         place = _picture(nodes, node)
@@ -90,7 +89,6 @@ def _copy(function: Any, node: Any, resize: Any) -> Any:
 
 
 _DECODES: Final = frozenset({"DecodeJpeg", "DecodeAndCropJpeg"})
-_ANY: Final = "DecodeImage"
 
 
 def rewrite_pictures(graph: EditableGraph, node: Any, how: str) -> bool:

@@ -30,7 +30,6 @@ from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.references import data_inputs
 from pipeprof.pipelines.graph.stages import WrittenStage
 
-_SCRIPTS: Final = "tensorflow.python.ops.script_ops"
 _EAGER: Final = "EagerPyFunc"
 
 
@@ -81,7 +80,7 @@ def as_graph(graph: EditableGraph, stage: WrittenStage, node: Any, element: Flat
 
 def _live_function(call: Any) -> Callable[..., Any] | None:
     """The user's function that a node calls, as TensorFlow keeps it; None where this version does otherwise."""
-    scripts = sys.modules.get(_SCRIPTS)
+    scripts = sys.modules.get("tensorflow.python.ops.script_ops")
     kind = getattr(scripts, "FuncRegistry", None)
     registry = next((one for one in vars(scripts).values() if kind and isinstance(one, kind)), None) if kind else None
     found = registry.get(call.attr["token"].s.decode(), None) if registry is not None else None
