@@ -177,6 +177,5 @@ def remember_lines(problem: Exception, source_map: Mapping[Any, Any]) -> None:
 
 def _autograph_frames(problem: BaseException) -> list[tuple[str, int, str, str]]:
     """Frames as autograph maps them back from the code that it generated to the user's."""
-    metadata = getattr(problem, "ag_error_metadata", None)
-    stack = getattr(metadata, "translated_stack", None) or ()
+    stack = getattr(getattr(problem, "ag_error_metadata", None), "translated_stack", None) or ()
     return [(frame.filename, frame.lineno, frame.function_name, frame.code or "") for frame in stack][::-1]

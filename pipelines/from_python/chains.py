@@ -228,14 +228,12 @@ class _ChainWriter:
         called = function(call.name)
         if called is None or called.takes_list:
             return False
-        free = called.inputs(set(call.arguments) - {name}, 1)
-        return free == [name]
+        return called.inputs(set(call.arguments) - {name}, 1) == [name]
 
     def _inputs(self, call: Call) -> dict[str, Any]:
         inputs: dict[str, Any] = {}
         if call.name == "getitem" and not isinstance(call.arguments["x"], RecordedTensor):
-            constant = self._constant(call.arguments["x"])
-            inputs["x"] = self._field(paths(self._state), constant)
+            inputs["x"] = self._field(paths(self._state), self._constant(call.arguments["x"]))
         where = paths(self._state)
         for name, value in call.arguments.items():
             if isinstance(value, RecordedKey) or not list(leaves(value)):
@@ -355,8 +353,7 @@ class _ChainWriter:
         if call.name in PYTHON:
             fields = inputs.get("inp", [])
             return {call.name: _with_routes(written, fields[0] if len(fields) == 1 else fields or None, to)}
-        on = self._on(call, inputs, written)
-        written = _with_routes(written, on, to)
+        written = _with_routes(written, self._on(call, inputs, written), to)
         return {call.name: written} if written else call.name
 
     def _argument_text(self, call: Call, name: str, value: Any) -> Any:
@@ -429,8 +426,7 @@ class _ChainWriter:
             if isinstance(value, tuple):
                 return tuple(visit(item) for item in value)
             if isinstance(value, list) and list(leaves(value)):
-                name = self._pack_list(value)
-                return self._state[name]
+                return self._state[self._pack_list(value)]
             return value if isinstance(value, RecordedTensor) else self._constant(value)
 
         self._result = visit(self._without_lists(self._result))

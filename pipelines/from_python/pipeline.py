@@ -157,8 +157,7 @@ class Describer:
             at = before.id
         path: Path | None = given.get(at)
         if path is None:
-            unknown = Call("source", "unknown", {}, Dataset(at))
-            return [unknown, *calls[::-1]], None
+            return [Call("source", "unknown", {}, Dataset(at)), *calls[::-1]], None
         return calls[::-1], path
 
     def _step(self, call: Call, element: Any, here: str, *, is_stage: bool) -> WrittenOp:

@@ -340,8 +340,7 @@ def _items(flow: ChainInference, operation: OpCall, given: Structure, element: S
     for one in components:
         if isinstance(one, Tensor) and one.shape == ():
             refuse(one, "wrong-rank", f"a tensor with a first dimension for {operation.name}")
-    items = each(_item, given)
-    result = flow.inner(operation, "fn", items, place, answers=False)
+    result = flow.inner(operation, "fn", each(_item, given), place, answers=False)
     first = components[0] if components else None
     count = first.shape[0] if first is not None and first.shape else None
     if flow.strict or "fn_output_signature" in operation.arguments:

@@ -214,8 +214,7 @@ def _hidden_faults(reading: FileReading, faults: list[Fault]) -> list[Fault]:
     spec, hidden, mended = find_hidden_faults(reading.document.data, faults, _checked)
     if spec is None:
         return hidden
-    absent = _missing_files(spec, reading)
-    return hidden + [fault for fault in absent if not mended.stands_in(fault.address)]
+    return hidden + [fault for fault in _missing_files(spec, reading) if not mended.stands_in(fault.address)]
 
 
 def _checked(data: Any) -> tuple[Spec | None, list[Fault]]:
@@ -261,8 +260,7 @@ def _missing_files(spec: Spec, reading: FileReading) -> list[Fault]:
         problems = missing(spec, reading.origins, reading.document.places)
     except (OSError, RuntimeError) as error:
         # Names too long for the file system, "~" of an unknown user, folders that may not be listed.
-        message = f"cannot look up this path ({error})"
-        return [Fault(("source",), False, "missing-file", message)]
+        return [Fault(("source",), False, "missing-file", f"cannot look up this path ({error})")]
     return [
         Fault(problem.address, False, "missing-file", problem.message, suggest_path(problem.got, problem.candidates))
         for problem in problems

@@ -233,8 +233,7 @@ def _missing(
         yield PathProblem(place, path, str(error))
         return
     if literal.is_dir():
-        inside = f"{path.rstrip('/')}/*"
-        yield PathProblem(place, path, f"{path} is a folder: expected files", (inside,))
+        yield PathProblem(place, path, f"{path} is a folder: expected files", (f"{path.rstrip('/')}/*",))
     elif globs and is_glob(path):
         near = _below_inputs(spec, path) or _near(literal)
         level = "" if recursive or "**" not in path else _ONE_LEVEL

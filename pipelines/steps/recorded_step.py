@@ -63,11 +63,9 @@ class ResampledDuration:
         least = max(0.0, p50 - (p95 - p50))
         left = self.mean_ms - between - 0.5 * (least + p50) / 2
         if left < 0.01 * p99:
-            least = min(p50, max(0.0, 4 * (self.mean_ms - between - 0.01 * p99) - p50))
-            return least, 0.0
+            return min(p50, max(0.0, 4 * (self.mean_ms - between - 0.01 * p99) - p50)), 0.0
         if self.max_ms <= p99 or left > 0.01 * self.max_ms:
-            least = min(p50, max(0.0, 4 * (self.mean_ms - between - 0.01 * self.max_ms) - p50))
-            return least, 1.0
+            return min(p50, max(0.0, 4 * (self.mean_ms - between - 0.01 * self.max_ms) - p50)), 1.0
         return least, (left / 0.01 - p99) / (self.max_ms - p99)
 
 

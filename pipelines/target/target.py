@@ -151,8 +151,7 @@ def _why_not(file: str, function: str, found: Bindings) -> str | None:
             return None
         names = [binding.name for binding in found.all if binding.kind not in ("module", "value")]
         said = f"no function {function!r} in {file}"
-        near = did_you_mean(function, dict.fromkeys(names))
-        return said + (near or f"; {_listing(found)}")
+        return said + (did_you_mean(function, dict.fromkeys(names)) or f"; {_listing(found)}")
     if all(binding.script for binding in bound):
         return f"{file}:{bound[0].line} defines {name} only when it runs as a script: move it out of that `if`"
     last = bound[-1]

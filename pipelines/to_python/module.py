@@ -100,8 +100,7 @@ class Module:
         """Return the variable with the spec's folder."""
         if "HERE" not in self._folders:
             self.imports.add("from pathlib import Path")
-            base = _relative(self.loaded.base_dir, self.folder)
-            self.constants.insert(0, statement("HERE = ", base))
+            self.constants.insert(0, statement("HERE = ", _relative(self.loaded.base_dir, self.folder)))
             self._folders["HERE"] = "HERE"
         return "HERE"
 

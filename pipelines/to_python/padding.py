@@ -74,8 +74,7 @@ def of_dataset(written: Any) -> str:
     """Render the values with dtypes from ``dataset`` at run time."""
     if isinstance(written, Mapping | tuple):
         return _of(written, "dataset.element_spec")
-    made = f"lambda spec: {_of(written, 'spec')}"
-    return call("tf.nest.map_structure", made, "dataset.element_spec")
+    return call("tf.nest.map_structure", f"lambda spec: {_of(written, 'spec')}", "dataset.element_spec")
 
 
 def _of(written: Any, spec: str) -> str:

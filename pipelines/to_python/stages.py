@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.ops.base import Op, Source, Stage
+from pipeprof.pipelines.ops.base import Op, Stage
 from pipeprof.pipelines.ops.calls.element import ElementFunction, Required
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
 from pipeprof.pipelines.ops.traits import traits
@@ -90,7 +90,7 @@ class Chains:
             node += link
         return node, form
 
-    def source(self, source: Source, here: RenderContext) -> tuple[str, Form]:
+    def source(self, source: Any, here: RenderContext) -> tuple[str, Form]:
         """Return a source and the form of its elements."""
         datasets = getattr(source, "datasets", None)
         if isinstance(datasets, Pipelines):

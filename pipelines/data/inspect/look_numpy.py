@@ -58,8 +58,7 @@ def look_at_arrays(path: Path) -> ArraysFound:
         raise UsageError(f"{path} {fault}: expected an array of numbers with at least one element")
     length = Counter(array.shape[0] for array in sliceable).most_common(1)[0][0]
     chosen = tuple(array for array in sliceable if array.shape[0] == length)
-    left_out = tuple(array.key or "" for array, _ in arrays if array not in chosen)
-    return ArraysFound(path, chosen, left_out)
+    return ArraysFound(path, chosen, tuple(array.key or "" for array, _ in arrays if array not in chosen))
 
 
 def _in_archive(path: Path) -> list[tuple[SavedArray, str | None]]:

@@ -207,8 +207,7 @@ def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
         previous = last
     counts, passes = cardinalities(executed), _read_passes(executed, epochs)
     ratios = _count_ratios(executed, epochs, passes, counts)
-    lost = _count_lost(executed, epochs, counts)
-    costs = Costs(ratios=ratios, lost=lost)
+    costs = Costs(ratios=ratios, lost=_count_lost(executed, epochs, counts))
     sums: dict[str, _Sum] = defaultdict(_Sum)
     elements = sum(_add(costs, sums, segment, ratios) for epoch in epochs for segment in epoch)
     costs.by_id = {

@@ -51,8 +51,7 @@ def join_nested(assembly: Assembly, scopes: Scopes, parts: Sequence[Part], befor
         stage.address: scope.readers(names[one.address][-1], names[stage.address])
         for one, stage in itertools.pairwise(before)
     }
-    last = names[before[-1].address][-1]
-    ends = scope.readers(last, None)
+    ends = scope.readers(names[before[-1].address][-1], None)
     at = f"{names[before[0].address][-1]}:handle:0"
     spec = assembly.elements.get(before[0].address)
     for part in parts[1:]:
@@ -101,8 +100,7 @@ def _new(assembly: Assembly, scope: FunctionScope, part: Part, at: str, spec: An
     def fragment(variant: Any) -> list[Any]:
         given = tf.data.experimental.from_variant(variant, unstructured(element) if known is None else known)
         stage = parse_stage({part.op: dict(part.new.arguments if part.new is not None else {})})
-        made = stage.apply(given, assembly.building, f"{ADDED}.inside")
-        return [tf.data.experimental.to_variant(made)]
+        return [tf.data.experimental.to_variant(stage.apply(given, assembly.building, f"{ADDED}.inside"))]
 
     try:
         name, _ = add_traced(assembly.graph, fragment, [tf.TensorSpec([], tf.variant)])
@@ -161,8 +159,7 @@ def apply_edits(
     light = getattr(made, LIGHT, None)
     made = _with_options(made, options, plan, building)
     if light is not None:
-        without = _with_options(without_tensors(light, spec), options, plan, building)
-        again = light_again(without, graph.held)
+        again = light_again(_with_options(without_tensors(light, spec), options, plan, building), graph.held)
         if isinstance(again, str):
             raise CannotEditError(again)
         setattr(made, LIGHT, again)

@@ -76,8 +76,7 @@ def hand_through(graph: EditableGraph, dataset: Any) -> None:
             raise _refusal(
                 graph, captured, f"changes {_words(handle)} ({op}); each copy of the pipeline would do so too"
             )
-        mark = graph.held.live(handle)
-        captured.node.input[captured.place] = graph.add(_constant(mark))
+        captured.node.input[captured.place] = graph.add(_constant(graph.held.live(handle)))
 
 
 def _captured(graph: EditableGraph) -> Iterator[_Captured]:
@@ -103,8 +102,7 @@ def _function(node: Any, attribute: str | None) -> str | None:
 
 
 def _is_mark(graph: EditableGraph, captured: _Captured) -> bool:
-    node = graph.nodes[base_of(captured.node.input[captured.place])]
-    return graph.held.live_of(node) is not None
+    return graph.held.live_of(graph.nodes[base_of(captured.node.input[captured.place])]) is not None
 
 
 def _constant(stand_in: Any) -> Any:

@@ -189,8 +189,7 @@ def batch_size(graph: EditableGraph, stage: WrittenStage) -> tuple[int, bool]:
     """
     import tensorflow as tf
 
-    node = graph.nodes[stage.head]
-    given = data_inputs(node)
+    given = data_inputs(graph.nodes[stage.head])
     constants = [graph.nodes[base_of(reference)] for reference in (given[1], given[-1])]
     if any(constant.op != "Const" for constant in constants):
         raise CannotEditError("the graph does not show the size of its batches", stage.address)

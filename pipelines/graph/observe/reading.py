@@ -30,8 +30,7 @@ Shape = tuple[int | None, ...] | None
 
 def fill_shapes(graph: GraphDict) -> None:
     """Set inferable shapes that ``graph`` leaves open, in place."""
-    stages = StageGraph.from_dict(graph)
-    known = shapes(stages)
+    known = shapes(StageGraph.from_dict(graph))
     for node in graph["nodes"]:
         node["output_shapes"] = [None if pair is None else list(pair) for pair in known[node["id"]]]
 

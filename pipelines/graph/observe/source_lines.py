@@ -173,8 +173,7 @@ class Lines:
     def held_bytes(self, dataset: Any) -> int:
         """Return the bytes of constants in graphs and of the tensors that the functions of ``dataset`` capture."""
         made = self.created(dataset)
-        captured = held_by(made) if made is not None else 0
-        return sum(constant.nbytes for constant in self.constants) + captured
+        return sum(constant.nbytes for constant in self.constants) + (held_by(made) if made is not None else 0)
 
     def stand_in(self, dataset: Any) -> tuple[Any, int] | None:
         """Copy ``dataset`` without its large arrays; return it with the bytes saved, or None.
@@ -278,8 +277,7 @@ class Lines:
 
     def _spots(self, frame: FrameType, variant: Any) -> list[Spot]:
         own_frames = [caller for caller in callers(frame) if self._is_own_file(caller.f_code.co_filename)]
-        written = self._written_spots(own_frames, variant)
-        return [spot for spot in written if spot is not None][:_MOST_CALLERS]
+        return [spot for spot in self._written_spots(own_frames, variant) if spot is not None][:_MOST_CALLERS]
 
     def _is_own_file(self, file: str) -> bool:
         return is_generated(file) or self.own(file)

@@ -116,8 +116,7 @@ class GraphDefReader:
 
     def read(self) -> GraphDict:
         """Return the whole graph."""
-        members = {node.name: node for node in self._graph.node}
-        scope = self._scope(members, prefix="", owner=None, depth=0)
+        scope = self._scope({node.name: node for node in self._graph.node}, prefix="", owner=None, depth=0)
         returned = next((node for node in self._graph.node if node.op == "_Retval"), None)
         root = scope.follow(returned.input[0]) if returned is not None and returned.input else None
         reason = None if root is not None else "the graph returns no dataset"

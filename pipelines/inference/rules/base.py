@@ -130,8 +130,7 @@ def rules() -> Mapping[str, Rule]:
     package = importlib.import_module("pipeprof.pipelines.inference.rules")
     found: dict[str, Rule] = {}
     for module_info in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
-        found.update(vars(module).get("RULES", {}))
+        found.update(vars(importlib.import_module(f"{package.__name__}.{module_info.name}")).get("RULES", {}))
     return found
 
 

@@ -165,8 +165,7 @@ def _varies(name: str, content: Content | None) -> bool:
 
 def _decode_csv(arguments: Arguments) -> Structure:
     shape = arguments.tensor("records").shape
-    defaults = arguments.constant("record_defaults")
-    return tuple(Tensor(column_dtype(default), shape) for default in defaults)
+    return tuple(Tensor(column_dtype(default), shape) for default in arguments.constant("record_defaults"))
 
 
 def column_dtype(default: Required | str | float) -> str:

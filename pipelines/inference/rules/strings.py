@@ -40,8 +40,7 @@ def _reduce_join(arguments: Arguments) -> Structure:
 
 
 def _join(arguments: Arguments) -> Structure:
-    tensors = arguments.tensors("inputs")
-    shapes = {tensor.shape for tensor in tensors if tensor.shape != ()}
+    shapes = {tensor.shape for tensor in arguments.tensors("inputs") if tensor.shape != ()}
     if len(shapes) > 1:
         raise CannotInfer
     return Tensor("string", shapes.pop() if shapes else ())

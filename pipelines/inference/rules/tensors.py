@@ -240,8 +240,7 @@ def _where(arguments: Arguments) -> Structure:
 
 
 def _shape_of(arguments: Arguments) -> Structure:
-    tensor = arguments.tensor("input")
-    return Tensor(arguments.dtype("out_type", "int32"), (tensor.rank,))
+    return Tensor(arguments.dtype("out_type", "int32"), (arguments.tensor("input").rank,))
 
 
 def _count_of(arguments: Arguments) -> Structure:

@@ -116,8 +116,7 @@ class Cond(_Control):
         if cls.draws(operation):
             pred = running.uniform([]) < operation.arguments["probability"]
         else:
-            pred = running.chain(operation, "pred", element, answers=True)
-            check_truth_value(running.tf, pred, "`pred`")
+            check_truth_value(running.tf, running.chain(operation, "pred", element, answers=True), "`pred`")
         return running.tf.cond(
             pred,
             lambda: running.chain(operation, "true_fn", given),
@@ -215,8 +214,7 @@ class ForEach(_Control):
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The fields after the chain."""
         tf = running.tf
-        seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
-        shared = running.seeded(operation, "ops", seed)
+        shared = running.seeded(operation, "ops", tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32))
         return tuple(shared.chain(operation, "ops", field) for field in given)
 
 

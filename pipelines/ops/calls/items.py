@@ -76,8 +76,7 @@ def parse_key(value: Any) -> Key:
         return Key((int(value),), alone=True)
     if not isinstance(value, str) or not value.strip():
         raise _wrong(value)
-    words = [word.strip() for word in value.split(",")]
-    items = tuple(_parsed(word, value) for word in words)
+    items = tuple(_parsed(word.strip(), value) for word in value.split(","))
     if sum(item is Ellipsis for item in items) > 1:
         raise _wrong(value)
     return Key(items, alone=len(items) == 1)

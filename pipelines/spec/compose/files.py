@@ -170,8 +170,7 @@ def _unknown_stage(stages: list[Item], reference: str, change: Item) -> SpecProb
     known = [name for item in stages for name in (stage_name(item), operation_name(item)) if name is not None]
     span = change.place.key or change.place.value
     if reference in known:
-        message = f"'{reference}' matches several stages: use the name of one"
-        return SpecProblem(span, "ambiguous", message)
+        return SpecProblem(span, "ambiguous", f"'{reference}' matches several stages: use the name of one")
     listed = ", ".join(list(dict.fromkeys(known))[:8])
     message = f"no stage '{reference}': expected the name of a stage, or an operation that occurs once: {listed}"
     return SpecProblem(span, "unknown-stage", message, suggest(reference, known))

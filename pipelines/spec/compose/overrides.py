@@ -277,8 +277,7 @@ def _add(holder: Item, address: Address, path: _Path, value: YamlDocument) -> No
         place = _Path((*path.segments, reference), path.flag)
         at, _ = _list_step(items, address, place, len(path.segments))
     item = grow(value)
-    added = item.value if path.adding == _EACH and isinstance(item.value, list) else [item]
-    items[at:at] = added
+    items[at:at] = item.value if path.adding == _EACH and isinstance(item.value, list) else [item]
 
 
 def _step(holder: Item, address: Address, path: _Path, position: int) -> tuple[str | int, int]:

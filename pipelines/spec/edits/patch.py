@@ -268,8 +268,7 @@ def _wrap_block(layout: Layout, node: WrittenNode, keys: list[str | None], colum
             lines.append(f"{start}{scalar(key)}:")
             start = " " * inner
     shift = " " * (inner - column)
-    old = layout.text[own.start : end].splitlines()
-    lines += [shift + line if line.strip() else line for line in old]
+    lines += [shift + line if line.strip() else line for line in layout.text[own.start : end].splitlines()]
     return Wrapped(own.start, end, "".join(line + layout.line_end for line in lines))
 
 
@@ -466,8 +465,7 @@ class Patcher:
         if colon < 0 or words.split("#")[0].rstrip()[-1:] != ":" or not layout.begins_line(first):
             message = f"line {layout.number(first)}: nothing would be left of this value; write it in one line first"
             raise EditError(message)
-        at = stop + len(words.split("#")[0].rstrip())
-        self.splices.insert(at, f" {new}")
+        self.splices.insert(stop + len(words.split("#")[0].rstrip()), f" {new}")
         self.splices.replace(line, layout.next_line(max(end - 1, 0)), "")
 
     def _begin(self, node: WrittenNode) -> int:

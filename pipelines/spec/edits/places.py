@@ -91,8 +91,7 @@ def _inner(data: Any, place: Path, parts: list[str | int]) -> tuple[Path, list[s
         # The pipeline of an `interleave` stands among its arguments, or under TensorFlow's name.
         return ((*here, _FUNCTION) if _FUNCTION in arguments else here), parts
     if name == "datasets" and isinstance(parts[1], int):
-        leaves = list(_leaves(arguments[name], (*here, name)))
-        return leaves[parts[1]], parts[2:]
+        return list(_leaves(arguments[name], (*here, name)))[parts[1]], parts[2:]
     if not isinstance(arguments[name], dict):
         raise KeyError(name)
     return (*here, name), parts[1:]

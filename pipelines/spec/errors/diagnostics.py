@@ -98,16 +98,7 @@ class Diagnostic:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields for JSON output."""
-        return {
-            "file": self.file,
-            "line": self.line,
-            "column": self.column,
-            "length": self.length,
-            "code": self.code,
-            "message": self.message,
-            "flag": self.flag,
-            "suggestion": self.suggestion,
-        }
+        return {name: value for name, value in vars(self).items() if name != "order"}
 
     def _shown_line(self, source_lines: Sequence[str]) -> tuple[str, str] | None:
         if self.flag is not None:

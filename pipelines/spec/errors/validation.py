@@ -92,8 +92,7 @@ def find_faults(error: ValidationError, data: Any) -> list[Fault]:
     Returns:
         One fault per mistake, also where a union tried several branches.
     """
-    found = [_place(details, data) for details in error.errors(include_url=False)]
-    chosen = _choose_branches(found)
+    chosen = _choose_branches([_place(details, data) for details in error.errors(include_url=False)])
     faults = list(dict.fromkeys(_fault(item, guess=number < _MAX_GUESSES) for number, item in enumerate(chosen)))
     return join_faults(faults, data)
 

@@ -76,8 +76,7 @@ def spec_schema() -> dict[str, Any]:
     ]  # fmt: skip
     for kind in kinds:
         _define(kind, definitions)
-    top = _define(Spec, definitions)
-    body = definitions.pop(top)
+    body = definitions.pop(_define(Spec, definitions))
     body["properties"]["data"]["patternProperties"] = {"^x-": {}}
     body["anyOf"] = [{"required": body.pop("required")}, {"required": ["extends"]}]
     head = {"$schema": _DRAFT, "$id": SCHEMA_ID, "title": "pipeprof spec"}

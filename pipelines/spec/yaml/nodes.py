@@ -152,8 +152,7 @@ class _Composer:
                 if documents > 1:
                     self.note(self._span(event), "several-documents", "second YAML document: expected a single one")
                     return root
-                header = self._text[event.start : event.end]
-                directive = re.search(r"^%(?!YAML\b)", header, re.MULTILINE)
+                directive = re.search(r"^%(?!YAML\b)", self._text[event.start : event.end], re.MULTILINE)
                 if directive:
                     start = event.start + directive.start()
                     span = self._index.span(start, start + 1)
@@ -233,8 +232,7 @@ class _Composer:
         if not event.plain:
             return ScalarNode(text, span)
         try:
-            value = resolve_scalar(text)
-            return ScalarNode(value, span, merge=text == MERGE_KEY, empty=not text)
+            return ScalarNode(resolve_scalar(text), span, merge=text == MERGE_KEY, empty=not text)
         except ScalarError as error:
             self.note(span, "number", str(error))
             return ScalarNode(0, span)
@@ -288,8 +286,7 @@ class _Composer:
             return False
         name = str(key.value)
         if name in seen:
-            message = f"duplicate key `{name}` (first at line {seen[name].line})"
-            self.note(key.span, "duplicate-key", message)
+            self.note(key.span, "duplicate-key", f"duplicate key `{name}` (first at line {seen[name].line})")
             return False
         seen[name] = key.span
         return True

@@ -145,8 +145,7 @@ def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:
 def _known_mistake(text: str, offset: int, rule: _Rule) -> SyntaxProblem | None:
     """Detect common mistakes that YAML reports elsewhere or differently."""
     start = _line_start(text, offset)
-    line = text[start:].split("\n", 1)[0]
-    marker = re.match(_MERGE_CONFLICT, line)
+    marker = re.match(_MERGE_CONFLICT, text[start:].split("\n", 1)[0])
     if marker is not None:
         message = "unresolved merge conflict: keep one of the two versions and remove the markers"
         return SyntaxProblem(start, start + marker.end(), "syntax", message)

@@ -102,8 +102,7 @@ class _Replaced:
     last: int = field(init=False)
 
     def __post_init__(self) -> None:
-        addresses = [stage.address for stage in self.line]
-        self.first = addresses.index(self.replay.stages[0])
+        self.first = [stage.address for stage in self.line].index(self.replay.stages[0])
         self.last = self.first + len(self.replay.stages) - 1
 
     def make(self, known: dict[FlatElement, Any]) -> list[Any]:
@@ -206,8 +205,7 @@ class _Replaced:
         inputs, outputs = inputs * together, outputs * together
         drop = outputs == 1 and self._drops_remainder()
         left = drawn.window(inputs, drop_remainder=drop) if max(inputs, outputs) > 1 else drawn
-        right = replayed.window(outputs) if outputs > 1 else replayed
-        both = tf.data.Dataset.zip(left, right)
+        both = tf.data.Dataset.zip(left, replayed.window(outputs) if outputs > 1 else replayed)
         if outputs > 1:
             # No function is called for each element: that would take longer than many a stage.
             made = both.flat_map(_group(inputs, outputs))
