@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -22,7 +22,6 @@ from pipeprof.pipelines.graph.edit.plan import Part, Plan, plan_edits
 from pipeprof.pipelines.graph.edit.replay.line import read_line
 from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph
 from pipeprof.pipelines.graph.edit.scopes import FunctionScope, NodeScope, Scopes
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.light_graph import light_again
 from pipeprof.pipelines.graph.observe.reading import LIGHT, without_tensors
 from pipeprof.pipelines.graph.opnames import is_option
@@ -32,6 +31,11 @@ from pipeprof.pipelines.ops.base import parse_stage
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.stages.whole import WithOptions
 from pipeprof.pipelines.ops.traits import traits
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pipeprof.pipelines.graph.observe.light_graph import Reading
 
 _PIPELINE: Path = ()
 
@@ -116,18 +120,14 @@ def apply_edits(
     *,
     building: Building,
     ops: Mapping[str, str] | None = None,
-    in_memory: int = 0,
-    room: int | None = None,
     elements: Mapping[str, Any] | None = None,
-    watch: SourceWatch | None = None,
+    **reading: Unpack[Reading],
 ) -> Any:
     """Return a dataset with edits; without any, the dataset made again from its graph.
 
     Args:
         edits: The edits; their addresses are those of the stages as written. `SetEnvironment` changes nothing here.
         ops: For a spec, its ops by address (`build` collects them); None for a Python function.
-        in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
-        room: Bytes that reading the graph may take; None for any number.
         elements: Structures (``element_spec``) after stages as written, by address, as far as they are known.
 
     Raises:
@@ -135,7 +135,7 @@ def apply_edits(
     """
     import tensorflow as tf
 
-    line = read_line(dataset, ops=ops, in_memory=in_memory, room=room, watch=watch)
+    line = read_line(dataset, ops=ops, **reading)
     graph, stages = line.graph, line.all
     plan = plan_edits(stages, edits)
     scopes = Scopes(graph)
@@ -172,9 +172,7 @@ def apply_steps(
     *,
     building: Building,
     ops: Mapping[str, str] | None = None,
-    in_memory: int = 0,
-    room: int | None = None,
-    watch: SourceWatch | None = None,
+    **reading: Unpack[Reading],
 ) -> Any:
     """Return a dataset with steps of edits: the addresses of a step are those of the pipeline that the one before made.
 
@@ -182,7 +180,7 @@ def apply_steps(
         dataset: A ``tf.data.Dataset``; without a step it is returned as it is.
     """
     for edits in steps:
-        dataset = apply_edits(dataset, edits, building=building, ops=ops, in_memory=in_memory, room=room, watch=watch)
+        dataset = apply_edits(dataset, edits, building=building, ops=ops, **reading)
     return dataset
 
 

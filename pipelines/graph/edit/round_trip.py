@@ -8,38 +8,40 @@ seeds, is made anew: with the original's, an edited pipeline would read what the
 from __future__ import annotations
 
 import itertools
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.resources import hand_through
 from pipeprof.pipelines.graph.observe.held import LightGraph
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.light_graph import MOST_COPIED_BYTES, copied, light_graph
 from pipeprof.pipelines.graph.observe.reading import LIGHT, serialise
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pipeprof.pipelines.graph.observe.light_graph import Reading
 
 _AGAIN: Final = itertools.count()
 
 
-def round_trip(dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None) -> Any:
+def round_trip(dataset: Any, **reading: Unpack[Reading]) -> Any:
     """Make a dataset again from its graph, without a change.
 
     Raises:
         CannotEditError: It holds too much in memory, or a function changes a resource that it captures.
     """
-    graph = editable(dataset, in_memory=in_memory, room=room, watch=watch)
+    graph = editable(dataset, **reading)
     return dataset_of_graph(graph, dataset.element_spec, dataset)
 
 
-def editable(
-    dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None
-) -> EditableGraph:
+def editable(dataset: Any, **reading: Unpack[Reading]) -> EditableGraph:
     """Return a dataset's graph for edits, without the large tensors of its sources and of its functions."""
     import tensorflow as tf
 
     if not tf.executing_eagerly():
         raise CannotEditError("eager execution is disabled: a dataset is serialised only with it")
-    found = light_graph(dataset, in_memory=in_memory, room=room, watch=watch)
+    found = light_graph(dataset, **reading)
     if isinstance(found, str):
         raise CannotEditError(found)
     if (size := found.graph.ByteSize()) >= MOST_COPIED_BYTES:

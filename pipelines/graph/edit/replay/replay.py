@@ -14,7 +14,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.graph.edit.assemble import Inlet, end_inlet, inlets
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
@@ -23,11 +23,15 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.graph.edit.replay.line import read_line
 from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.stages import Node, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pipeprof.pipelines.graph.observe.light_graph import Reading
 
 _MARKS: Final = itertools.count()
 _AHEAD: Final = 2
@@ -61,20 +65,14 @@ class Replay:
 
 
 def replay_stages(
-    dataset: Any,
-    replay: Replay,
-    *,
-    ops: Mapping[str, str] | None = None,
-    in_memory: int = 0,
-    room: int | None = None,
-    watch: SourceWatch | None = None,
+    dataset: Any, replay: Replay, *, ops: Mapping[str, str] | None = None, **reading: Unpack[Reading]
 ) -> Any:
     """Return a dataset in which a replay of their outputs replaces stages.
 
     Raises:
         CannotEditError: That is not possible on this pipeline; the message names the stage and the reason.
     """
-    line = read_line(dataset, ops=ops, in_memory=in_memory, room=room, watch=watch)
+    line = read_line(dataset, ops=ops, **reading)
     by_address = {stage.address: stage for stage in line.all}
     written = {address: stage.op for address, stage in by_address.items()}
     reason = why_no_replay([*written.items()], replay.stages, replay.passing)
