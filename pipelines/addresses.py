@@ -1,8 +1,7 @@
 """Addresses of stages: dotted paths in the spec, and the names they take inside TensorFlow's graphs and errors.
 
-``source``, ``stages.0``, ``stages.1.source`` and ``stages.1.stages.0`` are addresses; pipelines that are an argument
-of a source or stage stand below it: ``source.datasets.1.stages.0``, ``stages.2.dataset.source``. TensorFlow allows no
-dots in the names of functions, so a graph carries ``stages_1_source`` instead; the two forms translate into each other.
+Pipelines that are an argument of a source or stage stand below it: ``source.datasets.1.stages.0``. TensorFlow allows no
+dots in the names of functions, so a graph carries ``stages_1_source`` for ``stages.1.source``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The functions of a spec as TensorFlow takes them: chains of calls, functions in Python files, and their constants.
-
-Part of `pipeprof.pipelines.build.dataset`, for the worker only: it is handed the module tensorflow.
-"""
+"""The functions of a spec as TensorFlow takes them: chains of calls, functions in Python files, and their constants."""
 
 from __future__ import annotations
 

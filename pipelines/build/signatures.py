@@ -1,7 +1,6 @@
 """Signatures of the allowlist's functions as the installed TensorFlow has them.
 
-``python -m pipeprof.pipelines.build.signatures`` prints every row that differs from the tables, in the
-form in which it stands there; names given as arguments are printed as new rows.
+``python -m pipeprof.pipelines.build.signatures [NAME…]`` prints every row that differs from the tables, or new rows.
 """
 
 from __future__ import annotations

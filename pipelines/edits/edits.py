@@ -1,9 +1,7 @@
 """Edits of a pipeline as values: what changes, without a word of YAML or Python in them but where a user has to write.
 
-Addresses are those of stages as written (``stages.1``, ``stages.0.stages.2``, ``source``), as the profile's
-``stages[].id``. A new stage or source is one of a spec: its op and its arguments, named as TensorFlow names them.
-
-One writer renders an edit as YAML, one as Python, and one applies it to a graph; none of them is here.
+Addresses are those of stages as written (``stages.1``, ``source``), as the profile's ``stages[].id``. A new stage or
+source is one of a spec: its op and its arguments, named as TensorFlow names them.
 """
 
 from __future__ import annotations

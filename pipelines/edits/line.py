@@ -1,10 +1,8 @@
-"""The stages of a pipeline in their order while edits change it: what each edit does, and what it requires.
+"""The stages of a pipeline in their order while edits change it: the one interpreter of edits.
 
 A line is a source with its stages: the pipeline itself, an input of a stage with several, or what a stage's function
 makes. Addresses in edits are those before all of them: a stage that was moved is changed where it is now, one that was
 replaced is refused. Stages that are inserted after the same one come in the order of their edits.
-
-A spec's data, a graph and a Python text have items and hooks of their own; no other module interprets edits.
 """
 
 from __future__ import annotations

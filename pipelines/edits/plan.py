@@ -1,8 +1,4 @@
-"""A plan: measured edits of one pipeline, in a file that `pipeprof.apply` reads.
-
-A plan is data: what it may hold is in the table of `pipeprof.pipelines.edits.plan_table`, which is checked where a plan
-is read and where one is written.
-"""
+"""A plan: measured edits of one pipeline, in a file that `pipeprof.apply` reads (`plan_table` has what it may hold)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """The table of what a plan may hold: kinds of edits, stages, calls and arguments, with bounds for every number.
 
-A plan is data that may come from somebody else, and `pipeprof.apply` makes its edits in the user's process. So the
-table has what `run` and `fix` write for a Python function, and nothing else: no Python code, no file to read or write
-but the folder of converted data, which the caller of `apply` names, and no call but those below. Bounds are above what
-any plan of `fix` has, and below what makes TensorFlow abort.
+A plan may come from somebody else, and `pipeprof.apply` makes its edits in the user's process: no Python code, no file
+but the folder of converted data, which the caller names, and no call but those below. Bounds are above what any plan of
+`fix` has, and below what makes TensorFlow abort.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Types of the values in a plan: each checks a value and says in words what it takes.
-
-They check plain data as JSON gives it, and nothing else happens to it: no name is looked up, no file is opened.
-"""
+"""Types of the values in a plan: each checks plain data and says in words what it takes."""
 
 from __future__ import annotations
 

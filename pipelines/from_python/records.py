@@ -1,7 +1,6 @@
 """Records of a build: calls of TensorFlow's public functions with inputs and results.
 
-Plain records, made by `reading` in the worker. Tensors and datasets are numbers (`RecordedTensor`,
-`Dataset`) that link a call's result to the calls that use it; everything else is a value as passed.
+Tensors and datasets are numbers that link a call's result to the calls that use it; everything else is a value.
 """
 
 from __future__ import annotations

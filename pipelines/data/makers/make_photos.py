@@ -1,8 +1,7 @@
 """Synthetic images with the size and decoding cost of photographs.
 
-A photograph is neither noise nor a gradient: it has large regions with sharp outlines, texture whose strength falls
-with frequency, colour that changes more slowly than brightness, and a little grain from the sensor. These are what a
-JPEG coder spends its bits on, so an image made of them has a photograph's size and decoding time.
+They have what a JPEG coder spends its bits on: large regions with sharp outlines, texture whose strength falls with
+frequency, colour that changes more slowly than brightness, and a little grain.
 """
 
 from __future__ import annotations

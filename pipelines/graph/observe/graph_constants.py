@@ -1,8 +1,7 @@
 """Arrays that become constants of a graph, seen while TensorFlow traces a function (worker only: needs TensorFlow).
 
-A NumPy array or a list that a function of the pipeline uses is copied into the function's graph. How large it is, who
-used it and under which name is noted when that happens: afterwards the graph has it only as bytes, which take many
-times their size to read. Arrays are neither called, copied nor kept.
+Size, user and name are noted when it happens: afterwards the graph has an array only as bytes, which take many times
+their size to read. Arrays are neither called, copied nor kept.
 """
 
 from __future__ import annotations

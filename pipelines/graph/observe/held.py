@@ -1,9 +1,7 @@
 """Large tensors replaced by marks: the graph stays small, and a dataset made of it holds the same tensors.
 
-A graph has its tensors as constants: serialising a pipeline that holds 500 MB copies them several times, and so does
-making a dataset of the graph. Edits do not depend on their contents. So the graph has small tensors in their place, and
-the dataset is made by a function whose arguments are the large ones (worker and the user's own process only: needs
-TensorFlow).
+Serialising a pipeline that holds 500 MB copies them several times, and so does making a dataset of the graph. So the
+graph has small tensors in their place, and the dataset is made by a function whose arguments are the large ones.
 """
 
 from __future__ import annotations

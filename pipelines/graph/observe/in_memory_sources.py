@@ -1,9 +1,7 @@
 """In-memory sources created while TensorFlow traces a function (worker only: needs TensorFlow).
 
-A dataset holds its tensors in the same way whether ``from_tensor_slices`` was called eagerly or inside a
-``tf.function``, and is serialised to the same graph: the graph cannot tell the array that was converted once from the
-one that went through a graph as a constant, at many times its size. So the build is observed: a `BuildHook` reports the
-returns of ``from_tensor_slices`` and ``from_tensors``, and TensorFlow whether it is tracing.
+A graph cannot tell an array that was converted once, by an eager ``from_tensor_slices``, from one that went through a
+graph as a constant, at many times its size. So a `BuildHook` reports the calls, and whether TensorFlow is tracing.
 """
 
 from __future__ import annotations

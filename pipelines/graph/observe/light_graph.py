@@ -1,8 +1,7 @@
-"""The graph of a dataset without its large tensors: read from a copy without them, or cut out of the whole graph.
+"""The graph of a dataset without its large tensors.
 
 Where the dataset was observed while it was built, TensorFlow's ops are called once more with marks in the place of
-large tensors, and nothing is copied. Elsewhere, as in a user's own script, the whole graph is serialised once and its
-constants are cut out; the tensors are those that the dataset holds already.
+large tensors, and nothing is copied. Elsewhere the whole graph is serialised once and its constants are cut out.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """Copy of a pipeline without its large arrays, to read its graph where these are too large.
 
-Serialising a pipeline copies many times what its sources hold, its functions capture and their graphs have as
-constants, and beyond 2 GB it yields nothing. But what its stages are does not depend on what is in the arrays: so
-TensorFlow's ops are called once more with what they were given when the pipeline was made, but for the large arrays
-(worker only: needs TensorFlow).
+What its stages are does not depend on what is in the arrays: TensorFlow's ops are called once more with what they were
+given when the pipeline was made, but for the large arrays (worker only: needs TensorFlow).
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """The graph of a pipeline as it was observed at creation, without serialising it (worker only: needs TensorFlow).
 
-Reading the graph itself takes up to 15 times the bytes that the pipeline holds, so it waits until everything else has
-been measured. This one costs nothing and holds what tells a stage's name, place, element and count: a run that dies
-before the graph could be read can still name its stages. What functions do inside is not in it.
+It costs nothing: a run that dies before the graph could be read can still name its stages.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Source lines of datasets in the user's files, observed at creation and joined with the written graph later.
 
-A `BuildHook` reports each return of a TensorFlow op that creates a dataset (``tf.raw_ops.MapDataset``, …), and the
-stack shows its caller. The tensor that it returned is the link: an op's tensor arguments are in the order of the
-graph's inputs, and an op called while a function was traced has the same name in the graph. Nothing is joined by its
-kind or by its order in time, so what cannot be joined gets no line rather than a guessed one.
+A `BuildHook` reports each return of a TensorFlow op that creates a dataset, and the stack shows its caller. The tensor
+that it returned is the link to the graph. Nothing is joined by its kind or by its order in time: what cannot be joined
+gets no line rather than a guessed one.
 """
 
 from __future__ import annotations

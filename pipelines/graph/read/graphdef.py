@@ -1,7 +1,4 @@
-"""Conversion of TensorFlow's ``GraphDef`` to a `GraphDict`: dataset nodes, constants, datasets inside functions.
-
-Works on the parsed message and needs no TensorFlow itself.
-"""
+"""Conversion of TensorFlow's ``GraphDef`` to a `GraphDict`, without TensorFlow itself."""
 
 from __future__ import annotations
 

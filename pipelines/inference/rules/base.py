@@ -1,8 +1,7 @@
 """Inference rules of the functions of ``ops:``: what all rules share.
 
-A rule takes the arguments of one call and returns the structure of its result. It raises `CannotInfer` where the result
-is unknown and `Refused` where TensorFlow is certain to refuse the call; the result of a function without a rule is
-unknown. Every other module of this folder holds a table ``RULES`` by the function's name.
+A rule takes the arguments of one call and returns the structure of its result. It raises `CannotInfer` where that is
+unknown and `Refused` where TensorFlow is certain to refuse the call. Modules hold a table ``RULES`` by function.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
-"""Base of the calls that are not plain TensorFlow functions: structures, control flow, tables, Python.
+"""Base of the calls that are not plain TensorFlow functions; each is a class in a module of this package.
 
-Every one is a class in a module of this package; adding one touches no other file.
 Its docstring says which code the call stands for; its fields are the arguments.
 """
 

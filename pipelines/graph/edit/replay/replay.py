@@ -1,11 +1,7 @@
 """Stages of a live dataset replaced by a replay of their outputs: the pipeline as if they cost nothing.
 
-Everything before the stages still runs: its elements are drawn as often as the stages draw them, and dropped. For a
-map that is ``zip(its input, replay)`` with the second component kept; a stage with several inputs per output draws a
-window of them, one with several outputs per input gives a window of the replay. A source is the replay alone.
-
-The replay is a memory cache of the stages' first outputs, which is filled here. It hands out the same tensors again and
-again, whatever their types and shapes are. TensorFlow 2.21.
+Everything before the stages still runs: its elements are drawn as often as the stages draw them, and dropped. A source
+is the replay alone. The replay is a memory cache of the stages' first outputs, which is filled here. TensorFlow 2.21.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
 TensorFlow keeps the functions of ``py_function`` and ``numpy_function`` in a registry, by a name that the graph has.
 They are traced as `tf.function` would, those of ``numpy_function`` with ``tf.experimental.numpy`` in the place of
-NumPy. What needs the values of tensors (``.numpy()``, functions that TensorFlow's NumPy lacks, files opened in Python)
-is refused by TensorFlow, and so is here what gives another graph when it is traced again, because it draws random
-numbers in Python or counts its calls.
+NumPy. What needs the values of tensors is refused by TensorFlow; what gives another graph when it is traced again,
+because it draws random numbers in Python or counts its calls, is refused here.
 """
 
 from __future__ import annotations
