@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.context import BuildContext
@@ -33,8 +33,6 @@ from pipeprof.pipelines.ops.values.values import (
 )
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import PathError, expand_all, leaves, resolve, resolve_pattern
-
-_APPLY: Final = "apply"
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class StageRecorder(BuildHook):
             return
         # Datasets made inside a stage's own method are parts of it: the method returns after them. `apply` gives what
         # its function gave, which is known already if that called a stage.
-        if name != _APPLY or id(value) not in self._made:
+        if name != "apply" or id(value) not in self._made:
             self._made[id(value)] = _Made(name, before, value)
 
     def without(self, dataset: Any, names: Sequence[str], what: str) -> Any:
@@ -77,7 +75,7 @@ class StageRecorder(BuildHook):
         at = dataset
         for name in reversed(names):
             made = self._made.get(id(at))
-            if made is None or made.name not in (name, _APPLY):
+            if made is None or made.name not in (name, "apply"):
                 raise PlainError(
                     f"{what} ends with {self._last_names(dataset, len(names)) or 'no stage'}, "
                     f"expected {', '.join(names)}: change `without` or write the spec again"

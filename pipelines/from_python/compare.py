@@ -27,8 +27,6 @@ _CAPTURES: Final = {
     "reader_func": "Treader_func_args", "shard_func": "Tshard_func_args",
 }  # fmt: skip
 _CALLS: Final = {"PartitionedCall": 0, "StatefulPartitionedCall": 0, "If": 1, "StatelessIf": 1, "Case": 1}
-_SEED: Final = "seed2"
-_DEFAULT: Final = "record_defaults"
 _MOST: Final = 200
 _DEPTH: Final = 100
 
@@ -185,10 +183,10 @@ class _GraphComparison:
             results = f"different results of {one['op']}: {self._text(first[2] or 0, second[2] or 0)}"
             self._add_difference(owner, self._text(one["op"], other["op"]) if differs else results)
             return
-        if pair.argument == _SEED and one["op"] == "Const":
+        if pair.argument == "seed2" and one["op"] == "Const":
             self._compare_seeds(one["attributes"].get("value"), other["attributes"].get("value"), owner)
             return
-        if pair.argument != _DEFAULT or _alone(one) is None or _alone(one) != _alone(other):
+        if pair.argument != "record_defaults" or _alone(one) is None or _alone(one) != _alone(other):
             self._attributes(one, other, owner)
         if pair.state and one["op"] == "Const":
             self._compare_states(one["attributes"].get("value"), other["attributes"].get("value"), owner)
@@ -201,7 +199,7 @@ class _GraphComparison:
             return
         # A shuffle that keeps its order has no state that two iterators could share.
         state = "Dataset" in one["op"] and one["attributes"].get("reshuffle_each_iteration") is not False
-        names = [_DEFAULT if one["op"] == "DecodeCSV" else ""] * len(plain_one)
+        names = ["record_defaults" if one["op"] == "DecodeCSV" else ""] * len(plain_one)
         if "Dataset" in one["op"]:
             names = argument_names(one["op"], len(plain_one))
         self.todo += [

@@ -33,9 +33,6 @@ def _around(node: NodeDict, by_id: dict[str, NodeDict]) -> list[NodeDict]:
     return found
 
 
-_FILE = "filename"
-
-
 def file_writer(graph: GraphDict) -> str | None:
     """Name the first stage or op that writes files; None if there is none.
 
@@ -51,7 +48,7 @@ def _writer(node: NodeDict) -> str | None:
     op = written_op(node["op"])
     row = traits(op)
     # A file name that is not among the arguments is computed, as one for each element of an outer pipeline is.
-    has_file = _FILE in row.positional and node["arguments"].get(_FILE) != ""
+    has_file = "filename" in row.positional and node["arguments"].get("filename") != ""
     if row.stores and (row.composed or has_file):
         return op
     function = node["function"]

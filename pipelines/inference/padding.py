@@ -13,9 +13,6 @@ from pipeprof.pipelines.ops.values.padding import fits
 from pipeprof.pipelines.ops.values.structures import ShapeOf
 from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure
 
-_SHAPES = "padded_shapes"
-_VALUES = "padding_values"
-
 
 def padded(structure: Structure, shapes: WrittenStructure | None, values: WrittenStructure | None) -> Structure:
     """An element with its components padded to shapes.
@@ -25,13 +22,13 @@ def padded(structure: Structure, shapes: WrittenStructure | None, values: Writte
     """
     _check_dense(structure)
     if shapes is not None:
-        structure = _shaped(structure, shapes.value, (_SHAPES,))
+        structure = _shaped(structure, shapes.value, ("padded_shapes",))
     if values is not None:
         if isinstance(values.value, Mapping | tuple):
-            _check_each(structure, values.value, (_VALUES,))
+            _check_each(structure, values.value, ("padding_values",))
         elif values.value is not None:
             for component, path in zip(leaves(structure), paths(structure), strict=True):
-                _check_value(component, values.value, (_VALUES,), path)
+                _check_value(component, values.value, ("padding_values",), path)
     return structure
 
 

@@ -17,7 +17,6 @@ from pipeprof.pipelines.graph.observe.build_hook import callers
 from pipeprof.pipelines.graph.observe.graph_constants import attributes_of
 from pipeprof.pipelines.target.user_files import is_generated
 
-_LAMBDA: Final = "<lambda>"
 _INSIDE: Final = "<locals>."
 """In the qualified name of a function that another one defines."""
 _MOST_PARTIALS: Final = 10
@@ -105,7 +104,7 @@ def _name(function: Any, library: FrameType | None) -> str | None:
         return None if plain.__module__.partition(".")[0] == "tensorflow" else plain.__name__
     if not isinstance(plain, FunctionType):
         return type(plain).__name__
-    if plain.__name__ == _LAMBDA:
+    if plain.__name__ == "<lambda>":
         return _only(_functions_of(plain)) or _only(_functions_of_objects(plain)) or _called_object(plain)
     if library is not None and _INSIDE in plain.__qualname__:
         reached = [*_functions_of(plain), *_functions_of_objects(plain)]
@@ -115,7 +114,7 @@ def _name(function: Any, library: FrameType | None) -> str | None:
 
 def _only(functions: Iterable[FunctionType]) -> str | None:
     """Return the name that all of them share, lambdas aside; None for several."""
-    names = {function.__name__ for function in functions if function.__name__ != _LAMBDA}
+    names = {function.__name__ for function in functions if function.__name__ != "<lambda>"}
     return names.pop() if len(names) == 1 else None
 
 

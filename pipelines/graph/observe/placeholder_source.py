@@ -15,7 +15,6 @@ from pipeprof.pipelines.graph.observe.held import Held
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large, Resource, Variant
 from pipeprof.pipelines.graph.read.references import inputs_first
 
-_SLICES: Final = "TensorSliceDataset"
 _CAPTURES: Final = ("other_arguments", "other_args")
 """Ends of the names of the arguments that are tensors which a function captures."""
 _LEAVE_OUT_FROM: Final = 10_000
@@ -96,7 +95,7 @@ def _recreate(made: CreatedDataset, copy: StandIn, slim: Slim | None) -> Any:
         raise _NotAgainError
     reads = iter(made.reads)
     arguments = dict(made.arguments)
-    if made.op == _SLICES and any(isinstance(component, Large) for component in arguments["components"]):
+    if made.op == "TensorSliceDataset" and any(isinstance(component, Large) for component in arguments["components"]):
         components = arguments["components"]
         arguments["components"], copy.left_out[made] = _one_element(components)
         if copy.held is not None:

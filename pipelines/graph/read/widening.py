@@ -9,8 +9,7 @@ from typing import Any, Final, NamedTuple
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.graph.read.references import base_of, data_inputs
 
-_CONST: Final = "Const"
-_ALONE: Final = ELEMENTWISE | SILENT - {_CONST}
+_ALONE: Final = ELEMENTWISE | SILENT - {"Const"}
 
 Width = Callable[[int], int | None]
 """Bytes of a number, by TensorFlow's number of its type; None where they are not known."""
@@ -56,7 +55,7 @@ def widened(function: Any, known: Collection[str], width: Width) -> dict[int, Wi
         known: Names of its arguments that are the same for each element.
     """
     nodes = {node.name: node for node in function.node_def}
-    same = {*known, *(node.name for node in function.node_def if node.op == _CONST)}
+    same = {*known, *(node.name for node in function.node_def if node.op == "Const")}
     found = [widening(nodes, same, function.ret[result.name], width) for result in function.signature.output_arg]
     return {place: one for place, one in enumerate(found) if one is not None}
 

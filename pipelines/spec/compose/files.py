@@ -33,8 +33,6 @@ from pipeprof.pipelines.spec.yaml.tree import (
 from pipeprof.pipelines.steps.registry import written_kinds
 from pipeprof.pipelines.suggest import broken_link, suggest
 
-_STAGES: Final = "stages"
-
 # Where only one of several forms can be meant, the upper one replaces the lower one.
 _WHOLE_FORMS: Final = tuple(
     frozenset(names)
@@ -65,7 +63,7 @@ def merge(lower: Item, upper: Item) -> list[SpecProblem]:
 
 def _merge(lower: Item, upper: Item, address: Address, problems: list[SpecProblem]) -> None:
     below, above = lower.value, upper.value
-    if address and address[-1] == _STAGES and isinstance(below, list) and all(map(_is_stage, below)):
+    if address and address[-1] == "stages" and isinstance(below, list) and all(map(_is_stage, below)):
         if isinstance(above, list) and all(map(_is_stage, above)):
             _merge_stages(below, above, address, problems)
             return
@@ -105,7 +103,7 @@ def _is_another(below: Entries, above: Entries, address: Address) -> bool:
 def _drop_other_forms(below: Entries, above: Entries, address: Address) -> None:
     if address == ("step",):
         forms: tuple[frozenset[str], ...] = tuple(frozenset({kind.name}) for kind in written_kinds())
-    elif len(address) > 2 and address[-3] == _STAGES:
+    elif len(address) > 2 and address[-3] == "stages":
         forms = (frozenset({"ops"}), frozenset({"python"}), frozenset({"source", "stages"}))
     else:
         return

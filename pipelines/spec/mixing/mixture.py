@@ -22,7 +22,6 @@ UNMEASURED = frozenset({"name", "description", "extends", "ignore", "budgets"})
 _DROPPED = UNMEASURED - {"name"}
 """Keys that may name stages which only one side has, or files that are merged already."""
 _WHOLE = frozenset({"step"})
-_SEED = "seed"
 _MOST = 60
 """Characters of a value in words."""
 
@@ -155,8 +154,8 @@ class Mixture:
     def _measure(self, one: Any, other: Any) -> _Part:
         """Settings of a run, which pairs do not use; the seed decides about the data."""
         known = [value if isinstance(value, dict) else {} for value in (one, other)]
-        seed = self._choice(known[0].get(_SEED, _MISSING), known[1].get(_SEED, _MISSING), "measure.seed")
-        parts = {**{key: _Same(value) for key, value in known[0].items()}, _SEED: seed}
+        seed = self._choice(known[0].get("seed", _MISSING), known[1].get("seed", _MISSING), "measure.seed")
+        parts = {**{key: _Same(value) for key, value in known[0].items()}, "seed": seed}
         return _Entries(parts, optional=one is _MISSING)
 
     def _entries(self, one: Any, other: Any, path: str, *, deep: bool) -> _Part:

@@ -10,7 +10,6 @@ from pipeprof.pipelines.graph.edit.functions import inlined
 from pipeprof.pipelines.graph.edit.scopes import function_of, set_function
 from pipeprof.pipelines.graph.read.references import base_of, data_inputs
 
-_EXPANDS: Final = "ExpandDims"
 _RESIZES: Final = frozenset({"ResizeArea", "ResizeBicubic", "ResizeBilinear", "ScaleAndTranslate"})
 """Ops that make a float32 picture of one of any type; each has one output."""
 _OUTPUTS: Final = {"AddV2": "z", "Cast": "y", "Identity": "output", "Mul": "z", "RealDiv": "z", "Sub": "z"}
@@ -29,7 +28,7 @@ def resized_first(function: Any) -> bool:
     for resize, (cast, *scaling) in found:
         picture, narrow = data_inputs(cast)[0], cast.attr["SrcT"].type
         given = nodes[base_of(data_inputs(resize)[0])]
-        if given.op == _EXPANDS:
+        if given.op == "ExpandDims":
             made = _copy(function, given, resize)
             made.input[0], made.attr["T"].type = picture, narrow
             picture = f"{made.name}:output:0"
@@ -43,7 +42,7 @@ def _scaled(nodes: dict[str, Any], resize: Any) -> list[Any]:
     import tensorflow as tf
 
     node, chain = nodes.get(base_of(data_inputs(resize)[0])), list[Any]()
-    if node is not None and node.op == _EXPANDS:
+    if node is not None and node.op == "ExpandDims":
         node = nodes.get(base_of(data_inputs(node)[0]))
     while node is not None and node.op in _OUTPUTS:
         chain.insert(0, node)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from types import CellType, FunctionType
-from typing import Any, Final
+from typing import Any
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
 from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
@@ -28,8 +28,6 @@ from pipeprof.pipelines.graph.edit.scopes import captured_count, function_of, se
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.references import data_inputs
 from pipeprof.pipelines.graph.stages import WrittenStage
-
-_EAGER: Final = "EagerPyFunc"
 
 
 def as_graph(graph: EditableGraph, stage: WrittenStage, node: Any, element: FlatElement, *, random: bool) -> None:
@@ -54,7 +52,7 @@ def as_graph(graph: EditableGraph, stage: WrittenStage, node: Any, element: Flat
         if live is None:
             raise CannotEditError("TensorFlow does not keep its Python function where it can be read", stage.address)
         given = _specs_of_inputs(graph, function, call, specs)
-        if call.op != _EAGER:
+        if call.op != "EagerPyFunc":
             live = _on_tensors(live)
         name = _traced(graph, stage, call, live, given)
         for op, kind in ops_with_effects(graph, graph.functions[name]):
@@ -83,7 +81,7 @@ def _live_function(call: Any) -> Callable[..., Any] | None:
     kind = getattr(scripts, "FuncRegistry", None)
     registry = next((one for one in vars(scripts).values() if kind and isinstance(one, kind)), None) if kind else None
     found = registry.get(call.attr["token"].s.decode(), None) if registry is not None else None
-    if call.op == _EAGER:
+    if call.op == "EagerPyFunc":
         # It is called with devices and gradients by an object, whose one function is the user's.
         found = next((one for one in vars(found).values() if callable(one)), None) if found is not None else None
     return getattr(found, "__wrapped__", found)
