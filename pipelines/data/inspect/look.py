@@ -22,10 +22,10 @@ from pipeprof.pipelines.data.inspect.look_records import RecordsFound, image_dec
 from pipeprof.pipelines.data.inspect.records import compression_of
 from pipeprof.pipelines.errors import UsageError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-CSV_SUFFIXES = frozenset({".csv", ".tsv"})
-ARRAY_SUFFIXES = frozenset({".npy", ".npz"})
-RECORD_SUFFIXES = frozenset({".tfrecord", ".tfrecords", ".tfrec"})
+_KINDS = {
+    ".jpg": "image", ".jpeg": "image", ".png": "image", ".csv": "csv", ".tsv": "csv", ".npy": "array", ".npz": "array",
+    ".tfrecord": "record", ".tfrecords": "record", ".tfrec": "record",
+}  # fmt: skip
 _DEEPEST = 3
 _MOST_FILES = 200_000
 _NAMED = 3
@@ -160,16 +160,7 @@ def _unread(closed: Sequence[Path]) -> str:
 
 
 def _kind_by_name(path: Path) -> str | None:
-    suffix = path.suffix.lower()
-    for kind, suffixes in (
-        ("image", IMAGE_SUFFIXES),
-        ("csv", CSV_SUFFIXES),
-        ("array", ARRAY_SUFFIXES),
-        ("record", RECORD_SUFFIXES),
-    ):
-        if suffix in suffixes:
-            return kind
-    return None
+    return _KINDS.get(path.suffix.lower())
 
 
 def _kind(path: Path) -> str | None:

@@ -74,7 +74,8 @@ def look_at_records(files: Sequence[Path], patterns: tuple[str, ...]) -> Records
             if compression is not None and found not in {None, compression}:
                 raise UsageError(f"{file} is compressed differently from {filled[0]}: select one kind with a glob")
             # Where even the first checksum is wrong, reading says so.
-            records += read_records(file, found or "", _RECORDS_LOOKED_AT)
+            compression = found or ""
+            records += read_records(file, compression, _RECORDS_LOOKED_AT)
         except (RecordError, OSError) as error:
             raise UsageError(f"{file}: not a valid TFRecord file: {error}") from error
     examples = [read_example(record) for record in records]

@@ -116,7 +116,8 @@ class Cond(_Control):
         if cls.draws(operation):
             pred = running.uniform([]) < operation.arguments["probability"]
         else:
-            check_truth_value(running.tf, running.chain(operation, "pred", element, answers=True), "`pred`")
+            pred = running.chain(operation, "pred", element, answers=True)
+            check_truth_value(running.tf, pred, "`pred`")
         return running.tf.cond(
             pred,
             lambda: running.chain(operation, "true_fn", given),
