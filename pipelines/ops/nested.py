@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import ModelWrapValidatorHandler, model_validator
 
 from pipeprof.pipelines.ops.base import AnyStage, Inner, NestedSource, sources
 from pipeprof.pipelines.ops.calls.element import PYTHON
@@ -104,11 +104,7 @@ def _parse(value: Any, place: tuple[str | int, ...], problems: Problems, *, stru
     if isinstance(value, Pipeline):
         return value
     if isinstance(value, dict) and _is_pipeline(value, structure=structure):
-        try:
-            return Pipeline.model_validate(value)
-        except ValidationError as found:
-            problems.extend(found, *place)
-            return None
+        return problems.read(Pipeline.model_validate, value, *place)
     if structure and isinstance(value, dict):
         return {key: _parse(inner, (*place, key), problems, structure=True) for key, inner in value.items()}
     if structure and isinstance(value, list | tuple) and value:

@@ -54,9 +54,7 @@ class Registry(Mapping[str, type[Kind]], Generic[Kind]):
         found: dict[str, str] = {}
         for info in pkgutil.iter_modules(importlib.import_module(self._room).__path__):
             module = f"{self._room}.{info.name}"
-            spec = importlib.util.find_spec(module)
-            reader = getattr(spec.loader if spec else None, "get_source", None)
-            text: str | None = reader(module) if reader is not None else None
+            text = _text_of(module)
             names = self._kinds(importlib.import_module(module)) if text is None else line.findall(text)
             found |= dict.fromkeys(names, module)
         return found
@@ -70,3 +68,11 @@ class Registry(Mapping[str, type[Kind]], Generic[Kind]):
             and value.__module__ == module.__name__
             and getattr(value, self._attribute)
         }
+
+
+def _text_of(module: str) -> str | None:
+    """The source of a module; None where it was installed without."""
+    spec = importlib.util.find_spec(module)
+    reader = getattr(spec.loader if spec else None, "get_source", None)
+    text: str | None = reader(module) if reader is not None else None
+    return text

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError
@@ -39,6 +40,8 @@ _MANY_ALIKE = 8
 
 
 def _argument(name: str, value: Any) -> Any:
+    if name == "record_defaults":
+        return parse_record_defaults(value)
     if name == "vocabulary" and isinstance(value, str):
         return ArrayFile(value)
     if name in FEATURE_PARAMETERS:
@@ -57,12 +60,7 @@ def _arguments(called: Function, call: dict[str, Any], problems: Problems) -> di
             known = [*called.names(), *ROUTES]
             problems.add((str(key),), unknown("argument", key, known, f"one of {called.name}'s: {', '.join(known)}"))
             continue
-        try:
-            parsed[key] = parse_record_defaults(value) if key == "record_defaults" else _argument(key, value)
-        except ValidationError as found:
-            problems.extend(found, key)
-        except PydanticCustomError as found:
-            problems.add((key,), found, value)
+        parsed[key] = problems.read(partial(_argument, key), value, key)
     return parsed
 
 
@@ -176,16 +174,9 @@ def parse_chain(value: Any) -> tuple[OpCall, ...]:
     if not isinstance(value, list | tuple):
         raise mismatch(value, "chain", "a list of calls such as `[tf.image.flip_left_right]`")
     problems = Problems()
-    calls: list[OpCall] = []
-    for index, item in enumerate(value):
-        try:
-            calls.append(parse_call(item))
-        except ValidationError as found:
-            problems.extend(found, index)
-        except PydanticCustomError as found:
-            problems.add((index,), found, item)
+    calls = [problems.read(parse_call, item, index) for index, item in enumerate(value)]
     problems.raise_if_any()
-    return tuple(calls)
+    return tuple(call for call in calls if call is not None)
 
 
 def parse_record_defaults(value: Any) -> tuple[Any, ...]:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import ValidationError
-
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, argument
 from pipeprof.pipelines.ops.problems import Problems, mismatch, unknown
@@ -91,10 +89,8 @@ def _feature(value: Any, place: Place, problems: Problems) -> FeatureSpec | None
     if kind not in KINDS:
         problems.add((*place, str(kind)), unknown("feature", kind, KINDS), value)
         return None
-    try:
-        model = KINDS[kind].model_validate(arguments)
-    except ValidationError as found:
-        problems.extend(found, *place, kind)
+    model = problems.read(KINDS[kind].model_validate, arguments, *place, kind)
+    if model is None:
         return None
     return FeatureSpec(kind, {name.rstrip("_"): getattr(model, name) for name in sorted(model.model_fields_set)})
 

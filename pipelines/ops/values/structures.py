@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import ValidationError
-
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, argument
 from pipeprof.pipelines.ops.problems import Problems, mismatch
@@ -119,11 +117,7 @@ def _components(value: Any, place: Place, problems: Problems) -> Any:
     if isinstance(value, dict):
         kind = _array_kind(value)
         if kind is not None:
-            try:
-                return kind.model_validate(value)
-            except ValidationError as found:
-                problems.extend(found, *place)
-                return None
+            return problems.read(kind.model_validate, value, *place)
         for key in value:
             if not isinstance(key, str):
                 problems.add((*place, str(key)), mismatch(key, "component", "a component's name (text)"))
@@ -212,13 +206,7 @@ def _leaves(value: Any, is_leaf: Callable[[Any], bool], check: Callable[[Any], A
 
     def visit(value: Any, place: Place) -> Any:
         if is_leaf(value):
-            try:
-                return check(value)
-            except ValidationError as found:
-                problems.extend(found, *place)
-            except ValueError:
-                problems.add(place, mismatch(value, "structure", expected), value)
-            return None
+            return problems.read(check, value, *place, instead=("structure", expected))
         if isinstance(value, dict):
             return {key: visit(inner, (*place, key)) for key, inner in value.items()}
         if isinstance(value, list | tuple):

@@ -30,13 +30,7 @@ class _Keras(UserCode):
 
         made = self.load(arguments)
         model = made if isinstance(made, keras.Model) else made()
-        target = arguments["target"]
-        if not isinstance(model, keras.Model):
-            raise UsageError(f"the step {target} returned {type(model).__name__}, expected a compiled keras.Model")
-        if not model.compiled:
-            raise UsageError(
-                f"the model of {target} is not compiled: call model.compile(optimizer, loss) before returning it"
-            )
+        _need_compiled(model, arguments["target"])
         parameters = f"{model.count_params():,} parameters" if model.built else "its parameters made by the first batch"
         words = f"one training step of {model.name} ({parameters}), as in fit"
         if keras.backend.backend() != "tensorflow":
@@ -46,6 +40,18 @@ class _Keras(UserCode):
         gpu = hand_over.gpu_of_tensorflow()
         facts = StepFacts(computes=words, on="gpu" if gpu else "cpu")
         return CalledStep(_as_in_fit(model), copy=hand_over.copy_to(gpu) if gpu else None, facts=facts)
+
+
+def _need_compiled(model: Any, target: str) -> None:
+    """Refuse what cannot be trained."""
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise UsageError(f"the step {target} returned {type(model).__name__}, expected a compiled keras.Model")
+    if not model.compiled:
+        raise UsageError(
+            f"the model of {target} is not compiled: call model.compile(optimizer, loss) before returning it"
+        )
 
 
 def _on_batch(model: Any) -> Callable[[Any], object]:
