@@ -233,7 +233,8 @@ class _ChainWriter:
     def _inputs(self, call: Call) -> dict[str, Any]:
         inputs: dict[str, Any] = {}
         if call.name == "getitem" and not isinstance(call.arguments["x"], RecordedTensor):
-            inputs["x"] = self._field(paths(self._state), self._constant(call.arguments["x"]))
+            constant = self._constant(call.arguments["x"])
+            inputs["x"] = self._field(paths(self._state), constant)
         where = paths(self._state)
         for name, value in call.arguments.items():
             if isinstance(value, RecordedKey) or not list(leaves(value)):
@@ -426,7 +427,8 @@ class _ChainWriter:
             if isinstance(value, tuple):
                 return tuple(visit(item) for item in value)
             if isinstance(value, list) and list(leaves(value)):
-                return self._state[self._pack_list(value)]
+                name = self._pack_list(value)
+                return self._state[name]
             return value if isinstance(value, RecordedTensor) else self._constant(value)
 
         self._result = visit(self._without_lists(self._result))
