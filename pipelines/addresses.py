@@ -48,9 +48,6 @@ def node_name(address: str) -> str:
 def address_of(name: str) -> str:
     """The address that ``name``, given by `node_name`, stands for.
 
-    Raises:
-        ValueError: The name was not made from an address.
-
     Example:
         >>> address_of("stages_1_stages_0")
         'stages.1.stages.0'

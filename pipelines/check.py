@@ -36,7 +36,6 @@ def check_spec(
     """Load a spec and infer its elements; the arguments are those of `load_spec`.
 
     Raises:
-        UsageError: The file does not exist or cannot be read.
         SpecError: All errors of the texts, the flags and the elements.
     """
     return load_spec(

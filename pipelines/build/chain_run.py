@@ -82,11 +82,7 @@ class ChainBuilder(Protocol):
 
 @dataclass(frozen=True)
 class Shared:
-    """The random numbers that all fields of a ``for_each`` share.
-
-    Attributes:
-        numbers: Number of each call that draws, by its path in the chain.
-    """
+    """The random numbers that all fields of a ``for_each`` share."""
 
     seed: Any
     below: OpPath

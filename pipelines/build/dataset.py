@@ -67,11 +67,7 @@ class StageRecorder(BuildHook):
             self._made[id(value)] = _Made(name, before, value)
 
     def without(self, dataset: Any, names: Sequence[str], what: str) -> Any:
-        """Return the dataset before the last stages.
-
-        Raises:
-            PlainError: The dataset ends with other stages.
-        """
+        """Return the dataset before the last stages."""
         at = dataset
         for name in reversed(names):
             made = self._made.get(id(at))
@@ -175,11 +171,7 @@ class _Builder(FunctionBuilder):
 
     @property
     def tfds(self) -> Any:
-        """The module tensorflow_datasets.
-
-        Raises:
-            PlainError: The package is not installed.
-        """
+        """The module tensorflow_datasets."""
         if importlib.util.find_spec("tensorflow_datasets") is None:
             raise PlainError("tfds.load needs the package tensorflow_datasets: pip install tensorflow-datasets")
         return importlib.import_module("tensorflow_datasets")

@@ -29,11 +29,7 @@ from pipeprof.pipelines.target.target import import_file
 
 
 def resolve_reference(module: ModuleType, reference: PythonRef) -> Any:
-    """Return what a reference names: a function, or a dataset that the file makes when it is imported.
-
-    Raises:
-        PathError: The file has no such function.
-    """
+    """Return what a reference names: a function, or a dataset that the file makes when it is imported."""
     found: Any = module
     for part in reference.function.split("."):
         found = getattr(found, part, None)
@@ -53,11 +49,7 @@ def _is_dataset(value: Any) -> bool:
 
 
 def rewrite(tf: Any, function: Callable[..., Any]) -> tuple[Callable[..., Any], Any]:
-    """Rewrite a function as autograph does it.
-
-    Returns:
-        The rewritten function, and its map from lines to the user's.
-    """
+    """Rewrite a function as autograph does it."""
     if isinstance(function, functools.partial):
         inner, lines = rewrite(tf, function.func)
         return functools.partial(inner, *function.args, **function.keywords), lines

@@ -21,7 +21,6 @@ class BuildError(PipelineFailedError):
     """An error at a stage that TensorFlow or the user's Python raised.
 
     Attributes:
-        address: Address of the stage; ``options`` for the options.
         kind: ``spec`` when TensorFlow refuses ops or arguments, ``python`` when the user's own code raised.
         op_path: Where the call stands below the stage, dotted as an address: ``ops.2.true_fn.0``; empty without one.
         lines: For ``python``, the user's own lines as ``file:line in function: source``, innermost last.
@@ -57,7 +56,6 @@ def pin_errors(
     """Turn every error inside into a `BuildError` of this stage; one that is pinned already passes.
 
     Args:
-        files: The user's Python files.
         path: Place of the call below ``ops``, as in `pipeprof.pipelines.ops.calls.opcall`.
         argument: The stage's argument under which ``ops`` stands; empty when it stands in the stage itself.
     """

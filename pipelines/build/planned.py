@@ -20,7 +20,6 @@ def planned(dataset: Any, saved: SavedPlan, plan: str) -> Any:
     """Return a dataset with the changes of a plan that has some.
 
     Raises:
-        PlanError: It was made for another pipeline.
         CannotEditError: The graph of the dataset cannot be changed.
     """
     if (reason := too_large(dataset)) is not None:

@@ -60,11 +60,7 @@ class CacheFolder:
 
 @dataclass(frozen=True)
 class CachedEntry:
-    """One complete entry of the cache.
-
-    Attributes:
-        created: When it was made, with a time zone.
-    """
+    """One complete entry of the cache."""
 
     name: str
     kind: str

@@ -34,9 +34,6 @@ def matching_files(pattern: str, *, recursive: bool = True) -> list[str]:
 
     Args:
         recursive: Whether ``**`` stands for any folders; else it is a ``*``, as TensorFlow reads it.
-
-    Raises:
-        EndlessGlobError: ``**`` would not end.
     """
     if not recursive or "**" not in pattern.split("/"):
         found = glob.glob(pattern)  # noqa: PTH207  # absolute patterns, which Path.glob refuses

@@ -111,7 +111,6 @@ class SplitMap(PipelineEdit):
     """Divide a map: what does not depend on random numbers, stages that keep it, then the rest.
 
     Attributes:
-        by: What comes between the two parts, as a cache.
         batch: Address of a batch after it. Then the rest is what makes narrow numbers wider at the end of the function,
             and it is applied to the whole batches; None for a map that is divided before its random ops.
     """
@@ -123,11 +122,7 @@ class SplitMap(PipelineEdit):
 
 @dataclass(frozen=True)
 class RewriteMap(PipelineEdit):
-    """Put other ops in the place of some in the function of a map.
-
-    Attributes:
-        how: What is done, one of `REWRITES`.
-    """
+    """Put other ops in the place of some in the function of a map."""
 
     stage: str
     how: str

@@ -81,11 +81,7 @@ def line_of(path: Path) -> Path:
 
 
 class EditedLines(Generic[T]):
-    """The lines of a pipeline; a subclass defines its items, and hooks for the rest of an edit.
-
-    Attributes:
-        lines: Sources with their stages, by the place of their pipeline.
-    """
+    """The lines of a pipeline; a subclass defines its items, and hooks for the rest of an edit."""
 
     def __init__(self, lines: dict[Path, list[T]]) -> None:
         self.lines = lines

@@ -45,7 +45,6 @@ class SavedPlan:
         steps: The edits, step by step; the addresses of a step are those of the pipeline that the one before it made.
         speedup: Measured steps per second with them over without; ``None`` where they save memory.
         dtypes: Of an element's components; ``variant`` for what is no dense tensor, ``None`` where they are not known.
-        bodies: Fingerprints of the stages' functions, by address.
     """
 
     target: str
@@ -57,11 +56,7 @@ class SavedPlan:
 
 
 def write_plan(plan: SavedPlan) -> str:
-    """Return a plan as JSON.
-
-    Raises:
-        PlanError: It holds what `read_plan` refuses.
-    """
+    """Return a plan as JSON."""
     document = {
         KEY: VERSIONS[0] if len(plan.steps) < 2 else VERSIONS[1],
         "tool": {"name": "pipeprof"},
@@ -188,11 +183,7 @@ def _refuse_constant(name: str) -> float:
 
 
 def load_plan(path: Path) -> SavedPlan:
-    """Read a plan from its file.
-
-    Raises:
-        PlanError: It cannot be read, or is none.
-    """
+    """Read a plan from its file."""
     try:
         # A pipe without a writer would block.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))

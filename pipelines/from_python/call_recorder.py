@@ -91,11 +91,7 @@ class Public:
 
 
 class PublicTable:
-    """Table of all recorded functions, by code.
-
-    Args:
-        layers: Whether Keras' layers are, which loads Keras.
-    """
+    """Table of all recorded functions, by code."""
 
     def __init__(self, tf: Any, *, layers: bool = False) -> None:
         self._entries: dict[CodeType, dict[tuple[int, ...], Public]] = {}
@@ -235,11 +231,7 @@ class ObservedCall:
 
 @dataclass
 class FunctionTrace:
-    """Recording of a user's function that TensorFlow traced.
-
-    Attributes:
-        given: The code of the functions passed to the call that traced it.
-    """
+    """Recording of a user's function that TensorFlow traced."""
 
     function: Any
     seen: list[ObservedCall | UserCall] = field(default_factory=list)
@@ -276,16 +268,7 @@ class _Frame:
 
 
 class CallRecorder:
-    """Recorder of calls; give its `listen` to a `BuildHook`.
-
-    Args:
-        layers: Whether to look for Keras' layers, which loads Keras.
-
-    Attributes:
-        used: Calls of the user's own functions that gave a dataset.
-        makers: Calls of the user's own functions that gave a function.
-        problem: Why something may be missing.
-    """
+    """Recorder of calls; give its `listen` to a `BuildHook`."""
 
     def __init__(self, tf: Any, own: Callable[[str], bool] = is_users, *, layers: bool = False) -> None:
         self.seen: list[ObservedCall] = []

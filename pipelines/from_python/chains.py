@@ -105,9 +105,6 @@ def chain(body: RecordedBody, folders: Folders, *, answers: bool = False) -> tup
 
     Args:
         answers: Whether the result of the last call stands alone, as that of a predicate does.
-
-    Returns:
-        The calls, and why some of them are of the user's own functions.
     """
     if holds_datasets(body.element) or holds_datasets(body.result):
         raise NotExpressible("it works on datasets")

@@ -75,7 +75,6 @@ class Difference:
 
     Attributes:
         node: Name of the enclosing dataset in the second graph; empty if it has none, None for the whole pipeline.
-        what: In words: the first graph's, then the second's.
         seed: The first graph's random seed, where only the seeds of a stage differ.
     """
 
@@ -360,11 +359,7 @@ def _value_text(value: Any) -> str:
 
 
 def plain_graph(graph: Any, digest: Digest) -> PlainGraph:
-    """Convert a ``GraphDef`` to plain dicts.
-
-    Args:
-        digest: Returns equal values for messages of equal tensors.
-    """
+    """Convert a ``GraphDef`` to plain dicts."""
     returned = next(node for node in graph.node if node.op == "_Retval")
     return {
         "root": returned.input[0],
@@ -417,12 +412,7 @@ def _plain_shape(shape: Any) -> Any:
 
 
 def renamed_files(first: PlainGraph | str, second: PlainGraph | str, target: str) -> str | None:
-    """Describe differing file names, if a function reads them or the pipeline returns them; else None.
-
-    Args:
-        second: The graph of its spec, equal except for the beginnings of paths.
-        target: What the function is called.
-    """
+    """Describe differing file names, if a function reads them or the pipeline returns them; else None."""
     if isinstance(first, str) or isinstance(second, str):
         return None
     pairs = zip(sorted(_source_texts(first)), sorted(_source_texts(second)), strict=False)

@@ -40,7 +40,6 @@ class Folders:
     """Spelling of the user's paths in a spec.
 
     Attributes:
-        spec: Absolute folder of the spec.
         here: Absolute folder that the user's code runs in.
         saved: Paths of arrays saved next to the spec, by their number; None to save none.
     """

@@ -65,7 +65,6 @@ class Describer:
     """Converter of one recorded pipeline to a spec.
 
     Args:
-        denied: Numbers of calls that a spec cannot express, and why.
         target: Reference of the function that gave the pipeline; None if a spec cannot call it.
         seeds: Random seeds of stages that the function gives none, by the number of their call.
     """
@@ -85,11 +84,7 @@ class Describer:
     _named: dict[str, int] = field(default_factory=dict)
 
     def describe(self, name: str) -> RecoveredSpec:
-        """Convert the whole pipeline.
-
-        Raises:
-            NotExpressible: No part of it can be written as a spec.
-        """
+        """Convert the whole pipeline."""
         head: dict[str, Any] = {"version": 1, "name": name}
         root, options = self.recording.root, None
         last = self.recording.calls.get(root.id)
@@ -423,11 +418,7 @@ def _value(kind: type[Op], name: str, value: Any, folders: Folders) -> Any:
 
 
 def _files(value: Any, folders: Folders) -> Any:
-    """Convert paths and globs.
-
-    Raises:
-        NotExpressible: They are something else, such as a dataset.
-    """
+    """Convert paths and globs."""
     names = value.values if isinstance(value, Array) else value
     listed = [names] if isinstance(names, str) else names
     if not isinstance(listed, list | tuple) or not listed or not all(isinstance(name, str) for name in listed):
@@ -440,11 +431,7 @@ def _files(value: Any, folders: Folders) -> Any:
 
 
 def _outer(value: Any, element: Any) -> dict[str, Any] | None:
-    """Convert a nested source's first argument if it is the outer element or a field of it; else return None.
-
-    Raises:
-        NotExpressible: It is no field of the element.
-    """
+    """Convert a nested source's first argument if it is the outer element or a field of it; else return None."""
     if not isinstance(value, RecordedTensor):
         return {"whole": True} if value == element and element is not None else None
     where = paths(element)

@@ -44,7 +44,6 @@ class Array:
     Attributes:
         made: ``{shape, dtype, fill}`` if a spec can make the same array.
         file: where it was loaded from: ``{npy: path}``, ``{npz: path, key: name}``.
-        number: Its identifier; 0 if it is not kept.
     """
 
     dtype: str
@@ -136,9 +135,6 @@ class Call:
 
     Attributes:
         name: ``map``, ``from_tensor_slices`` for sources and stages, ``tf.io.read_file`` for functions.
-        arguments: By name, defaults left out.
-        function: Of a ``user`` call, what was called.
-        drawn: The seed that it drew itself, if it was given none.
     """
 
     name: str
@@ -172,11 +168,7 @@ class RecordedBody:
 
 @dataclass(frozen=True)
 class RecordedCalls:
-    """Recording of a pipeline's build.
-
-    Attributes:
-        seed: Last argument of tf.random.set_seed.
-    """
+    """Recording of a pipeline's build."""
 
     root: Dataset
     calls: Mapping[int, Call]
@@ -243,11 +235,7 @@ def paths(value: Any, prefix: Path = ()) -> dict[int, Path]:
 
 
 def field_of(path: Path) -> str | int:
-    """Convert a path to the form of ``on``.
-
-    Raises:
-        NotExpressible: A key inside has a dot.
-    """
+    """Convert a path to the form of ``on``."""
     if len(path) == 1:
         return path[0]
     if any(not str(part) or "." in str(part) for part in path):

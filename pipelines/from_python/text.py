@@ -35,7 +35,6 @@ def spec_text(
     """Write a spec as text.
 
     Args:
-        here: Folder that the files of places are named from.
         schema: The schema as the first line names it; None for no such line.
     """
     lines = [

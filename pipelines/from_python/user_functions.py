@@ -19,8 +19,6 @@ class WrittenOp:
     """A source or stage in spec form, or the reason why there is none.
 
     Attributes:
-        item: As the spec writes it; None if a spec cannot express it.
-        call: Number of the call.
         noted: Why it cannot is noted at the stage of an inner pipeline.
         replaces: TensorFlow's names of the stages that it replaces, if it is one of the user's functions.
     """

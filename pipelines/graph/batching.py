@@ -19,11 +19,8 @@ class Batching:
     """Batch dimensions of the elements of a dataset.
 
     Attributes:
-        inner: The elements of a batch; None if unknown.
-        size: Elements in a full batch; None if unknown.
         exact: Whether the first dimension of the first component still is the number of elements: no function has
             worked on the batch that could have changed it.
-        whole: Whether all batches are full.
         node: Id of the dataset that makes the batches; None for several of them.
     """
 

@@ -8,11 +8,7 @@ from pipeprof.pipelines.ops.traits import traits
 
 
 def draws_in_any_order(graph: GraphDict) -> bool:
-    """Return whether functions that draw random numbers run in parallel, also those inside of such functions.
-
-    Args:
-        graph: As the user wrote it, with the datasets inside functions.
-    """
+    """Return whether functions that draw random numbers run in parallel, also those inside of such functions."""
     by_id = {node["id"]: node for node in graph["nodes"]}
     return any(_is_random(node) and any(map(_is_parallel, _around(node, by_id))) for node in graph["nodes"])
 
@@ -37,9 +33,6 @@ def file_writer(graph: GraphDict) -> str | None:
     """Name the first stage or op that writes files; None if there is none.
 
     Python functions may write files as well, which a graph does not show.
-
-    Args:
-        graph: As the user wrote it, with the datasets inside functions.
     """
     return next((name for node in graph["nodes"] if (name := _writer(node)) is not None), None)
 

@@ -31,17 +31,12 @@ class CannotSplitError(PlainError):
 def part_of_chains(chains: Iterable[Sequence[Any]], predicate: Sequence[Any]) -> list[Any]:
     """Return the chain that answers on the element before `chains` what `predicate` answers after them.
 
-    Args:
-        chains: The calls of each map, in order, as a spec has them.
-        predicate: The calls of the filter after them.
-
     Returns:
         The calls of the chains that the predicate needs, then its own, with `on` and `to` as the element before has
         the fields.
 
     Raises:
         CannotSplitError: There is no such chain, or it would call something twice that may answer differently.
-        ValidationError: A call is wrong.
 
     Example:
         >>> part_of_chains([["tf.square", {"to_tuple": [None, None]}]], [{"tf.math.less": {"y": 5, "on": 1}}])
@@ -109,11 +104,7 @@ class _Slice:
         return found
 
     def _address(self, path: Path) -> Path:
-        """The name without the calls that rearrange.
-
-        Raises:
-            CannotSplitError: No component has it.
-        """
+        """The name without the calls that rearrange."""
         at: Path | None = path
         for call in reversed(self._rearranged):
             at = _before(call, at) if at is not None else None
@@ -145,11 +136,7 @@ class _Slice:
         return written if same else _rewritten(written, call, new_on, new_to)
 
     def _field(self, field: Field) -> Field:
-        """The name of a field.
-
-        Raises:
-            CannotSplitError: The field is the whole element there.
-        """
+        """The name of a field."""
         address = self._address(_path(field))
         if not address:
             raise CannotSplitError(f"{field!r} is the whole element before")

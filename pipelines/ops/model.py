@@ -37,11 +37,7 @@ def _with_outer_element() -> Iterator[None]:
 
 
 def argument(description: str, *, default: Any = PydanticUndefined, **more: Any) -> Any:
-    """A field of a class below; required without a default.
-
-    Args:
-        description: Text for the schema and `docs/spec.md`.
-    """
+    """A field of a class below; required without a default."""
     return Field(default, description=description, **more)
 
 

@@ -143,12 +143,7 @@ def _parse_list(value: Any) -> Pipelines:
 
 
 def parse_pipeline(value: Any) -> Pipeline:
-    """A pipeline that is an argument.
-
-    Raises:
-        ValidationError: All that is wrong with it.
-        PydanticCustomError: The value is no mapping.
-    """
+    """A pipeline that is an argument."""
     if isinstance(value, Pipeline):
         return value
     if not isinstance(value, dict):

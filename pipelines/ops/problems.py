@@ -104,11 +104,7 @@ class Problems:
         return None
 
     def raise_if_any(self) -> None:
-        """Raise everything collected so far.
-
-        Raises:
-            ValidationError: There is at least one error.
-        """
+        """Raise everything collected so far."""
         if self._details:
             raise ValidationError.from_exception_data(_TITLE, self._details)
 

@@ -57,9 +57,6 @@ def parse_limit(value: Any, unit: str) -> float:
     Args:
         unit: ``ms``, ``s``, ``B`` or ``1/s``; empty for a share.
 
-    Raises:
-        PydanticCustomError: It has another unit; a ValueError.
-
     Example:
         >>> parse_limit("0.02s", "ms"), parse_limit("2KiB", "B"), parse_limit("800/s", "1/s")
         (20.0, 2048.0, 800.0)

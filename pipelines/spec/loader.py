@@ -65,9 +65,7 @@ class LoadedSpec:
 
     Attributes:
         base_dir: absolute folder of the file, which relative paths in ``data`` and ``spec`` refer to.
-        overrides: the ``--set`` flags, as ``path=value``.
         data: everything merged and the overrides applied; mappings, lists and scalars only, defaults not filled in.
-        overlays: the files of the ``-f`` flags, as typed.
         variables: the environment variables that were looked up, ``None`` for those that are not set; ``None`` in all
             if the environment was not to be used.
     """
@@ -155,11 +153,9 @@ def load_spec(
         environment: fills in ``${VAR}`` in values; ``None`` leaves them as they are.
         element_faults: finds faults of the elements, from the model (``None`` for an invalid spec), the data that
             it was made from, and the folder that relative paths refer to; ``None`` to infer no elements.
-        content: what the spec's own file is to say; ``None`` to read it.
         may_read: raises for a spec that is extended, or a Python file, that must not be read.
 
     Raises:
-        UsageError: there is no such file, or it cannot be read.
         SpecError: everything that is wrong with the texts, the flags and what they say.
     """
     flags = [*(OVERLAY_FLAG + overlay for overlay in overlays), *(FLAG + text for text in sets)]

@@ -157,12 +157,7 @@ def resolve_pattern(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) ->
 
 
 def expand(path: str, base_dir: Path, data_dirs: Mapping[str, Path], *, recursive: bool = True) -> list[str]:
-    """The files that a path or glob stands for now, sorted, folders left out; paths with a scheme are left as they are.
-
-    Raises:
-        PathError: It is below an input that has not been made.
-        EndlessGlobError: A ``**`` would not end.
-    """
+    """The files that a path or glob stands for now, sorted, without folders; paths with a scheme stay as they are."""
     if has_scheme(path):
         return [path]
     pattern = resolve_pattern(path, base_dir, data_dirs)

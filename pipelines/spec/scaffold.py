@@ -55,11 +55,7 @@ source:
 
 
 def modeline(schema: str) -> str:
-    """The line by which editors find the schema of a spec.
-
-    Args:
-        schema: Its path, relative to the spec.
-    """
+    """The line by which editors find the schema of a spec."""
     return f"# yaml-language-server: $schema={schema}"
 
 
@@ -80,7 +76,6 @@ def spec_for(found: Found, name: str, base_dir: Path, schema: str | None = None)
     """A spec over files that were found.
 
     Args:
-        found: What ``pipeprof.pipelines.data.inspect.look.look`` found.
         base_dir: The folder that the spec will be in; paths are written relative to it.
 
     Raises:

@@ -33,7 +33,6 @@ class CalledStep(BatchConsumer):
 
     Args:
         finish: Waits for what the function returned, and for all that it has put on a device.
-        to_numpy: Makes NumPy arrays of a batch; None where the step takes tensors.
         copy: Copies what that gave to where the step computes, and waits for it; None where nothing is copied.
     """
 

@@ -61,9 +61,7 @@ class StepContext:
     """The run that a step is started for.
 
     Attributes:
-        element_spec: ``tf.TypeSpec`` of the batches; None before there is a dataset.
         dispatch: How many steps may be in flight in this run, or ``sync``.
-        size_of: Bytes of a batch.
         waiting: Call it about once a second during a longer wait, as a sign of life.
     """
 

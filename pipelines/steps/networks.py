@@ -29,11 +29,7 @@ class MadeNetwork:
 
 
 def made(name: str, element_spec: Any, device: str, flops: float | None = None) -> MadeNetwork:
-    """Make a network for batches of this form on a device of TensorFlow's.
-
-    Args:
-        flops: Of ``matmul``: floating-point operations per step.
-    """
+    """Make a network for batches of this form on a device of TensorFlow's."""
     import tensorflow as tf
 
     with tf.device(device):

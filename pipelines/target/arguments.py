@@ -27,9 +27,7 @@ class TextParameter:
     """A parameter that texts may fill.
 
     Attributes:
-        default: The default, if it is a plain value.
         enums: The enums that the annotation names, where the function is at hand.
-        later: The annotation is known only after the file has run.
     """
 
     name: str
@@ -314,11 +312,7 @@ def call(function: Callable[..., Any], target: ParsedTarget, context: Callable[[
 
 
 def check_arguments(target: ParsedTarget) -> None:
-    """Compare ``--arg`` with the function as its file writes it, before anything runs.
-
-    Raises:
-        UsageError: They do not fit.
-    """
+    """Compare ``--arg`` with the function as its file writes it, before anything runs."""
     signature = written_signature(target)
     if signature is not None:
         bind(target, signature)

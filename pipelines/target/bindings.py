@@ -31,8 +31,6 @@ class Binding:
     Attributes:
         kind: Bound by ``def``, by ``class``, by ``from … import``, by ``import``, to what only running the file can
             make (a call, a lambda, another name), or to something that is certainly no function.
-        node: The definition, the import, or the expression on the right.
-        script: It is bound only where the file runs as a script.
     """
 
     name: str
@@ -70,11 +68,7 @@ class Bindings:
 
 
 def bindings_of(path: Path) -> Bindings:
-    """Read the names that a Python file binds at module level.
-
-    Raises:
-        UsageError: It cannot be read or is not valid Python.
-    """
+    """Read the names that a Python file binds at module level."""
     return read_bindings(parse_file(path))
 
 

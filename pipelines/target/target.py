@@ -206,9 +206,6 @@ def import_file(path: Path, module_name: str) -> ModuleType:
 
     A file that has already run is not run again, whatever its name: registrations, such as flags, fail the second time.
     A file with relative imports is imported by its name in its package.
-
-    Raises:
-        BaseException: Whatever the file raises, as it is.
     """
     path = path.resolve()
     # The module that the file was run as. Lazy modules, which load on attribute access, are not triggered.

@@ -105,11 +105,7 @@ def scalar(value: Any) -> str:
 
 
 def statement(start: str, expression: str, end: str = "", width: int = WIDTH) -> list[str]:
-    """Return a statement as lines; one that is longer than ``width`` is broken in the outermost brackets.
-
-    Args:
-        start: Text before the expression: ``return ``, ``image = ``.
-    """
+    """Return a statement as lines; one that is longer than ``width`` is broken in the outermost brackets."""
     parts = _bracketed(expression) if len(start + expression + end) > width else None
     if parts is None:
         return [start + expression + end]

@@ -23,9 +23,6 @@ def render(loaded: LoadedSpec, data_dirs: Mapping[str, Path], folder: Path | Non
 
     The file can be run, imported and profiled (``file.py:make_dataset``). Keys for measuring (``step``, ``measure``,
     ``ignore``) are left out.
-
-    Args:
-        data_dirs: Folders of the inputs under ``data:``, whether or not they exist.
     """
     module = Module(loaded, (folder or loaded.base_dir).absolute(), data_dirs)
     spec = loaded.spec

@@ -45,11 +45,7 @@ _TENSORS: Final = frozenset({"tensors", "args", "data", "targets", "initial_stat
 
 @dataclass(frozen=True)
 class RenderContext:
-    """Context in which a pipeline is rendered.
-
-    Attributes:
-        scope: The function it is made in, whose statements may come first.
-    """
+    """Context in which a pipeline is rendered."""
 
     scope: Body
     outer: Form = UNKNOWN

@@ -25,7 +25,6 @@ class CsvColumn:
     """One column.
 
     Attributes:
-        name: From the header, else ``column 3`` and the like.
         dtype: ``float32``, ``int64`` or ``string``.
     """
 
@@ -47,11 +46,7 @@ class CsvFound:
 
 
 def look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
-    """Inspect CSV files by the first one; the others are expected to be alike.
-
-    Raises:
-        UsageError: It is empty, unreadable or no table.
-    """
+    """Inspect CSV files by the first one; the others are expected to be alike."""
     path = files[0]
     try:
         with path.open("rb") as file:

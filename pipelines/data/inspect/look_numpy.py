@@ -20,11 +20,7 @@ _NUMBERS = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c"
 
 @dataclass(frozen=True)
 class SavedArray:
-    """One saved array.
-
-    Attributes:
-        key: Its name in an archive; None for a ``.npy`` file.
-    """
+    """One saved array."""
 
     key: str | None
     shape: tuple[int, ...]

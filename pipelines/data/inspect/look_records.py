@@ -36,12 +36,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class RecordsFound:
-    """TFRecord files.
-
-    Attributes:
-        compression: TensorFlow's word for it, empty for none.
-        looked_at: Number of records the features were read from.
-    """
+    """TFRecord files."""
 
     patterns: tuple[str, ...]
     files: int

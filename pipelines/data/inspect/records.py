@@ -34,7 +34,6 @@ class FeatureValues:
 
     Attributes:
         kind: The dtype they are parsed to; None when the feature is there but holds no list at all.
-        first: The first one, if they are strings.
     """
 
     kind: ValueKind | None

@@ -30,13 +30,6 @@ def make_entry(name: str, entry: DataEntry, final: Path, report: Callable[[int, 
     """Make the files of an entry and give them their place in one step; the entry's lock is held.
 
     Whatever ends this early (an error, Ctrl-C, SIGTERM) ends the child and leaves nothing behind.
-
-    Args:
-        report: Called with (done, total) items.
-
-    Raises:
-        DiskSpaceError: The disk filled up.
-        DataError: Anything else that went wrong.
     """
     temporary = None
     with _sigterm_raises():

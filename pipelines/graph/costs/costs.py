@@ -473,7 +473,6 @@ def _count_ratios(
 
     Args:
         epochs: The stretches of each iterator of the whole pipeline, in order; all but the last have ended.
-        counts: Elements of one pass by dataset.
     """
     ended = [stretches for stretches in epochs[:-1] if stretches and stretches[0].begins]
     whole = len(ended) >= WHOLE_FROM
@@ -523,9 +522,6 @@ def _count_lost(
     """Return what datasets before an ``ignore_errors`` lost, where it is known how many elements they give.
 
     An element that is on its way is not lost: as many as may be are left out.
-
-    Args:
-        counts: Elements of one pass by dataset; inside a function, of one call.
     """
     lost_by_place: dict[str, Lost] = {}
     for swallower in (node for node in executed.walk() if node.traits.swallows):

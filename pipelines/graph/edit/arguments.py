@@ -36,9 +36,6 @@ def set_argument(
     Args:
         value: As a spec has it; None takes the argument away.
         reader: The node that reads one file, and its scope, where the stage is a reader of several files.
-
-    Raises:
-        CannotEditError: The graph does not show the argument.
     """
     if value is None:
         value = _value_without(written_op(node.op), argument)

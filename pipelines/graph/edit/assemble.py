@@ -54,7 +54,6 @@ class Assembly:
     Attributes:
         elements: Structures of the elements that stages as written give, as far as they are known.
         shapes_changed: Whether elements may have other shapes than before in the lines that are not joined yet.
-        made: Datasets whose functions and resources the graph uses.
         padded: What stages that stack elements now did before, by address.
     """
 

@@ -30,11 +30,7 @@ class FlatElement:
 
 
 class EditableGraph:
-    """The nodes and functions of one serialised dataset.
-
-    Args:
-        graph: A ``GraphDef``; it is copied.
-    """
+    """The nodes and functions of one serialised dataset."""
 
     def __init__(self, graph: Any, held: Held | None = None) -> None:
 
@@ -87,11 +83,7 @@ class EditableGraph:
         return list(found)
 
     def variant(self, end: str) -> Any:
-        """Return the variant tensor of the dataset at a reference without its large tensors: to be read, not run.
-
-        Raises:
-            CannotEditError: TensorFlow does not accept the graph.
-        """
+        """Return the variant tensor of the dataset at a reference without its large tensors: to be read, not run."""
         return self._variant(LightGraph(self.graph_def(end)))
 
     def real_variant(self, end: str) -> Any:
@@ -147,11 +139,7 @@ class EditableGraph:
         return renamed
 
     def graft(self, graph: Any, mark: str, cut: str) -> str:
-        """Add what another graph has after its dataset with the name ``mark``, which is replaced by the one at ``cut``.
-
-        Returns:
-            The reference of the other graph's dataset.
-        """
+        """Add what another graph has after its dataset named ``mark``, which is replaced by the one at ``cut``."""
         nodes = {node.name: node for node in graph.node}
         marked = {name for name, node in nodes.items() if is_dataset(node.op) and mark.encode() in _metadata(node)}
         renamed = self.add_functions(graph.library.function)

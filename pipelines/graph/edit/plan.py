@@ -31,12 +31,9 @@ class Part(LineItem):
     Attributes:
         pads: The stage that padded what the function gives, where the function does it now.
         stacks: It stacks elements of one shape, which it padded before.
-        sized_by: The batch whose size and remainder a new stage has.
         over: The maps that it was moved over, with the part of their functions that it reads.
         flat: It gets elements as tuples of their components, and so do the new stages after it.
-        half_of: The map whose first or second part it is.
         narrow: The second part makes narrow numbers wider, and nothing else.
-        how: What is done to its function, as `RewriteMap.how`.
         ends: Address of the last of the stages that it and others replace, if it is the last of them.
     """
 
@@ -117,11 +114,7 @@ class Plan(EditedLines[Part]):
 
 
 def plan_edits(stages: Iterable[WrittenStage], edits: Iterable[PipelineEdit]) -> Plan:
-    """Apply edits to the order of stages.
-
-    Raises:
-        CannotEditError: An edit does not fit the pipeline.
-    """
+    """Apply edits to the order of stages."""
     plan = Plan(stages)
     for edit in edits:
         try:

@@ -46,7 +46,6 @@ class _Captured:
     """A resource that a function of a dataset captures.
 
     Attributes:
-        place: Index of the resource among the inputs of the dataset.
         argument: Index of the resource among the arguments of the function that are captured, of `count`.
     """
 
@@ -130,11 +129,7 @@ def _changing_op(graph: EditableGraph, captured: _Captured) -> str | None:
 
 
 def _followed(function: Any, names: set[str], through: frozenset[str] | None = None) -> set[str]:
-    """Return the names of all that is made of some values of a function.
-
-    Args:
-        through: Only by these ops; by all if None.
-    """
+    """Return the names of all that is made of some values of a function."""
     found = set(names)
     while True:
         more = {

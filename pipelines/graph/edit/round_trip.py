@@ -66,9 +66,6 @@ def dataset_of_graph(graph: EditableGraph, element_spec: Any, *originals: Any) -
 
     Args:
         originals: Datasets whose functions and resources it refers to; the options of the first one are set.
-
-    Raises:
-        CannotEditError: TensorFlow does not accept the graph.
     """
     import tensorflow as tf
 

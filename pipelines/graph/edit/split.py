@@ -41,9 +41,6 @@ class FunctionPart:
 def move_over(graph: EditableGraph, stage: WrittenStage, over: Sequence[WrittenStage], element: FlatElement) -> None:
     """Give a filter the part of the maps after it that its predicate reads.
 
-    Args:
-        over: The maps that it was moved over, in the data's direction.
-
     Raises:
         CannotEditError: What it reads is something else if elements are dropped before the map that makes it, or if
             that map is called twice. What other results of a map are then, the class of the change has to allow.

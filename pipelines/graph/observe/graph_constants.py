@@ -70,9 +70,6 @@ def name_of_array(frame: FrameType, users: Callable[[str], bool]) -> str | None:
     """Find the user's name for the array that is being converted in `frame` or its callers.
 
     It is the very object that TensorFlow's frames hold: nothing is compared by its value.
-
-    Args:
-        frame: The frame in which the op was made.
     """
     given: dict[int, Any] = {}
     for at in islice(chain((frame,), callers(frame)), _MOST_FRAMES):

@@ -132,11 +132,7 @@ def nbytes_of(tensor: Any) -> int:
 
 
 def variant_of(light: LightGraph) -> Any:
-    """Return the variant tensor of the dataset that a graph describes, with the tensors that are left out of it.
-
-    Raises:
-        tf.errors.OpError: TensorFlow does not accept the graph.
-    """
+    """Return the variant tensor of the dataset that a graph describes, with the tensors that are left out of it."""
     import tensorflow as tf
 
     tensors = light.held.tensors(light.graph) if light.held else {}

@@ -29,10 +29,7 @@ class MadeSource:
     """One call of ``from_tensor_slices`` or ``from_tensors``.
 
     Attributes:
-        types: TensorFlow's dtype of each component of its elements.
         shapes: Shape of each component, None for an unknown rank or dimension.
-        elements: How many elements it has, None if not known.
-        file: The user's file that called it, or that called the traced function.
     """
 
     types: tuple[str, ...]
@@ -61,9 +58,6 @@ class SourceWatch(BuildHook):
 
     Args:
         calls: Receives all events of the hook in this thread too, for a recording of the calls.
-
-    Attributes:
-        lines: Where every dataset was made.
     """
 
     def __init__(self, own: Callable[[str], bool] = is_users, calls: Listener | None = None) -> None:

@@ -29,7 +29,6 @@ class Reading(TypedDict, total=False):
     Attributes:
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
-        watch: What was seen while it was built.
     """
 
     in_memory: int
@@ -141,9 +140,7 @@ def cut(graph: Any, tensors: Sequence[Any], shared_from: int) -> LightGraph:
     """Return a graph without the large constants of its sources and captured by its functions.
 
     Args:
-        graph: A ``GraphDef``, which is changed.
         tensors: What the dataset holds: a constant with the same contents is one of them.
-        shared_from: Bytes of a constant that is left out.
     """
     import tensorflow as tf
 

@@ -38,7 +38,6 @@ class StandIn:
     Attributes:
         again: Variant tensors of all its datasets, by the original datasets.
         left_out: For each dataset that holds less: the number of elements of a source, and the bytes of all.
-        constants: Bytes of constants left out of its functions.
         held: Receives the tensors that are left out, with marks in their place; None where they are not needed again.
     """
 
@@ -55,12 +54,7 @@ class StandIn:
 
 
 def stand_in(made: CreatedDataset, slim: Slim | None, held: Held | None = None) -> StandIn | None:
-    """Copy the pipeline that ends with ``made``; None where that is impossible or saves nothing.
-
-    Args:
-        slim: Copies a function without its constants; None to leave them in.
-        held: Receives the tensors that are left out.
-    """
+    """Copy the pipeline that ends with ``made``; None where that is impossible or saves nothing."""
     import tensorflow as tf
 
     copy = StandIn(held=held)

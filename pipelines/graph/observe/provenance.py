@@ -25,7 +25,6 @@ class CreatedDataset:
     """An observed dataset.
 
     Attributes:
-        op: TensorFlow's op, e.g. ``MapDataset``.
         reads: The datasets it reads, in order; None for a tensor that may be one, but whose creation was not observed.
         arguments: What the op was given, `kept`; None while a function was traced.
         library: The frame of a library that made it, where the user's code did not do so itself.

@@ -95,8 +95,6 @@ class ObservedGraphs:
     """Both graphs of a pipeline.
 
     Attributes:
-        places: Where its datasets were made, by their ids in ``written``.
-        constants: Arrays that became constants of a graph while it was built.
         stands_for: Bytes of the arrays left out when reading the graphs; 0 if they are complete.
         needed: With them they could not have been read.
     """
@@ -127,7 +125,6 @@ def read_graphs(
 
     Args:
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
     """
     small, left = readable(dataset, in_memory=in_memory, room=room, watch=watch)
     written = read_written(small, in_memory=left, room=room, made=watch.made if watch is not None else ())
@@ -170,11 +167,7 @@ def without_tensors(light: LightGraph, element_spec: Any) -> Any:
 def read_written(
     dataset: Any, *, in_memory: int, room: int | None = None, made: Sequence[MadeSource] = ()
 ) -> GraphDict:
-    """Return the graph of ``dataset`` as its user wrote it.
-
-    Args:
-        made: In-memory sources seen while it was built, from a `SourceWatch`.
-    """
+    """Return the graph of ``dataset`` as its user wrote it."""
     import tensorflow as tf
 
     reason = _too_large(in_memory, room)

@@ -183,9 +183,6 @@ def parse_record_defaults(value: Any) -> tuple[Any, ...]:
     """Defaults of CSV columns: a dtype's name makes the column required, anything else stands in where it is empty.
 
     ``{repeat: float32, count: 430}`` stands for 430 columns that are alike.
-
-    Raises:
-        ValidationError: A default is no number or text, or there are too many.
     """
     if not isinstance(value, list | tuple) or not value:
         raise mismatch(value, "record_defaults", "a list with a default or a dtype for each column")
@@ -251,11 +248,7 @@ PYTHON = 'A function in a Python file, "file.py:function", relative to the spec;
 
 
 def check_targets(calls: Sequence[OpCall], place: tuple[str | int, ...], *, predicate: bool) -> None:
-    """Calls with several inputs say where the result goes; the last one of a ``predicate`` is its answer.
-
-    Raises:
-        ValidationError: A call has a list or a mapping in ``on`` and no ``to``.
-    """
+    """Calls with several inputs say where the result goes; the last one of a ``predicate`` is its answer."""
     problems = Problems()
     _check_targets(calls, (*place, "ops"), problems, answers=predicate)
     problems.raise_if_any()

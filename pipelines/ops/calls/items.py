@@ -41,7 +41,6 @@ class Key:
     Attributes:
         items: In order: an index; a field's name, whose value is the index; a `SliceBounds`; ``...`` as Ellipsis;
             or None, which is tf.newaxis.
-        alone: Whether a single item stands without a comma.
     """
 
     items: tuple[Any, ...]

@@ -31,7 +31,6 @@ class OpCall:
         on: None for the whole element; a field; a tuple of fields, which go in by position (empty: no input at all);
             or a mapping of parameters to fields.
         to: Target field of the result; a tuple unpacks a list or tuple. None if not written.
-        bare: Whether it was written as a name alone.
         chains: Chains inside, by their place in the call: ``true_fn``, ``branch_fns.0``.
     """
 

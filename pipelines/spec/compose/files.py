@@ -49,12 +49,6 @@ def merge(lower: Item, upper: Item) -> list[SpecProblem]:
     A key of ``upper`` with nothing as its value removes that key. A stage of ``upper`` merges into the stage of the
     same name, else it goes to the end. ``stages`` may also be a mapping from a stage's name (or its operation, where
     that occurs once) to the arguments to change, or to nothing, which removes the stage.
-
-    Args:
-        upper: parts of it become parts of ``lower``.
-
-    Returns:
-        What is wrong with ``upper``.
     """
     problems: list[SpecProblem] = []
     _merge(lower, upper, (), problems)
@@ -225,9 +219,7 @@ def read_files(
 
     Args:
         overlays: files that are laid over it, later ones over earlier ones.
-        flags: all flags as typed; the first of them are those of the overlays.
         environment: fills in ``${VAR}``; ``None`` leaves them as they are.
-        content: what the spec's own file says; ``None`` to read it.
         may_read: raises for a spec that is extended and must not be read.
 
     Raises:

@@ -56,11 +56,7 @@ def read_value(text: str, number: int, start: int, references: References) -> Ya
     """Read a value: a flow list or mapping or a quoted text as YAML does, anything else as one plain scalar.
 
     Args:
-        start: 0-based offset of the text in the flag.
         references: what to do with ``${VAR}``, and where what is known of them goes.
-
-    Raises:
-        FlagError: the text cannot be read.
     """
     plain = text.strip()
     if plain.startswith(("[", "{", '"', "'", "!")):
@@ -132,7 +128,6 @@ def apply_sets(root: Item, sets: Sequence[str], first: int, references: Referenc
     Args:
         root: changed in place; the places of changed values are then in the flag.
         sets: the flags' texts, without ``--set``.
-        first: number of the first flag.
 
     Returns:
         What is wrong with the flags; their spans carry the flag's number and count from the start of ``--set ``.

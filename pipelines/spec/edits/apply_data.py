@@ -36,7 +36,6 @@ class ListedStage(LineItem):
 
     Attributes:
         value: The mapping of its operation to its arguments; None for a source that is not written.
-        replaces: Whether it stands in the place of stages that an edit took out.
     """
 
     value: Any = None

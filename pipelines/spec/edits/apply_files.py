@@ -38,9 +38,6 @@ def apply_to_text(text: str, edits: Sequence[PipelineEdit]) -> str:
     Comments, order, quotes, blank lines, indentation and line ends stay. The comment lines directly before a stage
     belong to it. The result is read again: it says what `apply_to_data` says, or nothing is returned.
 
-    Args:
-        text: The spec's own file; what it extends is not a part of it.
-
     Raises:
         EditError: An edit does not fit the spec, or the text is written in a way that allows no such change.
 

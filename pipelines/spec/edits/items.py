@@ -9,12 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Final:
-    """One item or entry afterwards.
-
-    Attributes:
-        moved: Whether it was taken to another place.
-        replaces: Whether it stands where another one is taken out.
-    """
+    """One item or entry afterwards."""
 
     origin: int | None
     value: Any = None

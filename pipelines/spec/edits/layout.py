@@ -135,11 +135,7 @@ class Layout:
         return self.text.count("\n", 0, at) + 1
 
     def own_lines(self, node: WrittenNode, index: int) -> OwnLines:
-        """The lines of an item of a block.
-
-        Raises:
-            EditError: It shares a line with another value.
-        """
+        """The lines of an item of a block."""
         at = self.item_start(node, index)
         start = self.line_start(at)
         floor = node.extent(index - 1)[1] if index else -1

@@ -18,11 +18,7 @@ from pipeprof.pipelines.spec.yaml.writer import WIDTH, flow, scalar
 
 
 def patch_flow(splices: Splices, layout: Layout, node: WrittenNode, finals: Sequence[Final]) -> None:
-    """Bring items in brackets in their new order; what is inside of them has been changed before.
-
-    Raises:
-        EditError: A comment stands between an item that goes and another one.
-    """
+    """Bring items in brackets in their new order; what is inside of them has been changed before."""
     if _has_own_lines(layout, node):
         _by_lines(splices, layout, node, finals)
     else:
@@ -132,11 +128,7 @@ def _own_lines(layout: Layout, node: WrittenNode, index: int) -> tuple[int, int]
 
 
 def patch_block(splices: Splices, layout: Layout, node: WrittenNode, finals: Sequence[Final]) -> None:
-    """Bring the items of a block in their new order; what is inside of them has been changed before.
-
-    Raises:
-        EditError: An item to take out shares a line with another value.
-    """
+    """Bring the items of a block in their new order; what is inside of them has been changed before."""
     stay = staying(finals)
     column = layout.block_column(node)
     inner = [child.children[0] for child in node.children if child.kind == "mapping" and len(child.children) == 1]
@@ -283,11 +275,7 @@ class Patcher:
         self._in_brackets = 0
 
     def patch(self, path: Path, node: WrittenNode, before: Any, after: Any) -> None:
-        """Collect the changes of a value.
-
-        Raises:
-            EditError: It is written in a way that a change of one place would not do.
-        """
+        """Collect the changes of a value."""
         if same(before, after):
             return
         self._check_single(path, node)

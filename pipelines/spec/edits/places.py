@@ -51,9 +51,6 @@ def value_at(data: Any, path: Sequence[str | int]) -> Any:
 def find(data: Any, address: str) -> StagePlace:
     """Return the place of the source or stage at an address.
 
-    Raises:
-        EditError: There is none.
-
     Example:
         >>> find({"source": {"zip": {"datasets": [{"stages": [{"cache": None}]}]}}}, "source.datasets.0.stages.0").path
         ('source', 'zip', 'datasets', 0, 'stages', 0)

@@ -21,7 +21,6 @@ class WrittenNode:
         start: 0-based offset of its first token, after an anchor.
         end: Offset after its last token; comments and blank lines after it do not count.
         is_flow: Whether it is in brackets or braces; a scalar: whether it is quoted or folded.
-        anchor: The name of its anchor; that of an alias's.
         keys: The keys of a mapping, one for each of ``children``; empty for a list.
     """
 

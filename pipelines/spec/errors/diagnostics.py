@@ -33,7 +33,6 @@ class Diagnostic:
         column: 1-based column in the line, or in the flag's text.
         length: characters under the caret, at least 1.
         code: kebab-case word, stable: ``unknown-key``, ``wrong-type``, …
-        message: the fault first, then what is expected; without a full stop.
         flag: the command-line flag the value came from, as typed (``--set stages.1.x=2``).
         suggestion: what was probably meant; rendered on a line of its own, ``help: did you mean …?``.
         order: position of the flag among the flags given, or of the file among the files read, to sort by.
@@ -126,11 +125,7 @@ class SpecError(UsageError):
         super().__init__(self._render(source_lines))
 
     def with_file_names(self, name: Callable[[str], str], text: Callable[[str], str] = str) -> SpecError:
-        """Return the same error for the original of a copy.
-
-        Args:
-            name: gives the file of the original.
-        """
+        """Return the same error for the original of a copy."""
         lines = self._lines
         if isinstance(lines, Mapping):
             lines = {name(file): texts for file, texts in lines.items()}

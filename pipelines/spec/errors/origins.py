@@ -17,7 +17,6 @@ class TextLocation:
     """Location of a part of a spec: in a file, or in a flag.
 
     Attributes:
-        line: 1-based; ``None`` for a flag.
         column: 1-based, in the line or in the flag's text.
         flag: the flag as typed, ``--set path=value`` or ``-f overlay.yaml``.
     """
@@ -56,8 +55,6 @@ class Origins:
     """Files and flags that a spec is made of.
 
     Attributes:
-        flags: the command-line flags as typed, in the order of their numbers.
-        files: by number; the first is the spec itself.
         order: numbers of the files by precedence, highest first; flags precede them.
     """
 

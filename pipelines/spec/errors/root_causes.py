@@ -16,7 +16,6 @@ class Fault:
 
     Attributes:
         at_key: whether the key is wrong (or its mapping incomplete) and not the value.
-        message: the fault first, then what is expected.
         missing: the missing keys; not reported if each is present in a misspelling.
     """
 

@@ -86,7 +86,6 @@ def find_faults(error: ValidationError, data: Any) -> list[Fault]:
     """Convert a validation's errors to faults.
 
     Args:
-        error: of a validation of ``data``.
         data: plain data with the addresses that the faults shall have.
 
     Returns:

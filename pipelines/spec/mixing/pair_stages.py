@@ -24,7 +24,6 @@ class PairedStages:
 
     Attributes:
         slots: In an order in which the stages of A are as in A, and those of B as in B.
-        moved: Stages that both have at another place: the index in B by that in A.
         replaced: Stages of A and of B that take each other's place, as numbers of slots.
     """
 

@@ -29,11 +29,7 @@ _ONE_KEY = {"minProperties": 1, "maxProperties": 1}
 
 
 def call_definitions(schema_of: Callable[[type[SpecialCall]], dict[str, Any]]) -> dict[str, Any]:
-    """The definitions of ``call``, ``on``, ``to`` and of every call of its own form.
-
-    Args:
-        schema_of: The schema of a model, closed and without placeholders.
-    """
+    """The definitions of ``call``, ``on``, ``to`` and of every call of its own form."""
     definitions = {kind.__name__: _special(kind, schema_of(kind)) for kind in special_calls().values()}
     return {"on": _ON, "to": _TO, "call": _call(), "specs": _specs(), **definitions}
 

@@ -105,8 +105,6 @@ def compose(text: str, index: TextIndex, references: References | None = None) -
     """Read one YAML document.
 
     Args:
-        text: without byte order mark, NUL and other control characters.
-        index: the index of that text.
         references: what to do with ``${VAR}`` in values; they are left as they are without it.
 
     Returns:

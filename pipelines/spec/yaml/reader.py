@@ -37,8 +37,6 @@ class YamlDocument:
     Attributes:
         data: mappings, lists and scalars; every alias is a copy of its own. ``None`` if nothing could be read.
         places: address of every value (keys and list indices from the root) to its place.
-        problems: everything wrong with the text, in the order found.
-        complete: whether the text was read to its end.
     """
 
     data: Any = None
@@ -79,7 +77,6 @@ def read(content: bytes | str, *, environment: Mapping[str, str] | None = None, 
     """Read a YAML text strictly.
 
     Args:
-        content: a spec's bytes (UTF-8) or text.
         environment: fills in ``${VAR}`` and ``${VAR:-default}`` in values; ``None`` leaves them as they are.
 
     Returns:

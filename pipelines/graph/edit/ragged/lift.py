@@ -67,11 +67,7 @@ class ManyElements:
         self._producer = graph.producer
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
-        """Return the batched results of batched components and captured tensors.
-
-        Raises:
-            NoRowsError: An op has no form for many elements.
-        """
+        """Return the batched results of batched components and captured tensors."""
         import tensorflow as tf
 
         size = tf.shape(inputs[0], tf.int64)[0]

@@ -112,11 +112,7 @@ def ragged_rows(tensor: Any) -> RaggedRows:
 
 
 def constant_of(rows: Rows) -> Any:
-    """Return what is the same for every element, as a NumPy array.
-
-    Raises:
-        NoRowsError: It differs, or is not known before the pipeline runs.
-    """
+    """Return what is the same for every element, as a NumPy array."""
     import numpy as np
     import tensorflow as tf
 

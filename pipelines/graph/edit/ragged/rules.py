@@ -82,11 +82,7 @@ _BY_ELEMENT: Final = ELEMENTWISE | HANDING_ON | frozenset(_TEXT_OPS.split())
 
 
 def apply(call: RowCall) -> list[Rows]:
-    """Return what an op gives for many elements.
-
-    Raises:
-        NoRowsError: It has no form for them.
-    """
+    """Return what an op gives for many elements."""
     if call.node.op in {"Print", "PrintV2"}:
         raise NoRowsError("it prints, which it would do once per batch")
     rule = _RULES.get(call.node.op)

@@ -24,7 +24,6 @@ class EditableLine:
 
     Attributes:
         stages: In the order of the data, the source first.
-        all: These, those that they join, and those inside functions.
     """
 
     graph: EditableGraph

@@ -51,11 +51,7 @@ def part_up_to(dataset: Any, address: str, *, ops: Mapping[str, str] | None = No
 
 
 def parts_before(dataset: Any, wanted: Callable[[Traits], bool], **reading: Unpack[Reading]) -> list[Any]:
-    """Return the datasets that stages of a kind read, such as caches; other arguments and errors as for `part_up_to`.
-
-    Args:
-        wanted: Whether it is one of them.
-    """
+    """Return the datasets that stages of a kind read, such as caches; arguments and errors as for `part_up_to`."""
     line = read_line(dataset, **reading)
     before = zip(line.stages, line.stages[1:], strict=False)
     kept = [stage.address for stage, following in before if wanted(traits(following.op))]

@@ -48,7 +48,6 @@ class Replay:
         per_batch: Outputs of all of them per batch, where the graph does not fix that; None where it is not known.
         inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, where the graph does
             not fix that. 0 where it is not known.
-        passing: Addresses of filters that were seen to pass nearly all elements.
     """
 
     stages: tuple[str, ...]

@@ -40,7 +40,6 @@ def first_half(graph: EditableGraph, stage: WrittenStage, at: str, *, narrow: bo
     The map itself keeps the rest: it has to read what the new one gives, however that is passed on.
 
     Args:
-        at: Reference to the dataset that the map reads.
         narrow: The rest is what makes narrow numbers wider at the end; else all that depends on random numbers.
 
     Raises:

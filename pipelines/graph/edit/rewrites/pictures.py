@@ -91,11 +91,7 @@ _DECODES: Final = frozenset({"DecodeJpeg", "DecodeAndCropJpeg"})
 
 
 def rewrite_pictures(graph: EditableGraph, node: Any, how: str) -> bool:
-    """Change how the function of a map decodes or resizes pictures; return whether it does any in that way.
-
-    Args:
-        how: ``crop``, ``ratio``, ``fast-dct`` or ``resize-first``, as in `REWRITES`.
-    """
+    """Change how the function of a map decodes or resizes pictures; return whether it does any in that way."""
     function = inlined(graph, function_of(graph, node), assertions=True)
     function.signature.name = new_name(function.signature.name).replace("/", "_")
     changed = _CHANGES[how](function)
