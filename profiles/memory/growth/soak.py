@@ -28,8 +28,6 @@ def soak_of(
     """Judge a soak, also one that is under way.
 
     Args:
-        evidence: What the worker found of the owner.
-        limit: Bytes at which memory ends.
         used: Memory now, that of child processes with it; that of the last point if None.
     """
     judged = judge(log.points)

@@ -43,7 +43,6 @@ def memory_series(looks: Sequence[Look], origin: float) -> MemorySeries | None:
     """Build the series of buffered bytes by stage, and of TensorFlow's live bytes.
 
     Args:
-        looks: In order.
         origin: Monotonic time at which the run's series begin.
     """
     if not looks:
@@ -67,7 +66,6 @@ def largest_growth(looks: Sequence[Look], own: Mapping[str, float] | None = None
     """Return the stage whose buffer grew most in each phase, beyond its earlier maximum; None without looks.
 
     Args:
-        looks: In order.
         own: The part of a stage's buffered bytes that is not another stage's, where that is not all of them.
     """
     if not looks:
@@ -133,8 +131,6 @@ def leak_estimate(
     window, where all buffers were full before it.
 
     Args:
-        looks: In order.
-        origin: Monotonic time at which the run's series begin.
         in_use: Bytes by which blocks in use, glibc's and Python's, grew while measuring; None where unknown.
         children: There were child processes, which only the series counts.
     """
@@ -204,7 +200,6 @@ def filling_stage(looks: Sequence[Look]) -> str | None:
 
 
 def _largest_buffer_growth(looks: Sequence[Look]) -> str | None:
-    """Return the stage whose buffer grew most."""
     first, last = looks[0].by_stage, looks[-1].by_stage
     grown = {stage: one.bytes - (first[stage].bytes if stage in first else 0) for stage, one in last.items()}
     stage = max(grown, key=lambda one: grown[one], default=None)
