@@ -11,11 +11,7 @@ if TYPE_CHECKING:
 
 
 def spec_target(text: str, loaded: LoadedSpec) -> Target:
-    """The target that a spec is, with everything that changed it.
-
-    Args:
-        text: The target as given on the command line.
-    """
+    """The target that a spec is, with everything that changed it."""
     return Target(
         kind="spec",
         text=text,
