@@ -30,8 +30,6 @@ class Files:
     """Files with the elements that stages gave.
 
     Attributes:
-        point: Stages that they replace.
-        path: Their folder, absolute.
         stages: Op and name of each stage that they replace, the source first.
     """
 
@@ -42,11 +40,7 @@ class Files:
 
 
 def form_for(profile: Profile, point: Point) -> StoredForm:
-    """Return the form of the files: rows where a source slices arrays of plain numbers, else elements.
-
-    Args:
-        point: Stages that they replace.
-    """
+    """Return the form of the files: rows where a source slices arrays of plain numbers, else elements."""
     line = main_line(profile)
     if len(point.stages) > 1 or not traits(line[0].op).slices:
         return "elements"

@@ -174,7 +174,6 @@ def resolution(same: Interval, floor: float, spread: float = math.sqrt(3) / 2) -
 
     Args:
         same: What two copies of the base differ by, of several pairs.
-        floor: On the same scale.
         spread: Standard error of a change over that of `same`. The change from the mean of two copies has the variance
             of 1.5 processes, the difference of two copies that of 2.
     """

@@ -66,9 +66,6 @@ def check_data(baseline: Built, again: Built, edited: Built, semantics: Compared
     What an edit cannot change differs because the pipeline does not give the same data twice. Other values are no
     difference where several calls at a time draw the random numbers of the pipeline as it is: that two processes of it
     agree is chance.
-
-    Args:
-        semantics: What the edit may change.
     """
     if semantics == "nothing":
         found = check_data(baseline, again, edited, "same")

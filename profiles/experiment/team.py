@@ -75,8 +75,6 @@ class InterruptedVerificationError(Exception):
 
 @dataclass
 class _Member:
-    """A worker with what it has said."""
-
     name: str
     worker: WorkerProcess
     family: RunFamily
@@ -94,12 +92,7 @@ class _Member:
 
 
 class Team:
-    """Workers by name; all but the one whose turn it is are stopped.
-
-    Args:
-        limit_bytes: Memory that all of them may use together; None for any.
-        clock: Seconds that only grow.
-    """
+    """Workers by name; all but the one whose turn it is are stopped."""
 
     def __init__(self, signals: Signals, limit_bytes: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._signals = signals
@@ -122,11 +115,7 @@ class Team:
         return {name: self._await(name, Built, seconds) for name in self._in_order_of_answer(jobs, seconds)}
 
     def start_each(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built | MemberFailedError]:
-        """Start workers as `start` does; one that fails is ended, and the others go on.
-
-        Args:
-            seconds: After which one is taken to hang.
-        """
+        """Start workers as `start` does; one that fails is ended, and the others go on."""
         self._launch(jobs)
         found: dict[str, Built | MemberFailedError] = {}
         for name in self._in_order_of_answer(jobs, seconds):
@@ -177,9 +166,6 @@ class Team:
     def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
         """Give a worker a turn, and stop it again.
 
-        Args:
-            seconds: After which it is taken to hang.
-
         Raises:
             MemberFailedError: It did not come to the end of the turn.
         """
@@ -187,9 +173,6 @@ class Team:
 
     def stages(self, name: str, *, seconds: float) -> Graphs:
         """Ask a worker for its graphs, with the model as it was in its blocks, and stop it again.
-
-        Args:
-            seconds: After which it is taken to hang.
 
         Raises:
             MemberFailedError: It gave none.

@@ -30,7 +30,6 @@ class Turn:
     """One block of each process.
 
     Attributes:
-        blocks: By process.
         taken: What went elsewhere; None where not known.
     """
 
@@ -41,9 +40,6 @@ class Turn:
 
 def undisturbed(turns: Sequence[Turn]) -> list[Turn]:
     """The turns that count: those in which not much more went elsewhere than in the quietest quarter of all turns.
-
-    Args:
-        turns: Of a round, in their order.
 
     Example:
         >>> shares = (0.02, 0.0, 0.6, 0.03)

@@ -66,12 +66,9 @@ def candidates(
     """Return what to try on a pipeline, most promising first.
 
     Args:
-        profile: Of a complete run of it, with its findings.
-        allowed: What the changes may change of the data.
         for_memory: Memory is what the pipeline has too little of: what saves it comes first, else last.
         longest_epoch: Seconds of an epoch up to which a cache is among them.
         trial_seconds: Of measuring one of them, without the epoch in which a cache fills.
-        tried: What was measured on the same pipeline.
     """
     proposed = [
         *(
@@ -96,11 +93,6 @@ def candidates(
     found = [*(expect(candidate) for candidate in first if candidate is not None), *found]
     found.sort(key=lambda candidate: candidate.for_memory != for_memory)
     return list(different(candidate for candidate in found if is_possible(candidate, kind, allowed)))
-
-
-def allowed_classes(names: Collection[Semantics]) -> frozenset[Semantics]:
-    """The classes that ``--allow`` names, and the one that changes nothing."""
-    return frozenset({"same", *names})
 
 
 def can_be_tried(finding: Finding) -> bool:

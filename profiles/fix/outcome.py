@@ -24,9 +24,7 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
     """Write into the result what the search has found and what the proof says.
 
     Args:
-        found: By the search.
         trial: The proof; None where there was nothing to prove, or no time for it.
-        mode: How many processes existed at a time in the proof.
     """
     if not found.best.steps:
         result.status = "interrupted" if found.interrupted or found.changed else "nothing"

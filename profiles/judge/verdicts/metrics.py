@@ -25,7 +25,6 @@ class MetricKind:
     Attributes:
         name: In options, budgets and JSON.
         floor: Smallest change that counts: a share for a ratio, in the unit for a difference.
-        higher_is_worse: Whether a larger value is a regression.
         judged: Whether the gate judges it without being asked.
         exact: The same pipeline gives the same value in each process.
         is_speed: A change is called faster or slower, not more or less.

@@ -19,12 +19,11 @@ from pipeprof.profiles.judge.why.units import Subset
 class SpecVersions:
     """Pipelines between two specs.
 
-    Attributes:
-        changes: What leads from A to B, in words.
-
     Args:
         b: The other one; of one in another folder, paths that lead to other files are changes.
     """
+
+    rest: Subset = frozenset()
 
     def __init__(self, a: LoadedSpec, b: LoadedSpec) -> None:
         self._a = a

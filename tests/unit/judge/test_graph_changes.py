@@ -9,8 +9,7 @@ from typing import Any
 from pipeprof.pipelines.edits.edits import InsertStage, ReplaceStages, SetArgument, SetOption
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.judge.why import graph_versions
-from pipeprof.profiles.judge.why.graph_changes import graph_changes
-from pipeprof.profiles.judge.why.graph_versions import GraphVersions
+from pipeprof.profiles.judge.why.graph_versions import GraphVersions, graph_changes
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 
