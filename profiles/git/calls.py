@@ -9,17 +9,20 @@ downloaded. Its processes end with the time of the command and with the command.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
+import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from pipeprof.pipelines.data.processes import end_group
 from pipeprof.pipelines.data.temporary import nameless_file
@@ -33,7 +36,6 @@ from pipeprof.profiles.git.config import (
     parse_list_with_origins,
     safe_directories,
 )
-from pipeprof.profiles.git.folders import folder_for_trees
 from pipeprof.profiles.git.repository import GIT_DIR, Repository, around, find_repository, read_line
 
 MOST_SECONDS = 120.0
@@ -79,9 +81,6 @@ class GitCalls:
 
     Attributes:
         end_at: When the time of the command is over, in seconds of `time.monotonic`; None for never.
-
-    Args:
-        environment: Variables; None for those of this process.
     """
 
     def __init__(self, folder: Path, end_at: float | None = None, environment: Mapping[str, str] | None = None) -> None:
@@ -194,7 +193,9 @@ class GitCalls:
 
     def _require_owner(self, repository: Repository) -> None:
         """Refuse another user's repository, as git does: where all users may write, any of them may plant one above."""
-        users = {os.geteuid(), *([int(self._given["SUDO_UID"])] if _is_sudo(self._given) else [])}
+        users, caller = {os.geteuid()}, self._given.get("SUDO_UID", "")
+        if users == {0} and caller.isdecimal():
+            users.add(int(caller))
         places = (repository.root, repository.git_dir, repository.common_dir)
         owners = {place.stat().st_uid for place in places}
         with contextlib.suppress(OSError):
@@ -210,11 +211,6 @@ class GitCalls:
     def _call(
         self, arguments: Sequence[str], places: Mapping[str, str], folder: Path, given: bytes = b"", *, own: bool = True
     ) -> bytes:
-        """Call git.
-
-        Args:
-            places: Variables ``GIT_*`` of this call.
-        """
         path = absolute_path(self._given.get("PATH", os.defpath))
         program = find_program("git", path)
         seconds = self.seconds_left()
@@ -256,11 +252,7 @@ class GitError(ProfileError):
 
 @contextlib.contextmanager
 def git_calls(max_seconds: float | None = None) -> Iterator[GitCalls]:
-    """Calls of git for one command, with a temporary folder for what they need.
-
-    Args:
-        max_seconds: Time limit of the whole command, from now on; None for no limit.
-    """
+    """Calls of git for one command, with a temporary folder for what they need."""
     end_at = time.monotonic() + max_seconds if max_seconds is not None else None
     with folder_for_trees() as folder:
         yield GitCalls(folder, end_at)
@@ -286,7 +278,6 @@ def find_program(name: str, path: str) -> str:
     """The program with a name.
 
     Args:
-        name: Without a folder.
         path: Absolute folders, as in PATH.
 
     Raises:
@@ -328,10 +319,6 @@ def _with_parent(path: str) -> list[str]:
     return []
 
 
-def _is_sudo(environment: Mapping[str, str]) -> bool:
-    return os.geteuid() == 0 and environment.get("SUDO_UID", "").isdecimal()
-
-
 def _fill_directory(repository: Repository, directory: Path) -> None:
     """Make a folder a git directory with the refs and the history of another one, and nothing that git could run.
 
@@ -357,3 +344,69 @@ def _fill_directory(repository: Repository, directory: Path) -> None:
         if (re.fullmatch(r"[A-Z_]+_HEAD", entry.name) or entry.name.startswith("sharedindex.")) and entry.is_file():
             (directory / entry.name).symlink_to(entry.path)
     (directory / "objects").mkdir()
+
+
+TREES = "pipeprof-trees-"
+"""Beginning of their names."""
+NEW_SECONDS = 60.0
+"""A folder of this age or less may be about to be locked by the command that made it."""
+
+
+@contextlib.contextmanager
+def folder_for_trees(within: Path | None = None) -> Iterator[Path]:
+    """Make a temporary folder; those that killed commands left, which are not locked, are removed."""
+    folder = Path(tempfile.mkdtemp(prefix=TREES, dir=within))
+    try:
+        with contextlib.ExitStack() as held:
+            # Where a file system has no locks, nothing is removed either.
+            with contextlib.suppress(OSError):
+                held.enter_context(_held(folder))
+            for other in Path(within or tempfile.gettempdir()).glob(f"{TREES}*"):
+                with contextlib.suppress(OSError):
+                    _remove_abandoned(other)
+            yield folder
+    finally:
+        _remove(folder)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder.
+
+    Raises:
+        OSError: Another process holds it, or the file system has no locks.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove a folder of this user's that is not new and not locked."""
+    found = folder.lstat()
+    if found.st_uid == os.getuid() and time.time() - found.st_ctime > NEW_SECONDS:
+        with _held(folder):
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder; its links are removed, never followed.
+
+    `tempfile.TemporaryDirectory` changes the permissions of what links lead to, where a folder cannot be written to
+    (Python before 3.11.8 and 3.12.1).
+    """
+
+    def open_up(function: Callable[..., Any], path: str, _error: object) -> None:
+        parent = Path(path).parent
+        with contextlib.suppress(OSError):
+            parent.chmod(stat.S_IRWXU)
+            if function in (os.rmdir, os.scandir, os.open) and not Path(path).is_symlink():
+                Path(path).chmod(stat.S_IRWXU)
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                Path(path).unlink()
+
+    shutil.rmtree(folder, onerror=open_up)

@@ -79,11 +79,7 @@ def _entry(text: str, origin: str | None = None) -> ConfigEntry:
 
 @dataclass(frozen=True)
 class UserFilter:
-    """A filter of the user's own configuration, as shell commands.
-
-    Attributes:
-        refused: Why it is not run; None where it may.
-    """
+    """A filter of the user's own configuration, as shell commands."""
 
     clean: str | None = None
     smudge: str | None = None
@@ -194,17 +190,9 @@ def _is_plain(entry: ConfigEntry) -> bool:
     return value in _FORMATS[entry.key] if entry.key in _FORMATS else True
 
 
-def _name(entry: ConfigEntry) -> str:
-    """The part of a key between its section and its last word."""
-    return entry.key.partition(".")[2].rpartition(".")[0]
-
-
-def _last(entry: ConfigEntry) -> str:
-    return entry.key.rpartition(".")[2]
-
-
 def _written(entry: ConfigEntry) -> str:
-    section, name, last = entry.key.partition(".")[0], _name(entry), _last(entry)
+    section, _, rest = entry.key.partition(".")
+    name, _, last = rest.rpartition(".")
     head = f'[{section} "{_escaped(name)}"]' if name else f"[{section}]"
     value = "" if entry.value is None else f' = "{_escaped(entry.value)}"'
     return f"{head}\n\t{last}{value}\n"

@@ -20,11 +20,7 @@ _SHA1_DIGITS = 40
 
 
 def is_dirty(calls: GitCalls, near: Path) -> bool | None:
-    """Whether the work tree differs from its last commit; None outside of git, and where git does not tell in time.
-
-    Args:
-        near: A file or folder in the work tree.
-    """
+    """Whether the work tree differs from its last commit; None outside of git, and where git does not tell in time."""
     try:
         view = calls.find(near)
         return None if view is None else _differs(calls, view, depth=0)

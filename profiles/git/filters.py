@@ -28,7 +28,6 @@ class FilterJob:
 
     Attributes:
         command: Shell command, with ``%f`` for the path.
-        made: File for the result.
     """
 
     command: str

@@ -20,7 +20,6 @@ class RefTarget:
     """A target at a ref.
 
     Attributes:
-        ref: Branch, tag or commit, as typed.
         path: The target there; None for that of the other side.
     """
 

@@ -314,8 +314,6 @@ def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 class _ViewFromSpec:
-    """Builder of the views of single stages."""
-
     def __init__(self, loaded: LoadedSpec, elements: Mapping[str, ElementInfo]) -> None:
         self._loaded = loaded
         self._elements = elements
