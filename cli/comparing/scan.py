@@ -55,9 +55,6 @@ def parse_scan(text: str) -> GivenScan:
 def check_number(arms: int, what: str) -> None:
     """Refuse more pipelines than one comparison takes.
 
-    Args:
-        what: The refusal, with a place for the number.
-
     Raises:
         UsageError: There are more.
     """

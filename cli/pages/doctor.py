@@ -22,9 +22,6 @@ class Terminal:
     """Terminal or file that receives the report.
 
     Attributes:
-        is_terminal: Whether stdout is a terminal.
-        encoding: Encoding of stdout; None if unknown.
-        term: ``TERM``; empty if not set.
         locale: The variable that decides it, as ``LC_ALL=C``; empty if none is set.
     """
 
@@ -36,11 +33,7 @@ class Terminal:
 
 
 def terminal_of(environ: Mapping[str, str], *, is_terminal: bool, columns: int, encoding: str | None) -> Terminal:
-    """Describe where the report goes.
-
-    Args:
-        is_terminal: Whether stdout is a terminal.
-    """
+    """Describe where the report goes."""
     name = next((name for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
     locale = f"{name}={environ[name]}" if name else ""
     return Terminal(is_terminal, columns, encoding, environ.get("TERM", ""), locale)
@@ -110,7 +103,6 @@ def rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[
 
 
 def _hooks() -> str:
-    """List what `run script.py` wraps, by its class."""
     methods: dict[str, list[str]] = {}
     for row in WRAPPED:
         methods.setdefault(f"{row.module}.{row.owner}", []).append(row.method)
@@ -164,11 +156,7 @@ def doctor_document(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -
 
 
 def hide_texts(value: Any, hide: Callable[[str], str]) -> Any:
-    """Return a JSON value with other texts; keys stay.
-
-    Args:
-        hide: Makes the new text of an old one.
-    """
+    """Return a JSON value with other texts; keys stay."""
     match value:
         case str():
             return hide(value)

@@ -186,7 +186,7 @@ def _load_at_ref(
     """
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
-    from pipeprof.profiles.git.needs import lacking
+    from pipeprof.profiles.git.tree import lacking
 
     def may_read(path: Path) -> None:
         if (reason := tree.refusal(path, data=False)) is not None:

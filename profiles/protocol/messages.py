@@ -571,7 +571,6 @@ class Trace(WorkerMessage):
         python_ms: Milliseconds inside Python functions, summed over threads.
         note: Why there is no trace; None where there is one.
         work: By key: ``at:`` a stage's address, ``in:`` a dataset of the written graph, ``it:`` an iterator's path.
-        functions: Python functions that were seen.
         sampled_seconds: How long Python's threads were looked at.
         unattributed_ops: Milliseconds by op of those whose stage is not known.
         calls: By the path of an iterator.
@@ -623,7 +622,6 @@ class Answer(WorkerMessage):
     """The worker's current state, from the thread that reads the harness's commands.
 
     Attributes:
-        measured: The steps so far, while they are measured.
         memory: None before the first reading.
         failed: Why the state could not be read; None if it was.
     """
@@ -644,10 +642,8 @@ class Raised(WorkerMessage):
         kind: ``spec`` for a fault of the spec or the command line, ``installation`` for one of TensorFlow's,
             ``pipeline`` where the pipeline raised.
         address: Of the stage; in a function target the user's own name of it, where it has one.
-        op_path: The call in the stage.
         words: The stage of a function target, for a sentence.
         frames: The user's frames with their source lines, outermost first.
-        traceback: The complete one, as Python prints it.
     """
 
     phase: PhaseName

@@ -31,8 +31,6 @@ class GraphAnswer:
     """Answer of the worker.
 
     Attributes:
-        graph: The graph, packed; None without one.
-        failure: Why there is none.
         stages: The graphs as written and as executed by their stages, packed; None where they were not wanted.
     """
 
