@@ -35,11 +35,7 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 
 
 def option(name: str, metavar: str, text: str, *, words: Sequence[str] = ()) -> Any:
-    """An option with a value.
-
-    Args:
-        name: Its flag; empty for one named after the parameter.
-    """
+    """An option with a value; an empty name stands for that of the parameter."""
     complete = completion.one_of(*words) if words else None
     return typer.Option(*filter(None, [name]), metavar=metavar, help=text, autocompletion=complete)
 
@@ -84,11 +80,7 @@ def format_of(command: str) -> Any:
 
 
 def out_of(command: str, what: str = "Also write the report to a file ({}); - is stdout. Repeatable.") -> Any:
-    """The option that names the files of a command's report.
-
-    Args:
-        what: Help text with a gap for the extensions.
-    """
+    """The option that names the files of a command's report; its help text has a gap for the extensions."""
     *others, last = extensions_of(command)
     return option("--out", "FILE", what.format(f"{', '.join(others)} or {last}"))
 
@@ -353,11 +345,8 @@ def choice(flag: str, value: str, choices: Sequence[str]) -> str:
         return value
     close = difflib.get_close_matches(value, choices, n=1, cutoff=0.7)
     meant = f" — did you mean {close[0]}?" if close else ""
-    raise UsageError(f"{flag}: got {value!r}, expected {_listed(choices)}{meant}")
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    expected = " or ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))
+    raise UsageError(f"{flag}: got {value!r}, expected {expected}{meant}")
 
 
 def classes(values: Sequence[str] | None) -> list[Semantics]:

@@ -145,10 +145,7 @@ def _load(
     no_python: bool,
     code: bool,
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
-    """Read the target; report its faults in every requested format.
-
-    Args:
-        code: Stdout is for a spec or for Python code, as which it may be saved.
+    """Read the target and report its faults in every format; stdout for a spec or `code` may be saved as such.
 
     Raises:
         Exit: The spec is wrong; its faults are printed.
@@ -287,8 +284,7 @@ def _document(
     from pipeprof.profiles.document.memory import Memory
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.subject import Host, Target, Tool
-    from pipeprof.profiles.document.target import spec_target
+    from pipeprof.profiles.document.subject import Host, Target, Tool, spec_target
 
     cores, limit = machine
     advice = advice or StaticAdvice()

@@ -82,11 +82,7 @@ def describe_function(
 
 
 def report(found: DescribedTarget, text: str, written: str) -> str:
-    """Summarise which parts of a function became YAML, and whether the graphs are equal.
-
-    Args:
-        written: First sentence: what was written, and where.
-    """
+    """Say which parts of a function became YAML and whether the graphs are equal, after the sentence `written`."""
     lines = list(found.warnings)
     if found.printed:
         lines += [f"{text} printed:", *(f"{_INDENT}{line}" for line in found.printed.splitlines())]
@@ -193,11 +189,7 @@ def _from_function(
 
 
 def _parts(python: str | None, count: int) -> str:
-    """Describe a spec of a function.
-
-    Args:
-        python: The last stage that stays Python, with its line; None if the source is YAML.
-    """
+    """Describe a spec of a function; `python` is the last stage that stays Python, with its line, None without one."""
     stages = "1 stage" if count == 1 else f"{count} stages"
     if python is None:
         return f"a source and {stages}"

@@ -201,11 +201,7 @@ def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
 
 
 def notes_on(settings: RunSettings, again: str) -> Sequence[object]:
-    """What is to be said before anything runs.
-
-    Args:
-        again: Of a script: how it runs again.
-    """
+    """What is to be said before anything runs; of a script, also how it runs `again`."""
     if settings.target.kind == "script":
         from pipeprof.cli.targets.scripts import what_a_script_does
 

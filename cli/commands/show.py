@@ -56,7 +56,7 @@ def show(
     from pipeprof.cli.options import COLORS, choice, whole
     from pipeprof.cli.text.style import style_of
     from pipeprof.profiles.document.store import load_saved
-    from pipeprof.profiles.judge.saved_result import kind_of_result
+    from pipeprof.profiles.judge.saved import kind_of_result
 
     choice("--color", color, COLORS)
     number = whole("--finding", finding, 0)
@@ -94,7 +94,7 @@ def show(
 def _show_result(paths: Sequence[Path], outputs: Outputs, selection: Selection, color: str) -> None:
     from pipeprof.cli.comparing.session import write_result
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.judge.saved_result import load_result
+    from pipeprof.profiles.judge.saved import load_result
 
     if len(paths) > 1:
         raise UsageError(f"{paths[0]} and others: a result of compare or gate is shown alone")

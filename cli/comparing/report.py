@@ -167,7 +167,8 @@ _NO_STAGE = 0.01
 
 def build_result(result: Result, saved: str | None, *, verbose: bool = False) -> Iterator[Block]:
     """Build the report."""
-    yield _headline(result)
+    label, rest, color = headline(result)
+    yield Prose((TextSpan(label, f"bold {color}".strip()), TextSpan(rest)), indent=0)
     yield from _sides(result)
     for warning in result.warnings:
         yield Prose((TextSpan("Warning: ", "yellow"), TextSpan(warning.message)), indent=0)
@@ -273,11 +274,6 @@ def _measured(result: Result) -> Iterator[Block]:
         yield KeyValue("data", result.data, indent=2, width=_KEY)
 
 
-def _headline(result: Result) -> Block:
-    label, rest, color = headline(result)
-    return Prose((TextSpan(label, f"bold {color}".strip()), TextSpan(rest)), indent=0)
-
-
 def _side(name: str, side: Side) -> Iterator[Block]:
     text = side.text
     if side.target is not None and side.target.overrides:
@@ -344,7 +340,11 @@ def _resolution(metrics: Sequence[Metric]) -> Iterator[Block]:
 
 
 def _stages(stages: Sequence[StageChange], *, verbose: bool) -> Iterator[Block]:
-    shown = [stage for stage in stages if verbose or stage.status != "same" or _counts(stage)]
+    shown = [
+        stage
+        for stage in stages
+        if verbose or stage.status != "same" or max(stage.a_share or 0.0, stage.b_share or 0.0) >= _NO_STAGE
+    ]
     if not shown:
         return
     yield Heading("Stages", "CPU per batch and share of the work, of one process each")
@@ -359,10 +359,6 @@ def _stages(stages: Sequence[StageChange], *, verbose: bool) -> Iterator[Block]:
             Column("where", [place_of(stage.b or stage.a) or "" for stage in shown], right=False, keep=1, style="dim"),
         ]
     )
-
-
-def _counts(stage: StageChange) -> bool:
-    return max(stage.a_share or 0.0, stage.b_share or 0.0) >= _NO_STAGE
 
 
 def _ms(value: float | None) -> str:

@@ -49,7 +49,13 @@ def describe_check(
             [
                 Column("", [number_of(stage.id) for stage in stages], right=False, style="dim"),
                 Column("", ["  " * stage.depth + name_row(stage) for stage in stages], right=False),
-                Column("", [_line(stage) for stage in stages], right=False, keep=0, style="dim"),
+                Column(
+                    "",
+                    [f"line {stage.location.line}" if stage.location else "" for stage in stages],
+                    right=False,
+                    keep=0,
+                    style="dim",
+                ),
             ]
         )
     for key, value in facts:
@@ -70,10 +76,6 @@ def describe_check(
             yield Prose((TextSpan(f"  {number}  "), TextSpan(finding.title, "bold")), indent=0, hang=5)
             yield from describe_finding(finding, stages)
     yield from list_warnings(warnings)
-
-
-def _line(stage: Stage) -> str:
-    return f"line {stage.location.line}" if stage.location else ""
 
 
 def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeprof.cli.text.blocks import Blank, Block, Command, Heading, KeyValue, Line, Prose, TextSpan
-from pipeprof.profiles.doctor.facts import Facts, Folder
+from pipeprof.cli.text.blocks import Blank, Block, Command, Heading, KeyValue, Prose, TextSpan
+from pipeprof.profiles.doctor.facts import Facts
 from pipeprof.profiles.doctor.faults import Fault
 from pipeprof.profiles.protocol.wrapped import WRAPPED
 from pipeprof.profiles.wording import cores_text, size
@@ -19,11 +19,7 @@ FENCE = "```"
 
 @dataclass(frozen=True)
 class Terminal:
-    """Terminal or file that receives the report.
-
-    Attributes:
-        locale: The variable that decides it, as ``LC_ALL=C``; empty if none is set.
-    """
+    """Terminal or file for the report; `locale` is the variable that decides it, as ``LC_ALL=C``, or empty."""
 
     is_terminal: bool
     columns: int
@@ -51,7 +47,8 @@ def doctor_report(
     yield Heading(_summary(faults))
     for number, fault in enumerate(faults, 1):
         yield Blank()
-        yield Prose(_titled(number, fault), indent=0, hang=_INDENT)
+        title = TextSpan(f"{number}  {fault.level}", "bold red" if fault.level == "fault" else "bold")
+        yield Prose((title, TextSpan(f": {fault.message}")), indent=0, hang=_INDENT)
         yield KeyValue("mend", fault.mend, indent=_INDENT, width=6)
         if fault.command:
             yield Command("try", fault.command, indent=_INDENT, width=6)
@@ -73,11 +70,6 @@ def _summary(faults: Sequence[Fault]) -> str:
     return ", ".join(counts) if counts else "Nothing to mend"
 
 
-def _titled(number: int, fault: Fault) -> Line:
-    style = "bold red" if fault.level == "fault" else "bold"
-    return (TextSpan(f"{number}  {fault.level}", style), TextSpan(f": {fault.message}"))
-
-
 def rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[tuple[str, str]]:
     """Return labels and values of the block for a bug report."""
     versions = dict(facts.versions)
@@ -90,7 +82,8 @@ def rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[
     yield "memory", _memory(facts)
     yield "open files", f"at most {facts.open_files:,}" if facts.open_files > 0 else "no limit"
     for folder in facts.folders:
-        yield f"{folder.use}", _folder(folder)
+        free = f"{size(folder.free_bytes)} free" if folder.free_bytes is not None else "n/a"
+        yield folder.use, f"{free}{'' if folder.writable else ', not writable'}, {folder.path or 'none'}"
     devices = facts.devices
     yield "device", f"{', '.join(devices.names)} ({devices.source})" if devices.names else "none seen"
     yield "governor", ", ".join(f"{name} ({count} cores)" for name, count in facts.governors.items()) or "n/a"
@@ -138,11 +131,6 @@ def _memory(facts: Facts) -> str:
     parts.append(f"limit of a run {size(memory.run_bytes)}")
     parts += [f"limit of addresses {size(memory.address_bytes)}"] if memory.address_bytes is not None else []
     return ", ".join(parts)
-
-
-def _folder(folder: Folder) -> str:
-    free = f"{size(folder.free_bytes)} free" if folder.free_bytes is not None else "n/a"
-    return f"{free}{'' if folder.writable else ', not writable'}, {folder.path or 'none'}"
 
 
 def doctor_document(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> dict[str, Any]:

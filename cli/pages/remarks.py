@@ -33,10 +33,7 @@ class Checkout:
     folder: str = "."
 
     def name(self, file: str) -> str | None:
-        """The name of a file from the root on; None for one outside.
-
-        Args:
-            file: Absolute, or relative to the current folder.
+        """The name from the root on of a file, absolute or relative to the current folder; None for one outside.
 
         Example:
             >>> Checkout("/w", "training").name("../specs/a.yaml"), Checkout("/w").name("/w/a.yaml")

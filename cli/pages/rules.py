@@ -17,11 +17,7 @@ _GATE_WORDS = {
 
 
 def list_rules(rules: Sequence[Rule], gate: Sequence[Threshold]) -> Iterator[Block]:
-    """Build one line a rule, family by family.
-
-    Args:
-        gate: Thresholds of the family `speed` as a whole.
-    """
+    """Build one line a rule, family by family; `gate` has the thresholds of the family `speed` as a whole."""
     width = max((len(rule.name) for rule in rules), default=0)
     for family, note in (
         ("speed", gate_words(gate)),

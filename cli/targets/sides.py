@@ -311,8 +311,7 @@ def _saved(text: str) -> GivenSide:
     """
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.document.store import load_profile
-    from pipeprof.profiles.judge.saved import values_of
-    from pipeprof.profiles.judge.saved_result import is_result
+    from pipeprof.profiles.judge.saved import is_result, values_of
     from pipeprof.profiles.judge.verdicts.metrics import impossible
     from pipeprof.profiles.judge.verdicts.result import Side
 

@@ -27,11 +27,7 @@ _DECODED = frozenset(
 
 @dataclass(frozen=True)
 class Files:
-    """Files with the elements that stages gave.
-
-    Attributes:
-        stages: Op and name of each stage that they replace, the source first.
-    """
+    """Files with elements of stages; `stages` are op and name of each that they replace, the source first."""
 
     point: Point
     path: str

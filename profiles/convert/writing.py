@@ -56,11 +56,7 @@ class InterruptedConversionError(Exception):
 
 @dataclass(frozen=True)
 class Written:
-    """Files that are complete.
-
-    Attributes:
-        compared: First elements that were the same in two epochs and in the files.
-    """
+    """Files that are complete; `compared` first elements were the same in two epochs and in the files."""
 
     elements: int
     bytes: int

@@ -53,11 +53,7 @@ class Package:
 
 @dataclass(frozen=True)
 class TensorFlowInstallation:
-    """The module ``tensorflow`` and the packages that own it.
-
-    Attributes:
-        importable: Whether Python finds it as a package with code, owned or not.
-    """
+    """The module ``tensorflow`` (`importable` as a package with code, owned or not) and the packages that own it."""
 
     owners: tuple[Package, ...]
     importable: bool
@@ -137,11 +133,7 @@ class Cores:
 
 @dataclass(frozen=True)
 class MemoryFacts:
-    """Memory, in bytes; None means unknown, or that there is no such limit.
-
-    Attributes:
-        run_bytes: The limit that a run would have now.
-    """
+    """Memory, in bytes; None means unknown, or that there is no such limit. A run would have `run_bytes` now."""
 
     total_bytes: int | None
     available_bytes: int | None
@@ -202,11 +194,7 @@ class Facts:
 
 
 def gather(environ: Mapping[str, str] = os.environ, proc: Path = PROC, root: Path = ROOT) -> Facts:
-    """Read all facts.
-
-    Args:
-        proc: The process file system; it may be missing.
-    """
+    """Read all facts; the process file system `proc` may be missing."""
     cgroup = Cgroup(proc=proc, root=root)
     machine = machine_memory(proc)
     group = cgroup_memory(cgroup)
@@ -278,11 +266,7 @@ def _folder(use: str, path: Path | None) -> Folder:
 
 
 def devices(dev: Path = DEV, read_nvml: Callable[[], Sequence[str] | None] | None = None) -> Devices:
-    """Return the NVIDIA GPUs that NVML names, else those with a device file.
-
-    Args:
-        read_nvml: Returns the names of the GPUs, None without NVML; that of `pynvml` if not given.
-    """
+    """Return the GPUs that NVML (here `read_nvml`, which gives None without it) names, else those with a file."""
     names = (_nvml_names if read_nvml is None else read_nvml)()
     if names:
         return Devices(tuple(names), "NVML")

@@ -141,9 +141,5 @@ def rate(block: TurnEnded) -> float:
 
 
 def saves_memory(before: int, after: int, runtime: int) -> bool:
-    """Whether a peak falls by as much as counts.
-
-    Args:
-        runtime: TensorFlow's own part of the peak.
-    """
+    """Whether a peak, of which `runtime` is TensorFlow's own part, falls by as much as counts."""
     return before - after >= max(MEMORY_BYTES, MEMORY_SHARE * (before - runtime))

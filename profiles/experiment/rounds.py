@@ -53,11 +53,7 @@ class Rounds:
     cores: Callable[[], CoresClock] | None = CoresClock
 
     def fitting(self, measure: Callable[[], _Result], fewer: Callable[[Mode], object] = lambda _mode: None) -> _Result:
-        """Measure, and again with fewer processes at a time where they take more memory than there is.
-
-        Args:
-            fewer: Hears of the mode of each further try.
-        """
+        """Measure, again with fewer processes (told to `fewer`) where they take more memory than there is."""
         while True:
             try:
                 return measure()
@@ -70,10 +66,7 @@ class Rounds:
                 fewer(mode)
 
     def start(self, jobs: Mapping[str, Job], lost: Lost | None = None) -> dict[str, Built]:
-        """Start workers, and wait until their pipelines are built.
-
-        Args:
-            lost: Takes those that fail; without it, the first failure is raised.
+        """Start workers and wait until their pipelines are built; `lost` takes those that fail.
 
         Raises:
             MemberFailedError: One did not, or all of them take more memory than there is.
@@ -113,12 +106,7 @@ class Rounds:
     def measure(
         self, names: Callable[[], Sequence[str]], request: Request, number: int = 0, lost: Lost = _raise
     ) -> Iterator[list[Turn]]:
-        """Yield the rounds so far, after each one.
-
-        Args:
-            names: Of the workers of the next round, in the order of an even one.
-            number: Of the first round: an odd one runs backwards.
-        """
+        """Yield the rounds so far, after each one; `number` is the first one's, of which an odd one runs backwards."""
         turns: list[Turn] = []
         clock = self.cores() if self.cores is not None else None
         while True:

@@ -62,11 +62,7 @@ class MemberFailedError(Exception):
 
 
 class InterruptedVerificationError(Exception):
-    """The user wants an end.
-
-    Attributes:
-        exit_code: Of the command, where another one than this one's signals had to say it.
-    """
+    """The user wants an end; `exit_code` is the command's, where not this one's signals have to say it."""
 
     def __init__(self, exit_code: int | None = None) -> None:
         super().__init__()
@@ -103,10 +99,7 @@ class Team:
         self._servers = ForkServers(self._is_readable)
 
     def start(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built]:
-        """Start workers and wait until all have built their pipelines; each is stopped once it has.
-
-        Args:
-            seconds: After which one is taken to hang.
+        """Start workers and wait until all have built their pipelines, `seconds` at most; each is stopped once it has.
 
         Raises:
             MemberFailedError: One of them did not.
@@ -215,7 +208,8 @@ class Team:
             until += self._pump({name})
         for message in member.inbox:
             if isinstance(message, Raised):
-                raise MemberFailedError(name, f"raised: {_first_line(message)}")
+                first, *_ = message.message.strip().splitlines() or ["raised an error"]
+                raise MemberFailedError(name, f"raised: {first}")
             if isinstance(message, EditRefused):
                 raise MemberFailedError(name, message.reason, refused=True)
             if isinstance(message, kind):
@@ -265,8 +259,3 @@ class Team:
             reason = f"reached the memory limit: {took} {used / 2**20:,.0f} MiB"
             raise MemberFailedError(name, reason, crowded=crowded)
         return late if late > SUSPENDED_SECONDS else 0.0
-
-
-def _first_line(message: Raised) -> str:
-    text = message.message.strip().splitlines()
-    return text[0] if text else "raised an error"

@@ -27,11 +27,7 @@ MOST_TURNS = 1.5
 
 @dataclass(frozen=True)
 class Turn:
-    """One block of each process.
-
-    Attributes:
-        taken: What went elsewhere; None where not known.
-    """
+    """One block of each process; `taken` is what went elsewhere, None where not known."""
 
     order: tuple[str, ...]
     blocks: Mapping[str, TurnEnded]

@@ -81,7 +81,11 @@ def candidates(
     worth_it = _is_worth_it(profile)
     expect = _model(profile)
     parameters = _parameters(profile) if worth_it else ()
-    seconds = _seconds(profile, trial_seconds)
+
+    def seconds(candidate: Proposal) -> float:
+        # The epoch in which a cache fills comes on top.
+        return trial_seconds + filling(profile, candidate.edits).trial_seconds
+
     known = [expect(candidate) for candidate in (*proposed, *parameters)]
     # What is made of several is the same whatever was tried.
     known = in_order(known, seconds, proposal=lambda one: one)
@@ -103,11 +107,6 @@ def can_be_tried(finding: Finding) -> bool:
 def is_possible(candidate: Proposal, kind: TargetKind, allowed: Collection[Semantics]) -> bool:
     """Whether a change is allowed, and can be made in a target of that kind."""
     return candidate.effect in allowed and all(supports(edit, kind) for edit in candidate.edits)
-
-
-def _seconds(profile: Profile, trial_seconds: float) -> Callable[[Proposal], float]:
-    """Seconds that a trial takes: the epoch in which a cache fills comes on top."""
-    return lambda candidate: trial_seconds + filling(profile, candidate.edits).trial_seconds
 
 
 def _model(profile: Profile) -> Callable[[Proposal], Proposal]:

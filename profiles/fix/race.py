@@ -179,7 +179,7 @@ class Races:
         self._rounds.warm_up([name for name in jobs if name in {*BASELINES, *left}], self._warm, self._lost())
 
         def names() -> list[str]:
-            left[:] = [name for name in left if self._runs(name)]
+            left[:] = [name for name in left if name not in self._found or self._found[name].failure is None]
             return [BASELINES[0], *left, BASELINES[1]]
 
         if not names()[1:-1]:
@@ -227,9 +227,6 @@ class Races:
             self._found[name] = refused
             self.team.end(name)
         return refused is None
-
-    def _runs(self, name: str) -> bool:
-        return name not in self._found or self._found[name].failure is None
 
     def _lost(self, before: str = "the changed pipeline ") -> Callable[[MemberFailedError], None]:
         """What takes a worker that fails: a changed pipeline leaves the race, the best one so far ends it."""

@@ -99,7 +99,11 @@ def best_of(
     faster = [name for name in faster if not steps[name].caches] or faster
     most = max(_value(raced[name]) for name in faster)
     near = [name for name in faster if is_near(raced[name], most)]
-    return min(near, key=lambda name: (_effort(steps[name]), -_value(raced[name])))
+
+    def rank(name: str) -> tuple[object, ...]:
+        return steps[name].title != EVERYWHERE, effort(steps[name].edits), -_value(raced[name])
+
+    return min(near, key=rank)
 
 
 def is_promising(decision: Decision, raced: Raced) -> bool:
@@ -134,10 +138,6 @@ def in_words(ratio: Interval) -> str:
 
 def _saved_words(saved: int | None) -> str:
     return f"{size(saved)} less memory" if saved is not None and saved > 0 else f"{size(-(saved or 0))} more memory"
-
-
-def _effort(step: Proposal) -> tuple[bool, bool, bool, float]:
-    return (False, False, False, 0) if step.title == EVERYWHERE else effort(step.edits)
 
 
 def _value(raced: Raced) -> float:
@@ -345,10 +345,12 @@ class Search:
                 version = self.found.best.then(candidate.edits)
             except PipeprofError as error:
                 self._done.add(candidate.key)
-                reason = with_name(_first_line(error), self.profile.stages or ())
+                first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+                reason = with_name(first, self.profile.stages or ())
                 self._record(candidate, "not-tried", f"does not apply: {reason}", None)
                 continue
-            if version.loaded is None or all(version.loaded.data != data for data in _data_of(group)):
+            others = [one.loaded.data for _, one in group.values() if one.loaded is not None]
+            if version.loaded is None or version.loaded.data not in others:
                 group[f"C{len(group) + 1}"] = (candidate, version)
         return group
 
@@ -375,7 +377,10 @@ class Search:
                 if ratio is not None and ratio.high >= 1.0:
                     self._without_gain.add(candidate.key)
                 if best is None and not self.found.best.steps and is_promising(decision, raced[name]):
-                    self._keep_promise(_Promise(*group[name], raced[name], self.found.steps[-1]))
+                    promise = _Promise(*group[name], raced[name], self.found.steps[-1])
+                    if self._promise is None or promise.gain > self._promise.gain:
+                        self._promise = promise
+                        self.lab.promises(promise.gain)
             self._done.add(candidate.key)
         if best is None:
             return False
@@ -400,12 +405,6 @@ class Search:
         found.random_order |= candidate.random_order
         found.gain *= raced.ratio.value if raced.ratio is not None else 1.0
         self.lab.taken(candidate.title, found.gain)
-
-    def _keep_promise(self, promise: _Promise) -> None:
-        """Remember the most promising step that no race could decide about."""
-        if self._promise is None or promise.gain > self._promise.gain:
-            self._promise = promise
-            self.lab.promises(promise.gain)
 
     def _promises_less(self, candidate: Proposal) -> bool:
         """Whether less is expected of a change than what the most promising one seems to give."""
@@ -457,10 +456,6 @@ def _lasting_first(found: Iterable[Proposal], done: Collection[str]) -> list[Pro
     return listed if best is None else [best, *(one for one in listed if one is not best)]
 
 
-def _data_of(group: Mapping[str, tuple[Proposal, Version]]) -> list[object]:
-    return [version.loaded.data for _, version in group.values() if version.loaded is not None]
-
-
 def _result_of(decision: Decision) -> Result:
     known: dict[str, Result] = {"refused": "not-tried", "unclear": "unclear"}
     return known.get(decision.kind, "rejected")
@@ -469,7 +464,3 @@ def _result_of(decision: Decision) -> Result:
 def _behind(raced: Raced, best: Raced) -> str:
     near = raced.ratio is not None and best.ratio is not None and is_near(raced, best.ratio.value)
     return "about as fast as the one that was taken" if near else "another one was better"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

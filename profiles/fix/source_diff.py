@@ -33,11 +33,7 @@ class EditedSource:
 def edited_source(
     target: ParsedTarget, text: str, stages: Mapping[str, str], steps: Sequence[Sequence[PipelineEdit]]
 ) -> EditedSource:
-    """Make steps of edits in the text of a function, and compare what it gives with the same edits of its graph.
-
-    Args:
-        stages: Ops of its stages as written, by address, in order.
-    """
+    """Make steps of edits in a function's text, and compare with its edited graph; `stages` are ops by address."""
     shown = [[edit for edit in step if not isinstance(edit, SetEnvironment)] for step in steps]
     shown = [step for step in shown if step]
     if not shown:
@@ -152,7 +148,11 @@ def function_of_script(text: str, file: str, stages: Iterable[Stage]) -> str:
     places = [stage.location for stage in stages]
     lines = {place.line for place in places if place is not None and Path(place.file).name == file}
     functions = {node.name: node for node in body if isinstance(node, _Function)}
-    makers = [node for node in functions.values() if lines and all(line in _lines(node) for line in lines)]
+    makers = [
+        node
+        for node in functions.values()
+        if lines and all(node.lineno <= line <= (node.end_lineno or 0) for line in lines)
+    ]
     if not makers:
         raise CannotEditSourceError(f"no function of {file} makes the whole dataset")
     if not any(map(_is_guard, body)):
@@ -162,10 +162,6 @@ def function_of_script(text: str, file: str, stages: Iterable[Stage]) -> str:
             _check_top(node, functions)
     _Reader(functions).check(makers[0])
     return makers[0].name
-
-
-def _lines(node: _Function) -> range:
-    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 
 def _is_guard(node: ast.stmt) -> bool:

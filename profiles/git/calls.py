@@ -65,11 +65,7 @@ _SHARED_BY_WORK_TREES: Final = ("refs", "packed-refs", "shallow", "logs", "refta
 
 @dataclass(frozen=True)
 class GitView:
-    """A repository as git gets to see it.
-
-    Attributes:
-        directory: The git directory that takes the place of its own.
-    """
+    """A repository as git gets to see it, with the git directory that takes the place of its own."""
 
     repository: Repository
     directory: Path
@@ -77,11 +73,7 @@ class GitView:
 
 
 class GitCalls:
-    """Calls of git for one command of pipeprof, until its time is over.
-
-    Attributes:
-        end_at: When the time of the command is over, in seconds of `time.monotonic`; None for never.
-    """
+    """Calls of git for one command of pipeprof, until `end_at` in seconds of `time.monotonic`; None for never."""
 
     def __init__(self, folder: Path, end_at: float | None = None, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
@@ -216,12 +208,15 @@ class GitCalls:
         seconds = self.seconds_left()
         if seconds <= 0:
             raise ProfileError(late(f"git {arguments[0]}", None))
+        # Those that begin with ``GIT_`` and are not here are not set.
+        kept = {name: self._given[name] for name in _PASSED_ON if self._given.get(name, "").startswith("/")}
+        variables = {**kept, **_ALWAYS, **(_ALONE if own else {})}
         unset = [word for name in self._given if name.startswith("GIT_") for word in ("-u", name)]
         command = [
             *_with_parent(path),
             find_program("env", path),
             *unset,
-            *(f"{name}={value}" for name, value in self._variables(own=own).items()),
+            *(f"{name}={value}" for name, value in variables.items()),
         ]
         command += [*(f"{name}={value}" for name, value in places.items()), f"PATH={path}", program, "-C", str(folder)]
         with nameless_file() as standard, nameless_file() as printed, nameless_file() as said:
@@ -235,11 +230,6 @@ class GitCalls:
             if code:
                 raise GitError(arguments[0], said.read(_MOST_SAID).decode(errors="replace").strip(), code)
             return printed.read()
-
-    def _variables(self, *, own: bool) -> dict[str, str]:
-        """The variables of git; those that begin with ``GIT_`` and are not here are not set."""
-        kept = {name: self._given[name] for name in _PASSED_ON if self._given.get(name, "").startswith("/")}
-        return {**kept, **_ALWAYS, **(_ALONE if own else {})}
 
 
 class GitError(ProfileError):
@@ -275,10 +265,7 @@ def _run(command: list[str], streams: tuple[IO[bytes], ...], seconds: float) -> 
 
 
 def find_program(name: str, path: str) -> str:
-    """The program with a name.
-
-    Args:
-        path: Absolute folders, as in PATH.
+    """The program with a name; `path` has absolute folders, as PATH.
 
     Raises:
         ProfileError: There is none.
@@ -301,11 +288,7 @@ def printable(text: str) -> str:
 
 
 def late(what: str, seconds: float | None) -> str:
-    """The message of a process that did not end in time.
-
-    Args:
-        seconds: Its time limit; None if it was not started.
-    """
+    """The message of a process that did not end in its `seconds`; None if it was not started."""
     took = f"did not end within {seconds:.3g} s" if seconds is not None else "was not started"
     return f"{what} {took}: the time of the command is over; --max-time sets it"
 

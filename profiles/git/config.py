@@ -88,11 +88,7 @@ class UserFilter:
 
 
 def fixed_config(repository: Iterable[ConfigEntry], user: Iterable[ConfigEntry], checkouts: Iterable[Path] = ()) -> str:
-    """The text of the configuration.
-
-    Args:
-        checkouts: Folders of strangers: the user's file of attributes is not one in them.
-    """
+    """The text of the configuration; the user's file of attributes is not one in `checkouts`, folders of strangers."""
     user, folders = list(user), list(checkouts)
     # The last of two values counts: the repository's.
     taken = [entry for entry in user if entry.key in _USER_KEYS and _is_plain(entry)]

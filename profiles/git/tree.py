@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +23,6 @@ from pipeprof.pipelines.spec.paths import has_scheme, leaves
 from pipeprof.profiles.git.calls import GitCalls, GitError, GitView, printable
 from pipeprof.profiles.git.config import is_partial
 from pipeprof.profiles.git.filters import FilterJob, filters_of_paths, run_filters
-from pipeprof.profiles.git.lfs import FILTER, read_pointer, stored_object
 from pipeprof.profiles.git.refs import commit_of, has_commit
 from pipeprof.profiles.git.repository import repository_at
 
@@ -59,11 +60,7 @@ class RefTree:
     withheld: dict[str, str] = field(default_factory=dict)
 
     def refusal(self, path: Path, *, data: bool) -> str | None:
-        """Why a file of the tree must not be read; None where it may.
-
-        Args:
-            path: The file, with any links in it.
-        """
+        """Why a file of the tree, a path with any links in it, must not be read; None where it may."""
         for name in self._places(path):
             if name in self.withheld:
                 return f"{name} at {self.ref} {self.withheld[name]}"
@@ -97,10 +94,7 @@ class RefTree:
 
 
 def check_out(calls: GitCalls, ref: str, near: Path, into: Path) -> RefTree:
-    """Write the tree of a ref.
-
-    Args:
-        into: A folder that does not exist yet; the tree is below it.
+    """Write the tree of a ref below the folder `into`, which does not exist yet.
 
     Raises:
         ProfileError: This is no git repository, or the ref does not exist, or its tree cannot be read.
@@ -144,11 +138,7 @@ def _entries(folder: Path) -> list[str]:
 
 
 class _Writing:
-    """Writes a tree with its submodules.
-
-    Args:
-        tree: Target; receives the paths that are left out.
-    """
+    """Writes a tree with its submodules, and tells `tree` which paths are left out."""
 
     def __init__(self, calls: GitCalls, tree: RefTree) -> None:
         self._calls = calls
@@ -354,3 +344,53 @@ def may_match(pattern: Sequence[str], path: Sequence[str]) -> bool:
     if pattern[0] == "**":
         return may_match(pattern[1:], path) or may_match(pattern, path[1:])
     return fnmatch.fnmatchcase(path[0], pattern[0]) and may_match(pattern[1:], path[1:])
+
+
+_MOST_BYTES = 1023
+"""Largest size of a pointer, by the specification."""
+_PART = 1 << 20
+_BEGIN = b"version https://"
+_OBJECT = re.compile(r"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
+_SIZE = re.compile(r"^size (\d{1,18})$", re.MULTILINE)
+
+
+FILTER = "lfs"
+"""The filter of Git LFS, which keeps files outside of the history: they are found in its local store, never downloaded.
+
+Layout of pointers and of the store: the Git LFS specification, version 1."""
+
+
+def read_pointer(path: Path) -> tuple[str, int] | None:
+    """The hash and the size in bytes of the object that a pointer stands for; None for another file."""
+    if path.is_symlink() or not path.is_file() or not 0 < path.stat().st_size <= _MOST_BYTES:
+        return None
+    return parse_pointer(path.read_bytes())
+
+
+def parse_pointer(data: bytes) -> tuple[str, int] | None:
+    """Parse a pointer from a file's content; None for any other file."""
+    if not data.startswith(_BEGIN) or len(data) > _MOST_BYTES:
+        return None
+    text = data.decode(errors="replace")
+    name, size = _OBJECT.search(text), _SIZE.search(text)
+    return (name[1], int(size[1])) if name and size else None
+
+
+def stored_object(view: GitView, pointer: tuple[str, int]) -> Path | None:
+    """The object in the local store; None where it is not there, or of another size."""
+    name, size = pointer
+    stored = view.repository.common_dir / "lfs" / "objects" / name[:2] / name[2:4] / name
+    is_there = stored.is_file() and not stored.is_symlink() and stored.stat().st_size == size
+    return stored if is_there else None
+
+
+def is_content_of(path: Path, pointer: tuple[str, int]) -> bool:
+    """Whether a file of the work tree is the object that a pointer stands for."""
+    name, size = pointer
+    if not path.is_file() or path.stat().st_size != size:
+        return False
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(_PART):
+            digest.update(part)
+    return digest.hexdigest() == name

@@ -25,7 +25,7 @@ from pipeprof.profiles.experiment import decision
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.experiment.statistics import Interval, estimate, total
-from pipeprof.profiles.judge.saved_result import is_result, load_result
+from pipeprof.profiles.judge.saved import is_result, load_result
 from pipeprof.profiles.judge.verdicts.gating import NOT_COMPARABLE, NOTHING, counted
 from pipeprof.profiles.judge.verdicts.metrics import MetricKind, impossible, kinds_of
 from pipeprof.profiles.judge.verdicts.result import Identity, PairValues, Result, Side
@@ -233,11 +233,7 @@ def rows_against(
     judged: Mapping[str, Judged] = BY_DEFAULT,
     how: Against = Against(),
 ) -> list[Row]:
-    """Judge all metrics that every process of both sessions has.
-
-    Args:
-        baseline: Pairs of the earlier session: the pipeline as A, the reference workload as B.
-    """
+    """Judge all metrics that every process has; in the earlier session's pairs B is the reference workload."""
     rows: list[Row] = []
     tests: dict[int, decision.Test] = {}
     for metric in kinds_of(judged):

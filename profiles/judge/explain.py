@@ -26,15 +26,17 @@ from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.result import Round as RoundValues
 from pipeprof.profiles.judge.why.effects import (
     Observation,
+    Subset,
+    Unit,
     contrast,
     is_clear,
     is_disturbed,
     left_over,
     share_of,
+    units_of,
     words_together,
 )
 from pipeprof.profiles.judge.why.search import CauseSearch, Piece
-from pipeprof.profiles.judge.why.units import Subset, Unit, units_of
 from pipeprof.profiles.judge.words import main_metric
 from pipeprof.profiles.protocol.job import Job
 
@@ -67,11 +69,7 @@ class Versions(Protocol):
 
 @dataclass(frozen=True)
 class WhyPlan:
-    """How much is measured.
-
-    Attributes:
-        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
-    """
+    """How much is measured, until `end_at` in seconds of `time.monotonic`; None for never."""
 
     rounds: int
     end_at: float | None = None
@@ -340,8 +338,10 @@ def account(
     effects = {piece: _effect(observations, piece, pieces, everything) for piece in pieces}
     words = words_together(kind, floor, effects, disturbed=disturbed)
     of_whole = words_together(kind, floor, {0: whole}, disturbed=disturbed)[0]
+    finite = {piece: abs(found.mean) for piece, found in effects.items() if found and math.isfinite(found.mean)}
+    sizes = dict.fromkeys(pieces, 0.0) | finite
     causes = []
-    for piece in sorted(pieces, key=lambda piece: -_size(effects[piece])):
+    for piece in sorted(pieces, key=lambda piece: -sizes[piece]):
         found = effects[piece]
         low, high = kind.ends(found) if found else (None, None)
         causes.append(
@@ -421,7 +421,3 @@ def _reason(piece: Piece, reasons: Mapping[int, str], found: Interval | None) ->
     if given:
         return "; ".join(dict.fromkeys(given))
     return "not measured" if found is None else None
-
-
-def _size(found: Interval | None) -> float:
-    return abs(found.mean) if found is not None and math.isfinite(found.mean) else 0.0

@@ -34,9 +34,8 @@ from pipeprof.profiles.judge.verdicts.gating import counted, mark
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, WhySearch
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
-from pipeprof.profiles.judge.why.graph_versions import GraphVersions
-from pipeprof.profiles.judge.why.spec_versions import SpecVersions
-from pipeprof.profiles.judge.why.units import Subset
+from pipeprof.profiles.judge.why.effects import Subset
+from pipeprof.profiles.judge.why.versions import GraphVersions, SpecVersions
 from pipeprof.profiles.judge.words import conclude, disturbance_of, warnings_of
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.verify import plan as plans
@@ -49,7 +48,8 @@ class _Between:
     """Pipelines between two sides, as jobs."""
 
     def __init__(self, a: Measured, b: Measured, versions: SpecVersions | GraphVersions) -> None:
-        self.changes, self.rest, self.problem = versions.changes, versions.rest, versions.problem
+        self.changes, self.rest = versions.changes, versions.rest
+        self.problem: Callable[[Subset], str | None] = versions.problem
         self._a = a
         self._b = b
         self._versions = versions
@@ -68,11 +68,7 @@ class _Between:
 
 
 def checked(side: str, maker: JobMaker, job: Callable[[], Job] | None = None) -> Callable[[], Job]:
-    """What makes a job as long as the files of its side are what they were.
-
-    Args:
-        job: Makes the job; None for that of the pipeline as its user made it.
-    """
+    """What makes a job (without one: that of the user's pipeline) as long as the side's files are what they were."""
 
     def make() -> Job:
         changed = maker.changed_file()
@@ -93,11 +89,7 @@ _COUNTS: Mapping[int, str] = {3: "three", 4: "four", 5: "five"}
 
 @dataclass(frozen=True)
 class LiveSide:
-    """A side that is measured now.
-
-    Attributes:
-        slower: Share by which a self-test makes the steps longer.
-    """
+    """A side that is measured now; a self-test makes its steps longer by the share `slower`."""
 
     settings: RunSettings
     writer: ProfileWriter

@@ -90,10 +90,7 @@ class Pairs:
         self._intervals: dict[str, float] = {}
 
     def pair(self, number: int) -> MeasuredRound:
-        """Measure one pair.
-
-        Args:
-            number: From 0: every other one runs backwards.
+        """Measure one pair; `number` is from 0, every other one runs backwards.
 
         Raises:
             SideFailedError: A process did not come to its end.
@@ -106,10 +103,7 @@ class Pairs:
             raise SideFailedError(side_of(error.name), error.reason) from None
 
     def round(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> MeasuredRound:
-        """Measure processes together.
-
-        Args:
-            jobs: Makes the job of each process, in the order of their blocks.
+        """Measure processes together, in the order of their blocks.
 
         Raises:
             MemberFailedError: A process did not come to its end.
@@ -201,11 +195,7 @@ class Process:
     graphs: Graphs | None = None
 
     def values(self, elements: float | None) -> dict[str, float]:
-        """The values of all metrics that it has, by name.
-
-        Args:
-            elements: Of a batch of its pipeline; None where that is not known.
-        """
+        """The values of all metrics that it has, by name; `elements` is of a batch, None where that is not known."""
         wait, seconds = self.total("wait_seconds"), self.total("seconds")
         step_ms, wait_s, cpu_s, read = (
             self.step_ms(),

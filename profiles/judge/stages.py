@@ -133,11 +133,7 @@ def find_stage(rows: Sequence[Stage], name: str) -> list[Stage]:
 
 
 def stage_values(rows: Sequence[Stage], metrics: Iterable[str]) -> dict[str, float]:
-    """The values of the metrics that are about one stage, by name; without those that were not measured.
-
-    Args:
-        metrics: Names of metrics; those of the whole pipeline are skipped.
-    """
+    """The values of the metrics that are about one stage, by name; without those that were not measured."""
     values = {}
     for metric in metrics:
         stage = stage_of(metric)

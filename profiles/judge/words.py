@@ -162,7 +162,9 @@ def _each(result: Result, main: Metric) -> tuple[str, str, str]:
     for words in ("faster", "slower", "no difference", "not faster", "not slower", "cannot tell"):
         of_words = sorted((row.change or 0.0, name) for name, row in rows.items() if what_it_is(row) == words)
         if of_words:
-            groups.append((words, [f"{arm_name(result, name)} {_in_short(rows[name])}" for _, name in of_words]))
+            changes = [(name, describe_change(rows[name]), describe_interval(rows[name])) for _, name in of_words]
+            texts = [f"{arm_name(result, name)} {text}{f' ({ends})' if ends else ''}" for name, text, ends in changes]
+            groups.append((words, texts))
     (first, texts), *others = groups
     color = {"faster": "green", "slower": "red", "cannot tell": "yellow"}.get(first, "")
     compared = "" if first == "cannot tell" else " from A" if first == "no difference" else " than A"
@@ -179,11 +181,6 @@ def arm_name(result: Result, name: str) -> str:
     """A pipeline as it is called in the report: its letter, and the value that was scanned."""
     letter = name.upper()
     return f"{letter} ({result.scan.values[ord(name) - ord('a')]})" if result.scan is not None else letter
-
-
-def _in_short(metric: Metric) -> str:
-    interval = describe_interval(metric)
-    return f"{describe_change(metric)} ({interval})" if interval else describe_change(metric)
 
 
 def _self_test(found: SelfTest) -> tuple[str, str, str]:

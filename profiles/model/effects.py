@@ -70,11 +70,7 @@ ADDED = "added."
 
 @dataclass(frozen=True)
 class Changed:
-    """A pipeline after an edit.
-
-    Attributes:
-        bytes: Change of what it holds at its peak; `None` where sizes are not known.
-    """
+    """A pipeline after an edit; `bytes` change what it holds at its peak, `None` where sizes are not known."""
 
     flow: Flow
     bytes: float | None = 0.0

@@ -137,9 +137,13 @@ def _part(
         name=stage_name(stage),
         reads=tuple(reads.get(stage.id, ())),
         ahead=ahead,
-        calls=_calls(stage) if ahead and not prefetches else ONE_CALL,
+        # As many as there are threads where TensorFlow chooses, and it is not known what it chose.
+        calls=max(ONE_CALL, stage.parallelism or (math.inf if stage.tunable else ONE_CALL))
+        if ahead and not prefetches
+        else ONE_CALL,
         tuned=bool(stage.tunable),
-        buffer=_buffer(stage) if prefetches else None,
+        # One that is tuned grows as far as it helps.
+        buffer=(math.inf if stage.tunable else stage.buffer_size or math.inf) if prefetches else None,
         held=stage.buffered_elements,
         computing_ms=held - waiting,
         calling_ms=sum(one.calling_ms_per_batch or 0.0 for one in whole),
@@ -162,11 +166,6 @@ def _part(
         fused=stage.fused_with,
         injected=stage.origin == "injected",
     )
-
-
-def _calls(stage: Stage) -> float:
-    """Calls at a time; as many as there are threads where TensorFlow chooses, and it is not known what it chose."""
-    return max(ONE_CALL, stage.parallelism or (math.inf if stage.tunable else ONE_CALL))
 
 
 def _with_passes_seen(part: Part, steps: Steps) -> Part:
@@ -214,11 +213,6 @@ def _cpu_ms(stage: Stage) -> float:
         return stage.cpu_ms_per_batch
     known = stage.blocked_ms_per_batch
     return max(0.0, (stage.active_ms or 0.0) - known) if known is not None else 0.0
-
-
-def _buffer(stage: Stage) -> float:
-    """Elements that a prefetch holds at most; one that is tuned grows as far as it helps."""
-    return math.inf if stage.tunable or not stage.buffer_size else stage.buffer_size
 
 
 def _stateful(stage: Stage, *, ahead: bool) -> bool | None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeprof.pipelines.tables import read_table
-
 
 @dataclass(frozen=True)
 class Wrapped:
@@ -25,10 +23,58 @@ class Wrapped:
 
 
 LISTENS = "register_event_duration_secs_listener"
-"""The method of JAX that a listener is registered with, which wraps nothing."""
-WRAPPED = tuple(Wrapped(*row) for row in read_table("pipeprof.profiles.protocol", "wrapped"))
-"""Every method that is wrapped; ``pipeprof doctor`` lists them.
+_LIST = "callbacks.CallbackList"
+_ADAPTED = ("Normalization", "TextVectorization", "StringLookup", "IntegerLookup", "Discretization")
+# Those that write in Python need no wrapper: their files are heard of when they are opened.
+_WRITERS = tuple(
+    Wrapped(module, owner, method, "files that are about to be written or deleted")
+    for module, owner, method in (
+        ("keras", "Model", "save"),
+        ("keras", "Model", "save_weights"),
+        ("keras", "Model", "export"),
+        ("keras", "saving", "save_model"),
+        ("keras", "saving", "save_weights"),
+        ("tensorflow", "train.Checkpoint", "save"),
+        ("tensorflow", "train.Checkpoint", "write"),
+        ("tensorflow", "train.CheckpointManager", "save"),
+        ("tensorflow", "saved_model", "save"),
+        ("tensorflow", "data.Dataset", "save"),
+        ("tensorflow", "io", "write_file"),
+        ("tensorflow", "io.TFRecordWriter", "__init__"),
+        ("tensorflow", "io.gfile.GFile", "__init__"),
+        ("tensorflow", "io.gfile", "copy"),
+        ("tensorflow", "io.gfile", "rename"),
+        ("tensorflow", "io.gfile", "remove"),
+        ("tensorflow", "io.gfile", "rmtree"),
+        ("h5py", "File", "__init__"),
+        ("torch", "", "save"),
+    )
+)
 
-Writers that open their files in Python need no wrapper: their files are heard of when they are opened.
-"""
+WRAPPED = (
+    Wrapped("tensorflow", "data.Dataset", "__iter__", "which dataset is iterated, and how long its iterator takes"),
+    Wrapped("tensorflow", "data.Iterator", "__next__", "when a loop requests a batch and when it comes"),
+    Wrapped("tensorflow", "data.Iterator", "get_next", "the same, by another name"),
+    Wrapped("tensorflow", "data.Dataset", "reduce", "loops over a dataset inside of a tf.function"),
+    Wrapped("tensorflow", "types.experimental.PolymorphicFunction", "__call__", "time and traces of tf.functions"),
+    Wrapped("tensorflow", "GradientTape", "gradient", "steps that compute outside of a tf.function"),
+    Wrapped("jax", "monitoring", LISTENS, "what JAX compiles: a listener is registered, nothing is wrapped"),
+    Wrapped("torch", "utils.data.DataLoader", "__iter__", "batches that come from no tf.data dataset"),
+    Wrapped("keras", "Model", "fit", "where training begins, and from what"),
+    Wrapped("keras", _LIST, "on_train_begin", "the model's steps_per_execution, and callbacks that it waits for"),
+    Wrapped("keras", _LIST, "on_train_end", "the end of the training loop"),
+    Wrapped("keras", _LIST, "on_epoch_begin", "epochs"),
+    Wrapped("keras", _LIST, "on_epoch_end", "checkpoints and other work at the end of an epoch"),
+    Wrapped("keras", _LIST, "on_train_batch_begin", "the time from step to step"),
+    Wrapped("keras", _LIST, "on_train_batch_end", "which of them were steps: the last one may find no batch"),
+    Wrapped("keras", _LIST, "on_test_begin", "validation and evaluation"),
+    Wrapped("keras", _LIST, "on_test_end", "their end"),
+    Wrapped("keras", _LIST, "on_predict_begin", "prediction"),
+    Wrapped("keras", _LIST, "on_predict_end", "its end"),
+    *(Wrapped("keras", f"layers.{layer}", "adapt", "passes over a dataset that are no training") for layer in _ADAPTED),
+    *_WRITERS,
+    Wrapped("os", "", "_exit", "the end of a process that runs nothing at its end"),
+)
+"""Every method that is wrapped; ``pipeprof doctor`` lists them."""
+
 LIBRARIES = tuple(dict.fromkeys(row.module for row in WRAPPED))

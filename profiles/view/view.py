@@ -231,11 +231,7 @@ class ConstantView:
 
 @dataclass(frozen=True)
 class HotSpot:
-    """A line of the user's Python that takes much of a stage's time.
-
-    Attributes:
-        share: Part of the sampled time inside the pipeline's Python functions, 0 to 1.
-    """
+    """A line of the user's Python; `share` is of the sampled time inside the pipeline's Python functions, 0 to 1."""
 
     stage: str
     call: HotCall

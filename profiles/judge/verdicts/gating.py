@@ -21,11 +21,7 @@ NOTHING, NOT_COMPARABLE = 5, 6
 
 
 def judged_of(budgets: Mapping[str, Budget | None], flags: Mapping[str, Budget | None]) -> dict[str, Judged]:
-    """What counts of each metric: what is judged unasked, the budgets of a spec, and those of the command line.
-
-    Args:
-        budgets: Of the spec, by metric; None where it has none.
-    """
+    """What counts of each metric: what is judged unasked, the spec's budgets, and those of the command line."""
     found = dict(BY_DEFAULT)
     for given in (budgets, flags):
         for name, budget in given.items():
@@ -59,10 +55,7 @@ def judged_for(a: Side, b: Side, judged: Mapping[str, Judged]) -> dict[str, Judg
 
 
 def looks_within(most: int) -> tuple[int, ...]:
-    """The numbers of pairs after which a gate looks.
-
-    Args:
-        most: Pairs after which it ends in any case.
+    """The numbers of pairs after which a gate looks, which ends at the last one in any case.
 
     Example:
         >>> looks_within(15), looks_within(8), looks_within(3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -90,9 +90,9 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     memory.epochs = epoch_peaks(running, profile.series, seen.origin)
     memory.grew = largest_growth(running, own_shares(seen.view))
     if memory.soak is None:
-        memory.growth = leak_estimate(
-            running, profile.series, seen.origin, in_use=_grown_in_use(seen.readings), children=seen.children
-        )
+        before, after = seen.readings.get("warmup"), seen.readings.get("measure")
+        in_use = None if before is None or after is None else grown_in_use(before, after)
+        memory.growth = leak_estimate(running, profile.series, seen.origin, in_use=in_use, children=seen.children)
     memory.kept = _kept(seen.readings)
     filling = memory.growth is None and (memory.soak is None or memory.soak.state == "filling")
     memory.filling = filling_stage(running) if filling else None
@@ -113,11 +113,7 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
 
 
 def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
-    """Predict memory from the stages as written, without measured values.
-
-    Args:
-        arrays: Bytes of the sources' arrays that still exist after the build.
-    """
+    """Predict memory from the stages as written, without measured values; `arrays` are bytes that outlive the build."""
     stages = tuple(replace(stage, measured=None) for stage in view.stages)
     nominal = sum(stage.source_bytes or 0 for stage in stages) + sum(source.bytes for source in captured(view))
     return memory_prediction(replace(view, kind="static", stages=stages, profile=None), kept=2 * arrays >= nominal)
@@ -130,12 +126,6 @@ def _kept(readings: Mapping[str, MemoryReading]) -> MemoryKept | None:
     return MemoryKept(low_bytes=min(found), high_bytes=max(found), readings=len(found))
 
 
-def _grown_in_use(readings: Mapping[str, MemoryReading]) -> int | None:
-    """Return the growth in bytes of memory in use outside the pool, from warm-up's end to measurement's end."""
-    before, after = readings.get("warmup"), readings.get("measure")
-    return None if before is None or after is None else grown_in_use(before, after)
-
-
 def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
     report = seen.report
     readings = seen.readings
@@ -144,7 +134,8 @@ def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
         return None
     view, peak = seen.view, readings[peak_phase]
     held = memory_prediction(view)
-    look = _fullest(seen.looks, _WINDOWS.get(peak_phase))
+    looks = [look for look in seen.looks if look.phase == _WINDOWS.get(peak_phase)]
+    look = max(looks, key=lambda look: look.total, default=None)
     first = next((look for look in seen.looks if look.phase == "first_element"), None)
     python, data = report.python, report.mapped_data
     return LedgerFacts(
@@ -194,11 +185,6 @@ def _at_pools_peak(readings: Mapping[str, MemoryReading], name: str) -> str:
     least = _SAME_PEAK * (readings[name].peak or 0)
     same = [stretch for stretch in _RUNNING if stretch in readings and (readings[stretch].peak or 0) >= least]
     return max([name, *same], key=lambda one: readings[one].live_peak or 0)
-
-
-def _fullest(looks: Iterable[Look], phase: str | None) -> Look | None:
-    mine = [look for look in looks if look.phase == phase]
-    return max(mine, key=lambda look: look.total, default=None)
 
 
 def state_buffers(profile: Profile, ledger: Ledger) -> None:

@@ -118,7 +118,10 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
             weight=_weight(view, given),
             alias=(stage_id, one.owner) in aliases,
             counted=one.counted,
-            overhead=_overhead(view, one.owner, given),
+            # Few elements are not counted.
+            overhead=element_overhead_bytes(len(element) or 1, counted=counted(view, given))
+            if one.owner in RETAINING_OWNERS
+            else 0,
             holes=_holes(view, one.owner, given, each * share),
         )
 
@@ -197,13 +200,6 @@ def given_to(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
     if owner not in ("parallel", "batch"):
         return view.input_of(stage) or stage
     return fused_batch(view, stage) or stage
-
-
-def _overhead(view: PipelineView, owner: Owner, given: StageView) -> int:
-    """Return the bytes in use of an element in addition to its values; few elements are not counted."""
-    if owner not in RETAINING_OWNERS:
-        return 0
-    return element_overhead_bytes(len(given.element or ()) or 1, counted=counted(view, given))
 
 
 def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> int:

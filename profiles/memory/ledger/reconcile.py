@@ -198,11 +198,7 @@ def _held_entries(facts: LedgerFacts) -> tuple[list[Entry], bool, float, list[Bu
 
 
 def _as_full(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -> list[Buffer]:
-    """Buffers that were full at the peak, as far as pool and heap ever had so much in use.
-
-    Args:
-        most: Bytes of the pool in use at its peak, less those when the iterator had just been made.
-    """
+    """Buffers that were full at the peak, as far as heap and pool, which grew by `most`, ever had so much."""
     lacking = {
         buffer.stage: buffer.full / buffer.elements - 1
         for buffer in buffers
@@ -320,11 +316,7 @@ def _build_residue(facts: LedgerFacts, source: Sequence[Entry], residue: Sequenc
 
 
 def _built(facts: LedgerFacts, known: int) -> list[Entry]:
-    """Return Python objects that the user's function made and that are still there, without the known ones.
-
-    Args:
-        known: Bytes of the sources with their copies, of large Python objects, libraries and files.
-    """
+    """Return Python objects that the user's function made and that are still there, without the `known` bytes."""
     build, base, at = facts.build, facts.readings["import"], facts.readings.get("build")
     if build is None:
         return []

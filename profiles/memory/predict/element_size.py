@@ -183,11 +183,7 @@ def bytes_kept_by_slices(view: PipelineView, stage: StageView, count: float) -> 
 
 
 def sliced_bytes(view: PipelineView, stage: StageView) -> float:
-    """Return the bytes of the tensors that one open copy of a ``from_tensor_slices`` inside a function slices.
-
-    Returns:
-        Bytes; 0 for any other stage, and where it is unknown how many rows the tensors have.
-    """
+    """Return the bytes of the tensors that an open ``from_tensor_slices`` in a function slices; 0 where unknown."""
     return (_rows(view, stage) or 0.0) * sum(_row_sizes(stage)) if _slices_results(stage) else 0.0
 
 

@@ -120,11 +120,7 @@ class MemoryPrediction:
 
 
 def element_overhead_bytes(components: int, *, counted: bool = False) -> int:
-    """Return the bytes in use of one buffered element in addition to its values.
-
-    Args:
-        counted: It is a number that the pipeline counts itself.
-    """
+    """Return the bytes of one buffered element beyond its values; `counted` is a number that the pipeline counts."""
     return ELEMENT_BYTES + (COUNTED_BYTES if counted else COMPONENT_BYTES * components)
 
 

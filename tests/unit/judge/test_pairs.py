@@ -105,7 +105,7 @@ def test_a_pair_is_three_processes_in_turns():
     assert values["first_batch_s"] == pytest.approx(0.75)
     assert values["peak_bytes"] == 1 << 30
     assert values["disk_bytes_per_element"] == 0
-    assert "elements_per_second" not in pair.processes[B].values(elements_per_batch=None)
+    assert "elements_per_second" not in pair.processes[B].values(None)
 
 
 def test_where_three_do_not_fit_one_runs_after_the_other():

@@ -1,4 +1,4 @@
-"""Pipelines between two Python functions: edits of the graph of the first, and what no edit makes."""
+"""Pipelines between two: specs with some of the changes, or edits of the graph of the first, and what none makes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from pydantic import ValidationError
+
+from pipeprof.pipelines.check import find_element_faults
 from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, ReplaceStages, SetArgument, SetOption, to_document
 from pipeprof.pipelines.from_python.compare import differences
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.spec.errors.validation import find_faults
+from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.mixing.mixture import Mixture
 from pipeprof.pipelines.spec.mixing.pair_stages import pair_stages
+from pipeprof.pipelines.spec.mixing.shared_paths import as_from
+from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.spec.paths import missing_files
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.harness.describe_function import ask_for_graph
-from pipeprof.profiles.judge.why.units import Subset
+from pipeprof.profiles.judge.why.effects import Subset
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, unpacked
 from pipeprof.profiles.view.from_graph import view_of_graphs
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -88,11 +97,7 @@ def _view(answer: GraphAnswer) -> PipelineView:
 
 @dataclass(frozen=True)
 class GraphChange:
-    """A change of a graph.
-
-    Attributes:
-        edits: That make it; their addresses are those of the first graph.
-    """
+    """A change of a graph, with the edits that make it; their addresses are those of the first graph."""
 
     text: str
     edits: tuple[PipelineEdit, ...]
@@ -123,8 +128,8 @@ def graph_changes(a: PipelineView, b: PipelineView, names: tuple[Names, Names] =
         if one is not None and other is not None:
             found += _arguments(titles[0][one], lines[0][one], lines[1][other])
             last = lines[0][one].id
-        elif other is not None and _can_be_made(theirs := lines[1][other]):
-            title, place = titles[1][other], _place(titles[1], other)
+        elif other is not None and traits((theirs := lines[1][other]).op).passes and theirs.function is None:
+            title, place = titles[1][other], f"after {titles[1][other - 1]}" if other else "after the source"
             insert = InsertStage(theirs.op, theirs.arguments, last)
             if other in targets:
                 removed = ReplaceStages((lines[0][targets[other]].id,), ())
@@ -149,17 +154,9 @@ def _known_by(stage: StageView) -> str | None:
     return stage.name or (", ".join(sorted(ops)) if ops else None)
 
 
-def _place(titles: Sequence[str], index: int) -> str:
-    return f"after {titles[index - 1]}" if index else "after the source"
-
-
 def _call(stage: StageView) -> str:
     arguments = ", ".join(f"{key}={_text(value)}" for key, value in stage.arguments.items() if value is not None)
     return f"{stage.op}({arguments})"
-
-
-def _can_be_made(stage: StageView) -> bool:
-    return traits(stage.op).passes and stage.function is None
 
 
 def _arguments(title: str, one: StageView, other: StageView) -> Iterator[GraphChange]:
@@ -180,3 +177,37 @@ def _options(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Graph
 
 def _text(value: Any) -> str:
     return "not set" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+
+
+class SpecVersions:
+    """Pipelines between two specs.
+
+    Args:
+        b: The other one; of one in another folder, paths that lead to other files are changes.
+    """
+
+    rest: Subset = frozenset()
+
+    def __init__(self, a: LoadedSpec, b: LoadedSpec) -> None:
+        self._a = a
+        self._mixture = Mixture(a.data, as_from(a.base_dir, b.base_dir, b.data, b.spec))
+        self.changes = self._mixture.changes
+
+    def problem(self, chosen: Subset) -> str | None:
+        """Why A with some changes is no valid spec; None where it is."""
+        data = self._mixture.data(chosen)
+        try:
+            spec = Spec.model_validate(data)
+        except ValidationError as error:
+            faults = find_faults(error, data)
+            return faults[0].message if faults else "it is not valid"
+        lacking = missing_files(spec, self._a.base_dir)
+        if lacking:
+            return lacking[0].message
+        faults = find_element_faults(spec, spec.data, self._a.base_dir)
+        return faults[0].message if faults else None
+
+    def loaded(self, chosen: Subset) -> LoadedSpec:
+        """A with some changes, which must be possible."""
+        data = self._mixture.data(chosen)
+        return replace(self._a, data=data, spec=Spec.model_validate(data))
