@@ -606,15 +606,23 @@ class ScriptRun(ScriptJob):
         self._models = ModelLog()
         with self._attempt("stages-no-model", f"Times of stages are n/a: {HIDDEN}"):
             running.restart()
-            running.next()
-            self._models.begin(running)
-            until, batches, ended = time.perf_counter() + TRACE_SECONDS, 0, running.ended
-            while time.perf_counter() < until and running.ended == ended and not self._channel.stop.is_set():
-                running.next()
-                batches += 1
-                self._models.observe(running, batches)
+            # Of a pass that is longer, a part without what fills its buffers.
+            if not self._read_pass(running):
+                self._read_pass(running)
             self.warn("stages-read-again", READ_AGAIN)
         return running
+
+    def _read_pass(self, running: Feed) -> bool:
+        """Follow the stages from here on for a while; return whether the pass was over before that."""
+        self._models.begin(running)
+        ended, batches, until = running.ended, 0, float("inf")
+        while time.perf_counter() < until and not self._channel.stop.is_set():
+            running.next()
+            if running.ended != ended:
+                return True
+            batches, until = batches + 1, min(until, time.perf_counter() + TRACE_SECONDS)
+            self._models.observe(running, batches)
+        return False
 
     def send_measured(self) -> None:
         """Send the measurement so far; nothing if it has not begun."""
