@@ -53,7 +53,7 @@ class Rounds:
     cores: Callable[[], CoresClock] | None = CoresClock
 
     def fitting(self, measure: Callable[[], _Result], fewer: Callable[[Mode], object] = lambda _mode: None) -> _Result:
-        """Measure, again with fewer processes (told to `fewer`) where they take more memory than there is."""
+        """Measure, again with fewer processes (which `fewer` hears of) where they take more memory than there is."""
         while True:
             try:
                 return measure()
