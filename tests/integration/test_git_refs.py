@@ -53,14 +53,20 @@ def planted(tmp_path):
     return script
 
 
-@pytest.fixture
-def repository(tmp_path):
-    root = tmp_path / "work"
-    (root / "specs").mkdir(parents=True)
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    root = tmp_path_factory.mktemp("committed")
+    (root / "specs").mkdir()
     (root / "specs" / "a.yaml").write_text("one")
     (root / "code.py").write_text("VALUE = 1")
     git(root, "init", "-q")
     commit_all(root, "first")
+    return root
+
+
+@pytest.fixture
+def repository(committed, tmp_path):
+    root = shutil.copytree(committed, tmp_path / "work")
     (root / "specs" / "a.yaml").write_text("two")
     (root / "specs" / "photos").mkdir()
     (root / "specs" / "photos" / "1.jpg").write_text("data")

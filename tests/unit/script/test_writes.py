@@ -56,6 +56,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+class Heard:
+    """The one audit hook of this process, where it stays; a hook more for each test would slow each `id` from then on."""
+
+    __call__ = staticmethod(lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def heard() -> None:
+    sys.addaudithook(Heard())
+
+
+@pytest.fixture(autouse=True)
+def one_hook(heard: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def add(hook: Callable[..., None]) -> None:
+        monkeypatch.setattr(Heard, "__call__", staticmethod(hook))
+
+    monkeypatch.setattr(sys, "addaudithook", add)
+
+
 @pytest.fixture
 def watching(folder: Path) -> Iterator[Watching]:
     found = Watching(folder)
