@@ -57,7 +57,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Heard:
-    """The one audit hook of this process, where it stays; a hook more for each test would slow each `id` from then on."""
+    """The one audit hook of this process, where it stays: one more for each test would slow each `id` from then on."""
 
     __call__ = staticmethod(lambda *_: None)
 
@@ -69,10 +69,8 @@ def heard() -> None:
 
 @pytest.fixture(autouse=True)
 def one_hook(heard: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    def add(hook: Callable[..., None]) -> None:
-        monkeypatch.setattr(Heard, "__call__", staticmethod(hook))
-
-    monkeypatch.setattr(sys, "addaudithook", add)
+    del heard
+    monkeypatch.setattr(sys, "addaudithook", lambda hook: monkeypatch.setattr(Heard, "__call__", staticmethod(hook)))
 
 
 @pytest.fixture
