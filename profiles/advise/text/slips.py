@@ -32,7 +32,9 @@ class OfText:
                     location=place,
                     semantics=self.effect(slip, view),
                     # The stage is not at work then: its upper bound is the finding's.
-                    predicted=Prediction(f"without the work of {view.by_id[costly].label}") if costly is not None else None,
+                    predicted=Prediction(f"without the work of {view.by_id[costly].label}")
+                    if costly is not None
+                    else None,
                 )
 
     def effect(self, slip: Slip, view: PipelineView) -> Semantics | None:  # noqa: ARG002 - of most it does not matter
