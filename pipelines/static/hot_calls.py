@@ -95,6 +95,30 @@ def hot_call(text: str, function: str, line: int) -> HotCall | None:
     return next((call for scope in file.scopes(function, line) for call in file.calls(scope, line)), None)
 
 
+def made_anew(text: str, function: str) -> list[HotCall]:
+    r"""Return what a function makes in each call although it is the same each time, with what makes it once.
+
+    Example:
+        >>> code = "def f(x):\n    names = ['a' * n for n in range(9)]\n    return names[x]\n"
+        >>> [(call.line, call.once.lines) for call in made_anew(code, "f")]
+        [(2, ("NAMES = ['a' * n for n in range(9)]",))]
+    """
+    file = _file(text)
+    defined = [one for one in file.all_functions if _name_of(one) == function] if file is not None else []
+    if len(defined) != 1:
+        return []
+    lines = range(defined[0].lineno, (defined[0].end_lineno or defined[0].lineno) + 1)
+    found = [call for line in lines if (call := hot_call(text, function, line)) is not None and call.once is not None]
+    built = [one for one in dict.fromkeys(found) if one.kind == "built-anew"]
+    # What others are made of goes with them.
+    return [one for one in built if not any(_is_part(one, other) for other in built if other is not one)]
+
+
+def _is_part(call: HotCall, other: HotCall) -> bool:
+    texts = {line.partition(" = ")[2] for line in (other.once.lines if other.once is not None else ())}
+    return call.once is not None and call.once.lines[-1].partition(" = ")[2] in texts
+
+
 def builders(text: str) -> list[tuple[HotCall, list[range]]]:
     r"""Return calls of the file's functions that are the same each time, with the lines that they lead to.
 

@@ -280,3 +280,18 @@ def interleaved(
         static=False,
     )
     return with_functions(measured(view, interval_ms=0.5, headspace=0.9), {"flows.py": code})
+
+
+def zip_of_shards(*index: int) -> PipelineView:
+    """Shards of one dataset, side by side."""
+    stages: list[StageView] = []
+    for number in range(len(index)):
+        base = f"source.inputs.{number}."
+        source = stage(f"{base}source", "TFRecordDataset", inputs=(), count=4800)
+        made = stage(f"{base}stages.0", "map", name="spectrum", ms=4.0, count=4800, line=5, function=DECODES)
+        made = replace(made, measured=made.measured.model_copy(update={"same_as": "source.inputs.0.stages.0"}))
+        one = stage(f"{base}stages.1", "shard", count=4800 // len(index), line=6, arguments={"num_shards": len(index)})
+        stages += [source, made, replace(one, arguments={**one.arguments, "index": index[number]})]
+    ends = tuple(f"source.inputs.{number}.stages.1" for number in range(len(index)))
+    joins = stage("source", "zip", inputs=ends, line=7, count=4800 // len(index))
+    return measured(pipeline(joins, *stages, stage("stages.0", "batch"), static=False), interval_ms=20.0, headspace=0.9)

@@ -23,6 +23,7 @@ from unit.advise.dropped_views import (
     small_files,
     taken_of_groups,
     taking,
+    zip_of_shards,
     zipped,
 )
 from unit.advise.function_views import found, late_filter, only
@@ -571,3 +572,16 @@ def test_small_records_are_batched_where_they_are_read(given: str, made: str) ->
 )
 def test_records_that_pass_an_interleave_as_they_are(view: PipelineView) -> None:
     assert not found("records-batched-inside", view)
+
+
+def test_all_shards_in_a_zip_are_a_batch_of_one_reader() -> None:
+    hits = list(rules()["read-once-per-branch"].diagnose(zip_of_shards(0, 1, 2, 3)))
+    (hit,) = (one for one in hits if one.stage == "source")
+    (edit,) = hit.edits
+    assert isinstance(edit, HandWritten)
+    assert edit.python.splitlines()[0] == (
+        "dataset = dataset.map(spectrum).batch(4, drop_remainder=True)  # in place of the shards and the zip, "
+        "spec.yaml:6 and spec.yaml:7"
+    )
+    for other in (zip_of_shards(1, 0, 2, 3), zip_of_shards(0, 1, 2, 2)):
+        assert not any(hit.stage == "source" for hit in rules()["read-once-per-branch"].diagnose(other))
