@@ -104,6 +104,12 @@ def small_pictures() -> tf.data.Dataset:
     return raw.map(lambda one: tf.image.resize(tf.io.decode_jpeg(one, channels=3), [8, 8]))
 
 
+def accurate_pictures() -> tf.data.Dataset:
+    picture = tf.io.encode_jpeg(tf.zeros([64, 64, 3], tf.uint8))
+    raw = tf.data.Dataset.from_tensors(picture).repeat(3)
+    return raw.map(lambda one: tf.io.decode_jpeg(one, channels=3, dct_method="INTEGER_ACCURATE"))
+
+
 def scaled_pictures() -> tf.data.Dataset:
     picture = tf.io.encode_jpeg(tf.zeros([64, 64, 3], tf.uint8))
     raw = tf.data.Dataset.from_tensors(picture).repeat(3)
@@ -183,7 +189,9 @@ def cases(folder: Path) -> Iterator[Case]:
         by = tuple(NewStage(op, {"buffer_size": 4} if op in {"shuffle", "prefetch"} else {}) for op in kept_by)
         yield Case(noisy, (SplitMap("stages.0", by),), ordered=False)
     for how in REWRITES:
-        shown = {"crop": pictures, "resize-first": scaled_pictures}.get(how, small_pictures)
+        shown = {"crop": pictures, "fast-dct": accurate_pictures, "resize-first": scaled_pictures}.get(
+            how, small_pictures
+        )
         make, at = (called, 0) if "graph" in how else (shown, 1)
         yield Case(make, (RewriteMap(f"stages.{at}", how),))
     for path in OPTIONS:
