@@ -237,7 +237,7 @@ class _File(File):
     def _parsed_anew(self, function: Function, bound: set[str], line: int) -> Iterator[HotCall]:
         """A text file that each call of a function opens, and reads from its start, for a row of it."""
         nodes = list(own_nodes(function))
-        named = [
+        named: list[tuple[ast.expr | None, ast.expr, ast.AST]] = [
             (one.items[0].optional_vars, one.items[0].context_expr, one) for one in nodes if isinstance(one, ast.With)
         ]
         named += [(one.targets[0], one.value, one) for one in nodes if isinstance(one, ast.Assign)]

@@ -190,11 +190,8 @@ def gathered(function: str) -> str | None:
     given = next((one for one in ast.walk(tree or ast.Module([], [])) if isinstance(one, _Definition)), None)
     if given is None:
         return None
-    tree, changed = (
-        copy.deepcopy(given),
-        _Gathers({one.arg for one in ast.walk(given.args) if isinstance(one, ast.arg)}),
-    )
-    made = changed.visit(tree)
+    changed = _Gathers({one.arg for one in ast.walk(given.args) if isinstance(one, ast.arg)})
+    made = changed.visit(copy.deepcopy(given))
     return ast.unparse(made) if changed.count and not changed.failed else None
 
 

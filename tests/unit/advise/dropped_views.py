@@ -233,7 +233,7 @@ GROUPED = """
 def load(path, person):
     return tf.io.decode_jpeg(tf.io.read_file(path)), person
 ds = ds.map(load)
-ds = ds.group_by_window(lambda image, who: who // 2, lambda key, window: window.take(K).batch(K), window_size=12)
+ds = ds.group_by_window(lambda image, who: who // 2, lambda key, window: window.take(4).batch(4), window_size=12)
 """
 
 

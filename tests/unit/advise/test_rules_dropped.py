@@ -507,8 +507,8 @@ def test_groups_that_drop_what_a_map_has_made() -> None:
     assert isinstance(edit, HandWritten)
     assert edit.python == (
         "dataset = dataset.group_by_window(key_func=lambda path, person: person // 2, "
-        "reduce_func=lambda key, window: window.take(K).batch(K), window_size=12)  # people.py:5, before load\n"
-        "dataset = dataset.unbatch().map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(K)"
+        "reduce_func=lambda key, window: window.take(4).batch(4), window_size=12)  # people.py:5, before load\n"
+        "dataset = dataset.unbatch().map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(4)"
     )
     assert hit.predicted is not None
     assert hit.predicted.speedup is not None

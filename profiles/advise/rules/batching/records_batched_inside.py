@@ -43,7 +43,7 @@ class RecordsBatchedInside(Rule):
     thresholds = (
         Threshold("record-bytes", 2048, "bytes", "of a record from which reading it is the work"),
         Threshold("handed-over", 5, "µs", "a record between threads: measured on TensorFlow 2.21, 2 cores"),
-        Threshold("time-share", 0.3, "of the interval", "that handing over takes: below it something else first"),
+        Threshold("time-share", 0.3, "of the interval", "that handing over takes: below it something else first", 0.1),
         Threshold("batch-size", 8, "records", "below it there is little to save"),
         Threshold("blocked", 0.3, "of the reader's time", "in which it waits for the disk: then that is the work"),
     )

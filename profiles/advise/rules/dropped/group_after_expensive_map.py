@@ -42,7 +42,7 @@ class GroupAfterExpensiveMap(Rule):
     semantics = "same"
     thresholds = (
         Threshold("kept-share", 0.8, "of the elements", "more kept leaves less than 1.25x to win on the map"),
-        Threshold("time-share", 0.3, "of the interval", "that the map takes: below it something else comes first"),
+        Threshold("time-share", 0.3, "of the interval", "that the map takes: below it something else comes first", 0.1),
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
