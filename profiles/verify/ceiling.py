@@ -369,6 +369,8 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     elif speedup.high < WORTH:
         finding.status = "rejected"
         finding.reason = f"even without {name} no more than {significant(speedup.high)}×: {in_words(speedup)}"
+    elif speedup.low > 1:
+        finding.reason = f"without {name} at most {in_words(speedup)}, undecided"
     else:
         finding.reason = f"unknown upper bound of {name}: {trial.reason.removeprefix('undecided: ')}"
 

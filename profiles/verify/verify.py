@@ -34,7 +34,6 @@ from pipeprof.profiles.propose.finding import MEASURED, finding_of, proposal_of
 from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.time.memory_problem import memory_matters
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
@@ -45,7 +44,13 @@ from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_epoch, why_no_cache
 from pipeprof.profiles.verify.guessing.random_order import reclassify
 from pipeprof.profiles.verify.guessing.search import guesses
-from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch, without_other_dispatch
+from pipeprof.profiles.verify.overlap import (
+    as_measured,
+    can_overlap,
+    is_about_overlap,
+    other_dispatch,
+    without_other_dispatch,
+)
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import pays
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
@@ -323,7 +328,7 @@ class _Verification:
 
     def leave_out(self, finding: Finding, reason: str | None) -> None:
         """Note why a change that is no finding is not tried; nothing without a reason."""
-        if reason is not None and not _is_refused_graph(finding, reason):
+        if reason is not None and not _is_refused_graph(finding, reason) and can_overlap(self._profile, finding):
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
             text = _as_change(self._profile, finding)
             if text not in (found := self._not_tried.setdefault(reason, [])):
@@ -357,7 +362,7 @@ class _Verification:
             block_seconds=self._pace.block.seconds,
             same=self._same or None,
         )
-        profile.findings = ordered(profile.findings or (), memory_matters=memory_matters(profile))
+        profile.findings = ordered(profile.findings or ())
         profile.verdict = conclude(profile)
 
     def _pace_of(self, mode: Mode) -> plans.Pace:
@@ -491,7 +496,7 @@ class _Verification:
             if finding.status != "ceiling"
             or finding.rule != MEASURED
             or (
-                still & set((finding.measured or {})["replayed"])
+                still & set((finding.measured or {}).get("replayed") or [finding.stage])
                 and not ceiling.is_reached(self._profile, finding, proven)
             )
         ]
@@ -505,7 +510,9 @@ class _Verification:
             stage = next((one for one in self._profile.stages or () if one.id == finding.stage), None)
             name = stage_name(stage) if stage is not None else finding.title
             reason = finding.reason if finding.measured is not None else f"{name}: {finding.reason}"
-            if finding.status == "unverified" and finding.recommendation:
+            # Advice where a measurement shows no gain would be empty.
+            shows_none = finding.measured is not None and (finding.measured.get("low") or 0.0) <= 1
+            if finding.status == "unverified" and finding.recommendation and not shows_none:
                 place = (stage_place(stage) if stage is not None else None) or name
                 reason += f"\n{place}   {finding.recommendation}"
             self._bounds.append(reason)
