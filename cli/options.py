@@ -34,18 +34,20 @@ _CLOCK = re.compile(r"(?=.)(?:([0-9]+)h)?(?:([0-9]+)m(?:in)?)?(?:([0-9]+)s)?")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 
 
-def option(flag: str, metavar: str, text: str, *, words: Sequence[str] = ()) -> Any:
-    """An option with a value.
-
-    Args:
-        flag: The flag; empty for one named after the parameter.
-        text: Help text.
-        words: Completions for the shell.
-    """
+def option(name: str, metavar: str, text: str, *, words: Sequence[str] = ()) -> Any:
+    """An option with a value; an empty name stands for that of the parameter."""
     complete = completion.one_of(*words) if words else None
-    return typer.Option(*filter(None, [flag]), metavar=metavar, help=text, autocompletion=complete)
+    return typer.Option(*filter(None, [name]), metavar=metavar, help=text, autocompletion=complete)
 
 
+def flag(*names_and_text: str) -> Any:
+    """An option without a value: its names, then its help text."""
+    *names, text = names_and_text
+    return typer.Option(*names, help=text)
+
+
+Text = str | None
+Texts = list[str] | None
 Target = Annotated[
     str,
     typer.Argument(
@@ -55,24 +57,19 @@ Target = Annotated[
     ),
 ]
 Set = Annotated[
-    list[str] | None,
+    Texts,
     option(
         "--set",
         "PATH=VALUE",
         "Override a value of the spec, e.g. stages.0.num_parallel_calls=4; null removes it. Repeatable.",
     ),
 ]
-Overlay = Annotated[
-    list[str] | None, option("-f", "FILE", "Merge another YAML file into the spec, e.g. laptop.yaml. Repeatable.")
-]
-Env = Annotated[
-    bool, typer.Option("--env", help="Replace ${VAR} and ${VAR:-default} in the spec from the environment.")
-]
+Overlay = Annotated[Texts, option("-f", "FILE", "Merge another YAML file into the spec, e.g. laptop.yaml. Repeatable.")]
+Env = Annotated[bool, flag("--env", "Replace ${VAR} and ${VAR:-default} in the spec from the environment.")]
 Arg = Annotated[
-    list[str] | None,
-    option("--arg", "NAME=VALUE", "Pass an argument to the function, converted by its annotation. Repeatable."),
+    Texts, option("--arg", "NAME=VALUE", "Pass an argument to the function, converted by its annotation. Repeatable.")
 ]
-NoPython = Annotated[bool, typer.Option("--no-python", help="Refuse specs and targets that run Python code.")]
+NoPython = Annotated[bool, flag("--no-python", "Refuse specs and targets that run Python code.")]
 
 
 def format_of(command: str) -> Any:
@@ -83,27 +80,22 @@ def format_of(command: str) -> Any:
 
 
 def out_of(command: str, what: str = "Also write the report to a file ({}); - is stdout. Repeatable.") -> Any:
-    """The option that names the files of a command's report.
-
-    Args:
-        what: Help text with a gap for the extensions.
-    """
+    """The option that names the files of a command's report; its help text has a gap for the extensions."""
     *others, last = extensions_of(command)
     return option("--out", "FILE", what.format(f"{', '.join(others)} or {last}"))
 
 
-Out = Annotated[list[str] | None, out_of("run")]
-Format = Annotated[str | None, format_of("run")]
-CheckFormat = Annotated[str | None, format_of("check")]
-RulesFormat = Annotated[str | None, format_of("rules")]
+Out = Annotated[Texts, out_of("run")]
+Format = Annotated[Text, format_of("run")]
+CheckFormat = Annotated[Text, format_of("check")]
+RulesFormat = Annotated[Text, format_of("rules")]
 """Format of `rules` and `explain`."""
-Json = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
-Force = Annotated[bool, typer.Option("--force", help="Let --out overwrite files that pipeprof did not write.")]
+Json = Annotated[bool, flag("--json", "Same as --format json.")]
+Force = Annotated[bool, flag("--force", "Let --out overwrite files that pipeprof did not write.")]
 FixForce = Annotated[
     bool,
-    typer.Option(
-        "--force",
-        help="Let --out overwrite files that pipeprof did not write, and --convert-to data that it has converted.",
+    flag(
+        "--force", "Let --out overwrite files that pipeprof did not write, and --convert-to data that it has converted."
     ),
 ]
 Color = Annotated[str, option("--color", "auto|always|never", "When to color the output.", words=COLORS)]
@@ -116,29 +108,19 @@ Redact = Annotated[
     ),
 ]
 MemoryOfAll = Annotated[
-    str | None, option("", "SIZE", "Memory of all processes together, e.g. 8GiB.  [default: all available]")
+    Text, option("", "SIZE", "Memory of all processes together, e.g. 8GiB.  [default: all available]")
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Hide progress.")]
+Quiet = Annotated[bool, flag("-q", "--quiet", "Hide progress.")]
 Verbose = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Print the complete report, and the phases with their times on stderr.")
+    bool, flag("-v", "--verbose", "Print the complete report, and the phases with their times on stderr.")
 ]
 SECTION_NAMES = (
-    "verdict",
-    "errors",
-    "findings",
-    "steps",
-    "gaps",
-    "pipeline",
-    "time",
-    "memory",
-    "ledger",
-    "warnings",
-    "output",
+    "verdict", "errors", "findings", "steps", "gaps", "pipeline", "time", "memory", "ledger", "warnings", "output",
     "conditions",
-)
+)  # fmt: skip
 """Names of the sections of the complete report, in their order."""
 Section = Annotated[
-    list[str] | None,
+    Texts,
     option(
         "--section",
         "NAME,...",
@@ -148,13 +130,11 @@ Section = Annotated[
 ]
 
 
-Step = Annotated[str | None, option("--step", "STEP", f"Training step: {registry.words()}.")]
-Dispatch = Annotated[
-    str | None, option("--dispatch", "sync|N", "Wait for every step (sync), or allow N steps in flight.")
-]
-Seed = Annotated[str | None, option("--seed", "N", "Seed for TensorFlow's random ops.")]
+Step = Annotated[Text, option("--step", "STEP", f"Training step: {registry.words()}.")]
+Dispatch = Annotated[Text, option("--dispatch", "sync|N", "Wait for every step (sync), or allow N steps in flight.")]
+Seed = Annotated[Text, option("--seed", "N", "Seed for TensorFlow's random ops.")]
 Timeout = Annotated[
-    str | None,
+    Text,
     option(
         "--timeout",
         "SECONDS",
@@ -162,8 +142,8 @@ Timeout = Annotated[
         " function that builds it takes more memory.  [default: 120]",
     ),
 ]
-MaxTime = Annotated[str | None, option("--max-time", "SECONDS", "Time limit for the whole command.")]
-NoLock = Annotated[bool, typer.Option("--no-lock", help="Do not wait for another measurement to end.")]
+MaxTime = Annotated[Text, option("--max-time", "SECONDS", "Time limit for the whole command.")]
+NoLock = Annotated[bool, flag("--no-lock", "Do not wait for another measurement to end.")]
 ALLOWED: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
 """Possible effects of a change on the data; ``same`` is none."""
 
@@ -193,7 +173,7 @@ class SharedOptions:
 
 
 DatasetSize = Annotated[
-    str | None,
+    Text,
     option(
         "",
         "SIZE",
@@ -201,14 +181,12 @@ DatasetSize = Annotated[
         " would take, and how long an epoch is.",
     ),
 ]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Leave out changes that add a cache.")]
-Steps = Annotated[str | None, option("", "N", "Measure at most this many steps.")]
+NoCache = Annotated[bool, flag("--no-cache", "Leave out changes that add a cache.")]
+Steps = Annotated[Text, option("", "N", "Measure at most this many steps.")]
 Rerun = Annotated[
-    bool, typer.Option("--rerun", help="Run a training script again, in several processes, to measure in the training.")
+    bool, flag("--rerun", "Run a training script again, in several processes, to measure in the training.")
 ]
-AllowWrites = Annotated[
-    bool, typer.Option("--allow-writes", help="Let a training script overwrite and delete files that exist.")
-]
+AllowWrites = Annotated[bool, flag("--allow-writes", "Let a training script overwrite and delete files that exist.")]
 AnyTarget = Annotated[
     str,
     typer.Argument(
@@ -218,12 +196,11 @@ AnyTarget = Annotated[
         autocompletion=completion.targets,
     ),
 ]
-ScriptArgs = Annotated[list[str] | None, typer.Argument(metavar="[-- ARGS]", help="Arguments of a training script.")]
-Cold = Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")]
+ScriptArgs = Annotated[Texts, typer.Argument(metavar="[-- ARGS]", help="Arguments of a training script.")]
+Cold = Annotated[bool, flag("--cold", "Evict the source files from the page cache first.")]
 
 From = Annotated[
-    str | None,
-    option("--from", "PROFILE", "The profile that --change is about.  [default: the latest run of the target]"),
+    Text, option("--from", "PROFILE", "The profile that --change is about.  [default: the latest run of the target]")
 ]
 
 
@@ -233,9 +210,9 @@ class RerunOptions(SharedOptions):
 
     rerun: Rerun = False
     allow_writes: AllowWrites = False
-    script_args: Annotated[
-        str | None, option("--script-args", "TEXT", "Arguments of a training script, as in a shell.")
-    ] = None
+    script_args: Annotated[Text, option("--script-args", "TEXT", "Arguments of a training script, as in a shell.")] = (
+        None
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,35 +221,30 @@ class RunOptions(SharedOptions):
 
     target: AnyTarget
     script_args: ScriptArgs = None
-    change: Annotated[str | None, option("", "N", "Measure the pipeline with change N of its latest report.")] = None
+    change: Annotated[Text, option("", "N", "Measure the pipeline with change N of its latest report.")] = None
     from_profile: From = None
-    seconds: Annotated[
-        str | None, option("", "SECONDS", "Measure for this long.  [default: from the spec, else 10]")
-    ] = None
+    seconds: Annotated[Text, option("", "SECONDS", "Measure for this long.  [default: from the spec, else 10]")] = None
     steps: Steps = None
     soak: Annotated[
-        str | None,
+        Text,
         option(
             "", "DURATION", "Watch memory for this long, e.g. 20m: whether it grows, its owner, and when it runs out."
         ),
     ] = None
-    to_end: Annotated[
-        bool, typer.Option("--to-end", help="Let a training script come to its own end instead of ending it.")
-    ] = False
+    to_end: Annotated[bool, flag("--to-end", "Let a training script come to its own end instead of ending it.")] = False
     allow_writes: AllowWrites = False
     rerun: Rerun = False
     cold: Cold = False
     memory_limit: Annotated[
-        str | None, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")
+        Text, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")
     ] = None
     budget: Annotated[
-        str | None,
-        option("", "SECONDS", "How long the proposed changes may be tried.  [default: 60; 150 with --rerun]"),
+        Text, option("", "SECONDS", "How long the proposed changes may be tried.  [default: 60; 150 with --rerun]")
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
     no_verify: Annotated[
-        bool, typer.Option("--no-verify", help="Do not try the proposed changes: findings are predictions only.")
+        bool, flag("--no-verify", "Do not try the proposed changes: findings are predictions only.")
     ] = False
     section: Section = None
     out: Out = None
@@ -285,12 +257,12 @@ class FixOptions(SharedOptions):
 
     target: AnyTarget
     script_args: ScriptArgs = None
-    change: Annotated[
-        str | None, option("", "N", "Take change N of the latest report of `run`, without a new search.")
-    ] = None
+    change: Annotated[Text, option("", "N", "Take change N of the latest report of `run`, without a new search.")] = (
+        None
+    )
     from_profile: From = None
     seconds: Annotated[
-        str | None,
+        Text,
         option(
             "", "SECONDS", "Measure the pipeline as it is for this long.  [default: a tenth of the budget, at most 4]"
         ),
@@ -299,13 +271,11 @@ class FixOptions(SharedOptions):
     rerun: Rerun = False
     allow_writes: AllowWrites = False
     cold: Cold = False
-    write: Annotated[
-        bool, typer.Option("--write", help="Change the spec itself; all other lines of it stay as they are.")
-    ] = False
-    out: Annotated[list[str] | None, out_of("fix", "Write the result to a file ({}). Repeatable.")] = None
-    form: Annotated[str | None, format_of("fix")] = None
+    write: Annotated[bool, flag("--write", "Change the spec itself; all other lines of it stay as they are.")] = False
+    out: Annotated[Texts, out_of("fix", "Write the result to a file ({}). Repeatable.")] = None
+    form: Annotated[Text, format_of("fix")] = None
     allow: Annotated[
-        list[str] | None,
+        Texts,
         option(
             "--allow",
             "CLASS,...",
@@ -314,7 +284,7 @@ class FixOptions(SharedOptions):
         ),
     ] = None
     convert_to: Annotated[
-        str | None,
+        Text,
         option(
             "--convert-to",
             "FOLDER",
@@ -323,14 +293,14 @@ class FixOptions(SharedOptions):
         ),
     ] = None
     budget: Annotated[
-        str | None,
+        Text,
         option("", "SECONDS", "How long to measure; starts and builds come on top.  [default: 60; 150 with --rerun]"),
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
     force: FixForce = False
     memory_limit: Annotated[
-        str | None, option("", "SIZE", "Memory that the pipeline may take, e.g. 8GiB.  [default: all available]")
+        Text, option("", "SIZE", "Memory that the pipeline may take, e.g. 8GiB.  [default: all available]")
     ] = None
 
 
@@ -375,11 +345,8 @@ def choice(flag: str, value: str, choices: Sequence[str]) -> str:
         return value
     close = difflib.get_close_matches(value, choices, n=1, cutoff=0.7)
     meant = f" — did you mean {close[0]}?" if close else ""
-    raise UsageError(f"{flag}: got {value!r}, expected {_listed(choices)}{meant}")
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    expected = " or ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))
+    raise UsageError(f"{flag}: got {value!r}, expected {expected}{meant}")
 
 
 def classes(values: Sequence[str] | None) -> list[Semantics]:
@@ -399,9 +366,6 @@ def classes(values: Sequence[str] | None) -> list[Semantics]:
 
 def report_format(value: str | None, *, json: bool, command: str = "run") -> str:
     """Return the format for stdout from ``--format`` and ``--json``.
-
-    Args:
-        json: Whether ``--json`` was given.
 
     Raises:
         UsageError: The command has no such format, or the two contradict each other.

@@ -1,8 +1,7 @@
 """Addresses of stages: dotted paths in the spec, and the names they take inside TensorFlow's graphs and errors.
 
-``source``, ``stages.0``, ``stages.1.source`` and ``stages.1.stages.0`` are addresses; pipelines that are an argument
-of a source or stage stand below it: ``source.datasets.1.stages.0``, ``stages.2.dataset.source``. TensorFlow allows no
-dots in the names of functions, so a graph carries ``stages_1_source`` instead; the two forms translate into each other.
+Pipelines that are an argument of a source or stage stand below it: ``source.datasets.1.stages.0``. TensorFlow allows no
+dots in the names of functions, so a graph carries ``stages_1_source`` for ``stages.1.source``.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ ADDED = "pipeprof_edit"
 _ADDRESS = _grammar(r"\.")
 _NODE = _grammar("_")
 _PARTS = r"source|stages|datasets|choice_dataset|weights|dataset|reduce_func|reader_func|\d+"
-_LAST_STEP = r"(?:^|\.)(?:source|stages\.\d+)$"
 # Not a part of a longer word such as `my_stages_1` or `stages_1_weights`.
 _NODE_IN_TEXT = rf"(?<![A-Za-z0-9_])(?P<node>{_NODE})(?![A-Za-z0-9_])"
 # What TensorFlow calls the traced function of a stage; the number at the end is its own.
@@ -49,9 +47,6 @@ def node_name(address: str) -> str:
 
 def address_of(name: str) -> str:
     """The address that ``name``, given by `node_name`, stands for.
-
-    Raises:
-        ValueError: The name was not made from an address.
 
     Example:
         >>> address_of("stages_1_stages_0")
@@ -98,7 +93,7 @@ def pipeline_of(address: str) -> str:
         >>> pipeline_of("stages.1.stages.0"), pipeline_of("source.datasets.0.stages.2"), pipeline_of("stages.1")
         ('stages.1', 'source.datasets.0', '')
     """
-    return re.sub(_LAST_STEP, "", address)
+    return re.sub(r"(?:^|\.)(?:source|stages\.\d+)$", "", address)
 
 
 def join(address: str, *parts: str | int) -> str:

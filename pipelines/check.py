@@ -36,7 +36,6 @@ def check_spec(
     """Load a spec and infer its elements; the arguments are those of `load_spec`.
 
     Raises:
-        UsageError: The file does not exist or cannot be read.
         SpecError: All errors of the texts, the flags and the elements.
     """
     return load_spec(
@@ -58,12 +57,7 @@ def _element_faults(spec: Spec | None, data: Any, base_dir: Path) -> list[Fault]
 
 
 def find_element_faults(pipeline: Any, data: Mapping[str, DataEntry], base_dir: Path) -> list[Fault]:
-    """Infer the elements of a pipeline and collect everything that TensorFlow would refuse.
-
-    Args:
-        pipeline: A spec, or its source and stages.
-        data: The recipes under ``data:``.
-    """
+    """Infer the elements of a pipeline and collect everything that TensorFlow would refuse."""
     found: dict[Fault, None] = {}
 
     def report(place: Place, refusal: Refused) -> None:

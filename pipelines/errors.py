@@ -7,9 +7,7 @@ received, what was expected and how to mend it.
 from __future__ import annotations
 
 import unicodedata
-from typing import ClassVar, Final
-
-_NAMED_ESCAPES: Final = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
+from typing import ClassVar
 
 
 class PipeprofError(Exception):
@@ -55,7 +53,7 @@ def escape(text: str) -> str:
 def _escape_char(char: str) -> str:
     if char.isprintable():
         return char
-    named = _NAMED_ESCAPES.get(char)
+    named = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}.get(char)
     if named is not None:
         return named
     code = ord(char)

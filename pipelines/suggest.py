@@ -16,7 +16,6 @@ _LONGEST: Final = 80
 _SHORTEST_START: Final = 4
 # "stop:100" and "stop=100", where a blank or a colon was forgotten.
 _WRITTEN_TOGETHER = r"(\w{1,40})[:=]\s*(\S{1,40})"
-_SEPARATORS = r"[\s_.\-]+"
 
 
 @functools.cache
@@ -31,27 +30,12 @@ def _synonyms() -> dict[str, list[str]]:
 
 _FLAG_WORDS: Final = {"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
 _UNITS: Final = {
-    "": "ms",
-    "millis": "ms",
-    "msec": "ms",
-    "milliseconds": "ms",
-    "micros": "us",
-    "usec": "us",
-    "microseconds": "us",
-    "sec": "s",
-    "secs": "s",
-    "second": "s",
-    "seconds": "s",
-    "m": "min",
-    "mins": "min",
-    "minutes": "min",
-}
+    "": "ms", "millis": "ms", "msec": "ms", "milliseconds": "ms", "micros": "us", "usec": "us", "microseconds": "us",
+    "sec": "s", "secs": "s", "second": "s", "seconds": "s", "m": "min", "mins": "min", "minutes": "min",
+}  # fmt: skip
 _NUMBER = r"[-+]?\d{1,18}(?:\.\d{1,18})?"
-_FACTORS: Final = {"k": 1000, "m": 1_000_000, "s": 1}
 _EXACT = 2**53
 """Whole numbers below it are exact as floats."""
-_COUNTED = r"(\d{1,12})([kKmMs])"
-_QUANTITY = r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)"
 
 
 def suggest(got: object, candidates: Iterable[str]) -> str | None:
@@ -79,7 +63,6 @@ def suggest(got: object, candidates: Iterable[str]) -> str | None:
 
 
 def _by_end(last: str, names: list[str]) -> str | None:
-    """The only dotted name whose last part it is."""
     same_end = [name for name in names if "." in name and _plain(name.rsplit(".", 1)[-1]) == last]
     return same_end[0] if len(same_end) == 1 else None
 
@@ -108,7 +91,7 @@ def suggest_value(got: object, kind: str) -> str | None:
         ('32', 'true', '20ms')
     """
     if kind == "duration" and isinstance(got, str | int | float) and not isinstance(got, bool):
-        quantity = re.fullmatch(_QUANTITY, str(got)[:_LONGEST].strip())
+        quantity = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(got)[:_LONGEST].strip())
         unit = _UNITS.get(quantity[2].lower()) if quantity else None
         return f"{quantity[1]}{unit}" if quantity and unit else None
     if kind == "whole number":
@@ -123,16 +106,13 @@ def suggest_value(got: object, kind: str) -> str | None:
         return word if word in {"true", "false"} else None
     if kind == "version":
         text = text.removeprefix("v").removesuffix(".0")
-    if kind == "number" and (counted := re.fullmatch(_COUNTED, text)) is not None:
-        return str(int(counted[1]) * _FACTORS[counted[2].lower()])
+    if kind == "number" and (counted := re.fullmatch(r"(\d{1,12})([kKmMs])", text)) is not None:
+        return str(int(counted[1]) * {"k": 1000, "m": 1_000_000, "s": 1}[counted[2].lower()])
     return text if kind in {"number", "seed", "version"} and re.fullmatch(_NUMBER, text) else None
 
 
 def suggest_path(got: str, candidates: Iterable[str]) -> str | None:
     """Return the path that ``got`` probably meant.
-
-    Args:
-        candidates: whole paths, or names of the files in its folder.
 
     Example:
         >>> suggest_path("in/trian.csv", ["test.csv", "train.csv"])
@@ -159,7 +139,7 @@ def did_you_mean(got: str, candidates: Iterable[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    return re.sub(_SEPARATORS, "", text).lower()
+    return re.sub(r"[\s_.\-]+", "", text).lower()
 
 
 def broken_link(path: Path) -> str | None:

@@ -25,8 +25,6 @@ class Field:
 
     Attributes:
         value: The value, for a field that is a number; else 0.
-        begin: Start of the field's bytes.
-        end: End of the field's bytes.
     """
 
     number: int

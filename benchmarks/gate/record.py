@@ -24,8 +24,7 @@ from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measure
-from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs
-from pipeprof.profiles.judge.process import Process
+from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, Process
 from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough
 from pipeprof.profiles.judge.verdicts.result import Result, Side
 from pipeprof.profiles.verify.plan import DIGEST_SECONDS

@@ -19,6 +19,9 @@ from pipeprof.cli.options import (
     Redact,
     Set,
     Target,
+    Text,
+    Texts,
+    flag,
     option,
     out_of,
 )
@@ -64,19 +67,13 @@ def check(
     env: Env = False,
     args: Arg = None,
     no_python: NoPython = False,
-    show: Annotated[
-        bool, typer.Option("--show", help="Print the resolved spec, with the origin of each line.")
-    ] = False,
-    python: Annotated[
-        bool, typer.Option("--python", help="Print equivalent Python, to be saved next to the spec.")
-    ] = False,
-    fail_on: Annotated[
-        str | None, option("", "warning", "Exit with 3 if a rule reports a finding, e.g. in CI.")
-    ] = None,
+    show: Annotated[bool, flag("--show", "Print the resolved spec, with the origin of each line.")] = False,
+    python: Annotated[bool, flag("--python", "Print equivalent Python, to be saved next to the spec.")] = False,
+    fail_on: Annotated[Text, option("", "warning", "Exit with 3 if a rule reports a finding, e.g. in CI.")] = None,
     memory_limit: Annotated[
-        str | None, option("", "SIZE", "Memory available to a run, e.g. 8GiB.  [default: all available]")
+        Text, option("", "SIZE", "Memory available to a run, e.g. 8GiB.  [default: all available]")
     ] = None,
-    out: Annotated[list[str] | None, out_of("check")] = None,
+    out: Annotated[Texts, out_of("check")] = None,
     form: CheckFormat = None,
     json: Json = False,
     force: Force = False,
@@ -148,12 +145,7 @@ def _load(
     no_python: bool,
     code: bool,
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
-    """Read the target; report its faults in every requested format.
-
-    Args:
-        changes: Changes of a spec by the command line.
-        no_python: Refuse Python code.
-        code: Stdout is for a spec or for Python code, as which it may be saved.
+    """Read the target and report its faults in every format; stdout for a spec or `code` may be saved as such.
 
     Raises:
         Exit: The spec is wrong; its faults are printed.
@@ -188,11 +180,6 @@ def _load(
 
 
 def _write(outputs: Outputs, color: str, text: Callable[[Style, Hide], str], document: Callable[[], Profile]) -> None:
-    """Print the report and write the files.
-
-    Args:
-        text: Renders it as text; receives what hides in its parts.
-    """
     from pipeprof.cli import output, streams
     from pipeprof.cli.private import hider_here
 
@@ -297,8 +284,7 @@ def _document(
     from pipeprof.profiles.document.memory import Memory
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.subject import Host, Target, Tool
-    from pipeprof.profiles.document.target import spec_target
+    from pipeprof.profiles.document.subject import Host, Target, Tool, spec_target
 
     cores, limit = machine
     advice = advice or StaticAdvice()

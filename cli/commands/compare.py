@@ -13,7 +13,7 @@ from pipeprof.cli.exit_codes import epilog
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipeprof.cli.comparing.scan import GivenScan
+    from pipeprof.cli.comparing.options import GivenScan
     from pipeprof.cli.targets.sides import GivenSide
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.harness.progress import RunProgress
@@ -37,7 +37,7 @@ def compare(given: CompareOptions) -> None:
     saved. --scan compares values of one parameter.
     """
     from pipeprof.cli import options, output
-    from pipeprof.cli.comparing.scan import parse_scan
+    from pipeprof.cli.comparing.options import parse_scan
     from pipeprof.cli.comparing.session import compared, live_sides, warn_of_steps
     from pipeprof.cli.targets.sides import read_arms
     from pipeprof.pipelines.errors import UsageError
@@ -96,7 +96,7 @@ def _check_ways(given: CompareOptions, scan: GivenScan | None) -> list[str]:
     Raises:
         UsageError: There are too few or too many, or options contradict each other.
     """
-    from pipeprof.cli.comparing.scan import check_number
+    from pipeprof.cli.comparing.options import check_number
     from pipeprof.pipelines.errors import UsageError
 
     others = given.others or []

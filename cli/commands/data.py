@@ -162,16 +162,9 @@ def _print_table(entries: Sequence[CachedEntry], now: datetime) -> None:
 def _as_json(folder: str, entries: Sequence[CachedEntry]) -> str:
     import json
 
+    names = ("name", "kind", "bytes", "files", "created", "path", "recipe")
     listed = [
-        {
-            "name": entry.name,
-            "kind": entry.kind,
-            "bytes": entry.bytes,
-            "files": entry.files,
-            "created": entry.created.isoformat(),
-            "path": str(entry.path),
-            "recipe": entry.recipe,
-        }
+        {name: getattr(entry, name) for name in names} | {"created": entry.created.isoformat(), "path": str(entry.path)}
         for entry in entries
     ]
     return json.dumps({"folder": folder, "entries": listed}, indent=2)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.fix.version import Reread
-    from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.propose.proposal import Semantics
 
 DEFAULT_BUDGET = 60.0
@@ -56,57 +55,32 @@ def fix(given: FixOptions) -> None:
     import sys
     import time
     from contextlib import ExitStack
-    from functools import partial
 
     from pipeprof.cli import options, output, streams
-    from pipeprof.cli.commands.run import Measuring, make_writer, refuse
-    from pipeprof.cli.targets.load import Changes, list_functions, load_target
+    from pipeprof.cli.commands.run import Measuring, make_writer, notes_on, read_target, refuse, settings_for
     from pipeprof.cli.targets.saved import latest_run, saved_change
-    from pipeprof.cli.targets.scripts import SCRIPT_BUDGET
-    from pipeprof.cli.targets.settings import settings_of
+    from pipeprof.cli.targets.scripts import AGAIN, AGAIN_UNTIL_TAKEN, SCRIPT_BUDGET
     from pipeprof.cli.text.progress import progress_for
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.target.target import STDIN
     from pipeprof.profiles.harness.harness import run_undisturbed, target_of
 
     options.choice("--color", given.color, options.COLORS)
     allow = options.classes(given.allow)
     budget = options.duration("--budget", given.budget) or (SCRIPT_BUDGET if given.rerun else DEFAULT_BUDGET)
-    settings = partial(
-        settings_of(given),
-        seconds=_first_seconds(given, budget),
-        steps=options.whole("--steps", given.steps),
-        cold=True if given.cold else None,
-        data_size=options.dataset_size(given.dataset_size),
-        no_cache=given.no_cache,
-        script_args=given.script_args or (),
-        allow_writes=given.allow_writes,
-        rerun=given.rerun,
-    )
+    settings = settings_for(given, seconds=_first_seconds(given, budget))
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="fix", redact=given.redact
     )
     selection = output.select(outputs, verbose=given.verbose)
-    if list_functions(given.target, plain=outputs.stdout == "text" and not given.out, scripts=True):
+    if (read := read_target(given, outputs, "fix")) is None:
         return
-    if given.target == STDIN:
-        raise UsageError("fix needs a file: `-` (standard input) is for `pipeprof check -`")
-    changes = Changes(given.sets or [], given.overlays or [], given.env)
-    parsed, loaded = load_target(
-        given.target,
-        changes,
-        no_python=given.no_python,
-        step=options.step(given.step),
-        arguments=given.args or [],
-        scripts=True,
-    )
+    changes, parsed, loaded = read
     _check_target(given, outputs, parsed, loaded)
     chosen = settings(target=parsed, loaded=loaded, tries=parsed.kind == "script")
     if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
         _take(given, change, parsed, loaded, changes, report=(outputs, selection))
         return
     convert_to = _conversion(given, loaded)
-    for note in _notes(chosen):
+    for note in notes_on(chosen, AGAIN if chosen.rerun else AGAIN_UNTIL_TAKEN):
         streams.say(f"pipeprof: note: {note}")
 
     reread = _reread(parsed, changes) if loaded is not None else None
@@ -169,17 +143,7 @@ def _take(
     _finish(given, profile, writer, loaded, report=report)
 
 
-def _notes(settings: RunSettings) -> Sequence[object]:
-    """What is to be said before anything runs."""
-    if settings.target.kind == "script":
-        from pipeprof.cli.targets.scripts import AGAIN, AGAIN_UNTIL_TAKEN, what_a_script_does
-
-        return (what_a_script_does(settings, AGAIN if settings.rerun else AGAIN_UNTIL_TAKEN),)
-    return settings.loaded.notes if settings.loaded is not None else ()
-
-
 def _first_seconds(given: FixOptions, budget: float) -> float:
-    """Length of the measurement of the pipeline as it is."""
     from pipeprof.cli.options import duration
     from pipeprof.pipelines.errors import UsageError
 
@@ -227,9 +191,6 @@ def _search(
     """Search for the best version of a measured pipeline; the profile is saved after each step."""
     from pipeprof.profiles.fix.fix import fix as search
 
-    def save() -> None:
-        run.writer.write(profile)
-
     try:
         search(
             profile,
@@ -239,7 +200,7 @@ def _search(
             allow=allow,
             reread=reread,
             end_at=run.end_at,
-            save=save,
+            save=lambda: run.writer.write(profile),
             convert_to=convert_to,
             earlier=earlier,
         )
@@ -289,16 +250,12 @@ def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loa
 
 def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
     """How a spec with another text is read: with the flags of the command line."""
-    from pipeprof.cli.private import SPEC_ENVIRONMENT
+    from pipeprof.cli.commands.run import check_again
     from pipeprof.pipelines.check import check_spec
 
     def reread(text: str, *, alone: bool = False) -> LoadedSpec:
-        if alone:
-            return check_spec(parsed.path, content=text.encode())
-        environment = SPEC_ENVIRONMENT if changes.env else None
-        return check_spec(
-            parsed.path, changes.sets, overlays=changes.overlays, environment=environment, content=text.encode()
-        )
+        content = text.encode()
+        return check_spec(parsed.path, content=content) if alone else check_again(parsed, changes, content=content)
 
     return reread
 
@@ -312,8 +269,7 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
     from pipeprof.pipelines.edits.plan import apply_call, data_of
     from pipeprof.pipelines.spec.edits.apply_files import unified
     from pipeprof.profiles.document.findings import edits_in
-    from pipeprof.profiles.fix.python_diff import with_plan
-    from pipeprof.profiles.fix.source_diff import edited_source
+    from pipeprof.profiles.fix.source_diff import edited_source, with_plan
 
     wants_patch = outputs.stdout == "patch" or any(kind == "patch" for _, kind in outputs.files)
     if parsed.kind == "script" and not wants_patch:
@@ -358,7 +314,7 @@ def _function_of_script(text: str, path: Path, stages: Sequence[Stage]) -> str |
     """Return the function that makes a script's dataset; where there is none that may be called, say why."""
     from pipeprof.cli import streams
     from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
-    from pipeprof.profiles.fix.script_function import function_of_script
+    from pipeprof.profiles.fix.source_diff import function_of_script
 
     try:
         return function_of_script(text, path.name, stages)

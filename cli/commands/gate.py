@@ -33,13 +33,6 @@ EPILOG = epilog(
 
 @dataclass(frozen=True)
 class _Question:
-    """What a gate is asked.
-
-    Attributes:
-        most: Pairs after which it ends.
-        end_at: When the time of the command is over, in seconds of `time.monotonic`; None for never.
-    """
-
     given: GateOptions
     judged: Mapping[str, Judged]
     most: int
@@ -129,7 +122,6 @@ def _against(
     save: Callable[[], object],
     progress: RunProgress,
 ) -> None:
-    """Measure both sides, and judge."""
     from pipeprof.cli.comparing.session import live, warn_of_steps
     from pipeprof.profiles.judge.live import SessionPlan, measure
     from pipeprof.profiles.judge.self_test import conclude_self_test
@@ -190,7 +182,7 @@ def _test_itself(
     """Measure the pipeline with longer steps and an allocation against itself, after it was measured unchanged."""
     from pipeprof.profiles.judge.live import measure
     from pipeprof.profiles.judge.self_test import faults_for
-    from pipeprof.profiles.judge.verdicts.counting import counted
+    from pipeprof.profiles.judge.verdicts.gating import counted
     from pipeprof.profiles.judge.verdicts.result import WorseSession
 
     faults = faults_for(result)
@@ -234,8 +226,13 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
     from pipeprof.profiles.harness.settings import plan as resolve
     from pipeprof.profiles.judge import baseline as stored
     from pipeprof.profiles.judge.live import SessionPlan, measure
-    from pipeprof.profiles.judge.verdicts.counting import counted
-    from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, judged_for, not_measured
+    from pipeprof.profiles.judge.verdicts.gating import (
+        conclude_gate,
+        counted,
+        has_seen_enough,
+        judged_for,
+        not_measured,
+    )
 
     given, judged = question.given, question.judged
     assert a.settings is not None  # noqa: S101 - for the type checker: the caller has looked

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import Arg, NoPython, option
+from pipeprof.cli.options import Arg, NoPython, Text, flag, option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,6 @@ def describe_function(
 
     Args:
         arrays: Prefix of the names of saved arrays; None to save none.
-        force: Whether saved arrays may replace files.
         schema: The schema as the spec's first line names it; None for no such line.
 
     Raises:
@@ -83,11 +82,7 @@ def describe_function(
 
 
 def report(found: DescribedTarget, text: str, written: str) -> str:
-    """Summarise which parts of a function became YAML, and whether the graphs are equal.
-
-    Args:
-        written: First sentence: what was written, and where.
-    """
+    """Say which parts of a function became YAML and whether the graphs are equal, after the sentence `written`."""
     lines = list(found.warnings)
     if found.printed:
         lines += [f"{text} printed:", *(f"{_INDENT}{line}" for line in found.printed.splitlines())]
@@ -109,7 +104,7 @@ def report(found: DescribedTarget, text: str, written: str) -> str:
 def init(
     *,
     from_: Annotated[
-        str | None,
+        Text,
         option(
             "--from",
             "WHAT",
@@ -119,10 +114,10 @@ def init(
     ] = None,
     args: Arg = None,
     save_arrays: Annotated[
-        bool, typer.Option("--save-arrays", help="Save a function's in-memory arrays as .npy files next to the spec.")
+        bool, flag("--save-arrays", "Save a function's in-memory arrays as .npy files next to the spec.")
     ] = False,
     schema: Annotated[
-        str | None,
+        Text,
         option(
             "--schema",
             "FILE",
@@ -132,7 +127,7 @@ def init(
     ] = None,
     no_python: NoPython = False,
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="File to write; - is stdout.")] = DEFAULT_OUT,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
+    force: Annotated[bool, flag("--force", "Overwrite existing files.")] = False,
 ) -> None:
     """Write a first spec for your data or for a function.
 
@@ -141,7 +136,6 @@ def init(
     """
     import shlex
 
-    from pipeprof.cli.commands.init import is_function
     from pipeprof.cli.streams import say, write_stdout
 
     if schema is not None:
@@ -176,7 +170,6 @@ def _from_function(
     import shlex
     from pathlib import Path
 
-    from pipeprof.cli.commands.init import describe_function, report
     from pipeprof.cli.streams import say, write_stdout
 
     to_stdout = out == "-"
@@ -196,12 +189,7 @@ def _from_function(
 
 
 def _parts(python: str | None, count: int) -> str:
-    """Describe a spec of a function.
-
-    Args:
-        python: The last stage that stays Python, with its line; None if the source is YAML.
-        count: Number of stages in YAML.
-    """
+    """Describe a spec of a function; `python` is the last stage that stays Python, with its line, None without one."""
     stages = "1 stage" if count == 1 else f"{count} stages"
     if python is None:
         return f"a source and {stages}"

@@ -32,10 +32,7 @@ def rules(*, form: RulesFormat = None, json: Json = False, color: Color = "auto"
     choice("--color", color, COLORS)
     known = list(all_rules().values())
     if report_format(form, json=json, command="rules") == "json":
-        document = {
-            "rules": [as_dict(rule) for rule in known],
-            "gate": [threshold_dict(threshold) for threshold in GATE],
-        }
+        document = {"rules": list(map(as_dict, known)), "gate": list(map(threshold_dict, GATE))}
         write_stdout(encoder.dumps(document, indent=2, ensure_ascii=False) + "\n", "json")
     else:
         write_stdout(paint(list_rules(known, GATE), style_of(sys.stdout, color)))
@@ -43,17 +40,9 @@ def rules(*, form: RulesFormat = None, json: Json = False, color: Color = "auto"
 
 def as_dict(rule: Rule) -> dict[str, Any]:
     """Return all published fields of a rule."""
-    return {
-        "name": rule.name,
-        "title": rule.title,
-        "family": rule.family,
-        "semantics": rule.semantics,
-        "seen": rule.seen,
-        "why": rule.why,
-        "fix": rule.fix,
-        "ignore_when": rule.ignore_when,
-        "thresholds": [threshold_dict(threshold) for threshold in rule.thresholds],
-    }
+    names = ("name", "title", "family", "semantics", "seen", "why", "fix", "ignore_when")
+    thresholds = [threshold_dict(threshold) for threshold in rule.thresholds]
+    return {name: getattr(rule, name) for name in names} | {"thresholds": thresholds}
 
 
 def threshold_dict(threshold: Threshold) -> dict[str, Any]:

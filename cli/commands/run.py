@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from pipeprof.cli.exit_codes import HUNG_UP, epilog
-from pipeprof.cli.options import RunOptions
+from pipeprof.cli.options import FixOptions, RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,11 +41,7 @@ EPILOG = epilog(
 
 @dataclass(frozen=True)
 class Measuring:
-    """A measurement that goes on.
-
-    Attributes:
-        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
-    """
+    """A measurement that goes on."""
 
     settings: RunSettings
     writer: ProfileWriter
@@ -61,49 +58,24 @@ def run(given: RunOptions) -> None:
     import sys
     import time
     from contextlib import ExitStack
-    from functools import partial
 
     from pipeprof.cli import options, output, streams
-    from pipeprof.cli.targets.load import Changes, list_functions, load_target
+    from pipeprof.cli.targets.load import load_target
     from pipeprof.cli.targets.saved import saved_change
-    from pipeprof.cli.targets.scripts import SCRIPT_BUDGET
-    from pipeprof.cli.targets.settings import settings_of, settings_with, with_change
+    from pipeprof.cli.targets.scripts import AGAIN, SCRIPT_BUDGET
+    from pipeprof.cli.targets.settings import settings_with, with_change
     from pipeprof.cli.text.progress import progress_for
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.target.target import STDIN
     from pipeprof.profiles.harness.harness import run_undisturbed, target_of
 
     options.choice("--color", given.color, options.COLORS)
     budget = options.duration("--budget", given.budget)
-    settings = partial(
-        settings_of(given),
-        seconds=_seconds(given),
-        soak=given.soak is not None,
-        steps=options.whole("--steps", given.steps),
-        cold=True if given.cold else None,
-        data_size=options.dataset_size(given.dataset_size),
-        no_cache=given.no_cache,
-        calibrate=not given.no_verify,
-        script_args=given.script_args or (),
-        to_end=given.to_end,
-        allow_writes=given.allow_writes,
-        rerun=given.rerun,
-    )
+    calibrate, soak = not given.no_verify, given.soak is not None
+    settings = settings_for(given, seconds=_seconds(given), soak=soak, calibrate=calibrate, to_end=given.to_end)
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)
-    if list_functions(given.target, plain=outputs.stdout == "text" and not given.out, scripts=True):
+    if (read := read_target(given, outputs, "run")) is None:
         return
-    if given.target == STDIN:
-        raise UsageError("run needs a file: `-` (standard input) is for `pipeprof check -`")
-    changes = Changes(given.sets or [], given.overlays or [], given.env)
-    parsed, loaded = load_target(
-        given.target,
-        changes,
-        no_python=given.no_python,
-        step=options.step(given.step),
-        arguments=given.args or [],
-        scripts=True,
-    )
+    changes, parsed, loaded = read
     _check_options(given, parsed)
     chosen = settings(target=parsed, loaded=loaded)
     change = saved_change(given, parsed, loaded, target_of(chosen))
@@ -114,7 +86,7 @@ def run(given: RunOptions) -> None:
         chosen = settings_with(replace(chosen, loaded=loaded), change)
     _check_plan(given, outputs, loaded)
     chosen = replace(chosen, tries=_tries(given, chosen))
-    for note in _notes(chosen):
+    for note in notes_on(chosen, AGAIN if chosen.tries else ""):
         streams.say(f"pipeprof: note: {note}")
 
     writer = make_writer(parsed, loaded, outputs)
@@ -132,6 +104,51 @@ def run(given: RunOptions) -> None:
             progress.close()
     refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
+
+
+def settings_for(given: RunOptions | FixOptions, **more: Any) -> partial[RunSettings]:
+    """Parse the options of a measurement of one target, which is left to be given.
+
+    Raises:
+        UsageError: A value is wrong.
+    """
+    from pipeprof.cli import options
+    from pipeprof.cli.targets.settings import settings_of
+
+    return partial(
+        settings_of(given),
+        steps=options.whole("--steps", given.steps),
+        cold=True if given.cold else None,
+        data_size=options.dataset_size(given.dataset_size),
+        no_cache=given.no_cache,
+        script_args=given.script_args or (),
+        allow_writes=given.allow_writes,
+        rerun=given.rerun,
+        **more,
+    )
+
+
+def read_target(
+    given: RunOptions | FixOptions, outputs: Outputs, command: str
+) -> tuple[Changes, ParsedTarget, LoadedSpec | None] | None:
+    """Read the target with the changes of the command line; None where the functions of its file are listed instead.
+
+    Raises:
+        UsageError: It cannot be read, or it is standard input.
+    """
+    from pipeprof.cli import options
+    from pipeprof.cli.targets.load import Changes, list_functions, load_target
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.target.target import STDIN
+
+    if list_functions(given.target, plain=outputs.stdout == "text" and not given.out, scripts=True):
+        return None
+    if given.target == STDIN:
+        raise UsageError(f"{command} needs a file: `-` (standard input) is for `pipeprof check -`")
+    changes, step = Changes(given.sets or [], given.overlays or [], given.env), options.step(given.step)
+    arguments = given.args or []
+    read = load_target(given.target, changes, no_python=given.no_python, step=step, arguments=arguments, scripts=True)
+    return changes, *read
 
 
 def _tries(given: RunOptions, settings: RunSettings) -> bool:
@@ -183,12 +200,12 @@ def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
         raise UsageError("--to-end lets the script end by itself: remove --steps and --seconds, or --to-end")
 
 
-def _notes(settings: RunSettings) -> Sequence[object]:
-    """What is to be said before anything runs."""
+def notes_on(settings: RunSettings, again: str) -> Sequence[object]:
+    """What is to be said before anything runs; of a script, also how it runs `again`."""
     if settings.target.kind == "script":
-        from pipeprof.cli.targets.scripts import AGAIN, what_a_script_does
+        from pipeprof.cli.targets.scripts import what_a_script_does
 
-        return (what_a_script_does(settings, AGAIN if settings.tries else ""),)
+        return (what_a_script_does(settings, again),)
     return settings.loaded.notes if settings.loaded is not None else ()
 
 
@@ -207,14 +224,7 @@ def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) 
 
 def _verify(profile: Profile, run: Measuring, seconds: float, changes: Changes, only: SavedChange | None) -> None:
     """Try what the findings propose, or only a change of an earlier run."""
-    from pipeprof.cli.private import SPEC_ENVIRONMENT
-    from pipeprof.pipelines.check import check_spec
     from pipeprof.profiles.verify.verify import verify
-
-    def reload(flags: Sequence[str]) -> LoadedSpec:
-        environment = SPEC_ENVIRONMENT if changes.env else None
-        sets = [*changes.sets, *flags]
-        return check_spec(run.settings.target.path, sets, overlays=changes.overlays, environment=environment)
 
     try:
         verify(
@@ -222,13 +232,25 @@ def _verify(profile: Profile, run: Measuring, seconds: float, changes: Changes, 
             run.settings,
             seconds,
             run.progress,
-            reload=reload if run.settings.loaded is not None else None,
+            reload=partial(check_again, run.settings.target, changes) if run.settings.loaded is not None else None,
             end_at=run.end_at,
             save=lambda: run.writer.write(profile),
             only=only.finding if only is not None else None,
         )
     finally:
         run.writer.write(profile, final=True)
+
+
+def check_again(
+    parsed: ParsedTarget, changes: Changes, flags: Sequence[str] = (), content: bytes | None = None
+) -> LoadedSpec:
+    """Read a spec again with the changes of the command line, and further ``--set`` values or another text."""
+    from pipeprof.cli.private import SPEC_ENVIRONMENT
+    from pipeprof.pipelines.check import check_spec
+
+    environment = SPEC_ENVIRONMENT if changes.env else None
+    sets = [*changes.sets, *flags]
+    return check_spec(parsed.path, sets, overlays=changes.overlays, environment=environment, content=content)
 
 
 def make_writer(parsed: ParsedTarget, loaded: LoadedSpec | None, outputs: Outputs) -> ProfileWriter:

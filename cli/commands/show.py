@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import Color, Force, Format, Json, Out, Redact, Section, option
+from pipeprof.cli.options import Color, Force, Format, Json, Out, Redact, Section, Text, Texts, flag, option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,15 +30,15 @@ EPILOG = epilog(
 
 def show(
     profiles: Annotated[
-        list[str] | None,
+        Texts,
         typer.Argument(
             metavar="PROFILE", help="Files that `pipeprof run` saved.  [default: the latest in pipeprof-out/]"
         ),
     ] = None,
     *,
-    finding: Annotated[str | None, option("", "N", "Print finding N in full, with the fix as YAML and Python.")] = None,
+    finding: Annotated[Text, option("", "N", "Print finding N in full, with the fix as YAML and Python.")] = None,
     section: Section = None,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print the complete report.")] = False,
+    verbose: Annotated[bool, flag("-v", "--verbose", "Print the complete report.")] = False,
     form: Format = None,
     json: Json = False,
     out: Out = None,
@@ -56,7 +56,7 @@ def show(
     from pipeprof.cli.options import COLORS, choice, whole
     from pipeprof.cli.text.style import style_of
     from pipeprof.profiles.document.store import load_saved
-    from pipeprof.profiles.judge.saved_result import kind_of_result
+    from pipeprof.profiles.judge.saved import kind_of_result
 
     choice("--color", color, COLORS)
     number = whole("--finding", finding, 0)
@@ -92,10 +92,9 @@ def show(
 
 
 def _show_result(paths: Sequence[Path], outputs: Outputs, selection: Selection, color: str) -> None:
-    """Print the report of a result of compare or gate."""
     from pipeprof.cli.comparing.session import write_result
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.judge.saved_result import load_result
+    from pipeprof.profiles.judge.saved import load_result
 
     if len(paths) > 1:
         raise UsageError(f"{paths[0]} and others: a result of compare or gate is shown alone")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli import completion
-from pipeprof.cli.options import RerunOptions, format_of, out_of
+from pipeprof.cli.options import RerunOptions, Text, Texts, flag, format_of, option, out_of
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,34 +28,26 @@ class CompareOptions(RerunOptions):
         ),
     ]
     others: Annotated[
-        list[str] | None,
+        Texts,
         typer.Argument(
             metavar="B",
             help="What A is compared with, one or more; git:REF is the other target at that ref.",
             show_default=False,
         ),
     ] = None
-    pairs: Annotated[
-        str | None, typer.Option("--pairs", metavar="N", help="Pairs of fresh processes.  [default: 5]")
-    ] = None
+    pairs: Annotated[Text, option("--pairs", "N", "Pairs of fresh processes.  [default: 5]")] = None
     b_sets: Annotated[
-        list[str] | None,
-        typer.Option("--b-set", metavar="PATH=VALUE", help="As --set, on B alone; without B, on A's spec. Repeatable."),
+        Texts, option("--b-set", "PATH=VALUE", "As --set, on B alone; without B, on A's spec. Repeatable.")
     ] = None
     scan: Annotated[
-        str | None,
-        typer.Option(
-            "--scan", metavar="PATH=V,V", help="Compare A's spec with these values of a parameter, in one table."
-        ),
+        Text, option("--scan", "PATH=V,V", "Compare A's spec with these values of a parameter, in one table.")
     ] = None
-    why: Annotated[
-        bool, typer.Option("--why", help="Also measure each difference of A and B alone, and name those that count.")
-    ] = False
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse saved profiles of other hosts or versions (exit code 6).")
-    ] = False
-    out: Annotated[list[str] | None, out_of("compare")] = None
-    form: Annotated[str | None, format_of("compare")] = None
+    why: Annotated[bool, flag("--why", "Also measure each difference of A and B alone, and name those that count.")] = (
+        False
+    )
+    strict: Annotated[bool, flag("--strict", "Refuse saved profiles of other hosts or versions (exit code 6).")] = False
+    out: Annotated[Texts, out_of("compare")] = None
+    form: Annotated[Text, format_of("compare")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,56 +63,36 @@ class GateOptions(RerunOptions):
         ),
     ]
     against: Annotated[
-        str | None,
-        typer.Option(
+        Text,
+        option(
             "--against",
-            metavar="OTHER",
-            help="What TARGET must not be worse than: git:REF (the same target at that ref), git:REF:PATH, a target.",
+            "OTHER",
+            "What TARGET must not be worse than: git:REF (the same target at that ref), git:REF:PATH, a target.",
         ),
     ] = None
     baseline: Annotated[
-        str | None,
-        typer.Option(
-            "--baseline", metavar="FILE", help="A stored baseline, where both sides cannot be measured: second best."
-        ),
+        Text, option("--baseline", "FILE", "A stored baseline, where both sides cannot be measured: second best.")
     ] = None
     update_baseline: Annotated[
-        bool, typer.Option("--update-baseline", help="Measure the target and write --baseline; nothing is judged.")
+        bool, flag("--update-baseline", "Measure the target and write --baseline; nothing is judged.")
     ] = False
     self_test: Annotated[
         bool,
-        typer.Option(
-            "--self-test", help="Try the gate: it must pass the target, and fail it with longer steps and more memory."
-        ),
+        flag("--self-test", "Try the gate: it must pass the target, and fail it with longer steps and more memory."),
     ] = False
-    max_pairs: Annotated[
-        str | None, typer.Option("--max-pairs", metavar="N", help="Pairs after which it gives up.  [default: 15]")
-    ] = None
-    max_step_ms: Annotated[
-        str | None, typer.Option(metavar="BUDGET", help="Step interval: 5%, 20ms, warn or off.  [default: 3%]")
-    ] = None
-    max_peak_bytes: Annotated[
-        str | None, typer.Option(metavar="BUDGET", help="Peak memory: 5%, 2GiB, warn or off.  [default: 3%]")
-    ] = None
-    max_wait_ms: Annotated[str | None, typer.Option(metavar="BUDGET", help="Wait per step, e.g. 2ms.")] = None
-    max_idle_share: Annotated[str | None, typer.Option(metavar="BUDGET", help="Idle share, e.g. 10%.")] = None
-    max_cpu_ms_per_element: Annotated[
-        str | None, typer.Option(metavar="BUDGET", help="CPU time per element, e.g. 5%.")
-    ] = None
-    max_first_batch_s: Annotated[
-        str | None, typer.Option(metavar="BUDGET", help="Time until the first batch, e.g. 20% or 5s.")
-    ] = None
+    max_pairs: Annotated[Text, option("--max-pairs", "N", "Pairs after which it gives up.  [default: 15]")] = None
+    max_step_ms: Annotated[Text, option("", "BUDGET", "Step interval: 5%, 20ms, warn or off.  [default: 3%]")] = None
+    max_peak_bytes: Annotated[Text, option("", "BUDGET", "Peak memory: 5%, 2GiB, warn or off.  [default: 3%]")] = None
+    max_wait_ms: Annotated[Text, option("", "BUDGET", "Wait per step, e.g. 2ms.")] = None
+    max_idle_share: Annotated[Text, option("", "BUDGET", "Idle share, e.g. 10%.")] = None
+    max_cpu_ms_per_element: Annotated[Text, option("", "BUDGET", "CPU time per element, e.g. 5%.")] = None
+    max_first_batch_s: Annotated[Text, option("", "BUDGET", "Time until the first batch, e.g. 20% or 5s.")] = None
     max_stage_ms: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--max-stage-ms", metavar="STAGE=BUDGET", help="Time in a stage per batch, e.g. decode=10%. Repeatable."
-        ),
+        Texts, option("--max-stage-ms", "STAGE=BUDGET", "Time in a stage per batch, e.g. decode=10%. Repeatable.")
     ] = None
-    max_disk_bytes_per_element: Annotated[
-        str | None, typer.Option(metavar="BUDGET", help="Bytes read from the disk per element.")
-    ] = None
-    out: Annotated[list[str] | None, out_of("gate")] = None
-    form: Annotated[str | None, format_of("gate")] = None
+    max_disk_bytes_per_element: Annotated[Text, option("", "BUDGET", "Bytes read from the disk per element.")] = None
+    out: Annotated[Texts, out_of("gate")] = None
+    form: Annotated[Text, format_of("gate")] = None
 
 
 def budgets(given: GateOptions) -> dict[str, Budget | None]:
@@ -151,3 +123,74 @@ def _budget(flag: str, text: str, unit: str, *, zero: bool = False) -> Budget:
         return parse_budget(text, unit, zero=zero)
     except ValueError as error:
         raise UsageError(f"{flag}: {error}") from None
+
+
+MOST_ARMS = 8
+"""Pipelines of one comparison: each is a process in every pair, and waits for the turns of all others."""
+_OPEN, _CLOSE = "[{(", "]})"
+
+
+@dataclass(frozen=True)
+class GivenScan:
+    """One parameter of a spec and the values that are compared: at least two, in YAML as typed."""
+
+    path: str
+    values: tuple[str, ...]
+
+    def sets(self) -> list[str]:
+        """The ``--set`` value of each pipeline."""
+        return [f"{self.path}={value}" for value in self.values]
+
+
+def parse_scan(text: str) -> GivenScan:
+    """Parse the value of ``--scan``.
+
+    Raises:
+        UsageError: It has no path, fewer than two values, one of them twice, or too many.
+
+    Example:
+        >>> parse_scan("stages.decode.num_parallel_calls=1,2,4").values
+        ('1', '2', '4')
+        >>> parse_scan("stages.0.map={a: 1, b: 2},{a: 3}").values
+        ('{a: 1, b: 2}', '{a: 3}')
+    """
+    path, equals, rest = text.partition("=")
+    values = tuple(value.strip() for value in _split(rest))
+    if not (path and equals and all(values)):
+        raise UsageError(f"--scan: got {text!r}, expected PATH=VALUE,VALUE such as stages.0.num_parallel_calls=1,2,4")
+    if len(values) < 2:
+        raise UsageError(f"--scan {text}: one value; give at least two, separated by commas")
+    if len(set(values)) < len(values):
+        twice = next(value for value in values if values.count(value) > 1)
+        raise UsageError(f"--scan {text}: {twice} stands there twice; give each value once")
+    check_number(len(values), "--scan: got {} values")
+    return GivenScan(path, values)
+
+
+def check_number(arms: int, what: str) -> None:
+    """Refuse more pipelines than one comparison takes.
+
+    Raises:
+        UsageError: There are more.
+    """
+    if arms > MOST_ARMS:
+        raise UsageError(f"{what.format(arms)}, at most {MOST_ARMS}: each is a process in every pair")
+
+
+def _split(text: str) -> list[str]:
+    """The parts between commas that are in no brackets and no quotes."""
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+        elif letter in _OPEN:
+            depth += 1
+        elif letter in _CLOSE:
+            depth -= 1
+        elif letter == "," and not depth:
+            parts.append("")
+            continue
+        parts[-1] += letter
+    return parts

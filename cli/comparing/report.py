@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from pipeprof.cli.options import duration
 from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
-from pipeprof.profiles.judge.verdicts.counting import counted
+from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.judge.verdicts.result import Metric, PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.words import (
@@ -52,7 +52,6 @@ def next_command(result: Result) -> tuple[str, str] | None:
 
 
 def _after_pairs(result: Result) -> tuple[str, str] | None:
-    """What follows from the verdicts of a comparison or a gate."""
     rows = [metric for metrics in result.rows().values() for metric in metrics]
     more = [metric.more_pairs for metric in rows if metric.level != "off" and metric.more_pairs]
     needed = len(counted(result.pairs)) + max(more, default=0)
@@ -162,18 +161,14 @@ def causes(result: Result) -> Iterator[Block]:
 
 
 _KEY = 6
-_COLORS = {"slower": "red", "more": "red", "faster": "green", "less": "green"}
 _NO_STAGE = 0.01
 """Share of the work below which a stage that is the same on both sides has no row."""
 
 
 def build_result(result: Result, saved: str | None, *, verbose: bool = False) -> Iterator[Block]:
-    """Build the report.
-
-    Args:
-        saved: Its path as it is to be shown, if there is one.
-    """
-    yield _headline(result)
+    """Build the report."""
+    label, rest, color = headline(result)
+    yield Prose((TextSpan(label, f"bold {color}".strip()), TextSpan(rest)), indent=0)
     yield from _sides(result)
     for warning in result.warnings:
         yield Prose((TextSpan("Warning: ", "yellow"), TextSpan(warning.message)), indent=0)
@@ -224,11 +219,7 @@ def _changes(result: Result) -> Iterator[Block]:
 
 
 def build_arms(result: Result, *, verbose: bool) -> Iterator[Block]:
-    """Build the one table of several pipelines, each compared with A.
-
-    Args:
-        verbose: With all metrics of each pipeline.
-    """
+    """Build the one table of several pipelines, each compared with A."""
     rows = result.rows()
     main = main_metric(result)
     shown = (main.name if main else "step_ms", "peak_bytes")
@@ -251,8 +242,8 @@ def build_arms(result: Result, *, verbose: bool) -> Iterator[Block]:
         ]
     yield Table(columns)
     if main is not None and main.pairs:
-        floor = percent(main.floor) if main.scale == "ratio" else value_text(main, main.floor)
-        yield Legend([("", f"Each against A, in the same pairs, by more than {floor}; together (Holm).")])
+        least = _size(main, main.floor)
+        yield Legend([("", f"Each against A, in the same pairs, by more than {least}; together (Holm).")])
         yield from _resolution(result.metrics)
     texts = [text for text in (result.data, *(arm.data for arm in result.further)) if text]
     other = [text for text in texts if not text.startswith("A and ")]
@@ -281,11 +272,6 @@ def _measured(result: Result) -> Iterator[Block]:
         yield _metrics(worse.metrics)
     if result.data:
         yield KeyValue("data", result.data, indent=2, width=_KEY)
-
-
-def _headline(result: Result) -> Block:
-    label, rest, color = headline(result)
-    return Prose((TextSpan(label, f"bold {color}".strip()), TextSpan(rest)), indent=0)
 
 
 def _side(name: str, side: Side) -> Iterator[Block]:
@@ -337,27 +323,28 @@ def _title(metric: Metric) -> str:
 
 
 def _words(metric: Metric) -> str:
-    if metric.words == "no difference":
-        floor = percent(metric.floor) if metric.scale == "ratio" else value_text(metric, metric.floor)
-        return f"no difference > {floor}"
-    return what_it_is(metric)
+    return f"no difference > {_size(metric, metric.floor)}" if metric.words == "no difference" else what_it_is(metric)
+
+
+def _size(metric: Metric, change: float | None) -> str:
+    """A size of changes, as the floor is one: a share of a ratio, else in the metric's unit."""
+    return percent(change or 0.0) if metric.scale == "ratio" else value_text(metric, change)
 
 
 def _resolution(metrics: Sequence[Metric]) -> Iterator[Block]:
     """What the session could have found, from processes of the same pipeline."""
     known = [metric for metric in metrics if metric.resolution is not None and metric.level != "off"]
     if known:
-        each = ", ".join(
-            f"{metric.title} {percent(metric.resolution or 0.0)}"
-            if metric.scale == "ratio"
-            else f"{metric.title} {value_text(metric, metric.resolution)}"
-            for metric in known
-        )
+        each = ", ".join(f"{metric.title} {_size(metric, metric.resolution)}" for metric in known)
         yield Legend([("", f"Resolution, from two processes of A in each pair: {each}")])
 
 
 def _stages(stages: Sequence[StageChange], *, verbose: bool) -> Iterator[Block]:
-    shown = [stage for stage in stages if verbose or stage.status != "same" or _counts(stage)]
+    shown = [
+        stage
+        for stage in stages
+        if verbose or stage.status != "same" or max(stage.a_share or 0.0, stage.b_share or 0.0) >= _NO_STAGE
+    ]
     if not shown:
         return
     yield Heading("Stages", "CPU per batch and share of the work, of one process each")
@@ -372,10 +359,6 @@ def _stages(stages: Sequence[StageChange], *, verbose: bool) -> Iterator[Block]:
             Column("where", [place_of(stage.b or stage.a) or "" for stage in shown], right=False, keep=1, style="dim"),
         ]
     )
-
-
-def _counts(stage: StageChange) -> bool:
-    return max(stage.a_share or 0.0, stage.b_share or 0.0) >= _NO_STAGE
 
 
 def _ms(value: float | None) -> str:

@@ -21,11 +21,7 @@ _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def render_github(output: Output) -> str:
-    """All annotations; a last line says so where there are none.
-
-    Args:
-        output: Errors, warnings and findings of a profile, metrics of a gate.
-    """
+    """All annotations; a last line says so where there are none."""
     from pipeprof.pipelines.errors import escape
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.judge.words import headline

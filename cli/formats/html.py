@@ -43,11 +43,7 @@ def _style() -> str:
 
 
 def html(output: Output) -> str:
-    """The page.
-
-    Args:
-        output: The report, its complete version where there is one, and the document.
-    """
+    """The page."""
     from xml.etree.ElementTree import Element, SubElement, tostring
 
     from pipeprof.profiles.document.store import encode

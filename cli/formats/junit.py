@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.formats.registry import Format, Output
+from pipeprof.cli.formats.registry import Format
 from pipeprof.cli.streams import visible
 
 if TYPE_CHECKING:
@@ -48,8 +48,6 @@ def _case(suite: Element, metric: Metric) -> None:
         SubElement(case, "system-out").text = f"{metric.verdict}: {text}"
 
 
-def _render(output: Output) -> str:
-    return junit(output.result)
-
-
-FORMAT = Format("junit", (".xml",), frozenset({"gate"}), _render, order=6, exact=True, redacted=True)
+FORMAT = Format(
+    "junit", (".xml",), frozenset({"gate"}), lambda output: junit(output.result), order=6, exact=True, redacted=True
+)

@@ -27,9 +27,7 @@ class Output:
 
     Attributes:
         blocks: The report on it, built on first use.
-        style: Width, colour and characters, for text.
         complete: The report with all its numbers, for formats that have room for it.
-        remarks: The document as remarks on lines of files, for reviews of code.
     """
 
     document: Profile | Result
@@ -61,7 +59,6 @@ class Format:
 
     Attributes:
         extensions: Extensions of its files for `--out`, with the dot; none if it is for stdout alone.
-        render: The output as text.
         order: Formats are listed by this number, then by name.
         exact: Programs read it: a file has its text unchanged.
         redacted: Others may read it: what tells about a machine or a person is taken out unless the user wants it.
@@ -116,26 +113,22 @@ def extensions_of(command: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def _named(name: str) -> Format:
+    return next(format_ for format_ in all_formats() if format_.name == name)
+
+
 def lack_of(name: str, profile: Profile) -> str | None:
     """Why a file in the format of this name would show nothing of a profile; None where it shows something."""
-    return next(format_ for format_ in all_formats() if format_.name == name).lack(profile)
+    return _named(name).lack(profile)
 
 
 def is_redacted(name: str, wanted: bool | None) -> bool:
-    """Whether a format shows a redacted document.
-
-    Args:
-        wanted: The user's choice; None for the format's default.
-    """
-    return next(format_ for format_ in all_formats() if format_.name == name).redacted if wanted is None else wanted
+    """Whether a format shows a redacted document."""
+    return _named(name).redacted if wanted is None else wanted
 
 
 def render(name: str, output: Output, *, to_file: bool = False) -> str:
-    """The output in the format with this name; a CI log reads no command in it, except in the format for that.
-
-    Args:
-        to_file: The output is for a file, not for a terminal or a log.
-    """
-    chosen = next(format_ for format_ in all_formats() if format_.name == name)
+    """The output in the format with this name; a CI log reads no command in it, except in the format for that."""
+    chosen = _named(name)
     text = chosen.render(output)
     return text if to_file and chosen.exact else without_commands(text, name)

@@ -15,7 +15,6 @@ class Place:
 
     Attributes:
         line: 1 for the first; None if only the file is known.
-        column: 1 for the first.
         end_column: The first one after what is meant.
     """
 

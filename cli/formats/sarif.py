@@ -23,11 +23,7 @@ _DIGITS = 32
 
 
 def sarif(output: Output) -> dict[str, Any]:
-    """The document.
-
-    Args:
-        output: Errors and findings of a profile, regressions of a gate.
-    """
+    """The document."""
     document = output.document
     remarks = numbered(output.remarks())
     results = [remark for remark in remarks if _is_result(remark)]
@@ -76,38 +72,27 @@ def _more(code: str) -> str:
 
 
 def _result(remark: Remark, codes: Sequence[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "ruleId": remark.code,
-        "ruleIndex": codes.index(remark.code),
-        "level": remark.level,
-        "message": {"text": visible(remark.text) or remark.code},
-        "partialFingerprints": {_FINGERPRINT: _fingerprint(remark)},
-    }
-    if (locations := _locations(remark)) is not None:
-        found["locations"] = locations
-    return found
+    head = {"ruleId": remark.code, "ruleIndex": codes.index(remark.code)}
+    return {**head, **_said(remark), "partialFingerprints": {_FINGERPRINT: _fingerprint(remark)}, **_locations(remark)}
 
 
 def _notification(remark: Remark) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "descriptor": {"id": remark.code},
-        "level": remark.level,
-        "message": {"text": visible(remark.text) or remark.code},
-    }
-    if (locations := _locations(remark)) is not None:
-        found["locations"] = locations
-    return found
+    return {"descriptor": {"id": remark.code}, **_said(remark), **_locations(remark)}
 
 
-def _locations(remark: Remark) -> list[dict[str, Any]] | None:
+def _said(remark: Remark) -> dict[str, Any]:
+    return {"level": remark.level, "message": {"text": visible(remark.text) or remark.code}}
+
+
+def _locations(remark: Remark) -> dict[str, Any]:
     place = remark.place
     if place is None:
-        return None
+        return {}
     physical: dict[str, Any] = {"artifactLocation": {"uri": quote(visible(place.file), safe="/"), "uriBaseId": _ROOT}}
     if place.line is not None:
         columns = {"startColumn": place.column, "endColumn": place.end_column}
         physical["region"] = {"startLine": place.line} | {key: value for key, value in columns.items() if value}
-    return [{"physicalLocation": physical}]
+    return {"locations": [{"physicalLocation": physical}]}
 
 
 def _fingerprint(remark: Remark) -> str:

@@ -40,11 +40,7 @@ def describe_check(
     """Describe a target without errors: its stages with their lines, step, predicted memory and findings.
 
     Args:
-        stages: None for a function, whose stages only a run shows.
-        facts: Keys and values to list.
-        memory: Predicted bytes with their formulas.
         uncounted: Parts of the memory that are not predicted, in words.
-        what_ifs: Sentences on the largest shuffles, caches and prefetches within a memory limit.
         findings: ``None`` if no rule could be applied.
     """
     yield Prose(f"{target}: no errors", indent=0)
@@ -53,7 +49,13 @@ def describe_check(
             [
                 Column("", [number_of(stage.id) for stage in stages], right=False, style="dim"),
                 Column("", ["  " * stage.depth + name_row(stage) for stage in stages], right=False),
-                Column("", [_line(stage) for stage in stages], right=False, keep=0, style="dim"),
+                Column(
+                    "",
+                    [f"line {stage.location.line}" if stage.location else "" for stage in stages],
+                    right=False,
+                    keep=0,
+                    style="dim",
+                ),
             ]
         )
     for key, value in facts:
@@ -76,39 +78,23 @@ def describe_check(
     yield from list_warnings(warnings)
 
 
-def _line(stage: Stage) -> str:
-    return f"line {stage.location.line}" if stage.location else ""
-
-
 def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block]:
     """One row for each stage that holds tensors; an alias costs nothing, since its bytes are another stage's."""
     if not memory.held and not memory.unknown:
         return
-    from pipeprof.profiles.memory.predict.default_rewrites import ADDED
+    from pipeprof.profiles.memory.predict.execution import ADDED
 
-    names = name_rows(stages) | {ADDED: "prefetch, added by TensorFlow"}
+    names, held = name_rows(stages) | {ADDED: "prefetch, added by TensorFlow"}, memory.held
     yield Heading("Memory predicted", _total(memory))
     if memory.total_bytes >= _SMALL:
-        scale = byte_scale(prediction.bytes for prediction in memory.held)
+        scale = byte_scale(one.bytes for one in held)
         yield Table(
             [
-                Column("owner", [OWNERS[prediction.owner] for prediction in memory.held], right=False),
-                Column(
-                    "stage",
-                    [names.get(prediction.stage, prediction.stage) for prediction in memory.held],
-                    right=False,
-                    shrink_to=28,
-                ),
-                Column(scale.unit, [_bytes(prediction, scale.text(prediction.bytes)) for prediction in memory.held]),
-                Column("how", [HOW[prediction.how] for prediction in memory.held], right=False, keep=2),
-                Column(
-                    "",
-                    [prediction.formula for prediction in memory.held],
-                    right=False,
-                    keep=3,
-                    shrink_to=20,
-                    style="dim",
-                ),
+                Column("owner", [OWNERS[one.owner] for one in held], right=False),
+                Column("stage", [names.get(one.stage, one.stage) for one in held], right=False, shrink_to=28),
+                Column(scale.unit, [_bytes(one, scale.text(one.bytes)) for one in held]),
+                Column("how", [HOW[one.how] for one in held], right=False, keep=2),
+                Column("", [one.formula for one in held], right=False, keep=3, shrink_to=20, style="dim"),
             ]
         )
     for reason, members in unknown_by_reason(memory).items():

@@ -15,11 +15,7 @@ Kind = Literal["warning of a run", "error of a run", "error in a spec"]
 
 @dataclass(frozen=True)
 class MessageCode:
-    """A stable word that a message carries.
-
-    Attributes:
-        kind: Whether a run or a spec has it.
-    """
+    """A stable word that a message carries."""
 
     kind: Kind
     meaning: str
@@ -46,11 +42,7 @@ def message_codes() -> Mapping[str, MessageCode]:
 
 
 def describe_code(name: str) -> Iterator[Block]:
-    """Describe one code: where it occurs, what it means, what to do.
-
-    Args:
-        name: A key of `message_codes`.
-    """
+    """Describe one code: where it occurs, what it means, what to do."""
     code = message_codes()[name]
     yield Prose((TextSpan(name, "bold"), TextSpan(f": {code.kind}")), indent=0)
     yield Heading("Meaning")

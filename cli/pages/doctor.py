@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeprof.cli.text.blocks import Blank, Block, Command, Heading, KeyValue, Line, Prose, TextSpan
-from pipeprof.profiles.doctor.facts import Facts, Folder
+from pipeprof.cli.text.blocks import Blank, Block, Command, Heading, KeyValue, Prose, TextSpan
+from pipeprof.profiles.doctor.facts import Facts
 from pipeprof.profiles.doctor.faults import Fault
 from pipeprof.profiles.protocol.wrapped import WRAPPED
 from pipeprof.profiles.wording import cores_text, size
@@ -19,14 +19,7 @@ FENCE = "```"
 
 @dataclass(frozen=True)
 class Terminal:
-    """Terminal or file that receives the report.
-
-    Attributes:
-        is_terminal: Whether stdout is a terminal.
-        encoding: Encoding of stdout; None if unknown.
-        term: ``TERM``; empty if not set.
-        locale: The variable that decides it, as ``LC_ALL=C``; empty if none is set.
-    """
+    """Terminal or file for the report; `locale` is the variable that decides it, as ``LC_ALL=C``, or empty."""
 
     is_terminal: bool
     columns: int
@@ -36,11 +29,7 @@ class Terminal:
 
 
 def terminal_of(environ: Mapping[str, str], *, is_terminal: bool, columns: int, encoding: str | None) -> Terminal:
-    """Describe where the report goes.
-
-    Args:
-        is_terminal: Whether stdout is a terminal.
-    """
+    """Describe where the report goes."""
     name = next((name for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
     locale = f"{name}={environ[name]}" if name else ""
     return Terminal(is_terminal, columns, encoding, environ.get("TERM", ""), locale)
@@ -58,7 +47,8 @@ def doctor_report(
     yield Heading(_summary(faults))
     for number, fault in enumerate(faults, 1):
         yield Blank()
-        yield Prose(_titled(number, fault), indent=0, hang=_INDENT)
+        title = TextSpan(f"{number}  {fault.level}", "bold red" if fault.level == "fault" else "bold")
+        yield Prose((title, TextSpan(f": {fault.message}")), indent=0, hang=_INDENT)
         yield KeyValue("mend", fault.mend, indent=_INDENT, width=6)
         if fault.command:
             yield Command("try", fault.command, indent=_INDENT, width=6)
@@ -80,11 +70,6 @@ def _summary(faults: Sequence[Fault]) -> str:
     return ", ".join(counts) if counts else "Nothing to mend"
 
 
-def _titled(number: int, fault: Fault) -> Line:
-    style = "bold red" if fault.level == "fault" else "bold"
-    return (TextSpan(f"{number}  {fault.level}", style), TextSpan(f": {fault.message}"))
-
-
 def rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[tuple[str, str]]:
     """Return labels and values of the block for a bug report."""
     versions = dict(facts.versions)
@@ -97,7 +82,8 @@ def rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[
     yield "memory", _memory(facts)
     yield "open files", f"at most {facts.open_files:,}" if facts.open_files > 0 else "no limit"
     for folder in facts.folders:
-        yield f"{folder.use}", _folder(folder)
+        free = f"{size(folder.free_bytes)} free" if folder.free_bytes is not None else "n/a"
+        yield folder.use, f"{free}{'' if folder.writable else ', not writable'}, {folder.path or 'none'}"
     devices = facts.devices
     yield "device", f"{', '.join(devices.names)} ({devices.source})" if devices.names else "none seen"
     yield "governor", ", ".join(f"{name} ({count} cores)" for name, count in facts.governors.items()) or "n/a"
@@ -110,7 +96,6 @@ def rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[
 
 
 def _hooks() -> str:
-    """List what `run script.py` wraps, by its class."""
     methods: dict[str, list[str]] = {}
     for row in WRAPPED:
         methods.setdefault(f"{row.module}.{row.owner}", []).append(row.method)
@@ -148,11 +133,6 @@ def _memory(facts: Facts) -> str:
     return ", ".join(parts)
 
 
-def _folder(folder: Folder) -> str:
-    free = f"{size(folder.free_bytes)} free" if folder.free_bytes is not None else "n/a"
-    return f"{free}{'' if folder.writable else ', not writable'}, {folder.path or 'none'}"
-
-
 def doctor_document(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> dict[str, Any]:
     """Return everything as JSON fields."""
     return {
@@ -164,11 +144,7 @@ def doctor_document(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -
 
 
 def hide_texts(value: Any, hide: Callable[[str], str]) -> Any:
-    """Return a JSON value with other texts; keys stay.
-
-    Args:
-        hide: Makes the new text of an old one.
-    """
+    """Return a JSON value with other texts; keys stay."""
     match value:
         case str():
             return hide(value)

@@ -27,20 +27,13 @@ GATE = "gate/"
 
 @dataclass(frozen=True)
 class Checkout:
-    """Names of files for a CI system: relative to the root of the repository.
-
-    Attributes:
-        root: The repository; None outside of one.
-    """
+    """Names of files for a CI system: relative to the root of the repository."""
 
     root: str | None = None
     folder: str = "."
 
     def name(self, file: str) -> str | None:
-        """The name of a file from the root on; None for one outside.
-
-        Args:
-            file: Absolute, or relative to the current folder.
+        """The name from the root on of a file, absolute or relative to the current folder; None for one outside.
 
         Example:
             >>> Checkout("/w", "training").name("../specs/a.yaml"), Checkout("/w").name("/w/a.yaml")
@@ -57,11 +50,7 @@ class Checkout:
 
 
 def remarks_on(document: Profile | Result, checkout: Checkout) -> list[Remark]:
-    """All remarks on a document: errors first, then findings or metrics, then warnings.
-
-    Args:
-        checkout: Repository of its files.
-    """
+    """All remarks on a document: errors first, then findings or metrics, then warnings."""
     from pipeprof.profiles.document.profile import Profile
 
     found = _on_profile(document, checkout) if isinstance(document, Profile) else _on_result(document, checkout)

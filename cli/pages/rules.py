@@ -17,12 +17,7 @@ _GATE_WORDS = {
 
 
 def list_rules(rules: Sequence[Rule], gate: Sequence[Threshold]) -> Iterator[Block]:
-    """Build one line a rule, family by family.
-
-    Args:
-        rules: In the order in which they are listed.
-        gate: Thresholds of the family `speed` as a whole.
-    """
+    """Build one line a rule, family by family; `gate` has the thresholds of the family `speed` as a whole."""
     width = max((len(rule.name) for rule in rules), default=0)
     for family, note in (
         ("speed", gate_words(gate)),
@@ -49,11 +44,7 @@ def _rows(members: Sequence[Rule], width: int) -> Iterator[Block]:
 
 
 def describe_rule(rule: Rule, gate: Sequence[Threshold]) -> Iterator[Block]:
-    """Describe one rule in full: what is seen, why it costs, the fix, when to ignore it, thresholds with their sources.
-
-    Args:
-        gate: Thresholds of the family `speed` as a whole.
-    """
+    """Describe one rule in full: what is seen, why it costs, fix, when to ignore it, thresholds with their sources."""
     yield Prose((TextSpan(rule.name, "bold"), TextSpan(f": {rule.title}")), indent=0)
     for title, text in (
         ("What is seen", rule.seen),

@@ -186,7 +186,7 @@ def _load_at_ref(
     """
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
-    from pipeprof.profiles.git.needs import lacking
+    from pipeprof.profiles.git.tree import lacking
 
     def may_read(path: Path) -> None:
         if (reason := tree.refusal(path, data=False)) is not None:
@@ -311,8 +311,7 @@ def _saved(text: str) -> GivenSide:
     """
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.document.store import load_profile
-    from pipeprof.profiles.judge.saved import values_of
-    from pipeprof.profiles.judge.saved_result import is_result
+    from pipeprof.profiles.judge.saved import is_result, values_of
     from pipeprof.profiles.judge.verdicts.metrics import impossible
     from pipeprof.profiles.judge.verdicts.result import Side
 

@@ -33,7 +33,21 @@ def call(operation: OpCall, element: Any, running: Running, *, whole: bool = Fal
     elif operation.name in layers():
         result = run_layer(operation, _given(operation, element), running)
     else:
-        result = _function(operation, element, running)
+        arguments = running.constants(operation)
+        given = _given(operation, element)
+        if isinstance(operation.on, dict):
+            arguments |= given
+        else:
+            parameters = operation.inputs()
+            described = function(operation.name)
+            if described is not None and described.takes_list and parameters:
+                arguments[parameters[0]] = list(given) if isinstance(given, tuple) else given
+            else:
+                inputs = given if isinstance(operation.on, tuple) else (given,) * bool(parameters)
+                arguments |= dict(zip(parameters, inputs, strict=True))
+        if draws(operation) and (seed := running.seed()) is not None:
+            arguments["seed"] = seed
+        result = resolve(operation.name)(**arguments)
     if type(result) is list:
         # As tf.data takes a list that a function returns; inside of a structure it would stack it.
         result = tuple(result)
@@ -53,25 +67,6 @@ def _given(operation: OpCall, element: Any) -> Any:
     return pick(element, on)
 
 
-def _function(operation: OpCall, element: Any, running: Running) -> Any:
-    """The result of a function of the allowlist."""
-    arguments = running.constants(operation)
-    given = _given(operation, element)
-    if isinstance(operation.on, dict):
-        arguments |= given
-    else:
-        parameters = operation.inputs()
-        described = function(operation.name)
-        if described is not None and described.takes_list and parameters:
-            arguments[parameters[0]] = list(given) if isinstance(given, tuple) else given
-        else:
-            inputs = given if isinstance(operation.on, tuple) else (given,) * bool(parameters)
-            arguments |= dict(zip(parameters, inputs, strict=True))
-    if draws(operation) and (seed := running.seed()) is not None:
-        arguments["seed"] = seed
-    return resolve(operation.name)(**arguments)
-
-
 class ChainBuilder(Protocol):
     """Interface of the builder for chains."""
 
@@ -87,11 +82,7 @@ class ChainBuilder(Protocol):
 
 @dataclass(frozen=True)
 class Shared:
-    """The random numbers that all fields of a ``for_each`` share.
-
-    Attributes:
-        numbers: Number of each call that draws, by its path in the chain.
-    """
+    """The random numbers that all fields of a ``for_each`` share."""
 
     seed: Any
     below: OpPath

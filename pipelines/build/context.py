@@ -35,7 +35,6 @@ def load_array(
     """The NumPy array that ``array`` describes (a mapping of them for a table).
 
     Raises:
-        OSError: The file cannot be read.
         ValueError: The file holds no array, or one of Python objects.
         KeyError: The archive has no array of that name.
     """
@@ -77,7 +76,6 @@ def read_columns(path: Path, delimiter: str) -> dict[str, Any]:
     Empty fields are NaN in a column of numbers.
 
     Raises:
-        OSError: The file cannot be read.
         ValueError: A row has another number of fields than the header.
     """
     import numpy as np
@@ -125,7 +123,6 @@ def fill(filling: Filling) -> np.ndarray[Any, Any]:
 
 
 def _draw(generator: np.random.Generator, part: np.ndarray[Any, Any]) -> None:
-    """Fill ``part`` with random values of its dtype."""
     import numpy as np
 
     kind = part.dtype.kind
@@ -157,11 +154,7 @@ def make_tensor(array: RaggedArray | SparseArray) -> Any:
 
 
 def held_by(array: Any) -> list[tuple[str, int]]:
-    """Type and bytes of what an array holds in memory.
-
-    Args:
-        array: A NumPy array, a mapping of them, or a ragged or sparse tensor.
-    """
+    """Type and bytes of what an array holds in memory."""
     if isinstance(array, Mapping):
         return [held for column in array.values() for held in held_by(column)]
     if hasattr(array, "nbytes"):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.context import BuildContext
@@ -26,7 +26,6 @@ from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure, map_leav
 from pipeprof.pipelines.ops.values.values import (
     ArrayFile,
     AutotuneConstant,
-    Field,
     FilePatterns,
     InputFolder,
     OuterElement,
@@ -34,8 +33,6 @@ from pipeprof.pipelines.ops.values.values import (
 )
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import PathError, expand_all, leaves, resolve, resolve_pattern
-
-_APPLY: Final = "apply"
 
 
 @dataclass(frozen=True)
@@ -66,23 +63,15 @@ class StageRecorder(BuildHook):
             return
         # Datasets made inside a stage's own method are parts of it: the method returns after them. `apply` gives what
         # its function gave, which is known already if that called a stage.
-        if name != _APPLY or id(value) not in self._made:
+        if name != "apply" or id(value) not in self._made:
             self._made[id(value)] = _Made(name, before, value)
 
     def without(self, dataset: Any, names: Sequence[str], what: str) -> Any:
-        """Return the dataset before the last stages.
-
-        Args:
-            names: Names of the last stages, in their order.
-            what: What the function is called.
-
-        Raises:
-            PlainError: The dataset ends with other stages.
-        """
+        """Return the dataset before the last stages."""
         at = dataset
         for name in reversed(names):
             made = self._made.get(id(at))
-            if made is None or made.name not in (name, _APPLY):
+            if made is None or made.name not in (name, "apply"):
                 raise PlainError(
                     f"{what} ends with {self._last_names(dataset, len(names)) or 'no stage'}, "
                     f"expected {', '.join(names)}: change `without` or write the spec again"
@@ -113,22 +102,14 @@ _ENUMERATIONS = {
 
 
 class BuiltStage(NamedTuple):
-    """A source or stage as it was built.
-
-    Attributes:
-        element_spec: Structure of the elements that it gives.
-    """
+    """A source or stage as it was built."""
 
     op: str
     element_spec: Any
 
 
 def load_arrays(spec: Spec, context: BuildContext) -> None:
-    """Read and make all arrays of a spec, each once, so that `build` finds them in ``context``.
-
-    Raises:
-        BuildError: One cannot be read or made.
-    """
+    """Read and make all arrays of a spec, each once, so that `build` finds them in ``context``."""
     for leaf in leaves(spec):
         if isinstance(leaf.value, ARRAYS):
             with pin_errors(leaf.address, ()):
@@ -142,9 +123,6 @@ def builder(context: BuildContext) -> Building:
 
 def build(spec: Spec, context: BuildContext, built: dict[str, BuiltStage] | None = None) -> Any:
     """The tf.data.Dataset of a spec, every node and function named after its stage's address.
-
-    Args:
-        built: Gets every source and stage by address.
 
     Raises:
         BuildError: TensorFlow refuses a stage, or a Python function of the user raises.
@@ -193,11 +171,7 @@ class _Builder(FunctionBuilder):
 
     @property
     def tfds(self) -> Any:
-        """The module tensorflow_datasets.
-
-        Raises:
-            PlainError: The package is not installed.
-        """
+        """The module tensorflow_datasets."""
         if importlib.util.find_spec("tensorflow_datasets") is None:
             raise PlainError("tfds.load needs the package tensorflow_datasets: pip install tensorflow-datasets")
         return importlib.import_module("tensorflow_datasets")
@@ -205,7 +179,12 @@ class _Builder(FunctionBuilder):
     def pipeline(self, pipeline: Any, address: str) -> Any:
         """The dataset of a source and its stages: a `Spec`, or a `Pipeline` with its outer element set."""
         if pipeline.source is None:
-            dataset = self._given(pipeline.on)
+            dataset = self.convert(OuterElement(pipeline.on))
+            if not isinstance(dataset, self.tf.data.Dataset):
+                raise FieldError(
+                    f"the pipeline starts from {describe(dataset)}, expected a dataset such as `window` yields: "
+                    "a pipeline of anything else needs a `source`"
+                )
         else:
             here = join(address, "source")
             with pin_errors(here, self.files):
@@ -222,16 +201,6 @@ class _Builder(FunctionBuilder):
         """The dataset of a pipeline that is an argument."""
         return self.pipeline(pipeline, address)
 
-    def _given(self, on: Field | None) -> Any:
-        """The dataset that the outer element is, or holds."""
-        dataset = self.convert(OuterElement(on))
-        if not isinstance(dataset, self.tf.data.Dataset):
-            raise FieldError(
-                f"the pipeline starts from {describe(dataset)}, expected a dataset such as `window` yields: "
-                "a pipeline of anything else needs a `source`"
-            )
-        return dataset
-
     def arguments(self, op: Op, address: str) -> dict[str, Any]:
         """The arguments that were written, as TensorFlow takes them, and the node's name."""
         arguments = {name: self.convert(value) for name, value in op.written().items()}
@@ -244,7 +213,15 @@ class _Builder(FunctionBuilder):
         if isinstance(value, OuterElement):
             return self._outer[-1] if value.on is None else pick(self._outer[-1], value.on)
         if isinstance(value, FilePatterns):
-            return self._existing(value)
+            found = expand_all(value, self.context.base_dir, self.context.data_dirs)
+            expanded = [
+                each
+                for file in found
+                for each in (self.tf.io.gfile.glob(file) if "://" in file and "*" in file else [file])
+            ]
+            if not expanded:
+                raise PathError(f"{', '.join(value.patterns)}: no file matches any more")
+            return expanded
         if isinstance(value, OutputFile | InputFolder | ArrayFile):
             return str(resolve(value, self.context.base_dir, self.context.data_dirs)) if value else ""
         if isinstance(value, AutotuneConstant):
@@ -257,17 +234,6 @@ class _Builder(FunctionBuilder):
             return self.convert(files)
         context = self.context
         return [resolve_pattern(pattern, context.base_dir, context.data_dirs) for pattern in files.patterns]
-
-    def _existing(self, files: FilePatterns) -> list[str]:
-        found = expand_all(files, self.context.base_dir, self.context.data_dirs)
-        expanded = [
-            each
-            for file in found
-            for each in (self.tf.io.gfile.glob(file) if "://" in file and "*" in file else [file])
-        ]
-        if not expanded:
-            raise PathError(f"{', '.join(files.patterns)}: no file matches any more")
-        return expanded
 
     def pipeline_function(self, function: PipelineFunction, dataset: Any, address: str) -> Callable[..., Any]:
         """The function of an ``interleave`` or ``flat_map``."""

@@ -1,7 +1,4 @@
-"""The functions of a spec as TensorFlow takes them: chains of calls, functions in Python files, and their constants.
-
-Part of `pipeprof.pipelines.build.dataset`, for the worker only: it is handed the module tensorflow.
-"""
+"""The functions of a spec as TensorFlow takes them: chains of calls, functions in Python files, and their constants."""
 
 from __future__ import annotations
 
@@ -32,11 +29,7 @@ from pipeprof.pipelines.target.target import import_file
 
 
 def resolve_reference(module: ModuleType, reference: PythonRef) -> Any:
-    """Return what a reference names: a function, or a dataset that the file makes when it is imported.
-
-    Raises:
-        PathError: The file has no such function.
-    """
+    """Return what a reference names: a function, or a dataset that the file makes when it is imported."""
     found: Any = module
     for part in reference.function.split("."):
         found = getattr(found, part, None)
@@ -56,11 +49,7 @@ def _is_dataset(value: Any) -> bool:
 
 
 def rewrite(tf: Any, function: Callable[..., Any]) -> tuple[Callable[..., Any], Any]:
-    """Rewrite a function as autograph does it.
-
-    Returns:
-        The rewritten function, and its map from lines to the user's.
-    """
+    """Rewrite a function as autograph does it."""
     if isinstance(function, functools.partial):
         inner, lines = rewrite(tf, function.func)
         return functools.partial(inner, *function.args, **function.keywords), lines
@@ -150,7 +139,6 @@ class FunctionBuilder:
         return self._made[id(operation)]
 
     def _make(self, calls: Sequence[OpCall], address: str, argument: str) -> None:
-        """Make what the calls need once: outside of every function that TensorFlow traces."""
         for path, operation in walk_calls(calls):
             special = special_calls().get(operation.name)
             is_layer = operation.name in layers()
@@ -161,14 +149,11 @@ class FunctionBuilder:
                 if special is not None:
                     self._made[id(operation)] = special.make(operation, self)
                 else:
-                    self._seed_layers()
+                    # Layers draw their seeds from Python's generator, as tf.keras.utils.set_random_seed has it.
+                    if self.seed is not None and not self._layers_seeded:
+                        random.seed(self.seed)
+                    self._layers_seeded = True
                     self._made[id(operation)] = make_layer(operation, self)
-
-    def _seed_layers(self) -> None:
-        """Layers draw their seeds from Python's generator, as tf.keras.utils.set_random_seed has it."""
-        if self.seed is not None and not self._layers_seeded:
-            random.seed(self.seed)
-        self._layers_seeded = True
 
     def generator(self, reference: PythonRef, address: str) -> Callable[..., Any]:
         """The function of a ``from_generator``."""
@@ -207,11 +192,7 @@ class FunctionBuilder:
         return located
 
     def python(self, reference: PythonRef) -> Callable[..., Any]:
-        """The user's function, imported from its file; for a dataset, a function that returns it.
-
-        Raises:
-            PathError: The file has no such function.
-        """
+        """The user's function, imported from its file; for a dataset, a function that returns it."""
         path = resolve(reference.file, self.context.base_dir, self.context.data_dirs).resolve()
         if str(path) not in self.files:
             self.files.append(str(path))

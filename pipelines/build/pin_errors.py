@@ -21,10 +21,7 @@ class BuildError(PipelineFailedError):
     """An error at a stage that TensorFlow or the user's Python raised.
 
     Attributes:
-        address: Address of the stage; ``options`` for the options.
-        message: One or two sentences.
         kind: ``spec`` when TensorFlow refuses ops or arguments, ``python`` when the user's own code raised.
-        op_index: Position of the call in the stage's ``ops:``, or None.
         op_path: Where the call stands below the stage, dotted as an address: ``ops.2.true_fn.0``; empty without one.
         lines: For ``python``, the user's own lines as ``file:line in function: source``, innermost last.
     """
@@ -59,7 +56,6 @@ def pin_errors(
     """Turn every error inside into a `BuildError` of this stage; one that is pinned already passes.
 
     Args:
-        files: The user's Python files.
         path: Place of the call below ``ops``, as in `pipeprof.pipelines.ops.calls.opcall`.
         argument: The stage's argument under which ``ops`` stands; empty when it stands in the stage itself.
     """
@@ -179,6 +175,5 @@ def remember_lines(problem: Exception, source_map: Mapping[Any, Any]) -> None:
 
 def _autograph_frames(problem: BaseException) -> list[tuple[str, int, str, str]]:
     """Frames as autograph maps them back from the code that it generated to the user's."""
-    metadata = getattr(problem, "ag_error_metadata", None)
-    stack = getattr(metadata, "translated_stack", None) or ()
+    stack = getattr(getattr(problem, "ag_error_metadata", None), "translated_stack", None) or ()
     return [(frame.filename, frame.lineno, frame.function_name, frame.code or "") for frame in stack][::-1]

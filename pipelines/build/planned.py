@@ -19,11 +19,7 @@ from pipeprof.pipelines.graph.read.function_facts import body_of
 def planned(dataset: Any, saved: SavedPlan, plan: str) -> Any:
     """Return a dataset with the changes of a plan that has some.
 
-    Args:
-        plan: What the plan is called, in messages.
-
     Raises:
-        PlanError: It was made for another pipeline.
         CannotEditError: The graph of the dataset cannot be changed.
     """
     if (reason := too_large(dataset)) is not None:

@@ -1,7 +1,6 @@
 """Signatures of the allowlist's functions as the installed TensorFlow has them.
 
-``python -m pipeprof.pipelines.build.signatures`` prints every row that differs from the tables, in the
-form in which it stands there; names given as arguments are printed as new rows.
+``python -m pipeprof.pipelines.build.signatures [NAME…]`` prints every row that differs from the tables, or new rows.
 """
 
 from __future__ import annotations
@@ -41,11 +40,7 @@ _STARRED = {"tf.einsum": _einsum, "tf.meshgrid": _meshgrid}
 
 
 def resolve(name: str) -> Any:
-    """The public function that a name such as ``tf.io.read_file`` stands for; of a property, what reads it.
-
-    Raises:
-        UnknownFunctionError: The installed TensorFlow has no such function.
-    """
+    """The public function that a name such as ``tf.io.read_file`` stands for; of a property, what reads it."""
     if name in _STARRED:
         return _STARRED[name]
     tf: Any = importlib.import_module("tensorflow")
@@ -67,7 +62,6 @@ def signature(name: str) -> str:
     """The parameters of a function, without those whose default is a function: no spec can give one.
 
     Raises:
-        AttributeError: The installed TensorFlow has no such function.
         ValueError: It takes any number of positional arguments, which `ops:` cannot write.
     """
     parts = []

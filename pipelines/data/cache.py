@@ -48,9 +48,6 @@ def ensure(
         progress: Called with (name, done, total) for what is made; items are images, records, elements, rows or lines.
         cache: Where to look and make; where ``locate()`` says if None. Its ``warning`` is the caller's to show.
 
-    Returns:
-        Name to folder, in the order of ``entries``.
-
     Raises:
         DiskSpaceError: There is not enough room, found out before or while writing.
         DataError: The cache cannot be written to, holds something else under an entry's name, or the making failed.

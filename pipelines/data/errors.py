@@ -15,10 +15,7 @@ class DiskSpaceError(DataError):
     """There is not enough room for what is to be made (exit code 1).
 
     Args:
-        what: The names of the entries, for the message.
-        where: The folder that the data would go to.
         needed: Bytes that are needed, the reserve included; None when the disk filled up while writing.
-        free: Bytes that were free.
     """
 
     def __init__(self, what: str, where: Path, *, needed: int | None, free: int) -> None:

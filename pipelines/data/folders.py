@@ -60,14 +60,7 @@ class CacheFolder:
 
 @dataclass(frozen=True)
 class CachedEntry:
-    """One complete entry of the cache.
-
-    Attributes:
-        kind: Kind of its recipe, for example ``image_folder``.
-        recipe: The recipe as it would stand in a spec.
-        bytes: Bytes of its files.
-        created: When it was made, with a time zone.
-    """
+    """One complete entry of the cache."""
 
     name: str
     kind: str
@@ -115,7 +108,6 @@ def _wanted(environ: Mapping[str, str]) -> Path | None:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether the folder, or the nearest of its parents that exists, can be written to."""
     try:
         existing = next(path for path in (folder, *folder.parents) if path.exists())
         return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
@@ -131,7 +123,11 @@ def open_for_writing(cache: CacheFolder) -> Path:
     """
     mend = "set PIPEPROF_CACHE_DIR to a folder of your own"
     try:
-        _make_private(cache.folder)
+        missing = [path for path in (cache.folder, *cache.folder.parents) if not path.exists()]
+        for path in reversed(missing):
+            path.mkdir(mode=0o700, exist_ok=True)
+        if not cache.folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(cache.folder))
     except OSError as error:
         raise DataError(f"cannot create {cache.folder} ({error.strerror}); {mend}") from error
     try:
@@ -140,15 +136,6 @@ def open_for_writing(cache: CacheFolder) -> Path:
     except OSError as error:
         raise DataError(f"cannot use {cache.folder} ({error.strerror}); {mend}") from error
     return cache.folder
-
-
-def _make_private(folder: Path) -> None:
-    """Make a folder and those around it that are missing, each for this user alone."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)
-    if not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
 
 def entry_name(entry: DataEntry) -> str:
@@ -190,11 +177,7 @@ class FileState:
 
 
 def file_state(path: Path, entry: DataEntry) -> FileState:
-    """Look at all files that an entry promises; none is opened.
-
-    Raises:
-        OSError: One is missing, or is not a file.
-    """
+    """Look at all files that an entry promises; none is opened."""
     total, digest = 0, hashlib.sha256()
     for name in file_names(entry):
         found = os.lstat(f"{path}/{name}")
@@ -236,11 +219,7 @@ def _is_marker(marker: object) -> bool:
 
 
 def write_marker(path: Path, entry: DataEntry, *, now: datetime | None = None) -> None:
-    """Declare a folder to be a complete entry, with the files as they are now.
-
-    Raises:
-        OSError: A file is missing, or the marker could not be written.
-    """
+    """Declare a folder to be a complete entry, with the files as they are now."""
     state = file_state(path, entry)
     marker = {
         "version": _MARKER_VERSION,

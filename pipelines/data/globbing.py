@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 
 from pipeprof.pipelines.errors import UsageError
 
-_RECURSIVE: Final = "**"
 MOST_REPEATED: Final = 10_000
 """Visits of folders that were visited already: links side by side can lead to the same folder in endless ways."""
 
@@ -34,13 +33,9 @@ def matching_files(pattern: str, *, recursive: bool = True) -> list[str]:
     """Return the files that a glob matches, sorted; folders are left out.
 
     Args:
-        pattern: Absolute, or relative to the current folder.
         recursive: Whether ``**`` stands for any folders; else it is a ``*``, as TensorFlow reads it.
-
-    Raises:
-        EndlessGlobError: ``**`` would not end.
     """
-    if not recursive or _RECURSIVE not in pattern.split("/"):
+    if not recursive or "**" not in pattern.split("/"):
         found = glob.glob(pattern)  # noqa: PTH207  # absolute patterns, which Path.glob refuses
     else:
         found = [] if pattern.endswith("/") else _walk(pattern)
@@ -51,7 +46,7 @@ def _walk(pattern: str) -> list[str]:
     start = "/" if pattern.startswith("/") else ""
     parts = [part for part in pattern.split("/") if part]
     # One `**` after another matches the same.
-    parts = [part for number, part in enumerate(parts) if part != _RECURSIVE or parts[number - 1 : number] != [part]]
+    parts = [part for number, part in enumerate(parts) if part != "**" or parts[number - 1 : number] != [part]]
     found: dict[str, None] = {}
     seen: set[_Place] = set()
     todo = [_Place(start, 0)]
@@ -61,7 +56,7 @@ def _walk(pattern: str) -> list[str]:
             continue
         seen.add(place)
         part, last = parts[place.part], place.part == len(parts) - 1
-        if part == _RECURSIVE:
+        if part == "**":
             for folder in _folders_below(place.folder, pattern):
                 if last:
                     found.update((name, None) for name in _names(folder, None))
@@ -94,14 +89,7 @@ def _names(folder: str, part: str | None) -> Iterator[str]:
 
 
 def _folders_below(folder: str, pattern: str) -> Iterator[str]:
-    """Yield a folder and all below it that are not hidden, also those that links lead to.
-
-    Args:
-        folder: Its path, with a slash at its end; empty for the current one.
-
-    Raises:
-        EndlessGlobError: A folder lies in itself, or too many links lead to the same folders.
-    """
+    """Yield a folder and all below it that are not hidden, also those that links lead to."""
     todo: list[tuple[str, tuple[_Id, ...]]] = [(folder, ())]
     visited: set[_Id] = set()
     repeated = 0

@@ -15,9 +15,6 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[bool]:
 
     Args:
         wait: Whether to wait for whoever holds the lock. A signal whose handler raises ends the waiting.
-
-    Yields:
-        Whether the lock was obtained; always True when waiting.
     """
     descriptor = _acquire(path, wait=wait)
     if descriptor is None:

@@ -63,11 +63,7 @@ def settle_temporary_folder() -> None:
 
 
 def nameless_file() -> IO[bytes]:
-    """A file that is gone when it is closed; it lies in memory where there is no folder for it.
-
-    Raises:
-        OSError: There is neither.
-    """
+    """A file that is gone when it is closed; it lies in memory where there is no folder for it."""
     try:
         return tempfile.TemporaryFile()
     except OSError:

@@ -1,9 +1,7 @@
 """Edits of a pipeline as values: what changes, without a word of YAML or Python in them but where a user has to write.
 
-Addresses are those of stages as written (``stages.1``, ``stages.0.stages.2``, ``source``), as the profile's
-``stages[].id``. A new stage or source is one of a spec: its op and its arguments, named as TensorFlow names them.
-
-One writer renders an edit as YAML, one as Python, and one applies it to a graph; none of them is here.
+Addresses are those of stages as written (``stages.1``, ``source``), as the profile's ``stages[].id``. A new stage or
+source is one of a spec: its op and its arguments, named as TensorFlow names them.
 """
 
 from __future__ import annotations
@@ -15,12 +13,7 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class NewStage:
-    """A stage or a source as a spec has it.
-
-    Attributes:
-        op: A method of ``tf.data.Dataset``, or a reader class.
-        arguments: By TensorFlow's names, as plain data.
-    """
+    """A stage or a source as a spec has it."""
 
     op: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -94,11 +87,7 @@ class VectoriseMap(PipelineEdit):
 
 @dataclass(frozen=True)
 class MoveFilter(PipelineEdit):
-    """Move a filter before maps, with the part of their functions that its predicate reads.
-
-    Attributes:
-        before: Address of the first of these maps.
-    """
+    """Move a filter before maps, with the part of their functions that its predicate reads."""
 
     stage: str
     before: str
@@ -122,7 +111,6 @@ class SplitMap(PipelineEdit):
     """Divide a map: what does not depend on random numbers, stages that keep it, then the rest.
 
     Attributes:
-        by: What comes between the two parts, as a cache.
         batch: Address of a batch after it. Then the rest is what makes narrow numbers wider at the end of the function,
             and it is applied to the whole batches; None for a map that is divided before its random ops.
     """
@@ -134,11 +122,7 @@ class SplitMap(PipelineEdit):
 
 @dataclass(frozen=True)
 class RewriteMap(PipelineEdit):
-    """Put other ops in the place of some in the function of a map.
-
-    Attributes:
-        how: What is done, one of `REWRITES`.
-    """
+    """Put other ops in the place of some in the function of a map."""
 
     stage: str
     how: str
@@ -175,12 +159,7 @@ class SetEnvironment(PipelineEdit):
 
 @dataclass(frozen=True)
 class HandWritten(PipelineEdit):
-    """A change that needs code which only the user can write: no tool applies it.
-
-    Attributes:
-        stages: Addresses of what it replaces, in the order of the data.
-        python: How it would look in Python.
-    """
+    """A change that needs code which only the user can write: no tool applies it."""
 
     stages: tuple[str, ...]
     yaml: str
@@ -217,11 +196,6 @@ def known_edits(documents: Iterable[Mapping[str, Any]]) -> list[PipelineEdit]:
 
 
 def _read(name: str, value: Any) -> Any:
-    """The value of a field of an edit.
-
-    Raises:
-        TypeError: The field has none like it.
-    """
     none = name in ("after", "batch") and value is None
     if name == "value" or none or (name == "flat" and isinstance(value, bool)):
         return value

@@ -16,14 +16,9 @@ LIBRARY_FOLDERS: Final = ("/usr/lib/*-linux-gnu", "/usr/lib64", "/usr/lib", "/us
 """Where the system has its libraries: folders that only its administrator can write to."""
 PRELOAD: Final = "LD_PRELOAD"
 VALUES: Final[Mapping[str, str | None]] = {
-    PRELOAD: None,
-    "MALLOC_ARENA_MAX": "2",
-    "MALLOC_TRIM_THRESHOLD_": "131072",
-    "MKL_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "true",
-}
+    PRELOAD: None, "MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072", "MKL_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "true",
+}  # fmt: skip
 """Values that are proposed, by variable; of `PRELOAD` the path of an allocator."""
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 

@@ -1,17 +1,15 @@
-"""The stages of a pipeline in their order while edits change it: what each edit does, and what it requires.
+"""The stages of a pipeline in their order while edits change it: the one interpreter of edits.
 
 A line is a source with its stages: the pipeline itself, an input of a stage with several, or what a stage's function
 makes. Addresses in edits are those before all of them: a stage that was moved is changed where it is now, one that was
 replaced is refused. Stages that are inserted after the same one come in the order of their edits.
-
-A spec's data, a graph and a Python text have items and hooks of their own; no other module interprets edits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from pipeprof.pipelines.addresses import join, pipeline_of
 from pipeprof.pipelines.edits.edits import (
@@ -33,9 +31,6 @@ from pipeprof.pipelines.ops.traits import traits
 
 Path: TypeAlias = "tuple[str | int, ...]"
 
-_SOURCE: Final = "source"
-_AGAIN: Final = "rebatch"
-
 
 class LineError(Exception):
     """An edit does not fit the stages; each backend raises an error of its own in its place.
@@ -56,8 +51,6 @@ class LineItem:
 
     Attributes:
         path: Its place before the edits, which begins with that of a stage around it; None for a new one.
-        follows: The path of the stage that it was inserted after.
-        moved: It is in another place than before.
         before: It was put before the stage after it, not after the one before it.
     """
 
@@ -84,16 +77,11 @@ def line_of(path: Path) -> Path:
         >>> line_of(path_of("stages.1")), line_of(path_of("source.inputs.0.source"))
         ((), ('source', 'inputs', '0'))
     """
-    return path[:-1] if path[-1] == _SOURCE else path[:-2]
+    return path[:-1] if path[-1] == "source" else path[:-2]
 
 
 class EditedLines(Generic[T]):
-    """The lines of a pipeline; a subclass defines its items, and hooks for the rest of an edit.
-
-    Attributes:
-        lines: Sources with their stages, by the place of their pipeline.
-        changed: The lines whose order an edit has changed.
-    """
+    """The lines of a pipeline; a subclass defines its items, and hooks for the rest of an edit."""
 
     def __init__(self, lines: dict[Path, list[T]]) -> None:
         self.lines = lines
@@ -138,7 +126,7 @@ class EditedLines(Generic[T]):
 
     def on_rows(self, item: T, batch: T, edit: VectoriseFilter) -> list[T]:
         """Return the replacement of a filter and a batch: the batch, the filter on its rows, and a batch again."""
-        first, last = (self.new(NewStage(op), edit) for op in (batch.op, _AGAIN))
+        first, last = (self.new(NewStage(op), edit) for op in (batch.op, "rebatch"))
         return [first, item, last]
 
     def halves(self, item: T, edit: SplitMap) -> list[T]:
@@ -152,11 +140,7 @@ class EditedLines(Generic[T]):
         raise _by_hand(edit)
 
     def apply(self, edit: PipelineEdit) -> None:
-        """Apply one edit after those before it.
-
-        Raises:
-            LineError: It does not fit.
-        """
+        """Apply one edit after those before it."""
         match edit:
             case InsertStage():
                 self._insert(edit)
@@ -186,11 +170,7 @@ class EditedLines(Generic[T]):
                 raise _by_hand(edit)
 
     def find(self, address: str) -> tuple[Path, int]:
-        """The line of a source or stage, and where it is there now.
-
-        Raises:
-            LineError: There is none, or it was replaced.
-        """
+        """The line of a source or stage, and where it is there now."""
         path = self.path(address)
         if any(path[:length] in self._gone for length in range(1, len(path) + 1)):
             raise LineError(address, "it was replaced by an earlier edit")

@@ -1,8 +1,4 @@
-"""A plan: measured edits of one pipeline, in a file that `pipeprof.apply` reads.
-
-A plan is data: what it may hold is in the table of `pipeprof.pipelines.edits.plan_table`, which is checked where a plan
-is read and where one is written.
-"""
+"""A plan: measured edits of one pipeline, in a file that `pipeprof.apply` reads (`plan_table` has what it may hold)."""
 
 from __future__ import annotations
 
@@ -31,7 +27,6 @@ from pipeprof.pipelines.errors import ProfileError, escape
 
 _EXTENSION = ".plan.json"
 _VARIANT = "variant"
-_CACHE = "cache"
 _AGAIN: Final = "write it again with pipeprof fix"
 
 
@@ -47,12 +42,9 @@ class SavedPlan:
     """Edits, and the pipeline that they belong to.
 
     Attributes:
-        target: What was measured, as its user named it.
-        stages: Ops of the stages as written, by address, in order.
         steps: The edits, step by step; the addresses of a step are those of the pipeline that the one before it made.
         speedup: Measured steps per second with them over without; ``None`` where they save memory.
         dtypes: Of an element's components; ``variant`` for what is no dense tensor, ``None`` where they are not known.
-        bodies: Fingerprints of the stages' functions, by address.
     """
 
     target: str
@@ -64,11 +56,7 @@ class SavedPlan:
 
 
 def write_plan(plan: SavedPlan) -> str:
-    """Return a plan as JSON.
-
-    Raises:
-        PlanError: It holds what `read_plan` refuses.
-    """
+    """Return a plan as JSON."""
     document = {
         KEY: VERSIONS[0] if len(plan.steps) < 2 else VERSIONS[1],
         "tool": {"name": "pipeprof"},
@@ -94,9 +82,6 @@ def write_plan(plan: SavedPlan) -> str:
 
 def checked_edits(documents: Sequence[Mapping[str, Any]]) -> list[PipelineEdit]:
     """Return edits that somebody else may have written, as values.
-
-    Args:
-        documents: They, as JSON gives them.
 
     Raises:
         PlanError: One of them is not known to this version, or no plan can hold it.
@@ -157,9 +142,6 @@ def with_data(plan: SavedPlan, path: str) -> SavedPlan:
 def apply_call(dataset: str, plan: str, data: str | None = None) -> str:
     """Return the call that applies a plan, as Python.
 
-    Args:
-        data: Folder of converted data that the plan reads; None where it reads none.
-
     Example:
         >>> print(apply_call("make()", "fast.plan.json", "/data/fast"))
         pipeprof.apply(make(), "fast.plan.json", data="/data/fast")
@@ -173,11 +155,6 @@ class _DamageError(ValueError):
 
 
 def _parsed(text: str, name: str) -> dict[str, Any]:
-    """The object that a file is.
-
-    Raises:
-        PlanError: It is none, or another program's.
-    """
     try:
         if len(text) > MOST_BYTES:
             raise _DamageError(f"it has more than {MOST_BYTES:,} characters")
@@ -206,11 +183,7 @@ def _refuse_constant(name: str) -> float:
 
 
 def load_plan(path: Path) -> SavedPlan:
-    """Read a plan from its file.
-
-    Raises:
-        PlanError: It cannot be read, or is none.
-    """
+    """Read a plan from its file."""
     try:
         # A pipe without a writer would block.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
@@ -273,8 +246,6 @@ def describe_misfit(
     """Return where a pipeline is not the one that a plan was made for; ``None`` where it is.
 
     Args:
-        stages: Ops of the pipeline's stages as written, by address.
-        dtypes: Of its elements' components, where they are known.
         bodies: Fingerprints of its stages' functions, which count for what a plan keeps, in files or a cache.
 
     Example:
@@ -309,7 +280,7 @@ def _kept(plan: SavedPlan) -> list[str]:
         for edit in step:
             if isinstance(edit, ReplaceStages) and "source" in edit.stages:
                 last: str | None = edit.stages[-1]
-            elif isinstance(edit, InsertStage) and edit.op == _CACHE:
+            elif isinstance(edit, InsertStage) and edit.op == "cache":
                 last = edit.after
             else:
                 continue

@@ -1,9 +1,8 @@
 """The table of what a plan may hold: kinds of edits, stages, calls and arguments, with bounds for every number.
 
-A plan is data that may come from somebody else, and `pipeprof.apply` makes its edits in the user's process. So the
-table has what `run` and `fix` write for a Python function, and nothing else: no Python code, no file to read or write
-but the folder of converted data, which the caller of `apply` names, and no call but those below. Bounds are above what
-any plan of `fix` has, and below what makes TensorFlow abort.
+A plan may come from somebody else, and `pipeprof.apply` makes its edits in the user's process: no Python code, no file
+but the folder of converted data, which the caller names, and no call but those below. Bounds are above what any plan of
+`fix` has, and below what makes TensorFlow abort.
 """
 
 from __future__ import annotations
@@ -87,8 +86,6 @@ _SHUFFLED: Final = WholeNumber(1, _BUFFER.most)
 _ROWS: Final = WholeNumber(1, _SIZE.most)
 _LENGTH: Final = WholeNumber(1, _FAR.most)
 _COMPONENT: Final = WholeNumber(0, _PARTS.most - 1)
-_PATH: Final = PlainText(4096, means="a path")
-_SUMMARY: Final = PlainText(8192)
 _OP: Final = PlainText(200, means="the op of a stage")
 _ADDRESS: Final = PlainText(500, r"\w+(?:\.\w+)*", "an address")
 _ADDRESS_OR_END: Final = PlainText(500, r"\w+(?:\.\w+)*", "an address", none=True)
@@ -133,7 +130,7 @@ REPLACING: Final[Mapping[str, Fields]] = {
     ),
     "cache": Fields(),
     "flat_map": Fields({"source": Fields({"zip": Fields({"datasets": Several(_SIDE, _PARTS.most, 1)})})}),
-    LOAD: Fields({"path": _PATH}),
+    LOAD: Fields({"path": PlainText(4096, means="a path")}),
     "map": Fields({"ops": Several(NamedCall(CALLS), 2 * _PARTS.most, 1)}),
     "unbatch": Fields(),
     "window": Fields({"size": _LENGTH, "shift": _LENGTH}),
@@ -167,7 +164,6 @@ VARIABLES: Final[Mapping[str, Value]] = {
 
 
 def _with_arguments(rows: Mapping[str, Fields], optional: Mapping[str, Value]) -> ByField:
-    """New stages by their op; one without arguments may lack them."""
     return ByField(
         "op",
         {
@@ -197,7 +193,7 @@ EDITS: Final = ByField(
         "MoveFilter": Fields({"stage": _ADDRESS, "before": _ADDRESS}),
         "ReplaceStages": Fields(
             {"stages": Several(_ADDRESS, 256, 1)},
-            {"by": Several(_with_arguments(REPLACING, {}), 4), "summary": _SUMMARY, "flat": Truth()},
+            {"by": Several(_with_arguments(REPLACING, {}), 4), "summary": PlainText(8192), "flat": Truth()},
         ),
         "VectoriseMap": Fields({"stage": _ADDRESS, "batch": _ADDRESS}),
         "VectoriseFilter": Fields({"stage": _ADDRESS, "batch": _ADDRESS}, {"fields": Exactly(None)}),
@@ -227,10 +223,9 @@ PLAN: Final = Fields(
 
 _LONGEST_PLACE: Final = 500
 _CODE: Final = "a plan cannot name Python code"
-_FILES: Final = "a plan cannot name files"
 _FIRST: Final[Mapping[str, str]] = {
     **dict.fromkeys(("python", "from_generator", "generator", "apply", "tf.py_function", "tf.numpy_function"), _CODE),
-    **dict.fromkeys(("filename", "filenames", "file_pattern", "snapshot", "save"), _FILES),
+    **dict.fromkeys(("filename", "filenames", "file_pattern", "snapshot", "save"), "a plan cannot name files"),
 }
 """Names that a refusal is about before anything else is, with the reason; code comes before files."""
 

@@ -1,7 +1,4 @@
-"""Types of the values in a plan: each checks a value and says in words what it takes.
-
-They check plain data as JSON gives it, and nothing else happens to it: no name is looked up, no file is opened.
-"""
+"""Types of the values in a plan: each checks plain data and says in words what it takes."""
 
 from __future__ import annotations
 
@@ -22,11 +19,7 @@ _CONTROL: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 class RefusedError(ValueError):
-    """A value that a plan cannot hold; the message is one sentence with its place.
-
-    Args:
-        place: Of the value, ``edits[0].arguments.python``.
-    """
+    """A value that a plan cannot hold; the message is one sentence with its place."""
 
     def __init__(self, reason: str, place: str) -> None:
         super().__init__(f"{place}: {reason}")
@@ -36,11 +29,7 @@ class Value(Protocol):
     """Value at one place of a plan."""
 
     def check(self, value: Any, place: str) -> None:
-        """Check a value.
-
-        Raises:
-            RefusedError: It is another one.
-        """
+        """Check a value."""
         ...
 
     def words(self) -> str:
@@ -68,12 +57,7 @@ def _expect(value: Any, place: str, *, holds: bool, words: str) -> None:
 
 @dataclass(frozen=True)
 class WholeNumber:
-    """A whole number.
-
-    Attributes:
-        tuned: Whether the word AUTOTUNE may stand for it.
-        none: Whether null takes the argument away.
-    """
+    """A whole number."""
 
     least: int
     most: int
@@ -127,7 +111,6 @@ class PlainText:
     """A text.
 
     Attributes:
-        none: Whether null may stand for it.
         printable: Whether it has printable characters alone; a text with others is only shown escaped.
     """
 

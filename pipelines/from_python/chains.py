@@ -32,9 +32,6 @@ _OBJECTS: Final = ("tf.lookup.", "tf.keras.layers.")
 def key_text(key: RecordedKey, field: Callable[[RecordedTensor], str | int]) -> str | int:
     """Convert the key; ``field`` names a tensor among its bounds.
 
-    Raises:
-        NotExpressible: A bound is neither a number nor a field.
-
     Example:
         >>> key_text(RecordedKey((Ellipsis, slice(None, 3)), alone=False), lambda tensor: "")
         '..., :3'
@@ -83,11 +80,7 @@ def decision_calls(call: Call) -> Any:
 def written_branches(
     call: Call, inputs: Sequence[RecordedTensor], decision: str | int, write: Callable[[RecordedBody], list[Any]]
 ) -> dict[str, Any]:
-    """Convert the arguments of the call, without routes.
-
-    Raises:
-        NotExpressible: A branch cannot be written.
-    """
+    """Convert the arguments of the call, without routes."""
     chains = [_chain(value, inputs, write) for value in functions_of(call)]
     if call.name == "tf.switch_case":
         return {"branch_fns": chains, "branch_index": [{"select": decision}]}
@@ -112,12 +105,6 @@ def chain(body: RecordedBody, folders: Folders, *, answers: bool = False) -> tup
 
     Args:
         answers: Whether the result of the last call stands alone, as that of a predicate does.
-
-    Returns:
-        The calls, and why some of them are of the user's own functions.
-
-    Raises:
-        NotExpressible: Why there is no such chain.
     """
     if holds_datasets(body.element) or holds_datasets(body.result):
         raise NotExpressible("it works on datasets")
@@ -156,7 +143,6 @@ class _ChainWriter:
         return self._items or [_unchanged_item(self._state)]
 
     def _later_uses(self, index: int) -> set[int]:
-        """Return the ids of tensors used after this call."""
         rest = [dict(call.arguments) for call in self._calls[index + 1 :]]
         return {leaf.id for leaf in leaves([*rest, self._result])}
 
@@ -234,17 +220,14 @@ class _ChainWriter:
         return True
 
     def _is_first(self, call: Call, name: str) -> bool:
-        """Return whether the element goes to this parameter by default."""
         if call.name == "getitem" or call.name.startswith(_OBJECTS):
             return name == "x"
         called = function(call.name)
         if called is None or called.takes_list:
             return False
-        free = called.inputs(set(call.arguments) - {name}, 1)
-        return free == [name]
+        return called.inputs(set(call.arguments) - {name}, 1) == [name]
 
     def _inputs(self, call: Call) -> dict[str, Any]:
-        """Return fields by parameter; several for a parameter that takes a list."""
         inputs: dict[str, Any] = {}
         if call.name == "getitem" and not isinstance(call.arguments["x"], RecordedTensor):
             constant = self._constant(call.arguments["x"])
@@ -315,7 +298,6 @@ class _ChainWriter:
         return None
 
     def _name_fields(self) -> None:
-        """Convert the element to a mapping with the names of the function's parameters."""
         names = [name for name in self._body.parameters if not keyword.iskeyword(name)]
         if isinstance(self._state, RecordedTensor):
             name = names[0] if len(names) == 1 else "x"
@@ -353,7 +335,6 @@ class _ChainWriter:
         return name
 
     def _item(self, call: Call, to: Any, inputs: dict[str, Any]) -> Any:
-        """Convert the call to YAML data."""
         if call.kind == "user":
             written: dict[str, Any] = {"function": self._folders.reference(str(call.reference))}
             fields = list(inputs.values())
@@ -370,8 +351,7 @@ class _ChainWriter:
         if call.name in PYTHON:
             fields = inputs.get("inp", [])
             return {call.name: _with_routes(written, fields[0] if len(fields) == 1 else fields or None, to)}
-        on = self._on(call, inputs, written)
-        written = _with_routes(written, on, to)
+        written = _with_routes(written, self._on(call, inputs, written), to)
         return {call.name: written} if written else call.name
 
     def _argument_text(self, call: Call, name: str, value: Any) -> Any:
@@ -401,7 +381,6 @@ class _ChainWriter:
         return inputs
 
     def _finish(self) -> None:
-        """Write the calls from the current element to the function's result."""
         if self._state == self._result or self._without_lists(self._state) == self._without_lists(self._result):
             return
         self._make_constants()
@@ -410,7 +389,12 @@ class _ChainWriter:
         if isinstance(result, RecordedTensor):
             self._items.append({"select": self._field(where, result)})
         elif isinstance(result, dict) and isinstance(self._state, dict):
-            self._as_dict(result, self._state, where)
+            if all(name in self._state and self._state[name] == value for name, value in result.items()):
+                extra = [name for name in self._state if name not in result]
+                short = len(extra) <= len(result)
+                self._items.append({"drop": extra} if short else {"select": list(result)})
+            else:
+                self._items.append({"to_dict": self._structure(result, where)})
         elif isinstance(result, dict):
             self._items.append({"to_dict": self._structure(result, where)})
         else:
@@ -419,14 +403,6 @@ class _ChainWriter:
     @staticmethod
     def _without_lists(value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
-
-    def _as_dict(self, result: dict[str, Any], state: dict[str, Any], where: Mapping[int, Path]) -> None:
-        if all(name in state and state[name] == value for name, value in result.items()):
-            extra = [name for name in state if name not in result]
-            short = len(extra) <= len(result)
-            self._items.append({"drop": extra} if short else {"select": list(result)})
-        else:
-            self._items.append({"to_dict": self._structure(result, where)})
 
     def _structure(self, value: Any, where: Mapping[int, Path]) -> Any:
         if isinstance(value, dict):

@@ -15,35 +15,18 @@ _PASSING: Final = frozenset({"Identity", "WrapDatasetVariant", "UnwrapDatasetVar
 # incompatible shapes that distinguishes `==` from tf.math.equal.
 _ASIDE: Final = frozenset(
     {
-        "incompatible_shape_error",
-        "metadata",
-        "token",
-        "shared_name",
-        "container",
-        "config",
-        "config_proto",
-        "executor_type",
-        "hash",
-        "stateful_parallelism",
+        "incompatible_shape_error", "metadata", "token", "shared_name", "container", "config", "config_proto",
+        "executor_type", "hash", "stateful_parallelism",
     }
-)
+)  # fmt: skip
 # Attributes that count the tensors captured by a dataset's function.
 _CAPTURES: Final = {
-    "f": "Targuments",
-    "predicate": "Targuments",
-    "key_func": "Tkey_func_other_arguments",
-    "reduce_func": "Treduce_func_other_arguments",
-    "window_size_func": "Twindow_size_func_other_arguments",
-    "init_func": "Tinit_func_args",
-    "next_func": "Tnext_func_args",
-    "finalize_func": "Tfinalize_func_args",
-    "reader_func": "Treader_func_args",
-    "shard_func": "Tshard_func_args",
-}
-_ORDER: Final = tuple(_CAPTURES)
+    "f": "Targuments", "predicate": "Targuments", "key_func": "Tkey_func_other_arguments",
+    "reduce_func": "Treduce_func_other_arguments", "window_size_func": "Twindow_size_func_other_arguments",
+    "init_func": "Tinit_func_args", "next_func": "Tnext_func_args", "finalize_func": "Tfinalize_func_args",
+    "reader_func": "Treader_func_args", "shard_func": "Tshard_func_args",
+}  # fmt: skip
 _CALLS: Final = {"PartitionedCall": 0, "StatefulPartitionedCall": 0, "If": 1, "StatelessIf": 1, "Case": 1}
-_SEED: Final = "seed2"
-_DEFAULT: Final = "record_defaults"
 _MOST: Final = 200
 _DEPTH: Final = 100
 
@@ -92,7 +75,6 @@ class Difference:
 
     Attributes:
         node: Name of the enclosing dataset in the second graph; empty if it has none, None for the whole pipeline.
-        what: In words: the first graph's, then the second's.
         seed: The first graph's random seed, where only the seeds of a stage differ.
     """
 
@@ -155,9 +137,6 @@ def differences(
 
     Constants that a function captures count as constants in it, and paths are the same if they lead to the same file.
     A dataset that is used in several places and keeps a state (a shuffle's order, a cache) must be one in both graphs.
-
-    Args:
-        sides: Where each is, in the words of a difference.
     """
     walk = _GraphComparison(sides)
     walk.todo.append(
@@ -203,10 +182,10 @@ class _GraphComparison:
             results = f"different results of {one['op']}: {self._text(first[2] or 0, second[2] or 0)}"
             self._add_difference(owner, self._text(one["op"], other["op"]) if differs else results)
             return
-        if pair.argument == _SEED and one["op"] == "Const":
+        if pair.argument == "seed2" and one["op"] == "Const":
             self._compare_seeds(one["attributes"].get("value"), other["attributes"].get("value"), owner)
             return
-        if pair.argument != _DEFAULT or _alone(one) is None or _alone(one) != _alone(other):
+        if pair.argument != "record_defaults" or _alone(one) is None or _alone(one) != _alone(other):
             self._attributes(one, other, owner)
         if pair.state and one["op"] == "Const":
             self._compare_states(one["attributes"].get("value"), other["attributes"].get("value"), owner)
@@ -219,7 +198,7 @@ class _GraphComparison:
             return
         # A shuffle that keeps its order has no state that two iterators could share.
         state = "Dataset" in one["op"] and one["attributes"].get("reshuffle_each_iteration") is not False
-        names = [_DEFAULT if one["op"] == "DecodeCSV" else ""] * len(plain_one)
+        names = ["record_defaults" if one["op"] == "DecodeCSV" else ""] * len(plain_one)
         if "Dataset" in one["op"]:
             names = argument_names(one["op"], len(plain_one))
         self.todo += [
@@ -307,14 +286,13 @@ def _data(inputs: list[str]) -> list[str]:
 
 
 def _captured_inputs(node: PlainNode) -> dict[str, range]:
-    """Return the indices of captured inputs by the function's attribute."""
     if not node["functions"] or node["op"] in _CALLS or "Dataset" not in node["op"]:
         return {}
     attributes = node["attributes"]
     at = 0 if "Generator" in node["op"] else 2 if "Snapshot" in node["op"] else 1
     at += len(attributes.get("Tstate", ())) if "Scan" in node["op"] else 0
     found = {}
-    for name in _ORDER:
+    for name in _CAPTURES:
         if name in node["functions"]:
             count = len(attributes.get(_CAPTURES[name]) or ())
             found[name] = range(at, at + count)
@@ -358,7 +336,6 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _texts(value: Any) -> Iterator[bytes]:
-    """Yield the texts of a constant of texts."""
     if isinstance(value, tuple) and len(value) == 3 and value[0] == "string":
         yield from value[2]
 
@@ -382,11 +359,7 @@ def _value_text(value: Any) -> str:
 
 
 def plain_graph(graph: Any, digest: Digest) -> PlainGraph:
-    """Convert a ``GraphDef`` to plain dicts.
-
-    Args:
-        digest: Returns equal values for messages of equal tensors.
-    """
+    """Convert a ``GraphDef`` to plain dicts."""
     returned = next(node for node in graph.node if node.op == "_Retval")
     return {
         "root": returned.input[0],
@@ -439,12 +412,7 @@ def _plain_shape(shape: Any) -> Any:
 
 
 def renamed_files(first: PlainGraph | str, second: PlainGraph | str, target: str) -> str | None:
-    """Describe differing file names, if a function reads them or the pipeline returns them; else None.
-
-    Args:
-        second: The graph of its spec, equal except for the beginnings of paths.
-        target: What the function is called.
-    """
+    """Describe differing file names, if a function reads them or the pipeline returns them; else None."""
     if isinstance(first, str) or isinstance(second, str):
         return None
     pairs = zip(sorted(_source_texts(first)), sorted(_source_texts(second)), strict=False)
@@ -499,7 +467,6 @@ def _node_name(reference: str) -> str:
 
 
 def _ops(graph: PlainGraph, name: str) -> set[str]:
-    """Return the ops of a function and of those that it calls."""
     ops: set[str] = set()
     todo, seen = [name], {name}
     while todo:
@@ -516,7 +483,6 @@ def _called_functions(graph: PlainGraph, node: PlainNode) -> list[str]:
 
 
 def _returns_argument(graph: PlainGraph, name: str) -> bool:
-    """Return whether a function returns a part of its element unchanged."""
     function = graph["functions"][name]
     for reference in function["returns"]:
         at = _node_name(reference)

@@ -15,15 +15,7 @@ LARGEST_VALUE: Final = 10_000
 
 
 class GraphPair:
-    """A dataset's graph as it was written and as TensorFlow would run it.
-
-    Args:
-        in_memory: Bytes that its sources hold in memory.
-
-    Attributes:
-        written: The graph; a text that says why there is none.
-        element: The structure of an element in words, which no graph has.
-    """
+    """A dataset's graph as it was written and as TensorFlow would run it."""
 
     def __init__(self, tf: Any, dataset: Any, in_memory: int) -> None:
         self._tf = tf
@@ -38,7 +30,6 @@ class GraphPair:
         return graph if isinstance(graph, str) else plain_graph(graph, self._digest)
 
     def _final(self, dataset: Any, written: PlainGraph) -> Any:
-        """Return the dataset after the rewrites that iterating it would apply."""
         tf = self._tf
         root = written["nodes"][written["root"].partition(":")[0]]["attributes"]
         shapes = [

@@ -40,7 +40,6 @@ class Folders:
     """Spelling of the user's paths in a spec.
 
     Attributes:
-        spec: Absolute folder of the spec.
         here: Absolute folder that the user's code runs in.
         saved: Paths of arrays saved next to the spec, by their number; None to save none.
     """
@@ -101,11 +100,7 @@ def _patterns(names: list[str]) -> Iterator[str]:
 
 
 def literal(value: Any, folders: Folders) -> Any:
-    """Convert a value to YAML data.
-
-    Raises:
-        NotExpressible: A spec cannot express it.
-    """
+    """Convert a value to YAML data."""
     if value is None or isinstance(value, bool | int | str | float):
         return value
     if isinstance(value, list | tuple):
@@ -125,7 +120,11 @@ def _typed_literal(value: Any, folders: Folders) -> Any:
             raise NotExpressible("a shape whose number of dimensions is not known")
         return list(value.dimensions)
     if isinstance(value, RecordedSpec):
-        return _spec(value)
+        shape = None if value.shape is None else list(value.shape)
+        described: dict[str, Any] = {"shape": shape, "dtype": value.dtype}
+        if value.kind == "ragged" and value.ragged_rank is not None:
+            described["ragged_rank"] = value.ragged_rank
+        return described if value.kind == "dense" else {value.kind: described}
     if isinstance(value, RecordedFeature):
         return {value.kind: literal(dict(value.arguments), folders)}
     if isinstance(value, RecordedOptions):
@@ -136,14 +135,6 @@ def _typed_literal(value: Any, folders: Folders) -> Any:
     raise NotExpressible(
         value.what if isinstance(value, Opaque) else words.get(type(value), f"a {type(value).__name__}")
     )
-
-
-def _spec(value: RecordedSpec) -> dict[str, Any]:
-    shape = None if value.shape is None else list(value.shape)
-    described: dict[str, Any] = {"shape": shape, "dtype": value.dtype}
-    if value.kind == "ragged" and value.ragged_rank is not None:
-        described["ragged_rank"] = value.ragged_rank
-    return described if value.kind == "dense" else {value.kind: described}
 
 
 def _array(value: Array, folders: Folders) -> Any:
@@ -210,11 +201,7 @@ def _with_mapping(value: tuple[Any, ...], written: list[Any], folders: Folders) 
 
 
 def component(value: Array, folders: Folders) -> Any:
-    """One array of a source.
-
-    Raises:
-        NotExpressible: It is too large, or a literal would have another dtype.
-    """
+    """One array of a source."""
     if value.file is not None:
         return _array_file(value, folders)
     if value.made is not None and (value.dtype not in NATURAL or value.values is None):
@@ -240,11 +227,7 @@ def _files(names: list[Any], folders: Folders) -> Any:
 
 
 def column_defaults(values: Sequence[Any], folders: Folders) -> list[Any]:
-    """Convert the defaults of columns; an empty array of a dtype means that the column must have a value.
-
-    Raises:
-        NotExpressible: One of them is no literal.
-    """
+    """Convert the defaults of columns; an empty array of a dtype means that the column must have a value."""
     written = [
         value.dtype if isinstance(value, Array) and value.shape == (0,) else literal(value, folders) for value in values
     ]

@@ -129,9 +129,6 @@ def _may_be(file: Path, name: str) -> bool:
 def arguments_text(positional: Iterable[Any], named: Mapping[str, Any], *, partial: bool) -> str:
     """Write arguments as Python literals in parentheses.
 
-    Raises:
-        NoReference: One of them is no literal.
-
     Example:
         >>> arguments_text((), {"size": (8, 8)}, partial=True)
         '(..., size=(8, 8))'

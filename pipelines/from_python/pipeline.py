@@ -32,9 +32,6 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.paths import is_glob
 
 _FILES: Final = ("filenames", "file_pattern")
-_PATHS: Final = frozenset({"filename", "path", "directory"})
-_TENSORS: Final = frozenset({"tensors", "initial_state", "args", "data", "targets"})
-_DEFAULTS: Final = ("record_defaults", "column_defaults")
 _NAME: Final = re.compile(r"[^\x00-\x1f]+")
 _UNKNOWN: Final = "no function of TensorFlow that a spec knows made this dataset"
 _OBJECT: Final = "it is an object that is not a variable of a module; make it one"
@@ -53,10 +50,6 @@ class RecoveredSpec:
     """Spec recovered from a recording.
 
     Attributes:
-        data: YAML data.
-        places: The user's line of each source and stage, by address.
-        chains: Numbers of the calls whose functions became chains, by address.
-        calls: Numbers of all calls, by address.
         python: The last stage that the Python function of its source makes; None without such a source.
     """
 
@@ -72,8 +65,6 @@ class Describer:
     """Converter of one recorded pipeline to a spec.
 
     Args:
-        refused: Numbers of calls whose functions are not to become chains, and why: theirs came out different.
-        denied: Numbers of calls that a spec cannot express, and why.
         target: Reference of the function that gave the pipeline; None if a spec cannot call it.
         seeds: Random seeds of stages that the function gives none, by the number of their call.
     """
@@ -93,11 +84,7 @@ class Describer:
     _named: dict[str, int] = field(default_factory=dict)
 
     def describe(self, name: str) -> RecoveredSpec:
-        """Convert the whole pipeline.
-
-        Raises:
-            NotExpressible: No part of it can be written as a spec.
-        """
+        """Convert the whole pipeline."""
         head: dict[str, Any] = {"version": 1, "name": name}
         root, options = self.recording.root, None
         last = self.recording.calls.get(root.id)
@@ -165,8 +152,7 @@ class Describer:
             at = before.id
         path: Path | None = given.get(at)
         if path is None:
-            unknown = Call("source", "unknown", {}, Dataset(at))
-            return [unknown, *calls[::-1]], None
+            return [Call("source", "unknown", {}, Dataset(at)), *calls[::-1]], None
         return calls[::-1], path
 
     def _step(self, call: Call, element: Any, here: str, *, is_stage: bool) -> WrittenOp:
@@ -193,7 +179,6 @@ class Describer:
                 self.notes.add(step.name or step.op, step.why, step.where)
 
     def _renumber(self, steps: Sequence[WrittenOp], address: str) -> None:
-        """Renumber the places after several stages were replaced by one."""
         chains = set(self._chains.values())
         for known in (self._places, self._chains, self._calls):
             known.clear()
@@ -258,17 +243,13 @@ class Describer:
                 # A chain that only calls the function is no better than the function.
                 if function.file is None or items != [{"python": self.folders.reference(function.file)}]:
                     self._chains[here] = call.id
-                    self._note_calls(call, items, why, function.where or call.where)
+                    for item in items:
+                        said = item.get("python") if isinstance(item, dict) else None
+                        if said is not None:
+                            name = said["function"] if isinstance(said, dict) else said
+                            self.notes.add(call.name, f"calls {name} as Python: {why}", function.where or call.where)
                     return {"ops": items}
         return self._python(call, function, why)
-
-    def _note_calls(self, call: Call, items: list[Any], why: str, where: SourcePlace | None) -> None:
-        """Record the user's functions that a chain calls."""
-        for item in items:
-            said = item.get("python") if isinstance(item, dict) else None
-            if said is not None:
-                name = said["function"] if isinstance(said, dict) else said
-                self.notes.add(call.name, f"calls {name} as Python: {why}", where)
 
     def _python(self, call: Call, function: RecordedFunction, why: str) -> dict[str, Any]:
         place = function.where or call.where
@@ -370,7 +351,6 @@ def _options(call: Call) -> dict[str, Any] | None:
 
 
 def _datasets(element: Any) -> dict[int, Any]:
-    """Return the paths of the datasets in an element."""
     if not isinstance(element, _Element):
         return {}
 
@@ -386,7 +366,6 @@ def _datasets(element: Any) -> dict[int, Any]:
 
 
 def _range(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert the arguments of ``range``, which TensorFlow takes by position."""
     numbers = tuple(given.get("args", ()))
     named = dict(given.get("kwargs", {}))
     if len(numbers) == 1:
@@ -407,14 +386,6 @@ def top_level_calls(recording: RecordedCalls) -> list[Call]:
 
 
 def _written_arguments(kind: type[Op], given: Mapping[str, Any], folders: Folders) -> dict[str, Any]:
-    """Convert the arguments that are common to all sources and stages.
-
-    Args:
-        kind: The source or stage.
-
-    Raises:
-        NotExpressible: One of them cannot be written.
-    """
     written: dict[str, Any] = {}
     for name, value in given.items():
         if name == "name":
@@ -432,14 +403,14 @@ def _written_arguments(kind: type[Op], given: Mapping[str, Any], folders: Folder
 
 
 def _value(kind: type[Op], name: str, value: Any, folders: Folders) -> Any:
-    if name in _TENSORS:
+    if name in {"tensors", "initial_state", "args", "data", "targets"}:
         components = tensors(value, folders)
         return list(components) if name == "args" else components
     if name in _FILES:
         return _files(value, folders)
-    if name in _DEFAULTS and isinstance(value, list | tuple):
+    if name in ("record_defaults", "column_defaults") and isinstance(value, list | tuple):
         return column_defaults(value, folders)
-    if name in _PATHS and isinstance(value, str):
+    if name in {"filename", "path", "directory"} and isinstance(value, str):
         return folders.path(value) if value else value
     written = literal(value, folders)
     tuned = isinstance(written, int) and written == AUTOTUNE_VALUE
@@ -447,11 +418,7 @@ def _value(kind: type[Op], name: str, value: Any, folders: Folders) -> Any:
 
 
 def _files(value: Any, folders: Folders) -> Any:
-    """Convert paths and globs.
-
-    Raises:
-        NotExpressible: They are something else, such as a dataset.
-    """
+    """Convert paths and globs."""
     names = value.values if isinstance(value, Array) else value
     listed = [names] if isinstance(names, str) else names
     if not isinstance(listed, list | tuple) or not listed or not all(isinstance(name, str) for name in listed):
@@ -464,11 +431,7 @@ def _files(value: Any, folders: Folders) -> Any:
 
 
 def _outer(value: Any, element: Any) -> dict[str, Any] | None:
-    """Convert a nested source's first argument if it is the outer element or a field of it; else return None.
-
-    Raises:
-        NotExpressible: It is no field of the element.
-    """
+    """Convert a nested source's first argument if it is the outer element or a field of it; else return None."""
     if not isinstance(value, RecordedTensor):
         return {"whole": True} if value == element and element is not None else None
     where = paths(element)

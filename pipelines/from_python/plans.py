@@ -19,7 +19,6 @@ from pipeprof.pipelines.from_python.records import (
 
 BRANCHES: Final = ("tf.cond", "tf.switch_case")
 PYTHON: Final = ("tf.numpy_function", "tf.py_function")
-_CONTROL: Final = ("If", "Case", "While")
 
 
 def leaves(value: Any) -> Iterator[RecordedTensor]:
@@ -75,11 +74,7 @@ class Planner:
     why: str = ""
 
     def calls(self) -> list[Call]:
-        """Return the calls needed, in order.
-
-        Raises:
-            NotExpressible: Some part of the result cannot be expressed.
-        """
+        """Return the calls needed, in order."""
         given = {leaf.id for leaf in leaves(self.body.element)}
         self._known = {argument: frozenset() for argument in given}
         chosen: set[int] = set()
@@ -124,7 +119,7 @@ class Planner:
 def _unknown_text(leaf: RecordedTensor) -> str:
     if leaf.op == "Placeholder":
         return "it uses a tensor of the enclosing function"
-    if leaf.op.removeprefix("Stateless") in _CONTROL:
+    if leaf.op.removeprefix("Stateless") in ("If", "Case", "While"):
         return "it has an `if` or a loop that depends on values"
     if not leaf.op:
         return "it uses a value that a spec cannot make"
@@ -132,11 +127,7 @@ def _unknown_text(leaf: RecordedTensor) -> str:
 
 
 def check(call: Call, folders: Folders) -> None:
-    """Check that a call can be written.
-
-    Raises:
-        NotExpressible: Why it cannot.
-    """
+    """Check that a call can be written."""
     if call.kind == "user":
         function = call.function
         if function is None or function.file is None:
@@ -147,7 +138,10 @@ def check(call: Call, folders: Folders) -> None:
     for name, value in call.arguments.items():
         for branch in value if isinstance(value, list | tuple) else (value,):
             if call.name in BRANCHES and isinstance(branch, RecordedFunction):
-                _check_branch(branch, folders)
+                body = branch.body
+                if body is None:
+                    raise NotExpressible(f"pipeprof could not see which calls its branch {branch.name} makes")
+                Planner(replace(body, element=tuple(captured_values(body))), folders).calls()
         if call.name in PYTHON and name == "func":
             if getattr(value, "file", None) is None:
                 raise NotExpressible(f"{call.name} calls {getattr(value, 'name', '?')}: {getattr(value, 'why', '')}")
@@ -156,13 +150,6 @@ def check(call: Call, folders: Folders) -> None:
                 literal(value, folders)
             except NotExpressible as problem:
                 raise NotExpressible(f"{call.name} gets {problem}") from None
-
-
-def _check_branch(function: RecordedFunction, folders: Folders) -> None:
-    body = function.body
-    if body is None:
-        raise NotExpressible(f"pipeprof could not see which calls its branch {function.name} makes")
-    Planner(replace(body, element=tuple(captured_values(body))), folders).calls()
 
 
 def _only_tensors(value: Any) -> bool:

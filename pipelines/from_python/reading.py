@@ -96,17 +96,12 @@ class Objects:
 
 
 def _natural(values: Any) -> str | None:
-    """Return the dtype that TensorFlow gives a list."""
     first = values[0] if isinstance(values, list | tuple) and values else None
     return {str: "string", int: "int32", float: "float32"}.get(type(first))
 
 
 class Recorder:
-    """Converter of kept objects to records; the same object always gets the same number.
-
-    Attributes:
-        arrays: All arrays, by number.
-    """
+    """Converter of kept objects to records; the same object always gets the same number."""
 
     def __init__(self, tf: Any, watch: CallRecorder, own: Callable[[str], bool]) -> None:
         import numpy as np
@@ -212,7 +207,14 @@ class Recorder:
         if raw is None or isinstance(raw, bool | str) or type(raw) in (int, float):
             return raw
         if type(raw) is list and _leaf_count(raw) > _MOST_VALUES:
-            return self._list_array(raw)
+            try:
+                values = self._np.asarray(raw)
+            except ValueError:
+                return Opaque("a list of lists of different lengths")
+            natural = {"i": self._np.int32, "f": self._np.float32}.get(values.dtype.kind)
+            if natural is not None and values.dtype != natural:
+                values = values.astype(natural)
+            return self._array(values, raw)
         if type(raw) in (list, tuple):
             return type(raw)(self.value(item, seen) for item in raw)
         if isinstance(raw, dict) and all(isinstance(key, str) for key in raw):
@@ -273,17 +275,6 @@ class Recorder:
         if raw.dtype in (self._tf.resource, self._tf.variant):
             return Opaque(f"a tensor of {raw.dtype.name}")
         return self._array(raw.numpy(), raw)
-
-    def _list_array(self, raw: list[Any]) -> Array | Opaque:
-        """Convert a long list of numbers or texts to the array that TensorFlow would make of it."""
-        try:
-            values = self._np.asarray(raw)
-        except ValueError:
-            return Opaque("a list of lists of different lengths")
-        natural = {"i": self._np.int32, "f": self._np.float32}.get(values.dtype.kind)
-        if natural is not None and values.dtype != natural:
-            values = values.astype(natural)
-        return self._array(values, raw)
 
     def _array(self, values: Any, raw: Any) -> Array | Opaque:
         values = self._np.asarray(values)
@@ -349,7 +340,6 @@ class Recorder:
 
 
 def _calls(function: Any, raw: Any, depth: int = _DEPTH) -> bool:
-    """Return whether a function is ``raw``, or a wrapper of TensorFlow's that calls it."""
     if function is raw:
         return True
     cells = getattr(function, "__closure__", None) or ()
@@ -404,7 +394,6 @@ def _is_text(raw: bytes) -> bool:
 
 
 def _leaf_count(raw: Any) -> int:
-    """Count the numbers and texts in a list; 0 if it holds anything else."""
     if isinstance(raw, list):
         if not raw or isinstance(raw[0], str | int | float):
             return len(raw) if all(isinstance(item, str | int | float) for item in raw) else 0
@@ -423,7 +412,6 @@ def _texts(values: Any) -> Any:
 
 
 def _changed_fields(raw: Any, fresh: Any, model: type[Closed]) -> Iterator[tuple[str, Any]]:
-    """Yield the options that differ from TensorFlow's defaults."""
     for name, field in model.model_fields.items():
         if not hasattr(raw, name):
             continue

@@ -1,7 +1,6 @@
 """Records of a build: calls of TensorFlow's public functions with inputs and results.
 
-Plain records, made by `reading` in the worker. Tensors and datasets are numbers (`RecordedTensor`,
-`Dataset`) that link a call's result to the calls that use it; everything else is a value as passed.
+Tensors and datasets are numbers that link a call's result to the calls that use it; everything else is a value.
 """
 
 from __future__ import annotations
@@ -43,10 +42,8 @@ class Array:
     """Known values: a NumPy array, an eager tensor.
 
     Attributes:
-        values: Nested lists (a single value for no dimensions); None if there are too many to be written.
         made: ``{shape, dtype, fill}`` if a spec can make the same array.
         file: where it was loaded from: ``{npy: path}``, ``{npz: path, key: name}``.
-        number: Its identifier; 0 if it is not kept.
     """
 
     dtype: str
@@ -138,11 +135,6 @@ class Call:
 
     Attributes:
         name: ``map``, ``from_tensor_slices`` for sources and stages, ``tf.io.read_file`` for functions.
-        kind: ``source``, ``stage``, ``function``, or ``user`` for a function in the user's own files.
-        arguments: By name, defaults left out.
-        result: A structure of `RecordedTensor`, or a `Dataset`.
-        function: Of a ``user`` call, what was called.
-        drawn: The seed that it drew itself, if it was given none.
     """
 
     name: str
@@ -165,9 +157,7 @@ class RecordedBody:
     """Recording of a function traced by TensorFlow.
 
     Attributes:
-        element: The element: a structure of tensors (and of datasets, in windows).
         calls: In order; a ``user`` call stands behind those inside of it.
-        result: A structure of tensors and values, or a dataset.
     """
 
     element: Any
@@ -178,13 +168,7 @@ class RecordedBody:
 
 @dataclass(frozen=True)
 class RecordedCalls:
-    """Recording of a pipeline's build.
-
-    Attributes:
-        calls: The call that created each dataset, by its number.
-        users: Calls of the user's own functions that gave a dataset.
-        seed: Last argument of tf.random.set_seed.
-    """
+    """Recording of a pipeline's build."""
 
     root: Dataset
     calls: Mapping[int, Call]
@@ -251,11 +235,7 @@ def paths(value: Any, prefix: Path = ()) -> dict[int, Path]:
 
 
 def field_of(path: Path) -> str | int:
-    """Convert a path to the form of ``on``.
-
-    Raises:
-        NotExpressible: A key inside has a dot.
-    """
+    """Convert a path to the form of ``on``."""
     if len(path) == 1:
         return path[0]
     if any(not str(part) or "." in str(part) for part in path):

@@ -35,8 +35,6 @@ def spec_text(
     """Write a spec as text.
 
     Args:
-        unsaid: Parts that could not be written as YAML.
-        here: Folder that the files of places are named from.
         schema: The schema as the first line names it; None for no such line.
     """
     lines = [
@@ -88,13 +86,11 @@ def _add_comment(lines: list[str], where: SourcePlace | None, here: Path) -> lis
 
 
 def _fits_on_line(start: str, value: Any, address: Address) -> bool:
-    """Return whether a value goes on one line: it is short enough, and no chain of calls or stages is in it."""
     chain = address[-1] in _CHAINS or _holds_chain(value)
     return not chain and len(start) + 1 + len(flow(value)) <= WIDTH
 
 
 def _holds_chain(value: Any) -> bool:
-    """Return whether there is a chain of calls or stages, written one per line."""
     if isinstance(value, dict):
         chain = any(isinstance(value.get(key), list) for key in _CHAINS)
         return chain or any(_holds_chain(item) for item in value.values())

@@ -19,10 +19,6 @@ class WrittenOp:
     """A source or stage in spec form, or the reason why there is none.
 
     Attributes:
-        dataset: Number of the dataset that it gives.
-        op: TensorFlow's name of a stage; ``source`` for a source.
-        item: As the spec writes it; None if a spec cannot express it.
-        call: Number of the call.
         noted: Why it cannot is noted at the stage of an inner pipeline.
         replaces: TensorFlow's names of the stages that it replaces, if it is one of the user's functions.
     """
@@ -49,7 +45,6 @@ class UserFunctions:
 
     Attributes:
         target: Reference of the function that gave the whole pipeline; None if a spec cannot call it.
-        tail: Names of stages after the last one, which the spec has in another place.
         denied: Numbers of the calls that gave another graph when they were called again.
     """
 
@@ -99,7 +94,7 @@ class UserFunctions:
             "apply",
             {"apply": {"python": reference}},
             "",
-            _where(call),
+            call.function.where if call.function is not None else None,
             "",
             call.id,
             replaces=replaced,
@@ -107,7 +102,6 @@ class UserFunctions:
         return [*steps[: first + 1], step, *steps[end + 1 :]]
 
     def _replace_beginning(self, steps: list[WrittenOp], untold: int) -> list[WrittenOp] | None:
-        """Replace the steps up to one that cannot be expressed by a function that makes them; None for none."""
         numbers = [step.dataset for step in steps]
         makers: list[tuple[int, str, int, tuple[str, ...]]] = []
         target = self.folders.reference(self.target) if self.target is not None else None
@@ -130,7 +124,6 @@ class UserFunctions:
         return [beginning, *steps[untold + 1 :]]
 
     def _reference(self, call: Call, names: Sequence[str]) -> str | None:
-        """Return the reference of a function with some of its arguments filled in; None for none."""
         if call.reference is None:
             return None
         given = {name: call.arguments[name] for name in names}
@@ -141,7 +134,3 @@ class UserFunctions:
         except NoReference:
             return None
         return self.folders.reference(f"{call.reference}{text}")
-
-
-def _where(call: Call) -> SourcePlace | None:
-    return call.function.where if call.function is not None else None

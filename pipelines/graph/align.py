@@ -308,7 +308,6 @@ class _Matcher:
         return [self.executed.skip_options(name) for name in (*dataset.inputs, *dataset.bodies)]
 
     def _children(self, node: ModelNodeDict) -> list[ModelNodeDict]:
-        """Return the live inputs of ``node``, skipping parts of the iterator itself and option marks."""
         found: list[ModelNodeDict] = []
         for number in node["inputs"]:
             child = self.nodes.get(number)
@@ -413,7 +412,6 @@ class _Matcher:
         self.lost += self._below(node_id)
 
     def _below(self, top: int) -> Iterator[int]:
-        """Yield a node and all its inputs, each before its own."""
         todo = [top]
         while todo:
             node_id = todo.pop()

@@ -19,11 +19,8 @@ class Batching:
     """Batch dimensions of the elements of a dataset.
 
     Attributes:
-        inner: The elements of a batch; None if unknown.
-        size: Elements in a full batch; None if unknown.
         exact: Whether the first dimension of the first component still is the number of elements: no function has
             worked on the batch that could have changed it.
-        whole: Whether all batches are full.
         node: Id of the dataset that makes the batches; None for several of them.
     """
 
@@ -175,7 +172,6 @@ def _holds_each_once(window: Node) -> bool:
 
 
 def _gives_scalars(node: Node) -> bool:
-    """Whether all components of its elements are known to be scalars."""
     return bool(node.output_shapes) and all(
         shape == () and dtype != "variant" for dtype, shape in zip(node.output_types, node.output_shapes, strict=False)
     )

@@ -1,9 +1,7 @@
 """Component names that are stable across stages, and the components that functions read and write.
 
-A graph knows components by their index only, and an index means another tensor after a function that adds or drops
-one. Here a component that a function passes through keeps its name, from the end of the pipeline, where names are
-known, towards the sources. So a filter that reads ``label`` and a map that writes ``image`` have nothing to do with
-each other, whatever their indices.
+A graph knows components by their index only, which means another tensor after a function that adds or drops one. Here a
+component that a function passes through keeps its name, from the end of the pipeline, where names are known.
 """
 
 from __future__ import annotations
@@ -17,11 +15,7 @@ from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 @dataclass(frozen=True)
 class ComponentFlow:
-    """Component names of a pipeline's datasets, and what functions read and write.
-
-    Attributes:
-        names: Names of the output components, by id of the dataset.
-    """
+    """Component names of a pipeline's datasets, and what functions read and write."""
 
     graph: StageGraph
     names: Mapping[str, tuple[str, ...]]

@@ -44,7 +44,6 @@ class Names:
 
     @cached_property
     def _by_pipeline(self) -> dict[str, list[str]]:
-        """The addresses of the spec by their pipelines."""
         found: dict[str, list[str]] = {}
         for address in self.ops or {}:
             found.setdefault(pipeline_of(address), []).append(address)

@@ -167,12 +167,7 @@ class StageGraph:
         return [self.nodes[node_id] for node_id in inputs_first(reversed(list(self.nodes)), reads)]
 
     def stages(self, *, by_address: bool = False, ops: Mapping[str, str] | None = None) -> tuple[WrittenStage, ...]:
-        """Return the stages in the order elements flow, those of pipelines inside after their owner.
-
-        Args:
-            by_address: The names in the graph are a spec's addresses.
-            ops: For a spec, what it calls the source or stage at every address.
-        """
+        """Return the stages in the order elements flow, those of pipelines inside after their owner."""
         if self.root is None:
             return ()
         names = Names(by_address, ops)
@@ -224,7 +219,6 @@ class StageGraph:
         return list(self._assign_addresses(groups[::-1], line.prefix, names, marked))
 
     def _options_above(self, node_id: str) -> Iterator[str]:
-        """Yield the options that `skip_options` passes over."""
         end = self.skip_options(node_id)
         while node_id != end:
             yield node_id
@@ -276,7 +270,6 @@ class StageGraph:
         return group
 
     def _datasets_before(self, *ends: str, address: str | None = None) -> Iterator[str]:
-        """Yield datasets from ``ends`` back to the first ones with an address, inclusive, unless it is ``address``."""
         seen: set[str] = set()
         todo = list(ends)
         while todo:
@@ -308,27 +301,23 @@ class StageGraph:
     def _group(self, head_id: str, by_address: bool) -> Group:
         head = self.nodes[head_id]
         if by_address and address_in(head.key) is not None:
-            return self._same_name(head)
+            shape = self._by_shape(head)
+            members = list(reversed(shape.nodes))
+            feeds = list(shape.feeds)
+            while feeds and not shape.sides and self.nodes[self.skip_options(feeds[0])].key == head.key:
+                below = self._by_shape(self.nodes[self.skip_options(feeds[0])])
+                members.extend(reversed(below.nodes))
+                feeds = [*below.feeds, *feeds[1:]]
+            members.reverse()
+            bodies = tuple(body for body in shape.bodies if self.nodes[body].key != head.key)
+            inside = [body for body in shape.bodies if self.nodes[body].key == head.key]
+            members = [*members[:-1], *inside, members[-1]]
+            kinds = [written_op(self.nodes[member].op) for member in members if self.nodes[member].traits.wrapped]
+            op = kinds[0] if kinds else self._source_op(members, shape.op)
+            # A source has no stage before it: the datasets it reads belong to it.
+            sides = shape.sides or (head.key or "").endswith("source")
+            return Group(tuple(members), op, tuple(feeds), bodies, sides)
         return self._by_shape(head)
-
-    def _same_name(self, head: Node) -> Group:
-        """Group ``head`` with all adjacent datasets of the same name."""
-        shape = self._by_shape(head)
-        members = list(reversed(shape.nodes))
-        feeds = list(shape.feeds)
-        while feeds and not shape.sides and self.nodes[self.skip_options(feeds[0])].key == head.key:
-            below = self._by_shape(self.nodes[self.skip_options(feeds[0])])
-            members.extend(reversed(below.nodes))
-            feeds = [*below.feeds, *feeds[1:]]
-        members.reverse()
-        bodies = tuple(body for body in shape.bodies if self.nodes[body].key != head.key)
-        inside = [body for body in shape.bodies if self.nodes[body].key == head.key]
-        members = [*members[:-1], *inside, members[-1]]
-        kinds = [written_op(self.nodes[member].op) for member in members if self.nodes[member].traits.wrapped]
-        op = kinds[0] if kinds else self._source_op(members, shape.op)
-        # A source has no stage before it: the datasets it reads belong to it.
-        sides = shape.sides or (head.key or "").endswith("source")
-        return Group(tuple(members), op, tuple(feeds), bodies, sides)
 
     def _source_op(self, members: list[str], otherwise: str) -> str:
         first = self.nodes[members[0]]
@@ -382,7 +371,11 @@ class StageGraph:
             return None
         selector: list[str] = []
         weights: list[str] = []
-        given = self._given_weights(below)
+        # The user's dataset of weights, which the selector reads zipped with random numbers and mapped.
+        given: str | None = below.id if _made_by("varying_logits", below) else None
+        for _ in ("zip", "logits", "weights"):
+            inputs = self.nodes[given].inputs if given is not None else ()
+            given = self.skip_options(inputs[0]) if inputs else None
         todo = [below.id]
         while todo:
             node = self.nodes[self.skip_options(todo.pop())]
@@ -394,15 +387,7 @@ class StageGraph:
         nodes = (*reversed(selector), head.id)
         return Group(nodes, "sample_from_datasets", (*head.inputs[1:], *weights), (), sides=True)
 
-    def _given_weights(self, selector: Node) -> str | None:
-        """Return the user's dataset of weights, which the selector reads zipped with random numbers and mapped."""
-        at: str | None = selector.id if _made_by("varying_logits", selector) else None
-        for _ in ("zip", "logits", "weights"):
-            at = self.skip_options(self.nodes[at].inputs[0]) if at is not None and self.nodes[at].inputs else None
-        return at
-
     def _chain(self, end: Node) -> list[Node]:
-        """Return ``end`` and all datasets before it along first inputs, in data order."""
         found = [end]
         while found[-1].inputs:
             found.append(self.nodes[found[-1].inputs[0]])
@@ -410,5 +395,4 @@ class StageGraph:
 
 
 def _made_by(function: str, node: Node) -> bool:
-    """Return whether ``node`` runs a function of TensorFlow's own Python API."""
     return any(f"_{function}_" in name for name in node.functions)

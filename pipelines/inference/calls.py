@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pipeprof.pipelines.inference.common_structure import common_structure
@@ -12,11 +12,182 @@ from pipeprof.pipelines.inference.errors import CannotInfer, Place, Refused, Rep
 from pipeprof.pipelines.inference.rules.base import Arguments, ArrayLookup, Rule, rules
 from pipeprof.pipelines.inference.rules.layers import LAYERS
 from pipeprof.pipelines.inference.tensor.fields import Field, field_of, with_field
-from pipeprof.pipelines.inference.tensor.input_checks import check_inputs
-from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each, leaves
+from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each, fits, leaves
 from pipeprof.pipelines.inference.tensor.texts import refuse, structure_text
 from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
 from pipeprof.pipelines.ops.functions.catalog import function
+from pipeprof.pipelines.tables import read_table
+
+_LETTERS = {
+    "s": "string", "b": "bool", "u": "uint8", "i": "int32", "l": "int64", "h": "float16", "f": "float32",
+    "d": "float64", "c": "complex64",
+}  # fmt: skip
+_KINDS = {"d": "dense", "r": "ragged", "s": "sparse"}
+
+
+@dataclass(frozen=True)
+class InputTypes:
+    """Requirement of one parameter.
+
+    Attributes:
+        dtypes: Those that fit, of the dtypes that were tried.
+        most: Most dimensions; ``None`` for any number.
+        kinds: ``dense``, ``ragged`` and ``sparse``, as far as they fit.
+    """
+
+    dtypes: frozenset[str]
+    least: int
+    most: int | None
+    kinds: frozenset[str]
+
+    def words(self) -> str:
+        """Describe the requirement for a message.
+
+        Example:
+            >>> needs("tf.io.decode_jpeg")["contents"].words(), needs("tf.image.resize")["images"].words()
+            ('a single string', 'numbers with 3 or 4 dimensions')
+        """
+        if self.most == 0 and len(self.dtypes) == 1:
+            return f"a single {next(iter(self.dtypes))}"
+        if "dense" not in self.kinds:
+            return f"a {' or '.join(sorted(self.kinds))} tensor"
+        return self._dtype_words() + self._rank_words()
+
+    def _dtype_words(self) -> str:
+        for names, words in _CLASSES:
+            if self.dtypes == names:
+                return words
+        if len(self.dtypes) == 1:
+            return next(iter(self.dtypes))
+        return f"one of {', '.join(name for name in TRIED if name in self.dtypes)}"
+
+    def _rank_words(self) -> str:
+        if self.most is None:
+            return f" with at least {self.least} dimension{'s' * (self.least != 1)}" if self.least else ""
+        if self.least == self.most:
+            return f" with {self.least} dimension{'s' * (self.least != 1)}"
+        between = " or " if self.most == self.least + 1 else " to "
+        return f" with {self.least}{between}{self.most} dimensions"
+
+    def allows_dtype(self, dtype: str) -> bool:
+        """Whether a dtype fits, or was not tried."""
+        return dtype not in TRIED or dtype in self.dtypes
+
+    def allows_rank(self, rank: int | None) -> bool:
+        """Whether a number of dimensions fits, or is not known."""
+        return rank is None or (rank >= self.least and (self.most is None or rank <= self.most))
+
+
+TRIED = tuple(_LETTERS.values())
+_REAL = frozenset(TRIED) - {"string", "bool", "complex64"}
+_CLASSES = (
+    (frozenset(TRIED), "a tensor"),
+    (frozenset({"string"}), "strings"),
+    (frozenset({"bool"}), "truth values (bool)"),
+    (_REAL, "numbers"),
+    (_REAL | {"complex64"}, "numbers"),
+    (frozenset(TRIED) - {"string"}, "numbers or truth values"),
+    (frozenset(TRIED) - {"bool"}, "numbers or strings"),
+    (frozenset({"float16", "float32", "float64"}), "floats"),
+    (frozenset({"float32", "float64"}), "float32 or float64"),
+    (frozenset({"float16", "float32", "float64", "complex64"}), "floats"),
+    (frozenset({"uint8", "int32", "int64"}), "whole numbers"),
+    (frozenset({"int32", "int64"}), "whole numbers (int32 or int64)"),
+    (frozenset({"uint8"}), "uint8"),
+)
+
+
+ANYTHING = InputTypes(frozenset(TRIED), 0, None, frozenset(_KINDS.values()))
+_PICK = ": pick a field with `on`"
+
+
+@functools.cache
+def requirements() -> Mapping[str, Mapping[str, InputTypes]]:
+    """Return the requirements by function and parameter.
+
+    In ``needs.json``, ``dtypes`` and ``kinds`` are letters, ``least`` and ``most`` numbers of dimensions.
+    """
+    found: dict[str, dict[str, InputTypes]] = {}
+    for row in read_table("pipeprof.pipelines.inference", "needs"):
+        dtypes, kinds = (_LETTERS[letter] for letter in row["dtypes"]), (_KINDS[letter] for letter in row["kinds"])
+        need = InputTypes(frozenset(dtypes), row["least"], row["most"], frozenset(kinds))
+        for parameter in row["parameters"]:
+            function, _, name = parameter.rpartition(".")
+            found.setdefault(f"tf.{function}", {})[name] = need
+    return found
+
+
+def needs(name: str) -> Mapping[str, InputTypes]:
+    """Return the requirements of a function's parameters; unrestricted ones have no entry."""
+    return requirements().get(name, {})
+
+
+def check_inputs(name: str, inputs: Mapping[str, Structure], on: Any) -> None:
+    """Refuse the inputs of a call that do not fit.
+
+    Args:
+        on: The call's ``on``, to say where one may pick a field.
+    """
+    wanted = needs(name)
+    for index, (parameter, given) in enumerate(inputs.items()):
+        need = wanted.get(parameter, ANYTHING)
+        check = _check_packed if isinstance(given, tuple) else _check
+        check(name, parameter, given, need, _place(on, index, parameter))
+
+
+def _place(on: Any, index: int, parameter: str) -> Place:
+    """Place of a parameter's field in the call; empty if the whole element goes in."""
+    if on is None:
+        return ()
+    if isinstance(on, dict):
+        return ("on", parameter)
+    return ("on", index) if isinstance(on, tuple) else ("on",)
+
+
+def _check_packed(name: str, parameter: str, given: tuple[Structure, ...], need: InputTypes, place: Place) -> None:
+    """TensorFlow makes one tensor of a tuple, if its components allow."""
+    tensors = [argument for argument in given if isinstance(argument, Tensor) and argument.kind == "dense"]
+    differ = len({tensor.dtype for tensor in tensors}) > 1
+    for tensor in tensors[1:]:
+        first = tensors[0].shape
+        differ = differ or (first is not None and tensor.shape is not None and not fits(first, tensor.shape))
+    if differ:
+        expected = f"{need.words()} for `{parameter}` of {name}{'' if place else _PICK}"
+        refuse(given, "wrong-structure", expected, *place)
+
+
+def _check(name: str, parameter: str, given: Structure, need: InputTypes, place: Place) -> None:
+    expected = f"{need.words()} for `{parameter}` of {name}"
+    if isinstance(given, Mapping | Nested):
+        hint = _PICK if isinstance(given, Mapping) and not place else ""
+        hint = ": turn it into tensors with `flat_map` and a `batch` inside" if isinstance(given, Nested) else hint
+        refuse(given, "wrong-structure", expected + hint, *place)
+    if not isinstance(given, Tensor):
+        return
+    if given.kind not in need.kinds:
+        refuse(given, "wrong-kind", f"{expected}{_dense_hint(given, need)}", *place)
+    if given.kind != "dense":
+        return
+    if not need.allows_dtype(given.dtype):
+        refuse(given, "wrong-dtype", f"{expected}{_dtype_hint(given, need)}", *place)
+    if not need.allows_rank(given.rank):
+        excess = 0 if need.most is None else max(0, (given.rank or 0) - need.most)
+        refuse(given, "wrong-rank", expected, *place, excess=excess)
+
+
+def _dense_hint(given: Tensor, need: InputTypes) -> str:
+    if "dense" not in need.kinds:
+        return ""
+    name = "tf.sparse.to_dense" if given.kind == "sparse" else "tf.RaggedTensor.to_tensor"
+    return f": put {name} before it"
+
+
+def _dtype_hint(given: Tensor, need: InputTypes) -> str:
+    if given.dtype == "string" and "string" not in need.dtypes and (given.rank or 0) == 0:
+        return ": decode it first" if "uint8" in need.dtypes else ""
+    if need.dtypes >= {"float32"} and given.dtype != "string" and not given.dtype.startswith("complex"):
+        return ": put tf.cast before it"
+    return ""
 
 
 class ChainInference(Protocol):
@@ -71,7 +242,6 @@ def _drop(flow: ChainInference, operation: OpCall, given: Structure, element: St
 
 
 def _key(element: Structure, field: Field, *place: str | int) -> str:
-    """The key of a mapping that a field names."""
     if isinstance(element, Mapping) and (field in element or str(field) in element):
         return str(field)
     if isinstance(element, Mapping) and isinstance(field, str) and "." in field:
@@ -122,10 +292,6 @@ def _to_dict(flow: ChainInference, operation: OpCall, given: Structure, element:
     return dict(zip(names, parts, strict=True))
 
 
-def _copy(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
-    return given
-
-
 def _branches(operation: OpCall, name: str) -> list[str]:
     return [place for place in operation.chains if place.rpartition(".")[0] == name]
 
@@ -169,18 +335,12 @@ def _random_order(
     return given
 
 
-def _for_each(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
-    return tuple(flow.inner(operation, "ops", argument, place, answers=False) for argument in given)
-
-
 def _items(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
-    """A chain over the items of the first dimension."""
     components = list(leaves(given))
     for one in components:
         if isinstance(one, Tensor) and one.shape == ():
             refuse(one, "wrong-rank", f"a tensor with a first dimension for {operation.name}")
-    items = each(_item, given)
-    result = flow.inner(operation, "fn", items, place, answers=False)
+    result = flow.inner(operation, "fn", each(_item, given), place, answers=False)
     first = components[0] if components else None
     count = first.shape[0] if first is not None and first.shape else None
     if flow.strict or "fn_output_signature" in operation.arguments:
@@ -196,9 +356,11 @@ def _item(component: Tensor | Nested) -> Structure:
 
 
 SPECIAL: Mapping[str, Special] = {
-    "copy": _copy,
+    "copy": lambda flow, operation, given, element, place: given,
     "drop": _drop,
-    "for_each": _for_each,
+    "for_each": lambda flow, operation, given, element, place: tuple(
+        flow.inner(operation, "ops", argument, place, answers=False) for argument in given
+    ),
     "random_order": _random_order,
     "rename": _rename,
     "select": _select,
@@ -230,7 +392,6 @@ class CallFlow:
 
         Args:
             place: Keys and indices of the list of calls in the document.
-            answers: Whether the last result is an answer (a truth value, a key), not a part of the element.
         """
         for index, operation in enumerate(calls):
             here = (*place, index) if operation.bare else (*place, index, operation.name)
@@ -319,11 +480,7 @@ def call_result(
 
 
 def inputs_of(operation: OpCall, element: Structure) -> list[Structure]:
-    """Return the inputs of a call, in the order of `OpCall.inputs`.
-
-    Raises:
-        Refused: The element has no such field.
-    """
+    """Return the inputs of a call, in the order of `OpCall.inputs`."""
     if isinstance(operation.on, dict):
         return [field_of(element, field, "on", name) for name, field in operation.on.items()]
     if isinstance(operation.on, tuple):
@@ -334,7 +491,6 @@ def inputs_of(operation: OpCall, element: Structure) -> list[Structure]:
 
 
 def _distributed(element: Structure, targets: tuple[Any, ...], result: Structure) -> Structure:
-    """The parts of a result, each at a field of its own."""
     parts: tuple[Structure, ...] = (None,) * len(targets)
     if isinstance(result, tuple):
         if len(result) != len(targets):

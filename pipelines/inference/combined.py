@@ -13,9 +13,9 @@ from pipeprof.pipelines.inference.errors import Place, Refused
 from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.inference.stages import UNKNOWN, Flow
 from pipeprof.pipelines.inference.tables import entries
-from pipeprof.pipelines.inference.tensor import counts
 from pipeprof.pipelines.inference.tensor.shapes import FLOATS, Structure, Tensor
 from pipeprof.pipelines.inference.tensor.texts import refuse
+from pipeprof.pipelines.ops import counts
 
 
 class Inference(Protocol):
@@ -39,7 +39,6 @@ class PipelineContext:
     """The source or stage whose elements are inferred.
 
     Attributes:
-        address: Address of the source or stage.
         outer: The element that its pipeline is made for.
     """
 

@@ -18,7 +18,8 @@ def common_structure(first: Structure, second: Structure, field: str = "") -> St
     if first is None or second is None:
         return None
     if isinstance(first, Mapping) and isinstance(second, Mapping):
-        _check_keys(first, second, field)
+        if first.keys() != second.keys():
+            raise _different(first, second, field)
         return {key: common_structure(inner, second[key], _below(field, key)) for key, inner in first.items()}
     if isinstance(first, tuple) and isinstance(second, tuple):
         if len(first) != len(second):
@@ -45,11 +46,6 @@ def common_shape(first: Shape | None, second: Shape | None) -> Shape | None:
 
 def _below(field: str, key: object) -> str:
     return f"{field}.{key}" if field else str(key)
-
-
-def _check_keys(first: Mapping[str, Structure], second: Mapping[str, Structure], field: str) -> None:
-    if first.keys() != second.keys():
-        raise _different(first, second, field)
 
 
 def _different(first: Structure, second: Structure, field: str) -> Refused:

@@ -14,9 +14,9 @@ from pipeprof.pipelines.inference.padding import padded
 from pipeprof.pipelines.inference.sources import literals
 from pipeprof.pipelines.inference.stages import UNKNOWN, Flow, stacked
 from pipeprof.pipelines.inference.tables import entries
-from pipeprof.pipelines.inference.tensor import counts
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each
 from pipeprof.pipelines.inference.tensor.texts import mismatch, refuse
+from pipeprof.pipelines.ops import counts
 from pipeprof.pipelines.ops.constants import INFINITE
 
 _ROUNDS = 8

@@ -39,7 +39,6 @@ class KnownFiles:
         """Files of a spec.
 
         Args:
-            data: Recipes by name.
             counting: Whether files are counted, which takes a while where there are many.
         """
         self._base_dir = base_dir
@@ -167,7 +166,6 @@ def _fits(parts: list[str], wanted: list[re.Pattern[str]]) -> bool:
 
 
 def _tensor_of(file: IO[bytes]) -> Tensor | None:
-    """Shape and dtype from the header of NumPy's format."""
     header = read_header(file)
     if header is None:
         return None

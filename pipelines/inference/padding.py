@@ -7,14 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from pipeprof.pipelines.inference.errors import Refused
-from pipeprof.pipelines.inference.tensor.shapes import Nested, Shape, Structure, Tensor, leaves, paths
+from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, leaves, paths
 from pipeprof.pipelines.inference.tensor.texts import mismatch, refuse, shape_text, structure_text, tensor_text
 from pipeprof.pipelines.ops.values.padding import fits
 from pipeprof.pipelines.ops.values.structures import ShapeOf
 from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure
-
-_SHAPES = "padded_shapes"
-_VALUES = "padding_values"
 
 
 def padded(structure: Structure, shapes: WrittenStructure | None, values: WrittenStructure | None) -> Structure:
@@ -25,9 +22,13 @@ def padded(structure: Structure, shapes: WrittenStructure | None, values: Writte
     """
     _check_dense(structure)
     if shapes is not None:
-        structure = _shaped(structure, shapes.value, (_SHAPES,))
+        structure = _shaped(structure, shapes.value, ("padded_shapes",))
     if values is not None:
-        _check_values(structure, values.value)
+        if isinstance(values.value, Mapping | tuple):
+            _check_each(structure, values.value, ("padding_values",))
+        elif values.value is not None:
+            for component, path in zip(leaves(structure), paths(structure), strict=True):
+                _check_value(component, values.value, ("padding_values",), path)
     return structure
 
 
@@ -51,7 +52,17 @@ def _shaped(structure: Structure, shapes: Any, place: tuple[str | int, ...]) -> 
     if isinstance(structure, Tensor):
         if not isinstance(shapes, ShapeOf):
             raise _misfit(shapes, f"one shape for {tensor_text(structure)}", place)
-        return _checked(structure, shapes.dimensions, place)
+        if shapes.dimensions is None:
+            return structure
+        if structure.shape is not None:
+            fits = len(structure.shape) == len(shapes.dimensions) and all(
+                size is None or most is None or size <= most
+                for size, most in zip(structure.shape, shapes.dimensions, strict=True)
+            )
+            if not fits:
+                expected = f"at least {shape_text(structure.shape)}, the shape of the component"
+                refuse(shape_text(shapes.dimensions), "wrong-shape", expected, *place)
+        return replace(structure, shape=shapes.dimensions)
     if isinstance(structure, Mapping) and isinstance(shapes, dict) and shapes.keys() == structure.keys():
         return {key: _shaped(inner, shapes[key], (*place, key)) for key, inner in structure.items()}
     if isinstance(structure, tuple) and isinstance(shapes, tuple) and len(shapes) == len(structure):
@@ -66,27 +77,6 @@ def _shaped(structure: Structure, shapes: Any, place: tuple[str | int, ...]) -> 
 def _misfit(shapes: Any, expected: str, place: tuple[str | int, ...]) -> Refused:
     got = f"the shape {shape_text(shapes.dimensions)}" if isinstance(shapes, ShapeOf) else structure_text(shapes)
     return mismatch(got, "wrong-structure", expected, *place)
-
-
-def _checked(tensor: Tensor, wanted: Shape | None, place: tuple[str | int, ...]) -> Tensor:
-    if wanted is None:
-        return tensor
-    if tensor.shape is not None:
-        fits = len(tensor.shape) == len(wanted) and all(
-            size is None or most is None or size <= most for size, most in zip(tensor.shape, wanted, strict=True)
-        )
-        if not fits:
-            expected = f"at least {shape_text(tensor.shape)}, the shape of the component"
-            refuse(shape_text(wanted), "wrong-shape", expected, *place)
-    return replace(tensor, shape=wanted)
-
-
-def _check_values(structure: Structure, values: Any) -> None:
-    if isinstance(values, Mapping | tuple):
-        _check_each(structure, values, (_VALUES,))
-    elif values is not None:
-        for component, path in zip(leaves(structure), paths(structure), strict=True):
-            _check_value(component, values, (_VALUES,), path)
 
 
 def _check_each(structure: Structure, values: Any, place: tuple[str | int, ...]) -> None:

@@ -46,15 +46,12 @@ class PipelineInference:
         self.files = files
         self._report = report
         self._batched: str | None = None
-        self.calls = CallFlow(files.array, strict=strict, report=self._refused_call)
+        self.calls = CallFlow(
+            files.array, strict=strict, report=lambda place, refusal: self.report(place, refusal, self._batched)
+        )
 
     def pipeline(self, pipeline: Any, address: str, place: Place, outer: Structure) -> Flow:
-        """The elements of a pipeline.
-
-        Args:
-            pipeline: Its ``source`` and ``stages``.
-            address: Prefix of the addresses of its stages.
-        """
+        """The elements of a pipeline."""
         if pipeline.source is not None:
             flow = self._from_source(pipeline.source, address, place, outer)
         else:
@@ -79,9 +76,6 @@ class PipelineInference:
             refusal = Refused(message, refusal.code, *refusal.argument, suggestion=refusal.suggestion)
         self._report((*place, *refusal.argument), refusal)
 
-    def _refused_call(self, place: Place, refusal: Refused) -> None:
-        self.report(place, refusal, self._batched)
-
     def _from_source(self, source: Any, address: str, place: Place, outer: Structure) -> Flow:
         here, at = join(address, "source"), (*place, "source", source.op)
         source_bytes = None
@@ -99,7 +93,6 @@ class PipelineInference:
         return flow
 
     def _from_element(self, field: str | int | None, place: Place, outer: Structure) -> Flow:
-        """A pipeline that begins with the dataset that an element holds."""
         try:
             inner = outer if field is None else field_of(outer, field, "on")
             if inner is None:

@@ -65,7 +65,6 @@ class SourceContext:
 
     Attributes:
         outer: The element that a nested pipeline is made for.
-        strict: Whether only TensorFlow's own words count.
     """
 
     files: KnownFiles
@@ -73,11 +72,7 @@ class SourceContext:
     strict: bool
 
     def picked(self, value: OuterElement, argument: str) -> Structure:
-        """The outer element, or its component that the source begins with.
-
-        Raises:
-            Refused: The element has no such component.
-        """
+        """The outer element, or its component that the source begins with."""
         return self.outer if value.on is None else field_of(self.outer, value.on, argument, "on")
 
 
@@ -228,7 +223,6 @@ def _parsed_batches(source: Any, around: SourceContext) -> ElementInfo:
 
 
 def _labelled(columns: Structure, label: str | None, argument: str) -> Structure:
-    """The columns, or with a label the tuple of the others and that one."""
     if label is None:
         return columns
     return {name: column for name, column in columns.items() if name != label}, field_of(columns, label, argument)

@@ -10,9 +10,9 @@ from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.padding import padded
 from pipeprof.pipelines.inference.rules.io import parsed_features
 from pipeprof.pipelines.inference.tables import entries
-from pipeprof.pipelines.inference.tensor import counts
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Shape, Structure, Tensor, each, leaves, paths
 from pipeprof.pipelines.inference.tensor.texts import refuse, shape_text, tensor_text
+from pipeprof.pipelines.ops import counts
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.values.structures import ShapeOf
 from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure
@@ -129,20 +129,15 @@ def stacked(component: Tensor | Nested, size: int | None) -> Tensor | Nested:
 @_infers("batch")
 def _batch(stage: Any, flow: Flow, strict: bool) -> Flow:
     if stage.batch_size > 1:
-        _check_alike(flow.structure)
+        for component, path in zip(leaves(flow.structure), paths(flow.structure), strict=True):
+            if isinstance(component, Tensor) and component.varies and component.kind == "dense":
+                where = f"`{path}`: " if path else ""
+                message = (
+                    f"{where}{tensor_text(component)} varies in length from element to element: "
+                    "use padded_batch or ragged_batch"
+                )
+                raise Refused(message, "ragged-batch")
     return batched(flow, stage.batch_size, stacked, drop=stage.drop_remainder, strict=strict)
-
-
-def _check_alike(structure: Structure) -> None:
-    """Refuse a dense batch of tensors that surely have different shapes."""
-    for component, path in zip(leaves(structure), paths(structure), strict=True):
-        if isinstance(component, Tensor) and component.varies and component.kind == "dense":
-            where = f"`{path}`: " if path else ""
-            message = (
-                f"{where}{tensor_text(component)} varies in length from element to element: "
-                "use padded_batch or ragged_batch"
-            )
-            raise Refused(message, "ragged-batch")
 
 
 @_infers("padded_batch")
@@ -212,13 +207,11 @@ def _rebatch(stage: Any, flow: Flow, strict: bool) -> Flow:
 
 
 def _divides(size: int | None, structure: Structure) -> bool:
-    """Whether batches of a size surely come out even."""
     first = {leaf.shape[0] for leaf in leaves(structure) if leaf is not None and leaf.shape} - {None}
     return size is not None and len(first) == 1 and all(rows is not None and rows % size == 0 for rows in first)
 
 
 def _first_dimension(structure: Structure) -> int | None:
-    """The first dimension of all components, if it is one."""
     found = {
         component.shape[0] if component is not None and component.shape else None for component in leaves(structure)
     }

@@ -131,9 +131,6 @@ def parse_source(value: Any) -> Source:
     """A source from ``{name: {arguments}}``.
 
     Made for an element, its first argument may be left out or be ``{on: field}``.
-
-    Raises:
-        ValidationError: All that is wrong with it, located from the name downwards.
     """
     if isinstance(value, Source):
         return value
@@ -148,7 +145,6 @@ def parse_source(value: Any) -> Source:
 
 
 def _with_outer_element(kind: type[Source], name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """``arguments`` whose first one is the outer element where it was left out or names a field."""
     first = kind.element_argument
     given = arguments.get(first)
     if first not in arguments:
@@ -165,7 +161,6 @@ def _with_outer_element(kind: type[Source], name: str, arguments: dict[str, Any]
 
 
 def _single(value: Any, what: str, known: Mapping[str, type[Op]], example: str) -> tuple[str, dict[str, Any]]:
-    """The one key of ``value`` and the mapping under it."""
     form = f"a mapping with exactly one key such as `{example}`"
     if isinstance(value, str) and value in known:
         raise error(f"`{value}` without a colon: expected a mapping, as `{value}: {{}}`", f"{what}_form", got=value)

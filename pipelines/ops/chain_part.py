@@ -31,17 +31,12 @@ class CannotSplitError(PlainError):
 def part_of_chains(chains: Iterable[Sequence[Any]], predicate: Sequence[Any]) -> list[Any]:
     """Return the chain that answers on the element before `chains` what `predicate` answers after them.
 
-    Args:
-        chains: The calls of each map, in order, as a spec has them.
-        predicate: The calls of the filter after them.
-
     Returns:
         The calls of the chains that the predicate needs, then its own, with `on` and `to` as the element before has
         the fields.
 
     Raises:
         CannotSplitError: There is no such chain, or it would call something twice that may answer differently.
-        ValidationError: A call is wrong.
 
     Example:
         >>> part_of_chains([["tf.square", {"to_tuple": [None, None]}]], [{"tf.math.less": {"y": 5, "on": 1}}])
@@ -82,17 +77,24 @@ class _Slice:
         self._rearranged: list[OpCall] = []
 
     def chain(self, written: Sequence[Any]) -> list[Any]:
-        """The chain, from the calls as they are written.
-
-        Raises:
-            CannotSplitError: As `part_of_chains`.
-        """
+        """The chain, from the calls as they are written."""
         found: list[Any] = []
         for index, (call, needed) in enumerate(zip(self._calls, self._needed, strict=True)):
             if call.name in _REARRANGING:
                 self._rearranged.append(call)
             elif needed is not None:
-                _check(call)
+                special = special_calls().get(call.name)
+                msg = None
+                if special is not None and special.family == "python":
+                    msg = f"{call.name} runs Python, which may depend on the elements before"
+                elif is_random(call.name):
+                    msg = f"{call.name} draws random numbers: with fewer elements it draws others"
+                elif function(call.name) is None and call.name not in ("copy", "getitem"):
+                    msg = f"{call.name} has no part that can be taken out"
+                elif call.name == "getitem" and _names_in(call):
+                    msg = "getitem reads a field that its key names"
+                if msg is not None:
+                    raise CannotSplitError(msg)
                 answers = index == len(self._calls) - 1
                 found.append(self._renamed(written[index], call, needed, answers=answers))
         if self._calls and self._calls[-1].name in _REARRANGING and (field := self._address(_WHOLE)):
@@ -102,11 +104,7 @@ class _Slice:
         return found
 
     def _address(self, path: Path) -> Path:
-        """The name without the calls that rearrange.
-
-        Raises:
-            CannotSplitError: No component has it.
-        """
+        """The name without the calls that rearrange."""
         at: Path | None = path
         for call in reversed(self._rearranged):
             at = _before(call, at) if at is not None else None
@@ -115,7 +113,6 @@ class _Slice:
         return (*self._base, *at)
 
     def _renamed(self, written: Any, call: OpCall, needed: frozenset[Path], *, answers: bool) -> Any:
-        """A call with the names of its fields as they are without the others."""
         on, to = call.on, call.to
         whole = self._address(_WHOLE) if _reads_whole(call) else _WHOLE
         if on is None:
@@ -139,11 +136,7 @@ class _Slice:
         return written if same else _rewritten(written, call, new_on, new_to)
 
     def _field(self, field: Field) -> Field:
-        """The name of a field.
-
-        Raises:
-            CannotSplitError: The field is the whole element there.
-        """
+        """The name of a field."""
         address = self._address(_path(field))
         if not address:
             raise CannotSplitError(f"{field!r} is the whole element before")
@@ -159,26 +152,6 @@ class _Slice:
                 continue
             if any(_touch(self._address(path), other) for other in mine):
                 raise CannotSplitError(f"{call.name} would replace {_shown(path)}, which is read after it")
-
-
-def _check(call: OpCall) -> None:
-    """Check that a call gives the same whenever it is called with the same.
-
-    Raises:
-        CannotSplitError: Its result may change between calls.
-    """
-    special = special_calls().get(call.name)
-    msg = None
-    if special is not None and special.family == "python":
-        msg = f"{call.name} runs Python, which may depend on the elements before"
-    elif is_random(call.name):
-        msg = f"{call.name} draws random numbers: with fewer elements it draws others"
-    elif function(call.name) is None and call.name not in ("copy", "getitem"):
-        msg = f"{call.name} has no part that can be taken out"
-    elif call.name == "getitem" and _names_in(call):
-        msg = "getitem reads a field that its key names"
-    if msg is not None:
-        raise CannotSplitError(msg)
 
 
 def _names_in(call: OpCall) -> list[str]:
@@ -267,7 +240,6 @@ def _chosen(call: OpCall, path: Path) -> Path | None:
 
 
 def _rewritten(written: Any, call: OpCall, on: Any, to: Any) -> dict[str, Any]:
-    """A call as it is written, with other fields."""
     value = written[call.name] if isinstance(written, dict) else None
     special = special_calls().get(call.name)
     arguments = special.arguments_of(value) if special is not None else value or {}

@@ -19,7 +19,6 @@ SCHEMA_PLACEHOLDER = "x-pipeprof-definition"
 """Key of a JSON schema that stands for a definition of that name, filled in by `pipelines.spec.schema.schema`."""
 TENSORFLOWS_FUNCTIONS = ("map_func", "predicate", "generator")
 """TensorFlow's own names of function arguments, which may be written instead of pipeprof's."""
-_CODE = "function"
 _INSIDE: ContextVar[bool] = ContextVar("inside", default=False)
 
 
@@ -38,12 +37,7 @@ def _with_outer_element() -> Iterator[None]:
 
 
 def argument(description: str, *, default: Any = PydanticUndefined, **more: Any) -> Any:
-    """A field of a class below; required without a default.
-
-    Args:
-        description: Text for the schema and `docs/spec.md`.
-        more: Further arguments of pydantic's ``Field``.
-    """
+    """A field of a class below; required without a default."""
     return Field(default, description=description, **more)
 
 
@@ -109,7 +103,7 @@ class Closed(BaseModel):
             if len(used) != 1:
                 known = [f"`{way[0]}`" for way in ways if way[0] not in TENSORFLOWS_FUNCTIONS]
                 got = "no function" if not used else ("both " if len(used) == 2 else "") + " and ".join(used)
-                problems.add((), error(f"{got}: expected exactly one of {' and '.join(known)}", _CODE))
+                problems.add((), error(f"{got}: expected exactly one of {' and '.join(known)}", "function"))
             try:
                 model = handler(value)
             except ValidationError as found:

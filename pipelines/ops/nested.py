@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import ModelWrapValidatorHandler, model_validator
 
 from pipeprof.pipelines.ops.base import AnyStage, Inner, NestedSource, sources
 from pipeprof.pipelines.ops.calls.element import PYTHON
@@ -59,11 +59,7 @@ class PipelineFunction(Pipeline):
 
 
 def check_start(pipeline: Any) -> None:
-    """A pipeline has a source or begins with a component of the element, not both.
-
-    Raises:
-        ValidationError: Both are given.
-    """
+    """A pipeline has a source or begins with a component of the element, not both."""
     if pipeline.source is not None and pipeline.on is not None:
         message = f"both `on: {pipeline.on}` and `source`: expected only one of them"
         raise failure(("on",), error(message, "conflict"), pipeline.on)
@@ -105,15 +101,10 @@ _FORM = "a pipeline such as `{source: {range: {stop: 3}}}`"
 
 
 def _parse(value: Any, place: tuple[str | int, ...], problems: Problems, *, structure: bool) -> Any:
-    """A pipeline, or with ``structure`` dicts and lists of pipelines too."""
     if isinstance(value, Pipeline):
         return value
     if isinstance(value, dict) and _is_pipeline(value, structure=structure):
-        try:
-            return Pipeline.model_validate(value)
-        except ValidationError as found:
-            problems.extend(found, *place)
-            return None
+        return problems.read(Pipeline.model_validate, value, *place)
     if structure and isinstance(value, dict):
         return {key: _parse(inner, (*place, key), problems, structure=True) for key, inner in value.items()}
     if structure and isinstance(value, list | tuple) and value:
@@ -128,7 +119,6 @@ def _is_pipeline(value: dict[Any, Any], *, structure: bool) -> bool:
 
 
 def _is_source(value: dict[Any, Any]) -> bool:
-    """Whether a mapping is a source where a pipeline is expected."""
     return len(value) == 1 and next(iter(value)) in sources()
 
 
@@ -153,12 +143,7 @@ def _parse_list(value: Any) -> Pipelines:
 
 
 def parse_pipeline(value: Any) -> Pipeline:
-    """A pipeline that is an argument.
-
-    Raises:
-        ValidationError: All that is wrong with it.
-        PydanticCustomError: The value is no mapping.
-    """
+    """A pipeline that is an argument."""
     if isinstance(value, Pipeline):
         return value
     if not isinstance(value, dict):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -61,6 +61,9 @@ def _named(what: str, got: Any) -> str:
     return f"`{got}`" if plain else text
 
 
+_Read = TypeVar("_Read")
+
+
 class Problems:
     """Collects the errors of several places, so that all of them come out in one pass."""
 
@@ -84,12 +87,24 @@ class Problems:
                 InitErrorDetails(type=kind, loc=(*prefix, *below), input=details["input"], ctx=context)
             )
 
-    def raise_if_any(self) -> None:
-        """Raise everything collected so far.
+    def read(
+        self, parse: Callable[[Any], _Read], value: Any, *place: str | int, instead: tuple[str, str] | None = None
+    ) -> _Read | None:
+        """Parse a value; what is wrong with it is added, and None returned.
 
-        Raises:
-            ValidationError: There is at least one error.
+        Args:
+            instead: Code and expectation that are said of a value that is wrong as a whole.
         """
+        try:
+            return parse(value)
+        except ValidationError as problems:
+            self.extend(problems, *place)
+        except PydanticCustomError as problem:
+            self.add(place, problem if instead is None else mismatch(value, *instead), value)
+        return None
+
+    def raise_if_any(self) -> None:
+        """Raise everything collected so far."""
         if self._details:
             raise ValidationError.from_exception_data(_TITLE, self._details)
 

@@ -60,7 +60,6 @@ class Building(Protocol):
         """The Python function of a ``map`` over ``dataset``.
 
         Args:
-            dataset: Input of the function.
             predicate: Whether the last call gives a single truth value, as that of a ``filter`` does.
             answers: Whether the result of the last call stands alone (a key, a length), also if ``on`` picked a field.
             unpacked: Whether TensorFlow calls it with the components of a tuple; default: as it does for ``dataset``.

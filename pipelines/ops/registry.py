@@ -50,7 +50,6 @@ class Registry(Mapping[str, type[Kind]], Generic[Kind]):
 
     @functools.cached_property
     def _modules(self) -> dict[str, str]:
-        """The module of each name."""
         line = re.compile(rf'^    {self._attribute}: ClassVar\[str\] = "(.+)"$', re.MULTILINE)
         found: dict[str, str] = {}
         for info in pkgutil.iter_modules(importlib.import_module(self._room).__path__):

@@ -282,11 +282,7 @@ def messages() -> tuple[str, ...]:
 
 
 def check_rows(sources: Iterable[str], stages: Iterable[str]) -> None:
-    """Check that every source and stage has a row.
-
-    Raises:
-        LookupError: Some have none.
-    """
+    """Check that every source and stage has a row."""
     for kind, names, rows in (("source", sources, SOURCES), ("stage", stages, STAGES)):
         missing = [name for name in names if name not in rows]
         if missing:

@@ -38,9 +38,6 @@ class Budget(Document):
 def parse_share(value: Any) -> float:
     """A share written in percent.
 
-    Raises:
-        PydanticCustomError: It is none; a ValueError.
-
     Example:
         >>> parse_share("5%")
         0.05
@@ -59,9 +56,6 @@ def parse_limit(value: Any, unit: str) -> float:
 
     Args:
         unit: ``ms``, ``s``, ``B`` or ``1/s``; empty for a share.
-
-    Raises:
-        PydanticCustomError: It has another unit; a ValueError.
 
     Example:
         >>> parse_limit("0.02s", "ms"), parse_limit("2KiB", "B"), parse_limit("800/s", "1/s")
@@ -85,11 +79,7 @@ def parse_budget(value: Any, unit: str, *, zero: bool = False) -> Budget:
     """Read a budget as it is written in a spec or after ``--max-METRIC``.
 
     Args:
-        value: A share, a value with its unit, a level, or a mapping.
         zero: The metric may be 0, and so may a limit; else values are compared by their ratio.
-
-    Raises:
-        PydanticCustomError: It is none of these; a ValueError.
 
     Example:
         >>> parse_budget("5%", "ms").change, parse_budget("20ms", "ms").limit, parse_budget("off", "B").level
@@ -156,15 +146,9 @@ _BUDGET_SCHEMA: dict[str, Any] = {
     ]
 }
 UNITS = {
-    "step_ms": "ms",
-    "elements_per_second": "1/s",
-    "wait_ms": "ms",
-    "idle_share": "",
-    "cpu_ms_per_element": "ms",
-    "peak_bytes": "B",
-    "first_batch_s": "s",
-    "disk_bytes_per_element": "B",
-}
+    "step_ms": "ms", "elements_per_second": "1/s", "wait_ms": "ms", "idle_share": "", "cpu_ms_per_element": "ms",
+    "peak_bytes": "B", "first_batch_s": "s", "disk_bytes_per_element": "B",
+}  # fmt: skip
 """Units of the metrics, in which they are stored; a share has none."""
 MAY_BE_ZERO = frozenset({"wait_ms", "idle_share", "disk_bytes_per_element"})
 """Metrics whose usual value may be 0: a limit may be 0 as well."""

@@ -36,18 +36,10 @@ if TYPE_CHECKING:
 # What the text is wrong about makes the model complain about the same place in other words.
 _HIDING_CODES: Final = frozenset(
     {
-        "tag",
-        "unknown-alias",
-        "recursive-alias",
-        "number",
-        "control-character",
-        "merge",
-        "reference",
-        "unset-variable",
-        "bad-key",
+        "tag", "unknown-alias", "recursive-alias", "number", "control-character", "merge", "reference",
+        "unset-variable", "bad-key",
     }
-)
-_NULLS: Final = ("", "~", "null", "Null", "NULL")
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -73,13 +65,9 @@ class LoadedSpec:
 
     Attributes:
         base_dir: absolute folder of the file, which relative paths in ``data`` and ``spec`` refer to.
-        sha256: hexadecimal hash of the file's bytes.
-        overrides: the ``--set`` flags, as ``path=value``.
         data: everything merged and the overrides applied; mappings, lists and scalars only, defaults not filled in.
-        overlays: the files of the ``-f`` flags, as typed.
         variables: the environment variables that were looked up, ``None`` for those that are not set; ``None`` in all
             if the environment was not to be used.
-        notes: what may not be meant.
     """
 
     path: Path
@@ -162,16 +150,12 @@ def load_spec(
 
     Args:
         path: YAML file, UTF-8, at most 1 MiB.
-        sets: changes as ``path=value``, in order; later ones win.
-        overlays: files laid over the spec, in order; later ones win. ``sets`` win over all of them.
         environment: fills in ``${VAR}`` in values; ``None`` leaves them as they are.
         element_faults: finds faults of the elements, from the model (``None`` for an invalid spec), the data that
             it was made from, and the folder that relative paths refer to; ``None`` to infer no elements.
-        content: what the spec's own file is to say; ``None`` to read it.
         may_read: raises for a spec that is extended, or a Python file, that must not be read.
 
     Raises:
-        UsageError: there is no such file, or it cannot be read.
         SpecError: everything that is wrong with the texts, the flags and what they say.
     """
     flags = [*(OVERLAY_FLAG + overlay for overlay in overlays), *(FLAG + text for text in sets)]
@@ -226,8 +210,7 @@ def _hidden_faults(reading: FileReading, faults: list[Fault]) -> list[Fault]:
     spec, hidden, mended = find_hidden_faults(reading.document.data, faults, _checked)
     if spec is None:
         return hidden
-    absent = _missing_files(spec, reading)
-    return hidden + [fault for fault in absent if not mended.stands_in(fault.address)]
+    return hidden + [fault for fault in _missing_files(spec, reading) if not mended.stands_in(fault.address)]
 
 
 def _checked(data: Any) -> tuple[Spec | None, list[Fault]]:
@@ -273,8 +256,7 @@ def _missing_files(spec: Spec, reading: FileReading) -> list[Fault]:
         problems = missing(spec, reading.origins, reading.document.places)
     except (OSError, RuntimeError) as error:
         # Names too long for the file system, "~" of an unknown user, folders that may not be listed.
-        message = f"cannot look up this path ({error})"
-        return [Fault(("source",), False, "missing-file", message)]
+        return [Fault(("source",), False, "missing-file", f"cannot look up this path ({error})")]
     return [
         Fault(problem.address, False, "missing-file", problem.message, suggest_path(problem.got, problem.candidates))
         for problem in problems
@@ -293,7 +275,7 @@ class _Removals:
         missing = {".".join(map(str, (*fault.address, name))) for name in fault.missing}
         for number, text in enumerate(self.sets, self.first):
             path, _, value = text.partition("=")
-            if path.strip() in missing and value.strip() in _NULLS:
+            if path.strip() in missing and value.strip() in ("", "~", "null", "Null", "NULL"):
                 return Span(1, len(FLAG) + 1, max(1, len(path)), number)
         return None
 
@@ -338,7 +320,6 @@ def _variable(reading: FileReading, span: Span) -> str:
 
 
 def _last_word(reading: FileReading, address: Address, span: Span) -> Span:
-    """Return the key with the highest precedence in a merged mapping: it probably caused the error."""
     places, rank = reading.document.places, reading.origins.rank
     if address not in places:
         return span

@@ -87,7 +87,6 @@ def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
 
 
 def _inside(value: Any, place: Place) -> Iterator[tuple[Any, Place]]:
-    """Iterate over the parts of a value."""
     if isinstance(value, OpCall):
         here = place if value.bare else (*place, value.name)
         yield value.arguments, here
@@ -122,7 +121,6 @@ def is_glob(path: str) -> bool:
 
 
 def _synthesised(path: str) -> tuple[str, str] | None:
-    """Name of the entry and the path below its folder, for ``data:NAME/…``."""
     if not path.startswith(_SYNTHESISED):
         return None
     name, _, below = path.removeprefix(_SYNTHESISED).partition("/")
@@ -145,11 +143,7 @@ def resolve(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) -> Path:
 
 
 def resolve_pattern(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) -> str:
-    """A pattern for TensorFlow: absolute, with the wildcards of the spec only, not those of folders above it.
-
-    Raises:
-        PathError: It is below an input that has not been made.
-    """
+    """A pattern for TensorFlow: absolute, with the wildcards of the spec only, not those of folders above it."""
     if has_scheme(path):
         return path
     synthesised = _synthesised(path)
@@ -163,12 +157,7 @@ def resolve_pattern(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) ->
 
 
 def expand(path: str, base_dir: Path, data_dirs: Mapping[str, Path], *, recursive: bool = True) -> list[str]:
-    """The files that a path or glob stands for now, sorted, folders left out; paths with a scheme are left as they are.
-
-    Raises:
-        PathError: It is below an input that has not been made.
-        EndlessGlobError: A ``**`` would not end.
-    """
+    """The files that a path or glob stands for now, sorted, without folders; paths with a scheme stay as they are."""
     if has_scheme(path):
         return [path]
     pattern = resolve_pattern(path, base_dir, data_dirs)
@@ -181,12 +170,7 @@ def expand(path: str, base_dir: Path, data_dirs: Mapping[str, Path], *, recursiv
 def expand_all(
     files: FilePatterns, base_dir: Path, data_dirs: Mapping[str, Path], *, recursive: bool = True
 ) -> list[str]:
-    """The files of all patterns, sorted within each and in the order of the patterns.
-
-    Raises:
-        PathError: A path is below an input that has not been made.
-        EndlessGlobError: A ``**`` would not end.
-    """
+    """The files of all patterns, sorted within each and in the order of the patterns."""
     return [file for pattern in files.patterns for file in expand(pattern, base_dir, data_dirs, recursive=recursive)]
 
 
@@ -244,8 +228,7 @@ def _missing(
         yield PathProblem(place, path, str(error))
         return
     if literal.is_dir():
-        inside = f"{path.rstrip('/')}/*"
-        yield PathProblem(place, path, f"{path} is a folder: expected files", (inside,))
+        yield PathProblem(place, path, f"{path} is a folder: expected files", (f"{path.rstrip('/')}/*",))
     elif globs and is_glob(path):
         near = _below_inputs(spec, path) or _near(literal)
         level = "" if recursive or "**" not in path else _ONE_LEVEL
@@ -255,12 +238,10 @@ def _missing(
 
 
 def _in(base_dir: Path, path: str) -> str:
-    """The folder that a relative path is looked up in."""
     return "" if Path(path).expanduser().is_absolute() else f" in {base_dir}"
 
 
 def _below_inputs(spec: Spec, path: str) -> tuple[str, ...]:
-    """The path below `data:`, if it begins with the name of an input."""
     name, _, below = path.partition("/")
     found = name in spec.data and any(_matches(file, below) for file in file_names(spec.data[name]))
     return (f"data:{path}",) if found else ()
@@ -294,7 +275,6 @@ def _missing_folder(spec: Spec, base_dir: Path, path: str, place: Place) -> Iter
 
 
 def _near(path: Path) -> tuple[str, ...]:
-    """List the names in the folder of a missing file."""
     folder = path.parent
     return tuple(sorted(other.name for other in folder.iterdir()))[:1000] if folder.is_dir() else ()
 
@@ -328,7 +308,6 @@ def _missing_synthesised(
 
 
 def _matching_marker(path: str, name: str, file: str, below: str, place: Place) -> Iterator[PathProblem]:
-    """A glob that would also take the file in which pipeprof keeps how the data was made."""
     from pipeprof.pipelines.data.folders import MARKER
 
     if _matches(MARKER, below):

@@ -55,11 +55,7 @@ source:
 
 
 def modeline(schema: str) -> str:
-    """The line by which editors find the schema of a spec.
-
-    Args:
-        schema: Its path, relative to the spec.
-    """
+    """The line by which editors find the schema of a spec."""
     return f"# yaml-language-server: $schema={schema}"
 
 
@@ -80,9 +76,7 @@ def spec_for(found: Found, name: str, base_dir: Path, schema: str | None = None)
     """A spec over files that were found.
 
     Args:
-        found: What ``pipeprof.pipelines.data.inspect.look.look`` found.
         base_dir: The folder that the spec will be in; paths are written relative to it.
-        schema: The schema that its first line names, relative to the spec; None for no such line.
 
     Raises:
         UsageError: A path cannot be written in YAML.
@@ -208,7 +202,6 @@ def _parse(found: RecordsFound) -> str:
 
 
 def _decode(features: Iterable[Feature]) -> str:
-    """A second map that decodes those features which are one image each."""
     # A dot in a name would be taken for a way into a nested dictionary.
     images = [feature for feature in features if feature.decoder and feature.length == 1 and "." not in feature.name]
     if not images:

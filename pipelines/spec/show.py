@@ -18,8 +18,6 @@ _FLOW_WIDTH: Final = 72
 _TEXT_WIDTH: Final = 60
 """Widest line that the column of the comments makes room for."""
 
-_DEFAULT: Final = "default"
-
 
 def show(loaded: LoadedSpec) -> str:
     """Return the resolved spec, with what it was made of above it.
@@ -138,7 +136,7 @@ class _Writer:
     def _origin(self, at: Address) -> str:
         place = self._loaded.place(at)
         if place is None:
-            return _DEFAULT
+            return "default"
         value: Any = self._loaded.data
         for part in at:
             value = value[part]

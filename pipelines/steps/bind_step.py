@@ -19,12 +19,9 @@ def fitted(step: Callable[..., object], element_spec: Any, name: str) -> Step:
 
     A step with one parameter gets the batch; one that needs as many as the batch, a tuple, has parts gets these, and
     one that needs parameters by the names of a dict's keys gets the values.
-
-    Raises:
-        UsageError: It cannot be called with such a batch.
     """
     _refuse_layer(step, element_spec, name)
-    parts = _parts(element_spec)
+    parts = len(element_spec) if isinstance(element_spec, tuple) else 1
     try:
         parameters = list(inspect.signature(step).parameters.values())
     except (TypeError, ValueError):
@@ -65,10 +62,6 @@ def _refuse_layer(step: object, element_spec: Any, name: str) -> None:
         f"{name} is a Keras {what} ({type(step).__name__}), which does not take such batches for training: return the "
         f"dataset alone, or with {fix} after it"
     )
-
-
-def _parts(element_spec: Any) -> int:
-    return len(element_spec) if isinstance(element_spec, tuple) else 1
 
 
 def _words(element_spec: Any) -> str:

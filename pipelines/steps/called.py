@@ -33,9 +33,7 @@ class CalledStep(BatchConsumer):
 
     Args:
         finish: Waits for what the function returned, and for all that it has put on a device.
-        to_numpy: Makes NumPy arrays of a batch; None where the step takes tensors.
         copy: Copies what that gave to where the step computes, and waits for it; None where nothing is copied.
-        facts: What is known of the step without a batch.
     """
 
     def __init__(

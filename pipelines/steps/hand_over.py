@@ -20,9 +20,6 @@ def need_numbers(element_spec: Any, library: str) -> None:
 
     Args:
         element_spec: ``tf.TypeSpec`` of the batches; None where they are unknown.
-
-    Raises:
-        UsageError: A part is text, or no plain tensor.
     """
     import tensorflow as tf
 

@@ -61,10 +61,7 @@ class StepContext:
     """The run that a step is started for.
 
     Attributes:
-        element_spec: ``tf.TypeSpec`` of the batches; None before there is a dataset.
         dispatch: How many steps may be in flight in this run, or ``sync``.
-        returned: The step that came with the dataset of a function, as a function of the batch.
-        size_of: Bytes of a batch.
         waiting: Call it about once a second during a longer wait, as a sign of life.
     """
 
@@ -118,11 +115,7 @@ class StepKind:
         return str(value)
 
     def sentence(self, text: str) -> str:
-        """Return what a report's heading says of the step.
-
-        Args:
-            text: Name and value as a profile has them, such as ``simulate: 12ms``.
-        """
+        """Return what a report's heading says of the step."""
         return f"step {text}"
 
     def same_for_all_batches(self, text: str) -> str | None:
@@ -165,9 +158,5 @@ class StepKind:
         return 5.0
 
     def start(self, arguments: Mapping[str, Any], context: StepContext) -> BatchConsumer:
-        """Make the step, in the worker.
-
-        Raises:
-            UsageError: It does not fit the batches.
-        """
+        """Make the step, in the worker."""
         raise NotImplementedError

@@ -35,7 +35,6 @@ class Network(Document):
 
 
 def _from_text(value: Any) -> Network:
-    """``convnet``, ``matmul``, ``matmul:2GFLOP``."""
     if isinstance(value, dict | Network):
         return Network.model_validate(value)
     name, colon, flops = value.partition(":") if isinstance(value, str) else ("", "", "")

@@ -22,24 +22,14 @@ LARGEST_MATRIX = 512
 
 @dataclass(frozen=True)
 class MadeNetwork:
-    """A step on TensorFlow.
-
-    Attributes:
-        words: What one step computes.
-    """
+    """A step on TensorFlow."""
 
     step: Callable[[Any], object]
     words: str
 
 
 def made(name: str, element_spec: Any, device: str, flops: float | None = None) -> MadeNetwork:
-    """Make a network for batches of this form on a device of TensorFlow's.
-
-    Args:
-        name: ``convnet``, ``transformer`` or ``matmul``.
-        element_spec: ``tf.TypeSpec`` of the batches; None where they are unknown.
-        flops: Of ``matmul``: floating-point operations per step.
-    """
+    """Make a network for batches of this form on a device of TensorFlow's."""
     import tensorflow as tf
 
     with tf.device(device):
@@ -137,8 +127,7 @@ def _transformer(element_spec: Any, device: str) -> MadeNetwork:
             values = tf.cast(tokens, tf.float32) @ enter
         query, key, value = (heads(part) for part in tf.split(normal(values) @ attend, 3, axis=-1))
         weights = tf.nn.softmax(tf.matmul(query, key, transpose_b=True) * (WIDTH // HEADS) ** -0.5)
-        mixed = tf.transpose(tf.matmul(weights, value), (0, 2, 1, 3))
-        values += tf.reshape(mixed, tf.shape(values)) @ leave
+        values += tf.reshape(tf.transpose(tf.matmul(weights, value), (0, 2, 1, 3)), tf.shape(values)) @ leave
         return values + tf.nn.gelu(normal(values) @ widen) @ narrow
 
     length = place.shape[1] if place is not None else TOKENS[1]
@@ -149,8 +138,7 @@ def _transformer(element_spec: Any, device: str) -> MadeNetwork:
     name = f"a transformer block of width {WIDTH} and {HEADS} heads"
     cut = "" if length is not None and length <= MOST_TOKENS else f", {MOST_TOKENS} tokens of each at most,"
     words = _words(name, f"sequences{cut} of", shape, flops, "token", own=own is not None)
-    weights = [enter, attend, leave, widen, narrow]
-    return MadeNetwork(_training(forward, weights, place, own, device), words)
+    return MadeNetwork(_training(forward, [enter, attend, leave, widen, narrow], place, own, device), words)
 
 
 def _weights(shape: tuple[int, ...]) -> Any:
@@ -160,7 +148,6 @@ def _weights(shape: tuple[int, ...]) -> Any:
 
 
 def _place(element_spec: Any, takes: Callable[[Any], bool]) -> Any:
-    """The first part of the batches that a network takes, with its place as ``index``; None for none."""
     import tensorflow as tf
 
     parts = tf.nest.flatten(element_spec) if element_spec is not None else []

@@ -63,11 +63,9 @@ class ResampledDuration:
         least = max(0.0, p50 - (p95 - p50))
         left = self.mean_ms - between - 0.5 * (least + p50) / 2
         if left < 0.01 * p99:
-            least = min(p50, max(0.0, 4 * (self.mean_ms - between - 0.01 * p99) - p50))
-            return least, 0.0
+            return min(p50, max(0.0, 4 * (self.mean_ms - between - 0.01 * p99) - p50)), 0.0
         if self.max_ms <= p99 or left > 0.01 * self.max_ms:
-            least = min(p50, max(0.0, 4 * (self.mean_ms - between - 0.01 * self.max_ms) - p50))
-            return least, 1.0
+            return min(p50, max(0.0, 4 * (self.mean_ms - between - 0.01 * self.max_ms) - p50)), 1.0
         return least, (left / 0.01 - p99) / (self.max_ms - p99)
 
 
@@ -81,11 +79,7 @@ def read_step(path: Path) -> dict[str, Any]:
 
 
 def step_of(document: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return what `read_step` does, of a profile as JSON data.
-
-    Args:
-        name: What messages call the profile.
-    """
+    """Return what `read_step` does, of a profile as JSON data."""
     try:
         steps = document["steps"] or {}
         without = (document["device"] or {}).get("kind") == "none"
@@ -114,7 +108,6 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _durations(steps: Mapping[str, Any]) -> dict[str, float] | None:
-    """The device's time per step; where it is not known what is left of the mean interval without the wait."""
     if busy := steps.get("busy_ms"):
         found = {f"{name}_ms": float(busy[name]) for name in ("mean", "p50", "p95", "p99")}
         return {**found, "max_ms": float(busy["max"] if busy.get("max") is not None else busy["p99"])}

@@ -96,19 +96,15 @@ def parse_step(value: Any) -> Step:
     if value == "none":
         return no_step()
     if kind in names and colon:
-        return _from_word(kind, rest)
+        try:
+            return step_model().model_validate({kind: rest})
+        except ValidationError as problems:
+            # Without the key, which was never written.
+            first = problems.errors(include_url=False)[0]
+            context = first.get("ctx", {})
+            message, candidates = context.get("message", first["msg"]), context.get("candidates", ())
+            raise error(message, first["type"], got=context.get("got", rest), candidates=candidates) from None
     raise mismatch(value, "step", forms(), ["none"])
-
-
-def _from_word(kind: str, text: str) -> Step:
-    """The step of ``kind:text``; what is wrong is raised without the key, which was never written."""
-    try:
-        return step_model().model_validate({kind: text})
-    except ValidationError as problems:
-        first = problems.errors(include_url=False)[0]
-        context = first.get("ctx", {})
-        message, candidates = context.get("message", first["msg"]), context.get("candidates", ())
-        raise error(message, first["type"], got=context.get("got", text), candidates=candidates) from None
 
 
 AnyStep = Annotated[Step, Checked(parse_step), WithJsonSchema({SCHEMA_PLACEHOLDER: "step"})]

@@ -48,11 +48,7 @@ class UserCode(StepKind):
         return load_function(parse_target(arguments["target"]))
 
     def fitted(self, arguments: Mapping[str, Any], context: StepContext) -> Callable[[Any], object]:
-        """Import the user's file and return the function as one of the batch.
-
-        Raises:
-            UsageError: It does not take such batches.
-        """
+        """Import the user's file and return the function as one of the batch."""
         from pipeprof.pipelines.steps.bind_step import fitted
 
         return fitted(self.load(arguments), context.element_spec, f"the step {arguments['target']}")

@@ -28,10 +28,6 @@ def read_value(
 ) -> Any:
     """Convert a text to the type of an annotation.
 
-    Args:
-        annotation: The annotation's source, `None` if there is none.
-        default: The parameter's default, whose type counts where there is no annotation.
-
     Raises:
         ValueError: The text is no such value; says what was expected.
         UnsupportedError: It is not one of int, float, bool, str, Path, Literal, Optional, and lists of them.
@@ -69,7 +65,6 @@ def _enum(node: ast.expr) -> type[Enum] | None:
 
 
 def _member(text: str, enum: type[Enum]) -> Enum:
-    """Return a member by its name (case-insensitive if unique) or, as text, its value."""
     for other_enum in enum:
         if text == other_enum.name or text == str(other_enum.value):
             return other_enum
@@ -204,17 +199,9 @@ def _none(text: str) -> None:
 
 
 _SCALARS: dict[str, Callable[[str], Any]] = {
-    "int": _number(int),
-    "float": _number(float),
-    "bool": _bool,
-    "str": str,
-    "Path": Path,
-    "PathLike": Path,
-    "PurePath": Path,
-    "Any": _guess,
-    "object": _guess,
-    "None": _none,
-}
+    "int": _number(int), "float": _number(float), "bool": _bool, "str": str, "Path": Path, "PathLike": Path,
+    "PurePath": Path, "Any": _guess, "object": _guess, "None": _none,
+}  # fmt: skip
 _SPECIAL: dict[str, Callable[[str, list[ast.expr], ast.expr], Any]] = {
     "Optional": lambda text, inside, whole: _union(text, [ast.Constant(None), *inside], whole),
     "Union": _union,

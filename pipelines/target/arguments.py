@@ -27,11 +27,7 @@ class TextParameter:
     """A parameter that texts may fill.
 
     Attributes:
-        default: The default, if it is a plain value.
-        required: There is no default.
-        positional: It cannot be given by name.
         enums: The enums that the annotation names, where the function is at hand.
-        later: The annotation is known only after the file has run.
     """
 
     name: str
@@ -102,7 +98,6 @@ def written_signature(target: ParsedTarget) -> Signature | None:
 
 
 def _in_file(parameter: TextParameter, file: Bindings) -> TextParameter:
-    """Resolve the names in a parameter's annotation by the file's definitions."""
     if parameter.annotation is None:
         return parameter
     try:
@@ -217,7 +212,6 @@ def signature_of(function: Callable[..., Any]) -> Signature | None:
 
 
 def _inspect(function: Callable[..., Any]) -> inspect.Signature | None:
-    """Inspect the signature with annotations as objects, or as text where their names are no longer defined."""
     try:
         return inspect.signature(function, eval_str=True)
     except Exception:
@@ -318,11 +312,7 @@ def call(function: Callable[..., Any], target: ParsedTarget, context: Callable[[
 
 
 def check_arguments(target: ParsedTarget) -> None:
-    """Compare ``--arg`` with the function as its file writes it, before anything runs.
-
-    Raises:
-        UsageError: They do not fit.
-    """
+    """Compare ``--arg`` with the function as its file writes it, before anything runs."""
     signature = written_signature(target)
     if signature is not None:
         bind(target, signature)

@@ -22,7 +22,6 @@ _LITERALS = (
 )  # fmt: skip
 # Calls at the top level that may bind any name.
 _BINDERS = frozenset({"globals", "vars", "locals", "setattr", "exec"})
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,6 @@ class Binding:
     Attributes:
         kind: Bound by ``def``, by ``class``, by ``from … import``, by ``import``, to what only running the file can
             make (a call, a lambda, another name), or to something that is certainly no function.
-        node: The definition, the import, or the expression on the right.
-        line: Where it is, from 1.
-        script: It is bound only where the file runs as a script.
     """
 
     name: str
@@ -49,7 +45,6 @@ class Bindings:
     """All names that a file binds at its top level.
 
     Attributes:
-        all: In their order; a name may be bound more than once.
         open: There may be others, as after ``from … import *``.
     """
 
@@ -73,11 +68,7 @@ class Bindings:
 
 
 def bindings_of(path: Path) -> Bindings:
-    """Read the names that a Python file binds at module level.
-
-    Raises:
-        UsageError: It cannot be read or is not valid Python.
-    """
+    """Read the names that a Python file binds at module level."""
     return read_bindings(parse_file(path))
 
 
@@ -93,11 +84,7 @@ def read_bindings(tree: ast.Module) -> Bindings:
 
 
 def parse_file(path: Path) -> ast.Module:
-    """Parse a Python file to a syntax tree.
-
-    Raises:
-        UsageError: It cannot be read or is not valid Python.
-    """
+    """Parse a Python file to a syntax tree."""
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except OSError as problem:
@@ -186,7 +173,6 @@ def _assignment_bindings(statement: ast.Assign | ast.AnnAssign, *, script: bool)
 
 
 def _blocks(statement: ast.stmt, *, script: bool) -> Iterator[tuple[list[ast.stmt], bool]]:
-    """Yield the blocks of a statement, and whether each runs only in a script."""
     if isinstance(statement, ast.If) and _is_main_test(statement.test):
         yield statement.body, True
         yield statement.orelse, script
@@ -197,7 +183,6 @@ def _blocks(statement: ast.stmt, *, script: bool) -> Iterator[tuple[list[ast.stm
 
 
 def _is_main_test(test: ast.expr) -> bool:
-    """Return whether this is ``__name__ == "__main__"``."""
     if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Eq):
         return False
     words = [ast.unparse(expression) for expression in (test.left, *test.comparators)]
@@ -238,6 +223,6 @@ def _at_import(node: ast.AST) -> Iterator[ast.AST]:
         if isinstance(child, ast.If) and _is_main_test(child.test):
             for other in child.orelse:
                 yield from (other, *_at_import(other))
-        elif not isinstance(child, _FUNCTIONS):
+        elif not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             yield child
             yield from _at_import(child)

@@ -18,7 +18,6 @@ def child_command(module: str, *arguments: str, buffered: bool = False) -> list[
     """The command line of a process that runs ``main()`` of a module of pipeprof.
 
     Args:
-        arguments: What ``sys.argv[1:]`` is in there.
         buffered: Whether its output is as Python buffers it.
     """
     # `-m` would put the current folder on the path before anything could be done about it.

@@ -31,12 +31,7 @@ _MAKERS = re.compile(
 
 @dataclass(frozen=True)
 class ListedFunction:
-    """A function of a file.
-
-    Attributes:
-        line: Where it begins.
-        required: Parameters that must be given.
-    """
+    """A function of a file."""
 
     name: str
     line: int
@@ -50,7 +45,6 @@ class _DatasetCallables:
     """Callables known to return a dataset, by the text of their call.
 
     Attributes:
-        functions: Functions of the file that are known to.
         short: TensorFlow's names by the file's aliases, as in ``D = tf.data.Dataset``.
     """
 
@@ -63,11 +57,7 @@ class _DatasetCallables:
 
 
 def listed_functions(path: Path) -> list[ListedFunction]:
-    """List the functions at a file's top level, the likeliest to return a dataset first, else in order.
-
-    Raises:
-        UsageError: It cannot be read or is not valid Python.
-    """
+    """List the functions at a file's top level, the likeliest to return a dataset first, else in order."""
     file = bindings_of(path)
     order: tuple[Sign, ...] = ("annotation", "body", "name", "none")
     sure = _DatasetCallables(frozenset(), _short_names(file))
@@ -84,14 +74,12 @@ def listed_functions(path: Path) -> list[ListedFunction]:
 
 
 def _best(looked: list[ListedFunction | None], order: tuple[Sign, ...]) -> ListedFunction | None:
-    """Return the definition with the strongest evidence, as in the branches of an ``if``."""
     return min(
         (function for function in looked if function is not None), key=lambda one: order.index(one.sign), default=None
     )
 
 
 def _short_names(file: Bindings) -> dict[str, str]:
-    """Return dotted names by a file's aliases: from an assignment, or ``from … import … as``."""
     short = {binding.name: ast.unparse(binding.node) for binding in file.all if isinstance(binding.node, ast.Attribute)}
     for binding in file.all:
         if isinstance(binding.node, ast.ImportFrom):
@@ -125,7 +113,6 @@ def describe(name: str, functions: Iterable[ListedFunction]) -> str:
 
 
 def _classify(binding: Binding, file: Bindings, sure: _DatasetCallables) -> ListedFunction | None:
-    """Classify a name; `None` if it is certainly not a function of the user's."""
     node = binding.node
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         sign, why = _sign(node, sure)
@@ -143,7 +130,6 @@ def _classify(binding: Binding, file: Bindings, sure: _DatasetCallables) -> List
 def _classify_expression(
     binding: Binding, node: ast.expr, file: Bindings, sure: _DatasetCallables
 ) -> ListedFunction | None:
-    """Classify a name bound to an expression: a lambda, a partial, another name, a dataset."""
     said = _dataset_evidence(node.body if isinstance(node, ast.Lambda) else node, {}, sure)
     of = _aliased_function(node)
     if said is not None:
@@ -161,7 +147,6 @@ def _classify_expression(
 
 
 def _aliased_function(node: ast.expr) -> str | None:
-    """Return the function behind ``partial(function, …)`` or an alias; None for anything else."""
     if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).rpartition(".")[2] == "partial":
         return ast.unparse(node.args[0])
     return node.id if isinstance(node, ast.Name) else None
@@ -203,7 +188,6 @@ def _returned_evidence(body: list[ast.AST], returned: list[ast.Return], sure: _D
 
 
 def _own_nodes(definition: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a function without those of nested functions."""
     for child in ast.iter_child_nodes(definition):
         yield child
         if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):

@@ -24,9 +24,6 @@ def find_module(name: str) -> Path:
     """Find the file of the module `name`, in the current directory or the environment.
 
     Packages are searched, not imported: no code of the user's runs.
-
-    Raises:
-        UsageError: There is no such module, or it has no Python file.
     """
     parts = name.split(".")
     path: list[str] | None = None

@@ -15,9 +15,6 @@ def missing_name(path: Path, name: str, shown: str) -> tuple[str, list[str]] | N
 
     Args:
         name: A function, or ``Class.method`` and ``object.method``.
-
-    Raises:
-        UsageError: The file cannot be read or is not valid Python.
     """
     found = bindings_of(path)
     first, _, rest = name.partition(".")

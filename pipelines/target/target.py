@@ -28,12 +28,7 @@ _LISTED = 10
 
 @dataclass(frozen=True)
 class ParsedTarget:
-    """A spec, a function that returns a dataset, or a training script.
-
-    Attributes:
-        path: The spec, the script, or the file that defines the function.
-        module: The dotted name that the file is to be imported by, if it was given as one.
-    """
+    """A spec, a function that returns a dataset, or a training script."""
 
     kind: Literal["spec", "function", "script"]
     path: Path
@@ -82,7 +77,6 @@ def parse_target(text: str, *, scripts: bool = False) -> ParsedTarget:
 
 
 def _suggested_target(text: str) -> str | None:
-    """Suggest the target for another tool's syntax: ``file::function``, ``module.function``; None for others."""
     file, _, function = text.rpartition(":")
     dotted, _, last = text.rpartition(".")
     written = [text.replace("::", ":"), f"{file}.py:{function}"]
@@ -96,11 +90,7 @@ def _suggested_target(text: str) -> str | None:
 
 
 def listed_file(text: str, *, scripts: bool = False) -> Path | None:
-    """Return the file of ``file.py:``, ``file.py`` or ``package.module:``, to list; `None` for other targets.
-
-    Raises:
-        UsageError: There is no such file or module.
-    """
+    """Return the file of ``file.py:``, ``file.py`` or ``package.module:``, to list; `None` for other targets."""
     file = text.removesuffix(":")
     if file.endswith(".py"):
         if scripts and file == text:
@@ -154,7 +144,6 @@ def _function_target(path: Path, function: str, module: str | None = None) -> Pa
 
 
 def _why_not(file: str, function: str, found: Bindings) -> str | None:
-    """Return why a name cannot be a target before its file has run; `None` if it can."""
     name, _, method = function.partition(".")
     bound = found.of(name)
     if not bound:
@@ -162,8 +151,7 @@ def _why_not(file: str, function: str, found: Bindings) -> str | None:
             return None
         names = [binding.name for binding in found.all if binding.kind not in ("module", "value")]
         said = f"no function {function!r} in {file}"
-        near = did_you_mean(function, dict.fromkeys(names))
-        return said + (near or f"; {_listing(found)}")
+        return said + (did_you_mean(function, dict.fromkeys(names)) or f"; {_listing(found)}")
     if all(binding.script for binding in bound):
         return f"{file}:{bound[0].line} defines {name} only when it runs as a script: move it out of that `if`"
     last = bound[-1]
@@ -218,12 +206,13 @@ def import_file(path: Path, module_name: str) -> ModuleType:
 
     A file that has already run is not run again, whatever its name: registrations, such as flags, fail the second time.
     A file with relative imports is imported by its name in its package.
-
-    Raises:
-        BaseException: Whatever the file raises, as it is.
     """
     path = path.resolve()
-    present = _module_of(path, module_name)
+    # The module that the file was run as. Lazy modules, which load on attribute access, are not triggered.
+    loaded = [(key, one) for key, one in [*sys.modules.items()] if isinstance(one, ModuleType)]
+    found = {key: one for key, one in loaded if object.__getattribute__(one, "__dict__").get("__file__") == str(path)}
+    found.pop("__main__", None)
+    present = found.get(module_name) or next(iter(found.values()), None)
     if present is not None:
         return present
     if relative_import(parse_file(path)) is not None and (path.parent / "__init__.py").is_file():
@@ -245,15 +234,6 @@ def import_file(path: Path, module_name: str) -> ModuleType:
     return module
 
 
-def _module_of(path: Path, name: str) -> ModuleType | None:
-    """Find the module that a file was run as; the one called ``name`` where there are several."""
-    # Do not trigger lazy modules, which load on attribute access.
-    loaded = [(key, one) for key, one in [*sys.modules.items()] if isinstance(one, ModuleType)]
-    found = {key: one for key, one in loaded if object.__getattribute__(one, "__dict__").get("__file__") == str(path)}
-    found.pop("__main__", None)
-    return found.get(name) or next(iter(found.values()), None)
-
-
 def module_name_of(path: Path) -> str:
     """Return the file's stem, as ``import stem`` in its folder would find it, unless another module has that name."""
     stem = path.stem
@@ -271,12 +251,13 @@ def load_function(target: ParsedTarget) -> Callable[..., Any]:
 
     Raises:
         UsageError: The target is a spec, or the name does not stand for a function once the file has run.
-        BaseException: Whatever the file raises, as it is.
     """
     if target.kind != "function" or target.function is None:
         raise UsageError(f"invalid target {target}: expected file.py:function or package.module:function")
     if target.module is not None:
-        module = _import_module(target.module, target.path)
+        top = top_folder(target.module, target.path).parent
+        put_first(top if top == Path.cwd().resolve() else None)
+        module = _import_by_name(target.module, target.path)
     else:
         module = import_file(target.path, module_name_of(target.path))
     found: Any = module
@@ -290,13 +271,6 @@ def load_function(target: ParsedTarget) -> Callable[..., Any]:
         what = "not defined" if found is None else f"not a function ({type(found).__name__})"
         raise UsageError(f"{target}: {target.function} is {what} after the file has run{near}")
     return found  # type: ignore[no-any-return]  # callable, as was just seen
-
-
-def _import_module(name: str, path: Path) -> ModuleType:
-    """Import a module as the user's own code would: the folder in which it was found comes first, unless installed."""
-    top = top_folder(name, path).parent
-    put_first(top if top == Path.cwd().resolve() else None)
-    return _import_by_name(name, path)
 
 
 def _import_by_name(name: str, path: Path) -> ModuleType:

@@ -8,12 +8,11 @@ import sysconfig
 from functools import lru_cache
 from pathlib import Path
 
-_HERE = Path(__file__).resolve().parents[2]
 _LIBRARIES = tuple(
     f"{Path(place).resolve()}{os.sep}"
     for place in {
         *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
-        *(str(_HERE / room) for room in ("pipelines", "profiles", "cli")),
+        *(str(Path(__file__).resolve().parents[2] / room) for room in ("pipelines", "profiles", "cli")),
     }
 )
 # Packages installed with `pip install --user` are outside of those.
@@ -32,9 +31,6 @@ def read_source(file: Path) -> bytes:
     """Read the text of a Python file; empty for a pipe, a device or a file too large to be source.
 
     The code that runs may have put something else in its place: a pipe, which never ends, or a device.
-
-    Raises:
-        OSError: It cannot be read.
     """
     found = file.stat()
     return file.read_bytes() if stat.S_ISREG(found.st_mode) and found.st_size <= _MOST_SOURCE else b""

@@ -52,7 +52,10 @@ def _array_expression(files: Files, described: MadeArray | FilesArray | LinesArr
         return call("np.array", files.files(patterns, always_list=True) if isinstance(patterns, FilePatterns) else "[]")
     if isinstance(described, LinesArray):
         return call("np.array", lines_of(files, str(described.lines)))
-    return _columns(files, described)
+    files.module.imports |= {"import csv", "import math"}
+    files.module.helper("read_columns", _READ_COLUMNS)
+    named = {} if described.field_delim == "," else {"delimiter": text(described.field_delim)}
+    return call("read_columns", files.file(str(described.csv)), **named)
 
 
 def lines_of(files: Files, path: str) -> str:
@@ -60,13 +63,6 @@ def lines_of(files: Files, path: str) -> str:
     shown = files.file(path)
     shown = f"({shown})" if " / " in shown else shown
     return f'{shown}.read_text(encoding="utf-8").splitlines()'
-
-
-def _columns(files: Files, described: CsvArray) -> str:
-    files.module.imports |= {"import csv", "import math"}
-    files.module.helper("read_columns", _READ_COLUMNS)
-    named = {} if described.field_delim == "," else {"delimiter": text(described.field_delim)}
-    return call("read_columns", files.file(str(described.csv)), **named)
 
 
 def _tensor(described: RaggedArray | SparseArray) -> str:

@@ -34,18 +34,13 @@ OPERATORS: Final = {
 }  # fmt: skip
 # Nouns for the components of results that are tuples.
 TUPLES: Final = {
-    "tf.audio.decode_wav": ("audio", "sample_rate"),
-    "tf.unique": ("values", "positions"),
-    "tf.unique_with_counts": ("values", "positions", "counts"),
-    "tf.math.top_k": ("values", "indices"),
-    "tf.nn.moments": ("mean", "variance"),
-    "tf.linalg.qr": ("q", "r"),
-    "tf.linalg.svd": ("s", "u", "v"),
-    "tf.linalg.eigh": ("e", "v"),
-    "tf.image.sample_distorted_bounding_box": ("begin", "size", "boxes"),
+    "tf.audio.decode_wav": ("audio", "sample_rate"), "tf.unique": ("values", "positions"),
+    "tf.unique_with_counts": ("values", "positions", "counts"), "tf.math.top_k": ("values", "indices"),
+    "tf.nn.moments": ("mean", "variance"), "tf.linalg.qr": ("q", "r"), "tf.linalg.svd": ("s", "u", "v"),
+    "tf.linalg.eigh": ("e", "v"), "tf.image.sample_distorted_bounding_box": ("begin", "size", "boxes"),
     "tf.strings.unicode_decode_with_offsets": ("codepoints", "offsets"),
     "tf.strings.unicode_split_with_offsets": ("chars", "offsets"),
-}
+}  # fmt: skip
 _PLAIN_TUPLES: Final = frozenset(
     {
         "tf.nn.moments", "tf.linalg.svd", "tf.linalg.eigh", "tf.strings.unicode_decode_with_offsets",
@@ -185,7 +180,6 @@ class Body:
         return element
 
     def _store_result(self, element: Form, target: Any, node: str, form: Form, operation: str = "") -> Form:
-        """Store a result in a variable and return the element with it."""
         if target is None:
             if isinstance(form, TupleForm) and 0 < len(form.parts) <= _MOST_PARAMETERS:
                 names = self._unpack([noun_of(part) for part in form.parts], node, ("",))
@@ -287,7 +281,6 @@ class Body:
 
 
 def _several(name: str, arguments: dict[str, Any]) -> Form | None:
-    """Return the form of a result of several tensors; None for a single one."""
     if name == "tf.io.decode_csv":
         return TupleForm(tuple(Single("column") for _ in arguments.get("record_defaults", ())))
     if name in ("tf.split", "tf.unstack"):
@@ -303,7 +296,6 @@ def _parts_of(value: Any) -> int:
 
 
 def _is_operand(node: str) -> bool:
-    """Return whether the expression needs no parentheses next to an operator: names, fields and numbers."""
     return (
         all(letter.isalnum() or letter in "_.[]\"'" for letter in node) or node.lstrip("-").replace(".", "").isdigit()
     )

@@ -13,7 +13,6 @@ from typing import Any, Final
 WIDTH: Final = 100
 INDENT: Final = "    "
 _BUILTINS: Final = frozenset(dir(builtins))
-_IMPORTED: Final = frozenset({"tf", "np", "glob", "sys", "importlib", "tfds", "Path", "HERE"})
 
 
 def slug(words: str, default: str = "value") -> str:
@@ -45,7 +44,7 @@ def verb(calls: Sequence[str], default: str) -> str:
 def unique(wanted: str, taken: Container[str]) -> str:
     """Return ``wanted`` if it is free, else with the first free number appended."""
     name, number = wanted, 2
-    while name in taken or name in _IMPORTED:
+    while name in taken or name in {"tf", "np", "glob", "sys", "importlib", "tfds", "Path", "HERE"}:
         name, number = f"{wanted.rstrip('_')}_{number}", number + 1
     return name
 
@@ -106,14 +105,7 @@ def scalar(value: Any) -> str:
 
 
 def statement(start: str, expression: str, end: str = "", width: int = WIDTH) -> list[str]:
-    """Return a statement as lines; one that is longer than ``width`` is broken in the outermost brackets.
-
-    Args:
-        start: Text before the expression: ``return ``, ``image = ``.
-        expression: The expression, on one line.
-        end: Text after it: a comma, a colon.
-        width: The longest line, in columns.
-    """
+    """Return a statement as lines; one that is longer than ``width`` is broken in the outermost brackets."""
     parts = _bracketed(expression) if len(start + expression + end) > width else None
     if parts is None:
         return [start + expression + end]

@@ -16,7 +16,6 @@ Result = tuple[str, Form]
 
 
 def _subject(body: Body, operation: OpCall, element: Form) -> Form:
-    """Return the input of the chains: the element, a field, or several fields as a tuple."""
     given = body.given(operation, element)
     return TupleForm(tuple(given)) if isinstance(operation.on, tuple) else given[0]
 
@@ -24,7 +23,6 @@ def _subject(body: Body, operation: OpCall, element: Form) -> Form:
 def _render_chain(
     body: Body, calls: Sequence[OpCall], subject: Form, *, answers: bool = False, name: str = ""
 ) -> Result:
-    """Render a chain: inline if it is a single expression, else as a call of a separate function."""
     inner = body.inside()
     node, form = inner.chain(calls, subject, answers=answers)
     if not inner.lines:

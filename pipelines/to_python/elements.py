@@ -108,7 +108,6 @@ def _items(form: TupleForm) -> list[str]:
 
 
 def _steps(form: Form, path: Field) -> list[Field]:
-    """Split a field into keys and indices; an existing key with dots is kept whole."""
     if isinstance(path, int) or (isinstance(form, Keyed) and path in form.parts):
         return [path]
     return [int(part) if part.isdigit() else part for part in path.split(".")]

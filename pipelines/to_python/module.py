@@ -100,8 +100,7 @@ class Module:
         """Return the variable with the spec's folder."""
         if "HERE" not in self._folders:
             self.imports.add("from pathlib import Path")
-            base = _relative(self.loaded.base_dir, self.folder)
-            self.constants.insert(0, statement("HERE = ", base))
+            self.constants.insert(0, statement("HERE = ", _relative(self.loaded.base_dir, self.folder)))
             self._folders["HERE"] = "HERE"
         return "HERE"
 
@@ -138,7 +137,6 @@ class Module:
         return self._written[key]
 
     def _imported(self, file: str, function: str) -> str:
-        """Return the name of a function or class of a user's file."""
         key = f"imported {file}:{function}"
         if key in self._written:
             return self._written[key]
@@ -155,7 +153,13 @@ class Module:
             renamed = "" if name == function else f" as {name}"
             self._from_files.setdefault(stem, []).append(f"{function}{renamed}")
         else:
-            name = self._loaded_function(path, function)
+            self.imports |= {"import importlib.util", "from pathlib import Path"}
+            self.helper("load_function", _LOAD_FUNCTION)
+            here = self.loaded.base_dir.resolve()
+            inside = path.relative_to(here).as_posix() if path.is_relative_to(here) else None
+            shown = f"{self.here()} / {text(inside)}" if inside is not None else f"Path({text(str(path))})"
+            name = self.name(function)
+            self.functions.append(statement(f"{name} = ", f"load_function({shown}, {text(function)})"))
         self._written[key] = name
         return name
 
@@ -169,16 +173,6 @@ class Module:
         if line not in self._added_paths:
             self.imports.add("import sys")
             self._added_paths.append(line)
-
-    def _loaded_function(self, path: Path, function: str) -> str:
-        self.imports |= {"import importlib.util", "from pathlib import Path"}
-        self.helper("load_function", _LOAD_FUNCTION)
-        here = self.loaded.base_dir.resolve()
-        inside = path.relative_to(here).as_posix() if path.is_relative_to(here) else None
-        shown = f"{self.here()} / {text(inside)}" if inside is not None else f"Path({text(str(path))})"
-        name = self.name(function)
-        self.functions.append(statement(f"{name} = ", f"load_function({shown}, {text(function)})"))
-        return name
 
     def header(self) -> list[str]:
         """Return imports and constants, in the order that a formatter keeps."""

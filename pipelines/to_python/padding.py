@@ -10,8 +10,6 @@ from pipeprof.pipelines.ops.values.padding import fits, is_natural, number
 from pipeprof.pipelines.to_python.code import call, mapped, scalar, text, tupled
 from pipeprof.pipelines.to_python.module import Module
 
-_OWN_NUMPY = frozenset({"bfloat16"})
-
 
 class Padding:
     """Renderer of ``padding_values``."""
@@ -66,7 +64,7 @@ class Padding:
         if is_natural(value, component.dtype):
             return scalar(value)
         shown = scalar(number(value, component.dtype))
-        if component.dtype in _OWN_NUMPY:
+        if component.dtype == "bfloat16":
             return f"tf.{component.dtype}.as_numpy_dtype({shown})"
         self._module.imports.add("import numpy as np")
         return f"np.{component.dtype}({shown})"
@@ -76,8 +74,7 @@ def of_dataset(written: Any) -> str:
     """Render the values with dtypes from ``dataset`` at run time."""
     if isinstance(written, Mapping | tuple):
         return _of(written, "dataset.element_spec")
-    made = f"lambda spec: {_of(written, 'spec')}"
-    return call("tf.nest.map_structure", made, "dataset.element_spec")
+    return call("tf.nest.map_structure", f"lambda spec: {_of(written, 'spec')}", "dataset.element_spec")
 
 
 def _of(written: Any, spec: str) -> str:

@@ -23,13 +23,18 @@ def render(loaded: LoadedSpec, data_dirs: Mapping[str, Path], folder: Path | Non
 
     The file can be run, imported and profiled (``file.py:make_dataset``). Keys for measuring (``step``, ``measure``,
     ``ignore``) are left out.
-
-    Args:
-        data_dirs: Folders of the inputs under ``data:``, whether or not they exist.
-        folder: Folder of the file; None for the spec's own.
     """
     module = Module(loaded, (folder or loaded.base_dir).absolute(), data_dirs)
-    make = _make_dataset(module)
+    spec = loaded.spec
+    scope = Body(module, render_special_call)
+    if spec.measure.seed is not None:
+        scope.lines.append(f"tf.random.set_seed({spec.measure.seed})")
+    chains = Chains(module)
+    dataset, _ = chains.variable(spec, RenderContext(scope))
+    if spec.options.written():
+        options = chains.options(spec.options, scope)
+        scope.lines.append(f"{dataset} = {dataset}.with_options({options})")
+    make = function_lines("make_dataset", [], [*scope.lines, f"return {dataset}"])
     described = loaded.spec.description or ""
     title = f"{loaded.spec.name}: {described}" if loaded.spec.name and described else loaded.spec.name or described
     first = title or f"The pipeline of {loaded.path.name}."
@@ -54,16 +59,3 @@ def data_folders(loaded: LoadedSpec) -> dict[str, Path]:
         name: find(entry, cache.readable) or cache.folder / entry_name(entry)
         for name, entry in loaded.spec.data.items()
     }
-
-
-def _make_dataset(module: Module) -> list[str]:
-    spec = module.loaded.spec
-    scope = Body(module, render_special_call)
-    if spec.measure.seed is not None:
-        scope.lines.append(f"tf.random.set_seed({spec.measure.seed})")
-    chains = Chains(module)
-    dataset, _ = chains.variable(spec, RenderContext(scope))
-    if spec.options.written():
-        options = chains.options(spec.options, scope)
-        scope.lines.append(f"{dataset} = {dataset}.with_options({options})")
-    return function_lines("make_dataset", [], [*scope.lines, f"return {dataset}"])

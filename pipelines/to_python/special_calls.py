@@ -144,7 +144,6 @@ def _rename(body: Body, operation: OpCall, element: Form) -> Result:
 
 
 def _as_mapping(element: Form) -> Form:
-    """Return an unknown element as a mapping."""
     if isinstance(element, Single):
         return Keyed({}, complete=False, expression=element.expression)
     return element
@@ -166,10 +165,6 @@ def _pick_structure(element: Form, structure: Any) -> Form:
     if isinstance(structure, tuple):
         return TupleForm(tuple(_pick_structure(element, inner) for inner in structure))
     return element if structure is None else pick(element, structure)
-
-
-def _copy(body: Body, operation: OpCall, element: Form) -> Result:
-    return body.given(operation, element)[0]
 
 
 def _getitem(body: Body, operation: OpCall, element: Form) -> Result:
@@ -237,7 +232,7 @@ _CALLS: Final[dict[str, Callable[[Body, OpCall, Form], Result]]] = {
     "rename": _rename,
     "to_tuple": _structure,
     "to_dict": _structure,
-    "copy": _copy,
+    "copy": lambda body, operation, element: body.given(operation, element)[0],
     "getitem": _getitem,
     "python": _python,
     "tf.numpy_function": _render_wrapped,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.ops.base import Op, Source, Stage
+from pipeprof.pipelines.ops.base import Op, Stage
 from pipeprof.pipelines.ops.calls.element import ElementFunction, Required
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
 from pipeprof.pipelines.ops.traits import traits
@@ -26,30 +26,14 @@ from pipeprof.pipelines.to_python.values import Values, dtype
 # Keys for functions in a spec, which `function` and `reference` of an op combine.
 _INLINE: Final = frozenset(
     {
-        "scan_func",
-        "function",
-        "read_config",
-        "ops",
-        "python",
-        "source",
-        "stages",
-        "on",
-        "map_func",
-        "predicate",
-        "transformation_func",
-        "generator",
-        "name",
+        "scan_func", "function", "read_config", "ops", "python", "source", "stages", "on", "map_func", "predicate",
+        "transformation_func", "generator", "name",
     }
-)
+)  # fmt: skip
 _ROLE_VERBS: Final = {
-    "key_func": "key_of",
-    "reduce_func": "reduce",
-    "window_size_func": "window_size",
-    "element_length_func": "length_of",
-    "class_func": "class_of",
-    "shard_func": "shard_of",
-    "reader_func": "read",
-}
+    "key_func": "key_of", "reduce_func": "reduce", "window_size_func": "window_size",
+    "element_length_func": "length_of", "class_func": "class_of", "shard_func": "shard_of", "reader_func": "read",
+}  # fmt: skip
 """Names for functions that are additional arguments of a stage."""
 _ENUMERATIONS: Final = {
     "auto_shard_policy": "AutoShardPolicy",
@@ -61,12 +45,7 @@ _TENSORS: Final = frozenset({"tensors", "args", "data", "targets", "initial_stat
 
 @dataclass(frozen=True)
 class RenderContext:
-    """Context in which a pipeline is rendered.
-
-    Attributes:
-        scope: The function it is made in, whose statements may come first.
-        outer: The element that a nested pipeline is made for.
-    """
+    """Context in which a pipeline is rendered."""
 
     scope: Body
     outer: Form = UNKNOWN
@@ -94,7 +73,6 @@ class Chains:
         return variable, form
 
     def _render(self, pipeline: Any, here: RenderContext, variable: str | None) -> tuple[str, Form]:
-        """Render a pipeline; with a variable, all but the last stage are assignments to it."""
         if pipeline.source is None:
             given = here.outer if pipeline.on is None else pick(here.outer, pipeline.on)
             node, form = express(given), (given.inside if isinstance(given, Single) else None) or UNKNOWN
@@ -108,13 +86,20 @@ class Chains:
             node += link
         return node, form
 
-    def source(self, source: Source, here: RenderContext) -> tuple[str, Form]:
+    def source(self, source: Any, here: RenderContext) -> tuple[str, Form]:
         """Return a source and the form of its elements."""
         datasets = getattr(source, "datasets", None)
         if isinstance(datasets, Pipelines):
             return self._combined_source(source, datasets, here)
         if source.op == "range":
-            node = self._range(source, here.outer)
+            stop = self._outer(source.stop, here.outer) if isinstance(source.stop, OuterElement) else str(source.stop)
+            if isinstance(source.stop, OuterElement):
+                stop = f"tf.cast({stop}, tf.int64)"
+            numbers: list[str] = [stop]
+            if source.start != 0 or source.step != 1:
+                numbers = [str(source.start), stop, *([str(source.step)] if source.step != 1 else [])]
+            kind = {"output_type": dtype(source.output_type)} if source.output_type else {}
+            node = call("tf.data.Dataset.range", *numbers, **kind)
         elif source.op == "python":
             if vars(source)["without"]:
                 left_out = ", ".join(vars(source)["without"])
@@ -125,31 +110,18 @@ class Chains:
                 )
             node = call(self.module.python(vars(source)["function"]))
         elif source.op == "tfds.load":
-            node = self._tfds(source, here)
+            self.module.imports.add("import tensorflow_datasets as tfds")
+            arguments = self._arguments(source, here)
+            arguments.pop("download", None)
+            config = source.read_config
+            if config is not None:
+                named = {key: self.values.constant(getattr(config, key)) for key in sorted(config.model_fields_set)}
+                arguments["read_config"] = call("tfds.ReadConfig", **named)
+            arguments["download"] = "False"
+            node = call("tfds.load", scalar(str(source.name)), **arguments)
         else:
             node = self._call(f"{source.holder}.{source.op}", source, self._arguments(source, here))
         return node, form_of(self.module.elements(source), traits(source.op).noun or "element")
-
-    def _tfds(self, source: Any, here: RenderContext) -> str:
-        self.module.imports.add("import tensorflow_datasets as tfds")
-        arguments = self._arguments(source, here)
-        arguments.pop("download", None)
-        config = source.read_config
-        if config is not None:
-            named = {key: self.values.constant(getattr(config, key)) for key in sorted(config.model_fields_set)}
-            arguments["read_config"] = call("tfds.ReadConfig", **named)
-        arguments["download"] = "False"
-        return call("tfds.load", scalar(str(source.name)), **arguments)
-
-    def _range(self, source: Any, outer: Form) -> str:
-        stop = self._outer(source.stop, outer) if isinstance(source.stop, OuterElement) else str(source.stop)
-        if isinstance(source.stop, OuterElement):
-            stop = f"tf.cast({stop}, tf.int64)"
-        numbers: list[str] = [stop]
-        if source.start != 0 or source.step != 1:
-            numbers = [str(source.start), stop, *([str(source.step)] if source.step != 1 else [])]
-        kind = {"output_type": dtype(source.output_type)} if source.output_type else {}
-        return call("tf.data.Dataset.range", *numbers, **kind)
 
     def _combined_source(self, source: Any, datasets: Pipelines, here: RenderContext) -> tuple[str, Form]:
         forms: list[Form] = []
@@ -220,7 +192,6 @@ class Chains:
         return call(name, *positional, **arguments)
 
     def _arguments(self, op: Op, here: RenderContext) -> dict[str, str]:
-        """Return the arguments that were written, in TensorFlow's order."""
         written = [name for name in type(op).model_fields if name in op.model_fields_set and name not in _INLINE]
         found: dict[str, str] = {}
         generator = getattr(op, "generator", None)
@@ -270,7 +241,6 @@ class Chains:
         return listed(shown)
 
     def _tensors(self, value: Any, scope: Body, noun: str) -> str:
-        """Render tensors: arrays become constants, their structure is inline."""
         if isinstance(value, dict):
             return mapped((str(key), self._tensors(inner, scope, slug(str(key)))) for key, inner in value.items())
         if isinstance(value, tuple):
@@ -321,7 +291,6 @@ class Chains:
         return name, result
 
     def _function_name(self, op: Op, role: str, functions: list[str]) -> str:
-        """Choose the name: the stage's, else a verb for the function."""
         default = _ROLE_VERBS.get(role) or traits(role).verb or ("transform" if functions else "make")
         if op.name and role == op.op:
             return self.module.name(slug(op.name, default))
@@ -342,7 +311,6 @@ class Chains:
 
 
 def _guessed_outer(function: PipelineFunction, form: Form) -> Form:
-    """Guess an unknown outer element from its use: a tuple if the pipeline picks an index."""
     first = getattr(function.source, function.source.element_argument, None) if function.source else None
     on = function.on if first is None else first.on if isinstance(first, OuterElement) else None
     if isinstance(form, Single) and not form.known and isinstance(on, int):
@@ -351,7 +319,6 @@ def _guessed_outer(function: PipelineFunction, form: Form) -> Form:
 
 
 def _option_lines(target: str, written: dict[str, Any]) -> list[str]:
-    """Return the statements that set the written options."""
     lines: list[str] = []
     for name, value in written.items():
         if isinstance(value, dict):
@@ -359,9 +326,7 @@ def _option_lines(target: str, written: dict[str, Any]) -> list[str]:
         elif name in _ENUMERATIONS:
             lines.append(f"{target}.{name} = tf.data.experimental.{_ENUMERATIONS[name]}.{value}")
         else:
-            lines.append(f"{target}.{name} = {_option(value)}")
+            lines.append(
+                f"{target}.{name} = {listed(map(scalar, value)) if isinstance(value, list | tuple) else scalar(value)}"
+            )
     return lines
-
-
-def _option(value: Any) -> str:
-    return listed(map(scalar, value)) if isinstance(value, list | tuple) else scalar(value)

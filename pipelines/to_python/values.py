@@ -84,7 +84,11 @@ class Values(Files):
 
     def _render_described(self, value: Any) -> str:
         if isinstance(value, TensorSpec):
-            return _tensor_spec(value)
+            named: dict[str, str] = {"shape": shape(value.shape), "dtype": dtype(value.dtype)}
+            if value.kind == "ragged" and value.ragged_rank is not None:
+                named["ragged_rank"] = str(value.ragged_rank)
+            kinds = {"ragged": "tf.RaggedTensorSpec", "sparse": "tf.SparseTensorSpec"}
+            return call(kinds.get(value.kind, "tf.TensorSpec"), **named)
         if isinstance(value, ShapeOf):
             return "tf.TensorShape(None)" if value.dimensions is None else repr(list(value.dimensions))
         if isinstance(value, OutputFile | InputFolder | ArrayFile):
@@ -124,11 +128,3 @@ def dtype(name: str) -> str:
 def shape(dimensions: tuple[int | None, ...] | None) -> str:
     """Return a shape as a tuple."""
     return repr(None if dimensions is None else tuple(dimensions))
-
-
-def _tensor_spec(spec: TensorSpec) -> str:
-    named: dict[str, str] = {"shape": shape(spec.shape), "dtype": dtype(spec.dtype)}
-    if spec.kind == "ragged" and spec.ragged_rank is not None:
-        named["ragged_rank"] = str(spec.ragged_rank)
-    kinds = {"ragged": "tf.RaggedTensorSpec", "sparse": "tf.SparseTensorSpec"}
-    return call(kinds.get(spec.kind, "tf.TensorSpec"), **named)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import advise, tried
 from pipeprof.profiles.document.shared import LimitAnswer
+from pipeprof.profiles.memory.predict.autotuned_buffers import not_predicted
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.memory.predict.unpredicted import not_predicted
 from pipeprof.profiles.view.attach_spec import with_written
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.paths import source_files
 from pipeprof.profiles.convert.folder import ConvertTarget, check_distance
 from pipeprof.profiles.convert.replacement import Files, form_for
-from pipeprof.profiles.convert.writing import FileWriting, Writer
+from pipeprof.profiles.convert.writing import FileWriting, WriterProcess, Written
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.protocol.job import Job, as_pairs
@@ -20,33 +20,20 @@ from pipeprof.profiles.protocol.store import StoredForm, StoreJob
 from pipeprof.profiles.verify.file_points import Point
 
 _STAGES = "stages"
-Start = Callable[[Job], Writer]
+Start = Callable[[Job], WriterProcess]
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """A conversion that has been made.
-
-    Attributes:
-        seconds: Duration, with the start of its process.
-        compared: First elements that were the same in two epochs and in the files.
-    """
+    """A conversion that has been made."""
 
     files: Files
-    elements: int
-    bytes: int
-    seconds: float
-    compared: int
+    written: Written
 
 
 @dataclass(frozen=True)
 class ConversionPlan:
-    """A conversion to be made.
-
-    Attributes:
-        profile: Complete run of the unchanged pipeline.
-        job: Worker's job for the unchanged pipeline.
-    """
+    """A conversion to be made."""
 
     profile: Profile
     point: Point
@@ -64,9 +51,6 @@ def convert(
     end_at: float | None = None,
 ) -> Conversion:
     """Write what a part of a pipeline gives into files.
-
-    Args:
-        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
 
     Raises:
         NotConvertedError: The elements cannot be kept in files.
@@ -87,18 +71,18 @@ def convert(
     )
     written = writing.run({"target": profile.target.text, "stages": list(point.stages), "form": form})
     files = Files(point, str(plan.target.data), form, stages_before(profile, point))
-    return Conversion(files, written.elements, written.bytes, written.seconds, written.compared)
+    return Conversion(files, written)
 
 
 def job_for(plan: ConversionPlan, folder: Path, form: StoredForm) -> Job:
     """Return the job of the worker that writes; a spec is cut after the point, so its elements have their names."""
-    point, loaded = plan.point, plan.loaded
-    if loaded is None:
-        store = StoreJob(point.stages[-1], point.name, str(folder), form, point.count_at, list(point.python))
+    point = plan.point
+    store = StoreJob(point.stages[-1], point.name, str(folder), form, point.count_at, list(point.python))
+    if plan.loaded is None:
         return replace(plan.job, turns=None, store=store)
     ops = [(stage.id, stage.op) for stage in plan.profile.stages or () if stage.origin == "written"]
-    store = StoreJob(point.stages[-1], point.name, str(folder), form, point.count_at, list(point.python), ops)
-    return replace(plan.job, turns=None, store=store, data=as_pairs(cut(loaded.data, len(point.stages) - 1)))
+    data = as_pairs(cut(plan.loaded.data, len(point.stages) - 1))
+    return replace(plan.job, turns=None, store=replace(store, ops=ops), data=data)
 
 
 def cut(data: Mapping[str, Any], stages: int) -> Mapping[str, Any]:
@@ -125,11 +109,7 @@ def check_known_inputs(target: ConvertTarget, loaded: LoadedSpec) -> None:
 
 
 def input_folders(loaded: LoadedSpec, data_dirs: Mapping[str, Path]) -> list[Path]:
-    """Return the folders of a spec's own files; of several folders side by side, also the one that they are in.
-
-    Args:
-        data_dirs: Folders of generated inputs, by name.
-    """
+    """Return the folders of a spec's own files; of several folders side by side, also the one that they are in."""
     return with_common(path.resolve().parent for path in source_files(loaded.spec, loaded.base_dir, data_dirs))
 
 

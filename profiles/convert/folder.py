@@ -44,12 +44,7 @@ class NoRoomError(PipeprofError):
 
 @dataclass(frozen=True)
 class ConvertTarget:
-    """Folder for converted data.
-
-    Attributes:
-        folder: The user's, absolute.
-        force: Whether converted data that are there may be replaced.
-    """
+    """Folder for converted data."""
 
     folder: Path
     force: bool = False
@@ -94,10 +89,6 @@ def check_folder(target: ConvertTarget) -> None:
 def check_distance(folder: Path, inputs: Iterable[Path]) -> None:
     """Refuse a folder with original data in it, or next to it.
 
-    Args:
-        folder: Folder for converted data, absolute.
-        inputs: Folders in which the pipeline's own files are, absolute.
-
     Raises:
         FolderError: A pattern of the pipeline could take converted data for its input, or the other way round.
     """
@@ -116,10 +107,6 @@ def free_bytes(folder: Path) -> int:
 
 def check_room(name: str, folder: Path, needed: int, *, free: Callable[[Path], int] = free_bytes) -> None:
     """Refuse to write what does not fit; older files that are replaced take their room until then.
-
-    Args:
-        needed: Estimated bytes.
-        free: Bytes that are free on a folder's disk.
 
     Raises:
         NoRoomError: There is not enough room on its disk.
@@ -189,10 +176,6 @@ def complete(target: ConvertTarget, partial: Path, description: dict[str, object
     """Give complete files their name; older ones go.
 
     The description comes first: files without one are taken for the user's.
-
-    Args:
-        partial: Their present folder.
-        description: Their description, as JSON.
 
     Raises:
         OSError: The disk is full, or the folder is gone.

@@ -27,13 +27,7 @@ _DECODED = frozenset(
 
 @dataclass(frozen=True)
 class Files:
-    """Files with the elements that stages gave.
-
-    Attributes:
-        point: Stages that they replace.
-        path: Their folder, absolute.
-        stages: Op and name of each stage that they replace, the source first.
-    """
+    """Files with elements of stages; `stages` are op and name of each that they replace, the source first."""
 
     point: Point
     path: str
@@ -42,11 +36,7 @@ class Files:
 
 
 def form_for(profile: Profile, point: Point) -> StoredForm:
-    """Return the form of the files: rows where a source slices arrays of plain numbers, else elements.
-
-    Args:
-        point: Stages that they replace.
-    """
+    """Return the form of the files: rows where a source slices arrays of plain numbers, else elements."""
     line = main_line(profile)
     if len(point.stages) > 1 or not traits(line[0].op).slices:
         return "elements"

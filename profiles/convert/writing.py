@@ -5,11 +5,12 @@ The process that writes, the disk and the clock come from outside.
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from pipeprof.profiles.convert.folder import (
     ConvertTarget,
@@ -23,10 +24,14 @@ from pipeprof.profiles.convert.folder import (
     full,
     partial_folder,
 )
+from pipeprof.profiles.harness.event_loop import Signals
+from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.host.run_family import RunFamily
+from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Raised, WorkerMessage
 from pipeprof.profiles.protocol.store import Stored, StoreEstimated
-from pipeprof.profiles.protocol.turns import EditRefused
+from pipeprof.profiles.protocol.turns import EditRefused, TurnRequest
 from pipeprof.profiles.wording import size
 
 LOOK_SECONDS = 0.5
@@ -49,30 +54,9 @@ class InterruptedConversionError(Exception):
     """The user wants an end."""
 
 
-class Writer(Protocol):
-    """The process that writes."""
-
-    def wait(self, seconds: float) -> list[WorkerMessage] | None:
-        """Return what it has said within so many seconds; None once it has ended."""
-        ...
-
-    def go(self) -> None:
-        """Let it write."""
-        ...
-
-    def end(self) -> str:
-        """End it; return how it ended, in words."""
-        ...
-
-
 @dataclass(frozen=True)
 class Written:
-    """Files that are complete.
-
-    Attributes:
-        seconds: Duration of the process that wrote them.
-        compared: First elements that were the same in two epochs and in the files.
-    """
+    """Files that are complete; `compared` first elements were the same in two epochs and in the files."""
 
     elements: int
     bytes: int
@@ -82,19 +66,11 @@ class Written:
 
 @dataclass
 class FileWriting:
-    """One conversion.
-
-    Args:
-        start: Starts the process that writes into a folder, which does not exist yet.
-        inputs: Folders of the original data, as far as they are known.
-        end_at: When the time of the whole command is over, in seconds of `clock`; None for never.
-        clock: Seconds that only grow.
-        free: Bytes that are free on a folder's disk.
-    """
+    """One conversion."""
 
     target: ConvertTarget
     name: str
-    start: Callable[[Path], Writer]
+    start: Callable[[Path], WriterProcess]
     progress: RunProgress
     interrupted: Callable[[], bool]
     inputs: Iterable[Path] = ()
@@ -104,9 +80,6 @@ class FileWriting:
 
     def run(self, description: dict[str, object]) -> Written:
         """Write the files.
-
-        Args:
-            description: Description to be kept with the files.
 
         Raises:
             NotConvertedError: The elements cannot be kept in files, or the process failed.
@@ -129,7 +102,8 @@ class FileWriting:
                 estimated = self._await(writer, StoreEstimated, lambda: None)
                 check_distance(self.target.folder, [Path(folder) for folder in estimated.sources])
                 check_room(self.name, self.target.folder, estimated.bytes, free=self.free)
-                self.progress.note(self._announcement(estimated))
+                about = f"{estimated.elements:,} elements of {self.name}, about {size(estimated.bytes)}"
+                self.progress.note(f"converting: {about}, into {self.target.data}")
                 self.progress.phase(f"converting {self.name}", None)
                 follow = _Followed(self, partial, estimated.bytes)
                 writer.go()
@@ -140,13 +114,7 @@ class FileWriting:
             complete(self.target, partial, {**description, "elements": written.elements, "bytes": written.bytes})
         return written
 
-    def _announcement(self, estimated: StoreEstimated) -> str:
-        return (
-            f"converting: {estimated.elements:,} elements of {self.name}, about {size(estimated.bytes)}, "
-            f"into {self.target.data}"
-        )
-
-    def _await(self, writer: Writer, kind: type[_Message], look: Callable[[], None]) -> _Message:
+    def _await(self, writer: WriterProcess, kind: type[_Message], look: Callable[[], None]) -> _Message:
         while True:
             messages = writer.wait(LOOK_SECONDS)
             if self.interrupted():
@@ -169,22 +137,13 @@ class FileWriting:
             text = lines[0] if lines else "an error"
             if any(words in message.message for words in _FULL) or self.free(self.target.folder) < LEAST_FREE_BYTES:
                 raise full(self.name, self.target.folder)
-            msg = f"the pipeline raised while its elements were written: {text}"
             if _TOO_LARGE in message.message:
-                msg = (
-                    f"{self.target.folder} does not take a file as large as {self.name} (ulimit -f, or the file system)"
-                )
-            raise NotConvertedError(msg)
+                where = f"{self.target.folder} does not take a file as large as {self.name}"
+                raise NotConvertedError(f"{where} (ulimit -f, or the file system)")
+            raise NotConvertedError(f"the pipeline raised while its elements were written: {text}")
 
 
 class _Followed:
-    """Progress of the files.
-
-    Args:
-        partial: Folder of the incomplete files.
-        total: Estimated bytes.
-    """
-
     def __init__(self, writing: FileWriting, partial: Path, total: int) -> None:
         self._writing = writing
         self._partial = partial
@@ -212,11 +171,6 @@ class _Followed:
 def progress_words(done: int, total: int, spent: float) -> str:
     """State how far a conversion is, and when it ends at this rate.
 
-    Args:
-        done: Bytes that are written.
-        total: Estimated bytes.
-        spent: Seconds so far.
-
     Example:
         >>> progress_words(100 << 20, 400 << 20, 10.0)
         'converting: 100 MiB of about 400 MiB (25 %), ETA 30 s'
@@ -224,3 +178,43 @@ def progress_words(done: int, total: int, spent: float) -> str:
     share = min(1.0, done / total) if total else 1.0
     left = f", ETA {spent * (1 - share) / share:.0f} s" if 0 < share < 1 else ""
     return f"converting: {size(done)} of about {size(total)} ({share:.0%}){left}".replace("%)", " %)")
+
+
+class WriterProcess:
+    """The process that writes."""
+
+    def __init__(self, job: Job, signals: Signals) -> None:
+        self._signals = signals
+        self._family = RunFamily()
+        self._ended: str | None = None
+        try:
+            self._worker = WorkerProcess(job, self._family)
+        except BaseException:
+            self._family.__exit__()
+            raise
+
+    def wait(self, seconds: float) -> list[WorkerMessage] | None:
+        """Return what it has said within so many seconds; None once it has ended."""
+        worker, signals = self._worker, self._signals
+        readable, _, _ = select.select([worker.messages, worker.printed, signals.read_fd], [], [], seconds)
+        if signals.read_fd in readable:
+            signals.rest()
+        worker.read_output()
+        return worker.read_messages()
+
+    def go(self) -> None:
+        """Let it write."""
+        self._worker.send_turn(TurnRequest("block", 0.0))
+
+    def end(self) -> str:
+        """End it; return how it ended, in words."""
+        if self._ended is None:
+            code = self._worker.returncode
+            if code is None:
+                self._ended = "was ended"
+            else:
+                self._ended = f"was ended by signal {-code}" if code < 0 else f"ended with exit status {code}"
+            self._worker.end()
+            self._worker.close()
+            self._family.__exit__()
+        return self._ended

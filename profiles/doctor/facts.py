@@ -45,11 +45,7 @@ _OWNED_FILE: Final = re.compile(rf"^{_MODULE}/__init__\.py,", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Package:
-    """An installed package.
-
-    Attributes:
-        version: None if its metadata has none.
-    """
+    """An installed package."""
 
     name: str
     version: str | None
@@ -57,13 +53,7 @@ class Package:
 
 @dataclass(frozen=True)
 class TensorFlowInstallation:
-    """The module ``tensorflow`` and the packages that own it.
-
-    Attributes:
-        owners: Packages that contain it, by name.
-        importable: Whether Python finds it as a package with code, owned or not.
-        unreadable: Number of installed packages whose metadata cannot be read.
-    """
+    """The module ``tensorflow`` (`importable` as a package with code, owned or not) and the packages that own it."""
 
     owners: tuple[Package, ...]
     importable: bool
@@ -128,11 +118,9 @@ class Cores:
 
     Attributes:
         usable: Cores that a run can keep busy: the smallest of the limits.
-        machine: Cores of the whole machine; None if unknown.
         schedulable: Cores in the affinity mask of this process; None if unknown.
         quota: CPU quota of the control group, in cores; None without one.
         cpuset: Number of cores of the control group; None without one.
-        model: Processor; None if unknown.
     """
 
     usable: float
@@ -145,13 +133,7 @@ class Cores:
 
 @dataclass(frozen=True)
 class MemoryFacts:
-    """Memory, in bytes; None means unknown, or that there is no such limit.
-
-    Attributes:
-        available_bytes: Memory that programs could get now without swapping.
-        run_bytes: The limit that a run would have now.
-        address_bytes: Limit of addresses (``ulimit -v``).
-    """
+    """Memory, in bytes; None means unknown, or that there is no such limit. A run would have `run_bytes` now."""
 
     total_bytes: int | None
     available_bytes: int | None
@@ -166,7 +148,6 @@ class Folder:
     """A folder that pipeprof writes to.
 
     Attributes:
-        path: None if there is none.
         free_bytes: Free for this user; None if unknown.
         writable: Whether this user may write to it, or create it.
     """
@@ -194,15 +175,8 @@ class Facts:
     """All facts.
 
     Attributes:
-        versions: By package; None for one that is not installed.
-        executable: The Python that runs.
-        system: Name and release of the operating system, and the architecture.
-        cores: Processor cores.
         cgroup_version: Version of the control group with the memory; None without one.
-        open_files: Number of files that a process may have open.
-        folders: Folders that pipeprof writes to.
         governors: Number of cores by frequency governor; empty if the system names none.
-        git: Version of git; None without one.
     """
 
     versions: Mapping[str, str | None]
@@ -220,12 +194,7 @@ class Facts:
 
 
 def gather(environ: Mapping[str, str] = os.environ, proc: Path = PROC, root: Path = ROOT) -> Facts:
-    """Read all facts.
-
-    Args:
-        proc: The process file system; it may be missing.
-        root: Mount point of control groups.
-    """
+    """Read all facts; the process file system `proc` may be missing."""
     cgroup = Cgroup(proc=proc, root=root)
     machine = machine_memory(proc)
     group = cgroup_memory(cgroup)
@@ -297,12 +266,7 @@ def _folder(use: str, path: Path | None) -> Folder:
 
 
 def devices(dev: Path = DEV, read_nvml: Callable[[], Sequence[str] | None] | None = None) -> Devices:
-    """Return the NVIDIA GPUs that NVML names, else those with a device file.
-
-    Args:
-        dev: Folder of device files.
-        read_nvml: Returns the names of the GPUs, None without NVML; that of `pynvml` if not given.
-    """
+    """Return the GPUs that NVML (here `read_nvml`, which gives None without it) names, else those with a file."""
     names = (_nvml_names if read_nvml is None else read_nvml)()
     if names:
         return Devices(tuple(names), "NVML")
@@ -333,22 +297,14 @@ def _nvml_names() -> list[str] | None:
 
 
 def governors(system: Path = SYS) -> dict[str, int]:
-    """Return the number of cores by frequency governor, the most frequent first; empty if the system names none.
-
-    Args:
-        system: The kernel's ``/sys``.
-    """
+    """Return the number of cores by frequency governor, the most frequent first; empty if the system names none."""
     files = (system / "devices" / "system" / "cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
     names = ((read_text(path) or "").strip() for path in files)
     return dict(Counter(sorted(name for name in names if name)).most_common())
 
 
 def git_version(environ: Mapping[str, str], run: Callable[[Sequence[str]], str | None] = run_tool) -> str | None:
-    """Return the version of the git that a target ``git:REF`` would use; None without one.
-
-    Args:
-        run: Returns the output of a program, None if it fails.
-    """
+    """Return the version of the git that a target ``git:REF`` would use; None without one."""
     try:
         program = find_program("git", absolute_path(environ.get("PATH", os.defpath)))
     except ProfileError:

@@ -37,6 +37,16 @@ def _texts_of(module: str) -> dict[str, dict[str, str]]:
     return found
 
 
+def described(part: type, core: Any, handler: Any) -> Any:
+    """The JSON Schema of a part of the document, with the texts below its fields."""
+    schema = handler(core)
+    properties = handler.resolve_ref_schema(schema).get("properties", {})
+    for kind in part.__mro__:
+        for name, text in _texts_of(kind.__module__).get(kind.__name__, {}).items():
+            properties.get(name, {}).setdefault("description", text)
+    return schema
+
+
 class Model(BaseModel):
     """Base of all parts of the document: unknown fields are kept out, defaults are ``None``."""
 
@@ -46,12 +56,7 @@ class Model(BaseModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> Any:
         """Describe the fields in the JSON Schema by the texts below them."""
-        schema = handler(core)
-        properties = handler.resolve_ref_schema(schema).get("properties", {})
-        for kind in cls.__mro__:
-            for name, text in _texts_of(kind.__module__).get(kind.__name__, {}).items():
-                properties.get(name, {}).setdefault("description", text)
-        return schema
+        return described(cls, core, handler)
 
 
 class Location(Model):

@@ -5,7 +5,7 @@ The harness checks them where it reads a message (`protocol.records`); pydantic 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -29,10 +29,12 @@ class Record:
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> Any:
+        """Describe the fields in the JSON Schema by the texts below them."""
+        from pipeprof.profiles.document.base import described
 
-def about(text: str) -> Mapping[str, str]:
-    """The metadata of a field, which pydantic takes as those of its own `Field`."""
-    return {"description": text}
+        return described(cls, core, handler)
 
 
 @dataclass(kw_only=True)
@@ -40,14 +42,14 @@ class Phase(Record):
     """One of the seven phases of a sample."""
 
     name: PhaseName
-    seconds: float | None = field(default=None, metadata=about("Duration; `None` while or if it did not end."))
+    seconds: float | None = None
+    """Duration; `None` while or if it did not end."""
     peak_rss_bytes: int | None = field(default=None, metadata={"ge": 0})
     end_rss_bytes: int | None = field(default=None, metadata={"ge": 0})
-    how: Literal["hwm", "sampled"] | None = field(
-        default=None,
-        metadata=about("`hwm`: exact high-water mark of the kernel; `sampled`: the largest sample seen from outside."),
-    )
-    note: str | None = field(default=None, metadata=about("A remark, e.g. which rule ended the warm-up."))
+    how: Literal["hwm", "sampled"] | None = None
+    """`hwm`: exact high-water mark of the kernel; `sampled`: the largest sample seen from outside."""
+    note: str | None = None
+    """A remark, e.g. which rule ended the warm-up."""
 
 
 @dataclass(kw_only=True)
@@ -66,40 +68,30 @@ class Steps(Record):
     """The measured steps."""
 
     count: int = field(metadata={"ge": 0})
-    dispatch: Dispatch | None = field(default=None, metadata=about("`None` with `step: none`."))
+    dispatch: Dispatch | None = None
+    """`None` with `step: none`."""
     seconds: float
-    interval_ms: Quantiles = field(metadata=about("From one step's start to the next one's."))
-    wait_ms: Quantiles | None = field(
-        metadata=about(
-            "Device idle because of the pipeline, less the loop's own `floor_ms`. `None` where a script's loop does "
-            "not tell it: see `training`."
-        )
-    )
-    fetch_ms: Quantiles = field(metadata=about("The loop blocked in `next()`."))
-    busy_ms: Quantiles | None = field(default=None, metadata=about("The device at work; `None` with `step: none`."))
-    wait_share: float | None = field(
-        metadata=about("Sum of the waits over the measured time, 0 to 1; `None` as `wait_ms`.")
-    )
-    restart_share: float | None = field(
-        default=None,
-        metadata=about(
-            "The part of the measured time in which the first batch of an epoch made the loop wait longer than other "
-            "batches do; `None` without a restart, and where every batch begins an epoch."
-        ),
-    )
-    floor_ms: Quantiles | None = field(
-        default=None, metadata=about("`next()` on a constant dataset under the same step.")
-    )
-    epochs: int = field(
-        default=0, metadata={"ge": 0, "description": "How often the dataset ended and was started again."}
-    )
-    epoch_steps: float | None = field(
-        default=None,
-        metadata=about(
-            "Steps of a whole epoch: from the first restart to the last one, over the epochs between them. `None` with "
-            "fewer than two restarts."
-        ),
-    )
+    interval_ms: Quantiles
+    """From one step's start to the next one's."""
+    wait_ms: Quantiles | None
+    """Device idle because of the pipeline, less the loop's own `floor_ms`. `None` where a script's loop does not tell
+    it: see `training`."""
+    fetch_ms: Quantiles
+    """The loop blocked in `next()`."""
+    busy_ms: Quantiles | None = None
+    """The device at work; `None` with `step: none`."""
+    wait_share: float | None
+    """Sum of the waits over the measured time, 0 to 1; `None` as `wait_ms`."""
+    restart_share: float | None = None
+    """The part of the measured time in which the first batch of an epoch made the loop wait longer than other batches
+    do; `None` without a restart, and where every batch begins an epoch."""
+    floor_ms: Quantiles | None = None
+    """`next()` on a constant dataset under the same step."""
+    epochs: int = field(default=0, metadata={"ge": 0})
+    """How often the dataset ended and was started again."""
+    epoch_steps: float | None = None
+    """Steps of a whole epoch: from the first restart to the last one, over the epochs between them. `None` with fewer
+    than two restarts."""
 
     @property
     def known_wait_ms(self) -> float:
@@ -121,7 +113,8 @@ class Steps(Record):
 class Gap(Record):
     """A stretch without device work."""
 
-    start_s: float = field(metadata=about("Seconds since the measured window began."))
+    start_s: float
+    """Seconds since the measured window began."""
     ms: float
     cause: GapCause
     stage: str | None = None
@@ -132,35 +125,31 @@ class Gaps(Record):
     """All idle gaps between the first and the last step."""
 
     count: int = field(metadata={"ge": 0})
-    by_cause: dict[GapCause, float] = field(metadata=about("Seconds by cause."))
+    by_cause: dict[GapCause, float]
+    """Seconds by cause."""
     longest: list[Gap] = field(default_factory=list)
-    histogram: list[tuple[float, int]] = field(
-        default_factory=list, metadata=about("Pairs of upper bound in ms and number of gaps.")
-    )
+    histogram: list[tuple[float, int]] = field(default_factory=list)
+    """Pairs of upper bound in ms and number of gaps."""
 
 
 @dataclass(kw_only=True)
 class CoreScaling(Record):
     """The measured pipeline with half of the cores for a while; steps that begin an epoch are left out."""
 
-    cores: int = field(metadata=about("How many it had."))
-    fewer_ms: float = field(metadata=about("Mean interval with them."))
+    cores: int
+    """How many it had."""
+    fewer_ms: float
+    """Mean interval with them."""
     fewer_steps: int
-    all_ms: float = field(metadata=about("Mean interval with all cores, before and after."))
+    all_ms: float
+    """Mean interval with all cores, before and after."""
     all_steps: int
-    tuned_ms: float | None = field(
-        default=None,
-        metadata=about(
-            "Mean interval of a new iterator with them whose parallel calls and threads are for as many cores, the "
-            "fastest of up to three: `None` where they bring less than a tenth, and where none could be started."
-        ),
-    )
+    tuned_ms: float | None = None
+    """Mean interval of a new iterator with them whose parallel calls and threads are for as many cores, the fastest of
+    up to three: `None` where they bring less than a tenth, and where none could be started."""
     tuned_steps: int | None = None
-    gain: float = field(
-        metadata=about(
-            "Batches per second with all cores over those with fewer, the faster of both where it was tuned."
-        )
-    )
+    gain: float
+    """Batches per second with all cores over those with fewer, the faster of both where it was tuned."""
 
     @classmethod
     def of(cls, cores: int, fewer: tuple[float, int], all_cores: tuple[float, int]) -> CoreScaling:
@@ -186,26 +175,24 @@ class ErrorFrame(Record):
 
     file: str
     line: int
-    function: str | None = field(default=None, metadata=about("`null` for the place of a syntax error."))
-    source: str | None = field(
-        default=None, metadata=about("The line, without indentation; `null` if it could not be read.")
-    )
+    function: str | None = None
+    """`null` for the place of a syntax error."""
+    source: str | None = None
+    """The line, without indentation; `null` if it could not be read."""
 
 
 @dataclass(kw_only=True)
 class LimitAnswer(Record):
     """Whether a shuffle, a cache or a prefetch, or everything together, fits into the given memory limit."""
 
-    stage: str | None = field(metadata=about("Null for everything together."))
-    fits: bool | None = field(metadata=about("Null where this is unknown before a run."))
-    most: int | None = field(
-        default=None,
-        metadata=about(
-            "The largest buffer of a shuffle or prefetch that fits, in elements, of each open copy; of a cache of an "
-            "unknown number of elements how many of them fit. Where `fits` is null it holds if tuned prefetches are "
-            "bounded, and is an upper bound where sizes are not known."
-        ),
-    )
+    stage: str | None
+    """Null for everything together."""
+    fits: bool | None
+    """Null where this is unknown before a run."""
+    most: int | None = None
+    """The largest buffer of a shuffle or prefetch that fits, in elements, of each open copy; of a cache of an unknown
+    number of elements how many of them fit. Where `fits` is null it holds if tuned prefetches are bounded, and is an
+    upper bound where sizes are not known."""
     sentence: str
 
 
@@ -216,33 +203,37 @@ Known = Literal["exact", "mean"]
 class DatasetUse(Record):
     """A dataset that the script iterates over."""
 
-    role: Literal["training", "validation", "evaluation", "prediction", "adapt", "loop"] = field(
-        metadata=about("What Keras does with it; `loop` for a loop of the script's own.")
-    )
-    main: bool = field(default=False, metadata=about("The rest of the profile is about it."))
-    file: str | None = field(default=None, metadata=about("Where it is iterated."))
+    role: Literal["training", "validation", "evaluation", "prediction", "adapt", "loop"]
+    """What Keras does with it; `loop` for a loop of the script's own."""
+    main: bool = False
+    """The rest of the profile is about it."""
+    file: str | None = None
+    """Where it is iterated."""
     line: int | None = None
-    datasets: int = field(default=1, metadata=about("Objects that followed each other there: built again each time."))
-    iterators: int = field(default=0, metadata=about("Iterators that were made of it."))
-    batches: int | None = field(default=None, metadata=about("Batches seen; `null` where they are taken unseen."))
-    seconds: float | None = field(default=None, metadata=about("In its steps altogether."))
-    fetch_seconds: float | None = field(default=None, metadata=about("Of that in which batches were fetched."))
-    epochs: int = field(default=0, metadata=about("Passes over it that took a batch."))
-    first_seconds: float | None = field(
-        default=None,
-        metadata=about("From a pass's beginning to its first batch, or step of `fit`; mean, without the first."),
-    )
-    together: int = field(default=1, metadata=about("Iterators of it that gave batches in turn."))
-    equal: bool | None = field(
-        default=None, metadata=about("Whether the objects have the same graph; `null` if there is one, or unknown.")
-    )
-    cached: bool | None = field(default=None, metadata=about("Whether there is a cache in it."))
-    cached_in_memory: bool | None = field(
-        default=None, metadata=about("Whether one is in memory: of that object alone.")
-    )
-    seeded: bool | None = field(
-        default=None, metadata=about("Whether a shuffle with a seed is in it: each object begins with the same order.")
-    )
+    datasets: int = 1
+    """Objects that followed each other there: built again each time."""
+    iterators: int = 0
+    """Iterators that were made of it."""
+    batches: int | None = None
+    """Batches seen; `null` where they are taken unseen."""
+    seconds: float | None = None
+    """In its steps altogether."""
+    fetch_seconds: float | None = None
+    """Of that in which batches were fetched."""
+    epochs: int = 0
+    """Passes over it that took a batch."""
+    first_seconds: float | None = None
+    """From a pass's beginning to its first batch, or step of `fit`; mean, without the first."""
+    together: int = 1
+    """Iterators of it that gave batches in turn."""
+    equal: bool | None = None
+    """Whether the objects have the same graph; `null` if there is one, or unknown."""
+    cached: bool | None = None
+    """Whether there is a cache in it."""
+    cached_in_memory: bool | None = None
+    """Whether one is in memory: of that object alone."""
+    seeded: bool | None = None
+    """Whether a shuffle with a seed is in it: each object begins with the same order."""
 
 
 @dataclass(kw_only=True)
@@ -251,7 +242,8 @@ class WrittenFile(Record):
 
     file: str
     bytes: int
-    new: bool = field(default=False, metadata=about("Whether nothing is left in it of what was there before the run."))
+    new: bool = False
+    """Whether nothing is left in it of what was there before the run."""
 
 
 @dataclass(kw_only=True)
@@ -259,16 +251,19 @@ class FunctionUse(Record):
     """A tf.function that the script calls, or a function that JAX compiles."""
 
     name: str
-    file: str | None = field(
-        default=None, metadata=about("Where it is defined; a library's, and one of JAX: where it is called.")
-    )
+    file: str | None = None
+    """Where it is defined; a library's, and one of JAX: where it is called."""
     line: int | None = None
     compiler: Literal["TensorFlow", "JAX"] = "TensorFlow"
-    objects: int = field(default=0, metadata=about("How many there were of this code."))
+    objects: int = 0
+    """How many there were of this code."""
     calls: int = 0
-    seconds: float = field(default=0.0, metadata=about("In its calls."))
-    traces: int = field(default=0, metadata=about("How often TensorFlow traced it, or JAX compiled it."))
-    trace_seconds: float = field(default=0.0, metadata=about("Of its calls that traced, without the first one."))
+    seconds: float = 0.0
+    """In its calls."""
+    traces: int = 0
+    """How often TensorFlow traced it, or JAX compiled it."""
+    trace_seconds: float = 0.0
+    """Of its calls that traced, without the first one."""
 
 
 @dataclass(kw_only=True)
@@ -284,62 +279,53 @@ class CodePlace(Record):
 class Training(Record):
     """How the script takes its batches, and what is known of its steps."""
 
-    consumer: Literal["loop", "fit", "fit-executions", "graph", "graph-loop"] | None = field(
-        default=None,
-        metadata=about(
-            "`loop`: Python; `fit`: inside the function of Keras' `fit`; `fit-executions`: the same, several in a "
-            "call; `graph`: inside a tf.function, from an iterator; `graph-loop`: a loop over the dataset there."
-        ),
-    )
-    executions: int = field(default=1, metadata=about("`steps_per_execution`."))
-    interval: Known | None = field(default=None, metadata=about("How `steps.interval_ms` is known."))
-    fetch: Known | None = field(
-        default=None,
-        metadata=about("How `steps.fetch_ms` is known; with `mean` its quantiles are those of means over a look."),
-    )
-    wait: Known | None = field(default=None, metadata=about("How `steps.wait_ms` is known."))
-    unknown: str | None = field(default=None, metadata=about("Why the wait, or all of it, is not known."))
-    epochs: int = field(default=0, metadata=about("Passes over the main dataset that began."))
-    between_seconds: float | None = field(
-        default=None, metadata=about("Between the end of a pass and the next one's beginning, altogether.")
-    )
-    validations: int = field(default=0, metadata=about("Evaluations inside of `fit`."))
+    consumer: Literal["loop", "fit", "fit-executions", "graph", "graph-loop"] | None = None
+    """`loop`: Python; `fit`: inside the function of Keras' `fit`; `fit-executions`: the same, several in a call;
+    `graph`: inside a tf.function, from an iterator; `graph-loop`: a loop over the dataset there."""
+    executions: int = 1
+    """`steps_per_execution`."""
+    interval: Known | None = None
+    """How `steps.interval_ms` is known."""
+    fetch: Known | None = None
+    """How `steps.fetch_ms` is known; with `mean` its quantiles are those of means over a look."""
+    wait: Known | None = None
+    """How `steps.wait_ms` is known."""
+    unknown: str | None = None
+    """Why the wait, or all of it, is not known."""
+    epochs: int = 0
+    """Passes over the main dataset that began."""
+    between_seconds: float | None = None
+    """Between the end of a pass and the next one's beginning, altogether."""
+    validations: int = 0
+    """Evaluations inside of `fit`."""
     validation_seconds: float | None = None
-    epoch_end_seconds: float | None = field(
-        default=None, metadata=about("In the callbacks at the end of epochs: checkpoints, logs.")
-    )
-    saves: int = field(default=0, metadata=about("Calls that save a model or a checkpoint."))
-    ended: str | None = field(default=None, metadata=about("What ended the run: `10 s`, `200 steps`, `the script`."))
+    epoch_end_seconds: float | None = None
+    """In the callbacks at the end of epochs: checkpoints, logs."""
+    saves: int = 0
+    """Calls that save a model or a checkpoint."""
+    ended: str | None = None
+    """What ended the run: `10 s`, `200 steps`, `the script`."""
     datasets: list[DatasetUse] = field(default_factory=list)
-    seconds: float | None = field(
-        default=None, metadata=about("From the first iterator of the main dataset to the end, all included.")
-    )
-    call_ms: float | None = field(
-        default=None, metadata=about("Mean time of the function of `fit`; `executions` steps with their fetches.")
-    )
-    apart_ms: float | None = field(
-        default=None, metadata=about("Mean time from its return to its next call: Keras and callbacks.")
-    )
-    own_ms: float | None = field(
-        default=None,
-        metadata=about(
-            "Of a loop: time per step on a core in the script's thread, at least, without fetches, saves and "
-            "tf.functions; `null` where its own steps may compute there."
-        ),
-    )
-    save_seconds: float | None = field(default=None, metadata=about("In calls that save a model or a checkpoint."))
-    saver: CodePlace | None = field(default=None, metadata=about("The latest of them."))
-    callbacks: list[CodePlace] = field(
-        default_factory=list, metadata=about("Callbacks that make `fit` wait for the results of each step.")
-    )
+    seconds: float | None = None
+    """From the first iterator of the main dataset to the end, all included."""
+    call_ms: float | None = None
+    """Mean time of the function of `fit`; `executions` steps with their fetches."""
+    apart_ms: float | None = None
+    """Mean time from its return to its next call: Keras and callbacks."""
+    own_ms: float | None = None
+    """Of a loop: time per step on a core in the script's thread, at least, without fetches, saves and tf.functions;
+    `null` where its own steps may compute there."""
+    save_seconds: float | None = None
+    """In calls that save a model or a checkpoint."""
+    saver: CodePlace | None = None
+    """The latest of them."""
+    callbacks: list[CodePlace] = field(default_factory=list)
+    """Callbacks that make `fit` wait for the results of each step."""
     functions: list[FunctionUse] = field(default_factory=list)
-    source: CodePlace | None = field(
-        default=None, metadata=about("What `fit` or a loop takes its batches from, if it is no tf.data dataset.")
-    )
+    source: CodePlace | None = None
+    """What `fit` or a loop takes its batches from, if it is no tf.data dataset."""
     source_kind: Literal["PyDataset", "DataLoader"] | None = None
-    unread: list[CodePlace] = field(
-        default_factory=list, metadata=about("Datasets that were made and that no other one reads; by their last call.")
-    )
-    written: list[WrittenFile] = field(
-        default_factory=list, metadata=about("Files that it made or changed, and that are still there; no caches.")
-    )
+    unread: list[CodePlace] = field(default_factory=list)
+    """Datasets that were made and that no other one reads; by their last call."""
+    written: list[WrittenFile] = field(default_factory=list)
+    """Files that it made or changed, and that are still there; no caches."""

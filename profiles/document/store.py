@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import re
 import stat
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pipeprof.pipelines.data.temporary import check_private, temporary_folder
 from pipeprof.pipelines.errors import PipeprofError, ProfileError
 from pipeprof.pipelines.suggest import broken_link
-from pipeprof.profiles.document.numbers import NumberError, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -74,8 +74,6 @@ def places(
 
     Args:
         stamp: UTC time of the run for the file's name, e.g. ``20260731T101112Z``.
-        out: The file given by ``--out``.
-        cwd: Folder to use in place of the current one.
         at_end: Only a complete document may be in ``out``, also if there is no file yet.
 
     Returns:
@@ -92,11 +90,7 @@ def places(
 
 
 def latest_profile(*, cwd: Path | None = None) -> Path | None:
-    """Find the profile written last in the folder where profiles are saved, ``None`` if there is none.
-
-    Args:
-        cwd: Folder to use in place of the current one.
-    """
+    """Find the profile written last in the folder where profiles are saved, ``None`` if there is none."""
     folder = (cwd or Path()) / FOLDER
     try:
         written = [(path.stat().st_mtime_ns, path.name, path) for path in folder.glob("*.json") if path.is_file()]
@@ -141,7 +135,6 @@ class ProfileWriter:
         """Save the document.
 
         Args:
-            document: The whole one, complete or partial.
             final: Wait until the disk has it; do so once, at the end.
 
         Returns:
@@ -427,11 +420,7 @@ def _read(path: Path) -> bytes:
 
 
 def holds_something(path: Path) -> bool:
-    """Whether a file has what a partial document must not replace: anything but a partial document of pipeprof.
-
-    Args:
-        path: Of a file, or of none.
-    """
+    """Whether a file has what a partial document must not replace: anything but a partial document of pipeprof."""
     try:
         if not path.is_file() or not path.stat().st_size:
             return False
@@ -453,3 +442,40 @@ def is_own_file(path: Path) -> bool:
 def _is_profile(document: object) -> bool:
     tool = document.get("tool") if isinstance(document, dict) else None
     return isinstance(tool, dict) and tool.get("name") == "pipeprof"
+
+
+_USUAL_DIGITS = 300
+"""Digits up to which an integer is surely smaller than the largest float."""
+
+
+class NumberError(ValueError):
+    """A number that JSON does not have, or that is larger than any float."""
+
+
+def parse_json(raw: bytes) -> Any:
+    """Parse JSON whose numbers can all be computed with: Python's reader takes NaN, and integers of any length.
+
+    Raises:
+        NumberError: A number is not finite, or larger than any float.
+        ValueError: It is not JSON.
+        RecursionError: It is nested too deeply.
+    """
+    return json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
+
+
+def _refuse_constant(name: str) -> float:
+    raise NumberError(f"JSON has no number {name}")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise NumberError(f"the number {text[:40]} is too large")
+    return value
+
+
+def _whole(text: str) -> int:
+    # One that is larger than any float is an error where it meets a float.
+    if len(text) > _USUAL_DIGITS:
+        _finite(text)
+    return int(text)

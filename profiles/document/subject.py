@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.findings import Edit
 
@@ -80,3 +81,18 @@ class Host(Model):
     memory_limit_source: str | None = None
     """`option`, `cgroup` or `machine`."""
     gpus: list[str] = Field(default_factory=list)
+
+
+def spec_target(text: str, loaded: LoadedSpec) -> Target:
+    """The target that a spec is, with everything that changed it."""
+    return Target(
+        kind="spec",
+        text=text,
+        sha256=loaded.sha256,
+        resolved_sha256=loaded.resolved_sha256,
+        overrides=list(loaded.overrides),
+        overlays=list(loaded.overlays),
+        files=[TargetFile(file=file.name, role=file.role, sha256=file.sha256) for file in loaded.files],
+        variables=loaded.variables,
+        name=loaded.spec.name,
+    )

@@ -74,12 +74,7 @@ class Comparison:
         return self.same is not None and abs(self.same.mean) - self.same.half() > floor
 
     def exceeds(self, floor: float = SPEED_FLOOR, error: float = ERROR) -> bool:
-        """Whether the change is beyond the floor for certain.
-
-        Args:
-            floor: On the scale of the decision.
-            error: Error on each side of the interval, a share.
-        """
+        """Whether the change is beyond the floor, on its scale, for certain: with that error on each side."""
         least = self.change.mean - self.change.half(error)
         return least > max(floor, self.own_differences) and all(copy > floor for copy in self.copies)
 
@@ -174,7 +169,6 @@ def resolution(same: Interval, floor: float, spread: float = math.sqrt(3) / 2) -
 
     Args:
         same: What two copies of the base differ by, of several pairs.
-        floor: On the same scale.
         spread: Standard error of a change over that of `same`. The change from the mean of two copies has the variance
             of 1.5 processes, the difference of two copies that of 2.
     """
@@ -182,11 +176,7 @@ def resolution(same: Interval, floor: float, spread: float = math.sqrt(3) / 2) -
 
 
 def pairs_to_settle(found: Interval, floor: float) -> int | None:
-    """How many pairs in all would settle a verdict if the next ones are as those so far.
-
-    Returns:
-        A number above that of now; None where it would be more than `FAR`.
-    """
+    """How many pairs in all would settle a verdict if the next are as those so far; None above `FAR`."""
     if found.pairs < 2 or found.error == 0:
         return None
     spread, distance = found.error * math.sqrt(found.pairs), abs(found.mean - floor)

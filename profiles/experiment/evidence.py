@@ -30,12 +30,9 @@ class Evidence:
     """What was measured.
 
     Attributes:
-        built: What each worker said once it had built its pipeline.
         rounds: The blocks of each complete round, by the worker's name.
         alone: Whether each block is a process of its own.
         left_out: Number of rounds that do not count, because something else took the cores meanwhile.
-        base: Names of the copies of the base.
-        arm: Names of the copies of the arm.
         starts: Which start of fresh processes each round belongs to; one start for all if empty.
     """
 
@@ -144,10 +141,5 @@ def rate(block: TurnEnded) -> float:
 
 
 def saves_memory(before: int, after: int, runtime: int) -> bool:
-    """Whether a peak falls by as much as counts.
-
-    Args:
-        before: Peak of the base in bytes.
-        runtime: TensorFlow's own part of the peak.
-    """
+    """Whether a peak, of which `runtime` is TensorFlow's own part, falls by as much as counts."""
     return before - after >= max(MEMORY_BYTES, MEMORY_SHARE * (before - runtime))

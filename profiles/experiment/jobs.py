@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -32,7 +32,6 @@ class Change:
     """Edits in the form that a target takes.
 
     Attributes:
-        flags: ``--set`` values of a spec.
         edits: Edits of the graph, each as JSON: of a Python function, or of a spec that no flags change so.
     """
 
@@ -46,37 +45,29 @@ class Change:
         return "from-graph" if self.edits else "as-it-is" if self.flags else "untouched"
 
 
+@dataclass
 class JobMaker:
     """Makes the jobs of one target.
 
-    Args:
+    Attributes:
         reload: Reads the spec with further ``--set`` values; None for a Python target.
         memory_limit: Bytes that all workers may use together.
-        digest_seconds: For the description of the first batches.
-        data_progress: Receives how far data that a spec synthesises is.
         sha256: Hash of a Python target's file in the run; as it is now if not given.
         ops: Of a spec, by address: where no flags make an edit, it is made in the graph. Without them it is not tried.
     """
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        reload: Reload | None,
-        *,
-        memory_limit: int | None,
-        digest_seconds: float,
-        data_progress: Callable[[str, int, int], None],
-        sha256: str | None = None,
-        ops: Sequence[tuple[str, str]] = (),
-    ) -> None:
-        self._settings = settings
-        self.planned = plan(settings)
-        self._reload = reload
-        self._limit = memory_limit
-        self._digest_seconds = digest_seconds
-        self._data_progress = data_progress
-        self._files = _files_of(settings, sha256)
-        self._ops = ops
+    settings: RunSettings
+    reload: Reload | None
+    _: KW_ONLY
+    memory_limit: int | None
+    digest_seconds: float
+    data_progress: Callable[[str, int, int], None]
+    sha256: str | None = None
+    ops: Sequence[tuple[str, str]] = ()
+
+    def __post_init__(self) -> None:
+        self.planned = plan(self.settings)
+        self._files = _files_of(self.settings, self.sha256)
 
     def changed_file(self) -> str | None:
         """Return the name of a file of the pipeline that is not what was measured; None where there is none."""
@@ -90,7 +81,7 @@ class JobMaker:
     @property
     def is_spec(self) -> bool:
         """Whether edits are ``--set`` values of a spec where some make them; else they are made in the graph."""
-        return self._settings.loaded is not None
+        return self.settings.loaded is not None
 
     @property
     def timeout(self) -> float:
@@ -111,7 +102,7 @@ class JobMaker:
             times_stages: Read the time of each stage in each block.
         """
         turns = TurnsJob(paced=paced, hold_bytes=hold_bytes, times_stages=times_stages)
-        return self._job(self._settings.loaded, turns)
+        return self._job(self.settings.loaded, turns)
 
     def as_it_is(self) -> dict[str, Job]:
         """The two workers of the pipeline without a change.
@@ -120,12 +111,8 @@ class JobMaker:
         difference of the two.
         """
         untouched, rebuilt = BASELINES
-        loaded = self._settings.loaded
+        loaded = self.settings.loaded
         return {untouched: self.untouched(), rebuilt: self._job(loaded, TurnsJob(round_trip=not self.is_spec))}
-
-    def both_untouched(self) -> dict[str, Job]:
-        """The two workers of the pipeline without a change, none of them made again from its graph."""
-        return {name: self.untouched() for name in BASELINES}
 
     def baseline(self, wanted: Baseline) -> tuple[Baseline, Callable[[], dict[str, Job]]]:
         """Return what to compare with, by the name that it has for this kind of target, and what makes its jobs.
@@ -134,7 +121,7 @@ class JobMaker:
             wanted: ``as-it-is`` for edits, ``from-graph`` for replays, ``untouched`` for changes of the process alone.
         """
         if wanted == "untouched" and not self.is_spec:
-            return "untouched", self.both_untouched
+            return "untouched", lambda: {name: self.untouched() for name in BASELINES}
         if wanted == "from-graph" and self.is_spec:
             return "from-graph", self.from_graph
         return "as-it-is", self.as_it_is
@@ -146,15 +133,15 @@ class JobMaker:
         """
         if not self.is_spec:
             return self.as_it_is()
-        return {name: self._job(self._settings.loaded, TurnsJob(round_trip=True)) for name in BASELINES}
+        return {name: self._job(self.settings.loaded, TurnsJob(round_trip=True)) for name in BASELINES}
 
     def replayed(self, replay: ReplayJob) -> dict[str, Job]:
         """The two workers of the pipeline in which a replay of their outputs replaces stages."""
-        return {name: self._job(self._settings.loaded, TurnsJob(replay=replay)) for name in EDITED}
+        return {name: self._job(self.settings.loaded, TurnsJob(replay=replay)) for name in EDITED}
 
     def stored(self, batches: int) -> dict[str, Job]:
         """The two workers of a script that gets so many batches again and again, in the place of its pipeline."""
-        return {name: self._job(self._settings.loaded, TurnsJob(stored=batches)) for name in EDITED}
+        return {name: self._job(self.settings.loaded, TurnsJob(stored=batches)) for name in EDITED}
 
     def edited(self, change: Change, warm_steps: int = 0, *, compares: bool = False) -> dict[str, Job]:
         """The two workers of the pipeline with a change.
@@ -166,20 +153,13 @@ class JobMaker:
         Raises:
             PipeprofError: The change does not apply to the spec.
         """
-        environment = list(change.environment)
-        if self._reload is not None and not change.edits:
-            loaded = self._reload(change.flags)
-            turns = TurnsJob(environment=environment, warm_steps=warm_steps)
-            return _first_compares({name: self._job(loaded, turns) for name in EDITED}, compares=compares)
-        turns = TurnsJob(
-            edits=list(change.edits),
-            ops=list(self._ops) if self.is_spec else None,
-            round_trip=bool(change.edits),
-            environment=environment,
-            warm_steps=warm_steps,
-        )
-        jobs = {name: self._job(self._settings.loaded, turns) for name in EDITED}
-        return _first_compares(jobs, compares=compares)
+        loaded, turns = self.settings.loaded, TurnsJob(environment=list(change.environment), warm_steps=warm_steps)
+        if self.reload is not None and not change.edits:
+            loaded = self.reload(change.flags)
+        else:
+            ops = list(self.ops) if self.is_spec else None
+            turns = replace(turns, edits=list(change.edits), ops=ops, round_trip=bool(change.edits))
+        return _first_compares({name: self._job(loaded, turns) for name in EDITED}, compares=compares)
 
     def workers(
         self,
@@ -195,8 +175,6 @@ class JobMaker:
 
         Args:
             steps: Edits of a Python target's graph, as `Job.edits`; without one it is made again from its graph.
-            warm_steps: Steps of warm-up at least, in which a cache fills.
-            compares: The first one compares two epochs of what a cache would keep.
         """
         turns = TurnsJob(
             round_trip=loaded is None and not steps,
@@ -211,7 +189,7 @@ class JobMaker:
         environment = environment_of(finding)
         if len(environment) == len(finding.documents) > 0:
             return Change(environment=environment)
-        if self.is_spec and (finding.overrides or not self._ops):
+        if self.is_spec and (finding.overrides or not self.ops):
             return Change(tuple(finding.overrides), environment=environment) if finding.overrides else None
         edits = graph_edits(finding)
         return Change(edits=tuple(edits), environment=environment) if edits is not None else None
@@ -222,10 +200,10 @@ class JobMaker:
 
         folders: Mapping[str, Path] = {}
         if loaded is not None and loaded.spec.data:
-            folders = ensure(loaded.spec.data, progress=self._data_progress, cache=locate())
-        settings = replace(self._settings, loaded=loaded)
-        job = job_of(settings, self.planned, folders, memory_limit=self._limit)
-        return replace(job, turns=replace(turns, digest_seconds=self._digest_seconds))
+            folders = ensure(loaded.spec.data, progress=self.data_progress, cache=locate())
+        settings = replace(self.settings, loaded=loaded)
+        job = job_of(settings, self.planned, folders, memory_limit=self.memory_limit)
+        return replace(job, turns=replace(turns, digest_seconds=self.digest_seconds))
 
 
 def _first_compares(jobs: dict[str, Job], *, compares: bool) -> dict[str, Job]:

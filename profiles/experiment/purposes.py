@@ -16,7 +16,6 @@ class Purpose:
         warm_seconds: Of a warm-up, at most: it ends as soon as the step time has settled.
         warm_share: Of the budget, where there is one, that a warm-up takes at most.
         early: Pairs from which an arm can be given up.
-        pairs: Pairs that are enough in the usual case.
         looks: Numbers of pairs at which a gain or a regression may be called: at every pair, some would be by chance.
     """
 

@@ -8,6 +8,7 @@ memory than there is, the measurement begins again with fewer at a time, and sta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import TypeAlias, TypeVar
 
 from pipeprof.profiles.experiment.schedule import Mode, order_of, tighter
@@ -33,45 +34,31 @@ def _raise(error: MemberFailedError) -> None:
     raise error
 
 
+@dataclass
 class Rounds:
     """Measures workers in rounds.
 
-    Args:
-        mode: How many processes exist at a time, to begin with.
+    Attributes:
         timeout: Seconds without a step after which a pipeline is taken to hang.
-        in_pairs: Whether the processes can be dealt into pairs.
         start_seconds: Until workers are expected to be ready.
         cores: Makes the clock that tells what of a round went elsewhere; None where that does not count.
     """
 
-    def __init__(
-        self,
-        team: Team,
-        mode: Mode = "alternating",
-        *,
-        timeout: float,
-        in_pairs: bool = False,
-        start_seconds: float = 0.0,
-        cores: Callable[[], CoresClock] | None = CoresClock,
-    ) -> None:
-        self.team = team
-        self.mode: Mode = mode
-        self._timeout = timeout
-        self._in_pairs = in_pairs
-        self._start_seconds = start_seconds
-        self._cores = cores
+    team: Team
+    mode: Mode = "alternating"
+    _: KW_ONLY
+    timeout: float
+    in_pairs: bool = False
+    start_seconds: float = 0.0
+    cores: Callable[[], CoresClock] | None = CoresClock
 
     def fitting(self, measure: Callable[[], _Result], fewer: Callable[[Mode], object] = lambda _mode: None) -> _Result:
-        """Measure, and again with fewer processes at a time where they take more memory than there is.
-
-        Args:
-            fewer: Hears of the mode of each further try.
-        """
+        """Measure, again with fewer processes (told to `fewer`) where they take more memory than there is."""
         while True:
             try:
                 return measure()
             except MemberFailedError as error:
-                mode = tighter(self.mode, pairs=self._in_pairs) if error.crowded else None
+                mode = tighter(self.mode, pairs=self.in_pairs) if error.crowded else None
                 if mode is None:
                     raise
                 self.team.end()
@@ -79,15 +66,12 @@ class Rounds:
                 fewer(mode)
 
     def start(self, jobs: Mapping[str, Job], lost: Lost | None = None) -> dict[str, Built]:
-        """Start workers, and wait until their pipelines are built.
-
-        Args:
-            lost: Takes those that fail; without it, the first failure is raised.
+        """Start workers and wait until their pipelines are built; `lost` takes those that fail.
 
         Raises:
             MemberFailedError: One did not, or all of them take more memory than there is.
         """
-        seconds = max(self._timeout + START_SECONDS * max(1.0, len(jobs) / _TOGETHER), 2 * self._start_seconds)
+        seconds = max(self.timeout + START_SECONDS * max(1.0, len(jobs) / _TOGETHER), 2 * self.start_seconds)
         if lost is None:
             return self.team.start(jobs, seconds=seconds)
         built: dict[str, Built] = {}
@@ -108,7 +92,7 @@ class Rounds:
         Raises:
             MemberFailedError: It did not come to its end.
         """
-        return self.team.turn(name, request, seconds=max(self._timeout, PATIENCE * request.seconds))
+        return self.team.turn(name, request, seconds=max(self.timeout, PATIENCE * request.seconds))
 
     def warm_up(self, names: Iterable[str], warm: TurnRequest, lost: Lost = _raise) -> dict[str, float]:
         """Warm workers up one by one; return the step interval in seconds of those that had steps."""
@@ -122,15 +106,9 @@ class Rounds:
     def measure(
         self, names: Callable[[], Sequence[str]], request: Request, number: int = 0, lost: Lost = _raise
     ) -> Iterator[list[Turn]]:
-        """Yield the rounds so far, after each one.
-
-        Args:
-            names: Of the workers of the next round, in the order of an even one.
-            number: Of the first round: an odd one runs backwards.
-            lost: Takes workers that fail.
-        """
+        """Yield the rounds so far, after each one; `number` is the first one's, of which an odd one runs backwards."""
         turns: list[Turn] = []
-        clock = self._cores() if self._cores is not None else None
+        clock = self.cores() if self.cores is not None else None
         while True:
             order, blocks = order_of(number + len(turns), names()), dict[str, "TurnEnded"]()
             for name in order:
@@ -155,9 +133,7 @@ class Rounds:
         """Yield what each worker was and did, each from its start to its end.
 
         Args:
-            job: Makes the job of a worker.
             count: Number of its blocks, from its step interval in seconds.
-            lost: Takes workers that fail.
             after: Is called after the last block of a worker, which still exists.
         """
         before: list[TurnEnded] = []

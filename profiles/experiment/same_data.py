@@ -66,9 +66,6 @@ def check_data(baseline: Built, again: Built, edited: Built, semantics: Compared
     What an edit cannot change differs because the pipeline does not give the same data twice. Other values are no
     difference where several calls at a time draw the random numbers of the pipeline as it is: that two processes of it
     agree is chance.
-
-    Args:
-        semantics: What the edit may change.
     """
     if semantics == "nothing":
         found = check_data(baseline, again, edited, "same")
@@ -104,7 +101,9 @@ def _by_value(first: Sequence[BatchDigest], other: Sequence[BatchDigest]) -> Dat
         return DataCheck("bytes", len(first), True)
     if all(map(_is_close, first, other)):
         return DataCheck("rounding", len(first), True)
-    return DataCheck("bytes", len(first), False, _first_difference(first, other))
+    pairs = zip(_data(first), _data(other), strict=True)
+    number = next(number for number, (data, edited) in enumerate(pairs, 1) if data != edited)
+    return DataCheck("bytes", len(first), False, f"batch {number} has other values than before")
 
 
 def _data(batches: Sequence[BatchDigest]) -> list[str]:
@@ -130,10 +129,3 @@ def _types_differ(first: Sequence[BatchDigest], other: Sequence[BatchDigest]) ->
         if batch.rows and edited.rows and len(batch.rows) != len(edited.rows):
             return f"batch {number} has {len(edited.rows)} elements instead of {len(batch.rows)}"
     return None
-
-
-def _first_difference(first: Sequence[BatchDigest], other: Sequence[BatchDigest]) -> str:
-    number = next(
-        number for number, (batch, edited) in enumerate(zip(first, other, strict=True), 1) if batch.data != edited.data
-    )
-    return f"batch {number} has other values than before"

@@ -22,10 +22,7 @@ PROCESS_SECONDS = 6.4
 
 
 def order_of(number: int, names: Sequence[str]) -> tuple[str, ...]:
-    """The order of the processes in a round: backwards in every other one.
-
-    Args:
-        number: Of the round, from 0.
+    """The order of the processes in a round, numbered from 0: backwards in every other one.
 
     Example:
         >>> order_of(0, "AB"), order_of(1, "AB")
@@ -35,21 +32,14 @@ def order_of(number: int, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def tighter(mode: Mode, *, pairs: bool = True) -> Mode | None:
-    """The mode with fewer processes at a time; None after the last one.
-
-    Args:
-        pairs: Whether the processes can be dealt into pairs.
-    """
+    """The mode with fewer processes at a time, where `pairs` of them can be made or not; None after the last one."""
     if mode == "alternating" and pairs:
         return "pairs"
     return None if mode == "sequential" else "sequential"
 
 
 def blocks_of(interval: float) -> int:
-    """How many blocks each process of a pair has.
-
-    Args:
-        interval: Longest step interval of the processes in seconds.
+    """How many blocks each process of a pair has, from their longest step interval in seconds.
 
     Example:
         >>> [blocks_of(interval) for interval in (0.001, 0.08, 0.2, 2.0)]
@@ -60,10 +50,7 @@ def blocks_of(interval: float) -> int:
 
 
 def block_seconds(interval: float) -> float:
-    """How long the counted part of a block of a pair is.
-
-    Args:
-        interval: Longest step interval of the processes in seconds.
+    """How long the counted part of a pair's block is, from the longest step interval in seconds.
 
     Example:
         >>> [round(block_seconds(interval), 2) for interval in (0.001, 0.08, 0.15, 2.0)]

@@ -62,11 +62,7 @@ class MemberFailedError(Exception):
 
 
 class InterruptedVerificationError(Exception):
-    """The user wants an end.
-
-    Attributes:
-        exit_code: Of the command, where another one than this one's signals had to say it.
-    """
+    """The user wants an end; `exit_code` is the command's, where not this one's signals have to say it."""
 
     def __init__(self, exit_code: int | None = None) -> None:
         super().__init__()
@@ -75,8 +71,6 @@ class InterruptedVerificationError(Exception):
 
 @dataclass
 class _Member:
-    """A worker with what it has said."""
-
     name: str
     worker: WorkerProcess
     family: RunFamily
@@ -94,12 +88,7 @@ class _Member:
 
 
 class Team:
-    """Workers by name; all but the one whose turn it is are stopped.
-
-    Args:
-        limit_bytes: Memory that all of them may use together; None for any.
-        clock: Seconds that only grow.
-    """
+    """Workers by name; all but the one whose turn it is are stopped."""
 
     def __init__(self, signals: Signals, limit_bytes: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._signals = signals
@@ -110,10 +99,7 @@ class Team:
         self._servers = ForkServers(self._is_readable)
 
     def start(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built]:
-        """Start workers and wait until all have built their pipelines; each is stopped once it has.
-
-        Args:
-            seconds: After which one is taken to hang.
+        """Start workers and wait until all have built their pipelines, `seconds` at most; each is stopped once it has.
 
         Raises:
             MemberFailedError: One of them did not.
@@ -122,11 +108,7 @@ class Team:
         return {name: self._await(name, Built, seconds) for name in self._in_order_of_answer(jobs, seconds)}
 
     def start_each(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built | MemberFailedError]:
-        """Start workers as `start` does; one that fails is ended, and the others go on.
-
-        Args:
-            seconds: After which one is taken to hang.
-        """
+        """Start workers as `start` does; one that fails is ended, and the others go on."""
         self._launch(jobs)
         found: dict[str, Built | MemberFailedError] = {}
         for name in self._in_order_of_answer(jobs, seconds):
@@ -177,9 +159,6 @@ class Team:
     def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
         """Give a worker a turn, and stop it again.
 
-        Args:
-            seconds: After which it is taken to hang.
-
         Raises:
             MemberFailedError: It did not come to the end of the turn.
         """
@@ -187,9 +166,6 @@ class Team:
 
     def stages(self, name: str, *, seconds: float) -> Graphs:
         """Ask a worker for its graphs, with the model as it was in its blocks, and stop it again.
-
-        Args:
-            seconds: After which it is taken to hang.
 
         Raises:
             MemberFailedError: It gave none.
@@ -232,7 +208,8 @@ class Team:
             until += self._pump({name})
         for message in member.inbox:
             if isinstance(message, Raised):
-                raise MemberFailedError(name, f"raised: {_first_line(message)}")
+                first, *_ = message.message.strip().splitlines() or ["raised an error"]
+                raise MemberFailedError(name, f"raised: {first}")
             if isinstance(message, EditRefused):
                 raise MemberFailedError(name, message.reason, refused=True)
             if isinstance(message, kind):
@@ -282,8 +259,3 @@ class Team:
             reason = f"reached the memory limit: {took} {used / 2**20:,.0f} MiB"
             raise MemberFailedError(name, reason, crowded=crowded)
         return late if late > SUSPENDED_SECONDS else 0.0
-
-
-def _first_line(message: Raised) -> str:
-    text = message.message.strip().splitlines()
-    return text[0] if text else "raised an error"

@@ -27,12 +27,7 @@ MOST_TURNS = 1.5
 
 @dataclass(frozen=True)
 class Turn:
-    """One block of each process.
-
-    Attributes:
-        blocks: By process.
-        taken: What went elsewhere; None where not known.
-    """
+    """One block of each process; `taken` is what went elsewhere, None where not known."""
 
     order: tuple[str, ...]
     blocks: Mapping[str, TurnEnded]
@@ -41,9 +36,6 @@ class Turn:
 
 def undisturbed(turns: Sequence[Turn]) -> list[Turn]:
     """The turns that count: those in which not much more went elsewhere than in the quietest quarter of all turns.
-
-    Args:
-        turns: Of a round, in their order.
 
     Example:
         >>> shares = (0.02, 0.0, 0.6, 0.03)

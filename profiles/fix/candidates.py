@@ -66,12 +66,9 @@ def candidates(
     """Return what to try on a pipeline, most promising first.
 
     Args:
-        profile: Of a complete run of it, with its findings.
-        allowed: What the changes may change of the data.
         for_memory: Memory is what the pipeline has too little of: what saves it comes first, else last.
         longest_epoch: Seconds of an epoch up to which a cache is among them.
         trial_seconds: Of measuring one of them, without the epoch in which a cache fills.
-        tried: What was measured on the same pipeline.
     """
     proposed = [
         *(
@@ -84,7 +81,11 @@ def candidates(
     worth_it = _is_worth_it(profile)
     expect = _model(profile)
     parameters = _parameters(profile) if worth_it else ()
-    seconds = _seconds(profile, trial_seconds)
+
+    def seconds(candidate: Proposal) -> float:
+        # The epoch in which a cache fills comes on top.
+        return trial_seconds + filling(profile, candidate.edits).trial_seconds
+
     known = [expect(candidate) for candidate in (*proposed, *parameters)]
     # What is made of several is the same whatever was tried.
     known = in_order(known, seconds, proposal=lambda one: one)
@@ -98,11 +99,6 @@ def candidates(
     return list(different(candidate for candidate in found if is_possible(candidate, kind, allowed)))
 
 
-def allowed_classes(names: Collection[Semantics]) -> frozenset[Semantics]:
-    """The classes that ``--allow`` names, and the one that changes nothing."""
-    return frozenset({"same", *names})
-
-
 def can_be_tried(finding: Finding) -> bool:
     """Whether known edits make the change of a finding, and no try has rejected it."""
     return finding.is_known and finding.family != "correctness" and finding.status != "rejected"
@@ -111,11 +107,6 @@ def can_be_tried(finding: Finding) -> bool:
 def is_possible(candidate: Proposal, kind: TargetKind, allowed: Collection[Semantics]) -> bool:
     """Whether a change is allowed, and can be made in a target of that kind."""
     return candidate.effect in allowed and all(supports(edit, kind) for edit in candidate.edits)
-
-
-def _seconds(profile: Profile, trial_seconds: float) -> Callable[[Proposal], float]:
-    """Seconds that a trial takes: the epoch in which a cache fills comes on top."""
-    return lambda candidate: trial_seconds + filling(profile, candidate.edits).trial_seconds
 
 
 def _model(profile: Profile) -> Callable[[Proposal], Proposal]:

@@ -9,9 +9,8 @@ from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.profiles.convert.convert import Conversion, ConversionPlan, convert
 from pipeprof.profiles.convert.folder import ConvertTarget
-from pipeprof.profiles.convert.process import WriterProcess
 from pipeprof.profiles.convert.replacement import edits_for
-from pipeprof.profiles.convert.writing import InterruptedConversionError, NotConvertedError
+from pipeprof.profiles.convert.writing import InterruptedConversionError, NotConvertedError, WriterProcess
 from pipeprof.profiles.document.findings import Converted, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
@@ -39,9 +38,6 @@ def convert_for(
     end_at: float | None = None,
 ) -> Proposals:
     """Write what a part of the pipeline gives into files, and write into the result what came of it.
-
-    Args:
-        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
 
     Returns:
         What to try: nothing where no part of the pipeline can be kept in files.
@@ -79,7 +75,7 @@ def convert_for(
 
 def describe(made: Conversion, target: ConvertTarget) -> Converted:
     """A conversion as the profile has it."""
-    files = made.files
+    files, written = made.files, made.written
     return Converted(
         folder=str(target.folder),
         stage=files.point.stages[-1],
@@ -87,19 +83,15 @@ def describe(made: Conversion, target: ConvertTarget) -> Converted:
         replaces=list(files.point.stages),
         form=files.form,
         path=files.path,
-        elements=made.elements,
-        bytes=made.bytes,
-        seconds=round(made.seconds, 2),
-        compared=made.compared,
+        elements=written.elements,
+        bytes=written.bytes,
+        seconds=round(written.seconds, 2),
+        compared=written.compared,
     )
 
 
 def proposals(made: Conversion, profile: Profile, near: Path | None) -> list[Proposal]:
-    """The files as a change of a pipeline; nothing where earlier changes have taken the stages that they replace.
-
-    Args:
-        near: Folder of a spec; None for a Python target.
-    """
+    """The files as a change of a pipeline; nothing where earlier changes have taken the stages that they replace."""
     edits = edits_for(made.files, profile, near)
     if edits is None:
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pipeprof.pipelines.errors import PipeprofError, ProfileError
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
@@ -15,7 +15,6 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.fix.candidates import allowed_classes
 from pipeprof.profiles.fix.conversion import Proposals, convert_for, mark_use
 from pipeprof.profiles.fix.earlier import proven_changes
 from pipeprof.profiles.fix.laboratory import (
@@ -71,15 +70,13 @@ def fix(
         settings: Of the run; its memory limit holds for every version.
         budget: Seconds of measuring, those of the run among them.
         allow: Classes of what the changes may change of the data, in addition to `same`.
-        reread: Reads the spec with another text; None for a Python target.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
-        save: Saves the profile, after each step.
         convert_to: Where files go that the pipeline may read instead of doing its work anew; None for no conversion.
         earlier: Of an earlier run of the same pipeline: what it has proven is tried first.
     """
     began = time.monotonic()
     with Signals().installed() as signals:
-        allowed = allowed_classes(allow)
+        allowed = frozenset({"same", *allow})
         fixing = _Fixing(
             profile, settings, budget, progress, allowed, reread, end_at, save, signals, convert_to, earlier
         )
@@ -105,56 +102,44 @@ def fix(
             profile.exit_code = signals.exit_code
 
 
+@dataclass
 class _Fixing:
-    """State of one search."""
+    profile: Profile
+    settings: RunSettings
+    budget: float
+    progress: RunProgress
+    allowed: frozenset[Semantics]
+    reread: Reread | None
+    end_at: float | None
+    save: Callable[[], object]
+    signals: Signals
+    convert_to: ConvertTarget | None
+    earlier: Profile | None
 
-    def __init__(  # noqa: PLR0917 - what a search has
-        self,
-        profile: Profile,
-        settings: RunSettings,
-        budget: float,
-        progress: RunProgress,
-        allowed: frozenset[Semantics],
-        reread: Reread | None,
-        end_at: float | None,
-        save: Callable[[], object],
-        signals: Signals,
-        convert_to: ConvertTarget | None,
-        earlier: Profile | None,
-    ) -> None:
-        self._proven = proven_changes(earlier, profile) if earlier is not None else []
-        self._profile = profile
-        self._convert_to = convert_to
-        self._save = save
-        self._signals = signals
+    def __post_init__(self) -> None:
         self._search: Search | None = None
         self._proof_mode: Mode = "alternating"
-        self._settings = settings
-        self._budget = budget
-        self._progress = progress
-        self._note_waiting = waiting_note(progress.note, settings.lock_patience)
-        self._allowed = allowed
-        self._end_at = end_at
-        self._start = Version((), settings.loaded, reread)
+        self._note_waiting = waiting_note(self.progress.note, self.settings.lock_patience)
+        self._start = Version((), self.settings.loaded, self.reread)
         # The user's limit is for one pipeline: several run at the same time here.
         machine = limits.memory_limit(None, limits.cgroup_memory(Cgroup()), machine_memory())
         self._machine = machine.bytes if machine is not None else None
-        self._mode = plans.mode_of(profile, self._machine)
+        self._mode = plans.mode_of(self.profile, self._machine)
         self._pace = self._pace_of(self._mode.mode)
         self.result = Fix(
             status="interrupted",
             reason="the search was ended from outside",
-            seconds=round(measured_seconds(profile), 2),
-            budget_seconds=budget,
+            seconds=round(measured_seconds(self.profile), 2),
+            budget_seconds=self.budget,
             wall_seconds=0.0,
-            allow=[name for name in SEMANTICS if name in allowed],
-            peak_before_bytes=profile.memory.peak_bytes,
+            allow=[name for name in SEMANTICS if name in self.allowed],
+            peak_before_bytes=self.profile.memory.peak_bytes,
         )
 
     def run(self) -> None:
         """Search, and prove what was found."""
-        profile, result = self._profile, self.result
-        reason = plans.cannot_verify(profile, rerun=self._settings.rerun) or self._prepare()
+        profile, result = self.profile, self.result
+        reason = plans.cannot_verify(profile, rerun=self.settings.rerun) or self._prepare()
         if reason is not None:
             result.status, result.reason = "nothing", f"not tried: {reason}"
             return
@@ -162,46 +147,46 @@ class _Fixing:
         alone = self._mode.mode != "alternating" or not most
         most = MOST_RIVALS if alone else most
         self._announce(0 if alone else most)
-        with TimedTeam(self._signals, self._machine).closing() as team:
+        with TimedTeam(self.signals, self._machine).closing() as team:
             jobs = JobMaker(
-                replace(self._settings, memory_limit=None),
+                replace(self.settings, memory_limit=None),
                 None,
                 memory_limit=self._machine,
                 digest_seconds=self._pace.digest_seconds,
-                data_progress=self._progress.data,
+                data_progress=self.progress.data,
                 sha256=profile.target.sha256,
             )
             lab = Laboratory(
                 team,
                 self._pace,
                 jobs,
-                self._settings,
-                self._progress,
-                budget=self._budget,
+                self.settings,
+                self.progress,
+                budget=self.budget,
                 spent=measured_seconds(profile),
                 most=most,
                 profile=profile,
                 alone=alone,
-                rounds="values" in self._allowed,
+                rounds="values" in self.allowed,
                 fewer=self._pace_of,
-                end_at=self._end_at,
+                end_at=self.end_at,
                 save=self._save_so_far,
             )
             if not lab.fits([()]):
                 least = f"--budget {lab.least_budget}"
-                self._progress.note(f"no change can be tried and proven in {self._budget:g} s: {least}")
+                self.progress.note(f"no change can be tried and proven in {self.budget:g} s: {least}")
             further = self._converted(jobs, lab)
             search = self._search = Search(
                 self._start,
                 profile,
                 lab,
-                kind="spec" if self._settings.loaded is not None else "graph",
-                allowed=self._allowed,
-                limit_bytes=self._settings.memory_limit,
+                kind="spec" if self.settings.loaded is not None else "graph",
+                allowed=self.allowed,
+                limit_bytes=self.settings.memory_limit,
                 short_of_memory=profile.verdict is not None and profile.verdict.limit == "memory",
                 further=further,
-                longest_epoch=longest_epoch(self._budget),
-                proven=self._proven,
+                longest_epoch=longest_epoch(self.budget),
+                proven=proven_changes(self.earlier, profile) if self.earlier is not None else [],
             )
             try:
                 found = search.run()
@@ -210,7 +195,7 @@ class _Fixing:
                 result.seconds = round(lab.seconds, 2)
                 self._proof_mode = lab.mode
         if found.interrupted:
-            profile.exit_code = found.exit_code or self._signals.exit_code or EXIT_CODES["interrupted"]
+            profile.exit_code = found.exit_code or self.signals.exit_code or EXIT_CODES["interrupted"]
         elif found.changed is not None:
             profile.exit_code = EXIT_FAILED
         self._describe(found, trial)
@@ -218,32 +203,32 @@ class _Fixing:
     def _prepare(self) -> str | None:
         """Settle what the later processes of a script do; return why they could prove nothing, in words."""
         try:
-            self._settings = again(self._settings, self._profile)
+            self.settings = again(self.settings, self.profile)
         except ProfileError:
-            training = self._profile.training
+            training = self.profile.training
             why = f", as {training.unknown}" if training is not None and training.unknown else ""
             return f"how long a step of the training takes is not known{why}: {plans.IN_TRAINING}"
-        if self._settings.target.kind == "script" and self._settings.main is None:
+        if self.settings.target.kind == "script" and self.settings.main is None:
             return "it is not known where the script iterates its main dataset"
-        return plans.cannot_replay(self._settings.replayed)
+        return plans.cannot_replay(self.settings.replayed)
 
     def _converted(self, jobs: JobMaker, lab: Laboratory) -> Proposals:
         """Write files that the pipeline may read, where the user names a folder for them; return what they propose."""
-        if self._convert_to is None:
+        if self.convert_to is None:
             return lambda _: ()
         if not lab.fits([()]):
             reason = f"the budget is too small to prove a change: --budget {lab.least_budget}"
-            self.result.converted = Converted(folder=str(self._convert_to.folder), reason=reason)
+            self.result.converted = Converted(folder=str(self.convert_to.folder), reason=reason)
             return lambda _: ()
         return convert_for(
             self.result,
-            self._profile,
-            self._convert_to,
+            self.profile,
+            self.convert_to,
             jobs.untouched(),
-            loaded=self._settings.loaded,
-            progress=self._progress,
-            signals=self._signals,
-            end_at=self._end_at,
+            loaded=self.settings.loaded,
+            progress=self.progress,
+            signals=self.signals,
+            end_at=self.end_at,
         )
 
     def waiting(self, pid: int | None, seconds: float) -> None:
@@ -252,46 +237,42 @@ class _Fixing:
         Raises:
             InterruptedVerificationError: One came.
         """
-        if self._signals.asked is not None:
+        if self.signals.asked is not None:
             raise InterruptedVerificationError
         self._note_waiting(pid, seconds)
 
     def end(self, reason: str, exit_code: int = EXIT_FAILED) -> None:
-        """Write into the result what there is where something ended the search.
-
-        Args:
-            exit_code: Of the command, if no signal ended it.
-        """
+        """Write into the result what there is where something ended the search."""
         self._save_so_far()
         if not self.result.edits:
             self.result.reason = reason
-        self._profile.exit_code = self._profile.exit_code or self._signals.exit_code or exit_code
+        self.profile.exit_code = self.profile.exit_code or self.signals.exit_code or exit_code
 
     def _save_so_far(self) -> None:
         """Save the steps so far, and the best pipeline, as if the search were interrupted now."""
         if self._search is not None:
             found = replace(self._search.found, interrupted=True)
             self._describe(found, None)
-        self._save()
+        self.save()
 
     def _describe(self, found: Found, trial: Trial | None) -> None:
         self.result.steps, self.result.left_out = found.steps, found.left_out
         self.result.needs_seconds = found.needs_seconds
         describe(self.result, found, trial, self._proof_mode)
-        if self._settings.rerun and self.result.measured is not None:
+        if self.settings.rerun and self.result.measured is not None:
             self.result.measured = {**self.result.measured, "in_training": True}
-        withhold_fix(self._profile, self.result)
+        withhold_fix(self.profile, self.result)
         if self.result.status in {"fixed", "interrupted"} and found.best.steps:
             loaded = self._start.loaded
             write_best(self.result, found.best, self._start, byte_order_mark(loaded.path) if loaded is not None else "")
         else:
             forget_best(self.result)
         mark_use(self.result)
-        mark_rejected(self._profile, self.result)
+        mark_rejected(self.profile, self.result)
 
     def _pace_of(self, mode: Mode) -> plans.Pace:
         """Lengths of what is measured, for so many processes at a time."""
-        return pace_for(self._profile, self._budget, self._profile.host.cores or 1.0, mode)
+        return pace_for(self.profile, self.budget, self.profile.host.cores or 1.0, mode)
 
     def _prove(self, lab: Laboratory, found: Found) -> Trial | None:
         if not found.best.steps or found.interrupted or found.changed is not None:
@@ -314,14 +295,14 @@ class _Fixing:
         Args:
             most: Changed pipelines that run side by side; 0 where one process exists at a time.
         """
-        made = plans.seconds_to_make(self._profile)
-        left = max(0.0, self._budget - self.result.seconds)
+        made = plans.seconds_to_make(self.profile)
+        left = max(0.0, self.budget - self.result.seconds)
         text = f"searching: up to {left:.0f} s of measuring, starts of processes come on top"
-        if self._settings.target.kind == "script":
-            text += f"; the script runs again in each process, {'and trains' if self._settings.rerun else UNTIL_TAKEN}"
-        elif self._settings.loaded is None:
+        if self.settings.target.kind == "script":
+            text += f"; the script runs again in each process, {'and trains' if self.settings.rerun else UNTIL_TAKEN}"
+        elif self.settings.loaded is None:
             text += "; your function is called once in each process"
-        if any(runs_python(stage) for stage in self._profile.stages or ()):
+        if any(runs_python(stage) for stage in self.profile.stages or ()):
             text += "; Python functions run in each process, with what they write or send"
         if made >= LONG_BUILD_SECONDS:
             text += f"; the pipeline takes {made:.0f} s until its first batch"
@@ -332,4 +313,4 @@ class _Fixing:
         if not most:
             why = self._mode.why or "the memory of this machine is too small for more"
             text += f"; {plans.MODE_WORDS['sequential']}: {why}"
-        self._progress.note(text)
+        self.progress.note(text)

@@ -6,7 +6,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.profiles.document.profile import Profile
@@ -69,67 +70,51 @@ class TimedTeam(Team):
         return ended
 
 
+@dataclass
 class Laboratory:
     """Measures for the search.
 
-    Args:
+    Attributes:
         spent: Seconds of measuring that the first run took.
         most: Changed pipelines that fit into memory together with the two of the best one so far.
-        alone: Whether one process exists at a time.
         rounds: Whether the last digits of numbers may be others.
         fewer: Makes the pace for fewer processes, where they take more memory than there is.
-        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
-        save: Saves what was found so far, before each measurement.
+        mode: How many processes existed at a time in the proof.
     """
 
-    def __init__(
-        self,
-        team: TimedTeam,
-        pace: Pace,
-        jobs: JobMaker,
-        settings: RunSettings,
-        progress: RunProgress,
-        *,
-        budget: float,
-        spent: float,
-        most: int,
-        profile: Profile,
-        alone: bool = False,
-        rounds: bool = False,
-        fewer: Callable[[Mode], Pace] | None = None,
-        end_at: float | None = None,
-        save: Callable[[], object] = lambda: None,
-    ) -> None:
-        self.most = most
-        self.mode: Mode = pace.mode
-        """How many processes existed at a time in the proof."""
-        self._fewer = fewer
-        self._rounds = rounds
-        self._save = save
-        self._team = team
-        self._pace = pace
-        self._jobs = jobs
-        self._settings = settings
-        self._progress = progress
-        self._budget = budget
-        self._looks = spent
-        self._end_at = end_at
+    team: TimedTeam
+    pace: Pace
+    jobs: JobMaker
+    settings: RunSettings
+    progress: RunProgress
+    _: KW_ONLY
+    budget: float
+    spent: float
+    most: int
+    profile: Profile
+    alone: bool = False
+    rounds: bool = False
+    fewer: Callable[[Mode], Pace] | None = None
+    end_at: float | None = None
+    save: Callable[[], object] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.mode: Mode = self.pace.mode
+        self._looks = self.spent
         self._number = 0
-        self._gain = 1.0
-        self._promised = 1.0
-        self._profile = profile
+        self._gain = self._promised = 1.0
         self._fill_seconds = 0.0
         self._missing: float | None = None
         """Seconds of filling caches that the shortest race needs of those for which there was no time."""
         self._base: Version | None = None
         self._races = Races(
-            team,
-            pace,
-            timeout=jobs.timeout,
+            self.team,
+            self.pace,
+            timeout=self.jobs.timeout,
             left=lambda: self.left() - self.proof_seconds,
-            tick=lambda done, total: progress.tick(None, float(done), float(total)),
-            budget=budget,
-            alone=alone,
+            tick=lambda done, total: self.progress.tick(None, float(done), float(total)),
+            budget=self.budget,
+            alone=self.alone,
         )
         self.trial_seconds = self._races.seconds_of(1)
         """Seconds of measuring that the first change takes: the order of the queue does not depend on what runs."""
@@ -137,7 +122,7 @@ class Laboratory:
     @property
     def seconds(self) -> float:
         """Seconds of measuring so far."""
-        return self._looks + self._team.measured
+        return self._looks + self.team.measured
 
     @property
     def proof_seconds(self) -> float:
@@ -145,25 +130,24 @@ class Laboratory:
 
         Fewer pairs prove a large gain in a small budget; a small gain takes more of them.
         """
-        if self._pace.mode == "sequential":
-            return 4 * self._pace.warm.seconds + 2 * self._fill_seconds + self._pace.round_seconds
+        if self.pace.mode == "sequential":
+            return 4 * self.pace.warm.seconds + 2 * self._fill_seconds + self.pace.round_seconds
         return self._proof_of(self._proof_pairs)
 
     @property
     def _proof_pairs(self) -> int:
-        """Pairs that the proof at the end is left time for."""
         gain = max(self._gain, self._promised)
-        share = PROOF_SHARE * self._budget
+        share = PROOF_SHARE * self.budget
         more = [pairs for pairs in QUICK.looks if self._proof_of(pairs) <= share]
         if 1.0 < gain <= SMALL_GAIN and more:
             return max(more)
         # Six pairs prove nothing of a gain that is not large.
-        most = self._budget if 1.0 < gain <= LARGE_GAIN else share
+        most = self.budget if 1.0 < gain <= LARGE_GAIN else share
         return QUICK.pairs if self._proof_of(QUICK.pairs) <= most else QUICK.early
 
     def _proof_of(self, pairs: int) -> float:
-        rounds = SPARE_ROUNDS * self._pace.round_seconds * pairs / 2
-        return 4 * self._pace.warm.seconds + 2 * self._fill_seconds + rounds
+        rounds = SPARE_ROUNDS * self.pace.round_seconds * pairs / 2
+        return 4 * self.pace.warm.seconds + 2 * self._fill_seconds + rounds
 
     @property
     def least_budget(self) -> int:
@@ -173,17 +157,17 @@ class Laboratory:
 
     def left(self) -> float:
         """Seconds of measuring that are left."""
-        return self._budget - self.seconds
+        return self.budget - self.seconds
 
     def fits(self, rivals: Sequence[Sequence[PipelineEdit]]) -> bool:
         """Whether there is time for a race that decides about changed pipelines, and for the proof."""
-        fills = [filling(self._profile, edits) for edits in rivals]
+        fills = [filling(self.profile, edits) for edits in rivals]
         # Each fills its caches before it is measured, and one that runs Python compares two further epochs.
         filled = sum((3 if fill.compares else 1) * fill.seconds for fill in fills)
         proof = self.proof_seconds + 2 * max(0.0, *(fill.seconds - self._fill_seconds for fill in fills))
         needed = self._races.seconds_of(len(rivals)) + filled + proof
         further = filled + proof - self.proof_seconds
-        late = self._end_at is not None and time.monotonic() + needed + 2 * self._pace.start_seconds > self._end_at
+        late = self.end_at is not None and time.monotonic() + needed + 2 * self.pace.start_seconds > self.end_at
         if self.left() >= needed:
             return not late
         self._missing = further if self._missing is None else min(self._missing, further)
@@ -212,19 +196,20 @@ class Laboratory:
                 self._workers([name], version)[name],
                 candidate.compared_as,
                 candidate.for_memory,
-                self._rounds,
+                self.rounds,
                 candidate.caches,
             )
             for name, (candidate, version) in rivals.items()
         }
-        raced = self._races.run(lambda: self._baselines(base), entered)
+        baselines = partial(self._workers, BASELINES, base) if base.steps else self.jobs.as_it_is
+        raced = self._races.run(baselines, entered)
         self._check_files()
         return raced
 
     def taken(self, title: str, gain: float) -> None:
         """Tell the best so far."""
         self._gain = gain
-        self._progress.note(f"best so far {significant(gain)}×: {title}")
+        self.progress.note(f"best so far {significant(gain)}×: {title}")
 
     def promises(self, gain: float) -> None:
         """Leave the proof time for such a gain, which no race could decide about."""
@@ -241,10 +226,10 @@ class Laboratory:
         self._begin(f"looking at the best so far, {significant(self._gain)}×")
         filled = self._filling(version).seconds
         settings = replace(
-            self._settings,
+            self.settings,
             loaded=version.loaded,
             warmup_seconds=BEYOND_EPOCH * filled if filled > LONGEST_EPOCH else None,
-            seconds=min(LOOK_SECONDS, self._settings.seconds or LOOK_SECONDS),
+            seconds=min(LOOK_SECONDS, self.settings.seconds or LOOK_SECONDS),
             lock=False,
             cold=False,
             memory_limit=None,
@@ -265,18 +250,18 @@ class Laboratory:
         """
         self._races.rebase()
         self._begin(f"proving {significant(self._gain)}× against the pipeline as it is")
-        alone = self._pace.mode == "sequential"
+        alone = self.pace.mode == "sequential"
         least = self.proof_seconds if alone else self._proof_of(QUICK.early)
-        until = self._team.measured + max(self.left(), least) + self._pace.round_seconds
+        until = self.team.measured + max(self.left(), least) + self.pace.round_seconds
         trials = Trials(
-            self._team,
-            self._pace,
-            self._jobs.as_it_is,
+            self.team,
+            self.pace,
+            self.jobs.as_it_is,
             until=until,
-            timeout=self._jobs.timeout,
-            progress=self._progress,
-            fewer=self._fewer,
-            clock=lambda: self._team.measured,
+            timeout=self.jobs.timeout,
+            progress=self.progress,
+            fewer=self.fewer,
+            clock=lambda: self.team.measured,
         )
         try:
             trial = trials.measure(self._workers(EDITED, best), semantics, for_memory=for_memory)
@@ -287,26 +272,23 @@ class Laboratory:
 
     def _begin(self, words: str) -> None:
         """Begin a measurement; what was found until now is saved, whatever ends this process."""
-        self._save()
-        self._progress.phase(words, None)
+        self.save()
+        self.progress.phase(words, None)
         self._check_files()
 
     def _check_files(self) -> None:
-        name = self._jobs.changed_file()
+        name = self.jobs.changed_file()
         if name is not None:
             raise ChangedFileError(f"{name} has changed while fix was measuring")
 
     def _workers(self, names: Sequence[str], version: Version) -> dict[str, Job]:
         steps = as_json(version.graph_steps) if version.loaded is None else []
         fill = self._filling(version)
-        return self._jobs.workers(names, version.loaded, steps, version.environment, fill.steps, compares=fill.compares)
+        return self.jobs.workers(names, version.loaded, steps, version.environment, fill.steps, compares=fill.compares)
 
     def _filling(self, version: Version) -> Filling:
         """The epoch in which a cache of a version fills."""
-        return filling(self._profile, [edit for step in version.steps for edit in step])
-
-    def _baselines(self, base: Version) -> dict[str, Job]:
-        return self._workers(BASELINES, base) if base.steps else self._jobs.as_it_is()
+        return filling(self.profile, [edit for step in version.steps for edit in step])
 
 
 def as_json(steps: Iterable[Sequence[PipelineEdit]]) -> list[list[str]]:

@@ -21,13 +21,7 @@ from pipeprof.profiles.verify.trials import Trial, measured_of, so_far, unfinish
 
 
 def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alternating") -> None:
-    """Write into the result what the search has found and what the proof says.
-
-    Args:
-        found: By the search.
-        trial: The proof; None where there was nothing to prove, or no time for it.
-        mode: How many processes existed at a time in the proof.
-    """
+    """Write into the result what the search has found and what the proof, None where there was none, says."""
     if not found.best.steps:
         result.status = "interrupted" if found.interrupted or found.changed else "nothing"
         result.reason = found.reason or "no change was taken until then"
@@ -63,11 +57,7 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
 
 
 def write_best(result: Fix, best: Version, start: Version, mark: str = "") -> None:
-    """Write the best pipeline into the result: its edits, and a spec's new text with its diff.
-
-    Args:
-        mark: What the spec's file has before its text.
-    """
+    """Write the best pipeline into the result: its edits, and a spec's new text, after `mark`, with its diff."""
     result.edits = [documents_of(step) for step in best.steps]
     result.environment = dict(best.environment)
     result.python = [as_python(edit) for step in best.steps for edit in step]

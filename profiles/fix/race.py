@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, Comparison
 from pipeprof.profiles.experiment.evidence import BASELINES, Evidence
 from pipeprof.profiles.experiment.purposes import LARGE_GAIN, RACE
 from pipeprof.profiles.experiment.rounds import Rounds
 from pipeprof.profiles.experiment.same_data import DataCheck, check_data
+from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.propose.proposal import Compared
@@ -43,8 +44,6 @@ class Rival:
     """A changed pipeline in a race.
 
     Attributes:
-        semantics: What it may change of the data.
-        for_memory: Whether it is to save memory.
         rounds: Whether the last digits of its numbers may be others.
         caches: Whether it keeps elements for later epochs: it outruns no change that gains in each of them.
     """
@@ -72,7 +71,6 @@ class Raced:
         failure: Why it could not be measured, in words; None where it was.
         compared: With the best one so far; None where no round was complete.
         base_peak_bytes: The smaller peak of the two processes of the best one so far.
-        runtime_bytes: TensorFlow's own part of the peak.
         data: Comparison of its first batches; None where it could not be measured.
         refused: It is not possible on this pipeline, which says nothing against it.
     """
@@ -100,43 +98,33 @@ class ChangedFileError(Exception):
     """A file of the pipeline is not what it was when the pipeline was measured; the message names it."""
 
 
+@dataclass
 class Races:
     """Races against one pipeline, whose two workers live on from one race to the next.
 
-    Args:
-        timeout: Seconds without a step after which a pipeline is taken to hang.
-        left: Seconds of measuring that are left.
+    Attributes:
         tick: Receives the rounds that are done, and their number at most.
-        budget: Seconds of measuring that there are in all.
-        alone: Whether one process exists at a time.
+        alone: Whether one process exists at a time: from the start, or since several took more memory than there is.
     """
 
-    def __init__(
-        self,
-        team: Team,
-        pace: Pace,
-        *,
-        timeout: float,
-        left: Callable[[], float],
-        tick: Callable[[int, int], None],
-        budget: float = 60.0,
-        alone: bool = False,
-    ) -> None:
-        self._rounds = Rounds(team, "sequential" if alone else "alternating", timeout=timeout, cores=None)
-        self._team = team
-        self._block = _block_of(pace)
+    team: Team
+    pace: Pace
+    _: KW_ONLY
+    timeout: float
+    left: Callable[[], float]
+    tick: Callable[[int, int], None]
+    budget: float = 60.0
+    alone: bool = False
+
+    def __post_init__(self) -> None:
+        mode: Mode = "sequential" if self.alone else "alternating"
+        self._rounds = Rounds(self.team, mode, timeout=self.timeout, cores=None)
+        self._block = _block_of(self.pace)
         self._most_rounds = _rounds_of(self._block)
-        warm = max(SHORTEST_WARM, min(RACE.warm_seconds, RACE.warm_share * budget))
-        self._warm = TurnRequest("warm", max(warm, 3 * pace.block.settle_seconds))
-        self._left = left
-        self._tick = tick
+        warm = max(SHORTEST_WARM, min(RACE.warm_seconds, RACE.warm_share * self.budget))
+        self._warm = TurnRequest("warm", max(warm, 3 * self.pace.block.settle_seconds))
         self._base: dict[str, Built] = {}
         self._found: dict[str, Raced] = {}
-
-    @property
-    def alone(self) -> bool:
-        """Whether one process exists at a time: from the start, or since several took more memory than there is."""
-        return self._rounds.mode == "sequential"
 
     def seconds_of(self, rivals: int) -> float:
         """Seconds of measuring that a race takes at least."""
@@ -149,7 +137,7 @@ class Races:
 
     def rebase(self) -> None:
         """End all workers: the next race is against another pipeline."""
-        self._team.end()
+        self.team.end()
         self._base = {}
 
     def run(self, base: Callable[[], Mapping[str, Job]], rivals: Mapping[str, Rival]) -> dict[str, Raced]:
@@ -171,13 +159,17 @@ class Races:
                 self._side_by_side(base, rivals)
 
         try:
-            self._rounds.fitting(race, lambda _mode: self.rebase())
+            self._rounds.fitting(race, self._with_fewer)
         except (BaseFailedError, MemberFailedError):
             self.rebase()
             raise
         finally:
-            self._team.end(*rivals)
+            self.team.end(*rivals)
         return self._found
+
+    def _with_fewer(self, _mode: Mode) -> None:
+        self.alone = True
+        self.rebase()
 
     def _side_by_side(self, base: Callable[[], Mapping[str, Job]], rivals: Mapping[str, Rival]) -> None:
         jobs = {**({} if self._base else base()), **{name: rival.job for name, rival in rivals.items()}}
@@ -187,7 +179,7 @@ class Races:
         self._rounds.warm_up([name for name in jobs if name in {*BASELINES, *left}], self._warm, self._lost())
 
         def names() -> list[str]:
-            left[:] = [name for name in left if self._runs(name)]
+            left[:] = [name for name in left if name not in self._found or self._found[name].failure is None]
             return [BASELINES[0], *left, BASELINES[1]]
 
         if not names()[1:-1]:
@@ -196,14 +188,14 @@ class Races:
             rounds = [dict(turn.blocks) for turn in turns]
             for name in names()[1:-1]:
                 self._found[name] = _raced(name, rivals[name], built, rounds)
-            self._tick(len(rounds), self._most_rounds)
-            for group in self._groups(left, rivals):
+            self.tick(len(rounds), self._most_rounds)
+            for group, _ in self._groups(left, rivals):
                 for name in given_up(len(rounds), group):
                     left.remove(name)
-                    self._team.end(name)
-            late = len(rounds) >= RACE.early and self._left() < self._turn_seconds * (len(left) + len(BASELINES))
+                    self.team.end(name)
+            late = len(rounds) >= RACE.early and self.left() < self._turn_seconds * (len(left) + len(BASELINES))
             over = late or len(rounds) >= self._most_rounds or not left
-            if over or all(is_decided(len(rounds), *group) for group in self._counted(left, rivals)):
+            if over or all(is_decided(len(rounds), *group) for group in self._groups(left, rivals)):
                 return
 
     def _one_by_one(self, jobs: Mapping[str, Job], rivals: Mapping[str, Rival]) -> None:
@@ -221,7 +213,7 @@ class Races:
         )
         for name, one, ended in measured:
             built[name], blocks[name] = one, ended
-            self._tick(len(blocks), len(rivals) + len(BASELINES))
+            self.tick(len(blocks), len(rivals) + len(BASELINES))
         for name in rivals:
             if name in blocks and self._may_race(name, rivals[name], built):
                 rows = zip(*(blocks[one] for one in (first, name, last)), strict=True)
@@ -233,11 +225,8 @@ class Races:
         refused = rival.refusal(_check(name, rival, built))
         if refused is not None:
             self._found[name] = refused
-            self._team.end(name)
+            self.team.end(name)
         return refused is None
-
-    def _runs(self, name: str) -> bool:
-        return name not in self._found or self._found[name].failure is None
 
     def _lost(self, before: str = "the changed pipeline ") -> Callable[[MemberFailedError], None]:
         """What takes a worker that fails: a changed pipeline leaves the race, the best one so far ends it."""
@@ -249,14 +238,10 @@ class Races:
 
         return lost
 
-    def _groups(self, left: Sequence[str], rivals: Mapping[str, Rival]) -> list[dict[str, Comparison | None]]:
-        """What is known of those that are for speed, without a cache and with one."""
-        return [group for group, _ in self._counted(left, rivals)]
-
-    def _counted(
+    def _groups(
         self, left: Sequence[str], rivals: Mapping[str, Rival]
     ) -> list[tuple[dict[str, Comparison | None], int]]:
-        """The same, each with the number of its rivals that are left."""
+        """What is known of those for speed, without a cache and with one, each with its number of rivals."""
         found = []
         for caches in sorted({rivals[name].caches for name in left}):
             names = [name for name in left if rivals[name].caches == caches]

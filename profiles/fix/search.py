@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, TypeAlias
 
 from pipeprof.pipelines.edits.support import TargetKind
@@ -38,23 +38,14 @@ class Decision:
 
 @dataclass(frozen=True)
 class Aim:
-    """What counts.
-
-    Attributes:
-        limit_bytes: Memory that the pipeline may take; None for any.
-        memory: Memory is what it has too little of.
-    """
+    """What counts."""
 
     limit_bytes: int | None = None
     memory: bool = False
 
 
 def decide_all(raced: Mapping[str, Raced], steps: Mapping[str, Proposal], aim: Aim) -> dict[str, Decision]:
-    """Decide what the steps of a race are; all that are called faster are so together (Holm).
-
-    Args:
-        raced: What was measured of each step.
-    """
+    """Decide what the steps of a race are; all that are called faster are so together (Holm)."""
     tests = {name: (one.compared, SPEED_FLOOR) for name, one in raced.items() if one.compared is not None}
     known = outcomes(tests)
     return {name: decide(one, steps[name], aim, known.get(name, "unclear")) for name, one in raced.items()}
@@ -100,9 +91,6 @@ def best_of(
 
     Of several that are about as fast, it is AUTOTUNE everywhere if that is one of them, which needs no number for this
     machine, and else the simplest one: without memory for data, without new stages, with the fewest edits.
-
-    Args:
-        decisions: About the steps of a race, by name.
     """
     faster = [name for name, decision in decisions.items() if decision.kind == "faster"]
     smaller = [name for name, decision in decisions.items() if decision.kind == "smaller"]
@@ -111,7 +99,11 @@ def best_of(
     faster = [name for name in faster if not steps[name].caches] or faster
     most = max(_value(raced[name]) for name in faster)
     near = [name for name in faster if is_near(raced[name], most)]
-    return min(near, key=lambda name: (_effort(steps[name]), -_value(raced[name])))
+
+    def rank(name: str) -> tuple[object, ...]:
+        return steps[name].title != EVERYWHERE, effort(steps[name].edits), -_value(raced[name])
+
+    return min(near, key=rank)
 
 
 def is_promising(decision: Decision, raced: Raced) -> bool:
@@ -146,10 +138,6 @@ def in_words(ratio: Interval) -> str:
 
 def _saved_words(saved: int | None) -> str:
     return f"{size(saved)} less memory" if saved is not None and saved > 0 else f"{size(-(saved or 0))} more memory"
-
-
-def _effort(step: Proposal) -> tuple[bool, bool, bool, float]:
-    return (False, False, False, 0) if step.title == EVERYWHERE else effort(step.edits)
 
 
 def _value(raced: Raced) -> float:
@@ -187,7 +175,6 @@ class Found:
         exit_code: Of the command, where something else than its own signals had to say it.
         changed: Which file of the pipeline has changed meanwhile, in words: nothing more can be measured.
         promised: No race could decide about the one step that was taken: the proof does.
-        left_out: What was not tried because its class is not allowed.
         random_order: A step that was taken changes an order that is drawn anew in each epoch anyway.
         needs_seconds: The budget in which a change can be tried and proven, where this one was too small.
     """
@@ -207,50 +194,39 @@ class Found:
     needs_seconds: int | None = None
 
 
+@dataclass
 class Search:
     """A search for the best version of a pipeline.
 
-    Args:
-        allowed: What the changes may change of the data.
-        limit_bytes: Memory that the pipeline may take.
-        short_of_memory: Memory is what it has too little of.
+    Attributes:
         further: Further changes to try on a pipeline, before all others.
         longest_epoch: Seconds of an epoch up to which a cache is tried.
         proven: Changes of the pipeline as it is that an earlier run has proven: they are tried first.
     """
 
-    def __init__(
-        self,
-        start: Version,
-        profile: Profile,
-        lab: Laboratory,
-        *,
-        kind: TargetKind,
-        allowed: Collection[Semantics],
-        limit_bytes: int | None = None,
-        short_of_memory: bool = False,
-        further: Callable[[Profile], Sequence[Proposal]] = lambda _: (),
-        longest_epoch: float = LONGEST_EPOCH,
-        proven: Sequence[Proposal] = (),
-    ) -> None:
-        self._proven = proven
-        self._further = further
-        self._longest_epoch = longest_epoch
-        self._lab = lab
-        self._kind: TargetKind = kind
-        self._allowed = allowed
-        self._limit = limit_bytes
-        self._memory = limit_bytes if limit_bytes is not None else profile.host.memory_limit_bytes
-        self._short = short_of_memory
-        self._profile = profile
-        self._peak = profile.memory.peak_bytes
+    start: Version
+    profile: Profile
+    lab: Laboratory
+    _: KW_ONLY
+    kind: TargetKind
+    allowed: Collection[Semantics]
+    limit_bytes: int | None = None
+    short_of_memory: bool = False
+    further: Callable[[Profile], Sequence[Proposal]] = lambda _: ()
+    longest_epoch: float = LONGEST_EPOCH
+    proven: Sequence[Proposal] = ()
+
+    def __post_init__(self) -> None:
+        limit = self.limit_bytes
+        self._memory = limit if limit is not None else self.profile.host.memory_limit_bytes
+        self._peak = self.profile.memory.peak_bytes
         self._done: set[str] = set()
         self._without_gain: set[str] = set()
         self._number = 0
         self._promise: _Promise | None = None
         self._tried: list[Tried] = []
         self._late = False
-        self.found = Found(start)
+        self.found = Found(self.start)
 
     def run(self) -> Found:
         """Search; an interruption ends it with the best so far."""
@@ -273,24 +249,24 @@ class Search:
             if self._promise is not None and all(self._promises_less(candidate) for candidate, _ in group.values()):
                 return _NO_TIME
             try:
-                raced = self._lab.race(self.found.best, group)
+                raced = self.lab.race(self.found.best, group)
             except BaseFailedError as error:
                 return f"no change can be tried: {error}"
             if not self._take_best(group, raced):
                 continue
-            if not self._lab.fits([[edit for step in self.found.best.steps for edit in step]]):
+            if not self.lab.fits([[edit for step in self.found.best.steps for edit in step]]):
                 return _NO_TIME
-            again = self._lab.look(self.found.best)
+            again = self.lab.look(self.found.best)
             if again is None:
                 return "the changed pipeline could not be measured alone"
-            self._profile, self._tried = again, []
+            self.profile, self._tried = again, []
 
     def _why_no_time(self) -> str:
         """Why nothing more is tried, in words: a budget in which not even one change can be proven is named."""
         tried = any(step.speedup is not None for step in self.found.steps)
         if tried:
             return _NO_TIME
-        self.found.needs_seconds = self._lab.least_budget
+        self.found.needs_seconds = self.lab.least_budget
         return f"the budget is too small to prove a change: --budget {self.found.needs_seconds}"
 
     def _why_no_more(self) -> str:
@@ -311,33 +287,33 @@ class Search:
             return f"none of {len(tried)} changes that were measured helps"
         if tried:
             return "the change that was measured does not help"
-        bound = self._profile.verdict.bound if self._profile.verdict is not None else None
+        bound = self.profile.verdict.bound if self.profile.verdict is not None else None
         return "the step is the limit, not the pipeline" if bound == "step" else "no change fits this pipeline"
 
     def _not_allowed(self) -> list[Proposal]:
         """The changes that could be tried if their classes were allowed; first those that an earlier run has proven."""
-        every = [one for one in (*self._proven, *self._candidates(SEMANTICS)) if one.effect not in self._allowed]
+        every = [one for one in (*self.proven, *self._candidates(SEMANTICS)) if one.effect not in self.allowed]
         return [
             one
             for one in every
-            if is_possible(one, self._kind, SEMANTICS) and why_no_cache(self._profile, one.edits, self._memory) is None
+            if is_possible(one, self.kind, SEMANTICS) and why_no_cache(self.profile, one.edits, self._memory) is None
         ]
 
     @property
     def _aim(self) -> Aim:
-        over = self._limit is not None and self._peak is not None and self._peak > self._limit
-        return Aim(self._limit, memory=over or self._short)
+        over = self.limit_bytes is not None and self._peak is not None and self._peak > self.limit_bytes
+        return Aim(self.limit_bytes, memory=over or self.short_of_memory)
 
     def _candidates(self, allowed: Collection[Semantics]) -> list[Proposal]:
         """What to try on the best pipeline so far."""
         loaded = self.found.best.loaded
         return candidates(
-            self._profile,
-            self._kind,
+            self.profile,
+            self.kind,
             allowed,
             for_memory=self._aim.memory,
-            longest_epoch=self._longest_epoch,
-            trial_seconds=self._lab.trial_seconds,
+            longest_epoch=self.longest_epoch,
+            trial_seconds=self.lab.trial_seconds,
             tried=self._tried,
             data=loaded.data if loaded is not None else None,
         )
@@ -347,21 +323,21 @@ class Search:
         group: dict[str, tuple[Proposal, Version]] = {}
         self._late = False
         before = [edit for step in self.found.best.steps for edit in step]
-        proven = [one for one in self._proven if is_possible(one, self._kind, self._allowed)]
+        proven = [one for one in self.proven if is_possible(one, self.kind, self.allowed)]
         # They were proven for the pipeline as it is.
         proven = [] if self.found.best.steps else proven
-        listed = self._candidates(self._allowed)
-        for candidate in _lasting_first(different((*proven, *self._further(self._profile), *listed)), self._done):
+        listed = self._candidates(self.allowed)
+        for candidate in _lasting_first(different((*proven, *self.further(self.profile), *listed)), self._done):
             if candidate.key in self._done:
                 continue
-            if (reason := why_no_cache(self._profile, candidate.edits, self._memory)) is not None:
+            if (reason := why_no_cache(self.profile, candidate.edits, self._memory)) is not None:
                 self._done.add(candidate.key)
                 self._record(candidate, "not-tried", reason, None)
                 continue
-            if len(group) >= self._lab.most:
+            if len(group) >= self.lab.most:
                 break
             raced = [[*before, *one.edits] for one in (*(known for known, _ in group.values()), candidate)]
-            if not self._lab.fits(raced):
+            if not self.lab.fits(raced):
                 # A later one may take less time: it has no cache to fill.
                 self._late = True
                 continue
@@ -369,10 +345,12 @@ class Search:
                 version = self.found.best.then(candidate.edits)
             except PipeprofError as error:
                 self._done.add(candidate.key)
-                reason = with_name(_first_line(error), self._profile.stages or ())
+                first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+                reason = with_name(first, self.profile.stages or ())
                 self._record(candidate, "not-tried", f"does not apply: {reason}", None)
                 continue
-            if version.loaded is None or all(version.loaded.data != data for data in _data_of(group)):
+            others = [one.loaded.data for _, one in group.values() if one.loaded is not None]
+            if version.loaded is None or version.loaded.data not in others:
                 group[f"C{len(group) + 1}"] = (candidate, version)
         return group
 
@@ -399,7 +377,10 @@ class Search:
                 if ratio is not None and ratio.high >= 1.0:
                     self._without_gain.add(candidate.key)
                 if best is None and not self.found.best.steps and is_promising(decision, raced[name]):
-                    self._keep_promise(_Promise(*group[name], raced[name], self.found.steps[-1]))
+                    promise = _Promise(*group[name], raced[name], self.found.steps[-1])
+                    if self._promise is None or promise.gain > self._promise.gain:
+                        self._promise = promise
+                        self.lab.promises(promise.gain)
             self._done.add(candidate.key)
         if best is None:
             return False
@@ -413,7 +394,7 @@ class Search:
         saved = saved_bytes(one)
         if self._peak is not None and saved is not None:
             self._peak = one.peak_bytes if aim.memory and one.peak_bytes is not None else self._peak - saved
-        self._short = False
+        self.short_of_memory = False
         return True
 
     def _take(self, candidate: Proposal, version: Version, raced: Raced) -> None:
@@ -423,13 +404,7 @@ class Search:
         found.semantics.append("values" if rounded else candidate.effect)
         found.random_order |= candidate.random_order
         found.gain *= raced.ratio.value if raced.ratio is not None else 1.0
-        self._lab.taken(candidate.title, found.gain)
-
-    def _keep_promise(self, promise: _Promise) -> None:
-        """Remember the most promising step that no race could decide about."""
-        if self._promise is None or promise.gain > self._promise.gain:
-            self._promise = promise
-            self._lab.promises(promise.gain)
+        self.lab.taken(candidate.title, found.gain)
 
     def _promises_less(self, candidate: Proposal) -> bool:
         """Whether less is expected of a change than what the most promising one seems to give."""
@@ -460,7 +435,7 @@ class Search:
                 random_order=candidate.random_order,
                 edit=documents_of(candidate.edits),
                 predicted=candidate.speedup,
-                cache=kept_by(self._profile, candidate.edits),
+                cache=kept_by(self.profile, candidate.edits),
                 result=result,
                 reason=reason,
                 speedup=ratio.value if ratio is not None else None,
@@ -481,20 +456,11 @@ def _lasting_first(found: Iterable[Proposal], done: Collection[str]) -> list[Pro
     return listed if best is None else [best, *(one for one in listed if one is not best)]
 
 
-def _data_of(group: Mapping[str, tuple[Proposal, Version]]) -> list[object]:
-    return [version.loaded.data for _, version in group.values() if version.loaded is not None]
-
-
 def _result_of(decision: Decision) -> Result:
     known: dict[str, Result] = {"refused": "not-tried", "unclear": "unclear"}
     return known.get(decision.kind, "rejected")
 
 
 def _behind(raced: Raced, best: Raced) -> str:
-    """Why another step was taken, in words."""
     near = raced.ratio is not None and best.ratio is not None and is_near(raced, best.ratio.value)
     return "about as fast as the one that was taken" if near else "another one was better"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

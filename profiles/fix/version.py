@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment
-from pipeprof.pipelines.edits.support import supports
+from pipeprof.pipelines.edits.support import TargetKind, supports
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
 from pipeprof.pipelines.spec.edits.apply_files import apply_to_spec
@@ -37,8 +37,6 @@ class Version:
     """A pipeline with changes.
 
     Attributes:
-        loaded: The spec with them; None for a Python target.
-        reread: Reads a spec with another text; None for a Python target.
         in_one_file: Whether the spec has everything in its own text: a change was about what another file, a flag or
             an alias says.
     """
@@ -68,8 +66,8 @@ class Version:
             PipeprofError: The spec with it is wrong.
         """
         steps = (*self.steps, tuple(edits))
-        kind = "graph" if self.loaded is None else "spec"
-        lacking = next((edit for edit in edits if not supports(edit, "graph" if kind == "graph" else "spec")), None)
+        kind: TargetKind = "graph" if self.loaded is None else "spec"
+        lacking = next((edit for edit in edits if not supports(edit, kind)), None)
         if lacking is not None:
             raise CannotChangeError(f"{type(lacking).__name__} has to be made by hand")
         if self.loaded is None or self.reread is None:

@@ -9,17 +9,20 @@ downloaded. Its processes end with the time of the command and with the command.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
+import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from pipeprof.pipelines.data.processes import end_group
 from pipeprof.pipelines.data.temporary import nameless_file
@@ -33,7 +36,6 @@ from pipeprof.profiles.git.config import (
     parse_list_with_origins,
     safe_directories,
 )
-from pipeprof.profiles.git.folders import folder_for_trees
 from pipeprof.profiles.git.repository import GIT_DIR, Repository, around, find_repository, read_line
 
 MOST_SECONDS = 120.0
@@ -63,11 +65,7 @@ _SHARED_BY_WORK_TREES: Final = ("refs", "packed-refs", "shallow", "logs", "refta
 
 @dataclass(frozen=True)
 class GitView:
-    """A repository as git gets to see it.
-
-    Attributes:
-        directory: The git directory that takes the place of its own.
-    """
+    """A repository as git gets to see it, with the git directory that takes the place of its own."""
 
     repository: Repository
     directory: Path
@@ -75,14 +73,7 @@ class GitView:
 
 
 class GitCalls:
-    """Calls of git for one command of pipeprof, until its time is over.
-
-    Attributes:
-        end_at: When the time of the command is over, in seconds of `time.monotonic`; None for never.
-
-    Args:
-        environment: Variables; None for those of this process.
-    """
+    """Calls of git for one command of pipeprof, until `end_at` in seconds of `time.monotonic`; None for never."""
 
     def __init__(self, folder: Path, end_at: float | None = None, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
@@ -194,7 +185,9 @@ class GitCalls:
 
     def _require_owner(self, repository: Repository) -> None:
         """Refuse another user's repository, as git does: where all users may write, any of them may plant one above."""
-        users = {os.geteuid(), *([int(self._given["SUDO_UID"])] if _is_sudo(self._given) else [])}
+        users, caller = {os.geteuid()}, self._given.get("SUDO_UID", "")
+        if users == {0} and caller.isdecimal():
+            users.add(int(caller))
         places = (repository.root, repository.git_dir, repository.common_dir)
         owners = {place.stat().st_uid for place in places}
         with contextlib.suppress(OSError):
@@ -210,22 +203,20 @@ class GitCalls:
     def _call(
         self, arguments: Sequence[str], places: Mapping[str, str], folder: Path, given: bytes = b"", *, own: bool = True
     ) -> bytes:
-        """Call git.
-
-        Args:
-            places: Variables ``GIT_*`` of this call.
-        """
         path = absolute_path(self._given.get("PATH", os.defpath))
         program = find_program("git", path)
         seconds = self.seconds_left()
         if seconds <= 0:
             raise ProfileError(late(f"git {arguments[0]}", None))
+        # Those that begin with ``GIT_`` and are not here are not set.
+        kept = {name: self._given[name] for name in _PASSED_ON if self._given.get(name, "").startswith("/")}
+        variables = {**kept, **_ALWAYS, **(_ALONE if own else {})}
         unset = [word for name in self._given if name.startswith("GIT_") for word in ("-u", name)]
         command = [
             *_with_parent(path),
             find_program("env", path),
             *unset,
-            *(f"{name}={value}" for name, value in self._variables(own=own).items()),
+            *(f"{name}={value}" for name, value in variables.items()),
         ]
         command += [*(f"{name}={value}" for name, value in places.items()), f"PATH={path}", program, "-C", str(folder)]
         with nameless_file() as standard, nameless_file() as printed, nameless_file() as said:
@@ -240,11 +231,6 @@ class GitCalls:
                 raise GitError(arguments[0], said.read(_MOST_SAID).decode(errors="replace").strip(), code)
             return printed.read()
 
-    def _variables(self, *, own: bool) -> dict[str, str]:
-        """The variables of git; those that begin with ``GIT_`` and are not here are not set."""
-        kept = {name: self._given[name] for name in _PASSED_ON if self._given.get(name, "").startswith("/")}
-        return {**kept, **_ALWAYS, **(_ALONE if own else {})}
-
 
 class GitError(ProfileError):
     """git ended with a code that is not 0."""
@@ -256,11 +242,7 @@ class GitError(ProfileError):
 
 @contextlib.contextmanager
 def git_calls(max_seconds: float | None = None) -> Iterator[GitCalls]:
-    """Calls of git for one command, with a temporary folder for what they need.
-
-    Args:
-        max_seconds: Time limit of the whole command, from now on; None for no limit.
-    """
+    """Calls of git for one command, with a temporary folder for what they need."""
     end_at = time.monotonic() + max_seconds if max_seconds is not None else None
     with folder_for_trees() as folder:
         yield GitCalls(folder, end_at)
@@ -283,11 +265,7 @@ def _run(command: list[str], streams: tuple[IO[bytes], ...], seconds: float) -> 
 
 
 def find_program(name: str, path: str) -> str:
-    """The program with a name.
-
-    Args:
-        name: Without a folder.
-        path: Absolute folders, as in PATH.
+    """The program with a name; `path` has absolute folders, as PATH.
 
     Raises:
         ProfileError: There is none.
@@ -310,11 +288,7 @@ def printable(text: str) -> str:
 
 
 def late(what: str, seconds: float | None) -> str:
-    """The message of a process that did not end in time.
-
-    Args:
-        seconds: Its time limit; None if it was not started.
-    """
+    """The message of a process that did not end in its `seconds`; None if it was not started."""
     took = f"did not end within {seconds:.3g} s" if seconds is not None else "was not started"
     return f"{what} {took}: the time of the command is over; --max-time sets it"
 
@@ -326,10 +300,6 @@ def _with_parent(path: str) -> list[str]:
         if sys.platform == "linux" and os.access(program, os.X_OK):
             return [str(program), "--pdeathsig", "KILL"]
     return []
-
-
-def _is_sudo(environment: Mapping[str, str]) -> bool:
-    return os.geteuid() == 0 and environment.get("SUDO_UID", "").isdecimal()
 
 
 def _fill_directory(repository: Repository, directory: Path) -> None:
@@ -357,3 +327,69 @@ def _fill_directory(repository: Repository, directory: Path) -> None:
         if (re.fullmatch(r"[A-Z_]+_HEAD", entry.name) or entry.name.startswith("sharedindex.")) and entry.is_file():
             (directory / entry.name).symlink_to(entry.path)
     (directory / "objects").mkdir()
+
+
+TREES = "pipeprof-trees-"
+"""Beginning of their names."""
+NEW_SECONDS = 60.0
+"""A folder of this age or less may be about to be locked by the command that made it."""
+
+
+@contextlib.contextmanager
+def folder_for_trees(within: Path | None = None) -> Iterator[Path]:
+    """Make a temporary folder; those that killed commands left, which are not locked, are removed."""
+    folder = Path(tempfile.mkdtemp(prefix=TREES, dir=within))
+    try:
+        with contextlib.ExitStack() as held:
+            # Where a file system has no locks, nothing is removed either.
+            with contextlib.suppress(OSError):
+                held.enter_context(_held(folder))
+            for other in Path(within or tempfile.gettempdir()).glob(f"{TREES}*"):
+                with contextlib.suppress(OSError):
+                    _remove_abandoned(other)
+            yield folder
+    finally:
+        _remove(folder)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder.
+
+    Raises:
+        OSError: Another process holds it, or the file system has no locks.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove a folder of this user's that is not new and not locked."""
+    found = folder.lstat()
+    if found.st_uid == os.getuid() and time.time() - found.st_ctime > NEW_SECONDS:
+        with _held(folder):
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder; its links are removed, never followed.
+
+    `tempfile.TemporaryDirectory` changes the permissions of what links lead to, where a folder cannot be written to
+    (Python before 3.11.8 and 3.12.1).
+    """
+
+    def open_up(function: Callable[..., Any], path: str, _error: object) -> None:
+        parent = Path(path).parent
+        with contextlib.suppress(OSError):
+            parent.chmod(stat.S_IRWXU)
+            if function in (os.rmdir, os.scandir, os.open) and not Path(path).is_symlink():
+                Path(path).chmod(stat.S_IRWXU)
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                Path(path).unlink()
+
+    shutil.rmtree(folder, onerror=open_up)

@@ -79,11 +79,7 @@ def _entry(text: str, origin: str | None = None) -> ConfigEntry:
 
 @dataclass(frozen=True)
 class UserFilter:
-    """A filter of the user's own configuration, as shell commands.
-
-    Attributes:
-        refused: Why it is not run; None where it may.
-    """
+    """A filter of the user's own configuration, as shell commands."""
 
     clean: str | None = None
     smudge: str | None = None
@@ -92,11 +88,7 @@ class UserFilter:
 
 
 def fixed_config(repository: Iterable[ConfigEntry], user: Iterable[ConfigEntry], checkouts: Iterable[Path] = ()) -> str:
-    """The text of the configuration.
-
-    Args:
-        checkouts: Folders of strangers: the user's file of attributes is not one in them.
-    """
+    """The text of the configuration; the user's file of attributes is not one in `checkouts`, folders of strangers."""
     user, folders = list(user), list(checkouts)
     # The last of two values counts: the repository's.
     taken = [entry for entry in user if entry.key in _USER_KEYS and _is_plain(entry)]
@@ -194,17 +186,9 @@ def _is_plain(entry: ConfigEntry) -> bool:
     return value in _FORMATS[entry.key] if entry.key in _FORMATS else True
 
 
-def _name(entry: ConfigEntry) -> str:
-    """The part of a key between its section and its last word."""
-    return entry.key.partition(".")[2].rpartition(".")[0]
-
-
-def _last(entry: ConfigEntry) -> str:
-    return entry.key.rpartition(".")[2]
-
-
 def _written(entry: ConfigEntry) -> str:
-    section, name, last = entry.key.partition(".")[0], _name(entry), _last(entry)
+    section, _, rest = entry.key.partition(".")
+    name, _, last = rest.rpartition(".")
     head = f'[{section} "{_escaped(name)}"]' if name else f"[{section}]"
     value = "" if entry.value is None else f' = "{_escaped(entry.value)}"'
     return f"{head}\n\t{last}{value}\n"

@@ -9,10 +9,9 @@ from pathlib import Path
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.git.calls import GitCalls, GitView
 from pipeprof.profiles.git.filters import FilterJob, filters_of_paths, run_filters
-from pipeprof.profiles.git.lfs import FILTER, is_content_of, parse_pointer
 from pipeprof.profiles.git.refs import commit_of
 from pipeprof.profiles.git.repository import repository_at
-from pipeprof.profiles.git.tree import SUBMODULE, entries_of
+from pipeprof.profiles.git.tree import FILTER, SUBMODULE, entries_of, is_content_of, parse_pointer
 
 _MOST_DEPTH = 8
 _CHANGED = " M "
@@ -20,11 +19,7 @@ _SHA1_DIGITS = 40
 
 
 def is_dirty(calls: GitCalls, near: Path) -> bool | None:
-    """Whether the work tree differs from its last commit; None outside of git, and where git does not tell in time.
-
-    Args:
-        near: A file or folder in the work tree.
-    """
+    """Whether the work tree differs from its last commit; None outside of git, and where git does not tell in time."""
     try:
         view = calls.find(near)
         return None if view is None else _differs(calls, view, depth=0)

@@ -24,12 +24,7 @@ from pipeprof.profiles.host.run_family import RunFamily
 
 @dataclass(frozen=True)
 class FilterJob:
-    """A file that goes through a filter.
-
-    Attributes:
-        command: Shell command, with ``%f`` for the path.
-        made: File for the result.
-    """
+    """A file that goes through a filter, a shell command with ``%f`` for the path."""
 
     command: str
     path: str
@@ -38,11 +33,7 @@ class FilterJob:
 
 
 def filters_of_paths(calls: GitCalls, view: GitView, paths: Sequence[str], index: Path | None = None) -> dict[str, str]:
-    """The name of the filter of each path whose attributes name one.
-
-    Args:
-        index: Index with the attributes; None for those of the work tree.
-    """
+    """The filter's name of each path whose attributes, in `index` or else the work tree, name one."""
     if not paths:
         return {}
     given = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")

@@ -17,12 +17,7 @@ _BRANCH = re.compile(r"[A-Za-z0-9][\w./-]*")
 
 @dataclass(frozen=True)
 class RefTarget:
-    """A target at a ref.
-
-    Attributes:
-        ref: Branch, tag or commit, as typed.
-        path: The target there; None for that of the other side.
-    """
+    """A target at a ref; without a path, it is that of the other side."""
 
     ref: str
     path: str | None

@@ -33,11 +33,7 @@ class Repository:
 
 
 def repository_root(folder: Path) -> Path | None:
-    """The root of the git work tree that a folder is in; None outside of one.
-
-    Args:
-        folder: An absolute path.
-    """
+    """The root of the git work tree that a folder is in; None outside of one."""
     return next((place for place in (folder, *folder.parents) if _exists(place / GIT_DIR)), None)
 
 
@@ -51,9 +47,6 @@ def find_repository(near: Path, environment: Mapping[str, str]) -> Repository | 
     """The repository that a file or folder is in; None outside of one.
 
     ``GIT_DIR`` and ``GIT_WORK_TREE`` count where no folder has a ``.git``; ``GIT_CEILING_DIRECTORIES`` end the walk.
-
-    Args:
-        near: A file or folder.
     """
     folder = _resolved(near if near.is_dir() else near.parent)
     for place in _places(folder, environment):

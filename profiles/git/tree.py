@@ -7,17 +7,22 @@ where it leads from the work tree. What git does not track is linked from the wo
 from __future__ import annotations
 
 import contextlib
+import fnmatch
+import hashlib
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeprof.pipelines.errors import ProfileError
+from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile
+from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.paths import has_scheme, leaves
 from pipeprof.profiles.git.calls import GitCalls, GitError, GitView, printable
 from pipeprof.profiles.git.config import is_partial
 from pipeprof.profiles.git.filters import FilterJob, filters_of_paths, run_filters
-from pipeprof.profiles.git.lfs import FILTER, read_pointer, stored_object
 from pipeprof.profiles.git.refs import commit_of, has_commit
 from pipeprof.profiles.git.repository import repository_at
 
@@ -55,12 +60,7 @@ class RefTree:
     withheld: dict[str, str] = field(default_factory=dict)
 
     def refusal(self, path: Path, *, data: bool) -> str | None:
-        """Why a file of the tree must not be read; None where it may.
-
-        Args:
-            path: The file, with any links in it.
-            data: Whether it is the data of a source.
-        """
+        """Why a file of the tree, a path with any links in it, must not be read; None where it may."""
         for name in self._places(path):
             if name in self.withheld:
                 return f"{name} at {self.ref} {self.withheld[name]}"
@@ -94,11 +94,7 @@ class RefTree:
 
 
 def check_out(calls: GitCalls, ref: str, near: Path, into: Path) -> RefTree:
-    """Write the tree of a ref.
-
-    Args:
-        near: A file or folder in the work tree.
-        into: A folder that does not exist yet; the tree is below it.
+    """Write the tree of a ref below the folder `into`, which does not exist yet.
 
     Raises:
         ProfileError: This is no git repository, or the ref does not exist, or its tree cannot be read.
@@ -126,12 +122,10 @@ def _among_neighbours(root: Path, into: Path) -> Path:
                 (at / entry).symlink_to(above[number] / entry)
         at = at / (below or "root")
         at.mkdir()
-    return at if above else _made(into / "root")
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
+    if not above:
+        at = into / "root"
+        at.mkdir()
+    return at
 
 
 def _entries(folder: Path) -> list[str]:
@@ -144,11 +138,7 @@ def _entries(folder: Path) -> list[str]:
 
 
 class _Writing:
-    """Writes a tree with its submodules.
-
-    Args:
-        tree: Target; receives the paths that are left out.
-    """
+    """Writes a tree with its submodules, and tells `tree` which paths are left out."""
 
     def __init__(self, calls: GitCalls, tree: RefTree) -> None:
         self._calls = calls
@@ -161,8 +151,9 @@ class _Writing:
             self._calls.run(view, "read-tree", "--reset", "-u", commit, work_tree=into, index=index)
             listed = self._calls.run(view, "ls-files", "--stage", "-z", work_tree=into, index=index)
         except GitError as error:
-            msg = f"{self._tree.ref}: its tree cannot be read: {printable(error.said)}{_partial(view)}"
-            raise ProfileError(msg) from None
+            partial = "this clone is partial, and nothing is downloaded here: check the ref out once, then come back"
+            more = f"; {partial}" if is_partial(view.entries) else ""
+            raise ProfileError(f"{self._tree.ref}: its tree cannot be read: {printable(error.said)}{more}") from None
         kinds = dict(entries_of(listed))
         for path in [path for path, (mode, _) in kinds.items() if mode == _LINK]:
             self._keep_or_remove(view, into, path)
@@ -249,7 +240,11 @@ class _Writing:
             link = into / path
             if not _CODE.isdisjoint(path.parts) or path.suffix in _CODE_SUFFIXES or _has_link(into, path.parent):
                 continue
-            if link.parent.is_dir() and not (link.exists() or link.is_symlink()) and not self._is_withheld(link):
+            if (
+                link.parent.is_dir()
+                and not (link.exists() or link.is_symlink())
+                and self._name(link) not in self._tree.withheld
+            ):
                 self._link_data(link, view.repository.root / path, "is not in git")
 
     def _link_data(self, link: Path, own: Path, reason: str) -> None:
@@ -261,19 +256,15 @@ class _Writing:
             for entry in os.scandir(own):
                 if entry.name not in _CODE and Path(entry.name).suffix not in _CODE_SUFFIXES:
                     self._link_data(link / entry.name, Path(entry.path), reason)
-        self._note_data(link, reason)
-
-    def _note_data(self, path: Path, reason: str) -> None:
-        self._tree.data_only[path.relative_to(self._tree.folder).as_posix()] = reason
+        self._tree.data_only[self._name(link)] = reason
 
     def _withhold(self, path: Path, reason: str) -> None:
-        """Take a file out of the tree."""
         if not path.is_dir():
             path.unlink(missing_ok=True)
-        self._tree.withheld[path.relative_to(self._tree.folder).as_posix()] = reason
+        self._tree.withheld[self._name(path)] = reason
 
-    def _is_withheld(self, path: Path) -> bool:
-        return path.relative_to(self._tree.folder).as_posix() in self._tree.withheld
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._tree.folder).as_posix()
 
 
 def _has_link(folder: Path, path: str | Path) -> bool:
@@ -309,7 +300,97 @@ def entries_of(listed: bytes) -> Iterator[tuple[str, tuple[str, str]]]:
         yield path, (mode, name)
 
 
-def _partial(view: GitView) -> str:
-    if not is_partial(view.entries):
-        return ""
-    return "; this clone is partial, and nothing is downloaded here: check the ref out once, then come back"
+def lacking(loaded: LoadedSpec, tree: RefTree) -> str | None:
+    """Why a spec cannot be measured at a ref: a file that it reads is not there, or it writes through a link."""
+    for value in (leaf.value for leaf in leaves(loaded.spec)):
+        if isinstance(value, FilePatterns | ArrayFile | InputFolder | OutputFile):
+            texts = value.patterns if isinstance(value, FilePatterns) else [str(value)]
+            for text in texts:
+                reason = _reason(value, text, loaded.base_dir, tree)
+                if reason is not None:
+                    return reason
+    return None
+
+
+def _reason(value: object, text: str, folder: Path, tree: RefTree) -> str | None:
+    """Why one path of a spec cannot be used."""
+    if has_scheme(text) or text.startswith("data:"):
+        return None
+    path = folder / Path(text).expanduser()
+    if isinstance(value, OutputFile):
+        inside = Path(os.path.realpath(path)).is_relative_to(tree.folder)
+        return None if inside else f"the pipeline at {tree.ref} writes to {text}, which is not in its tree"
+    if (refusal := tree.refusal(path, data=True)) is not None:
+        return refusal
+    short = Path(os.path.normpath(path))
+    if not short.is_relative_to(tree.folder):
+        return None
+    pattern = (*short.relative_to(tree.folder).parts, *(["**"] if isinstance(value, InputFolder) else []))
+    found = next((name for name in tree.withheld if may_match(pattern, Path(name).parts)), None)
+    return tree.refusal(tree.folder / found, data=True) if found is not None else None
+
+
+def may_match(pattern: Sequence[str], path: Sequence[str]) -> bool:
+    """Whether a glob may stand for a path, or for something below it; both from the same folder on, by parts.
+
+    Example:
+        >>> may_match(("img", "*.jpg"), ("img", "a.jpg")), may_match(("img", "*.jpg"), ("img",))
+        (True, True)
+        >>> may_match(("img", "*.jpg"), ("text", "a.txt"))
+        False
+    """
+    if not path or not pattern:
+        return not path
+    if pattern[0] == "**":
+        return may_match(pattern[1:], path) or may_match(pattern, path[1:])
+    return fnmatch.fnmatchcase(path[0], pattern[0]) and may_match(pattern[1:], path[1:])
+
+
+_MOST_BYTES = 1023
+"""Largest size of a pointer, by the specification."""
+_PART = 1 << 20
+_BEGIN = b"version https://"
+_OBJECT = re.compile(r"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
+_SIZE = re.compile(r"^size (\d{1,18})$", re.MULTILINE)
+
+
+FILTER = "lfs"
+"""The filter of Git LFS, which keeps files outside of the history: they are found in its local store, never downloaded.
+
+Layout of pointers and of the store: the Git LFS specification, version 1."""
+
+
+def read_pointer(path: Path) -> tuple[str, int] | None:
+    """The hash and the size in bytes of the object that a pointer stands for; None for another file."""
+    if path.is_symlink() or not path.is_file() or not 0 < path.stat().st_size <= _MOST_BYTES:
+        return None
+    return parse_pointer(path.read_bytes())
+
+
+def parse_pointer(data: bytes) -> tuple[str, int] | None:
+    """Parse a pointer from a file's content; None for any other file."""
+    if not data.startswith(_BEGIN) or len(data) > _MOST_BYTES:
+        return None
+    text = data.decode(errors="replace")
+    name, size = _OBJECT.search(text), _SIZE.search(text)
+    return (name[1], int(size[1])) if name and size else None
+
+
+def stored_object(view: GitView, pointer: tuple[str, int]) -> Path | None:
+    """The object in the local store; None where it is not there, or of another size."""
+    name, size = pointer
+    stored = view.repository.common_dir / "lfs" / "objects" / name[:2] / name[2:4] / name
+    is_there = stored.is_file() and not stored.is_symlink() and stored.stat().st_size == size
+    return stored if is_there else None
+
+
+def is_content_of(path: Path, pointer: tuple[str, int]) -> bool:
+    """Whether a file of the work tree is the object that a pointer stands for."""
+    name, size = pointer
+    if not path.is_file() or path.stat().st_size != size:
+        return False
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(_PART):
+            digest.update(part)
+    return digest.hexdigest() == name

@@ -16,8 +16,7 @@ from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.document.subject import Target, Tool
-from pipeprof.profiles.document.target import spec_target
+from pipeprof.profiles.document.subject import Target, Tool, spec_target
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import RunFacts, assemble
 from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch

@@ -25,9 +25,8 @@ from pipeprof.profiles.experiment import decision
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.experiment.statistics import Interval, estimate, total
-from pipeprof.profiles.judge.saved_result import is_result, load_result
-from pipeprof.profiles.judge.verdicts.counting import counted
-from pipeprof.profiles.judge.verdicts.gating import NOT_COMPARABLE, NOTHING
+from pipeprof.profiles.judge.saved import is_result, load_result
+from pipeprof.profiles.judge.verdicts.gating import NOT_COMPARABLE, NOTHING, counted
 from pipeprof.profiles.judge.verdicts.metrics import MetricKind, impossible, kinds_of
 from pipeprof.profiles.judge.verdicts.result import Identity, PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
@@ -55,11 +54,7 @@ _Said = TypeVar("_Said", bound=str)
 
 
 def write_reference(folder: Path) -> Path:
-    """Write the spec of the reference workload.
-
-    Args:
-        folder: An empty one.
-    """
+    """Write the spec of the reference workload."""
     path = folder / "reference.yaml"
     path.write_text(REFERENCE, encoding="utf-8")
     return path
@@ -70,7 +65,6 @@ def identity_of(file: Path | str, function: str | None, name: str | None, root: 
 
     Args:
         file: Its file, if there is one; else its text.
-        function: In a Python file.
         root: Of the repository; None outside of one.
     """
     if isinstance(file, Path):
@@ -83,10 +77,6 @@ def identity_of(file: Path | str, function: str | None, name: str | None, root: 
 
 def load_baseline(path: Path, target: str, identity: Identity, root: Path | None = None) -> Result:
     """Read a stored baseline.
-
-    Args:
-        target: What is to be judged, as given on the command line.
-        root: Of the repository; None outside of one.
 
     Raises:
         ProfileError: It is missing, no baseline, of another schema or of another target, or no process can have a
@@ -151,11 +141,7 @@ def _fault_in(pairs: Sequence[PairValues]) -> str | None:
 
 
 def conclude_baseline(result: Result, judged: Mapping[str, Judged]) -> None:
-    """Write into a session that came to its end why it is no baseline, and the exit code, if it is none.
-
-    Args:
-        judged: What is to be judged by it, by metric.
-    """
+    """Write into a session that came to its end why it is no baseline, and the exit code, if it is none."""
     fault = _fault_in(result.pairs)
     lacking = _lacking(result.pairs, judged)
     if len(result.pairs) < GATE.pairs:
@@ -247,11 +233,7 @@ def rows_against(
     judged: Mapping[str, Judged] = BY_DEFAULT,
     how: Against = Against(),
 ) -> list[Row]:
-    """Judge all metrics that every process of both sessions has.
-
-    Args:
-        baseline: Pairs of the earlier session: the pipeline as A, the reference workload as B.
-    """
+    """Judge all metrics that every process has; in the earlier session's pairs B is the reference workload."""
     rows: list[Row] = []
     tests: dict[int, decision.Test] = {}
     for metric in kinds_of(judged):
@@ -393,7 +375,6 @@ def _on_host_of_baseline(metric: MetricKind, side: Mapping[str, float], slower: 
 
     Args:
         slower: How many times longer the reference workload took next to it than in the baseline.
-        keeps_step: The step is as long on any machine.
     """
     if keeps_step:
         interval = side["step_ms"]

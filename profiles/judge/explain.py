@@ -6,6 +6,7 @@ Where not all fit into memory, a round is several such groups, each with two pro
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,19 +14,29 @@ from statistics import fmean
 from typing import Protocol, TypeAlias
 
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.experiment.decision import Verdict
+from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
 from pipeprof.profiles.harness.progress import RunProgress
-from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, SideFailedError
-from pipeprof.profiles.judge.process import Process
-from pipeprof.profiles.judge.verdicts.counting import counted
-from pipeprof.profiles.judge.verdicts.metrics import BY_NAME, MetricKind
+from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, Process, SideFailedError
+from pipeprof.profiles.judge.verdicts.gating import counted
+from pipeprof.profiles.judge.verdicts.metrics import BY_NAME, MetricKind, Words
+from pipeprof.profiles.judge.verdicts.result import Cause, Explanation, Result, WhySearch
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
-from pipeprof.profiles.judge.verdicts.result import Result, WhySearch
 from pipeprof.profiles.judge.verdicts.result import Round as RoundValues
-from pipeprof.profiles.judge.why.account import account
-from pipeprof.profiles.judge.why.effects import Observation
+from pipeprof.profiles.judge.why.effects import (
+    Observation,
+    Subset,
+    Unit,
+    contrast,
+    is_clear,
+    is_disturbed,
+    left_over,
+    share_of,
+    units_of,
+    words_together,
+)
 from pipeprof.profiles.judge.why.search import CauseSearch, Piece
-from pipeprof.profiles.judge.why.units import Subset, Unit, units_of
 from pipeprof.profiles.judge.words import main_metric
 from pipeprof.profiles.protocol.job import Job
 
@@ -39,21 +50,17 @@ Group: TypeAlias = "tuple[Values, Values | None, Mapping[Subset, Values]]"
 
 
 class Versions(Protocol):
-    """Pipelines between A and B."""
+    """Pipelines between A and B.
 
-    @property
-    def changes(self) -> Sequence[str]:
-        """What leads from A to B, in words."""
-        ...
+    Attributes:
+        changes: What leads from A to B, in words.
+        rest: Changes that can only be made after all others.
+        problem: Why A with some changes is not possible; None where it is.
+    """
 
-    @property
-    def rest(self) -> Subset:
-        """Changes that can only be made after all others."""
-        ...
-
-    def problem(self, chosen: Subset) -> str | None:
-        """Why A with some changes is not possible; None where it is."""
-        ...
+    changes: list[str]
+    rest: Subset
+    problem: Callable[[Subset], str | None]
 
     def job(self, chosen: Subset) -> Callable[[], Job]:
         """What makes the job of A with some changes; of A itself with none."""
@@ -62,12 +69,7 @@ class Versions(Protocol):
 
 @dataclass(frozen=True)
 class WhyPlan:
-    """How much is measured.
-
-    Attributes:
-        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
-        limit_bytes: Memory that all processes may use together; None for any.
-    """
+    """How much is measured, until `end_at` in seconds of `time.monotonic`; None for never."""
 
     rounds: int
     end_at: float | None = None
@@ -91,9 +93,8 @@ def explain(  # noqa: PLR0917 - what a search has
     search.note = note = reason_for_none(result, texts)
     if note is not None:
         return
-    explanation = _Explanation(result, versions, units, session, plan, progress, save)
     try:
-        explanation.run()
+        _Explanation(result, search, versions, units, session, plan, progress, save).run()
     finally:
         search.seconds = round(time.monotonic() - began, 2)
         save()
@@ -103,7 +104,7 @@ def reason_for_none(result: Result, changes: Sequence[Sequence[str]]) -> str | N
     """Why no cause is searched, in a sentence; None where one is."""
     if not changes:
         return "A and B do not differ in anything that is measured."
-    rows = [row for row in (main_metric(result), _row(result, _MEMORY)) if row is not None]
+    rows = _rows_to_explain(result)
     if any(row.words not in {"no difference", "cannot tell"} for row in rows):
         return None
     if not rows or any(row.words == "cannot tell" for row in rows):
@@ -111,17 +112,15 @@ def reason_for_none(result: Result, changes: Sequence[Sequence[str]]) -> str | N
     return "B is neither slower nor faster than A, and needs as much memory: there is nothing to explain."
 
 
-def _row(result: Result, name: str) -> Row | None:
-    return next((row for row in result.metrics if row.name == name and row.limit is None), None)
+def _rows_to_explain(result: Result) -> list[Row]:
+    memory = next((row for row in result.metrics if row.name == _MEMORY and row.limit is None), None)
+    return [row for row in (main_metric(result), memory) if row is not None]
 
 
 def effect_of(kind: MetricKind, a: Values, again: Values | None, version: Values) -> float | None:
     """The effect of a version in a round, positive where it is worse; None where a value is missing.
 
     Step intervals of versions with other batches are compared per element.
-
-    Args:
-        again: Of the other process of A, if there is one.
     """
     bases = [side for side in (a, again) if side is not None]
     effects = []
@@ -146,9 +145,6 @@ def _elements(values: Values) -> float | None:
 def groups_of(names: Sequence[str], most: int) -> list[list[str]]:
     """Versions in groups of as equal a size as possible.
 
-    Args:
-        most: In one group, at least 1.
-
     Example:
         >>> groups_of(["V1", "V2", "V3"], 2)
         [['V1', 'V2'], ['V3']]
@@ -158,43 +154,33 @@ def groups_of(names: Sequence[str], most: int) -> list[list[str]]:
     return [list(names[start : start + size]) for start in range(0, len(names), size)]
 
 
+@dataclass
 class _Explanation:
-    """State of one search."""
+    result: Result
+    search: WhySearch
+    versions: Versions
+    units: Sequence[Unit]
+    session: Pairs
+    plan: WhyPlan
+    progress: RunProgress
+    save: Callable[[], object]
 
-    def __init__(  # noqa: PLR0917 - what a search has
-        self,
-        result: Result,
-        versions: Versions,
-        units: Sequence[Unit],
-        session: Pairs,
-        plan: WhyPlan,
-        progress: RunProgress,
-        save: Callable[[], object],
-    ) -> None:
-        assert result.search is not None  # noqa: S101 - for the type checker: the caller has made it
-        self._result = result
-        self._search = result.search
-        self._versions = versions
-        self._session = session
-        self._plan = plan
-        self._progress = progress
-        self._save = save
-        self._units = units
-        self._rest = frozenset(number for number, unit in enumerate(self._units) if unit.members & versions.rest)
-        self._reasons = {number: unit.reason for number, unit in enumerate(self._units) if unit.reason}
-        self._jobs: dict[str, Callable[[], Job]] = {A: versions.job(frozenset()), AGAIN: versions.job(frozenset())}
+    def __post_init__(self) -> None:
+        self._rest = frozenset(number for number, unit in enumerate(self.units) if unit.members & self.versions.rest)
+        self._reasons = {number: unit.reason for number, unit in enumerate(self.units) if unit.reason}
+        self._jobs = dict.fromkeys((A, AGAIN), self.versions.job(frozenset()))
         self._names: dict[Subset, str] = {}
         self._failed: set[Subset] = set()
         self._began = time.monotonic()
         self._seconds_of_process = 0.0
         self._over = False
         self._number = 0
-        rows = [row for row in (main_metric(result), _row(result, _MEMORY)) if row is not None]
+        rows = _rows_to_explain(self.result)
         self._clear = [BY_NAME[row.name] for row in rows if row.words not in {"no difference", "cannot tell"}]
 
     def run(self) -> None:
         """Search, and write what was found."""
-        count = len(self._units)
+        count = len(self.units)
         driver = self._clear[0]
         search = CauseSearch(driver, self._measure, observations=self._observations(driver))
         try:
@@ -205,19 +191,19 @@ class _Explanation:
         self._write(pieces)
 
     def _write(self, pieces: Sequence[Piece]) -> None:
-        result = self._result
-        names = dict(enumerate(self._search.changes))
+        result = self.result
+        names = dict(enumerate(self.search.changes))
         result.why = []
-        self._search.explanations = []
+        self.search.explanations = []
         for kind in self._clear:
             causes, explanation = account(kind, self._observations(kind), pieces, names, self._reasons)
             result.why += causes
-            self._search.explanations.append(explanation)
+            self.search.explanations.append(explanation)
 
     def _observations(self, kind: MetricKind, start: int = 0) -> list[Observation]:
         """The pairs of the comparison and the rounds from a number on, as effects of one metric."""
-        everything = frozenset(range(len(self._units)))
-        pairs = counted(self._result.pairs) if start == 0 else []
+        everything = frozenset(range(len(self.units)))
+        pairs = counted(self.result.pairs) if start == 0 else []
         found = [_observation(kind, [(pair.a, pair.again, {everything: pair.b})]) for pair in pairs]
         subsets = {name: subset for subset, name in self._names.items()}
         for number in range(start, self._number):
@@ -227,7 +213,7 @@ class _Explanation:
                     one.values[AGAIN],
                     {subsets[name]: values for name, values in one.values.items() if name in subsets},
                 )
-                for one in self._search.rounds
+                for one in self.search.rounds
                 if one.number == number
             ]
             found.append(_observation(kind, groups))
@@ -240,64 +226,57 @@ class _Explanation:
         for subset in wanted:
             if subset not in self._names:
                 name = self._names[subset] = f"V{len(self._names) + 1}"
-                self._search.versions[name] = sorted(subset)
-                self._jobs[name] = self._versions.job(self._changes(subset))
-        for turn in range(self._plan.rounds if wanted else 0):
+                self.search.versions[name] = sorted(subset)
+                self._jobs[name] = self.versions.job(self._changes(subset))
+        for turn in range(self.plan.rounds if wanted else 0):
             left = [subset for subset in wanted if subset not in self._failed]
             if not left or self._is_over(len(left)):
                 break
-            self._round(turn, left)
-            self._save()
+            for group in groups_of([self._names[subset] for subset in left], self._most()):
+                self._group(turn, group)
+            self._number += 1
+            self.save()
         return self._observations(self._clear[0], start) if self._number > start else []
 
     def _is_possible(self, subset: Subset) -> bool:
-        everything = frozenset(range(len(self._units)))
+        everything = frozenset(range(len(self.units)))
         if subset & self._rest and subset != everything:
             return False
-        return subset == everything or self._versions.problem(self._changes(subset)) is None
+        return subset == everything or self.versions.problem(self._changes(subset)) is None
 
     def _changes(self, subset: Subset) -> Subset:
-        return frozenset[int]().union(*(self._units[number].members for number in subset))
+        return frozenset[int]().union(*(self.units[number].members for number in subset))
 
     def _is_over(self, versions: int) -> bool:
-        if self._plan.end_at is None or self._over:
+        if self.plan.end_at is None or self._over:
             return self._over
-        needed = self._seconds_of_process * (versions + len(self._groups(versions)) * 2)
-        if time.monotonic() + needed > self._plan.end_at:
+        needed = self._seconds_of_process * (versions + 2 * len(groups_of([""] * versions, self._most())))
+        if time.monotonic() + needed > self.plan.end_at:
             self._over = True
-            self._result.warnings.append(Message(code="time-over", message="--max-time ended the search for causes."))
+            self.result.warnings.append(Message(code="time-over", message="--max-time ended the search for causes."))
         return self._over
-
-    def _groups(self, versions: int) -> list[list[str]]:
-        return groups_of([""] * versions, self._most())
 
     def _most(self) -> int:
         """Versions of a group: with two processes of A, all have to fit into memory."""
         most = MOST_PROCESSES
-        peaks = [max(pair.a.get(_MEMORY, 0.0), pair.b.get(_MEMORY, 0.0)) for pair in self._result.pairs]
-        if self._plan.limit_bytes is not None and max(peaks, default=0.0) > 0 and self._session.order == "turns":
-            most = min(most, int(self._plan.limit_bytes / max(peaks)))
+        peaks = [max(pair.a.get(_MEMORY, 0.0), pair.b.get(_MEMORY, 0.0)) for pair in self.result.pairs]
+        if self.plan.limit_bytes is not None and max(peaks, default=0.0) > 0 and self.session.order == "turns":
+            most = min(most, int(self.plan.limit_bytes / max(peaks)))
         return max(1, most - 2)
-
-    def _round(self, turn: int, subsets: Sequence[Subset]) -> None:
-        """Measure a round, group by group."""
-        for group in groups_of([self._names[subset] for subset in subsets], self._most()):
-            self._group(turn, list(group))
-        self._number += 1
 
     def _group(self, turn: int, names: list[str]) -> None:
         """Measure versions with two processes of A; one that fails is left out."""
         while names:
             began = time.monotonic()
             count = len(names) + 2
-            self._progress.phase(f"why: round {turn + 1} of {self._plan.rounds}, {count} fresh processes", None)
+            self.progress.phase(f"why: round {turn + 1} of {self.plan.rounds}, {count} fresh processes", None)
             try:
-                found = self._session.round(turn, {name: self._jobs[name] for name in (A, *names, AGAIN)})
+                found = self.session.round(turn, {name: self._jobs[name] for name in (A, *names, AGAIN)})
             except MemberFailedError as error:
                 self._drop(error, names)
                 continue
             self._seconds_of_process = max(self._seconds_of_process, (time.monotonic() - began) / count)
-            self._search.rounds.append(
+            self.search.rounds.append(
                 RoundValues(
                     number=self._number,
                     order=list(found.order),
@@ -308,7 +287,7 @@ class _Explanation:
             return
 
     def _values(self, name: str, process: Process) -> dict[str, float]:
-        base = self._result.a.elements_per_batch
+        base = self.result.a.elements_per_batch
         return process.values(base if name in {A, AGAIN} else process.elements_per_batch() or base)
 
     def _drop(self, error: MemberFailedError, left: list[str]) -> None:
@@ -318,7 +297,7 @@ class _Explanation:
             SideFailedError: It is A or B.
         """
         subset = next((subset for subset, name in self._names.items() if name == error.name), None)
-        if subset is None or len(subset) == len(self._units):
+        if subset is None or len(subset) == len(self.units):
             raise SideFailedError("a" if subset is None else "b", error.reason) from None
         self._failed.add(subset)
         left.remove(error.name)
@@ -337,3 +316,108 @@ def _observation(kind: MetricKind, groups: Sequence[Group]) -> Observation:
         itself = effect_of(kind, a, None, again) if again is not None else None
         same += [itself] if itself is not None else []
     return Observation(effects, fmean(same) if same else 0.0)
+
+
+def account(
+    kind: MetricKind,
+    observations: Sequence[Observation],
+    pieces: Sequence[Piece],
+    names: Mapping[int, Sequence[str]],
+    reasons: Mapping[int, str],
+) -> tuple[list[Cause], Explanation]:
+    """State what each piece of a difference does to a metric, the largest effect first.
+
+    Args:
+        names: The changes of each unit, in words.
+        reasons: Why the changes of a unit are made together, or could not be measured, by unit.
+    """
+    floor = kind.on_scale()
+    everything = frozenset(names)
+    disturbed = is_disturbed(observations, floor)
+    whole = contrast(observations, {everything: 1.0})
+    effects = {piece: _effect(observations, piece, pieces, everything) for piece in pieces}
+    words = words_together(kind, floor, effects, disturbed=disturbed)
+    of_whole = words_together(kind, floor, {0: whole}, disturbed=disturbed)[0]
+    finite = {piece: abs(found.mean) for piece, found in effects.items() if found and math.isfinite(found.mean)}
+    sizes = dict.fromkeys(pieces, 0.0) | finite
+    causes = []
+    for piece in sorted(pieces, key=lambda piece: -sizes[piece]):
+        found = effects[piece]
+        low, high = kind.ends(found) if found else (None, None)
+        causes.append(
+            Cause(
+                changes=[text for unit in sorted(piece.units) for text in names[unit]],
+                metric=kind.name,
+                change=kind.as_change(found.mean) if found else None,
+                low=low,
+                high=high,
+                pairs=found.pairs if found else 0,
+                share=share_of(found, whole) if found and whole and is_clear(of_whole) else None,
+                kind=piece.kind,
+                alone=_each_alone(kind, observations, piece),
+                verdict=_verdict(kind, words[piece]),
+                words=words[piece],
+                reason=_reason(piece, reasons, found),
+            )
+        )
+    measured = [piece for piece in pieces if piece.kind != "rest"]
+    rest = (
+        left_over(observations, everything, [piece.units for piece in measured])
+        if len(measured) == len(pieces) > 1
+        else None
+    )
+    return causes, _explanation(kind, whole, rest, floor, words=of_whole, disturbed=disturbed)
+
+
+def _effect(
+    observations: Sequence[Observation], piece: Piece, pieces: Sequence[Piece], everything: Subset
+) -> Interval | None:
+    if piece.kind != "rest":
+        return contrast(observations, {piece.units: 1.0})
+    others = everything - piece.units
+    if others and (found := contrast(observations, {everything: 1.0, others: -1.0})) is not None:
+        return found
+    return left_over(observations, everything, [one.units for one in pieces if one is not piece])
+
+
+def _each_alone(kind: MetricKind, observations: Sequence[Observation], piece: Piece) -> list[float]:
+    """What each part of an interaction does alone, where all of them were measured."""
+    if piece.kind != "together":
+        return []
+    found = [contrast(observations, {frozenset({unit}): 1.0}) for unit in sorted(piece.units)]
+    known = [kind.as_change(one.mean) for one in found if one is not None]
+    return known if len(known) == len(found) else []
+
+
+def _explanation(
+    kind: MetricKind, whole: Interval | None, rest: Interval | None, floor: float, *, words: Words, disturbed: bool
+) -> Explanation:
+    of_rest = words_together(kind, floor, {0: rest}, disturbed=disturbed)[0]
+    low, high = kind.ends(whole) if whole else (None, None)
+    rest_low, rest_high = kind.ends(rest) if rest else (None, None)
+    return Explanation(
+        metric=kind.name,
+        change=kind.as_change(whole.mean) if whole else None,
+        low=low,
+        high=high,
+        rounds=whole.pairs if whole else 0,
+        words=words,
+        rest=kind.as_change(rest.mean) if rest else None,
+        rest_low=rest_low,
+        rest_high=rest_high,
+        rest_words=of_rest,
+        disturbed=disturbed,
+    )
+
+
+def _verdict(kind: MetricKind, words: Words) -> Verdict:
+    if words == "cannot tell":
+        return "cannot tell"
+    return "regressed" if words == kind.direction(worse=True) else "not regressed"
+
+
+def _reason(piece: Piece, reasons: Mapping[int, str], found: Interval | None) -> str | None:
+    given = [reasons[unit] for unit in sorted(piece.units) if unit in reasons]
+    if given:
+        return "; ".join(dict.fromkeys(given))
+    return "not measured" if found is None else None

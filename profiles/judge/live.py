@@ -27,18 +27,15 @@ from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
-from pipeprof.profiles.judge.explain import Versions, WhyPlan, explain
-from pipeprof.profiles.judge.pairs import AGAIN, A, MeasuredRound, Pairs, SideFailedError
-from pipeprof.profiles.judge.process import Process
+from pipeprof.profiles.judge.explain import WhyPlan, explain
+from pipeprof.profiles.judge.pairs import AGAIN, A, MeasuredRound, Pairs, Process, SideFailedError
 from pipeprof.profiles.judge.stages import find_stage, lacking_stages, rows_of_process, stage_changes, stage_values
-from pipeprof.profiles.judge.verdicts.counting import counted, mark
+from pipeprof.profiles.judge.verdicts.gating import counted, mark
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, WhySearch
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
-from pipeprof.profiles.judge.why.graph_changes import Names
-from pipeprof.profiles.judge.why.graph_versions import GraphVersions
-from pipeprof.profiles.judge.why.spec_versions import SpecVersions
-from pipeprof.profiles.judge.why.units import Subset
+from pipeprof.profiles.judge.why.effects import Subset
+from pipeprof.profiles.judge.why.versions import GraphVersions, SpecVersions
 from pipeprof.profiles.judge.words import conclude, disturbance_of, warnings_of
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.verify import plan as plans
@@ -47,37 +44,15 @@ Measured: TypeAlias = "tuple[RunSettings, Callable[[RunSettings], JobMaker]]"
 """How a side is measured, and what makes its jobs with other settings."""
 
 
-def versions_between(a: Measured, b: Measured, names: tuple[Names, Names] = ({}, {})) -> Versions | None:
-    """The pipelines between two sides; None where there are none.
+class _Between:
+    """Pipelines between two sides, as jobs."""
 
-    Args:
-        names: How the profiles name the stages of A and of B.
-    """
-    if a[0].loaded is not None and b[0].loaded is not None:
-        return _Specs(a, b, SpecVersions(a[0].loaded, b[0].loaded))
-    if a[0].loaded is None and b[0].loaded is None:
-        return _Functions(a, b, GraphVersions(a[0].target, b[0].target, names=names))
-    return None
-
-
-class _Specs:
-    """Pipelines between two specs, as jobs."""
-
-    rest: Subset = frozenset()
-
-    def __init__(self, a: Measured, b: Measured, specs: SpecVersions) -> None:
+    def __init__(self, a: Measured, b: Measured, versions: SpecVersions | GraphVersions) -> None:
+        self.changes, self.rest = versions.changes, versions.rest
+        self.problem: Callable[[Subset], str | None] = versions.problem
         self._a = a
         self._b = b
-        self._specs = specs
-
-    @property
-    def changes(self) -> Sequence[str]:
-        """What leads from A to B, in words."""
-        return self._specs.changes
-
-    def problem(self, chosen: Subset) -> str | None:
-        """Why A with some changes is no valid spec; None where it is."""
-        return self._specs.problem(chosen)
+        self._versions = versions
 
     def job(self, chosen: Subset) -> Callable[[], Job]:
         """What makes the job of A with some changes; with all of them, it is that of B."""
@@ -85,49 +60,15 @@ class _Specs:
             settings, make = self._b
             return checked("b", make(settings))
         settings, make = self._a
-        return checked("a", make(replace(settings, loaded=self._specs.loaded(chosen)) if chosen else settings))
-
-
-class _Functions:
-    """Pipelines between two Python functions, as jobs."""
-
-    def __init__(self, a: Measured, b: Measured, graphs: GraphVersions) -> None:
-        self._a = a
-        self._b = b
-        self._graphs = graphs
-
-    @property
-    def changes(self) -> Sequence[str]:
-        """What leads from A to B, in words."""
-        return self._graphs.changes
-
-    @property
-    def rest(self) -> Subset:
-        """What no edit of the graph makes."""
-        return self._graphs.rest
-
-    def problem(self, chosen: Subset) -> str | None:
-        """Nothing: whether an edit fits shows when it is made."""
-        del chosen
-        return None
-
-    def job(self, chosen: Subset) -> Callable[[], Job]:
-        """What makes the job of A with some edits; it is made again from its graph, as an edited one is."""
-        if len(chosen) == len(self.changes):
-            settings, make = self._b
-            return checked("b", make(settings))
-        settings, make = self._a
-        maker, steps = make(settings), self._graphs.edits(chosen)
+        if isinstance(self._versions, SpecVersions):
+            return checked("a", make(replace(settings, loaded=self._versions.loaded(chosen)) if chosen else settings))
+        # Also without an edit it is made again from its graph, as an edited one is.
+        maker, steps = make(settings), self._versions.edits(chosen)
         return checked("a", maker, lambda: maker.workers(["A"], None, steps)["A"])
 
 
 def checked(side: str, maker: JobMaker, job: Callable[[], Job] | None = None) -> Callable[[], Job]:
-    """What makes a job as long as the files of its side are what they were.
-
-    Args:
-        side: ``a`` or ``b``.
-        job: Makes the job; None for that of the pipeline as its user made it.
-    """
+    """What makes a job (without one: that of the user's pipeline) as long as the side's files are what they were."""
 
     def make() -> Job:
         changed = maker.changed_file()
@@ -148,12 +89,7 @@ _COUNTS: Mapping[int, str] = {3: "three", 4: "four", 5: "five"}
 
 @dataclass(frozen=True)
 class LiveSide:
-    """A side that is measured now.
-
-    Attributes:
-        slower: Share by which a self-test makes the steps longer.
-        hold_bytes: Allocated and kept, by a self-test.
-    """
+    """A side that is measured now; a self-test makes its steps longer by the share `slower`."""
 
     settings: RunSettings
     writer: ProfileWriter
@@ -212,88 +148,80 @@ def measure(
         progress.close()
 
 
+@dataclass
 class _Comparison:
-    """State of one measurement of two or more sides."""
+    sides: Mapping[SideName, LiveSide]
+    result: Result
+    plan: SessionPlan
+    progress: RunProgress
+    save: Callable[[], object]
 
-    def __init__(
-        self,
-        sides: Mapping[SideName, LiveSide],
-        result: Result,
-        plan: SessionPlan,
-        progress: RunProgress,
-        save: Callable[[], object],
-    ) -> None:
-        self._sides = sides
-        self._result = result
-        self._plan = plan
-        self._progress = progress
-        self._save = save
+    def __post_init__(self) -> None:
         self._profiles: dict[str, Profile] = {}
         self._places: dict[str, Location | None] = {}
-        self._timed = plan.timed if any(stage_of(metric) is not None for metric in plan.metrics) else ()
-        settings = sides["a"].settings
+        self._timed = self.plan.timed if any(stage_of(metric) is not None for metric in self.plan.metrics) else ()
+        settings = self.sides["a"].settings
         found = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
         self._limit = found.bytes if found is not None else None
         host, versions = hosts.host_facts(found, Cgroup()), hosts.versions()
-        for name in sides:
-            side = result.side(name)
+        for name in self.sides:
+            side = self.result.side(name)
             side.host, side.versions = host, versions
 
     def run(self) -> None:
-        result = self._result
-        planned = resolve(self._sides["a"].settings)
+        result = self.result
+        planned = resolve(self.sides["a"].settings)
         result.step, result.dispatch = planned.step_text, planned.dispatch
         result.changes = self._changes("b")
         for arm in result.further:
             arm.changes = self._changes(arm.name)
         # Which dataset of a script is the main one is known from a run alone.
-        scripts = [name for name, side in self._sides.items() if side.settings.target.kind == "script"]
-        looked = list(self._sides) if self._plan.profiled else scripts
+        scripts = [name for name, side in self.sides.items() if side.settings.target.kind == "script"]
+        looked = list(self.sides) if self.plan.profiled else scripts
         if looked and not self._look_at(looked):
             return
         with Signals().installed() as signals, Team(signals, self._limit).closing() as team:
             session = Pairs(
                 team,
-                {name: self._job_maker(name) for name in self._sides},
+                {name: self._job_maker(name) for name in self.sides},
                 timeout=planned.timeout,
                 order="turns" if self._fit_together(planned.step.kind) else "one by one",
                 timed=self._timed,
-                slower=self._sides["b"].slower,
-                tick=lambda done, total: self._progress.tick(None, float(done), float(total)),
+                slower=self.sides["b"].slower,
+                tick=lambda done, total: self.progress.tick(None, float(done), float(total)),
             )
             try:
                 self._measure(session)
                 conclude(result)
-                if self._plan.why_rounds:
+                if self.plan.why_rounds:
                     self._explain(session)
             except SideFailedError as error:
                 self._fail(error.side, error.reason)
             except InterruptedVerificationError:
                 result.exit_code = _SIGNAL_CODES[signals.asked or "interrupted"]
                 result.errors.append(Message(code="interrupted", message="Interrupted; the pairs so far are complete."))
-        self._save()
+        self.save()
 
     def _changes(self, name: SideName) -> list[str]:
-        """What differs between the specs of A and another side."""
-        one, other = (self._sides[side].settings.loaded for side in ("a", name))
+        one, other = (self.sides[side].settings.loaded for side in ("a", name))
         return SpecVersions(one, other).changes if one is not None and other is not None else []
 
     def _look_at(self, names: Sequence[SideName]) -> bool:
         """Measure sides alone; return whether all came to their end."""
         done = all(self._look(name) for name in names)
-        self._result.warnings += warnings_of({name.upper(): profile for name, profile in self._profiles.items()})
+        self.result.warnings += warnings_of({name.upper(): profile for name, profile in self._profiles.items()})
         if not done:
             return False
-        if self._plan.profiled:
-            self._result.stages = stage_changes(self._profiles["a"].stages, self._profiles["b"].stages)
-        self._save()
+        if self.plan.profiled:
+            self.result.stages = stage_changes(self._profiles["a"].stages, self._profiles["b"].stages)
+        self.save()
         return True
 
     def _look(self, name: SideName) -> bool:
         """Measure one side alone, for its stages; return whether that came to its end."""
-        side, shown = self._sides[name], self._result.side(name)
-        self._progress.note(f"{name.upper()}: {shown.text}")
-        profile = run_sample(replace(side.settings, lock=False), side.writer, self._progress)
+        side, shown = self.sides[name], self.result.side(name)
+        self.progress.note(f"{name.upper()}: {shown.text}")
+        profile = run_sample(replace(side.settings, lock=False), side.writer, self.progress)
         self._profiles[name] = profile
         flow = profile.throughput
         shown.target = profile.target
@@ -301,9 +229,9 @@ class _Comparison:
         shown.profile = str(side.writer.path) if side.writer.path else None
         shown.elements_per_batch = flow.elements_per_batch if flow else None
         if profile.exit_code:
-            self._result.exit_code = profile.exit_code
+            self.result.exit_code = profile.exit_code
             said = shown.verdict or "it did not come to its end"
-            self._result.errors.append(Message(code="side-failed", message=f"{name.upper()}: {said}"))
+            self.result.errors.append(Message(code="side-failed", message=f"{name.upper()}: {said}"))
             return False
         if profile.steps is None or not profile.steps.count:
             self._fail(name, "no step was measured")
@@ -321,7 +249,7 @@ class _Comparison:
         if not step_kind(step).shares_device and hosts.gpus():
             return False
         peaks = [profile.memory.peak_bytes or 0 for profile in self._profiles.values()]
-        return self._limit is None or (len(self._sides) + 1) * max(peaks, default=0) <= self._limit
+        return self._limit is None or (len(self.sides) + 1) * max(peaks, default=0) <= self._limit
 
     def _jobs_of(self, name: SideName, settings: RunSettings) -> JobMaker:
         return JobMaker(
@@ -329,83 +257,80 @@ class _Comparison:
             None,
             memory_limit=self._limit,
             digest_seconds=plans.DIGEST_SECONDS,
-            data_progress=self._progress.data,
+            data_progress=self.progress.data,
             sha256=self._profiles[name].target.sha256 if name in self._profiles else None,
         )
 
     def _explain(self, session: Pairs) -> None:
         """Search the causes of what B is, as far as the difference can be made part by part."""
-        sides = {name: (side.settings, partial(self._jobs_of, name)) for name, side in self._sides.items()}
-        versions = versions_between(sides["a"], sides["b"], (self._names("a"), self._names("b")))
-        if versions is None:
+        a, b = (self.sides[name].settings for name in ("a", "b"))
+        versions: SpecVersions | GraphVersions
+        if a.loaded is not None and b.loaded is not None:
+            versions = SpecVersions(a.loaded, b.loaded)
+        elif a.loaded is None and b.loaded is None:
+            versions = GraphVersions(a.target, b.target, names=(self._names("a"), self._names("b")))
+        else:
             note = "A is a spec and B a Python function, or the other way round: their difference has no parts."
-            self._result.search = WhySearch(changes=[], note=note)
+            self.result.search = WhySearch(changes=[], note=note)
             return
-        plan = WhyPlan(self._plan.why_rounds, self._plan.end_at, self._limit)
-        explain(self._result, versions, session, plan, self._progress, self._save)
+        between = _Between((a, partial(self._jobs_of, "a")), (b, partial(self._jobs_of, "b")), versions)
+        plan = WhyPlan(self.plan.why_rounds, self.plan.end_at, self._limit)
+        explain(self.result, between, session, plan, self.progress, self.save)
 
     def _names(self, side: SideName) -> dict[str, str]:
         stages = self._profiles[side].stages if side in self._profiles else None
         return {stage.id: stage.name for stage in stages or () if stage.name}
 
     def _job_maker(self, name: SideName) -> Callable[[], Job]:
-        side = self._sides[name]
+        side = self.sides[name]
         maker = self._jobs_of(name, side.settings)
 
         def make() -> Job:
-            changed = maker.changed_file()
-            if changed is not None:
-                raise SideFailedError(name, f"{changed} has changed since the session began")
             job = maker.untouched(side.hold_bytes, paced=side.slower > 0, times_stages=name in self._timed)
             # What the data is was seen in the first pair.
-            if self._result.data is None or job.turns is None:
+            if self.result.data is None or job.turns is None:
                 return job
             return replace(job, turns=replace(job.turns, digest_batches=1))
 
-        return make
+        return checked(name, maker, make)
 
     def _measure(self, session: Pairs) -> None:
-        result, began = self._result, time.monotonic()
+        result, began = self.result, time.monotonic()
         longest = 0.0
-        while not result.pairs or not self._plan.enough(result):
+        while not result.pairs or not self.plan.enough(result):
             number, at = len(result.pairs), time.monotonic()
-            if self._plan.end_at is not None and at + longest > self._plan.end_at:
+            if self.plan.end_at is not None and at + longest > self.plan.end_at:
                 result.warnings.append(Message(code="time-over", message="--max-time ended the session."))
                 break
-            many = len(self._sides) + 1
-            self._progress.phase(f"pair {number + 1}: {_COUNTS.get(many, many)} fresh processes", None)
+            many = len(self.sides) + 1
+            self.progress.phase(f"pair {number + 1}: {_COUNTS.get(many, many)} fresh processes", None)
             pair = session.pair(number)
             longest = max(longest, time.monotonic() - at)
             self._take(pair, at - began)
             result.order = session.order
-            self._save()
-        self._note_disturbance()
-
-    def _note_disturbance(self) -> None:
-        """Warn where something else had much of the cores: more pairs help little there."""
-        message = disturbance_of(counted(self._result.pairs))
+            self.save()
+        message = disturbance_of(counted(result.pairs))
         if message is not None:
-            self._result.warnings.append(message)
+            result.warnings.append(message)
 
     def _take(self, pair: MeasuredRound, at: float) -> None:
-        result, processes = self._result, pair.processes
-        for name in self._sides:
+        result, processes = self.result, pair.processes
+        for name in self.sides:
             side = result.side(name)
             if side.elements_per_batch is None and side.target is None:
                 side.elements_per_batch = processes[name.upper()].elements_per_batch()
-        values = {name: self._values(name, processes[name.upper()]) for name in self._sides}
-        again = self._values("a", processes[AGAIN])
-        shares = {"elsewhere_share": pair.taken.elsewhere, "stolen_share": pair.taken.stolen} if pair.taken else {}
+        values = {name: self._values(name, processes[name.upper()]) for name in self.sides}
         further = {arm.name: values[arm.name] for arm in result.further}
         result.pairs.append(
             PairValues(
                 order=list(pair.order),
                 a=values["a"],
                 b=values["b"],
-                again=again,
+                again=self._values("a", processes[AGAIN]),
                 further=further,
                 started_s=round(at, 2),
-                **shares,
+                elsewhere_share=pair.taken.elsewhere if pair.taken else None,
+                stolen_share=pair.taken.stolen if pair.taken else None,
             )
         )
         mark(result.pairs)
@@ -419,39 +344,36 @@ class _Comparison:
             for arm in result.further:
                 arm.metrics = rows[arm.name]
         else:
-            result.metrics = self._plan.rows(counted(result.pairs))
+            result.metrics = self.plan.rows(counted(result.pairs))
         for row in result.metrics:
             row.location = self._places.get(row.name)
 
     def _values(self, name: SideName, process: Process) -> dict[str, float]:
-        return process.values(self._result.side(name).elements_per_batch) | self._stage_values(name, process)
+        return process.values(self.result.side(name).elements_per_batch) | self._stage_values(name, process)
 
     def _data_of(self, name: SideName, pair: MeasuredRound) -> str:
         """Whether a side gives the data of A; the two processes of A show what A itself reproduces."""
         one, again, changed = (pair.processes[key].built for key in (A, AGAIN, name.upper()))
         found = check_data(one, again, changed, "same")
+        head = f"A and {name.upper()} give the same" if found.same else f"{name.upper()} gives other data"
         words = found.words.replace("than before", "than A's")
-        return (
-            f"A and {name.upper()} give the same: {words}"
-            if found.same
-            else f"{name.upper()} gives other data: {words}"
-        )
+        return f"{head}: {words}"
 
     def _stage_values(self, name: SideName, process: Process) -> dict[str, float]:
         """The times of the stages that are judged; what is missing is a warning, once for each side."""
         if process.graphs is None:
             return {}
-        rows = rows_of_process(process.graphs, self._sides[name].settings.loaded)
-        if not self._result.pairs:
-            for text in lacking_stages(rows, self._plan.metrics):
+        rows = rows_of_process(process.graphs, self.sides[name].settings.loaded)
+        if not self.result.pairs:
+            for text in lacking_stages(rows, self.plan.metrics):
                 message = Message(code="stage-not-timed", message=f"{name.upper()}: {text}")
-                if message not in self._result.warnings:
-                    self._result.warnings.append(message)
+                if message not in self.result.warnings:
+                    self.result.warnings.append(message)
         if name == self._timed[-1]:
-            found = {one: find_stage(rows, stage) for one in self._plan.metrics if (stage := stage_of(one)) is not None}
+            found = {one: find_stage(rows, stage) for one in self.plan.metrics if (stage := stage_of(one)) is not None}
             self._places = {one: stages[0].location for one, stages in found.items() if stages}
-        return stage_values(rows, self._plan.metrics)
+        return stage_values(rows, self.plan.metrics)
 
     def _fail(self, side: str, reason: str) -> None:
-        self._result.exit_code = _FAILED
-        self._result.errors.append(Message(code="side-failed", message=f"{side.upper()}: {reason}"))
+        self.result.exit_code = _FAILED
+        self.result.errors.append(Message(code="side-failed", message=f"{side.upper()}: {reason}"))

@@ -12,30 +12,27 @@ its end.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
+from statistics import geometric_mean
 from typing import Literal
 
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.experiment.rounds import START_SECONDS, Rounds
-from pipeprof.profiles.experiment.schedule import block_seconds, blocks_of, order_of
+from pipeprof.profiles.experiment.schedule import Mode, block_seconds, blocks_of, order_of
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import are_enough, undisturbed, usually_taken
 from pipeprof.profiles.host.machine import CoresClock, Taken
-from pipeprof.profiles.judge.process import Process
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Graphs
-from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
+from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
 
 A, AGAIN = "A", "A′"
 Order = Literal["turns", "one by one"]
+_WARM = TurnRequest("warm", GATE.warm_seconds)
 
 
 class SideFailedError(Exception):
-    """A process of one arm did not come to its end: there is no verdict.
-
-    Attributes:
-        side: ``a``, ``b``, …
-    """
+    """A process of one arm did not come to its end: there is no verdict."""
 
     def __init__(self, side: str, reason: str) -> None:
         super().__init__(reason)
@@ -48,7 +45,6 @@ class MeasuredRound:
     """Processes that were measured together.
 
     Attributes:
-        order: In which their blocks were measured.
         taken: Shares of the cores' time that went elsewhere in a usual turn; None where not known.
     """
 
@@ -67,70 +63,47 @@ def side_of(name: str) -> str:
     return name.removesuffix("′").lower()
 
 
+@dataclass
 class Pairs:
     """Measures pairs, and rounds of any processes.
 
-    Args:
+    Attributes:
         jobs: Makes the job of an arm, by ``a``, ``b`` and so on.
-        timeout: Seconds without a step after which a pipeline is taken to hang.
-        order: How the processes of a pair share the machine.
+        order: How processes share the machine: one by one from when they took more memory than there is.
         timed: Arms whose processes send their stages after their last block.
         slower: Share by which the steps of B are made longer than those of A next to it.
-        tick: Receives how many blocks of how many of a pair are done.
-        cores: Makes the clock that tells what of a turn went elsewhere.
     """
 
-    def __init__(
-        self,
-        team: Team,
-        jobs: Mapping[str, Callable[[], Job]],
-        *,
-        timeout: float,
-        order: Order = "turns",
-        timed: Collection[str] = (),
-        slower: float = 0.0,
-        tick: Callable[[int, int], None] = lambda _done, _total: None,
-        cores: Callable[[], CoresClock] = CoresClock,
-    ) -> None:
-        self._jobs = jobs
-        self._timeout = timeout
-        self._tick = tick
-        self._timed = timed
-        self._slower = slower
-        self._rounds = Rounds(team, "alternating" if order == "turns" else "sequential", timeout=timeout, cores=cores)
+    team: Team
+    jobs: Mapping[str, Callable[[], Job]]
+    _: KW_ONLY
+    timeout: float
+    order: Order = "turns"
+    timed: Collection[str] = ()
+    slower: float = 0.0
+    tick: Callable[[int, int], None] = lambda _done, _total: None
+    cores: Callable[[], CoresClock] = CoresClock
+
+    def __post_init__(self) -> None:
+        mode: Mode = "alternating" if self.order == "turns" else "sequential"
+        self._rounds = Rounds(self.team, mode, timeout=self.timeout, cores=self.cores)
         self._intervals: dict[str, float] = {}
 
-    @property
-    def order(self) -> Order:
-        """How processes share the machine: one by one from when they took more memory than there is."""
-        return "turns" if self._rounds.mode == "alternating" else "one by one"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the processes of a pair, in the order of their blocks."""
-        return (*(side.upper() for side in self._jobs), AGAIN)
-
     def pair(self, number: int) -> MeasuredRound:
-        """Measure one pair.
-
-        Args:
-            number: From 0: every other one runs backwards.
+        """Measure one pair; `number` is from 0, every other one runs backwards.
 
         Raises:
             SideFailedError: A process did not come to its end.
             InterruptedVerificationError: The user wants an end.
         """
         try:
-            return self.round(number, {name: self._jobs[side_of(name)] for name in self.names})
+            names = (*(side.upper() for side in self.jobs), AGAIN)
+            return self.round(number, {name: self.jobs[side_of(name)] for name in names})
         except MemberFailedError as error:
             raise SideFailedError(side_of(error.name), error.reason) from None
 
     def round(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> MeasuredRound:
-        """Measure processes together.
-
-        Args:
-            number: From 0: every other one runs backwards.
-            jobs: Makes the job of each process, in the order of their blocks.
+        """Measure processes together, in the order of their blocks.
 
         Raises:
             MemberFailedError: A process did not come to its end.
@@ -140,21 +113,24 @@ class Pairs:
         def measure() -> MeasuredRound:
             return self._in_turns(number, jobs) if self.order == "turns" else self._one_by_one(number, jobs)
 
+        def with_fewer(_mode: Mode) -> None:
+            self.order = "one by one"
+
         try:
-            return self._rounds.fitting(measure)
+            return self._rounds.fitting(measure, with_fewer)
         finally:
-            self._rounds.team.end()
+            self.team.end()
 
     def _in_turns(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> MeasuredRound:
         built = self._rounds.start({name: make() for name, make in jobs.items()})
-        self._intervals |= self._rounds.warm_up(jobs, _warm())
+        self._intervals |= self._rounds.warm_up(jobs, _WARM)
         interval = max((self._intervals.get(name, 0.0) for name in jobs), default=0.0)
         wanted, done, names = blocks_of(interval), 0, tuple(jobs)
 
         def request(name: str, before: Sequence[TurnEnded]) -> TurnRequest:
             nonlocal done
             done += 1
-            self._tick(done, len(jobs) * max(wanted, -(-done // len(jobs))))
+            self.tick(done, len(jobs) * max(wanted, -(-done // len(jobs))))
             return self._request(name, interval, before)
 
         turns = next(
@@ -181,29 +157,83 @@ class Pairs:
         measured = self._rounds.alone(
             order_of(number, tuple(jobs)),
             lambda name: jobs[name](),
-            _warm(),
+            _WARM,
             lambda name, before: self._request(name, interval, before),
             count=count,
             after=lambda name: graphs.__setitem__(name, self._graphs(name)),
         )
         for name, built, blocks in measured:
             found[name] = Process(built, tuple(blocks), graphs[name])
-            self._tick(len(found), len(jobs))
+            self.tick(len(found), len(jobs))
         return MeasuredRound(found, tuple(name for name in found for _ in found[name].blocks))
 
     def _graphs(self, name: str) -> Graphs | None:
-        if side_of(name) not in self._timed:
+        if side_of(name) not in self.timed:
             return None
-        return self._rounds.team.stages(name, seconds=self._timeout + START_SECONDS)
+        return self.team.stages(name, seconds=self.timeout + START_SECONDS)
 
     def _request(self, name: str, interval: float, before: Sequence[TurnEnded]) -> TurnRequest:
         """A block; all processes of a round have blocks of as many steps. A slower B is so than what came before it."""
         counted = [block for block in before if block.steps]
         pace = 0.0
-        if name == "B" and self._slower and counted:
-            pace = (1 + self._slower) * sum(block.seconds for block in counted) / sum(block.steps for block in counted)
+        if name == "B" and self.slower and counted:
+            pace = (1 + self.slower) * sum(block.seconds for block in counted) / sum(block.steps for block in counted)
         return TurnRequest("block", block_seconds(interval), GATE.block_steps, GATE.settle_seconds, batch_seconds=pace)
 
 
-def _warm() -> TurnRequest:
-    return TurnRequest("warm", GATE.warm_seconds)
+@dataclass(frozen=True)
+class Process:
+    """A process from its start to its end.
+
+    Attributes:
+        blocks: Its measured turns, in their order; at least one.
+        graphs: Its graphs, with the model as it was in all blocks; None where stages are not timed.
+    """
+
+    built: Built
+    blocks: tuple[TurnEnded, ...]
+    graphs: Graphs | None = None
+
+    def values(self, elements: float | None) -> dict[str, float]:
+        """The values of all metrics that it has, by name; `elements` is of a batch, None where that is not known."""
+        wait, seconds = self.total("wait_seconds"), self.total("seconds")
+        step_ms, wait_s, cpu_s, read = (
+            self.step_ms(),
+            *map(self.per_step, ("wait_seconds", "cpu_seconds", "read_bytes")),
+        )
+        found = {
+            "step_ms": step_ms,
+            "elements_per_second": 1e3 * elements / step_ms if elements and step_ms else None,
+            "wait_ms": 1e3 * wait_s if wait_s is not None else None,
+            "idle_share": min(wait / seconds, 1.0) if wait is not None and seconds else None,
+            "cpu_ms_per_element": 1e3 * cpu_s / elements if cpu_s and elements else None,
+            "peak_bytes": float(self.blocks[-1].peak_bytes or 0) or None,
+            "first_batch_s": (self.built.build_seconds + self.built.first_seconds) or None,
+            "disk_bytes_per_element": read / elements if read is not None and elements else None,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    def step_ms(self) -> float | None:
+        """The geometric mean of the step intervals of the blocks.
+
+        The ratio of two processes is then the mean of the ratios of their blocks, turn by turn: what slows the machine
+        for a while slows the blocks of one turn alike and leaves their ratio as it is. A step that is slow now and then
+        counts.
+        """
+        rates = [block.seconds / block.steps for block in self.blocks if block.steps and block.seconds > 0]
+        return 1e3 * geometric_mean(rates) if rates else None
+
+    def elements_per_batch(self) -> float | None:
+        """Elements of its first batches, on average; None where their tensors share no first dimension."""
+        counts = [len(batch.rows) for batch in self.built.batches]
+        return sum(counts) / len(counts) if counts and all(counts) else None
+
+    def total(self, name: str) -> float | None:
+        """The sum of a figure over all blocks; None where one of them lacks it."""
+        given = [getattr(block, name) for block in self.blocks]
+        return None if any(value is None for value in given) else float(sum(given))
+
+    def per_step(self, name: str) -> float | None:
+        """A figure for each step; None where a block lacks it."""
+        steps, value = self.total("steps"), self.total(name)
+        return value / steps if steps and value is not None else None

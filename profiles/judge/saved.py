@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
 
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import MAX_BYTES, load_document
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.judge.verdicts.metrics import METRICS
+from pipeprof.profiles.judge.verdicts.result import SCHEMA_VERSION, Result
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.wording import size
 
@@ -20,12 +25,13 @@ def values_of(profile: Profile) -> dict[str, float]:
     has_device = steps is not None and steps.dispatch is not None
     phases = {phase.name: phase.seconds for phase in profile.phases}
     first = [phases.get(name) for name in ("build", "first_element")]
+    cpu = profile.cpu.total_ms if profile.cpu else None
     found: dict[str, float | None] = {
         "step_ms": steps.interval_ms.mean if steps else None,
         "elements_per_second": flow.elements_per_second if flow else None,
         "wait_ms": steps.wait_ms.mean if steps and steps.wait_ms and has_device else None,
         "idle_share": profile.device.idle_share if profile.device and has_device else None,
-        "cpu_ms_per_element": _cpu_per_element(profile, per_batch),
+        "cpu_ms_per_element": cpu / per_batch if cpu is not None and per_batch else None,
         "peak_bytes": memory.peak_bytes,
         "first_batch_s": sum(value or 0.0 for value in first) if any(first) else None,
         "disk_bytes_per_element": profile.disk.bytes / elements
@@ -33,11 +39,6 @@ def values_of(profile: Profile) -> dict[str, float]:
         else None,
     }
     return {name: float(value) for name, value in found.items() if value is not None}
-
-
-def _cpu_per_element(profile: Profile, per_batch: float | None) -> float | None:
-    cpu = profile.cpu.total_ms if profile.cpu else None
-    return cpu / per_batch if cpu is not None and per_batch else None
 
 
 def rows_of_profiles(a: Profile, b: Profile) -> list[Row]:
@@ -94,3 +95,30 @@ def _facts(host: Host) -> dict[str, str]:
         "memory": size(host.memory_bytes),
         "system": host.system,
     }
+
+
+_KINDS = frozenset(get_args(Result.model_fields["kind"].annotation))
+
+
+def kind_of_result(path: Path) -> str | None:
+    """The kind of a result of ``compare`` or ``gate``; None for anything else, which is for the reader of profiles."""
+    try:
+        document = json.loads(path.read_bytes()) if path.is_file() and path.stat().st_size <= MAX_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    kind = document.get("kind") if isinstance(document, dict) and "pairs" in document else None
+    return kind if isinstance(kind, str) and kind in _KINDS else None
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file is a result of ``compare`` or ``gate``."""
+    return kind_of_result(path) is not None
+
+
+def load_result(path: Path) -> Result:
+    """Read a saved result.
+
+    Raises:
+        ProfileError: It breaks the schema, or has the schema of a newer pipeprof.
+    """
+    return load_document(path, Result, SCHEMA_VERSION)[0]

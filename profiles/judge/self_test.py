@@ -8,10 +8,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeprof.profiles.constants import FLOOR
-from pipeprof.profiles.document.numbers import parse_json
-from pipeprof.profiles.document.store import MAX_BYTES
-from pipeprof.profiles.judge.verdicts.counting import counted
-from pipeprof.profiles.judge.verdicts.gating import FAILED, INCONCLUSIVE, PASSED
+from pipeprof.profiles.document.store import MAX_BYTES, parse_json
+from pipeprof.profiles.judge.verdicts.gating import FAILED, INCONCLUSIVE, PASSED, counted
 from pipeprof.profiles.judge.verdicts.result import Metric, Result, SelfTest, WorseSession
 from pipeprof.profiles.judge.verdicts.tabulate import Judged
 
@@ -39,11 +37,7 @@ def _size(row: Metric, least: float) -> float:
 
 
 def conclude_self_test(result: Result, judged: Mapping[str, Judged]) -> None:
-    """Write the receipt, the verdict and the exit code into the result of both sessions.
-
-    Args:
-        result: The pipeline against itself, and with faults against itself.
-    """
+    """Write the receipt, the verdict and the exit code into the result of both sessions."""
     assert result.worse is not None  # noqa: S101 - for the type checker: it was measured
     receipt = result.self_test = receipt_of(result, result.worse, judged)
     result.verdict = "not regressed" if receipt.passed else "cannot tell"
@@ -76,11 +70,7 @@ def receipt_of(unchanged: Result, worse: WorseSession, judged: Mapping[str, Judg
 
 
 def latest_receipt(folder: Path, target: str) -> SelfTest | None:
-    """The latest self-test of a target that was saved in a folder; None without one.
-
-    Args:
-        folder: Where results are saved.
-    """
+    """The latest self-test of a target that was saved in a folder; None without one."""
     found = [receipt for receipt in _receipts(folder.glob(f"{PREFIX}*.json")) if receipt.target == target]
     return max(found, key=lambda receipt: receipt.started, default=None)
 

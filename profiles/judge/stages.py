@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import SequenceMatcher
+from typing import TypeAlias
 
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.pipelines.spec.loader import LoadedSpec
@@ -17,49 +18,48 @@ from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 from pipeprof.profiles.wording import stage_name
 
+_Stages: TypeAlias = Sequence[Stage]
+_Pairs: TypeAlias = list[tuple[Stage | None, Stage | None]]
 
-def align(a: Sequence[Stage], b: Sequence[Stage]) -> list[tuple[Stage | None, Stage | None]]:
+
+def align(a: Sequence[Stage], b: Sequence[Stage]) -> _Pairs:
     """Pair the stages of two pipelines, in the order of the data.
 
     Stages with the same name and op belong together; between those, stages with the same op in the same order do. A
     stage that was moved is one that only A has and one that only B has, unless it has a name.
-
-    Args:
-        a: Stages of one pipeline in order.
     """
-    pairs: list[tuple[Stage | None, Stage | None]] = []
-    matcher = SequenceMatcher(None, [_key(stage) for stage in a], [_key(stage) for stage in b], autojunk=False)
-    for what, start, end, other_start, other_end in matcher.get_opcodes():
-        left, right = list(a[start:end]), list(b[other_start:other_end])
-        if what == "equal":
-            pairs += zip(left, right, strict=True)
-        else:
-            pairs += _by_op(left, right)
-    return _with_moved(pairs)
+    return _with_moved(_paired(a, b, _key, lambda left, right: _paired(left, right, _op, _apart)))
 
 
 def _key(stage: Stage) -> tuple[str, str, int]:
     return stage_name(stage), stage.op, stage.depth
 
 
-def _by_op(a: Sequence[Stage], b: Sequence[Stage]) -> list[tuple[Stage | None, Stage | None]]:
-    """Pair stages of the same op; what is between them stays alone."""
-    pairs: list[tuple[Stage | None, Stage | None]] = []
-    one, other = ([(stage.op, stage.depth) for stage in side] for side in (a, b))
-    for what, start, end, other_start, other_end in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
-        if what == "equal":
-            pairs += zip(a[start:end], b[other_start:other_end], strict=True)
-        else:
-            pairs += [(stage, None) for stage in a[start:end]]
-            pairs += [(None, stage) for stage in b[other_start:other_end]]
+def _op(stage: Stage) -> tuple[str, int]:
+    return stage.op, stage.depth
+
+
+def _paired(
+    a: _Stages, b: _Stages, key: Callable[[Stage], object], rest: Callable[[_Stages, _Stages], _Pairs]
+) -> _Pairs:
+    """Pair stages with the same key; `rest` pairs what is between them."""
+    pairs: _Pairs = []
+    matcher = SequenceMatcher(None, list(map(key, a)), list(map(key, b)), autojunk=False)
+    for what, start, end, other_start, other_end in matcher.get_opcodes():
+        left, right = a[start:end], b[other_start:other_end]
+        pairs += zip(left, right, strict=True) if what == "equal" else rest(left, right)
     return pairs
 
 
-def _with_moved(pairs: Sequence[tuple[Stage | None, Stage | None]]) -> list[tuple[Stage | None, Stage | None]]:
+def _apart(a: _Stages, b: _Stages) -> _Pairs:
+    return [*((stage, None) for stage in a), *((None, stage) for stage in b)]
+
+
+def _with_moved(pairs: _Pairs) -> _Pairs:
     """Pair stages that were left alone and have the same name, where B has them."""
     lone = {_key(one): one for one, other in pairs if one is not None and other is None}
     moved = {_key(other): lone[_key(other)] for one, other in pairs if one is None and other and _key(other) in lone}
-    found: list[tuple[Stage | None, Stage | None]] = []
+    found: _Pairs = []
     for one, other in pairs:
         if one is None and other is not None and _key(other) in moved:
             found.append((moved[_key(other)], other))
@@ -133,11 +133,7 @@ def find_stage(rows: Sequence[Stage], name: str) -> list[Stage]:
 
 
 def stage_values(rows: Sequence[Stage], metrics: Iterable[str]) -> dict[str, float]:
-    """The values of the metrics that are about one stage, by name; without those that were not measured.
-
-    Args:
-        metrics: Names of metrics; those of the whole pipeline are skipped.
-    """
+    """The values of the metrics that are about one stage, by name; without those that were not measured."""
     values = {}
     for metric in metrics:
         stage = stage_of(metric)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.constants import DISTURBED_FROM
 from pipeprof.profiles.document.messages import NOTES, Message
-from pipeprof.profiles.judge.verdicts.counting import counted
-from pipeprof.profiles.judge.verdicts.gating import has_other_batches
+from pipeprof.profiles.judge.verdicts.gating import counted, has_other_batches
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.wording import listed, milliseconds, percent, significant, size
 
@@ -49,11 +48,7 @@ def disturbance_of(pairs: Sequence[PairValues]) -> Message | None:
 
 
 def warnings_of(profiles: Mapping[str, Profile]) -> list[Message]:
-    """Return what the own runs of the sides warn of, with the names of the sides, each warning once.
-
-    Args:
-        profiles: By the name of the side.
-    """
+    """Return what the own runs of the sides warn of, with the names of the sides, each warning once."""
     sides: dict[tuple[str, str], list[str]] = {}
     for name, profile in profiles.items():
         for warning in profile.warnings:
@@ -135,7 +130,6 @@ def headline(result: Result) -> tuple[str, str, str]:
 
 
 def _judged(result: Result, main: Metric) -> tuple[str, str, str]:
-    """What a comparison or a gate says."""
     if result.kind == "gate":
         label, color = _GATE[result.verdict]
         return label, f" {_why(result)}", color
@@ -168,18 +162,14 @@ def _each(result: Result, main: Metric) -> tuple[str, str, str]:
     for words in ("faster", "slower", "no difference", "not faster", "not slower", "cannot tell"):
         of_words = sorted((row.change or 0.0, name) for name, row in rows.items() if what_it_is(row) == words)
         if of_words:
-            groups.append((words, [f"{arm_name(result, name)} {_in_short(rows[name])}" for _, name in of_words]))
+            changes = [(name, describe_change(rows[name]), describe_interval(rows[name])) for _, name in of_words]
+            texts = [f"{arm_name(result, name)} {text}{f' ({ends})' if ends else ''}" for name, text, ends in changes]
+            groups.append((words, texts))
     (first, texts), *others = groups
-    label = {
-        "faster": "Faster than A:",
-        "slower": "Slower than A:",
-        "no difference": "No difference from A:",
-        "not faster": "Not faster than A:",
-        "not slower": "Not slower than A:",
-    }
-    color = {"faster": "green", "slower": "red", "no difference": "", "not faster": "", "not slower": ""}
+    color = {"faster": "green", "slower": "red", "cannot tell": "yellow"}.get(first, "")
+    compared = "" if first == "cannot tell" else " from A" if first == "no difference" else " than A"
     rest = "".join(f"; {words}: {', '.join(listed)}" for words, listed in others)
-    return label.get(first, "Cannot tell:"), f" {main.title} of {', '.join(texts)}{rest}", color.get(first, "yellow")
+    return f"{first.capitalize()}{compared}:", f" {main.title} of {', '.join(texts)}{rest}", color
 
 
 def what_it_is(metric: Metric) -> str:
@@ -188,22 +178,12 @@ def what_it_is(metric: Metric) -> str:
 
 
 def arm_name(result: Result, name: str) -> str:
-    """A pipeline as it is called in the report: its letter, and the value that was scanned.
-
-    Args:
-        name: ``a``, ``b`` and so on.
-    """
+    """A pipeline as it is called in the report: its letter, and the value that was scanned."""
     letter = name.upper()
     return f"{letter} ({result.scan.values[ord(name) - ord('a')]})" if result.scan is not None else letter
 
 
-def _in_short(metric: Metric) -> str:
-    interval = describe_interval(metric)
-    return f"{describe_change(metric)} ({interval})" if interval else describe_change(metric)
-
-
 def _self_test(found: SelfTest) -> tuple[str, str, str]:
-    """What a self-test says of the gate."""
     faults = describe_faults(found.slower, found.hold_bytes)
     if found.passed:
         return "The gate works:", f" it passes the pipeline, and fails it with {faults}", "green"
@@ -220,12 +200,7 @@ def _self_test(found: SelfTest) -> tuple[str, str, str]:
 
 
 def describe_faults(slower: float, held: int) -> str:
-    """What a self-test changes in a pipeline.
-
-    Args:
-        slower: Share by which the steps are longer.
-        held: Bytes that are allocated and kept.
-    """
+    """What a self-test changes in a pipeline."""
     return f"steps {percent(slower)} longer and {size(held)} more memory"
 
 

@@ -73,11 +73,7 @@ def measured_alone(profile: Profile) -> bool:
 
 
 def keep(host: Host, tensorflow: str | None, measured: Mapping[str, float]) -> None:
-    """Keep measured costs; does nothing where the folder cannot be written to.
-
-    Args:
-        measured: By the names of `Costs`.
-    """
+    """Keep measured costs, by the names of `Costs`; does nothing where the folder cannot be written to."""
     folder = _folder()
     entry = _valid(measured)
     if folder is None or entry is None:

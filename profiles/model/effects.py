@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import AUTOTUNED_PREFETCH, CACHE_OVERHEAD_BYTES, COMPONENT_BYTES, ELEMENT_BYTES
 from pipeprof.profiles.model.costs import Costs
 from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part
-from pipeprof.profiles.model.lines import between, fits, not_repeated, put, repeat_later, without
+from pipeprof.profiles.model.lines import between, fits, not_repeated, put, with_passes_of_input, without
 from pipeprof.profiles.model.read import FUSE, INJECT, POOL_OPTION, SWITCHES
 
 
@@ -70,11 +70,7 @@ ADDED = "added."
 
 @dataclass(frozen=True)
 class Changed:
-    """A pipeline after an edit.
-
-    Attributes:
-        bytes: Change of what it holds at its peak; `None` where sizes are not known.
-    """
+    """A pipeline after an edit; `bytes` change what it holds at its peak, `None` where sizes are not known."""
 
     flow: Flow
     bytes: float | None = 0.0
@@ -108,24 +104,15 @@ def _inside(
     changed = effect(replace(flow, parts=owner.inside), edit, costs)
     if changed is None:
         return None
-    after = changed.flow.parts
-    new = replace(
-        owner,
-        inside=after,
-        computing_ms=max(0.0, owner.computing_ms + _more(owner.inside, after, "computing_ms")),
-        waiting_ms=max(0.0, owner.waiting_ms + _more(owner.inside, after, "waiting_ms")),
-        cpu_ms=max(0.0, owner.cpu_ms + _more(owner.inside, after, "cpu_ms")),
-    )
-    return Changed(flow.changed(new), changed.bytes)
-
-
-def _more(before: Sequence[Part], after: Sequence[Part], name: str) -> float:
-    times = [sum(float(getattr(part, name)) for part in parts) for parts in (before, after)]
-    return times[1] - times[0]
+    times = {}
+    for name in ("computing_ms", "waiting_ms", "cpu_ms"):
+        before, after = (sum(getattr(part, name) for part in parts) for parts in (owner.inside, changed.flow.parts))
+        times[name] = max(0.0, getattr(owner, name) + after - before)
+    return Changed(flow.changed(replace(owner, inside=changed.flow.parts, **times)), changed.bytes)
 
 
 def _insert(flow: Flow, edit: InsertStage, _costs: Costs) -> Changed | None:
-    after = _stage(flow, edit.after) if edit.after is not None else _last_written(flow)
+    after = flow.by_id.get(edit.after) if edit.after is not None else _last_written(flow)
     if after is None:
         return None
     number = sum(part.id.startswith(ADDED) for part in flow.parts)
@@ -174,7 +161,7 @@ def _cache(flow: Flow, new: Part, after: Part, costs: Costs) -> Changed | None:
 
 
 def _set_argument(flow: Flow, edit: SetArgument, costs: Costs) -> Changed | None:
-    part = _stage(flow, edit.stage)
+    part = flow.by_id.get(edit.stage)
     if part is None:
         return _set_inside(flow, edit)
     row = traits(part.op)
@@ -248,13 +235,9 @@ def _awake(part: Part, costs: Costs, *, fused: bool) -> Part:
     )
 
 
-def _vectorise(flow: Flow, edit: VectoriseMap, costs: Costs) -> Changed | None:
-    return _batch_first(flow, edit.stage, edit.batch, costs)
-
-
 def _mask(flow: Flow, edit: VectoriseFilter, costs: Costs) -> Changed | None:
     """A filter on whole batches: one call of its predicate for as many elements as a batch has."""
-    part, batch = _stage(flow, edit.stage), _stage(flow, edit.batch)
+    part, batch = flow.by_id.get(edit.stage), flow.by_id.get(edit.batch)
     if part is None or batch is None or not part.calls_per_batch or not part.per_batch or not batch.per_batch:
         return None
     size = part.per_batch / batch.per_batch
@@ -266,7 +249,7 @@ def _mask(flow: Flow, edit: VectoriseFilter, costs: Costs) -> Changed | None:
 
 
 def _move(flow: Flow, edit: MoveStage | MoveFilter, costs: Costs) -> Changed | None:
-    moved = _stage(flow, edit.stage)
+    moved = flow.by_id.get(edit.stage)
     if moved is None:
         return None
     if traits(moved.op).batches:
@@ -274,7 +257,7 @@ def _move(flow: Flow, edit: MoveStage | MoveFilter, costs: Costs) -> Changed | N
     if traits(moved.op).maps and isinstance(edit, MoveStage):
         return _into_cache(flow, moved, edit.before)
     if traits(moved.op).repeats:
-        return _unless_unknown(repeat_later(flow, moved, edit.before))
+        return _unless_unknown(with_passes_of_input(flow, moved, between(flow, moved.id, edit.before)))
     if not traits(moved.op).drops:
         return None
     return _drop_first(flow, moved, edit.before)
@@ -282,7 +265,7 @@ def _move(flow: Flow, edit: MoveStage | MoveFilter, costs: Costs) -> Changed | N
 
 def _into_cache(flow: Flow, moved: Part, before: str) -> Changed | None:
     """A map before a cache that was before it: it does nothing from the second pass on, and the cache holds more."""
-    cache = _stage(flow, before)
+    cache = flow.by_id.get(before)
     if cache is None or not traits(cache.op).stores or cache.passes is None or cache.passes < 0:
         return None
     sizes = moved.element_bytes, cache.element_bytes
@@ -307,16 +290,14 @@ def _drop_first(flow: Flow, moved: Part, before: str) -> Changed | None:
     parts = {part.id: fewer(part, left) for part in crossed}
     parts[moved.id] = replace(moved, reads=crossed[0].reads)
     parts[crossed[0].id] = replace(parts[crossed[0].id], reads=(moved.id,))
-    reader = flow.reader(moved)
-    if reader is not None:
-        reads = tuple(crossed[-1].id if name == moved.id else name for name in reader.reads)
-        parts[reader.id] = replace(reader, reads=reads)
+    if (reader := flow.reader(moved)) is not None:
+        parts[reader.id] = reader.reading(moved.id, crossed[-1].id)
     return Changed(flow.changed(*parts.values()))
 
 
 def _batch_first(flow: Flow, map_id: str, batch_id: str, costs: Costs) -> Changed | None:
     """A batch before a map: one call of its function for the whole batch."""
-    part, batch = _stage(flow, map_id), _stage(flow, batch_id)
+    part, batch = flow.by_id.get(map_id), flow.by_id.get(batch_id)
     crossed = between(flow, map_id, batch_id)
     if part is None or batch is None or not crossed or not part.calls_per_batch or not batch.per_batch:
         return None
@@ -333,18 +314,15 @@ def _batch_first(flow: Flow, map_id: str, batch_id: str, costs: Costs) -> Change
     if batch.fused is not None:
         moved = moved.busier(_batching_ms(batch, bytes_in, size, costs))
     parts = {one.id: one for one in new}
-    reader = flow.reader(batch)
     parts[part.id] = replace(parts[part.id], reads=(batch.id,))
     parts[batch.id] = moved
-    if reader is not None:
-        parts[reader.id] = replace(
-            reader, reads=tuple(crossed[-1].id if name == batch.id else name for name in reader.reads)
-        )
+    if (reader := flow.reader(batch)) is not None:
+        parts[reader.id] = reader.reading(batch.id, crossed[-1].id)
     return Changed(flow.changed(*parts.values()), 0.0)
 
 
 def _replace(flow: Flow, edit: ReplaceStages, costs: Costs) -> Changed | None:
-    gone = [_stage(flow, name) for name in edit.stages]
+    gone = [flow.by_id.get(name) for name in edit.stages]
     before = [traits(part.op) if part is not None else None for part in gone]
     after = [traits(stage.op) for stage in edit.by]
     match before, after:
@@ -387,7 +365,7 @@ _EFFECTS: dict[type[PipelineEdit], Callable[[Flow, Any, Costs], Changed | None]]
     InsertStage: _insert,
     SetArgument: _set_argument,
     VectoriseFilter: _mask,
-    VectoriseMap: _vectorise,
+    VectoriseMap: lambda flow, edit, costs: _batch_first(flow, edit.stage, edit.batch, costs),
     MoveStage: _move,
     MoveFilter: _move,
     ReplaceStages: _replace,
@@ -411,7 +389,6 @@ def _executed(flow: Flow, before: Flow, costs: Costs) -> Flow:
 
 
 def _fuses(flow: Flow, source: Part, batch: Part) -> bool:
-    """Whether a batch and what it reads are one dataset."""
     plain = batch.op == _BATCH and batch.calls <= ONE_CALL
     return flow.fuses and plain and traits(source.op).maps and batch.reads == (source.id,)
 
@@ -470,12 +447,7 @@ def _handed_over(flow: Flow, before: Flow, costs: Costs) -> Flow:
     return flow
 
 
-def _stage(flow: Flow, name: str) -> Part | None:
-    return flow.by_id.get(name)
-
-
 def _last_written(flow: Flow) -> Part | None:
-    """The last part that is not TensorFlow's own."""
     end = flow.end
     while end is not None and end.injected:
         end = flow.by_id.get(end.reads[0]) if end.reads else None

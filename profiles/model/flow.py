@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from pipeprof.profiles.model.queue import burst_ms
-
 Resource = Literal["serial", "calls", "pool", "cores", "lock", "step"]
 ONE_CALL = 1.0
+_EQUAL = 1e-9
+_TIMES = ("computing_ms", "waiting_ms", "starved_ms", "idle_ms", "cpu_ms", "calling_ms", "lock_ms", "parsing_ms")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,6 @@ class Part:
         pooled: Whether its function runs on the pool of threads.
         inside: What runs inside its functions: its own times contain theirs.
         fused: Id of the part that it is one dataset with, which has its time.
-        injected: Whether TensorFlow added it.
     """
 
     id: str
@@ -78,19 +78,13 @@ class Part:
 
     def scaled(self, by: float) -> Part:
         """Scale all its times by a factor."""
-        return replace(
-            self,
-            computing_ms=self.computing_ms * by,
-            waiting_ms=self.waiting_ms * by,
-            starved_ms=self.starved_ms * by,
-            idle_ms=self.idle_ms * by,
-            cpu_ms=self.cpu_ms * by,
-            calling_ms=self.calling_ms * by,
-            lock_ms=self.lock_ms * by,
-            op_ms=tuple(ms * by for ms in self.op_ms),
-            parsing_ms=self.parsing_ms * by,
-            inside=tuple(part.scaled(by) for part in self.inside),
-        )
+        times = {name: getattr(self, name) * by for name in _TIMES}
+        op_ms, inside = tuple(ms * by for ms in self.op_ms), tuple(part.scaled(by) for part in self.inside)
+        return replace(self, op_ms=op_ms, inside=inside, **times)
+
+    def reading(self, other: str, instead: str) -> Part:
+        """Copy that reads one part in the place of another."""
+        return replace(self, reads=tuple(instead if name == other else name for name in self.reads))
 
     def free(self) -> Part:
         """Copy without any work."""
@@ -111,7 +105,6 @@ class Term:
         resource: ``serial``: stages that take turns on one thread; ``calls``: the calls of one stage; ``pool``: the
             threads that functions run on; ``cores``; ``lock``: that of Python's interpreter; ``step``.
         fixed_ms: Part of it that is not theirs: the step, where it takes turns with them.
-        threads: Calls or threads at a time.
     """
 
     ms: float
@@ -246,3 +239,47 @@ class Flow:
     def scaled(self, names: Collection[str], by: float) -> Flow:
         """Copy with the times of some parts scaled by a factor."""
         return replace(self, parts=tuple(part.scaled(by) if part.id in names else part for part in self.parts))
+
+
+def empty_probability(consumer_ms: float, producer_ms: float, buffer: float) -> float:
+    """Return the probability that the consumer finds the buffer empty, by TensorFlow's own formula.
+
+    The times of both sides are taken as exponential, which overstates the wait for a steady producer; what was seen of
+    it in a run scales it (`Flow.bursts`).
+
+    Args:
+        consumer_ms: From one request to the next, without waiting.
+
+    Example:
+        >>> empty_probability(10, 10, 1)
+        0.5
+        >>> round(empty_probability(10, 8, 2), 3)
+        0.262
+    """
+    if producer_ms <= 0:
+        return 0.0
+    ratio = consumer_ms / producer_ms
+    if math.isinf(buffer):
+        return max(0.0, 1 - ratio)
+    if abs(ratio - 1) < _EQUAL:
+        return 1 / (buffer + 1)
+    if ratio > 1:
+        # The larger power would have no bound.
+        power = math.pow(ratio, -(buffer + 1))
+        return (ratio - 1) * power / (1 - power)
+    return (1 - ratio) / (1 - math.pow(ratio, buffer + 1))
+
+
+def wait_ms(consumer_ms: float, producer_ms: float, buffer: float) -> float:
+    """Return how long the consumer waits for an element on average.
+
+    Example:
+        >>> wait_ms(10, 8, 0), round(wait_ms(10, 8, 2), 1)
+        (8.0, 2.1)
+    """
+    return empty_probability(consumer_ms, producer_ms, buffer) * producer_ms
+
+
+def burst_ms(consumer_ms: float, producer_ms: float, buffer: float) -> float:
+    """Return the part of the wait that is due to the times not being steady."""
+    return max(0.0, wait_ms(consumer_ms, producer_ms, buffer) - max(0.0, producer_ms - consumer_ms))

@@ -41,8 +41,7 @@ def put(flow: Flow, new: Part, after: Part) -> Flow:
     """The flow with a part between another one and its reader."""
     parts: list[Part] = []
     for part in flow.parts:
-        reads = tuple(new.id if name == after.id else name for name in part.reads)
-        parts.append(replace(part, reads=reads))
+        parts.append(part.reading(after.id, new.id))
         if part.id == after.id:
             parts.append(new)
     return replace(flow, parts=tuple(parts))
@@ -50,17 +49,8 @@ def put(flow: Flow, new: Part, after: Part) -> Flow:
 
 def without(flow: Flow, gone: Part) -> Flow:
     """The flow without a part, whose reader reads what it has read."""
-    parts = [
-        replace(part, reads=tuple(gone.reads[0] if name == gone.id else name for name in part.reads))
-        for part in flow.parts
-        if part.id != gone.id
-    ]
-    return replace(flow, parts=tuple(parts))
-
-
-def repeat_later(flow: Flow, moved: Part, before: str) -> Flow | None:
-    """A `repeat` after stages that take each element alone: theirs have an end where its input has one."""
-    return _with_passes_of_input(flow, moved, between(flow, moved.id, before))
+    left = (part.reading(gone.id, gone.reads[0]) for part in flow.parts if part.id != gone.id)
+    return replace(flow, parts=tuple(left))
 
 
 def not_repeated(flow: Flow, gone: Part) -> Flow | None:
@@ -69,7 +59,7 @@ def not_repeated(flow: Flow, gone: Part) -> Flow | None:
     while part is not None and part.passes == INFINITE and takes_each_alone(part):
         crossed.append(part)
         part = flow.reader(part)
-    changed = _with_passes_of_input(flow, gone, crossed)
+    changed = with_passes_of_input(flow, gone, crossed)
     return without(changed, gone) if changed is not None else None
 
 
@@ -79,7 +69,8 @@ def takes_each_alone(part: Part) -> bool:
     return row.maps or row.predicate or row.prefetches or row.shuffles
 
 
-def _with_passes_of_input(flow: Flow, repeat: Part, crossed: Sequence[Part]) -> Flow | None:
+def with_passes_of_input(flow: Flow, repeat: Part, crossed: Sequence[Part]) -> Flow | None:
+    """The flow in which stages that take each element alone have an end where the input of a `repeat` has one."""
     source = flow.by_id.get(repeat.reads[0]) if repeat.reads else None
     if not crossed or source is None:
         return None

@@ -37,11 +37,7 @@ class Estimate:
 
 
 def predict(profile: Profile, edits: Sequence[PipelineEdit], costs: Costs = DEFAULT) -> Estimate | None:
-    """Predict what edits would give together; ``None`` where the model does not know what one of them does.
-
-    Args:
-        edits: Applied one after the other.
-    """
+    """Predict what edits would give together; ``None`` where the model does not know what one of them does."""
     flow = flow_of(profile)
     return predicted_of(flow, edits, costs) if flow is not None and edits else None
 

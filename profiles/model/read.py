@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.graph.read.function_facts import PARSING
 from pipeprof.pipelines.ops.traits import runs_ahead, traits
 from pipeprof.profiles.lines import is_outside_functions, lines_of, reader_of, stages_around
-from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part, Term
+from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part, Term, burst_ms
 from pipeprof.profiles.model.lines import takes_each_alone
-from pipeprof.profiles.model.queue import burst_ms
 from pipeprof.profiles.time.limits.gil import gil_is_full
 from pipeprof.profiles.wording import stage_name
 
@@ -73,7 +72,7 @@ def flow_of(profile: Profile) -> Flow | None:
         cores=_cores(profile),
         machine_cores=float(profile.host.schedulable_cores or profile.host.cores),
         pool=float(pool) if pool else float(profile.host.schedulable_cores or profile.host.cores),
-        other_cpu_ms=_loop_cpu_ms(profile),
+        other_cpu_ms=(profile.cpu.loop_ms if profile.cpu is not None else None) or 0.0,
         injects=default and options.get(INJECT) is not False,
         fuses=default and options.get(FUSE) is not False,
     )
@@ -87,7 +86,7 @@ def flow_of(profile: Profile) -> Flow | None:
         flow = flow.changed(replace(end, waiting_ms=running))
     if not end.ahead:
         flow = replace(flow, injects=False)
-    flow = _without_lock_waits(flow, running, full=_lock_is_full(profile))
+    flow = _without_lock_waits(flow, running, full=profile.causes is not None and gil_is_full(profile.causes))
     flow = _fitted(flow, running, uneven=_waits_now_and_then(steps))
     alternate = flow.in_turn and flow.end is not None and not flow.end.ahead
     return replace(flow, bursts=_unevenness(profile)) if alternate else flow
@@ -138,9 +137,13 @@ def _part(
         name=stage_name(stage),
         reads=tuple(reads.get(stage.id, ())),
         ahead=ahead,
-        calls=_calls(stage) if ahead and not prefetches else ONE_CALL,
+        # As many as there are threads where TensorFlow chooses, and it is not known what it chose.
+        calls=max(ONE_CALL, stage.parallelism or (math.inf if stage.tunable else ONE_CALL))
+        if ahead and not prefetches
+        else ONE_CALL,
         tuned=bool(stage.tunable),
-        buffer=_buffer(stage) if prefetches else None,
+        # One that is tuned grows as far as it helps.
+        buffer=(math.inf if stage.tunable else stage.buffer_size or math.inf) if prefetches else None,
         held=stage.buffered_elements,
         computing_ms=held - waiting,
         calling_ms=sum(one.calling_ms_per_batch or 0.0 for one in whole),
@@ -163,11 +166,6 @@ def _part(
         fused=stage.fused_with,
         injected=stage.origin == "injected",
     )
-
-
-def _calls(stage: Stage) -> float:
-    """Calls at a time; as many as there are threads where TensorFlow chooses, and it is not known what it chose."""
-    return max(ONE_CALL, stage.parallelism or (math.inf if stage.tunable else ONE_CALL))
 
 
 def _with_passes_seen(part: Part, steps: Steps) -> Part:
@@ -217,11 +215,6 @@ def _cpu_ms(stage: Stage) -> float:
     return max(0.0, (stage.active_ms or 0.0) - known) if known is not None else 0.0
 
 
-def _buffer(stage: Stage) -> float:
-    """Elements that a prefetch holds at most; one that is tuned grows as far as it helps."""
-    return math.inf if stage.tunable or not stage.buffer_size else stage.buffer_size
-
-
 def _stateful(stage: Stage, *, ahead: bool) -> bool | None:
     """Whether TensorFlow leaves the function serial; what runs one call at a time and is not tuned, it has left."""
     if not traits(stage.op).maps:
@@ -263,11 +256,6 @@ def _alone(part: Part, longer: float) -> Part:
     return replace(part, lock_ms=lock, computing_ms=min(part.held_ms, max(lock, part.cpu_ms)), waiting_ms=0.0)
 
 
-def _lock_is_full(profile: Profile) -> bool:
-    causes = profile.causes
-    return causes is not None and gil_is_full(causes)
-
-
 def _cores(profile: Profile) -> float:
     """The cores that other processes leave to the worker: at least those that it used, and one."""
     contention, cores = profile.contention, profile.host.cores
@@ -275,11 +263,6 @@ def _cores(profile: Profile) -> float:
         return cores
     left = (profile.host.schedulable_cores or cores) - contention.others_cores
     return min(cores, max(left, contention.worker_cores or 0.0, 1.0))
-
-
-def _loop_cpu_ms(profile: Profile) -> float:
-    """CPU time per batch of the loop with its step."""
-    return (profile.cpu.loop_ms or 0.0) if profile.cpu is not None else 0.0
 
 
 def _runtime_cpu_ms(profile: Profile, interval_ms: float) -> float:
@@ -310,7 +293,6 @@ def _fitted(flow: Flow, running_ms: float, *, uneven: bool) -> Flow:
     """The flow with times that fit into the measured one, the slowest of them as long as that.
 
     Args:
-        running_ms: A step, the starts of epochs not included.
         uneven: Steps wait now and then: times that vary more than exponential ones may make them wait longer.
     """
     for _ in range(_ROUNDS):

@@ -13,7 +13,6 @@ class DescribeJob:
     Attributes:
         folder: Absolute folder that the spec will be in.
         arrays: Stem of the names of arrays to be saved there; None for none.
-        force: Whether they may replace files.
         schema: The schema as the spec's first line names it; None for no such line.
     """
 
@@ -34,7 +33,6 @@ class SpecOfFunction:
         unsaid: Parts left in Python, and why.
         python: The last stage that a Python function makes, with its line; None without one.
         equal: Whether the graph that TensorFlow runs for it is the function's; None if they were not compared.
-        differences: Where the two graphs differ.
     """
 
     text: str

@@ -31,9 +31,7 @@ class Job:
     """One sample.
 
     Attributes:
-        memory_limit: Bytes that the worker may use.
         base_dir: Folder that a spec's paths are relative to.
-        data_dirs: Folders of synthesised inputs, by name.
         user_files: The user's Python files, the target first.
         dispatch: How many steps the host may run ahead of the device, or ``sync``.
         seconds: Length of the measurement; None where `steps` alone ends it.
@@ -47,8 +45,6 @@ class Job:
         calibrate: Measure at the end what elements cost on this machine, whatever they are.
         script_args: What follows ``--`` on the command line: the script's own arguments.
         soak: The measurement is a soak: memory is read over all of its seconds.
-        to_end: Let the script come to its own end.
-        allow_writes: Let the script overwrite and delete files that exist.
         made: Files that earlier processes of the same command have written.
         main: The script's dataset that turns are about; None where a run has to find it.
     """

@@ -84,11 +84,7 @@ class StepHistograms:
 
 @dataclass(frozen=True)
 class BatchSize:
-    """Mean size of a batch.
-
-    Attributes:
-        bytes: None where strings are part of it.
-    """
+    """Mean size of a batch; `bytes` is None where strings are part of it."""
 
     element: str | None
     bytes: float | None
@@ -97,11 +93,7 @@ class BatchSize:
 
 @dataclass(frozen=True)
 class LoopCost:
-    """Values known only after the measurement.
-
-    Attributes:
-        deletions: Seconds that deleting each ended iterator took.
-    """
+    """Values known only after the measurement; `deletions` are seconds that deleting each ended iterator took."""
 
     overhead_ns: int
     overhead_cpu_ns: int | None = None
@@ -354,11 +346,7 @@ class SoakPlace:
 
 @dataclass(frozen=True)
 class SoakTraced:
-    """A tf.function, with how often it was traced when the examination began, and when it ended.
-
-    Attributes:
-        objects: How many tf.functions of its code there were in the end.
-    """
+    """A tf.function: how often it was traced before and after the examination, and how many `objects` had its code."""
 
     function: str
     file: str
@@ -390,11 +378,7 @@ class SoakEvidence(WorkerMessage):
 
 @dataclass(frozen=True)
 class PipelineLook:
-    """The running pipeline at one moment.
-
-    Attributes:
-        t: Seconds of the system's monotonic clock.
-    """
+    """The running pipeline at one moment, `t` in seconds of the system's monotonic clock."""
 
     t: float
     rss: int | None
@@ -435,11 +419,7 @@ class MemoryReport(WorkerMessage):
 
 @dataclass(frozen=True)
 class CostSegment:
-    """Two snapshots of one iterator's model.
-
-    Attributes:
-        seconds: When the second was taken, since the measurement began.
-    """
+    """Two snapshots of one iterator's model; `seconds` is when the second was taken, since the measurement began."""
 
     first: ModelDict
     last: ModelDict
@@ -571,7 +551,6 @@ class Trace(WorkerMessage):
         python_ms: Milliseconds inside Python functions, summed over threads.
         note: Why there is no trace; None where there is one.
         work: By key: ``at:`` a stage's address, ``in:`` a dataset of the written graph, ``it:`` an iterator's path.
-        functions: Python functions that were seen.
         sampled_seconds: How long Python's threads were looked at.
         unattributed_ops: Milliseconds by op of those whose stage is not known.
         calls: By the path of an iterator.
@@ -623,7 +602,6 @@ class Answer(WorkerMessage):
     """The worker's current state, from the thread that reads the harness's commands.
 
     Attributes:
-        measured: The steps so far, while they are measured.
         memory: None before the first reading.
         failed: Why the state could not be read; None if it was.
     """
@@ -644,10 +622,8 @@ class Raised(WorkerMessage):
         kind: ``spec`` for a fault of the spec or the command line, ``installation`` for one of TensorFlow's,
             ``pipeline`` where the pipeline raised.
         address: Of the stage; in a function target the user's own name of it, where it has one.
-        op_path: The call in the stage.
         words: The stage of a function target, for a sentence.
         frames: The user's frames with their source lines, outermost first.
-        traceback: The complete one, as Python prints it.
     """
 
     phase: PhaseName

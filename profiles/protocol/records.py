@@ -30,12 +30,7 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), default=vars)
 
 
 def encode_record(record: object, kind: str | None = None) -> str:
-    """Encode a record as one line of JSON.
-
-    Args:
-        record: An instance of a dataclass without slots.
-        kind: Stored as ``m``, so that a reader can tell records of several classes apart.
-    """
+    """Encode a dataclass without slots as one line of JSON, with its kind as ``m``, by which readers tell classes."""
     return _ENCODER.encode(record if kind is None else {"m": kind, **vars(record)}) + "\n"
 
 

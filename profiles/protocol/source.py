@@ -28,13 +28,7 @@ class GraphJob:
 
 @dataclass(frozen=True)
 class GraphAnswer:
-    """Answer of the worker.
-
-    Attributes:
-        graph: The graph, packed; None without one.
-        failure: Why there is none.
-        stages: The graphs as written and as executed by their stages, packed; None where they were not wanted.
-    """
+    """Answer of the worker: the graphs as written and as executed by their stages, packed, None where not wanted."""
 
     graph: str | None = None
     element: str = ""

@@ -21,8 +21,6 @@ class StoreJob:
 
     Attributes:
         stage: Address of the stage whose elements are written.
-        name: What to call it in messages.
-        folder: Where they go; the worker makes it.
         count_at: Address of a stage before it that gives as many elements and takes less time.
         python: Names of the stages up to it that run Python, which may give other elements in each epoch.
         ops: For a spec, its ops by address; its pipeline ends with that stage. None for a Python function.
@@ -42,7 +40,6 @@ class StoreEstimated(WorkerMessage):
     """Estimate of what would be written.
 
     Attributes:
-        elements: Number of elements of an epoch.
         bytes: Of all of them together, from the mean of the first ones.
         compared: First elements that were the same in two epochs.
         sources: Folders of files that the pipeline's graph names.

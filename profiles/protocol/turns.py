@@ -23,7 +23,6 @@ class ReplayJob:
         per_batch: Outputs of the stages per batch, as measured; None where that is not known.
         inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, as measured; 0 where
             that is not known.
-        most_bytes: That the replay may hold.
         ops: For a spec, its ops by address; None for a Python function.
         passing: Addresses of filters that pass nearly all elements, as measured.
     """
@@ -79,7 +78,6 @@ class TurnRequest:
     Attributes:
         kind: ``warm`` runs until the step time has settled, at most for `seconds` unless the job has more steps of
             warm-up; ``block`` measures; ``stages`` requests the graphs, with the model as it was in all blocks so far.
-        steps: Steps that it has at least.
         settle_seconds: Steps of so many seconds before it are not counted: threads have just been started again.
         batch_seconds: From batch to batch, on the mean at least, where the job is paced; 0 for as they come.
         dispatch: How many steps the host may run ahead of a simulated device in this turn, or ``sync``; None for as
@@ -119,8 +117,6 @@ class Built(WorkerMessage):
     Attributes:
         ended: The first epoch had no more than these.
         runtime_bytes: Resident memory once TensorFlow was loaded.
-        build_seconds: How long building took, the user's code included.
-        first_seconds: How long the first batch took.
         compared: Elements of an epoch that a cache keeps, which were the same in another epoch; 0 where no epochs were
             compared.
         racing: Whether several calls at a time draw its random numbers, so that two processes agree by chance only.
@@ -151,7 +147,6 @@ class TurnEnded(WorkerMessage):
         wait_seconds: The device's time without work in them; None without a device.
         cpu_seconds: CPU time of the whole process in the turn.
         peak_bytes: Largest resident memory of the process so far.
-        settled: Whether the step time had settled, for a warm-up.
         restarts: How often the data set had ended and begun again so far.
         read_bytes: What the process read from the disk in the turn; None where the system does not tell.
         freeing_seconds: How long TensorFlow took in the turn to free iterators that had ended; not in `seconds`.

@@ -10,9 +10,7 @@ class Wrapped:
     """A public method that is wrapped.
 
     Attributes:
-        module: The library.
         owner: The class, or the module of a function, by its dotted name in the library; empty for the library itself.
-        why: What is seen there.
     """
 
     module: str

@@ -141,8 +141,6 @@ def _is_plain_value(value: str, name: str, *, sure: int, flag: bool, glued: bool
     """Whether a value without quotes is one, and neither code nor the next word of a sentence.
 
     Args:
-        value: Text up to the next space.
-        sure: `strength` of the name.
         flag: The name is an option, and a space is between them.
         glued: An equals sign is between them, without a space.
     """

@@ -40,7 +40,6 @@ def redact(document: _Document, private: Private | None = None) -> _Document:
 
 
 def _hosts(data: Any) -> Iterator[str]:
-    """Names of hosts anywhere in a document."""
     for key, value in _entries(data):
         if key == "host":
             name = value.get("name") if isinstance(value, dict) else value
@@ -49,7 +48,6 @@ def _hosts(data: Any) -> Iterator[str]:
 
 
 def _variables(data: Any) -> Iterator[tuple[str, str]]:
-    """Variables of the environment anywhere in a document."""
     for key, value in _entries(data):
         if key == "variables" and isinstance(value, dict):
             yield from ((name, text) for name, text in value.items() if isinstance(text, str))

@@ -23,7 +23,6 @@ class Form:
     Attributes:
         marks: Lowercase texts: where none of them stands, the form is not searched.
         pattern: The form; a group ``secret`` is what is hidden, without one all of it.
-        example: A text with one, made up.
         check: Whether a match is a secret; None for always.
     """
 
@@ -92,7 +91,6 @@ def _rows(file: str) -> Iterator[list[str]]:
 
 
 def _tokens() -> Iterator[Form]:
-    """The forms of ``tokens.txt``."""
     for name, beginnings, rest, example, *check in _rows("tokens.txt"):
         starts = beginnings.split()
         # What is before the token is looked at after its begin: Python searches fast for patterns that start with one.
@@ -102,7 +100,6 @@ def _tokens() -> Iterator[Form]:
 
 
 def _others() -> Iterator[Form]:
-    """The forms of ``forms.txt``."""
     for name, marks, pattern, example, *options in _rows("forms.txt"):
         words = " ".join(options).split()
         case = 0 if "exact" in words else re.IGNORECASE

@@ -179,7 +179,7 @@ class Hider:
 
     def __init__(self, private: Private) -> None:
         words = _words_of(private.values)
-        self._values = _any_of(words)
+        self._values = re.compile("|".join(map(_as_pattern, words))) if words else None
         self._long = tuple(word for word in words if len(word) > _CUT)
         self._names = pattern_of(private.names)
         self._root = _folder(private.root)
@@ -191,11 +191,7 @@ class Hider:
         self._known: dict[tuple[str, bool, bool], str] = {}
 
     def text(self, text: str, *, names: bool = True, addresses: bool = True) -> str:
-        """Hide in a text of any kind.
-
-        Args:
-            names: Hide names of users and hosts, too; they are usual words in a fixed vocabulary.
-        """
+        """Hide in a text of any kind; in a fixed vocabulary, `names` of users and hosts are usual words."""
         if len(text) > _SHORT:
             return self._text(text, names=names, addresses=addresses)
         key = text, names, addresses
@@ -232,7 +228,7 @@ class Hider:
         if self._at_home:
             text = self._at_home.sub("~", text)
         text = _BELOW_HOME.sub(lambda found: f"~/{_shortened(found[0])}", _ANY_HOME.sub("~", text))
-        text = _PATH.sub(_outside, text)
+        text = _PATH.sub(lambda found: found[0] if found[0].startswith(_SYSTEM) else _shortened(found[0]), text)
         if addresses:
             text = hide_addresses(text)
         return self._names.sub(HIDDEN, text) if names and self._names else text
@@ -267,11 +263,6 @@ def _words_of(values: Mapping[str, str]) -> list[str]:
     return sorted(found, key=lambda word: (-len(word), word))
 
 
-def _any_of(words: Iterable[str]) -> re.Pattern[str] | None:
-    listed = "|".join(_as_pattern(word) for word in words)
-    return re.compile(listed) if listed else None
-
-
 def _without_cut_off(text: str, words: Iterable[str]) -> str:
     """The text without beginnings of values that an ellipsis follows: messages cut long ones."""
     parts: list[str] = []
@@ -301,11 +292,6 @@ def _as_pattern(value: str) -> str:
     """A value anywhere; a word is no part of a longer word."""
     word = value.isascii() and value.isalpha()
     return rf"(?<![A-Za-z]){value}(?![A-Za-z])" if word else re.escape(value)
-
-
-def _outside(found: re.Match[str]) -> str:
-    """An absolute path of no repository: its last part, of an installed package the path in it."""
-    return found[0] if found[0].startswith(_SYSTEM) else _shortened(found[0])
 
 
 def _shortened(path: str) -> str:

@@ -28,13 +28,10 @@ _STRONG = (
     r"(?<![\w.-]){name}(?=@[\w.-])",
     r"(?<=[\w.-]@){name}(?![\w-])",
     r"(?<=//){name}(?=[:/@])",
-    r"(?<=\bhost=){name}(?![\w-])",
-    r"(?<=\bhostname=){name}(?![\w-])",
-    r"(?<=\buser=){name}(?![\w-])",
-    r"(?<=\busername=){name}(?![\w-])",
-    r"(?<=\blogname=){name}(?![\w-])",
-    r"(?<=\bhostname: ){name}(?![\w-])",
-    r"(?<=\busername: ){name}(?![\w-])",
+    *(
+        rf"(?<=\b{key}){{name}}(?![\w-])"
+        for key in ("host=", "hostname=", "user=", "username=", "logname=", "hostname: ", "username: ")
+    ),
 )
 """Places where only the name of a user or a host can stand."""
 

@@ -69,7 +69,6 @@ def view_of_graphs(
         locations: Place in the user's file by address, where ``stages`` has none.
         memory_limit: Memory it may use, in bytes.
         made: Sources in memory seen while the pipeline was built, from a `SourceWatch`; for a user's own function.
-        constants: Arrays that were seen to become constants of a graph.
     """
     rows = {stage.id: stage for stage in stages}
     addresses: dict[str, str] = {}

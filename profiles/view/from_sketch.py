@@ -50,11 +50,7 @@ _NOT_READ = StageGraph(nodes={}, root=None, reason="the graph was not read")
 
 
 def view_of_sketch(sketch: Sketch, *, cores: float, memory_limit: int | None = None) -> PipelineView:
-    """The pipeline as written; what its functions do is unknown.
-
-    Args:
-        memory_limit: Memory it may use, in bytes.
-    """
+    """The pipeline as written; what its functions do is unknown."""
     written = StageGraph.from_dict(sketch.written)
     locations = {}
     for stage in written.stages():

@@ -64,7 +64,8 @@ def op_types(name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
         >>> sorted(op_types("tf.io.read_file", {})), sorted(op_types("tf.add", {"y": 1}))
         (['ReadFile'], ['AddV2'])
     """
-    found = set(recorded_types().get(name, _own_name(name)).split())
+    own = "".join(part.capitalize() for part in name.rpartition(".")[2].split("_"))
+    found = set(recorded_types().get(name, own).split())
     if "ResizeBilinear" in found:
         found.remove("ResizeBilinear")
         found.add(_RESIZERS.get(str(arguments.get("method", "bilinear")), _SCALER))
@@ -89,10 +90,6 @@ def _has_defaults(features: Any) -> bool:
 def random_op(types: frozenset[str]) -> str | None:
     """Return the op that draws random numbers, which keeps TensorFlow from making a map parallel."""
     return min(types & _STATEFUL, default=None)
-
-
-def _own_name(name: str) -> str:
-    return "".join(part.capitalize() for part in name.rpartition(".")[2].split("_"))
 
 
 NOTHING = FunctionView(
@@ -160,7 +157,8 @@ class FunctionViewBuilder:
             constants += self._constants(call)
             # A field written by an earlier call is not read from the input.
             reads |= {key for key in _read_keys(call) if _WHOLE not in writes and key not in writes}
-            elementwise = _all_true(elementwise, self._is_elementwise(call, element))
+            of_call = self._is_elementwise(call, element)
+            elementwise = False if of_call is False else None if of_call is None and elementwise else elementwise
             writes |= _written_keys(call, alone=alone)
             element = call_result(call, element, self._arrays, strict=False, whole=alone)
         stateful = None if ops is None else random_op(ops) or next(iter(sorted(ops & set(_PYTHON.values()))), None)
@@ -206,12 +204,6 @@ class FunctionViewBuilder:
         if None in ranks:
             return None
         return len(ranks) == 1 and all(rank is not None and largest <= rank for rank in ranks)
-
-
-def _all_true(one: bool | None, other: bool | None) -> bool | None:
-    if one is False or other is False:
-        return False
-    return None if one is None or other is None else True
 
 
 def _rearranges(call: OpCall) -> bool:
@@ -284,11 +276,7 @@ _TENSORS = ("tensors", "args")
 def view_of_spec(
     loaded: LoadedSpec, *, cores: float | None = None, memory_limit_bytes: int | None = None
 ) -> PipelineView:
-    """Build the static view of a spec.
-
-    Args:
-        cores: Cores a run could use; those of this process if not given.
-    """
+    """Build the static view of a spec, for the cores of this process if none are given."""
     elements = element_specs(loaded.spec, loaded.base_dir)
     builder = _ViewFromSpec(loaded, elements)
     return PipelineView(
@@ -314,8 +302,6 @@ def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 class _ViewFromSpec:
-    """Builder of the views of single stages."""
-
     def __init__(self, loaded: LoadedSpec, elements: Mapping[str, ElementInfo]) -> None:
         self._loaded = loaded
         self._elements = elements
@@ -336,7 +322,7 @@ class _ViewFromSpec:
             depth=placed.address.count("source") + placed.address.count("stages") - 1,
             owner=link.owner,
             arguments=_arguments(placed),
-            element=_components(info),
+            element=tuple(map(_component, info.components)) if info and info.components is not None else None,
             elements=info.cardinality if info is not None else None,
             function=self._function(placed, link),
             source_bytes=info.source_bytes if info is not None and in_memory else None,
@@ -392,12 +378,6 @@ def _find_links(pipeline: Any, address: str, owner: str | None, found: dict[str,
         found[here] = _Link(tuple(inputs), owner)
         last = here
     return last
-
-
-def _components(info: ElementInfo | None) -> tuple[ComponentView, ...] | None:
-    if info is None or info.components is None:
-        return None
-    return tuple(_component(tensor) for tensor in info.components)
 
 
 def _component(tensor: Tensor) -> ComponentView:

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ParsedGraphs:
-    """The worker's message `Graphs` with its graphs as `StageGraph`; the other fields as there.
-
-    Attributes:
-        options: `tf.data.Options` of the pipeline; None where the graph was not read.
-    """
+    """The worker's message `Graphs` with its graphs as `StageGraph`; no `options` where the graph was not read."""
 
     written: StageGraph
     executed: StageGraph
@@ -33,11 +29,7 @@ class ParsedGraphs:
     options: Mapping[str, bool | int] | None
 
     def pair(self, ops: Mapping[str, str] | None) -> StageGraphs:
-        """Both graphs together.
-
-        Args:
-            ops: For a spec, what it calls the source or stage at every address; None for a user's own function.
-        """
+        """Both graphs together; of a spec, `ops` are its own by address, None for a user's own function."""
         return StageGraphs(self.written, self.executed, by_address=ops is not None, ops=ops)
 
     @property

@@ -130,7 +130,6 @@ def inputs(view: PipelineView, stage: StageView) -> list[StageView]:
 
 
 def _inner_ends(view: PipelineView, stage: StageView) -> list[StageView]:
-    """Return the ends of the pipelines inside its function."""
     inside = view.inside(stage)
     return [
         member for member in inside if member.owner == stage.id and not view.readers(member) and not member.injected

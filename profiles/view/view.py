@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -65,7 +65,6 @@ class FunctionView:
             without running it.
         stateful_op: The first op with state: TensorFlow does not make such a map parallel.
         python: Whether a call runs Python (``PyFunc``, ``EagerPyFunc``).
-        random: Whether it draws random numbers.
         constant_bytes: Bytes of the constants that the graph carries for it.
         elementwise: Whether every op works element by element, so that it means the same on a batch.
         reads: Components of its input that it reads, dotted keys or indices.
@@ -109,16 +108,12 @@ class StageView:
         depth: 0 in the pipeline itself, 1 inside a function of it, …
         owner: Id of the stage whose function it belongs to.
         arguments: What was written, by TensorFlow's names; `AUTOTUNE` for tf.data.AUTOTUNE.
-        element: Its output, component by component.
         keys: Names of the components where they are known and there is no spec: dotted keys, indices of a tuple.
         elements: Number of output elements; `INFINITE` for no end.
         counted: The same by the inputs that a spec describes, where TensorFlow's graph does not know.
-        source_bytes: Bytes that an in-memory source holds.
         constant: Whether the source's tensors are constants of a graph.
-        location: Where it is written.
         executed_op: TensorFlow's executed op, e.g. ``ParallelMapDatasetV2``.
         made_parallel: Whether TensorFlow made it parallel by itself.
-        injected: Whether TensorFlow added it.
         written: The stage's arguments as the spec has them; ``None`` where there is no spec.
         saved: The files of the arrays that a source slices; ``None`` where they are not known, or not all are files.
         given: Its function as the user's file has it; ``None`` where the text is not known.
@@ -199,7 +194,6 @@ class MeasuredFacts:
         worker_cores: CPU seconds of the worker per second.
         others_cores: The same of everything else on the machine.
         runnable_wait_share: Time its threads waited for a core, over running and waiting.
-        disk_bytes_per_second: Bytes fetched from storage per second.
         python_share: Share of the traced stretch in which at least one Python function of the pipeline ran.
         python_ms_per_batch: Time inside Python functions per batch, summed over threads, in milliseconds.
         python_lock_share: Part of the time inside them in which Python's lock was taken.
@@ -237,12 +231,7 @@ class ConstantView:
 
 @dataclass(frozen=True)
 class HotSpot:
-    """A line of the user's Python that takes much of a stage's time.
-
-    Attributes:
-        stage: Id of the stage that runs it.
-        share: Part of the sampled time inside the pipeline's Python functions, 0 to 1.
-    """
+    """A line of the user's Python; `share` is of the sampled time inside the pipeline's Python functions, 0 to 1."""
 
     stage: str
     call: HotCall
@@ -259,7 +248,6 @@ class PipelineView:
         stages: In data order, those inside a function after their owner, injected ones last.
         options: tf.data.Options that are set, by dotted path.
         cores: Cores the worker may use, a cgroup's quota counted.
-        memory_limit_bytes: Memory it may use.
         unseen: The stages are as written; TensorFlow's rewrites of them are unknown.
         constants: Arrays that became constants of a graph; of a pipeline that was built.
         loaded: The spec that `written` of the stages is from.
@@ -296,7 +284,6 @@ class PipelineView:
 
     @cached_property
     def _readers(self) -> dict[str, list[StageView]]:
-        """Readers of each stage, by its id."""
         found: dict[str, list[StageView]] = {}
         for stage in self.stages:
             for name in dict.fromkeys(stage.inputs):
@@ -305,7 +292,6 @@ class PipelineView:
 
     @cached_property
     def _inside(self) -> dict[str, list[StageView]]:
-        """Stages inside the functions of each stage, by its id."""
         found: dict[str, list[StageView]] = {}
         for stage in self.stages:
             seen: set[str] = set()
@@ -341,16 +327,12 @@ class PipelineView:
             stage: Where to begin; it does not count itself.
             ends: Whether to go no further than a stage.
         """
-        seen: set[str] = set()
-        todo = deque(stage.inputs)
-        while todo:
-            one = todo.popleft()
-            if one in seen or one not in self.by_id:
-                continue
-            seen.add(one)
-            yield self.by_id[one]
-            if not ends(self.by_id[one]):
-                todo.extend(self.by_id[one].inputs)
+
+        def inputs(one: StageView) -> list[StageView]:
+            names = () if one is not stage and ends(one) else one.inputs
+            return [self.by_id[name] for name in names if name in self.by_id]
+
+        return _nearest_first(stage, inputs)
 
     def input_of(self, stage: StageView) -> StageView | None:
         """Return the only stage that `stage` reads; ``None`` if there is none or more than one."""
@@ -366,22 +348,10 @@ class PipelineView:
 
     def above(self, stage: StageView) -> Iterator[StageView]:
         """Yield the stages that `stage` flows into, nearest first, up to the end of its own pipeline."""
-        todo = deque(self.readers(stage))
-        seen: set[str] = set()
-        while todo:
-            one = todo.popleft()
-            if one.id in seen:
-                continue
-            seen.add(one.id)
-            yield one
-            todo.extend(self.readers(one))
+        return _nearest_first(stage, self.readers)
 
     def ever_after(self, stage: StageView, question: str, does: Callable[[StageView], bool]) -> bool:
-        """Return whether any stage of `above` does something; asked of all stages at once, and kept.
-
-        Args:
-            stage: Where to begin; it does not count itself.
-        """
+        """Return whether any stage of `above` does something; asked of all stages at once, and kept."""
         kept: dict[str, bool] = self.kept(question)
         if not kept:
             kept.update(dict.fromkeys(self.by_id, False))
@@ -394,11 +364,7 @@ class PipelineView:
         return kept.get(stage.id, False)
 
     def first_after(self, stage: StageView, question: str, does: Callable[[StageView], bool]) -> StageView | None:
-        """Return the nearest stage of `above` that does something; up to a fork, kept for all stages on the way.
-
-        Args:
-            stage: Where to begin; it does not count itself.
-        """
+        """Return the nearest stage of `above` that does something; up to a fork, kept for all stages on the way."""
         kept: dict[str, StageView | None] = self.kept(question)
         passed: dict[str, None] = {}
         found, one = None, stage
@@ -420,3 +386,15 @@ class PipelineView:
         """Share of the measured time in which the device was idle because of the pipeline."""
         steps = self.profile.steps if self.profile is not None else None
         return steps.wait_share if steps is not None else None
+
+
+def _nearest_first(stage: StageView, following: Callable[[StageView], Iterable[StageView]]) -> Iterator[StageView]:
+    """Yield what follows a stage and what follows that, each once."""
+    seen: set[str] = set()
+    todo = deque(following(stage))
+    while todo:
+        one = todo.popleft()
+        if one.id not in seen:
+            seen.add(one.id)
+            yield one
+            todo.extend(following(one))

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.graph.file_writers import file_writer
+from pipeprof.pipelines.graph.effects import file_writer
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.pipelines.target.target import parse_target

@@ -21,8 +21,8 @@ from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.build.pin_errors import BuildError
 from pipeprof.pipelines.build.signatures import resolve
 from pipeprof.pipelines.check import check_spec, find_element_faults
+from pipeprof.pipelines.inference.calls import TRIED, InputTypes, needs, requirements
 from pipeprof.pipelines.inference.pipeline import element_specs
-from pipeprof.pipelines.inference.tensor.input_checks import TRIED, InputTypes, needs, requirements
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Tensor
 from pipeprof.pipelines.ops.functions.catalog import function
 from pipeprof.pipelines.spec.errors.diagnostics import SpecError

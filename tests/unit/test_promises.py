@@ -14,7 +14,7 @@ from pipeprof.cli.main import invoke
 from pipeprof.pipelines.edits.plan import read_plan
 from pipeprof.profiles.document.store import load_saved
 from pipeprof.profiles.judge.baseline import load_baseline
-from pipeprof.profiles.judge.saved_result import load_result
+from pipeprof.profiles.judge.saved import load_result
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, OLDEST, as_text, is_newer, is_older, minor_of
 
 if sys.version_info >= (3, 11):

@@ -22,10 +22,10 @@ from pipeprof.pipelines.data.inspect.look_records import RecordsFound, image_dec
 from pipeprof.pipelines.data.inspect.records import compression_of
 from pipeprof.pipelines.errors import UsageError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-CSV_SUFFIXES = frozenset({".csv", ".tsv"})
-ARRAY_SUFFIXES = frozenset({".npy", ".npz"})
-RECORD_SUFFIXES = frozenset({".tfrecord", ".tfrecords", ".tfrec"})
+_KINDS = {
+    ".jpg": "image", ".jpeg": "image", ".png": "image", ".csv": "csv", ".tsv": "csv", ".npy": "array", ".npz": "array",
+    ".tfrecord": "record", ".tfrecords": "record", ".tfrec": "record",
+}  # fmt: skip
 _DEEPEST = 3
 _MOST_FILES = 200_000
 _NAMED = 3
@@ -52,7 +52,6 @@ def look(text: str, note: Callable[[str], None] = lambda _note: None) -> Found:
     """Find out what the path or glob ``text`` stands for.
 
     Args:
-        text: The path or glob.
         note: Receives a sentence about places that could not be looked at.
 
     Raises:
@@ -64,7 +63,10 @@ def look(text: str, note: Callable[[str], None] = lambda _note: None) -> Found:
         if exists and path.is_dir():
             return _look_at_folder(path, note)
         if not exists:
-            _check_readable(path)
+            # A glob finds nothing in a folder that may not be read: the last one that is no pattern is looked at.
+            folder = next((one for one in reversed([path, *path.parents]) if glob.has_magic(one.name)), path).parent
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder):
+                pass
     except PermissionError:
         raise UsageError(f"{text}: cannot be read (permission denied)") from None
     if exists:
@@ -75,19 +77,7 @@ def look(text: str, note: Callable[[str], None] = lambda _note: None) -> Found:
     return _look_at_files(files, (text,), text)
 
 
-def _check_readable(path: Path) -> None:
-    """Look at the last folder in a path that is no pattern: a glob finds nothing in one that may not be read.
-
-    Raises:
-        PermissionError: It may not be read.
-    """
-    folder = next((one for one in reversed([path, *path.parents]) if glob.has_magic(one.name)), path).parent
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder):
-        pass
-
-
 def _look_at_files(files: Sequence[Path], patterns: tuple[str, ...], text: str) -> Found:
-    """Detect the kind of files that the user named, one by one or by a glob."""
     odd_file = next((file for file in files if file.exists() and not file.is_file()), None)
     if odd_file is not None:
         msg = f"{odd_file} is {'a folder' if odd_file.is_dir() else 'a device or a pipe'}: init reads {_KNOWN}"
@@ -170,16 +160,7 @@ def _unread(closed: Sequence[Path]) -> str:
 
 
 def _kind_by_name(path: Path) -> str | None:
-    suffix = path.suffix.lower()
-    for kind, suffixes in (
-        ("image", IMAGE_SUFFIXES),
-        ("csv", CSV_SUFFIXES),
-        ("array", ARRAY_SUFFIXES),
-        ("record", RECORD_SUFFIXES),
-    ):
-        if suffix in suffixes:
-            return kind
-    return None
+    return _KINDS.get(path.suffix.lower())
 
 
 def _kind(path: Path) -> str | None:

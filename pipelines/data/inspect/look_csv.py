@@ -13,7 +13,6 @@ from pathlib import Path
 
 from pipeprof.pipelines.errors import UsageError
 
-_DELIMITERS = (",", ";", "\t", "|")
 _BYTES_LOOKED_AT = 1 << 18
 _ROWS_LOOKED_AT = 1_000
 _INTEGER = re.compile(r"[-+]?[0-9]{1,19}")
@@ -26,9 +25,7 @@ class CsvColumn:
     """One column.
 
     Attributes:
-        name: From the header, else ``column 3`` and the like.
         dtype: ``float32``, ``int64`` or ``string``.
-        gaps: Whether some of its fields are empty.
     """
 
     name: str
@@ -38,12 +35,7 @@ class CsvColumn:
 
 @dataclass(frozen=True)
 class CsvFound:
-    """CSV files of one form.
-
-    Attributes:
-        header: Whether the first line names the columns.
-        gzip: Whether they are compressed.
-    """
+    """CSV files of one form."""
 
     patterns: tuple[str, ...]
     files: int
@@ -54,14 +46,16 @@ class CsvFound:
 
 
 def look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
-    """Inspect CSV files by the first one; the others are expected to be alike.
-
-    Raises:
-        UsageError: It is empty, unreadable or no table.
-    """
+    """Inspect CSV files by the first one; the others are expected to be alike."""
     path = files[0]
     try:
-        text, zipped = _start(path)
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if zipped else path.open("rb") as file:
+            data = file.read(_BYTES_LOOKED_AT)
+        text = data.decode("utf-8-sig", errors="replace")
+        if len(data) >= _BYTES_LOOKED_AT and "\n" in text:
+            text = text[: text.rindex("\n") + 1]
     except (OSError, EOFError) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from error
     if "\0" in text or not text.strip():
@@ -77,17 +71,6 @@ def look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
     return CsvFound(patterns, len(files), delimiter, header, zipped, tuple(columns))
 
 
-def _start(path: Path) -> tuple[str, bool]:
-    """The file's beginning up to a whole line, and whether it is compressed."""
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path, "rb") if zipped else path.open("rb") as file:
-        data = file.read(_BYTES_LOOKED_AT)
-        complete = len(data) < _BYTES_LOOKED_AT
-    text = data.decode("utf-8-sig", errors="replace")
-    return text if complete or "\n" not in text else text[: text.rindex("\n") + 1], zipped
-
-
 def _rows(text: str, delimiter: str) -> list[list[str]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
@@ -97,8 +80,7 @@ def _rows(text: str, delimiter: str) -> list[list[str]]:
 
 
 def _best_delimiter(text: str) -> tuple[str, list[list[str]]]:
-    """The delimiter that gives every row the same number of fields, the more the better."""
-    candidates = [(delimiter, _rows(text, delimiter)) for delimiter in _DELIMITERS]
+    candidates = [(delimiter, _rows(text, delimiter)) for delimiter in (",", ";", "\t", "|")]
 
     def merit(candidate: tuple[str, list[list[str]]]) -> tuple[bool, int]:
         widths = [len(row) for row in candidate[1]]

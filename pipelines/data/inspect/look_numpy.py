@@ -20,12 +20,7 @@ _NUMBERS = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c"
 
 @dataclass(frozen=True)
 class SavedArray:
-    """One saved array.
-
-    Attributes:
-        key: Its name in an archive; None for a ``.npy`` file.
-        shape: Its dimensions; the first one counts the elements.
-    """
+    """One saved array."""
 
     key: str | None
     shape: tuple[int, ...]
@@ -47,11 +42,7 @@ class ArraysFound:
 
 
 def look_at_arrays(path: Path) -> ArraysFound:
-    """Inspect a ``.npy`` or ``.npz`` file.
-
-    Raises:
-        UsageError: The file is damaged, or no array in it can be sliced by TensorFlow.
-    """
+    """Inspect a ``.npy`` or ``.npz`` file."""
     try:
         arrays = _in_archive(path) if path.suffix.lower() == ".npz" else [_header(path, None)]
     except (OSError, zipfile.BadZipFile, *_DAMAGE) as error:
@@ -63,8 +54,7 @@ def look_at_arrays(path: Path) -> ArraysFound:
         raise UsageError(f"{path} {fault}: expected an array of numbers with at least one element")
     length = Counter(array.shape[0] for array in sliceable).most_common(1)[0][0]
     chosen = tuple(array for array in sliceable if array.shape[0] == length)
-    left_out = tuple(array.key or "" for array, _ in arrays if array not in chosen)
-    return ArraysFound(path, chosen, left_out)
+    return ArraysFound(path, chosen, tuple(array.key or "" for array, _ in arrays if array not in chosen))
 
 
 def _in_archive(path: Path) -> list[tuple[SavedArray, str | None]]:
@@ -87,7 +77,6 @@ def _header(path: Path, key: str | None) -> tuple[SavedArray, str | None]:
 
 
 def _read_header(file: IO[bytes], key: str | None) -> tuple[SavedArray, str | None]:
-    """The array that a header describes, and why TensorFlow could not slice it."""
     import numpy as np
 
     check_header_length(file)

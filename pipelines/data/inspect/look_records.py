@@ -24,7 +24,6 @@ class Feature:
     """One feature of the records.
 
     Attributes:
-        dtype: ``string``, ``float32`` or ``int64``.
         length: Number of values if it is the same in all records looked at, else None.
         decoder: TensorFlow's function that decodes it, if each value is an image.
     """
@@ -37,13 +36,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class RecordsFound:
-    """TFRecord files.
-
-    Attributes:
-        compression: TensorFlow's word for it, empty for none.
-        features: What the records hold; empty if they are not ``tf.train.Example``.
-        looked_at: Number of records the features were read from.
-    """
+    """TFRecord files."""
 
     patterns: tuple[str, ...]
     files: int

@@ -28,13 +28,7 @@ def check_header_length(file: IO[bytes]) -> None:
 
 
 def read_header(file: IO[bytes]) -> dict[str, Any] | None:
-    """Read a header, which is a Python literal; the file is left at the first row. None for what is no header.
-
-    Raises:
-        ValueError: It is damaged.
-        SyntaxError: As above.
-        struct.error: As above.
-    """
+    """Read a header, which is a Python literal; the file is left at the first row. None for what is no header."""
     check_header_length(file)
     magic = file.read(8)
     if magic[:6] != MAGIC:

@@ -34,7 +34,6 @@ class FeatureValues:
 
     Attributes:
         kind: The dtype they are parsed to; None when the feature is there but holds no list at all.
-        first: The first one, if they are strings.
     """
 
     kind: ValueKind | None
@@ -86,17 +85,13 @@ def _is_length(header: bytes) -> bool:
     return len(header) == _LENGTH_BYTES and struct.unpack("<I", header[8:])[0] == masked_crc32c(header[:8])
 
 
-def _open(path: Path, compression: Compression) -> gzip.GzipFile | io.BufferedReader:
-    return gzip.open(path, "rb") if compression == "GZIP" else path.open("rb")
-
-
 def read_records(path: Path, compression: Compression, limit: int) -> Iterator[bytes]:
     """The first records of a TFRecord file, at most ``limit``.
 
     Raises:
         RecordError: A checksum is wrong or the file ends too early.
     """
-    with _open(path, compression) as file:
+    with gzip.open(path, "rb") if compression == "GZIP" else path.open("rb") as file:
         for number in range(limit):
             try:
                 header = file.read(_LENGTH_BYTES)
@@ -172,6 +167,5 @@ def _numbers_in(item: bytes | int, kind: ValueKind) -> int:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Field numbers and values of a message; those of a fixed size come as integers."""
     for field in read_fields(message, 0, len(message)):
         yield field.number, message[field.begin : field.end] if field.kind == LENGTH else field.value

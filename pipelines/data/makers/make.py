@@ -1,6 +1,5 @@
-"""The generating process, with a JSON job on standard input.
+"""The generating process: a JSON job ``{"entry": {…}, "folder": "…", "parent": 123}`` on standard input.
 
-The job is ``{"entry": {…}, "folder": "…", "parent": 123}``; the files go into the folder, which exists and is empty.
 Standard output carries JSON lines only: ``{"done": 3, "total": 10}``, and before a failure
 ``{"error": "…", "errno": 28}``.
 """

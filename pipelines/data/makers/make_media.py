@@ -59,8 +59,7 @@ def samples(recipe: AudioFolder, index: int) -> NDArray[np.int16]:
     for number in range(2, _OVERTONES + 1):
         voice += rng.uniform(0.3, 1) / number * np.sin(number * phase)
     swelling = 0.55 + 0.45 * np.sin(2 * np.pi * rng.uniform(1, 4) * time + rng.uniform(0, 2 * np.pi))
-    noise = rng.normal(0, 0.05, (count, recipe.channels))
-    sound = (voice * swelling)[:, None] / 2 + noise
+    sound = (voice * swelling)[:, None] / 2 + rng.normal(0, 0.05, (count, recipe.channels))
     rounded: NDArray[np.int16] = np.clip(_LOUDNESS * sound, -32_768, 32_767).astype("<i2")
     return rounded
 

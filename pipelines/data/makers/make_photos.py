@@ -1,8 +1,7 @@
 """Synthetic images with the size and decoding cost of photographs.
 
-A photograph is neither noise nor a gradient: it has large regions with sharp outlines, texture whose strength falls
-with frequency, colour that changes more slowly than brightness, and a little grain from the sensor. These are what a
-JPEG coder spends its bits on, so an image made of them has a photograph's size and decoding time.
+They have what a JPEG coder spends its bits on: large regions with sharp outlines, texture whose strength falls with
+frequency, colour that changes more slowly than brightness, and a little grain.
 """
 
 from __future__ import annotations
@@ -50,9 +49,6 @@ class PhotoMaker:
 
     Making the textures takes about half a second; an image of 480 × 360 pixels then about 10 ms. An instance may be
     used by several threads.
-
-    Args:
-        seed: Chooses the textures and what every image is made of.
     """
 
     def __init__(self, seed: int) -> None:
@@ -66,11 +62,7 @@ class PhotoMaker:
         """Image number ``index``.
 
         Args:
-            index: Any number from 0; chooses the content.
             group: Images of one group share their colours, as pictures of one class do.
-
-        Returns:
-            RGB, shape (height, width, 3).
         """
         width, height = size
         rng = np.random.default_rng([self._seed, 1, index])

@@ -12,8 +12,6 @@ from pipeprof.pipelines.data.recipes.models import Csv, Text
 
 _ROWS_AT_A_TIME = 4096
 _CSV_VOCABULARY = 1_000
-_CONSONANTS = "bdfgklmnprstvz"
-_VOWELS = "aeiou"
 
 
 class ZipfWords:
@@ -21,7 +19,7 @@ class ZipfWords:
 
     def __init__(self, size: int, seed: int) -> None:
         rng = np.random.default_rng([seed, 7])
-        syllables = [c + v for c in _CONSONANTS for v in _VOWELS]
+        syllables = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
         words: dict[str, None] = {}
         length = 1
         while len(words) < size:

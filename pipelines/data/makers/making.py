@@ -30,15 +30,6 @@ def make_entry(name: str, entry: DataEntry, final: Path, report: Callable[[int, 
     """Make the files of an entry and give them their place in one step; the entry's lock is held.
 
     Whatever ends this early (an error, Ctrl-C, SIGTERM) ends the child and leaves nothing behind.
-
-    Args:
-        name: The entry's name in the spec, for messages.
-        final: The entry's folder, which does not exist.
-        report: Called with (done, total) items.
-
-    Raises:
-        DiskSpaceError: The disk filled up.
-        DataError: Anything else that went wrong.
     """
     temporary = None
     with _sigterm_raises():
@@ -86,7 +77,10 @@ def _run_child(name: str, entry: DataEntry, folder: Path, report: Callable[[int,
             msg = f"the process that generates {name} could not be started: {error.filename}: {error.strerror}"
             raise DataError(msg) from error
         try:
-            _send(child, json.dumps(job))
+            if child.stdin is not None:
+                # A child that is already dead has its say through its exit code.
+                with suppress(BrokenPipeError), child.stdin:
+                    child.stdin.write(json.dumps(job))
             for message in _messages(child):
                 if "error" in message:
                     failure = message
@@ -94,24 +88,12 @@ def _run_child(name: str, entry: DataEntry, folder: Path, report: Callable[[int,
                     report(message["done"], message["total"])
             child.wait()
         finally:
-            _end(child)
+            if child.poll() is None:
+                end_group(child.pid)
+            # Waits for the process after closing its pipes.
+            child.__exit__(None, None, None)
         if child.returncode != 0:
             raise _failed(name, folder.parent, failure, child.returncode, noise)
-
-
-def _end(child: subprocess.Popen[str]) -> None:
-    """Leave neither the process, if it still runs, nor its pipes."""
-    if child.poll() is None:
-        end_group(child.pid)
-    # Waits for the process after closing its pipes.
-    child.__exit__(None, None, None)
-
-
-def _send(child: subprocess.Popen[str], job: str) -> None:
-    if child.stdin is not None:
-        # A child that is already dead has its say through its exit code.
-        with suppress(BrokenPipeError), child.stdin:
-            child.stdin.write(job)
 
 
 def _messages(child: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:

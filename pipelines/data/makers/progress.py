@@ -16,7 +16,6 @@ class DataProgress:
 
     Args:
         report: Called with (done, total), from one thread at a time; the last call has ``done == total``.
-        clock: Seconds; replaced in tests.
     """
 
     def __init__(

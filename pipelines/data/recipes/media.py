@@ -10,15 +10,20 @@ from pipeprof.pipelines.data.recipes.recipe import (
     ArrayDtype,
     Count,
     FileCount,
+    Files,
+    PixelClasses,
+    Quality,
     Recipe,
     Seed,
     Shape,
     Size,
     Span,
+    Words,
     check_not_more,
     check_span,
     image_bytes,
     item_bytes,
+    names_by_class,
     part_names,
 )
 from pipeprof.pipelines.ops.model import Document
@@ -27,12 +32,6 @@ from pipeprof.pipelines.ops.problems import error
 _WAV_HEADER_BYTES = 44
 _SAMPLE_BYTES = 2
 Samples = Annotated[int, Field(ge=1, le=10_000_000, strict=True)]
-
-
-def class_name(index: int, classes: int) -> str:
-    """Folder of the class that item number ``index`` belongs to."""
-    digits = len(str(classes - 1))
-    return f"class_{index % classes:0{digits}d}"
 
 
 class AudioFolder(Recipe):
@@ -62,8 +61,7 @@ class AudioFolder(Recipe):
 
     def file_names(self) -> list[str]:
         """Relative names, for example ``class_0/00000.wav``."""
-        digits = max(5, len(str(self.count - 1)))
-        return [f"{class_name(i, self.classes)}/{i:0{digits}d}.wav" for i in range(self.count)]
+        return names_by_class(self.count, self.classes, "wav")
 
     def estimated_bytes(self) -> int:
         """Files of the mean length."""
@@ -76,10 +74,8 @@ class ImageMasks(Recipe):
 
     count: FileCount = Field(default=200, description="Number of images, and of masks.")
     size: Size = Field(default=[256, 256], description="Width and height of each image and mask, in pixels.")
-    classes: Annotated[int, Field(ge=1, le=256, strict=True)] = Field(
-        default=3, description="Number of classes; pixels of masks are in 0 … classes - 1."
-    )
-    quality: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(default=90, description="JPEG quality, 1 to 100.")
+    classes: PixelClasses = Field(default=3, description="Number of classes; pixels of masks are in 0 … classes - 1.")
+    quality: Quality = Field(default=90, description="JPEG quality, 1 to 100.")
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     def file_names(self) -> list[str]:
@@ -101,9 +97,7 @@ class TextFolder(Recipe):
     count: FileCount = Field(default=500, description="Total number of files; file i belongs to class i mod classes.")
     classes: Count = Field(default=2, description="Number of class folders, at most count.")
     words: Span = Field(default=[20, 200], description="Minimum and maximum number of words in a text.")
-    vocabulary: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = Field(
-        default=5_000, description="Vocabulary size."
-    )
+    vocabulary: Words = Field(default=5_000, description="Vocabulary size.")
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     @model_validator(mode="after")
@@ -114,8 +108,7 @@ class TextFolder(Recipe):
 
     def file_names(self) -> list[str]:
         """Relative names, for example ``class_0/00000.txt``."""
-        digits = max(5, len(str(self.count - 1)))
-        return [f"{class_name(i, self.classes)}/{i:0{digits}d}.txt" for i in range(self.count)]
+        return names_by_class(self.count, self.classes, "txt")
 
     def estimated_bytes(self) -> int:
         """Files times the mean number of words."""
@@ -125,9 +118,7 @@ class TextFolder(Recipe):
 class Vocabulary(Recipe):
     """The vocabulary of ``text`` with the same size and seed, one word per line, most frequent first."""
 
-    size: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = Field(
-        default=5_000, description="Number of words, without special tokens."
-    )
+    size: Words = Field(default=5_000, description="Number of words, without special tokens.")
     special: list[Annotated[str, Field(pattern=r"^[^\r\n]+$", strict=True)]] = Field(
         default=[], description="Special tokens before the words, such as <pad> and <unk>."
     )
@@ -171,7 +162,7 @@ class FixedRecords(Recipe):
     compression_type: Literal["GZIP"] | None = Field(
         default=None, description="Compression of the files: GZIP, or null for none."
     )
-    files: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(default=1, description="Number of files.")
+    files: Files = Field(default=1, description="Number of files.")
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     @model_validator(mode="after")
@@ -188,7 +179,7 @@ class FixedRecords(Recipe):
 
     def file_names(self) -> list[str]:
         """``data.bin``, or numbered parts."""
-        return part_names("data", self.files, "bin")
+        return part_names(self.files, "bin")
 
     def estimated_bytes(self) -> int:
         """Exact unless compressed."""

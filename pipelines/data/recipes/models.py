@@ -9,25 +9,30 @@ import json
 import math
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pipeprof.pipelines.data.recipes.media import AudioFolder, FixedRecords, ImageMasks, TextFolder, Vocabulary
 from pipeprof.pipelines.data.recipes.recipe import (
     BYTES_PER_WORD,
     ArrayDtype,
+    Columns,
     Count,
     FileCount,
+    Files,
     Flag,
     OneOf,
+    Quality,
     Recipe,
     Seed,
     Shape,
     Size,
     Span,
+    Words,
     check_not_more,
     check_span,
     image_bytes,
     item_bytes,
+    names_by_class,
     part_names,
 )
 from pipeprof.pipelines.data.recipes.record_features import (
@@ -52,9 +57,7 @@ class ImageFolder(Recipe):
     size: Size = Field(default=[480, 360], description="Width and height of each image, in pixels.")
     classes: Count = Field(default=4, description="Number of class folders, at most count.")
     format: Literal["jpeg", "png"] = Field(default="jpeg", description="Image encoding.")
-    quality: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
-        default=90, description="JPEG quality, 1 to 100; ignored for PNG."
-    )
+    quality: Quality = Field(default=90, description="JPEG quality, 1 to 100; ignored for PNG.")
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     @model_validator(mode="after")
@@ -64,30 +67,27 @@ class ImageFolder(Recipe):
 
     def file_names(self) -> list[str]:
         """Relative names, for example ``class_0/00000.jpg``."""
-        digits = max(5, len(str(self.count - 1)))
-        class_digits = len(str(self.classes - 1))
-        suffix = "jpg" if self.format == "jpeg" else "png"
-        return [f"class_{i % self.classes:0{class_digits}d}/{i:0{digits}d}.{suffix}" for i in range(self.count)]
+        return names_by_class(self.count, self.classes, "jpg" if self.format == "jpeg" else "png")
 
     def estimated_bytes(self) -> int:
         """Number of images times the size of a photo of this many pixels."""
         return self.count * image_bytes(self.size, quality=self.quality if self.format == "jpeg" else None)
 
 
-def _default_features() -> dict[str, FeatureEntry]:
-    return {"image": FeatureEntry(jpeg=JpegFeature()), "label": FeatureEntry(label=LabelFeature())}
-
-
 class TFRecord(Recipe):
     """Shards of serialised ``tf.train.Example`` (``part-00000-of-00008.tfrecord``)."""
 
-    shards: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(default=8, description="Number of files.")
+    shards: Files = Field(default=8, description="Number of files.")
     records: Count = Field(default=1024, description="Total number of records, distributed evenly over the shards.")
     compression_type: Literal["GZIP", "ZLIB"] | None = Field(
         default=None, description="Compression of the shards: GZIP, ZLIB, or null for none."
     )
     features: Annotated[dict[str, AnyFeature], Field(min_length=1)] = Field(
-        default_factory=_default_features, description="Feature name to feature."
+        default_factory=lambda: {
+            "image": FeatureEntry(jpeg=JpegFeature()),
+            "label": FeatureEntry(label=LabelFeature()),
+        },
+        description="Feature name to feature.",
     )
     sequences: dict[str, AnyFeature] | None = Field(
         default=None,
@@ -132,14 +132,12 @@ class Npy(Recipe):
         default="random",
         description="random: floats in [0, 1), integers below 1,000 (or the type's limit); arange counts up and wraps.",
     )
-    files: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(
-        default=1, description="Number of files, each with an array of this shape."
-    )
+    files: Files = Field(default=1, description="Number of files, each with an array of this shape.")
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     def file_names(self) -> list[str]:
         """``data.npy``, or numbered parts."""
-        return part_names("data", self.files, "npy")
+        return part_names(self.files, "npy")
 
     def estimated_bytes(self) -> int:
         """Exact but for the padding of the header."""
@@ -150,20 +148,14 @@ class Csv(Recipe):
     """Comma separated values (``data.csv``): float columns x0…, integers i0…, strings s0…, then ``label``."""
 
     rows: Count = Field(default=10_000, description="Total number of rows, without headers.")
-    columns: Annotated[int, Field(ge=0, le=10_000, strict=True)] = Field(
-        default=10, description="Number of float columns (x0, x1, …)."
-    )
-    ints: Annotated[int, Field(ge=0, le=10_000, strict=True)] = Field(
-        default=0, description="Number of integer columns (i0, i1, …), values below 1,000."
-    )
-    strings: Annotated[int, Field(ge=0, le=10_000, strict=True)] = Field(
-        default=0, description="Number of string columns (s0, s1, …), one word each."
-    )
+    columns: Columns = Field(default=10, description="Number of float columns (x0, x1, …).")
+    ints: Columns = Field(default=0, description="Number of integer columns (i0, i1, …), values below 1,000.")
+    strings: Columns = Field(default=0, description="Number of string columns (s0, s1, …), one word each.")
     label: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = Field(
         default=2, description="Number of classes in the last column, label; 0: no label column."
     )
     header: Flag = Field(default=True, description="Whether the first line of each file holds the column names.")
-    files: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(default=1, description="Number of files.")
+    files: Files = Field(default=1, description="Number of files.")
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     @model_validator(mode="after")
@@ -181,7 +173,7 @@ class Csv(Recipe):
 
     def file_names(self) -> list[str]:
         """``data.csv``, or numbered parts."""
-        return part_names("data", self.files, "csv")
+        return part_names(self.files, "csv")
 
     def estimated_bytes(self) -> int:
         """Floats have six decimals, words about four letters."""
@@ -193,10 +185,8 @@ class Text(Recipe):
 
     lines: Count = Field(default=10_000, description="Total number of lines.")
     words: Span = Field(default=[5, 20], description="Minimum and maximum number of words in a line.")
-    vocabulary: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = Field(
-        default=5_000, description="Vocabulary size."
-    )
-    files: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(default=1, description="Number of files.")
+    vocabulary: Words = Field(default=5_000, description="Vocabulary size.")
+    files: Files = Field(default=1, description="Number of files.")
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     @model_validator(mode="after")
@@ -207,7 +197,7 @@ class Text(Recipe):
 
     def file_names(self) -> list[str]:
         """``data.txt``, or numbered parts."""
-        return part_names("data", self.files, "txt")
+        return part_names(self.files, "txt")
 
     def estimated_bytes(self) -> int:
         """Lines times the mean number of words."""
@@ -216,8 +206,6 @@ class Text(Recipe):
 
 class DataEntry(OneOf):
     """An entry of ``data:``, generated on the first run and cached: exactly one of these kinds."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     image_folder: ImageFolder | None = Field(default=None, description="Photo-like images in one folder per class.")
     tfrecord: TFRecord | None = Field(default=None, description="Shards of serialised tf.train.Example.")

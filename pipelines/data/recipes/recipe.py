@@ -3,7 +3,7 @@
 import string
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from pipeprof.pipelines.ops.model import Closed, Document
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
@@ -18,6 +18,11 @@ Dimension = Annotated[int, Field(ge=0, strict=True)]
 Shape = Annotated[list[Dimension], Field(max_length=16)]
 Span = Annotated[list[Annotated[int, Field(ge=0, le=10_000_000, strict=True)]], Field(min_length=2, max_length=2)]
 Flag = Annotated[bool, Field(strict=True)]
+Files = Annotated[int, Field(ge=1, le=100_000, strict=True)]
+Columns = Annotated[int, Field(ge=0, le=10_000, strict=True)]
+Words = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+Quality = Annotated[int, Field(ge=1, le=100, strict=True)]
+PixelClasses = Annotated[int, Field(ge=1, le=256, strict=True)]
 ArrayDtype = Literal[
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64"
 ]
@@ -41,11 +46,17 @@ def item_bytes(dtype: str) -> int:
     return 1 if dtype == "bool" else int(dtype.strip(string.ascii_lowercase)) // 8
 
 
-def part_names(stem: str, files: int, suffix: str) -> list[str]:
+def part_names(files: int, suffix: str) -> list[str]:
     """One file has a plain name, several are numbered as TensorFlow's own tools number shards."""
     if files == 1:
-        return [f"{stem}.{suffix}"]
+        return [f"data.{suffix}"]
     return [f"part-{index:05d}-of-{files:05d}.{suffix}" for index in range(files)]
+
+
+def names_by_class(count: int, classes: int, suffix: str) -> list[str]:
+    """Names of files in one folder per class: file i belongs to class i mod classes."""
+    digits, class_digits = max(5, len(str(count - 1))), len(str(classes - 1))
+    return [f"class_{i % classes:0{class_digits}d}/{i:0{digits}d}.{suffix}" for i in range(count)]
 
 
 def check_not_more(small: str, small_value: int, large: str, large_value: int) -> None:
@@ -82,6 +93,7 @@ class Recipe(Document):
 class OneOf(Closed):
     """A mapping with exactly one key, the kind; null stands for all defaults."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
     noun: ClassVar[str] = "kind"
 
     @model_validator(mode="before")

@@ -3,13 +3,16 @@
 import math
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pipeprof.pipelines.data.recipes.recipe import (
     BYTES_PER_WORD,
     ArrayDtype,
     Count,
+    Flag,
     OneOf,
+    PixelClasses,
+    Quality,
     Shape,
     Size,
     Span,
@@ -28,7 +31,7 @@ class JpegFeature(Document):
     """A photo-like JPEG (one bytes value), or several, such as video frames."""
 
     size: Size = Field(default=[224, 224], description="Width and height, in pixels.")
-    quality: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(default=90, description="JPEG quality, 1 to 100.")
+    quality: Quality = Field(default=90, description="JPEG quality, 1 to 100.")
     frames: Number | Span | None = Field(
         default=None, description="Number of images in a record, or [minimum, maximum]; default: one."
     )
@@ -52,9 +55,7 @@ class MaskFeature(Document):
     """A PNG of one channel whose pixels are class numbers, one bytes value."""
 
     size: Size = Field(default=[224, 224], description="Width and height, in pixels.")
-    classes: Annotated[int, Field(ge=1, le=256, strict=True)] = Field(
-        default=3, description="Pixels are in 0 … classes - 1."
-    )
+    classes: PixelClasses = Field(default=3, description="Pixels are in 0 … classes - 1.")
 
     def estimated_bytes(self) -> int:
         """About how many bytes it takes in one record."""
@@ -151,7 +152,7 @@ class RawFeature(Document):
     max: Annotated[int, Field(ge=1, lt=2**31, strict=True)] | None = Field(
         default=None, description="Integers are in 0 … max - 1; below 1,000 (or the type's limit) by default."
     )
-    serialized: Annotated[bool, Field(strict=True)] = Field(
+    serialized: Flag = Field(
         default=False, description="Whether to serialize like tf.io.serialize_tensor, with shape and dtype."
     )
 
@@ -174,8 +175,6 @@ Feature = (
 
 class FeatureEntry(OneOf):
     """A feature of a generated ``tf.train.Example``: exactly one of these kinds."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     jpeg: JpegFeature | None = Field(default=None, description="An encoded photo-like image, or several.")
     mask: MaskFeature | None = Field(default=None, description="An encoded image of class numbers.")

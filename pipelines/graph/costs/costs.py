@@ -112,9 +112,6 @@ class Lost:
     """Elements that went into a dataset and raised an error, which another dataset swallowed.
 
     Attributes:
-        place: The dataset that raised them.
-        swallowed_by: The dataset that went on.
-        taken: Elements that went in.
         number: At least so many of them never came out.
     """
 
@@ -195,23 +192,6 @@ class _Sum:
 
 def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
     """Sum up ``segments``, pairs of snapshots of one iterator each, in the order they were taken."""
-    epochs = _by_epoch(executed, segments)
-    counts, passes = cardinalities(executed), _read_passes(executed, epochs)
-    ratios = _count_ratios(executed, epochs, passes, counts)
-    lost = _count_lost(executed, epochs, counts)
-    costs = Costs(ratios=ratios, lost=lost)
-    sums: dict[str, _Sum] = defaultdict(_Sum)
-    elements = sum(_add(costs, sums, segment, ratios) for epoch in epochs for segment in epoch)
-    costs.by_id = {
-        place: replace(_cost(total, elements), pass_elements=elements_of_pass(*passes.get(place, ((), ()))))
-        for place, total in sums.items()
-        if total.placed
-    }
-    return costs
-
-
-def _by_epoch(executed: StageGraph, segments: Sequence[Segment]) -> list[list[_Segment]]:
-    """Place the iterators of each segment; segments of one iterator of the whole pipeline stand together."""
     epochs: list[list[_Segment]] = []
     known: dict[int, str] = {}
     previous: ModelDict | None = None
@@ -225,11 +205,20 @@ def _by_epoch(executed: StageGraph, segments: Sequence[Segment]) -> list[list[_S
         known = {**known, **after.places}
         epochs[-1].append(_Segment(executed, first, last, before, after, index=index))
         previous = last
-    return epochs
+    counts, passes = cardinalities(executed), _read_passes(executed, epochs)
+    ratios = _count_ratios(executed, epochs, passes, counts)
+    costs = Costs(ratios=ratios, lost=_count_lost(executed, epochs, counts))
+    sums: dict[str, _Sum] = defaultdict(_Sum)
+    elements = sum(_add(costs, sums, segment, ratios) for epoch in epochs for segment in epoch)
+    costs.by_id = {
+        place: replace(_cost(total, elements), pass_elements=elements_of_pass(*passes.get(place, ((), ()))))
+        for place, total in sums.items()
+        if total.placed
+    }
+    return costs
 
 
 def _is_new(previous: ModelDict, first: ModelDict) -> bool:
-    """Return whether the snapshots are of different iterators: counters of one never fall."""
     earlier = {node["id"]: node for node in previous["nodes"]}
     root, now = earlier.get(first["output"]), {node["id"]: node for node in first["nodes"]}.get(first["output"])
     return root is None or now is None or now["num_elements"] < root["num_elements"]
@@ -314,7 +303,6 @@ class _Segment:
         return None if above is None else self._expected_inputs(node, seen, above, ratios)
 
     def _same_iterators(self, place: str) -> bool:
-        """Return whether the iterators of a place are the same as at the beginning."""
         now = self.ids.get(place)
         return now is not None and set(now) == set(self.ids_before.get(place, ()))
 
@@ -387,7 +375,6 @@ def _inputs_of(executed: StageGraph, node: Node) -> list[tuple[str, bool]]:
 
 
 def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment, ratios: Mapping[str, Ratio]) -> int:
-    """Add a segment to ``sums``; return the elements of the whole pipeline in it."""
     root = segment.after.root
     elements = segment.delta(root, "num_elements") if root is not None else 0
     expectations = segment.expected(ratios)
@@ -486,7 +473,6 @@ def _count_ratios(
 
     Args:
         epochs: The stretches of each iterator of the whole pipeline, in order; all but the last have ended.
-        counts: Elements of one pass by dataset.
     """
     ended = [stretches for stretches in epochs[:-1] if stretches and stretches[0].begins]
     whole = len(ended) >= WHOLE_FROM
@@ -536,9 +522,6 @@ def _count_lost(
     """Return what datasets before an ``ignore_errors`` lost, where it is known how many elements they give.
 
     An element that is on its way is not lost: as many as may be are left out.
-
-    Args:
-        counts: Elements of one pass by dataset; inside a function, of one call.
     """
     lost_by_place: dict[str, Lost] = {}
     for swallower in (node for node in executed.walk() if node.traits.swallows):
@@ -557,7 +540,6 @@ def _count_lost(
 
 
 def _readers(executed: StageGraph, end: Node | None = None) -> Iterator[tuple[Node, str]]:
-    """Yield datasets that read one other, with that one; those before `end` only, where it is given."""
     at = {end.id} if end is not None else set(executed.nodes)
     for node in reversed(list(executed.walk())):
         if node.id in at:
@@ -578,7 +560,6 @@ def _more_in_hand(executed: StageGraph, node: Node, stretch: _Segment) -> float:
 
 
 def _each(executed: StageGraph, node: Node, counts: Mapping[str, int | None]) -> float | None:
-    """Return how many elements a dataset gives for one that goes in; None where that is not fixed."""
     if node.traits.one_to_one:
         return None if node.traits.buffers or node.traits.stores else 1.0
     sizes = [counts.get(executed.skip_options(body)) for body in node.bodies] if node.traits.nests else []

@@ -55,7 +55,6 @@ class _ModelReader:
         return {"root": str(ends[0]["id"]), "reason": None, "nodes": self.found}
 
     def _add(self, node: ModelNodeDict, place: _Place) -> Iterator[tuple[ModelNodeDict, _Place]]:
-        """Add the record of a dataset; yield those that it reads and makes."""
         identity = f"{place.prefix}{node['id']}"
         children = self._children(node)
         # A stage that creates iterators reads one input, which was created together with it.

@@ -1,11 +1,8 @@
 """Assignment of the ops in a trace to the datasets whose functions run them.
 
-A trace names ops by their path in the function that ran (``resize/ResizeBilinear:ResizeBilinear``). A path that only
-one dataset's functions contain identifies the dataset. Where two have the same path (``mul`` in two lambdas), the
-pipeline can be rebuilt with every function's nodes under a mark of its dataset (`Marks.marked`), which makes
-all paths unique.
-
-Works on the parsed ``GraphDef`` and needs no TensorFlow itself. Datasets have the ids of `GraphDict`.
+A trace names ops by their path in the function that ran (``resize/ResizeBilinear:ResizeBilinear``). Where two datasets
+have the same path, the pipeline can be rebuilt with every function's nodes under a mark of its dataset
+(`Marks.marked`). Datasets have the ids of `GraphDict`.
 """
 
 from __future__ import annotations
@@ -36,7 +33,6 @@ class Marks:
     """Ops and Python functions of a graph by the dataset whose functions they are in.
 
     Args:
-        graph: The parsed ``GraphDef``; it is not changed.
         called: Where Python functions were put into the graph, by TensorFlow's names of them.
     """
 
@@ -79,11 +75,7 @@ class Marks:
         return found[0] if len(found) == 1 else None
 
     def marked(self, empty: Callable[[], Any]) -> Any:
-        """Copy the graph with every function's nodes under a mark of its dataset.
-
-        Args:
-            empty: Makes an empty ``GraphDef``.
-        """
+        """Copy the graph with every function's nodes under a mark of its dataset."""
         graph = empty()
         graph.CopyFrom(self._graph)
         del graph.library.function[:]

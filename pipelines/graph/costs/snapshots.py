@@ -12,14 +12,9 @@ from typing import Any
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 
 _CLASSES = (
-    "UNKNOWN",
-    "INTERLEAVE_MANY",
-    "ASYNC_INTERLEAVE_MANY",
-    "KNOWN_RATIO",
-    "ASYNC_KNOWN_RATIO",
-    "UNKNOWN_RATIO",
+    "UNKNOWN", "INTERLEAVE_MANY", "ASYNC_INTERLEAVE_MANY", "KNOWN_RATIO", "ASYNC_KNOWN_RATIO", "UNKNOWN_RATIO",
     "ASYNC_UNKNOWN_RATIO",
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,9 @@
 """Element counts of stages without a live iterator at every reading of the model.
 
-Stages before a shuffle that holds the whole dataset run in one burst, while the loop waits inside one call of
-``next()`` and the model is not sampled. Their counts follow from the nearest sampled stage after them: a buffer's input
-is its output plus its growth, and a batch has its size of elements. Where the graph does not fix how many inputs a
-stage needs for one output, the trace's counts of the stages in the same burst are used. Stages before a cache run
-either in every epoch (if a ``take`` follows the cache) or no longer; the trace, whose caches are those of the measured
-window, shows which. Any other count stays unknown.
+Stages before a shuffle that holds the whole dataset run in one burst, while the model is not sampled. Their counts
+follow from the nearest sampled stage after them; where the graph does not fix how many inputs a stage needs, from the
+trace's counts. Stages before a cache run either in every epoch (if a ``take`` follows it) or no longer: the trace shows
+which. Any other count stays unknown.
 """
 
 from __future__ import annotations
@@ -23,11 +21,7 @@ _ALL_FROM, _NONE_BELOW = 0.9, 0.02
 
 
 def unread_elements(executed: StageGraph, costs: Costs, traced: Mapping[str, float]) -> dict[str, float]:
-    """Return element counts in the measured window for executed datasets without a cost, where known.
-
-    Args:
-        traced: How many elements each dataset gave while traced.
-    """
+    """Return element counts in the measured window for executed datasets without a cost, where known."""
     walk = _CountInference(executed, costs, traced)
     if executed.root is not None and traced:
         top = executed.skip_options(executed.root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -22,7 +22,6 @@ from pipeprof.pipelines.graph.edit.plan import Part, Plan, plan_edits
 from pipeprof.pipelines.graph.edit.replay.line import read_line
 from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph
 from pipeprof.pipelines.graph.edit.scopes import FunctionScope, NodeScope, Scopes
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.light_graph import light_again
 from pipeprof.pipelines.graph.observe.reading import LIGHT, without_tensors
 from pipeprof.pipelines.graph.opnames import is_option
@@ -33,14 +32,16 @@ from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.stages.whole import WithOptions
 from pipeprof.pipelines.ops.traits import traits
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pipeprof.pipelines.graph.observe.light_graph import Reading
+
 _PIPELINE: Path = ()
 
 
 def join_nested(assembly: Assembly, scopes: Scopes, parts: Sequence[Part], before: Sequence[WrittenStage]) -> None:
     """Join the stages of a line in a function's body.
-
-    Args:
-        parts: The stages in their new order.
 
     Raises:
         CannotEditError: A stage changes elements, or the line is not in one body.
@@ -54,8 +55,7 @@ def join_nested(assembly: Assembly, scopes: Scopes, parts: Sequence[Part], befor
         stage.address: scope.readers(names[one.address][-1], names[stage.address])
         for one, stage in itertools.pairwise(before)
     }
-    last = names[before[-1].address][-1]
-    ends = scope.readers(last, None)
+    ends = scope.readers(names[before[-1].address][-1], None)
     at = f"{names[before[0].address][-1]}:handle:0"
     spec = assembly.elements.get(before[0].address)
     for part in parts[1:]:
@@ -104,8 +104,7 @@ def _new(assembly: Assembly, scope: FunctionScope, part: Part, at: str, spec: An
     def fragment(variant: Any) -> list[Any]:
         given = tf.data.experimental.from_variant(variant, unstructured(element) if known is None else known)
         stage = parse_stage({part.op: dict(part.new.arguments if part.new is not None else {})})
-        made = stage.apply(given, assembly.building, f"{ADDED}.inside")
-        return [tf.data.experimental.to_variant(made)]
+        return [tf.data.experimental.to_variant(stage.apply(given, assembly.building, f"{ADDED}.inside"))]
 
     try:
         name, _ = add_traced(assembly.graph, fragment, [tf.TensorSpec([], tf.variant)])
@@ -121,27 +120,22 @@ def apply_edits(
     *,
     building: Building,
     ops: Mapping[str, str] | None = None,
-    in_memory: int = 0,
-    room: int | None = None,
     elements: Mapping[str, Any] | None = None,
-    watch: SourceWatch | None = None,
+    **reading: Unpack[Reading],
 ) -> Any:
     """Return a dataset with edits; without any, the dataset made again from its graph.
 
     Args:
         edits: The edits; their addresses are those of the stages as written. `SetEnvironment` changes nothing here.
         ops: For a spec, its ops by address (`build` collects them); None for a Python function.
-        in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
-        room: Bytes that reading the graph may take; None for any number.
         elements: Structures (``element_spec``) after stages as written, by address, as far as they are known.
-        watch: What was seen while the dataset was built.
 
     Raises:
         CannotEditError: An edit is not possible on this pipeline; the message names the stage and the reason.
     """
     import tensorflow as tf
 
-    line = read_line(dataset, ops=ops, in_memory=in_memory, room=room, watch=watch)
+    line = read_line(dataset, ops=ops, **reading)
     graph, stages = line.graph, line.all
     plan = plan_edits(stages, edits)
     scopes = Scopes(graph)
@@ -165,8 +159,7 @@ def apply_edits(
     light = getattr(made, LIGHT, None)
     made = _with_options(made, options, plan, building)
     if light is not None:
-        without = _with_options(without_tensors(light, spec), options, plan, building)
-        again = light_again(without, graph.held)
+        again = light_again(_with_options(without_tensors(light, spec), options, plan, building), graph.held)
         if isinstance(again, str):
             raise CannotEditError(again)
         setattr(made, LIGHT, again)
@@ -179,30 +172,19 @@ def apply_steps(
     *,
     building: Building,
     ops: Mapping[str, str] | None = None,
-    in_memory: int = 0,
-    room: int | None = None,
-    watch: SourceWatch | None = None,
+    **reading: Unpack[Reading],
 ) -> Any:
     """Return a dataset with steps of edits: the addresses of a step are those of the pipeline that the one before made.
 
     Args:
         dataset: A ``tf.data.Dataset``; without a step it is returned as it is.
-        building: As for `apply_edits`, as are `in_memory`, `room` and `watch`.
-        ops: As for `apply_edits`; one step alone has the addresses of a spec.
-        in_memory: Bytes in memory.
-        room: Bytes that reading the graph may take.
-        watch: What was seen while the dataset was built.
-
-    Raises:
-        CannotEditError: As `apply_edits`.
     """
     for edits in steps:
-        dataset = apply_edits(dataset, edits, building=building, ops=ops, in_memory=in_memory, room=room, watch=watch)
+        dataset = apply_edits(dataset, edits, building=building, ops=ops, **reading)
     return dataset
 
 
 def _with_options(dataset: Any, options: Any, plan: Plan, building: Building) -> Any:
-    """Set options in addition to those that the pipeline had."""
     try:
         stage = WithOptions.model_validate({"options": nested_options(plan.options)})
         added = stage.apply(dataset, building, f"{ADDED}.options").options()
@@ -232,7 +214,6 @@ def _set_arguments(plan: Plan, stages: Sequence[WrittenStage], scopes: Scopes) -
 
 
 def _reader(stage: WrittenStage, scopes: Scopes) -> tuple[NodeScope, Any] | None:
-    """Return the node that reads one file, of a reader that is made of several datasets."""
     if not traits(stage.op).wrapped or traits(stage.op).computes:
         return None
     inner = next((node for node in stage.nodes if "::" in node.removeprefix(stage.head)), None)
@@ -243,7 +224,6 @@ def _reader(stage: WrittenStage, scopes: Scopes) -> tuple[NodeScope, Any] | None
 
 
 def _join_lines(plan: Plan, stages: Sequence[WrittenStage], assembly: Assembly, scopes: Scopes, final: Any) -> Any:
-    """Join the stages of every changed line, inner ones first; return the structure of the pipeline's elements."""
     structure = final
     for at in sorted(plan.lines, key=lambda at: (-len(at), tuple(map(str, at)))):
         parts = plan.lines[at]
@@ -265,7 +245,6 @@ def _join_lines(plan: Plan, stages: Sequence[WrittenStage], assembly: Assembly, 
 
 
 def _ends(at: Path, line: list[WrittenStage], stages: Sequence[WrittenStage], graph: EditableGraph) -> list[Inlet]:
-    """Return the inputs that read a line."""
     head = line[-1].head
     if at == _PIPELINE:
         end = end_inlet(graph, head)

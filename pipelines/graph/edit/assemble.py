@@ -44,7 +44,6 @@ from pipeprof.pipelines.ops.base import parse_source, parse_stage
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.traits import traits
 
-_PASSING: Final = "Identity"
 _MARKS: Final = itertools.count()
 
 
@@ -55,7 +54,6 @@ class Assembly:
     Attributes:
         elements: Structures of the elements that stages as written give, as far as they are known.
         shapes_changed: Whether elements may have other shapes than before in the lines that are not joined yet.
-        made: Datasets whose functions and resources the graph uses.
         padded: What stages that stack elements now did before, by address.
     """
 
@@ -71,13 +69,12 @@ class Assembly:
         """Join the stages of a line; return the structure of its elements, None where it is not known.
 
         Args:
-            parts: The stages in their new order.
             final: Structure of the line's elements as written, None where it is not known.
         """
         self.shapes_changed = True
         known = self._structures(before, final)
         reads = {stage.address: inlets(self.graph, stage.nodes, one.head) for one, stage in itertools.pairwise(before)}
-        inputs = {stage.address: self._element_of(one) for one, stage in itertools.pairwise(before)}
+        inputs = {stage.address: flat_element(self.graph.nodes[one.head]) for one, stage in itertools.pairwise(before)}
         structure: Any = None
         at: str | None = None
         for index, part in enumerate(map(self._sized, parts)):
@@ -116,7 +113,6 @@ class Assembly:
         return replace(part, new=NewStage(part.new.op, {"batch_size": size, **rest}))
 
     def _structures(self, stages: list[WrittenStage], final: Any) -> dict[str, Any]:
-        """Return the structures after each stage: given ones, and the last one back to where it was made."""
         found = {stage.address: self.elements[stage.address] for stage in stages if stage.address in self.elements}
         if final is not None:
             for stage in reversed(stages):
@@ -124,9 +120,6 @@ class Assembly:
                 if not traits(stage.op).same_components:
                     break
         return found
-
-    def _element_of(self, stage: WrittenStage) -> FlatElement:
-        return flat_element(self.graph.nodes[stage.head])
 
     def _new(self, part: Part, at: str | None, structure: Any) -> tuple[Any, str]:
         """Build a new stage after the one at a reference, or a new source; return its structure and its reference."""
@@ -164,11 +157,6 @@ class Assembly:
         return made.element_spec if at is None else structure, self.graph.graft(graph, mark, at or "")
 
     def _fit(self, part: Part, at: str, traced: FlatElement) -> None:
-        """Fit a stage's function to the elements that it is called on now.
-
-        Args:
-            traced: The elements that its function was traced for.
-        """
         assert part.stage is not None  # noqa: S101 - for the type checker
         stage, node = part.stage, self.graph.nodes[part.stage.head]
         if part.stacks:
@@ -209,7 +197,6 @@ class Assembly:
             retrace_stage(self.graph, stage, node, element)
 
     def _fit_half(self, part: Part, node: Any, element: FlatElement) -> None:
-        """Fit the second part of a map to what the first one gives."""
         assert part.stage is not None  # noqa: S101 - for the type checker
         if part.how or part.over or part.pads is not None or (part.whole_batches and not part.narrow):
             raise CannotEditError("it was divided by another edit, or what it gives is padded", part.stage.address)
@@ -269,7 +256,7 @@ def end_inlet(graph: EditableGraph, head: str) -> Inlet | None:
 def _through_options(graph: EditableGraph, inlet: Inlet, reference: str, head: str) -> Inlet | None:
     while base_of(reference) != head:
         node = graph.nodes[base_of(reference)]
-        if not (is_option(node.op) or node.op == _PASSING) or not node.input:
+        if not (is_option(node.op) or node.op == "Identity") or not node.input:
             return None
         inlet, reference = Inlet(node.name, 0), node.input[0]
     return inlet

@@ -30,15 +30,7 @@ class FlatElement:
 
 
 class EditableGraph:
-    """The nodes and functions of one serialised dataset.
-
-    Args:
-        graph: A ``GraphDef``; it is copied.
-
-    Attributes:
-        nodes: Messages by name.
-        functions: Messages of the library by name.
-    """
+    """The nodes and functions of one serialised dataset."""
 
     def __init__(self, graph: Any, held: Held | None = None) -> None:
 
@@ -91,27 +83,15 @@ class EditableGraph:
         return list(found)
 
     def variant(self, end: str) -> Any:
-        """Return the variant tensor of the dataset at a reference without its large tensors: to be read, not run.
-
-        Raises:
-            CannotEditError: TensorFlow does not accept the graph.
-        """
+        """Return the variant tensor of the dataset at a reference without its large tensors: to be read, not run."""
         return self._variant(LightGraph(self.graph_def(end)))
 
     def real_variant(self, end: str) -> Any:
-        """Return the variant tensor of the dataset at a reference.
-
-        Raises:
-            CannotEditError: TensorFlow does not accept the graph.
-        """
+        """Return the variant tensor of the dataset at a reference."""
         return self._variant(LightGraph(self.graph_def(end), self.held))
 
     def real(self, dataset: Any) -> Any:
-        """Return a dataset that was made of one of `variant`, with the large tensors.
-
-        Raises:
-            CannotEditError: TensorFlow does not accept the graph.
-        """
+        """Return a dataset that was made of one of `variant`, with the large tensors."""
         import tensorflow as tf
 
         if not self.held:
@@ -130,11 +110,7 @@ class EditableGraph:
             raise CannotEditError(f"TensorFlow does not accept the edited graph: {first_line(error)}") from error
 
     def element_at(self, end: str) -> FlatElement:
-        """Return the element of the dataset at a reference as TensorFlow infers it.
-
-        Raises:
-            CannotEditError: TensorFlow does not accept the graph.
-        """
+        """Return the element of the dataset at a reference as TensorFlow infers it."""
         graph = serialise(self.variant(end))
         if isinstance(graph, str):
             raise CannotEditError(graph)
@@ -163,11 +139,7 @@ class EditableGraph:
         return renamed
 
     def graft(self, graph: Any, mark: str, cut: str) -> str:
-        """Add what another graph has after its dataset with the name ``mark``, which is replaced by the one at ``cut``.
-
-        Returns:
-            The reference of the other graph's dataset.
-        """
+        """Add what another graph has after its dataset named ``mark``, which is replaced by the one at ``cut``."""
         nodes = {node.name: node for node in graph.node}
         marked = {name for name, node in nodes.items() if is_dataset(node.op) and mark.encode() in _metadata(node)}
         renamed = self.add_functions(graph.library.function)

@@ -8,11 +8,7 @@ from pipeprof.pipelines.errors import PlainError, escape
 
 
 class CannotEditError(PlainError):
-    """An edit cannot be applied to this pipeline's graph; the message is one sentence with stage and reason.
-
-    Attributes:
-        stage: Address of the stage that prevents it, or None.
-    """
+    """An edit cannot be applied to this pipeline's graph; the message is one sentence with stage and reason."""
 
     def __init__(self, reason: str, stage: str | None = None) -> None:
         super().__init__(escape(f"{stage}: {reason}" if stage else reason))

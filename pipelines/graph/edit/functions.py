@@ -32,9 +32,6 @@ def imported(graph: EditableGraph, function: Any) -> TensorFunction:
     A call of the library's function itself would be one op, in which neither shapes are known nor pfor finds anything;
     so would be calls in it.
     Ops that must run in addition to the results run before them.
-
-    Args:
-        graph: The graph whose library has the functions that it calls.
     """
     import tensorflow as tf
 
@@ -76,9 +73,6 @@ def retrace(
     Args:
         function: The function's definition: the components of an element, then captured tensors.
         change: Makes another function of it; both take an element's components and the captured tensors.
-
-    Returns:
-        The new name, and the specs of its results.
     """
     call = imported(graph, function)
     call = change(call) if change is not None else call
@@ -198,11 +192,7 @@ def op_definitions(ops: set[str]) -> dict[str, Any]:
 
 
 class Callee(NamedTuple):
-    """The function that a node calls.
-
-    Attributes:
-        start: Index of its first argument among the node's inputs.
-    """
+    """The function that a node calls."""
 
     body: Any
     start: int

@@ -29,15 +29,11 @@ class Part(LineItem):
     """A stage of the edited pipeline.
 
     Attributes:
-        stage: The stage as written; None for a new one.
         pads: The stage that padded what the function gives, where the function does it now.
         stacks: It stacks elements of one shape, which it padded before.
-        sized_by: The batch whose size and remainder a new stage has.
         over: The maps that it was moved over, with the part of their functions that it reads.
         flat: It gets elements as tuples of their components, and so do the new stages after it.
-        half_of: The map whose first or second part it is.
         narrow: The second part makes narrow numbers wider, and nothing else.
-        how: What is done to its function, as `RewriteMap.how`.
         ends: Address of the last of the stages that it and others replace, if it is the last of them.
     """
 
@@ -56,12 +52,7 @@ class Part(LineItem):
 
 
 class Plan(EditedLines[Part]):
-    """The edited pipeline.
-
-    Attributes:
-        arguments: What is set in the stages as written.
-        options: Options of the whole pipeline by their dotted path.
-    """
+    """The edited pipeline."""
 
     def __init__(self, stages: Iterable[WrittenStage]) -> None:
         lines: dict[Path, list[Part]] = {}
@@ -123,14 +114,7 @@ class Plan(EditedLines[Part]):
 
 
 def plan_edits(stages: Iterable[WrittenStage], edits: Iterable[PipelineEdit]) -> Plan:
-    """Apply edits to the order of stages.
-
-    Args:
-        stages: The stages as written, those of each line in order.
-
-    Raises:
-        CannotEditError: An edit does not fit the pipeline.
-    """
+    """Apply edits to the order of stages."""
     plan = Plan(stages)
     for edit in edits:
         try:

@@ -25,7 +25,6 @@ from pipeprof.pipelines.ops.traits import writes_files
 
 _CAPTURES: Final = re.compile(r"T(?:(?P<function>\w+)_(?:other_arguments|args)|arguments)")
 """Attributes with the types of what a function captures, and the attribute with the function."""
-_ONLY_FUNCTIONS: Final = ("f", "predicate")
 _ASSIGNS: Final = re.compile(r"Assign\w*VariableOp")
 _CHANGES: Final = re.compile(
     r"\w*(?:Assign|Scatter|Insert|Import|Remove|Dequeue|Enqueue|Push|Pop|GetNext|Accumulat|ResourceApply)\w*"
@@ -47,9 +46,6 @@ class _Captured:
     """A resource that a function of a dataset captures.
 
     Attributes:
-        node: The dataset.
-        place: Index of the resource among the inputs of the dataset.
-        function: The name of the function.
         argument: Index of the resource among the arguments of the function that are captured, of `count`.
     """
 
@@ -79,8 +75,7 @@ def hand_through(graph: EditableGraph, dataset: Any) -> None:
             raise _refusal(
                 graph, captured, f"changes {_words(handle)} ({op}); each copy of the pipeline would do so too"
             )
-        mark = graph.held.live(handle)
-        captured.node.input[captured.place] = graph.add(_constant(mark))
+        captured.node.input[captured.place] = graph.add(_constant(graph.held.live(handle)))
 
 
 def _captured(graph: EditableGraph) -> Iterator[_Captured]:
@@ -101,17 +96,15 @@ def _captured(graph: EditableGraph) -> Iterator[_Captured]:
 
 
 def _function(node: Any, attribute: str | None) -> str | None:
-    attributes = _ONLY_FUNCTIONS if attribute is None else (attribute,)
+    attributes = ("f", "predicate") if attribute is None else (attribute,)
     return next((node.attr[name].func.name for name in attributes if name in node.attr), None)
 
 
 def _is_mark(graph: EditableGraph, captured: _Captured) -> bool:
-    node = graph.nodes[base_of(captured.node.input[captured.place])]
-    return graph.held.live_of(node) is not None
+    return graph.held.live_of(graph.nodes[base_of(captured.node.input[captured.place])]) is not None
 
 
 def _constant(stand_in: Any) -> Any:
-    """Return a constant of a resource's handle."""
     import tensorflow as tf
 
     graph = serialise(tf.raw_ops.TensorDataset(components=[stand_in], output_shapes=[[]]))
@@ -136,11 +129,7 @@ def _changing_op(graph: EditableGraph, captured: _Captured) -> str | None:
 
 
 def _followed(function: Any, names: set[str], through: frozenset[str] | None = None) -> set[str]:
-    """Return the names of all that is made of some values of a function.
-
-    Args:
-        through: Only by these ops; by all if None.
-    """
+    """Return the names of all that is made of some values of a function."""
     found = set(names)
     while True:
         more = {
@@ -164,7 +153,6 @@ def _refusal(graph: EditableGraph, captured: _Captured, what: str) -> CannotEdit
 
 
 def _words(handle: Any) -> str:
-    """Return what a resource is, with its name where the user gave one."""
     found = _HANDLE.search(str(handle))
     kind, name = (found["kind"], found["name"]) if found is not None else ("", "")
     what = next((words for part, words in _KINDS if part in kind), f"resource {kind}".strip())

@@ -8,87 +8,46 @@ seeds, is made anew: with the original's, an edited pipeline would read what the
 from __future__ import annotations
 
 import itertools
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.resources import hand_through
 from pipeprof.pipelines.graph.observe.held import LightGraph
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.light_graph import MOST_COPIED_BYTES, copied, light_graph
 from pipeprof.pipelines.graph.observe.reading import LIGHT, serialise
 
-_KEEPS: Final = "pipeprof_made_from"
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pipeprof.pipelines.graph.observe.light_graph import Reading
+
 _AGAIN: Final = itertools.count()
 
 
-def round_trip(dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None) -> Any:
+def round_trip(dataset: Any, **reading: Unpack[Reading]) -> Any:
     """Make a dataset again from its graph, without a change.
-
-    Args:
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
 
     Raises:
         CannotEditError: It holds too much in memory, or a function changes a resource that it captures.
     """
-    graph = editable(dataset, in_memory=in_memory, room=room, watch=watch)
+    graph = editable(dataset, **reading)
     return dataset_of_graph(graph, dataset.element_spec, dataset)
 
 
-def editable(
-    dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None
-) -> EditableGraph:
-    """Return the graph of a dataset for edits; large tensors of its sources and captured by its functions are no part.
-
-    Args:
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
-
-    Raises:
-        CannotEditError: It holds too much in memory, or a function changes a resource that it captures.
-    """
+def editable(dataset: Any, **reading: Unpack[Reading]) -> EditableGraph:
+    """Return a dataset's graph for edits, without the large tensors of its sources and of its functions."""
     import tensorflow as tf
 
     if not tf.executing_eagerly():
         raise CannotEditError("eager execution is disabled: a dataset is serialised only with it")
-    found = light_graph(dataset, in_memory=in_memory, room=room, watch=watch)
+    found = light_graph(dataset, **reading)
     if isinstance(found, str):
         raise CannotEditError(found)
     if (size := found.graph.ByteSize()) >= MOST_COPIED_BYTES:
         raise CannotEditError(copied(size))
     graph = EditableGraph(found.graph, found.held)
-    _renew_state(graph)
-    hand_through(graph, dataset)
-    return graph
-
-
-def dataset_of_graph(graph: EditableGraph, element_spec: Any, *originals: Any) -> Any:
-    """Return the dataset that a graph describes.
-
-    Args:
-        originals: Datasets whose functions and resources it refers to; the options of the first one are set.
-
-    Raises:
-        CannotEditError: TensorFlow does not accept the graph.
-    """
-    import tensorflow as tf
-
-    made = tf.data.experimental.from_variant(graph.real_variant(graph.root), element_spec)
-    setattr(made, _KEEPS, originals)
-    if graph.held:
-        # Serialised again: nodes that were moved give other elements than their attributes say.
-        light = serialise(graph.variant(graph.root))
-        if isinstance(light, str):
-            raise CannotEditError(light)
-        setattr(made, LIGHT, LightGraph(light, graph.held))
-    return made
-
-
-def _renew_state(graph: EditableGraph) -> None:
-    """Give the handles of datasets' own state new names: TensorFlow makes state that it does not find."""
-    import tensorflow as tf
-
+    # New names for the handles of datasets' own state: TensorFlow makes state that it does not find.
     number = next(_AGAIN)
     for node in graph.nodes.values():
         if (
@@ -98,3 +57,24 @@ def _renew_state(graph: EditableGraph) -> None:
         ):
             for handle in node.attr["value"].tensor.resource_handle_val:
                 handle.name = f"{handle.name}_again_{number}"
+    hand_through(graph, dataset)
+    return graph
+
+
+def dataset_of_graph(graph: EditableGraph, element_spec: Any, *originals: Any) -> Any:
+    """Return the dataset that a graph describes.
+
+    Args:
+        originals: Datasets whose functions and resources it refers to; the options of the first one are set.
+    """
+    import tensorflow as tf
+
+    made = tf.data.experimental.from_variant(graph.real_variant(graph.root), element_spec)
+    made.pipeprof_made_from = originals
+    if graph.held:
+        # Serialised again: nodes that were moved give other elements than their attributes say.
+        light = serialise(graph.variant(graph.root))
+        if isinstance(light, str):
+            raise CannotEditError(light)
+        setattr(made, LIGHT, LightGraph(light, graph.held))
+    return made

@@ -111,11 +111,7 @@ class Scopes:
         self._known: dict[str, NodeScope] = {"": GraphScope(graph)}
 
     def find(self, node_id: str) -> tuple[NodeScope, str]:
-        """Return the scope of a dataset and its name there.
-
-        Raises:
-            CannotEditError: It is in a function that a function calls.
-        """
+        """Return the scope of a dataset and its name there."""
         prefix, separator, name = node_id.rpartition("::")
         scope = self._scope(prefix) if separator else self._known[""]
         if not scope.has(name):
@@ -123,7 +119,6 @@ class Scopes:
         return scope, name
 
     def _scope(self, prefix: str) -> NodeScope:
-        """Return the scope of ``<owner>::<function>``."""
         if prefix not in self._known:
             owner, _, function = prefix.rpartition("::")
             scope, name = self.find(owner)

@@ -9,7 +9,6 @@ from typing import Any
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
 from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.functions import (
-    TensorFunction,
     add_traced,
     captured_specs,
     component_specs,
@@ -21,18 +20,10 @@ from pipeprof.pipelines.graph.edit.scopes import captured_count, function_of, se
 from pipeprof.pipelines.graph.read.references import base_of, data_inputs, inputs_first
 from pipeprof.pipelines.graph.stages import WrittenStage
 
-_ASSERTION = "Assert"
-_LOOKUP = "LookupTable"
-"""Ops on tables: one that can change is not edited."""
-
 
 @dataclass(frozen=True)
 class FunctionPart:
-    """The part of a stage's function that makes some of its results.
-
-    Attributes:
-        function: Its definition, without the other results.
-    """
+    """The part of a stage's function that makes some of its results."""
 
     function: Any
     count: int
@@ -49,10 +40,6 @@ class FunctionPart:
 
 def move_over(graph: EditableGraph, stage: WrittenStage, over: Sequence[WrittenStage], element: FlatElement) -> None:
     """Give a filter the part of the maps after it that its predicate reads.
-
-    Args:
-        over: The maps that it was moved over, in the data's direction.
-        element: The elements that it is called on now.
 
     Raises:
         CannotEditError: What it reads is something else if elements are dropped before the map that makes it, or if
@@ -72,7 +59,12 @@ def move_over(graph: EditableGraph, stage: WrittenStage, over: Sequence[WrittenS
         specs += captured_specs(part.function, part.count)
 
     def predicate(*inputs: Any) -> list[Any]:
-        return _composed(calls, parts, inputs, len(element.types))
+        count = len(element.types)
+        components, captured = list(inputs[:count]), list(inputs[count:])
+        for call, part in zip(calls, parts, strict=True):
+            given, captured = captured[: len(part.captured)], captured[len(part.captured) :]
+            components = call([*components, *given])
+        return components
 
     try:
         name, _ = add_traced(graph, predicate, specs)
@@ -83,14 +75,6 @@ def move_over(graph: EditableGraph, stage: WrittenStage, over: Sequence[WrittenS
     kinds = node.attr["Targuments"].list.type
     kinds[:] = [kind for part in parts for kind in _captured_types(part)]
     set_function(node, name)
-
-
-def _composed(calls: Sequence[TensorFunction], parts: Sequence[FunctionPart], inputs: Any, count: int) -> list[Any]:
-    components, captured = list(inputs[:count]), list(inputs[count:])
-    for call, part in zip(calls, parts, strict=True):
-        given, captured = captured[: len(part.captured)], captured[len(part.captured) :]
-        components = call([*components, *given])
-    return components
 
 
 def _captured_types(part: FunctionPart) -> list[int]:
@@ -134,7 +118,7 @@ def _check(graph: EditableGraph, stage: WrittenStage, function: Any) -> None:
             msg = f"its function runs Python ({op}), which may depend on the elements before"
         elif kind == "random":
             msg = f"its function draws random numbers ({op}): with fewer elements it draws others"
-        elif op != _ASSERTION and not op.startswith(_LOOKUP):
+        elif op != "Assert" and not op.startswith("LookupTable"):
             msg = f"its function has an op with state ({op}), which may depend on the elements before"
         else:
             continue

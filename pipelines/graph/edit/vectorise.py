@@ -45,25 +45,14 @@ _NOT_CONVERTED: Final = re.compile(
 
 @dataclass(frozen=True)
 class Padded:
-    """Result of a stage that padded elements.
-
-    Attributes:
-        shapes: Static shapes of its batches, as TensorFlow's messages.
-    """
+    """Result of a stage that padded elements."""
 
     paddings: tuple[RowPadding, ...]
     shapes: tuple[Any, ...]
 
 
 def stack_instead(stage: WrittenStage, graph: EditableGraph, node: Any, element: FlatElement) -> Padded:
-    """Make a stage that pads elements one that stacks elements of one shape; return what it did before.
-
-    Args:
-        node: Its node: a ``PaddedBatchDatasetV2``.
-
-    Raises:
-        CannotEditError: The graph does not show what it pads with.
-    """
+    """Make a stage that pads elements one that stacks elements of one shape; return what it did before."""
     import tensorflow as tf
 
     count = int(node.attr["N"].i)
@@ -98,12 +87,7 @@ def whole_batches(
     """Make the function of a map one of whole batches.
 
     Args:
-        batch: The batches of them that it is applied to now.
         elementwise: The function means the same on a batch.
-        padded: What its results are padded to; None where they have one shape.
-
-    Raises:
-        CannotEditError: TensorFlow cannot apply the function to batches.
     """
     import tensorflow as tf
 
@@ -185,15 +169,10 @@ def as_it_is(graph: EditableGraph, node: Any, batch: FlatElement) -> None:
 
 
 def batch_size(graph: EditableGraph, stage: WrittenStage) -> tuple[int, bool]:
-    """Return the size of a batch, and whether it drops what is left over at the end.
-
-    Raises:
-        CannotEditError: The graph does not show them.
-    """
+    """Return the size of a batch, and whether it drops what is left over at the end."""
     import tensorflow as tf
 
-    node = graph.nodes[stage.head]
-    given = data_inputs(node)
+    given = data_inputs(graph.nodes[stage.head])
     constants = [graph.nodes[base_of(reference)] for reference in (given[1], given[-1])]
     if any(constant.op != "Const" for constant in constants):
         raise CannotEditError("the graph does not show the size of its batches", stage.address)
@@ -207,14 +186,7 @@ def rows_of(batch: FlatElement) -> FlatElement:
 
 
 def keep_rows(graph: EditableGraph, stage: WrittenStage, node: Any, batch: FlatElement) -> None:
-    """Make a filter a map of batches, which keeps the rows that its predicate is true for.
-
-    Args:
-        batch: The batches that it is applied to now.
-
-    Raises:
-        CannotEditError: TensorFlow cannot apply the predicate to batches.
-    """
+    """Make a filter a map of batches, which keeps the rows that its predicate is true for."""
     import tensorflow as tf
 
     function, rows = without_branches(graph, function_of(graph, node)), rows_of(batch)
@@ -296,9 +268,6 @@ def _check_ops(graph: EditableGraph, stage: WrittenStage, function: Any, *, by_r
 
     Args:
         by_row: Whether other random numbers are no reason, where each row has its own.
-
-    Returns:
-        Whether random numbers are drawn.
     """
     draws = False
     for op, kind in ops_with_effects(graph, function):
@@ -328,7 +297,6 @@ def _rows(batch: FlatElement, element: FlatElement) -> FlatElement:
 
 
 def _check_shapes(stage: WrittenStage, element: FlatElement, results: Sequence[int]) -> None:
-    """Refuse elements that are no rows of one tensor."""
     import tensorflow as tf
 
     variant = tf.variant.as_datatype_enum

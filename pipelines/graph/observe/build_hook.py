@@ -25,12 +25,7 @@ class BuildHook:
     user's, or another `BuildHook`) is called as before.
 
     Args:
-        returns: Functions whose returns are reported, each with what receives them.
         listener: Receives all events of this thread, but not those of the threads that it starts.
-
-    Attributes:
-        problem: Why something may be missing, or None.
-        partly: Whether the problem came up in the middle of the block.
     """
 
     def __init__(

@@ -17,7 +17,6 @@ from pipeprof.pipelines.graph.observe.build_hook import callers
 from pipeprof.pipelines.graph.observe.graph_constants import attributes_of
 from pipeprof.pipelines.target.user_files import is_generated
 
-_LAMBDA: Final = "<lambda>"
 _INSIDE: Final = "<locals>."
 """In the qualified name of a function that another one defines."""
 _MOST_PARTIALS: Final = 10
@@ -44,7 +43,6 @@ def library_frames(
 
 
 def _is_method_of_dataset(frame: FrameType) -> bool:
-    """Return whether it is the frame of a method of a dataset; AutoGraph calls these from frames of its own."""
     import tensorflow as tf
 
     names = frame.f_code.co_varnames[: frame.f_code.co_argcount]
@@ -73,7 +71,6 @@ def given_function(called: FrameType, library: FrameType | None, tensorflow: str
 
 
 def _functions_given(frame: FrameType) -> list[Any]:
-    """Return the functions among the arguments of a call."""
     code = frame.f_code
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     values = [frame.f_locals.get(name) for name in names if name not in ("self", "cls")]
@@ -81,7 +78,6 @@ def _functions_given(frame: FrameType) -> list[Any]:
 
 
 def _file_of(function: Any) -> str:
-    """Return the file of a function; empty for an object with a method for calls."""
     plain = _plain(function)
     return plain.__code__.co_filename if isinstance(plain, FunctionType) else ""
 
@@ -108,7 +104,7 @@ def _name(function: Any, library: FrameType | None) -> str | None:
         return None if plain.__module__.partition(".")[0] == "tensorflow" else plain.__name__
     if not isinstance(plain, FunctionType):
         return type(plain).__name__
-    if plain.__name__ == _LAMBDA:
+    if plain.__name__ == "<lambda>":
         return _only(_functions_of(plain)) or _only(_functions_of_objects(plain)) or _called_object(plain)
     if library is not None and _INSIDE in plain.__qualname__:
         reached = [*_functions_of(plain), *_functions_of_objects(plain)]
@@ -118,7 +114,7 @@ def _name(function: Any, library: FrameType | None) -> str | None:
 
 def _only(functions: Iterable[FunctionType]) -> str | None:
     """Return the name that all of them share, lambdas aside; None for several."""
-    names = {function.__name__ for function in functions if function.__name__ != _LAMBDA}
+    names = {function.__name__ for function in functions if function.__name__ != "<lambda>"}
     return names.pop() if len(names) == 1 else None
 
 
@@ -143,7 +139,6 @@ def _plain(function: Any) -> Any:
 
 
 def _functions_of(function: FunctionType) -> Sequence[FunctionType]:
-    """Return the Python functions that the code of another one names."""
     return [plain for value in _named_by(function).values() if isinstance(plain := _plain(value), FunctionType)]
 
 

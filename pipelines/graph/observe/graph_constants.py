@@ -1,8 +1,7 @@
 """Arrays that become constants of a graph, seen while TensorFlow traces a function (worker only: needs TensorFlow).
 
-A NumPy array or a list that a function of the pipeline uses is copied into the function's graph. How large it is, who
-used it and under which name is noted when that happens: afterwards the graph has it only as bytes, which take many
-times their size to read. Arrays are neither called, copied nor kept.
+Size, user and name are noted when it happens: afterwards the graph has an array only as bytes, which take many times
+their size to read. Arrays are neither called, copied nor kept.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ NOTED_FROM: Final = 100_000
 _MOST_FRAMES: Final = 60
 _MOST_ITEMS: Final = 64
 _LISTED_FROM: Final = 1_000
-_TEXTS: Final = "string"
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,7 @@ class ObservedConstant:
     spot: Spot | None = None
 
     def to_dict(self, node: str | None) -> ConstantDict:
-        """Return plain data for JSON.
-
-        Args:
-            node: The id of the dataset whose function has it.
-        """
+        """Return plain data for JSON."""
         return {
             "bytes": self.nbytes,
             "dtype": self.dtype,
@@ -61,16 +55,12 @@ class ObservedConstant:
 
 
 def constant_size(operation: Any) -> int | None:
-    """Return the bytes of the tensor that an op of a graph holds as a constant; None for other ops.
-
-    Args:
-        operation: A ``tf.Operation``.
-    """
+    """Return the bytes of the tensor that an op of a graph holds as a constant; None for other ops."""
     if operation.type != "Const":
         return None
     tensor = operation.outputs[0]
     count = tensor.shape.num_elements() or 0
-    if tensor.dtype.name != _TEXTS:
+    if tensor.dtype.name != "string":
         return count * int(tensor.dtype.size)
     # Texts have no fixed size: where there are many, the op itself is read.
     return sum(map(len, operation.node_def.attr["value"].tensor.string_val)) if count >= _LISTED_FROM else 0
@@ -80,10 +70,6 @@ def name_of_array(frame: FrameType, users: Callable[[str], bool]) -> str | None:
     """Find the user's name for the array that is being converted in `frame` or its callers.
 
     It is the very object that TensorFlow's frames hold: nothing is compared by its value.
-
-    Args:
-        frame: The frame in which the op was made.
-        users: Whether a file is the user's, or made from the user's.
     """
     given: dict[int, Any] = {}
     for at in islice(chain((frame,), callers(frame)), _MOST_FRAMES):
@@ -96,7 +82,6 @@ def name_of_array(frame: FrameType, users: Callable[[str], bool]) -> str | None:
 
 
 def _parts(value: Any) -> Sequence[Any]:
-    """Return the value, and what the arguments of a call hold."""
     if type(value) in (tuple, list):
         return [value, *value[:_MOST_ITEMS]]
     if type(value) is dict:

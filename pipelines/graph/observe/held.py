@@ -1,15 +1,13 @@
 """Large tensors replaced by marks: the graph stays small, and a dataset made of it holds the same tensors.
 
-A graph has its tensors as constants: serialising a pipeline that holds 500 MB copies them several times, and so does
-making a dataset of the graph. Edits do not depend on their contents. So the graph has small tensors in their place, and
-the dataset is made by a function whose arguments are the large ones (worker and the user's own process only: needs
-TensorFlow).
+Serialising a pipeline that holds 500 MB copies them several times, and so does making a dataset of the graph. So the
+graph has small tensors in their place, and the dataset is made by a function whose arguments are the large ones.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -134,12 +132,7 @@ def nbytes_of(tensor: Any) -> int:
 
 
 def variant_of(light: LightGraph) -> Any:
-    """Return the variant tensor of the dataset that a graph describes, with the tensors that are left out of it.
-
-    Raises:
-        tf.errors.OpError: TensorFlow does not accept the graph.
-        ValueError: As above.
-    """
+    """Return the variant tensor of the dataset that a graph describes, with the tensors that are left out of it."""
     import tensorflow as tf
 
     tensors = light.held.tensors(light.graph) if light.held else {}
@@ -175,10 +168,6 @@ def _rename_functions(graph: Any) -> None:
     for gradient in graph.library.gradient:
         gradient.function_name = names.get(gradient.function_name, gradient.function_name)
         gradient.gradient_func = names.get(gradient.gradient_func, gradient.gradient_func)
-    for node in _all_nodes(graph):
+    for node in itertools.chain(graph.node, *(function.node_def for function in graph.library.function)):
         node.op = names.get(node.op, node.op)
         rename_functions(node, names)
-
-
-def _all_nodes(graph: Any) -> Iterable[Any]:
-    return itertools.chain(graph.node, *(function.node_def for function in graph.library.function))

@@ -1,15 +1,14 @@
-"""The graph of a dataset without its large tensors: read from a copy without them, or cut out of the whole graph.
+"""The graph of a dataset without its large tensors.
 
 Where the dataset was observed while it was built, TensorFlow's ops are called once more with marks in the place of
-large tensors, and nothing is copied. Elsewhere, as in a user's own script, the whole graph is serialised once and its
-constants are cut out; the tensors are those that the dataset holds already.
+large tensors, and nothing is copied. Elsewhere the whole graph is serialised once and its constants are cut out.
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from pipeprof.pipelines.graph.observe.held import SLICES, Held, LightGraph, nbytes_of
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
@@ -24,29 +23,30 @@ _KINDS: Final = ("tensorflow.python.data.", "tensorflow.python.eager.")
 """Modules of the objects in which a dataset keeps its tensors and functions."""
 
 
-def light_graph(
-    dataset: Any,
-    *,
-    in_memory: int = 0,
-    room: int | None = None,
-    watch: SourceWatch | None = None,
-    shared_from: int | None = None,
-) -> LightGraph | str:
-    """Return the graph of a dataset without its large tensors, or a text that says why there is none.
+class Reading(TypedDict, total=False):
+    """How a dataset's graph is read.
 
-    Args:
+    Attributes:
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
-        shared_from: Bytes of tensors from which they are left out; `SHARED_FROM` if not given.
     """
-    shared_from = SHARED_FROM if shared_from is None else shared_from
+
+    in_memory: int
+    room: int | None
+    watch: SourceWatch | None
+
+
+def light_graph(
+    dataset: Any, *, in_memory: int = 0, room: int | None = None, watch: SourceWatch | None = None
+) -> LightGraph | str:
+    """Return the graph of a dataset without its large tensors, or a text that says why there is none."""
     known: LightGraph | None = getattr(dataset, LIGHT, None)
     if known is not None:
         return known
     constants = sum(constant.nbytes for constant in watch.lines.constants) if watch is not None else 0
     if constants >= MOST_COPIED_BYTES:
         return copied(constants)
-    marked = watch.lines.marked(dataset) if watch is not None and in_memory >= shared_from else None
+    marked = watch.lines.marked(dataset) if watch is not None and in_memory >= SHARED_FROM else None
     if marked is not None:
         variant, held, saved = marked
         # Where nothing was missed, constants of functions are left: the process may hold more than its graph.
@@ -61,9 +61,9 @@ def light_graph(
             f"{MOST_COPIED_BYTES / 1e6:.0f} MB on it is not made again from its graph, which would copy them"
         )
     whole = serialised(dataset, in_memory=in_memory, room=room)
-    if isinstance(whole, str) or whole.ByteSize() < shared_from:
+    if isinstance(whole, str) or whole.ByteSize() < SHARED_FROM:
         return whole if isinstance(whole, str) else LightGraph(whole)
-    light = cut(whole, list(tensors_of(dataset)), shared_from)
+    light = cut(whole, list(tensors_of(dataset)), SHARED_FROM)
     # Serialising the whole graph is what costs: once is enough.
     setattr(dataset, LIGHT, light)
     return light
@@ -140,9 +140,7 @@ def cut(graph: Any, tensors: Sequence[Any], shared_from: int) -> LightGraph:
     """Return a graph without the large constants of its sources and captured by its functions.
 
     Args:
-        graph: A ``GraphDef``, which is changed.
         tensors: What the dataset holds: a constant with the same contents is one of them.
-        shared_from: Bytes of a constant that is left out.
     """
     import tensorflow as tf
 

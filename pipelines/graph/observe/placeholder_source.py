@@ -1,9 +1,7 @@
 """Copy of a pipeline without its large arrays, to read its graph where these are too large.
 
-Serialising a pipeline copies many times what its sources hold, its functions capture and their graphs have as
-constants, and beyond 2 GB it yields nothing. But what its stages are does not depend on what is in the arrays: so
-TensorFlow's ops are called once more with what they were given when the pipeline was made, but for the large arrays
-(worker only: needs TensorFlow).
+What its stages are does not depend on what is in the arrays: TensorFlow's ops are called once more with what they were
+given when the pipeline was made, but for the large arrays (worker only: needs TensorFlow).
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ from pipeprof.pipelines.graph.observe.held import Held
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large, Resource, Variant
 from pipeprof.pipelines.graph.read.references import inputs_first
 
-_SLICES: Final = "TensorSliceDataset"
 _CAPTURES: Final = ("other_arguments", "other_args")
 """Ends of the names of the arguments that are tensors which a function captures."""
 _LEAVE_OUT_FROM: Final = 10_000
@@ -41,7 +38,6 @@ class StandIn:
     Attributes:
         again: Variant tensors of all its datasets, by the original datasets.
         left_out: For each dataset that holds less: the number of elements of a source, and the bytes of all.
-        constants: Bytes of constants left out of its functions.
         held: Receives the tensors that are left out, with marks in their place; None where they are not needed again.
     """
 
@@ -58,12 +54,7 @@ class StandIn:
 
 
 def stand_in(made: CreatedDataset, slim: Slim | None, held: Held | None = None) -> StandIn | None:
-    """Copy the pipeline that ends with ``made``; None where that is impossible or saves nothing.
-
-    Args:
-        slim: Copies a function without its constants; None to leave them in.
-        held: Receives the tensors that are left out.
-    """
+    """Copy the pipeline that ends with ``made``; None where that is impossible or saves nothing."""
     import tensorflow as tf
 
     copy = StandIn(held=held)
@@ -82,7 +73,6 @@ def held_by(made: CreatedDataset) -> int:
 
 
 def _captured(made: CreatedDataset) -> list[Large]:
-    """Return the large tensors that the functions of a dataset capture."""
     values = (value for name, value in (made.arguments or {}).items() if name.endswith(_CAPTURES))
     return [item for value in values if isinstance(value, list) for item in value if _holds(item)]
 
@@ -99,7 +89,7 @@ def _recreate(made: CreatedDataset, copy: StandIn, slim: Slim | None) -> Any:
         raise _NotAgainError
     reads = iter(made.reads)
     arguments = dict(made.arguments)
-    if made.op == _SLICES and any(isinstance(component, Large) for component in arguments["components"]):
+    if made.op == "TensorSliceDataset" and any(isinstance(component, Large) for component in arguments["components"]):
         components = arguments["components"]
         arguments["components"], copy.left_out[made] = _one_element(components)
         if copy.held is not None:

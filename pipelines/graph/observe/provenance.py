@@ -25,9 +25,6 @@ class CreatedDataset:
     """An observed dataset.
 
     Attributes:
-        op: TensorFlow's op, e.g. ``MapDataset``.
-        spots: Frames of the user's, innermost first.
-        name: The user's name for it, or None.
         reads: The datasets it reads, in order; None for a tensor that may be one, but whose creation was not observed.
         arguments: What the op was given, `kept`; None while a function was traced.
         library: The frame of a library that made it, where the user's code did not do so itself.
@@ -81,11 +78,7 @@ class Resource:
 
 
 class Large:
-    """A tensor that is not kept alive.
-
-    Attributes:
-        spec: Its type and shape.
-    """
+    """A tensor that is not kept alive."""
 
     def __init__(self, spec: Any, tensor: Any) -> None:
         self.spec = spec

@@ -12,15 +12,71 @@ The format of the result is described in `pipeprof.pipelines.graph.read.records`
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.element_shapes import fill_shapes
+from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.observe.held import Held, LightGraph
 from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_keys, mark_constants
+from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
 from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, PlaceDict
+from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.ops.constants import INFINITE
+
+Shape = tuple[int | None, ...] | None
+
+
+def fill_shapes(graph: GraphDict) -> None:
+    """Set inferable shapes that ``graph`` leaves open, in place."""
+    known = shapes(StageGraph.from_dict(graph))
+    for node in graph["nodes"]:
+        node["output_shapes"] = [None if pair is None else list(pair) for pair in known[node["id"]]]
+
+
+def shapes(graph: StageGraph) -> dict[str, tuple[Shape, ...]]:
+    """Return the component shapes of each dataset by its id; None for an unknown rank or dimension."""
+    counts = cardinalities(graph)
+    shapes_by_id: dict[str, tuple[Shape, ...]] = {}
+
+    for node in graph.dependencies_first():
+        shapes_by_id[node.id] = node.output_shapes
+        if None in node.output_shapes:
+            inputs = [shapes_by_id.get(input_, graph.nodes[input_].output_shapes) for input_ in node.inputs]
+            inferred = _infer_shapes(node, inputs, counts)
+            if inferred is not None and len(inferred) == len(node.output_shapes):
+                pairs = zip(node.output_shapes, inferred, strict=True)
+                shapes_by_id[node.id] = tuple(told if own is None else own for own, told in pairs)
+    return shapes_by_id
+
+
+def _infer_shapes(
+    node: Node, inputs: list[tuple[Shape, ...]], counts: Mapping[str, int | None]
+) -> tuple[Shape, ...] | None:
+    if node.family == "Random":
+        return ((),)
+    if node.family == "Zip":
+        return tuple(shape for input_ in inputs for shape in input_)
+    sides = inputs[1:] if node.family == "DirectedInterleave" else inputs if node.family == "Concatenate" else []
+    if len({len(side) for side in sides}) == 1:
+        return tuple(_common_shape(parts) for parts in zip(*sides, strict=True))
+    if len(inputs) != 1:
+        return None
+    if node.traits.stacks and node.traits.keeps_shapes:
+        whole = node.arguments.get("drop_remainder") or counts.get(node.inputs[0]) == INFINITE
+        size = node.arguments.get("batch_size") if whole else None
+        return tuple(None if shape is None else (size, *shape) for shape in inputs[0])
+    return inputs[0] if node.traits.passes or is_option(node.op) else None
+
+
+def _common_shape(shapes_of_sides: tuple[Shape, ...]) -> Shape:
+    """Return the most specific shape that holds for all of them."""
+    known = [side for side in shapes_of_sides if side is not None]
+    if len(known) < len(shapes_of_sides) or len({len(pair) for pair in known}) != 1:
+        return None
+    return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*known, strict=True))
+
 
 SERIALISABLE_BYTES: Final = 10**9
 SPARED_BYTES: Final = 100_000_000
@@ -39,8 +95,6 @@ class ObservedGraphs:
     """Both graphs of a pipeline.
 
     Attributes:
-        places: Where its datasets were made, by their ids in ``written``.
-        constants: Arrays that became constants of a graph while it was built.
         stands_for: Bytes of the arrays left out when reading the graphs; 0 if they are complete.
         needed: With them they could not have been read.
     """
@@ -71,7 +125,6 @@ def read_graphs(
 
     Args:
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
     """
     small, left = readable(dataset, in_memory=in_memory, room=room, watch=watch)
     written = read_written(small, in_memory=left, room=room, made=watch.made if watch is not None else ())
@@ -90,12 +143,7 @@ def read_graphs(
 
 
 def readable(dataset: Any, *, in_memory: int, room: int | None, watch: SourceWatch | None) -> tuple[Any, int]:
-    """Return ``dataset``, or a smaller one with the same graph if it is too large, and the bytes that it holds.
-
-    Args:
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
-    """
+    """Return ``dataset``, or a smaller one with the same graph if it is too large, and the bytes that it holds."""
     light: LightGraph | None = getattr(dataset, LIGHT, None)
     if light is not None:
         return without_tensors(light, dataset.element_spec), max(0, in_memory - light.held.saved(light.graph))
@@ -119,13 +167,7 @@ def without_tensors(light: LightGraph, element_spec: Any) -> Any:
 def read_written(
     dataset: Any, *, in_memory: int, room: int | None = None, made: Sequence[MadeSource] = ()
 ) -> GraphDict:
-    """Return the graph of ``dataset`` as its user wrote it.
-
-    Args:
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
-        made: In-memory sources seen while it was built, from a `SourceWatch`.
-    """
+    """Return the graph of ``dataset`` as its user wrote it."""
     import tensorflow as tf
 
     reason = _too_large(in_memory, room)
@@ -143,8 +185,6 @@ def read_executed(
     """Return the graph of ``dataset`` as TensorFlow would run it with the dataset's own options.
 
     Args:
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
         written: The graph from `read_written`, which saves serialising it once more.
     """
     import tensorflow as tf
@@ -173,8 +213,6 @@ def serialised(dataset: Any, *, in_memory: int, room: int | None = None) -> Any:
 
     Args:
         dataset: A ``tf.data.Dataset``, or its variant tensor.
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
     """
     import tensorflow as tf
 

@@ -7,11 +7,7 @@ from typing import Any
 
 
 class SaveGuard:
-    """Stops a build that saves a dataset, inside a ``with`` block.
-
-    Attributes:
-        asked: Whether a dataset was to be saved.
-    """
+    """Stops a build that saves a dataset, inside a ``with`` block."""
 
     def __init__(self) -> None:
         self.asked = False

@@ -1,8 +1,6 @@
 """The graph of a pipeline as it was observed at creation, without serialising it (worker only: needs TensorFlow).
 
-Reading the graph itself takes up to 15 times the bytes that the pipeline holds, so it waits until everything else has
-been measured. This one costs nothing and holds what tells a stage's name, place, element and count: a run that dies
-before the graph could be read can still name its stages. What functions do inside is not in it.
+It costs nothing: a run that dies before the graph could be read can still name its stages.
 """
 
 from __future__ import annotations
@@ -45,7 +43,21 @@ class _Drawing:
         ids: dict[CreatedDataset, str] = {}
         for dataset in datasets_of(end):
             ids[dataset] = identity = str(len(self.nodes))
-            record = _record(dataset, identity, [ids[below] for below in dataset.reads if below in ids], owner, depth)
+            given = dataset.arguments or {}
+            sizes, length = _held(given.get("components")) if traits(dataset.op).in_memory else (None, None)
+            inputs = [ids[below] for below in dataset.reads if below in ids]
+            record: NodeDict = {
+                **dataset_node(identity, dataset.op, inputs, owner, depth),
+                "name": dataset.name,
+                "arguments": dict(_arguments(dataset.op, given)),
+                "output_types": [
+                    str(argument.name) for argument in given.get("output_types") or given.get("Toutput_types") or ()
+                ],
+                "output_shapes": [_shape(argument) for argument in given.get("output_shapes") or ()],
+                "files": bool(given.get("is_files")),
+                "held_bytes": sizes,
+                "length": 1 if family(dataset.op) == "Tensor" else length,
+            }
             self.nodes.append(record)
             place = place_of(dataset)
             if place is not None:
@@ -63,24 +75,6 @@ def _functions(made: CreatedDataset) -> Iterator[Any]:
         for argument in value if isinstance(value, list) else (value,):
             if isinstance(argument, weakref.ref) and (function := argument()) is not None:
                 yield function
-
-
-def _record(made: CreatedDataset, identity: str, inputs: list[str], owner: str | None, depth: int) -> NodeDict:
-    given = made.arguments or {}
-    sizes, length = _held(given.get("components")) if traits(made.op).in_memory else (None, None)
-    record = dataset_node(identity, made.op, inputs, owner, depth)
-    return {
-        **record,
-        "name": made.name,
-        "arguments": dict(_arguments(made.op, given)),
-        "output_types": [
-            str(argument.name) for argument in given.get("output_types") or given.get("Toutput_types") or ()
-        ],
-        "output_shapes": [_shape(argument) for argument in given.get("output_shapes") or ()],
-        "files": bool(given.get("is_files")),
-        "held_bytes": sizes,
-        "length": 1 if family(made.op) == "Tensor" else length,
-    }
 
 
 def _arguments(op: str, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

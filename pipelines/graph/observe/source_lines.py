@@ -1,9 +1,8 @@
 """Source lines of datasets in the user's files, observed at creation and joined with the written graph later.
 
-A `BuildHook` reports each return of a TensorFlow op that creates a dataset (``tf.raw_ops.MapDataset``, …), and the
-stack shows its caller. The tensor that it returned is the link: an op's tensor arguments are in the order of the
-graph's inputs, and an op called while a function was traced has the same name in the graph. Nothing is joined by its
-kind or by its order in time, so what cannot be joined gets no line rather than a guessed one.
+A `BuildHook` reports each return of a TensorFlow op that creates a dataset, and the stack shows its caller. The tensor
+that it returned is the link to the graph. Nothing is joined by its kind or by its order in time: what cannot be joined
+gets no line rather than a guessed one.
 """
 
 from __future__ import annotations
@@ -36,11 +35,7 @@ _MOST_RECORDS = 100_000
 
 @dataclass
 class Lines:
-    """Recorder of datasets at their creation.
-
-    Attributes:
-        python: Places where Python functions were wrapped for the pipeline, by TensorFlow's tokens.
-    """
+    """Recorder of datasets at their creation."""
 
     own: Callable[[str], bool] = is_users
     python: dict[str, Spot] = field(default_factory=dict)
@@ -177,8 +172,7 @@ class Lines:
     def held_bytes(self, dataset: Any) -> int:
         """Return the bytes of constants in graphs and of the tensors that the functions of ``dataset`` capture."""
         made = self.created(dataset)
-        captured = held_by(made) if made is not None else 0
-        return sum(constant.nbytes for constant in self.constants) + captured
+        return sum(constant.nbytes for constant in self.constants) + (held_by(made) if made is not None else 0)
 
     def stand_in(self, dataset: Any) -> tuple[Any, int] | None:
         """Copy ``dataset`` without its large arrays; return it with the bytes saved, or None.
@@ -229,7 +223,6 @@ class Lines:
         return slim, large
 
     def _join_datasets(self, dataset: Any, written: GraphDict) -> dict[str, CreatedDataset]:
-        """Return how the datasets of a graph were made, by their ids in it; unknown ones are left out."""
         nodes = {node["id"]: node for node in written["nodes"]}
         todo = [(self._in_function(node["id"]), node) for node in written["nodes"]]
         if written["root"] in nodes:
@@ -282,10 +275,8 @@ class Lines:
         return self._graphs.setdefault(graph, next(self._numbers))
 
     def _spots(self, frame: FrameType, variant: Any) -> list[Spot]:
-        """Return the user's frames that led to the op that made a tensor, innermost first."""
         own_frames = [caller for caller in callers(frame) if self._is_own_file(caller.f_code.co_filename)]
-        written = self._written_spots(own_frames, variant)
-        return [spot for spot in written if spot is not None][:_MOST_CALLERS]
+        return [spot for spot in self._written_spots(own_frames, variant) if spot is not None][:_MOST_CALLERS]
 
     def _is_own_file(self, file: str) -> bool:
         return is_generated(file) or self.own(file)
@@ -424,13 +415,11 @@ def _last_name(node: ast.expr) -> str | None:
 
 @lru_cache(maxsize=64)
 def _lambdas(file: str) -> list[tuple[int, int]]:
-    """Return first and last lines of a file's lambdas."""
     nodes = ast.walk(_parse_file(file)[1])
     return [(node.lineno, node.end_lineno or node.lineno) for node in nodes if isinstance(node, ast.Lambda)]
 
 
 def _parse_file(file: str) -> tuple[bytes, ast.Module]:
-    """Read a file and its syntax tree; both empty where it cannot be read."""
     try:
         text = read_source(Path(file))
         return text, ast.parse(text)

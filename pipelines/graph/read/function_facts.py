@@ -54,7 +54,6 @@ _MADE = ELEMENTWISE | frozenset(_MADE_OPS.split())
 """Deterministic ops: with constant inputs, TensorFlow computes them once."""
 _LINES = "DecodeCSV"
 """Op that takes texts of any shape and returns each column in that shape."""
-_LAST_AXIS = -1
 _MAX_OPS = 300
 _MAX_DEPTH = 20
 
@@ -233,7 +232,7 @@ class _Flow:
             given = data_inputs(node)
             if node.op == _LINES and self.argument(given[0]) is not None:
                 columns.add(node.name)
-            elif node.op == "Pack" and node.attr["axis"].i == _LAST_AXIS:
+            elif node.op == "Pack" and node.attr["axis"].i == -1:
                 rows.add(node.name)
             elif node.op not in SILENT:
                 return False
@@ -269,7 +268,6 @@ class _Flow:
                     yield found
 
     def _fixed_kind(self, reference: str) -> str | None:
-        """Return ``held`` or ``made`` if the value is equal in every call, as in `FunctionFlow.fixed`; else None."""
         if self._made_from_argument(reference):
             return None
         if not {self._nodes[name].op for name in self._dependencies(reference)} <= {*_MADE, *HANDING_ON}:
@@ -278,15 +276,12 @@ class _Flow:
         return "held" if origin is not None and origin.op == "Const" else "made"
 
     def _made_from_argument(self, reference: str) -> bool:
-        """Return whether the value depends on any argument."""
         names = {
             input_.partition(":")[0] for name in self._dependencies(reference) for input_ in self._nodes[name].input
         }
         return not (names | {reference.partition(":")[0]}).isdisjoint(self._arguments.keys() - self._nodes.keys())
 
     def _dependencies(self, reference: str) -> set[str]:
-        """Return the nodes that a value depends on; bodies have no cycles."""
-
         def reads(name: str) -> list[str]:
             return [one for one in map(base_of, data_inputs(self._nodes[name])) if one in self._nodes]
 

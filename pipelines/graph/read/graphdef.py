@@ -1,7 +1,4 @@
-"""Conversion of TensorFlow's ``GraphDef`` to a `GraphDict`: dataset nodes, constants, datasets inside functions.
-
-Works on the parsed message and needs no TensorFlow itself.
-"""
+"""Conversion of TensorFlow's ``GraphDef`` to a `GraphDict`, without TensorFlow itself."""
 
 from __future__ import annotations
 
@@ -36,17 +33,11 @@ _STATEFUL = re.compile(
 )
 _PASSING = ("Identity", "FinalizeDataset", "WrapDatasetVariant", "UnwrapDatasetVariant")
 ATTRIBUTES = (
-    "deterministic",
-    "reshuffle_each_iteration",
-    "drop_remainder",
-    "preserve_cardinality",
-    "force_synchronous",
-)
+    "deterministic", "reshuffle_each_iteration", "drop_remainder", "preserve_cardinality", "force_synchronous",
+)  # fmt: skip
 _MAX_OPS: Final = 400
 _MAX_DEPTH: Final = 20
 _MAX_TEXT: Final = 200
-_FILES: Final = "filenames"
-_CSV: Final = "CSV"
 _FIRST_DEFAULT: Final = 8
 """Index of the first input of the reader of CSV files that is the default value of a column."""
 _DTYPES: Final = {1: "float32", 2: "float64", 3: "int32", 7: "string", 9: "int64"}
@@ -58,11 +49,7 @@ _NONE: Final[Mapping[str, str]] = {}
 
 
 def read_options(message: bytes) -> dict[str, bool | int]:
-    """Return the options that are set, by dotted path; those that pipeprof does not use are left out.
-
-    Args:
-        message: The attribute ``serialized_options``.
-    """
+    """Return the options that are set, by dotted path; those that pipeprof does not use are left out."""
     return dict(_read(message, ()))
 
 
@@ -126,8 +113,7 @@ class GraphDefReader:
 
     def read(self) -> GraphDict:
         """Return the whole graph."""
-        members = {node.name: node for node in self._graph.node}
-        scope = self._scope(members, prefix="", owner=None, depth=0)
+        scope = self._scope({node.name: node for node in self._graph.node}, prefix="", owner=None, depth=0)
         returned = next((node for node in self._graph.node if node.op == "_Retval"), None)
         root = scope.follow(returned.input[0]) if returned is not None and returned.input else None
         reason = None if root is not None else "the graph returns no dataset"
@@ -140,7 +126,6 @@ class GraphDefReader:
         }
 
     def _options(self, root: str | None) -> dict[str, Any]:
-        """Collect the options; those nearest to the end of the pipeline win."""
         found: dict[str, Any] = {}
         todo, seen = [root], set[str | None]()
         while todo:
@@ -212,7 +197,6 @@ class GraphDefReader:
         record["inputs"] = [name for name in record["inputs"] if name not in captured.values() or name not in read]
 
     def _captured_datasets(self, node: Any, functions: list[str], scope: _GraphScope) -> dict[str, str]:
-        """Return datasets that the one function of ``node`` captures, by the names of the function's arguments."""
         definition = self._functions.get(functions[0]) if len(functions) == 1 else None
         count = len(node.attr["Targuments"].list.type) if "Targuments" in node.attr else 0
         if definition is None or not count:
@@ -224,7 +208,6 @@ class GraphDefReader:
     def _body(
         self, function: str, prefix: str, owner: str | None, depth: int, given: Mapping[str, str] = _NONE
     ) -> str | None:
-        """Read the datasets that ``function`` creates; return the id of the one it returns."""
         definition = self._functions.get(function)
         if definition is None or depth > _MAX_DEPTH:
             return None
@@ -236,7 +219,6 @@ class GraphDefReader:
         return next((name for name in found if name is not None), None)
 
     def _called_functions(self, functions: list[str]) -> Iterator[str]:
-        """Yield ``functions`` and all functions they call, each once; functions of datasets inside are not followed."""
         seen: set[str] = set()
         todo = list(reversed(functions))
         while todo:
@@ -299,7 +281,6 @@ class GraphDefReader:
         return None if record is None else [None if one is None else len(one) for one in record["output_shapes"]]
 
     def _held_bytes(self, node: Any, members: dict[str, Any]) -> int | None:
-        """Return the bytes of the constants that ``node`` reads; None if a source in memory reads anything else."""
         sources = [members.get(base_of(input_)) for input_ in data_inputs(node)]
         if traits(node.op).in_memory and any(source is None or source.op != "Const" for source in sources):
             return None
@@ -328,7 +309,6 @@ def _rank(node: Any | None) -> int | None:
 
 
 def _length(node: Any, members: dict[str, Any]) -> int | None:
-    """Return how many elements a source in memory has, if its first component is a constant."""
     if family(node.op) == "Tensor":
         return 1
     if family(node.op) == "List":
@@ -394,10 +374,10 @@ def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
         source = members.get(base_of(reference))
         if name and source is not None and source.op == "Const":
             tensor = source.attr["value"].tensor
-            value = _texts(tensor) if name == _FILES else _scalar(tensor)
+            value = _texts(tensor) if name == "filenames" else _scalar(tensor)
             if value is not None:
                 found[name] = value
-    if family(node.op) == _CSV:
+    if family(node.op) == "CSV":
         types = node.attr["output_types"].list.type
         consts = [members.get(base_of(reference)) for reference in inputs[_FIRST_DEFAULT:][: len(types)]]
         defaults = [_default(const) for const in consts]

@@ -25,7 +25,6 @@ class RandomPart:
     """What of a function depends on random numbers, state or Python.
 
     Attributes:
-        nodes: Names of the nodes that do, those that draw among them.
         steady: Types of the ops that do not, of the functions that it calls as well, as often as they stand there.
         random: Types of the ops that do.
         branches: Types of the steady ops whose results are not what the rest goes on from: it takes what they were made
@@ -143,7 +142,6 @@ def _dims(constant: Any) -> Iterable[Any]:
 
 
 def _draws(functions: Mapping[str, Any], node: Any, depth: int = 0) -> bool:
-    """Whether an op draws random numbers, has state or runs Python, or a function that it has does."""
     if node.op in PYTHON or draws_alone(node.op):
         return True
     inner = [value.func.name for value in node.attr.values() if value.func.name]

@@ -9,9 +9,7 @@ from typing import Any, Final, NamedTuple
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.graph.read.references import base_of, data_inputs
 
-_CAST: Final = "Cast"
-_CONST: Final = "Const"
-_ALONE: Final = ELEMENTWISE | SILENT - {_CONST}
+_ALONE: Final = ELEMENTWISE | SILENT - {"Const"}
 
 Width = Callable[[int], int | None]
 """Bytes of a number, by TensorFlow's number of its type; None where they are not known."""
@@ -23,7 +21,6 @@ class Widening(NamedTuple):
     Attributes:
         nodes: Names of the ops, the last one first; the cast is the last.
         before: TensorFlow's number of the narrow type.
-        after: That of the wide one.
     """
 
     nodes: tuple[str, ...]
@@ -41,7 +38,7 @@ def widening(nodes: Mapping[str, Any], known: Collection[str], reference: str, w
     while (node := nodes.get(base_of(reference))) is not None and node.op in _ALONE:
         found.append(node.name)
         inputs = [one for one in data_inputs(node) if base_of(one) not in known]
-        if node.op == _CAST:
+        if node.op == "Cast":
             before, after = (int(node.attr[key].type) for key in ("SrcT", "DstT"))
             narrow = 0 < (width(before) or 0) < (width(after) or 0)
             return Widening(tuple(found), before, after) if narrow else None
@@ -58,7 +55,7 @@ def widened(function: Any, known: Collection[str], width: Width) -> dict[int, Wi
         known: Names of its arguments that are the same for each element.
     """
     nodes = {node.name: node for node in function.node_def}
-    same = {*known, *(node.name for node in function.node_def if node.op == _CONST)}
+    same = {*known, *(node.name for node in function.node_def if node.op == "Const")}
     found = [widening(nodes, same, function.ret[result.name], width) for result in function.signature.output_arg]
     return {place: one for place, one in enumerate(found) if one is not None}
 

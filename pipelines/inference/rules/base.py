@@ -1,8 +1,7 @@
 """Inference rules of the functions of ``ops:``: what all rules share.
 
-A rule takes the arguments of one call and returns the structure of its result. It raises `CannotInfer` where the result
-is unknown and `Refused` where TensorFlow is certain to refuse the call; the result of a function without a rule is
-unknown. Every other module of this folder holds a table ``RULES`` by the function's name.
+A rule takes the arguments of one call and returns the structure of its result. It raises `CannotInfer` where that is
+unknown and `Refused` where TensorFlow is certain to refuse the call. Modules hold a table ``RULES`` by function.
 """
 
 from __future__ import annotations
@@ -28,8 +27,6 @@ class Arguments:
     """The arguments of one call.
 
     Attributes:
-        inputs: Components of the element by the parameters they go to.
-        constants: Written values by parameter.
         strict: Whether to say only what TensorFlow's own element specs say.
     """
 
@@ -44,11 +41,7 @@ class Arguments:
         return found if isinstance(found, Tensor) else None
 
     def component(self, name: str) -> Tensor:
-        """A tensor of any kind.
-
-        Raises:
-            CannotInfer: The component is unknown.
-        """
+        """A tensor of any kind."""
         found = self.raw(name)
         return self.tensor(name) if found is None else found
 
@@ -71,11 +64,7 @@ class Arguments:
         return literal(value, dtype)
 
     def tensors(self, name: str) -> list[Tensor]:
-        """The tensors of a parameter that takes a list of them.
-
-        Raises:
-            CannotInfer: One is not known.
-        """
+        """The tensors of a parameter that takes a list of them."""
         found = self.inputs.get(name)
         if isinstance(found, tuple):
             return [dense(value) for value in found]
@@ -94,11 +83,7 @@ class Arguments:
         return self.constants.get(name, default)
 
     def dtype(self, name: str = "dtype", default: str | None = None) -> str:
-        """The dtype that was written.
-
-        Raises:
-            CannotInfer: There is none.
-        """
+        """The dtype that was written."""
         found = self.constant(name)
         if found is None:
             if default is None:
@@ -110,7 +95,6 @@ class Arguments:
         """A list of whole numbers.
 
         Raises:
-            CannotInfer: The argument is no list of whole numbers.
             Refused: The argument is text.
         """
         found = self.constant(name)
@@ -121,11 +105,7 @@ class Arguments:
         return tuple(found)
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """A whole number.
-
-        Raises:
-            CannotInfer: The argument is no whole number.
-        """
+        """A whole number."""
         found = self.constant(name, default)
         if type(found) is not int:
             raise CannotInfer
@@ -149,8 +129,7 @@ def rules() -> Mapping[str, Rule]:
     package = importlib.import_module("pipeprof.pipelines.inference.rules")
     found: dict[str, Rule] = {}
     for module_info in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
-        found.update(vars(module).get("RULES", {}))
+        found.update(vars(importlib.import_module(f"{package.__name__}.{module_info.name}")).get("RULES", {}))
     return found
 
 
@@ -164,11 +143,7 @@ def same(name: str, dtype: str | None = None) -> Rule:
 
 
 def pair(arguments: Arguments, first: str, second: str) -> tuple[Tensor, Tensor]:
-    """Two operands of one dtype: a constant takes that of the tensor before it.
-
-    Raises:
-        Refused: They differ.
-    """
+    """Two operands of one dtype: a constant takes that of the tensor before it."""
     one = arguments.tensor(first)
     other = arguments.tensor(second, one.dtype if first in arguments.inputs else None)
     if first in arguments.inputs and second not in arguments.inputs:
@@ -190,17 +165,13 @@ def _check_constant(tensor: Tensor, value: Any, name: str) -> None:
     if not fits or whole:
         hint = ": put tf.cast before it" if whole else ""
         expected = f"{_values_of(tensor)}, to match {tensor_text(tensor)}{hint}"
-        refuse(_constant_text(value), "wrong-dtype", expected, name)
+        refuse("a list" if isinstance(value, list | tuple) else repr(value), "wrong-dtype", expected, name)
 
 
 def _values_of(tensor: Tensor) -> str:
     if tensor.dtype == "string":
         return "text"
     return "whole numbers" if tensor.dtype in INTEGERS else "numbers"
-
-
-def _constant_text(value: Any) -> str:
-    return "a list" if isinstance(value, list | tuple) else repr(value)
 
 
 def differing(one: Tensor, other: Tensor) -> Refused:
@@ -235,11 +206,7 @@ def binary(first: str, second: str, dtype: str | None = None) -> Rule:
 
 
 def check_axes(tensor: Tensor, axis: Any) -> None:
-    """Refuse axes that a tensor does not have.
-
-    Raises:
-        Refused: There is one such.
-    """
+    """Refuse axes that a tensor does not have."""
     if tensor.shape is None:
         return
     for one in axis if isinstance(axis, list | tuple) else [axis]:
@@ -254,11 +221,7 @@ def of_shape(arguments: Arguments) -> Structure:
 
 
 def written_shape(shape: object) -> Shape:
-    """Convert a written shape.
-
-    Raises:
-        CannotInfer: A size is not a whole number.
-    """
+    """Convert a written shape."""
     items = shape if isinstance(shape, list | tuple) else [shape]
     if not all(type(item) is int and item >= 0 for item in items):
         raise CannotInfer

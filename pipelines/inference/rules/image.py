@@ -45,16 +45,13 @@ def _resize(arguments: Arguments) -> Structure:
     if type(size) is int or (isinstance(size, list | tuple) and len(size) != 2):
         got = f"a list of {len(size)}" if isinstance(size, list | tuple) else repr(size)
         raise Refused(f"got {got}, expected a height and a width such as [224, 224]", "wrong-shape", "size")
-    height, width = _two(arguments.integers("size"))
+    numbers = arguments.integers("size")
+    if len(numbers) != 2:
+        raise CannotInfer
+    height, width = numbers
     if arguments.constant("preserve_aspect_ratio", default=False):
         return tensor.of(_resized_dtype(arguments, tensor), _sized(tensor, None, None, _channels(tensor)))
     return tensor.of(_resized_dtype(arguments, tensor), _sized(tensor, height, width, _channels(tensor)))
-
-
-def _two(numbers: tuple[int, ...]) -> tuple[int, int]:
-    if len(numbers) != 2:
-        raise CannotInfer
-    return numbers[0], numbers[1]
 
 
 def _resize_with_pad(arguments: Arguments) -> Structure:
@@ -98,10 +95,6 @@ def _with_channels(name: str, channels: int) -> Rule:
     return rule
 
 
-def _convert_image_dtype(arguments: Arguments) -> Structure:
-    return arguments.tensor("image").of(arguments.dtype())
-
-
 def _standardized(arguments: Arguments) -> Structure:
     tensor = arguments.tensor("image")
     return tensor.of(tensor.dtype if tensor.dtype in ("float16", "float32") else "float32")
@@ -116,10 +109,6 @@ def _turned(arguments: Arguments) -> Structure:
     return turned
 
 
-def _transposed(arguments: Arguments) -> Structure:
-    return _swapped(arguments.tensor("image"))
-
-
 def _swapped(tensor: Tensor) -> Tensor:
     if tensor.shape is None or len(tensor.shape) not in (3, 4):
         raise CannotInfer
@@ -132,7 +121,6 @@ _SAME_IMAGE = (
     "stateless_random_brightness", "stateless_random_contrast", "stateless_random_flip_left_right",
     "stateless_random_flip_up_down", "stateless_random_hue", "stateless_random_saturation",
 )  # fmt: skip
-_SAME_IMAGES = ("adjust_contrast", "hsv_to_rgb", "rgb_to_hsv")
 
 
 def _central_crop(arguments: Arguments) -> Structure:
@@ -149,9 +137,9 @@ def _central_crop(arguments: Arguments) -> Structure:
 
 RULES: dict[str, Rule] = {
     **{f"tf.image.{name}": same("image") for name in _SAME_IMAGE},
-    **{f"tf.image.{name}": same("images") for name in _SAME_IMAGES},
+    **{f"tf.image.{name}": same("images") for name in ("adjust_contrast", "hsv_to_rgb", "rgb_to_hsv")},
     "tf.image.central_crop": _central_crop,
-    "tf.image.convert_image_dtype": _convert_image_dtype,
+    "tf.image.convert_image_dtype": lambda arguments: arguments.tensor("image").of(arguments.dtype()),
     "tf.image.crop_to_bounding_box": _to_target,
     "tf.image.grayscale_to_rgb": _with_channels("images", 3),
     "tf.image.pad_to_bounding_box": _to_target,
@@ -163,5 +151,5 @@ RULES: dict[str, Rule] = {
     "tf.image.rgb_to_grayscale": _with_channels("images", 1),
     "tf.image.rot90": _turned,
     "tf.image.stateless_random_crop": _random_crop,
-    "tf.image.transpose": _transposed,
+    "tf.image.transpose": lambda arguments: _swapped(arguments.tensor("image")),
 }

@@ -40,7 +40,6 @@ def _channels(arguments: Arguments) -> int | None:
     """The number of channels that was written.
 
     Raises:
-        Refused: It is none.
         CannotInfer: It is a field of the element.
     """
     written = arguments.constant("channels") or None
@@ -50,7 +49,6 @@ def _channels(arguments: Arguments) -> int | None:
 
 
 def _decoded(arguments: Arguments, dtype: str, *, shape_known: bool = True) -> Structure:
-    """An image of the contents' own height and width."""
     channels = _channels(arguments)
     contents = arguments.raw("contents")
     size = contents.content.size if contents is not None and contents.content is not None else None
@@ -62,10 +60,6 @@ def _decoded(arguments: Arguments, dtype: str, *, shape_known: bool = True) -> S
 
 def _decode_jpeg(arguments: Arguments) -> Structure:
     return _decoded(arguments, "uint8")
-
-
-def _decode_png(arguments: Arguments) -> Structure:
-    return _decoded(arguments, arguments.dtype("dtype", "uint8"))
 
 
 def _decode_image(arguments: Arguments) -> Structure:
@@ -98,14 +92,6 @@ def _decode_raw(arguments: Arguments) -> Structure:
     return Tensor(dtype, None if shape is None else (*shape, count))
 
 
-def _parse_tensor(arguments: Arguments) -> Structure:
-    return Tensor(arguments.dtype("out_type"), None)
-
-
-def _parse_single_example(arguments: Arguments) -> Structure:
-    return _parsed(arguments, ())
-
-
 def _parse_example(arguments: Arguments) -> Structure:
     serialized = arguments.tensor("serialized")
     if serialized.shape is None or len(serialized.shape) != 1:
@@ -128,10 +114,8 @@ def parsed_features(
     """Infer the result of parsing examples.
 
     Args:
-        features: Feature specs by name.
         batch: Dimensions in front: none for a single example.
         content: Recipe of the examples, if one makes them.
-        strict: Whether to say only what TensorFlow's own element specs say.
     """
     sparse: Shape = (None,) * len(batch) if strict else batch
     return {
@@ -181,8 +165,7 @@ def _varies(name: str, content: Content | None) -> bool:
 
 def _decode_csv(arguments: Arguments) -> Structure:
     shape = arguments.tensor("records").shape
-    defaults = arguments.constant("record_defaults")
-    return tuple(Tensor(column_dtype(default), shape) for default in defaults)
+    return tuple(Tensor(column_dtype(default), shape) for default in arguments.constant("record_defaults"))
 
 
 def column_dtype(default: Required | str | float) -> str:
@@ -214,10 +197,6 @@ def _decode_wav(arguments: Arguments) -> Structure:
     return (Tensor("float32", shape), Tensor("int32", ()))
 
 
-def _extract_jpeg_shape(arguments: Arguments) -> Structure:
-    return Tensor(arguments.dtype("output_type", "int32"), (3,))
-
-
 RULES: dict[str, Rule] = {
     "tf.audio.decode_wav": _decode_wav,
     "tf.io.decode_and_crop_jpeg": _decode_and_crop,
@@ -227,16 +206,16 @@ RULES: dict[str, Rule] = {
     "tf.io.decode_csv": _decode_csv,
     "tf.io.decode_image": _decode_image,
     "tf.io.decode_jpeg": _decode_jpeg,
-    "tf.io.decode_png": _decode_png,
+    "tf.io.decode_png": lambda arguments: _decoded(arguments, arguments.dtype("dtype", "uint8")),
     "tf.io.decode_raw": _decode_raw,
     "tf.io.encode_base64": same("input"),
     "tf.io.encode_jpeg": _scalar("string"),
     "tf.io.encode_png": _encode_png,
-    "tf.io.extract_jpeg_shape": _extract_jpeg_shape,
+    "tf.io.extract_jpeg_shape": lambda arguments: Tensor(arguments.dtype("output_type", "int32"), (3,)),
     "tf.io.is_jpeg": same("contents", "bool"),
     "tf.io.parse_example": _parse_example,
-    "tf.io.parse_single_example": _parse_single_example,
-    "tf.io.parse_tensor": _parse_tensor,
+    "tf.io.parse_single_example": lambda arguments: _parsed(arguments, ()),
+    "tf.io.parse_tensor": lambda arguments: Tensor(arguments.dtype("out_type"), None),
     "tf.io.read_file": _read_file,
     "tf.io.serialize_tensor": _scalar("string"),
 }

@@ -1,15 +1,16 @@
-"""Inference rules of arithmetic, comparisons and reductions."""
+"""Inference rules of arithmetic, comparisons, reductions, products, random numbers, sparse and ragged tensors."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipeprof.pipelines.inference.errors import CannotInfer
-from pipeprof.pipelines.inference.rules.base import Arguments, Rule, binary, check_axes, pair, same, stretched
-from pipeprof.pipelines.inference.tensor.shapes import Structure, Tensor, drop_axes
+from pipeprof.pipelines.inference.rules.base import Arguments, Rule, binary, check_axes, of_shape, pair, same, stretched
+from pipeprof.pipelines.inference.tensor.shapes import Shape, Structure, Tensor, broadcast, drop_axes
+from pipeprof.pipelines.inference.tensor.texts import refuse, tensor_text
 
 
 def _real(name: str) -> Rule:
-    """Like `same`, but unknown for complex numbers, which would become real ones."""
-
     def rule(arguments: Arguments) -> Structure:
         tensor = arguments.tensor(name)
         if tensor.dtype.startswith("complex"):
@@ -45,6 +46,56 @@ def _arg_reduction(arguments: Arguments) -> Structure:
     check_axes(tensor, 0 if axis is None else axis)
     shape = drop_axes(tensor.shape, 0 if axis is None else axis, keep=False)
     return tensor.of(arguments.dtype("output_type", "int64"), shape)
+
+
+def _rfft(arguments: Arguments) -> Structure:
+    tensor = arguments.tensor("input_tensor")
+    if arguments.constant("fft_length") is not None or not tensor.shape:
+        raise CannotInfer
+    size = tensor.shape[-1]
+    return Tensor(
+        "complex128" if tensor.dtype == "float64" else "complex64",
+        (*tensor.shape[:-1], None if size is None else size // 2 + 1),
+    )
+
+
+def _to_dense(arguments: Arguments) -> Structure:
+    sparse = arguments.raw("sp_input")
+    if sparse is None or sparse.kind != "sparse":
+        raise CannotInfer
+    # TensorFlow's own spec of the dense tensor keeps the number of dimensions alone.
+    blurred = arguments.strict and sparse.shape is not None
+    return replace(sparse, kind="dense", shape=(None,) * len(sparse.shape or ()) if blurred else sparse.shape)
+
+
+def _ragged_to_tensor(arguments: Arguments) -> Structure:
+    ragged = arguments.raw("self")
+    if ragged is None or ragged.kind != "ragged" or arguments.constant("shape") is not None:
+        raise CannotInfer
+    return replace(ragged, kind="dense")
+
+
+def matmul(arguments: Arguments) -> Structure:
+    """Infer the product of two matrices, or of batches of them."""
+    one, other = pair(arguments, "a", "b")
+    if one.shape is None or other.shape is None:
+        return one.of(shape=None)
+    if arguments.constant("output_type") is not None:
+        raise CannotInfer
+    if len(one.shape) < 2 or len(other.shape) < 2:
+        raise CannotInfer
+    rows, inner = _turned(one.shape, arguments, "a")
+    other_inner, columns = _turned(other.shape, arguments, "b")
+    if inner is not None and other_inner is not None and inner != other_inner:
+        got = f"{tensor_text(one)} and {tensor_text(other)}"
+        refuse(got, "wrong-shape", "as many columns in `a` as rows in `b`")
+    batch = broadcast(one.shape[:-2], other.shape[:-2])
+    return one.of(shape=None if batch is None else (*batch, rows, columns))
+
+
+def _turned(shape: Shape, arguments: Arguments, name: str) -> tuple[int | None, int | None]:
+    turned = bool(arguments.constant(f"transpose_{name}")) or bool(arguments.constant(f"adjoint_{name}"))
+    return (shape[-1], shape[-2]) if turned else (shape[-2], shape[-1])
 
 
 _SAME_X = (
@@ -98,4 +149,16 @@ RULES: dict[str, Rule] = {
         f"tf.bitwise.{name}": binary("x", "y")
         for name in ("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift")
     },
+    **dict.fromkeys(("tf.random.normal", "tf.random.truncated_normal", "tf.random.uniform"), of_shape),
+    **{f"tf.random.stateless_{name}": of_shape for name in ("normal", "truncated_normal", "uniform")},
+    "tf.RaggedTensor.to_tensor": _ragged_to_tensor,
+    "tf.linalg.l2_normalize": same("x"),
+    "tf.linalg.matmul": matmul,
+    "tf.nn.l2_normalize": same("x"),
+    "tf.nn.relu": same("features"),
+    "tf.nn.sigmoid": same("x"),
+    "tf.nn.softmax": same("logits"),
+    "tf.random.shuffle": same("value"),
+    "tf.signal.rfft": _rfft,
+    "tf.sparse.to_dense": _to_dense,
 }

@@ -23,10 +23,6 @@ def _split_varies(text: Tensor) -> bool:
     return isinstance(recipe, Text) and lengths_differ(recipe.words[0], recipe.words[1], recipe.lines)
 
 
-def _to_number(arguments: Arguments) -> Structure:
-    return arguments.tensor("input").of(arguments.dtype("out_type", "float32"))
-
-
 def _split(arguments: Arguments) -> Structure:
     text = arguments.tensor("input")
     if text.shape is None:
@@ -44,8 +40,7 @@ def _reduce_join(arguments: Arguments) -> Structure:
 
 
 def _join(arguments: Arguments) -> Structure:
-    tensors = arguments.tensors("inputs")
-    shapes = {tensor.shape for tensor in tensors if tensor.shape != ()}
+    shapes = {tensor.shape for tensor in arguments.tensors("inputs") if tensor.shape != ()}
     if len(shapes) > 1:
         raise CannotInfer
     return Tensor("string", shapes.pop() if shapes else ())
@@ -67,5 +62,5 @@ RULES: dict[str, Rule] = {
     "tf.strings.reduce_join": _reduce_join,
     "tf.strings.regex_full_match": same("input", "bool"),
     "tf.strings.split": _split,
-    "tf.strings.to_number": _to_number,
+    "tf.strings.to_number": lambda arguments: arguments.tensor("input").of(arguments.dtype("out_type", "float32")),
 }

@@ -6,7 +6,7 @@ import math
 
 from pipeprof.pipelines.inference.errors import CannotInfer, Refused
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule, differing, of_shape, same, written_shape
-from pipeprof.pipelines.inference.rules.linalg import matmul
+from pipeprof.pipelines.inference.rules.math import matmul
 from pipeprof.pipelines.inference.tensor.shapes import FLOATS, Shape, Structure, Tensor, broadcast, fits, merge
 from pipeprof.pipelines.inference.tensor.texts import mismatch, refuse, shape_text, tensor_text
 
@@ -23,12 +23,7 @@ def _cast(name: str) -> Rule:
 
 
 def _axis(axis: int, rank: int) -> int:
-    """An axis counted from the front.
-
-    Raises:
-        Refused: There is none such.
-        CannotInfer: It is no number.
-    """
+    """An axis counted from the front."""
     if type(axis) is not int:
         raise CannotInfer
     if not -rank <= axis < rank:
@@ -245,8 +240,7 @@ def _where(arguments: Arguments) -> Structure:
 
 
 def _shape_of(arguments: Arguments) -> Structure:
-    tensor = arguments.tensor("input")
-    return Tensor(arguments.dtype("out_type", "int32"), (tensor.rank,))
+    return Tensor(arguments.dtype("out_type", "int32"), (arguments.tensor("input").rank,))
 
 
 def _count_of(arguments: Arguments) -> Structure:
@@ -280,10 +274,6 @@ def _convert_to_tensor(arguments: Arguments) -> Structure:
     if "value" in arguments.inputs:
         return arguments.tensor("value")
     return _constant(arguments)
-
-
-def _fill(arguments: Arguments) -> Structure:
-    return arguments.tensor("value").of(shape=written_shape(arguments.constant("dims")))
 
 
 def _range(arguments: Arguments) -> Structure:
@@ -367,7 +357,7 @@ RULES: dict[str, Rule] = {
     "tf.convert_to_tensor": _convert_to_tensor,
     "tf.ensure_shape": _ensure_shape,
     "tf.expand_dims": _expand_dims,
-    "tf.fill": _fill,
+    "tf.fill": lambda arguments: arguments.tensor("value").of(shape=written_shape(arguments.constant("dims"))),
     "tf.gather": _gather,
     "tf.matmul": matmul,
     "tf.one_hot": _one_hot,

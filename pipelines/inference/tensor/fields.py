@@ -18,9 +18,6 @@ def field_of(element: Structure, field: Field, *argument: str | int) -> Structur
     Args:
         field: A key (dotted into nested mappings) or an index.
         argument: Path of the argument that names the field, for the refusal.
-
-    Raises:
-        Refused: The element has no such component.
     """
     here = element
     for part in _parts(element, field):
@@ -36,11 +33,7 @@ def field_of(element: Structure, field: Field, *argument: str | int) -> Structur
 
 
 def with_field(element: Structure, field: Field, value: Structure, *argument: str | int) -> Structure:
-    """The element with a component changed; mappings grow by new keys, tuples do not.
-
-    Raises:
-        Refused: The element cannot have such a component.
-    """
+    """The element with a component changed; mappings grow by new keys, tuples do not."""
     return _changed(element, _parts(element, field), value, field, argument)
 
 

@@ -39,9 +39,7 @@ class Tensor:
     """One component of an element.
 
     Attributes:
-        shape: Dimensions; ``None`` if not even their number is known.
         kind: Sparse and ragged tensors have the shape of the dense tensor they stand for.
-        content: Known content of a string tensor.
         varies: Whether dimensions that are not known surely differ from element to element.
     """
 

@@ -60,9 +60,5 @@ def mismatch(got: Any, code: str, expected: str, *argument: str | int, excess: i
 
 
 def refuse(got: Any, code: str, expected: str, *argument: str | int, excess: int = 0) -> NoReturn:
-    """Say that TensorFlow refuses it: got this, expected that.
-
-    Raises:
-        Refused: Always.
-    """
+    """Say that TensorFlow refuses it: got this, expected that."""
     raise mismatch(got, code, expected, *argument, excess=excess)

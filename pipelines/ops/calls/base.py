@@ -1,6 +1,5 @@
-"""Base of the calls that are not plain TensorFlow functions: structures, control flow, tables, Python.
+"""Base of the calls that are not plain TensorFlow functions; each is a class in a module of this package.
 
-Every one is a class in a module of this package; adding one touches no other file.
 Its docstring says which code the call stands for; its fields are the arguments.
 """
 
@@ -155,7 +154,6 @@ class SpecialCall(Closed):
 
     @classmethod
     def _example(cls) -> str:
-        """The call as its documentation shows it first."""
         return f"`{(cls.__doc__ or '').partition('``')[2].partition('``')[0]}`"
 
     @classmethod
@@ -165,7 +163,6 @@ class SpecialCall(Closed):
 
 
 def _named(name: str, value: Any) -> dict[str, Chain]:
-    """Chains by their place in the call."""
     if value is None:
         return {}
     if all(isinstance(item, OpCall) for item in value):

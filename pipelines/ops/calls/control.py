@@ -6,7 +6,7 @@ import importlib
 import operator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 
 from pipeprof.pipelines.ops.calls.base import Running, SpecialCall
 from pipeprof.pipelines.ops.calls.opcall import OpCall
@@ -43,16 +43,10 @@ def _several(value: Any) -> tuple[tuple[OpCall, ...], ...]:
     if not isinstance(value, list | tuple) or not value:
         raise mismatch(value, "chains", "a list of chains such as `[[tf.image.flip_left_right], []]`")
     problems = Problems()
-    chains = []
-    for index, item in enumerate(value):
-        try:
-            chains.append(_chain(item))
-        except ValidationError as found:
-            problems.extend(found, index)
-        except ValueError:
-            problems.add((index,), mismatch(item, "chain", "a list of calls"), item)
+    wrong = ("chain", "a list of calls")
+    chains = [problems.read(_chain, item, index, instead=wrong) for index, item in enumerate(value)]
     problems.raise_if_any()
-    return tuple(chains)
+    return tuple(chain for chain in chains if chain is not None)
 
 
 Chain = Annotated[tuple[OpCall, ...], Checked(_chain, _CALLS)]
@@ -215,8 +209,7 @@ class ForEach(_Control):
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The fields after the chain."""
         tf = running.tf
-        seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
-        shared = running.seeded(operation, "ops", seed)
+        shared = running.seeded(operation, "ops", tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32))
         return tuple(shared.chain(operation, "ops", field) for field in given)
 
 

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError
@@ -39,6 +40,8 @@ _MANY_ALIKE = 8
 
 
 def _argument(name: str, value: Any) -> Any:
+    if name == "record_defaults":
+        return parse_record_defaults(value)
     if name == "vocabulary" and isinstance(value, str):
         return ArrayFile(value)
     if name in FEATURE_PARAMETERS:
@@ -49,7 +52,6 @@ def _argument(name: str, value: Any) -> Any:
 
 
 def _arguments(called: Function, call: dict[str, Any], problems: Problems) -> dict[str, Any]:
-    """The constants of a call, checked against the parameters of the function."""
     parsed = {}
     for key, value in call.items():
         if key in ROUTES:
@@ -58,17 +60,11 @@ def _arguments(called: Function, call: dict[str, Any], problems: Problems) -> di
             known = [*called.names(), *ROUTES]
             problems.add((str(key),), unknown("argument", key, known, f"one of {called.name}'s: {', '.join(known)}"))
             continue
-        try:
-            parsed[key] = parse_record_defaults(value) if key == "record_defaults" else _argument(key, value)
-        except ValidationError as found:
-            problems.extend(found, key)
-        except PydanticCustomError as found:
-            problems.add((key,), found, value)
+        parsed[key] = problems.read(partial(_argument, key), value, key)
     return parsed
 
 
 def _check_complete(called: Function, call: dict[str, Any], on: On | None, problems: Problems) -> None:
-    """Every required parameter has a value, and every input a parameter."""
     given = {key for key in call if key not in ROUTES}
     if isinstance(on, dict):
         if not _check_names(called, on, given, problems):
@@ -90,7 +86,6 @@ def _check_complete(called: Function, call: dict[str, Any], on: On | None, probl
 
 
 def _check_names(called: Function, on: dict[str, FieldKey], given: set[str], problems: Problems) -> bool:
-    """Whether every name in ``on`` is a parameter that has no constant."""
     for name in on:
         if name not in called.names():
             known = called.names()
@@ -99,12 +94,6 @@ def _check_names(called: Function, on: dict[str, FieldKey], given: set[str], pro
             message = f"{name} is given twice: expected either a constant or a field in `on`"
             problems.add(("on", name), error(message, "argument_twice", got=name))
     return all(name in called.names() and name not in given for name in on)
-
-
-def _check_layer(called: Function, call: dict[str, Any], problems: Problems) -> None:
-    missing = [parameter.name for parameter in called.parameters if parameter.required and parameter.name not in call]
-    if missing:
-        problems.add((), _without(called, missing))
 
 
 def _without(called: Function, missing: list[str]) -> PydanticCustomError:
@@ -130,11 +119,7 @@ def _unknown_function(name: Any) -> PydanticCustomError:
 
 
 def parse_call(value: Any) -> OpCall:
-    """One item of ``ops:``: a name, or a mapping of a name to keyword arguments.
-
-    Raises:
-        ValidationError: Everything that is wrong with it.
-    """
+    """One item of ``ops:``: a name, or a mapping of a name to keyword arguments."""
     if isinstance(value, OpCall):
         return value
     bare = isinstance(value, str)
@@ -175,39 +160,29 @@ def _parsed(name: Any, call: Any, *, bare: bool) -> OpCall:
         _check_complete(called, call, on, problems)
     elif found is not None:
         arguments = _arguments(found, call, problems)
-        _check_layer(found, call, problems)
+        missing = [
+            parameter.name for parameter in found.parameters if parameter.required and parameter.name not in call
+        ]
+        if missing:
+            problems.add((), _without(found, missing))
     problems.raise_if_any()
     return OpCall(name, arguments, on, to, bare)
 
 
 def parse_chain(value: Any) -> tuple[OpCall, ...]:
-    """A chain of calls inside a call; it may be empty.
-
-    Raises:
-        ValidationError: Everything that is wrong with it.
-    """
+    """A chain of calls inside a call; it may be empty."""
     if not isinstance(value, list | tuple):
         raise mismatch(value, "chain", "a list of calls such as `[tf.image.flip_left_right]`")
     problems = Problems()
-    calls: list[OpCall] = []
-    for index, item in enumerate(value):
-        try:
-            calls.append(parse_call(item))
-        except ValidationError as found:
-            problems.extend(found, index)
-        except PydanticCustomError as found:
-            problems.add((index,), found, item)
+    calls = [problems.read(parse_call, item, index) for index, item in enumerate(value)]
     problems.raise_if_any()
-    return tuple(calls)
+    return tuple(call for call in calls if call is not None)
 
 
 def parse_record_defaults(value: Any) -> tuple[Any, ...]:
     """Defaults of CSV columns: a dtype's name makes the column required, anything else stands in where it is empty.
 
     ``{repeat: float32, count: 430}`` stands for 430 columns that are alike.
-
-    Raises:
-        ValidationError: A default is no number or text, or there are too many.
     """
     if not isinstance(value, list | tuple) or not value:
         raise mismatch(value, "record_defaults", "a list with a default or a dtype for each column")
@@ -273,11 +248,7 @@ PYTHON = 'A function in a Python file, "file.py:function", relative to the spec;
 
 
 def check_targets(calls: Sequence[OpCall], place: tuple[str | int, ...], *, predicate: bool) -> None:
-    """Calls with several inputs say where the result goes; the last one of a ``predicate`` is its answer.
-
-    Raises:
-        ValidationError: A call has a list or a mapping in ``on`` and no ``to``.
-    """
+    """Calls with several inputs say where the result goes; the last one of a ``predicate`` is its answer."""
     problems = Problems()
     _check_targets(calls, (*place, "ops"), problems, answers=predicate)
     problems.raise_if_any()

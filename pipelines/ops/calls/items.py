@@ -41,7 +41,6 @@ class Key:
     Attributes:
         items: In order: an index; a field's name, whose value is the index; a `SliceBounds`; ``...`` as Ellipsis;
             or None, which is tf.newaxis.
-        alone: Whether a single item stands without a comma.
     """
 
     items: tuple[Any, ...]
@@ -66,9 +65,6 @@ def _item(item: Any, field: Callable[[str], Any]) -> Any:
 def parse_key(value: Any) -> Key:
     """A key from its text.
 
-    Raises:
-        PydanticCustomError: The value has another form.
-
     Example:
         >>> parse_key("..., :3").items[1]
         SliceBounds(begin=None, end=3, step=None)
@@ -79,8 +75,7 @@ def parse_key(value: Any) -> Key:
         return Key((int(value),), alone=True)
     if not isinstance(value, str) or not value.strip():
         raise _wrong(value)
-    words = [word.strip() for word in value.split(",")]
-    items = tuple(_parsed(word, value) for word in words)
+    items = tuple(_parsed(word.strip(), value) for word in value.split(","))
     if sum(item is Ellipsis for item in items) > 1:
         raise _wrong(value)
     return Key(items, alone=len(items) == 1)

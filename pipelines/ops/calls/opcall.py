@@ -28,11 +28,9 @@ class OpCall:
     Attributes:
         name: A function of the allowlist (``tf.io.read_file``), a layer (``tf.keras.layers.Rescaling``), or a call of
             its own form (``tf.cond``, ``select``; see `pipeprof.pipelines.ops.calls.base`).
-        arguments: The constants that were written, by parameter.
         on: None for the whole element; a field; a tuple of fields, which go in by position (empty: no input at all);
             or a mapping of parameters to fields.
         to: Target field of the result; a tuple unpacks a list or tuple. None if not written.
-        bare: Whether it was written as a name alone.
         chains: Chains inside, by their place in the call: ``true_fn``, ``branch_fns.0``.
     """
 

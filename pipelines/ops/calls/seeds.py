@@ -12,20 +12,17 @@ from pipeprof.pipelines.ops.calls.base import special_calls
 from pipeprof.pipelines.ops.calls.opcall import OpCall, OpPath, walk_calls
 from pipeprof.pipelines.ops.functions.catalog import Function, function, table
 
-_STATELESS = ("tf.image.stateless_", "tf.random.stateless_")
-_RANDOM_LAYERS = frozenset({"AugMix", "CutMix", "MixUp", "RandAugment"})
-
 
 def takes_seed(called: Function) -> bool:
     """Whether ``for_each`` gives the function its ``seed``."""
-    return called.name.startswith(_STATELESS) and "seed" in called.names()
+    return called.name.startswith(("tf.image.stateless_", "tf.random.stateless_")) and "seed" in called.names()
 
 
 def is_random(name: str) -> bool:
     """Whether a function of the allowlist or a layer draws numbers that no seed of the spec's elements decides."""
     family, _, last = name.rpartition(".")
     if family == "tf.keras.layers":
-        return last.startswith("Random") or last in _RANDOM_LAYERS
+        return last.startswith("Random") or last in {"AugMix", "CutMix", "MixUp", "RandAugment"}
     if name == "tf.image.sample_distorted_bounding_box" or name.startswith("tf.image.random_"):
         return True
     return family == "tf.random" and not last.startswith("stateless_") and last not in ("fold_in", "split")

@@ -269,7 +269,6 @@ class Copy(SpecialCall):
 
 
 def _key(element: Any, field: Field) -> Any:
-    """The key of a mapping that ``field`` names."""
     if isinstance(element, Mapping) and field in element:
         return field
     if isinstance(element, Mapping) and str(field) in element:

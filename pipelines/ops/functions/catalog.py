@@ -40,19 +40,11 @@ FEATURE_PARAMETERS = frozenset({"features", "context_features", "sequence_featur
 _WRITES = "it writes files or communicates with other processes"
 _PYTHON = "it runs Python: write the function in a file and use `python: file.py:function`"
 _REFUSED = {
-    "tf.py_func": _PYTHON,
-    "tf.compat.v1.py_func": _PYTHON,
-    "tf.io.write_file": _WRITES,
-    "tf.io.write_graph": _WRITES,
-    "tf.print": _WRITES,
-    "tf.while_loop": _PYTHON,
-    "tf.function": _PYTHON,
-    "tf.case": "write `tf.switch_case` or `tf.cond`",
-    "tf.foldl": _PYTHON,
-    "tf.foldr": _PYTHON,
-    "tf.scan": _PYTHON,
+    "tf.py_func": _PYTHON, "tf.compat.v1.py_func": _PYTHON, "tf.io.write_file": _WRITES,
+    "tf.io.write_graph": _WRITES, "tf.print": _WRITES, "tf.while_loop": _PYTHON, "tf.function": _PYTHON,
+    "tf.case": "write `tf.switch_case` or `tf.cond`", "tf.foldl": _PYTHON, "tf.foldr": _PYTHON, "tf.scan": _PYTHON,
     "tf.sparse.map_values": _PYTHON,
-}
+}  # fmt: skip
 _REFUSED_PREFIXES = {
     "tf.summary.": _WRITES,
     "tf.io.gfile.": _WRITES,

@@ -1,8 +1,8 @@
 """Keras preprocessing layers, called by name: constructor arguments, and optionally ``training``.
 
-``tf.keras.layers.Rescaling: {scale: 0.5}`` is equivalent to ``layer = tf.keras.layers.Rescaling(scale=0.5)``, made once
-when the pipeline is built, and ``layer(element)`` in the function. With ``training`` it is ``layer(element,
-training=…)``. A list in ``on`` goes in as one tuple, a mapping by the names of the layer's inputs. Nothing is adapted.
+``tf.keras.layers.Rescaling: {scale: 0.5}`` is ``layer = tf.keras.layers.Rescaling(scale=0.5)``, made once when the
+pipeline is built, and ``layer(element)`` in the function. A list in ``on`` goes in as one tuple, a mapping by the names
+of the layer's inputs. Nothing is adapted.
 """
 
 from __future__ import annotations

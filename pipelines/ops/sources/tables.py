@@ -30,7 +30,6 @@ from pipeprof.pipelines.ops.values.values import (
 
 _FILES = "Paths and globs of the files, relative to the spec; data:NAME/… for generated files."
 _EPOCHS = "Number of epochs; default: infinite."
-_READERS = tuple(op for op, row in SOURCES.items() if row.reads_examples)
 
 
 def _columns(value: Any) -> tuple[int | str, ...]:
@@ -46,7 +45,7 @@ def _columns(value: Any) -> tuple[int | str, ...]:
 Columns = Annotated[
     tuple[int | str, ...], Checked(_columns, {"type": "array", "minItems": 1, "items": {"type": ["string", "integer"]}})
 ]
-Reader = Annotated[str, one_of(*_READERS)]
+Reader = Annotated[str, one_of(*(op for op, row in SOURCES.items() if row.reads_examples))]
 Driver = Annotated[str, one_of("sqlite")]
 
 

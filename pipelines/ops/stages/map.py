@@ -21,12 +21,7 @@ Calls = Annotated[list[Call], Field(min_length=1)]
 
 
 class _Calling(Stage):
-    """A stage that calls a function on each element, written as `ops`, as `python`, or under TensorFlow's name of it.
-
-    Attributes:
-        is_predicate: Whether the last call gives a single bool.
-        unpacked: Whether TensorFlow calls it with the components of a tuple; None as it does for the dataset.
-    """
+    """A stage that calls a function on each element: `ops`, `python`, or TensorFlow's name of its argument."""
 
     own_name: ClassVar[str]
     is_predicate: ClassVar[bool] = False

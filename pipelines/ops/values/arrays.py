@@ -42,8 +42,7 @@ def _indices(value: Any) -> tuple[tuple[int, ...], ...]:
     return rows
 
 
-_LIST = {"type": "array"}
-Rows = Annotated[tuple[Any, ...], Checked(_rows, _LIST)]
+Rows = Annotated[tuple[Any, ...], Checked(_rows, {"type": "array"})]
 Values = Annotated[
     tuple[Any, ...], Checked(_values, {"type": "array", "items": {"type": ["number", "string", "boolean"]}})
 ]

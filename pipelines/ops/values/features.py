@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import ValidationError
-
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, argument
 from pipeprof.pipelines.ops.problems import Problems, mismatch, unknown
@@ -91,20 +89,14 @@ def _feature(value: Any, place: Place, problems: Problems) -> FeatureSpec | None
     if kind not in KINDS:
         problems.add((*place, str(kind)), unknown("feature", kind, KINDS), value)
         return None
-    try:
-        model = KINDS[kind].model_validate(arguments)
-    except ValidationError as found:
-        problems.extend(found, *place, kind)
+    model = problems.read(KINDS[kind].model_validate, arguments, *place, kind)
+    if model is None:
         return None
     return FeatureSpec(kind, {name.rstrip("_"): getattr(model, name) for name in sorted(model.model_fields_set)})
 
 
 def parse_features(value: Any) -> dict[str, FeatureSpec | None]:
-    """Feature specs by the name of the feature.
-
-    Raises:
-        ValidationError: Everything that is wrong, located by name.
-    """
+    """Feature specs by the name of the feature."""
     if not isinstance(value, dict) or not value:
         raise mismatch(value, "features", f"a mapping of names to features such as `image: {{{_EXAMPLE}}}`")
     problems = Problems()

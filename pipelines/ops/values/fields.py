@@ -37,9 +37,6 @@ def _parts(element: Any, field: Field) -> list[Field]:
 def pick(element: Any, field: Field) -> Any:
     """The component of ``element`` that ``field`` names.
 
-    Raises:
-        FieldError: There is none.
-
     Example:
         >>> pick({"a": (1, {"b": 2})}, "a.1.b")
         2
@@ -56,9 +53,6 @@ def pick(element: Any, field: Field) -> Any:
 
 def put(element: Any, field: Field, value: Any) -> Any:
     """A copy of ``element`` with ``value`` as its component ``field``; mappings grow by new keys, tuples do not.
-
-    Raises:
-        FieldError: The element cannot have such a component.
 
     Example:
         >>> put({"a": 1}, "b", 2), put((1, 2), 0, 9)

@@ -54,7 +54,6 @@ def padding_values(written: Any, element: Any) -> Any:
 
     Args:
         written: Dicts and tuples of numbers and texts (None for the default), or one of them for all components.
-        element: The dataset's ``element_spec``.
 
     Raises:
         PlainError: A component's dtype cannot hold its value.

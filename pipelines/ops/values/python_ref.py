@@ -24,7 +24,6 @@ class FilledCall:
     Attributes:
         partial: They are filled in and the rest comes later, as by ``functools.partial``; else the function is called
             with them once, and returns the function.
-        positional: Values without a name.
     """
 
     partial: bool
@@ -37,7 +36,6 @@ class PythonRef:
     """A function in a Python file; the file is relative to the spec.
 
     Attributes:
-        function: The name of the function; ``Class.method`` or ``object.method`` for an attribute.
         arguments: ``(224, augment=True)`` where the function makes the one that is meant, ``(..., size=224)`` where
             arguments are filled in; empty for the function itself.
     """
@@ -51,19 +49,12 @@ class PythonRef:
 
     @property
     def call(self) -> FilledCall | None:
-        """The arguments as values; None for none.
-
-        Raises:
-            ValueError: They are not literals.
-        """
+        """The arguments as values; None for none."""
         return parse_filled_call(self.arguments) if self.arguments else None
 
 
 def parse_filled_call(text: str) -> FilledCall:
     """Read arguments in parentheses.
-
-    Raises:
-        ValueError: They are not literals.
 
     Example:
         >>> parse_filled_call("(..., size=224)")
@@ -106,11 +97,7 @@ def split_reference(text: str) -> tuple[str, str, str] | None:
 
 
 def parse_python_ref(value: Any) -> PythonRef:
-    """Read ``file.py:function``, ``file.py:Class.method``, ``file.py:make(224)`` or ``file.py:parse(..., size=224)``.
-
-    Raises:
-        PydanticCustomError: Not of that form; it is a ValueError.
-    """
+    """Read ``file.py:function``, ``file.py:Class.method``, ``file.py:make(224)``, ``file.py:parse(..., size=224)``."""
     if isinstance(value, PythonRef):
         return value
     parts = split_reference(value) if isinstance(value, str) else None
@@ -125,11 +112,7 @@ def parse_python_ref(value: Any) -> PythonRef:
 
 
 def parse_plain_python_ref(value: Any) -> PythonRef:
-    """Read ``file.py:function`` and nothing else.
-
-    Raises:
-        PydanticCustomError: Not of that form; it is a ValueError.
-    """
+    """Read ``file.py:function`` and nothing else."""
     found = parse_python_ref(value)
     if found.arguments or "." in found.function:
         raise mismatch(value, "python", _EXPECTED)

@@ -47,7 +47,6 @@ class Simulated(Document):
 
 
 def _from_text(value: Any) -> Simulated:
-    """A duration alone is the time of each step."""
     if isinstance(value, dict | Simulated):
         return Simulated.model_validate(value)
     return Simulated.model_construct(base=parse_duration(value), per_mb=0.0, stdev=0.0, every={})

@@ -16,11 +16,7 @@ _DESCRIBED = ({"shape"}, {"ragged"}, {"sparse"})
 
 
 def parse_specs(value: Any) -> Structure:
-    """A structure of dtypes and of ``{shape, dtype}``.
-
-    Raises:
-        ValidationError: Something is neither.
-    """
+    """A structure of dtypes and of ``{shape, dtype}``."""
     problems = Problems()
 
     def visit(value: Any, place: tuple[str | int, ...]) -> Any:

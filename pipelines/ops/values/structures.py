@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import ValidationError
-
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, argument
 from pipeprof.pipelines.ops.problems import Problems, mismatch
@@ -119,11 +117,7 @@ def _components(value: Any, place: Place, problems: Problems) -> Any:
     if isinstance(value, dict):
         kind = _array_kind(value)
         if kind is not None:
-            try:
-                return kind.model_validate(value)
-            except ValidationError as found:
-                problems.extend(found, *place)
-                return None
+            return problems.read(kind.model_validate, value, *place)
         for key in value:
             if not isinstance(key, str):
                 problems.add((*place, str(key)), mismatch(key, "component", "a component's name (text)"))
@@ -145,11 +139,7 @@ def _holds_components(value: Any) -> bool:
 
 
 def parse_tensors(value: Any) -> Structure | OuterElement:
-    """A structure of arrays and literals.
-
-    Raises:
-        ValidationError: An array is described wrongly, or something is no tensor.
-    """
+    """A structure of arrays and literals."""
     if isinstance(value, Structure | OuterElement):
         return value
     problems = Problems()
@@ -159,29 +149,16 @@ def parse_tensors(value: Any) -> Structure | OuterElement:
 
 
 def parse_constant(value: Any) -> Any:
-    """An argument of a function: a literal (null too), an array, or lists and mappings of them.
-
-    Raises:
-        ValidationError: An array is described wrongly.
-    """
+    """An argument of a function: a literal (null too), an array, or lists and mappings of them."""
     if value is None or isinstance(value, Closed):
         return value
     problems = Problems()
-    result = _components(_without_nulls(value), (), problems)
+    result = _components(map_leaves(lambda leaf: _NULL if leaf is None else leaf, value), (), problems)
     problems.raise_if_any()
-    return _with_nulls(result)
+    return map_leaves(lambda leaf: None if isinstance(leaf, str) and leaf == _NULL else leaf, result)
 
 
 _NULL = "\0null"
-
-
-def _without_nulls(value: Any) -> Any:
-    """Nulls are fine inside constants (``shape: [null, 3]``), though not as components of a dataset."""
-    return map_leaves(lambda leaf: _NULL if leaf is None else leaf, value)
-
-
-def _with_nulls(value: Any) -> Any:
-    return map_leaves(lambda leaf: None if isinstance(leaf, str) and leaf == _NULL else leaf, value)
 
 
 @dataclass(frozen=True)
@@ -207,12 +184,11 @@ class TensorSpec:
 _OptionalShape = Annotated[
     tuple[int | None, ...] | None, Checked(lambda value: None if value is None else check_shape(value))
 ]
-_DtypeName = Annotated[str, Checked(check_dtype)]
 
 
 class _TensorSpecModel(Closed):
     shape: _OptionalShape
-    dtype: _DtypeName
+    dtype: Annotated[str, Checked(check_dtype)]
 
 
 class _RaggedSpecModel(_TensorSpecModel):
@@ -230,13 +206,7 @@ def _leaves(value: Any, is_leaf: Callable[[Any], bool], check: Callable[[Any], A
 
     def visit(value: Any, place: Place) -> Any:
         if is_leaf(value):
-            try:
-                return check(value)
-            except ValidationError as found:
-                problems.extend(found, *place)
-            except ValueError:
-                problems.add(place, mismatch(value, "structure", expected), value)
-            return None
+            return problems.read(check, value, *place, instead=("structure", expected))
         if isinstance(value, dict):
             return {key: visit(inner, (*place, key)) for key, inner in value.items()}
         if isinstance(value, list | tuple):

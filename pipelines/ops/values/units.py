@@ -45,9 +45,6 @@ def parse_duration(value: Any) -> float:
 def parse_size(value: Any) -> int:
     """Bytes of a size: a whole number, or a number with a unit (kB, MB, GB, TB; KiB, MiB, GiB, TiB).
 
-    Raises:
-        PydanticCustomError: Neither of the two; it is a ValueError.
-
     Example:
         >>> parse_size("8GiB")
         8589934592

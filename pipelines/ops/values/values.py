@@ -141,12 +141,7 @@ def _integers(value: Any) -> tuple[int, ...]:
 
 
 def check_shares(value: Any) -> tuple[float, ...]:
-    """A list of shares.
-
-    Raises:
-        PydanticCustomError: The value has another form.
-        ValidationError: One of them is no number of at least 0.
-    """
+    """A list of shares."""
     if not isinstance(value, list | tuple) or not value:
         raise mismatch(value, "weights", "a list of shares such as [0.7, 0.3]")
     for index, share in enumerate(value):
@@ -173,11 +168,7 @@ Field = str | int
 
 
 def parse_field(value: Any) -> Field:
-    """A key or an index.
-
-    Raises:
-        PydanticCustomError: Neither of the two.
-    """
+    """A key or an index."""
     if is_integer(value) and value >= 0:
         return int(value)
     if isinstance(value, str) and value and all(value.split(".")):

@@ -33,8 +33,6 @@ from pipeprof.pipelines.spec.yaml.tree import (
 from pipeprof.pipelines.steps.registry import written_kinds
 from pipeprof.pipelines.suggest import broken_link, suggest
 
-_STAGES: Final = "stages"
-
 # Where only one of several forms can be meant, the upper one replaces the lower one.
 _WHOLE_FORMS: Final = tuple(
     frozenset(names)
@@ -43,8 +41,6 @@ _WHOLE_FORMS: Final = tuple(
         ("FixedLenFeature", "VarLenFeature", "FixedLenSequenceFeature", "RaggedFeature", "SparseFeature"),
     )
 )
-_FORM_ARGUMENTS: Final = frozenset({"mmap_mode", "key", "dtype"})
-_FUNCTION_FORMS: Final = (frozenset({"ops"}), frozenset({"python"}), frozenset({"source", "stages"}))
 
 
 def merge(lower: Item, upper: Item) -> list[SpecProblem]:
@@ -53,12 +49,6 @@ def merge(lower: Item, upper: Item) -> list[SpecProblem]:
     A key of ``upper`` with nothing as its value removes that key. A stage of ``upper`` merges into the stage of the
     same name, else it goes to the end. ``stages`` may also be a mapping from a stage's name (or its operation, where
     that occurs once) to the arguments to change, or to nothing, which removes the stage.
-
-    Args:
-        upper: parts of it become parts of ``lower``.
-
-    Returns:
-        What is wrong with ``upper``.
     """
     problems: list[SpecProblem] = []
     _merge(lower, upper, (), problems)
@@ -67,7 +57,7 @@ def merge(lower: Item, upper: Item) -> list[SpecProblem]:
 
 def _merge(lower: Item, upper: Item, address: Address, problems: list[SpecProblem]) -> None:
     below, above = lower.value, upper.value
-    if address and address[-1] == _STAGES and isinstance(below, list) and all(map(_is_stage, below)):
+    if address and address[-1] == "stages" and isinstance(below, list) and all(map(_is_stage, below)):
         if isinstance(above, list) and all(map(_is_stage, above)):
             _merge_stages(below, above, address, problems)
             return
@@ -99,7 +89,7 @@ def _is_another(below: Entries, above: Entries, address: Address) -> bool:
         return None not in names and str(names[0]) != str(names[1])
     for forms in _WHOLE_FORMS:
         kinds = [{str(key) for key in value} for value in (below, above)]
-        if all(kind & forms and kind <= forms | _FORM_ARGUMENTS for kind in kinds):
+        if all(kind & forms and kind <= forms | {"mmap_mode", "key", "dtype"} for kind in kinds):
             return kinds[0] & forms != kinds[1] & forms
     return False
 
@@ -107,8 +97,8 @@ def _is_another(below: Entries, above: Entries, address: Address) -> bool:
 def _drop_other_forms(below: Entries, above: Entries, address: Address) -> None:
     if address == ("step",):
         forms: tuple[frozenset[str], ...] = tuple(frozenset({kind.name}) for kind in written_kinds())
-    elif len(address) > 2 and address[-3] == _STAGES:
-        forms = _FUNCTION_FORMS
+    elif len(address) > 2 and address[-3] == "stages":
+        forms = (frozenset({"ops"}), frozenset({"python"}), frozenset({"source", "stages"}))
     else:
         return
     given = {key for key, item in above.items() if item.value is not None}
@@ -172,8 +162,7 @@ def _unknown_stage(stages: list[Item], reference: str, change: Item) -> SpecProb
     known = [name for item in stages for name in (stage_name(item), operation_name(item)) if name is not None]
     span = change.place.key or change.place.value
     if reference in known:
-        message = f"'{reference}' matches several stages: use the name of one"
-        return SpecProblem(span, "ambiguous", message)
+        return SpecProblem(span, "ambiguous", f"'{reference}' matches several stages: use the name of one")
     listed = ", ".join(list(dict.fromkeys(known))[:8])
     message = f"no stage '{reference}': expected the name of a stage, or an operation that occurs once: {listed}"
     return SpecProblem(span, "unknown-stage", message, suggest(reference, known))
@@ -186,7 +175,6 @@ MAX_FILES: Final = 32
 STDIN: Final = Path("-")
 """Name of a spec that is read from standard input; relative paths in it refer to the current folder."""
 
-_SUFFIXES: Final = (".yaml", ".yml")
 _KEY: Final = "extends"
 _IRREGULAR: Final = "not a regular file"
 
@@ -231,9 +219,7 @@ def read_files(
 
     Args:
         overlays: files that are laid over it, later ones over earlier ones.
-        flags: all flags as typed; the first of them are those of the overlays.
         environment: fills in ``${VAR}``; ``None`` leaves them as they are.
-        content: what the spec's own file says; ``None`` to read it.
         may_read: raises for a spec that is extended and must not be read.
 
     Raises:
@@ -297,7 +283,10 @@ class _Reader:
         self._documents.append(document)
         self._bytes += len(content)
         self._values += len(document.places)
-        self._collect(document)
+        self._problems += document.problems
+        self._references.filled.update(document.references.filled)
+        self._references.left.update(document.references.left)
+        self._references.used.update(document.references.used)
         identity = _identity(path)
         self._known.add(identity)
         if not self._is_usable(document, number):
@@ -367,12 +356,6 @@ class _Reader:
             document.data, document.places = flatten(root)
         return FileReading(self._origins, document, self._references, self._problems, self._complete, self._may_read)
 
-    def _collect(self, document: YamlDocument) -> None:
-        self._problems += document.problems
-        self._references.filled.update(document.references.filled)
-        self._references.left.update(document.references.left)
-        self._references.used.update(document.references.used)
-
     def _has_room(self, size: int, span: Span) -> bool:
         """Whether another file may be read: the limits of a spec hold for the sum of its files."""
         limits = (
@@ -410,11 +393,7 @@ def _identity(path: Path) -> Path:
 
 
 def _read_file(path: Path, *, regular: bool = False) -> bytes:
-    """Read at most a byte more than a spec may have; ``regular`` also refuses standard input.
-
-    Raises:
-        _FileError: it cannot be read.
-    """
+    """Read at most a byte more than a spec may have; ``regular`` also refuses standard input."""
     if path == STDIN and not regular:
         return sys.stdin.buffer.read(MAX_BYTES + 1)
     try:
@@ -439,6 +418,6 @@ def _read_file(path: Path, *, regular: bool = False) -> bytes:
 def _neighbours(path: Path) -> list[str]:
     """Names of the YAML files in a file's folder."""
     try:
-        return sorted(near.name for near in path.parent.iterdir() if near.suffix in _SUFFIXES)
+        return sorted(near.name for near in path.parent.iterdir() if near.suffix in (".yaml", ".yml"))
     except OSError:
         return []

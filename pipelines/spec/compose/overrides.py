@@ -41,7 +41,6 @@ _EACH: Final = "*"
 
 # Their items are things that can be taken out; in other lists (a shape) nothing is a value.
 _LISTS_OF_PARTS: Final = ("stages", "ops", "ignore", "datasets")
-_YAML_STARTS: Final = ("[", "{", '"', "'", "!")
 
 
 class FlagError(Exception):
@@ -57,15 +56,10 @@ def read_value(text: str, number: int, start: int, references: References) -> Ya
     """Read a value: a flow list or mapping or a quoted text as YAML does, anything else as one plain scalar.
 
     Args:
-        text: what stands after the equals sign.
-        start: 0-based offset of the text in the flag.
         references: what to do with ``${VAR}``, and where what is known of them goes.
-
-    Raises:
-        FlagError: the text cannot be read.
     """
     plain = text.strip()
-    if plain.startswith(_YAML_STARTS):
+    if plain.startswith(("[", "{", '"', "'", "!")):
         document = read(text, environment=references.environment)
     else:
         span = Span(1, len(text) - len(text.lstrip()) + 1, max(1, len(plain)))
@@ -134,7 +128,6 @@ def apply_sets(root: Item, sets: Sequence[str], first: int, references: Referenc
     Args:
         root: changed in place; the places of changed values are then in the flag.
         sets: the flags' texts, without ``--set``.
-        first: number of the first flag.
 
     Returns:
         What is wrong with the flags; their spans carry the flag's number and count from the start of ``--set ``.
@@ -214,12 +207,22 @@ def _assign(root: Item, path: _Path, value: YamlDocument) -> None:
     address: Address = ()
     while True:
         if not isinstance(holder.value, dict | list):
-            _refuse_scalar(holder, path, position)
+            message = f"'{path.joined(0, position)}' is {_described(holder)}: the path must end there"
+            path.refuse(position, "set-path", message)
         key, used = _step(holder, address, path, position)
         position += used
         if position == len(path.segments):
             break
-        holder = _open(holder, address, key, path.span(position - 1))
+        span = path.span(position - 1)
+        entries = holder.value
+        if isinstance(entries, dict) and key not in entries:
+            entries[key] = Item({}, TextPlace(span, span))
+        item = child(holder, key)
+        if item.value is None:
+            item.value = {}
+        elif isinstance(item.value, str) and address and address[-1] == "ops":
+            item.value = {item.value: Item(None, TextPlace(item.place.value, item.place.value))}
+        holder = item
         address = (*address, key)
     if path.adding:
         _add(_list_at(holder, (*address, key), path), (*address, key), path, value)
@@ -244,7 +247,6 @@ def _put(holder: Item, address: Address, key: str | int, value: YamlDocument, ke
 
 
 def _list_at(holder: Item, address: Address, path: _Path) -> Item:
-    """The list that something is added to; where there is nothing yet, an empty one."""
     entries, key = holder.value, address[-1]
     span = path.span(len(path.segments) - 1)
     if isinstance(entries, dict) and key not in entries:
@@ -270,12 +272,10 @@ def _add(holder: Item, address: Address, path: _Path, value: YamlDocument) -> No
         place = _Path((*path.segments, reference), path.flag)
         at, _ = _list_step(items, address, place, len(path.segments))
     item = grow(value)
-    added = item.value if path.adding == _EACH and isinstance(item.value, list) else [item]
-    items[at:at] = added
+    items[at:at] = item.value if path.adding == _EACH and isinstance(item.value, list) else [item]
 
 
 def _step(holder: Item, address: Address, path: _Path, position: int) -> tuple[str | int, int]:
-    """Return the key or index that comes next, and how many parts of the path it takes (0: it was left out)."""
     if isinstance(holder.value, list):
         return _list_step(holder.value, address, path, position)
     entries: Entries = holder.value if isinstance(holder.value, dict) else {}
@@ -325,24 +325,6 @@ def _listed(known: list[str]) -> str:
     names = list(dict.fromkeys(known))
     shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
     return f" or one of: {shown}" if names else ""
-
-
-def _open(holder: Item, address: Address, key: str | int, span: Span) -> Item:
-    """Make a mapping of what is nothing, or nothing yet; a bare name in ``ops`` becomes one with arguments."""
-    entries = holder.value
-    if isinstance(entries, dict) and key not in entries:
-        entries[key] = Item({}, TextPlace(span, span))
-    item = child(holder, key)
-    if item.value is None:
-        item.value = {}
-    elif isinstance(item.value, str) and address and address[-1] == "ops":
-        item.value = {item.value: Item(None, TextPlace(item.place.value, item.place.value))}
-    return item
-
-
-def _refuse_scalar(holder: Item, path: _Path, position: int) -> NoReturn:
-    message = f"'{path.joined(0, position)}' is {_described(holder)}: the path must end there"
-    path.refuse(position, "set-path", message)
 
 
 def _described(item: Item) -> str:

@@ -38,7 +38,6 @@ def relocate(data: Any, spec: Spec, origins: Origins, places: Mapping[Address, T
 
     Args:
         data: what ``spec`` was made from; it is not changed.
-        origins: the files, the spec's own first.
 
     Returns:
         The same object if nothing had to be rewritten.
@@ -92,7 +91,6 @@ def is_relative(text: str) -> bool:
 
 
 def _folder(address: Address, origins: Origins, places: Mapping[Address, TextPlace]) -> Path:
-    """The folder of the file that a value is written in; a flag's paths are the spec's."""
     for length in range(len(address), -1, -1):
         place = places.get(address[:length])
         if place is not None:

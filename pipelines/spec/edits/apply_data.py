@@ -20,10 +20,11 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem
+from pipeprof.pipelines.ops.calls.element import parse_call
 from pipeprof.pipelines.ops.chain_part import CannotSplitError, part_of_chains
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.ops.values.values import Field
 from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, find, value_at
-from pipeprof.pipelines.spec.kept_rows import rows_kept_of
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 
 OPTIONS = "options"
@@ -35,7 +36,6 @@ class ListedStage(LineItem):
 
     Attributes:
         value: The mapping of its operation to its arguments; None for a source that is not written.
-        replaces: Whether it stands in the place of stages that an edit took out.
     """
 
     value: Any = None
@@ -72,7 +72,6 @@ def apply_to_data(data: Any, edits: Sequence[PipelineEdit]) -> Any:
 
     Args:
         data: What the spec's text says, or what its files say together: mappings, lists and scalars.
-        edits: In order. `SetEnvironment` changes nothing here: `environment` has it.
 
     Raises:
         EditError: An edit names a stage that is not there, or cannot be made in a spec.
@@ -90,11 +89,7 @@ def environment(edits: Sequence[PipelineEdit]) -> dict[str, str]:
 
 
 def plan(data: Any, edits: Sequence[PipelineEdit]) -> EditPlan:
-    """Apply edits to a copy of the data, and keep where each stage comes from.
-
-    Raises:
-        EditError: As `apply_to_data`.
-    """
+    """Apply edits to a copy of the data, and keep where each stage comes from."""
     lines = _DataLines(data)
     for edit in edits:
         try:
@@ -228,11 +223,7 @@ def _rewrite(old: Sequence[ListedStage], new: Sequence[ListedStage]) -> None:
 
 
 def _chain(value: Any, address: str) -> dict[str, Any]:
-    """The mapping that holds the `ops:` of a stage.
-
-    Raises:
-        EditError: Its function is Python.
-    """
+    """The mapping that holds the `ops:` of a stage."""
     op = operation_key(value)
     arguments = value[op] or {}
     holder = arguments.get(traits(str(op)).function, arguments)
@@ -240,3 +231,44 @@ def _chain(value: Any, address: str) -> dict[str, Any]:
         message = f"{address}: a function in Python is not taken apart in a spec: edit its graph, or write it by hand"
         raise EditError(message)
     return holder
+
+
+_MASK = "kept"
+"""Name of the field that says which rows are kept, with underscores where a field has it already."""
+
+
+def rows_kept_of(fields: Sequence[Field], predicate: Sequence[Any]) -> list[Any]:
+    """Return the calls that keep rows of a batch, for a map.
+
+    Args:
+        fields: The keys or indices of an element of plain tensors; empty for a single tensor.
+
+    Example:
+        >>> rows_kept_of([], [{"tf.less": {"y": 3}}])[2:]
+        [{'tf.boolean_mask': {'on': [0, 1], 'to': 0}}, {'select': 0}]
+    """
+    mask: Field
+    first: dict[str, Any]
+    last: dict[str, Any]
+    if not fields:
+        mask, first, last = 1, {"to_tuple": [None, None]}, {"select": 0}
+    elif isinstance(fields[0], int):
+        mask, first, last = len(fields), {"to_tuple": [*fields, None]}, {"select": list(fields)}
+    else:
+        mask = next(name for length in range(len(fields) + 1) if (name := _MASK + length * "_") not in fields)
+        first, last = {"to_dict": {**{str(name): name for name in fields}, mask: None}}, {"drop": [mask]}
+    masked = [{"tf.boolean_mask": {"on": [name, mask], "to": name}} for name in fields or [0]]
+    return [first, {"tf.vectorized_map": {"fn": _answering(predicate), "on": mask}}, *masked, last]
+
+
+def _answering(predicate: Sequence[Any]) -> list[Any]:
+    """The predicate as a chain whose result is the answer alone, as it is in a filter."""
+    *others, last = predicate
+    call = parse_call(last)
+    fields = call.read()
+    if call.target is not None:
+        return [*others, last, {"select": call.target}]
+    if not fields:
+        return [*others, last]
+    # Of several inputs, one gives way to the answer.
+    return [*others, {call.name: {**last[call.name], "to": fields[0]}}, {"select": fields[0]}]

@@ -38,10 +38,6 @@ def apply_to_text(text: str, edits: Sequence[PipelineEdit]) -> str:
     Comments, order, quotes, blank lines, indentation and line ends stay. The comment lines directly before a stage
     belong to it. The result is read again: it says what `apply_to_data` says, or nothing is returned.
 
-    Args:
-        text: The spec's own file; what it extends is not a part of it.
-        edits: In order, as for `apply_to_data`.
-
     Raises:
         EditError: An edit does not fit the spec, or the text is written in a way that allows no such change.
 
@@ -79,9 +75,6 @@ def apply_to_text(text: str, edits: Sequence[PipelineEdit]) -> str:
 
 def apply_to_spec(loaded: LoadedSpec, edits: Sequence[PipelineEdit]) -> str:
     """Return the text of a spec's own file with edits applied.
-
-    Args:
-        loaded: The spec; the addresses of the edits are those of everything merged.
 
     Raises:
         EditError: As `apply_to_text`; or a stage comes from another file or from a flag, which the message names.

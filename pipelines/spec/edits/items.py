@@ -9,14 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Final:
-    """One item or entry afterwards.
-
-    Attributes:
-        origin: Its index before; ``None`` for a new one.
-        moved: Whether it was taken to another place.
-        before: Whether it belongs to the one after it.
-        replaces: Whether it stands where another one is taken out.
-    """
+    """One item or entry afterwards."""
 
     origin: int | None
     value: Any = None

@@ -9,11 +9,7 @@ from pipeprof.pipelines.spec.yaml.writer import WIDTH, BlockWriter, flow, quoted
 
 
 def item_lines(value: Any, column: int, *, as_block: bool) -> list[str]:
-    """An item of a list in lines of its own.
-
-    Args:
-        as_block: Whether its arguments go in lines of their own.
-    """
+    """An item of a list in lines of its own."""
     return _lines([value], column, frozenset({1, 2}) if as_block else frozenset())
 
 

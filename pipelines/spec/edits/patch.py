@@ -9,21 +9,16 @@ from typing import Any
 
 from pipeprof.pipelines.spec.edits.apply_data import OPTIONS, EditPlan
 from pipeprof.pipelines.spec.edits.items import Final, Run, runs, staying
-from pipeprof.pipelines.spec.edits.layout import Layout
+from pipeprof.pipelines.spec.edits.layout import Layout, Splices
 from pipeprof.pipelines.spec.edits.new_text import block_lines, entry_lines, item_lines, like
 from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, same
-from pipeprof.pipelines.spec.edits.splices import Splices
 from pipeprof.pipelines.spec.edits.tree import WrittenNode
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 from pipeprof.pipelines.spec.yaml.writer import WIDTH, flow, scalar
 
 
 def patch_flow(splices: Splices, layout: Layout, node: WrittenNode, finals: Sequence[Final]) -> None:
-    """Bring items in brackets in their new order; what is inside of them has been changed before.
-
-    Raises:
-        EditError: A comment stands between an item that goes and another one.
-    """
+    """Bring items in brackets in their new order; what is inside of them has been changed before."""
     if _has_own_lines(layout, node):
         _by_lines(splices, layout, node, finals)
     else:
@@ -58,21 +53,18 @@ def _inline(splices: Splices, layout: Layout, node: WrittenNode, finals: Sequenc
             end = extents[index + 1][0]
         if not finals and (comma := _comma(layout, node, index)) is not None:
             end = max(end, comma + 1)
-        _check_no_comment(layout, start, end)
+        lines = layout.text[start:end].splitlines()
+        if len(lines) > 1 and any(line.lstrip(", ").startswith("#") for line in lines):
+            message = (
+                f"line {layout.number(start)}: a comment stands between the items in brackets; write them as a block"
+            )
+            raise EditError(message)
         splices.replace(start, end, "")
     for at, text in placed:
         splices.insert(at, text)
 
 
-def _check_no_comment(layout: Layout, start: int, end: int) -> None:
-    lines = layout.text[start:end].splitlines()
-    if len(lines) > 1 and any(line.lstrip(", ").startswith("#") for line in lines):
-        message = f"line {layout.number(start)}: a comment stands between the items in brackets; write them as a block"
-        raise EditError(message)
-
-
 def _has_own_lines(layout: Layout, node: WrittenNode) -> bool:
-    """Whether each item, and the closing bracket, begins a line."""
     starts = [node.extent(index)[0] for index in range(len(node.children))]
     return all(layout.begins_line(at) for at in (*starts, node.end - 1))
 
@@ -136,14 +128,12 @@ def _own_lines(layout: Layout, node: WrittenNode, index: int) -> tuple[int, int]
 
 
 def patch_block(splices: Splices, layout: Layout, node: WrittenNode, finals: Sequence[Final]) -> None:
-    """Bring the items of a block in their new order; what is inside of them has been changed before.
-
-    Raises:
-        EditError: An item to take out shares a line with another value.
-    """
+    """Bring the items of a block in their new order; what is inside of them has been changed before."""
     stay = staying(finals)
     column = layout.block_column(node)
-    as_block = _in_blocks(layout, node)
+    inner = [child.children[0] for child in node.children if child.kind == "mapping" and len(child.children) == 1]
+    open_ = [one for one in inner if one.children]
+    as_block = bool(open_) and all(not one.is_flow and layout.begins_line(one.start) for one in open_)
     gone = [index for index in range(len(node.children)) if index not in stay]
     own = {index: layout.own_lines(node, index) for index in gone}
     texts = {index: splices.render(lines.start, lines.end).rstrip("\r\n") for index, lines in own.items()}
@@ -210,13 +200,6 @@ def _start_before(layout: Layout, node: WrittenNode, index: int) -> int | None:
     return layout.own_lines(node, index).start
 
 
-def _in_blocks(layout: Layout, node: WrittenNode) -> bool:
-    """Whether all items that have arguments have them in lines of their own."""
-    inner = [child.children[0] for child in node.children if child.kind == "mapping" and len(child.children) == 1]
-    open_ = [one for one in inner if one.children]
-    return bool(open_) and all(not one.is_flow and layout.begins_line(one.start) for one in open_)
-
-
 CHAIN = "ops"
 """The key of a chain of calls."""
 _AFTER = {STAGES: (SOURCE,), OPTIONS: (STAGES, SOURCE)}
@@ -277,8 +260,7 @@ def _wrap_block(layout: Layout, node: WrittenNode, keys: list[str | None], colum
             lines.append(f"{start}{scalar(key)}:")
             start = " " * inner
     shift = " " * (inner - column)
-    old = layout.text[own.start : end].splitlines()
-    lines += [shift + line if line.strip() else line for line in old]
+    lines += [shift + line if line.strip() else line for line in layout.text[own.start : end].splitlines()]
     return Wrapped(own.start, end, "".join(line + layout.line_end for line in lines))
 
 
@@ -293,11 +275,7 @@ class Patcher:
         self._in_brackets = 0
 
     def patch(self, path: Path, node: WrittenNode, before: Any, after: Any) -> None:
-        """Collect the changes of a value.
-
-        Raises:
-            EditError: It is written in a way that a change of one place would not do.
-        """
+        """Collect the changes of a value."""
         if same(before, after):
             return
         self._check_single(path, node)
@@ -307,7 +285,13 @@ class Patcher:
 
     def _patch(self, path: Path, node: WrittenNode, before: Any, after: Any) -> None:
         if path and path[-1] == STAGES and path[:-1] in self._lists and node.kind == "sequence":
-            self._stages(path, node, before)
+            items = self._lists[path[:-1]].items
+            finals = []
+            for item in items:
+                if item.origin is not None:
+                    self.patch((*path, item.origin), node.children[item.origin], before[item.origin], item.value)
+                finals.append(Final(item.origin, item.value, None, item.moved, item.before, item.replaces))
+            self._items(node, finals)
         elif self._outgrows_its_line(node, after):
             self._replace(node, after)
         elif node.kind == "mapping" and isinstance(before, dict) and isinstance(after, dict):
@@ -332,15 +316,6 @@ class Patcher:
                 f"{where} has the anchor &{node.anchor} (line {line}), and an alias uses it too: the edit would change "
                 "both; write one of them out"
             )
-
-    def _stages(self, path: Path, node: WrittenNode, before: Any) -> None:
-        items = self._lists[path[:-1]].items
-        finals = []
-        for item in items:
-            if item.origin is not None:
-                self.patch((*path, item.origin), node.children[item.origin], before[item.origin], item.value)
-            finals.append(Final(item.origin, item.value, None, item.moved, item.before, item.replaces))
-        self._items(node, finals)
 
     def _chain(self, path: Path, node: WrittenNode, before: list[Any], after: list[Any]) -> None:
         """Calls of the same functions at the beginning and the end stay; what is between them is written anew."""
@@ -423,7 +398,6 @@ class Patcher:
         return column + end - start <= WIDTH < column + len(flow(value))
 
     def _replace(self, node: WrittenNode, value: Any) -> None:
-        """Put another value in the place of a whole one."""
         text = self._layout.text
         if node.kind in ("sequence", "mapping") and not node.is_flow:
             self._replace_block(node, value)
@@ -450,11 +424,9 @@ class Patcher:
         self.splices.replace(node.start, node.end, new)
 
     def _is_item(self, node: WrittenNode) -> bool:
-        """Whether a value stands in its line behind a dash alone."""
         return self._layout.text[self._layout.line_start(node.start) : node.start].strip() == "-"
 
     def _in_block(self, node: WrittenNode) -> bool:
-        """Whether a value is that of a key which begins its line, and ends its line itself."""
         before = self._layout.text[self._layout.line_start(node.start) : node.start].strip()
         after = self._layout.text[node.end : self._layout.line_stop(node.end)].strip()
         return self._in_brackets == node.is_flow and before.endswith(":") and not after
@@ -481,8 +453,7 @@ class Patcher:
         if colon < 0 or words.split("#")[0].rstrip()[-1:] != ":" or not layout.begins_line(first):
             message = f"line {layout.number(first)}: nothing would be left of this value; write it in one line first"
             raise EditError(message)
-        at = stop + len(words.split("#")[0].rstrip())
-        self.splices.insert(at, f" {new}")
+        self.splices.insert(stop + len(words.split("#")[0].rstrip()), f" {new}")
         self.splices.replace(line, layout.next_line(max(end - 1, 0)), "")
 
     def _begin(self, node: WrittenNode) -> int:
@@ -490,7 +461,6 @@ class Patcher:
 
 
 def _equal(pairs: Iterable[tuple[Any, Any]]) -> int:
-    """Count the leading calls of the same functions."""
     return sum(1 for _ in takewhile(lambda pair: _called(pair[0]) == _called(pair[1]), pairs))
 
 

@@ -51,9 +51,6 @@ def value_at(data: Any, path: Sequence[str | int]) -> Any:
 def find(data: Any, address: str) -> StagePlace:
     """Return the place of the source or stage at an address.
 
-    Raises:
-        EditError: There is none.
-
     Example:
         >>> find({"source": {"zip": {"datasets": [{"stages": [{"cache": None}]}]}}}, "source.datasets.0.stages.0").path
         ('source', 'zip', 'datasets', 0, 'stages', 0)
@@ -72,7 +69,6 @@ def find(data: Any, address: str) -> StagePlace:
 
 
 def _step(pipeline: Path, parts: list[str | int]) -> tuple[StagePlace, list[str | int]]:
-    """The first source or stage of an address, and what follows it."""
     if parts[0] == SOURCE:
         return StagePlace(pipeline, None), parts[1:]
     if parts[0] == STAGES and isinstance(parts[1], int):
@@ -92,15 +88,13 @@ def _inner(data: Any, place: Path, parts: list[str | int]) -> tuple[Path, list[s
         # The pipeline of an `interleave` stands among its arguments, or under TensorFlow's name.
         return ((*here, _FUNCTION) if _FUNCTION in arguments else here), parts
     if name == "datasets" and isinstance(parts[1], int):
-        leaves = list(_leaves(arguments[name], (*here, name)))
-        return leaves[parts[1]], parts[2:]
+        return list(_leaves(arguments[name], (*here, name)))[parts[1]], parts[2:]
     if not isinstance(arguments[name], dict):
         raise KeyError(name)
     return (*here, name), parts[1:]
 
 
 def _leaves(value: Any, path: Path) -> Iterator[Path]:
-    """The pipelines of a structure of them, in the order they were written."""
     if isinstance(value, dict) and (not value or value.keys() & _PIPELINE):
         yield path
         return

@@ -21,9 +21,7 @@ class WrittenNode:
         start: 0-based offset of its first token, after an anchor.
         end: Offset after its last token; comments and blank lines after it do not count.
         is_flow: Whether it is in brackets or braces; a scalar: whether it is quoted or folded.
-        anchor: The name of its anchor; that of an alias's.
         keys: The keys of a mapping, one for each of ``children``; empty for a list.
-        children: The values of a mapping or list.
     """
 
     kind: Literal["scalar", "alias", "sequence", "mapping"]
@@ -71,9 +69,6 @@ def parse(text: str) -> tuple[WrittenNode | None, dict[str, int]]:
 
     Returns:
         The root, ``None`` for an empty text; and how many aliases each anchor has.
-
-    Raises:
-        EditError: It is not YAML.
     """
     builder = _Builder(text)
     try:
@@ -119,7 +114,6 @@ class _Builder:
         return node
 
     def _after_anchor(self, event: Event) -> int:
-        """Return the start of a value without its anchor, with which its event begins."""
         if event.anchor is None:
             return event.start
         start = event.start + 1 + len(event.anchor)

@@ -33,7 +33,6 @@ class Diagnostic:
         column: 1-based column in the line, or in the flag's text.
         length: characters under the caret, at least 1.
         code: kebab-case word, stable: ``unknown-key``, ``wrong-type``, …
-        message: the fault first, then what is expected; without a full stop.
         flag: the command-line flag the value came from, as typed (``--set stages.1.x=2``).
         suggestion: what was probably meant; rendered on a line of its own, ``help: did you mean …?``.
         order: position of the flag among the flags given, or of the file among the files read, to sort by.
@@ -74,18 +73,23 @@ class Diagnostic:
         return escape(f"did you mean {self.suggestion}?") if self.suggestion is not None else ""
 
     def render(self, source_lines: Sequence[str] = ()) -> str:
-        """Return the message, the source line with a caret line below it where it is known, and the suggestion.
-
-        Args:
-            source_lines: the lines of the file, without line ends.
-        """
+        """Return the message, the source line with a caret line below it where it is known, and the suggestion."""
         head = f"{self.place}: error[{self.code}]: {escape(self.message)}"
         suggested = f"\n    help: {self.help}" if self.help else ""
         shown = self._shown_line(source_lines)
         if shown is None:
             return head + suggested
         label, line = shown
-        snippet, caret = _snippet(line, self.column or 1, self.length)
+        start = min(max((self.column or 1) - 1, 0), len(line))
+        end = min(max(start + max(self.length, 1), start), len(line))
+        first = 0 if len(line) <= SNIPPET_WIDTH else max(0, min(start - _SHOWN_BEFORE, len(line) - SNIPPET_WIDTH))
+        last = min(len(line), first + SNIPPET_WIDTH)
+        before = (_ELLIPSIS if first else "") + escape(line[first:start])
+        token = escape(line[start : min(end, last)])
+        after = escape(line[min(end, last) : last]) + (_ELLIPSIS if last < len(line) else "")
+        indent = sum(map(display_width, before))
+        width = max(1, sum(map(display_width, token)))
+        snippet, caret = before + token + after, " " * indent + "^" * width
         separator = " | " if label else ""
         number = f"    {label}{separator}"
         gutter = " " * (4 + len(label)) + separator
@@ -93,16 +97,7 @@ class Diagnostic:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields for JSON output."""
-        return {
-            "file": self.file,
-            "line": self.line,
-            "column": self.column,
-            "length": self.length,
-            "code": self.code,
-            "message": self.message,
-            "flag": self.flag,
-            "suggestion": self.suggestion,
-        }
+        return {name: value for name, value in vars(self).items() if name != "order"}
 
     def _shown_line(self, source_lines: Sequence[str]) -> tuple[str, str] | None:
         if self.flag is not None:
@@ -122,11 +117,7 @@ class SpecError(UsageError):
     def __init__(
         self, diagnostics: Iterable[Diagnostic], source_lines: Sequence[str] | Mapping[str, Sequence[str]] = ()
     ) -> None:
-        """Sort the diagnostics and keep the first of them.
-
-        Args:
-            source_lines: the lines of the file, to show; of several files by name.
-        """
+        """Sort the diagnostics and keep the first of them."""
         found = sorted(diagnostics, key=_sort_key)
         self._all, self._lines = found, source_lines
         self.diagnostics: list[Diagnostic] = found[:MAX_DIAGNOSTICS]
@@ -134,11 +125,7 @@ class SpecError(UsageError):
         super().__init__(self._render(source_lines))
 
     def with_file_names(self, name: Callable[[str], str], text: Callable[[str], str] = str) -> SpecError:
-        """Return the same error for the original of a copy.
-
-        Args:
-            name: gives the file of the original.
-        """
+        """Return the same error for the original of a copy."""
         lines = self._lines
         if isinstance(lines, Mapping):
             lines = {name(file): texts for file, texts in lines.items()}
@@ -173,17 +160,3 @@ def display_width(char: str) -> int:
     if unicodedata.combining(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
-
-
-def _snippet(line: str, column: int, length: int) -> tuple[str, str]:
-    """Return the part of a line around a token, and the caret line below it, aligned as a terminal shows them."""
-    start = min(max(column - 1, 0), len(line))
-    end = min(max(start + max(length, 1), start), len(line))
-    first = 0 if len(line) <= SNIPPET_WIDTH else max(0, min(start - _SHOWN_BEFORE, len(line) - SNIPPET_WIDTH))
-    last = min(len(line), first + SNIPPET_WIDTH)
-    before = (_ELLIPSIS if first else "") + escape(line[first:start])
-    token = escape(line[start : min(end, last)])
-    after = escape(line[min(end, last) : last]) + (_ELLIPSIS if last < len(line) else "")
-    indent = sum(map(display_width, before))
-    width = max(1, sum(map(display_width, token)))
-    return before + token + after, " " * indent + "^" * width

@@ -51,7 +51,9 @@ class Mended:
         if unknown and isinstance(parent, dict) and key in parent:
             name = fault.suggestion
             if name is not None and name.isidentifier() and name not in parent and _is_misspelt(str(key), name):
-                _rename(parent, key, name)
+                items = [(name if one == key else one, value) for one, value in parent.items()]
+                parent.clear()
+                parent.update(items)
                 self._written[(*fault.address[:-1], name)] = str(key)
                 return True
         if not fault.missing and self._remove(fault.address, 1 if fault.address[0] in _NEEDED and not unknown else 0):
@@ -126,10 +128,3 @@ def find_hidden_faults(
 def _is_misspelt(key: str, name: str) -> bool:
     """Whether a key is a name with mistakes, and no other idea that the name comes closest to."""
     return difflib.SequenceMatcher(None, key.lower(), name.lower()).ratio() >= _ALIKE
-
-
-def _rename(mapping: dict[Any, Any], key: Any, name: str) -> None:
-    """Give a key another name in its place."""
-    items = [(name if one == key else one, value) for one, value in mapping.items()]
-    mapping.clear()
-    mapping.update(items)

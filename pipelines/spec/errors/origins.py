@@ -17,8 +17,6 @@ class TextLocation:
     """Location of a part of a spec: in a file, or in a flag.
 
     Attributes:
-        file: the file as the user named it; for a flag, the spec.
-        line: 1-based; ``None`` for a flag.
         column: 1-based, in the line or in the flag's text.
         flag: the flag as typed, ``--set path=value`` or ``-f overlay.yaml``.
     """
@@ -42,7 +40,6 @@ class SpecFile:
         name: the file as the user named it; an extended one relative to where the command runs.
         folder: absolute folder, which the relative paths in the file refer to.
         role: ``spec``, ``extends`` (it is extended by another) or ``overlay``.
-        sha256: hexadecimal hash of the file's bytes.
     """
 
     name: str
@@ -58,8 +55,6 @@ class Origins:
     """Files and flags that a spec is made of.
 
     Attributes:
-        flags: the command-line flags as typed, in the order of their numbers.
-        files: by number; the first is the spec itself.
         order: numbers of the files by precedence, highest first; flags precede them.
     """
 

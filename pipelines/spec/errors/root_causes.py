@@ -15,9 +15,7 @@ class Fault:
     """A value or key that the model refuses.
 
     Attributes:
-        address: the value, or the mapping that lacks a key.
         at_key: whether the key is wrong (or its mapping incomplete) and not the value.
-        message: the fault first, then what is expected.
         missing: the missing keys; not reported if each is present in a misspelling.
     """
 
@@ -30,7 +28,6 @@ class Fault:
 
 
 _NO_FUNCTION: Final = "no function: "
-_TOP_LEVEL: Final = frozenset({"version", "source", "stages"})
 
 
 def join_faults(faults: Sequence[Fault], data: Any) -> list[Fault]:
@@ -101,7 +98,7 @@ def _nested_spec(fault: Fault, lacking: list[str], data: Any) -> Fault | None:
     if len(fault.address) != 1 or not lacking or not isinstance(data, dict):
         return None
     inner = data.get(fault.address[0])
-    if not isinstance(inner, dict) or len(_TOP_LEVEL & inner.keys()) < 2:
+    if not isinstance(inner, dict) or len({"version", "source", "stages"} & inner.keys()) < 2:
         return None
     message = f"the spec is nested in `{fault.address[0]}`: move its keys to the top level of the file"
     return replace(fault, message=message, suggestion=None)

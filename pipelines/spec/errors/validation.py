@@ -28,21 +28,10 @@ _KEY_MARK: Final = "[key]"
 _MAX_GUESSES: Final = 500
 
 _EXPECTED: Final[dict[str, str]] = {
-    "int": "a whole number",
-    "float": "a number",
-    "finite": "a finite number",
-    "bool": "true or false",
-    "string": "text",
-    "list": "a list",
-    "tuple": "a list",
-    "set": "a list",
-    "frozen": "a list",
-    "dict": "a mapping",
-    "mapping": "a mapping",
-    "model": "a mapping",
-    "dataclass": "a mapping",
-    "none": "null",
-}
+    "int": "a whole number", "float": "a number", "finite": "a finite number", "bool": "true or false",
+    "string": "text", "list": "a list", "tuple": "a list", "set": "a list", "frozen": "a list", "dict": "a mapping",
+    "mapping": "a mapping", "model": "a mapping", "dataclass": "a mapping", "none": "null",
+}  # fmt: skip
 """Expected value by the first word of pydantic's error type (``int_parsing``, ``list_type``, …)."""
 
 _LIMITS: Final[dict[str, tuple[str, str]]] = {
@@ -97,14 +86,12 @@ def find_faults(error: ValidationError, data: Any) -> list[Fault]:
     """Convert a validation's errors to faults.
 
     Args:
-        error: of a validation of ``data``.
         data: plain data with the addresses that the faults shall have.
 
     Returns:
         One fault per mistake, also where a union tried several branches.
     """
-    found = [_place(details, data) for details in error.errors(include_url=False)]
-    chosen = _choose_branches(found)
+    chosen = _choose_branches([_place(details, data) for details in error.errors(include_url=False)])
     faults = list(dict.fromkeys(_fault(item, guess=number < _MAX_GUESSES) for number, item in enumerate(chosen)))
     return join_faults(faults, data)
 
@@ -131,7 +118,6 @@ def _place(details: ErrorDetails, data: Any) -> _LocatedError:
 
 
 def _child(value: Any, part: int | str) -> int | str | None:
-    """Return the key or index of ``value`` that a location's part stands for, if there is one."""
     if isinstance(value, dict):
         if part in value:
             return part

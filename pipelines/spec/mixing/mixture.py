@@ -22,7 +22,6 @@ UNMEASURED = frozenset({"name", "description", "extends", "ignore", "budgets"})
 _DROPPED = UNMEASURED - {"name"}
 """Keys that may name stages which only one side has, or files that are merged already."""
 _WHOLE = frozenset({"step"})
-_SEED = "seed"
 _MOST = 60
 """Characters of a value in words."""
 
@@ -95,9 +94,6 @@ class Mixture:
     Attributes:
         changes: What leads from A to B, each in words, in the order of the spec.
 
-    Args:
-        b: Data of the other one; relative paths are relative to the same folder as those of A.
-
     Example:
         >>> mixture = Mixture({"stages": [{"batch": {"batch_size": 8}}]}, {"stages": [{"batch": {"batch_size": 16}}]})
         >>> mixture.changes
@@ -158,12 +154,11 @@ class Mixture:
     def _measure(self, one: Any, other: Any) -> _Part:
         """Settings of a run, which pairs do not use; the seed decides about the data."""
         known = [value if isinstance(value, dict) else {} for value in (one, other)]
-        seed = self._choice(known[0].get(_SEED, _MISSING), known[1].get(_SEED, _MISSING), "measure.seed")
-        parts = {**{key: _Same(value) for key, value in known[0].items()}, _SEED: seed}
+        seed = self._choice(known[0].get("seed", _MISSING), known[1].get("seed", _MISSING), "measure.seed")
+        parts = {**{key: _Same(value) for key, value in known[0].items()}, "seed": seed}
         return _Entries(parts, optional=one is _MISSING)
 
     def _entries(self, one: Any, other: Any, path: str, *, deep: bool) -> _Part:
-        """A mapping key by key; groups inside of it as well if it is `deep`."""
         known = [{} if value is None or value is _MISSING else value for value in (one, other)]
         if not all(isinstance(value, dict) for value in known):
             return self._choice(one, other, path)
@@ -222,7 +217,6 @@ class Mixture:
         return found
 
     def _operation(self, one: Any, other: Any, path: str) -> _Part:
-        """A source or a stage: argument by argument where both have the same op."""
         key = operation_key(one)
         if key is None or key != operation_key(other):
             return self._choice(one, other, path)
@@ -282,12 +276,10 @@ def _paths(stages: Sequence[Any], path: str) -> list[str]:
 
 
 def _stage_before(paths: Sequence[str], index: int, path: str) -> str:
-    """Describe the place of a stage by the one before it."""
     return f"after {paths[index - 1].removeprefix(f'{path}.')}" if index else "after the source"
 
 
 def _call(stage: Any) -> str:
-    """A stage as a call, without its name."""
     op = operation_key(stage)
     arguments = stage[op] if op is not None and isinstance(stage[op], dict) else {}
     text = ", ".join(f"{key}={_text(value)}" for key, value in arguments.items() if key != "name")

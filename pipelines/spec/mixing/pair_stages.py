@@ -24,7 +24,6 @@ class PairedStages:
 
     Attributes:
         slots: In an order in which the stages of A are as in A, and those of B as in B.
-        moved: Stages that both have at another place: the index in B by that in A.
         replaced: Stages of A and of B that take each other's place, as numbers of slots.
     """
 
@@ -42,7 +41,14 @@ def pair_stages(a: Sequence[Any], b: Sequence[Any]) -> PairedStages:
     """
     blocks = list(_blocks(a, b))
     gaps = [block for block in blocks if isinstance(block, _Gap)]
-    moved = _moved(gaps, a, b)
+    mine = [index for gap in gaps for index in gap.a]
+    theirs = [index for gap in gaps for index in gap.b]
+    moved: dict[int, int] = {}
+    for fits in (_same_name, _same_content, _both_pass):
+        for one in mine:
+            other = next((index for index in theirs if index not in moved.values() and fits(a[one], b[index])), None)
+            if one not in moved and other is not None:
+                moved[one] = other
     slots: list[PairedStage] = []
     replaced: list[tuple[int, ...]] = []
     for block in blocks:
@@ -104,19 +110,6 @@ def _emit(
 
 def _opcodes(a: Sequence[Any], b: Sequence[Any]) -> list[tuple[str, int, int, int, int]]:
     return list(SequenceMatcher(None, a, b, autojunk=False).get_opcodes())
-
-
-def _moved(gaps: Sequence[_Gap], a: Sequence[Any], b: Sequence[Any]) -> dict[int, int]:
-    """Pair stages that were left alone: of the same name, of the same content, or that pass elements on."""
-    mine = [index for gap in gaps for index in gap.a]
-    theirs = [index for gap in gaps for index in gap.b]
-    found: dict[int, int] = {}
-    for fits in (_same_name, _same_content, _both_pass):
-        for one in mine:
-            other = next((index for index in theirs if index not in found.values() and fits(a[one], b[index])), None)
-            if one not in found and other is not None:
-                found[one] = other
-    return found
 
 
 def _same_name(one: Any, other: Any) -> bool:

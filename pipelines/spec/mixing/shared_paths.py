@@ -24,11 +24,6 @@ def as_from(home: Path, folder: Path, data: Any, spec: Spec) -> Any:
     """Return a spec's data as it reads in another folder.
 
     A path that leads to the same files, or to copies of them, stays as it is: the specs do not differ there.
-
-    Args:
-        home: The folder that paths are to be relative to.
-        folder: The one that they are relative to.
-        data: Of the spec; it is not changed.
     """
     if home.resolve() == folder.resolve():
         return data
@@ -54,7 +49,6 @@ def _files(folder: Path, text: str) -> Sequence[Path]:
 
 
 def _equal(one: Path, other: Path) -> bool:
-    """Whether two names lead to one file, or to files of the same bytes."""
     try:
         if one.samefile(other):
             return True

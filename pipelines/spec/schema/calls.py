@@ -29,24 +29,18 @@ _ONE_KEY = {"minProperties": 1, "maxProperties": 1}
 
 
 def call_definitions(schema_of: Callable[[type[SpecialCall]], dict[str, Any]]) -> dict[str, Any]:
-    """The definitions of ``call``, ``on``, ``to`` and of every call of its own form.
-
-    Args:
-        schema_of: The schema of a model, closed and without placeholders.
-    """
+    """The definitions of ``call``, ``on``, ``to`` and of every call of its own form."""
     definitions = {kind.__name__: _special(kind, schema_of(kind)) for kind in special_calls().values()}
     return {"on": _ON, "to": _TO, "call": _call(), "specs": _specs(), **definitions}
 
 
 def _specs() -> dict[str, Any]:
-    """A dtype, a shape and dtype, or lists and mappings of them."""
     own = {"$ref": "#/definitions/specs"}
     nested = [{"type": "array", "items": own}, {"type": "object", "additionalProperties": own}]
     return {"anyOf": [{"$ref": "#/definitions/dtype"}, {"$ref": "#/definitions/signature"}, *nested]}
 
 
 def _call() -> dict[str, Any]:
-    """One item of ``ops:``."""
     functions = [described for described in map(function, sorted(table())) if described is not None]
     bare = [described.name for described in functions if not _needs_arguments(described)]
     bare += [layer.name for layer in layers().values() if not _required(layer)]

@@ -11,7 +11,6 @@ from typing import Any, Final
 from pipeprof.pipelines.spec.schema.schema import spec_schema
 
 _REFERENCE: Final = "#/definitions/"
-_CHANGED: Final = "changed_"
 _WHOLE: Final = "whole_spec"
 _CHANGES: Final = "changes"
 _HEAD: Final = ("$schema", "$id", "title")
@@ -45,7 +44,6 @@ def overlay_schema() -> dict[str, Any]:
 
 
 def _with_changes(schema: dict[str, Any]) -> dict[str, Any]:
-    """All definitions, and those of changes that they need."""
     changes = _Changes(schema["definitions"])
     top = changes.of({key: value for key, value in schema.items() if key not in (*_HEAD, "definitions", "anyOf")})
     return {**schema["definitions"], **changes.made, _CHANGES: top}
@@ -88,7 +86,7 @@ class _Changes:
         return value
 
     def _reference(self, name: str) -> str:
-        chosen = _CHANGED + name
+        chosen = "changed_" + name
         if chosen not in self.made:
             self.made[chosen] = {}
             self.made[chosen] = self.of(self._definitions[name])
@@ -102,7 +100,6 @@ class _Changes:
         return {**described, "anyOf": [changed, {"type": "null"}]}
 
     def _stages(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Stages in a list, or by their names or operations."""
         stage = {"$ref": self._reference("stage")}
         arguments = {
             name: {

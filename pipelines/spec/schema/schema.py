@@ -76,8 +76,7 @@ def spec_schema() -> dict[str, Any]:
     ]  # fmt: skip
     for kind in kinds:
         _define(kind, definitions)
-    top = _define(Spec, definitions)
-    body = definitions.pop(top)
+    body = definitions.pop(_define(Spec, definitions))
     body["properties"]["data"]["patternProperties"] = {"^x-": {}}
     body["anyOf"] = [{"required": body.pop("required")}, {"required": ["extends"]}]
     head = {"$schema": _DRAFT, "$id": SCHEMA_ID, "title": "pipeprof spec"}
@@ -91,7 +90,6 @@ def _model_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _define(model: type[BaseModel], definitions: dict[str, Any]) -> str:
-    """Add the schema of a model and of all models in it; gives its name."""
     schema = model.model_json_schema(ref_template="#/definitions/{model}", by_alias=True)
     for name, inner in schema.pop("$defs", {}).items():
         definitions.setdefault(name, _tidied(inner))
@@ -127,7 +125,6 @@ def _closed(schema: dict[str, Any], *, notes: bool) -> dict[str, Any]:
 
 
 def _tidied(value: Any) -> Any:
-    """Replace placeholders, remove keywords unknown to draft-07 or unused, and close objects."""
     if isinstance(value, list):
         return [_tidied(item) for item in value]
     if not isinstance(value, dict):
@@ -153,7 +150,6 @@ def _tidied(value: Any) -> Any:
 
 
 def _one_of_ops(ops: Mapping[str, type[Op]], *, nested: bool) -> dict[str, Any]:
-    """A mapping with exactly one key, an op's name."""
     properties = {}
     for name, kind in sorted(ops.items()):
         arguments: dict[str, Any] = {"$ref": f"#/definitions/{kind.__name__}"}
@@ -222,7 +218,6 @@ _ARRAY_KEYS = [
 
 
 def _tensors() -> dict[str, Any]:
-    """Arrays, literals, and mappings and lists of them."""
     arrays = [{"$ref": f"#/definitions/{kind.__name__}"} for kind in ARRAYS]
     structure = {"$ref": "#/definitions/tensors"}
     return {

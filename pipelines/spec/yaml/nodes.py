@@ -105,8 +105,6 @@ def compose(text: str, index: TextIndex, references: References | None = None) -
     """Read one YAML document.
 
     Args:
-        text: without byte order mark, NUL and other control characters.
-        index: the index of that text.
         references: what to do with ``${VAR}`` in values; they are left as they are without it.
 
     Returns:
@@ -152,17 +150,13 @@ class _Composer:
                 if documents > 1:
                     self.note(self._span(event), "several-documents", "second YAML document: expected a single one")
                     return root
-                self._check_directives(event)
+                directive = re.search(r"^%(?!YAML\b)", self._text[event.start : event.end], re.MULTILINE)
+                if directive:
+                    start = event.start + directive.start()
+                    span = self._index.span(start, start + 1)
+                    self.note(span, "directive", "YAML directives ('%' lines) are not supported")
                 root = self._node(next(self._events))
         return root
-
-    def _check_directives(self, event: Event) -> None:
-        header = self._text[event.start : event.end]
-        directive = re.search(r"^%(?!YAML\b)", header, re.MULTILINE)
-        if directive:
-            start = event.start + directive.start()
-            span = self._index.span(start, start + 1)
-            self.note(span, "directive", "YAML directives ('%' lines) are not supported")
 
     def _span(self, event: Event) -> Span:
         return self._index.span(event.start, event.end)
@@ -236,8 +230,7 @@ class _Composer:
         if not event.plain:
             return ScalarNode(text, span)
         try:
-            value = resolve_scalar(text)
-            return ScalarNode(value, span, merge=text == MERGE_KEY, empty=not text)
+            return ScalarNode(resolve_scalar(text), span, merge=text == MERGE_KEY, empty=not text)
         except ScalarError as error:
             self.note(span, "number", str(error))
             return ScalarNode(0, span)
@@ -276,7 +269,12 @@ class _Composer:
             else:
                 node.entries[key.value] = (key.span, value)
         for merge in merges:
-            self._merge(node, merge)
+            self._count += len(merge.entries)
+            if self._count > MAX_VALUES:
+                self.note(node.span, "alias-bomb", f"more than {MAX_VALUES} merged values")
+                raise _StopReadingError
+            for name, entry in merge.entries.items():
+                node.entries.setdefault(name, entry)
         return node
 
     def _is_new_key(self, key: Node, seen: dict[str, Span]) -> TypeGuard[_KeyNode]:
@@ -286,8 +284,7 @@ class _Composer:
             return False
         name = str(key.value)
         if name in seen:
-            message = f"duplicate key `{name}` (first at line {seen[name].line})"
-            self.note(key.span, "duplicate-key", message)
+            self.note(key.span, "duplicate-key", f"duplicate key `{name}` (first at line {seen[name].line})")
             return False
         seen[name] = key.span
         return True
@@ -297,14 +294,6 @@ class _Composer:
         if not all(isinstance(item, MappingNode) for item in values):
             self.note(value.span, "merge", "'<<' merges mappings only: use '<<: *anchor' with the anchor of a mapping")
         return [item for item in values if isinstance(item, MappingNode)]
-
-    def _merge(self, node: MappingNode, merge: MappingNode) -> None:
-        self._count += len(merge.entries)
-        if self._count > MAX_VALUES:
-            self.note(node.span, "alias-bomb", f"more than {MAX_VALUES} merged values")
-            raise _StopReadingError
-        for name, entry in merge.entries.items():
-            node.entries.setdefault(name, entry)
 
     def _collection_span(self, event: Event) -> Span:
         """Return the first line of a list or mapping, from its first token on."""

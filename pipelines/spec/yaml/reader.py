@@ -37,10 +37,6 @@ class YamlDocument:
     Attributes:
         data: mappings, lists and scalars; every alias is a copy of its own. ``None`` if nothing could be read.
         places: address of every value (keys and list indices from the root) to its place.
-        problems: everything wrong with the text, in the order found.
-        lines: the text's lines, to show.
-        references: the ``${VAR}`` in its values.
-        complete: whether the text was read to its end.
     """
 
     data: Any = None
@@ -52,11 +48,7 @@ class YamlDocument:
 
 
 def decode(content: bytes, file: int = 0) -> tuple[str, SpecProblem | None]:
-    """Return the text of a spec's bytes, without byte order mark; and what is wrong with it, if anything is.
-
-    Args:
-        content: UTF-8.
-    """
+    """Return the text of a spec's bytes, without byte order mark; and what is wrong with it, if anything is."""
     if len(content) > MAX_BYTES:
         message = f"larger than {MAX_BYTES >> 20} MiB, the limit for a spec"
         return "", SpecProblem(start_of(file), "too-large", message)
@@ -85,7 +77,6 @@ def read(content: bytes | str, *, environment: Mapping[str, str] | None = None, 
     """Read a YAML text strictly.
 
     Args:
-        content: a spec's bytes (UTF-8) or text.
         environment: fills in ``${VAR}`` and ``${VAR:-default}`` in values; ``None`` leaves them as they are.
 
     Returns:

@@ -61,8 +61,6 @@ class References:
     """References found in a text, replaced and not replaced.
 
     Attributes:
-        environment: the variables; ``None`` when references are left as they are.
-        filled: places of the values that were filled in.
         left: places of the values that were left as they are, and the first reference in each.
         used: the variables that were looked up, with their values; ``None`` for those that are not set.
     """

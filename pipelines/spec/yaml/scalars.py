@@ -22,22 +22,9 @@ _HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(rf"[-+]?(?:\.{_DIGITS}|{_DIGITS}(?:\.(?:{_DIGITS})?)?)(?:[eE][-+]?[0-9]+)?\Z")
 _INFINITY = re.compile(r"([-+]?)\.(?:inf|Inf|INF)\Z")
 _WORDS: Final[dict[str, Scalar]] = {
-    "": None,
-    "~": None,
-    "null": None,
-    "Null": None,
-    "NULL": None,
-    "true": True,
-    "True": True,
-    "TRUE": True,
-    "false": False,
-    "False": False,
-    "FALSE": False,
-    ".nan": math.nan,
-    ".NaN": math.nan,
-    ".NAN": math.nan,
-}
-_NUMBER_START: Final = frozenset("0123456789+-.")
+    "": None, "~": None, "null": None, "Null": None, "NULL": None, "true": True, "True": True, "TRUE": True,
+    "false": False, "False": False, "FALSE": False, ".nan": math.nan, ".NaN": math.nan, ".NAN": math.nan,
+}  # fmt: skip
 
 
 class ScalarError(ValueError):
@@ -46,9 +33,6 @@ class ScalarError(ValueError):
 
 def resolve_scalar(text: str) -> Scalar:
     """Return the value of an unquoted scalar.
-
-    Args:
-        text: the scalar without surrounding blanks.
 
     Raises:
         ScalarError: a number of more than 300 characters, or beyond a double's range.
@@ -59,7 +43,7 @@ def resolve_scalar(text: str) -> Scalar:
     """
     if text in _WORDS:
         return _WORDS[text]
-    if text[0] not in _NUMBER_START:
+    if text[0] not in "0123456789+-.":
         return text
     infinity = _INFINITY.match(text)
     if infinity:

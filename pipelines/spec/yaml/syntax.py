@@ -50,11 +50,7 @@ class YamlSyntaxError(Exception):
 
 
 def iter_events(text: str) -> Iterator[Event]:
-    """Yield the parser's events up to the end of the text.
-
-    Raises:
-        YamlSyntaxError: with the place and a message in our words.
-    """
+    """Yield the parser's events up to the end of the text."""
     # Without libyaml PyYAML has only its own, slower parser. PyYAML constructs nothing: only its parser is used.
     parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
@@ -70,14 +66,10 @@ def iter_events(text: str) -> Iterator[Event]:
 
 
 _KINDS: Final[dict[type, str]] = {
-    yaml.DocumentStartEvent: "document",
-    yaml.ScalarEvent: "scalar",
-    yaml.AliasEvent: "alias",
-    yaml.SequenceStartEvent: "sequence",
-    yaml.MappingStartEvent: "mapping",
-    yaml.SequenceEndEvent: "end",
+    yaml.DocumentStartEvent: "document", yaml.ScalarEvent: "scalar", yaml.AliasEvent: "alias",
+    yaml.SequenceStartEvent: "sequence", yaml.MappingStartEvent: "mapping", yaml.SequenceEndEvent: "end",
     yaml.MappingEndEvent: "end",
-}
+}  # fmt: skip
 
 
 def _event(kind: str, event: Any) -> Event:
@@ -111,9 +103,6 @@ def _rules() -> tuple[_Rule, ...]:
     return tuple(starmap(_Rule, read_table("pipeprof.pipelines.spec.yaml", "faults")))
 
 
-_UNCLOSED = r"expected ',' or '([\]}])'"
-_AFTER_VALUE = "{got} after the end of the value: end the line there, or put the whole text in quotes"
-_TAB = "tab in the indentation: use spaces"
 _MERGE_CONFLICT = r"<{7} |={7}$|>{7} "
 _NO_BLANK = r"[ -]*([A-Za-z_][\w.]*):[^\s:/\\][^:\n]*\n?$"
 _SLASHES = r"(?m)^[ \t]*(//)"
@@ -124,9 +113,18 @@ _FALLBACK = _Rule("", False, "syntax", "unexpected {got}: expected 'key: value' 
 
 def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:
     problem = error.problem or ""
-    unclosed = re.search(_UNCLOSED, problem)
+    unclosed = re.search(r"expected ',' or '([\]}])'", problem)
     if unclosed:
-        return _explain_flow(text, error, unclosed[1])
+        closing = unclosed[1]
+        opened, stopped = _offset(text, error.context_mark), _offset(text, error.problem_mark)
+        opening = "[" if closing == "]" else "{"
+        comment = re.compile(_SLASHES).search(text, opened, stopped + 1)
+        if comment is not None:
+            return SyntaxProblem(comment.start(1), comment.end(1), "syntax", "'//' is not a comment in YAML: use '#'")
+        if stopped >= len(text) or any(end in text[opened:stopped] for end in LINE_ENDS):
+            return _problem(text, opened, "syntax", f"unclosed '{opening}': expected ',' or '{closing}'")
+        message = f"unexpected {_found(text, stopped)} inside '{opening}{closing}': expected ',' or '{closing}'"
+        return _problem(text, stopped, "syntax", message)
     rule = next((rule for rule in _rules() if re.search(rule.pattern, problem)), _FALLBACK)
     mark = (error.context_mark if rule.at_context else None) or error.problem_mark or error.context_mark
     offset, code, template = _offset(text, mark), rule.code, rule.message
@@ -134,21 +132,20 @@ def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:
     if known is not None:
         return known
     if code == "syntax" and text[offset : offset + 1] == "\t":
-        code, template = "tab", _TAB
+        code, template = "tab", "tab in the indentation: use spaces"
     elif code == "escape":
         return _at_escape(text, offset)
     elif code == "directive":
         offset = _line_start(text, offset)
     elif "wrong indentation: expected" in template and not _starts_line(text, offset):
-        template = _AFTER_VALUE
+        template = "{got} after the end of the value: end the line there, or put the whole text in quotes"
     return _problem(text, offset, code, template.format(got=_found(text, offset)))
 
 
 def _known_mistake(text: str, offset: int, rule: _Rule) -> SyntaxProblem | None:
     """Detect common mistakes that YAML reports elsewhere or differently."""
     start = _line_start(text, offset)
-    line = text[start:].split("\n", 1)[0]
-    marker = re.match(_MERGE_CONFLICT, line)
+    marker = re.match(_MERGE_CONFLICT, text[start:].split("\n", 1)[0])
     if marker is not None:
         message = "unresolved merge conflict: keep one of the two versions and remove the markers"
         return SyntaxProblem(start, start + marker.end(), "syntax", message)
@@ -163,19 +160,6 @@ def _known_mistake(text: str, offset: int, rule: _Rule) -> SyntaxProblem | None:
     if text[offset : offset + 1] == ":" and "wrong indentation: expected" in rule.message:
         return SyntaxProblem(offset, offset + 1, "syntax", "':' without a key: expected 'key: value'")
     return None
-
-
-def _explain_flow(text: str, error: yaml.MarkedYAMLError, closing: str) -> SyntaxProblem:
-    """A ``[`` or ``{`` that YAML cannot read to its end: never closed, or something odd inside."""
-    opened, stopped = _offset(text, error.context_mark), _offset(text, error.problem_mark)
-    opening = "[" if closing == "]" else "{"
-    comment = re.compile(_SLASHES).search(text, opened, stopped + 1)
-    if comment is not None:
-        return SyntaxProblem(comment.start(1), comment.end(1), "syntax", "'//' is not a comment in YAML: use '#'")
-    if stopped >= len(text) or any(end in text[opened:stopped] for end in LINE_ENDS):
-        return _problem(text, opened, "syntax", f"unclosed '{opening}': expected ',' or '{closing}'")
-    message = f"unexpected {_found(text, stopped)} inside '{opening}{closing}': expected ',' or '{closing}'"
-    return _problem(text, stopped, "syntax", message)
 
 
 def _at_escape(text: str, offset: int) -> SyntaxProblem:

@@ -44,7 +44,9 @@ def scalar(value: Scalar) -> str:
         # Only a hexadecimal number can have more digits than a decimal one may.
         return str(value) if value.bit_length() < MAX_NUMBER_LENGTH * 3 else hex(value)
     if isinstance(value, float):
-        return _number(value)
+        if math.isnan(value):
+            return ".nan"
+        return repr(value) if math.isfinite(value) else ".inf" if value > 0 else "-.inf"
     return value if _is_plain(value) else quoted(value)
 
 
@@ -158,12 +160,6 @@ def _flow_item(item: Any) -> str:
         if len(scalar(key)) <= _LONGEST_KEY:
             return f"{scalar(key)}: {flow(value)}"
     return flow(item)
-
-
-def _number(value: float) -> str:
-    if math.isnan(value):
-        return ".nan"
-    return repr(value) if math.isfinite(value) else ".inf" if value > 0 else "-.inf"
 
 
 def _is_plain(text: str) -> bool:

@@ -43,11 +43,7 @@ class _Keras(UserCode):
 
 
 def _need_compiled(model: Any, target: str) -> None:
-    """Refuse what cannot be trained.
-
-    Raises:
-        UsageError: It is no Keras model, or was not compiled.
-    """
+    """Refuse what cannot be trained."""
     import keras
 
     if not isinstance(model, keras.Model):

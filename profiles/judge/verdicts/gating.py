@@ -9,9 +9,9 @@ from math import isclose
 from pipeprof.pipelines.spec.budgets import Budget, stage_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.experiment.purposes import GATE
-from pipeprof.profiles.judge.verdicts.counting import counted
+from pipeprof.profiles.experiment.turns import are_usual
 from pipeprof.profiles.judge.verdicts.metrics import kinds_of
-from pipeprof.profiles.judge.verdicts.result import Result, Side
+from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
 from pipeprof.profiles.wording import listed
 
@@ -21,11 +21,7 @@ NOTHING, NOT_COMPARABLE = 5, 6
 
 
 def judged_of(budgets: Mapping[str, Budget | None], flags: Mapping[str, Budget | None]) -> dict[str, Judged]:
-    """What counts of each metric: what is judged unasked, the budgets of a spec, and those of the command line.
-
-    Args:
-        budgets: Of the spec, by metric; None where it has none.
-    """
+    """What counts of each metric: what is judged unasked, the spec's budgets, and those of the command line."""
     found = dict(BY_DEFAULT)
     for given in (budgets, flags):
         for name, budget in given.items():
@@ -44,9 +40,6 @@ def judged_for(a: Side, b: Side, judged: Mapping[str, Judged]) -> dict[str, Judg
     """What counts in a session: where batches have other sizes, throughput in place of the step interval.
 
     A limit stays what it is: it is about one side alone. What a stage takes per batch is not compared then.
-
-    Args:
-        a: One side, with the size of its batches.
     """
     if not has_other_batches(a, b):
         return dict(judged)
@@ -62,10 +55,7 @@ def judged_for(a: Side, b: Side, judged: Mapping[str, Judged]) -> dict[str, Judg
 
 
 def looks_within(most: int) -> tuple[int, ...]:
-    """The numbers of pairs after which a gate looks.
-
-    Args:
-        most: Pairs after which it ends in any case.
+    """The numbers of pairs after which a gate looks, which ends at the last one in any case.
 
     Example:
         >>> looks_within(15), looks_within(8), looks_within(3)
@@ -80,7 +70,6 @@ def has_seen_enough(result: Result, most: int, *, each: bool = False) -> bool:
     It is where something has regressed that must not, and where every metric that is judged is decided.
 
     Args:
-        most: Pairs after which it ends in any case.
         each: Whether every metric has to be decided, also where one has regressed.
     """
     if len(result.pairs) >= most or len(counted(result.pairs)) not in looks_within(most):
@@ -121,3 +110,23 @@ def not_measured(result: Result, judged: Mapping[str, Judged]) -> list[str]:
     """Names of metrics that are to be judged and that some process lacks."""
     measured = {row.name for row in result.metrics}
     return [name for name, wanted in judged.items() if wanted.level != "off" and name not in measured]
+
+
+def mark(pairs: Sequence[PairValues]) -> None:
+    """Write into each pair whether it counts.
+
+    Pairs during which a hypervisor gave the cores to other machines for much of the time are left out, whatever they
+    show, as long as four count; the number of pairs stays within the user's limit. It takes a core for seconds, from
+    one process of a pair more than from the others: pairs of JPEGs differed by up to 70 % where it took 35 to 41 % of
+    the cores, and by 12 % where it took 3 to 11 %. Other processes leave no pair out: the kernel shares the cores among
+    processes every few milliseconds. Where all pairs have as much taken from them, all count.
+    """
+    quiet = are_usual([pair.stolen_share for pair in pairs])
+    for pair, is_quiet in zip(pairs, quiet, strict=True):
+        # As many as a gate looks at first count in any case.
+        pair.counts = is_quiet or sum(quiet) < GATE.early
+
+
+def counted(pairs: Sequence[PairValues]) -> list[PairValues]:
+    """The pairs that count."""
+    return [pair for pair in pairs if pair.counts]

@@ -25,7 +25,6 @@ class MetricKind:
     Attributes:
         name: In options, budgets and JSON.
         floor: Smallest change that counts: a share for a ratio, in the unit for a difference.
-        higher_is_worse: Whether a larger value is a regression.
         judged: Whether the gate judges it without being asked.
         exact: The same pipeline gives the same value in each process.
         is_speed: A change is called faster or slower, not more or less.
@@ -53,10 +52,7 @@ class MetricKind:
         return abs(value) <= most if self.scale == "difference" else value == 0 or least <= value <= most
 
     def changes(self, a: Sequence[float], b: Sequence[float]) -> list[float]:
-        """The change of each pair on the scale of the decision, positive where B is worse.
-
-        Args:
-            a: Value of A in each pair; above 0 for a ratio.
+        """The change of each pair on the scale of the decision, positive where B is worse; A is above 0 for a ratio.
 
         Raises:
             ValueError: The sides do not have as many values.
@@ -97,19 +93,11 @@ class MetricKind:
         return "cannot tell" if outcome == "unclear" else self.direction(worse=outcome == "above")
 
     def words_of(self, compared: Comparison, floor: float) -> Words:
-        """State what B is: better or worse where the whole interval is beyond the floor.
-
-        Args:
-            floor: On the scale of the decision.
-        """
+        """State what B is: better or worse where the interval is beyond the floor, on the scale of the decision."""
         return self.words(compared.outcome(floor))
 
     def rules_out(self, compared: Comparison, floor: float) -> Direction | None:
-        """State what B is not where it is unknown what it is; None where it may be anything.
-
-        Args:
-            floor: On the scale of the decision.
-        """
+        """State what B is not, by a floor on the scale of the decision; None where it may be anything."""
         if compared.outcome(floor) != "unclear":
             return None
         if compared.falls_short(floor):

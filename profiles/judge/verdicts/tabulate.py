@@ -46,11 +46,7 @@ class _Columns(NamedTuple):
 
 
 def rows_of(pairs: Sequence[PairValues], judged: Mapping[str, Judged] = BY_DEFAULT) -> list[Row]:
-    """Judge all metrics of B that every process of every pair has.
-
-    Args:
-        judged: What counts, by metric; the others have a row and no weight.
-    """
+    """Judge all metrics of B that every process of every pair has."""
     return rows_of_arms(pairs, ["b"], judged)["b"]
 
 

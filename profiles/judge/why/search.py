@@ -15,8 +15,15 @@ from typing import Literal, TypeAlias
 
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.judge.verdicts.metrics import MetricKind
-from pipeprof.profiles.judge.why.effects import Observation, contrast, is_clear, is_disturbed, left_over, words_together
-from pipeprof.profiles.judge.why.units import Subset
+from pipeprof.profiles.judge.why.effects import (
+    Observation,
+    Subset,
+    contrast,
+    is_clear,
+    is_disturbed,
+    left_over,
+    words_together,
+)
 
 MOST_ALONE = 6
 """Up to so many changes are measured each alone from the start; more are measured in halves first."""
@@ -29,11 +36,7 @@ PieceKind = Literal["alone", "together", "rest"]
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of the difference.
-
-    Attributes:
-        kind: Whether the effect is that of the units alone, an interaction, or what the other pieces leave.
-    """
+    """A part of the difference: of units alone, an interaction, or what the other pieces leave."""
 
     units: Subset
     kind: PieceKind = "alone"
@@ -53,11 +56,7 @@ class _Problem:
 
 @dataclass
 class CauseSearch:
-    """The search.
-
-    Args:
-        most_alone: Up to so many units are measured each alone from the start.
-    """
+    """The search, which begins with up to `most_alone` units, each measured alone."""
 
     kind: MetricKind
     measure: Measure
@@ -66,12 +65,7 @@ class CauseSearch:
     _over: bool = field(default=False, init=False)
 
     def run(self, count: int, rest: Subset = frozenset()) -> list[Piece]:
-        """Search the pieces of a difference; together they are all of it.
-
-        Args:
-            count: Number of units, at least 1.
-            rest: Units that cannot be made alone: their effect is what all the others leave.
-        """
+        """Search the pieces of a difference; `rest` are units that cannot be made alone: what all the others leave."""
         everything = frozenset(range(count))
         able = everything - rest
         problems = []
@@ -85,7 +79,8 @@ class CauseSearch:
             for component in self._components(problems):
                 problem = self._further(component)
                 if problem is None:
-                    found.append(_piece(component))
+                    kind: PieceKind = "together" if len(component) > 1 else "alone"
+                    found.append(Piece(frozenset[int]().union(*component), kind))
                 else:
                     further.append(problem)
             self._measure([subset for problem in further for subset in (*problem.groups, problem.whole)])
@@ -219,7 +214,3 @@ def _halves(units: Subset) -> list[Subset]:
     ordered = sorted(units)
     middle = (len(ordered) + 1) // 2
     return [frozenset(half) for half in (ordered[:middle], ordered[middle:]) if half]
-
-
-def _piece(component: Sequence[Subset]) -> Piece:
-    return Piece(frozenset[int]().union(*component), "together" if len(component) > 1 else "alone")

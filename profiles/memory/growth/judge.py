@@ -8,13 +8,13 @@ least, and it is not what the pipeline's buffers have taken.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from pipeprof.profiles.memory.growth.robust import Slope, theil_sen
 from pipeprof.profiles.memory.growth.series import SoakPoint
 
 State = Literal["growth", "slow", "plateau", "filling", "garbage", "unclear", "short"]
@@ -31,6 +31,18 @@ _PACE = 0.5
 """Least pace of the last third relative to what follows the warm-up: a cache that fills slows down, a leak does not."""
 _HELD = 0.5
 """Share of the growth from which on it is the buffers'."""
+
+
+_Z95 = 1.96
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A slope and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -137,3 +149,22 @@ def _windows(points: Sequence[SoakPoint]) -> tuple[list[SoakPoint], bool]:
     many = min(MOST_WINDOWS, len(points) // 2)
     cuts = [round(place * len(points) / many) for place in range(many + 1)] if many else []
     return [min(points[low:high], key=lambda point: point.least) for low, high in pairwise(cuts)], False
+
+
+def theil_sen(x: Sequence[float], y: Sequence[float]) -> Slope:
+    """Return the median of the slopes of all pairs, with its interval; infinite for fewer than three points.
+
+    Theil (Proceedings of the Royal Netherlands Academy of Sciences 53, 1950); the interval from Kendall's rank
+    correlation is that of Sen (Estimates of the regression coefficient based on Kendall's tau, JASA 63, 1968, section
+    4). Up to 29 % of the points may be arbitrarily wrong without moving it beyond the others.
+    """
+    pairs = [(i, j) for j in range(len(x)) for i in range(j) if x[j] > x[i]]
+    if len(x) < 3 or not pairs:
+        return Slope(0.0, -math.inf, math.inf)
+    slopes = sorted((y[j] - y[i]) / (x[j] - x[i]) for i, j in pairs)
+    n, many = len(x), len(slopes)
+    spread = _Z95 * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
+    low, high = math.floor((many - spread) / 2) - 1, math.ceil((many + spread) / 2)
+    return Slope(
+        statistics.median(slopes), slopes[low] if low >= 0 else -math.inf, slopes[high] if high < many else math.inf
+    )

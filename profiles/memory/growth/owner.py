@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import SoakEnd, SoakOwner
-from pipeprof.profiles.memory.growth.robust import Slope, theil_sen
+from pipeprof.profiles.memory.growth.judge import Slope, theil_sen
 from pipeprof.profiles.memory.growth.series import SoakPoint
 from pipeprof.profiles.wording import as_typed
 
@@ -36,8 +36,6 @@ def owner_of(tail: Sequence[SoakPoint], slope: Slope, evidence: SoakEvidence | N
     may keep them. Then the line whose allocations stayed.
 
     Args:
-        tail: The windows after the warm-up.
-        slope: Their bytes per second.
         evidence: What the worker found once memory grew; None if it could not.
     """
     kept = evidence.places if evidence is not None else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.memory.growth.in_use import grown_in_use
+from pipeprof.profiles.constants import PYTHON_BLOCK_BYTES
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.memory import SoakSeries
@@ -22,7 +22,6 @@ class SoakPoint:
         t: Seconds since the soak began.
         in_use: Bytes of blocks in use, glibc's and Python's; None where unknown.
         buffered: Bytes in the buffers and caches of the pipeline, as TensorFlow's model counts them.
-        iterators: How many exist.
         datasets: How many of those that were iterated exist.
     """
 
@@ -92,3 +91,20 @@ class SoakLog:
 def _lesser(one: SoakPoint, other: SoakPoint) -> SoakPoint:
     """Of two moments the one with less memory: what is held only for a while does not hide what stays."""
     return one if one.least <= other.least else other
+
+
+def grown_in_use(before: MemoryReading, after: MemoryReading) -> int | None:
+    """Return the growth in bytes of memory in use outside the pool; None where unknown.
+
+    Glibc's blocks, and Python's: only the number of Python's is known, so their bytes are the rest of the process's
+    growth, limited by that number of blocks.
+    """
+    if before.in_use is None or after.in_use is None:
+        return None
+    heap = after.in_use - before.in_use
+    if before.blocks is None or after.blocks is None:
+        return heap
+    pool = (after.live or 0) - (before.live or 0)
+    free = (after.heap_free or 0) - (before.heap_free or 0)
+    other = after.rss - before.rss - heap - free - pool - ((after.file or 0) - (before.file or 0))
+    return heap + max(0, min(other, PYTHON_BLOCK_BYTES * (after.blocks - before.blocks)))

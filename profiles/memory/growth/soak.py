@@ -25,13 +25,7 @@ SLOW = 7 * 86_400.0
 def soak_of(
     log: SoakLog, evidence: SoakEvidence | None, limit: int | None, used: int | None = None
 ) -> tuple[Soak, MemoryGrowth | None]:
-    """Judge a soak, also one that is under way.
-
-    Args:
-        evidence: What the worker found of the owner.
-        limit: Bytes at which memory ends.
-        used: Memory now, that of child processes with it; that of the last point if None.
-    """
+    """Judge a soak, also one under way; `used` is memory with child processes' now, that of the last point if None."""
     judged = judge(log.points)
     freed = evidence.freed if evidence is not None else None
     if judged.state == "growth" and freed is not None and freed >= GARBAGE * judged.grown:

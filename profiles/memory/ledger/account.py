@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS, STAG
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory, MemoryKept
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.memory.growth.in_use import grown_in_use
+from pipeprof.profiles.memory.growth.series import grown_in_use
 from pipeprof.profiles.memory.ledger.buffers import Look
 from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts
 from pipeprof.profiles.memory.ledger.growth import (
@@ -23,15 +23,16 @@ from pipeprof.profiles.memory.ledger.growth import (
 from pipeprof.profiles.memory.ledger.held import (
     captured,
     estimate_pool_scale,
+    forget_impossible,
     full_shuffles,
     held_buffers,
     in_flight_batches,
     own_shares,
+    possible_looks,
     source_tensors,
     window_buffers,
 )
 from pipeprof.profiles.memory.ledger.pool import kept_free
-from pipeprof.profiles.memory.ledger.possible import forget_impossible, possible_looks
 from pipeprof.profiles.memory.ledger.reconcile import reconcile
 from pipeprof.profiles.memory.ledger.texts import leak_text
 from pipeprof.profiles.memory.ledger.vocabulary import AT_REST
@@ -60,8 +61,6 @@ class LedgerInput:
     """Input of the ledger.
 
     Attributes:
-        looks: Its looks, with the buffers at their stages.
-        view: The pipeline as it was built and measured.
         origin: Monotonic time at which the profile's series begin.
         predicted: What was predicted from the pipeline alone; None if it could not be.
         build: What the user's function made the process grow by while it built the dataset.
@@ -75,6 +74,11 @@ class LedgerInput:
     children: bool = False
     build: BuildMemory | None = None
 
+    @property
+    def readings(self) -> dict[str, MemoryReading]:
+        """The readings by the names of the stretches that they end."""
+        return {reading.name: reading for reading in self.report.readings}
+
 
 def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     """Fill in the ledger with its series and growth; return warnings."""
@@ -86,10 +90,10 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     memory.epochs = epoch_peaks(running, profile.series, seen.origin)
     memory.grew = largest_growth(running, own_shares(seen.view))
     if memory.soak is None:
-        memory.growth = leak_estimate(
-            running, profile.series, seen.origin, in_use=_grown_in_use(_readings(seen.report)), children=seen.children
-        )
-    memory.kept = _kept(_readings(seen.report))
+        before, after = seen.readings.get("warmup"), seen.readings.get("measure")
+        in_use = None if before is None or after is None else grown_in_use(before, after)
+        memory.growth = leak_estimate(running, profile.series, seen.origin, in_use=in_use, children=seen.children)
+    memory.kept = _kept(seen.readings)
     filling = memory.growth is None and (memory.soak is None or memory.soak.state == "filling")
     memory.filling = filling_stage(running) if filling else None
     if memory.peak_bytes is None:
@@ -104,22 +108,15 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     if seen.predicted is not None:
         memory.predicted_bytes = total_predicted(seen.predicted, memory.peak_bytes)
     memory.autotune = _autotune(memory, seen, profile.host.memory_limit_bytes)
-    return _messages(memory)
+    leak = leak_text(memory)
+    return [Message(code="leak", message=leak)] if leak else []
 
 
 def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
-    """Predict memory from the stages as written, without measured values.
-
-    Args:
-        arrays: Bytes of the sources' arrays that still exist after the build.
-    """
+    """Predict memory from the stages as written, without measured values; `arrays` are bytes that outlive the build."""
     stages = tuple(replace(stage, measured=None) for stage in view.stages)
     nominal = sum(stage.source_bytes or 0 for stage in stages) + sum(source.bytes for source in captured(view))
     return memory_prediction(replace(view, kind="static", stages=stages, profile=None), kept=2 * arrays >= nominal)
-
-
-def _readings(report: MemoryReport) -> dict[str, MemoryReading]:
-    return {reading.name: reading for reading in report.readings}
 
 
 def _kept(readings: Mapping[str, MemoryReading]) -> MemoryKept | None:
@@ -129,21 +126,16 @@ def _kept(readings: Mapping[str, MemoryReading]) -> MemoryKept | None:
     return MemoryKept(low_bytes=min(found), high_bytes=max(found), readings=len(found))
 
 
-def _grown_in_use(readings: Mapping[str, MemoryReading]) -> int | None:
-    """Return the growth in bytes of memory in use outside the pool, from warm-up's end to measurement's end."""
-    before, after = readings.get("warmup"), readings.get("measure")
-    return None if before is None or after is None else grown_in_use(before, after)
-
-
 def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
     report = seen.report
-    readings = _readings(report)
+    readings = seen.readings
     peak_phase = _peak_reading(memory, readings)
     if "import" not in readings or peak_phase is None or memory.peak_bytes is None:
         return None
-    view = seen.view
+    view, peak = seen.view, readings[peak_phase]
     held = memory_prediction(view)
-    look = _fullest(seen.looks, _WINDOWS.get(peak_phase))
+    looks = [look for look in seen.looks if look.phase == _WINDOWS.get(peak_phase)]
+    look = max(looks, key=lambda look: look.total, default=None)
     first = next((look for look in seen.looks if look.phase == "first_element"), None)
     python, data = report.python, report.mapped_data
     return LedgerFacts(
@@ -153,8 +145,8 @@ def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
         sources=tuple(source_tensors(view)),
         arrays=python.arrays,
         python=python.others if python.others >= PYTHON_BYTES else 0,
-        children=_children(memory, readings[peak_phase]) if seen.children else 0,
-        libraries=max(0, (readings[peak_phase].file or 0) - (readings["import"].file or 0) - data),
+        children=max(0, memory.peak_bytes - (peak.peak or peak.rss)) if seen.children else 0,
+        libraries=max(0, (peak.file or 0) - (readings["import"].file or 0) - data),
         files=data if data >= _FILE_BYTES else 0,
         buffers=(*full_shuffles(view, held, held_buffers(view, held, look)), *window_buffers(view, held, look))
         if look is not None
@@ -195,16 +187,6 @@ def _at_pools_peak(readings: Mapping[str, MemoryReading], name: str) -> str:
     return max([name, *same], key=lambda one: readings[one].live_peak or 0)
 
 
-def _children(memory: Memory, reading: MemoryReading) -> int:
-    """Return memory of child processes at the peak, which was measured of all together."""
-    return max(0, (memory.peak_bytes or 0) - (reading.peak or reading.rss))
-
-
-def _fullest(looks: Iterable[Look], phase: str | None) -> Look | None:
-    mine = [look for look in looks if look.phase == phase]
-    return max(mine, key=lambda look: look.total, default=None)
-
-
 def state_buffers(profile: Profile, ledger: Ledger) -> None:
     """State of a stage what the ledger says that it held: one number in tables, ledger and findings."""
     elements = {buffer.stage: buffer.elements for buffer in ledger.buffers}
@@ -224,7 +206,6 @@ def entries_of(ledger: Ledger, predicted: MemoryPrediction | None, most: int | N
     Args:
         predicted: What was predicted of them. Of elements that are not known whole nothing is; nor of a buffer that
             is larger than there can be elements for.
-        most: The most that the process ever had.
     """
     expected: dict[tuple[str, str | None], int | None] = {}
     for prediction in predicted.held if predicted is not None else ():
@@ -276,8 +257,3 @@ def _autotune(memory: Memory, seen: LedgerInput, limit: int | None) -> AutotuneM
         uncounted_bytes=uncounted,
         exceeds_limit=limit is not None and min(budget, grown) + uncounted > limit,
     )
-
-
-def _messages(memory: Memory) -> list[Message]:
-    text = leak_text(memory)
-    return [Message(code="leak", message=text)] if text else []

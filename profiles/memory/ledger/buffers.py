@@ -98,7 +98,6 @@ def kind_of(node: ModelNodeDict) -> str:
 
 
 def _unique_stages(stages: Sequence[WrittenStage]) -> dict[str, str]:
-    """Return the stage of each op that is written once."""
     many = Counter(stage.op for stage in stages)
     return {stage.op: stage.address for stage in stages if many[stage.op] == 1}
 

@@ -57,6 +57,16 @@ class Buffer:
     overhead: float = 0.0
     holes: float = 0.0
 
+    @property
+    def in_pool(self) -> float:
+        """Its bytes in TensorFlow's pool."""
+        return self.bytes * self.pooled
+
+    @property
+    def in_heap(self) -> float:
+        """Its bytes in use in glibc's heap, in addition to its values those of its elements."""
+        return self.bytes * (1 - self.pooled) + self.overhead * self.elements
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -86,7 +96,6 @@ class LedgerFacts:
         files: Resident bytes of mapped data files.
         first: What the buffers held when the first element had just been read.
         live: Pool bytes at that look.
-        batch_bytes: Bytes of a batch that the loop holds.
         in_flight: Bytes that batches in flight and calls under way may take, by stage and owner.
         trimmed: Bytes that glibc returned in the end.
         pool_scale: Bytes that the pool has in use for a byte of a buffered tensor: its chunks are up to twice as large.
@@ -114,6 +123,16 @@ class LedgerFacts:
     aliases: Sequence[tuple[Owner, str]] = ()
     leaked: bool = False
     build: BuildMemory | None = None
+
+    @property
+    def is_making(self) -> bool:
+        """Whether the peak was reached before the pipeline ran."""
+        return self.peak_phase in ("build", "iterator")
+
+    @property
+    def made(self) -> MemoryReading | None:
+        """The reading when the dataset, and the iterator if there was one, had been made."""
+        return self.readings.get("iterator") or self.readings.get("build")
 
 
 @dataclass

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import fmean
 
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import MemoryEpochs, MemoryGrowth, MemorySeries, PhaseGrew
@@ -40,12 +41,7 @@ class _MemoryPoint:
 
 
 def memory_series(looks: Sequence[Look], origin: float) -> MemorySeries | None:
-    """Build the series of buffered bytes by stage, and of TensorFlow's live bytes.
-
-    Args:
-        looks: In order.
-        origin: Monotonic time at which the run's series begin.
-    """
+    """Build the series of buffered bytes by stage and of TensorFlow's live bytes, from the time `origin` on."""
     if not looks:
         return None
     stages = sorted({stage for look in looks for stage in look.by_stage})
@@ -67,7 +63,6 @@ def largest_growth(looks: Sequence[Look], own: Mapping[str, float] | None = None
     """Return the stage whose buffer grew most in each phase, beyond its earlier maximum; None without looks.
 
     Args:
-        looks: In order.
         own: The part of a stage's buffered bytes that is not another stage's, where that is not all of them.
     """
     if not looks:
@@ -133,8 +128,6 @@ def leak_estimate(
     window, where all buffers were full before it.
 
     Args:
-        looks: In order.
-        origin: Monotonic time at which the run's series begin.
         in_use: Bytes by which blocks in use, glibc's and Python's, grew while measuring; None where unknown.
         children: There were child processes, which only the series counts.
     """
@@ -168,7 +161,7 @@ def leak_estimate(
         and slope - half > 0
         and held < rose / 2
         and (used is None or used > 0)
-        and _is_rising(windows)
+        and all(later.rss > earlier.rss for earlier, later in pairwise(windows))
         and _is_continuing(windows)
         and (_is_live_rising(windows) or (outside or 0) >= _IN_USE * rose),
         stage=_largest_buffer_growth(after) if held >= rose / 2 > 0 else None,
@@ -204,15 +197,10 @@ def filling_stage(looks: Sequence[Look]) -> str | None:
 
 
 def _largest_buffer_growth(looks: Sequence[Look]) -> str | None:
-    """Return the stage whose buffer grew most."""
     first, last = looks[0].by_stage, looks[-1].by_stage
     grown = {stage: one.bytes - (first[stage].bytes if stage in first else 0) for stage, one in last.items()}
     stage = max(grown, key=lambda one: grown[one], default=None)
     return stage if stage is not None and grown[stage] > 0 else None
-
-
-def _is_rising(windows: Sequence[_MemoryPoint]) -> bool:
-    return all(b.rss > a.rss for a, b in pairwise(windows))
 
 
 def _is_continuing(windows: Sequence[_MemoryPoint]) -> bool:
@@ -280,17 +268,13 @@ def _windows(looks: Sequence[Look], seen: Sequence[_MemoryPoint], cuts: Sequence
         live = [point.live for point in mine if point.live is not None]
         found.append(
             _MemoryPoint(
-                _mean([point.steps for point in mine]),
-                _mean([point.rss for point in mine]),
-                _mean(live) if len(live) == len(mine) else None,
-                _mean([point.epoch for point in mine]),
+                fmean([point.steps for point in mine]),
+                fmean([point.rss for point in mine]),
+                fmean(live) if len(live) == len(mine) else None,
+                fmean([point.epoch for point in mine]),
             )
         )
     return found
-
-
-def _mean(of: Sequence[float]) -> float:
-    return sum(of) / len(of)
 
 
 def trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:

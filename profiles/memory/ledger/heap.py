@@ -81,17 +81,17 @@ def _fullest(facts: LedgerFacts) -> int | None:
     )
 
 
+def all_holes(buffers: Sequence[Buffer]) -> float:
+    """Return the most bytes that lie free between all elements of the heap's buffers."""
+    return sum(buffer.holes * buffer.elements for buffer in buffers if not buffer.alias)
+
+
 def holes_shown(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float:
     """Return the share of the predicted holes that exists: limited by the free bytes; the usual one if unknown."""
-    expected, free = sum(buffer.holes * buffer.elements for buffer in buffers if not buffer.alias), heap_free(facts)
+    expected, free = all_holes(buffers), heap_free(facts)
     if free is None or not expected:
         return BUFFER_HOLES / MOST_BUFFER_HOLES
     return min(1.0, free / expected)
-
-
-def total_holes(buffers: Sequence[Buffer], shown: float) -> float:
-    """Return bytes that lie free between all elements of the heap's buffers."""
-    return shown * sum(buffer.holes * buffer.elements for buffer in buffers if not buffer.alias)
 
 
 def with_holes(buffers: Sequence[Buffer]) -> list[Buffer]:
@@ -110,11 +110,6 @@ def filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) ->
     A text takes its letters and a block of the heap, which is known: what is left then has no owner. Where texts are
     parts of larger tensors, these stay with them, in the heap or in the pool.
     """
-
-    def known(one: Buffer) -> float:
-        share = one.pooled if pooled else 1 - one.pooled
-        return one.bytes * share + (0.0 if pooled else one.overhead * one.elements)
-
     lacking = [
         buffer
         for buffer in buffers
@@ -124,7 +119,7 @@ def filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) ->
     ]
     if measured is None or not lacking:
         return buffers
-    missing = measured - sum(known(buffer) for buffer in buffers)
+    missing = measured - sum(buffer.in_pool if pooled else buffer.in_heap for buffer in buffers)
     weights = sum(_extent(buffer) for buffer in lacking)
     if missing <= 0 or not weights:
         return buffers
@@ -132,7 +127,7 @@ def filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) ->
     for one in buffers:
         if one in lacking:
             more = min(missing * _extent(one) / weights, max(0.0, one.most - one.bytes))
-            inside = one.bytes * one.pooled + (more if pooled else 0.0)
+            inside = one.in_pool + (more if pooled else 0.0)
             one = replace(one, bytes=one.bytes + more, pooled=inside / (one.bytes + more or 1.0))  # noqa: PLW2901
         found.append(one)
     return found
@@ -152,22 +147,15 @@ def in_heap(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float | None:
     made, first, most = facts.readings.get("iterator"), facts.readings.get("first"), _fullest(facts)
     if made is None or made.heap is None or most is None:
         return None
-    lacking = [buffer for buffer in buffers if buffer.unsized and buffer.elements and buffer.pooled < 1]
-    before = [buffer for buffer in facts.first if buffer.unsized and buffer.elements and buffer.pooled < 1]
+    before, lacking = (
+        [buffer for buffer in some if buffer.unsized and buffer.elements and buffer.pooled < 1]
+        for some in (facts.first, buffers)
+    )
     extent, now = sum(_extent(one) for one in before), sum(_extent(one) for one in lacking)
     known_first = extent >= FULL * now and not any(buffer.parts for buffer in lacking)
     if lacking and before and known_first and first is not None and first.heap is not None:
-        others = sum(
-            buffer.bytes * (1 - buffer.pooled) + buffer.overhead * buffer.elements
-            for buffer in facts.first
-            if buffer not in before
-        )
+        others = sum(buffer.in_heap for buffer in facts.first if buffer not in before)
         grown = first.heap - made.heap + _mapped_slots(facts, first, facts.first)
         each = max(0.0, grown - others) / (extent or 1.0)
-        rest = sum(
-            buffer.bytes * (1 - buffer.pooled) + buffer.overhead * buffer.elements
-            for buffer in buffers
-            if buffer not in lacking
-        )
-        return rest + each * now
+        return sum(buffer.in_heap for buffer in buffers if buffer not in lacking) + each * now
     return max(0.0, most - made.heap + _mapped_slots(facts, facts.readings[facts.peak_phase], buffers))

@@ -21,15 +21,15 @@ from pipeprof.profiles.constants import (
     TEXT_SPARE,
 )
 from pipeprof.profiles.document.base import Owner
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.facts import Buffer, SourceTensors
 from pipeprof.profiles.memory.ledger.vocabulary import AT_REST
-from pipeprof.profiles.memory.predict.element_size import element_size
-from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
+from pipeprof.profiles.memory.predict.element_size import bytes_kept_by_slices, components, element_size, sliced_bytes
+from pipeprof.profiles.memory.predict.execution import fused_batch
 from pipeprof.profiles.memory.predict.model import MemoryPrediction, element_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, own_share, small_bytes
-from pipeprof.profiles.memory.predict.shared_tensors import giver
-from pipeprof.profiles.memory.predict.sliced_tensors import bytes_kept_by_slices, sliced_bytes
+from pipeprof.profiles.memory.predict.shared_tensors import ends_inside, giver
 from pipeprof.profiles.protocol.messages import MemoryReading
 from pipeprof.profiles.view.view import PipelineView, StageView
 
@@ -77,21 +77,19 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
             yield Buffer(one.owner, stage_id, one.bytes, one.elements)
             continue
         given = given_to(view, stage, one.owner)
-        sizes = [component.nbytes for component in given.element or ()]
-        known = [size for size in sizes if size is not None]
-        unsized = any(
-            component.dtype in ("string", "variant") or component.nbytes is None for component in given.element or ()
-        ) and any(component.dtype in ("string", "variant") for component in given.element or ())
+        element = given.element or ()
+        known = [component.nbytes for component in element if component.nbytes is not None]
+        unsized = any(component.dtype in ("string", "variant") for component in element)
         share = own_share(view, given) if one.owner in ELEMENT_OWNERS else 1.0
         each = one.bytes / one.elements if one.elements else 0.0
-        texts = unsized and all(component.dtype != "variant" for component in given.element or ())
+        texts = unsized and all(component.dtype != "variant" for component in element)
         size, most, parts = one.bytes * share, math.inf, False
         if texts and (path := giver(view, given)) is not None and traits(path.op).names_files:
             # The model counts only the string object of a file name, not its letters.
             size, unsized, texts = PATH_BYTES * one.elements, False, False
             pooled = 0.0
         elif texts:
-            others = [component.nbytes or 0 for component in given.element or () if component.dtype != "string"]
+            others = [component.nbytes or 0 for component in element if component.dtype != "string"]
             pooled = min(1.0, one.elements * sum(n for n in others if n >= POOLED_FROM) / size) if size else 0.0
             made = _made_by_ops(view, given)
             parts = _parts_of_texts(view, given)
@@ -120,7 +118,10 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
             weight=_weight(view, given),
             alias=(stage_id, one.owner) in aliases,
             counted=one.counted,
-            overhead=_overhead(view, one.owner, given),
+            # Few elements are not counted.
+            overhead=element_overhead_bytes(len(element) or 1, counted=counted(view, given))
+            if one.owner in RETAINING_OWNERS
+            else 0,
             holes=_holes(view, one.owner, given, each * share),
         )
 
@@ -134,9 +135,7 @@ def _made_by_ops(view: PipelineView, given: StageView) -> bool:
 def _parts_of_texts(view: PipelineView, given: StageView) -> bool:
     """Return whether a stage's texts are slices of tensors made by its function: TensorFlow copies none."""
     opening = giver(view, given)
-    inside = [stage for stage in view.stages if opening is not None and stage.owner == opening.id]
-    read = {name for stage in inside for name in stage.inputs}
-    sources = [giver(view, stage) for stage in inside if stage.id not in read]
+    sources = [giver(view, end) for end in ends_inside(view, opening)] if opening is not None else []
     return any(source is not None and traits(source.op).slices and not source.constant for source in sources)
 
 
@@ -203,13 +202,6 @@ def given_to(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
     return fused_batch(view, stage) or stage
 
 
-def _overhead(view: PipelineView, owner: Owner, given: StageView) -> int:
-    """Return the bytes in use of an element in addition to its values; few elements are not counted."""
-    if owner not in RETAINING_OWNERS:
-        return 0
-    return element_overhead_bytes(len(given.element or ()) or 1, counted=counted(view, given))
-
-
 def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> int:
     """Return the most bytes that an element leaves free between heap blocks; their actual share is measured."""
     components = len(given.element or ()) or 1
@@ -271,7 +263,7 @@ def estimate_pool_scale(
         if look.phase not in (fullest.phase, AT_REST) or look.live is None or look.total < _FULL * fullest.total:
             continue
         buffers = [buffer for buffer in held_buffers(view, held, look) if not buffer.alias]
-        pooled = sum(buffer.bytes * buffer.pooled for buffer in buffers)
+        pooled = sum(buffer.in_pool for buffer in buffers)
         if not pooled or any(buffer.unsized for buffer in buffers):
             continue
         in_step = consumer if consumer is not None and consumer >= POOLED_FROM else 0.0
@@ -318,3 +310,57 @@ def in_flight_batches(
         given = view.input_of(stage) or stage
         each = there.bytes / there.elements if there.elements else given.element_bytes or batch_bytes or 0.0
         yield "prefetch", stage_id, round(there.room * each)
+
+
+_UNCOUNTED = frozenset({"string", "variant"})
+
+
+def possible_looks(view: PipelineView, looks: Sequence[Look], most: int | None) -> list[Look]:
+    """The looks without impossible counts.
+
+    TensorFlow's model counts what goes into a buffer and what comes out of it. It counts a slice as the tensor that it
+    is a part of, and a fused stage may take out what it never put in. Where the shapes say how large an element is,
+    a buffer holds no more than that; where they do not, and the count is negative or more than the process had, how
+    much it holds is unknown.
+
+    Args:
+        most: The most that the process ever had, in bytes.
+    """
+    return [
+        replace(
+            look,
+            by_stage={stage: _possible(view, stage, one, look.rss or most) for stage, one in look.by_stage.items()},
+        )
+        for look in looks
+    ]
+
+
+def _possible(view: PipelineView, stage: str, one: Buffered, most: int | None) -> Buffered:
+    each = _element_bytes(view, stage, one.owner)
+    nbytes = one.bytes if each is None or one.elements < 0 else min(one.bytes, round(one.elements * each))
+    if nbytes < 0 or (most is not None and nbytes > most):
+        return replace(one, bytes=0, counted=False)
+    return replace(one, bytes=nbytes)
+
+
+def _element_bytes(view: PipelineView, stage_id: str, owner: Owner) -> int | None:
+    """Bytes of one element in a stage's buffer by its shapes; None where they leave that open."""
+    stage = view.by_id.get(stage_id)
+    if stage is None:
+        return None
+    element = components(view, given_to(view, stage, owner))
+    sizes = [component.nbytes for component in element if component.dtype not in _UNCOUNTED]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(element) > 0 else None
+
+
+def forget_impossible(profile: Profile) -> None:
+    """Bytes of a stage that are more than the process ever had are unknown."""
+    most = profile.memory.peak_bytes
+    if most is None:
+        return
+    for stage in profile.stages or ():
+        if stage.buffered_bytes is not None and not 0 <= stage.buffered_bytes <= most:
+            stage.buffered_bytes = None
+        if stage.bytes_per_element is not None and stage.bytes_per_element > most:
+            stage.bytes_per_element = None

@@ -16,10 +16,15 @@ from pipeprof.profiles.document.memory import LedgerMoment
 from pipeprof.profiles.document.shared import PhaseName
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look, kind_of
 from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts
-from pipeprof.profiles.memory.ledger.held import captured, held_buffers, in_flight_batches, source_tensors
-from pipeprof.profiles.memory.ledger.possible import possible_looks
+from pipeprof.profiles.memory.ledger.held import (
+    captured,
+    held_buffers,
+    in_flight_batches,
+    possible_looks,
+    source_tensors,
+)
 from pipeprof.profiles.memory.ledger.reconcile import reconcile
-from pipeprof.profiles.memory.predict.default_rewrites import foreseen
+from pipeprof.profiles.memory.predict.execution import foreseen
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.protocol.messages import BuildMemory, MemoryMoment, MemoryReading
@@ -35,7 +40,6 @@ class LastLook:
     Attributes:
         model: TensorFlow's model at the look; None before there was an iterator.
         view: The pipeline as it is written; without stages for a function.
-        origin: Monotonic time at which the profile's series begin.
         build: What the user's function made the process grow by while it built the dataset, or so far.
     """
 

@@ -78,12 +78,11 @@ def within_pool(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -
     Elements may share a tensor, as where a function gives a constant.
 
     Args:
-        buffers: Buffers by the model.
         most: Bytes of the pool in use at its peak, less those that were when the iterator had just been made.
     """
     made = facts.readings.get("iterator")
     large = [buffer for buffer in buffers if buffer.pooled and not (buffer.unsized or buffer.alias)]
-    said = sum(buffer.bytes * buffer.pooled for buffer in large)
+    said = sum(buffer.in_pool for buffer in large)
     if made is None or most is None or not said:
         return buffers
     scale = min(1.0, max(most, facts.peak - facts.children - made.rss) / said)
@@ -101,9 +100,7 @@ def in_chunks(buffers: list[Buffer], scale: float) -> list[Buffer]:
         scale: Bytes of chunks for a byte of their tensors, of all together.
     """
     sizes = [
-        buffer.bytes * buffer.pooled / buffer.elements
-        if buffer.elements and not (buffer.unsized or buffer.alias)
-        else 0.0
+        buffer.in_pool / buffer.elements if buffer.elements and not (buffer.unsized or buffer.alias) else 0.0
         for buffer in buffers
     ]
     weights = sum(size * size * one.elements for size, one in zip(sizes, buffers, strict=True))
@@ -115,7 +112,7 @@ def in_chunks(buffers: list[Buffer], scale: float) -> list[Buffer]:
 
 
 def _scale_buffer(one: Buffer, scale: float) -> Buffer:
-    inside = one.bytes * one.pooled * scale
+    inside = one.in_pool * scale
     total = one.bytes * (1 - one.pooled) + inside
     return replace(one, bytes=total, pooled=inside / total if total else one.pooled)
 

@@ -13,11 +13,11 @@ from dataclasses import replace
 from pipeprof.profiles.constants import POOLED_FROM, PYTHON_BLOCK_BYTES, SLOT_BYTES
 from pipeprof.profiles.memory.ledger.facts import Buffer, Entry, Ledger, LedgerFacts, SourceTensors
 from pipeprof.profiles.memory.ledger.heap import (
+    all_holes,
     filled_up,
     heap_free,
     holes_shown,
     in_heap,
-    total_holes,
     with_holes,
     within_heap,
 )
@@ -78,10 +78,11 @@ def _python(facts: LedgerFacts) -> list[Entry]:
 
 def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
     """Return the entries of in-memory sources, and of the residue in the pool from creating them."""
-    base, made = facts.readings["import"], facts.readings.get("iterator") or facts.readings.get("build")
+    base, made = facts.readings["import"], facts.made
     found: list[Entry] = []
     if facts.files:
-        found.append(Entry("source", _only_stage(facts.sources), facts.files, "measured", MAPPED))
+        stage = facts.sources[0].stage if len(facts.sources) == 1 else None
+        found.append(Entry("source", stage, facts.files, "measured", MAPPED))
     pooled = max(0, (made.live or 0) - (base.live or 0)) if made is not None else 0
     no_arrays = not (facts.sources or facts.captured)
     if made is None or (no_arrays and pooled < LEAST_TENSOR_BYTES):
@@ -103,7 +104,7 @@ def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
         ]
     known = array + tensors + residue + facts.python + facts.libraries + facts.files
     rest = _copies(facts, known + sum(entry.bytes for entry in _built(facts, known)))
-    if facts.peak_phase in ("build", "iterator"):
+    if facts.is_making:
         words = "copies while it was made"
     else:
         words = "copies in graphs" if _constant(facts) else "a copy that is freed late"
@@ -132,7 +133,7 @@ def _copies(facts: LedgerFacts, known: int) -> int:
     """Return bytes of copies at the peak: the growth while the source was created, beyond `known`."""
     readings = facts.readings
     base = readings["import"].rss
-    if facts.peak_phase in ("build", "iterator"):
+    if facts.is_making:
         return max(0, facts.peak - facts.children - base - known)
     made, released = readings.get("iterator"), readings.get("released")
     if _constant(facts) and made is not None:
@@ -158,15 +159,10 @@ def _shares(sources: Sequence[SourceTensors]) -> list[tuple[str | None, float]]:
     return [(source.stage, source.bytes / total) for source in sources if source.bytes]
 
 
-def _only_stage(sources: Sequence[SourceTensors]) -> str | None:
-    return sources[0].stage if len(sources) == 1 else None
-
-
 def _held_entries(facts: LedgerFacts) -> tuple[list[Entry], bool, float, list[Buffer]]:
     """Return entries of held batches and buffers; whether the pool is counted; the heap's holes; the buffers."""
-    running = facts.peak_phase not in ("build", "iterator")
     made, now = facts.readings.get("iterator"), facts.readings.get(facts.peak_phase)
-    if not running or made is None or now is None:
+    if facts.is_making or made is None or now is None:
         return [], False, 0.0, []
     buffers = [replace(buffer, bytes=0.0, elements=0.0) if buffer.alias else buffer for buffer in facts.buffers]
     consumer = facts.batch_bytes or 0.0
@@ -179,7 +175,7 @@ def _held_entries(facts: LedgerFacts) -> tuple[list[Entry], bool, float, list[Bu
     buffers = with_holes(filled_up(buffers, in_heap(facts, buffers), pooled=False))
     scale = max(1.0, facts.pool_scale * (used / now.live_peak if used and now.live_peak else 1.0))
     buffers = in_chunks(buffers, scale)
-    left = None if most is None else max(0.0, most - sum(buffer.bytes * buffer.pooled for buffer in buffers))
+    left = None if most is None else max(0.0, most - sum(buffer.in_pool for buffer in buffers))
     passing: list[Entry] = []
     if consumer and (left is None or not in_pool or left > 0):
         mine = consumer if left is None or not in_pool else min(consumer, left)
@@ -192,7 +188,7 @@ def _held_entries(facts: LedgerFacts) -> tuple[list[Entry], bool, float, list[Bu
     if not facts.leaked:
         buffers, left = _at_most_full(buffers, left)
     shown = holes_shown(facts, buffers)
-    holes = total_holes(buffers, shown)
+    holes = shown * all_holes(buffers)
     entries = [_entry(buffer, shown) for buffer in buffers]
     if facts.leaked and left:
         # All temporary tensors are counted: other live tensors were never freed.
@@ -202,11 +198,7 @@ def _held_entries(facts: LedgerFacts) -> tuple[list[Entry], bool, float, list[Bu
 
 
 def _as_full(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -> list[Buffer]:
-    """Buffers that were full at the peak, as far as pool and heap ever had so much in use.
-
-    Args:
-        most: Bytes of the pool in use at its peak, less those when the iterator had just been made.
-    """
+    """Buffers that were full at the peak, as far as heap and pool, which grew by `most`, ever had so much."""
     lacking = {
         buffer.stage: buffer.full / buffer.elements - 1
         for buffer in buffers
@@ -214,16 +206,12 @@ def _as_full(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -> l
     }
     if not lacking:
         return buffers
-
-    def in_heap_of(one: Buffer) -> float:
-        return one.bytes * (1 - one.pooled) + one.overhead * one.elements
-
-    pooled = sum(buffer.bytes * buffer.pooled * lacking.get(buffer.stage, 0.0) for buffer in buffers)
-    small = sum(in_heap_of(buffer) * lacking.get(buffer.stage, 0.0) for buffer in buffers)
+    pooled = sum(buffer.in_pool * lacking.get(buffer.stage, 0.0) for buffer in buffers)
+    small = sum(buffer.in_heap * lacking.get(buffer.stage, 0.0) for buffer in buffers)
     chunks = max(1.0, facts.pool_scale)
-    free = None if most is None else most / chunks - sum(buffer.bytes * buffer.pooled for buffer in buffers)
+    free = None if most is None else most / chunks - sum(buffer.in_pool for buffer in buffers)
     used = in_heap(facts, buffers)
-    unused = None if used is None else used - sum(in_heap_of(buffer) for buffer in buffers)
+    unused = None if used is None else used - sum(buffer.in_heap for buffer in buffers)
     kinds = [(room, more) for room, more in ((free, pooled), (unused, small)) if room is not None]
     # What elements of the pool take in the heap is too little to limit them.
     part = min([1.0, *(max(0.0, room) / more for room, more in kinds if more > _MINOR * (pooled + small))])
@@ -300,7 +288,7 @@ def _slack(facts: LedgerFacts, residue: Sequence[Entry], holes: float, *, pooled
         free = pool_free(facts, sum(entry.bytes for entry in residue))
         found.append(Entry("slack", None, free, "measured", POOL))
         found.append(Entry("slack", None, index_bytes(facts), "measured", INDEX))
-    if now is not None and facts.peak_phase not in ("build", "iterator"):
+    if now is not None and not facts.is_making:
         unused = heap_free(facts)
         kept = max(0.0, unused - holes) if unused is not None else facts.trimmed or 0
         found.append(Entry("slack", None, round(kept), "measured", HEAP))
@@ -312,38 +300,29 @@ def _build_residue(facts: LedgerFacts, source: Sequence[Entry], residue: Sequenc
     known = sum(entry.bytes for entry in (*source, *residue)) + facts.python + facts.libraries
     known += 0 if source else facts.files
     built = _built(facts, known)
-    base, made = facts.readings["import"], facts.readings.get("iterator") or facts.readings.get("build")
+    base, made = facts.readings["import"], facts.made
     if any(entry.what != MAPPED for entry in source):
         return built
-    if facts.peak_phase in ("build", "iterator"):
+    if facts.is_making:
         grown = facts.peak - facts.children - base.rss - known
     elif made is None:
         return built
     else:
         grown = (made.rss - (made.file or 0)) - (base.rss - (base.file or 0)) - facts.python
-        grown -= round(
-            sum(
-                SLOT_BYTES * buffer.elements
-                for buffer in facts.buffers
-                if buffer.owner == "shuffle" and not buffer.alias
-            )
-        )
+        shuffles = [buffer for buffer in facts.buffers if buffer.owner == "shuffle" and not buffer.alias]
+        grown -= round(sum(SLOT_BYTES * buffer.elements for buffer in shuffles))
     grown -= sum(entry.bytes for entry in built)
     return [*built, Entry("python", None, max(0, grown), "measured", BUILDING)]
 
 
 def _built(facts: LedgerFacts, known: int) -> list[Entry]:
-    """Return Python objects that the user's function made and that are still there, without the known ones.
-
-    Args:
-        known: Bytes of the sources with their copies, of large Python objects, libraries and files.
-    """
+    """Return Python objects that the user's function made and that are still there, without the `known` bytes."""
     build, base, at = facts.build, facts.readings["import"], facts.readings.get("build")
     if build is None:
         return []
-    made = facts.readings.get("iterator") or at
+    made = facts.made
     arrays = facts.arrays
-    if facts.peak_phase in ("build", "iterator"):
+    if facts.is_making:
         mine, room = build.python_peak, facts.peak - facts.children - base.rss
         # An array that became a source is one of its copies, also if it has been freed since.
         arrays = max(arrays, sum(source.bytes for source in facts.sources))

@@ -80,9 +80,6 @@ def growth_text(memory: Memory, stage_name: Callable[[str], str]) -> str | None:
     """State the growth of memory after the buffers have filled, over the measured steps.
 
     Memory that the allocator keeps is not growth: without growth of memory in use there is nothing to state.
-
-    Args:
-        stage_name: The name of the stage with an id.
     """
     growth = memory.growth
     if memory.soak is not None and memory.soak.state != "filling":

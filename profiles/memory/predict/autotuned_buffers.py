@@ -12,15 +12,20 @@ Two calls at a time reached nine batches of 16 images of 1 MB within seconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
 from pipeprof.profiles.constants import DOUBLED_UP_TO, MOST_FUSED_BATCHES
-from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
+from pipeprof.profiles.memory.predict.execution import foreseen, fused_batch, open_copies
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
-from pipeprof.profiles.memory.predict.open_inner import open_copies
 from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import size as in_words
+
+_SHARE = 0.2
+"""Least growth that is reported, relative to the prediction: the intended accuracy of predictions."""
+_BYTES = 10_000_000
+"""Growth below this is not reported."""
 
 
 @dataclass(frozen=True)
@@ -108,3 +113,38 @@ def filled_ahead(view: PipelineView, memory: MemoryPrediction) -> dict[str, Batc
         size, copies = prediction.bytes / prediction.count, open_copies(view, stage)
         found[stage.id] = BatchFillingMap(batch, copies * size, size * max(0, copies * most - prediction.count))
     return found
+
+
+def not_predicted(view: PipelineView, memory: MemoryPrediction) -> list[str]:
+    """Describe every stage that may hold much more than predicted."""
+    view = foreseen(view) if view.unseen else view
+    least = max(_BYTES, _SHARE * memory.peak_bytes)
+    return [*_prefetches(view, memory, least), *_batches(view, memory, least)]
+
+
+def _prefetches(view: PipelineView, memory: MemoryPrediction, least: float) -> Iterator[str]:
+    growth = tuned_prefetches(view, memory).growth
+    for prediction in memory.held:
+        if prediction.owner == "prefetch" and prediction.count and growth.get(prediction.stage, 0) >= least:
+            stage = view.by_id[prediction.stage]
+            name = "the prefetch that TensorFlow adds" if stage.injected else stage.label
+            yield (
+                f"the buffer of {name}, which AUTOTUNE chooses: {prediction.count:,} elements are counted, "
+                f"{in_words(prediction.bytes / prediction.count)} each"
+            )
+
+
+def _batches(view: PipelineView, memory: MemoryPrediction, least: float) -> Iterator[str]:
+    filled = filled_ahead(view, memory)
+    for prediction in memory.held:
+        if (
+            prediction.owner == "parallel"
+            and prediction.count
+            and prediction.stage in filled
+            and filled[prediction.stage].bytes >= least
+        ):
+            yield (
+                f"the batches that {view.by_id[prediction.stage].label} fills at a time, at most {MOST_FUSED_BATCHES}: "
+                f"{prediction.count:,} "
+                f"are counted, {in_words(prediction.bytes / prediction.count)} each"
+            )

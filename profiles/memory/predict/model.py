@@ -25,7 +25,6 @@ class BufferPrediction:
 
     Attributes:
         bytes: Bytes; 0 for what is only a view of another stage's tensors.
-        how: ``predicted``, or ``alias``.
         at_most: Whether there may be less, since the number of elements is not known.
         at_least: Whether there is more, since the size of a component is not known.
         steady: Bytes once the iterator has been made, where that is less.
@@ -58,11 +57,7 @@ class UnknownSize:
 
 @dataclass(frozen=True)
 class MemoryPrediction:
-    """Memory of a pipeline, in addition to TensorFlow's own.
-
-    Attributes:
-        held: In the order of the stages.
-    """
+    """Memory of a pipeline, in addition to TensorFlow's own."""
 
     held: tuple[BufferPrediction, ...]
     unknown: tuple[UnknownSize, ...]
@@ -125,11 +120,7 @@ class MemoryPrediction:
 
 
 def element_overhead_bytes(components: int, *, counted: bool = False) -> int:
-    """Return the bytes in use of one buffered element in addition to its values.
-
-    Args:
-        counted: It is a number that the pipeline counts itself.
-    """
+    """Return the bytes of one buffered element beyond its values; `counted` is a number that the pipeline counts."""
     return ELEMENT_BYTES + (COUNTED_BYTES if counted else COMPONENT_BYTES * components)
 
 

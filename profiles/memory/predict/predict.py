@@ -29,9 +29,25 @@ from pipeprof.profiles.constants import (
     STEADY_CONSTANT_COPIES,
 )
 from pipeprof.profiles.document.base import Owner
-from pipeprof.profiles.memory.predict.default_rewrites import foreseen, runs_ahead
-from pipeprof.profiles.memory.predict.element_size import Size, batch_size_of, components, element_size, rows_of
-from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch, fused_batches, parallel_calls, rewritten
+from pipeprof.profiles.memory.predict.element_size import (
+    Size,
+    batch_size_of,
+    bytes_kept_by_slices,
+    components,
+    element_size,
+    rows_of,
+    sliced_bytes,
+)
+from pipeprof.profiles.memory.predict.execution import (
+    foreseen,
+    fused_batch,
+    fused_batches,
+    open_copies,
+    parallel_calls,
+    results_ready,
+    rewritten,
+    runs_ahead,
+)
 from pipeprof.profiles.memory.predict.model import (
     BufferPrediction,
     MemoryPrediction,
@@ -39,20 +55,14 @@ from pipeprof.profiles.memory.predict.model import (
     cache_overhead_bytes,
     shuffle_overhead_bytes,
 )
-from pipeprof.profiles.memory.predict.open_inner import open_copies, results_ready
 from pipeprof.profiles.memory.predict.shared_tensors import cache_above, giver, holder, shared_bytes
-from pipeprof.profiles.memory.predict.sliced_tensors import bytes_kept_by_slices, sliced_bytes
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size as in_words
 
 
 @dataclass(frozen=True)
 class Portion:
-    """Tensors of one size that a stage holds.
-
-    Attributes:
-        size: Bytes of each; ``None`` where that is not known.
-    """
+    """Tensors of one size that a stage holds."""
 
     count: int
     what: str
@@ -217,7 +227,6 @@ def _works_ahead(view: PipelineView, root: StageView) -> bool:
 
 
 def _is_batched(view: PipelineView, stage: StageView) -> bool:
-    """Return whether a stage's elements are batches."""
     for member in (stage, *view.below(stage)):
         if traits(member.op).batches:
             return True
@@ -462,7 +471,6 @@ def own_share(view: PipelineView, stage: StageView) -> float:
 
 
 def _limit_count(count: int, stage: StageView) -> int:
-    """Limit ``count`` to the number of elements of a stage."""
     return count if stage.elements is None or stage.elements == INFINITE else min(count, stage.elements)
 
 

@@ -30,7 +30,6 @@ def holder(view: PipelineView, stage: StageView) -> StageView | None:
 
 
 def _caches(stage: StageView) -> bool:
-    """Return whether it is a cache in memory."""
     return stage.op == "cache" and not stage.arguments.get("filename")
 
 
@@ -57,6 +56,13 @@ def giver(view: PipelineView, stage: StageView) -> StageView | None:
     """Find the stage that produces the tensors that `stage` passes through; ``None`` if none does."""
     last = _first(view, stage, "giver", lambda _: False)
     return None if traits(last.op).passes else last
+
+
+def ends_inside(view: PipelineView, stage: StageView) -> list[StageView]:
+    """Find the last stages of the pipelines that the functions of `stage` make."""
+    inner = [member for member in view.inside(stage) if member.owner == stage.id]
+    read = {name for member in inner for name in member.inputs}
+    return [member for member in inner if member.id not in read]
 
 
 def shared_bytes(view: PipelineView, stage: StageView) -> float:

@@ -12,9 +12,8 @@ from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS
 from pipeprof.profiles.constants import DOUBLED_UP_TO, MOST_FUSED_BATCHES, RESERVE, RUNTIME_BYTES
 from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict.autotuned_buffers import BatchFillingMap, Tuned, filled_ahead, tuned_prefetches
-from pipeprof.profiles.memory.predict.default_rewrites import foreseen
+from pipeprof.profiles.memory.predict.execution import foreseen, open_copies
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize, cache_overhead_bytes
-from pipeprof.profiles.memory.predict.open_inner import open_copies
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size as in_words
 
@@ -119,11 +118,7 @@ class _Question:
 
 
 def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[LimitAnswer]:
-    """List the answer for the whole pipeline, then for every shuffle, cache and large prefetch.
-
-    Args:
-        limit: Bytes that the process may use.
-    """
+    """List the answer for the whole pipeline, then for every shuffle, cache and large prefetch."""
     view = foreseen(view) if view.unseen else view
     asked = _Question(view, memory, limit, tuned_prefetches(view, memory), filled_ahead(view, memory))
     order = {stage.id: index for index, stage in enumerate(view.stages)}
@@ -133,7 +128,6 @@ def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[L
 
 
 def _whole_answer(asked: _Question) -> LimitAnswer:
-    """Answer for the whole pipeline at its peak."""
     memory, limit = asked.memory, asked.limit
     needed = max(memory.peak_bytes, memory.running_bytes + asked.grown) + RUNTIME_BYTES
     reserved = max((1 + RESERVE) * memory.peak_bytes, asked.reserved + asked.grown)
@@ -187,18 +181,18 @@ def _unknown_size_answers(asked: _Question, one: UnknownSize) -> Iterator[LimitA
         return
     below = view.input_of(stage)
     if _is_endless(view, one):
-        yield LimitAnswer(stage=stage.id, fits=False, sentence=f"{stage.label} fits into no memory: {one.reason}")
+        yield _about(stage, False, f"{stage.label} fits into no memory: {one.reason}")
     elif one.owner == "cache" and below is not None and below.element_bytes is not None:
         each = below.element_bytes + cache_overhead_bytes(len(below.element or ()) or 1)
         most = max(0, int(asked.left() / each))
         words = f"{stage.label}: {most:,} elements of {in_words(each)} fit{asked.condition}"
-        yield LimitAnswer(
-            stage=stage.id, fits=None, sentence=f"{words} ({_others_text(asked.others())}); {one.reason}", most=most
-        )
+        yield _about(stage, None, f"{words} ({_others_text(asked.others())}); {one.reason}", most)
     else:
-        yield LimitAnswer(
-            stage=stage.id, fits=None, sentence=f"{stage.label}: unknown ({one.reason}); `pipeprof run` measures it"
-        )
+        yield _about(stage, None, f"{stage.label}: unknown ({one.reason}); `pipeprof run` measures it")
+
+
+def _about(stage: StageView, fits: bool | None, sentence: str, most: int | None = None) -> LimitAnswer:
+    return LimitAnswer(stage=stage.id, fits=fits, sentence=sentence, most=most)
 
 
 def _others_text(nbytes: float) -> str:
@@ -217,9 +211,7 @@ def _answer(asked: _Question, held: BufferPrediction) -> Iterator[LimitAnswer]:
     if held.owner == "prefetch" and (held.how == "alias" or held.bytes < _WORTH_ASKING * asked.limit):
         return
     if held.how == "alias":
-        yield LimitAnswer(
-            stage=stage.id, fits=True, sentence=f"{stage.label} takes no memory of its own, whatever its size"
-        )
+        yield _about(stage, True, f"{stage.label} takes no memory of its own, whatever its size")
     elif held.owner == "cache":
         yield _cache(asked, stage, held)
     else:
@@ -237,7 +229,7 @@ def _prefetch_answers(asked: _Question, stage: StageView) -> Iterator[LimitAnswe
         name, remedy = "prefetch (added by TensorFlow)", f"`prefetch: {{buffer_size: {_BOUNDED}}}` as last stage"
     else:
         name, remedy = stage.label, f"`buffer_size: {_BOUNDED}`"
-    yield LimitAnswer(stage=stage.id, fits=None, sentence=f"{name}: AUTOTUNE may let it grow{far}; {remedy} bounds it")
+    yield _about(stage, None, f"{name}: AUTOTUNE may let it grow{far}; {remedy} bounds it")
 
 
 def _map_answers(asked: _Question, stage: StageView) -> Iterator[LimitAnswer]:
@@ -251,7 +243,7 @@ def _map_answers(asked: _Question, stage: StageView) -> Iterator[LimitAnswer]:
     else:
         remedy += " bounds it"
     words = f"{stage.label}: it may fill {MOST_FUSED_BATCHES} batches ahead, {in_words(filled.bytes)} more; {remedy}"
-    yield LimitAnswer(stage=stage.id, fits=None, sentence=words)
+    yield _about(stage, None, words)
 
 
 def _cache(asked: _Question, stage: StageView, held: BufferPrediction) -> LimitAnswer:
@@ -259,17 +251,15 @@ def _cache(asked: _Question, stage: StageView, held: BufferPrediction) -> LimitA
     room, others = asked.limit - rest, _others_text(rest)
     size = f"{'at least ' if held.at_least else ''}{in_words(held.bytes)}"
     if room <= 0:
-        return LimitAnswer(
-            stage=stage.id, fits=False, sentence=f"{stage.label} does not fit: no memory is left ({others})"
-        )
+        return _about(stage, False, f"{stage.label} does not fit: no memory is left ({others})")
     if held.bytes > room:
         words = f"{stage.label} does not fit: {size} is {in_words(held.bytes - room)} too large ({others})"
-        return LimitAnswer(stage=stage.id, fits=False, sentence=words)
+        return _about(stage, False, words)
     if held.bytes > asked.left(held.bytes):
         words = f"{stage.label} may not fit{asked.condition}: {size}, less than 20 % headroom ({others})"
-        return LimitAnswer(stage=stage.id, fits=None, sentence=words)
+        return _about(stage, None, words)
     words = f"{stage.label} fits{asked.condition}: {size} ({others})"
-    return LimitAnswer(stage=stage.id, fits=None if asked.partial else asked.fits(True), sentence=words)
+    return _about(stage, None if asked.partial else asked.fits(True), words)
 
 
 def _buffer(asked: _Question, stage: StageView, held: BufferPrediction) -> LimitAnswer:
@@ -279,17 +269,15 @@ def _buffer(asked: _Question, stage: StageView, held: BufferPrediction) -> Limit
     count = (held.count or 0) / copies or buffer
     if not isinstance(count, int | float) or count <= 0 or not isinstance(buffer, int) or buffer <= 0:
         words = f"{stage.label} takes {in_words(held.bytes)} ({others})"
-        return LimitAnswer(stage=stage.id, fits=asked.fits(held.bytes <= room), sentence=words)
+        return _about(stage, asked.fits(held.bytes <= room), words)
     most = max(0, int(room / (held.bytes / count)))
     each = f" in each of {copies} open copies" if copies > 1 else ""
     if most < 1:
-        return LimitAnswer(stage=stage.id, fits=False, sentence=f"{stage.label}: no buffer fits ({others})", most=0)
+        return _about(stage, False, f"{stage.label}: no buffer fits ({others})", 0)
     fits = None if asked.partial else asked.fits(True)
     if count < buffer and most >= count:
         words = f"{stage.label}: any buffer_size fits{asked.condition}, because there are {count:,.0f} elements{each}"
-        return LimitAnswer(stage=stage.id, fits=fits, sentence=f"{words} ({others})", most=most)
+        return _about(stage, fits, f"{words} ({others})", most)
     bound = "buffer_size must be less than" if asked.partial else "largest buffer_size that fits:"
     words = f"{stage.label}: {bound} {most:,}{each}{asked.condition} ({others}, 20 % headroom)"
-    return LimitAnswer(
-        stage=stage.id, fits=fits if buffer <= most else False, sentence=f"{words}; now {buffer:,}", most=most
-    )
+    return _about(stage, fits if buffer <= most else False, f"{words}; now {buffer:,}", most)

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.edit import errors as edit_errors
-from pipeprof.pipelines.graph.file_writers import file_writer
+from pipeprof.pipelines.graph.effects import draws_in_any_order, file_writer
 from pipeprof.pipelines.graph.observe.light_graph import SHARED_FROM
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
-from pipeprof.pipelines.graph.random_calls import draws_in_any_order
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import (

@@ -16,7 +16,7 @@ from pathlib import Path
 from pipeprof.cli.private import private_of
 from pipeprof.pipelines.edits.plan import read_plan, write_plan
 from pipeprof.profiles.document.store import encode, load_profile
-from pipeprof.profiles.judge.saved_result import is_result, load_result
+from pipeprof.profiles.judge.saved import is_result, load_result
 from pipeprof.profiles.redaction.document import redact
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))

@@ -13,8 +13,7 @@ import pytest
 from pipeprof.cli.command_line import rerun
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.subject import Target
-from pipeprof.profiles.document.target import spec_target
+from pipeprof.profiles.document.subject import Target, spec_target
 from pipeprof.profiles.redaction.document import redact
 
 Pipeprof = Callable[..., Any]

@@ -243,7 +243,7 @@ def test_a_step_whose_length_is_not_known_is_not_replayed(profile: Profile) -> N
     with pytest.raises(ProfileError, match="on a GPU TensorFlow returns"):
         again(RunSettings(parsed), profile)
     assert plan(again(RunSettings(parsed, rerun=True), profile)).step == StepJob("script")
-    search = SimpleNamespace(_settings=RunSettings(parsed), _profile=profile)
+    search = SimpleNamespace(settings=RunSettings(parsed), profile=profile)
     why = "how long a step of the training takes is not known, as on a GPU TensorFlow returns before a step has ended"
     assert _Fixing._prepare(search) == f"{why}: --rerun measures in the training itself"  # type: ignore[arg-type]
 

@@ -13,7 +13,7 @@ from pipeprof.pipelines.edits.edits import ReplaceStages
 from pipeprof.profiles.convert.convert import Conversion
 from pipeprof.profiles.convert.folder import ConvertTarget, NoRoomError
 from pipeprof.profiles.convert.replacement import Files
-from pipeprof.profiles.convert.writing import InterruptedConversionError, NotConvertedError
+from pipeprof.profiles.convert.writing import InterruptedConversionError, NotConvertedError, Written
 from pipeprof.profiles.document.findings import Fix, FixStep
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -27,7 +27,7 @@ from pipeprof.profiles.verify.file_points import Point
 TARGET = ConvertTarget(Path("/fast"))
 POINT = Point(("source", "stages.0"), "decode", "source")
 MADE = Conversion(
-    Files(POINT, "/fast/elements", "elements", (("range", None), ("map", "decode"))), 100, 5_000_000, 2.0, 32
+    Files(POINT, "/fast/elements", "elements", (("range", None), ("map", "decode"))), Written(100, 5_000_000, 2.0, 32)
 )
 
 

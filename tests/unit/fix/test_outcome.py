@@ -14,8 +14,8 @@ from pipeprof.profiles.document.findings import Finding, Fix, FixStep, Unfinishe
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.fix.outcome import describe, forget_best, mark_rejected, write_best
-from pipeprof.profiles.fix.python_diff import with_plan
 from pipeprof.profiles.fix.search import Found
+from pipeprof.profiles.fix.source_diff import with_plan
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.verify.judge_edit import Judgement
 from pipeprof.profiles.verify.trials import Trial

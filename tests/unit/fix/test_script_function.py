@@ -7,7 +7,7 @@ import pytest
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.fix.script_function import function_of_script
+from pipeprof.profiles.fix.source_diff import function_of_script
 
 TEXT = "def make():\n    ds = tf.data.Dataset.range(3)\n    return ds.map(parse)\n"
 GUARD = "\nif __name__ == '__main__':\n    for batch in make():\n        fit(batch)\n"

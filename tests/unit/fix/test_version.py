@@ -14,7 +14,7 @@ from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
 from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.profiles.fix.laboratory import rivals_that_fit
-from pipeprof.profiles.fix.python_diff import with_plan
+from pipeprof.profiles.fix.source_diff import with_plan
 from pipeprof.profiles.fix.version import Version
 
 TEXT = """\

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.git import folders
-from pipeprof.profiles.git.folders import TREES, folder_for_trees
+from pipeprof.profiles.git import calls
+from pipeprof.profiles.git.calls import TREES, folder_for_trees
 
 
 @pytest.fixture
 def abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What a killed command leaves: a tree with a link to the user's data."""
-    monkeypatch.setattr(folders, "NEW_SECONDS", -1.0)
+    monkeypatch.setattr(calls, "NEW_SECONDS", -1.0)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "kept.bin").write_bytes(b"data")
     folder = tmp_path / f"{TREES}abandoned"
@@ -42,7 +42,7 @@ def test_the_folder_of_a_command_that_runs_stays(abandoned: Path):
 
 
 def test_a_folder_that_was_just_made_stays(abandoned: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(folders, "NEW_SECONDS", 60.0)
+    monkeypatch.setattr(calls, "NEW_SECONDS", 60.0)
     with folder_for_trees(abandoned.parent):
         assert abandoned.is_dir()
 

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeprof.profiles.git.calls import absolute_path, printable
-from pipeprof.profiles.git.needs import may_match
 from pipeprof.profiles.git.refs import RefTarget, parse_ref
 from pipeprof.profiles.git.repository import find_repository, repository_at, repository_root
-from pipeprof.profiles.git.tree import RefTree
+from pipeprof.profiles.git.tree import RefTree, may_match
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pipeprof.pipelines.graph.batching import final_elements
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.component_names import component_flow
 from pipeprof.pipelines.graph.costs.model_only import running_graph
-from pipeprof.pipelines.graph.element_shapes import shapes
+from pipeprof.pipelines.graph.observe.reading import shapes
 from pipeprof.pipelines.graph.read.records import dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeprof.pipelines.graph.element_shapes import Shape, shapes
+from pipeprof.pipelines.graph.observe.reading import Shape, shapes
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 from .test_cardinality import node

@@ -16,8 +16,7 @@ from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.experiment.statistics import estimate
 from pipeprof.profiles.judge.baseline import Against, check_comparable, identity_of, load_baseline, rows_against
-from pipeprof.profiles.judge.verdicts.counting import counted
-from pipeprof.profiles.judge.verdicts.gating import judged_for
+from pipeprof.profiles.judge.verdicts.gating import counted, judged_for
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME, METRICS, RANGES
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged

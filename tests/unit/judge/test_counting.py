@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.experiment.turns import BEYOND_USUAL
-from pipeprof.profiles.judge.verdicts.counting import counted, mark
-from pipeprof.profiles.judge.verdicts.gating import has_seen_enough
+from pipeprof.profiles.judge.verdicts.gating import counted, has_seen_enough, mark
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 from pipeprof.profiles.judge.words import headline

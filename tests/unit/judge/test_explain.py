@@ -18,8 +18,7 @@ from pipeprof.profiles.experiment.schedule import order_of
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.judge.explain import WhyPlan, effect_of, explain, groups_of
-from pipeprof.profiles.judge.pairs import MeasuredRound, SideFailedError
-from pipeprof.profiles.judge.process import Process
+from pipeprof.profiles.judge.pairs import MeasuredRound, Process, SideFailedError
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of

@@ -8,9 +8,8 @@ from typing import Any
 
 from pipeprof.pipelines.edits.edits import InsertStage, ReplaceStages, SetArgument, SetOption
 from pipeprof.pipelines.target.target import ParsedTarget
-from pipeprof.profiles.judge.why import graph_versions
-from pipeprof.profiles.judge.why.graph_changes import graph_changes
-from pipeprof.profiles.judge.why.graph_versions import GraphVersions
+from pipeprof.profiles.judge.why import versions
+from pipeprof.profiles.judge.why.versions import GraphVersions, graph_changes
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 
@@ -77,7 +76,9 @@ def test_what_functions_and_sources_make_is_no_edit() -> None:
     assert graph_changes(view(SOURCE, BATCH), view(("range", {"stop": 9}), MAP, BATCH)) == []
 
 
-def versions(monkeypatch: Any, after_edits: str, failure: str | None = None) -> tuple[GraphVersions, list[GraphJob]]:
+def made_versions(
+    monkeypatch: Any, after_edits: str, failure: str | None = None
+) -> tuple[GraphVersions, list[GraphJob]]:
     """Functions whose graphs are made up."""
     views = {"a.py:make": view(SOURCE, MAP, BATCH), "b.py:make": view(SOURCE, ("map", {}), BATCH)}
     asked: list[GraphJob] = []
@@ -87,10 +88,8 @@ def versions(monkeypatch: Any, after_edits: str, failure: str | None = None) -> 
         what = after_edits if job.steps else "b" if job.target.startswith("b") else "a"
         return GraphAnswer(packed(what), "int64", failure, packed(job.target) if job.stages else None)
 
-    monkeypatch.setattr(graph_versions, "_view", lambda answer: views[graph_versions.unpacked(answer.stages)])
-    monkeypatch.setattr(
-        graph_versions, "differences", lambda one, other, _sides: [] if one == other else [_Difference()]
-    )
+    monkeypatch.setattr(versions, "_view", lambda answer: views[versions.unpacked(answer.stages)])
+    monkeypatch.setattr(versions, "differences", lambda one, other, _sides: [] if one == other else [_Difference()])
     targets = [ParsedTarget("function", Path(name), "make") for name in ("a.py", "b.py")]
     return GraphVersions(*targets, ask), asked
 
@@ -101,7 +100,7 @@ class _Difference:
 
 
 def test_where_the_edits_make_the_other_graph_nothing_is_left(monkeypatch: Any) -> None:
-    found, asked = versions(monkeypatch, "b")
+    found, asked = made_versions(monkeypatch, "b")
     assert found.changes == ["map.num_parallel_calls: 4 → not set"]
     assert found.rest == frozenset()
     assert [job.steps is not None for job in asked] == [False, False, True]
@@ -111,13 +110,13 @@ def test_where_the_edits_make_the_other_graph_nothing_is_left(monkeypatch: Any) 
 
 
 def test_what_no_edit_makes_is_the_rest(monkeypatch: Any) -> None:
-    found, _ = versions(monkeypatch, "c")
+    found, _ = made_versions(monkeypatch, "c")
     assert found.changes == ["map.num_parallel_calls: 4 → not set", "the rest (Mul and Add)"]
     assert found.rest == frozenset({1})
 
 
 def test_without_a_graph_all_of_it_is_the_rest(monkeypatch: Any) -> None:
-    found, _ = versions(monkeypatch, "b", failure="the graph is too large")
+    found, _ = made_versions(monkeypatch, "b", failure="the graph is too large")
     assert found.changes == ["the rest (the graph is too large)"]
     assert found.rest == frozenset({0})
 

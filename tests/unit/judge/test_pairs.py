@@ -10,8 +10,7 @@ from pipeprof.profiles.experiment.schedule import order_of
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import Turn, are_enough, undisturbed
 from pipeprof.profiles.host.machine import CoresClock, SystemTimes, Taken
-from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, SideFailedError
-from pipeprof.profiles.judge.process import Process
+from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, Process, SideFailedError
 from pipeprof.profiles.judge.verdicts.result import PairValues
 from pipeprof.profiles.judge.words import disturbance_of
 from pipeprof.profiles.protocol.messages import Graphs
@@ -100,13 +99,13 @@ def test_a_pair_is_three_processes_in_turns():
     assert tuple(name for name, _ in workers.said) == pair.order == schedule(0)
     assert workers.alive == set()
     assert len(pair.processes[A].blocks) == len(pair.processes[B].blocks) == len(pair.processes[AGAIN].blocks) == 14
-    values = pair.processes[B].values(elements_per_batch=32)
+    values = pair.processes[B].values(32)
     assert values["step_ms"] == pytest.approx(10.0)
     assert values["elements_per_second"] == pytest.approx(3200.0)
     assert values["first_batch_s"] == pytest.approx(0.75)
     assert values["peak_bytes"] == 1 << 30
     assert values["disk_bytes_per_element"] == 0
-    assert "elements_per_second" not in pair.processes[B].values(elements_per_batch=None)
+    assert "elements_per_second" not in pair.processes[B].values(None)
 
 
 def test_where_three_do_not_fit_one_runs_after_the_other():

@@ -269,8 +269,8 @@ def test_warnings_of_the_sides_own_runs_are_carried_over_once():
 @pytest.mark.parametrize("b_ends", [True, False])
 def test_a_session_has_the_warnings_of_its_sides_also_if_one_fails(b_ends, monkeypatch):
     comparison = live._Comparison.__new__(live._Comparison)
-    comparison._result, comparison._profiles, comparison._save = result(), {}, lambda: None
-    comparison._plan = SimpleNamespace(profiled=True)
+    comparison.result, comparison._profiles, comparison.save = result(), {}, lambda: None
+    comparison.plan = SimpleNamespace(profiled=True)
 
     def look(name: str) -> bool:
         warning = Message(code="forked", message="It forked.")
@@ -280,4 +280,4 @@ def test_a_session_has_the_warnings_of_its_sides_also_if_one_fails(b_ends, monke
     monkeypatch.setattr(comparison, "_look", look)
     monkeypatch.setattr(live, "stage_changes", lambda *_: [])
     assert comparison._look_at(["a", "b"]) is b_ends
-    assert [warning.message for warning in comparison._result.warnings] == ["A and B: It forked."]
+    assert [warning.message for warning in comparison.result.warnings] == ["A and B: It forked."]

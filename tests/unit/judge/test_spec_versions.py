@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from pipeprof.pipelines.check import check_spec
-from pipeprof.profiles.judge.why.spec_versions import SpecVersions
-from pipeprof.profiles.judge.why.units import units_of
+from pipeprof.profiles.judge.why.effects import units_of
+from pipeprof.profiles.judge.why.versions import SpecVersions
 
 A = """version: 1
 source: {range: {stop: 100}}

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeprof.profiles.judge.explain import account
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
-from pipeprof.profiles.judge.why.account import account
-from pipeprof.profiles.judge.why.effects import Observation
+from pipeprof.profiles.judge.why.effects import Observation, Unit, units_of
 from pipeprof.profiles.judge.why.search import CauseSearch, Piece
-from pipeprof.profiles.judge.why.units import Unit, units_of
 
 STEP = BY_NAME["step_ms"]
 ROUNDS = 5

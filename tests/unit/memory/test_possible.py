@@ -12,7 +12,7 @@ from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.memory.ledger.account import LedgerInput, account
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
-from pipeprof.profiles.memory.ledger.possible import forget_impossible, possible_looks
+from pipeprof.profiles.memory.ledger.held import forget_impossible, possible_looks
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.view.view import ComponentView, PipelineView
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.memory.growth.in_use import grown_in_use
+from pipeprof.profiles.memory.growth.series import grown_in_use
 from pipeprof.profiles.memory.ledger.facts import Buffer, Ledger, LedgerFacts, SourceTensors
 from pipeprof.profiles.memory.ledger.pool import kept_free
 from pipeprof.profiles.memory.ledger.reconcile import reconcile

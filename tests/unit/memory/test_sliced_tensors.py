@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from unit.advise.views import pipeline, stage, tensor
 
+from pipeprof.profiles.memory.predict.element_size import bytes_kept_by_slices, harmonic
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.memory.predict.sliced_tensors import bytes_kept_by_slices, harmonic
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeprof.profiles.memory.growth.judge import judge
+from pipeprof.profiles.memory.growth.judge import Slope, judge, theil_sen
 from pipeprof.profiles.memory.growth.owner import end_of, owner_of
-from pipeprof.profiles.memory.growth.robust import Slope, theil_sen
 from pipeprof.profiles.memory.growth.series import MOST_POINTS, SoakLog, SoakPoint
 from pipeprof.profiles.memory.growth.soak import soak_of
 from pipeprof.profiles.memory.growth.texts import advice_of, duration_text, owner_text, soak_text

@@ -9,8 +9,8 @@ import pytest
 from unit.advise.views import pipeline, stage, tensor
 
 from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
+from pipeprof.profiles.memory.predict.autotuned_buffers import not_predicted
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.memory.predict.unpredicted import not_predicted
 from pipeprof.profiles.view.view import StageView
 
 ROW = (tensor("uint8", 1_000_000),)

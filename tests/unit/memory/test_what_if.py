@@ -12,7 +12,7 @@ from unit.advise.views import pipeline, stage, tensor
 from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
 from pipeprof.profiles.constants import RESERVE, RUNTIME_BYTES
 from pipeprof.profiles.document.shared import LimitAnswer
-from pipeprof.profiles.memory.predict.default_rewrites import ADDED
+from pipeprof.profiles.memory.predict.execution import ADDED
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.memory.predict.what_if import what_ifs
 from pipeprof.profiles.view.view import ComponentView, StageView

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit, VectoriseFilter, VectoriseMap
-from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
+from pipeprof.pipelines.spec.edits.apply_data import apply_to_data, rows_kept_of
 from pipeprof.pipelines.spec.edits.apply_files import apply_to_text
 from pipeprof.pipelines.spec.edits.places import EditError
-from pipeprof.pipelines.spec.kept_rows import rows_kept_of
 from pipeprof.profiles.advise.edits.element_fields import with_fields
 
 LESS = {"tf.math.less": {"y": 3}}

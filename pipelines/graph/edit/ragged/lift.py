@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.functions import op_definitions, outputs_of, plain_graph, width
-from pipeprof.pipelines.graph.edit.ragged.call import RowCall
 from pipeprof.pipelines.graph.edit.ragged.rows import (
     NoRowsError,
     RaggedRows,
+    RowCall,
     Rows,
     SharedRows,
     StackedRows,
@@ -48,7 +48,6 @@ class ManyElements:
     """A function applied to many elements at once.
 
     Args:
-        graph: The graph whose library has the functions that it calls.
         count: How many of its inputs are components of an element; the others are captured.
         paddings: Of each result; None where a batch stacks rows of one shape.
     """
@@ -68,11 +67,7 @@ class ManyElements:
         self._producer = graph.producer
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
-        """Return the batched results of batched components and captured tensors.
-
-        Raises:
-            NoRowsError: An op has no form for many elements.
-        """
+        """Return the batched results of batched components and captured tensors."""
         import tensorflow as tf
 
         size = tf.shape(inputs[0], tf.int64)[0]
@@ -86,7 +81,7 @@ class ManyElements:
             node = self._nodes[name]
             read = tuple(_real(reference, same) for reference in map(_with_output, data_inputs(node)))
             # Two calls of one function on the same texts give rows of the same lengths.
-            first = calls.setdefault((_kind(node), read), name)
+            first = calls.setdefault((bytes(_bare(node, "").SerializeToString(deterministic=True)), read), name)
             if first == name:
                 known.update(self._apply(node, [known[reference] for reference in read], size))
             else:
@@ -98,7 +93,16 @@ class ManyElements:
 
     def _apply(self, node: Any, inputs: Sequence[Rows], size: Any) -> dict[str, Rows]:
         def run(tensors: Sequence[Any]) -> list[Any]:
-            return _run(node, tensors, self._outputs(node), self._producer)
+            import tensorflow as tf
+
+            part = tf.compat.v1.GraphDef()
+            part.versions.producer = self._producer
+            own = part.node.add()
+            own.CopyFrom(_bare(node, "op"))
+            own.input[:] = [f"given_{place}:0" for place in range(len(tensors))]
+            given = {f"given_{place}:0": tensor for place, tensor in enumerate(tensors)}
+            names = [f"op:{place}" for place in range(self._outputs(node))]
+            return list(tf.graph_util.import_graph_def(part, input_map=given, return_elements=names, name=""))
 
         made = apply(RowCall(node, inputs, size, run))
         return {f"{node.name}:{place}": one for place, one in enumerate(made)}
@@ -107,8 +111,6 @@ class ManyElements:
         return sum(width(node, argument) for argument in self._definitions[node.op].output_arg)
 
     def _in_order(self) -> list[str]:
-        """All nodes that the results and the checks need, each after those that it reads."""
-
         def reads(name: str) -> list[str]:
             given = map(_with_output, data_inputs(self._nodes[name])) if name not in self._arguments else ()
             return [base_of(_real(reference, self._same)) for reference in given]
@@ -122,11 +124,6 @@ def _real(reference: str, same: Mapping[str, str]) -> str:
     while reference in same:
         reference = same[reference]
     return reference
-
-
-def _kind(node: Any) -> bytes:
-    """Return a key that is equal for nodes of the same operation."""
-    return bytes(_bare(node, "").SerializeToString(deterministic=True))
 
 
 def _bare(node: Any, name: str) -> Any:
@@ -159,22 +156,7 @@ def _clamped(nodes: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _run(node: Any, tensors: Sequence[Any], outputs: int, producer: int) -> list[Any]:
-    """Add one op with tensors as inputs."""
-    import tensorflow as tf
-
-    part = tf.compat.v1.GraphDef()
-    part.versions.producer = producer
-    own = part.node.add()
-    own.CopyFrom(_bare(node, "op"))
-    own.input[:] = [f"given_{place}:0" for place in range(len(tensors))]
-    given = {f"given_{place}:0": tensor for place, tensor in enumerate(tensors)}
-    names = [f"op:{place}" for place in range(outputs)]
-    return list(tf.graph_util.import_graph_def(part, input_map=given, return_elements=names, name=""))
-
-
 def _padded(rows: Rows, padding: RowPadding, size: Any) -> Any:
-    """Pad rows as `padded_batch` does."""
     import tensorflow as tf
 
     shape = padding.shape

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.ragged.call import RowCall
 from pipeprof.pipelines.graph.edit.ragged.rows import (
     ColumnRows,
     NoRowsError,
     RaggedRows,
+    RowCall,
     Rows,
     SharedRows,
     StackedRows,
@@ -28,11 +28,7 @@ _PASSING_ON: Final = frozenset({PARSES, "SerializeSparse", "Identity", "Identity
 
 
 def one_text(call: RowCall) -> Any:
-    """Return the first input of an op for all elements, one text for each.
-
-    Raises:
-        NoRowsError: An element has several.
-    """
+    """Return the first input of an op for all elements, one text for each."""
     import tensorflow as tf
 
     given = call.inputs[0]
@@ -68,7 +64,6 @@ def parses_alone(function: Any) -> bool:
 
 
 def _is_number(node: Any | None) -> bool:
-    """Whether a node is a constant with a single value and no shape."""
     return node is not None and node.op == "Const" and not node.attr["value"].tensor.tensor_shape.dim
 
 
@@ -246,7 +241,6 @@ def in_parts(rows: RaggedRows, inner: Sequence[int | None], rest: Any = None) ->
     """Return rows whose values have a shape; the pipeline fails where a row has not enough for its last one.
 
     Args:
-        inner: The shape of a value of the result.
         rest: What is left of each row; None: of the division by the number of values in one.
     """
     import tensorflow as tf

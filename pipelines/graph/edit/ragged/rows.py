@@ -5,6 +5,7 @@ A row is what the tensor was for one element. Rows may all be the same, of one s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -57,11 +58,7 @@ Rows: TypeAlias = "SharedRows | StackedRows | RaggedRows | ColumnRows"
 
 
 def rank_of(rows: Rows) -> int:
-    """Return the rank of a row.
-
-    Raises:
-        NoRowsError: It is not known.
-    """
+    """Return the rank of a row."""
     if isinstance(rows, ColumnRows):
         return 1
     tensor = rows.flat if isinstance(rows, RaggedRows) else rows.tensor
@@ -78,11 +75,7 @@ def shape_of(rows: StackedRows) -> list[int | None]:
 
 
 def stacked(rows: Rows, size: Any) -> Any:
-    """Return rows of one shape as one tensor of shape ``[elements, …]``.
-
-    Raises:
-        NoRowsError: They differ in length.
-    """
+    """Return rows of one shape as one tensor of shape ``[elements, …]``."""
     import tensorflow as tf
 
     if isinstance(rows, StackedRows):
@@ -98,11 +91,7 @@ def stacked(rows: Rows, size: Any) -> Any:
 
 
 def shared(rows: Rows) -> Any:
-    """Return the tensor that is the same for every element.
-
-    Raises:
-        NoRowsError: It differs.
-    """
+    """Return the tensor that is the same for every element."""
     if not isinstance(rows, SharedRows):
         raise NoRowsError("an argument differs between elements")
     return rows.tensor
@@ -123,11 +112,7 @@ def ragged_rows(tensor: Any) -> RaggedRows:
 
 
 def constant_of(rows: Rows) -> Any:
-    """Return what is the same for every element, as a NumPy array.
-
-    Raises:
-        NoRowsError: It differs, or is not known before the pipeline runs.
-    """
+    """Return what is the same for every element, as a NumPy array."""
     import numpy as np
     import tensorflow as tf
 
@@ -137,3 +122,18 @@ def constant_of(rows: Rows) -> Any:
     if found is None:
         raise NoRowsError("an argument that has to be a constant is none")
     return found
+
+
+@dataclass(frozen=True)
+class RowCall:
+    """One op of a function.
+
+    Attributes:
+        size: How many elements there are, an int64 scalar.
+        run: Adds the op with tensors as inputs; returns its outputs.
+    """
+
+    node: Any
+    inputs: Sequence[Rows]
+    size: Any
+    run: Callable[[Sequence[Any]], list[Any]]

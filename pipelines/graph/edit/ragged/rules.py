@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.ragged.call import RowCall
 from pipeprof.pipelines.graph.edit.ragged.parsing import (
     PARSES,
     PARSES_SEQUENCES,
@@ -26,6 +25,7 @@ from pipeprof.pipelines.graph.edit.ragged.rows import (
     ColumnRows,
     NoRowsError,
     RaggedRows,
+    RowCall,
     Rows,
     SharedRows,
     StackedRows,
@@ -79,17 +79,11 @@ _TEXT_OPS: Final = """
 """
 """Element by element, with arguments that are the same for all."""
 _BY_ELEMENT: Final = ELEMENTWISE | HANDING_ON | frozenset(_TEXT_OPS.split())
-_PRINTS: Final = frozenset({"Print", "PrintV2"})
-_CAST: Final = "Cast"
 
 
 def apply(call: RowCall) -> list[Rows]:
-    """Return what an op gives for many elements.
-
-    Raises:
-        NoRowsError: It has no form for them.
-    """
-    if call.node.op in _PRINTS:
+    """Return what an op gives for many elements."""
+    if call.node.op in {"Print", "PrintV2"}:
         raise NoRowsError("it prints, which it would do once per batch")
     rule = _RULES.get(call.node.op)
     if rule is not None:
@@ -100,7 +94,6 @@ def apply(call: RowCall) -> list[Rows]:
 
 
 def _by_element(call: RowCall) -> list[Rows]:
-    """An op that treats each value alone."""
     import tensorflow as tf
 
     if call.node.op in HANDING_ON:
@@ -125,7 +118,7 @@ def _by_element(call: RowCall) -> list[Rows]:
             tensor = tf.repeat(tensor, first.lengths)
             tensor = tf.reshape(tensor, [-1, *([1] * (rank - 1))])
         tensors.append(tensor)
-    zero = first.zero and call.node.op == _CAST
+    zero = first.zero and call.node.op == "Cast"
     return [RaggedRows(made, first.lengths, zero=zero) for made in _with_rank(call.run(tensors), rank)]
 
 
@@ -359,7 +352,6 @@ def _parts_of(rows: Rows) -> tuple[SharedRows | StackedRows, ...]:
 
 
 def _count(call: RowCall) -> list[Rows]:
-    """Count the occurrences of each number per row."""
     import tensorflow as tf
 
     rows, size, weights = call.inputs
@@ -423,7 +415,6 @@ def _resized(rule: Callable[[RowCall], list[Rows] | None]) -> Callable[[RowCall]
 
 
 def _range(call: RowCall) -> list[Rows]:
-    """Numbers up to one that differs between elements."""
     import tensorflow as tf
 
     if all(isinstance(one, SharedRows) for one in call.inputs):

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeprof.pipelines.graph.edit.ragged.call import RowCall
 from pipeprof.pipelines.graph.edit.ragged.rows import (
     ColumnRows,
     NoRowsError,
     RaggedRows,
+    RowCall,
     Rows,
     SharedRows,
     StackedRows,
@@ -83,8 +83,7 @@ def _of_shared(call: RowCall, rows: SharedRows) -> Rows:
     table = _other_dimensions(call, table, len(constant_of(call.inputs[3])))
     begin, end = (_first(one) for one in call.inputs[1:3])
     if masks["shrink_axis_mask"] & _FIRST:
-        places = _inside(_per_row(begin, table.lengths), table.lengths)
-        return StackedRows(tf.gather(table.flat, places))
+        return StackedRows(tf.gather(table.flat, _inside(_per_row(begin, table.lengths), table.lengths)))
     first, last = _bounds(masks, begin, end, table.lengths)
     taken = tf.ragged.range(first, last, row_splits_dtype=tf.int64)
     return RaggedRows(tf.gather(table.flat, taken.values), last - first)
@@ -134,7 +133,6 @@ def _bounds(masks: dict[str, int], begin: Rows, end: Rows, lengths: Any) -> tupl
 
 
 def _other_dimensions(call: RowCall, rows: RaggedRows, count: int) -> RaggedRows:
-    """Slice all dimensions but the first."""
     masks = _masks(call)
     others = (1 << count) - 1 - _FIRST
     whole = masks["begin_mask"] & masks["end_mask"] & ~masks["shrink_axis_mask"]

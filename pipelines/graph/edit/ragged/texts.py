@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.ragged.call import RowCall
 from pipeprof.pipelines.graph.edit.ragged.parsing import one_text
 from pipeprof.pipelines.graph.edit.ragged.rows import (
     ColumnRows,
     NoRowsError,
     RaggedRows,
+    RowCall,
     Rows,
     SharedRows,
     StackedRows,
@@ -47,7 +47,6 @@ def _count(rows: StackedRows) -> int | None:
 
 
 def _split_several(call: RowCall, given: Rows, separator: Any) -> list[Rows]:
-    """Split several texts of each element: the row of a word is that of its text among them."""
     import tensorflow as tf
 
     texts = given if isinstance(given, RaggedRows) else ragged_rows(ragged_tensor(given, call.size))

@@ -6,15 +6,19 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.elements import structured, unstructured
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.replay.line import read_line
 from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.ops.traits import Traits, traits
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pipeprof.pipelines.graph.observe.light_graph import Reading
 
 _WILD: Final = re.compile(r"[*?\[]")
 _LONGEST_NAME: Final = 4096
@@ -22,30 +26,16 @@ _MOST_NAMES: Final = 10_000
 """Texts in a graph that are looked up as names of files."""
 
 
-def part_up_to(
-    dataset: Any,
-    address: str,
-    *,
-    ops: Mapping[str, str] | None = None,
-    in_memory: int = 0,
-    room: int | None = None,
-    watch: SourceWatch | None = None,
-) -> Any:
+def part_up_to(dataset: Any, address: str, *, ops: Mapping[str, str] | None = None, **reading: Unpack[Reading]) -> Any:
     """Return the dataset that gives what a stage gives.
 
     Its elements are structured as those of the whole dataset where no stage after it changes that; else they are tuples
     of their components, which is what the functions of the later stages get.
 
-    Args:
-        ops: For a spec, its ops by address; None for a Python function.
-        in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
-        room: Bytes that reading the graph may take; None for any number.
-        watch: What was seen while the dataset was built.
-
     Raises:
         CannotEditError: That is not possible on this pipeline; the message names the stage and the reason.
     """
-    line = read_line(dataset, ops=ops, in_memory=in_memory, room=room, watch=watch)
+    line = read_line(dataset, ops=ops, **reading)
     graph, stages = line.graph, line.stages
     place = next((place for place, stage in enumerate(stages) if stage.address == address), None)
     if place is None:
@@ -60,23 +50,12 @@ def part_up_to(
     return dataset_of_graph(graph, unstructured(element) if spec is None else spec, dataset)
 
 
-def parts_before(
-    dataset: Any,
-    wanted: Callable[[Traits], bool],
-    *,
-    in_memory: int = 0,
-    room: int | None = None,
-    watch: SourceWatch | None = None,
-) -> list[Any]:
-    """Return the datasets that stages of a kind read, such as caches; other arguments and errors as for `part_up_to`.
-
-    Args:
-        wanted: Whether it is one of them.
-    """
-    line = read_line(dataset, in_memory=in_memory, room=room, watch=watch)
+def parts_before(dataset: Any, wanted: Callable[[Traits], bool], **reading: Unpack[Reading]) -> list[Any]:
+    """Return the datasets that stages of a kind read, such as caches; arguments and errors as for `part_up_to`."""
+    line = read_line(dataset, **reading)
     before = zip(line.stages, line.stages[1:], strict=False)
     kept = [stage.address for stage, following in before if wanted(traits(following.op))]
-    return [part_up_to(dataset, address, in_memory=in_memory, room=room, watch=watch) for address in kept]
+    return [part_up_to(dataset, address, **reading) for address in kept]
 
 
 def input_folders(graph: EditableGraph) -> list[Path]:

@@ -1,11 +1,7 @@
 """Stages of a live dataset replaced by a replay of their outputs: the pipeline as if they cost nothing.
 
-Everything before the stages still runs: its elements are drawn as often as the stages draw them, and dropped. For a
-map that is ``zip(its input, replay)`` with the second component kept; a stage with several inputs per output draws a
-window of them, one with several outputs per input gives a window of the replay. A source is the replay alone.
-
-The replay is a memory cache of the stages' first outputs, which is filled here. It hands out the same tensors again and
-again, whatever their types and shapes are. TensorFlow 2.21.
+Everything before the stages still runs: its elements are drawn as often as the stages draw them, and dropped. A source
+is the replay alone. The replay is a memory cache of the stages' first outputs, which is filled here. TensorFlow 2.21.
 """
 
 from __future__ import annotations
@@ -14,7 +10,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.graph.edit.assemble import Inlet, end_inlet, inlets
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
@@ -23,11 +19,15 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.graph.edit.replay.line import read_line
 from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.stages import Node, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pipeprof.pipelines.graph.observe.light_graph import Reading
 
 _MARKS: Final = itertools.count()
 _AHEAD: Final = 2
@@ -48,8 +48,6 @@ class Replay:
         per_batch: Outputs of all of them per batch, where the graph does not fix that; None where it is not known.
         inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, where the graph does
             not fix that. 0 where it is not known.
-        most_bytes: That the replay may hold.
-        passing: Addresses of filters that were seen to pass nearly all elements.
     """
 
     stages: tuple[str, ...]
@@ -62,26 +60,14 @@ class Replay:
 
 
 def replay_stages(
-    dataset: Any,
-    replay: Replay,
-    *,
-    ops: Mapping[str, str] | None = None,
-    in_memory: int = 0,
-    room: int | None = None,
-    watch: SourceWatch | None = None,
+    dataset: Any, replay: Replay, *, ops: Mapping[str, str] | None = None, **reading: Unpack[Reading]
 ) -> Any:
     """Return a dataset in which a replay of their outputs replaces stages.
-
-    Args:
-        ops: For a spec, its ops by address; None for a Python function.
-        in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
-        room: Bytes that reading the graph may take; None for any number.
-        watch: What was seen while the dataset was built.
 
     Raises:
         CannotEditError: That is not possible on this pipeline; the message names the stage and the reason.
     """
-    line = read_line(dataset, ops=ops, in_memory=in_memory, room=room, watch=watch)
+    line = read_line(dataset, ops=ops, **reading)
     by_address = {stage.address: stage for stage in line.all}
     written = {address: stage.op for address, stage in by_address.items()}
     reason = why_no_replay([*written.items()], replay.stages, replay.passing)
@@ -98,11 +84,7 @@ def replay_stages(
 
 @dataclass
 class _Replaced:
-    """A pipeline in which stages that follow each other are being replaced.
-
-    Attributes:
-        line: The way of their elements from the source of their line to the end of the pipeline.
-    """
+    """A pipeline in which stages that follow each other are being replaced."""
 
     graph: EditableGraph
     line: Sequence[WrittenStage]
@@ -113,16 +95,11 @@ class _Replaced:
     last: int = field(init=False)
 
     def __post_init__(self) -> None:
-        addresses = [stage.address for stage in self.line]
-        self.first = addresses.index(self.replay.stages[0])
+        self.first = [stage.address for stage in self.line].index(self.replay.stages[0])
         self.last = self.first + len(self.replay.stages) - 1
 
     def make(self, known: dict[FlatElement, Any]) -> list[Any]:
-        """Replace the stages; return the datasets whose resources the graph uses.
-
-        Args:
-            known: Replays that stages before have, by the kind of their elements.
-        """
+        """Replace the stages; return the datasets whose resources the graph uses."""
         import tensorflow as tf
 
         address = self.replay.stages[0]
@@ -163,7 +140,6 @@ class _Replaced:
         return tf.data.experimental.from_variant(self.graph.variant(stage.head), element)
 
     def _ends(self) -> list[Inlet]:
-        """Return the inputs that read the last of the stages."""
         head = self.line[self.last].head
         if self.last + 1 < len(self.line):
             found = inlets(self.graph, self.line[self.last + 1].nodes, head)
@@ -175,7 +151,6 @@ class _Replaced:
         return found
 
     def _fill(self, kept: Any, elements: int) -> None:
-        """Run the stages for as many elements as the replay holds."""
         import tensorflow as tf
 
         held = count = 0
@@ -190,7 +165,6 @@ class _Replaced:
             raise CannotEditError("it gave no element to replay", self.replay.stages[0])
 
     def _elements(self) -> int:
-        """Return how many outputs the replay holds."""
         exact = 1.0
         for stage in self.line[self.last + 1 :]:
             row = traits(stage.op)
@@ -224,8 +198,7 @@ class _Replaced:
         inputs, outputs = inputs * together, outputs * together
         drop = outputs == 1 and self._drops_remainder()
         left = drawn.window(inputs, drop_remainder=drop) if max(inputs, outputs) > 1 else drawn
-        right = replayed.window(outputs) if outputs > 1 else replayed
-        both = tf.data.Dataset.zip(left, right)
+        both = tf.data.Dataset.zip(left, replayed.window(outputs) if outputs > 1 else replayed)
         if outputs > 1:
             # No function is called for each element: that would take longer than many a stage.
             made = both.flat_map(_group(inputs, outputs))

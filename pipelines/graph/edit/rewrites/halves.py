@@ -21,8 +21,6 @@ from pipeprof.pipelines.graph.read.references import base_of, data_inputs, input
 from pipeprof.pipelines.graph.read.widening import widening
 from pipeprof.pipelines.graph.stages import WrittenStage
 
-_CONST = "Const"
-
 
 class Halves(NamedTuple):
     """The definitions of the two functions.
@@ -42,7 +40,6 @@ def first_half(graph: EditableGraph, stage: WrittenStage, at: str, *, narrow: bo
     The map itself keeps the rest: it has to read what the new one gives, however that is passed on.
 
     Args:
-        at: Reference to the dataset that the map reads.
         narrow: The rest is what makes narrow numbers wider at the end; else all that depends on random numbers.
 
     Raises:
@@ -85,9 +82,8 @@ def _shape(spec: Any) -> tuple[int | None, ...] | None:
 
 
 def _cut(graph: EditableGraph, stage: WrittenStage, function: Any, count: int, *, narrow: bool) -> Halves:
-    """Divide a function whose calls are inlined."""
     nodes = {node.name: node for node in function.node_def}
-    late = {name for name, node in nodes.items() if node.op == _CONST}
+    late = {name for name, node in nodes.items() if node.op == "Const"}
     captured = {argument.name for argument in list(function.signature.input_arg)[count:]}
     if not narrow:
         part = random_part(graph.functions, function)
@@ -122,7 +118,6 @@ def _width(kind: int) -> int:
 
 
 def _first(function: Any, cut: list[str]) -> Any:
-    """The definition of what the cut needs."""
     part = deepcopy(function)
     nodes = {node.name: node for node in function.node_def}
 
@@ -164,7 +159,6 @@ def _second(function: Any, late: set[str], cut: list[str], count: int) -> Any:
 
 
 def _keep(function: Any, kept: set[str]) -> None:
-    """Remove the other nodes, and what had to wait for them."""
     nodes = [node for node in function.node_def if node.name in kept]
     for node in nodes:
         node.input[:] = [one for one in node.input if not one.startswith("^") or base_of(one) in kept]

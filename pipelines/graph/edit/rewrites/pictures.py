@@ -10,8 +10,6 @@ from pipeprof.pipelines.graph.edit.functions import inlined
 from pipeprof.pipelines.graph.edit.scopes import function_of, set_function
 from pipeprof.pipelines.graph.read.references import base_of, data_inputs
 
-_EXPANDS: Final = "ExpandDims"
-_CAST: Final = "Cast"
 _RESIZES: Final = frozenset({"ResizeArea", "ResizeBicubic", "ResizeBilinear", "ScaleAndTranslate"})
 """Ops that make a float32 picture of one of any type; each has one output."""
 _OUTPUTS: Final = {"AddV2": "z", "Cast": "y", "Identity": "output", "Mul": "z", "RealDiv": "z", "Sub": "z"}
@@ -28,7 +26,13 @@ def resized_first(function: Any) -> bool:
     resizes = [node for node in function.node_def if node.op in _RESIZES]
     found = [(resize, chain) for resize in resizes if (chain := _scaled(nodes, resize))]
     for resize, (cast, *scaling) in found:
-        _read_narrow(function, nodes, resize, cast)
+        picture, narrow = data_inputs(cast)[0], cast.attr["SrcT"].type
+        given = nodes[base_of(data_inputs(resize)[0])]
+        if given.op == "ExpandDims":
+            made = _copy(function, given, resize)
+            made.input[0], made.attr["T"].type = picture, narrow
+            picture = f"{made.name}:output:0"
+        resize.input[0], resize.attr["T"].type = picture, narrow
         _scale_after(function, nodes, resize, scaling)
     return bool(found)
 
@@ -38,11 +42,11 @@ def _scaled(nodes: dict[str, Any], resize: Any) -> list[Any]:
     import tensorflow as tf
 
     node, chain = nodes.get(base_of(data_inputs(resize)[0])), list[Any]()
-    if node is not None and node.op == _EXPANDS:
+    if node is not None and node.op == "ExpandDims":
         node = nodes.get(base_of(data_inputs(node)[0]))
     while node is not None and node.op in _OUTPUTS:
         chain.insert(0, node)
-        if node.op == _CAST:
+        if node.op == "Cast":
             narrow, wide = (tf.dtypes.as_dtype(node.attr[key].type) for key in ("SrcT", "DstT"))
             return chain if wide == tf.float32 and narrow in (tf.uint8, tf.int8, tf.uint16, tf.int16) else []
         place = _picture(nodes, node)
@@ -59,17 +63,6 @@ def _picture(nodes: dict[str, Any], node: Any) -> int | None:
         return None
     # What a picture divides is not scaled by it.
     return None if node.op == "RealDiv" and pictures[0] else pictures[0]
-
-
-def _read_narrow(function: Any, nodes: dict[str, Any], resize: Any, cast: Any) -> None:
-    """Let a resize read what is cast before it now."""
-    picture, narrow = data_inputs(cast)[0], cast.attr["SrcT"].type
-    given = nodes[base_of(data_inputs(resize)[0])]
-    if given.op == _EXPANDS:
-        made = _copy(function, given, resize)
-        made.input[0], made.attr["T"].type = picture, narrow
-        picture = f"{made.name}:output:0"
-    resize.input[0], resize.attr["T"].type = picture, narrow
 
 
 def _scale_after(function: Any, nodes: dict[str, Any], resize: Any, scaling: Sequence[Any]) -> None:
@@ -95,15 +88,10 @@ def _copy(function: Any, node: Any, resize: Any) -> Any:
 
 
 _DECODES: Final = frozenset({"DecodeJpeg", "DecodeAndCropJpeg"})
-_ANY: Final = "DecodeImage"
 
 
 def rewrite_pictures(graph: EditableGraph, node: Any, how: str) -> bool:
-    """Change how the function of a map decodes or resizes pictures; return whether it does any in that way.
-
-    Args:
-        how: ``crop``, ``ratio``, ``fast-dct`` or ``resize-first``, as in `REWRITES`.
-    """
+    """Change how the function of a map decodes or resizes pictures; return whether it does any in that way."""
     function = inlined(graph, function_of(graph, node), assertions=True)
     function.signature.name = new_name(function.signature.name).replace("/", "_")
     changed = _CHANGES[how](function)
@@ -139,11 +127,7 @@ def _cropped(function: Any) -> bool:
 
 
 class _Crop:
-    """A decoded picture; nothing but its shape and one slice are read.
-
-    Args:
-        decoded: The node that decodes it.
-    """
+    """A decoded picture; nothing but its shape and one slice are read."""
 
     def __init__(self, function: Any, decoded: Any) -> None:
         self._function, self._decoded = function, decoded
@@ -192,7 +176,11 @@ class _Crop:
         cut.attr.clear()
         for name, value in self._decoded.attr.items():
             cut.attr[name].CopyFrom(value)
-        self._rename(cut.name, "output", "image")
+        old, new = f"{cut.name}:output:0", f"{cut.name}:image:0"
+        for node in self._function.node_def:
+            node.input[:] = [new if reference == old else reference for reference in node.input]
+        for key, reference in [*self._function.ret.items()]:
+            self._function.ret[key] = new if reference == old else reference
 
     def _read_shape(self, shape: Any, contents: str) -> None:
         """Put the picture's height and width as its file has them, and the channels, in the place of a shape."""
@@ -229,14 +217,6 @@ class _Crop:
             node.attr[key].type = kind
         self._nodes[name] = node
         return name
-
-    def _rename(self, name: str, before: str, after: str) -> None:
-        """Let all that reads an output of a node read the one of another name."""
-        old, new = f"{name}:{before}:0", f"{name}:{after}:0"
-        for node in self._function.node_def:
-            node.input[:] = [new if reference == old else reference for reference in node.input]
-        for key, reference in [*self._function.ret.items()]:
-            self._function.ret[key] = new if reference == old else reference
 
 
 def _int32() -> int:

@@ -2,9 +2,8 @@
 
 TensorFlow keeps the functions of ``py_function`` and ``numpy_function`` in a registry, by a name that the graph has.
 They are traced as `tf.function` would, those of ``numpy_function`` with ``tf.experimental.numpy`` in the place of
-NumPy. What needs the values of tensors (``.numpy()``, functions that TensorFlow's NumPy lacks, files opened in Python)
-is refused by TensorFlow, and so is here what gives another graph when it is traced again, because it draws random
-numbers in Python or counts its calls.
+NumPy. What needs the values of tensors is refused by TensorFlow; what gives another graph when it is traced again,
+because it draws random numbers in Python or counts its calls, is refused here.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from types import CellType, FunctionType
-from typing import Any, Final
+from typing import Any
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
 from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
@@ -29,9 +28,6 @@ from pipeprof.pipelines.graph.edit.scopes import captured_count, function_of, se
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.references import data_inputs
 from pipeprof.pipelines.graph.stages import WrittenStage
-
-_SCRIPTS: Final = "tensorflow.python.ops.script_ops"
-_EAGER: Final = "EagerPyFunc"
 
 
 def as_graph(graph: EditableGraph, stage: WrittenStage, node: Any, element: FlatElement, *, random: bool) -> None:
@@ -56,7 +52,7 @@ def as_graph(graph: EditableGraph, stage: WrittenStage, node: Any, element: Flat
         if live is None:
             raise CannotEditError("TensorFlow does not keep its Python function where it can be read", stage.address)
         given = _specs_of_inputs(graph, function, call, specs)
-        if call.op != _EAGER:
+        if call.op != "EagerPyFunc":
             live = _on_tensors(live)
         name = _traced(graph, stage, call, live, given)
         for op, kind in ops_with_effects(graph, graph.functions[name]):
@@ -81,11 +77,11 @@ def as_graph(graph: EditableGraph, stage: WrittenStage, node: Any, element: Flat
 
 def _live_function(call: Any) -> Callable[..., Any] | None:
     """The user's function that a node calls, as TensorFlow keeps it; None where this version does otherwise."""
-    scripts = sys.modules.get(_SCRIPTS)
+    scripts = sys.modules.get("tensorflow.python.ops.script_ops")
     kind = getattr(scripts, "FuncRegistry", None)
     registry = next((one for one in vars(scripts).values() if kind and isinstance(one, kind)), None) if kind else None
     found = registry.get(call.attr["token"].s.decode(), None) if registry is not None else None
-    if call.op == _EAGER:
+    if call.op == "EagerPyFunc":
         # It is called with devices and gradients by an object, whose one function is the user's.
         found = next((one for one in vars(found).values() if callable(one)), None) if found is not None else None
     return getattr(found, "__wrapped__", found)
@@ -131,7 +127,7 @@ def _traced(graph: EditableGraph, stage: WrittenStage, call: Any, live: Callable
     import tensorflow as tf
 
     types = [tf.dtypes.as_dtype(kind) for kind in call.attr["Tout"].list.type]
-    converted = tf.autograph.to_graph(live) if _is_plain(live) else live
+    converted = tf.autograph.to_graph(live) if (hasattr(live, "__code__") and live.__name__ != "<lambda>") else live
 
     def body(*inputs: Any) -> list[Any]:
         result = converted(*inputs)
@@ -173,10 +169,6 @@ def _constants(body: Callable[..., Any], specs: list[Any]) -> list[bytes]:
         )
         for node in nodes
     ]
-
-
-def _is_plain(function: Callable[..., Any]) -> bool:
-    return hasattr(function, "__code__") and function.__name__ != "<lambda>"
 
 
 def _name(function: Callable[..., Any]) -> str:

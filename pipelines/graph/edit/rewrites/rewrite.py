@@ -14,9 +14,6 @@ from pipeprof.pipelines.graph.stages import WrittenStage
 def rewrite(graph: EditableGraph, stage: WrittenStage, node: Any, element: FlatElement, how: str) -> None:
     """Change the function of a map, as an edit says.
 
-    Args:
-        how: One of `REWRITES`.
-
     Raises:
         CannotEditError: It has nothing to change in this way, or would do something else.
     """

@@ -30,7 +30,7 @@ from pipeprof.profiles.constants import (
     STEADY_ARRAY_COPIES,
     UNBATCH_ROW_US,
 )
-from pipeprof.profiles.memory.predict.fused_map_batch import rewritten
+from pipeprof.profiles.memory.predict.execution import rewritten
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from pipeprof.pipelines.ops.constants import INFINITE
@@ -36,7 +35,7 @@ def batches(count: int | None, size: int, *, drop: bool) -> int | None:
     """Batches of `size` elements."""
     if count is None or count == INFINITE:
         return count
-    return count // size if drop else math.ceil(count / size)
+    return count // size if drop else -(-count // size)
 
 
 def windows(count: int | None, size: int, shift: int, stride: int, *, drop: bool) -> int | None:
@@ -44,7 +43,7 @@ def windows(count: int | None, size: int, shift: int, stride: int, *, drop: bool
     if count is None or count == INFINITE:
         return count
     if not drop:
-        return math.ceil(count / shift)
+        return -(-count // shift)
     rest = count - ((size - 1) * stride + 1)
     return 0 if rest < 0 else rest // shift + 1
 
