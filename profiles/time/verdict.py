@@ -211,7 +211,8 @@ def _headline(profile: Profile, steps: Steps, bound: Bound | None, bottleneck: B
     if bound is None:
         return _unknown_bound(profile, steps)
     if disturbance is None:
-        return f"{_cpu_bound(profile, steps, bottleneck) or _bound_by(profile, steps, bound)}{restart_clause(steps, profile.stages)}."
+        text = _cpu_bound(profile, steps, bottleneck) or _bound_by(profile, steps, bound)
+        return f"{text}{restart_clause(steps, profile.stages)}."
     text = _bound_by(profile, steps, bound)
     if steps.dispatch is not None:
         word, colon, rest = text.partition(":")

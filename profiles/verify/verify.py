@@ -54,7 +54,7 @@ from pipeprof.profiles.verify.overlap import (
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import pays
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
-from pipeprof.profiles.wording import stage_name, stage_place, with_name
+from pipeprof.profiles.wording import stage_place, with_name
 
 STORED_BATCHES = 3
 """In the place of a script's pipeline."""
@@ -507,15 +507,7 @@ class _Verification:
         if finding.status == "ceiling" or (finding.status == "unverified" and finding.python):
             self._profile.findings = [*(self._profile.findings or ()), finding]
         elif finding.reason is not None:
-            stage = next((one for one in self._profile.stages or () if one.id == finding.stage), None)
-            name = stage_name(stage) if stage is not None else finding.title
-            reason = finding.reason if finding.measured is not None else f"{name}: {finding.reason}"
-            # Advice where a measurement shows no gain would be empty.
-            shows_none = finding.measured is not None and (finding.measured.get("low") or 0.0) <= 1
-            if finding.status == "unverified" and finding.recommendation and not shows_none:
-                place = (stage_place(stage) if stage is not None else None) or name
-                reason += f"\n{place}   {finding.recommendation}"
-            self._bounds.append(reason)
+            self._bounds.append(ceiling.describe_open_bound(self._profile, finding))
 
     def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: Reserved = NOTHING) -> None:
         """Measure an edited pipeline, and write into its finding what it is."""

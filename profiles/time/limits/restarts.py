@@ -99,11 +99,18 @@ def restart_advice(steps: Steps, stages: list[Stage] | None, training: Training 
             )
     if (filled := _filled(steps, stages)) is not None:
         shuffle, costly = filled
-        move = "" if costly.id == "source" else f"shuffle before {stage_name(costly)}, or "
+        can_move = costly.depth == 0 and traits(costly.op).one_to_one
+        move = f"shuffle before {stage_name(costly)}, or " if can_move else ""
         first = f"each first fills {stage_label(shuffle)} with {shuffle.buffered_elements:,.0f} elements"
         return f"{first}: {move}lower its `buffer_size`"
+    return _go_on(stages, training)
+
+
+def _go_on(stages: list[Stage] | None, training: Training | None) -> str:
+    """Return how a dataset goes on by itself, by how its batches are taken."""
     if training is None:
-        return f"measure more data or, if training has no more, {name_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
+        more = "measure more data or, if training has no more,"
+        return f"{more} {name_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
     if any(use.main and use.datasets > 1 for use in training.datasets):
         return (
             "each makes the dataset anew and fills its buffers: make it once, before the epochs, if they can share it"

@@ -34,7 +34,7 @@ def test_a_prefetch_is_about_overlap(edits: tuple[PipelineEdit, ...], overlaps: 
 
 
 @pytest.mark.parametrize(
-    ("bound", "limit", "gains"), [("step", "step", False), ("input", "cpu", False), ("input", "serial", True)]
+    ("bound", "limit", "gains"), [("step", "step", False), ("input", "cpu", False), ("input", "serial-stage", True)]
 )
 def test_a_prefetch_cannot_gain_where_the_cores_are_full_or_the_step_sets_the_pace(
     recorded: Any, bound: Any, limit: Any, gains: bool
