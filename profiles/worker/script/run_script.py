@@ -648,7 +648,12 @@ class ScriptRun(ScriptJob):
         made = [one for one in observer.consumers if one.iterators and one.role != "adapt"]
         if made:
             where = f"{path.name}:{made[0].place.line}" if made[0].place.line else str(path)
-            return f"{where} takes a batch of a dataset, but no second one: a step is what lies between two"
+            took = (
+                "a batch of a dataset, but no second one"
+                if any(one.taken for one in made)
+                else "no batch of its dataset"
+            )
+            return f"{where} takes {took}: a step is what lies between two batches"
         functions = dict.fromkeys(
             one.name for one in bindings_of(path).all if one.kind == "function" and not one.script
         )
