@@ -598,19 +598,17 @@ class ScriptRun(ScriptJob):
             return None, "the iterator was gone when the script ended"
         running = _Running(self.dataset, feed.iterator)
         if main is not None and main.devices:
-            running = self._read_again(running)
+            self._read_again(running)
         return running, ""
 
-    def _read_again(self, running: Feed) -> Feed:
+    def _read_again(self, running: Feed) -> None:
         """Read the script's own dataset anew: TensorFlow shows no stages behind a strategy's iterator."""
         self._models = ModelLog()
         with self._attempt("stages-no-model", f"Times of stages are n/a: {HIDDEN}"):
             running.restart()
             # Of a pass that is longer, a part without what fills its buffers.
-            if not self._read_pass(running):
-                self._read_pass(running)
+            any(self._read_pass(running) for _ in range(2))
             self.warn("stages-read-again", READ_AGAIN)
-        return running
 
     def _read_pass(self, running: Feed) -> bool:
         """Follow the stages from here on for a while; return whether the pass was over before that."""
