@@ -19,17 +19,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, SoakPlace, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
-from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
-from pipeprof.profiles.worker.script.hand_out import HandOut, detached
+from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal, detached
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
 from pipeprof.profiles.worker.script.script_job import ScriptJob
@@ -687,13 +685,6 @@ class _Running(Feed):
         self.deletions = []
         self.paused_ns = 0
         self.on_restart = lambda: None
-
-
-def as_refusal(error: Exception) -> CannotEditError:
-    """Return why a change cannot be made, also where TensorFlow's own error says it."""
-    if isinstance(error, CannotEditError):
-        return error
-    return CannotEditError(f"the changed dataset could not be made: {first_line(error)}")
 
 
 def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
