@@ -314,7 +314,8 @@ class Hooks:
             if again is None or not self._eagerly():
                 return real(distributed)
             handed = self._seen.given(dataset)
-            began, inner = clock(), []
+            inner: list[Any] = []
+            began = clock()
             self._inner = inner
             try:
                 iterator = real(distributed if handed is dataset else again(handed))
