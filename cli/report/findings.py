@@ -512,9 +512,9 @@ def shell_variables(finding: Finding) -> list[str]:
 def _place(profile: Profile, finding: Finding) -> str:
     """The place of a finding's stage, ``spec.yaml:12``; its name where the place is not known."""
     stage = next((stage for stage in profile.stages or [] if stage.id == finding.stage), None)
-    if stage is not None:
-        return stage_place(stage) or stage_name(stage)
-    return place_of(finding.location) or ""
+    if stage is None or (finding.family == "correctness" and finding.location is not None):
+        return place_of(finding.location) or ""
+    return stage_place(stage) or stage_name(stage)
 
 
 def describe_gain(finding: Finding, *, short: bool = False) -> str:

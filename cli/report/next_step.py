@@ -240,8 +240,9 @@ def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> Nex
         limit = recover_options(profile).memory_limit or _size(profile.host.memory_limit_bytes)
         if limit:
             return _command(check_limit(profile, limit), f"the largest buffers that fit into {limit}")
-    until_then = ", and all that was measured until then" if profile.steps is not None else ""
-    everything = _show_everything(saved, f"the complete traceback{until_then}")
+    parts = ["the complete traceback"] if problem.traceback else []
+    parts += ["all that was measured until then"] if profile.steps is not None else []
+    everything = _show_everything(saved, ", and ".join(parts)) if parts else None
     return _install_missing(profile, problem) or _allow_writes(profile) or everything
 
 

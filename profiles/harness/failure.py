@@ -193,15 +193,16 @@ def _by_itself(ended: Ended, observed: Observed, around: Circumstances) -> Failu
     return _exception_failure(observed, error, around)
 
 
-def _channel_closed(observed: Observed, successor: str | None) -> Failure:
+def _channel_closed(observed: Observed, successor: str | None, *, script: bool) -> Failure:
+    who = "The script" if script else "The pipeline's code"
     if successor is not None:
         text = (
-            f"The pipeline's code replaced the worker process by another program in phase {_where(observed)}: look for "
+            f"{who} replaced the worker process by another program in phase {_where(observed)}: look for "
             f"os.exec…() in front of `{successor[:_MOST_COMMAND]}`."
         )
         return _plain("exited", text, EXIT_PIPELINE)
     text = (
-        f"The pipeline's code closed descriptors that it had not opened, in phase {_where(observed)}, and with them "
+        f"{who} closed descriptors that it had not opened, in phase {_where(observed)}, and with them "
         "the pipe on which the worker reports: look for os.close() and os.closerange()."
     )
     return _plain("channel-closed", text, EXIT_PIPELINE)
@@ -212,8 +213,10 @@ def _plain(code: str, message: str, exit_code: int) -> Failure:
 
 
 def _where(observed: Observed) -> str:
-    steps = f" after {observed.steps:,} steps" if observed.steps and observed.phase in ("warmup", "measure") else ""
-    return f"{observed.phase}{steps}"
+    # The last sign of progress is older than the statistics of an end.
+    steps = observed.measured.steps.count if observed.final and observed.measured is not None else observed.steps
+    after = f" after {steps:,} steps" if steps and observed.phase in ("warmup", "measure") else ""
+    return f"{observed.phase}{after}"
 
 
 def _exception_failure(observed: Observed, error: Raised, around: Circumstances) -> Failure:
@@ -251,7 +254,7 @@ def _as_typed(frames: Iterable[ErrorFrame]) -> list[ErrorFrame]:
 
 def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
     if ended.successor is not None or ended.reason == "silent" or ended.returncode == CHANNEL_LOST:
-        return _channel_closed(observed, ended.successor)
+        return _channel_closed(observed, ended.successor, script=around.script)
     if ended.returncode >= 0 and not observed.phases:
         said = next((line.strip() for line in reversed(around.printed.splitlines()) if line.strip()), "it said nothing")
         text = f"The worker process could not start (exit status {ended.returncode}): {said}"
@@ -274,14 +277,14 @@ def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> F
         place = " /proc is not mounted, and TensorFlow cannot be loaded without it."
     if crash:
         return _plain("crashed", f"The worker crashed with {crash} ({name}) in phase {_where(observed)}.{place}", 5)
-    unsure = ""
+    whose = "the script itself" if around.script else "the pipeline's code"
+    text = f"The worker ended by {name} in phase {_where(observed)}: another process sent it, or {whose} did."
     if number == signal.SIGKILL:
-        unsure = (
-            " The kernel reported no lack of memory."
-            if around.oom.killed is False
-            else " It may have run out of memory."
-        )
-    return _plain("killed", f"Another process killed the worker ({name}) in phase {_where(observed)}.{unsure}", 5)
+        unsure = "It may have run out of memory."
+        if around.oom.killed is False:
+            unsure = "The kernel reported no lack of memory."
+        text = f"Another process killed the worker ({name}) in phase {_where(observed)}. {unsure}"
+    return _plain("killed", text, EXIT_PIPELINE)
 
 
 def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: str | None) -> Failure:

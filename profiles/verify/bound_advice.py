@@ -276,7 +276,10 @@ def _known_of_function(profile: Profile, stage: Stage, *, batches: bool) -> str:
     """What could replace the Python of such a stage, or the ops that take its time; empty where unknown."""
     row = traits(stage.op)
     if row.wrapped and row.computes:
-        return "store its elements in files that TensorFlow reads, or make several of it side by side"
+        # Several generators of one process would take turns, where Python itself takes the time.
+        return "store its elements in files that TensorFlow reads" + (
+            "" if stage.python else ", or make several of it side by side"
+        )
     if runs_python(stage):
         return _of_python(stage)
     line = line_of(profile, stage.id)

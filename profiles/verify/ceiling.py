@@ -432,7 +432,9 @@ def told_by_rule(profile: Profile, stages: Sequence[str], untried: Iterable[Find
         about = {*stages_of(finding.edits), finding.stage}
         own = sum(one.share or 0.0 for one in every if any(each in about for each in (one.id, *stages_around(one.id))))
         said = finding.python or finding.recommendation
-        if finding.rule != MEASURED and finding.family == "speed" and said and own >= _WHOLE_SHARE * work > 0:
+        # What is wrong, such as a cache that is thrown away, may be what the work comes from.
+        costs = finding.family == "speed" or finding.predicted is not None
+        if finding.rule != MEASURED and costs and said and own >= _WHOLE_SHARE * work > 0:
             return finding
     return None
 

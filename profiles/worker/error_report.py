@@ -67,7 +67,8 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
     whole = "".join(traceback.format_exception(error))
     frame = innermost_users_frame(said) or innermost_users_frame(whole)
     frames = frames_of_error(error)
-    cut = whole[-MOST_TRACEBACK:]
+    # Nothing raises the end of a process.
+    cut = None if isinstance(error, ScriptEndedError) else whole[-MOST_TRACEBACK:]
     if isinstance(error, BuildError):
         return Raised(
             phase=sample.phase,

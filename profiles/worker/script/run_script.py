@@ -71,6 +71,8 @@ MOST_LISTED = 5
 LEAST_CHILDREN = 3.0
 """Seconds that child processes have computed, from which the training may be theirs: TensorFlow's import takes more."""
 EACH = "the script leaves each iterator after a batch or two"
+HIDDEN = "TensorFlow shows none behind the iterator of a tf.distribute strategy"
+READ_AGAIN = f"Times of stages are of another reading of the dataset, without the training: {HIDDEN}."
 NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
 
 
@@ -594,7 +596,25 @@ class ScriptRun(ScriptJob):
             return None, EACH
         if not feed.alive:
             return None, "the iterator was gone when the script ended"
-        return _Running(self.dataset, feed.iterator), ""
+        running = _Running(self.dataset, feed.iterator)
+        if main is not None and main.devices:
+            running = self._read_again(running)
+        return running, ""
+
+    def _read_again(self, running: Feed) -> Feed:
+        """Read the script's own dataset anew: TensorFlow shows no stages behind a strategy's iterator."""
+        self._models = ModelLog()
+        with self._attempt("stages-no-model", f"Times of stages are n/a: {HIDDEN}"):
+            running.restart()
+            running.next()
+            self._models.begin(running)
+            until, batches, ended = time.perf_counter() + TRACE_SECONDS, 0, running.ended
+            while time.perf_counter() < until and running.ended == ended and not self._channel.stop.is_set():
+                running.next()
+                batches += 1
+                self._models.observe(running, batches)
+            self.warn("stages-read-again", READ_AGAIN)
+        return running
 
     def send_measured(self) -> None:
         """Send the measurement so far; nothing if it has not begun."""
@@ -620,7 +640,12 @@ class ScriptRun(ScriptJob):
         made = [one for one in observer.consumers if one.iterators and one.role != "adapt"]
         if made:
             where = f"{path.name}:{made[0].place.line}" if made[0].place.line else str(path)
-            return f"{where} takes a batch of a dataset, but no second one: a step is what lies between two"
+            took = (
+                "a batch of a dataset, but no second one"
+                if any(one.taken for one in made)
+                else "no batch of its dataset"
+            )
+            return f"{where} takes {took}: a step is what lies between two batches"
         functions = dict.fromkeys(
             one.name for one in bindings_of(path).all if one.kind == "function" and not one.script
         )

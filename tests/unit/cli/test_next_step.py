@@ -269,6 +269,9 @@ def test_what_cannot_be_imported_is_installed_first(recorded: Recorded) -> None:
     assert command.purpose == "once cv2 can be imported: install it, or run pipeprof with the Python that has it"
     profile.errors[0].message = "ValueError: no"
     assert chosen(profile).purpose == "the complete traceback"
+    profile.errors[0].traceback = None
+    profile.steps = None
+    assert next_command(profile, SAVED) is None
 
 
 @pytest.mark.parametrize(
@@ -350,14 +353,15 @@ def test_memory_asks_which_buffers_fit(op: str, gib: float, asked: bool, recorde
         ("step-raised", "--step simulate:1ms --dispatch 2", "pipeprof run spec.yaml --step none"),
         ("out-of-memory", "--memory-limit 2GiB --cold", "pipeprof check spec.yaml --memory-limit 2GiB"),
         ("raised", "", f"pipeprof show {SAVED} -v"),
-        ("crashed", "", f"pipeprof show {SAVED} -v"),
+        ("crashed", "", None),
         ("empty", "", None),
         ("interrupted", "", None),
     ],
 )
 def test_after_a_failure(code: str, flags: str, expected: str | None, recorded: Recorded) -> None:
     profile = with_flags(recorded("out-of-memory"), flags)
-    profile.errors = [Problem(code=code, message="…", stage="stages.1")]
+    traceback = "ValueError: no" if code == "raised" else None
+    profile.errors = [Problem(code=code, message="…", stage="stages.1", traceback=traceback)]
     command = next_command(profile, SAVED)
     assert (command.line if command else None) == expected
     if command is not None:

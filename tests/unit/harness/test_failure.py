@@ -37,7 +37,7 @@ from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
 from pipeprof.profiles.host.limits import MemoryLimit
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
-from pipeprof.profiles.protocol.messages import STOPPED, Answer, BuildMemory, Done, WorkerMessage
+from pipeprof.profiles.protocol.messages import STOPPED, Answer, BuildMemory, Done, Raised, WorkerMessage
 from pipeprof.profiles.view.view import PipelineView
 
 STAGES = {
@@ -116,6 +116,16 @@ def test_before_the_first_phase_it_was_importing():
     assert failed(Ended("interrupted", -9), observed()).problem.message == "Interrupted in phase import."
 
 
+def test_an_end_counts_the_steps_of_the_statistics():
+    whole = complete()
+    assert whole.measured is not None
+    whole.steps = 7
+    whole.error = Raised(phase="measure", code="exited", message="sys.exit(3)")
+    failure = diagnose(Ended("exit", 0), whole, around(script=True))
+    assert failure is not None
+    assert f"phase measure after {whole.measured.steps.count:,} steps" in failure.problem.message
+
+
 def test_steps_are_only_named_in_phases_that_have_them():
     seen = observed(phase("warmup"), beat(5), phase("trace"))
     assert failed(Ended("interrupted", 0), seen).problem.message == "Interrupted in phase trace."
@@ -192,6 +202,7 @@ def test_a_worker_that_did_not_get_to_its_first_phase_is_not_the_pipelines_fault
 
 @pytest.mark.parametrize("ended", [Ended("silent", -9), Ended("exit", CHANNEL_LOST)])
 def test_a_worker_whose_pipe_was_closed_says_so(ended):
+    assert failed(ended, observed(*MEASURING), script=True).problem.message.startswith("The script closed descriptors")
     failure = failed(ended, observed(*MEASURING))
     assert (failure.exit_code, failure.problem.code) == (5, "channel-closed")
     assert "closed descriptors that it had not opened, in phase measure after 1,234 steps" in failure.problem.message
@@ -345,11 +356,12 @@ def test_a_crash_names_the_users_line():
 @pytest.mark.parametrize(
     ("number", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP"), (40, "signal 40"), (99, "signal 99")]
 )
-def test_other_signals_came_from_outside(number, name):
-    failure = failed(Ended("exit", -number), observed(*MEASURING))
+@pytest.mark.parametrize(("script", "whose"), [(True, "the script itself"), (False, "the pipeline's code")])
+def test_other_signals_came_from_outside_or_from_the_code(number, name, script, whose):
+    failure = failed(Ended("exit", -number), observed(*MEASURING), script=script)
     assert failure.problem.code == "killed"
     assert failure.problem.message == (
-        f"Another process killed the worker ({name}) in phase measure after 1,234 steps."
+        f"The worker ended by {name} in phase measure after 1,234 steps: another process sent it, or {whose} did."
     )
 
 

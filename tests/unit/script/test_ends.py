@@ -65,3 +65,7 @@ def test_the_sentence_of_an_end(error: BaseException, code: str, words: str) -> 
     assert failure is not None
     assert (failure.problem.code, failure.exit_code) == (code, 5)
     assert failure.problem.message.startswith(words)
+
+
+def test_an_end_that_nothing_raised_has_no_traceback() -> None:
+    assert describe_error(ProcessExitedError("os._exit(3)"), SCRIPT).traceback is None

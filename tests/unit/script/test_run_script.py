@@ -209,6 +209,11 @@ def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert run._why_nothing().endswith(f"name it: {script}:make")
     monkeypatch.setattr(run_script.os, "times", lambda: SimpleNamespace(children_user=12.3))
     assert "; its child processes computed for 12 s: they are not measured, so run their script;" in run._why_nothing()
+    looked = Consumer(Place("train.py", 3), "loop", iterators=1)
+    run._observer.consumers.append(looked)
+    assert run._why_nothing().startswith("train.py:3 takes no batch of its dataset:")
+    looked.clock.batches = 1
+    assert run._why_nothing().startswith("train.py:3 takes a batch of a dataset, but no second one:")
 
 
 @pytest.mark.parametrize("stopped", [True, False])
