@@ -23,9 +23,12 @@ OLDEST := tensorflow==2.18.*
 # A module's tests stay in one process, and the longest modules come first. Integration tests run in four processes, as
 # those that start others wait for them.
 SPREAD := -n 4 --dist loadfile --no-loadscope-reorder
-# Unit tests wait for little, and each process collects all of them, which takes it 8 s: one for each of two cores, and
-# a run of their own. None of them waits: no thread watches for one that does.
-SPREAD_UNIT := -n 2 --dist loadfile --no-loadscope-reorder -o faulthandler_timeout=0
+# Unit tests wait for little: a process for each of two cores, which collects its own half alone. None of them waits:
+# no thread watches for one that does. By xargs, since what a shell starts in the background ignores Ctrl-C.
+HALF := $(addprefix tests/unit/,advise cli spec verify)
+UNIT := printf '%s\n' '$(HALF)' 'tests/unit $(HALF:%=--ignore=%)' | xargs -P 2 -I{} bash -c 'log=$$(mktemp); ended=0; \
+  $(BIN)/python -m pytest -q -o faulthandler_timeout=0 --durations=10 $$0 >$$log 2>&1 || ended=$$?; \
+  cat $$log; rm $$log; exit $$ended' {}
 
 .PHONY: help
 help: ## this list
@@ -41,14 +44,14 @@ run: $(STAMP)/installed ## set up .venv and profile an example (EXAMPLE=other/sp
 test: $(STAMP)/installed $(STAMP)/dev lint ## set up, build and install the wheel, lint, types, all tests
 	@ended=0; \
 	$(BIN)/mypy -p pipeprof >$(VENV)/types.log 2>&1 & types=$$!; \
-	$(BIN)/python -m pytest -q $(SPREAD_UNIT) --durations=10 tests/unit || ended=$$?; \
+	$(UNIT) || ended=$$?; \
 	wait $$types || ended=$$?; cat $(VENV)/types.log; \
 	$(BIN)/python -m pytest -q $(SPREAD) --durations=30 tests/integration || ended=$$?; \
 	exit $$ended
 
 .PHONY: test-unit
 test-unit: $(STAMP)/installed $(STAMP)/dev ## the unit tests alone, for the inner loop
-	@$(BIN)/python -m pytest -q $(SPREAD_UNIT) tests/unit
+	@$(UNIT)
 
 .PHONY: lint
 lint: $(STAMP)/dev

@@ -32,9 +32,6 @@ LONGEST = (
     "test_watch",
     "test_gate_action",
     "test_why",
-    "test_architecture",
-    "test_main",
-    "test_decision",
     "test_init_function",
     "test_windows",
     "test_fix",
@@ -61,28 +58,12 @@ LONGEST = (
     "test_elements",
     "test_examples",
     "test_libraries",
-    "test_docs",
-    "test_never_a_traceback",
     "test_attribution",
     "test_redaction",
     "test_fuzz",
     "test_targets_at_refs",
     "test_git_refs",
     "test_constructs",
-    "test_plan_table",
-    "test_show",
-)
-# Modules that take all of the source apart, which takes seconds: in one process they do so once.
-OF_SOURCES = frozenset(
-    {
-        "test_architecture",
-        "test_codes",
-        "test_packaging",
-        "test_private_names",
-        "test_size",
-        "test_traits",
-        "test_words",
-    }
 )
 HEAVY = frozenset({"tensorflow", "keras", "jax", "torch"})
 
@@ -154,19 +135,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the modules first that take longest; the order within a module stays."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With ``--dist loadfile``, give modules that share more than their fixtures to one process."""
-    from xdist.scheduler import LoadFileScheduling
-
-    class ByWhatIsShared(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            path = super()._split_scope(nodeid)
-            return "sources" if Path(path).stem in OF_SOURCES else path
-
-    return ByWhatIsShared(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 class _Starts:

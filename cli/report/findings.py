@@ -66,7 +66,8 @@ NOT_MEASURED = f"was not measured: {NEEDS_BUDGET}"
 """In the sentence on a stage that there was no time for."""
 _AFTER_TABLES = 5
 """Goes from a long report after the table of the steps."""
-_OPEN_BOUNDS = ("no upper bound: ", "unknown upper bound", NOT_MEASURED)
+_UNKNOWN_BOUND = "unknown upper bound"
+_OPEN_BOUNDS = ("no upper bound: ", _UNKNOWN_BOUND, ", undecided", NOT_MEASURED)
 """In the sentence on a stage whose upper bound is not known."""
 _DETAIL_INDENT = 7
 _LABEL_WIDTH = 6
@@ -135,8 +136,9 @@ def _not_tried(profile: Profile, groups: Sequence[NotTried]) -> str:
     if not open_ones:
         return ""
     shown = max(open_ones, key=lambda group: (NEEDS_BUDGET in group.reason, len(group.changes)))
-    changes = [" ".join(change.partition(";")[0].split()) for change in shown.changes]
-    left = sum(len(group.changes) for group in groups) - len(changes[:MOST_UNTRIED])
+    changes = list(dict.fromkeys(" ".join(change.partition(";")[0].split()) for change in shown.changes))
+    others = sum(len(group.changes) for group in groups if group is not shown)
+    left = others + len(changes[MOST_UNTRIED:])
     more = f"; {_changes(left)} more: pipeprof show -v" if left else ""
     return f"Not tried: {'; '.join(changes[:MOST_UNTRIED])} ({shown.reason}){more}"
 
@@ -154,7 +156,9 @@ def _build_bounds(bounds: Sequence[str], *, alone: bool, complete: bool) -> Iter
     for text in bounds if complete else bounds[:MOST_BOUNDS]:
         # It may begin with a stage's name.
         sentence, *advice = (f"Even{text.removeprefix('even')}" if text.startswith("even ") else text).split("\n")
-        yield Prose(sentence, hang=2, style="" if complete else "dim", spare=0 if alone else 8)
+        # An interval that is not decided says nothing; what to do there does.
+        if complete or not sentence.startswith(_UNKNOWN_BOUND):
+            yield Prose(sentence, hang=2, style="" if complete else "dim", spare=0 if alone else 8)
         if advice:
             yield Prose(advice[0], indent=4, hang=2, spare=0 if alone or advice[1:] else _AFTER_TABLES)
         if advice[1:]:
@@ -164,12 +168,11 @@ def _build_bounds(bounds: Sequence[str], *, alone: bool, complete: bool) -> Iter
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
     """Build three lines for each finding: its title with its gain, the change with its place, and a command."""
     numbered = list(enumerate(findings, 1))
-    late = [(number, finding) for number, finding in numbered if is_for_memory_alone(profile, finding)]
     by_status = {
         status: [(number, finding) for number, finding in numbered if finding.status == status]
         for status in ("kept", "ceiling", "unverified")
     }
-    proven = [one for one in by_status["kept"] if one[1].cache is None and one not in late]
+    proven = [one for one in by_status["kept"] if one[1].cache is None]
     cached = [(number, finding) for number, finding in by_status["kept"] if finding.cache is not None]
     bounds, open_ones = by_status["ceiling"], by_status["unverified"]
     if proven:
@@ -190,7 +193,7 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         done = profile.verification
         others = done is not None and bool(done.without_gain or done.undecided)
         words = "nothing that was tried helps" if others else "there was nothing to try"
-        without = "" if proven or bounds or unfinished or late else f"; without a cache {words}"
+        without = "" if proven or bounds or unfinished else f"; without a cache {words}"
         yield Heading("From the second epoch on", f"measured{without}")
         yield from _tables(profile, cached)
     if open_ones:
@@ -205,18 +208,7 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
             )
         for about_data, shown in groupby(open_ones, key=lambda one: _is_about_data(one[1])):
             yield from _tables(profile, list(shown), spare=10 if (proven or bounds) and not about_data else 0)
-    if late:
-        yield Heading("For memory alone", "measured")
-        yield from _tables(profile, late)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
-
-
-def is_for_memory_alone(profile: Profile, finding: Finding) -> bool:
-    """Whether a kept change stands after what is worth more: it only saves memory that is no problem."""
-    if finding.status != "kept" or finding.cache is not None:
-        return False
-    before = (profile.findings or [])[: (number_of(profile, finding) or 1) - 1]
-    return any(one.status != "rejected" and (one.status != "kept" or one.cache is not None) for one in before)
 
 
 def _is_about_data(finding: Finding) -> bool:
@@ -411,8 +403,7 @@ def shows_code(profile: Profile, finding: Finding) -> bool:
 def first_to_write(profile: Profile) -> int | None:
     """The number of the first finding whose lines are in the report, for the user to write."""
     for number, finding in enumerate(profile.findings or (), 1):
-        late = finding.status == "rejected" or is_for_memory_alone(profile, finding)
-        if shows_code(profile, finding) and not late:
+        if shows_code(profile, finding) and finding.status != "rejected":
             return number
     return None
 
@@ -521,9 +512,9 @@ def shell_variables(finding: Finding) -> list[str]:
 def _place(profile: Profile, finding: Finding) -> str:
     """The place of a finding's stage, ``spec.yaml:12``; its name where the place is not known."""
     stage = next((stage for stage in profile.stages or [] if stage.id == finding.stage), None)
-    if stage is not None:
-        return stage_place(stage) or stage_name(stage)
-    return place_of(finding.location) or ""
+    if stage is None or (finding.family == "correctness" and finding.location is not None):
+        return place_of(finding.location) or ""
+    return stage_place(stage) or stage_name(stage)
 
 
 def describe_gain(finding: Finding, *, short: bool = False) -> str:

@@ -9,15 +9,7 @@ from typing import NamedTuple
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_limit, recover_options, rerun
 from pipeprof.cli.options import duration
-from pipeprof.cli.report.findings import (
-    can_be_taken,
-    first_to_write,
-    is_for_memory_alone,
-    outlook,
-    shell_variables,
-    shows_code,
-    try_command,
-)
+from pipeprof.cli.report.findings import can_be_taken, first_to_write, outlook, shell_variables, shows_code, try_command
 from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
@@ -74,7 +66,6 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
         or _write_lines(profile)
         or _show_finding(profile, saved)
         or _try_longer(profile)
-        or _write_finding(profile, for_memory=True)
         or _allow_writes(profile)
         or _measure_longer(profile)
         or _add_step(profile)
@@ -109,9 +100,7 @@ def _finish_finding(profile: Profile) -> NextCommand | None:
 
 
 def _proven(profile: Profile) -> list[Finding]:
-    """The proven changes but those that stand last in the report: they answer no question about speed."""
-    kept = [one for one in profile.findings or () if one.status == "kept"]
-    return [one for one in kept if not is_for_memory_alone(profile, one)]
+    return [one for one in profile.findings or () if one.status == "kept"]
 
 
 def _speedup(finding: Finding) -> float:
@@ -143,16 +132,10 @@ def _try(profile: Profile, finding: Finding) -> NextCommand | None:
     return NextCommand(line, f"try: {finding.change or finding.title}", is_listed=True)
 
 
-def _write_finding(profile: Profile, *, for_memory: bool = False) -> NextCommand | None:
-    """Write the first change that is proven: into the spec, or as the diff of a function.
-
-    Args:
-        for_memory: Of those that the report has last, else of all others.
-    """
+def _write_finding(profile: Profile) -> NextCommand | None:
+    """Write the first change that is proven: into the spec, or as the diff of a function."""
     for number, finding in enumerate(profile.findings or (), 1):
         if finding.status != "kept" or not can_be_taken(profile, finding):
-            continue
-        if is_for_memory_alone(profile, finding) != for_memory:
             continue
         if profile.target.kind != "script" and shell_variables(finding) and not finding.overrides:
             # It stands before the command: neither a spec nor a diff has it.
@@ -167,15 +150,13 @@ def _write_finding(profile: Profile, *, for_memory: bool = False) -> NextCommand
 def _try_finding(profile: Profile) -> NextCommand | None:
     """Measure with the first finding's change that a command can make."""
     wanted = [one for one in profile.findings or () if one.overrides and _open(one)]
-    commands = (_try(profile, one) for one in wanted if not is_for_memory_alone(profile, one))
-    return next(filter(None, commands), None)
+    return next(filter(None, (_try(profile, one) for one in wanted)), None)
 
 
 def _show_finding(profile: Profile, saved: str | None) -> NextCommand | None:
     """Print the complete fix of the first finding that no ``--set`` value can apply."""
     for number, finding in enumerate(profile.findings or (), 1):
-        wanted = _open(finding) and not is_for_memory_alone(profile, finding)
-        if saved and wanted and (finding.patch or finding.python) and not shows_code(profile, finding):
+        if saved and _open(finding) and (finding.patch or finding.python) and not shows_code(profile, finding):
             line = f"pipeprof show {shlex.quote(saved)} --finding {number}"
             return NextCommand(line, f"the complete fix of finding {number}")
     return None

@@ -1,4 +1,4 @@
-"""What a graph does besides giving elements: files that it writes, random numbers that parallel calls draw."""
+"""Effects of a graph on other things than its elements: files that it writes, random numbers of parallel calls."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Problems:
         """Parse a value; what is wrong with it is added, and None returned.
 
         Args:
-            instead: Code and expectation that are said of a value that is wrong as a whole.
+            instead: Code and expectation for a value that is wrong as a whole.
         """
         try:
             return parse(value)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias, TypeGuard
 
 from pipeprof.pipelines.static.dataset_names import FUNCTIONS, own_nodes
-from pipeprof.pipelines.static.trees import names_in
+from pipeprof.pipelines.static.trees import names_in, reads
 from pipeprof.pipelines.static.unchanging import File, Function, Once, Scope, free_names, parameters, sets
 from pipeprof.pipelines.static.written_calls import parsed
 
@@ -26,6 +27,8 @@ _ONE_EACH: Final = frozenset({"PIL", "cv2", "imageio", "librosa", "soundfile"})
 """Libraries whose files hold one element."""
 _PROCESSES: Final = frozenset({"multiprocessing", "concurrent.futures", "joblib", "torch.multiprocessing"})
 _SENDING: Final = frozenset({"get", "imap", "imap_unordered", "map", "result", "starmap"})
+_COMPREHENSIONS: Final = frozenset({"<dictcomp>", "<genexpr>", "<listcomp>", "<setcomp>"})
+"""What Python calls the frames of comprehensions, which are lines of the functions around them."""
 _IN_MEMORY: Final = 8
 _OPEN: Final = 64
 """Files that are kept."""
@@ -92,6 +95,30 @@ def hot_call(text: str, function: str, line: int) -> HotCall | None:
     return next((call for scope in file.scopes(function, line) for call in file.calls(scope, line)), None)
 
 
+def made_anew(text: str, function: str) -> list[HotCall]:
+    r"""Return what a function makes in each call although it is the same each time, with what makes it once.
+
+    Example:
+        >>> code = "def f(x):\n    names = ['a' * n for n in range(9)]\n    return names[x]\n"
+        >>> [(call.line, call.once.lines) for call in made_anew(code, "f")]
+        [(2, ("NAMES = ['a' * n for n in range(9)]",))]
+    """
+    file = _file(text)
+    defined = [one for one in file.all_functions if _name_of(one) == function] if file is not None else []
+    if len(defined) != 1:
+        return []
+    lines = range(defined[0].lineno, (defined[0].end_lineno or defined[0].lineno) + 1)
+    found = [call for line in lines if (call := hot_call(text, function, line)) is not None and call.once is not None]
+    built = [one for one in dict.fromkeys(found) if one.kind == "built-anew"]
+    # What others are made of goes with them.
+    return [one for one in built if not any(_is_part(one, other) for other in built if other is not one)]
+
+
+def _is_part(call: HotCall, other: HotCall) -> bool:
+    texts = {line.partition(" = ")[2] for line in (other.once.lines if other.once is not None else ())}
+    return call.once is not None and call.once.lines[-1].partition(" = ")[2] in texts
+
+
 def builders(text: str) -> list[tuple[HotCall, list[range]]]:
     r"""Return calls of the file's functions that are the same each time, with the lines that they lead to.
 
@@ -125,7 +152,8 @@ class _File(File):
     def scopes(self, name: str, line: int) -> list[Scope]:
         """The functions of that name with a line, the innermost first; of a generator the loop with it."""
         last = name.rpartition(".")[2]
-        found = [node for node in self.all_functions if _name_of(node) == last and _covers(node, line)]
+        inside = last in _COMPREHENSIONS
+        found = [node for node in self.all_functions if (inside or _name_of(node) == last) and _covers(node, line)]
         return [_repeated(one, line) for one in found[::-1]]
 
     def calls(self, scope: Scope, line: int) -> Iterator[HotCall]:
@@ -140,6 +168,7 @@ class _File(File):
         taking = [node for node in sent if self._takes_from_processes(node, function)]
         yield from (self._hot("processes", node, function) for node in taking)
         yield from self._built_anew(scope, function, line)
+        yield from self._parsed_anew(function, bound, line)
         opening = [node for node in calls if self._opens(node)]
         yield from (self._hot("opens-file", node, function) for node in opening if self._library(node) in _ONE_EACH)
         # Of a file with many rows: each call takes one of them, by an index that it was given.
@@ -204,6 +233,38 @@ class _File(File):
     def _once(self, call: ast.Call, function: Function, bound: set[str]) -> HotCall:
         """A file that each call of a function opens for a row of it, with what opens it once."""
         return replace(self._hot("opens-file", call, function), instead=self._kept(call, function, bound))
+
+    def _parsed_anew(self, function: Function, bound: set[str], line: int) -> Iterator[HotCall]:
+        """A text file that each call of a function opens, and reads from its start, for a row of it."""
+        nodes = list(own_nodes(function))
+        named: list[tuple[ast.expr | None, ast.expr, ast.AST]] = [
+            (one.items[0].optional_vars, one.items[0].context_expr, one) for one in nodes if isinstance(one, ast.With)
+        ]
+        named += [(one.targets[0], one.value, one) for one in nodes if isinstance(one, ast.Assign)]
+        for to, call, around in named:
+            if not (_is_call(call) and _reads_file(call) and isinstance(to, ast.Name)):
+                continue
+            rows = [row for node in nodes if (row := _row_of(node, to.id)) is not None]
+            uses = [node for node in nodes if _is_name(node) and node.id == to.id and isinstance(node.ctx, ast.Load)]
+            if len(rows) != 1 or len(uses) != 1 or not free_names(call.args[0]) & bound:
+                continue
+            ((whole, every, at),) = rows
+            if not _covers(around, line) and not _covers(whole, line):
+                continue
+            path, *others = map(ast.unparse, (*call.args, *call.keywords))
+            read = {name for one in (*call.args[1:], *call.keywords) for name in free_names(one)}
+            if (read | (free_names(every) - {to.id})) & bound:
+                continue
+            again = f"{ast.unparse(call.func)}({', '.join(['path', *others])})"
+            made = ast.unparse(_Named(to.id, again).visit(copy.deepcopy(every)))
+            made = made if isinstance(whole, ast.Subscript) else f"list({made})"
+            opened = f"opened = functools.lru_cache(maxsize={_IN_MEMORY})(lambda path: {made})"
+            place = self.unchanging(function).place([opened], {"opened"}, {"functools"})
+            if place is not None:
+                replaced = f"{ast.unparse(whole)}, without {ast.unparse(call)}"
+                used = f"opened({path})[{ast.unparse(at)}]"
+                kept = Kept(opened, used, replaced, _IN_MEMORY, "in memory", place)
+                yield replace(self._hot("opens-file", call, function), instead=kept)
 
     def _kept(self, call: ast.Call, function: Function, bound: set[str]) -> Kept | None:
         path, *others = map(ast.unparse, (*call.args, *call.keywords))
@@ -274,6 +335,41 @@ def _base(node: ast.AST) -> ast.AST:
 
 def _is_name(node: ast.AST) -> TypeGuard[ast.Name]:
     return isinstance(node, ast.Name)
+
+
+class _Named(ast.NodeTransformer):
+    """Puts an expression in the place of a name."""
+
+    def __init__(self, name: str, by: str) -> None:
+        self._name = name
+        self._by = ast.parse(by, mode="eval").body
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Change the name."""
+        return self._by if node.id == self._name else node
+
+
+def _reads_file(call: ast.Call) -> bool:
+    """Whether it is Python's own `open`, to read."""
+    modes = [
+        one.value
+        for one in (*call.args[1:2], *(word.value for word in call.keywords if word.arg == "mode"))
+        if isinstance(one, ast.Constant)
+    ]
+    reads = all(isinstance(mode, str) and not set(mode) & set("wax+") for mode in modes)
+    return _is_name(call.func) and call.func.id == "open" and bool(call.args) and reads
+
+
+def _row_of(node: ast.AST, file: str) -> tuple[ast.expr, ast.expr, ast.expr] | None:
+    """What takes one row of what is read of a file: all of it, what is read, and the row's number."""
+    match node:
+        case ast.Call(func=ast.Name(id="next"), args=[ast.Call(func=function, args=[every, at, *_]), *_]) if (
+            ast.unparse(function).rpartition(".")[2] == "islice" and reads(every, file)
+        ):
+            return node, every, at
+        case ast.Subscript(value=ast.Call() as every, slice=at) if reads(every, file) and not isinstance(at, ast.Slice):
+            return node, every, at
+    return None
 
 
 def _opens_with(node: ast.With, call: ast.Call) -> bool:

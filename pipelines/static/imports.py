@@ -71,7 +71,7 @@ def in_file(code: str, text: str) -> str:
     names, lines = Imports(tree).names, []
     for short, module in MODULES.items():
         uses = re.compile(rf"(?<![\w.\"']){short}(?=\.[A-Za-z])")
-        if not uses.search(code) or re.search(rf"^import .*\b{short}$", code, re.MULTILINE):
+        if not uses.search(code) or re.search(rf"^import .*\b{short}( *#|$)", code, re.MULTILINE):
             continue
         known = next((alias for alias, name in names.items() if _SAME.get(name, name) == module), None)
         if known is None:

@@ -21,6 +21,8 @@ _REDUCED = {"tf.maximum": "tf.reduce_max", "tf.minimum": "tf.reduce_min", "tf.ad
 
 _FEW_ROUNDS = 64
 
+_Definition = ast.FunctionDef | ast.Lambda
+
 _LOADS = re.compile(r"tf(\.\w+)*\.(decode_\w+|read_file|parse_\w+)")
 
 """Functions of TensorFlow that read or decode."""
@@ -169,32 +171,105 @@ def _is_arithmetic(value: ast.expr, name: str, numbers: Mapping[str, float | Non
     return given is not None and (whole or isinstance(given, float))
 
 
-def gathered(text: str, function: str, line: int) -> list[tuple[str, str]]:
-    r"""Return slices of a table at a function's own index, each with what takes those of a whole batch of indices.
+def gathered(function: str) -> str | None:
+    r"""Return a function whose slices begin at other places for each element with gathers in their place.
+
+    TensorFlow's own vectorisation has gathers of a table at places that differ, and no slices.
 
     Args:
-        function: Its name; its one argument is the index.
-        line: Where a map is given it: of several functions of that name, the last one before counts.
+        function: A `def` or a lambda.
+
+    Returns:
+        None where it has no such slice, or one of a length that differs.
 
     Example:
-        >>> code = "def window(i):\n    return series[i : i + 48], series[i + 48, 0]\n"
-        >>> for slice, gather in gathered(code, "window", 3):
-        ...     print(slice, "→", gather)
-        series[i:i + 48] → tf.gather(series, i[:, None] + tf.range(0, 48, dtype=i.dtype))
-        series[i + 48, 0] → tf.gather(series, i + 48)[:, 0]
+        >>> print(gathered("lambda i: (series[i : i + 48], labels[i + 48, 0])"))
+        lambda i: (tf.gather(series, i + tf.range(48, dtype=i.dtype)), tf.gather(labels, i + 48)[0])
     """
-    found = _function_before(text, function, line)
-    if found is None or len(found.args.args) != 1:
-        return []
-    index = found.args.args[0].arg
-    made: dict[str, str] = {}
-    for node in ast.walk(found):
-        if isinstance(node, ast.Subscript) and reads(node.slice, index) and not reads(node.value, index):
-            whole = _gather(node, index)
-            if whole is None:
-                return []
-            made[ast.unparse(node)] = whole
-    return list(made.items())
+    tree = parsed(function)
+    given = next((one for one in ast.walk(tree or ast.Module([], [])) if isinstance(one, _Definition)), None)
+    if given is None:
+        return None
+    changed = _Gathers({one.arg for one in ast.walk(given.args) if isinstance(one, ast.arg)})
+    made = changed.visit(copy.deepcopy(given))
+    return ast.unparse(made) if changed.count and not changed.failed else None
+
+
+class _Gathers(ast.NodeTransformer):
+    """Puts gathers in the place of slices of what is no part of an element, at places that are."""
+
+    def __init__(self, varying: set[str]) -> None:
+        self._varying = varying
+        self.count = 0
+        self.failed = False
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        """Note what is made of the element."""
+        made = self.generic_visit(node)
+        if names_in(node.value, ast.Load) & self._varying:
+            self._varying |= {name for target in node.targets for name in names_in(target, ast.Store)}
+        return made
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        """Change a slice or an index."""
+        self.generic_visit(node)
+        places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        rest = "".join(f", {ast.unparse(one)}" for one in places[1:])
+        match places[0]:
+            case ast.Slice(lower=ast.expr() as first, upper=ast.expr() as last, step=None):
+                made = self._gather(node.value, first, _length(first, last), f"[:{rest}]" if rest else "")
+            case ast.Slice():
+                made = self._gather(node.value, places[0], None, "")
+            case first:
+                made = self._gather(node.value, first, "", f"[{rest.removeprefix(', ')}]" if rest else "")
+        return node if made is None or any(self._varies(one) for one in places[1:]) else made
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Change `tf.slice`."""
+        self.generic_visit(node)
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="slice"),
+                args=[table, ast.List(elts=[first, *begins]), ast.List(elts=[length, *sizes])],
+            ) if not any(map(self._varies, (*begins, length, *sizes))):
+                parts = [_part(one, size) for one, size in zip(begins, sizes, strict=False)]
+                rest = f"[:, {', '.join(parts)}]" if any(part != ":" for part in parts) else ""
+                return self._gather(table, first, ast.unparse(length), rest) or node
+        return node
+
+    def _varies(self, node: ast.AST) -> bool:
+        return not names_in(node, ast.Load).isdisjoint(self._varying)
+
+    def _gather(self, table: ast.expr, first: ast.AST, length: str | None, rest: str) -> ast.expr | None:
+        """The gather of a part of a table; None where it is the same for all elements, or no part of a table."""
+        if not self._varies(first) or self._varies(table):
+            return None
+        self.failed = self.failed or length is None
+        if length is None:
+            return None
+        self.count += 1
+        name = min(names_in(first, ast.Load) & self._varying)
+        more = f" + tf.range({length}, dtype={name}.dtype)" if length else ""
+        return ast.parse(f"tf.gather({ast.unparse(table)}, {ast.unparse(first)}{more}){rest}", mode="eval").body
+
+
+def _length(first: ast.expr, last: ast.expr) -> str | None:
+    """How long a slice is, where both ends are sums of the same and something; None for others."""
+    match first, last:
+        case _, ast.BinOp(left=same, op=ast.Add(), right=length) if ast.dump(same) == ast.dump(first):
+            return ast.unparse(length)
+        case ast.BinOp(left=one, op=ast.Add(), right=less), ast.BinOp(left=other, op=ast.Add(), right=more):
+            return f"{ast.unparse(more)} - {ast.unparse(less)}" if ast.dump(one) == ast.dump(other) else None
+    return None
+
+
+def _part(begin: ast.expr, size: ast.expr) -> str:
+    """A slice of a dimension, as it is between brackets."""
+    first, length = _number(begin), _number(size)
+    start = "" if first == 0 else ast.unparse(begin)
+    if length == -1:
+        return f"{start}:"
+    return f"{start}:{f'{start} + ' if start else ''}{ast.unparse(size)}"
 
 
 def _function_before(text: str, function: str, line: int) -> ast.FunctionDef | None:
@@ -498,28 +573,3 @@ def _needs_the_round_before(body: Sequence[ast.stmt], made: str) -> bool:
             return True
         known |= names_in(node, ast.Store)
     return made in known
-
-
-def _gather(node: ast.Subscript, index: str) -> str | None:
-    first, *others = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-    if any(reads(one, index) or (isinstance(one, ast.Constant) and one.value in {None, ...}) for one in others):
-        return None
-    rest = ", ".join(map(ast.unparse, others))
-    if not isinstance(first, ast.Slice):
-        return f"tf.gather({ast.unparse(node.value)}, {ast.unparse(first)}){f'[:, {rest}]' if rest else ''}"
-    bounds = [_beyond(bound, index) for bound in (first.lower, first.upper)]
-    if first.step is not None or None in bounds:
-        return None
-    places = f"{index}[:, None] + tf.range({bounds[0]}, {bounds[1]}, dtype={index}.dtype)"
-    return f"tf.gather({ast.unparse(node.value)}, {places}){f'[:, :, {rest}]' if rest else ''}"
-
-
-def _beyond(bound: ast.expr | None, index: str) -> str | None:
-    """How far a bound is beyond the index: ``48`` of ``i + 48``; None where it is no sum with it."""
-    match bound:
-        case ast.Name(id=name) if name == index:
-            return "0"
-        case ast.BinOp(left=left, op=ast.Add(), right=right) if reads(left, index) and not reads(right, index):
-            before = _beyond(left, index)
-            return before and (ast.unparse(right) if before == "0" else f"{before} + {ast.unparse(right)}")
-    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ class Slip:
         stage: Method of ``tf.data.Dataset`` that it is about.
         column: From 1.
         function: The function around it; None at the top of the file.
+        around: First and last line of the loop with it, else of the function; 0 where it is not known.
     """
 
     kind: SlipKind
@@ -42,6 +44,7 @@ class Slip:
     line: int
     column: int
     function: str | None = None
+    around: tuple[int, int] = (0, 0)
 
 
 def slips_in(path: Path, function: str | None = None) -> list[Slip]:
@@ -91,7 +94,8 @@ class _File:
             for scope in ast.walk(root):
                 if scope is root or isinstance(scope, FUNCTIONS):
                     name = scope.name if isinstance(scope, ast.FunctionDef) else None
-                    yield from (replace(slip, function=name) for slip in self._in_scope(scope))
+                    for slip in self._in_scope(scope):
+                        yield replace(slip, function=name, around=slip.around if any(slip.around) else _lines(scope))
 
     def _named_from(self, function: str | None) -> list[ast.AST]:
         """A function, and those that it names, directly or through others."""
@@ -183,11 +187,16 @@ class _File:
                     func=ast.Name(id="next"),
                     args=[ast.Call(func=ast.Name(id="iter"), args=[ast.Name() | ast.Attribute() as one]), *_],
                 ) if (name := ast.unparse(one)) in datasets - bound:
-                    yield self._slip("first-again", node, "iter", name)
+                    yield replace(self._slip("first-again", node, "iter", name), around=_lines(loop))
 
     def _slip(self, kind: SlipKind, node: ast.AST, stage: str, variable: str | None) -> Slip:
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
         return Slip(kind, ast.unparse(node), stage, variable, self.path, line, column)
+
+
+def _lines(node: ast.AST) -> tuple[int, int]:
+    """First and last line of a loop or a function; of a file all that there may be."""
+    return getattr(node, "lineno", 1), getattr(node, "end_lineno", None) or sys.maxsize
 
 
 def _root_name(node: ast.AST) -> str | None:

@@ -147,6 +147,81 @@ def parts_of_loop(
     return PartsOfLoop(every, kind, ast.unparse(whole))
 
 
+def key_of_inputs(made: str, key: ast.expr, text: str = "") -> str | None:
+    r"""Return a function of a map's results as one of what the map gets; None where it reads what the map makes.
+
+    Args:
+        made: The map's function: a `def` or a lambda.
+        key: As the call has it; a name is that of a function of the file.
+        text: The file.
+
+    Example:
+        >>> code = "def load(path, label):\n    return read(path), label\n"
+        >>> key_of_inputs(code, ast.parse("lambda image, label: label // 2", mode="eval").body)
+        'lambda path, label: label // 2'
+    """
+    before, after = _function_in(parsed(made)), key if isinstance(key, ast.Lambda) else _function_in(parsed(text), key)
+    first, result = _result(before), _result(after)
+    if before is None or after is None or first is None or result is None:
+        return None
+    inputs, names = _argument_names(before), _argument_names(after)
+    parts = first.elts if isinstance(first, ast.Tuple) else [first]
+    changed = _stored(before)
+    known = {
+        name: part.id
+        for name, part in zip(names, parts, strict=False)
+        if isinstance(part, ast.Name) and part.id in inputs and part.id not in changed
+    }
+    read = {one.id for one in ast.walk(result) if isinstance(one, ast.Name)} & {*names}
+    if len(names) != len(parts) or not read or not read <= known.keys():
+        return None
+    made_of = copy.deepcopy(result)
+    for node in ast.walk(made_of):
+        if isinstance(node, ast.Name) and node.id in known:
+            node.id = known[node.id]
+    return f"lambda {', '.join(inputs)}: {ast.unparse(made_of)}"
+
+
+def last_call(function: ast.expr, name: str, text: str = "") -> str | None:
+    """Return the call that makes a function's result, if it is of this method and needs nothing of the function's own.
+
+    Args:
+        function: As a call has it; a name is that of a function of the file.
+        text: The file.
+    """
+    given = function if isinstance(function, ast.Lambda) else _function_in(parsed(text), function)
+    result = _result(given)
+    if given is None or not isinstance(result, ast.Call) or not isinstance(result.func, ast.Attribute):
+        return None
+    parts = [*result.args, *result.keywords]
+    own = {*_argument_names(given)} | _stored(given)
+    reads = {one.id for part in parts for one in ast.walk(part) if isinstance(one, ast.Name)}
+    return None if result.func.attr != name or reads & own else f".{name}({', '.join(map(ast.unparse, parts))})"
+
+
+def _function_in(tree: ast.Module | None, name: ast.expr | None = None) -> ast.FunctionDef | ast.Lambda | None:
+    """The only function in a tree, or the only one of a name."""
+    found = [
+        one
+        for one in ast.walk(tree or ast.Module([], []))
+        if isinstance(one, ast.FunctionDef | ast.Lambda)
+        and (name is None or (isinstance(one, ast.FunctionDef) and ast.unparse(name) == one.name))
+    ]
+    return found[0] if found and (name is None or len(found) == 1) else None
+
+
+def _result(function: ast.FunctionDef | ast.Lambda | None) -> ast.expr | None:
+    """What a function returns, where it does so in one place."""
+    if isinstance(function, ast.Lambda):
+        return function.body
+    found = [one for one in ast.walk(function or ast.Module([], [])) if isinstance(one, ast.Return)]
+    return found[0].value if len(found) == 1 else None
+
+
+def _argument_names(function: ast.FunctionDef | ast.Lambda) -> list[str]:
+    return [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
+
+
 def stacked_row(definition: str) -> str | None:
     r"""Return a function that stacks its arguments as one of the row that it makes of them; None for other functions.
 

@@ -9,13 +9,11 @@ from functools import partial
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.propose.finding import MEASURED
-from pipeprof.profiles.propose.proposal import SEMANTICS, effort, tunes_process, value_of
+from pipeprof.profiles.propose.proposal import SEMANTICS, effort, value_of
 from pipeprof.profiles.view.view import PipelineView
 
 
-def ordered(
-    findings: Iterable[Finding], view: PipelineView | None = None, *, memory_matters: bool = True
-) -> list[Finding]:
+def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
     """The findings in the order in which they are shown.
 
     Kept ones, ceilings, unfinished ones, caches that were kept, correctness, unverified ones, rejected ones; within
@@ -25,14 +23,12 @@ def ordered(
 
     Args:
         view: Gives stages their places among equal findings; without it they keep their order.
-        memory_matters: Else what tunes the process for less memory comes after all that is about speed.
     """
     places = {stage.id: index for index, stage in enumerate(view.stages)} if view is not None else {}
 
     def key(finding: Finding) -> tuple[int, float, int, str]:
         place = places.get(finding.stage or "", len(places))
-        late = not memory_matters and finding.family == "memory" and tunes_process(finding.edits)
-        return _group(finding, late=late), -worth(finding, view), place, finding.rule
+        return _group(finding), -worth(finding, view), place, finding.rule
 
     return _gentler_first(sorted(findings, key=key))
 
@@ -99,10 +95,8 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
 
 
-def _group(finding: Finding, *, late: bool) -> int:
+def _group(finding: Finding) -> int:
     if finding.status == "rejected":
-        return 7
-    if late:
         return 6
     if finding.status == "unverified":
         # What no rule has found is here only with what it gains so far, or with lines to write.

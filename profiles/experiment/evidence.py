@@ -141,5 +141,5 @@ def rate(block: TurnEnded) -> float:
 
 
 def saves_memory(before: int, after: int, runtime: int) -> bool:
-    """Whether a peak, of which `runtime` is TensorFlow's own part, falls by as much as counts."""
+    """Whether a peak, with `runtime` as the part of TensorFlow itself, falls by as much as counts."""
     return before - after >= max(MEMORY_BYTES, MEMORY_SHARE * (before - runtime))

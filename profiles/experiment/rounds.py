@@ -53,7 +53,7 @@ class Rounds:
     cores: Callable[[], CoresClock] | None = CoresClock
 
     def fitting(self, measure: Callable[[], _Result], fewer: Callable[[Mode], object] = lambda _mode: None) -> _Result:
-        """Measure, again with fewer processes (told to `fewer`) where they take more memory than there is."""
+        """Measure, again with fewer processes (which `fewer` hears of) where they take more memory than there is."""
         while True:
             try:
                 return measure()
@@ -106,7 +106,7 @@ class Rounds:
     def measure(
         self, names: Callable[[], Sequence[str]], request: Request, number: int = 0, lost: Lost = _raise
     ) -> Iterator[list[Turn]]:
-        """Yield the rounds so far, after each one; `number` is the first one's, of which an odd one runs backwards."""
+        """Yield the rounds so far, after each one; `number` is that of the first, and odd ones run backwards."""
         turns: list[Turn] = []
         clock = self.cores() if self.cores is not None else None
         while True:

@@ -23,6 +23,7 @@ class Wrapped:
 
 
 LISTENS = "register_event_duration_secs_listener"
+_DISTRIBUTES = "which dataset is behind one that a strategy distributes"
 _LIST = "callbacks.CallbackList"
 _ADAPTED = ("Normalization", "TextVectorization", "StringLookup", "IntegerLookup", "Discretization")
 # Those that write in Python need no wrapper: their files are heard of when they are opened.
@@ -55,6 +56,10 @@ WRAPPED = (
     Wrapped("tensorflow", "data.Dataset", "__iter__", "which dataset is iterated, and how long its iterator takes"),
     Wrapped("tensorflow", "data.Iterator", "__next__", "when a loop requests a batch and when it comes"),
     Wrapped("tensorflow", "data.Iterator", "get_next", "the same, by another name"),
+    Wrapped("tensorflow", "distribute.Strategy", "experimental_distribute_dataset", _DISTRIBUTES),
+    Wrapped("tensorflow", "distribute.Strategy", "distribute_datasets_from_function", _DISTRIBUTES),
+    Wrapped("tensorflow", "distribute.DistributedDataset", "__iter__", "when that dataset is iterated"),
+    Wrapped("tensorflow", "distribute.DistributedIterator", "get_next", "when a batch of it is requested and comes"),
     Wrapped("tensorflow", "data.Dataset", "reduce", "loops over a dataset inside of a tf.function"),
     Wrapped("tensorflow", "types.experimental.PolymorphicFunction", "__call__", "time and traces of tf.functions"),
     Wrapped("tensorflow", "GradientTape", "gradient", "steps that compute outside of a tf.function"),

@@ -46,7 +46,7 @@ def describe_proven(profile: Profile) -> list[VerdictDetail]:
     most = _largest(profile, "ceiling")
     if most is not None and (kept is None or most[0] > kept[0]):
         finding = (profile.findings or [])[most[1] - 1]
-        replayed = set((finding.measured or {}).get("replayed") or ())
+        replayed = set((finding.measured or {}).get("replayed") or [finding.stage])
         name = stages_in_a_row([stage for stage in profile.stages or () if stage.id in replayed])
         text = f"at most {significant(most[0])}× faster without {name or 'its stage'}, finding {most[1]}"
         if most[0] > bound:

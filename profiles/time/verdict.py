@@ -211,7 +211,8 @@ def _headline(profile: Profile, steps: Steps, bound: Bound | None, bottleneck: B
     if bound is None:
         return _unknown_bound(profile, steps)
     if disturbance is None:
-        return f"{_cpu_bound(profile, steps, bottleneck) or _bound_by(profile, steps, bound)}{restart_clause(steps)}."
+        text = _cpu_bound(profile, steps, bottleneck) or _bound_by(profile, steps, bound)
+        return f"{text}{restart_clause(steps, profile.stages)}."
     text = _bound_by(profile, steps, bound)
     if steps.dispatch is not None:
         word, colon, rest = text.partition(":")
@@ -219,7 +220,7 @@ def _headline(profile: Profile, steps: Steps, bound: Bound | None, bottleneck: B
         known = bound == "step" and steps.wait_share is not None
         certain = known and wait_within_epochs(steps) < STEP_BOUND_BELOW
         text = f"{word} even so{colon}{rest}" if certain else f"Perhaps {word.lower()}{colon}{rest}"
-    return f"Disturbed: {disturbance.who}. {text}{restart_clause(steps)}."
+    return f"Disturbed: {disturbance.who}. {text}{restart_clause(steps, profile.stages)}."
 
 
 def _unknown_bound(profile: Profile, steps: Steps) -> str:

@@ -115,7 +115,7 @@ def advice_for(
     """
     left = _Open.at({stage.id, *twins}, tried)
     name, row = stage_name(stage), traits(stage.op)
-    if row.combines or (row.opens and _costs_less_than_inside(profile, stage)):
+    if row.combines or (row.opens and (_costs_less_than_inside(profile, stage) or _only_reads(profile, stage))):
         return _of_sides(profile, stage, tried)
     if left.parallel and not runs_python(stage) and (lines := in_parallel(profile, stage)) is not None:
         return Advice(f"Run {name} in parallel", *lines)
@@ -223,7 +223,8 @@ def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advic
             return Advice(f"Make {stage_name(one)} in {name} cheaper", *own)
     if side is None or text is None:
         count = round((stage.bytes_out_per_batch or 0.0) / (stage.bytes_per_element or math.inf))
-        text = f"each of its {count:,} elements per batch passes alone: batch the datasets that it reads, or {_ROWS}"
+        rows = f", or {_ROWS}" if traits(stage.op).combines else ""
+        text = f"each of its {count:,} elements per batch passes alone: batch the datasets that it reads{rows}"
         return Advice(f"Choose whole batches in {name}", text) if count >= _MANY else None
     return Advice(f"Make {stage_name(side)} in {name} cheaper", in_files(profile, stage, text))
 
@@ -232,6 +233,12 @@ def _costs_less_than_inside(profile: Profile, stage: Stage) -> bool:
     """Whether a stage that its function makes costs more than opening it, and is one of the user's code."""
     made = max(inside(profile, stage), key=lambda one: one.share or 0.0, default=None)
     return made is not None and (made.share or 0.0) > (stage.share or 0.0) and _has_function(made)
+
+
+def _only_reads(profile: Profile, stage: Stage) -> bool:
+    """Whether all that the datasets of a stage do is to read: its function only opens them."""
+    made = inside(profile, stage)
+    return bool(made) and not runs_python(stage) and not any(map(_has_function, made))
 
 
 def _once_for_each(profile: Profile, stage: Stage) -> tuple[str, str] | None:
@@ -269,7 +276,10 @@ def _known_of_function(profile: Profile, stage: Stage, *, batches: bool) -> str:
     """What could replace the Python of such a stage, or the ops that take its time; empty where unknown."""
     row = traits(stage.op)
     if row.wrapped and row.computes:
-        return "store its elements in files that TensorFlow reads, or make several of it side by side"
+        # Several generators of one process would take turns, where Python itself takes the time.
+        return "store its elements in files that TensorFlow reads" + (
+            "" if stage.python else ", or make several of it side by side"
+        )
     if runs_python(stage):
         return _of_python(stage)
     line = line_of(profile, stage.id)

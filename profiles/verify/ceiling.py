@@ -48,7 +48,7 @@ from pipeprof.profiles.verify.bound_advice import (
 from pipeprof.profiles.verify.judge_edit import in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
-from pipeprof.profiles.wording import called, count, listed, milliseconds, significant, stage_name
+from pipeprof.profiles.wording import called, count, listed, milliseconds, significant, stage_name, stage_place
 
 BATCHES = 3
 """Batches for which a replay has elements."""
@@ -369,8 +369,25 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     elif speedup.high < WORTH:
         finding.status = "rejected"
         finding.reason = f"even without {name} no more than {significant(speedup.high)}×: {in_words(speedup)}"
+    elif speedup.low > 1:
+        finding.reason = f"without {name} at most {in_words(speedup)}, undecided"
     else:
         finding.reason = f"unknown upper bound of {name}: {trial.reason.removeprefix('undecided: ')}"
+
+
+def describe_open_bound(profile: Profile, finding: Finding) -> str:
+    """State why stages have no upper bound that is a gain, with what to do there on a second line.
+
+    Advice where a measurement shows no gain would be empty: there is none then.
+    """
+    stage = next((one for one in profile.stages or () if one.id == finding.stage), None)
+    name = stage_name(stage) if stage is not None else finding.title
+    reason = str(finding.reason) if finding.measured is not None else f"{name}: {finding.reason}"
+    shows_none = finding.measured is not None and (finding.measured.get("low") or 0.0) <= 1
+    if finding.status != "unverified" or not finding.recommendation or shows_none:
+        return reason
+    place = (stage_place(stage) if stage is not None else None) or name
+    return f"{reason}\n{place}   {finding.recommendation}"
 
 
 def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequence[Finding]) -> Finding:
@@ -415,7 +432,9 @@ def told_by_rule(profile: Profile, stages: Sequence[str], untried: Iterable[Find
         about = {*stages_of(finding.edits), finding.stage}
         own = sum(one.share or 0.0 for one in every if any(each in about for each in (one.id, *stages_around(one.id))))
         said = finding.python or finding.recommendation
-        if finding.rule != MEASURED and finding.family == "speed" and said and own >= _WHOLE_SHARE * work > 0:
+        # What is wrong, such as a cache that is thrown away, may be what the work comes from.
+        costs = finding.family == "speed" or finding.predicted is not None
+        if finding.rule != MEASURED and costs and said and own >= _WHOLE_SHARE * work > 0:
             return finding
     return None
 

@@ -8,6 +8,7 @@ from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.experiment.evidence import Evidence
 
@@ -20,6 +21,13 @@ def is_about_overlap(finding: Finding) -> bool:
     return finding.is_known and all(
         isinstance(edit, InsertStage | MoveStage) and traits(edit.op).prefetches for edit in finding.edits
     )
+
+
+def can_overlap(profile: Profile, finding: Finding) -> bool:
+    """Whether an edit may gain where it only prefetches: not where the cores are full or the step sets the pace."""
+    verdict = profile.verdict
+    full = verdict is not None and (verdict.bound == "step" or verdict.limit == "cpu")
+    return not (full and is_about_overlap(finding))
 
 
 def without_other_dispatch(findings: Iterable[Finding]) -> list[Finding]:

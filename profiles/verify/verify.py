@@ -34,7 +34,6 @@ from pipeprof.profiles.propose.finding import MEASURED, finding_of, proposal_of
 from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.time.memory_problem import memory_matters
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
@@ -45,11 +44,17 @@ from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_epoch, why_no_cache
 from pipeprof.profiles.verify.guessing.random_order import reclassify
 from pipeprof.profiles.verify.guessing.search import guesses
-from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch, without_other_dispatch
+from pipeprof.profiles.verify.overlap import (
+    as_measured,
+    can_overlap,
+    is_about_overlap,
+    other_dispatch,
+    without_other_dispatch,
+)
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import pays
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
-from pipeprof.profiles.wording import stage_name, stage_place, with_name
+from pipeprof.profiles.wording import stage_place, with_name
 
 STORED_BATCHES = 3
 """In the place of a script's pipeline."""
@@ -323,7 +328,7 @@ class _Verification:
 
     def leave_out(self, finding: Finding, reason: str | None) -> None:
         """Note why a change that is no finding is not tried; nothing without a reason."""
-        if reason is not None and not _is_refused_graph(finding, reason):
+        if reason is not None and not _is_refused_graph(finding, reason) and can_overlap(self._profile, finding):
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
             text = _as_change(self._profile, finding)
             if text not in (found := self._not_tried.setdefault(reason, [])):
@@ -357,7 +362,7 @@ class _Verification:
             block_seconds=self._pace.block.seconds,
             same=self._same or None,
         )
-        profile.findings = ordered(profile.findings or (), memory_matters=memory_matters(profile))
+        profile.findings = ordered(profile.findings or ())
         profile.verdict = conclude(profile)
 
     def _pace_of(self, mode: Mode) -> plans.Pace:
@@ -491,7 +496,7 @@ class _Verification:
             if finding.status != "ceiling"
             or finding.rule != MEASURED
             or (
-                still & set((finding.measured or {})["replayed"])
+                still & set((finding.measured or {}).get("replayed") or [finding.stage])
                 and not ceiling.is_reached(self._profile, finding, proven)
             )
         ]
@@ -502,13 +507,7 @@ class _Verification:
         if finding.status == "ceiling" or (finding.status == "unverified" and finding.python):
             self._profile.findings = [*(self._profile.findings or ()), finding]
         elif finding.reason is not None:
-            stage = next((one for one in self._profile.stages or () if one.id == finding.stage), None)
-            name = stage_name(stage) if stage is not None else finding.title
-            reason = finding.reason if finding.measured is not None else f"{name}: {finding.reason}"
-            if finding.status == "unverified" and finding.recommendation:
-                place = (stage_place(stage) if stage is not None else None) or name
-                reason += f"\n{place}   {finding.recommendation}"
-            self._bounds.append(reason)
+            self._bounds.append(ceiling.describe_open_bound(self._profile, finding))
 
     def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: Reserved = NOTHING) -> None:
         """Measure an edited pipeline, and write into its finding what it is."""

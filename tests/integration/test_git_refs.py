@@ -53,14 +53,20 @@ def planted(tmp_path):
     return script
 
 
-@pytest.fixture
-def repository(tmp_path):
-    root = tmp_path / "work"
-    (root / "specs").mkdir(parents=True)
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    root = tmp_path_factory.mktemp("committed")
+    (root / "specs").mkdir()
     (root / "specs" / "a.yaml").write_text("one")
     (root / "code.py").write_text("VALUE = 1")
     git(root, "init", "-q")
     commit_all(root, "first")
+    return root
+
+
+@pytest.fixture
+def repository(committed, tmp_path):
+    root = shutil.copytree(committed, tmp_path / "work")
     (root / "specs" / "a.yaml").write_text("two")
     (root / "specs" / "photos").mkdir()
     (root / "specs" / "photos" / "1.jpg").write_text("data")
@@ -339,36 +345,38 @@ def test_what_a_filter_does_not_make_is_no_data(settings, message, repository, t
     assert (message in refusal) if message else refusal is None
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "tools/evil.sh",
-        "sh evil",
-        "sh [e]vil",
-        "python3 -m evil",
-        "python3 -Em evil",
-        "PYTHONPATH=. python3 -c 'import evil'",
-        "$PWD/evil",
-        "sh {root}/evil",
-        "make",
-        "sh %f",
-        "BASH_ENV=evil bash /dev/null",
-        "eval 'sh evil'",
-        "echo evi l | tr -d ' ' | xargs sh",
-    ],
-)
-def test_a_filter_runs_where_no_file_of_the_checkout_is(command, repository, planted, calls, tmp_path):
+FILTERS = [
+    "tools/evil.sh",
+    "sh evil",
+    "sh [e]vil",
+    "python3 -m evil",
+    "python3 -Em evil",
+    "PYTHONPATH=. python3 -c 'import evil'",
+    "$PWD/evil",
+    "sh {root}/evil",
+    "make",
+    "sh %f",
+    "BASH_ENV=evil bash /dev/null",
+    "eval 'sh evil'",
+    "echo evi l | tr -d ' ' | xargs sh",
+]
+
+
+def test_filters_run_where_no_file_of_the_checkout_is(repository, planted, calls, tmp_path):
     (repository / "tools").mkdir()
     shutil.copy(planted, repository / "tools" / "evil.sh")
     shutil.copy(planted, repository / "evil")
-    shutil.copy(planted, repository / "specs" / "a.yaml")
     (repository / "evil.py").write_text(f"open({str(tmp_path / 'RAN')!r}, 'w')")
     (repository / "Makefile").write_text(f"all:\n\ttouch {tmp_path / 'RAN'}\n")
-    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
+    files = [repository / f"{number}.yaml" for number in range(len(FILTERS))]
+    for file in files:
+        shutil.copy(planted, file)
+    (repository / ".gitattributes").write_text("".join(f"{file.name} filter=x{file.stem}\n" for file in files))
     commit_all(repository)
-    (repository / "specs" / "a.yaml").write_text("new")
-    for kind in ("clean", "smudge"):
-        git(repository, "config", "--global", f"filter.x.{kind}", command.format(root=repository))
+    for file, command in zip(files, FILTERS, strict=True):
+        file.write_text("new")
+        for kind in ("clean", "smudge"):
+            git(repository, "config", "--global", f"filter.x{file.stem}.{kind}", command.format(root=repository))
     check_out(calls, "HEAD", repository, calls.folder / "a")
     is_dirty(calls, repository)
     assert not (tmp_path / "RAN").exists()
@@ -518,8 +526,7 @@ def test_a_ref_that_a_clone_lacks_is_answered_with_the_line_that_gets_it(options
     assert message in str(refused.value)
 
 
-@pytest.mark.parametrize("ref", ["HEAD", "main", "HEAD@{0}", "v1", "origin/main", "@{upstream}", "pr"])
-def test_refs_of_a_linked_work_tree_are_found(ref, repository, tmp_path):
+def test_refs_of_a_linked_work_tree_are_found(repository, tmp_path):
     git(repository, "commit", "-qam", "second")
     git(repository, "tag", "v1")
     git(tmp_path, "clone", "-q", str(repository), "clone")
@@ -527,10 +534,11 @@ def test_refs_of_a_linked_work_tree_are_found(ref, repository, tmp_path):
     git(clone, "tag", "-f", "v1")
     git(clone, "branch", "pr")
     git(clone, "worktree", "add", "-q", "-b", "linked", "--track", "../linked", "origin/main")
-    with git_calls() as calls:
-        tree = check_out(calls, ref, tmp_path / "linked", calls.folder / "a")
-        assert (tree.folder / "specs" / "a.yaml").read_text() == "two"
-        assert tree.work_tree == tmp_path / "linked"
+    for ref in ("HEAD", "main", "HEAD@{0}", "v1", "origin/main", "@{upstream}", "pr"):
+        with git_calls() as calls:
+            tree = check_out(calls, ref, tmp_path / "linked", calls.folder / "a")
+            assert (tree.folder / "specs" / "a.yaml").read_text() == "two", ref
+            assert tree.work_tree == tmp_path / "linked"
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "huge", "words"])

@@ -171,15 +171,24 @@ def test_rows_of_a_captured_tensor_are_taken_at_the_places_of_a_batch() -> None:
     cases: dict[str, Callable[[Any], Any]] = {
         "windows": lambda place: (WEIGHTS[place : place + 5], WEIGHTS[place + 5 : place + 7, 1]),
         "rows": lambda place: (WEIGHTS[place], WEIGHTS[place - 40, 2:]),
+        "slices": lambda place: (
+            tf.slice(WEIGHTS, [tf.cast(place, tf.int32), 0], [5, 4]),
+            tf.squeeze(tf.slice(WEIGHTS, [tf.cast(place, tf.int32) + 5, 1], [2, 1]), -1),
+        ),
         "from the end": lambda place: WEIGHTS[place - 50 : place - 40, ::2] * 2.0,
     }
     for name, function in cases.items():
         dataset = tf.data.Dataset.range(9).map(function).batch(4)
         assert elements(edited(dataset, ON_BATCH)) == elements(dataset), name
-    short = tf.data.Dataset.range(44, 49).map(lambda place: WEIGHTS[place : place + 5]).batch(5)
-    for one in (short, edited(short, ON_BATCH)):
-        with pytest.raises(tf.errors.InvalidArgumentError):
-            list(one)
+    beyond = (
+        lambda place: WEIGHTS[place : place + 5],
+        lambda place: tf.slice(WEIGHTS, [tf.cast(place, tf.int32), 0], [5, -1]),
+    )
+    for function in beyond:
+        short = tf.data.Dataset.range(44, 49).map(function).batch(5)
+        for one in (short, edited(short, ON_BATCH)):
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                list(one)
     stepped = tf.data.Dataset.range(9).map(lambda place: WEIGHTS[place : place + 6 : 2]).batch(4)
     with pytest.raises(CannotEditError, match="at places that differ between elements, with steps"):
         edited(stepped, ON_BATCH)

@@ -49,7 +49,7 @@ class RawSnapshot:
 
 
 def take_snapshot(iterator: Any) -> RawSnapshot | None:
-    """Read the model of ``iterator``; None where TensorFlow keeps none (``autotune.enabled = False``).
+    """Read the model of ``iterator``; None without one (``autotune.enabled = False``, an iterator of a strategy).
 
     Take it before the iterator is exhausted: ended iterators drop their inputs.
     """
@@ -57,7 +57,7 @@ def take_snapshot(iterator: Any) -> RawSnapshot | None:
 
     try:
         return RawSnapshot(tf.data.experimental.get_model_proto(iterator))
-    except tf.errors.NotFoundError:
+    except (tf.errors.NotFoundError, ValueError):
         return None
 
 

@@ -20,17 +20,19 @@ ADVICE_FROM = 0.1
 NOTICED_MS = 1.0
 """Milliseconds by which restarts make the mean interval longer, from which some step notices them."""
 _END = "which then ends the epochs"
+MOSTLY = 0.5
+"""Of the time of a restart, from which the work that fills a buffer is its cause."""
 PAUSE_MS = 50.0
 """Milliseconds of one restart, from which a training notices it at the end of each epoch."""
 
 
-def restarts_are_costly(steps: Steps) -> bool:
+def restarts_are_costly(steps: Steps, stages: list[Stage] | None = None) -> bool:
     """Whether restarts take so much of the time that they belong into the verdict.
 
-    Without a step, those do not that no step would notice.
+    Without a step, those do not that no step would notice, nor the work that fills a buffer: it is that of the epoch.
     """
     share = steps.restart_share or 0.0
-    if not steps.epochs or share < RESTARTS_FROM:
+    if not steps.epochs or share < RESTARTS_FROM or (steps.dispatch is None and _filled(steps, stages)):
         return False
     return steps.dispatch is not None or share * steps.interval_ms.mean >= NOTICED_MS or _each_ms(steps) >= PAUSE_MS
 
@@ -39,15 +41,34 @@ def _each_ms(steps: Steps) -> float:
     return (steps.restart_share or 0.0) * 1e3 * steps.seconds / steps.epochs
 
 
+def _filled(steps: Steps, stages: list[Stage] | None) -> tuple[Stage, Stage] | None:
+    """The shuffle that fills its buffer in most of the time of a restart, and the costliest stage before it.
+
+    The time that this takes is the work of the stages before it on their threads, for its elements and a first batch.
+    """
+    stages = stages or []
+    line = [stage for stage in stages if stage.depth == 0 and stage.origin == "written"]
+    for shuffle in line:
+        per_batch = (shuffle.elements or 0) / steps.count if steps.count else 0.0
+        if not traits(shuffle.op).shuffles or not per_batch or not shuffle.buffered_elements:
+            continue
+        before = stages[: stages.index(shuffle)]
+        costs = [(stage.active_ms or 0.0) / max(1.0, stage.threads or 1.0) for stage in before]
+        if sum(costs) * (shuffle.buffered_elements / per_batch + 1) >= MOSTLY * _each_ms(steps):
+            return shuffle, before[costs.index(max(costs))]
+    return None
+
+
 def wait_within_epochs(steps: Steps) -> float:
     """Return the share of waiting without the restarts of the dataset; 0 where the wait is not known."""
     restart = steps.restart_share or 0.0
     return max(0.0, (steps.wait_share or 0.0) - restart) / (1 - restart) if restart < 1 else 0.0
 
 
-def restart_clause(steps: Steps) -> str:
+def restart_clause(steps: Steps, stages: list[Stage] | None) -> str:
     """Return what the headline adds about restarts; empty where they cost little."""
-    return f"; restarts of the dataset take {percent(steps.restart_share or 0.0)}" if restarts_are_costly(steps) else ""
+    costly = restarts_are_costly(steps, stages)
+    return f"; restarts of the dataset take {percent(steps.restart_share or 0.0)}" if costly else ""
 
 
 def describe_restarts(steps: Steps, stages: list[Stage] | None, training: Training | None = None) -> str:
@@ -56,7 +77,7 @@ def describe_restarts(steps: Steps, stages: list[Stage] | None, training: Traini
     A training loop with as little data restarts as often: then the dataset has to go on by itself. Where the data are
     only a part of those of the training, the measurement needs more of them.
     """
-    if not restarts_are_costly(steps):
+    if not restarts_are_costly(steps, stages):
         return ""
     often = "1 restart" if steps.epochs == 1 else f"{steps.epochs:,} restarts"
     cost = f"{often}, {milliseconds(_each_ms(steps))}{' each' if steps.epochs > 1 else ''}"
@@ -66,7 +87,7 @@ def describe_restarts(steps: Steps, stages: list[Stage] | None, training: Traini
 
 def restart_advice(steps: Steps, stages: list[Stage] | None, training: Training | None = None) -> str:
     """Return what makes restarts cheaper, by what they do first; empty where they take little of the time."""
-    if (steps.restart_share or 0.0) < ADVICE_FROM or not restarts_are_costly(steps):
+    if (steps.restart_share or 0.0) < ADVICE_FROM or not restarts_are_costly(steps, stages):
         return ""
     for before, stage in pairwise([stage for stage in stages or [] if stage.depth == 0 and stage.origin == "written"]):
         if traits(stage.op).cardinality == "rest" and (before.elements or 0) > (stage.elements or 0):
@@ -76,20 +97,30 @@ def restart_advice(steps: Steps, stages: list[Stage] | None, training: Training 
                 f"each first makes the elements of {name} that {stage_label(stage)} drops: "
                 f"skip before {name}, or keep the two parts in files of their own"
             )
+    if (filled := _filled(steps, stages)) is not None:
+        shuffle, costly = filled
+        can_move = costly.depth == 0 and traits(costly.op).one_to_one
+        move = f"shuffle before {stage_name(costly)}, or " if can_move else ""
+        first = f"each first fills {stage_label(shuffle)} with {shuffle.buffered_elements:,.0f} elements"
+        return f"{first}: {move}lower its `buffer_size`"
+    return _go_on(stages, training)
+
+
+def _go_on(stages: list[Stage] | None, training: Training | None) -> str:
+    """Return how a dataset goes on by itself, by how its batches are taken."""
     if training is None:
-        return (
-            f"measure more data or, if training has no more, {_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
-        )
+        more = "measure more data or, if training has no more,"
+        return f"{more} {name_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
     if any(use.main and use.datasets > 1 for use in training.datasets):
         return (
             "each makes the dataset anew and fills its buffers: make it once, before the epochs, if they can share it"
         )
     if training.consumer in {"fit", "fit-executions"}:
-        return f"{_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
-    return f"{_repeat(stages)} and count the steps of an epoch in the loop, {_END}"
+        return f"{name_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
+    return f"{name_repeat(stages)} and count the steps of an epoch in the loop, {_END}"
 
 
-def _repeat(stages: list[Stage] | None) -> str:
+def name_repeat(stages: list[Stage] | None) -> str:
     """Name the change that keeps a dataset going: what runs ahead then does so across epochs."""
     written = [stage for stage in stages or [] if stage.depth == 0 and stage.origin == "written"]
     batches = [number for number, stage in enumerate(written) if traits(stage.op).batches is not None]

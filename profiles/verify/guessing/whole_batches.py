@@ -8,6 +8,7 @@ tensor that they make is padded at the end.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pipeprof.pipelines.edits.edits import NewStage, PipelineEdit, ReplaceStages, VectoriseFilter, VectoriseMap
@@ -20,7 +21,7 @@ from pipeprof.profiles.advise.edits.own_python import is_of_texts, takes_texts
 from pipeprof.profiles.advise.edits.snippets import of_rows
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.view.texts import file_text, written_call, written_function
+from pipeprof.profiles.view.texts import written_call, written_function
 from pipeprof.profiles.wording import listed, stage_name, stage_place
 
 VECTORISED: Final = "tf.vectorized_map"
@@ -139,12 +140,17 @@ def in_words(stages: Sequence[Stage], batch: Stage, before: Stage | None = None)
     by_rows = pads or bool(ops & (SPLITTING | DECODING | {_FROM_SPARSE, _PARSES_SEQUENCES}))
     # TensorFlow's own vectorisation has a form for decode_csv, and for no function of tf.strings.
     if not by_rows and not (texts and (not ops or any(map(is_of_texts, ops)))):
-        change = f"move {name} after {stage_name(batch)}, with"
-        if slices := _slices(stages[0]) if len(stages) == 1 else []:
-            # TensorFlow's own vectorisation has no slice that begins elsewhere for each element.
-            code = ", ".join(f"{gather} for {slice_}" for slice_, gather in slices)
-            return f"{change} {code}", f"dataset = dataset{written_call(batch)}.map({known[0].text})  # in it: {code}"
-        return f"{change} {VECTORISED}", f"dataset = dataset{written_call(batch)}{_maps(map(of_rows, known))}{where}"
+        # TensorFlow's own vectorisation has no slice that begins elsewhere for each element.
+        made = [gathered(one.definition or one.text) for one in known]
+        gathers = "tf.gather for its slices and " if any(made) else ""
+        change = f"move {name} after {stage_name(batch)}, with {gathers}{VECTORISED}"
+        named = [text for one, text in zip(known, made, strict=True) if text and one.definition]
+        known = [
+            replace(one, text=text) if text and not one.definition else one
+            for one, text in zip(known, made, strict=True)
+        ]
+        line = f"dataset = dataset{written_call(batch)}{_maps(map(of_rows, known))}{where}"
+        return change, "\n".join([*named, line])
     change = f"move {name} after {stage_name(batch)}, to whole batches"
     if not by_rows and all(map(takes_texts, stages)):
         return change, f"dataset = dataset{written_call(batch)}{_maps(one.text for one in known)}{where}"
@@ -173,12 +179,6 @@ def _stacking(batch: Stage) -> str:
         return call
     drop = ", drop_remainder=True" if "drop_remainder=True" in call else ""
     return f".batch({round(batch.inputs_each) if batch.inputs_each else '…'}{drop})"
-
-
-def _slices(stage: Stage) -> list[tuple[str, str]]:
-    """Slices at the index that a map gets, with what takes those of a batch."""
-    place = stage.location
-    return gathered(file_text(place.file), stage.name, place.line) if place is not None and stage.name else []
 
 
 def _takes_any_shape(ops: Any) -> bool:

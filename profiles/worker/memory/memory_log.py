@@ -377,13 +377,17 @@ class MemoryLog:
         self._next = 0.0
         self._heap = HeapWatch()
 
-    def read(self, name: str) -> None:
+    def read(self, name: str, *, used: bool = True) -> None:
         """Take a reading that ends the stretch since the last one.
 
         What takes long comes last: the pipeline's threads go on filling buffers meanwhile.
+
+        Args:
+            used: Whether TensorFlow's devices may be in use. To look at them starts them, and a script that comes to
+                configure them then fails.
         """
         rss, peak = procfs.rss_bytes("self"), procfs.peak_rss_bytes("self")
-        live, most = tensor_bytes()
+        live, most = tensor_bytes() if used else (0, 0)
         # Batches that are made meanwhile lie in the pool: it comes before the heap.
         pool = pool_pages() if name in POOL_AT and (most or 0) >= POOL_BYTES else None
         heap = self._heap.end()
@@ -409,7 +413,8 @@ class MemoryLog:
             )
             self._readings.append(reading)
             self._send(reading)
-        forget_peak()
+        if used:
+            forget_peak()
 
     def between_epochs(self) -> None:
         """Read the heap between two epochs, when no buffers exist: what remains is kept by glibc."""

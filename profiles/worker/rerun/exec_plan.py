@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.worker.script.consumers import Place
 
 _HOOKS = ("__iter__", "adapt", "on_test_begin", "on_test_end", "on_predict_begin", "on_predict_end")
-_ROWS = tuple(row for row in WRAPPED if row.method in _HOOKS)
+_ROWS = tuple(row for row in WRAPPED if row.method in _HOOKS or row.owner == "distribute.Strategy")
 
 
 class PlanObserver(Observer):

@@ -62,12 +62,15 @@ class Pass:
         steps: For each step of `fit` when it began and when its function returned.
         ended: When the end was found, or an epoch of `fit` was over; 0 before.
         iterator: Returns its iterator; None once that is gone.
+        modelled: Returns the iterator whose model counts its batches, where that is another one: of a strategy's only
+            device, and None with several.
         last_model: What the model said when an epoch of `fit` was over.
     """
 
     began: int
     made: int
     iterator: Callable[[], Any]
+    modelled: Callable[[], Any] | None = None
     times: array[int] = field(default_factory=lambda: array("q"))
     steps: array[int] = field(default_factory=lambda: array("q"))
     ended: int = 0
@@ -76,6 +79,11 @@ class Pass:
     polled_at: int = 0
     in_python: bool = False
     began_folding: bool = False
+
+    def look(self, model: Model) -> tuple[int, Sequence[int]] | None:
+        """Read the model of its iterator; None where there is none."""
+        iterator = (self.modelled or self.iterator)()
+        return model(iterator) if iterator is not None else None
 
     def drain(self) -> tuple[list[int], list[int]]:
         """Return and forget the times so far; safe while another thread appends."""
@@ -329,6 +337,7 @@ class Consumer:
         graph: What the graph of the first of its objects shows.
         equal: Whether the objects have equal graphs; None where that was not seen.
         endless: Whether the first one is known to have no end.
+        devices: For which a strategy distributes it; 0: none does.
     """
 
     place: Place
@@ -349,6 +358,7 @@ class Consumer:
     graph: GraphSeen | None = None
     equal: bool | None = None
     endless: bool = False
+    devices: int = 0
 
     @property
     def epochs(self) -> int:
@@ -431,8 +441,7 @@ class Consumer:
 
     def _fold_fit(self, one: Pass, steps: Sequence[int], model: Model) -> Folded:
         self.kind = "fit" if self.executions == 1 else "fit-executions"
-        iterator = one.iterator()
-        seen = one.last_model or (model(iterator) if iterator is not None and steps else None)
+        seen = one.last_model or (one.look(model) if steps else None)
         if seen is not None:
             self.gaps.take(seen[1], min(seen[0] - one.polled, len(seen[1])))
             one.polled = seen[0]
@@ -440,8 +449,7 @@ class Consumer:
 
     def _poll(self, one: Pass, now: int, model: Model) -> Folded:
         """Look whether a graph takes batches from the iterator of a pass that Python has not requested any."""
-        iterator = one.iterator()
-        seen = model(iterator) if iterator is not None else None
+        seen = one.look(model)
         if seen is None or not seen[0]:
             return Folded()
         (elements, gaps), before, since = seen, one.polled, one.polled_at

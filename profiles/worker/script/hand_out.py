@@ -6,6 +6,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.profiles.worker.error_text import first_line
+
 
 class HandOut:
     """The datasets that were handed out. Those of the script are held weakly.
@@ -63,3 +66,10 @@ def stored(dataset: Any, batches: int) -> Any:
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.take(batches).cache().repeat().with_options(options)
+
+
+def as_refusal(error: Exception) -> CannotEditError:
+    """Return why a change cannot be made, also where TensorFlow's own error says it."""
+    if isinstance(error, CannotEditError):
+        return error
+    return CannotEditError(f"the changed dataset could not be made: {first_line(error)}")

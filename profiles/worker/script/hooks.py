@@ -11,7 +11,9 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pipeprof.profiles.protocol.wrapped import LISTENS, WRAPPED, Wrapped
 
@@ -41,8 +43,12 @@ class Observer:
         """Return the dataset to iterate where the script iterates this one: itself, or a changed one."""
         return dataset
 
-    def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
-        """``iter(dataset)`` returned; it was called at `began_ns` of ``time.perf_counter_ns``."""
+    def iterator_made(self, dataset: Any, iterator: Any, began_ns: int, inner: Sequence[Any] | None = None) -> None:
+        """``iter(dataset)`` returned; it was called at `began_ns` of ``time.perf_counter_ns``.
+
+        Args:
+            inner: The iterators of the devices, where a strategy distributes the dataset.
+        """
 
     def asked(self, iterator: Any) -> Callable[[int], object]:
         """The next batch is requested, in Python; return what takes the time at which it came."""
@@ -136,6 +142,7 @@ class Observer:
         """The process is about to end by ``os._exit``."""
 
 
+_KNOWN_LATER = ("data.Iterator", "distribute.DistributedDataset", "distribute.DistributedIterator")
 _Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -154,7 +161,10 @@ class Hooks:
         self._seen = observer
         self._clock = clock
         self._real: list[tuple[Any, str, Any, Any]] = []
-        self._iterators: set[type] = set()
+        self._known: set[type] = set()
+        # Of a distributed dataset, weakly: the script's own, and what distributes another one in its place.
+        self._sources: WeakKeyDictionary[Any, tuple[Any, Callable[[Any], Any]]] = WeakKeyDictionary()
+        self._inner: list[Any] | None = None
         self._eagerly: Callable[[], bool] = lambda: True
 
     def install(self, library: str) -> None:
@@ -164,7 +174,7 @@ class Hooks:
             self._eagerly = module.executing_eagerly
         for row in self._rows:
             # The class of iterators is known when there is one: to look it up would start TensorFlow's devices.
-            if row.module != library or row.owner == "data.Iterator":
+            if row.module != library or row.owner in _KNOWN_LATER:
                 continue
             owner: Any = module
             for name in filter(None, row.owner.split(".")):
@@ -189,7 +199,7 @@ class Hooks:
             else:
                 setattr(owner, name, real)
         self._real.clear()
-        self._iterators.clear()
+        self._known.clear()
 
     def _wrap(self, owner: Any, name: str, wrap: _Wrap) -> None:
         real = getattr(owner, name)
@@ -203,6 +213,8 @@ class Hooks:
             if row.module == "tensorflow"
             else lambda real: _around(real, self._tell("loader_began")),
             "gradient": lambda real: _around(real, lambda _: self._seen.tape_read() if self._eagerly() else None),
+            "experimental_distribute_dataset": self._around_distribute,
+            "distribute_datasets_from_function": self._around_distribute_function,
             "reduce": lambda real: _around(real, self._tell("reduced"), self._tell("reduce_returned")),
             "fit": self._around_fit,
             "_exit": self._around_exit,
@@ -248,11 +260,70 @@ class Hooks:
             # Within a tf.function there is no iterator yet, only a tensor of one.
             if not self._eagerly():
                 return real(dataset)
+            if self._inner is not None:
+                self._inner.append(real(dataset))
+                return self._inner[-1]
             handed = self._seen.given(dataset)
             began = clock()
             iterator = real(handed)
-            self._wrap_iterators(type(iterator))
+            self._wrap_known(type(iterator), "data.Iterator", self._around_next)
             self._seen.iterator_made(dataset, iterator, began)
+            return iterator
+
+        return __iter__
+
+    def _around_distribute(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def experimental_distribute_dataset(strategy: Any, dataset: Any, options: Any = None) -> Any:
+            distributed = real(strategy, dataset, options)
+            return self._distributed(distributed, dataset, options, lambda other: real(strategy, other, options))
+
+        return experimental_distribute_dataset
+
+    def _around_distribute_function(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def distribute_datasets_from_function(
+            strategy: Any, dataset_fn: Callable[[Any], Any], options: Any = None
+        ) -> Any:
+            made: list[Any] = []
+
+            def noted(context: Any) -> Any:
+                made.append(dataset_fn(context))
+                return made[-1]
+
+            distributed = real(strategy, noted, options)
+            if len(made) != 1:
+                return distributed
+            again = lambda other: real(strategy, lambda _context: other, options)  # noqa: E731
+            return self._distributed(distributed, made.pop(), options, again)
+
+        return distribute_datasets_from_function
+
+    def _distributed(self, distributed: Any, dataset: Any, options: Any, again: Callable[[Any], Any]) -> Any:
+        """Remember what is behind a distributed dataset; not where it is iterated as any other one is."""
+        plain = options is not None and not options.experimental_fetch_to_device
+        if distributed is not dataset and self._eagerly() and not plain:
+            with suppress(TypeError):
+                self._sources[distributed] = dataset, again
+                self._wrap_known(type(distributed), "distribute.DistributedDataset", self._around_distributed_iter)
+        return distributed
+
+    def _around_distributed_iter(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        clock = self._clock
+
+        def __iter__(distributed: Any) -> Any:
+            dataset, again = self._sources.get(distributed, (None, None))
+            if again is None or not self._eagerly():
+                return real(distributed)
+            handed = self._seen.given(dataset)
+            inner: list[Any] = []
+            began = clock()
+            self._inner = inner
+            try:
+                iterator = real(distributed if handed is dataset else again(handed))
+            finally:
+                self._inner = None
+            # Its `__next__` calls it.
+            self._wrap_known(type(iterator), "distribute.DistributedIterator", self._around_next)
+            self._seen.iterator_made(dataset, iterator, began, inner)
             return iterator
 
         return __iter__
@@ -276,13 +347,14 @@ class Hooks:
 
         return call
 
-    def _wrap_iterators(self, kind: type) -> None:
-        if not self._real or kind in self._iterators:
+    def _wrap_known(self, kind: type, owner: str, wrap: _Wrap) -> None:
+        """Wrap the methods of a class that is known by now, once."""
+        if not self._real or kind in self._known:
             return
-        self._iterators.add(kind)
-        for name in (row.method for row in self._rows if row.owner == "data.Iterator"):
+        self._known.add(kind)
+        for name in (row.method for row in self._rows if row.owner == owner):
             if hasattr(kind, name):
-                self._wrap(kind, name, self._around_next)
+                self._wrap(kind, name, wrap)
 
     def _around_next(self, real: Callable[..., Any]) -> Callable[..., Any]:
         clock, find = self._clock, self._seen.notes.get

@@ -10,7 +10,7 @@ import functools
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import CodeType, FrameType
@@ -102,9 +102,9 @@ class ImportGuard(Observer):
         del model, source
         self._refuse("trains when the file is imported (model.fit)")
 
-    def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
+    def iterator_made(self, dataset: Any, iterator: Any, began_ns: int, inner: Sequence[Any] | None = None) -> None:
         """A loop over a dataset may begin."""
-        del began_ns
+        del began_ns, inner
         if self._adapting:
             return
         # A name, as there is no other sign of `take`: a look that is slow because a shuffle buffer is filled first.

@@ -130,15 +130,18 @@ class ScriptObserver(Observer):
             return dataset
         return self._give(dataset, users_place(), self._role())
 
-    def iterator_made(self, dataset: Any, iterator: Any, began_ns: int) -> None:
+    def iterator_made(self, dataset: Any, iterator: Any, began_ns: int, inner: Sequence[Any] | None = None) -> None:
         """Begin a pass over the dataset."""
         if self._ignoring:
             return
         number, role = id(iterator), self._role()
         one = Pass(began_ns, self._clock(), weakref.ref(iterator, lambda _: self._forget(number)))
+        if inner is not None:
+            one.modelled = weakref.ref(*inner) if len(inner) == 1 else lambda: None
         with self._lock:
             consumer = self._consumer_of(dataset, role)
             consumer.iterators += 1
+            consumer.devices = len(inner or ())
             consumer.began_ns = consumer.began_ns or began_ns
             consumer.passes.append(one)
             self._passes[number] = one
@@ -267,9 +270,8 @@ class ScriptObserver(Observer):
         self._steps = array("q")
         if one is None or one.ended:
             return
-        if (iterator := one.iterator()) is not None:
-            with contextlib.suppress(Exception):
-                one.last_model = self._model(iterator)
+        with contextlib.suppress(Exception):
+            one.last_model = one.look(self._model)
         one.ended = self._clock()
 
     def epoch_ending(self) -> None:

@@ -19,17 +19,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, SoakPlace, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
-from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
-from pipeprof.profiles.worker.script.hand_out import HandOut, detached
+from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal, detached
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
 from pipeprof.profiles.worker.script.script_job import ScriptJob
@@ -71,6 +69,8 @@ MOST_LISTED = 5
 LEAST_CHILDREN = 3.0
 """Seconds that child processes have computed, from which the training may be theirs: TensorFlow's import takes more."""
 EACH = "the script leaves each iterator after a batch or two"
+HIDDEN = "TensorFlow shows none behind the iterator of a tf.distribute strategy"
+READ_AGAIN = f"Times of stages are of another reading of the dataset, without the training: {HIDDEN}."
 NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
 
 
@@ -595,7 +595,31 @@ class ScriptRun(ScriptJob):
             return None, EACH
         if not feed.alive:
             return None, "the iterator was gone when the script ended"
-        return _Running(self.dataset, feed.iterator), ""
+        running = _Running(self.dataset, feed.iterator)
+        if main is not None and main.devices:
+            self._read_again(running)
+        return running, ""
+
+    def _read_again(self, running: Feed) -> None:
+        """Read the script's own dataset anew: TensorFlow shows no stages behind a strategy's iterator."""
+        self._models = ModelLog()
+        with self._attempt("stages-no-model", f"Times of stages are n/a: {HIDDEN}"):
+            running.restart()
+            # Of a pass that is longer, a part without what fills its buffers.
+            any(self._read_pass(running) for _ in range(2))
+            self.warn("stages-read-again", READ_AGAIN)
+
+    def _read_pass(self, running: Feed) -> bool:
+        """Follow the stages from here on for a while; return whether the pass was over before that."""
+        self._models.begin(running)
+        ended, batches, until = running.ended, 0, float("inf")
+        while time.perf_counter() < until and not self._channel.stop.is_set():
+            running.next()
+            if running.ended != ended:
+                return True
+            batches, until = batches + 1, min(until, time.perf_counter() + TRACE_SECONDS)
+            self._models.observe(running, batches)
+        return False
 
     def send_measured(self) -> None:
         """Send the measurement so far; nothing if it has not begun."""
@@ -661,13 +685,6 @@ class _Running(Feed):
         self.deletions = []
         self.paused_ns = 0
         self.on_restart = lambda: None
-
-
-def as_refusal(error: Exception) -> CannotEditError:
-    """Return why a change cannot be made, also where TensorFlow's own error says it."""
-    if isinstance(error, CannotEditError):
-        return error
-    return CannotEditError(f"the changed dataset could not be made: {first_line(error)}")
 
 
 def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:

@@ -55,7 +55,7 @@ class ScriptJob(JobRun):
 
     def _begin_build(self) -> None:
         """Begin the phase in which datasets are made, once TensorFlow has been imported."""
-        self._memory.read("import")
+        self._memory.read("import", used=False)
         self._enter("data")
         self._enter("build")
         self._begin_watch()

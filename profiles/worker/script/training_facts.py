@@ -41,6 +41,8 @@ _IMPORT_JAX = frozenset({"jax", "jaxlib", "tensorflow", "keras"})
 """Packages that import JAX where it is installed, whether the script uses it or not."""
 ON_GPU = "on a GPU TensorFlow returns before a step has ended"
 OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
+NO_MODEL = "TensorFlow keeps no model of this pipeline (autotune is off)"
+SEVERAL = "the strategy fetches for several devices in one call"
 IN_GRAPH = "a tf.function fetches and computes in one call"
 UNSEEN = "`for x in dataset` inside a tf.function fetches and computes within TensorFlow: no step of it can be seen"
 
@@ -189,7 +191,7 @@ def _knowledge(main: Consumer) -> Mapping[str, Any]:
         wait = None if why_asynchronous else "exact"
         return {"interval": "exact", "fetch": "exact", "wait": wait, "unknown": why_asynchronous}
     gaps = main.gaps.mean_ns is not None
-    no_model = None if gaps else "TensorFlow keeps no model of this pipeline (autotune is off)"
+    no_model = None if gaps else SEVERAL if main.devices > 1 else NO_MODEL
     fetch = "mean" if gaps else None
     if main.kind == "fit":
         unknown = no_model or why_asynchronous

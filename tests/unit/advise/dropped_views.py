@@ -9,6 +9,7 @@ from unit.advise.views import function, measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.view.texts import with_functions
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 
 DECODES = function("DecodeJpeg", "ReadFile", reads=frozenset({"0"}), writes=frozenset({"0"}))
@@ -226,3 +227,71 @@ def groups(given: int = 100, rows: int | None = 16) -> PipelineView:
         static=False,
     )
     return measured(view, interval_ms=10.0, headspace=0.9)
+
+
+GROUPED = """
+def load(path, person):
+    return tf.io.decode_jpeg(tf.io.read_file(path)), person
+ds = ds.map(load)
+ds = ds.group_by_window(lambda image, who: who // 2, lambda key, window: window.take(4).batch(4), window_size=12)
+"""
+
+
+def taken_of_groups(ms: float = 8.0, given: int = 50, code: str = GROUPED, op: str = "take") -> PipelineView:
+    """Groups that give four rows each of what a costly map makes: of 600 elements, 200."""
+    path, image, person = tensor("string"), tensor("uint8", 8, 8, 3), tensor("int64")
+    image_rows, rows = tensor("uint8", 4, 8, 8, 3), tensor("int64", 4)
+    load, key = (Location(file="people.py", line=at) for at in (4, 5))
+    view = pipeline(
+        stage("source", "from_tensor_slices", count=600, element=(path, person)),
+        stage("stages.0", "map", name="load", ms=ms, count=600, element=(image, person), location=load),
+        stage("stages.1", "group_by_window", count=given, element=(image_rows, rows), location=key),
+        stage("stages.1.stages.0", op, element=(image, person), owner="stages.1", depth=1, inputs=()),
+        stage("stages.1.stages.1", "batch", element=(image_rows, rows), owner="stages.1", depth=1),
+        static=False,
+    )
+    return with_functions(measured(view, interval_ms=10.0, headspace=0.9), {"people.py": code})
+
+
+def interleaved(
+    code: str = "ds = ds.interleave(read, cycle_length=8, num_parallel_calls=4)\n",
+    bytes_each: float = 40.0,
+    tf_op: str | None = "ParallelInterleaveDatasetV4",
+    inner: str = "FixedLengthRecordDataset",
+    batch: int = 64,
+) -> PipelineView:
+    """Small records of several files, which are put into batches after they were handed over."""
+    place = Location(file="flows.py", line=1)
+    view = pipeline(
+        stage("source", "list_files"),
+        stage(
+            "stages.0",
+            "interleave",
+            tf_op=tf_op,
+            ms=0.3,
+            bytes_per_element=bytes_each,
+            count=6400,
+            location=place,
+            executed_op=tf_op,
+            element=None,
+        ),
+        stage("stages.0.source", inner, ms=0.1),
+        stage("stages.1", "batch", arguments={"batch_size": batch}, count=100),
+        static=False,
+    )
+    return with_functions(measured(view, interval_ms=0.5, headspace=0.9), {"flows.py": code})
+
+
+def zip_of_shards(*index: int) -> PipelineView:
+    """Shards of one dataset, side by side."""
+    stages: list[StageView] = []
+    for number in range(len(index)):
+        base = f"source.inputs.{number}."
+        source = stage(f"{base}source", "TFRecordDataset", inputs=(), count=4800)
+        made = stage(f"{base}stages.0", "map", name="spectrum", ms=4.0, count=4800, line=5, function=DECODES)
+        made = replace(made, measured=made.measured.model_copy(update={"same_as": "source.inputs.0.stages.0"}))
+        one = stage(f"{base}stages.1", "shard", count=4800 // len(index), line=6, arguments={"num_shards": len(index)})
+        stages += [source, made, replace(one, arguments={**one.arguments, "index": index[number]})]
+    ends = tuple(f"source.inputs.{number}.stages.1" for number in range(len(index)))
+    joins = stage("source", "zip", inputs=ends, line=7, count=4800 // len(index))
+    return measured(pipeline(joins, *stages, stage("stages.0", "batch"), static=False), interval_ms=20.0, headspace=0.9)

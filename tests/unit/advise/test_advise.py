@@ -245,23 +245,6 @@ def test_status_before_worth() -> None:
     ]
 
 
-@pytest.mark.parametrize(("matters", "first"), [(True, "allocator"), (False, "bound")])
-def test_memory_that_was_not_asked_about_is_not_tuned_first(matters: bool, first: str) -> None:
-    allocator = [{"kind": "SetEnvironment", "variable": "MALLOC_ARENA_MAX", "value": "2"}]
-    measured = {"speedup": 1.0, "peak_rss_delta_bytes": -(1 << 30)}
-    facts: dict[str, Any] = {"title": "", "family": "memory", "status": "kept", "measured": measured}
-    found = [
-        Finding.model_validate({"rule": "allocator", "edit": allocator, **facts}),
-        Finding(rule="bound", title="", family="speed", status="ceiling", measured={"speedup": 5.0}),
-        Finding(rule="no", title="", family="speed", status="rejected"),
-    ]
-    shown = [one.rule for one in ordered(found, memory_matters=matters)]
-    assert (shown[0], shown[-1]) == (first, "no")
-    # A smaller buffer is a change of the pipeline.
-    found[0].edit = None
-    assert ordered(found, memory_matters=False)[0].rule == "allocator"
-
-
 def test_lines_to_write_come_before_caches() -> None:
     cache = Finding(rule="measured", title="", family="speed", status="kept", cache=Kept(), measured={"speedup": 9.0})
     lines = Finding(rule="measured", title="", family="speed", status="unverified", python=".batch(256)")

@@ -73,9 +73,11 @@ BY_HAND = {
     "concatenated-parts",
     "csv-row-by-row",
     "files-of-few-records",
+    "group-after-expensive-map",
     "groups-never-full",
     "memory-grows",
     "read-once-per-branch",
+    "records-batched-inside",
     "windows-from-array",
 }
 """Rules whose fix is another source, or code of the user's: a view does not know what it makes of a pipeline."""

@@ -70,6 +70,8 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "concatenated-parts": dropped_views.parts,
     "csv-row-by-row": dropped_views.csv,
     "drop-after-expensive-map": dropped_views.dropped,
+    "records-batched-inside": dropped_views.interleaved,
+    "group-after-expensive-map": dropped_views.taken_of_groups,
     "groups-never-full": dropped_views.groups,
     "read-once-per-branch": dropped_views.per_class,
     "readers-of-small-records": dropped_views.readers,

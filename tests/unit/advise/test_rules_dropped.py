@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from unit.advise.dropped_views import (
     DECODES,
+    GROUPED,
     PREDICATE,
     SHARD,
     branches,
     csv,
     dropped,
     groups,
+    interleaved,
     parts,
     per_class,
     readers,
     small_files,
+    taken_of_groups,
     taking,
+    zip_of_shards,
     zipped,
 )
 from unit.advise.function_views import found, late_filter, only
@@ -35,7 +40,7 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.ops.constants import AUTOTUNE
-from pipeprof.pipelines.static.written_calls import WrittenFunction
+from pipeprof.pipelines.static.written_calls import WrittenFunction, key_of_inputs, last_call
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.batch_savings import kept_share
 from pipeprof.profiles.advise.rule import bar_to_try, rules
@@ -491,3 +496,92 @@ def test_the_reader_of_small_files_keeps_its_arguments(view: PipelineView, reade
 def test_files_that_are_left_as_they_are(view: PipelineView) -> None:
     with bar_to_try():
         assert not found("files-of-few-records", view)
+
+
+def test_groups_that_drop_what_a_map_has_made() -> None:
+    hit = only("group-after-expensive-map", taken_of_groups())
+    assert "gives 33 % of the elements that load (map, people.py:4) makes: take in it drops the others" in (
+        hit.sentence or ""
+    )
+    (edit,) = hit.edits
+    assert isinstance(edit, HandWritten)
+    assert edit.python == (
+        "dataset = dataset.group_by_window(key_func=lambda path, person: person // 2, "
+        "reduce_func=lambda key, window: window.take(4).batch(4), window_size=12)  # people.py:5, before load\n"
+        "dataset = dataset.unbatch().map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(4)"
+    )
+    assert hit.predicted is not None
+    assert hit.predicted.speedup is not None
+    assert not found("groups-never-full", taken_of_groups(given=25))
+
+
+def test_a_key_that_the_map_passes_on_is_one_of_what_it_gets() -> None:
+    code = "def load(path, person):\n    return read(path), person\n"
+    text = "def key_of(image, who):\n    return who\n"
+    assert key_of_inputs(code, parse("key_of"), text) == "lambda path, person: person"
+    for key in ("lambda image, who: tf.shape(image)[0]", "lambda *parts: parts[1]", "other"):
+        assert key_of_inputs(code, parse(key), text) is None
+    changed = code.replace("    return", "    person = person + 1\n    return")
+    assert key_of_inputs(changed, parse("key_of"), text) is None
+    assert last_call(parse("lambda key, window: window.take(K).batch(K, drop_remainder=True)"), "batch") == (
+        ".batch(K, drop_remainder=True)"
+    )
+    assert last_call(parse("lambda key, window: window.batch(size_of(key))"), "batch") is None
+    assert last_call(parse("lambda key, window: window.batch(4).map(scale)"), "batch") is None
+
+
+def parse(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+def test_a_key_that_the_map_makes_stays_behind_it() -> None:
+    code = GROUPED.replace("who // 2", "tf.shape(image)[0]")
+    assert "make the key before load" in only("group-after-expensive-map", taken_of_groups(code=code)).recommendation
+
+
+@pytest.mark.parametrize("view", [taken_of_groups(1.0), taken_of_groups(given=140), taken_of_groups(op="shuffle")])
+def test_groups_that_give_what_is_made(view: PipelineView) -> None:
+    assert not found("group-after-expensive-map", view)
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ("read", "lambda path: read(path).batch(batch_size=64)"),
+        ("lambda f: tf.data.TextLineDataset(f)", "lambda f: tf.data.TextLineDataset(f).batch(batch_size=64)"),
+    ],
+)
+def test_small_records_are_batched_where_they_are_read(given: str, made: str) -> None:
+    code = f"ds = ds.interleave({given}, cycle_length=8, num_parallel_calls=4)\n"
+    (edit,) = only("records-batched-inside", interleaved(code)).edits
+    assert isinstance(edit, HandWritten)
+    assert edit.python == (
+        f"dataset = dataset.interleave({made}, cycle_length=8, num_parallel_calls=4)  # flows.py:1, without the batch "
+        "after it"
+    )
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        interleaved(bytes_each=90_000.0),
+        interleaved(tf_op="InterleaveDataset"),
+        interleaved(inner="from_generator"),
+        interleaved(batch=2),
+    ],
+)
+def test_records_that_pass_an_interleave_as_they_are(view: PipelineView) -> None:
+    assert not found("records-batched-inside", view)
+
+
+def test_all_shards_in_a_zip_are_a_batch_of_one_reader() -> None:
+    hits = list(rules()["read-once-per-branch"].diagnose(zip_of_shards(0, 1, 2, 3)))
+    (hit,) = (one for one in hits if one.stage == "source")
+    (edit,) = hit.edits
+    assert isinstance(edit, HandWritten)
+    assert edit.python.splitlines()[0] == (
+        "dataset = dataset.map(spectrum).batch(4, drop_remainder=True)  # in place of the shards and the zip, "
+        "spec.yaml:6 and spec.yaml:7"
+    )
+    for other in (zip_of_shards(1, 0, 2, 3), zip_of_shards(0, 1, 2, 2)):
+        assert not any(hit.stage == "source" for hit in rules()["read-once-per-branch"].diagnose(other))

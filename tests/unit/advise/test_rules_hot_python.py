@@ -160,11 +160,22 @@ def test_a_map_that_only_calls_python_calls_it_once_for_a_batch() -> None:
     (hit,) = rules()["py-function-gil"].diagnose(replace(view, stages=stages))
     code = hit.edits[-1].python  # type: ignore[attr-defined]
     assert code.splitlines() == [
+        "# still a loop over the rows, in one call: NumPy on whole arrays, without the loop, gains more",
         "def on_a_batch(x, y):",
         "    row = tf.py_function(lambda *rows: np.stack([scale(*row) for row in zip(*rows)]), [x], tf.float32)",
         "    row = tf.ensure_shape(row, [None, 8])",
         "    return row, y",
         "dataset = dataset.map(on_a_batch, num_parallel_calls=tf.data.AUTOTUNE)",
+    ]
+    text = "def scale(x):\n    names = [n for n in range(9)]\n    table = {n: 1 for n in names}\n    return table[x]\n"
+    place = Location(file="mine.py", line=9)
+    stages = tuple(replace(one, location=place) if one.id == "stages.0" else one for one in stages)
+    (hit,) = rules()["py-function-gil"].diagnose(replace(view, stages=stages, texts={"mine.py": text}))
+    code = hit.edits[-1].python  # type: ignore[attr-defined]
+    assert code.splitlines()[:3] == [
+        "names = [n for n in range(9)]  # once, above line 1",
+        "TABLE = {n: 1 for n in names}",
+        "# line 3, in scale(): TABLE in the place of {n: 1 for n in names}",
     ]
 
 

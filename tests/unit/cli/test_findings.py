@@ -763,16 +763,6 @@ def test_the_lines_that_next_speaks_of_stay_on_a_full_screen(found: Profile) -> 
     assert "second = 1" in report(found)
 
 
-def test_a_change_for_memory_alone_is_help_without_a_cache(found: Profile) -> None:
-    made = cached(found)
-    assert made.findings is not None
-    memory = Finding(rule="measured", title="Hold less", family="memory", status="kept", measured={"speedup": 1.0})
-    made.findings = [made.findings[1], memory]
-    text = " ".join(report(made, width=100).split())
-    assert "For memory alone measured 2 Hold less" in text
-    assert "without a cache" not in text
-
-
 @pytest.mark.parametrize("lines", [{"python": "x = 1"}, {"patch": "- map: f"}, {}])
 def test_a_bound_with_lines_to_write_has_a_known_edit(found: Profile, lines: dict[str, str]) -> None:
     found.findings = [Finding(rule="a", title="Cheaper", status="ceiling", measured={"speedup": 2.0}, **lines)]

@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+
+from pipeprof.profiles.worker.memory import memory_log
 
 CONFIGURED = ("numpy", "tensorflow", "keras", "jax", "torch", "absl", "google.protobuf", "h5py", "psutil")
 
@@ -13,3 +16,14 @@ def test_nothing_that_a_script_may_configure_is_imported(module: str) -> None:
     code = f"import sys, {module}; print(*[name for name in {CONFIGURED} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_the_reading_before_the_script_starts_no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    def starts() -> None:
+        raise AssertionError("TensorFlow's devices were started")
+
+    monkeypatch.setattr(memory_log, "tensor_bytes", starts)
+    monkeypatch.setattr(memory_log, "forget_peak", starts)
+    sent: list[Any] = []
+    memory_log.MemoryLog(sent.append).read("import", used=False)
+    assert [(one.name, one.live) for one in sent] == [("import", 0)]

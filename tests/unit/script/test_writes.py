@@ -56,6 +56,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+class Heard:
+    """The one audit hook of this process, where it stays: one more for each test would slow each `id` from then on."""
+
+    __call__ = staticmethod(lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def heard() -> None:
+    sys.addaudithook(Heard())
+
+
+@pytest.fixture(autouse=True)
+def one_hook(heard: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    del heard
+    monkeypatch.setattr(sys, "addaudithook", lambda hook: monkeypatch.setattr(Heard, "__call__", staticmethod(hook)))
+
+
 @pytest.fixture
 def watching(folder: Path) -> Iterator[Watching]:
     found = Watching(folder)

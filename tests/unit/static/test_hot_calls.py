@@ -274,3 +274,54 @@ def _visits(count: int, monkeypatch: pytest.MonkeyPatch) -> int:
 
 def test_work_on_a_file_grows_with_its_length_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _visits(160, monkeypatch) < 6 * _visits(40, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("body", "opened", "used"),
+    [
+        (
+            "with open(FILES[p]) as f:\n        row = next(itertools.islice(csv.reader(f), r + 1, None))",
+            "list(csv.reader(open(path)))",
+            "opened(FILES[p])[r + 1]",
+        ),
+        ("with open(p, 'rb') as f:\n        row = json.load(f)[r]", "json.load(open(path, 'rb'))", "opened(p)[r]"),
+        (
+            "f = open(p, encoding='utf-8')\n    row = f.readlines()[r]",
+            "open(path, encoding='utf-8').readlines()",
+            "opened(p)[r]",
+        ),
+    ],
+)
+def test_a_file_that_is_read_from_its_start_for_each_row_is_read_once(body: str, opened: str, used: str) -> None:
+    code = f"import csv, itertools, json\nFILES = ['a', 'b']\ndef read(p, r):\n    {body}\n    return row\n"
+    for line in (4, 5):
+        found = hot_call(code, "read", line)
+        assert found is not None
+        assert (found.kind, found.line) == ("opens-file", 4)
+        assert found.instead is not None
+        assert found.instead.opened == f"opened = functools.lru_cache(maxsize=8)(lambda path: {opened})"
+        assert (found.instead.used, found.instead.place) == (used, "above line 3")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "with open(p) as f:\n        row = f.read()",
+        "with open(p) as f:\n        f.seek(r)\n        row = f.readlines()[0]",
+        "with open(p, 'a') as f:\n        row = f.readlines()[r]",
+        "with open('one') as f:\n        row = csv.reader(f, r)[r]",
+    ],
+)
+def test_other_files_are_not(body: str) -> None:
+    code = f"import csv\ndef read(p, r):\n    {body}\n    return row\n"
+    found = hot_call(code, "read", 3)
+    assert found is None or found.instead is None or found.instead.where == "open"
+
+
+def test_a_comprehension_is_a_line_of_its_function() -> None:
+    code = (
+        "def encode(text):\n    table = {k: i for i, k in enumerate('ACGT')}\n    return [table[one] for one in text]\n"
+    )
+    found = hot_call(code, "<dictcomp>", 2)
+    assert found is not None
+    assert (found.kind, found.function) == ("built-anew", "encode")

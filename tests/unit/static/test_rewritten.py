@@ -436,24 +436,23 @@ def test_what_comes_after_the_loop_is_none(end: str) -> None:
     )
 
 
-def test_slices_at_an_index_become_gathers_of_a_batch() -> None:
-    code = "def window(i):\n    low = series[i + 2 : i + 2 + size, 0]\n    return low, names[i]\n"
-    assert gathered(code, "window", 9) == [
-        (
-            "series[i + 2:i + 2 + size, 0]",
-            "tf.gather(series, i[:, None] + tf.range(2, 2 + size, dtype=i.dtype))[:, :, 0]",
-        ),
-        ("names[i]", "tf.gather(names, i)"),
+def test_slices_at_an_index_become_gathers() -> None:
+    code = "def window(i, first):\n    at = i * 2\n    low = series[at + 2 : at + 2 + size, 0]\n"
+    made = gathered(f"{code}    return low, names[i], tf.slice(rows, [at, 1], [9, 3]), labels[first[0]], low[1:]\n")
+    assert made is not None
+    assert made.splitlines()[2:] == [
+        "    low = tf.gather(series, at + 2 + tf.range(size, dtype=at.dtype))[:, 0]",
+        "    return (low, tf.gather(names, i), tf.gather(rows, at + tf.range(9, dtype=at.dtype))[:, 1:1 + 3], "
+        "tf.gather(labels, first[0]), low[1:])",
     ]
-    assert gathered(code, "window", 0) == []
-    assert gathered(code, "other", 9) == []
+    assert gathered("lambda i: series[i : i + 9]") == "lambda i: tf.gather(series, i + tf.range(9, dtype=i.dtype))"
 
 
 @pytest.mark.parametrize(
-    "taken", ["series[:i]", "series[i : 2 * i]", "series[i : i + 9 : 2]", "series[0, i]", "made(i)"]
+    "taken", ["series[:i]", "series[i : 2 * i]", "series[i : i + 9 : 2]", "series[0, i]", "made(i)", "series[0:9]"]
 )
 def test_other_slices_stay(taken: str) -> None:
-    assert gathered(f"def window(i):\n    return {taken}\n", "window", 9) == []
+    assert gathered(f"def window(i):\n    return {taken}\n") is None
 
 
 def rounds(body: str, last: str, over: str = "tf.range(n)") -> str:

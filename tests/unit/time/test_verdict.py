@@ -22,7 +22,7 @@ from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time import thresholds
-from pipeprof.profiles.time.limits.restarts import describe_restarts, restart_advice
+from pipeprof.profiles.time.limits.restarts import describe_restarts, restart_advice, restart_clause
 from pipeprof.profiles.time.thresholds import INPUT_BOUND_FROM, STEP_BOUND_BELOW, classify_wait
 from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude, savable_share
 
@@ -285,6 +285,29 @@ def test_a_training_is_advised_by_how_it_takes_its_batches(consumer, datasets, w
     text = restart_advice(steps, None, Training(consumer=consumer, datasets=[use]))  # type: ignore[arg-type]
     assert text.startswith(words)
     assert "measure more data" not in text
+
+
+@pytest.mark.parametrize(
+    ("dispatch", "buffered", "cause"), [("sync", 512, True), (None, 512, True), ("sync", 8, False)]
+)
+def test_the_work_that_fills_a_shuffle_is_no_time_that_repeat_saves(dispatch: Any, buffered: int, cause: bool) -> None:
+    measured = with_restarts(1.0, 0.3).steps
+    assert measured is not None
+    # Each takes 300 ms: 512 elements are 16 batches of 20 ms.
+    measured.dispatch, measured.count = dispatch, 400
+    made = [
+        stage("stages.0", 0.9, "load").model_copy(update={"elements": 12_800, "cpu_ms_per_batch": 20.0}),
+        stage("stages.1", 0.0, op="shuffle").model_copy(update={"elements": 12_800, "buffered_elements": buffered}),
+        stage("stages.2", 0.0, op="batch").model_copy(update={"elements": 400}),
+    ]
+    text = describe_restarts(measured, made)
+    assert ("repeat()" in text) != cause
+    if cause:
+        assert bool(text) == (dispatch is not None)
+        assert not text or text.endswith(
+            "each first fills shuffle with 512 elements: shuffle before load, or lower its `buffer_size`"
+        )
+    assert bool(restart_clause(measured, made)) == bool(text)
 
 
 def test_a_restart_that_skips_what_it_has_made_is_told_so() -> None:

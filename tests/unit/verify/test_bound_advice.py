@@ -112,6 +112,14 @@ def test_many_small_elements_of_several_datasets_are_chosen_in_batches(profile: 
     assert advice(profile, stage("source", "sample_from_datasets", 0.7, **small), side, at="source") is None
 
 
+def test_files_whose_records_are_only_read_are_batched_where_they_are_read(profile: Profile) -> None:
+    reads = stage("stages.0", "interleave", 0.5, name="read", bytes_per_element=20, bytes_out_per_batch=1280.0)
+    inner = stage("stages.0.source", "fixed_length_record", 0.2, depth=1)
+    found = advice(profile, reads, inner)
+    assert found is not None
+    assert found[1] == "each of its 64 elements per batch passes alone: batch the datasets that it reads"
+
+
 def test_the_command_that_keeps_elements_is_named_where_they_can_be_kept(profile: Profile) -> None:
     decode = stage("stages.0", "map", 0.9, name="decode", random=False)
     found = advice(profile, stage("source", "range", 0.01), decode)

@@ -8,8 +8,8 @@ import pytest
 
 from pipeprof.cli.report.findings import describe_overlap
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, to_document
-from pipeprof.profiles.document.findings import Edit, Finding
-from pipeprof.profiles.verify.overlap import is_about_overlap, other_dispatch, without_other_dispatch
+from pipeprof.profiles.document.findings import Edit, Finding, Verdict
+from pipeprof.profiles.verify.overlap import can_overlap, is_about_overlap, other_dispatch, without_other_dispatch
 
 PREFETCH = InsertStage("prefetch", {"buffer_size": 2}, "stages.0")
 
@@ -31,6 +31,18 @@ def finding(*edits: PipelineEdit, **measured: Any) -> Finding:
 )
 def test_a_prefetch_is_about_overlap(edits: tuple[PipelineEdit, ...], overlaps: bool) -> None:
     assert is_about_overlap(finding(*edits)) is overlaps
+
+
+@pytest.mark.parametrize(
+    ("bound", "limit", "gains"), [("step", "step", False), ("input", "cpu", False), ("input", "serial-stage", True)]
+)
+def test_a_prefetch_cannot_gain_where_the_cores_are_full_or_the_step_sets_the_pace(
+    recorded: Any, bound: Any, limit: Any, gains: bool
+) -> None:
+    profile = recorded("step-bound")
+    profile.verdict = Verdict(headline="", sentence="", bound=bound, limit=limit)
+    assert can_overlap(profile, finding(PREFETCH)) is gains
+    assert can_overlap(profile, finding(InsertStage("cache")))
 
 
 def test_a_loop_without_a_device_has_no_other_mode() -> None:

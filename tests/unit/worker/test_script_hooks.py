@@ -87,6 +87,90 @@ def test_an_observer_that_defines_nothing_does_nothing(library):
     hooks.uninstall()
 
 
+class Distributed:
+    """What a strategy makes of a dataset: its iterator has one of the library's for each device."""
+
+    def __init__(self, dataset: object, devices: int) -> None:
+        self.copies = [type(dataset)() for _ in range(devices)]
+
+    def __iter__(self):
+        return DistributedBatches([iter(copy) for copy in self.copies])
+
+
+class DistributedBatches:
+    def __init__(self, inner: list) -> None:
+        self.inner = inner
+
+    def get_next(self) -> list[int]:
+        return [next(one) for one in self.inner]
+
+    def __next__(self) -> list[int]:
+        return self.get_next()
+
+    def __iter__(self):
+        return self
+
+
+class Strategy:
+    def __init__(self, devices: int) -> None:
+        self.devices = devices
+
+    def experimental_distribute_dataset(self, dataset: object, options: object = None) -> object:
+        return Distributed(dataset, self.devices) if self.devices and options is None else dataset
+
+    def distribute_datasets_from_function(self, dataset_fn, options: object = None) -> object:
+        return self.experimental_distribute_dataset(dataset_fn("context"), options)
+
+
+def distributed(strategy: Strategy, dataset: object, how: str) -> object:
+    if how == "function":
+        return strategy.distribute_datasets_from_function(lambda _: dataset)
+    return strategy.experimental_distribute_dataset(dataset=dataset)
+
+
+@pytest.mark.parametrize("how", ["dataset", "function"])
+@pytest.mark.parametrize("devices", [0, 1, 2])
+def test_what_a_strategy_distributes_is_the_scripts_own_dataset(library, monkeypatch, how: str, devices: int) -> None:
+    for kind in (Distributed, DistributedBatches):
+        monkeypatch.setattr(sys.modules[__name__], kind.__name__, type(kind.__name__, (kind,), {}))
+    library.distribute = SimpleNamespace(Strategy=type("Own", (Strategy,), {}))
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda iterator: (len(vars(iterator)), []))
+    hooks = Hooks(observer, itertools.count().__next__)
+    hooks.install("tensorflow")
+    dataset, strategy = library.data.Dataset(), library.distribute.Strategy(devices)
+    made = distributed(strategy, dataset, how)
+    iterator = iter(made)
+    assert len(list(iterator)) == 2
+    hooks.uninstall()
+    (consumer,) = observer.consumers
+    (one,) = consumer.passes
+    assert consumer.dataset() is dataset
+    # Two that came, and the request for the end.
+    assert (consumer.devices, len(one.times), bool(one.ended)) == (devices, 5, True)
+    assert (one.look(type) is not None) == (devices < 2)
+    assert len(list(made)) == 2
+    assert len(observer.consumers[0].passes) == 1
+
+
+def test_a_strategy_gets_the_dataset_that_is_handed_out(library, monkeypatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "Distributed", type("Distributed", (Distributed,), {}))
+    library.distribute = SimpleNamespace(Strategy=type("Own", (Strategy,), {}))
+
+    class Shorter(library.data.Dataset):
+        def __iter__(self):
+            return iter([7])
+
+    observer = Observer()
+    observer.given = lambda _dataset: Shorter()
+    hooks = Hooks(observer, itertools.count().__next__)
+    hooks.install("tensorflow")
+    try:
+        assert list(distributed(library.distribute.Strategy(1), library.data.Dataset(), "dataset")) == [[7]]
+        assert list(distributed(library.distribute.Strategy(1), library.data.Dataset(), "function")) == [[7]]
+    finally:
+        hooks.uninstall()
+
+
 def test_the_end_of_a_reduce_is_told(library):
     log = Log()
     hooks = Hooks(log, itertools.count().__next__)

@@ -11,6 +11,7 @@ from pipeprof.pipelines.graph.edit.ragged.rows import (
     RowCall,
     Rows,
     SharedRows,
+    StackedRows,
     ragged_rows,
     ragged_tensor,
     rank_of,
@@ -25,6 +26,8 @@ def cut(call: RowCall) -> list[Rows] | None:
     import tensorflow as tf
 
     rows = call.inputs[0]
+    if isinstance(rows, SharedRows):
+        return _of_table(call, rows.tensor)
     if not isinstance(rows, RaggedRows):
         return None
     begin, size = (tf.cast(stacked(one, call.size), tf.int64) for one in call.inputs[1:])
@@ -39,6 +42,19 @@ def cut(call: RowCall) -> list[Rows] | None:
         flat.set_shape([None, *_known_sizes(call, rows.flat.shape)[1:]])
     with tf.control_dependencies(checks):
         return [range_of(RaggedRows(tf.identity(flat), rows.lengths), first, last)]
+
+
+def _of_table(call: RowCall, table: Any) -> list[Rows] | None:
+    """As many rows of one tensor for each element, from places that differ; None for other parts of it."""
+    import tensorflow as tf
+
+    begins, sizes = (_known(rows, table.shape.rank or 0) for rows in call.inputs[1:])
+    if not sizes or any(one in {None, -1} for one in sizes[:1]) or None in (*begins[1:], *sizes[1:]):
+        return None
+    first = stacked(call.inputs[1], call.size)[:, 0]
+    # On a CPU, a gather fails for a row that is not there, as a slice does.
+    taken = tf.gather(table, first[:, None] + tf.range(sizes[0], dtype=first.dtype))
+    return [StackedRows(tf.slice(taken, [0, 0, *begins[1:]], [-1, -1, *sizes[1:]]))]
 
 
 def _known_sizes(call: RowCall, shape: Sequence[int | None]) -> list[int | None]:

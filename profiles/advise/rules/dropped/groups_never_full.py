@@ -8,6 +8,7 @@ from pipeprof.pipelines.edits.edits import HandWritten, SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import per_batch
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.rules.dropped.group_after_expensive_map import dropping
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import percent, place_of, size
@@ -71,7 +72,8 @@ class GroupsNeverFull(Rule):
         steps = view.profile.steps.count if view.profile is not None and view.profile.steps is not None else 0
         for stage in view.stages:
             below = view.input_of(stage)
-            if not _groups(stage) or below is None:
+            # What a group drops does not wait in it.
+            if not _groups(stage) or below is None or dropping(view, stage) is not None:
                 continue
             rows, taken, given = _rows(below, stage), per_batch(view, below), per_batch(view, stage)
             if rows is None or not taken or given is None:

@@ -73,6 +73,41 @@ class ReadOncePerBranch(Rule):
                 yield self._in_one_map(view, shared, again, interval)
             elif wasted > 0 and wasted >= self.threshold("wasted-share") * interval:
                 yield self._draft(view, shared, wasted, interval)
+                joins = _zip_of_shards(view, shared.readers)
+                yield from [self._in_one_batch(view, shared, joins, wasted, interval)] if joins is not None else []
+
+    def _in_one_batch(
+        self, view: PipelineView, shared: _Shared, joins: StageView, wasted: float, interval: float
+    ) -> Proposal:
+        """All shards in a zip: elements that follow each other."""
+        count, shard = len(shared.readers), shared.readers[0]
+        after = "".join(stage_call(one, one.arguments) for one in reversed(shared.maps))
+        places = [place for place in (place_of(shard.location), place_of(joins.location)) if place]
+        where = "  # in place of the shards and the zip"
+        where += f", {' and '.join(places)}" if places else ""
+        text = f"Batch {count} elements of one reader, in place of {count} shards of it and their zip"
+        by_hand = HandWritten(
+            (joins.id,),
+            "",
+            f"dataset = dataset{after}.batch({count}, drop_remainder=True){where}\n"
+            f"# an element has {count} rows then: a map that stacks the parts of the zip is not needed",
+            text,
+        )
+        each = wasted / max(1.0, min(view.cores, float(count)))
+        return Proposal(
+            stage=joins.id,
+            title=f"Batch {count} elements in place of the zip of {count} shards",
+            sentence=(
+                f"{joins.label} joins all {count} shards of one dataset, whose elements follow each other in it: each "
+                f"shard runs it again, {of_interval(wasted, interval)} for nothing."
+            ),
+            recommendation=f"{text}: the same elements, stacked.",
+            evidence={"branches": count, "wasted_ms_per_batch": wasted},
+            edits=(by_hand,),
+            by_hand=by_hand,
+            predicted=saving(view, "one reader", each, {one.id for one in shared.stages}, restarts=False),
+            covers=(joins.id, *(one.id for one in shared.stages)),
+        )
 
     def _in_one_map(self, view: PipelineView, shared: _Shared, again: Mapping[str, float], interval: float) -> Proposal:
         """The maps of a zip that each read or decode the same element, called by one map."""
@@ -256,6 +291,16 @@ def _joined(view: PipelineView, readers: Sequence[StageView]) -> StageView | Non
         return None
     alone = all([one.id for one in end] == [joins.id] for end in ends)
     return joins if alone and sorted(joins.inputs) == sorted(one.id for one in readers) else None
+
+
+def _zip_of_shards(view: PipelineView, readers: Sequence[StageView]) -> StageView | None:
+    """The zip of all shards of a dataset in their order; None where these are others."""
+    joins = _joined(view, readers) if all(one.op == "shard" for one in readers) else None
+    if joins is None:
+        return None
+    by_id = {one.id: (one.arguments.get("num_shards"), one.arguments.get("index")) for one in readers}
+    every = [(len(readers), index) for index in range(len(readers))]
+    return joins if [by_id[one] for one in joins.inputs] == every else None
 
 
 def _results(view: PipelineView, readers: Sequence[StageView]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.profiles.advise.rule import Rule
@@ -10,6 +11,7 @@ from pipeprof.profiles.advise.text.observed import begins_each_step
 from pipeprof.profiles.advise.text.slips import OfText
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView
+from pipeprof.profiles.wording import listed
 
 
 class FirstAgain(OfText, Rule):
@@ -36,12 +38,50 @@ class FirstAgain(OfText, Rule):
     kind = "first-again"
 
     def check(self, view: PipelineView) -> Iterable[Proposal]:
-        """Leave out what a training script was seen to do: `iterator-each-step` reports it with its cost."""
+        """Join what stands in one function; what a training script does, `iterator-each-step` reports with its cost."""
         training = view.profile.training if view.profile is not None else None
         seen = {use.line for use in training.datasets if begins_each_step(use)} if training is not None else set()
-        return [hit for hit in super().check(view) if hit.location is None or hit.location.line not in seen]
+        slips = [slip for slip in view.slips if slip.kind == self.kind]
+        found: dict[tuple[str | None, int | None], list[tuple[Slip, Proposal]]] = {}
+        for slip, hit in zip(slips, super().check(view), strict=True):
+            if slip.line not in seen:
+                found.setdefault((slip.function, None if slip.function else slip.line), []).append((slip, hit))
+        return [_joined([slip for slip, _ in each], each[0][1]) for each in found.values()]
 
     def words(self, slip: Slip) -> tuple[str, str]:
         """Name the dataset that is started again."""
-        sentence = f"`{slip.text}` starts the pipeline anew in each turn of the loop and takes its first element."
-        return sentence, f"Write `iterator = iter({slip.variable})` before the loop, and `next(iterator)` in it"
+        return _words([slip])
+
+
+def _words(slips: Sequence[Slip]) -> tuple[str, str]:
+    names = list(dict.fromkeys(slip.variable or "dataset" for slip in slips))
+    texts = listed(list(dict.fromkeys(f"`{slip.text}`" for slip in slips)))
+    many = len(names) > 1
+    sentence = (
+        f"{texts} {'start their pipelines' if many else 'starts the pipeline'} anew in each turn of the loop and "
+        f"{'take their first elements' if many else 'takes its first element'}."
+    )
+    made = listed([f"`{_iterator(name, names)} = iter({name})`" for name in names])
+    used = listed([f"`next({_iterator(name, names)})`" for name in names])
+    return sentence, f"Write {made} before the loop, and {used} in it"
+
+
+def _joined(slips: Sequence[Slip], hit: Proposal) -> Proposal:
+    """One finding for the datasets of one function, with the lines to write."""
+    sentence, recommendation = _words(slips)
+    names = list(dict.fromkeys(slip.variable or "dataset" for slip in slips))
+    line, (loop, _) = slips[0].line, slips[0].around
+    place = f", line {loop}" if loop else ""
+    # A loop that takes more than there is goes on with the next epoch.
+    lines = [f"{_iterator(name, names)} = iter({name}.repeat())  # before the loop{place}" for name in names]
+    used = ", ".join(f"next({_iterator(name, names)})" for name in names)
+    return replace(
+        hit,
+        sentence=sentence,
+        recommendation=f"{recommendation}.",
+        python="\n".join([*lines, f"# line {line}: {used}"]),
+    )
+
+
+def _iterator(name: str, names: Sequence[str]) -> str:
+    return f"{name.rpartition('.')[2]}_iterator" if len(names) > 1 else "iterator"

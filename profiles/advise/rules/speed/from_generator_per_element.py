@@ -66,6 +66,7 @@ class FromGeneratorPerElement(Rule):
     title = "Yield batches from the generator"
     family = "speed"
     semantics = "values"
+    yields_to = ("rebuilt-per-call", "row-per-call")
     thresholds = (
         Threshold("hand-over", HAND_OVER_US, "µs", "measured on TensorFlow 2.21: rows of 256 floats"),
         Threshold("component", HAND_OVER_COMPONENT_US, "µs", "each further component of an element: 100 scalars"),

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.by_batch import wrapped
+from pipeprof.pipelines.static.hot_calls import made_anew
 from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, interval_ms, saving
 from pipeprof.profiles.advise.edits.generator_code import on_batches
 from pipeprof.profiles.advise.edits.own_python import in_less_python
 from pipeprof.profiles.advise.edits.snippets import function_file
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.rules.python.rebuilt_per_call import lines_once
 from pipeprof.profiles.constants import NUMPY_FUNCTION_US, PY_FUNCTION_US
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.time.limits.gil import (
@@ -165,6 +167,9 @@ class PyFunctionGil(Rule):
         return Prediction(more, speedup=predicted.speedup)
 
 
+_STILL_ROWS = "still a loop over the rows, in one call: NumPy on whole arrays, without the loop, gains more"
+
+
 def _python(stage: StageView) -> bool:
     function = stage.function
     return (
@@ -229,6 +234,8 @@ def _called_once(view: PipelineView, stage: StageView) -> str:
         stacked = f"np.stack([{each}])" if len(found.outputs) == 1 else f"[np.stack(one) for one in zip(*({each}))]"
         made = on_batches(found, f"lambda *rows: {stacked}", components, "on_a_batch", found.wrapper)
         place = stage.location
-        if place is None or not unknown_names("\n".join(made), view.texts.get(place.file, ""), place.line):
-            lines = made
+        text = view.texts.get(place.file, "") if place is not None else ""
+        if place is None or not unknown_names("\n".join(made), text, place.line):
+            once = [line for call in made_anew(text, found.function) for line in lines_once(call)]
+            lines = [*once, f"# {_STILL_ROWS}", *made]
     return "\n".join([*lines, "dataset = dataset.map(on_a_batch, num_parallel_calls=tf.data.AUTOTUNE)"])
