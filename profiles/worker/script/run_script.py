@@ -106,6 +106,7 @@ class ScriptRun(ScriptJob):
 
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
+        self._path = Path(job.user_files[0]).absolute()  # the script may go into another folder
         self._observer = ScriptObserver(
             self._iterator_made,
             self._attend,
@@ -636,8 +637,7 @@ class ScriptRun(ScriptJob):
             self._channel.send(TrainingSeen(self._training()))
 
     def _why_nothing(self) -> str:
-        path = Path(self.job.user_files[0])
-        observer = self._observer
+        path, observer = Path(self.job.user_files[0]), self._observer
         if observer.in_graph:
             line = observer.in_graph[0].line
             return f"{path.name}:{line}: {UNSEEN}; iterate over the dataset in Python, or over iter(dataset)"
@@ -651,7 +651,7 @@ class ScriptRun(ScriptJob):
             )
             return f"{where} takes {took}: a step is what lies between two batches"
         functions = dict.fromkeys(
-            one.name for one in bindings_of(path).all if one.kind == "function" and not one.script
+            one.name for one in bindings_of(self._path).all if one.kind == "function" and not one.script
         )
         listed = ", ".join(f"{path}:{name}" for name in [*functions][:MOST_LISTED])
         more = f"; to measure a function that returns one, name it: {listed}" if functions else ""

@@ -216,6 +216,15 @@ def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert run._why_nothing().startswith("train.py:3 takes a batch of a dataset, but no second one:")
 
 
+def test_a_script_that_changed_the_folder_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "train.py").write_text("def make():\n    pass\n")
+    monkeypatch.chdir(tmp_path)
+    run = ScriptRun(Job("script", "train.py", ["train.py"]), Channel(FakeTime()))  # type: ignore[arg-type]
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "run")
+    assert run._why_nothing().endswith("name it: train.py:make")
+
+
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_run_that_a_signal_ends_is_not_traced(*, stopped: bool) -> None:
     run = Run()
