@@ -423,28 +423,6 @@ def test_what_is_not_finished_goes_on_with_the_budget_that_decides(recorded: Rec
 MEMORY = {"speedup": 1.0, "peak_rss_delta_bytes": -1_000_000_000}
 
 
-def test_what_saves_memory_alone_is_next_after_all_else(recorded: Recorded) -> None:
-    profile = recorded("input-bound")
-    late = finding(overrides=["stages.+source={cache: {}}"], family="memory", measured=MEMORY)
-    late.status, late.edit = "kept", Edit.model_validate(CACHE)
-    lacks = finding(unfinished=Unfinished(pairs=8, needed=12, budget_seconds=40))
-    profile.findings = [lacks, late]
-    assert chosen(profile).line == rerun(profile, budget="40")
-    suspected = finding(overrides=["stages.0.num_parallel_calls=4"])
-    profile.findings = [suspected, late]
-    assert "num_parallel_calls" in chosen(profile).line
-    profile.verification = Verification(
-        seconds=1.0, budget_seconds=60.0, mode="pairs", tried=1, block_seconds=0.3, needs_seconds=100
-    )
-    profile.findings = [finding(), late]
-    assert chosen(profile).line.endswith("--budget 100")
-    # Nothing else is open.
-    profile.verification = None
-    assert chosen(profile).purpose == "writes change 2"
-    profile.findings = [late, finding()]
-    assert chosen(profile).purpose == "writes change 1"
-
-
 def test_a_variable_of_the_environment_is_tried_not_written(recorded: Recorded) -> None:
     profile = recorded("input-bound")
     profile.target.kind, profile.target.text = "function", "train.py:make"
