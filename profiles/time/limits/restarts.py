@@ -53,7 +53,9 @@ def _filled(steps: Steps, stages: list[Stage] | None) -> tuple[Stage, Stage] | N
         if not traits(shuffle.op).shuffles or not per_batch or not shuffle.buffered_elements:
             continue
         before = stages[: stages.index(shuffle)]
-        costs = [(stage.active_ms or 0.0) / max(1.0, stage.threads or 1.0) for stage in before]
+        # A generator runs on the threads of others, one call at a time.
+        threads = [1.0 if traits(stage.op).wrapped else max(1.0, stage.threads or 1.0) for stage in before]
+        costs = [(stage.active_ms or 0.0) / many for stage, many in zip(before, threads, strict=True)]
         if sum(costs) * (shuffle.buffered_elements / per_batch + 1) >= MOSTLY * _each_ms(steps):
             return shuffle, before[costs.index(max(costs))]
     return None

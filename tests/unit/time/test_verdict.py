@@ -310,6 +310,20 @@ def test_the_work_that_fills_a_shuffle_is_no_time_that_repeat_saves(dispatch: An
     assert bool(restart_clause(measured, made)) == bool(text)
 
 
+def test_a_generator_fills_a_shuffle_one_call_at_a_time() -> None:
+    measured = with_restarts(1.0, 0.3).steps
+    assert measured is not None
+    measured.count = 400
+    facts = {"elements": 12_800, "cpu_ms_per_batch": 20.0, "threads": 3.0}
+    made = [
+        stage("source", 0.9, "rows", op="from_generator").model_copy(update=facts),
+        stage("stages.0", 0.0, op="shuffle").model_copy(update={"elements": 12_800, "buffered_elements": 256}),
+    ]
+    assert describe_restarts(measured, made).endswith("with 256 elements: lower its `buffer_size`")
+    made[0] = made[0].model_copy(update={"op": "tfrecord"})
+    assert "repeat()" in describe_restarts(measured, made)
+
+
 def test_a_restart_that_skips_what_it_has_made_is_told_so() -> None:
     measured = with_restarts(1.0, 0.5).steps
     assert measured is not None
