@@ -66,6 +66,7 @@ def run(given: RunOptions) -> None:
     from pipeprof.cli.targets.settings import settings_with, with_change
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.profiles.harness.harness import run_undisturbed, target_of
+    from pipeprof.profiles.verify.ceiling import suspect_bottleneck
 
     options.choice("--color", given.color, options.COLORS)
     budget = options.duration("--budget", given.budget)
@@ -100,6 +101,9 @@ def run(given: RunOptions) -> None:
             ending.callback(finish, profile, writer, outputs, selection, color=given.color)
             if chosen.tries and not profile.exit_code:
                 _verify(profile, Measuring(chosen, writer, progress, end_at), seconds, changes, change)
+            elif parsed.kind == "script" and not chosen.soak:
+                suspect_bottleneck(profile)
+                writer.write(profile, final=True)
         finally:
             progress.close()
     refuse(profile, loaded)

@@ -419,6 +419,19 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
     )
 
 
+def suspect_bottleneck(profile: Profile) -> None:
+    """Add to the findings what can be done about the stage that a loop waits for, where nothing is to be tried.
+
+    What a rule says about most of its work says more.
+    """
+    if profile.verdict is None or profile.verdict.bound != "input" or not profile.complete:
+        return
+    findings = list(profile.findings or ())
+    for stages in further_bounds(profile, findings)[:1]:
+        if told_by_rule(profile, stages, findings) is None:
+            profile.findings = [*findings, bottleneck_finding(profile, stages, ())]
+
+
 def told_by_rule(profile: Profile, stages: Sequence[str], untried: Iterable[Finding]) -> Finding | None:
     """Return the finding of a rule about most of the work of stages: it says more than that they cost much.
 

@@ -187,7 +187,8 @@ def _value_flags(path: Path, label: str, before: Any, after: Any, inner: Sequenc
     here = (*path, key)
     old, given = before[key] or {}, after[key] or {}
     flags = []
-    for name in [*given, *(name for name in old if name not in given)]:
+    # The label may be the name that changes.
+    for name in sorted([*given, *(name for name in old if name not in given)], key="name".__eq__):
         if name in old and name in given and same(old[name], given[name]):
             continue
         if any(_inside(other, (*here, name)) or (other == here and name in (SOURCE, STAGES)) for other in inner):
