@@ -29,6 +29,7 @@ from pipeprof.profiles.verify.ceiling import (
     is_reached,
     replay_job,
     stages_to_replay,
+    suspect_bottleneck,
     told_by_rule,
     with_twins,
     write_bound,
@@ -410,6 +411,28 @@ def test_a_change_that_has_nearly_all_of_a_bound_leaves_nothing_of_it(
     kept = Finding(rule="b", title="b", status="kept", stage="stages.1", measured={"speedup": speedup})
     kept.edit, kept.cache = documents_of([MoveStage("stages.1", op, "stages.0")]), Kept() if cached else None
     assert is_reached(profile, bound, [kept]) is reached
+
+
+def test_what_a_training_waits_for_is_suspected_where_no_rule_applies(profile: Profile) -> None:
+    profile.findings = [
+        Finding(rule="a", title="", status="unverified", family="speed", stage="stages.0", python="x = 1")
+    ]
+    suspect_bottleneck(profile)
+    assert [finding.rule for finding in profile.findings] == ["a"]
+    profile.findings = []
+    suspect_bottleneck(profile)
+    (found,) = profile.findings
+    assert (found.rule, found.status, found.stage) == ("measured", "unverified", "stages.0")
+    assert found.title == "Make decode cheaper"
+    assert found.change
+
+
+@pytest.mark.parametrize("bound", ["step", "balanced", None])
+def test_a_training_that_does_not_wait_has_no_suspicion(profile: Profile, bound: Any) -> None:
+    assert profile.verdict is not None
+    profile.verdict.bound = bound
+    suspect_bottleneck(profile)
+    assert profile.findings == []
 
 
 def test_a_rule_that_says_what_to_write_says_it_of_the_bound(profile: Profile) -> None:
