@@ -16,6 +16,7 @@ from itertools import pairwise, takewhile
 from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, stages_of
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -32,7 +33,7 @@ from pipeprof.profiles.lines import (
     written_ops,
 )
 from pipeprof.profiles.propose.finding import MEASURED, finding_of
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.propose.proposal import Proposal, tunes_process
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
@@ -422,14 +423,14 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
 def suspect_bottleneck(profile: Profile) -> None:
     """Add to the findings what can be done about the stage that a loop waits for, where nothing is to be tried.
 
-    What a rule says about most of its work says more.
+    What a rule says about most of its work says more, unless it is about the process.
     """
     if profile.verdict is None or profile.verdict.bound != "input" or not profile.complete:
         return
     findings = list(profile.findings or ())
     for stages in further_bounds(profile, findings)[:1]:
-        if told_by_rule(profile, stages, findings) is None:
-            profile.findings = [*findings, bottleneck_finding(profile, stages, ())]
+        if told_by_rule(profile, stages, (one for one in findings if not tunes_process(one.edits))) is None:
+            profile.findings = ordered([*findings, bottleneck_finding(profile, stages, ())])
 
 
 def told_by_rule(profile: Profile, stages: Sequence[str], untried: Iterable[Finding]) -> Finding | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import HandWritten, MoveStage, VectoriseMap
+from pipeprof.pipelines.edits.edits import HandWritten, MoveStage, SetEnvironment, VectoriseMap
 from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding, Kept, documents_of
@@ -425,6 +425,12 @@ def test_what_a_training_waits_for_is_suspected_where_no_rule_applies(profile: P
     assert (found.rule, found.status, found.stage) == ("measured", "unverified", "stages.0")
     assert found.title == "Make decode cheaper"
     assert found.change
+    threads = SetEnvironment("OMP_NUM_THREADS", "1")
+    tuning = Finding(rule="b", title="", status="unverified", family="speed", stage="stages.0", recommendation="x")
+    tuning.edit = documents_of([threads])
+    profile.findings = [tuning]
+    suspect_bottleneck(profile)
+    assert [finding.rule for finding in profile.findings] == ["measured", "b"]
 
 
 @pytest.mark.parametrize("bound", ["step", "balanced", None])
