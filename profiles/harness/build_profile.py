@@ -27,7 +27,7 @@ from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time, step_cp
 from pipeprof.profiles.time.elements_per_batch import elements_per_batch
 from pipeprof.profiles.time.limits.cores import idle_cores
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
-from pipeprof.profiles.time.limits.restarts import name_repeat, restart_advice
+from pipeprof.profiles.time.limits.restarts import restart_advice
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.time.top_stage import unread_note
 from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude
@@ -444,11 +444,11 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
     epoch = steps.seconds / (steps.passes or 1) if steps is not None else 0.0
     if mean >= DELETION_SECONDS and mean >= DELETION_SHARE * epoch:
         share = f", {percent(mean / epoch)} of an epoch of about {milliseconds(1000 * epoch)}" if epoch else ""
-        ended = steps is not None and steps.epochs
-        once = f"{name_repeat(stages)} and count the steps of an epoch" if ended else "keep one iterator for all epochs"
+        of = share if steps is not None and steps.epochs else ""
+        # `repeat()` is no remedy: an iterator that never ends has full buffers to free.
         text = (
-            f"TensorFlow took {milliseconds(1000 * mean)} to free a finished iterator{share if ended else ''}. Not "
-            f"counted above, but a training loop pays it after every epoch; to pay it once, {once}."
+            f"TensorFlow took {milliseconds(1000 * mean)} to free a finished iterator{of}. Not counted above, but a "
+            "training loop pays it after every epoch."
         )
         found.append(Message(code=SLOW_DELETE, message=text))
     return found

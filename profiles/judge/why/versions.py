@@ -113,7 +113,7 @@ def graph_changes(a: PipelineView, b: PipelineView, names: tuple[Names, Names] =
     What functions compute, sources, and stages with functions of their own are no part of it.
 
     Args:
-        names: Of the stages of both, where the graph has none.
+        names: For each of the two, names by address of the stages that its graph has no name for.
     """
     lines = _line(a), _line(b)
     titles = [

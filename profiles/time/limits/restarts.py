@@ -102,9 +102,10 @@ def restart_advice(steps: Steps, stages: list[Stage] | None, training: Training 
     if (filled := _filled(steps, stages)) is not None:
         shuffle, costly = filled
         can_move = costly.depth == 0 and traits(costly.op).one_to_one
-        move = f"shuffle before {stage_name(costly)}, or " if can_move else ""
+        smaller = "a smaller `buffer_size` begins sooner, and mixes less"
+        remedy = f"shuffle before {stage_name(costly)}" if can_move else smaller
         first = f"each first fills {stage_label(shuffle)} with {shuffle.buffered_elements:,.0f} elements"
-        return f"{first}: {move}lower its `buffer_size`"
+        return f"{first}: {remedy}"
     return _go_on(stages, training)
 
 
@@ -112,17 +113,17 @@ def _go_on(stages: list[Stage] | None, training: Training | None) -> str:
     """Return how a dataset goes on by itself, by how its batches are taken."""
     if training is None:
         more = "measure more data or, if training has no more,"
-        return f"{more} {name_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
+        return f"{more} {_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
     if any(use.main and use.datasets > 1 for use in training.datasets):
         return (
             "each makes the dataset anew and fills its buffers: make it once, before the epochs, if they can share it"
         )
     if training.consumer in {"fit", "fit-executions"}:
-        return f"{name_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
-    return f"{name_repeat(stages)} and count the steps of an epoch in the loop, {_END}"
+        return f"{_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
+    return f"{_repeat(stages)} and count the steps of an epoch in the loop, {_END}"
 
 
-def name_repeat(stages: list[Stage] | None) -> str:
+def _repeat(stages: list[Stage] | None) -> str:
     """Name the change that keeps a dataset going: what runs ahead then does so across epochs."""
     written = [stage for stage in stages or [] if stage.depth == 0 and stage.origin == "written"]
     batches = [number for number, stage in enumerate(written) if traits(stage.op).batches is not None]

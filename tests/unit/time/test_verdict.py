@@ -304,9 +304,7 @@ def test_the_work_that_fills_a_shuffle_is_no_time_that_repeat_saves(dispatch: An
     assert ("repeat()" in text) != cause
     if cause:
         assert bool(text) == (dispatch is not None)
-        assert not text or text.endswith(
-            "each first fills shuffle with 512 elements: shuffle before load, or lower its `buffer_size`"
-        )
+        assert not text or text.endswith("each first fills shuffle with 512 elements: shuffle before load")
     assert bool(restart_clause(measured, made)) == bool(text)
 
 
@@ -319,7 +317,9 @@ def test_a_generator_fills_a_shuffle_one_call_at_a_time() -> None:
         stage("source", 0.9, "rows", op="from_generator").model_copy(update=facts),
         stage("stages.0", 0.0, op="shuffle").model_copy(update={"elements": 12_800, "buffered_elements": 256}),
     ]
-    assert describe_restarts(measured, made).endswith("with 256 elements: lower its `buffer_size`")
+    assert describe_restarts(measured, made).endswith(
+        "with 256 elements: a smaller `buffer_size` begins sooner, and mixes less"
+    )
     made[0] = made[0].model_copy(update={"op": "tfrecord"})
     assert "repeat()" in describe_restarts(measured, made)
 
