@@ -40,6 +40,7 @@ JAX = "JAX returns before a step has ended"
 _IMPORT_JAX = frozenset({"jax", "jaxlib", "tensorflow", "keras"})
 """Packages that import JAX where it is installed, whether the script uses it or not."""
 ON_GPU = "on a GPU TensorFlow returns before a step has ended"
+TORCH_ON_GPU = "on a GPU PyTorch returns before a step has ended"
 OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
 NO_MODEL = "TensorFlow keeps no model of this pipeline (autotune is off)"
 SEVERAL = "the strategy fetches for several devices in one call"
@@ -204,6 +205,9 @@ def asynchronous(main: Consumer) -> str | None:
     """Why a step may go on when the script requests the next batch; None where it cannot."""
     if main.kind == "loop" and _uses_jax(len(sys.modules)):
         return JAX
+    is_initialized: Any = _held(sys.modules.get("torch.cuda")).get("is_initialized")
+    if is_initialized is not None and is_initialized():
+        return TORCH_ON_GPU
     tensorflow: Any = sys.modules["tensorflow"]
     if tensorflow.config.list_logical_devices("GPU"):
         return ON_GPU
