@@ -12,7 +12,15 @@ import pytest
 
 from pipeprof.profiles.worker.script import training_facts
 from pipeprof.profiles.worker.script.consumers import Consumer, Place
-from pipeprof.profiles.worker.script.training_facts import JAX, TORCH_ON_GPU, Moment, _costs, _unread, asynchronous, graph_seen
+from pipeprof.profiles.worker.script.training_facts import (
+    JAX,
+    TORCH_ON_GPU,
+    Moment,
+    _costs,
+    _unread,
+    asynchronous,
+    graph_seen,
+)
 
 
 def constant(name: str, value: bytes | int) -> Any:
