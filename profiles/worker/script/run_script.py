@@ -170,7 +170,7 @@ class ScriptRun(ScriptJob):
         self._observer.came = None
         if self._reason is None or not (own or self._is_quiet(GONE_NS)):
             return
-        if own and self._device_steps.goes_on(self._main, stopped=self._channel.stop.is_set()):
+        if own and self._device_steps.goes_on(self._main, one, stopped=self._channel.stop.is_set()):
             self._observer.came = lambda _: self._device_steps.came()
             return
         self._taking = one if own else None
