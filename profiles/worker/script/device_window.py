@@ -1,9 +1,9 @@
 """Steps of a script on the clock of its GPU: how long the GPU waited for batches, where the script itself cannot tell.
 
-A program that computes on a GPU requests its next batch while the GPU is still at work, so the time in ``next()`` is no
-wait of the GPU's. In some more steps after the measured ones the GPU's own clock is read: PyTorch's events around each
-request, JAX's trace. What begins while a batch is fetched, and while the GPU has nothing left to do, is the wait. No
-step waits for the GPU because of it; only when these steps are over, pipeprof waits until the GPU has done its work.
+A program that computes on a GPU requests its next batch while the GPU is still at work, so its time in ``next()`` is no
+wait of the GPU. In some more steps after the measured ones the GPU's own clock is read: from the trace of JAX or of
+TensorFlow, or from events of PyTorch around each request. The wait is the part of a fetch in which the GPU has nothing
+left to do. No step waits for the GPU because of it; when these steps are over, pipeprof waits until its work is done.
 """
 
 from __future__ import annotations
