@@ -149,7 +149,7 @@ def test_fetches_of_tensorflow_inside_of_a_step_are_its_own_events() -> None:
 
 
 def test_a_trace_of_a_gpu_shows_when_it_ran_dry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An H200 and a loop in JAX: batches of 20.1 ms, steps of 9.4 ms alone, and a copy of 38 MB that the loop waits for."""
+    """An H200 and a loop in JAX: batches of 20.1 ms, steps of 9.4 ms alone, and a copy for which the loop waits."""
     monkeypatch.setattr(device_window, "_REQUEST", "input: next(iterator)")
     clocked = read_trace(gzip.decompress((TRACES / "h200_jax_loop.xplane.pb.gz").read_bytes()))
     assert len(clocked.steps) == 11
