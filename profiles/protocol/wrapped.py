@@ -51,6 +51,14 @@ _WRITERS = tuple(
         ("torch", "", "save"),
     )
 )
+EAGER = tuple(
+    Wrapped(module, owner, method, "functions that run eagerly, as for debugging")
+    for module, owner, method in (
+        ("tensorflow", "config", "run_functions_eagerly"),
+        ("tensorflow", "data.experimental", "enable_debug_mode"),
+        ("keras", "Model", "compile"),
+    )
+)
 
 WRAPPED = (
     Wrapped("tensorflow", "data.Dataset", "__iter__", "which dataset is iterated, and how long its iterator takes"),
@@ -77,6 +85,7 @@ WRAPPED = (
     Wrapped("keras", _LIST, "on_predict_begin", "prediction"),
     Wrapped("keras", _LIST, "on_predict_end", "its end"),
     *(Wrapped("keras", f"layers.{layer}", "adapt", "passes over a dataset that are no training") for layer in _ADAPTED),
+    *EAGER,
     *_WRITERS,
     Wrapped("os", "", "_exit", "the end of a process that runs nothing at its end"),
 )

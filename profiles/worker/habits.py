@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import get_ident
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -15,6 +15,12 @@ from pipeprof.profiles.document.shared import CodePlace, FunctionUse
 _Place: TypeAlias = tuple[str | None, int | None]
 """A file and a line."""
 _SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
+_EAGER = {
+    "tensorflow.config.run_functions_eagerly": "tf.config.run_functions_eagerly(True)",
+    "tensorflow.data.experimental.enable_debug_mode": "tf.data.experimental.enable_debug_mode()",
+    "keras.Model.compile": "run_eagerly=True",
+}
+"""What a user writes, by the method."""
 _LONG_NS = 5_000_000
 """A call that traces takes longer: only after such a one the traces are counted."""
 _MOST = 100
@@ -67,6 +73,7 @@ class Habits:
         own_steps: Whether steps compute outside of tf.functions.
         callbacks: Those that make `fit` wait for the results of each step.
         source: What gives batches, if it is no tf.data dataset.
+        eager: What makes functions run eagerly.
     """
 
     def __init__(self, place: Callable[[], _Place], clock: Callable[[], int]) -> None:
@@ -74,6 +81,7 @@ class Habits:
         self.saver: CodePlace | None = None
         self.own_steps = False
         self.callbacks: list[CodePlace] = []
+        self.eager: dict[object, CodePlace] = {}
         self.source: CodePlace | None = None
         self.source_kind: Literal["PyDataset", "DataLoader"] | None = None
         self._place, self._clock = place, clock
@@ -164,6 +172,15 @@ class Habits:
         counts, began = self._saving.pop() if self._saving else (False, 0)
         if counts:
             self.save_ns += self._clock() - began
+
+    def runs_eagerly(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
+        """Note a call that makes functions run eagerly; one that ends it ends the note."""
+        first, is_models = next(iter(arguments), None), method.endswith(".compile")
+        key = (method, id(first) if is_models else None)
+        self.eager.pop(key, None)
+        if named.get("run_eagerly", not is_models and (first is None or first)):
+            file, line = self._place()
+            self.eager[key] = CodePlace(name=_EAGER[method], file=file, line=line)
 
     def began_training(self, callbacks: Sequence[Any]) -> None:
         """Note the callbacks that make Keras wait for each step: see `CallbackList._configure_async_dispatch`."""

@@ -22,7 +22,7 @@ from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Owner
-    from pipeprof.profiles.document.memory import LedgerEntry, Memory
+    from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 
 OWNERS: Mapping[Owner, str] = {
     "runtime": "TensorFlow itself",
@@ -99,17 +99,28 @@ def growth_text(memory: Memory, stage_name: Callable[[str], str]) -> str | None:
 
 def leak_text(memory: Memory) -> str:
     """State a leak: growth of memory in the measured steps, and the evidence; empty where there is none."""
-    growth, amount = memory.growth, ""
+    growth = memory.growth
     if growth is None or not growth.leak:
         return ""
     if memory.soak is not None:
         return memory.soak.sentence
-    if growth.bytes is not None and growth.steps:
-        amount = f": {size(growth.bytes)} over {_steps(growth.steps)}"
+    words, over = leak_words(growth), f", over the last {_steps(growth.steps)}" if growth.steps else ""
     return (
-        f"Memory leak{amount} after all buffers had filled. It grew in each of {growth.windows} windows, and memory in "
-        "use grew with it (live tensors, heap blocks or Python objects)."
+        f"{words[0].upper()}{words[1:]}{over}, after all buffers had filled. `pipeprof run --soak 5m` says who keeps "
+        "it and when memory ends."
     )
+
+
+def leak_words(growth: MemoryGrowth) -> str:
+    """State by how much memory grows, of what is in use where that is known.
+
+    Example:
+        >>> from pipeprof.profiles.document.memory import MemoryGrowth
+        >>> leak_words(MemoryGrowth(mb_per_1000_steps=9, low=8, high=10, windows=9, leak=True, bytes=9 << 20, steps=3))
+        'memory grows by 3.00 MiB a step'
+    """
+    grown = growth.in_use_bytes or growth.bytes
+    return f"memory grows by {size(grown / growth.steps)} a step" if grown and growth.steps else "memory grows"
 
 
 def _steps(count: int) -> str:

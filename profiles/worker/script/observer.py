@@ -80,6 +80,7 @@ class ScriptObserver(Observer):
         self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
         self.compiled = self.habits.compiled  # type: ignore[method-assign]
         self.saved = self.habits.saved  # type: ignore[method-assign]
+        self.runs_eagerly = self.habits.runs_eagerly  # type: ignore[method-assign]
         self._passes: dict[int, Pass] = {}
         self._owners: dict[int, tuple[Any, Consumer]] = {}
         self._lock = threading.Lock()

@@ -89,6 +89,7 @@ def training_facts(
     habits = observer.habits
     facts = Training(
         saves=habits.saves,
+        eager=list(habits.eager.values()),
         ended=ended,
         datasets=uses,
         source=habits.source,

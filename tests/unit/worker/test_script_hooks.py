@@ -376,3 +376,17 @@ def test_the_loader_that_keras_makes_of_a_dataset_is_no_source():
     assert observer.habits.source is None
     observer.loader_began(loader)
     assert observer.habits.source_kind == "DataLoader"
+
+
+def test_what_makes_functions_run_eagerly_is_told_and_done(library):
+    done, told = [], []
+    library.config = SimpleNamespace(run_functions_eagerly=done.append)
+    observer = Observer()
+    observer.runs_eagerly = lambda *call: told.append(call)
+    hooks = Hooks(observer, itertools.count().__next__)
+    hooks.install("tensorflow")
+    library.config.run_functions_eagerly(True)
+    hooks.uninstall()
+    library.config.run_functions_eagerly(False)
+    assert done == [True, False]
+    assert told == [("tensorflow.config.run_functions_eagerly", (True,), {})]
