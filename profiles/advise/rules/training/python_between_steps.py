@@ -21,15 +21,16 @@ class PythonBetweenSteps(OfTraining, Rule):
 
     Seen:
         In a loop, the script's thread computes for a good part of each step, outside of tf.functions, fetches and
-        saves; where most of it is done every so many steps, these are named. Of loops whose steps are eager, or of JAX or PyTorch, nothing is known, and nothing is reported.
+        saves; if most of it is done every so many steps, their distance is stated. Of loops whose steps are eager, or
+        of JAX or PyTorch, nothing is known, and nothing is reported.
 
     Why:
         Meanwhile the device has nothing to do. Statistics, logs, conversions to NumPy and drawing run one after the
         other with the steps.
 
     Fix:
-        Do it every hundredth step, or ten times less often than now; or for each batch in dataset.map, where it overlaps with the step; or put several
-        ops into one tf.function.
+        Do it every hundredth step, or ten times less often than now; or for each batch in dataset.map, where it
+        overlaps with the step; or put several ops into one tf.function.
 
     Ignore when:
         That Python is the training itself.
