@@ -51,13 +51,10 @@ _WRITERS = tuple(
         ("torch", "", "save"),
     )
 )
+# Not `Model.compile`: Keras loads no compiled model whose class has another one than `Trainer`.
 EAGER = tuple(
-    Wrapped(module, owner, method, "functions that run eagerly, as for debugging")
-    for module, owner, method in (
-        ("tensorflow", "config", "run_functions_eagerly"),
-        ("tensorflow", "data.experimental", "enable_debug_mode"),
-        ("keras", "Model", "compile"),
-    )
+    Wrapped("tensorflow", owner, method, "functions that run eagerly, as for debugging")
+    for owner, method in (("config", "run_functions_eagerly"), ("data.experimental", "enable_debug_mode"))
 )
 
 WRAPPED = (

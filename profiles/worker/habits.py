@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import get_ident
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -15,12 +15,6 @@ from pipeprof.profiles.document.shared import CodePlace, FunctionUse
 _Place: TypeAlias = tuple[str | None, int | None]
 """A file and a line."""
 _SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
-_EAGER = {
-    "tensorflow.config.run_functions_eagerly": "tf.config.run_functions_eagerly(True)",
-    "tensorflow.data.experimental.enable_debug_mode": "tf.data.experimental.enable_debug_mode()",
-    "keras.Model.compile": "run_eagerly=True",
-}
-"""What a user writes, by the method."""
 _LONG_NS = 5_000_000
 """A call that traces takes longer: only after such a one the traces are counted."""
 _MOST = 100
@@ -81,7 +75,7 @@ class Habits:
         self.saver: CodePlace | None = None
         self.own_steps = False
         self.callbacks: list[CodePlace] = []
-        self.eager: dict[object, CodePlace] = {}
+        self.eager: dict[str, CodePlace] = {}
         self.source: CodePlace | None = None
         self.source_kind: Literal["PyDataset", "DataLoader"] | None = None
         self._place, self._clock = place, clock
@@ -173,14 +167,12 @@ class Habits:
         if counts:
             self.save_ns += self._clock() - began
 
-    def runs_eagerly(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
-        """Note a call that makes functions run eagerly; one that ends it ends the note."""
-        first, is_models = next(iter(arguments), None), method.endswith(".compile")
-        key = (method, id(first) if is_models else None)
-        self.eager.pop(key, None)
-        if named.get("run_eagerly", not is_models and (first is None or first)):
+    def runs_eagerly(self, written: str, *, wanted: bool = True) -> None:
+        """Note what makes functions run eagerly, as a user writes it; or that it does so no more."""
+        self.eager.pop(written, None)
+        if wanted:
             file, line = self._place()
-            self.eager[key] = CodePlace(name=_EAGER[method], file=file, line=line)
+            self.eager[written] = CodePlace(name=written, file=file, line=line)
 
     def began_training(self, callbacks: Sequence[Any]) -> None:
         """Note the callbacks that make Keras wait for each step: see `CallbackList._configure_async_dispatch`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS, STAGE_OWNERS
@@ -118,11 +119,12 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
 
 
 def _moments(looks: Sequence[Look]) -> list[SoakPoint]:
-    """Memory at each look at the measured steps, by these."""
+    """Memory at each look at the measured steps, by these; of datasets in turn, at those of the last one."""
+    measured = [look for look in looks if look.phase == "measure" and look.rss is not None]
+    begins = [at for at, (one, other) in enumerate(pairwise(measured), 1) if other.steps < one.steps]
     return [
-        SoakPoint(look.steps, look.epoch, look.steps, look.rss, buffered=look.total)
-        for look in looks
-        if look.phase == "measure" and look.rss is not None
+        SoakPoint(look.steps, look.epoch, look.steps, look.rss or 0, buffered=look.total)
+        for look in measured[begins[-1] if begins else 0 :]
     ]
 
 

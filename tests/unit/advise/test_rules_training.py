@@ -227,3 +227,19 @@ def test_python_in_every_step_is_named_whatever_the_rhythm_of_the_others() -> No
     finding = only(with_rhythm(6.0, 40.0))
     assert "It calls log()." in finding.sentence
     assert "number % 100 == 0" in (finding.python or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("model.compile(\n    'adam',\n    run_eagerly=True,\n)\nmodel.fit(dataset)\n", 3),
+        ("model.run_eagerly = True\nmodel.fit(dataset)\n", 1),
+        ("one.compile(run_eagerly=False)\nmodel.compile(run_eagerly=debug)\nmodel.fit(dataset)\n", 2),
+        ("model = made(eager=True)\nmodel.fit(dataset)\n", 12),
+    ],
+)
+def test_an_argument_is_named_where_it_is_written(text: str, line: int) -> None:
+    view = in_fit(eager=[place("run_eagerly=True")])
+    finding = only(replace(view, texts={"train.py": text}))
+    assert (finding.rule, finding.location.line if finding.location else 0) == ("functions-eager", line)
+    assert f"`run_eagerly=True` in train.py:{line}" in finding.sentence

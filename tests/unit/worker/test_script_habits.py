@@ -154,31 +154,3 @@ def test_sources_are_known_by_their_classes(habits: Habits) -> None:
         habits.takes_from(source)
         assert habits.source is not None
         assert (habits.source.name, habits.source_kind) == ("Rows", kind)
-
-
-CONFIG, DEBUG, COMPILE = (
-    "tensorflow.config.run_functions_eagerly",
-    "tensorflow.data.experimental.enable_debug_mode",
-    "keras.Model.compile",
-)
-MODEL, OTHER = object(), object()
-
-
-@pytest.mark.parametrize(
-    ("calls", "names"),
-    [
-        ([(CONFIG, (True,), {})], ["tf.config.run_functions_eagerly(True)"]),
-        ([(CONFIG, (), {"run_eagerly": True})], ["tf.config.run_functions_eagerly(True)"]),
-        ([(CONFIG, (False,), {})], []),
-        ([(CONFIG, (True,), {}), (CONFIG, (), {"run_eagerly": False})], []),
-        ([(DEBUG, (), {})], ["tf.data.experimental.enable_debug_mode()"]),
-        ([(COMPILE, (MODEL, "adam"), {"run_eagerly": True})], ["run_eagerly=True"]),
-        ([(COMPILE, (MODEL, "adam"), {"loss": "mse"})], []),
-        ([(COMPILE, (MODEL,), {"run_eagerly": True}), (COMPILE, (OTHER,), {})], ["run_eagerly=True"]),
-        ([(COMPILE, (MODEL,), {"run_eagerly": True}), (COMPILE, (MODEL,), {})], []),
-    ],
-)
-def test_what_makes_functions_run_eagerly_is_noted_until_it_is_taken_back(habits: Habits, calls, names) -> None:
-    for method, arguments, named in calls:
-        habits.runs_eagerly(method, arguments, named)
-    assert [(call.name, call.line) for call in habits.eager.values()] == [(name, 7) for name in names]
