@@ -325,9 +325,8 @@ class ScriptObserver(Observer):
     def runs_eagerly(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
         """Note the setting, or that it is taken back."""
         wanted = named.get("run_eagerly", arguments[0] if arguments else True)
-        self.habits.runs_eagerly(
-            f"{method.replace('tensorflow', 'tf')}({'True' if arguments or named else ''})", wanted=wanted
-        )
+        written = f"tf.{method.partition('.')[2]}({'True' if arguments or named else ''})"
+        self.habits.runs_eagerly(written, wanted=wanted)
 
     def exiting(self, status: int) -> None:
         """Pass it on if it is the script's own call, not one of a library's in a child."""
