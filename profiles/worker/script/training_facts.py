@@ -1,4 +1,4 @@
-"""The section `training` of a profile: how a script took its batches, or why it took none, and what it did in addition."""
+"""The section `training` of a profile: how a script took its batches, or why none, and what it did in addition."""
 
 from __future__ import annotations
 
