@@ -21,7 +21,7 @@ class PythonBetweenSteps(OfTraining, Rule):
 
     Seen:
         In a loop, the script's thread computes for a good part of each step, outside of tf.functions, fetches and
-        saves; if most of it is done every so many steps, their distance is stated. Of loops whose steps are eager, or
+        saves; if most of it is done in a few steps at equal distances, these are named. Of loops whose steps are eager, or
         of JAX or PyTorch, nothing is known, and nothing is reported.
 
     Why:
