@@ -21,8 +21,8 @@ class PythonBetweenSteps(OfTraining, Rule):
 
     Seen:
         In a loop, the script's thread computes for a good part of each step, outside of tf.functions, fetches and
-        saves; if most of it is done in a few steps at equal distances, these are named. Of loops whose steps are eager, or
-        of JAX or PyTorch, nothing is known, and nothing is reported.
+        saves; if most of it is done in a few steps at equal distances, these are named. Of loops whose steps are eager,
+        or of JAX or PyTorch, nothing is known, and nothing is reported.
 
     Why:
         Meanwhile the device has nothing to do. Statistics, logs, conversions to NumPy and drawing run one after the
