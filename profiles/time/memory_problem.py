@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.memory.ledger.texts import leak_words
-from pipeprof.profiles.wording import listed, percent, size, stage_label
+from pipeprof.profiles.wording import grows, listed, percent, size, stage_label
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding
@@ -52,9 +51,7 @@ def describe_memory_problem(profile: Profile) -> str | None:
         parts += _largest(profile)
     if leaks is not None:
         soak = memory.soak
-        parts.append(
-            leak_words(leaks) if soak is None else f"{soak.sentence[:1].lower()}{soak.sentence[1:].rstrip('.')}"
-        )
+        parts.append(grows(leaks) if soak is None else f"{soak.sentence[:1].lower()}{soak.sentence[1:].rstrip('.')}")
     return "; ".join(parts)
 
 

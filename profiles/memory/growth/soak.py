@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.memory import MemoryGrowth, Soak
-from pipeprof.profiles.memory.growth.judge import Slope, SoakJudgement, judge
+from pipeprof.profiles.memory.growth.judge import IN_USE, LEAK_BYTES, Slope, SoakJudgement, judge
 from pipeprof.profiles.memory.growth.owner import end_of, owner_of
 from pipeprof.profiles.memory.growth.texts import soak_text
-from pipeprof.profiles.memory.ledger.vocabulary import IN_USE, LEAK_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

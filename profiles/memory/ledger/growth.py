@@ -11,8 +11,8 @@ from statistics import fmean
 
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import MemoryEpochs, MemoryGrowth, MemorySeries, PhaseGrew
+from pipeprof.profiles.memory.growth.judge import IN_USE, LEAK_BYTES
 from pipeprof.profiles.memory.ledger.buffers import Look
-from pipeprof.profiles.memory.ledger.vocabulary import IN_USE, LEAK_BYTES
 
 LEAST_WINDOWS = 3
 MOST_WINDOWS = 10

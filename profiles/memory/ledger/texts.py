@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.memory.growth.judge import LEAK_BYTES
 from pipeprof.profiles.memory.ledger.vocabulary import (
     ARROW,
     BUILDING,
@@ -13,16 +14,15 @@ from pipeprof.profiles.memory.ledger.vocabulary import (
     CHILDREN,
     KEPT,
     KEPT_BYTES,
-    LEAK_BYTES,
     LEAKED,
     LIBRARIES,
     OBJECTS,
 )
-from pipeprof.profiles.wording import size
+from pipeprof.profiles.wording import grows, size
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Owner
-    from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
+    from pipeprof.profiles.document.memory import LedgerEntry, Memory
 
 OWNERS: Mapping[Owner, str] = {
     "runtime": "TensorFlow itself",
@@ -104,23 +104,11 @@ def leak_text(memory: Memory) -> str:
         return ""
     if memory.soak is not None:
         return memory.soak.sentence
-    words, over = leak_words(growth), f", over the last {_steps(growth.steps)}" if growth.steps else ""
+    words, over = grows(growth), f", over the last {_steps(growth.steps)}" if growth.steps else ""
     return (
         f"{words[0].upper()}{words[1:]}{over}, after all buffers had filled. `pipeprof run --soak 5m` says who keeps "
         "it and when memory ends."
     )
-
-
-def leak_words(growth: MemoryGrowth) -> str:
-    """State by how much memory grows, of what is in use where that is known.
-
-    Example:
-        >>> from pipeprof.profiles.document.memory import MemoryGrowth
-        >>> leak_words(MemoryGrowth(mb_per_1000_steps=9, low=8, high=10, windows=9, leak=True, bytes=9 << 20, steps=3))
-        'memory grows by 3.00 MiB a step'
-    """
-    grown = growth.in_use_bytes or growth.bytes
-    return f"memory grows by {size(grown / growth.steps)} a step" if grown and growth.steps else "memory grows"
 
 
 def _steps(count: int) -> str:

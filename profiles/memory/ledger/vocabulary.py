@@ -21,10 +21,5 @@ POOL = "TensorFlow's pool"
 INDEX = "the pool's index of its memory"
 LEAKED = "tensors that no stage holds"
 KEPT = "small objects that were kept"
-LEAK_BYTES = 10_000_000
-"""Growth below this in the whole measured window cannot be distinguished from noise."""
-IN_USE = 0.5
-"""Least share of a growth that is memory in use, for a leak: free blocks between them are no leak, though a leak leaves
-some too (arrays kept in a generator: 71 % in use)."""
 KEPT_BYTES = 32_000_000
 """From here on a report says how freed memory that an allocator keeps varied."""

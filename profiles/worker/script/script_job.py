@@ -52,15 +52,14 @@ class ScriptJob(JobRun):
         self._open_phase: Any = None
         self._phase_note: Any = None
         # What is registered stays to the process's end.
-        forked = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: ScriptJob._leave_child(forked()))
+        leave = weakref.WeakMethod(self._leave_child)
+        os.register_at_fork(after_in_child=lambda: [found() for found in (leave(),) if found is not None])
 
-    def _leave_child(self: ScriptJob | None) -> None:
+    def _leave_child(self) -> None:
         """Leave a child that the script forks as it is without pipeprof: only the first process is measured."""
-        if self is not None:
-            self._imports.end()
-            self._hooks.uninstall()
-            self._end_watch()
+        self._imports.end()
+        self._hooks.uninstall()
+        self._end_watch()
 
     @abstractmethod
     def _refuse_write(self, loss: Loss) -> None:

@@ -16,7 +16,6 @@ from pipeprof.profiles.memory.growth.owner import end_of, owner_of
 from pipeprof.profiles.memory.growth.series import MOST_POINTS, SoakLog, SoakPoint
 from pipeprof.profiles.memory.growth.soak import soak_of, suspected
 from pipeprof.profiles.memory.growth.texts import advice_of, duration_text, owner_text, soak_text
-from pipeprof.profiles.memory.ledger.texts import leak_words
 from pipeprof.profiles.protocol.messages import (
     MemoryReading,
     SoakEvidence,
@@ -25,6 +24,7 @@ from pipeprof.profiles.protocol.messages import (
     SoakReading,
     SoakTraced,
 )
+from pipeprof.profiles.wording import grows
 from pipeprof.profiles.worker.memory import soak_watch
 from pipeprof.profiles.worker.memory.soak_watch import SoakWatch, traced_by_code
 
@@ -383,7 +383,7 @@ def test_a_run_without_a_soak_suspects_memory_that_grows_with_each_step(epoch) -
     growth = suspected(looked(lambda step: 3 * MB * step, epoch), 1200 * MB)
     assert growth is not None
     assert growth.leak
-    assert leak_words(growth) == "memory grows by 2.89 MiB a step"
+    assert grows(growth) == "memory grows by 2.89 MiB a step"
     assert growth.steps > 200
     assert 2999 < growth.mb_per_1000_steps < 3001
 

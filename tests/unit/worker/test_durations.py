@@ -28,7 +28,7 @@ def with_stalls(every: int, ms: int, count: int = 160) -> list[int]:
     return [ms if number % every == every - 1 else 10 + number % 3 for number in range(count)]
 
 
-@pytest.mark.parametrize("every", [2, 20, 33])
+@pytest.mark.parametrize("every", [3, 20, 33])
 def test_the_rhythm_of_slow_steps_is_found(every: int) -> None:
     assert slow_of(with_stalls(every, 900)) == (every, pytest.approx(900))
 
