@@ -104,7 +104,9 @@ def leak_text(memory: Memory) -> str:
         return ""
     if memory.soak is not None:
         return memory.soak.sentence
-    words, over = grows(growth), f", over the last {_steps(growth.steps)}" if growth.steps else ""
+    words, grown, over = grows(growth), growth.in_use_bytes or growth.bytes, ""
+    if grown and growth.steps:
+        over = f": {size(grown)} over the last {_steps(growth.steps)}"
     return (
         f"{words[0].upper()}{words[1:]}{over}, after all buffers had filled. `pipeprof run --soak 5m` says who keeps "
         "it and when memory ends."

@@ -38,8 +38,8 @@ def test_growth_is_stated_over_what_was_measured() -> None:
         "evidence of a leak."
     )
     assert text(grown(in_use_bytes=110 * MB, leak=True, steps=1)) == (
-        "Memory grows by 105 MiB a step, over the last 1 step, after all buffers had filled. `pipeprof run --soak 5m` "
-        "says who keeps it and when memory ends."
+        "Memory grows by 105 MiB a step: 105 MiB over the last 1 step, after all buffers had filled. "
+        "`pipeprof run --soak 5m` says who keeps it and when memory ends."
     )
 
 
