@@ -64,6 +64,7 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
         or _write_finding(profile)
         or _try_finding(profile)
         or _write_lines(profile)
+        or _soak(profile)
         or _show_finding(profile, saved)
         or _try_longer(profile)
         or _allow_writes(profile)
@@ -160,6 +161,14 @@ def _show_finding(profile: Profile, saved: str | None) -> NextCommand | None:
             line = f"pipeprof show {shlex.quote(saved)} --finding {number}"
             return NextCommand(line, f"the complete fix of finding {number}")
     return None
+
+
+def _soak(profile: Profile) -> NextCommand | None:
+    """Look at memory that grows for longer."""
+    memory, once = profile.memory, {"seconds": None, "steps": None, "to_end": None, "budget": None, "rerun": None}
+    if memory.soak is not None or memory.growth is None or not memory.growth.leak:
+        return None
+    return _command(rerun(profile, soak="5m", **once), "says who keeps memory and when it ends")
 
 
 def _open(finding: Finding) -> bool:
