@@ -235,8 +235,10 @@ class _Verification:
             if self._profile.target.kind == "script":
                 self._run_in_script(trials, [*findings, *further])
                 return
-            guessed = [finding for finding in further if is_guess(finding)]
-            first, rest = in_turn(findings, [finding for finding in further if not is_guess(finding)])
+            late = [finding for finding in (*findings, *further) if self._can_wait(finding)]
+            soon = [finding for finding in further if not self._can_wait(finding)]
+            guessed, sure = [one for one in soon if is_guess(one)], [one for one in soon if not is_guess(one)]
+            first, rest = in_turn([finding for finding in findings if not self._can_wait(finding)], sure)
             # What cannot be tried comes first: time is kept for its upper bound.
             kept = self._try_all(trials, sorted(first, key=self.can_try))
             self._try_other_dispatch(trials, findings)
@@ -244,7 +246,7 @@ class _Verification:
             # What the bottleneck costs at most is known before anything is guessed.
             self._find_bounds(trials, [*findings, *further], bounded, most=1)
             rest = sorted([*rest, *guessed], key=lambda finding: -worth(finding))
-            proposed = [*findings, *kept, *self._try_all(trials, rest)]
+            proposed = [*findings, *kept, *self._try_all(trials, rest), *self._try_all(trials, late)]
             if self._after_bounds:
                 self._find_bounds(trials, [*findings, *further], bounded)
                 for finding in self._after_bounds:
@@ -255,6 +257,11 @@ class _Verification:
             self._find_bounds(trials, [*findings, *further], bounded)
             self._try_other_dispatch(trials, proposed)
             self._drop_needless([*findings, *further])
+
+    def _can_wait(self, finding: Finding) -> bool:
+        """Whether an edit saves memory of which there is enough, while steps wait for data."""
+        enough = finding.family == "memory" and not may_gain(self._profile, finding, self._limit)
+        return enough and pays(self._profile)
 
     def _run_in_script(self, trials: Trials, candidates: Sequence[Finding]) -> None:
         """Try changes in the training itself, whose processes take long to start: what can be changed comes first."""
