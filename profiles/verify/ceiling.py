@@ -235,13 +235,15 @@ def is_reached(profile: Profile, bound: Finding, kept: Iterable[Finding]) -> boo
 
 
 def drop_needless(profile: Profile, tried: Sequence[Finding], unhelpful: Sequence[Finding]) -> list[Finding]:
-    """Drop the upper bounds of stages that a change has made about as fast as they can be; return other findings.
-
-    These were not tried, and change what a proven change has removed, replaced or put elsewhere.
+    """Drop the upper bounds of stages that a change has made about as fast as they can be, and needless findings.
 
     Args:
         tried: What was to be tried.
         unhelpful: Edits without a finding that did not help.
+
+    Returns:
+        The needless findings: they were not tried, and a proven change has removed, replaced or put elsewhere what
+        they change.
     """
     findings = profile.findings or []
     for finding in findings:
@@ -251,21 +253,16 @@ def drop_needless(profile: Profile, tried: Sequence[Finding], unhelpful: Sequenc
     profile.findings = proven
     still = {stage for stages in further_bounds(profile, [*tried, *proven]) for stage in stages}
     kept = [finding for finding in proven if finding.status == "kept" and finding.cache is None]
-    needless = [one for one in proven if _is_open_speed(one) and not is_worth_a_try(one, kept)]
-    profile.findings = [
-        finding
-        for finding in findings
-        if all(finding is not one for one in needless)
-        and (
-            finding.status != "ceiling"
-            or finding.rule != MEASURED
-            or (
-                still & set((finding.measured or {}).get("replayed") or [finding.stage])
-                and not is_reached(profile, finding, proven)
-            )
-        )
-    ]
-    return needless
+
+    def is_needless(finding: Finding) -> bool:
+        if finding.status != "ceiling":
+            return _is_open_speed(finding) and not is_worth_a_try(finding, kept)
+        own = set((finding.measured or {}).get("replayed") or [finding.stage])
+        return finding.rule == MEASURED and (is_reached(profile, finding, proven) or not still & own)
+
+    needless = [finding for finding in findings if is_needless(finding)]
+    profile.findings = [finding for finding in findings if all(finding is not one for one in needless)]
+    return [finding for finding in needless if finding.status != "ceiling"]
 
 
 def _is_open_speed(finding: Finding) -> bool:
