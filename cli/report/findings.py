@@ -102,21 +102,12 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
         yield Prose(text, hang=2, style="dim", spare=4 if profile.findings else 7)
     tried = [*profile.verification.without_gain, *profile.verification.undecided]
     if tried and complete:
-        yield Prose(
-            f"{len(tried)} further edit{'s' if len(tried) > 1 else ''} tried, {_how_they_ended(profile.verification)}:"
-        )
+        yield Prose(f"{len(tried)} further edit{'s' if len(tried) > 1 else ''} tried:")
         for text in tried:
             yield Prose(text, indent=4, hang=2)
     elif tried and not profile.findings:
         more = f"; {_changes(len(tried) - MOST_REJECTED)} more: pipeprof show -v" if tried[MOST_REJECTED:] else ""
         yield Prose(f"Tried: {'; '.join(tried[:MOST_REJECTED])}{more}", hang=2, style="dim", spare=7)
-
-
-def _how_they_ended(done: Verification) -> str:
-    if not done.undecided:
-        return "none helped"
-    without, undecided = len(done.without_gain), len(done.undecided)
-    return f"{without} without a gain, {undecided} undecided" if without else "undecided"
 
 
 def _not_tried(profile: Profile, groups: Sequence[NotTried]) -> str:

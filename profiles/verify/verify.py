@@ -210,7 +210,6 @@ class _Verification:
         self._lacking: int | None = None
         self._bounded: set[tuple[str, ...]] = set()
         self._later: list[tuple[Finding, Sequence[str], str]] = []
-        self._after_bounds: list[Finding] = []
         self._baseline: Baseline | None = "as-it-is"
 
     def run(self, findings: Sequence[Finding], further: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
@@ -247,11 +246,6 @@ class _Verification:
             self._find_bounds(trials, [*findings, *further], bounded, most=1)
             rest = sorted([*rest, *guessed], key=lambda finding: -worth(finding))
             proposed = [*findings, *kept, *self._try_all(trials, rest), *self._try_all(trials, late)]
-            if self._after_bounds:
-                self._find_bounds(trials, [*findings, *further], bounded)
-                for finding in self._after_bounds:
-                    self._try(trials, finding)
-                    self._reached.add(id(finding))
             self._try_combined(trials, proposed)
             self._try_with_more(trials)
             self._find_bounds(trials, [*findings, *further], bounded)
@@ -547,9 +541,7 @@ class _Verification:
             sure = QUICK.pairs if best and not (self._later and trials.fits(QUICK.pairs, bound)) else 0
             more = any(self._is_reported(one) or promises(one) for one in waiting)
             reserved = Reserved(bound, self._pace.seconds_of(QUICK.pairs, first=False) if more else 0.0, sure)
-            if reported and bound and not sure and finding.family == "memory" and not trials.fits(QUICK.pairs, bound):
-                self._after_bounds.append(finding)
-            elif reported:
+            if reported:
                 self._try(trials, finding, reserved)
                 self._reached.add(id(finding))
             elif self._is_worth_a_try(trials, finding, reserved.at(0)):
