@@ -213,6 +213,10 @@ def build_training(profile: Profile) -> Iterator[Block]:
         parts.append(f"wait n/a: {training.unknown}")
     elif training.fetch == "mean":
         parts.append("fetch and wait are means")
+    elif training.window is not None:
+        parts.append(f"the wait is that of {training.window.count:,} more steps, by the GPU's clock")
+        if training.window.busy_share is not None:
+            parts.append(f"the GPU was at work {percent(training.window.busy_share)} of their time")
     yield Prose("; ".join(part for part in parts if part) + ".", spare=6)
     facts = [f"{training.epochs:,} epochs begun" if training.epochs > 1 else ""]
     if training.validations:

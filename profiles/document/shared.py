@@ -196,7 +196,7 @@ class LimitAnswer(Record):
     sentence: str
 
 
-Known = Literal["exact", "mean"]
+Known = Literal["exact", "mean", "window"]
 
 
 @dataclass(kw_only=True)
@@ -276,6 +276,22 @@ class CodePlace(Record):
 
 
 @dataclass(kw_only=True)
+class DeviceWindow(Record):
+    """Steps of a script after the measured ones, by the clock of the GPU that it computes on."""
+
+    count: int = field(metadata={"ge": 0})
+    seconds: float
+    wait_ms: Quantiles
+    """Per step: a batch was fetched while the GPU had nothing left to do."""
+    step_ms: Quantiles
+    """The rest of each step."""
+    wait_share: float
+    """The sum of the waits over the seconds, 0 to 1."""
+    busy_share: float | None = None
+    """The GPU at work, over the seconds; the mean of several GPUs. `None` where only its waits are known (PyTorch)."""
+
+
+@dataclass(kw_only=True)
 class Training(Record):
     """How the script takes its batches, and what is known of its steps."""
 
@@ -289,9 +305,10 @@ class Training(Record):
     fetch: Known | None = None
     """How `steps.fetch_ms` is known; with `mean` its quantiles are those of means over a look."""
     wait: Known | None = None
-    """How `steps.wait_ms` is known."""
+    """How `steps.wait_ms` is known; `window`: from other steps than the measured ones, those of `window`."""
     unknown: str | None = None
     """Why the wait, or all of it, is not known."""
+    window: DeviceWindow | None = None
     epochs: int = 0
     """Passes over the main dataset that began."""
     between_seconds: float | None = None

@@ -50,6 +50,7 @@ class ScriptObserver(Observer):
         epoch_end_ns: The callbacks at the end of epochs took so long.
         in_graph: Where datasets are consumed inside of a tf.function.
         habits: The rest of what the script does.
+        came: Called when a batch came that was requested with `attention`; None for nothing.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class ScriptObserver(Observer):
         graph_of: Callable[[Any], GraphSeen | None] = nothing,
     ) -> None:
         self.notes: dict[int, Callable[[int], object]] = {}
+        self.came: Callable[[int], object] | None = None
         self._attention = False
         self.consumers: list[Consumer] = []
         self.epochs = 0
@@ -167,7 +169,7 @@ class ScriptObserver(Observer):
             if self._attention:
                 self.notes.clear()
         one.times.append(self._clock())
-        return one.times.append
+        return self.came or one.times.append
 
     def sampled(self, note: Callable[[int], object]) -> Callable[[int], object]:
         """Return what notes when a batch came, and how long its fetch took of a core.

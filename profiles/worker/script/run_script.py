@@ -27,9 +27,11 @@ from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
+from pipeprof.profiles.worker.script.device_window import DeviceSteps
 from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal, detached
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
+from pipeprof.profiles.worker.script.script_feed import Running, ScriptFeed
 from pipeprof.profiles.worker.script.script_job import ScriptJob
 from pipeprof.profiles.worker.script.training_facts import UNSEEN, Moment, graph_text, training_facts
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
@@ -72,30 +74,6 @@ EACH = "the script leaves each iterator after a batch or two"
 HIDDEN = "TensorFlow shows none behind the iterator of a tf.distribute strategy"
 READ_AGAIN = f"Times of stages are of another reading of the dataset, without the training: {HIDDEN}."
 NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
-
-
-class ScriptFeed(Feed):
-    """The dataset and the iterator of a script, as far as the readers of models and memory need them."""
-
-    def __init__(self) -> None:
-        self.ended = 0
-        self.deletions = []
-        self.paused_ns = 0
-        self.on_restart = lambda: None
-        self.holder: Pass | None = None
-        self._between = lambda: None
-        self._dataset: Any = ()
-
-    @property
-    def iterator(self) -> Any:  # type: ignore[override]  # held weakly
-        """The script's iterator; an empty one once that is gone."""
-        found = self.holder.iterator() if self.holder is not None else None
-        return found if found is not None else iter(())
-
-    @property
-    def alive(self) -> bool:
-        """Whether there is one."""
-        return self.holder is not None and self.holder.iterator() is not None
 
 
 class ScriptRun(ScriptJob):
@@ -144,6 +122,7 @@ class ScriptRun(ScriptJob):
         self._taking: Pass | None = None
         self._since: Moment | None = None
         self._closed: Moment | None = None
+        self._device_steps = DeviceSteps()
 
     # The script
 
@@ -188,7 +167,11 @@ class ScriptRun(ScriptJob):
             with suppress(Exception), self._observer.ignored():
                 self._floor = self._measure_floor()
         own = any(one in alike.passes for alike in self._observer.alike(self._main))
+        self._observer.came = None
         if self._reason is None or not (own or self._is_quiet(GONE_NS)):
+            return
+        if own and self._device_steps.goes_on(self._main, one, stopped=self._channel.stop.is_set()):
+            self._observer.came = lambda _: self._device_steps.came()
             return
         self._taking = one if own else None
         self._finish(self._reason)
@@ -400,6 +383,8 @@ class ScriptRun(ScriptJob):
             self._variant = (tensorflow.data.experimental.to_variant(shown), dataset.element_spec)
 
     def _take(self, main: Consumer, found: Folded) -> None:
+        if self._device_steps.began:
+            return
         readings, restarts = found.readings, found.restarts
         before = self._script_feed.holder
         self._follow_pass(main)
@@ -483,6 +468,7 @@ class ScriptRun(ScriptJob):
         self._stop_reporter()
         with self._folding:
             self._look_last()
+        self._device_steps.close()
         self._closed = Moment.now(self._observer)
         self._hooks.uninstall()
         self._end_watch()
@@ -595,7 +581,7 @@ class ScriptRun(ScriptJob):
             return None, EACH
         if not feed.alive:
             return None, "the iterator was gone when the script ended"
-        running = _Running(self.dataset, feed.iterator)
+        running = Running(self.dataset, feed.iterator)
         if main is not None and main.devices:
             self._read_again(running)
         return running, ""
@@ -669,22 +655,14 @@ class ScriptRun(ScriptJob):
         written = self._writes.written() if self._ended is not None else []
         moments = (self._since, self._closed or Moment.now(self._observer))
         return training_facts(
-            self._main, self._observer, moments, ended=self._ended, written=written, watch=self._watch
+            self._main,
+            self._observer,
+            moments,
+            ended=self._ended,
+            written=written,
+            watch=self._watch,
+            window=self._device_steps.window,
         )
-
-
-class _Running(Feed):
-    """The script's own iterator, from which batches are taken once its thread is kept."""
-
-    def __init__(self, dataset: Any, iterator: Any) -> None:
-        self._dataset = dataset
-        self._between = lambda: None
-        self._deleting = suppress
-        self.iterator = iterator
-        self.ended = 0
-        self.deletions = []
-        self.paused_ns = 0
-        self.on_restart = lambda: None
 
 
 def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pipeprof.pipelines.graph.observe.provenance import CreatedDataset
-    from pipeprof.profiles.document.shared import WrittenFile
+    from pipeprof.profiles.document.shared import DeviceWindow, WrittenFile
 
 Consumer: TypeAlias = Any
 ScriptObserver: TypeAlias = Any
@@ -40,6 +40,7 @@ JAX = "JAX returns before a step has ended"
 _IMPORT_JAX = frozenset({"jax", "jaxlib", "tensorflow", "keras"})
 """Packages that import JAX where it is installed, whether the script uses it or not."""
 ON_GPU = "on a GPU TensorFlow returns before a step has ended"
+TORCH_ON_GPU = "on a GPU PyTorch returns before a step has ended"
 OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
 NO_MODEL = "TensorFlow keeps no model of this pipeline (autotune is off)"
 SEVERAL = "the strategy fetches for several devices in one call"
@@ -75,6 +76,7 @@ def training_facts(
     ended: str | None,
     written: Sequence[WrittenFile],
     watch: SourceWatch | None,
+    window: DeviceWindow | None = None,
 ) -> Training:
     """Collect the section.
 
@@ -84,6 +86,7 @@ def training_facts(
         ended: What ended the run.
         written: Files that the script has written.
         watch: Has seen the datasets being made.
+        window: What the clock of a GPU showed.
     """
     uses = [_use_of(one, main=one is main) for one in observer.consumers]
     habits = observer.habits
@@ -108,9 +111,10 @@ def training_facts(
         validation_seconds=observer.validation_ns / 1e9 if observer.validations else None,
         epoch_end_seconds=observer.epoch_end_ns / 1e9 if observer.epochs else None,
     )
-    return replace(
-        facts, **_knowledge(main), **_costs(main, observer, *moments), unread=_unread(watch, observer.iterated)
-    )
+    known = _knowledge(main)
+    if window is not None:
+        known |= {"wait": "window", "unknown": None, "window": window}
+    return replace(facts, **known, **_costs(main, observer, *moments), unread=_unread(watch, observer.iterated))
 
 
 def graph_text(dataset: Any, watch: SourceWatch | None) -> GraphSeen | None:
@@ -184,7 +188,7 @@ def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: 
     }
 
 
-def _knowledge(main: Consumer) -> Mapping[str, Any]:
+def _knowledge(main: Consumer) -> dict[str, Any]:
     """What is known of the steps of a kind of consumer."""
     why_asynchronous = asynchronous(main)
     if main.kind == "loop":
@@ -204,6 +208,9 @@ def asynchronous(main: Consumer) -> str | None:
     """Why a step may go on when the script requests the next batch; None where it cannot."""
     if main.kind == "loop" and _uses_jax(len(sys.modules)):
         return JAX
+    is_initialized: Any = _held(sys.modules.get("torch.cuda")).get("is_initialized")
+    if is_initialized is not None and is_initialized():
+        return TORCH_ON_GPU
     tensorflow: Any = sys.modules["tensorflow"]
     if tensorflow.config.list_logical_devices("GPU"):
         return ON_GPU

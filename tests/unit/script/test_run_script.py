@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Done, TrainingSeen, Warned
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
 from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS
-from pipeprof.profiles.worker.script import run_script, script_job
+from pipeprof.profiles.worker.script import device_window, run_script, script_job
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place
 from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
@@ -294,6 +295,33 @@ def test_a_run_ends_where_its_main_dataset_comes_no_more(
         run._attend(one)
     assert bool(run.ends) is ends
     assert run._taking is None
+
+
+def test_on_a_gpu_some_more_steps_follow_the_measured_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    class Clock:
+        def __getattr__(self, name: str) -> Any:
+            return lambda: calls.append(name)
+
+    monkeypatch.setattr(device_window, "_clock_for", lambda _main: Clock())
+    monkeypatch.setattr(device_window, "LEAST_STEPS", 2)
+    monkeypatch.setattr(device_window, "SECONDS", 0.0)
+    run = Run()
+    run._main = iterated(run, 3)
+    iterator = Consumer(Place("train.py", 3), "loop")  # anything that can be referenced
+    one = Pass(0, 0, weakref.ref(iterator))
+    run._main.passes.append(one)
+    run._observer._passes[id(iterator)] = one
+    run._reason, run._observer.attention = "10 s", True
+    monkeypatch.setattr(run, "_finish", calls.append)
+    for _ in range(2):
+        run._observer.asked(iterator)(1)
+    assert run._main.steps == 100
+    with pytest.raises(Ended):
+        run._observer.asked(iterator)
+    assert calls == ["start", "requested", "came", "requested", "came", "read", "10 s"]
+    assert run._observer.came is None
 
 
 def test_all_files_are_known_to_further_processes() -> None:
