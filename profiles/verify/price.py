@@ -17,8 +17,8 @@ def too_dear(finding: Finding, peak: int | None, limit: int | None) -> str | Non
     """Return why a change that saves memory is no recommendation, in words; None where it is worth what it costs.
 
     Speed and memory are on one scale, that of `worth`: half the speed is twice the peak. Near the limit, memory comes
-    first. A speed that is undecided and looks slower is no recommendation either, nor is a setting of the process of
-    which only the memory is known.
+    first. A speed that is undecided and looks slower is no recommendation either, nor is a setting of the process whose
+    price in speed is not known.
 
     Args:
         peak: Memory at the peak of the run, in bytes; None where it is unknown.

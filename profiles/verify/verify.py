@@ -253,7 +253,7 @@ class _Verification:
             self._drop_needless([*findings, *further])
 
     def _can_wait(self, finding: Finding) -> bool:
-        """Whether an edit saves memory of which there is enough, while steps wait for data."""
+        """Whether an edit saves memory where there is enough, while steps wait for data."""
         enough = finding.family == "memory" and not may_gain(self._profile, finding, self._limit)
         return enough and pays(self._profile)
 

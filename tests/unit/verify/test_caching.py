@@ -202,7 +202,7 @@ def test_what_filters_keep_of_a_pass_is_seen(recorded: Recorded) -> None:
 
 
 def test_what_a_cache_keeps_is_one_epoch_of_what_was_seen(recorded: Recorded) -> None:
-    """1,632 elements in 51 batches, of which 11 are an epoch, as a filter before leaves them."""
+    """A filter leaves 1,632 elements in 51 batches; an epoch has 11 of them."""
     unknown = {"stages.0": {"cardinality": None, "elements": 1632, "bytes_per_element": 24_000.0}}
     run = run_of(recorded, "range", "filter", "batch", epochs=4, changes=unknown)
     assert run.steps is not None
