@@ -170,7 +170,9 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         yield Heading("What to change", "measured")
         yield from _tables(profile, proven)
     if bounds:
-        known = any(map(has_advice, [finding for _, finding in (*bounds, *by_status["kept"], *open_ones)]))
+        about = {finding.stage for _, finding in bounds} - {None}
+        others = [one for _, one in (*by_status["kept"], *open_ones) if one.stage in about]
+        known = any(map(has_advice, [*(one for _, one in bounds), *others]))
         yield Heading("Upper bounds", f"measured without the stage{'' if known else ', no edit is known'}")
         yield from _tables(profile, bounds)
     if cached:

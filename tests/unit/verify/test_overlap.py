@@ -48,7 +48,7 @@ def test_a_prefetch_cannot_gain_where_the_cores_are_full_or_the_step_sets_the_pa
 @pytest.mark.parametrize(("speedup", "gains"), [(None, True), (0.999, False), (1.01, False), (1.5, True)])
 def test_what_is_predicted_to_gain_nothing_is_worth_no_word(recorded: Any, speedup: float | None, gains: bool) -> None:
     profile = recorded("step-bound")
-    profile.verdict = Verdict(headline="", sentence="", bound="input", limit="python")
+    profile.verdict = Verdict(headline="", sentence="", bound="input", limit="serial-stage")
     one = finding(PREFETCH)
     one.predicted = Predicted(speedup=speedup)
     assert may_gain(profile, one, None) is gains
