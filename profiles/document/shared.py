@@ -196,7 +196,7 @@ class LimitAnswer(Record):
     sentence: str
 
 
-Known = Literal["exact", "mean", "window"]
+Known = Literal["exact", "mean", "clock"]
 
 
 @dataclass(kw_only=True)
@@ -305,7 +305,7 @@ class Training(Record):
     fetch: Known | None = None
     """How `steps.fetch_ms` is known; with `mean` its quantiles are those of means over a look."""
     wait: Known | None = None
-    """How `steps.wait_ms` is known; `window`: from other steps than the measured ones, those of `window`."""
+    """How `steps.wait_ms` is known; `clock`: by the clock of a GPU, in the steps of `window`."""
     unknown: str | None = None
     """Why the wait, or all of it, is not known."""
     window: DeviceWindow | None = None

@@ -13,7 +13,7 @@ import tempfile
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.late import np
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass
     from pipeprof.profiles.worker.trace.xplane import Events
 
-    Spans = Seconds = NDArray[np.float64]
+    Spans: TypeAlias = NDArray[np.float64]
+    Seconds: TypeAlias = NDArray[np.float64]
 
 LEAST_STEPS, MOST_STEPS = 16, 200
 SECONDS, MOST_SECONDS = 3.0, 15.0
@@ -258,8 +259,9 @@ def _worked(work: Spans, begins: Seconds, ends: Seconds) -> Seconds:
 
     def until(times: Seconds) -> Seconds:
         whole = np.searchsorted(work[:, 1], times)
-        rest = times - np.append(work[:, 0], np.inf)[whole]
-        return done[whole] + np.maximum(rest, 0.0)
+        rest = np.maximum(times - np.append(work[:, 0], np.inf)[whole], 0.0)
+        found: Seconds = done[whole] + rest
+        return found
 
     return until(ends) - until(begins)
 

@@ -113,7 +113,8 @@ def training_facts(
     )
     known = _knowledge(main)
     if window is not None:
-        known |= {"wait": "window", "unknown": None, "window": window}
+        facts = replace(facts, window=window)
+        known |= {"wait": "clock", "unknown": None}
     return replace(facts, **known, **_costs(main, observer, *moments), unread=_unread(watch, observer.iterated))
 
 

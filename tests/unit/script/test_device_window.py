@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +28,7 @@ from pipeprof.profiles.worker.script.training_facts import JAX
 
 MS = 10**9  # picoseconds
 PASS: Any = object()
+TRACES = Path(__file__).parents[2] / "recorded" / "traces"
 
 
 class Cuda:
@@ -143,6 +146,20 @@ def test_fetches_of_tensorflow_inside_of_a_step_are_its_own_events() -> None:
     assert window is not None
     assert window.wait_ms.mean == pytest.approx(6.0)
     assert (window.wait_share, window.busy_share) == (pytest.approx(0.6), pytest.approx(0.3))
+
+
+def test_a_trace_of_a_gpu_shows_when_it_ran_dry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An H200 and a loop in JAX: batches of 20.1 ms, steps of 9.4 ms alone, and a copy for which the loop waits."""
+    monkeypatch.setattr(device_window, "_REQUEST", "input: next(iterator)")
+    clocked = read_trace(gzip.decompress((TRACES / "h200_jax_loop.xplane.pb.gz").read_bytes()))
+    assert len(clocked.steps) == 11
+    later = slice(3, None)
+    assert clocked.busy is not None
+    steps, waits, busy = (sum(values[later]) / 8e-3 for values in (clocked.steps, clocked.waits, clocked.busy))
+    assert steps == pytest.approx(25.2, abs=0.1)
+    # Of its 20.1 ms in a fetch the GPU is at work for the first 7.9.
+    assert waits == pytest.approx(12.2, abs=0.1)
+    assert busy == pytest.approx(8.7, abs=0.1)
 
 
 @pytest.mark.usefixtures("now")
