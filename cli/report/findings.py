@@ -171,8 +171,8 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         yield from _tables(profile, proven)
     if bounds:
         about = {finding.stage for _, finding in bounds} - {None}
-        others = [one for _, one in (*by_status["kept"], *open_ones) if one.stage in about]
-        known = any(map(has_advice, [*(one for _, one in bounds), *others]))
+        same = [one for _, one in (*by_status["kept"], *open_ones) if one.stage in about]
+        known = any(map(has_advice, [*(one for _, one in bounds), *same]))
         yield Heading("Upper bounds", f"measured without the stage{'' if known else ', no edit is known'}")
         yield from _tables(profile, bounds)
     if cached:
