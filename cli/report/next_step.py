@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_limit, fix_command, recover_options, rerun
 from pipeprof.cli.options import duration
@@ -186,9 +186,10 @@ def _show_finding(profile: Profile, saved: str | None) -> NextCommand | None:
 
 def _soak(profile: Profile) -> NextCommand | None:
     """Look at memory that grows for longer."""
-    memory, once = profile.memory, {"seconds": None, "steps": None, "to_end": None, "budget": None, "rerun": None}
+    memory = profile.memory
     if memory.soak is not None or memory.growth is None or not memory.growth.leak:
         return None
+    once: dict[str, Any] = dict.fromkeys(("seconds", "steps", "to_end", "budget", "rerun"))
     return _command(rerun(profile, soak="5m", **once), "says who keeps memory and when it ends")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.base import Location
@@ -12,7 +11,7 @@ from pipeprof.profiles.wording import as_typed
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pipeprof.profiles.document.shared import Training
+    from pipeprof.profiles.document.shared import CodePlace, DatasetUse, FunctionUse, Training
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 
@@ -49,9 +48,9 @@ def shorten(stages: Iterable[Stage]) -> None:
 
 def shorten_training(training: Training) -> Training:
     """Name the files of a training script in the same way, in place."""
-    single = (training.source, training.saver)
-    several = (training.datasets, training.functions, training.callbacks, training.eager, training.unread)
-    for place in (*chain(*several), *single):
+    places: list[DatasetUse | FunctionUse | CodePlace | None] = [*training.datasets, *training.functions]
+    places += [*training.callbacks, *training.eager, *training.unread, training.source, training.saver]
+    for place in places:
         if place is not None and place.file is not None:
             place.file = as_typed(place.file)
     return training
