@@ -395,13 +395,13 @@ def test_a_leak_is_told_in_plain_numbers() -> None:
 
 @pytest.mark.parametrize("leaks", [True, False])
 def test_a_training_that_keeps_its_batches_is_suspected_also_if_nothing_is_seen_between_its_epochs(leaks: bool) -> None:
-    """Thirty steps an epoch, each of which takes 3 s; between two epochs pass 60 s in which nothing is looked at."""
+    """Thirty steps an epoch, each of which takes 3 s; between two epochs pass 300 s in which nothing is looked at."""
 
     def kept(at: int) -> Look:
         epoch, grown = at // 30, 3 * MB * at if leaks else 0
         # Each epoch fills its buffers anew.
         by_stage = {"stages.0": Buffered("shuffle", (30 - at % 30) * MB, 400)}
-        return Look(3.0 * at + 60 * epoch, "measure", at, epoch, None, by_stage, rss=700 * MB + grown)
+        return Look(3.0 * at + 300 * epoch, "measure", at, epoch, None, by_stage, rss=700 * MB + grown)
 
     seen = view()
     assert seen.profile is not None

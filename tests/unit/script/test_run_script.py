@@ -363,7 +363,7 @@ def test_a_child_that_the_script_forks_is_left_alone() -> None:
         run._imports.end()
 
 
-@pytest.mark.parametrize(("error", "code"), [(None, 0), (SystemExit(3), 3), (ValueError(), 1)])
+@pytest.mark.parametrize(("error", "code"), [(None, 40), (SystemExit(3), 43), (ValueError(), 41)])
 def test_a_child_ends_as_it_does_without_pipeprof(error: BaseException | None, code: int) -> None:
     run = Run()
     sent: list[object] = []
@@ -373,10 +373,10 @@ def test_a_child_ends_as_it_does_without_pipeprof(error: BaseException | None, c
         try:
             main._end(channel, run, error)
         except SystemExit as ending:
-            os._exit(ending.code if isinstance(ending.code, int) else 78)
+            os._exit(40 + int(ending.code or 0))
         except ValueError:
-            os._exit(1)
-        os._exit(0 if not sent else 79)
+            os._exit(41)
+        os._exit(40 if not sent else 79)
 
     assert in_a_child(child) == code
 

@@ -51,6 +51,7 @@ def test_another_rhythm_of_the_loop_and_a_long_step_do_not_hide_it() -> None:
         with_stalls(20, 25),
         [10 if number % 30 or number % 45 else 900 for number in range(160)],
         [900 if number in (3, 20, 31, 77, 90, 150) else 10 for number in range(160)],
+        [900 if number in (0, 20, 40, 60, 67, 80, 89, 100, 111) else 10 for number in range(160)],
         [900 if number // 40 % 2 else 10 for number in range(400)],
         [900, 10],
         [],
