@@ -256,19 +256,15 @@ def drop_needless(profile: Profile, tried: Sequence[Finding], unhelpful: Sequenc
 
     def is_needless(finding: Finding) -> bool:
         if finding.status != "ceiling":
-            return _is_open_speed(finding) and not is_worth_a_try(finding, kept)
+            known = finding.predicted is not None and finding.predicted.speedup is not None
+            is_open = finding.status == "unverified" and finding.measured is None and finding.family == "speed"
+            return known and is_open and not is_worth_a_try(finding, kept)
         own = set((finding.measured or {}).get("replayed") or [finding.stage])
         return finding.rule == MEASURED and (is_reached(profile, finding, proven) or not still & own)
 
     needless = [finding for finding in findings if is_needless(finding)]
     profile.findings = [finding for finding in findings if all(finding is not one for one in needless)]
     return [finding for finding in needless if finding.status != "ceiling"]
-
-
-def _is_open_speed(finding: Finding) -> bool:
-    """Whether what a finding about speed gains is predicted alone."""
-    predicted = finding.predicted is not None and finding.predicted.speedup is not None
-    return predicted and finding.status == "unverified" and finding.measured is None and finding.family == "speed"
 
 
 def is_left_less(profile: Profile, addresses: Sequence[str]) -> bool:
