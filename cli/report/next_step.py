@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_limit, fix_command, recover_options, rerun
 from pipeprof.cli.options import duration
@@ -66,6 +66,7 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
         or _write_finding(profile)
         or _try_finding(profile)
         or _write_lines(profile)
+        or _soak(profile)
         or _show_finding(profile, saved)
         or _mend_data(profile)
         or _keep_in_files(profile)
@@ -180,6 +181,15 @@ def _show_finding(profile: Profile, saved: str | None) -> NextCommand | None:
             line = f"pipeprof show {shlex.quote(saved)} --finding {number}"
             return NextCommand(line, f"the complete fix of finding {number}")
     return None
+
+
+def _soak(profile: Profile) -> NextCommand | None:
+    """Look at memory that grows for longer."""
+    memory = profile.memory
+    if memory.soak is not None or memory.growth is None or not memory.growth.leak:
+        return None
+    once: dict[str, Any] = dict.fromkeys(("seconds", "steps", "to_end", "budget", "rerun"))
+    return _command(rerun(profile, soak="5m", **once), "says who keeps memory and when it ends")
 
 
 def _mend_data(profile: Profile) -> NextCommand | None:

@@ -92,6 +92,11 @@ class Steps(Record):
     epoch_steps: float | None = None
     """Steps of a whole epoch: from the first restart to the last one, over the epochs between them. `None` with fewer
     than two restarts."""
+    slow_every: int | None = None
+    """Every how many steps one takes several times as long as the others, without its wait; `None` where there is no
+    clear rhythm."""
+    slow_ms: float | None = None
+    """Mean time of these."""
 
     @property
     def known_wait_ms(self) -> float:
@@ -338,6 +343,8 @@ class Training(Record):
     """The latest of them."""
     callbacks: list[CodePlace] = field(default_factory=list)
     """Callbacks that make `fit` wait for the results of each step."""
+    eager: list[CodePlace] = field(default_factory=list)
+    """Calls that make functions run eagerly, op by op, as for debugging."""
     functions: list[FunctionUse] = field(default_factory=list)
     source: CodePlace | None = None
     """What `fit` or a loop takes its batches from, if it is no tf.data dataset."""

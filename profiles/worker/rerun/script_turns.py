@@ -104,9 +104,6 @@ class ScriptTurns(MainDatasetJob, TurnRun):
 
     def _attend(self, one: Pass) -> None:
         """Count steps, and wait for the next turn where this one is over."""
-        if self._channel.is_copy:
-            self._observer.attention = False
-            return
         main = self._main
         if main is None or one not in main.passes:
             return

@@ -18,7 +18,7 @@ from pipeprof.cli.options import RunOptions
 from pipeprof.cli.report.next_step import NextCommand, next_command
 from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.profiles.document.findings import Edit, Finding, Kept, Predicted, Unfinished, VerdictDetail, Verification
-from pipeprof.profiles.document.memory import LedgerEntry
+from pipeprof.profiles.document.memory import LedgerEntry, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase, PhaseName
@@ -40,6 +40,7 @@ CHANGES = (
     {"step", "dispatch"},
     {"seconds"},
     {"seconds", "steps"},
+    {"seconds", "steps", "soak"},
     {"timeout"},
     {"max_time"},
     {"change"},
@@ -501,3 +502,14 @@ def test_a_variable_of_the_environment_is_tried_not_written(recorded: Recorded) 
     assert command.is_listed
     assert command.purpose == "try: OMP_NUM_THREADS=1"
     assert " fix " not in command.line
+
+
+def test_memory_that_grows_is_looked_at_for_longer(recorded: Recorded) -> None:
+    profile = with_flags(recorded("input-bound"), "--seconds 5 --seed 7")
+    profile.findings = []
+    profile.memory.growth = MemoryGrowth(mb_per_1000_steps=9, low=8, high=10, windows=9, leak=True)
+    command = next_command(profile, SAVED)
+    assert command is not None
+    assert command.line == f"pipeprof run {profile.target.text} --seed 7 --soak 5m"
+    profile.memory.growth.leak = False
+    assert "--soak" not in (getattr(next_command(profile, SAVED), "line", ""))
