@@ -76,7 +76,7 @@ def _rhythm(steps: Steps) -> Iterator[Block]:
     """The steps that take long again and again, where they are a part of the time that counts."""
     usual = steps.interval_ms.p50
     longer = (steps.slow_ms - usual) / steps.slow_every if steps.slow_ms and steps.slow_every else 0.0
-    if longer >= _OTHER_FROM * steps.interval_ms.mean:
+    if longer > max(0.0, _OTHER_FROM * steps.interval_ms.mean):
         slow = milliseconds(steps.slow_ms or 0.0)
         yield Prose(f"Every {steps.slow_every:,} steps one takes {slow}; the median is {milliseconds(usual)}.", spare=6)
 

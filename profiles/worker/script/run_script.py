@@ -137,6 +137,8 @@ class ScriptRun(ScriptJob):
                     self._finish(self._reason or "the script")
                 raise
             left = {}
+            if self._finisher is threading.current_thread():
+                self.warn("lost-end", "A signal handler of the script ended it before its pipeline was read.")
         if self._channel.is_copy:
             return
         self._finish(self._reason or "the script")

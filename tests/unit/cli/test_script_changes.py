@@ -274,7 +274,7 @@ def test_the_report_of_a_search_says_what_its_gain_is_of(profile: Profile, rerun
     assert ("pipeprof fix train.py --rerun -- loop" in commands) is not rerun
     assert f"pipeprof show {SAVED} --out fast.plan.json" in commands
     assert "pipeprof exec --plan fast.plan.json train.py -- loop" in commands
-    assert ("× in the training itself" in str(blocks)) is rerun
+    assert ("× steps per second in the training itself (1.80" in str(blocks)) is rerun
     assert ("replayed" in str(blocks)) is not rerun
     profile.fix = profile.fix.model_copy(
         update={"status": "nothing", "reason": "not tried: --rerun measures", "edits": [], "measured": None}

@@ -379,3 +379,18 @@ def test_a_child_ends_as_it_does_without_pipeprof(error: BaseException | None, c
         os._exit(0 if not sent else 79)
 
     assert in_a_child(child) == code
+
+
+def test_a_handler_that_ends_the_script_while_its_pipeline_is_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run()
+    monkeypatch.setattr(run._writes, "begin", lambda: None)
+    monkeypatch.setattr(run._reporter, "start", lambda: None)
+
+    def ends(*_arguments: object) -> None:
+        assert run._claims_end()
+        sys.exit(0)
+
+    monkeypatch.setattr(script_job, "run_as_main", ends)
+    run.run()
+    assert [warning.code for warning in run.channel.of(Warned)] == ["lost-end"]
+    assert run.exits_normally
