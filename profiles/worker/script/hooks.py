@@ -384,9 +384,9 @@ class Hooks:
     def _around_step(self, real: Callable[..., Any], number: int) -> Callable[..., Any]:
         clock, steps = self._clock, self._seen.steps
 
-        def on_train_batch(callbacks: Any, *arguments: Any, **named: Any) -> Any:
+        def on_train_batch(callbacks: Any, batch: Any, logs: Any = None) -> Any:
             steps[number](clock())
-            return real(callbacks, *arguments, **named)
+            return real(callbacks, batch, logs)
 
         return on_train_batch
 

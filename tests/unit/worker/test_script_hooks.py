@@ -316,7 +316,7 @@ def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(libr
 
     keras = ModuleType("keras")
     steps = ("on_train_batch_begin", "on_train_batch_end")
-    calls = type("Own", (), {name: lambda _calls, batch: batch for name in steps})
+    calls = type("Own", (), {name: lambda _calls, batch, logs=None: (batch, logs)[0] for name in steps})
     keras.callbacks = SimpleNamespace(CallbackList=calls)
     monkeypatch.setitem(sys.modules, "keras", keras)
     kind = type("Kind", (), {})
