@@ -253,13 +253,18 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
 
 def _waits(profile: Profile, steps: Steps) -> str:
     of_every = part_of(steps.known_wait_ms, steps.interval_ms.mean)
-    means = ", means" if profile.training is not None and profile.training.wait == "mean" else ""
+    means = {"mean": ", means", "clock": ", by the GPU's clock"}.get(_wait_known(profile) or "", "")
     return f"{_waiting(profile)} waits for data {percent(steps.wait_share or 0.0)} of the time ({of_every}{means})"
+
+
+def _wait_known(profile: Profile) -> str | None:
+    """How the wait of a script's steps is known."""
+    return profile.training.wait if profile.training is not None else None
 
 
 def _waiting(profile: Profile) -> str:
     """Who waits: of a script it is not known what its step runs on."""
-    return "the training" if _is_script(profile) else "the device"
+    return "the training" if _is_script(profile) and _wait_known(profile) != "clock" else "the device"
 
 
 def _for_steps_below(steps: Steps) -> str:

@@ -49,6 +49,7 @@ class ScriptObserver(Observer):
         epoch_end_ns: The callbacks at the end of epochs took so long.
         in_graph: Where datasets are consumed inside of a tf.function.
         habits: The rest of what the script does.
+        came: Called when a batch came that was requested with `attention`; None for nothing.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class ScriptObserver(Observer):
     ) -> None:
         self.notes: dict[int, Callable[[int], object]] = {}
         self.steps = [self._step_began, nothing]
+        self.came: Callable[[int], object] | None = None
         self._attention = False
         self.consumers: list[Consumer] = []
         self.epochs = 0
@@ -168,7 +170,7 @@ class ScriptObserver(Observer):
             if self._attention:
                 self.notes.clear()
         one.times.append(self._clock())
-        return one.times.append
+        return self.came or one.times.append
 
     def sampled(self, note: Callable[[int], object]) -> Callable[[int], object]:
         """Return what notes when a batch came, and how long its fetch took of a core.
@@ -240,6 +242,8 @@ class ScriptObserver(Observer):
     def train_began(self, model: Any, callbacks: Sequence[Any]) -> None:
         """Read how many steps a call has, and for which callbacks it waits."""
         self.habits.began_training(callbacks)
+        if getattr(model, "run_eagerly", False):
+            self.habits.runs_eagerly("run_eagerly=True")
         self._executions = _executions(model)
         self._training()
 
@@ -318,6 +322,12 @@ class ScriptObserver(Observer):
         """Count the models and checkpoints, and look at what is about to be written over."""
         self.habits.saving(method)
         self._saving(method, arguments, named)
+
+    def runs_eagerly(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
+        """Note the setting, or that it is taken back."""
+        wanted = named.get("run_eagerly", arguments[0] if arguments else True)
+        written = f"tf.{method.partition('.')[2]}({'True' if arguments or named else ''})"
+        self.habits.runs_eagerly(written, wanted=wanted)
 
     def exiting(self, status: int) -> None:
         """Pass it on if it is the script's own call, not one of a library's in a child."""

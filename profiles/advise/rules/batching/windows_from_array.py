@@ -66,7 +66,7 @@ class WindowsFromArray(Rule):
         ms = sum(stage.table_ms or 0.0 for stage in stages)
         if ms < self.threshold("time-share") * interval:
             return
-        by_hand = HandWritten((found.first.id,), "", found.python(), "take the rows of whole batches with tf.gather")
+        by_hand = HandWritten(found.replaced, "", found.python(), "take the rows of whole batches with tf.gather")
         # One call after the other saves its time on the clock, whatever cores there are.
         took = min(interval, sum((stage.table_ms or 0.0) / _calls_at_a_time(view, stage) for stage in stages))
         saved = took * (1 - 1 / self.threshold("batched-gain"))
@@ -100,6 +100,11 @@ class _Windows:
     size: int
     count: int | None
     shuffled: bool
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        """Addresses of the stages that give the windows."""
+        return (self.first.id,)
 
     @property
     def sentence(self) -> str:
@@ -178,6 +183,11 @@ class _Sliding:
     @property
     def takes(self) -> tuple[StageView, ...]:
         return (self.windows.flat,)
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        """Addresses of the stages that give the windows: without one of them alone, the others would still work."""
+        return (self.windows.window.id, self.windows.flat.id)
 
     @property
     def sentence(self) -> str:

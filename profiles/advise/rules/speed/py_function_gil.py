@@ -114,6 +114,7 @@ class PyFunctionGil(Rule):
         hot = hot_function(stage.measured) if stage.measured is not None else None
         own = in_less_python(stage.measured) if stage.measured is not None else None
         words, lines = own or ("", "")
+        edits = _edits(view, stage, many=many)
         return Proposal(
             stage=stage.id,
             title=f"Make the Python of {stage_name(stage)} cheaper" if own is not None else "",
@@ -146,7 +147,10 @@ class PyFunctionGil(Rule):
                 }.items()
                 if value is not None
             },
-            edits=_edits(view, stage, many=many)
+            semantics="same"
+            if own is None and any(_STILL_ROWS in getattr(one, "python", "") for one in edits)
+            else None,
+            edits=edits
             if own is None
             else (HandWritten((stage.id,), f"# {words}", lines, words.replace("{", "{{").replace("}", "}}")),),
             predicted=self._predicted(view, stage, calls if many and own is None else None),
