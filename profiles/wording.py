@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.profiles.document.base import Location
+    from pipeprof.profiles.document.memory import MemoryGrowth
     from pipeprof.profiles.document.stages import Stage
 
 LAST_DIGITS = "the last digits of floating-point numbers"
@@ -154,6 +155,18 @@ def size(nbytes: float | None) -> str:
         return "n/a"
     factor, unit = next((pair for pair in _BINARY if abs(nbytes) >= pair[0]), _BINARY[-1])
     return f"{nbytes:.0f} B" if factor == 1 else f"{significant(nbytes / factor)} {unit}"
+
+
+def grows(growth: MemoryGrowth) -> str:
+    """State by how much memory grows.
+
+    Example:
+        >>> from pipeprof.profiles.document.memory import MemoryGrowth
+        >>> grows(MemoryGrowth(mb_per_1000_steps=9, low=8, high=10, windows=9, leak=True, bytes=9 << 20, steps=3))
+        'memory grows by 3.00 MiB a step'
+    """
+    each = growth.bytes_per_step
+    return f"memory grows by {size(each)} a step" if each is not None else "memory grows"
 
 
 def called(function: str) -> str:

@@ -66,7 +66,17 @@ def build_steps(profile: Profile) -> Iterator[Block]:
     rows = _script_rows(profile, _rows(steps, profile.device, script=profile.training is not None))
     yield replace(_table(rows, ("mean", "p50", "p95", "max")), spare=4)
     yield from _step_of(profile.device)
+    yield from _rhythm(steps)
     yield from build_training(profile)
+
+
+def _rhythm(steps: Steps) -> Iterator[Block]:
+    """The steps that take long again and again, where they are a part of the time that counts."""
+    usual = steps.interval_ms.p50
+    longer = (steps.slow_ms - usual) / steps.slow_every if steps.slow_ms and steps.slow_every else 0.0
+    if longer >= _OTHER_FROM * steps.interval_ms.mean:
+        slow = milliseconds(steps.slow_ms or 0.0)
+        yield Prose(f"Every {steps.slow_every:,} steps one takes {slow}; the median is {milliseconds(usual)}.", spare=6)
 
 
 def build_all_steps(profile: Profile) -> Iterator[Block]:
@@ -82,6 +92,7 @@ def build_all_steps(profile: Profile) -> Iterator[Block]:
     yield _table(_script_rows(profile, rows), ("mean", "p50", "p95", "p99", "max"))
     yield Prose(_rates(profile, steps))
     yield from _step_of(profile.device)
+    yield from _rhythm(steps)
     floor = steps.floor_ms
     if floor is not None:
         taken = "" if steps.dispatch is None else ", subtracted from the wait"

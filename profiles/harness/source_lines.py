@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.base import Location
@@ -11,6 +12,7 @@ from pipeprof.profiles.wording import as_typed
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pipeprof.profiles.document.shared import Training
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 
@@ -43,3 +45,13 @@ def shorten(stages: Iterable[Stage]) -> None:
         for place in (stage.location, *(stage.called_from or ())):
             if place is not None:
                 place.file = as_typed(place.file)
+
+
+def shorten_training(training: Training) -> Training:
+    """Name the files of a training script in the same way, in place."""
+    single = (training.source, training.saver)
+    several = (training.datasets, training.functions, training.callbacks, training.eager, training.unread)
+    for place in (*chain(*several), *single):
+        if place is not None and place.file is not None:
+            place.file = as_typed(place.file)
+    return training

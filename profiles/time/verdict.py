@@ -253,7 +253,7 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
 
 def _waits(profile: Profile, steps: Steps) -> str:
     of_every = part_of(steps.known_wait_ms, steps.interval_ms.mean)
-    means = {"mean": ", means", "window": ", by the GPU's clock"}.get(_wait_known(profile) or "", "")
+    means = {"mean": ", means", "clock": ", by the GPU's clock"}.get(_wait_known(profile) or "", "")
     return f"{_waiting(profile)} waits for data {percent(steps.wait_share or 0.0)} of the time ({of_every}{means})"
 
 
@@ -264,7 +264,7 @@ def _wait_known(profile: Profile) -> str | None:
 
 def _waiting(profile: Profile) -> str:
     """Who waits: of a script it is not known what its step runs on."""
-    return "the training" if _is_script(profile) and _wait_known(profile) != "window" else "the device"
+    return "the training" if _is_script(profile) and _wait_known(profile) != "clock" else "the device"
 
 
 def _for_steps_below(steps: Steps) -> str:

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise, takewhile
 
-from pipeprof.pipelines.edits.edits import HandWritten, MoveFilter, MoveStage, stages_of
+from pipeprof.pipelines.edits.edits import HandWritten, MoveFilter, MoveStage, ReplaceStages, stages_of
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
 from pipeprof.profiles.lines import (
     inside,
@@ -37,8 +38,8 @@ from pipeprof.profiles.propose.proposal import Proposal, tunes_process
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, as_one, top_cpu_groups, unknown_stages
+from pipeprof.profiles.verify.alternatives import is_worth_a_try
 from pipeprof.profiles.verify.bound_advice import (
-    WORTH,
     Advice,
     add_command,
     advice_for,
@@ -46,7 +47,7 @@ from pipeprof.profiles.verify.bound_advice import (
     is_to_rewrite,
     name_together,
 )
-from pipeprof.profiles.verify.judge_edit import in_words
+from pipeprof.profiles.verify.judge_edit import WORTH, in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
 from pipeprof.profiles.wording import called, count, listed, milliseconds, significant, stage_name, stage_place
@@ -213,11 +214,13 @@ def _stages_of(finding: Finding, profile: Profile) -> tuple[str, ...]:
     return tuple({*stages_to_replay(finding, profile.stages or ()), *([own] if own is not None else [])})
 
 
-def _with_less_work(finding: Finding, profile: Profile) -> set[str]:
-    """The stages that a change is about, and those that one which drops elements is moved before."""
-    found = {*_stages_of(finding, profile)}
+def _left_less(finding: Finding, profile: Profile) -> set[str]:
+    """The stages that a change removes or replaces, and those that one which drops elements is moved before."""
+    found = set[str]()
     for edit in finding.edits:
-        if isinstance(edit, MoveFilter) or (isinstance(edit, MoveStage) and traits(edit.op).drops):
+        if isinstance(edit, ReplaceStages):
+            found.update(edit.stages)
+        elif isinstance(edit, MoveFilter) or (isinstance(edit, MoveStage) and traits(edit.op).drops):
             line = [stage.id for stage in line_of(profile, edit.stage)]
             found.update(
                 line[line.index(edit.before) : line.index(edit.stage)] if {edit.before, edit.stage} <= {*line} else ()
@@ -235,9 +238,52 @@ def is_reached(profile: Profile, bound: Finding, kept: Iterable[Finding]) -> boo
         one.status == "kept"
         and one.cache is None
         and ((one.measured or {}).get("speedup") or 0.0) >= _REACHED * most
-        and not replayed.isdisjoint(_with_less_work(one, profile))
+        and not replayed.isdisjoint({*_stages_of(one, profile), *_left_less(one, profile)})
         for one in kept
     )
+
+
+def drop_needless(profile: Profile, tried: Sequence[Finding], unhelpful: Sequence[Finding]) -> list[Finding]:
+    """Drop the upper bounds of stages that a change has made about as fast as they can be, and needless findings.
+
+    Args:
+        tried: What was to be tried.
+        unhelpful: Edits without a finding that did not help.
+
+    Returns:
+        The needless findings: they were not tried, and a proven change has removed, replaced or put elsewhere what
+        they change.
+    """
+    findings = profile.findings or []
+    for finding in findings:
+        if finding.status == "ceiling":
+            advise_again(profile, finding, [*findings, *tried, *unhelpful])
+    proven = [finding for finding in findings if finding.status != "ceiling"]
+    profile.findings = proven
+    still = {stage for stages in further_bounds(profile, [*tried, *proven]) for stage in stages}
+    kept = [finding for finding in proven if finding.status == "kept" and finding.cache is None]
+
+    def is_needless(finding: Finding) -> bool:
+        if finding.status != "ceiling":
+            return _is_open_speed(finding) and not is_worth_a_try(finding, kept)
+        own = set((finding.measured or {}).get("replayed") or [finding.stage])
+        return finding.rule == MEASURED and (is_reached(profile, finding, proven) or not still & own)
+
+    needless = [finding for finding in findings if is_needless(finding)]
+    profile.findings = [finding for finding in findings if all(finding is not one for one in needless)]
+    return [finding for finding in needless if finding.status != "ceiling"]
+
+
+def _is_open_speed(finding: Finding) -> bool:
+    """Whether what a finding about speed gains is predicted alone."""
+    predicted = finding.predicted is not None and finding.predicted.speedup is not None
+    return predicted and finding.status == "unverified" and finding.measured is None and finding.family == "speed"
+
+
+def is_left_less(profile: Profile, addresses: Sequence[str]) -> bool:
+    """Whether a proven change removes or replaces one of these stages, or drops elements before it."""
+    kept = [one for one in profile.findings or () if one.status == "kept" and one.cache is None]
+    return any(not _left_less(one, profile).isdisjoint({*addresses, *map(on_main_line, addresses)}) for one in kept)
 
 
 def _is_costly_python(stage: Stage) -> bool:
@@ -370,15 +416,13 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     finding.measured = measured
     if trial.status == "kept":
         finding.status = "ceiling"
-        edit = "" if finding.python else "; no edit is known that reaches it"
+        edit = "" if finding.python or finding.recommendation else "; no edit is known that reaches it"
         finding.reason = f"without {name} at most {in_words(speedup)}{edit}"
-    elif trial.status == "rejected" and speedup.high < 1:
+    elif speedup.high < 1:
         finding.reason = f"no upper bound: {name} costs less than a replay of it, {in_words(speedup)}"
-    elif trial.status == "rejected":
-        finding.status, finding.reason = "rejected", f"even without {name} no gain: {in_words(speedup)}"
     elif speedup.high < WORTH:
-        finding.status = "rejected"
-        finding.reason = f"even without {name} no more than {significant(speedup.high)}×: {in_words(speedup)}"
+        most = "no gain" if speedup.high < LEAST_GAIN else f"no more than {significant(speedup.high)}×"
+        finding.status, finding.reason = "rejected", f"even without {name} {most}: {in_words(speedup)}"
     elif speedup.low > 1:
         finding.reason = f"without {name} at most {in_words(speedup)}, undecided"
     else:

@@ -24,6 +24,8 @@ MOST_PROCESS_PAIRS = 4
 """Pairs of processes, where one works at a time: it takes a start of each."""
 NEAR_GAIN = 1.05
 """A gain above it, with half of the pairs that decide, gets the rest of the time; of a smaller one they seldom do."""
+WORTH = 1.3
+"""Gain from which a change is advice: what brings less at most is none."""
 
 Status = Literal["kept", "rejected", "unverified"]
 
@@ -80,6 +82,8 @@ def judge(evidence: Evidence, semantics: Compared | None, *, for_memory: bool, l
         return judged("rejected", f"the edit changes the data: {data.words}")
     if compared is None:
         return judged("unverified", "no step was measured", settled=False)
+    if semantics is None:
+        return _judge_bound(evidence, judged, compared)
     if for_memory:
         return _judge_memory(evidence, judged, compared.change)
     return _judge_speed(evidence, judged, compared, last=last)
@@ -100,9 +104,7 @@ def _judge_speed(evidence: Evidence, judged: _Judged, compared: Comparison, *, l
         return judged("rejected", f"no gain: {words}")
     looks = alone or pairs in QUICK.looks or (last and pairs >= least)
     is_large = not alone and pairs >= early and compared.exceeds(math.log(LARGE_GAIN))
-    # Of processes that run alone, one may be as far off as the slowest of the base is from the fastest.
-    floor = max(SPEED_FLOOR, math.log(evidence.spread())) if alone else SPEED_FLOOR
-    if is_large or (looks and compared.exceeds(floor)):
+    if is_large or (looks and compared.exceeds(_floor(evidence))):
         return judged("kept", _kept(evidence, speedup))
     if pairs < least:
         rule = "" if least < QUICK.pairs else f" (a gain is measured {MEASURED_AFTER})"
@@ -110,11 +112,34 @@ def _judge_speed(evidence: Evidence, judged: _Judged, compared: Comparison, *, l
     last = last or pairs >= (MOST_PROCESS_PAIRS if alone else QUICK.most)
     # More pairs of the same processes would not make a gain of it.
     hopeless = not alone and speedup.value < (LEAST_GAIN if last or pairs >= QUICK.looks[1] else 1.0)
-    differ = evidence.spread() - 1 if alone else math.expm1(compared.own_differences)
-    if differ > FLOOR:
-        why = f"processes of this pipeline differ by up to {percent(differ)}"
-        return judged("unverified", f"undecided: {words}, {why}", settled=last or hopeless)
-    return judged("unverified", f"cannot tell: {words}", settled=last or hopeless)
+    differing = _differing(evidence, compared)
+    reason = f"undecided: {words}{differing}" if differing else f"cannot tell: {words}"
+    return judged("unverified", reason, settled=last or hopeless)
+
+
+def _judge_bound(evidence: Evidence, judged: _Judged, compared: Comparison) -> Judgement:
+    """Decide how fast a pipeline is at most: a few pairs do, and no more than decide about a gain are measured."""
+    speedup, alone = compared.change, evidence.alone
+    words, early = in_words(speedup, alone=alone), _least_pairs(evidence)[0]
+    if speedup.pairs < early:
+        return judged("unverified", f"too few pairs: {words}", settled=False)
+    if speedup.high < WORTH:
+        return judged("rejected", f"no gain: {words}")
+    if compared.exceeds(_floor(evidence)):
+        return judged("kept", _kept(evidence, speedup))
+    settled = speedup.pairs >= (MOST_PROCESS_PAIRS if alone else QUICK.pairs)
+    return judged("unverified", f"undecided: {words}{_differing(evidence, compared)}", settled=settled)
+
+
+def _floor(evidence: Evidence) -> float:
+    """What a gain has to exceed: of processes that run alone, one may be as far off as the slowest from the fastest."""
+    return max(SPEED_FLOOR, math.log(evidence.spread())) if evidence.alone else SPEED_FLOOR
+
+
+def _differing(evidence: Evidence, compared: Comparison) -> str:
+    """How far processes of the same pipeline differ, in words; empty where that is less than a gain."""
+    differ = evidence.spread() - 1 if evidence.alone else math.expm1(compared.own_differences)
+    return f", processes of this pipeline differ by up to {percent(differ)}" if differ > FLOOR else ""
 
 
 def _least_pairs(evidence: Evidence) -> tuple[int, int]:

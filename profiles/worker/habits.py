@@ -67,6 +67,7 @@ class Habits:
         own_steps: Whether steps compute outside of tf.functions.
         callbacks: Those that make `fit` wait for the results of each step.
         source: What gives batches, if it is no tf.data dataset.
+        eager: What makes functions run eagerly.
     """
 
     def __init__(self, place: Callable[[], _Place], clock: Callable[[], int]) -> None:
@@ -74,6 +75,7 @@ class Habits:
         self.saver: CodePlace | None = None
         self.own_steps = False
         self.callbacks: list[CodePlace] = []
+        self.eager: dict[str, CodePlace] = {}
         self.source: CodePlace | None = None
         self.source_kind: Literal["PyDataset", "DataLoader"] | None = None
         self._place, self._clock = place, clock
@@ -164,6 +166,13 @@ class Habits:
         counts, began = self._saving.pop() if self._saving else (False, 0)
         if counts:
             self.save_ns += self._clock() - began
+
+    def runs_eagerly(self, written: str, *, wanted: bool = True) -> None:
+        """Note what makes functions run eagerly, as a user writes it; or that it does so no more."""
+        self.eager.pop(written, None)
+        if wanted:
+            file, line = self._place()
+            self.eager[written] = CodePlace(name=written, file=file, line=line)
 
     def began_training(self, callbacks: Sequence[Any]) -> None:
         """Note the callbacks that make Keras wait for each step: see `CallbackList._configure_async_dispatch`."""

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from pipeprof.profiles.protocol.wrapped import LISTENS, WRAPPED, Wrapped
+from pipeprof.profiles.protocol.wrapped import EAGER, LISTENS, WRAPPED, Wrapped
 
 SAMPLED_EACH = 32
 """Nanoseconds: what begins at a multiple of it is sampled. The last bits of a time are as good as dice."""
@@ -138,6 +138,9 @@ class Observer:
     def saved(self) -> None:
         """That method returned or raised."""
 
+    def runs_eagerly(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
+        """A method of `EAGER` returned."""
+
     def exiting(self, status: int) -> None:
         """The process is about to end by ``os._exit``."""
 
@@ -234,7 +237,8 @@ class Hooks:
             "on_predict_begin": lambda real: _around(real, lambda callbacks: self._seen.predict_began(callbacks.model)),
             "on_predict_end": lambda real: _around(real, after=lambda _: self._seen.predict_ended()),
         }
-        return wrappers.get(row.method) or (lambda real: self._around_save(real, row))
+        other = self._around_eager if row in EAGER else self._around_save
+        return wrappers.get(row.method) or (lambda real: other(real, row))
 
     def _compiled(self, event: str, seconds: float, **named: Any) -> None:
         if event.endswith("/backend_compile_duration"):
@@ -390,6 +394,14 @@ class Hooks:
             return real(callbacks, *arguments, **named)
 
         return on_train_batch_end
+
+    def _around_eager(self, real: Callable[..., Any], row: Wrapped) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            returned = real(*arguments, **named)
+            self._seen.runs_eagerly(str(row), arguments, named)
+            return returned
+
+        return call
 
     def _around_save(self, real: Callable[..., Any], row: Wrapped) -> Callable[..., Any]:
         method = str(row)

@@ -241,6 +241,8 @@ class ScriptObserver(Observer):
     def train_began(self, model: Any, callbacks: Sequence[Any]) -> None:
         """Read how many steps a call has, and for which callbacks it waits."""
         self.habits.began_training(callbacks)
+        if getattr(model, "run_eagerly", False):
+            self.habits.runs_eagerly("run_eagerly=True")
         self._executions = _executions(model)
         self._training()
 
@@ -321,6 +323,12 @@ class ScriptObserver(Observer):
         """Count the models and checkpoints, and look at what is about to be written over."""
         self.habits.saving(method)
         self._saving(method, arguments, named)
+
+    def runs_eagerly(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
+        """Note the setting, or that it is taken back."""
+        wanted = named.get("run_eagerly", arguments[0] if arguments else True)
+        written = f"tf.{method.partition('.')[2]}({'True' if arguments or named else ''})"
+        self.habits.runs_eagerly(written, wanted=wanted)
 
     def exiting(self, status: int) -> None:
         """Pass it on if it is the script's own call, not one of a library's in a child."""

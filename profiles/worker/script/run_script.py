@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
-from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, SoakPlace, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
@@ -31,9 +30,9 @@ from pipeprof.profiles.worker.script.device_window import DeviceSteps
 from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal, detached
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
-from pipeprof.profiles.worker.script.script_feed import Running, ScriptFeed
+from pipeprof.profiles.worker.script.script_feed import ScriptFeed
 from pipeprof.profiles.worker.script.script_job import ScriptJob
-from pipeprof.profiles.worker.script.training_facts import UNSEEN, Moment, graph_text, training_facts
+from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
@@ -67,9 +66,6 @@ MOST_TIMES = 3
 """As long as the steps that are to be measured a window may take, with what lies between its epochs."""
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
-MOST_LISTED = 5
-LEAST_CHILDREN = 3.0
-"""Seconds that child processes have computed, from which the training may be theirs: TensorFlow's import takes more."""
 EACH = "the script leaves each iterator after a batch or two"
 HIDDEN = "TensorFlow shows none behind the iterator of a tf.distribute strategy"
 READ_AGAIN = f"Times of stages are of another reading of the dataset, without the training: {HIDDEN}."
@@ -133,13 +129,12 @@ class ScriptRun(ScriptJob):
         try:
             left = self._run_script()
         except BaseException as ending:
-            # A child that the script forked ends in the usual way.
-            failed = not isinstance(ending, SystemExit) or ending.code not in (None, 0)
-            if failed and not self._channel.is_copy:
+            if self._channel.is_copy:
+                raise
+            if not isinstance(ending, SystemExit) or ending.code not in (None, 0):
                 self._failed = True
                 with suppress(Exception):
                     self._finish(self._reason or "the script")
-            if failed or self._channel.is_copy:
                 raise
             left = {}
         if self._channel.is_copy:
@@ -158,9 +153,6 @@ class ScriptRun(ScriptJob):
 
     def _attend(self, one: Pass) -> None:
         """Do what has to be done in the script's thread, before it takes a batch."""
-        if self._channel.is_copy:
-            self._observer.attention = False
-            return
         self._end_watch()
         self._observer.attention = self._reason is not None
         if self._floor.summary is None and self.phase == "warmup":
@@ -170,7 +162,7 @@ class ScriptRun(ScriptJob):
         self._observer.came = None
         if self._reason is None or not (own or self._is_quiet(GONE_NS)):
             return
-        if own and self._device_steps.goes_on(self._main, stopped=self._channel.stop.is_set()):
+        if own and self._device_steps.goes_on(self._main, one, stopped=self._channel.stop.is_set()):
             self._observer.came = lambda _: self._device_steps.came()
             return
         self._taking = one if own else None
@@ -178,7 +170,7 @@ class ScriptRun(ScriptJob):
         self._end_process()
 
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
-        if self._channel.is_copy or not self._is_given(dataset, place, role, self._hand_out):
+        if not self._is_given(dataset, place, role, self._hand_out):
             return dataset
         with self._not_the_scripts():
             try:
@@ -207,7 +199,7 @@ class ScriptRun(ScriptJob):
 
     def _exiting(self, status: int) -> None:
         """Tell what was measured before `os._exit`, which runs nothing at the process's end."""
-        if self._channel.is_copy or self._finisher is threading.current_thread():
+        if self._finisher is threading.current_thread():
             return
         place = users_place()
         where = f" at {as_typed(place.file)}:{place.line}" if place.file is not None else ""
@@ -581,7 +573,8 @@ class ScriptRun(ScriptJob):
             return None, EACH
         if not feed.alive:
             return None, "the iterator was gone when the script ended"
-        running = Running(self.dataset, feed.iterator)
+        # Batches are taken from it once the script's thread is kept.
+        running = Feed(self.dataset, iterator=feed.iterator)
         if main is not None and main.devices:
             self._read_again(running)
         return running, ""
@@ -623,33 +616,7 @@ class ScriptRun(ScriptJob):
             self._channel.send(TrainingSeen(self._training()))
 
     def _why_nothing(self) -> str:
-        path, observer = Path(self.job.user_files[0]), self._observer
-        if observer.in_graph:
-            line = observer.in_graph[0].line
-            return f"{path.name}:{line}: {UNSEEN}; iterate over the dataset in Python, or over iter(dataset)"
-        made = [one for one in observer.consumers if one.iterators and one.role != "adapt"]
-        if made:
-            where = f"{path.name}:{made[0].place.line}" if made[0].place.line else str(path)
-            took = (
-                "a batch of a dataset, but no second one"
-                if any(one.taken for one in made)
-                else "no batch of its dataset"
-            )
-            return f"{where} takes {took}: a step is what lies between two batches"
-        functions = dict.fromkeys(
-            one.name for one in bindings_of(self._path).all if one.kind == "function" and not one.script
-        )
-        listed = ", ".join(f"{path}:{name}" for name in [*functions][:MOST_LISTED])
-        more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
-        source = observer.habits.source
-        taken = ""
-        if source is not None:
-            place = f" ({as_typed(source.file)}:{source.line})" if source.file is not None else ""
-            taken = f"; its batches come from {source.name}{place}, a {observer.habits.source_kind}"
-        children = os.times().children_user
-        if children >= LEAST_CHILDREN:
-            taken += f"; its child processes computed for {children:.0f} s: they are not measured, so run their script"
-        return f"{path} came to its end and iterated over no tf.data dataset{taken}{more}"
+        return why_no_step(Path(self.job.user_files[0]), self._path, self._observer)
 
     def _training(self) -> Training:
         written = self._writes.written() if self._ended is not None else []

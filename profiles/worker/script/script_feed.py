@@ -1,8 +1,7 @@
-"""Feeds of the readers of models and memory, for a dataset that a script iterates by itself."""
+"""Feed of the readers of models and memory, for a dataset that a script iterates by itself."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.profiles.worker.steps.loop import Feed
@@ -33,17 +32,3 @@ class ScriptFeed(Feed):
     def alive(self) -> bool:
         """Whether there is one."""
         return self.holder is not None and self.holder.iterator() is not None
-
-
-class Running(Feed):
-    """The script's own iterator, from which batches are taken once its thread is kept."""
-
-    def __init__(self, dataset: Any, iterator: Any) -> None:
-        self._dataset = dataset
-        self._between = lambda: None
-        self._deleting = suppress
-        self.iterator = iterator
-        self.ended = 0
-        self.deletions = []
-        self.paused_ns = 0
-        self.on_restart = lambda: None

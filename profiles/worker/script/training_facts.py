@@ -1,7 +1,8 @@
-"""The section `training` of a profile: how a script took its batches, and what it did in addition."""
+"""The section `training` of a profile: how a script took its batches, or why none, and what it did in addition."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import threading
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.graph.observe.reading import serialised
+from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.pipelines.target.user_files import is_users, read_source
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
+from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.habits import FunctionCalls
 from pipeprof.profiles.worker.script.consumers import GraphSeen
 
@@ -34,6 +37,9 @@ MOST_COMPARED = 4 << 20
 _NUMBERED = re.compile(r'(__inference_\w+?|pyfunc|\bname: "[^"]*?)_\d+\b|s: "[^"]*Dataset\w*:\d+"')
 """Names that TensorFlow numbers through, so that they differ in equal graphs: functions, resources, metadata."""
 MOST_UNREAD = 200
+MOST_LISTED = 5
+LEAST_CHILDREN = 3.0
+"""Seconds that child processes have computed, from which the training may be theirs: TensorFlow's import takes more."""
 LEAST_OWN_NS = 2_000_000_000
 """Of a training, from which on what its thread does is its own: first steps and the first looks take long."""
 JAX = "JAX returns before a step has ended"
@@ -92,6 +98,7 @@ def training_facts(
     habits = observer.habits
     facts = Training(
         saves=habits.saves,
+        eager=list(habits.eager.values()),
         ended=ended,
         datasets=uses,
         source=habits.source,
@@ -113,7 +120,8 @@ def training_facts(
     )
     known = _knowledge(main)
     if window is not None:
-        known |= {"wait": "window", "unknown": None, "window": window}
+        facts = replace(facts, window=window)
+        known |= {"wait": "clock", "unknown": None}
     return replace(facts, **known, **_costs(main, observer, *moments), unread=_unread(watch, observer.iterated))
 
 
@@ -267,3 +275,34 @@ def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
         cached_in_memory=graph.in_memory if graph is not None else None,
         seeded=graph.seeded if graph is not None else None,
     )
+
+
+def why_no_step(path: Path, file: Path, observer: ScriptObserver) -> str:
+    """State what the script did instead, and what to do.
+
+    Args:
+        path: The script's, as the user typed it.
+        file: The same, absolute.
+    """
+    if observer.in_graph:
+        line = observer.in_graph[0].line
+        return f"{path.name}:{line}: {UNSEEN}; iterate over the dataset in Python, or over iter(dataset)"
+    made = [one for one in observer.consumers if one.iterators and one.role != "adapt"]
+    if made:
+        where = f"{path.name}:{made[0].place.line}" if made[0].place.line else str(path)
+        took = (
+            "a batch of a dataset, but no second one" if any(one.taken for one in made) else "no batch of its dataset"
+        )
+        return f"{where} takes {took}: a step is what lies between two batches"
+    functions = dict.fromkeys(one.name for one in bindings_of(file).all if one.kind == "function" and not one.script)
+    listed = ", ".join(f"{path}:{name}" for name in [*functions][:MOST_LISTED])
+    more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
+    source = observer.habits.source
+    taken = ""
+    if source is not None:
+        place = f" ({as_typed(source.file)}:{source.line})" if source.file is not None else ""
+        taken = f"; its batches come from {source.name}{place}, a {observer.habits.source_kind}"
+    children = os.times().children_user
+    if children >= LEAST_CHILDREN:
+        taken += f"; its child processes computed for {children:.0f} s: they are not measured, so run their script"
+    return f"{path} came to its end and iterated over no tf.data dataset{taken}{more}"

@@ -131,7 +131,7 @@ def test_a_wait_by_the_gpus_clock_is_put_into_the_measured_steps_in_proportion(b
     window = DeviceWindow(
         count=50, seconds=50 * 0.048, wait_ms=quantiles, step_ms=quantiles, wait_share=0.5, busy_share=busy
     )
-    training = Training(consumer="loop", interval="exact", fetch="exact", wait="window", window=window)
+    training = Training(consumer="loop", interval="exact", fetch="exact", wait="clock", window=window)
     script = plan(step=StepJob(kind="script"), step_text="train.py", dispatch="sync")
     profile = assemble(facts(plan=script), observed(phase("measure"), followed(10), TrainingSeen(training)))
     interval = profile.steps.interval_ms.mean

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,8 +24,11 @@ from pipeprof.profiles.worker.script.device_window import (
     read_trace,
     window_of,
 )
+from pipeprof.profiles.worker.script.training_facts import JAX
 
 MS = 10**9  # picoseconds
+PASS: Any = object()
+TRACES = Path(__file__).parents[2] / "recorded" / "traces"
 
 
 class Cuda:
@@ -110,7 +115,7 @@ def trace(*spans: tuple[float, float], marks: list[tuple[float, float]], device:
         line(*work[1::2], name="Stream #8(MemcpyH2D)", thread=78),
         line(event(1, 0, 1000 * MS), name="XLA Modules", thread=79),
         named(1, "kernel"),
-    ) + plane("/host:CPU", line(*fetches), named(1, "pipeprof: fetch"))
+    ) + plane("/host:CPU", line(*fetches), named(1, "pipeprof: request"))
 
 
 def test_a_trace_is_read_by_the_union_of_a_devices_streams() -> None:
@@ -121,6 +126,53 @@ def test_a_trace_is_read_by_the_union_of_a_devices_streams() -> None:
     assert window is not None
     assert window.wait_ms.mean == pytest.approx(4.0)
     assert (window.wait_share, window.busy_share) == (pytest.approx(0.4), pytest.approx(0.6))
+
+
+def test_fetches_of_tensorflow_inside_of_a_step_are_its_own_events() -> None:
+    # A step begins each 10 ms; TensorFlow fetches 2 ms later, for 6 ms, and the device works from 8 to 11 ms.
+    steps = [event(1, 10 * number * MS, 0) for number in range(24)]
+    fetches = [event(2, (10 * number + 2) * MS, 6 * MS) for number in range(24)]
+    ops = [event(3, (10 * number + 1) * MS, 9 * MS) for number in range(24)]
+    work = [event(1, (10 * number + 8) * MS, 3 * MS) for number in range(-1, 24)][1:]
+    data = plane("/device:GPU:0", line(*work, name="Stream #7"), named(1, "kernel")) + plane(
+        "/host:CPU",
+        line(*steps),
+        line(*fetches, *ops, thread=78),
+        named(1, "pipeprof: request"),
+        named(2, "IteratorGetNextOp::DoCompute"),
+        named(3, "IteratorGetNext:IteratorGetNext"),
+    )
+    window = window_of(read_trace(data, inside=True), [True] * 24)
+    assert window is not None
+    assert window.wait_ms.mean == pytest.approx(6.0)
+    assert (window.wait_share, window.busy_share) == (pytest.approx(0.6), pytest.approx(0.3))
+
+
+def test_a_trace_of_a_gpu_shows_when_it_ran_dry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An H200 and a loop in JAX: batches of 20.1 ms, steps of 9.4 ms alone, and a copy for which the loop waits."""
+    monkeypatch.setattr(device_window, "_REQUEST", "input: next(iterator)")
+    clocked = read_trace(gzip.decompress((TRACES / "h200_jax_loop.xplane.pb.gz").read_bytes()))
+    assert len(clocked.steps) == 11
+    later = slice(3, None)
+    assert clocked.busy is not None
+    steps, waits, busy = (sum(values[later]) / 8e-3 for values in (clocked.steps, clocked.waits, clocked.busy))
+    assert steps == pytest.approx(25.2, abs=0.1)
+    # Of its 20.1 ms in a fetch the GPU is at work for the first 7.9.
+    assert waits == pytest.approx(12.2, abs=0.1)
+    assert busy == pytest.approx(8.7, abs=0.1)
+
+
+@pytest.mark.usefixtures("now")
+def test_the_steps_of_fit_are_those_within_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, counted = Clock(), list[int]()
+    monkeypatch.setattr(device_window, "_clock_for", lambda _main: clock)
+    monkeypatch.setattr(device_window, "window_of", lambda _clocked, came: counted.extend(came))
+    steps, epochs = DeviceSteps(), [object(), object()]
+    for number in range(20):
+        assert steps.goes_on(SimpleNamespace(kind="fit"), epochs[number // 10], stopped=False)  # type: ignore[arg-type]
+    steps.close()
+    assert counted == [True] * 9 + [False] + [True] * 9 + [False]
+    assert clock.calls[1:3] == ["requested", "came"]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +231,7 @@ def steps_of(clock: Clock, now: SimpleNamespace, seconds: float, monkeypatch: py
     """Train to the window's end with steps that take `seconds`."""
     monkeypatch.setattr(device_window, "_clock_for", lambda _main: clock)
     steps = DeviceSteps()
-    while steps.goes_on(SimpleNamespace(kind="loop"), stopped=False):
+    while steps.goes_on(SimpleNamespace(kind="loop"), PASS, stopped=False):
         steps.came()
         now.seconds += seconds
     return steps
@@ -197,7 +249,7 @@ def test_the_window_ends_with_enough_steps_or_after_a_while(
     assert clock.calls[-1] == "read"
     assert abs(clock.calls.count("requested") - count) <= 1
     assert (steps.window is not None) == (count >= LEAST_STEPS)
-    assert not steps.goes_on(SimpleNamespace(kind="loop"), stopped=False)
+    assert not steps.goes_on(SimpleNamespace(kind="loop"), PASS, stopped=False)
 
 
 @pytest.mark.parametrize("fails", ["start", "requested", "came", "read"])
@@ -214,17 +266,20 @@ def test_a_run_that_is_stopped_keeps_what_the_clock_showed(
     monkeypatch.setattr(device_window, "_clock_for", lambda _main: clock)
     steps = DeviceSteps()
     for _ in range(2 * LEAST_STEPS):
-        assert steps.goes_on(SimpleNamespace(kind="loop"), stopped=False)
+        assert steps.goes_on(SimpleNamespace(kind="loop"), PASS, stopped=False)
         steps.came()
         now.seconds += 0.01
-    assert not steps.goes_on(SimpleNamespace(kind="loop"), stopped=True)
+    assert not steps.goes_on(SimpleNamespace(kind="loop"), PASS, stopped=True)
     assert steps.window is not None
     assert steps.window.wait_share == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("stopped", [True, False])
 def test_where_no_gpu_computes_nothing_more_is_requested(stopped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_window, "asynchronous", lambda _main: None)
+    monkeypatch.setattr(device_window, "asynchronous", lambda _main: JAX)
+    monkeypatch.setattr(
+        device_window, "sys", SimpleNamespace(modules={"jax": SimpleNamespace(default_backend=lambda: "cpu")})
+    )
     steps = DeviceSteps()
-    assert not steps.goes_on(SimpleNamespace(kind="loop"), stopped=stopped)
+    assert not steps.goes_on(SimpleNamespace(kind="loop"), PASS, stopped=stopped)
     assert not steps.began

@@ -765,7 +765,9 @@ def test_memory_is_named_where_it_is_large() -> None:
 def test_a_leak_is_named() -> None:
     growth = MemoryGrowth(mb_per_1000_steps=12.5, low=10.0, high=15.0, windows=5, leak=True)
     leaking = Memory(baseline_bytes=300 << 20, peak_bytes=400 << 20, growth=growth)
-    assert "memory leak: it still grows after all buffers have filled" in (memory_detail(memory=leaking) or "")
+    assert (memory_detail(memory=leaking) or "").endswith("; memory grows")
+    growth.bytes, growth.steps = 30 << 20, 10
+    assert (memory_detail(memory=leaking) or "").endswith("; memory grows by 3.00 MiB a step")
     growth.leak = False
     assert memory_detail(memory=leaking) is None
 

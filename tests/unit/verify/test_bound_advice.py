@@ -124,10 +124,43 @@ def test_files_whose_records_are_only_read_are_batched_where_they_are_read(profi
 def test_the_command_that_keeps_elements_is_named_where_they_can_be_kept(profile: Profile) -> None:
     decode = stage("stages.0", "map", 0.9, name="decode", random=False)
     found = advice(profile, stage("source", "range", 0.01), decode)
-    assert found == ("Make decode cheaper", f"do less in it, or do its work once, before the run{COMMAND}")
+    assert found == ("Make decode cheaper", f"do less in it{COMMAND}")
     decode.random = True
     found = advice(profile, stage("source", "range", 0.01), decode)
     assert found == ("Make decode cheaper", "do less in it, or do it in the step, on its device")
+
+
+def test_files_are_no_advice_where_they_have_the_same_rows_many_times(profile: Profile) -> None:
+    def text(*stages: Stage, at: str) -> str:
+        found = advice(profile, *stages, at=at)
+        assert found is not None
+        return found[1]
+
+    cut = stage("stages.0", "map", 0.9, name="window", ops=[OpCost(op="Slice", ms_per_batch=90.0)], random=False)
+    assert "--convert-to" not in text(stage("source", "range", 0.01), cut, at="stages.0")
+    assert "--convert-to" in text(stage("source", "TFRecordDataset", 0.01), cut, at="stages.0")
+    sequences = stage("source", "from_tensor_slices", 0.01, bytes_out_per_batch=1000.0)
+    windows = stage("stages.0", "flat_map", 0.5, name="windows", inputs_each=0.1, bytes_out_per_batch=5000.0)
+    work = stage("stages.1", "map", 0.6, name="work", random=False, bytes_out_per_batch=5000.0)
+    assert "--convert-to" not in text(sequences, windows, work, at="stages.1")
+    windows.bytes_out_per_batch = 1000.0
+    assert "--convert-to" in text(sequences, windows, work, at="stages.1")
+
+
+@pytest.mark.parametrize(("body", "offered"), [("rng.normal(size=3)", False), ("np.ones(3)", True)])
+def test_files_are_no_advice_for_a_generator_that_draws(
+    profile: Profile, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, body: str, offered: bool
+) -> None:
+    code = f"import numpy as np\nrng = np.random.default_rng()\ndef rows():\n    while True:\n        yield {body}\n"
+    (tmp_path / "rows.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    place = {"file": "rows.py", "line": 9, "column": 1, "call": "from_generator"}
+    source = stage("source", "from_generator", 0.9, name="rows", location=place)
+    found = advice(profile, source, at="source")
+    assert found is not None
+    assert ("store its elements in files" in found[1]) is offered
+    assert ("--convert-to" in found[1]) is offered
+    assert ("let it give only what it draws" in found[1]) is not offered
 
 
 def test_other_findings_with_an_upper_bound_get_the_command_once(profile: Profile) -> None:

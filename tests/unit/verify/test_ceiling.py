@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import HandWritten, MoveStage, SetEnvironment, VectoriseMap
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
+    MoveStage,
+    NewStage,
+    ReplaceStages,
+    SetEnvironment,
+    SplitMap,
+    VectoriseMap,
+)
 from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding, Kept, Predicted, documents_of
@@ -24,8 +32,10 @@ from pipeprof.profiles.verify.ceiling import (
     bottleneck_finding,
     bound_of,
     describe_open_bound,
+    drop_needless,
     further_bounds,
     inside_of,
+    is_left_less,
     is_reached,
     replay_job,
     stages_to_replay,
@@ -413,6 +423,29 @@ def test_a_change_that_has_nearly_all_of_a_bound_leaves_nothing_of_it(
     assert is_reached(profile, bound, [kept]) is reached
 
 
+def test_a_proven_change_leaves_no_advice_on_what_it_removes(profile: Profile) -> None:
+    kept = Finding(rule="b", title="b", status="kept", stage="stages.1", measured={"speedup": 2.0})
+    kept.edit = documents_of([MoveStage("stages.1", "skip", "stages.0")])
+    profile.findings = [kept]
+    assert is_left_less(profile, ["stages.0"])
+    assert not is_left_less(profile, ["stages.2"])
+    kept.edit = documents_of([ReplaceStages(("stages.2",))])
+    assert is_left_less(profile, ["stages.2"])
+    kept.cache = Kept()
+    assert not is_left_less(profile, ["stages.2"])
+
+
+@pytest.mark.parametrize(("predicted", "left"), [(1.5, False), (9.0, True), (None, True)])
+def test_what_a_proven_change_does_as_well_is_no_finding(profile: Profile, predicted: float | None, left: bool) -> None:
+    kept = Finding(rule="a", title="a", status="kept", family="speed", measured={"speedup": 3.0})
+    kept.edit = documents_of([ReplaceStages(("stages.0",))])
+    other = Finding(rule="b", title="b", status="unverified", family="speed", stage="stages.0")
+    other.edit, other.predicted = documents_of([HandWritten(("stages.0",), "", "")]), Predicted(speedup=predicted)
+    profile.findings = [kept, other]
+    assert drop_needless(profile, [], []) == ([] if left else [other])
+    assert profile.findings == ([kept, other] if left else [kept])
+
+
 def test_what_a_training_waits_for_is_suspected_where_no_rule_applies(profile: Profile) -> None:
     profile.findings = [
         Finding(rule="a", title="", status="unverified", family="speed", stage="stages.0", python="x = 1")
@@ -545,6 +578,21 @@ def test_advice_leaves_out_what_was_tried_without_a_gain(profile: Profile) -> No
     tried.status = "rejected"
     advise_again(profile, finding, [tried])
     assert str(finding.change).startswith("AdjustHue 90 %: adjust colours in the step, on its device")
+
+
+def test_a_cache_between_two_parts_of_a_map_is_no_advice_once_it_was_measured(profile: Profile) -> None:
+    assert profile.stages is not None
+    stage = profile.stages[1]
+    stage.ops, stage.time_ms_per_batch = [OpCost(op="DecodeJpeg", ms_per_batch=9.0)], 10.0
+    stage.random, stage.steady_ops = True, ["DecodeJpeg"]
+    finding = bottleneck_finding(profile, ["stages.0"], [])
+    assert "so do it in a map of its own" in str(finding.change)
+    kept = Finding(rule="measured", title="a", status="kept", stage="stages.0")
+    kept.edit = documents_of([SplitMap("stages.0", (NewStage("cache"),))])
+    finding.status = "ceiling"
+    advise_again(profile, finding, [kept])
+    assert str(finding.change).startswith("DecodeJpeg 90 %: ")
+    assert "so do it in a map of its own" not in str(finding.change)
 
 
 def test_advice_on_several_stages_stays_on_several_stages(profile: Profile) -> None:

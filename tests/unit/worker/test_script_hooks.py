@@ -376,3 +376,38 @@ def test_the_loader_that_keras_makes_of_a_dataset_is_no_source():
     assert observer.habits.source is None
     observer.loader_began(loader)
     assert observer.habits.source_kind == "DataLoader"
+
+
+def of_module(library: ModuleType) -> tuple[ScriptObserver, Hooks]:
+    library.config = SimpleNamespace(run_functions_eagerly=lambda run_eagerly: run_eagerly)
+    library.data.experimental = SimpleNamespace(enable_debug_mode=lambda: None)
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    hooks = Hooks(observer, itertools.count().__next__)
+    hooks.install("tensorflow")
+    return observer, hooks
+
+
+@pytest.mark.parametrize(
+    ("calls", "names"),
+    [
+        (lambda tf: tf.config.run_functions_eagerly(True), ["tf.config.run_functions_eagerly(True)"]),
+        (lambda tf: tf.config.run_functions_eagerly(run_eagerly=True), ["tf.config.run_functions_eagerly(True)"]),
+        (lambda tf: tf.config.run_functions_eagerly(False), []),
+        (lambda tf: (tf.config.run_functions_eagerly(True), tf.config.run_functions_eagerly(run_eagerly=False)), []),
+        (lambda tf: tf.data.experimental.enable_debug_mode(), ["tf.data.experimental.enable_debug_mode()"]),
+    ],
+)
+def test_what_makes_functions_run_eagerly_is_noted_until_it_is_taken_back(library, calls, names):
+    observer, hooks = of_module(library)
+    calls(library)
+    hooks.uninstall()
+    calls(library)
+    assert [call.name for call in observer.habits.eager.values()] == names
+
+
+@pytest.mark.parametrize("eagerly", [True, False])
+def test_a_model_that_trains_eagerly_is_noted(library, eagerly):
+    observer, hooks = of_module(library)
+    observer.train_began(SimpleNamespace(run_eagerly=eagerly), [])
+    hooks.uninstall()
+    assert [*observer.habits.eager] == ["run_eagerly=True"] * eagerly

@@ -102,6 +102,11 @@ class _Windows:
     shuffled: bool
 
     @property
+    def replaced(self) -> tuple[str, ...]:
+        """Addresses of the stages that give the windows."""
+        return (self.first.id,)
+
+    @property
     def sentence(self) -> str:
         """What makes a window, up to what it takes of the interval."""
         maps = f" in each of {len(self.takes)} maps" if len(self.takes) > 1 else ""
@@ -117,11 +122,6 @@ class _Windows:
     def stages(self, view: PipelineView) -> list[StageView]:
         """All that is replaced."""
         return [self.first, *view.below(self.first)]
-
-    @property
-    def replaced(self) -> tuple[str, ...]:
-        """The stages without which the lines would cost nothing: the last of those before the batch."""
-        return (self.first.id,)
 
     @property
     def call(self) -> Mapping[str, str]:
@@ -185,6 +185,11 @@ class _Sliding:
         return (self.windows.flat,)
 
     @property
+    def replaced(self) -> tuple[str, ...]:
+        """Addresses of the stages that give the windows: without one of them alone, the others would still work."""
+        return (self.windows.window.id, self.windows.flat.id)
+
+    @property
     def sentence(self) -> str:
         """What makes a window, up to what it takes of the interval."""
         maps = [stage for stage in self.after if traits(stage.op).maps]
@@ -204,11 +209,6 @@ class _Sliding:
         """All that is replaced."""
         del view
         return [self.source, *self.repeats, *self.windows.stages, *self.after, self.batch]
-
-    @property
-    def replaced(self) -> tuple[str, ...]:
-        """The stages without which the lines would cost nothing: calls for each window, up to the batch of them."""
-        return (self.windows.window.id, self.first.id, *(stage.id for stage in (*self.after, self.batch)))
 
     def python(self) -> str:
         found, place = self.windows, self.source.location

@@ -145,6 +145,9 @@ class PyFunctionGil(Rule):
                 }.items()
                 if value is not None
             },
+            semantics="same"
+            if own is None and any(_STILL_ROWS in getattr(one, "python", "") for one in edits)
+            else None,
             edits=edits
             if own is None
             else (HandWritten((stage.id,), f"# {words}", lines, words.replace("{", "{{").replace("}", "}}")),),
