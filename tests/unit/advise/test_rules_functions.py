@@ -19,6 +19,7 @@ from unit.advise.function_views import (
     python_map,
     records,
     small_map,
+    wrapping_map,
 )
 from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, tensor, unnamed
@@ -52,7 +53,9 @@ def test_python_that_computes_all_the_time() -> None:
     assert draft.predicted.speedup == pytest.approx(20 / (20 - 255 * 0.034))
 
 
-@pytest.mark.parametrize("view", [map_of_spec(python_map(size=32), {}), python_map(size=256)], ids=["little", "no lines"])
+@pytest.mark.parametrize(
+    "view", [map_of_spec(python_map(size=32), {}), python_map(size=256)], ids=["little", "no lines"]
+)
 def test_fewer_calls_that_gain_little_or_cannot_be_shown_are_no_advice(view: PipelineView) -> None:
     draft = only("py-function-gil", view)
     assert (draft.edits, draft.predicted.speedup) == ((), None)
@@ -473,7 +476,7 @@ def test_recorded_python_that_waits() -> None:
 # all of them
 
 TRIGGERS: dict[str, Callable[[], PipelineView]] = {
-    "py-function-gil": lambda: map_of_spec(python_map(size=256), {}),
+    "py-function-gil": wrapping_map,
     "from-generator-per-element": generator,
     "map-before-batch-scalar": lambda: measured(small_map(), interval_ms=4.0),
     "parse-single-example": lambda: measured(records(), interval_ms=6.0),

@@ -406,7 +406,7 @@ def test_the_step_of_a_script_has_at_most_what_its_thread_can_have_caused(told, 
 
 
 def test_one_call_at_a_time_takes_no_longer_than_passes():
-    """Its CPU time, that of the threads that wake it included, is more than the interval: it has kept up all the same."""
+    """Its CPU time, with that of threads that wake it, is more than the interval: it has kept up all the same."""
     time = StageTime(row=stage("a", 35.0, 35.0), inside_ms=35.0, cpu_ms=36.7, calling_ms=0.8, threads=1.0)
     rate, resource = stage_ceiling(time, 35.0, CORES) or (0.0, "cores")
     assert (rate, resource) == (pytest.approx(1000 / 35.0), "serial")

@@ -792,7 +792,7 @@ def test_a_disturbed_measurement_is_told_first_and_qualifies_the_verdict() -> No
             "bottleneck",
             "CPU: others use it; the worker's threads wait for a core 70 % of the time; most work: decode (map), 90 % "
             "of the pipeline's work",
-        ),
+        )
     ]
 
 

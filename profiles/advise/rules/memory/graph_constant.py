@@ -181,8 +181,7 @@ class GraphConstant(Rule):
             evidence={"constant_bytes": nbytes, "peak_bytes": peak, **_evidence(arrays), **weight.evidence()},
             edits=(edit,) if edit is not None else (),
             predicted=Prediction(
-                f"-({times} - {after:g}) × {size(nbytes)}",
-                peak_rss_delta_bytes=-max(0, round(peak - after * nbytes)),
+                f"-({times} - {after:g}) × {size(nbytes)}", peak_rss_delta_bytes=-max(0, round(peak - after * nbytes))
             ),
         )
 
