@@ -227,12 +227,17 @@ def one_per_line(stages: Sequence[Stage]) -> list[Stage]:
     return list(found.values())
 
 
-def stages_in_a_row(stages: Sequence[Stage]) -> str:
-    """Name stages that follow each other: all of a few, else the first and the last with their lines."""
+def stages_in_a_row(stages: Sequence[Stage], *, places: bool = True) -> str:
+    """Name stages that follow each other: all of a few, else the first and the last.
+
+    Args:
+        places: Name the lines of these two.
+    """
     stages = one_per_line(stages)
     if len(stages) <= _NAMED_IN_A_ROW:
         return listed([stage_name(stage) for stage in stages])
-    return f"the {len(stages)} stages from {stage_label(stages[0])} to {stage_label(stages[-1])}"
+    first, last = map(stage_label if places else stage_name, (stages[0], stages[-1]))
+    return f"the {len(stages)} stages from {first} to {last}"
 
 
 def stage_place(stage: Stage) -> str | None:

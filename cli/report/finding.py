@@ -135,7 +135,7 @@ def describe_finding(
 
 def _measured(finding: Finding) -> Iterator[Block]:
     if finding.measured:
-        most = "at most " if finding.status == "ceiling" else ""
+        most = "without the stage at most " if finding.status == "ceiling" else ""
         yield from _labelled("Measured", f"{most}{describe_measured(finding.measured)}")
         if finding.measured.get("conclusion"):
             yield from _labelled("Machine", str(finding.measured["conclusion"]))

@@ -328,7 +328,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
             number == 1 or _is_about_data(finding) or (finding.status == "kept" and not shows_code(profile, finding))
         )
         yield _line(text, 0 if wanted else 7 if finding.status == "ceiling" else 8)
-    measured = finding.measured or {}
+    measured, of_stages = finding.measured or {}, is_of_stages(finding) and finding.family != "memory"
     compared = str(measured.get("data") or "")
     for note, spare in (
         (describe_kept(profile, finding.cache), 9),
@@ -336,7 +336,8 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         (describe_modes(profile, finding), 6),
         (compared if NOT_REPRODUCIBLE in compared else "", 0),
         (describe_price(profile, finding), 7),
-        (measured.get("conclusion") if finding.status == "ceiling" else "", 1),
+        (finding.reason if of_stages else "", 7),
+        (measured.get("conclusion") if finding.status == "ceiling" and finding.family != "memory" else "", 1),
     ):
         if note:
             yield _line(note, spare)
@@ -505,7 +506,7 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
         short: Leave out the prediction of what was measured.
     """
     predicted = finding.predicted
-    if finding.measured and finding.status in PROVEN:
+    if finding.measured and finding.status in PROVEN and not is_of_stages(finding):
         unknown = finding.family == "memory" and not knows_speed(finding)
         text = describe_measured({**finding.measured, "speedup": None} if unknown else finding.measured)
         if finding.status == "ceiling":
@@ -525,6 +526,13 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
     # Next to a measurement that is undecided, a bare gain would read as that.
     doubtful = finding.measured or finding.rule in WITHOUT_RULE
     return f"{'predicted ' if parts and doubtful else ''}{', '.join(parts)}"
+
+
+def is_of_stages(finding: Finding) -> bool:
+    """Whether an upper bound is that of the stages alone: their change is predicted to gain less, or memory."""
+    predicted = finding.predicted.speedup if finding.predicted is not None else None
+    less = predicted is not None and predicted <= ((finding.measured or {}).get("speedup") or 0.0)
+    return finding.status == "ceiling" and (finding.family == "memory" or less)
 
 
 SAME_SPEED = "same speed"

@@ -123,8 +123,7 @@ def _promised(finding: Finding) -> float:
 
 def _keep_in_files(profile: Profile) -> NextCommand | None:
     """Do the work of a stage once, where the report has the command for it."""
-    advised = [one for one in profile.findings or () if one.status == "ceiling" and _CONVERT in (one.change or "")]
-    if not advised or _proven(profile):
+    if _proven(profile) or not any(_CONVERT in (one.change or "") for one in profile.findings or ()):
         return None
     return _command(fix_command(profile, convert_to="FOLDER"), "does the work of its costliest stages once, into files")
 

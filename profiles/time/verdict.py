@@ -301,8 +301,6 @@ def _speed_details(
     profile: Profile, steps: Steps, bound: Bound | None, bottleneck: Bottleneck | None
 ) -> list[VerdictDetail]:
     found = []
-    if find_disturbance(profile.contention, profile.host) is not None:
-        found.append(("warning", "measure again on a free machine; what follows may not hold there"))
     if bottleneck is not None:
         found.append(("bottleneck", bottleneck.text))
         unknown = _unknown_costs(profile, steps.epochs)
@@ -390,7 +388,10 @@ def _restarts(profile: Profile, steps: Steps, bound: Bound | None) -> str:
     text = describe_restarts(steps, profile.stages, profile.training)
     if not text or steps.dispatch is None or bound == "step":
         return text
-    return f"{text}; between them {_waiting(profile)} waits {percent(wait_within_epochs(steps))} of the time"
+    within = wait_within_epochs(steps)
+    if abs(within - (steps.wait_share or 0.0)) < STEP_BOUND_BELOW:
+        return text
+    return f"{text}; between them {_waiting(profile)} waits {percent(within)} of the time"
 
 
 def _most_work(profile: Profile, steps: Steps) -> str:

@@ -28,7 +28,7 @@ from pipeprof.profiles.advise.edits.own_python import (
 )
 from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.lines import inside, line_of, within
-from pipeprof.profiles.time.top_stage import are_twins
+from pipeprof.profiles.time.top_stage import are_twins, as_one
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
 from pipeprof.profiles.verify.guessing.replacements import SMALL_FROM, replacements, share_of_small_ops
@@ -37,7 +37,7 @@ from pipeprof.profiles.verify.guessing.whole_batches import VECTORISED, batch_af
 from pipeprof.profiles.verify.judge_edit import WORTH
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.view.texts import file_text
-from pipeprof.profiles.wording import hot_function, one_per_line, percent, size, stage_name, stages_in_a_row
+from pipeprof.profiles.wording import hot_function, percent, size, stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -66,11 +66,13 @@ class Advice:
     Attributes:
         text: In one sentence, without its dot.
         python: Lines to paste; empty where only the sentence is known.
+        stage: The one that they change; None for that, or the last of those, whose advice it is.
     """
 
     title: str
     text: str
     python: str = ""
+    stage: Stage | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def _drawn_on_batches(profile: Profile, stage: Stage) -> tuple[str, str] | None:
     if share_of_small_ops(stage) < SMALL_FROM:
         return None
     batch = batch_after(line, place)
-    change, python = in_words([stage], batch, line[place - 1]) if batch is not None else ("", "")
+    change, python = in_words([stage], batch, line) if batch is not None else ("", "")
     if not change.endswith(VECTORISED):
         return None
     return f"{change}: each element still draws numbers of its own, others than now", python
@@ -196,15 +198,15 @@ def advice_together(profile: Profile, stages: Sequence[Stage], tried: Sequence[F
     """Return what one can do about such stages, less what was tried at one of them and did not help."""
     name, addresses = name_together(stages), [stage.id for stage in stages]
     if are_twins(stages):
-        advice = advice_for(profile, stages[0], tried, twins=addresses)
+        advice = advice_for(profile, as_one(stages), tried, twins=addresses)
         return replace(advice, title=f"Make {name} cheaper") if advice is not None else None
-    title, open_ = f"Make {len(one_per_line(stages))} stages in a row cheaper", _Open.at(addresses, tried)
+    title, open_ = f"Make {stages_in_a_row(stages, places=False)} cheaper", _Open.at(addresses, tried)
     costly = sorted(stages, key=lambda stage: -(stage.share or 0.0))
     costliest = costly[0]
     costly = [one for one in costly if (one.share or 0.0) >= _ABOUT_AS_COSTLY * (costliest.share or 0.0)]
     for stage in costly:
         if (own := _in_lines(profile, stage)) is not None:
-            return Advice(title, f"{stage_name(stage)}: {own[0]}", own[1])
+            return Advice(title, f"{stage_name(stage)}: {own[0]}", own[1], stage)
     costly = [stage for stage in costly if _has_function(stage)]
     known = {stage_name(stage): _known_of_function(profile, stage, open_) for stage in costly}
     texts = [f"{one}: {text}" for one, text in known.items() if text]
@@ -228,13 +230,13 @@ def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advic
     costly = [one for one in sides if side is not None and (one.share or 0.0) >= _ABOUT_AS_COSTLY * (side.share or 0.0)]
     for one in sorted(costly, key=lambda one: -(one.share or 0.0)):
         if (own := _in_lines(profile, one)) is not None:
-            return Advice(f"Make {stage_name(one)} in {name} cheaper", *own)
+            return Advice(f"Make {stage_name(one)} in {name} cheaper", *own, one)
     if side is None or text is None:
         count = round((stage.bytes_out_per_batch or 0.0) / (stage.bytes_per_element or math.inf))
         rows = f", or {_ROWS}" if traits(stage.op).combines else ""
         text = f"each of its {count:,} elements per batch passes alone: batch the datasets that it reads{rows}"
         return Advice(f"Choose whole batches in {name}", text) if count >= _MANY else None
-    return Advice(f"Make {stage_name(side)} in {name} cheaper", in_files(profile, stage, text))
+    return Advice(f"Make {stage_name(side)} in {name} cheaper", in_files(profile, stage, text), stage=side)
 
 
 def _costs_less_than_inside(profile: Profile, stage: Stage) -> bool:

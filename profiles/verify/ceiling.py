@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise, takewhile
 
-from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, ReplaceStages, stages_of
+from pipeprof.pipelines.edits.edits import HandWritten, MoveFilter, MoveStage, ReplaceStages, stages_of
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.order import ordered
@@ -37,7 +37,7 @@ from pipeprof.profiles.propose.finding import MEASURED, finding_of
 from pipeprof.profiles.propose.proposal import Proposal, tunes_process
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
-from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
+from pipeprof.profiles.time.top_stage import are_twins, as_one, top_cpu_groups, unknown_stages
 from pipeprof.profiles.verify.alternatives import is_worth_a_try
 from pipeprof.profiles.verify.bound_advice import (
     Advice,
@@ -122,6 +122,7 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
         for replayed in finding.measured["replayed"]
         for address in (replayed, on_main_line(replayed))
     }
+    settled |= {one for finding in findings if _replaces_more(finding, profile) for one in _stages_of(finding, profile)}
     found = [stage for stage in line if stage.id == named or _is_costly_python(stage)]
     found = [stage for stage in found if advice_for(profile, stage) is not None]
     found.sort(key=lambda stage: (stage.id != named, -(stage.share or 0.0)))
@@ -131,6 +132,14 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
         return single
     around = {*together, *map(on_main_line, together)}
     return [together, *(stages for stages in single if stages[0] not in around)]
+
+
+def _replaces_more(finding: Finding, profile: Profile) -> bool:
+    """Whether lines with a predicted gain replace stages that no replay can: the bound of one of them is not theirs."""
+    stages = stages_to_replay(finding, profile.stages or ())
+    by_hand = bool(finding.edits) and all(isinstance(edit, HandWritten) for edit in finding.edits)
+    predicted = finding.predicted is not None and finding.predicted.speedup is not None
+    return by_hand and predicted and len(stages) > 1 and not _can_replay(profile, stages)
 
 
 def _of_one_line(profile: Profile) -> tuple[str, ...]:
@@ -256,19 +265,15 @@ def drop_needless(profile: Profile, tried: Sequence[Finding], unhelpful: Sequenc
 
     def is_needless(finding: Finding) -> bool:
         if finding.status != "ceiling":
-            return _is_open_speed(finding) and not is_worth_a_try(finding, kept)
+            known = finding.predicted is not None and finding.predicted.speedup is not None
+            is_open = finding.status == "unverified" and finding.measured is None and finding.family == "speed"
+            return known and is_open and not is_worth_a_try(finding, kept)
         own = set((finding.measured or {}).get("replayed") or [finding.stage])
         return finding.rule == MEASURED and (is_reached(profile, finding, proven) or not still & own)
 
     needless = [finding for finding in findings if is_needless(finding)]
     profile.findings = [finding for finding in findings if all(finding is not one for one in needless)]
     return [finding for finding in needless if finding.status != "ceiling"]
-
-
-def _is_open_speed(finding: Finding) -> bool:
-    """Whether what a finding about speed gains is predicted alone."""
-    predicted = finding.predicted is not None and finding.predicted.speedup is not None
-    return predicted and finding.status == "unverified" and finding.measured is None and finding.family == "speed"
 
 
 def is_left_less(profile: Profile, addresses: Sequence[str]) -> bool:
@@ -443,10 +448,10 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
         tried: Findings whose edits were tried without gain, at any stage.
     """
     stages = [stage for stage in profile.stages or () if stage.id in addresses]
-    stage = stages[-1]
     name = name_together(stages)
     inner = inside_of([one for own in stages for one in (own, *inside(profile, own))])
     advice = _advice(profile, stages, tried)
+    stage = (advice.stage if advice is not None else None) or stages[-1]
     at = [{finding.stage, on_main_line(finding.stage)} for finding in tried if finding.status == "rejected"]
     here = sum(not own.isdisjoint(addresses) for own in at)
     what = f"{here} change{'s' if here != 1 else ''} tried at {name}, none helped" if here else ""
@@ -491,7 +496,7 @@ def told_by_rule(profile: Profile, stages: Sequence[str], untried: Iterable[Find
         own = sum(one.share or 0.0 for one in every if any(each in about for each in (one.id, *stages_around(one.id))))
         said = finding.python or finding.recommendation
         # What is wrong, such as a cache that is thrown away, may be what the work comes from.
-        costs = finding.family == "speed" or finding.predicted is not None
+        costs = finding.family == "speed" or (finding.family != "memory" and finding.predicted is not None)
         if finding.rule != MEASURED and costs and said and own >= _WHOLE_SHARE * work > 0:
             return finding
     return None
@@ -513,8 +518,10 @@ def advise_again(profile: Profile, finding: Finding, tried: Iterable[Finding]) -
     if advice == _advice(profile, stages, ()):
         return
     if advice is not None:
+        stage = advice.stage or stages[-1]
         finding.title, finding.python = advice.title, advice.python or None
         finding.change = finding.recommendation = advice.text
+        finding.stage, finding.location = stage.id, stage.location
         add_command(profile, finding, [stage.id for stage in stages])
 
 
@@ -535,9 +542,7 @@ def inside_of(stages: Sequence[Stage]) -> str:
         elif stage.ops and stage.calling_ms_per_batch:
             times = f" {count(stage.calls_per_batch)} times" if stage.calls_per_batch and not stages[1:] else ""
             found[f"calling {'them' if stages[1:] else 'it'}{times}"] += stage.calling_ms_per_batch
-    python = sorted((one for stage in stages for one in stage.python or ()), key=lambda one: -one.ms_per_batch)[
-        :_INSIDE
-    ]
+    python = sorted(as_one(stages).python or (), key=lambda one: -one.ms_per_batch)[:_INSIDE]
     others = sum(stage.inside_ms or 0.0 for stage in stages) - sum(found.values())
     if not python and found and others > _WHOLE_SHARE * sum(stage.inside_ms or 0.0 for stage in stages):
         found[f"{'a loop of' if any(stage.loops for stage in stages) else 'other'} small ops and copies"] = others

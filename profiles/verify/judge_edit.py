@@ -82,11 +82,9 @@ def judge(evidence: Evidence, semantics: Compared | None, *, for_memory: bool, l
         return judged("rejected", f"the edit changes the data: {data.words}")
     if compared is None:
         return judged("unverified", "no step was measured", settled=False)
-    if semantics is None:
-        return _judge_bound(evidence, judged, compared)
     if for_memory:
         return _judge_memory(evidence, judged, compared.change)
-    return _judge_speed(evidence, judged, compared, last=last)
+    return _judge_speed(evidence, judged, compared, last=last, bound=semantics is None)
 
 
 def _compare(evidence: Evidence, semantics: Compared) -> DataCheck:
@@ -96,50 +94,33 @@ def _compare(evidence: Evidence, semantics: Compared) -> DataCheck:
     return next((check for check in checks if not check.same), checks[0])
 
 
-def _judge_speed(evidence: Evidence, judged: _Judged, compared: Comparison, *, last: bool) -> Judgement:
+def _judge_speed(
+    evidence: Evidence, judged: _Judged, compared: Comparison, *, last: bool, bound: bool = False
+) -> Judgement:
+    """Decide about a gain, or how fast a pipeline is at most: for that, a few pairs do."""
     speedup, alone = compared.change, evidence.alone
     pairs, words = speedup.pairs, in_words(compared.change, alone=evidence.alone)
     early, least = _least_pairs(evidence)
-    if pairs >= early and compared.falls_short():
+    least = early if bound else least
+    if pairs >= early and (compared.falls_short() or (bound and speedup.high < WORTH)):
         return judged("rejected", f"no gain: {words}")
-    looks = alone or pairs in QUICK.looks or (last and pairs >= least)
+    looks = alone or pairs in QUICK.looks or (pairs >= least and (last or bound))
     is_large = not alone and pairs >= early and compared.exceeds(math.log(LARGE_GAIN))
-    if is_large or (looks and compared.exceeds(_floor(evidence))):
+    # Of processes that run alone, one may be as far off as the slowest of the base is from the fastest.
+    floor = max(SPEED_FLOOR, math.log(evidence.spread())) if alone else SPEED_FLOOR
+    if is_large or (looks and compared.exceeds(floor)):
         return judged("kept", _kept(evidence, speedup))
     if pairs < least:
         rule = "" if least < QUICK.pairs else f" (a gain is measured {MEASURED_AFTER})"
         return judged("unverified", f"too few pairs{rule}: {words}", settled=False)
-    last = last or pairs >= (MOST_PROCESS_PAIRS if alone else QUICK.most)
+    last = last or pairs >= (MOST_PROCESS_PAIRS if alone else QUICK.pairs if bound else QUICK.most)
     # More pairs of the same processes would not make a gain of it.
     hopeless = not alone and speedup.value < (LEAST_GAIN if last or pairs >= QUICK.looks[1] else 1.0)
-    differing = _differing(evidence, compared)
-    reason = f"undecided: {words}{differing}" if differing else f"cannot tell: {words}"
-    return judged("unverified", reason, settled=last or hopeless)
-
-
-def _judge_bound(evidence: Evidence, judged: _Judged, compared: Comparison) -> Judgement:
-    """Decide how fast a pipeline is at most: a few pairs do, and no more than decide about a gain are measured."""
-    speedup, alone = compared.change, evidence.alone
-    words, early = in_words(speedup, alone=alone), _least_pairs(evidence)[0]
-    if speedup.pairs < early:
-        return judged("unverified", f"too few pairs: {words}", settled=False)
-    if speedup.high < WORTH:
-        return judged("rejected", f"no gain: {words}")
-    if compared.exceeds(_floor(evidence)):
-        return judged("kept", _kept(evidence, speedup))
-    settled = speedup.pairs >= (MOST_PROCESS_PAIRS if alone else QUICK.pairs)
-    return judged("unverified", f"undecided: {words}{_differing(evidence, compared)}", settled=settled)
-
-
-def _floor(evidence: Evidence) -> float:
-    """What a gain has to exceed: of processes that run alone, one may be as far off as the slowest from the fastest."""
-    return max(SPEED_FLOOR, math.log(evidence.spread())) if evidence.alone else SPEED_FLOOR
-
-
-def _differing(evidence: Evidence, compared: Comparison) -> str:
-    """How far processes of the same pipeline differ, in words; empty where that is less than a gain."""
-    differ = evidence.spread() - 1 if evidence.alone else math.expm1(compared.own_differences)
-    return f", processes of this pipeline differ by up to {percent(differ)}" if differ > FLOOR else ""
+    differ = evidence.spread() - 1 if alone else math.expm1(compared.own_differences)
+    if differ > FLOOR:
+        why = f"processes of this pipeline differ by up to {percent(differ)}"
+        return judged("unverified", f"undecided: {words}, {why}", settled=last or hopeless)
+    return judged("unverified", f"cannot tell: {words}", settled=last or hopeless)
 
 
 def _least_pairs(evidence: Evidence) -> tuple[int, int]:

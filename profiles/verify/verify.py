@@ -549,7 +549,7 @@ class _Verification:
                 if finding.status == "kept":
                     kept += self._take(finding, [one for one in kept_of(self._profile) if builds_on(finding, one)])
                     continue
-                if finding.unfinished is not None:
+                if finding.unfinished is not None and may_gain(self._profile, finding, self._limit):
                     # Nothing else would state that it was not decided.
                     self._profile.findings = [*(self._profile.findings or ()), finding]
                     continue

@@ -122,11 +122,13 @@ class JaxProfiler:
 
     def start(self, folder: str) -> None:
         """Start it."""
-        profiler, named = self._jax.profiler, dict[str, Any]()
-        if hasattr(profiler, "ProfileOptions"):
-            options = named["profiler_options"] = profiler.ProfileOptions()
-            options.python_tracer_level = 0
-        profiler.start_trace(folder, **named)
+        profiler = self._jax.profiler
+        if not hasattr(profiler, "ProfileOptions"):
+            profiler.start_trace(folder)
+            return
+        options = profiler.ProfileOptions()
+        options.python_tracer_level = 0
+        profiler.start_trace(folder, profiler_options=options)
 
     def mark(self) -> Any:
         """Return a context."""

@@ -121,7 +121,7 @@ def training_facts(
     known = _knowledge(main)
     if window is not None:
         facts = replace(facts, window=window)
-        known |= {"wait": "clock", "unknown": None}
+        known = {**known, "wait": "clock", "unknown": None}
     return replace(facts, **known, **_costs(main, observer, *moments), unread=_unread(watch, observer.iterated))
 
 
@@ -196,7 +196,7 @@ def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: 
     }
 
 
-def _knowledge(main: Consumer) -> dict[str, Any]:
+def _knowledge(main: Consumer) -> Mapping[str, Any]:
     """What is known of the steps of a kind of consumer."""
     why_asynchronous = asynchronous(main)
     if main.kind == "loop":

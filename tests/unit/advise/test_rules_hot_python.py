@@ -155,7 +155,7 @@ def test_a_map_that_only_calls_python_calls_it_once_for_a_batch() -> None:
     definition = "def load(x, y):\n    row = tf.py_function(scale, [x], tf.float32)\n    return row, y\n"
     found = wrapped(definition)
     assert found is not None
-    view = python_map()
+    view = python_map(size=256)
     parts = (tensor("float32", 8), tensor("int64"))
     given = WrittenFunction("load", 2, definition)
     stages = tuple(replace(one, given=given, element=parts) if one.id == "stages.0" else one for one in view.stages)

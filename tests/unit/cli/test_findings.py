@@ -794,3 +794,26 @@ def test_a_bound_with_lines_to_write_has_a_known_edit(found: Profile, lines: dic
     text = " ".join(full(found, width=120).split())
     assert ("no edit is known" in text) == (not lines)
     assert ("1. Cheaper upper bound, measured without the stage" in text) == bool(lines)
+
+
+@pytest.mark.parametrize(
+    ("family", "predicted", "gain", "stated"),
+    [
+        ("speed", Predicted(speedup=4.48), "predicted 4.5× faster", True),
+        ("speed", Predicted(speedup=150.0), "at most 110× (93.9–128, 6 pairs)", False),
+        ("speed", None, "at most 110× (93.9–128, 6 pairs)", False),
+        ("memory", Predicted(peak_rss_delta_bytes=-(1 << 20)), "predicted −1.00 MiB", False),
+    ],
+)
+def test_the_upper_bound_of_a_stage_is_not_what_a_change_of_a_part_of_it_gains(
+    found: Profile, family: str, predicted: Predicted | None, gain: str, stated: bool
+) -> None:
+    measured = {"speedup": 110.0, "low": 93.9, "high": 128.0, "pairs": [110.0] * 6, "conclusion": "the cores"}
+    reason = "without decode at most 110× (93.9 to 128, 6 pairs)"
+    change = Finding(rule="a", title="Build it once", status="ceiling", python="x = 1", reason=reason)
+    change.family, change.predicted, change.measured = family, predicted, measured  # type: ignore[assignment]
+    found.findings = [change]
+    assert describe_gain(change, short=True) == gain
+    text = " ".join(report(found, width=120).split())
+    assert (reason in text) is stated
+    assert ("the cores" in text) is (family == "speed")

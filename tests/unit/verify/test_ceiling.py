@@ -347,7 +347,7 @@ def test_stages_that_use_the_cores_about_as_much_are_replaced_together(profile: 
     assert further_bounds(profile, []) == [stages]
     profile.verdict.stage = "stages.0"
     found = bottleneck_finding(profile, stages, [])
-    assert found.title == "Make 4 stages in a row cheaper"
+    assert found.title == "Make the 4 stages from map to map cheaper"
     assert found.change is not None
     assert found.change.startswith("the 4 stages from map to map: do less in them, on whole batches")
     one_kept = Finding(rule="a", title="a", status="kept", stage="stages.2", measured={"speedup": 9.0})
@@ -488,6 +488,9 @@ def test_a_rule_that_says_what_to_write_says_it_of_the_bound(profile: Profile) -
     assert told_by_rule(profile, ["source"], [run]) is None
     run.edit = documents_of([HandWritten((side.format(0), side.format(1)), "", "")])
     assert told_by_rule(profile, ["source"], [run]) is run
+    # A bound of speed is none of what saves memory.
+    memory = {"family": "memory", "predicted": Predicted(speedup=None, peak_rss_delta_bytes=-9)}
+    assert told_by_rule(profile, ["source"], [run.model_copy(update=memory)]) is None
     assert told_by_rule(profile, [place], [run]) is None
     assert told_by_rule(profile, ["source"], [run.model_copy(update={"rule": "measured"})]) is None
 
@@ -514,7 +517,7 @@ def test_stages_of_one_line_with_little_of_the_work_have_a_bound_with_those_befo
     profile.verdict.stage = "source.inputs.1.stages.3"
     (together, *_) = further_bounds(profile, [])
     assert together == tuple(one.id for one in stages if one.name)
-    assert bottleneck_finding(profile, together, []).title == "Make 4 stages in a row cheaper"
+    assert bottleneck_finding(profile, together, []).title == "Make the 4 stages from normalize to chunk cheaper"
     for stage in profile.stages:
         stage.share = 0.3 if stage.name == "chunk" else stage.share
     (together, *_) = further_bounds(profile, [])
@@ -673,3 +676,23 @@ def test_a_stage_whose_bound_shows_no_gain_gets_no_advice(profile: Profile, low:
         measured=measured,
     )  # fmt: skip
     assert describe_open_bound(profile, finding).endswith("   do this") is advised
+
+
+def test_lines_that_replace_more_than_a_replay_can_have_no_bound_of_a_part(profile: Profile) -> None:
+    """Of windows over an array, a replay takes the place of the stage that opens each, and the lines that of all."""
+    ops = ["window", "flat_map", "map", "batch"]
+    profile.stages = [Stage(id="source", op="range", origin="written", elements=1500, share=0.0)]
+    profile.stages += [
+        Stage(id=f"stages.{at}", op=op, origin="written", name="as_batch", elements=1500, share=share)
+        for at, (op, share) in enumerate(zip(ops, (0.1, 0.6, 0.2, 0.1), strict=True))
+    ]
+    assert profile.verdict is not None
+    profile.verdict.stage = "stages.1"
+    lines = Finding(rule="a", title="Gather", status="unverified", family="speed", stage="stages.1", python="x = 1")
+    lines.predicted = Predicted(speedup=10.0)
+    lines.edit = documents_of([HandWritten(("stages.1",), "", "x = 1")])
+    assert further_bounds(profile, [lines]) == [("stages.1",)]
+    lines.edit = documents_of([HandWritten(tuple(f"stages.{at}" for at in range(4)), "", "x = 1")])
+    assert further_bounds(profile, [lines]) == []
+    lines.predicted = None
+    assert further_bounds(profile, [lines]) == [("stages.1",)]

@@ -11,7 +11,7 @@ import pytest
 
 from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, RewriteMap, SetArgument
 from pipeprof.pipelines.target.target import parse_target
-from pipeprof.profiles.document.findings import Finding, Kept, Predicted
+from pipeprof.profiles.document.findings import Finding, Kept, Predicted, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.harness.event_loop import Signals
@@ -120,6 +120,21 @@ def test_a_change_without_a_cache_is_measured_before_a_cache(run: Any, profile: 
     profile.findings = findings
     run._try_all(Trials(), findings)
     assert run.came == ["a", "cache", "b"]
+
+
+@pytest.mark.parametrize("predicted", [0.99, 1.5])
+def test_what_is_predicted_to_gain_nothing_is_no_finding_without_an_end(
+    run: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch, predicted: float
+) -> None:
+    def begun(_trials: object, finding: Finding, _reserved: object) -> None:
+        finding.measured = {"speedup": 1.07}
+        finding.unfinished = Unfinished(pairs=4, needed=12, budget_seconds=80)
+
+    monkeypatch.setattr(run, "_try", begun)
+    profile.findings = []
+    run._try_all(Trials(), [proposed("a", predicted)])
+    assert len(profile.findings) == (predicted > 1)
+    assert len(run._undecided) == (predicted < 1)
 
 
 def test_what_is_refused_or_has_no_time_is_counted_by_its_reason(run: Any, profile: Profile) -> None:
