@@ -40,9 +40,9 @@ SHORT = """
 from pipeprof.profiles.worker.steps import headspace, warmup
 from pipeprof.profiles.worker.trace import recording
 
-headspace.FLOOR_SECONDS, recording.SECONDS = 0.1, 0.2
-headspace.SECONDS, headspace.SETTLE_SECONDS = 0.2, 0.05
-warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.1, 1.0, 2.0
+headspace.FLOOR_SECONDS, recording.SECONDS = 0.05, 0.1
+headspace.SECONDS, headspace.SETTLE_SECONDS = 0.1, 0.02
+warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.05, 0.5, 1.0
 """
 """Windows of a worker that measures; what is looked at does not depend on how long they are."""
 AS_FOR_USERS = "from pipeprof.cli.main import main; main()"
@@ -52,15 +52,26 @@ _LONGEST_ORDER = 1 << 17
 TESTS = Path(__file__).parents[1]
 # As in a process of its own: without the checkout, which `python -m pytest` puts on the path.
 _PATH = [entry for entry in sys.path if entry and Path(entry) != TESTS.parent]
-# What a command and a worker import is there before the first copy is made.
+# What a command and a worker import, and make, is there before the first copy is made.
 _PRELOADED = [
     "tensorflow",
+    "numpy.ma",
     "pipeprof.cli.main",
     "pipeprof.cli.commands.run",
+    "pipeprof.cli.output",
     "pipeprof.cli.report.report",
+    "pipeprof.cli.targets.load",
+    "pipeprof.cli.text.paint",
+    "pipeprof.pipelines.check",
+    "pipeprof.profiles.advise.rules",
     "pipeprof.profiles.document.profile",
+    "pipeprof.profiles.document.store",
+    "pipeprof.profiles.experiment.team",
     "pipeprof.profiles.harness.harness",
+    "pipeprof.profiles.verify.trials",
+    "pipeprof.profiles.worker.main",
     "pipeprof.profiles.worker.sample",
+    "pipeprof.profiles.worker.trace.trace",
     "pipeprof.profiles.worker.turns.turn_run",
 ]
 
@@ -219,6 +230,11 @@ def serve() -> int | None:
 def _import_all() -> None:
     for name in _PRELOADED:
         importlib.import_module(name)
+    from pipeprof.profiles.advise.rule import rules
+    from pipeprof.profiles.document.profile import Profile
+
+    rules()
+    Profile.model_rebuild(force=True)
     gc.collect()
     gc.freeze()
 
