@@ -22,8 +22,8 @@ EXAMPLE ?= examples/jpeg_folder/spec.yaml
 OLDEST := tensorflow==2.18.*
 # Copies of one process, each with one module at a time. Integration tests wait for processes that they start: more of
 # them run than there are cores. Unit tests wait for nothing: no thread watches for one that does.
-INTEGRATION := -m tests.copies 6 -q tests/integration
-UNIT := -m tests.copies 2 -q -o faulthandler_timeout=0 --durations=10 tests/unit
+INTEGRATION := -m tests.together 6 -q tests/integration
+UNIT := -m tests.together 2 -q -o faulthandler_timeout=0 --durations=10 tests/unit
 
 .PHONY: help
 help: ## this list

@@ -1,4 +1,4 @@
-"""Tests in several processes at a time: `python -m tests.copies 6 -q tests/integration`, a number and pytest's words.
+"""Tests in several processes at a time: `python -m tests.together 6 -q tests/integration`, a number and pytest's words.
 
 The processes are copies of one, which has imported what integration tests import: TensorFlow takes seconds. Where it
 cannot be copied, on macOS, there is one process.
