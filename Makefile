@@ -20,10 +20,15 @@ SOURCES := $(shell find api cli pipelines profiles -name '*.py' -o -name '*.pyi'
 EXAMPLE ?= examples/jpeg_folder/spec.yaml
 # The oldest TensorFlow that docs/compatibility.md promises, for test-oldest.
 OLDEST := tensorflow==2.18.*
-# Copies of one process, each with one module at a time. Integration tests wait for processes that they start: more of
-# them run than there are cores. Unit tests wait for nothing: no thread watches for one that does.
-INTEGRATION := -m tests.together 6 -q tests/integration
-UNIT := -m tests.together 2 -q -o faulthandler_timeout=0 --durations=10 tests/unit
+# A module's tests stay in one process, and the longest modules come first. Integration tests run in four processes, as
+# those that start others wait for them.
+SPREAD := -n 4 --dist loadfile --no-loadscope-reorder
+# Unit tests wait for little: a process for each of two cores, which collects its own half alone. None of them waits:
+# no thread watches for one that does. By xargs, since what a shell starts in the background ignores Ctrl-C.
+HALF := $(addprefix tests/unit/,advise cli spec verify)
+UNIT := printf '%s\n' '$(HALF)' 'tests/unit $(HALF:%=--ignore=%)' | xargs -P 2 -I{} bash -c 'log=$$(mktemp); ended=0; \
+  $(BIN)/python -m pytest -q -o faulthandler_timeout=0 --durations=10 $$0 >$$log 2>&1 || ended=$$?; \
+  cat $$log; rm $$log; exit $$ended' {}
 
 .PHONY: help
 help: ## this list
@@ -39,14 +44,14 @@ run: $(STAMP)/installed ## set up .venv and profile an example (EXAMPLE=other/sp
 test: $(STAMP)/installed $(STAMP)/dev lint ## set up, build and install the wheel, lint, types, all tests
 	@ended=0; \
 	$(BIN)/mypy -p pipeprof >$(VENV)/types.log 2>&1 & types=$$!; \
-	$(BIN)/python $(UNIT) || ended=$$?; \
+	$(UNIT) || ended=$$?; \
 	wait $$types || ended=$$?; cat $(VENV)/types.log; \
-	$(BIN)/python $(INTEGRATION) --durations=30 || ended=$$?; \
+	$(BIN)/python -m pytest -q $(SPREAD) --durations=30 tests/integration || ended=$$?; \
 	exit $$ended
 
 .PHONY: test-unit
 test-unit: $(STAMP)/installed $(STAMP)/dev ## the unit tests alone, for the inner loop
-	@$(BIN)/python $(UNIT)
+	@$(UNIT)
 
 .PHONY: lint
 lint: $(STAMP)/dev
@@ -79,8 +84,8 @@ test-oldest: $(STAMP)/installed ## the integration tests under the oldest suppor
 	@$(PYTHON) -m venv $(VENV)/oldest
 	@echo "Installing $(OLDEST) into $(VENV)/oldest"
 	@$(VENV)/oldest/bin/python -m pip --disable-pip-version-check --quiet install '$(OLDEST)' $(DIST)/pipeprof-*.whl \
-	  -r <(grep -E '^(pytest|hypothesis|jsonschema|ruff)==' constraints.txt)
-	@$(VENV)/oldest/bin/python $(INTEGRATION)
+	  -r <(grep -E '^(pytest|pytest-xdist|execnet|hypothesis|jsonschema|ruff)==' constraints.txt)
+	@$(VENV)/oldest/bin/python -m pytest -q $(SPREAD) tests/integration
 	@rm -rf $(VENV)/oldest
 
 # Measured on Linux, x86-64, Python 3.11; Linux has builds of torch for the CPU alone, other systems have no others.

@@ -1,6 +1,7 @@
 """What every test relies on: a stable terminal, golden files, and a guard that keeps unit tests off the real world.
 
-Nothing here asserts a time, so that modules which measure may run beside others.
+With ``pytest -n 4 --dist loadfile`` the tests of a module stay in one process, because they share fixtures. Nothing
+here asserts a time, so that modules which measure may run beside others.
 """
 
 from __future__ import annotations
@@ -14,19 +15,73 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-import stable  # noqa: F401 - typer and rich read the environment when they are imported
 from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "golden"
+# Modules that take longest, in the order in which xdist hands them out: at the end only short ones are left.
+LONGEST = (
+    "test_training_findings",
+    "test_training_script",
+    "test_watch",
+    "test_gate_action",
+    "test_why",
+    "test_init_function",
+    "test_windows",
+    "test_fix",
+    "test_environment_faults",
+    "test_python_rendering",
+    "test_deaths",
+    "test_gate",
+    "test_refusals",
+    "test_ragged_batches",
+    "test_targets",
+    "test_plans",
+    "test_guarded",
+    "test_parsed_sequences",
+    "test_targets_as_written",
+    "test_gallery",
+    "test_verification",
+    "test_ledger",
+    "test_data",
+    "test_replay",
+    "test_calibration",
+    "test_init_public_shapes",
+    "test_init",
+    "test_fork_server",
+    "test_elements",
+    "test_examples",
+    "test_libraries",
+    "test_attribution",
+    "test_redaction",
+    "test_fuzz",
+    "test_targets_at_refs",
+    "test_git_refs",
+    "test_constructs",
+)
 HEAVY = frozenset({"tensorflow", "keras", "jax", "torch"})
+
+# Set while conftest is imported, not in a fixture: typer and rich read some of these when they are imported, and
+# subprocesses started by a test inherit them. typer forces colour on some CI services unless told otherwise.
+os.environ.update(
+    {
+        "COLUMNS": "80",
+        "TERMINAL_WIDTH": "80",
+        "TERM": "xterm",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONUTF8": "1",
+        "_TYPER_FORCE_DISABLE_TERMINAL": "1",
+    }
+)
+for _name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "GITHUB_ACTIONS", "LINES"):
+    os.environ.pop(_name, None)
 
 # No test may fail because the machine is slow.
 _SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -76,26 +131,64 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(100_000)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the modules first that take longest; the order within a module stays."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+class _Starts:
+    """Processes that tests have started, by kind; workers of a measuring command count as started by it."""
+
+    def __init__(self) -> None:
+        self.workers = 0
+        self.others = 0
+
+    def note(self, command: object) -> None:
+        words = [command] if isinstance(command, str | bytes) else [str(word) for word in command or ()]
+        text = " ".join(map(str, words))
+        if "pipeprof.profiles.worker" in text or ("pipeprof" in text and " run " in f" {text} "):
+            self.workers += 1
+        else:
+            self.others += 1
+
+
+_STARTS = pytest.StashKey[_Starts]()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Count the processes that tests start: each worker costs seconds."""
-    started = config.started = Counter()  # type: ignore[attr-defined]
+    starts = config.stash[_STARTS] = _Starts()
     original = subprocess.Popen.__init__
 
     def counting(self: Any, args: Any, *others: Any, **options: Any) -> None:
-        words = [args] if isinstance(args, str | bytes) else [str(word) for word in args or ()]
-        text = " ".join(map(str, words))
-        is_worker = "pipeprof.profiles.worker" in text or ("pipeprof" in text and " run " in f" {text} ")
-        started["measuring workers" if is_worker else "other processes"] += 1
+        starts.note(args)
         original(self, args, *others, **options)
 
     subprocess.Popen.__init__ = counting  # type: ignore[method-assign]
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the count of an xdist worker to the process that reports."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        starts = session.config.stash[_STARTS]
+        output["starts"] = (starts.workers, starts.others)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add up what the xdist workers have counted."""
+    workers, others = getattr(node, "workeroutput", {}).get("starts", (0, 0))
+    starts = node.config.stash[_STARTS]
+    starts.workers += workers
+    starts.others += others
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """State how many processes the tests started; workers of a measuring command count as started by it."""
-    started = config.started  # type: ignore[attr-defined]
-    said = " and ".join(f"{started[kind]} {kind}" for kind in ("measuring workers", "other processes"))
-    terminalreporter.write_line(f"started {said}")
+    """State how many processes the tests started."""
+    starts = config.stash[_STARTS]
+    terminalreporter.write_line(f"started {starts.workers} measuring workers and {starts.others} other processes")
 
 
 @pytest.fixture

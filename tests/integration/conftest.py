@@ -6,6 +6,7 @@ import ast
 import functools
 import gc
 import linecache
+import os
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -18,8 +19,7 @@ from integration.example_data import Store
 @pytest.fixture(scope="session", autouse=True)
 def _example_data(tmp_path_factory: pytest.TempPathFactory) -> None:
     base = tmp_path_factory.getbasetemp()
-    # Copies of one process share it.
-    Store.root = (base.parent if base.name.startswith("copy") else base) / "example-data"
+    Store.root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "example-data"
     Store.root.mkdir(exist_ok=True)
 
 

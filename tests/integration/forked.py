@@ -40,9 +40,9 @@ SHORT = """
 from pipeprof.profiles.worker.steps import headspace, warmup
 from pipeprof.profiles.worker.trace import recording
 
-headspace.FLOOR_SECONDS, recording.SECONDS = 0.05, 0.1
-headspace.SECONDS, headspace.SETTLE_SECONDS = 0.1, 0.02
-warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.05, 0.5, 1.0
+headspace.FLOOR_SECONDS, recording.SECONDS = 0.1, 0.2
+headspace.SECONDS, headspace.SETTLE_SECONDS = 0.2, 0.05
+warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.1, 1.0, 2.0
 """
 """Windows of a worker that measures; what is looked at does not depend on how long they are."""
 AS_FOR_USERS = "from pipeprof.cli.main import main; main()"
@@ -191,7 +191,7 @@ class _Server:
 
     @classmethod
     def connection(cls) -> socket.socket:
-        """To the process that called `serve`; else to one that is started."""
+        """To the process, which is started for the first order."""
         if cls.orders is None:
             cls.orders, theirs = _connection()
             code = f"from integration import forked; forked.answer_orders({theirs.fileno()})"
@@ -206,25 +206,6 @@ class _Server:
 
 def _connection() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-
-
-def serve() -> int | None:
-    """Go on in a copy of this process, which itself makes copies until all processes that may ask for some have ended.
-
-    Returns:
-        None in the copy; in this process the copy's exit code.
-    """
-    _import_all()
-    orders, theirs = _connection()
-    sys.stdout.flush()
-    pid = os.fork()
-    if not pid:
-        theirs.close()
-        _Server.orders = orders
-        return None
-    orders.close()
-    answer_orders(theirs.detach())
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def _import_all() -> None:
