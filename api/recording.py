@@ -21,11 +21,9 @@ from pipeprof.profiles.document.store import ProfileWriter, places, slug
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.local_channel import LocalEnd
 from pipeprof.profiles.protocol.messages import Done
-from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
-from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 
@@ -63,11 +61,11 @@ class WatchRun(ScriptRun):
         # Most objects were there before, and a notebook may have so many that counting takes seconds.
         self._memory = MemoryLog(channel.send, counts_objects=False)
         self._traces = False
+        self._device_steps.close()  # they would need a trace of the user's process
         self._registered = registered
         self._lines = lines
         self._over = over
         self._preferred: set[Consumer] = set()
-        self._imports = ImportWatch(LIBRARIES, self._imported)
 
     def begin(self, model: Any = None) -> None:
         """Begin to watch.

@@ -73,12 +73,16 @@ def change_command(profile: Profile, number: int, command: str = "run", *, write
         # Tried in the training, against the script as it is.
         trial: dict[str, Any] = {"rerun": True, "no_verify": False, "soak": None} if is_script else {}
         return rerun(profile, **changes, **trial)
-    given = asdict(recover_options(profile))
-    kept = {name: given[name] for name in ("target", "sets", "overlays", "env", "args", "no_python")}
     # The report of a script's change is its plan.
     ways = {"write": write or None, "out": ["fast.plan.json"] if is_script else None}
-    words = _write_words({**kept, **changes, **{name: value for name, value in ways.items() if value}}, command)
-    return shlex.join(["pipeprof", command, *words, *_tail(given)])
+    return fix_command(profile, **changes, **{name: value for name, value in ways.items() if value})
+
+
+def fix_command(profile: Profile, **changes: Any) -> str:
+    """Write the command line of ``fix`` for a profile's pipeline, with the given options of `FixOptions`."""
+    given = asdict(recover_options(profile))
+    kept = {name: given[name] for name in ("target", "sets", "overlays", "env", "args", "no_python")}
+    return shlex.join(["pipeprof", "fix", *_write_words({**kept, **changes}, "fix"), *_tail(given)])
 
 
 def _saved_elsewhere(profile: Profile) -> str | None:

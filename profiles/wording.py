@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.profiles.document.base import Location
+    from pipeprof.profiles.document.memory import MemoryGrowth
     from pipeprof.profiles.document.stages import Stage
 
 LAST_DIGITS = "the last digits of floating-point numbers"
@@ -156,6 +157,18 @@ def size(nbytes: float | None) -> str:
     return f"{nbytes:.0f} B" if factor == 1 else f"{significant(nbytes / factor)} {unit}"
 
 
+def grows(growth: MemoryGrowth) -> str:
+    """State by how much memory grows.
+
+    Example:
+        >>> from pipeprof.profiles.document.memory import MemoryGrowth
+        >>> grows(MemoryGrowth(mb_per_1000_steps=9, low=8, high=10, windows=9, leak=True, bytes=9 << 20, steps=3))
+        'memory grows by 3.00 MiB a step'
+    """
+    each = growth.bytes_per_step
+    return f"memory grows by {size(each)} a step" if each is not None else "memory grows"
+
+
 def called(function: str) -> str:
     """Return the name of a Python function as a call.
 
@@ -214,12 +227,17 @@ def one_per_line(stages: Sequence[Stage]) -> list[Stage]:
     return list(found.values())
 
 
-def stages_in_a_row(stages: Sequence[Stage]) -> str:
-    """Name stages that follow each other: all of a few, else the first and the last with their lines."""
+def stages_in_a_row(stages: Sequence[Stage], *, places: bool = True) -> str:
+    """Name stages that follow each other: all of a few, else the first and the last.
+
+    Args:
+        places: Name the lines of these two.
+    """
     stages = one_per_line(stages)
     if len(stages) <= _NAMED_IN_A_ROW:
         return listed([stage_name(stage) for stage in stages])
-    return f"the {len(stages)} stages from {stage_label(stages[0])} to {stage_label(stages[-1])}"
+    first, last = map(stage_label if places else stage_name, (stages[0], stages[-1]))
+    return f"the {len(stages)} stages from {first} to {last}"
 
 
 def stage_place(stage: Stage) -> str | None:

@@ -3,6 +3,10 @@
 Run: ``python benchmarks/training/overhead.py loop`` (or ``fit``), or the cases ``hooks/loop`` and ``hooks/fit`` of
 bench.py. Prints microseconds per step with a 95 % interval (JSON), for a Python loop or for Keras' `fit`, by the clock
 on the wall, which decides, and by the CPU time of the script's thread, which others on the same cores change less.
+
+A block is a few steps of one long pass, so that a pair of blocks is over before the machine has changed; between two
+blocks the wrapped methods are put in place or the real ones. What a pass costs in addition, its iterators, its end and
+the callbacks of an epoch, is measured in the same way, by passes of one batch, and counted in `PASS_STEPS` equal parts.
 """
 
 from __future__ import annotations
@@ -12,13 +16,20 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.worker.script.hooks import Hooks
+    from pipeprof.profiles.worker.script.observer import ScriptObserver
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-PAIRS = 100
-LOOP_STEPS = 300
-FIT_STEPS = 60
+PAIRS, PASS_PAIRS = 3000, 500
+WARM_UP = 20
+"""Pairs that do not count."""
+BLOCK_STEPS = {"loop": 50, "fit": 10}
+PASS_STEPS = {"loop": 300, "fit": 60}
 LIMITS = {"loop": 10.0, "fit": 30.0}
 """Microseconds per step at most."""
 CLOCKS = {"wall": time.perf_counter, "thread": time.thread_time}
@@ -31,24 +42,50 @@ def median_of(values: Sequence[float]) -> tuple[float, float, float]:
     return ordered[count // 2], ordered[max(0, count // 2 - half)], ordered[min(count - 1, count // 2 + half)]
 
 
-def compare(
-    block: Callable[[], object], install: Callable[[], Callable[[], None]], steps: int
-) -> dict[str, tuple[float, float, float]]:
-    """Return the difference in microseconds per step, with hooks less without, by each clock."""
-    block()
-    differences: dict[str, list[float]] = {name: [] for name in CLOCKS}
-    for pair in range(PAIRS):
-        took: dict[bool, dict[str, float]] = {}
-        for hooked in (True, False) if pair % 2 else (False, True):
-            uninstall = install() if hooked else None
-            began = {name: clock() for name, clock in CLOCKS.items()}
-            block()
-            took[hooked] = {name: clock() - began[name] for name, clock in CLOCKS.items()}
-            if uninstall is not None:
-                uninstall()
-        for name, found in differences.items():
-            found.append(1e6 * (took[True][name] - took[False][name]) / steps)
-    return {name: median_of(found) for name, found in differences.items()}
+def sum_of(parts: Sequence[tuple[float, float, float]]) -> list[float]:
+    """Return the sum of what was measured apart, and its interval."""
+    middle = sum(one[0] for one in parts)
+    low, high = (math.hypot(*(one[end] - one[0] for one in parts)) for end in (1, 2))
+    return [round(one, 2) for one in (middle, middle - low, middle + high)]
+
+
+class Blocks:
+    """Alternating blocks with hooks on and off, in the order off, on, on, off.
+
+    Args:
+        observer: Its records are folded between blocks, as in a run.
+
+    Attributes:
+        count: How many there are.
+    """
+
+    def __init__(self, hooks: Hooks, observer: ScriptObserver, pairs: int) -> None:
+        self.count = 2 * (WARM_UP + pairs)
+        self._hooks, self._observer = hooks, observer
+        self._began: dict[str, float] = {}
+        self._took: list[dict[str, float]] = []
+
+    @property
+    def more(self) -> bool:
+        """Whether blocks are missing."""
+        return len(self._took) < self.count
+
+    def mark(self) -> None:
+        """End a block and begin the next one."""
+        now = {name: clock() for name, clock in CLOCKS.items()}
+        if self._began:
+            self._took.append({name: now[name] - self._began[name] for name in CLOCKS})
+        for consumer in self._observer.consumers:
+            consumer.fold(time.perf_counter_ns(), lambda _: None)
+        # Also where they are in place: Python runs methods of classes that have just been changed slower.
+        for owner, name, wrapped, _ in self._hooks._real:
+            setattr(owner, name, wrapped if len(self._took) % 4 in (1, 2) else wrapped.__wrapped__)
+        self._began = {name: clock() for name, clock in CLOCKS.items()}
+
+    def cost(self, steps: int) -> dict[str, tuple[float, float, float]]:
+        """Return the difference in microseconds per step, with hooks less without, by each clock."""
+        pairs = [self._took[at : at + 2][:: -1 if at % 4 else 1] for at in range(2 * WARM_UP, len(self._took) - 1, 2)]
+        return {name: median_of([1e6 * (on[name] - off[name]) / steps for off, on in pairs]) for name in CLOCKS}
 
 
 def outcome_of(name: str, figures: Mapping[str, Sequence[float]]) -> str:
@@ -68,29 +105,54 @@ def main() -> int:
     from pipeprof.profiles.worker.script.observer import ScriptObserver
     from pipeprof.profiles.worker.script.run_script import read_model
 
-    def install() -> Callable[[], None]:
-        observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, read_model)
-        hooks = Hooks(observer, time.perf_counter_ns)
-        hooks.install("tensorflow")
-        hooks.install("keras")
-        return hooks.uninstall
-
-    numbers = tf.data.Dataset.range(LOOP_STEPS).cache()
-
-    def loop() -> None:
-        for _ in numbers:
-            pass
-
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, read_model)
+    hooks = Hooks(observer, time.perf_counter_ns)
+    hooks.install("tensorflow")
+    hooks.install("keras")
+    name = sys.argv[1]
+    length = BLOCK_STEPS[name]
+    numbers = tf.data.Dataset.range(PASS_STEPS["loop"]).cache()
+    rows = tf.data.Dataset.from_tensors((tf.zeros([8, 4]), tf.zeros([8, 1])))
     model = keras.Sequential([keras.Input([4]), keras.layers.Dense(1)])
     model.compile(loss="mse")
-    rows = tf.data.Dataset.from_tensors((tf.zeros([8, 4]), tf.zeros([8, 1]))).repeat(FIT_STEPS)
 
-    def fit() -> None:
-        model.fit(rows, verbose=0)
+    def loop_steps(blocks: Blocks) -> None:
+        for number, _ in enumerate(numbers.repeat()):
+            if not number % length:
+                blocks.mark()
+                if not blocks.more:
+                    break
 
-    block, steps = {"loop": (loop, LOOP_STEPS), "fit": (fit, FIT_STEPS)}[sys.argv[1]]
-    found = compare(block, install, steps)
-    print(json.dumps({clock: [round(one, 2) for one in each] for clock, each in found.items()}), flush=True)
+    def loop_passes(blocks: Blocks) -> None:
+        while blocks.more:
+            blocks.mark()
+            for _ in numbers.take(1):
+                pass
+
+    def fit_steps(blocks: Blocks) -> None:
+        class Steps(keras.callbacks.Callback):  # type: ignore[misc]
+            def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
+                del logs
+                if not batch % length:
+                    blocks.mark()
+
+        model.fit(rows.repeat(), steps_per_epoch=blocks.count * length + 1, callbacks=[Steps()], verbose=0)
+
+    def fit_passes(blocks: Blocks) -> None:
+        class Passes(keras.callbacks.Callback):  # type: ignore[misc]
+            def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+                del epoch, logs
+                blocks.mark()
+
+        model.fit(rows, epochs=blocks.count + 1, callbacks=[Passes()], verbose=0)
+
+    measures = {"loop": (loop_steps, loop_passes), "fit": (fit_steps, fit_passes)}[name]
+    found = []
+    for measure, pairs, steps in zip(measures, (PAIRS, PASS_PAIRS), (length, PASS_STEPS[name]), strict=True):
+        blocks = Blocks(hooks, observer, pairs)
+        measure(blocks)
+        found.append(blocks.cost(steps))
+    print(json.dumps({clock: sum_of([one[clock] for one in found]) for clock in CLOCKS}), flush=True)
     return 0
 
 

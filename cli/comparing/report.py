@@ -292,7 +292,8 @@ def _conditions(result: Result) -> str:
     if not result.pairs:
         return "one process each, measured earlier: no interval"
     how = "in turns" if result.order == "turns" else "one after the other"
-    step = f" · step {result.step}" if result.step and result.step != "none" else ""
+    script = (result.step or "").startswith("script:")
+    step = f" · step {'of each script' if script else result.step}" if result.step and result.step != "none" else ""
     left_out = len(result.pairs) - len(counted(result.pairs))
     note = f" · {left_out} left out" if left_out else ""
     return f"{_count(result.pairs)} of fresh processes, {how}{step}{note}"

@@ -18,6 +18,7 @@ from pipeprof.cli.report.findings import (
     describe_modes,
     describe_so_far,
     describe_speedup,
+    has_advice,
     try_command,
 )
 from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, TextSpan
@@ -134,7 +135,7 @@ def describe_finding(
 
 def _measured(finding: Finding) -> Iterator[Block]:
     if finding.measured:
-        most = "at most " if finding.status == "ceiling" else ""
+        most = "without the stage at most " if finding.status == "ceiling" else ""
         yield from _labelled("Measured", f"{most}{describe_measured(finding.measured)}")
         if finding.measured.get("conclusion"):
             yield from _labelled("Machine", str(finding.measured["conclusion"]))
@@ -146,7 +147,7 @@ def _status(finding: Finding) -> str:
     words = {
         "kept": "measured: better by more than the noise",
         "ceiling": "upper bound, measured without the stage"
-        if finding.python or finding.patch
+        if has_advice(finding)
         else "upper bound; no edit is known that reaches it",
         "unverified": f"not finished: {describe_so_far(finding)}"
         if finding.unfinished

@@ -18,7 +18,6 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
-from pipeprof.profiles.lines import on_main_line
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
 from pipeprof.profiles.time.verdict import savable_share
 from pipeprof.profiles.wording import (
@@ -67,7 +66,8 @@ NOT_MEASURED = f"was not measured: {NEEDS_BUDGET}"
 _AFTER_TABLES = 5
 """Goes from a long report after the table of the steps."""
 _UNKNOWN_BOUND = "unknown upper bound"
-_OPEN_BOUNDS = ("no upper bound: ", _UNKNOWN_BOUND, ", undecided", NOT_MEASURED)
+_NO_BOUND = ": no upper bound: "
+_OPEN_BOUNDS = (_NO_BOUND, _UNKNOWN_BOUND, ", undecided", NOT_MEASURED)
 """In the sentence on a stage whose upper bound is not known."""
 _DETAIL_INDENT = 7
 _LABEL_WIDTH = 6
@@ -100,23 +100,14 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
             yield Prose(change, indent=4, hang=2)
     if not complete and (text := _not_tried(profile, groups)):
         yield Prose(text, hang=2, style="dim", spare=4 if profile.findings else 7)
-    without_gain, undecided = profile.verification.without_gain, profile.verification.undecided
-    tried = [*without_gain, *undecided]
-    if not tried:
-        return
-    count = f"{len(tried)} further edit{'s' if len(tried) > 1 else ''} tried, "
-    if not undecided:
-        count += "none helped"
-    elif without_gain:
-        count += f"{len(without_gain)} without a gain, {len(undecided)} undecided"
-    else:
-        count += "undecided"
-    if not complete:
-        yield Prose(f"{count}: pipeprof show -v", style="dim", spare=7)
-        return
-    yield Prose(f"{count}:")
-    for text in tried:
-        yield Prose(text, indent=4, hang=2)
+    tried = [*profile.verification.without_gain, *profile.verification.undecided]
+    if tried and complete:
+        yield Prose(f"{len(tried)} further edit{'s' if len(tried) > 1 else ''} tried:")
+        for text in tried:
+            yield Prose(text, indent=4, hang=2)
+    elif tried and not profile.findings:
+        more = f"; {_changes(len(tried) - MOST_REJECTED)} more: pipeprof show -v" if tried[MOST_REJECTED:] else ""
+        yield Prose(f"Tried: {'; '.join(tried[:MOST_REJECTED])}{more}", hang=2, style="dim", spare=7)
 
 
 def _not_tried(profile: Profile, groups: Sequence[NotTried]) -> str:
@@ -156,8 +147,8 @@ def _build_bounds(bounds: Sequence[str], *, alone: bool, complete: bool) -> Iter
     for text in bounds if complete else bounds[:MOST_BOUNDS]:
         # It may begin with a stage's name.
         sentence, *advice = (f"Even{text.removeprefix('even')}" if text.startswith("even ") else text).split("\n")
-        # An interval that is not decided says nothing; what to do there does.
-        if complete or not sentence.startswith(_UNKNOWN_BOUND):
+        # That a bound is not known says nothing; what to do there does.
+        if complete or not (sentence.startswith(_UNKNOWN_BOUND) or _NO_BOUND in sentence):
             yield Prose(sentence, hang=2, style="" if complete else "dim", spare=0 if alone else 8)
         if advice:
             yield Prose(advice[0], indent=4, hang=2, spare=0 if alone or advice[1:] else _AFTER_TABLES)
@@ -179,7 +170,9 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         yield Heading("What to change", "measured")
         yield from _tables(profile, proven)
     if bounds:
-        known = any(_is_known(profile, finding) for _, finding in bounds)
+        about = {finding.stage for _, finding in bounds} - {None}
+        same = [one for _, one in (*by_status["kept"], *open_ones) if one.stage in about]
+        known = any(map(has_advice, [*(one for _, one in bounds), *same]))
         yield Heading("Upper bounds", f"measured without the stage{'' if known else ', no edit is known'}")
         yield from _tables(profile, bounds)
     if cached:
@@ -216,24 +209,9 @@ def _is_about_data(finding: Finding) -> bool:
     return finding.family == "correctness"
 
 
-def _is_known(profile: Profile, bound: Finding) -> bool:
-    """Whether a bound comes with lines to write, or another finding has an edit of the same stages."""
-    from pipeprof.profiles.verify.ceiling import stages_to_replay
-
-    stages = profile.stages or ()
-    own = {*map(on_main_line, (bound.measured or {}).get("replayed") or [bound.stage])}
-    others = [one for one in profile.findings or () if one.edit is not None and one.status in ("kept", "unverified")]
-    changed = {
-        on_main_line(address)
-        for other in others
-        # What moves before a stage leaves it less to do.
-        for address in (
-            other.stage,
-            *stages_to_replay(other, stages),
-            *(getattr(e, "before", None) for e in other.edits),
-        )
-    }
-    return bool(bound.python) or not own.isdisjoint(changed - {None})
+def has_advice(finding: Finding) -> bool:
+    """Whether a finding states what to do."""
+    return bool(finding.python or finding.patch or finding.change or finding.recommendation or finding.edit)
 
 
 def _unfinished(shown: Sequence[tuple[int, Finding]]) -> str:
@@ -350,7 +328,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
             number == 1 or _is_about_data(finding) or (finding.status == "kept" and not shows_code(profile, finding))
         )
         yield _line(text, 0 if wanted else 7 if finding.status == "ceiling" else 8)
-    measured = finding.measured or {}
+    measured, of_stages = finding.measured or {}, is_of_stages(finding) and finding.family != "memory"
     compared = str(measured.get("data") or "")
     for note, spare in (
         (describe_kept(profile, finding.cache), 9),
@@ -358,7 +336,8 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         (describe_modes(profile, finding), 6),
         (compared if NOT_REPRODUCIBLE in compared else "", 0),
         (describe_price(profile, finding), 7),
-        (measured.get("conclusion") if finding.status == "ceiling" else "", 1),
+        (finding.reason if of_stages else "", 7),
+        (measured.get("conclusion") if finding.status == "ceiling" and finding.family != "memory" else "", 1),
     ):
         if note:
             yield _line(note, spare)
@@ -371,7 +350,8 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         yield _line(finding.sentence, 0 if about_data else 5)
     if shows_code(profile, finding):
         yield _lines_to_write(finding, number, is_next=number == first_to_write(profile))
-    command = try_command(profile, finding)
+    # What is not finished goes on with a larger budget.
+    command = try_command(profile, finding) if finding.unfinished is None else None
     if command is not None and len(command) <= LONGEST_COMMAND:
         spare = 2 if finding.status == "kept" else 5
         yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=spare)
@@ -526,7 +506,7 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
         short: Leave out the prediction of what was measured.
     """
     predicted = finding.predicted
-    if finding.measured and finding.status in PROVEN:
+    if finding.measured and finding.status in PROVEN and not is_of_stages(finding):
         unknown = finding.family == "memory" and not knows_speed(finding)
         text = describe_measured({**finding.measured, "speedup": None} if unknown else finding.measured)
         if finding.status == "ceiling":
@@ -546,6 +526,13 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
     # Next to a measurement that is undecided, a bare gain would read as that.
     doubtful = finding.measured or finding.rule in WITHOUT_RULE
     return f"{'predicted ' if parts and doubtful else ''}{', '.join(parts)}"
+
+
+def is_of_stages(finding: Finding) -> bool:
+    """Whether an upper bound is that of the stages alone: their change is predicted to gain less, or memory."""
+    predicted = finding.predicted.speedup if finding.predicted is not None else None
+    less = predicted is not None and predicted <= ((finding.measured or {}).get("speedup") or 0.0)
+    return finding.status == "ceiling" and (finding.family == "memory" or less)
 
 
 SAME_SPEED = "same speed"
@@ -606,7 +593,9 @@ def _build_none(profile: Profile) -> Iterator[Block]:
     if profile.verdict and any(detail.label == "pipeline" for detail in profile.verdict.details):
         return  # It keeps up with the step.
     share = profile.verdict.headspace_share if profile.verdict else None
-    if share is not None and share < HEADSPACE_SHARE.value:
+    if profile.verdict is not None and profile.verdict.disturbed:
+        yield Heading("Nothing found", "the run was disturbed: measure again")
+    elif share is not None and share < HEADSPACE_SHARE.value:
         if not (profile.verdict and profile.verdict.headline):  # Else the verdict says so.
             yield Heading("Nothing to change", free_pipeline_text(share))
     elif done is not None and not _is_decided(done):

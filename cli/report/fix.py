@@ -87,8 +87,10 @@ def build_all_steps_tried(profile: Profile, fix: Fix) -> Iterator[Block]:
 def _headline(fix: Fix, *, interrupted: bool) -> Block:
     if fix.status == "fixed":
         measured = fix.measured or {}
-        gain = describe_measured({**measured, "peak_rss_delta_bytes": None})
-        return Prose((TextSpan("Fixed:", "bold green"), TextSpan(f" {gain} steps per second")), indent=0)
+        gain = f"{describe_measured({**measured, 'peak_rss_delta_bytes': None})} steps per second"
+        if measured.get("in_training"):
+            gain = gain.removesuffix(" steps per second").replace("× in", "× steps per second in")
+        return Prose((TextSpan("Fixed:", "bold green"), TextSpan(f" {gain}")), indent=0)
     if fix.status == "nothing":
         words = f": {fix.reason}" if fix.reason else ""
         if (most := most_of(fix.left_out)) is not None and not (fix.reason or "").startswith(_UNDECIDED):

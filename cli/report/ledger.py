@@ -7,12 +7,12 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
-from pipeprof.cli.text.names import name_rows
+from pipeprof.cli.text.names import name_alone, name_rows
 from pipeprof.cli.text.units import byte_scale, seconds
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, STAGE_OWNERS
 from pipeprof.profiles.constants import AUTOTUNED_PREFETCH
 from pipeprof.profiles.memory.ledger.texts import OWNERS, growth_text, kept_text, leak_text, owner_text
-from pipeprof.profiles.wording import percent, size, stage_name
+from pipeprof.profiles.wording import percent, size
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import How
@@ -56,7 +56,7 @@ def group_owners(profile: Profile) -> list[tuple[str, int]]:
         if entry.owner in _IN_FLIGHT and not alone:
             name = OWNERS["batch"]
         elif stage is not None and entry.owner in STAGE_OWNERS:
-            name = stage_name(stage)
+            name = name_alone(stage)
         else:
             name = name_owner(entry) + (f" ({_place(entry)})" if entry.location is not None else "")
         groups[name] = groups.get(name, 0) + (0 if entry.how == "alias" else entry.bytes)

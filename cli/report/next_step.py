@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_limit, recover_options, rerun
+from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_limit, fix_command, recover_options, rerun
 from pipeprof.cli.options import duration
 from pipeprof.cli.report.findings import can_be_taken, first_to_write, outlook, shell_variables, shows_code, try_command
 from pipeprof.cli.text.units import seconds as in_words
@@ -29,6 +29,8 @@ _SHORTEST_STEP_MS = 1.0
 _DEFAULT_TIMEOUT = 120.0
 _GIB = 1024**3
 _WRITES = frozenset({"would-overwrite", "write-before-steps"})
+_CONVERT = "--convert-to"
+"""In the advice that keeps what a stage gives in files."""
 _MISSING = re.compile(r"\bModuleNotFoundError: No module named '([\w.]+)'")
 _ENDED_EARLY = ("hung-up", "interrupted", "terminated", "max-time")
 
@@ -60,11 +62,15 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
         return _command(rerun(profile), "measure again: this run did not end")
     return (
         _measure_undisturbed(profile)
-        or _finish_finding(profile)
+        or _finish_finding(profile, "decides")
         or _write_finding(profile)
         or _try_finding(profile)
         or _write_lines(profile)
+        or _soak(profile)
         or _show_finding(profile, saved)
+        or _mend_data(profile)
+        or _keep_in_files(profile)
+        or _finish_finding(profile, "may decide")
         or _try_longer(profile)
         or _allow_writes(profile)
         or _measure_longer(profile)
@@ -84,27 +90,42 @@ def _measure_undisturbed(profile: Profile) -> NextCommand | None:
     return _command(rerun(profile), "measure again when no other process uses the cores")
 
 
-def _finish_finding(profile: Profile) -> NextCommand | None:
-    """Measure with a budget that decides about the first change that shows a gain, where none is proven."""
+def _finish_finding(profile: Profile, words: str) -> NextCommand | None:
+    """Measure with a budget for the first change that shows a gain, where none is proven and no lines promise more.
+
+    Args:
+        words: Only where the outlook is this.
+    """
     findings = profile.findings or []
-    if any(finding.cache is None for finding in _proven(profile)):
-        return None
     first = next((finding for finding in findings if finding.unfinished is not None), None)
-    if first is None or first.unfinished is None:
+    if first is None or first.unfinished is None or outlook(first) != words:
         return None
-    known = [one for one in findings if one.status == "ceiling" and shows_code(profile, one)]
-    if any(_speedup(one) > _speedup(first) for one in known):
+    known = [one for one in findings if _open(one) and shows_code(profile, one)]
+    if any(one.family != "memory" for one in _proven(profile)) or max(map(_promised, known), default=0.0) > _promised(
+        first
+    ):
         return None
     line = rerun(profile, budget=str(first.unfinished.budget_seconds))
-    return _command(line, f"{outlook(first)} about {first.title}")
+    return _command(line, f"{words} about {first.title}")
 
 
 def _proven(profile: Profile) -> list[Finding]:
     return [one for one in profile.findings or () if one.status == "kept"]
 
 
-def _speedup(finding: Finding) -> float:
-    return float((finding.measured or {}).get("speedup") or 0.0)
+def _promised(finding: Finding) -> float:
+    """What a change gains as measured, as bounded or as predicted; one that mends the data comes before any gain."""
+    if finding.family == "correctness":
+        return math.inf
+    predicted = finding.predicted.speedup if finding.predicted is not None else None
+    return float((finding.measured or {}).get("speedup") or predicted or 0.0)
+
+
+def _keep_in_files(profile: Profile) -> NextCommand | None:
+    """Do the work of a stage once, where the report has the command for it."""
+    if _proven(profile) or not any(_CONVERT in (one.change or "") for one in profile.findings or ()):
+        return None
+    return _command(fix_command(profile, convert_to="FOLDER"), "does the work of its costliest stages once, into files")
 
 
 def _try_longer(profile: Profile) -> NextCommand | None:
@@ -159,6 +180,23 @@ def _show_finding(profile: Profile, saved: str | None) -> NextCommand | None:
         if saved and _open(finding) and (finding.patch or finding.python) and not shows_code(profile, finding):
             line = f"pipeprof show {shlex.quote(saved)} --finding {number}"
             return NextCommand(line, f"the complete fix of finding {number}")
+    return None
+
+
+def _soak(profile: Profile) -> NextCommand | None:
+    """Look at memory that grows for longer."""
+    memory = profile.memory
+    if memory.soak is not None or memory.growth is None or not memory.growth.leak:
+        return None
+    once: dict[str, Any] = dict.fromkeys(("seconds", "steps", "to_end", "budget", "rerun"))
+    return _command(rerun(profile, soak="5m", **once), "says who keeps memory and when it ends")
+
+
+def _mend_data(profile: Profile) -> NextCommand | None:
+    """Measure again once the first thing is mended that is wrong with the data."""
+    for number, finding in enumerate(profile.findings or (), 1):
+        if finding.family == "correctness" and _open(finding):
+            return _command(rerun(profile), f"once finding {number} is mended")
     return None
 
 

@@ -58,7 +58,8 @@ def build_pipeline(profile: Profile) -> Iterator[Block]:
 def _versions(profile: Profile, shown: Sequence[Row], folded: Sequence[Row]) -> list[list[Block]]:
     """The table of some rows, with the others in one, for wide lines and for narrow ones."""
     places = [Prose(text, style="dim", hang=2) for text in list_library_lines([row.stage for row in shown])]
-    names = {stage.id: stage_name(stage) for stage in profile.stages or ()}
+    # As rows have them.
+    names = {one: row.stage.name or row.stage.op for row in (*shown, *folded) for one in row.ids}
     versions: list[list[Block]] = [[_table(profile, shown, folded, names, short=short)] for short in (False, True)]
     if places:
         # Where the column with the lines of libraries does not fit, they follow the table.

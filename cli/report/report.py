@@ -67,7 +67,8 @@ def build_verdict(profile: Profile, *, brief: bool = False) -> Iterator[Block]:
     if brief:
         place = last_place(profile)
         headline = headline.replace(f" at {place}", "", 1) if place else headline
-        details = [one for one in details if one.label not in _IN_FINDINGS or _explains_bound(one)]
+        at_best = any(one.label == "at best" for one in details)
+        details = [one for one in details if one.label not in _IN_FINDINGS or (at_best and _explains_bound(one))]
     head, colon, rest = headline.partition(":")
     yield Prose((TextSpan(f"{head}{colon}", f"bold {color}".strip()), TextSpan(rest)), indent=0)
     width = max((len(detail.label) + 2 for detail in details), default=0)

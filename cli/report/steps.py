@@ -66,18 +66,17 @@ def build_steps(profile: Profile) -> Iterator[Block]:
     rows = _script_rows(profile, _rows(steps, profile.device, script=profile.training is not None))
     yield replace(_table(rows, ("mean", "p50", "p95", "max")), spare=4)
     yield from _step_of(profile.device)
-    if not (profile.verdict and any(detail.label == "restarts" for detail in profile.verdict.details)):
-        yield from _restarts(profile, steps, ": {} of the time")
+    yield from _rhythm(steps)
     yield from build_training(profile)
 
 
-def _restarts(profile: Profile, steps: Steps, words: str) -> Iterator[Block]:
-    """The restarts of the dataset, and what they took in these words; a script need not come to its end before."""
-    whole = profile.training is None
-    if steps.epochs:
-        times = "once" if steps.epochs == 1 else f"{steps.epochs:,} times"
-        share = words.format(percent(steps.restart_share)) if steps.restart_share else ""
-        yield Prose(f"The dataset {'ended and restarted' if whole else 'was begun again'} {times}{share}.", spare=6)
+def _rhythm(steps: Steps) -> Iterator[Block]:
+    """The steps that take long again and again, where they are a part of the time that counts."""
+    usual = steps.interval_ms.p50
+    longer = (steps.slow_ms - usual) / steps.slow_every if steps.slow_ms and steps.slow_every else 0.0
+    if longer > max(0.0, _OTHER_FROM * steps.interval_ms.mean):
+        slow = milliseconds(steps.slow_ms or 0.0)
+        yield Prose(f"Every {steps.slow_every:,} steps one takes {slow}; the median is {milliseconds(usual)}.", spare=6)
 
 
 def build_all_steps(profile: Profile) -> Iterator[Block]:
@@ -93,6 +92,7 @@ def build_all_steps(profile: Profile) -> Iterator[Block]:
     yield _table(_script_rows(profile, rows), ("mean", "p50", "p95", "p99", "max"))
     yield Prose(_rates(profile, steps))
     yield from _step_of(profile.device)
+    yield from _rhythm(steps)
     floor = steps.floor_ms
     if floor is not None:
         taken = "" if steps.dispatch is None else ", subtracted from the wait"
@@ -102,7 +102,12 @@ def build_all_steps(profile: Profile) -> Iterator[Block]:
             if value is not None
         )
         yield Prose(f"Baseline latency of next(): {latency}{taken}.")
-    yield from _restarts(profile, steps, ", which took {} of the time")
+    if steps.epochs:
+        # A script need not come to its end before.
+        begun = "ended and restarted" if profile.training is None else "was begun again"
+        times = "once" if steps.epochs == 1 else f"{steps.epochs:,} times"
+        took = f", which took {percent(steps.restart_share)} of the time" if steps.restart_share else ""
+        yield Prose(f"The dataset {begun} {times}{took}.")
     yield from build_training(profile)
 
 
@@ -213,6 +218,10 @@ def build_training(profile: Profile) -> Iterator[Block]:
         parts.append(f"wait n/a: {training.unknown}")
     elif training.fetch == "mean":
         parts.append("fetch and wait are means")
+    elif training.window is not None:
+        parts.append(f"the wait is that of {training.window.count:,} more steps, by the GPU's clock")
+        if training.window.busy_share is not None:
+            parts.append(f"the GPU was at work {percent(training.window.busy_share)} of their time")
     yield Prose("; ".join(part for part in parts if part) + ".", spare=6)
     facts = [f"{training.epochs:,} epochs begun" if training.epochs > 1 else ""]
     if training.validations:

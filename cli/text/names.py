@@ -33,6 +33,11 @@ def name_row(stage: Stage) -> str:
     return f"{stage_name(stage)} ({stage.op})" if stage.name and stage.name != stage.op else stage.op
 
 
+def name_alone(stage: Stage) -> str:
+    """Name a stage as its row does: those that a library makes for one call of the user's have rows of their own."""
+    return stage.name or stage.op if stage.library is not None else stage_name(stage)
+
+
 def name_rows(stages: Sequence[Stage] | None) -> dict[str, str]:
     """The names of all stages by id; a number goes with those that share a name."""
     names = [name_row(stage) for stage in stages or ()]
@@ -51,7 +56,7 @@ def list_library_lines(stages: Sequence[Stage]) -> list[str]:
     found: dict[str, list[str]] = {}
     for stage in stages:
         if stage.library is not None:
-            text = f"{stage.library.line} ({number_of(stage.id)} {stage_name(stage)})"
+            text = f"{stage.library.line} ({number_of(stage.id)} {name_alone(stage)})"
             found.setdefault(stage.library.file, []).append(text)
     return [f"via {file}: line {', '.join(lines)}" for file, lines in found.items()]
 

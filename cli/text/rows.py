@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Hashable, Iterable, Sequence
+from typing import NamedTuple
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.time.top_stage import as_one
 from pipeprof.profiles.wording import call_around, significant
 
-_Cost = TypeVar("_Cost", "OpCost", "PythonCost")
 _DIFFERS = 0.02
 """Difference from one element in for one out from which it is shown."""
 
@@ -59,22 +59,14 @@ def _merged(group: Sequence[Stage]) -> Row:
     known = [stage for stage in group if stage.inputs_each]
     known = ([stage for stage in known if stage.depth == first.depth] or known) if inside else known
     most = max(known, key=lambda stage: (stage.inputs_each or 0.0) if inside else (stage.elements or 0), default=first)
-    same = len({stage.parallelism for stage in group}) == 1
     update: dict[str, object] = {
-        **{name: _total(group, _field(name)) for name in _SUMMED},
-        "ops": _together((cost for stage in group for cost in stage.ops or ()), lambda cost: cost.op),
-        "python": _together(
-            (cost for stage in group for cost in stage.python or ()),
-            lambda cost: (cost.function, cost.line, cost.parent),
-        ),
-        "parallelism": first.parallelism if same else None,
-        "timed_by": next((stage.timed_by for stage in group if stage.timed_by is not None), None),
         "inputs_each": most.inputs_each if inside else _inputs_of_all(known),
         "inputs_each_by": most.inputs_each_by,
     }
     if inside:
         update |= {"op": inside, "name": None, "executed": None, "fused_with": None}
-    return Row(first.model_copy(update=update), ids, 1 if inside else len(group))
+    together = as_one([first, *(stage for stage in group if stage is not first)])
+    return Row(together.model_copy(update=update), ids, 1 if inside else len(group))
 
 
 def _inputs_of_all(group: Sequence[Stage]) -> float | None:
@@ -82,32 +74,6 @@ def _inputs_of_all(group: Sequence[Stage]) -> float | None:
     given = sum(stage.elements or 0 for stage in group)
     taken = sum((stage.elements or 0) * (stage.inputs_each or 0.0) for stage in group)
     return taken / given if given else next((stage.inputs_each for stage in group), None)
-
-
-_SUMMED = (
-    "elements", "time_ms_per_batch", "cpu_ms_per_batch", "blocked_ms_per_batch", "intra_op_ms_per_batch",
-    "calling_ms_per_batch", "calls_per_batch", "share", "buffered_bytes", "buffered_elements",
-)  # fmt: skip
-
-
-def _field(name: str) -> Callable[[Stage], float | None]:
-    return lambda stage: getattr(stage, name)
-
-
-def _total(group: Sequence[Stage], value: Callable[[Stage], float | None]) -> float | None:
-    known = [number for stage in group if (number := value(stage)) is not None]
-    return sum(known) if known else None
-
-
-def _together(costs: Iterable[_Cost], key: Callable[[_Cost], Hashable]) -> list[_Cost] | None:
-    """Costs of one kind, those of one op or function as one."""
-    found: dict[Hashable, list[_Cost]] = defaultdict(list)
-    for cost in costs:
-        found[key(cost)].append(cost)
-    return [
-        alike[0].model_copy(update={"ms_per_batch": sum(cost.ms_per_batch for cost in alike)})
-        for alike in found.values()
-    ] or None
 
 
 def write_inputs(stage: Stage) -> str:

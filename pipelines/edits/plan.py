@@ -165,6 +165,8 @@ def _parsed(text: str, name: str) -> dict[str, Any]:
         document = None
     if not isinstance(document, dict) or KEY not in document:
         new = name if name.endswith(_EXTENSION) else f"fast{_EXTENSION}"
+        if isinstance(document, dict) and "schema_version" in document:
+            raise PlanError(f"{name} is a profile; write its plan with pipeprof show {name} --out {new}")
         raise PlanError(f"{name} is not a plan; write one with pipeprof run TARGET --out {new}")
     return document
 

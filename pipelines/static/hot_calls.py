@@ -41,7 +41,7 @@ class Kept:
     Attributes:
         opened: The line that makes the function which opens and keeps it.
         used: What to write in the function.
-        replaced: What that stands in the place of.
+        replaced: What that stands in the place of, in words with code in backticks.
         most: How many are kept.
         place: Where the line stands.
     """
@@ -261,7 +261,7 @@ class _File(File):
             opened = f"opened = functools.lru_cache(maxsize={_IN_MEMORY})(lambda path: {made})"
             place = self.unchanging(function).place([opened], {"opened"}, {"functools"})
             if place is not None:
-                replaced = f"{ast.unparse(whole)}, without {ast.unparse(call)}"
+                replaced = f"`{ast.unparse(whole)}`, without `{ast.unparse(call)}`"
                 used = f"opened({path})[{ast.unparse(at)}]"
                 kept = Kept(opened, used, replaced, _IN_MEMORY, "in memory", place)
                 yield replace(self._hot("opens-file", call, function), instead=kept)
@@ -274,10 +274,10 @@ class _File(File):
         if read & bound or any(len(one.items) > 1 for one in around):
             return None
         text, made = ast.unparse(call), f"{ast.unparse(call.func)}({', '.join(['path', *others])})"
-        replaced = f"{name} = {text}" if name else text
+        replaced = f"`{name} = {text}`" if name else f"`{text}`"
         if around:
             # What closes the file at its end must go: it is kept.
-            replaced = f"with {text}{f' as {name}' if name else ''}:, whose lines move out of it"
+            replaced = f"`with {text}{f' as {name}' if name else ''}:`, whose lines move out of it"
         in_memory = self._library(call) in {"numpy", "pandas"} or _last(self.imports.dotted(call.func)).startswith(
             "read"
         )
@@ -290,7 +290,7 @@ class _File(File):
                 return None
             made, given, every = f"{made}[array]", "path, array", dict.fromkeys(map(ast.unparse, arrays))
             used = ", ".join(f"opened({path}, {one[one.rindex('[') + 1 : -1]})" for one in every)
-            replaced = f"{', '.join(every)}{f', without {replaced}' if name else ''}"
+            replaced = f"{', '.join(f'`{one}`' for one in every)}{f', without {replaced}' if name else ''}"
         opened = f"opened = functools.lru_cache(maxsize={most})(lambda {given}: {made})"
         place = self.unchanging(function).place([opened], {"opened"}, {"functools"})
         return Kept(opened, used, replaced, most, "in memory" if in_memory else "open", place) if place else None

@@ -368,6 +368,27 @@ def _draws(node: ast.AST, drawing: set[str], imports: Imports) -> bool:
     return False
 
 
+def may_draw(text: str, function: str) -> bool:
+    r"""Return whether functions of a name in a file, or those that they use, draw random numbers.
+
+    Example:
+        >>> code = "import random\ndef rows():\n    yield random.random()\ndef others():\n    yield 1\n"
+        >>> may_draw(code, "rows"), may_draw(code, "others")
+        (True, False)
+    """
+    tree = parsed(text)
+    nodes = list(ast.walk(tree)) if tree is not None else []
+    found = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == function]
+    if tree is None or not found:
+        return False
+    defined, imports = (
+        {one.name: one for one in nodes if isinstance(one, ast.FunctionDef | ast.ClassDef)},
+        Imports(tree),
+    )
+    drawing = _drawing(_assigned_once(tree, found[0]))
+    return any(_draws(one, drawing, imports) for one in (*found, *_reached(found, defined)))
+
+
 def _drawing(known: Mapping[str, ast.expr]) -> set[str]:
     """Names of generators of random numbers, which several threads may share."""
     return {

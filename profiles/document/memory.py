@@ -87,6 +87,12 @@ class MemoryGrowth(Model):
     mb_per_epoch: float | None = None
     """The same by epochs, where the windows are whole epochs."""
 
+    @property
+    def bytes_per_step(self) -> float | None:
+        """What memory in use grows by with each step; resident memory where that is unknown."""
+        grown = self.in_use_bytes or self.bytes
+        return grown / self.steps if grown and self.steps else None
+
 
 class SoakSeries(Model):
     """Memory over a soak, all lists of one length: of each stretch the moment with least memory in use."""

@@ -92,6 +92,11 @@ class Steps(Record):
     epoch_steps: float | None = None
     """Steps of a whole epoch: from the first restart to the last one, over the epochs between them. `None` with fewer
     than two restarts."""
+    slow_every: int | None = None
+    """Every how many steps one takes several times as long as the others, without its wait; `None` where there is no
+    clear rhythm."""
+    slow_ms: float | None = None
+    """Mean time of these."""
 
     @property
     def known_wait_ms(self) -> float:
@@ -196,7 +201,7 @@ class LimitAnswer(Record):
     sentence: str
 
 
-Known = Literal["exact", "mean"]
+Known = Literal["exact", "mean", "clock"]
 
 
 @dataclass(kw_only=True)
@@ -276,6 +281,22 @@ class CodePlace(Record):
 
 
 @dataclass(kw_only=True)
+class DeviceWindow(Record):
+    """Steps of a script after the measured ones, by the clock of the GPU that it computes on."""
+
+    count: int = field(metadata={"ge": 0})
+    seconds: float
+    wait_ms: Quantiles
+    """Per step: a batch was fetched while the GPU had nothing left to do."""
+    step_ms: Quantiles
+    """The rest of each step."""
+    wait_share: float
+    """The sum of the waits over the seconds, 0 to 1."""
+    busy_share: float | None = None
+    """The GPU at work, over the seconds; the mean of several GPUs. `None` where only its waits are known (PyTorch)."""
+
+
+@dataclass(kw_only=True)
 class Training(Record):
     """How the script takes its batches, and what is known of its steps."""
 
@@ -289,9 +310,10 @@ class Training(Record):
     fetch: Known | None = None
     """How `steps.fetch_ms` is known; with `mean` its quantiles are those of means over a look."""
     wait: Known | None = None
-    """How `steps.wait_ms` is known."""
+    """How `steps.wait_ms` is known; `clock`: by the clock of a GPU, in the steps of `window`."""
     unknown: str | None = None
     """Why the wait, or all of it, is not known."""
+    window: DeviceWindow | None = None
     epochs: int = 0
     """Passes over the main dataset that began."""
     between_seconds: float | None = None
@@ -321,6 +343,8 @@ class Training(Record):
     """The latest of them."""
     callbacks: list[CodePlace] = field(default_factory=list)
     """Callbacks that make `fit` wait for the results of each step."""
+    eager: list[CodePlace] = field(default_factory=list)
+    """Calls that make functions run eagerly, op by op, as for debugging."""
     functions: list[FunctionUse] = field(default_factory=list)
     source: CodePlace | None = None
     """What `fit` or a loop takes its batches from, if it is no tf.data dataset."""

@@ -221,7 +221,7 @@ def _is_link(path: Path) -> bool:
 
 def reason(error: OSError) -> str:
     """The operating system's message in lower case."""
-    return (error.strerror or type(error).__name__).lower()
+    return (error.strerror or type(error).__name__).lower() + (": see ulimit -f" if error.errno == errno.EFBIG else "")
 
 
 def encode(document: Model) -> bytes:

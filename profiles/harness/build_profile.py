@@ -12,7 +12,7 @@ from pipeprof.profiles.document.measured import Contention, Device, Disk, Overhe
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import Gaps, Phase, PhaseName, Steps
+from pipeprof.profiles.document.shared import DeviceWindow, Gaps, Phase, PhaseName, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
@@ -179,7 +179,18 @@ def _steps(facts: RunFacts, observed: Observed) -> Steps | None:
     steps = replace(measured.steps, dispatch="sync" if observed.own_step else facts.plan.dispatch)
     if facts.plan.step.kind == SCRIPT.name and (observed.training is None or observed.training.wait is None):
         return replace(steps, wait_ms=None, wait_share=None, busy_ms=None, restart_share=None)
-    return steps
+    window = observed.training.window if observed.training is not None else None
+    return _by_window(steps, window) if window is not None else steps
+
+
+def _by_window(steps: Steps, window: DeviceWindow) -> Steps:
+    """Put the wait of other steps into the measured ones, in proportion: reading the GPU's clock makes steps longer."""
+    scale = steps.interval_ms.mean * window.count / (1e3 * window.seconds)
+    wait_ms, busy_ms = (
+        Quantiles(**{name: scale * value for name, value in vars(one).items() if value is not None})
+        for one in (window.wait_ms, window.step_ms)
+    )
+    return replace(steps, wait_ms=wait_ms, busy_ms=busy_ms, wait_share=window.wait_share, restart_share=None)
 
 
 def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> Device:
@@ -189,6 +200,11 @@ def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> 
         cpu_ms = _script_cpu_ms(observed, stages, facts.host.cores)
         if observed.training is None or observed.training.wait is None:
             return Device(kind=facts.plan.step.kind, text=facts.plan.step_text, cpu_ms=cpu_ms)
+        if (window := observed.training.window) is not None:
+            idle = 1.0 - window.busy_share if window.busy_share is not None else None
+            return Device(
+                kind=facts.plan.step.kind, text=facts.plan.step_text, cpu_ms=cpu_ms, idle_share=idle, on="gpu"
+            )
     own, planned = returned.KIND if observed.own_step else None, facts.plan.step
     return Device(
         kind=own.shown_as if own is not None else facts.plan.step.kind,

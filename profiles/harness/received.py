@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.shared import CoreScaling, Phase, PhaseName, Training
+from pipeprof.profiles.harness.source_lines import shorten_training
 from pipeprof.profiles.memory.growth.series import SoakLog
 from pipeprof.profiles.protocol.messages import (
     STOPPED,
@@ -219,7 +220,7 @@ class Observed:
             case Swallowed():
                 self.swallowed = message
             case TrainingSeen():
-                self.training = message.training
+                self.training = shorten_training(message.training)
             case StepReturned():
                 self.own_step = True
             case StepTold():

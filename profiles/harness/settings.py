@@ -236,4 +236,4 @@ def main_place(profile: Profile) -> IteratedAt | None:
     main = next((use for use in training.datasets if use.main), None) if training is not None else None
     if main is None or main.file is None or main.line is None:
         return None
-    return IteratedAt(main.file, main.line, main.role)
+    return IteratedAt(str(Path(main.file).absolute()), main.line, main.role)

@@ -11,6 +11,7 @@ from pipeprof.profiles.wording import as_typed
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pipeprof.profiles.document.shared import CodePlace, DatasetUse, FunctionUse, Training
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 
@@ -43,3 +44,13 @@ def shorten(stages: Iterable[Stage]) -> None:
         for place in (stage.location, *(stage.called_from or ())):
             if place is not None:
                 place.file = as_typed(place.file)
+
+
+def shorten_training(training: Training) -> Training:
+    """Name the files of a training script in the same way, in place."""
+    places: list[DatasetUse | FunctionUse | CodePlace | None] = [*training.datasets, *training.functions]
+    places += [*training.callbacks, *training.eager, *training.unread, training.source, training.saver]
+    for place in places:
+        if place is not None and place.file is not None:
+            place.file = as_typed(place.file)
+    return training

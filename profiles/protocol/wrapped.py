@@ -51,6 +51,11 @@ _WRITERS = tuple(
         ("torch", "", "save"),
     )
 )
+# Not `Model.compile`: Keras loads no compiled model whose class has another one than `Trainer`.
+EAGER = tuple(
+    Wrapped("tensorflow", owner, method, "functions that run eagerly, as for debugging")
+    for owner, method in (("config", "run_functions_eagerly"), ("data.experimental", "enable_debug_mode"))
+)
 
 WRAPPED = (
     Wrapped("tensorflow", "data.Dataset", "__iter__", "which dataset is iterated, and how long its iterator takes"),
@@ -77,6 +82,7 @@ WRAPPED = (
     Wrapped("keras", _LIST, "on_predict_begin", "prediction"),
     Wrapped("keras", _LIST, "on_predict_end", "its end"),
     *(Wrapped("keras", f"layers.{layer}", "adapt", "passes over a dataset that are no training") for layer in _ADAPTED),
+    *EAGER,
     *_WRITERS,
     Wrapped("os", "", "_exit", "the end of a process that runs nothing at its end"),
 )

@@ -5,7 +5,7 @@ Each candidate has one measurement of its own. They are tried in this order, bec
 ``memory``        the peak reached nine tenths of the limit
 ``gil``           Python functions ran most of the traced time with the GIL held, while the worker computed on about one
                   core
-``cpu``           other processes took cores that the worker's threads waited for
+``cpu``           other processes took cores that the worker's threads waited for, while few were free
 ``cpu``           the worker used four fifths of its cores, in all or between restarts of the dataset; nearly all of
                   them where stages that take turns on one thread fill all of the interval. Where it was measured with
                   half of the cores as well, the rate must have followed, and then fewer cores in use will do
@@ -219,7 +219,8 @@ def _locked(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
 def _disturbed(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     """Other processes took cores: how much any stage computes at a time, and waits for others, is their doing."""
     found = find_disturbance(profile.contention, profile.host)
-    if found is None:
+    in_use = cores_in_use(profile.contention, scheduled_on(profile.host))
+    if found is None or (in_use is not None and in_use < WANTED_FROM):
         return None
     stage = _stage_of(top)
     always = stage is not None and _is_blocked(stage) and _blocked_part((stage,)) >= SLEEPS_FROM

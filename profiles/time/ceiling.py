@@ -40,8 +40,8 @@ def stage_ceiling(
     if time.threads is None or needed <= 0:
         return None
     if interval_ms is not None:
-        # Other threads wake and end the calls: the stage has kept up with what was measured.
-        needed = min(needed, max(needed - (time.calling_ms or 0.0), time.threads * interval_ms))
+        # Its own threads have kept up with what was measured: others wake and end the calls.
+        needed = min(needed, time.threads * interval_ms)
     by_threads = 1000 * time.threads / needed
     cpu = time.cpu_ms or 0.0
     by_cores = 1000 * cores / cpu if cpu > 0 else math.inf

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.wording import listed, percent, size, stage_label
+from pipeprof.profiles.wording import grows, listed, percent, size, stage_label
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding
@@ -30,7 +30,8 @@ def describe_memory_problem(profile: Profile) -> str | None:
         for number, finding in enumerate(profile.findings or [], start=1)
         if finding.family == "memory" and finding.status != "rejected"
     ]
-    peak, large, leaks = memory.peak_bytes, _is_large(profile), memory.growth is not None and memory.growth.leak
+    peak, large = memory.peak_bytes, _is_large(profile)
+    leaks = memory.growth if memory.growth is not None and memory.growth.leak else None
     if not found and not large and not leaks:
         return None
     parts = [f"{size(peak)} at the peak" if peak is not None else "the peak is unknown"]
@@ -48,10 +49,9 @@ def describe_memory_problem(profile: Profile) -> str | None:
         parts.insert(1, f"{size(above)} above TensorFlow itself{share}")
     if large and not found:
         parts += _largest(profile)
-    if leaks:
+    if leaks is not None:
         soak = memory.soak
-        grows = "memory leak: it still grows after all buffers have filled"
-        parts.append(grows if soak is None else f"{soak.sentence[:1].lower()}{soak.sentence[1:].rstrip('.')}")
+        parts.append(grows(leaks) if soak is None else f"{soak.sentence[:1].lower()}{soak.sentence[1:].rstrip('.')}")
     return "; ".join(parts)
 
 

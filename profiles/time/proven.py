@@ -128,7 +128,7 @@ def _what_matters(profile: Profile) -> str:
         return "Without a training step it is unknown whether the speed matters"
     waits = f"the device waits for data {percent(steps.wait_share or 0.0)} of the time"
     if bound == "step":
-        return f"The memory matters here: the step sets the pace ({waits})"
+        return f"Speed matters little here: the step sets the pace ({waits})"
     return f"Both matter here: {waits}"
 
 

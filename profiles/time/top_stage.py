@@ -10,17 +10,19 @@ whole dataset; then the trace may have the ops of the stage.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.stages import OpCost, PythonCost
 from pipeprof.profiles.lines import lines_of, stages_around
 from pipeprof.profiles.time.stage_notes import unseen_text
 from pipeprof.profiles.wording import call_around, label_of, listed, milliseconds, percent, stage_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Steps
@@ -34,7 +36,12 @@ MOST_FROM = 0.5
 """Share of the work, and of the interval, from which no other stage can have more."""
 _UNSEEN = "stages-unseen"
 _NUMBER = re.compile(r"_?\d+$")
-
+_SUMMED = (
+    "elements", "time_ms_per_batch", "cpu_ms_per_batch", "blocked_ms_per_batch", "intra_op_ms_per_batch",
+    "calling_ms_per_batch", "calls_per_batch", "share", "buffered_bytes", "buffered_elements",
+)  # fmt: skip
+_TIMES = ("ms_per_batch", "share")
+_Cost = TypeVar("_Cost", OpCost, PythonCost)
 
 OUTSTANDING = 2.0
 """Times the mean work of all groups from which one stands out, whatever its share."""
@@ -225,6 +232,40 @@ def _kind(stage: Stage) -> tuple[object, ...]:
 def are_twins(stages: Sequence[Stage]) -> bool:
     """Whether one line of the program makes all of the stages with one function; one alone is."""
     return all(stage.origin == "written" for stage in stages) and len(set(map(_kind, stages))) == 1
+
+
+def as_one(stages: Sequence[Stage]) -> Stage:
+    """Return the first of several stages with the costs of all of them; None where all lack one."""
+    same = len({stage.parallelism for stage in stages}) == 1
+    update: dict[str, object] = {
+        **{name: _total(getattr(stage, name) for stage in stages) for name in _SUMMED},
+        "ops": _together((cost for stage in stages for cost in stage.ops or ()), lambda cost: cost.op),
+        "python": _together(
+            (cost for stage in stages for cost in stage.python or ()),
+            lambda cost: (cost.function, cost.line, cost.parent),
+        ),
+        "parallelism": stages[0].parallelism if same else None,
+        "timed_by": next((stage.timed_by for stage in stages if stage.timed_by is not None), None),
+    }
+    return stages[0].model_copy(update=update)
+
+
+def _total(values: Iterable[float | None]) -> float | None:
+    known = [number for number in values if number is not None]
+    return sum(known) if known else None
+
+
+def _together(costs: Iterable[_Cost], key: Callable[[_Cost], Hashable]) -> list[_Cost] | None:
+    """Costs of one kind, those of one op or function as one: the largest of them with the time of all."""
+    found: dict[Hashable, list[_Cost]] = defaultdict(list)
+    for cost in costs:
+        found[key(cost)].append(cost)
+    return [
+        max(alike, key=lambda cost: cost.ms_per_batch).model_copy(
+            update={name: sum(getattr(cost, name) for cost in alike) for name in _TIMES if hasattr(alike[0], name)}
+        )
+        for alike in found.values()
+    ] or None
 
 
 def _made_inside(stages: list[Stage], cost: Callable[[Stage], float | None]) -> dict[str, list[Stage]]:

@@ -253,13 +253,18 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
 
 def _waits(profile: Profile, steps: Steps) -> str:
     of_every = part_of(steps.known_wait_ms, steps.interval_ms.mean)
-    means = ", means" if profile.training is not None and profile.training.wait == "mean" else ""
+    means = {"mean": ", means", "clock": ", by the GPU's clock"}.get(_wait_known(profile) or "", "")
     return f"{_waiting(profile)} waits for data {percent(steps.wait_share or 0.0)} of the time ({of_every}{means})"
+
+
+def _wait_known(profile: Profile) -> str | None:
+    """How the wait of a script's steps is known."""
+    return profile.training.wait if profile.training is not None else None
 
 
 def _waiting(profile: Profile) -> str:
     """Who waits: of a script it is not known what its step runs on."""
-    return "the training" if _is_script(profile) else "the device"
+    return "the training" if _is_script(profile) and _wait_known(profile) != "clock" else "the device"
 
 
 def _for_steps_below(steps: Steps) -> str:
@@ -296,8 +301,6 @@ def _speed_details(
     profile: Profile, steps: Steps, bound: Bound | None, bottleneck: Bottleneck | None
 ) -> list[VerdictDetail]:
     found = []
-    if find_disturbance(profile.contention, profile.host) is not None:
-        found.append(("warning", "measure again on a free machine; what follows may not hold there"))
     if bottleneck is not None:
         found.append(("bottleneck", bottleneck.text))
         unknown = _unknown_costs(profile, steps.epochs)
@@ -385,7 +388,10 @@ def _restarts(profile: Profile, steps: Steps, bound: Bound | None) -> str:
     text = describe_restarts(steps, profile.stages, profile.training)
     if not text or steps.dispatch is None or bound == "step":
         return text
-    return f"{text}; between them {_waiting(profile)} waits {percent(wait_within_epochs(steps))} of the time"
+    within = wait_within_epochs(steps)
+    if abs(within - (steps.wait_share or 0.0)) < STEP_BOUND_BELOW:
+        return text
+    return f"{text}; between them {_waiting(profile)} waits {percent(within)} of the time"
 
 
 def _most_work(profile: Profile, steps: Steps) -> str:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.addresses import pipeline_of
-from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap
+from pipeprof.pipelines.edits.edits import SetArgument, SplitMap, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.numbered import may_draw
 from pipeprof.profiles.advise.advise import UNVERIFIED
 from pipeprof.profiles.advise.edits.own_python import (
     in_less_python,
@@ -25,15 +27,17 @@ from pipeprof.profiles.advise.edits.own_python import (
     without_rounds,
 )
 from pipeprof.profiles.document.findings import Predicted
-from pipeprof.profiles.lines import inside, line_of
-from pipeprof.profiles.time.top_stage import are_twins
+from pipeprof.profiles.lines import inside, line_of, within
+from pipeprof.profiles.time.top_stage import are_twins, as_one
 from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
 from pipeprof.profiles.verify.guessing.replacements import SMALL_FROM, replacements, share_of_small_ops
 from pipeprof.profiles.verify.guessing.shared_work import once_for_each, shared_part, shared_words
 from pipeprof.profiles.verify.guessing.whole_batches import VECTORISED, batch_after, in_words
+from pipeprof.profiles.verify.judge_edit import WORTH
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import hot_function, one_per_line, percent, size, stage_name, stages_in_a_row
+from pipeprof.profiles.view.texts import file_text
+from pipeprof.profiles.wording import hot_function, percent, size, stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -48,9 +52,10 @@ _MANY = 64
 """Elements per batch from which on passing them one at a time may be what takes the time."""
 _ABOUT_AS_COSTLY = 0.5
 """Of the work of the costliest side."""
-WORTH = 1.3
-"""Gain from which a change is advice: what brings less at most is none."""
 _ONCE = "its work once, before the run"
+_ROWS_OF_ARRAY = re.compile(r"\w*Gather\w*|Slice")
+_TIMES_THE_BYTES = 2.0
+"""What a stage gives over what it gets, from which it gives the same bytes again and again."""
 _ROWS = "draw row numbers for a batch and take the rows with one tf.gather"
 
 
@@ -61,11 +66,13 @@ class Advice:
     Attributes:
         text: In one sentence, without its dot.
         python: Lines to paste; empty where only the sentence is known.
+        stage: The one that they change; None for that, or the last of those, whose advice it is.
     """
 
     title: str
     text: str
     python: str = ""
+    stage: Stage | None = None
 
 
 @dataclass(frozen=True)
@@ -75,10 +82,12 @@ class _Open:
     Attributes:
         batches: Whole batches: not where they were measured without a gain.
         parallel: Several calls at a time: not where they were measured.
+        parts: A cache of what comes before random ops: not where it was measured.
     """
 
-    batches: bool
-    parallel: bool
+    batches: bool = True
+    parallel: bool = True
+    parts: bool = True
 
     @classmethod
     def at(cls, addresses: Collection[str], tried: Iterable[Finding]) -> _Open:
@@ -95,6 +104,7 @@ class _Open:
                 isinstance(edit, SetArgument) and edit.stage in addresses and edit.argument == PARALLEL_CALLS
                 for _, edit in decided
             ),
+            parts=not any(isinstance(edit, SplitMap) and edit.stage in addresses for _, edit in decided),
         )
 
 
@@ -122,7 +132,7 @@ def advice_for(
     drawn = _drawn_on_batches(profile, stage) if left.batches else None
     if (own := _in_lines(profile, stage) or drawn) is not None:
         return Advice(f"Make {name} cheaper", *own)
-    if (text := _of_function(profile, stage, batches=left.batches)) is not None:
+    if (text := _of_function(profile, stage, left)) is not None:
         return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
     found: Advice | None = None
     if row.stacks:
@@ -172,7 +182,7 @@ def _drawn_on_batches(profile: Profile, stage: Stage) -> tuple[str, str] | None:
     if share_of_small_ops(stage) < SMALL_FROM:
         return None
     batch = batch_after(line, place)
-    change, python = in_words([stage], batch, line[place - 1]) if batch is not None else ("", "")
+    change, python = in_words([stage], batch, line) if batch is not None else ("", "")
     if not change.endswith(VECTORISED):
         return None
     return f"{change}: each element still draws numbers of its own, others than now", python
@@ -188,17 +198,17 @@ def advice_together(profile: Profile, stages: Sequence[Stage], tried: Sequence[F
     """Return what one can do about such stages, less what was tried at one of them and did not help."""
     name, addresses = name_together(stages), [stage.id for stage in stages]
     if are_twins(stages):
-        advice = advice_for(profile, stages[0], tried, twins=addresses)
+        advice = advice_for(profile, as_one(stages), tried, twins=addresses)
         return replace(advice, title=f"Make {name} cheaper") if advice is not None else None
-    title, open_ = f"Make {len(one_per_line(stages))} stages in a row cheaper", _Open.at(addresses, tried)
+    title, open_ = f"Make {stages_in_a_row(stages, places=False)} cheaper", _Open.at(addresses, tried)
     costly = sorted(stages, key=lambda stage: -(stage.share or 0.0))
     costliest = costly[0]
     costly = [one for one in costly if (one.share or 0.0) >= _ABOUT_AS_COSTLY * (costliest.share or 0.0)]
     for stage in costly:
         if (own := _in_lines(profile, stage)) is not None:
-            return Advice(title, f"{stage_name(stage)}: {own[0]}", own[1])
+            return Advice(title, f"{stage_name(stage)}: {own[0]}", own[1], stage)
     costly = [stage for stage in costly if _has_function(stage)]
-    known = {stage_name(stage): _known_of_function(profile, stage, batches=open_.batches) for stage in costly}
+    known = {stage_name(stage): _known_of_function(profile, stage, open_) for stage in costly}
     texts = [f"{one}: {text}" for one, text in known.items() if text]
     batches = ", on whole batches if possible" if open_.batches and not _is_batched(profile, costliest) else ""
     # What draws at random, or may, is another one in each epoch.
@@ -214,19 +224,19 @@ def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advic
     side = max(sides, key=lambda side: side.share or 0.0, default=None)
     text = None
     if side is not None:
-        text = _of_function(profile, side, batches=_Open.at({side.id}, tried).batches)
+        text = _of_function(profile, side, _Open.at({side.id}, tried))
     name = stage_name(stage)
     # What can be written comes before what costs a little more.
     costly = [one for one in sides if side is not None and (one.share or 0.0) >= _ABOUT_AS_COSTLY * (side.share or 0.0)]
     for one in sorted(costly, key=lambda one: -(one.share or 0.0)):
         if (own := _in_lines(profile, one)) is not None:
-            return Advice(f"Make {stage_name(one)} in {name} cheaper", *own)
+            return Advice(f"Make {stage_name(one)} in {name} cheaper", *own, one)
     if side is None or text is None:
         count = round((stage.bytes_out_per_batch or 0.0) / (stage.bytes_per_element or math.inf))
         rows = f", or {_ROWS}" if traits(stage.op).combines else ""
         text = f"each of its {count:,} elements per batch passes alone: batch the datasets that it reads{rows}"
         return Advice(f"Choose whole batches in {name}", text) if count >= _MANY else None
-    return Advice(f"Make {stage_name(side)} in {name} cheaper", in_files(profile, stage, text))
+    return Advice(f"Make {stage_name(side)} in {name} cheaper", in_files(profile, stage, text), stage=side)
 
 
 def _costs_less_than_inside(profile: Profile, stage: Stage) -> bool:
@@ -256,11 +266,11 @@ def is_to_rewrite(profile: Profile, stage: Stage) -> bool:
     return own is not None
 
 
-def _of_function(profile: Profile, stage: Stage, *, batches: bool = True) -> str | None:
+def _of_function(profile: Profile, stage: Stage, left: _Open) -> str | None:
     """What to do about a stage that runs the user's code; None for other stages."""
     if not _has_function(stage):
         return None
-    if known := _known_of_function(profile, stage, batches=batches):
+    if known := _known_of_function(profile, stage, left):
         return known
     # What draws at random is another one in each epoch.
     less = f"do less in it, or do {'it in the step, on its device' if stage.random else _ONCE}"
@@ -272,9 +282,11 @@ def _has_function(stage: Stage) -> bool:
     return row.function is not None or row.opaque
 
 
-def _known_of_function(profile: Profile, stage: Stage, *, batches: bool) -> str:
+def _known_of_function(profile: Profile, stage: Stage, left: _Open) -> str:
     """What could replace the Python of such a stage, or the ops that take its time; empty where unknown."""
     row = traits(stage.op)
+    if row.wrapped and row.computes and _may_draw(stage):
+        return "let it give only what it draws, such as row numbers, and do the rest in a map with parallel calls"
     if row.wrapped and row.computes:
         # Several generators of one process would take turns, where Python itself takes the time.
         return "store its elements in files that TensorFlow reads" + (
@@ -285,8 +297,8 @@ def _known_of_function(profile: Profile, stage: Stage, *, batches: bool) -> str:
     line = line_of(profile, stage.id)
     place = next((number for number, one in enumerate(line) if one.id == stage.id), len(line))
     around = (line[place - 1] if 0 < place < len(line) else None, next(iter(line[place + 1 :]), None))
-    batches = batches and not _is_batched(profile, stage)
-    return replacements(stage, batches=batches, opener=_opener(profile, stage), around=around)
+    batches = left.batches and not _is_batched(profile, stage)
+    return replacements(stage, batches=batches, parts=left.parts, opener=_opener(profile, stage), around=around)
 
 
 def _opener(profile: Profile, stage: Stage) -> Stage | None:
@@ -314,12 +326,42 @@ def _of_python(stage: Stage) -> str:
 
 
 def in_files(profile: Profile, stage: Stage, text: str) -> str:
-    """Add the command that does a stage's work once, where what it gives can be kept in files."""
+    """Add the command that does a stage's work once, where what it gives can be kept in files, and is worth it."""
     point = choose_point(profile)
     if not isinstance(point, Point) or point.for_memory or stage.id not in point.stages:
         return text
+    made = [one for one in profile.stages or () if any(one.id == own or within(one.id, own) for own in point.stages)]
+    if any(map(_may_draw, made)) or _multiplies(profile, made):
+        return text
     command = f"pipeprof fix {shlex.quote(profile.target.text)} {_FLAG} FOLDER"
-    return f"{text.removesuffix('.')}; {command} does the work of {stage_name(stage)} once"
+    rest = text.removesuffix(".").removesuffix(_ONCE).removesuffix(", or do ")
+    return f"{rest}; {command} does the work of {stage_name(stage)} once"
+
+
+def _may_draw(stage: Stage) -> bool:
+    """Whether Python of a stage draws random numbers: files would have those of one epoch for ever."""
+    place = stage.location
+    return runs_python(stage) and place is not None and may_draw(file_text(place.file), stage_name(stage))
+
+
+def _multiplies(profile: Profile, stages: Sequence[Stage]) -> bool:
+    """Whether files would have the same rows many times: of windows that are cut out of an array, or of a sequence.
+
+    Args:
+        stages: What files would replace, in the order of the data.
+    """
+    if stages and traits(stages[0].op).generates_numbers:
+        return any(_ROWS_OF_ARRAY.fullmatch(op.op) for stage in stages for op in stage.ops or ())
+    for before, stage in itertools.pairwise(one for one in stages if one.depth == 0):
+        given, taken = stage.bytes_out_per_batch or 0.0, before.bytes_out_per_batch or math.inf
+        sources = [one for one in inside(profile, stage) if one.id.rpartition(".")[2] == _SOURCE]
+        if (
+            (stage.inputs_each or 1.0) < 1
+            and given >= _TIMES_THE_BYTES * taken
+            and all(traits(one.op).in_memory for one in sources)
+        ):
+            return True
+    return False
 
 
 def add_command(profile: Profile, finding: Finding, stages: Sequence[str]) -> None:

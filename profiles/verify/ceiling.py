@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise, takewhile
 
-from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, stages_of
+from pipeprof.pipelines.edits.edits import HandWritten, MoveFilter, MoveStage, ReplaceStages, stages_of
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
 from pipeprof.profiles.lines import (
     inside,
@@ -36,9 +37,9 @@ from pipeprof.profiles.propose.finding import MEASURED, finding_of
 from pipeprof.profiles.propose.proposal import Proposal, tunes_process
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
-from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
+from pipeprof.profiles.time.top_stage import are_twins, as_one, top_cpu_groups, unknown_stages
+from pipeprof.profiles.verify.alternatives import is_worth_a_try
 from pipeprof.profiles.verify.bound_advice import (
-    WORTH,
     Advice,
     add_command,
     advice_for,
@@ -46,7 +47,7 @@ from pipeprof.profiles.verify.bound_advice import (
     is_to_rewrite,
     name_together,
 )
-from pipeprof.profiles.verify.judge_edit import in_words
+from pipeprof.profiles.verify.judge_edit import WORTH, in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
 from pipeprof.profiles.wording import called, count, listed, milliseconds, significant, stage_name, stage_place
@@ -121,6 +122,7 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
         for replayed in finding.measured["replayed"]
         for address in (replayed, on_main_line(replayed))
     }
+    settled |= {one for finding in findings if _replaces_more(finding, profile) for one in _stages_of(finding, profile)}
     found = [stage for stage in line if stage.id == named or _is_costly_python(stage)]
     found = [stage for stage in found if advice_for(profile, stage) is not None]
     found.sort(key=lambda stage: (stage.id != named, -(stage.share or 0.0)))
@@ -130,6 +132,14 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
         return single
     around = {*together, *map(on_main_line, together)}
     return [together, *(stages for stages in single if stages[0] not in around)]
+
+
+def _replaces_more(finding: Finding, profile: Profile) -> bool:
+    """Whether lines with a predicted gain replace stages that no replay can: the bound of one of them is not theirs."""
+    stages = stages_to_replay(finding, profile.stages or ())
+    by_hand = bool(finding.edits) and all(isinstance(edit, HandWritten) for edit in finding.edits)
+    predicted = finding.predicted is not None and finding.predicted.speedup is not None
+    return by_hand and predicted and len(stages) > 1 and not _can_replay(profile, stages)
 
 
 def _of_one_line(profile: Profile) -> tuple[str, ...]:
@@ -204,11 +214,13 @@ def _stages_of(finding: Finding, profile: Profile) -> tuple[str, ...]:
     return tuple({*stages_to_replay(finding, profile.stages or ()), *([own] if own is not None else [])})
 
 
-def _with_less_work(finding: Finding, profile: Profile) -> set[str]:
-    """The stages that a change is about, and those that one which drops elements is moved before."""
-    found = {*_stages_of(finding, profile)}
+def _left_less(finding: Finding, profile: Profile) -> set[str]:
+    """The stages that a change removes or replaces, and those that one which drops elements is moved before."""
+    found = set[str]()
     for edit in finding.edits:
-        if isinstance(edit, MoveFilter) or (isinstance(edit, MoveStage) and traits(edit.op).drops):
+        if isinstance(edit, ReplaceStages):
+            found.update(edit.stages)
+        elif isinstance(edit, MoveFilter) or (isinstance(edit, MoveStage) and traits(edit.op).drops):
             line = [stage.id for stage in line_of(profile, edit.stage)]
             found.update(
                 line[line.index(edit.before) : line.index(edit.stage)] if {edit.before, edit.stage} <= {*line} else ()
@@ -226,9 +238,48 @@ def is_reached(profile: Profile, bound: Finding, kept: Iterable[Finding]) -> boo
         one.status == "kept"
         and one.cache is None
         and ((one.measured or {}).get("speedup") or 0.0) >= _REACHED * most
-        and not replayed.isdisjoint(_with_less_work(one, profile))
+        and not replayed.isdisjoint({*_stages_of(one, profile), *_left_less(one, profile)})
         for one in kept
     )
+
+
+def drop_needless(profile: Profile, tried: Sequence[Finding], unhelpful: Sequence[Finding]) -> list[Finding]:
+    """Drop the upper bounds of stages that a change has made about as fast as they can be, and needless findings.
+
+    Args:
+        tried: What was to be tried.
+        unhelpful: Edits without a finding that did not help.
+
+    Returns:
+        The needless findings: they were not tried, and a proven change has removed, replaced or put elsewhere what
+        they change.
+    """
+    findings = profile.findings or []
+    for finding in findings:
+        if finding.status == "ceiling":
+            advise_again(profile, finding, [*findings, *tried, *unhelpful])
+    proven = [finding for finding in findings if finding.status != "ceiling"]
+    profile.findings = proven
+    still = {stage for stages in further_bounds(profile, [*tried, *proven]) for stage in stages}
+    kept = [finding for finding in proven if finding.status == "kept" and finding.cache is None]
+
+    def is_needless(finding: Finding) -> bool:
+        if finding.status != "ceiling":
+            known = finding.predicted is not None and finding.predicted.speedup is not None
+            is_open = finding.status == "unverified" and finding.measured is None and finding.family == "speed"
+            return known and is_open and not is_worth_a_try(finding, kept)
+        own = set((finding.measured or {}).get("replayed") or [finding.stage])
+        return finding.rule == MEASURED and (is_reached(profile, finding, proven) or not still & own)
+
+    needless = [finding for finding in findings if is_needless(finding)]
+    profile.findings = [finding for finding in findings if all(finding is not one for one in needless)]
+    return [finding for finding in needless if finding.status != "ceiling"]
+
+
+def is_left_less(profile: Profile, addresses: Sequence[str]) -> bool:
+    """Whether a proven change removes or replaces one of these stages, or drops elements before it."""
+    kept = [one for one in profile.findings or () if one.status == "kept" and one.cache is None]
+    return any(not _left_less(one, profile).isdisjoint({*addresses, *map(on_main_line, addresses)}) for one in kept)
 
 
 def _is_costly_python(stage: Stage) -> bool:
@@ -361,15 +412,13 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     finding.measured = measured
     if trial.status == "kept":
         finding.status = "ceiling"
-        edit = "" if finding.python else "; no edit is known that reaches it"
+        edit = "" if finding.python or finding.recommendation else "; no edit is known that reaches it"
         finding.reason = f"without {name} at most {in_words(speedup)}{edit}"
-    elif trial.status == "rejected" and speedup.high < 1:
+    elif speedup.high < 1:
         finding.reason = f"no upper bound: {name} costs less than a replay of it, {in_words(speedup)}"
-    elif trial.status == "rejected":
-        finding.status, finding.reason = "rejected", f"even without {name} no gain: {in_words(speedup)}"
     elif speedup.high < WORTH:
-        finding.status = "rejected"
-        finding.reason = f"even without {name} no more than {significant(speedup.high)}×: {in_words(speedup)}"
+        most = "no gain" if speedup.high < LEAST_GAIN else f"no more than {significant(speedup.high)}×"
+        finding.status, finding.reason = "rejected", f"even without {name} {most}: {in_words(speedup)}"
     elif speedup.low > 1:
         finding.reason = f"without {name} at most {in_words(speedup)}, undecided"
     else:
@@ -399,10 +448,10 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
         tried: Findings whose edits were tried without gain, at any stage.
     """
     stages = [stage for stage in profile.stages or () if stage.id in addresses]
-    stage = stages[-1]
     name = name_together(stages)
     inner = inside_of([one for own in stages for one in (own, *inside(profile, own))])
     advice = _advice(profile, stages, tried)
+    stage = (advice.stage if advice is not None else None) or stages[-1]
     at = [{finding.stage, on_main_line(finding.stage)} for finding in tried if finding.status == "rejected"]
     here = sum(not own.isdisjoint(addresses) for own in at)
     what = f"{here} change{'s' if here != 1 else ''} tried at {name}, none helped" if here else ""
@@ -447,7 +496,7 @@ def told_by_rule(profile: Profile, stages: Sequence[str], untried: Iterable[Find
         own = sum(one.share or 0.0 for one in every if any(each in about for each in (one.id, *stages_around(one.id))))
         said = finding.python or finding.recommendation
         # What is wrong, such as a cache that is thrown away, may be what the work comes from.
-        costs = finding.family == "speed" or finding.predicted is not None
+        costs = finding.family == "speed" or (finding.family != "memory" and finding.predicted is not None)
         if finding.rule != MEASURED and costs and said and own >= _WHOLE_SHARE * work > 0:
             return finding
     return None
@@ -469,8 +518,10 @@ def advise_again(profile: Profile, finding: Finding, tried: Iterable[Finding]) -
     if advice == _advice(profile, stages, ()):
         return
     if advice is not None:
+        stage = advice.stage or stages[-1]
         finding.title, finding.python = advice.title, advice.python or None
         finding.change = finding.recommendation = advice.text
+        finding.stage, finding.location = stage.id, stage.location
         add_command(profile, finding, [stage.id for stage in stages])
 
 
@@ -491,9 +542,7 @@ def inside_of(stages: Sequence[Stage]) -> str:
         elif stage.ops and stage.calling_ms_per_batch:
             times = f" {count(stage.calls_per_batch)} times" if stage.calls_per_batch and not stages[1:] else ""
             found[f"calling {'them' if stages[1:] else 'it'}{times}"] += stage.calling_ms_per_batch
-    python = sorted((one for stage in stages for one in stage.python or ()), key=lambda one: -one.ms_per_batch)[
-        :_INSIDE
-    ]
+    python = sorted(as_one(stages).python or (), key=lambda one: -one.ms_per_batch)[:_INSIDE]
     others = sum(stage.inside_ms or 0.0 for stage in stages) - sum(found.values())
     if not python and found and others > _WHOLE_SHARE * sum(stage.inside_ms or 0.0 for stage in stages):
         found[f"{'a loop of' if any(stage.loops for stage in stages) else 'other'} small ops and copies"] = others

@@ -9,6 +9,7 @@ from pipeprof.profiles.advise.order import worth
 from pipeprof.profiles.advise.predict import prediction_of
 from pipeprof.profiles.document.findings import Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.purposes import LARGE_GAIN
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_of
 from pipeprof.profiles.model.read import flow_of
@@ -27,10 +28,11 @@ def promises(finding: Finding) -> bool:
 def is_guess(finding: Finding) -> bool:
     """Whether an edit is tried after the upper bound of the bottleneck, as no rule proposes it.
 
-    Python that calls TensorFlow alone is surely a graph: that comes before.
+    Python that calls TensorFlow alone is surely a graph: that comes before, and what promises a large gain on all data.
     """
     surely = promises(finding) and any(isinstance(edit, RewriteMap) and edit.how == "graph" for edit in finding.edits)
-    return finding.rule == MEASURED and not surely
+    large = finding.cache is None and finding.predicted is not None and (finding.predicted.speedup or 0.0) >= LARGE_GAIN
+    return finding.rule == MEASURED and not (surely or large)
 
 
 def by_worth(profile: Profile, findings: Iterable[Finding]) -> list[Finding]:

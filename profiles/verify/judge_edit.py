@@ -24,6 +24,8 @@ MOST_PROCESS_PAIRS = 4
 """Pairs of processes, where one works at a time: it takes a start of each."""
 NEAR_GAIN = 1.05
 """A gain above it, with half of the pairs that decide, gets the rest of the time; of a smaller one they seldom do."""
+WORTH = 1.3
+"""Gain from which a change is advice: what brings less at most is none."""
 
 Status = Literal["kept", "rejected", "unverified"]
 
@@ -82,7 +84,7 @@ def judge(evidence: Evidence, semantics: Compared | None, *, for_memory: bool, l
         return judged("unverified", "no step was measured", settled=False)
     if for_memory:
         return _judge_memory(evidence, judged, compared.change)
-    return _judge_speed(evidence, judged, compared, last=last)
+    return _judge_speed(evidence, judged, compared, last=last, bound=semantics is None)
 
 
 def _compare(evidence: Evidence, semantics: Compared) -> DataCheck:
@@ -92,13 +94,17 @@ def _compare(evidence: Evidence, semantics: Compared) -> DataCheck:
     return next((check for check in checks if not check.same), checks[0])
 
 
-def _judge_speed(evidence: Evidence, judged: _Judged, compared: Comparison, *, last: bool) -> Judgement:
+def _judge_speed(
+    evidence: Evidence, judged: _Judged, compared: Comparison, *, last: bool, bound: bool = False
+) -> Judgement:
+    """Decide about a gain, or how fast a pipeline is at most: for that, a few pairs do."""
     speedup, alone = compared.change, evidence.alone
     pairs, words = speedup.pairs, in_words(compared.change, alone=evidence.alone)
     early, least = _least_pairs(evidence)
-    if pairs >= early and compared.falls_short():
+    least = early if bound else least
+    if pairs >= early and (compared.falls_short() or (bound and speedup.high < WORTH)):
         return judged("rejected", f"no gain: {words}")
-    looks = alone or pairs in QUICK.looks or (last and pairs >= least)
+    looks = alone or pairs in QUICK.looks or (pairs >= least and (last or bound))
     is_large = not alone and pairs >= early and compared.exceeds(math.log(LARGE_GAIN))
     # Of processes that run alone, one may be as far off as the slowest of the base is from the fastest.
     floor = max(SPEED_FLOOR, math.log(evidence.spread())) if alone else SPEED_FLOOR
@@ -107,7 +113,7 @@ def _judge_speed(evidence: Evidence, judged: _Judged, compared: Comparison, *, l
     if pairs < least:
         rule = "" if least < QUICK.pairs else f" (a gain is measured {MEASURED_AFTER})"
         return judged("unverified", f"too few pairs{rule}: {words}", settled=False)
-    last = last or pairs >= (MOST_PROCESS_PAIRS if alone else QUICK.most)
+    last = last or pairs >= (MOST_PROCESS_PAIRS if alone else QUICK.pairs if bound else QUICK.most)
     # More pairs of the same processes would not make a gain of it.
     hopeless = not alone and speedup.value < (LEAST_GAIN if last or pairs >= QUICK.looks[1] else 1.0)
     differ = evidence.spread() - 1 if alone else math.expm1(compared.own_differences)

@@ -10,7 +10,9 @@ from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Dispatch
+from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.evidence import Evidence
+from pipeprof.profiles.verify.price import NEAR_LIMIT
 
 IN_FLIGHT = 1
 """Steps of the other mode, where the loop waits for each step in the run."""
@@ -23,11 +25,20 @@ def is_about_overlap(finding: Finding) -> bool:
     )
 
 
-def can_overlap(profile: Profile, finding: Finding) -> bool:
-    """Whether an edit may gain where it only prefetches: not where the cores are full or the step sets the pace."""
-    verdict = profile.verdict
+def may_gain(profile: Profile, finding: Finding, limit: int | None) -> bool:
+    """Whether an edit that was not tried is worth a word.
+
+    One is not that is predicted to gain nothing, that only prefetches where the cores are full or the step sets the
+    pace, or that saves memory where there is enough.
+
+    Args:
+        limit: Memory limit in bytes; None for none.
+    """
+    verdict, expected = profile.verdict, finding.predicted.speedup if finding.predicted is not None else None
+    if finding.family == "memory":
+        return limit is None or (profile.memory.peak_bytes or 0) >= NEAR_LIMIT * limit
     full = verdict is not None and (verdict.bound == "step" or verdict.limit == "cpu")
-    return not (full and is_about_overlap(finding))
+    return not (full and is_about_overlap(finding)) and (expected is None or expected >= LEAST_GAIN)
 
 
 def without_other_dispatch(findings: Iterable[Finding]) -> list[Finding]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.time.proven import SLOWER
+from pipeprof.profiles.propose.proposal import tunes_process
+from pipeprof.profiles.time.proven import SLOWER, knows_speed
 from pipeprof.profiles.wording import percent, significant, size
 
 NEAR_LIMIT = 0.5
@@ -16,7 +17,8 @@ def too_dear(finding: Finding, peak: int | None, limit: int | None) -> str | Non
     """Return why a change that saves memory is no recommendation, in words; None where it is worth what it costs.
 
     Speed and memory are on one scale, that of `worth`: half the speed is twice the peak. Near the limit, memory comes
-    first. A speed that is undecided and looks slower is no recommendation either.
+    first. A speed that is undecided and looks slower is no recommendation either, nor is a setting of the process whose
+    price in speed is not known.
 
     Args:
         peak: Memory at the peak of the run, in bytes; None where it is unknown.
@@ -25,11 +27,14 @@ def too_dear(finding: Finding, peak: int | None, limit: int | None) -> str | Non
     measured = finding.measured or {}
     saved, high = -(measured.get("peak_rss_delta_bytes") or 0), measured.get("high") or math.inf
     seems_slower = 1 <= high < math.inf and measured["speedup"] < SLOWER
-    if finding.family != "memory" or finding.status != "kept" or not peak or not (high < 1 or seems_slower):
+    unknown = tunes_process(finding.edits) and not knows_speed(finding)
+    if finding.family != "memory" or finding.status != "kept" or not peak or not (high < 1 or seems_slower or unknown):
         return None
     if limit is not None and peak >= NEAR_LIMIT * limit:
         return None
     saves = f"it saves {size(saved)} of {size(peak)}"
+    if unknown and not (high < 1 or seems_slower):
+        return f"{saves}; too few pairs to tell what it costs"
     if seems_slower:
         between, pairs = f"{significant(measured['low'])} to {significant(high)}", len(measured["pairs"])
         return f"{saves}, and seems slower: {significant(measured['speedup'])}× ({between}, {pairs} pairs)"

@@ -30,7 +30,7 @@ from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.lines import written_ops
-from pipeprof.profiles.propose.finding import MEASURED, finding_of, proposal_of
+from pipeprof.profiles.propose.finding import finding_of, proposal_of
 from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.protocol.job import Job
@@ -46,8 +46,8 @@ from pipeprof.profiles.verify.guessing.random_order import reclassify
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.overlap import (
     as_measured,
-    can_overlap,
     is_about_overlap,
+    may_gain,
     other_dispatch,
     without_other_dispatch,
 )
@@ -205,12 +205,11 @@ class _Verification:
         self._no_help: list[Finding] = []
         self._reached: set[int] = set()
         self._same: list[float] = []
-        self._bounds: list[str] = []
+        self._bounds: list[tuple[str, Sequence[str]]] = []
         self._not_tried: dict[str, list[str]] = {}
         self._lacking: int | None = None
         self._bounded: set[tuple[str, ...]] = set()
         self._later: list[tuple[Finding, Sequence[str], str]] = []
-        self._after_bounds: list[Finding] = []
         self._baseline: Baseline | None = "as-it-is"
 
     def run(self, findings: Sequence[Finding], further: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
@@ -235,8 +234,10 @@ class _Verification:
             if self._profile.target.kind == "script":
                 self._run_in_script(trials, [*findings, *further])
                 return
-            guessed = [finding for finding in further if is_guess(finding)]
-            first, rest = in_turn(findings, [finding for finding in further if not is_guess(finding)])
+            late = [finding for finding in (*findings, *further) if self._can_wait(finding)]
+            soon = [finding for finding in further if not self._can_wait(finding)]
+            guessed, sure = [one for one in soon if is_guess(one)], [one for one in soon if not is_guess(one)]
+            first, rest = in_turn([finding for finding in findings if not self._can_wait(finding)], sure)
             # What cannot be tried comes first: time is kept for its upper bound.
             kept = self._try_all(trials, sorted(first, key=self.can_try))
             self._try_other_dispatch(trials, findings)
@@ -244,17 +245,17 @@ class _Verification:
             # What the bottleneck costs at most is known before anything is guessed.
             self._find_bounds(trials, [*findings, *further], bounded, most=1)
             rest = sorted([*rest, *guessed], key=lambda finding: -worth(finding))
-            proposed = [*findings, *kept, *self._try_all(trials, rest)]
-            if self._after_bounds:
-                self._find_bounds(trials, [*findings, *further], bounded)
-                for finding in self._after_bounds:
-                    self._try(trials, finding)
-                    self._reached.add(id(finding))
+            proposed = [*findings, *kept, *self._try_all(trials, rest), *self._try_all(trials, late)]
             self._try_combined(trials, proposed)
             self._try_with_more(trials)
             self._find_bounds(trials, [*findings, *further], bounded)
             self._try_other_dispatch(trials, proposed)
-            self._drop_reached_bounds([*findings, *further])
+            self._drop_needless([*findings, *further])
+
+    def _can_wait(self, finding: Finding) -> bool:
+        """Whether an edit saves memory where there is enough, while steps wait for data."""
+        enough = finding.family == "memory" and not may_gain(self._profile, finding, self._limit)
+        return enough and pays(self._profile)
 
     def _run_in_script(self, trials: Trials, candidates: Sequence[Finding]) -> None:
         """Try changes in the training itself, whose processes take long to start: what can be changed comes first."""
@@ -266,7 +267,7 @@ class _Verification:
                 self._try(trials, finding)
                 self._reached.add(id(finding))
         self._find_bounds(trials, candidates, [], most=1)
-        self._drop_reached_bounds(candidates)
+        self._drop_needless(candidates)
 
     def _find_headspace(self, trials: Trials) -> None:
         """Measure the script with stored batches in the place of its pipeline: its step alone."""
@@ -328,7 +329,11 @@ class _Verification:
 
     def leave_out(self, finding: Finding, reason: str | None) -> None:
         """Note why a change that is no finding is not tried; nothing without a reason."""
-        if reason is not None and not _is_refused_graph(finding, reason) and can_overlap(self._profile, finding):
+        if (
+            reason is not None
+            and not _is_refused_graph(finding, reason)
+            and may_gain(self._profile, finding, self._limit)
+        ):
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
             text = _as_change(self._profile, finding)
             if text not in (found := self._not_tried.setdefault(reason, [])):
@@ -356,7 +361,7 @@ class _Verification:
             tried=self._tried,
             without_gain=self._without_gain,
             undecided=self._undecided,
-            bounds=self._bounds,
+            bounds=[text for text, _ in self._bounds],
             not_tried=plans.by_reason(self._not_tried),
             needs_seconds=self._lacking or (None if self._tried else self._needs),
             block_seconds=self._pace.block.seconds,
@@ -481,25 +486,11 @@ class _Verification:
         while self._later:
             self._bound(trials, *self._later.pop(0))
 
-    def _drop_reached_bounds(self, tried: Sequence[Finding]) -> None:
-        """Leave out upper bounds of stages that a change has made about as fast as they can be."""
-        findings = self._profile.findings or []
-        for finding in findings:
-            if finding.status == "ceiling":
-                ceiling.advise_again(self._profile, finding, [*findings, *tried, *self._no_help])
-        proven = [finding for finding in findings if finding.status != "ceiling"]
-        self._profile.findings = proven
-        still = {stage for stages in ceiling.further_bounds(self._profile, [*tried, *proven]) for stage in stages}
-        self._profile.findings = [
-            finding
-            for finding in findings
-            if finding.status != "ceiling"
-            or finding.rule != MEASURED
-            or (
-                still & set((finding.measured or {}).get("replayed") or [finding.stage])
-                and not ceiling.is_reached(self._profile, finding, proven)
-            )
-        ]
+    def _drop_needless(self, tried: Sequence[Finding]) -> None:
+        """Leave out what a change has made needless."""
+        for finding in ceiling.drop_needless(self._profile, tried, self._no_help):
+            self.leave_out(finding, "another change that was measured does it")
+        self._bounds = [one for one in self._bounds if not ceiling.is_left_less(self._profile, one[1])]
 
     def _take_bound(self, finding: Finding) -> None:
         if self._is_reported(finding):
@@ -507,7 +498,8 @@ class _Verification:
         if finding.status == "ceiling" or (finding.status == "unverified" and finding.python):
             self._profile.findings = [*(self._profile.findings or ()), finding]
         elif finding.reason is not None:
-            self._bounds.append(ceiling.describe_open_bound(self._profile, finding))
+            stages = (finding.measured or {}).get("replayed") or [finding.stage or ""]
+            self._bounds.append((ceiling.describe_open_bound(self._profile, finding), stages))
 
     def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: Reserved = NOTHING) -> None:
         """Measure an edited pipeline, and write into its finding what it is."""
@@ -549,9 +541,7 @@ class _Verification:
             sure = QUICK.pairs if best and not (self._later and trials.fits(QUICK.pairs, bound)) else 0
             more = any(self._is_reported(one) or promises(one) for one in waiting)
             reserved = Reserved(bound, self._pace.seconds_of(QUICK.pairs, first=False) if more else 0.0, sure)
-            if reported and bound and not sure and finding.family == "memory" and not trials.fits(QUICK.pairs, bound):
-                self._after_bounds.append(finding)
-            elif reported:
+            if reported:
                 self._try(trials, finding, reserved)
                 self._reached.add(id(finding))
             elif self._is_worth_a_try(trials, finding, reserved.at(0)):
@@ -559,7 +549,7 @@ class _Verification:
                 if finding.status == "kept":
                     kept += self._take(finding, [one for one in kept_of(self._profile) if builds_on(finding, one)])
                     continue
-                if finding.unfinished is not None:
+                if finding.unfinished is not None and may_gain(self._profile, finding, self._limit):
                     # Nothing else would state that it was not decided.
                     self._profile.findings = [*(self._profile.findings or ()), finding]
                     continue
@@ -595,7 +585,7 @@ class _Verification:
             return False
         seconds = reserved + filling(self._profile, finding.edits).trial_seconds
         fits = trials.fits(QUICK.early, seconds)
-        if not fits:
+        if not fits and may_gain(self._profile, finding, self._limit):
             self.leave_out(finding, trials.refusal or self._used_up())
         return fits
 

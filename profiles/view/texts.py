@@ -21,7 +21,7 @@ def with_texts(view: PipelineView) -> PipelineView:
     training = view.profile.training if view.profile is not None else None
     if training is not None:
         files |= {one.file for one in training.datasets if one.file is not None}
-        files |= {one.file for one in training.unread if one.file is not None}
+        files |= {one.file for one in (*training.unread, *training.eager) if one.file is not None}
         files |= {one.file for one in training.functions if one.file is not None}
     return with_functions(view, {file: file_text(file) for file in files})
 

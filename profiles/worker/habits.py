@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from threading import get_ident
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -14,21 +13,14 @@ from pipeprof.profiles.document.shared import CodePlace, FunctionUse
 
 _Place: TypeAlias = tuple[str | None, int | None]
 """A file and a line."""
+_Returned: TypeAlias = Callable[[Any, int], object]
+"""Hears of a tf.function that returned, and of the nanoseconds that it took."""
 _SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
 _LONG_NS = 5_000_000
 """A call that traces takes longer: only after such a one the traces are counted."""
 _MOST = 100
 _LEAST_SAMPLES = 8
 """Calls whose time on a core is known, from which on it stands for that of all."""
-
-
-@dataclass(eq=False)
-class _Function:
-    """One tf.function object; those of the same code share `use`."""
-
-    use: FunctionUse
-    reference: Any
-    traces: int = 0
 
 
 class FunctionCalls(NamedTuple):
@@ -67,6 +59,8 @@ class Habits:
         own_steps: Whether steps compute outside of tf.functions.
         callbacks: Those that make `fit` wait for the results of each step.
         source: What gives batches, if it is no tf.data dataset.
+        calls: By the number of a tf.function that was called, what counts a call of it.
+        eager: What makes functions run eagerly.
     """
 
     def __init__(self, place: Callable[[], _Place], clock: Callable[[], int]) -> None:
@@ -74,11 +68,12 @@ class Habits:
         self.saver: CodePlace | None = None
         self.own_steps = False
         self.callbacks: list[CodePlace] = []
+        self.eager: dict[str, CodePlace] = {}
         self.source: CodePlace | None = None
         self.source_kind: Literal["PyDataset", "DataLoader"] | None = None
         self._place, self._clock = place, clock
         self._thread = get_ident()
-        self._known: dict[int, _Function] = {}
+        self.calls: dict[int, _Returned] = {}
         self._uses: dict[Any, FunctionUse] = {}
         self._saving: list[tuple[bool, int]] = []
         self._sampled = (0, 0, 0)
@@ -98,46 +93,52 @@ class Habits:
         """Time in calls of tf.functions so far, and a sample of it."""
         return FunctionCalls(self.function_seconds, *self._sampled)
 
-    def sampled(self, cpu: Callable[[], int]) -> Callable[[Any, int], None]:
-        """Return `function_returned` that also notes the time on a core, by the clock of this thread."""
+    def sampled(self, counted: _Returned, cpu: Callable[[], int]) -> _Returned:
+        """Return what counts a call and also notes its time on a core, by the clock of this thread."""
         if get_ident() != self._thread:
-            return self.function_returned
+            return counted
         began = cpu()
 
         def returned(function: Any, duration_ns: int) -> None:
             calls, cpu_ns, whole_ns = self._sampled
             self._sampled = (calls + 1, cpu_ns + cpu() - began, whole_ns + duration_ns)
-            self.function_returned(function, duration_ns)
+            counted(function, duration_ns)
 
         return returned
 
     def function_returned(self, function: Any, duration_ns: int) -> None:
-        """Count a call, and its traces if it was long."""
-        if get_ident() != self._thread:
-            return
-        known = self._known.get(id(function)) or self._new(function)
-        use = known.use
-        use.calls += 1
-        use.seconds += duration_ns / 1e9
-        if duration_ns < _LONG_NS and known.traces:
-            return
-        traces = function.experimental_get_tracing_count()
-        if traces > known.traces:
-            if use.traces:
-                use.trace_seconds += duration_ns / 1e9
-            use.traces += traces - known.traces
-            known.traces = traces
+        """Count a call."""
+        if get_ident() == self._thread:
+            (self.calls.get(id(function)) or self._counts(function))(function, duration_ns)
 
-    def _new(self, function: Any) -> _Function:
-        number, code = id(function), getattr(function.python_function, "__code__", None)
+    def _counts(self, function: Any) -> _Returned:
+        """Return what counts the calls of a function, and its traces after long ones, in this thread."""
+        code = getattr(function.python_function, "__code__", None)
         name = getattr(function.python_function, "__name__", "tf.function")
         own = code is not None and is_users(code.co_filename)
         file, line = (code.co_filename, code.co_firstlineno) if own and code is not None else self._place()
         use = self._uses.setdefault((name, file, line), FunctionUse(name=name, file=file, line=line))
         use.objects += 1
-        reference = weakref.ref(function, lambda _: self._known.pop(number, None))
-        self._known[number] = _Function(use, reference)
-        return self._known[number]
+        thread, known = self._thread, 0
+
+        def returned(function: Any, duration_ns: int) -> None:
+            nonlocal known
+            if get_ident() != thread:
+                return
+            use.calls += 1
+            use.seconds += duration_ns / 1e9
+            if duration_ns < _LONG_NS and known:
+                return
+            traces = function.experimental_get_tracing_count()
+            if traces > known:
+                if use.traces:
+                    use.trace_seconds += duration_ns / 1e9
+                use.traces += traces - known
+                known = traces
+
+        weakref.finalize(function, self.calls.pop, id(function), None).atexit = False
+        self.calls[id(function)] = returned
+        return returned
 
     def compiled(self, function: str, seconds: float) -> None:
         """Count a compilation of JAX's, at the line that called the function."""
@@ -164,6 +165,13 @@ class Habits:
         counts, began = self._saving.pop() if self._saving else (False, 0)
         if counts:
             self.save_ns += self._clock() - began
+
+    def runs_eagerly(self, written: str, *, wanted: bool = True) -> None:
+        """Note what makes functions run eagerly, as a user writes it; or that it does so no more."""
+        self.eager.pop(written, None)
+        if wanted:
+            file, line = self._place()
+            self.eager[written] = CodePlace(name=written, file=file, line=line)
 
     def began_training(self, callbacks: Sequence[Any]) -> None:
         """Note the callbacks that make Keras wait for each step: see `CallbackList._configure_async_dispatch`."""

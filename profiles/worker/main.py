@@ -80,9 +80,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _end(channel: WorkerEnd, sample: JobRun, error: BaseException | None = None) -> None:
     """End the process after what is left to tell; also from a thread of the user's code."""
+    if channel.is_copy and sample.job.kind == "script":
+        # A child that the script forked ends as it does without pipeprof.
+        if error is not None:
+            raise error
+        return
     if error is not None:
         if channel.is_copy:
-            # A child that the user's code forked, and that ends in the usual way.
+            # One that a function forked.
             os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
         with contextlib.suppress(Exception):
             sample.send_measured()

@@ -217,3 +217,8 @@ def test_in_a_later_step_any_stage_may_be_what_a_plan_keeps() -> None:
     later = replace(PLAN, steps=(*PLAN.steps, (InsertStage("cache", {}, "source"),)), bodies={"stages.0": "a"})
     found = describe_misfit(later, STAGES, (), {"stages.0": "b"})
     assert found == "the function of stages.0 is another one, and the plan keeps what it gave"
+
+
+def test_a_profile_is_no_plan_and_has_one() -> None:
+    with pytest.raises(PlanError, match=r"^a\.json is a profile; write its plan with pipeprof show a\.json --out fast"):
+        read_plan('{"schema_version": 3, "tool": {}}', "a.json")

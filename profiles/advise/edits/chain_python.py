@@ -25,9 +25,9 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path
 from pipeprof.profiles.advise.edits.render import as_python, python_text
-from pipeprof.profiles.advise.edits.snippets import function_name, new_stage_python, on_rows, stage_call
+from pipeprof.profiles.advise.edits.snippets import function_name, in_place_of, new_stage_python, on_rows, stage_call
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import listed, place_of, stage_name
+from pipeprof.profiles.wording import place_of, stage_name
 
 
 @dataclass(eq=False)
@@ -129,9 +129,7 @@ def _on_batches(view: PipelineView, edit: VectoriseMap) -> str:
         return ""
     moved = chain[names.index(edit.stage) + 1 : names.index(edit.batch) + 1]
     calls = "".join(stage_call(one, one.arguments) for one in moved)
-    name, place = _variable(view, chain[0]), place_of(stage.location)
-    parts = listed([stage.op, *(one.op for one in moved)])
-    where = f"  # in place of {parts}{f', {place}' if place else ''}"
+    name, where = _variable(view, chain[0]), in_place_of([stage, *moved])
     return f"{name} = {name}{calls}.map({on_rows(stage)}, num_parallel_calls=tf.data.AUTOTUNE){where}"
 
 

@@ -137,9 +137,11 @@ def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]
 
 
 def _waiting(stage: Stage) -> tuple[str, str] | None:
-    """More calls at a time of a function that waits, in a pool that has a thread for each."""
-    whole, blocked = stage.time_ms_per_batch or 0.0, stage.blocked_ms_per_batch or 0.0
-    if not traits(stage.op).maps or blocked < WAITS_FROM * whole or (stage.parallelism or 0.0) >= _CALLS:
+    """More calls at a time of a function that waits without the GIL, in a pool that has a thread for each."""
+    whole, blocked, hot = stage.time_ms_per_batch or 0.0, stage.blocked_ms_per_batch or 0.0, _hottest(stage)
+    if not traits(stage.op).maps or not blocked >= WAITS_FROM * whole > 0 or (stage.parallelism or 0.0) >= _CALLS:
+        return None
+    if hot is not None and (hot.lock_share or 0.0) >= _LOCKED_FROM:
         return None
     place = stage_place(stage)
     lines = [
@@ -208,17 +210,17 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
     if not maps:
         return None
     calls = [f".map({_given(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in maps]
-    at = stage_place(stage)
-    text = (
-        f"call it on {_CHUNK} texts at once: the functions of tf.strings and tables take any number of them, and "
-        "unbatch gives each result its own length"
-    )
-    replaced = f"  # {at}, in the place of .map({_given(maps[0])}, …)" if at else ""
+    at = stage_place(maps[0])
+    replaced = f"  # {at}, in the place of {''.join(f'.map({_given(one)}, …)' for one in maps)}" if at else ""
     # What unbatch makes of rows of different lengths is a ragged tensor, which padded batches refuse; a map's is none.
     made = maps[-1].element_spec or ()
     several = len(made) > 1 and all(one.name.isdigit() for one in made)
     lengths = any(one.shape is None or None in one.shape for one in made)
     dense = f".map(lambda {'*row' if several else 'row'}: row)" if lengths else ""
+    text = (
+        f"call it on {_CHUNK} texts at once: the functions of tf.strings and tables take any number of them, and "
+        f"unbatch gives each result its own length{' (the map after it makes it no ragged tensor)' if dense else ''}"
+    )
     return text, _in_its_file(stage, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}")
 
 

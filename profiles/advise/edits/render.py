@@ -105,7 +105,7 @@ def _texts(edit: PipelineEdit) -> tuple[str, str]:
         case SetOption():
             yaml = f"options: {yaml_text(nested_options({edit.path: edit.value}))}"
             python = (
-                f"options = tf.data.Options(); options.{edit.path} = {python_text(edit.value)}; "
+                f"options = tf.data.Options()\noptions.{edit.path} = {python_text(edit.value)}\n"
                 "dataset = dataset.with_options(options)"
             )
         case SetEnvironment():

@@ -15,6 +15,7 @@ from pipeprof.pipelines.spec.edits.new_text import block_lines, item_lines
 from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.edits.render import python_text
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
+from pipeprof.profiles.wording import NamedStage, call_around, listed, place_of
 
 _WIDTH = 88
 """Longest line in flow style."""
@@ -110,6 +111,23 @@ def stage_call(stage: StageView, arguments: Mapping[str, Any]) -> str:
     given = [function_text(stage)] if traits(stage.op).written_with_function else []
     given += [f"{name}={python_text(value)}" for name, value in arguments.items() if name not in _OWN]
     return f".{stage.op}({', '.join(given)})"
+
+
+def in_place_of(stages: Sequence[NamedStage]) -> str:
+    """Remark which calls some lines replace, all of them, and where these are written.
+
+    Args:
+        stages: In the order of the data.
+
+    Example:
+        ``  # in place of map and batch, input.py:12``, ``  # in place of map and batch, lines 12 to 14``
+    """
+    begin, end = stages[0].location, stages[-1].location
+    where = place_of(begin)
+    if begin is not None and end is not None and begin.file == end.file and begin.line < end.line:
+        where = f"lines {begin.line} to {end.line}"
+    calls = listed([call_around(stage.op, stage.location) or stage.op for stage in stages])
+    return f"  # in place of {calls}{f', {where}' if where else ''}"
 
 
 def parsing_function(name: str, features: Mapping[str, Any] | None, *, whole: bool) -> list[str]:

@@ -9,7 +9,7 @@ from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.static.hot_calls import HotKind
 from pipeprof.pipelines.static.imports import in_file
 from pipeprof.profiles.advise.rule import Threshold
-from pipeprof.profiles.propose.proposal import Prediction, Proposal
+from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
 from pipeprof.profiles.wording import percent, significant
@@ -59,6 +59,7 @@ class OfHotLine:
                     (stage.id,), yaml=f"# {fix}", python=code, summary=fix.replace("{", "{{").replace("}", "}}")
                 ),
             ),
+            semantics=self.effect(spot, code),
             predicted=self._predicted(1 / max(1 - spot.share * share, _LEAST_LEFT)),
         )
 
@@ -66,6 +67,12 @@ class OfHotLine:
         if self.keeps_work:
             return Prediction(f"unknown until it is rewritten (at most {significant(most)}×)")
         return Prediction(f"without it {significant(most)}×", speedup=most)
+
+    def effect(self, spot: HotSpot, code: str) -> Semantics | None:
+        """What lines that make the same elements in another way change; None where the user writes others."""
+        if not code:
+            return None
+        return "order" if ".shuffle(" in code or "unordered" in spot.call.text else "same"
 
     def title_of(self, spot: HotSpot) -> str:
         """The change in a few words."""

@@ -54,8 +54,11 @@ def reads_in_loop(text: str, line: int, functions: Collection[str] = ()) -> list
     return found
 
 
-def calls_in_loop(text: str, line: int) -> tuple[int, list[str]] | None:
+def calls_in_loop(text: str, line: int, *, now_and_then: bool = False) -> tuple[int, list[str]] | None:
     r"""Return the line of the loop that iterates a dataset at `line`, and the file's own functions that it calls.
+
+    Args:
+        now_and_then: Return those that a condition guards, not those that every pass calls.
 
     Example:
         >>> calls_in_loop("def step(x): ...\nfor x in dataset:\n    step(x)\n", 2)
@@ -66,7 +69,9 @@ def calls_in_loop(text: str, line: int) -> tuple[int, list[str]] | None:
     if tree is None or loop is None:
         return None
     own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    calls = [node.func for node in _each_time(loop.body) if isinstance(node, ast.Call)]
+    guarded = (inner for node in ast.walk(loop) if isinstance(node, ast.If) for inner in ast.walk(node))
+    seen = guarded if now_and_then else _each_time(loop.body)
+    calls = [node.func for node in seen if isinstance(node, ast.Call)]
     names = dict.fromkeys(name.id for name in calls if isinstance(name, ast.Name) and name.id in own)
     return loop.lineno, list(names)
 

@@ -23,6 +23,11 @@ LEAST_WINDOWS = 8
 MOST_WINDOWS = 24
 LEAST_BYTES = 2_000_000
 """Growth after the warm-up below which memory is level: smaller steps are the allocator's."""
+LEAK_BYTES = 10_000_000
+"""Growth below this in the measured window of a run without a soak cannot be distinguished from noise."""
+IN_USE = 0.5
+"""Least share of a growth that is memory in use, for a leak: free blocks between them are no leak, though a leak leaves
+some too (arrays kept in a generator: 71 % in use)."""
 LEVEL = 0.02
 """Of what memory has grown by from the first window to the last: the same."""
 NOISE = 4.0

@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.memory import MemoryGrowth, Soak
-from pipeprof.profiles.memory.growth.judge import judge
+from pipeprof.profiles.memory.growth.judge import IN_USE, LEAK_BYTES, Slope, SoakJudgement, judge
 from pipeprof.profiles.memory.growth.owner import end_of, owner_of
 from pipeprof.profiles.memory.growth.texts import soak_text
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.memory.growth.series import SoakLog
+    from collections.abc import Sequence
+
+    from pipeprof.profiles.memory.growth.series import SoakLog, SoakPoint
     from pipeprof.profiles.protocol.messages import SoakEvidence
 
 
@@ -58,12 +60,16 @@ def soak_of(
         series=log.series(),
     )
     soak = soak.model_copy(update={"sentence": soak_text(soak)})
-    tail = judged.tail
     if rate is None or not grows:
         return soak, None
+    return soak, _growth(judged, rate, judged.grown if judged.tail[-1].in_use is not None else None, each)
+
+
+def _growth(judged: SoakJudgement, rate: Slope, in_use: int | None, each: float | None = None) -> MemoryGrowth:
+    tail = judged.tail
     steps = tail[-1].steps - tail[0].steps
     scale = (tail[-1].t - tail[0].t) / steps * 1e3 / 1e6 if steps else 0.0
-    growth = MemoryGrowth(
+    return MemoryGrowth(
         mb_per_1000_steps=rate.value * scale,
         low=max(-1e12, rate.low * scale),
         high=min(1e12, rate.high * scale),
@@ -71,7 +77,25 @@ def soak_of(
         leak=True,
         bytes=judged.grown,
         steps=steps,
-        in_use_bytes=judged.grown if tail[-1].in_use is not None else None,
+        in_use_bytes=in_use,
         mb_per_epoch=each / 1e6 if each is not None else None,
     )
-    return soak, growth
+
+
+def suspected(points: Sequence[SoakPoint], in_use: int | None) -> MemoryGrowth | None:
+    """Judge resident memory over the measured steps of a run without a soak; None if it does not clearly grow.
+
+    Args:
+        points: Of the measured steps, with these as their `t`: what is between two epochs does not count.
+        in_use: Bytes by which memory in use grew over these steps. The rest of a growth is freed memory that an
+            allocator keeps.
+    """
+    judged = judge(points)
+    several = len({point.epoch for point in judged.tail}) > 2
+    certain = judged.state == "growth" or (judged.state == "unclear" and several)
+    if judged.slope is None or not certain or judged.grown < LEAK_BYTES:
+        return None
+    if in_use is None or in_use < IN_USE * (points[-1].rss - points[0].rss):
+        return None
+    steps, tail = points[-1].steps - points[0].steps, judged.tail[-1].steps - judged.tail[0].steps
+    return _growth(judged, judged.slope, round(in_use * tail / steps))

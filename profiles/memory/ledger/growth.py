@@ -11,15 +11,12 @@ from statistics import fmean
 
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import MemoryEpochs, MemoryGrowth, MemorySeries, PhaseGrew
+from pipeprof.profiles.memory.growth.judge import IN_USE, LEAK_BYTES
 from pipeprof.profiles.memory.ledger.buffers import Look
-from pipeprof.profiles.memory.ledger.vocabulary import LEAK_BYTES
 
 LEAST_WINDOWS = 3
 MOST_WINDOWS = 10
 WINDOW_SECONDS = 0.5
-_IN_USE = 0.5
-"""Least share of the growth that is blocks in use, for a leak: free blocks between them are no leak, though a leak
-leaves some too (arrays kept in a generator: 71 % in use)."""
 _PACE = 0.5
 """Least pace of the second half relative to the first, for a leak: a leak continues, while a cache of the user's own
 that fills at random has half its pace left when it is half full."""
@@ -163,7 +160,7 @@ def leak_estimate(
         and (used is None or used > 0)
         and all(later.rss > earlier.rss for earlier, later in pairwise(windows))
         and _is_continuing(windows)
-        and (_is_live_rising(windows) or (outside or 0) >= _IN_USE * rose),
+        and (_is_live_rising(windows) or (outside or 0) >= IN_USE * rose),
         stage=_largest_buffer_growth(after) if held >= rose / 2 > 0 else None,
         mb_per_epoch=trend([window.epoch for window in windows], rss)[0] / 1e6 if by_epoch else None,
         bytes=round(rose),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.memory.growth.judge import LEAK_BYTES
 from pipeprof.profiles.memory.ledger.vocabulary import (
     ARROW,
     BUILDING,
@@ -13,12 +14,11 @@ from pipeprof.profiles.memory.ledger.vocabulary import (
     CHILDREN,
     KEPT,
     KEPT_BYTES,
-    LEAK_BYTES,
     LEAKED,
     LIBRARIES,
     OBJECTS,
 )
-from pipeprof.profiles.wording import size
+from pipeprof.profiles.wording import grows, size
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Owner
@@ -99,16 +99,17 @@ def growth_text(memory: Memory, stage_name: Callable[[str], str]) -> str | None:
 
 def leak_text(memory: Memory) -> str:
     """State a leak: growth of memory in the measured steps, and the evidence; empty where there is none."""
-    growth, amount = memory.growth, ""
+    growth = memory.growth
     if growth is None or not growth.leak:
         return ""
     if memory.soak is not None:
         return memory.soak.sentence
-    if growth.bytes is not None and growth.steps:
-        amount = f": {size(growth.bytes)} over {_steps(growth.steps)}"
+    words, grown, over = grows(growth), growth.in_use_bytes or growth.bytes, ""
+    if grown and growth.steps:
+        over = f": {size(grown)} over the last {_steps(growth.steps)}"
     return (
-        f"Memory leak{amount} after all buffers had filled. It grew in each of {growth.windows} windows, and memory in "
-        "use grew with it (live tensors, heap blocks or Python objects)."
+        f"{words[0].upper()}{words[1:]}{over}, after all buffers had filled. `pipeprof run --soak 5m` says who keeps "
+        "it and when memory ends."
     )
 
 

@@ -21,7 +21,5 @@ POOL = "TensorFlow's pool"
 INDEX = "the pool's index of its memory"
 LEAKED = "tensors that no stage holds"
 KEPT = "small objects that were kept"
-LEAK_BYTES = 10_000_000
-"""Growth below this in the whole measured window cannot be distinguished from noise."""
 KEPT_BYTES = 32_000_000
 """From here on a report says how freed memory that an allocator keeps varied."""

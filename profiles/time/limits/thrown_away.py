@@ -68,8 +68,7 @@ def find_thrown_away(profile: Profile) -> list[ThrownAway]:
             if once not in counted:
                 counted.add(once)
                 found[key] = replace(other, share=min(1.0, other.share + share))
-                copies = before if call is not None else [costliest]
-                gone = sum(stage.elements or 0 for stage in copies if are_twins([costliest, stage]))
+                gone = sum(stage.elements or 0 for stage in before if are_twins([costliest, stage]))
                 dropped[key] = dropped.get(key, 0.0) + lost * gone
     for place, lost_elements in dropped.items():
         made = [stage for stage in stages if are_twins([found[place].stage, stage])]

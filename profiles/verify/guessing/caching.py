@@ -131,6 +131,8 @@ def _filled(profile: Profile, edits: Iterable[PipelineEdit]) -> Iterator[tuple[s
 def kept_by(profile: Profile, edits: Sequence[PipelineEdit]) -> Kept | None:
     """Return what edits keep in memory for later epochs; None where they keep nothing.
 
+    What the first part of a divided map gives was not seen: its bytes are unknown.
+
     Args:
         edits: Their addresses are those of the profile's pipeline.
     """
@@ -143,7 +145,7 @@ def kept_by(profile: Profile, edits: Sequence[PipelineEdit]) -> Kept | None:
         line = line_of(profile, address)
         place = next((number for number, stage in enumerate(line) if stage.id == address), None)
         each = _element_bytes(line, place) if place is not None else None
-        if place is None or each is None:
+        if place is None or each is None or any(isinstance(edit, SplitMap) for edit in edits):
             return Kept()
         sample += each * (_pass(line, place, steps)[0] or math.nan)
         per_batch += each * (line[place].elements or math.nan) / max(steps.count, 1)
@@ -461,4 +463,5 @@ def _count(stage: Stage, steps: Steps) -> int | None:
         return stage.cardinality if stage.cardinality > 0 else None
     if stage.pass_elements is not None or steps.epochs < LEAST_EPOCHS or not stage.elements:
         return stage.pass_elements
-    return math.ceil(stage.elements / min(steps.passes, steps.epochs - 1))
+    # Without the length of an epoch, one of those that were counted may be in part.
+    return math.ceil(stage.elements / (steps.passes if steps.epoch_steps else steps.epochs - 1))

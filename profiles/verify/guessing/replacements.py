@@ -33,6 +33,7 @@ def replacements(
     stage: Stage,
     *,
     batches: bool = True,
+    parts: bool = True,
     opener: Stage | None = None,
     around: tuple[Stage | None, Stage | None] = (None, None),
 ) -> str:
@@ -41,6 +42,7 @@ def replacements(
     Args:
         stage: The map.
         batches: Whether its function may be one of whole batches.
+        parts: Whether what it does before its random ops may be a map of its own.
         opener: The stage that makes many elements of one, which it gets or is a part of.
         around: The stage whose elements it gets, and the one that gets its own.
 
@@ -67,21 +69,21 @@ def replacements(
             groups.setdefault(text, []).append(op)
     costs = {text: sum(op.ms_per_batch for op in members) / whole for text, members in groups.items()}
     largest = [text for text in sorted(costs, key=lambda text: -costs[text]) if costs[text] >= NAMED_FROM][:_MOST]
-    parts = [f"{_names(groups[text])} {percent(costs[text])}: {text}" for text in largest]
+    texts = [f"{_names(groups[text])} {percent(costs[text])}: {text}" for text in largest]
     small = share_of_small_ops(stage)
     if small >= SMALL_FROM and stage.loops:
-        parts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
+        texts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
     elif small >= SMALL_FROM and traits(stage.op).maps and batches and not stage.random:
         # One call for a batch would draw the same numbers for all of its elements: that has lines of its own.
         call = f"call {stage_name(stage)} once per batch, after .batch(…)"
         if alone := [op for op in ops if _takes_one(op.op)]:
             call = f"do what comes after {_names(alone)} once per batch, in a map after .batch(…)"
-        parts.append(f"small ops {percent(small)}: each costs a call, so {call}")
+        texts.append(f"small ops {percent(small)}: each costs a call, so {call}")
     once = []
     if shared and opener is not None:
         call = f"in .map(…, num_parallel_calls=tf.data.AUTOTUNE) before {stage_name(opener)}"
         once = [f"{shared_words(stage, opener)}, {call}, which then gets the result"]
-    return "; ".join([*(once or _divided(stage, whole)), *parts])
+    return "; ".join([*(once or (_divided(stage, whole) if parts else [])), *texts])
 
 
 def _is_drawn(stage: Stage, op: str) -> bool:

@@ -430,7 +430,7 @@ def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | Non
     edits = on_batches(stage, batch, line, data) if batch is not None else ()
     if batch is None or not edits:
         return
-    change, python = in_words([stage], batch, line[place - 1] if place else None)
+    change, python = in_words([stage], batch, line)
     yield Proposal(f"Apply {name} to whole batches", change, edits, draws([stage]), stage=stage.id, python=python)
 
 
@@ -440,8 +440,7 @@ def _all_vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] |
     batch = batch_after(line, line.index(maps[-1])) if len(maps) > 1 else None
     if batch is None or (traits(batch.op).pads and data is not None):
         return
-    first = line.index(maps[0])
-    change, python = in_words(maps, batch, line[first - 1] if first else None)
+    change, python = in_words(maps, batch, line)
     edits = tuple(VectoriseMap(stage.id, batch.id) for stage in reversed(maps))
     names = listed([stage_name(stage) for stage in maps])
     yield Proposal(f"Apply {names} to whole batches", change, edits, stage=line[place].id, python=python)

@@ -18,11 +18,11 @@ from pipeprof.pipelines.static.rewritten import gathered
 from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.edits.overrides import arguments_of
 from pipeprof.profiles.advise.edits.own_python import is_of_texts, takes_texts
-from pipeprof.profiles.advise.edits.snippets import of_rows
+from pipeprof.profiles.advise.edits.snippets import in_place_of, of_rows
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.view.texts import written_call, written_function
-from pipeprof.profiles.wording import listed, stage_name, stage_place
+from pipeprof.profiles.wording import listed, stage_name
 
 VECTORISED: Final = "tf.vectorized_map"
 """At the end of a change that TensorFlow's own vectorisation makes."""
@@ -124,19 +124,23 @@ def rows_kept_in_words(stage: Stage) -> tuple[str, str]:
     return change, python
 
 
-def in_words(stages: Sequence[Stage], batch: Stage, before: Stage | None = None) -> tuple[str, str]:
+def in_words(stages: Sequence[Stage], batch: Stage, line: Sequence[Stage]) -> tuple[str, str]:
     """State the change, and the Python of it for a reader who writes it by hand.
 
     Args:
         stages: The map, or several in a row.
-        before: The stage whose elements the first map gets; None where not known.
+        line: All that stand in the line where these and the batch are.
     """
+    ids, moved = [one.id for one in line], {stage.id for stage in stages}
+    first, last = ids.index(stages[0].id), ids.index(batch.id)
+    before = line[first - 1] if first else None
+    chain = "".join(["dataset = dataset", *(written_call(one) for one in line[first:last] if one.id not in moved)])
+    where = in_place_of(line[first : last + 1])
     name, pads = listed([stage_name(stage) for stage in stages]), traits(batch.op).pads
     ops = {op.op for stage in stages for op in stage.ops or ()}
     parses = ops & {_PARSES, _PARSES_SEQUENCES}
     texts = before is not None and any(one.dtype == _TEXT for one in before.element_spec or ()) and not parses
     known = [written_function(stage) or WrittenFunction(stage.name or "function") for stage in stages]
-    where = f"  # in place of {name} before {stage_place(batch)}" if stage_place(batch) else ""
     by_rows = pads or bool(ops & (SPLITTING | DECODING | {_FROM_SPARSE, _PARSES_SEQUENCES}))
     # TensorFlow's own vectorisation has a form for decode_csv, and for no function of tf.strings.
     if not by_rows and not (texts and (not ops or any(map(is_of_texts, ops)))):
@@ -149,11 +153,11 @@ def in_words(stages: Sequence[Stage], batch: Stage, before: Stage | None = None)
             replace(one, text=text) if text and not one.definition else one
             for one, text in zip(known, made, strict=True)
         ]
-        line = f"dataset = dataset{written_call(batch)}{_maps(map(of_rows, known))}{where}"
-        return change, "\n".join([*named, line])
+        code = f"{chain}{written_call(batch)}{_maps(map(of_rows, known))}{where}"
+        return change, "\n".join([*named, code])
     change = f"move {name} after {stage_name(batch)}, to whole batches"
     if not by_rows and all(map(takes_texts, stages)):
-        return change, f"dataset = dataset{written_call(batch)}{_maps(one.text for one in known)}{where}"
+        return change, f"{chain}{written_call(batch)}{_maps(one.text for one in known)}{where}"
     if pads:
         change = f"{batch.op} → batch, then {name} on whole batches, padded where rows differ in length"
     by_hand = [
@@ -164,8 +168,8 @@ def in_words(stages: Sequence[Stage], batch: Stage, before: Stage | None = None)
         *([_DECODED_BY_HAND] if ops & DECODING else []),
         *([_SEQUENCES_BY_HAND] if _PARSES_SEQUENCES in ops else []),
     ]
-    line = f"dataset = dataset{_stacking(batch)}{_maps(one.text for one in known)}{where}"
-    return change, "\n".join([*(f"# {text}" for text in by_hand), line])
+    code = f"{chain}{_stacking(batch)}{_maps(one.text for one in known)}{where}"
+    return change, "\n".join([*(f"# {text}" for text in by_hand), code])
 
 
 def _maps(functions: Iterable[str]) -> str:

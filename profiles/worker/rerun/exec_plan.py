@@ -6,9 +6,7 @@ The process is the script's own: its exit code, streams and signals are as ``pyt
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
@@ -112,24 +110,9 @@ def main() -> int:
             delete_generated_files()
 
     ImportWatch(("tensorflow", "keras"), imported).begin()
-    sys.excepthook = partial(_show, script)
     try:
-        run_as_main(script, script, arguments)
+        run_as_main(script, arguments)
     finally:
         if observer.why_not is not None:
             print(f"pipeprof: warning: the plan was not applied: {observer.why_not}", file=sys.stderr)
     return 0
-
-
-def _show(script: str, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print an exception as Python does for ``python script.py``."""
-    shown = of_script(trace, script)
-    sys.__excepthook__(kind, error.with_traceback(shown), shown)
-
-
-def of_script(trace: TracebackType | None, script: str) -> TracebackType | None:
-    """Leave out of a traceback what is before the script's own frames; all of it where there is none of them."""
-    first = trace
-    while first is not None and first.tb_frame.f_code.co_filename != script:
-        first = first.tb_next
-    return first or trace

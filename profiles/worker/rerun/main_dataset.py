@@ -63,7 +63,7 @@ class MainDatasetJob(ScriptJob):
         """Return what the script iterates instead of its main dataset."""
 
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
-        if self._channel.is_copy or not self._is_given(dataset, place, role, self._hand_out):
+        if not self._is_given(dataset, place, role, self._hand_out):
             return dataset
         with self._not_the_scripts():
             return self._handed(dataset)
@@ -86,8 +86,7 @@ class MainDatasetJob(ScriptJob):
 
     def _exiting(self, status: int) -> None:
         del status
-        if not self._channel.is_copy:
-            self._refuse(self._ended_early())
+        self._refuse(self._ended_early())
 
     def _refuse(self, reason: str) -> NoReturn:
         """End with a reason that says nothing against a change."""

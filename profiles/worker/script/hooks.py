@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from pipeprof.profiles.protocol.wrapped import LISTENS, WRAPPED, Wrapped
+from pipeprof.profiles.protocol.wrapped import EAGER, LISTENS, WRAPPED, Wrapped
 
 SAMPLED_EACH = 32
 """Nanoseconds: what begins at a multiple of it is sampled. The last bits of a time are as good as dice."""
@@ -28,16 +28,22 @@ def nothing(*_arguments: object) -> None:
 class Observer:
     """Receiver of what a script does. Derive from it: what is not defined does nothing.
 
-    `asked`, `batch_began` and `batch_ended` are called for every step: they must be cheap. A step pushes what they need
-    out of the processor's caches, so every call and every attribute in them counts. A method that raises raises into
-    the user's code, so none does unless it is meant to.
+    What is called for every step is looked up in `notes`, `calls` and `steps`, which an observer fills and empties as
+    it needs to be asked: a step pushes what they need out of the processor's caches, so every object and every
+    attribute on the way counts. A method that raises raises into the user's code, so none does unless it is meant to.
 
     Attributes:
         notes: By the number (`id`) of an iterator, what takes the times at which its batches are requested and come.
             For those in it `asked` is not called.
+        calls: By the number of a tf.function, what is called instead of `function_returned`.
+        steps: What takes the times at which a step of ``fit`` begins, before its batch is fetched, and at which its
+            function returns; on a device it may still be at work.
     """
 
-    notes: dict[int, Callable[[int], object]] = {}  # noqa: RUF012 - empty for good, unless an observer has its own
+    # Those of one that does nothing, for good.
+    notes: dict[int, Callable[[int], object]] = {}  # noqa: RUF012
+    calls: dict[int, Callable[[Any, int], object]] = {}  # noqa: RUF012
+    steps: list[Callable[[int], object]] = [nothing, nothing]  # noqa: RUF012
 
     def given(self, dataset: Any) -> Any:
         """Return the dataset to iterate where the script iterates this one: itself, or a changed one."""
@@ -74,9 +80,9 @@ class Observer:
     def function_returned(self, function: Any, duration_ns: int) -> None:
         """A tf.function returned, called from Python."""
 
-    def function_sampled(self) -> Callable[[Any, int], None]:
-        """Return what hears of the end of a call that began at a multiple of `SAMPLED_EACH`."""
-        return self.function_returned
+    def function_sampled(self, returned: Callable[[Any, int], object]) -> Callable[[Any, int], object]:
+        """Return what is called, instead of this, after a call that began at a multiple of `SAMPLED_EACH`."""
+        return returned
 
     def compiled(self, function: str, seconds: float) -> None:
         """JAX has compiled a function."""
@@ -108,12 +114,6 @@ class Observer:
     def epoch_ended(self) -> None:
         """Those callbacks are done."""
 
-    def batch_began(self) -> None:
-        """A step of ``fit`` begins: its batch is fetched and its function runs after this."""
-
-    def batch_ended(self) -> None:
-        """The function of the step returned; on a device it may still be at work."""
-
     def test_began(self, model: Any) -> None:
         """``evaluate`` begins: the validation of ``fit`` if it is within one."""
 
@@ -137,6 +137,9 @@ class Observer:
 
     def saved(self) -> None:
         """That method returned or raised."""
+
+    def runs_eagerly(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
+        """A method of `EAGER` returned."""
 
     def exiting(self, status: int) -> None:
         """The process is about to end by ``os._exit``."""
@@ -190,6 +193,8 @@ class Hooks:
     def uninstall(self) -> None:
         """Put the real methods back; one that others have wrapped since stays, and tells nothing any more."""
         self._seen.notes.clear()
+        self._seen.calls.clear()
+        self._seen.steps[:] = nothing, nothing
         self._seen = Observer()
         for owner, name, wrapped, real in reversed(self._real):
             if vars(owner).get(name) is not wrapped:
@@ -227,14 +232,15 @@ class Hooks:
             "on_epoch_end": lambda real: _around(
                 real, lambda _: self._seen.epoch_ending(), lambda _: self._seen.epoch_ended()
             ),
-            "on_train_batch_begin": self._around_batch_begin,
-            "on_train_batch_end": self._around_batch_end,
+            "on_train_batch_begin": lambda real: self._around_step(real, 0),
+            "on_train_batch_end": lambda real: self._around_step(real, 1),
             "on_test_begin": lambda real: _around(real, lambda callbacks: self._seen.test_began(callbacks.model)),
             "on_test_end": lambda real: _around(real, after=lambda _: self._seen.test_ended()),
             "on_predict_begin": lambda real: _around(real, lambda callbacks: self._seen.predict_began(callbacks.model)),
             "on_predict_end": lambda real: _around(real, after=lambda _: self._seen.predict_ended()),
         }
-        return wrappers.get(row.method) or (lambda real: self._around_save(real, row))
+        other = self._around_eager if row in EAGER else self._around_save
+        return wrappers.get(row.method) or (lambda real: other(real, row))
 
     def _compiled(self, event: str, seconds: float, **named: Any) -> None:
         if event.endswith("/backend_compile_duration"):
@@ -329,7 +335,7 @@ class Hooks:
         return __iter__
 
     def _around_function(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        clock, eagerly = self._clock, self._eagerly
+        clock, eagerly, find = self._clock, self._eagerly, self._seen.calls.get
         # A call less for those that only hear of the end.
         heeds_call = type(self._seen).function_called is not Observer.function_called
 
@@ -338,8 +344,10 @@ class Hooks:
                 return real(function, *arguments, **named)
             if heeds_call:
                 self._seen.function_called()
+            returned = find(id(function)) or self._seen.function_returned
             began = clock()
-            returned = self._seen.function_returned if began % SAMPLED_EACH else self._seen.function_sampled()
+            if not began % SAMPLED_EACH:
+                returned = self._seen.function_sampled(returned)
             try:
                 return real(function, *arguments, **named)
             finally:
@@ -377,19 +385,22 @@ class Hooks:
 
         return next_batch
 
-    def _around_batch_begin(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def on_train_batch_begin(callbacks: Any, *arguments: Any, **named: Any) -> Any:
-            self._seen.batch_began()
-            return real(callbacks, *arguments, **named)
+    def _around_step(self, real: Callable[..., Any], number: int) -> Callable[..., Any]:
+        clock, steps = self._clock, self._seen.steps
 
-        return on_train_batch_begin
+        def on_train_batch(callbacks: Any, batch: Any, logs: Any = None) -> Any:
+            steps[number](clock())
+            return real(callbacks, batch, logs)
 
-    def _around_batch_end(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def on_train_batch_end(callbacks: Any, *arguments: Any, **named: Any) -> Any:
-            self._seen.batch_ended()
-            return real(callbacks, *arguments, **named)
+        return on_train_batch
 
-        return on_train_batch_end
+    def _around_eager(self, real: Callable[..., Any], row: Wrapped) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            returned = real(*arguments, **named)
+            self._seen.runs_eagerly(str(row), arguments, named)
+            return returned
+
+        return call
 
     def _around_save(self, real: Callable[..., Any], row: Wrapped) -> Callable[..., Any]:
         method = str(row)

@@ -7,7 +7,6 @@ import inspect
 import sys
 import threading
 import weakref
-from array import array
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +49,7 @@ class ScriptObserver(Observer):
         epoch_end_ns: The callbacks at the end of epochs took so long.
         in_graph: Where datasets are consumed inside of a tf.function.
         habits: The rest of what the script does.
+        came: Called when a batch came that was requested with `attention`; None for nothing.
     """
 
     def __init__(
@@ -65,6 +65,8 @@ class ScriptObserver(Observer):
         graph_of: Callable[[Any], GraphSeen | None] = nothing,
     ) -> None:
         self.notes: dict[int, Callable[[int], object]] = {}
+        self.steps = [self._step_began, nothing]
+        self.came: Callable[[int], object] | None = None
         self._attention = False
         self.consumers: list[Consumer] = []
         self.epochs = 0
@@ -77,6 +79,7 @@ class ScriptObserver(Observer):
         self._clock, self._cpu = time.perf_counter_ns, time.thread_time_ns
         self._sampled_ns = 0
         self.habits = Habits(users_place, self._clock)
+        self.calls = self.habits.calls
         self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
         self.compiled = self.habits.compiled  # type: ignore[method-assign]
         self.saved = self.habits.saved  # type: ignore[method-assign]
@@ -87,7 +90,6 @@ class ScriptObserver(Observer):
         self._fitting = self._testing = self._predicting = self._adapting = 0
         self._ignoring = False
         self._epoch: Pass | None = None
-        self._steps = array("q")
         self._next_epoch: Pass | None = None
         self._began_ns = 0
 
@@ -115,6 +117,7 @@ class ScriptObserver(Observer):
         self._attention = wanted
         if wanted:
             self.notes.clear()
+            self.steps[0] = self._step_began
 
     # Iterators
 
@@ -167,7 +170,7 @@ class ScriptObserver(Observer):
             if self._attention:
                 self.notes.clear()
         one.times.append(self._clock())
-        return one.times.append
+        return self.came or one.times.append
 
     def sampled(self, note: Callable[[int], object]) -> Callable[[int], object]:
         """Return what notes when a batch came, and how long its fetch took of a core.
@@ -182,9 +185,9 @@ class ScriptObserver(Observer):
 
         return got
 
-    def function_sampled(self) -> Callable[[Any, int], None]:
+    def function_sampled(self, returned: Callable[[Any, int], object]) -> Callable[[Any, int], object]:
         """Return what also notes how long a call took of a core; within `fit` it is of no use."""
-        return self.function_returned if self._fitting else self.habits.sampled(self._cpu)
+        return returned if self._fitting else self.habits.sampled(returned, self._cpu)
 
     def ended(self, iterator: Any) -> None:
         """End the pass."""
@@ -239,35 +242,35 @@ class ScriptObserver(Observer):
     def train_began(self, model: Any, callbacks: Sequence[Any]) -> None:
         """Read how many steps a call has, and for which callbacks it waits."""
         self.habits.began_training(callbacks)
+        if getattr(model, "run_eagerly", False):
+            self.habits.runs_eagerly("run_eagerly=True")
         self._executions = _executions(model)
         self._training()
 
     def epoch_began(self) -> None:
         """Take the steps that follow as those of a new epoch."""
         self.epochs += 1
-        self._epoch = None
+        self._epoch, self.steps[0] = None, self._step_began
 
-    def batch_began(self) -> None:
-        """Note the time."""
-        if self._epoch is None:
-            self._epoch = self._open_epoch()
-        if self.attention:
-            self._attend(self._epoch)
-        self._steps.append(self._clock())
-
-    def batch_ended(self) -> None:
-        """Note the time."""
-        self._steps.append(self._clock())
-
-    def _open_epoch(self) -> Pass:
-        """Take the steps that follow as those of the latest iterator."""
-        one = self._next_epoch or Pass(self._clock(), self._clock(), lambda: None)
-        self._steps = one.steps
-        return one
+    def _step_began(self, _now: int) -> None:
+        """Note the time, in the first step of an epoch and where there is something to do before that."""
+        one = self._epoch
+        if one is None:
+            # The steps that follow are those of the latest iterator.
+            one = self._epoch = self._next_epoch or Pass(self._clock(), self._clock(), lambda: None)
+        note = self.steps[1] = one.steps.append
+        if self._attention:
+            self._attend(one)
+        else:
+            # Later steps need no call, until there is attention again; it may have come meanwhile.
+            self.steps[0] = note
+            if self._attention:
+                self.steps[0] = self._step_began
+        note(self._clock())
 
     def _close_epoch(self) -> None:
         one, self._epoch = self._epoch, None
-        self._steps = array("q")
+        self.steps[:] = self._step_began, nothing
         if one is None or one.ended:
             return
         with contextlib.suppress(Exception):
@@ -319,6 +322,12 @@ class ScriptObserver(Observer):
         """Count the models and checkpoints, and look at what is about to be written over."""
         self.habits.saving(method)
         self._saving(method, arguments, named)
+
+    def runs_eagerly(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
+        """Note the setting, or that it is taken back."""
+        wanted = named.get("run_eagerly", arguments[0] if arguments else True)
+        written = f"tf.{method.partition('.')[2]}({'True' if arguments or named else ''})"
+        self.habits.runs_eagerly(written, wanted=wanted)
 
     def exiting(self, status: int) -> None:
         """Pass it on if it is the script's own call, not one of a library's in a child."""

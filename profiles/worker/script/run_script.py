@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
-from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, SoakPlace, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
@@ -27,11 +26,13 @@ from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
+from pipeprof.profiles.worker.script.device_window import DeviceSteps
 from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal, detached
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
+from pipeprof.profiles.worker.script.script_feed import ScriptFeed
 from pipeprof.profiles.worker.script.script_job import ScriptJob
-from pipeprof.profiles.worker.script.training_facts import UNSEEN, Moment, graph_text, training_facts
+from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
@@ -65,37 +66,10 @@ MOST_TIMES = 3
 """As long as the steps that are to be measured a window may take, with what lies between its epochs."""
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
-MOST_LISTED = 5
-LEAST_CHILDREN = 3.0
-"""Seconds that child processes have computed, from which the training may be theirs: TensorFlow's import takes more."""
 EACH = "the script leaves each iterator after a batch or two"
 HIDDEN = "TensorFlow shows none behind the iterator of a tf.distribute strategy"
 READ_AGAIN = f"Times of stages are of another reading of the dataset, without the training: {HIDDEN}."
 NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
-
-
-class ScriptFeed(Feed):
-    """The dataset and the iterator of a script, as far as the readers of models and memory need them."""
-
-    def __init__(self) -> None:
-        self.ended = 0
-        self.deletions = []
-        self.paused_ns = 0
-        self.on_restart = lambda: None
-        self.holder: Pass | None = None
-        self._between = lambda: None
-        self._dataset: Any = ()
-
-    @property
-    def iterator(self) -> Any:  # type: ignore[override]  # held weakly
-        """The script's iterator; an empty one once that is gone."""
-        found = self.holder.iterator() if self.holder is not None else None
-        return found if found is not None else iter(())
-
-    @property
-    def alive(self) -> bool:
-        """Whether there is one."""
-        return self.holder is not None and self.holder.iterator() is not None
 
 
 class ScriptRun(ScriptJob):
@@ -144,6 +118,7 @@ class ScriptRun(ScriptJob):
         self._taking: Pass | None = None
         self._since: Moment | None = None
         self._closed: Moment | None = None
+        self._device_steps = DeviceSteps()
 
     # The script
 
@@ -154,15 +129,16 @@ class ScriptRun(ScriptJob):
         try:
             left = self._run_script()
         except BaseException as ending:
-            # A child that the script forked ends in the usual way.
-            failed = not isinstance(ending, SystemExit) or ending.code not in (None, 0)
-            if failed and not self._channel.is_copy:
+            if self._channel.is_copy:
+                raise
+            if not isinstance(ending, SystemExit) or ending.code not in (None, 0):
                 self._failed = True
                 with suppress(Exception):
                     self._finish(self._reason or "the script")
-            if failed or self._channel.is_copy:
                 raise
             left = {}
+            if self._finisher is threading.current_thread():
+                self.warn("lost-end", "A signal handler of the script ended it before its pipeline was read.")
         if self._channel.is_copy:
             return
         self._finish(self._reason or "the script")
@@ -179,23 +155,24 @@ class ScriptRun(ScriptJob):
 
     def _attend(self, one: Pass) -> None:
         """Do what has to be done in the script's thread, before it takes a batch."""
-        if self._channel.is_copy:
-            self._observer.attention = False
-            return
         self._end_watch()
         self._observer.attention = self._reason is not None
         if self._floor.summary is None and self.phase == "warmup":
             with suppress(Exception), self._observer.ignored():
                 self._floor = self._measure_floor()
         own = any(one in alike.passes for alike in self._observer.alike(self._main))
+        self._observer.came = None
         if self._reason is None or not (own or self._is_quiet(GONE_NS)):
+            return
+        if own and self._device_steps.goes_on(self._main, one, stopped=self._channel.stop.is_set()):
+            self._observer.came = lambda _: self._device_steps.came()
             return
         self._taking = one if own else None
         self._finish(self._reason)
         self._end_process()
 
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
-        if self._channel.is_copy or not self._is_given(dataset, place, role, self._hand_out):
+        if not self._is_given(dataset, place, role, self._hand_out):
             return dataset
         with self._not_the_scripts():
             try:
@@ -224,7 +201,7 @@ class ScriptRun(ScriptJob):
 
     def _exiting(self, status: int) -> None:
         """Tell what was measured before `os._exit`, which runs nothing at the process's end."""
-        if self._channel.is_copy or self._finisher is threading.current_thread():
+        if self._finisher is threading.current_thread():
             return
         place = users_place()
         where = f" at {as_typed(place.file)}:{place.line}" if place.file is not None else ""
@@ -400,6 +377,8 @@ class ScriptRun(ScriptJob):
             self._variant = (tensorflow.data.experimental.to_variant(shown), dataset.element_spec)
 
     def _take(self, main: Consumer, found: Folded) -> None:
+        if self._device_steps.began:
+            return
         readings, restarts = found.readings, found.restarts
         before = self._script_feed.holder
         self._follow_pass(main)
@@ -483,6 +462,7 @@ class ScriptRun(ScriptJob):
         self._stop_reporter()
         with self._folding:
             self._look_last()
+        self._device_steps.close()
         self._closed = Moment.now(self._observer)
         self._hooks.uninstall()
         self._end_watch()
@@ -595,7 +575,8 @@ class ScriptRun(ScriptJob):
             return None, EACH
         if not feed.alive:
             return None, "the iterator was gone when the script ended"
-        running = _Running(self.dataset, feed.iterator)
+        # Batches are taken from it once the script's thread is kept.
+        running = Feed(self.dataset, iterator=feed.iterator)
         if main is not None and main.devices:
             self._read_again(running)
         return running, ""
@@ -637,54 +618,20 @@ class ScriptRun(ScriptJob):
             self._channel.send(TrainingSeen(self._training()))
 
     def _why_nothing(self) -> str:
-        path, observer = Path(self.job.user_files[0]), self._observer
-        if observer.in_graph:
-            line = observer.in_graph[0].line
-            return f"{path.name}:{line}: {UNSEEN}; iterate over the dataset in Python, or over iter(dataset)"
-        made = [one for one in observer.consumers if one.iterators and one.role != "adapt"]
-        if made:
-            where = f"{path.name}:{made[0].place.line}" if made[0].place.line else str(path)
-            took = (
-                "a batch of a dataset, but no second one"
-                if any(one.taken for one in made)
-                else "no batch of its dataset"
-            )
-            return f"{where} takes {took}: a step is what lies between two batches"
-        functions = dict.fromkeys(
-            one.name for one in bindings_of(self._path).all if one.kind == "function" and not one.script
-        )
-        listed = ", ".join(f"{path}:{name}" for name in [*functions][:MOST_LISTED])
-        more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
-        source = observer.habits.source
-        taken = ""
-        if source is not None:
-            place = f" ({as_typed(source.file)}:{source.line})" if source.file is not None else ""
-            taken = f"; its batches come from {source.name}{place}, a {observer.habits.source_kind}"
-        children = os.times().children_user
-        if children >= LEAST_CHILDREN:
-            taken += f"; its child processes computed for {children:.0f} s: they are not measured, so run their script"
-        return f"{path} came to its end and iterated over no tf.data dataset{taken}{more}"
+        return why_no_step(Path(self.job.user_files[0]), self._path, self._observer)
 
     def _training(self) -> Training:
         written = self._writes.written() if self._ended is not None else []
         moments = (self._since, self._closed or Moment.now(self._observer))
         return training_facts(
-            self._main, self._observer, moments, ended=self._ended, written=written, watch=self._watch
+            self._main,
+            self._observer,
+            moments,
+            ended=self._ended,
+            written=written,
+            watch=self._watch,
+            window=self._device_steps.window,
         )
-
-
-class _Running(Feed):
-    """The script's own iterator, from which batches are taken once its thread is kept."""
-
-    def __init__(self, dataset: Any, iterator: Any) -> None:
-        self._dataset = dataset
-        self._between = lambda: None
-        self._deleting = suppress
-        self.iterator = iterator
-        self.ended = 0
-        self.deletions = []
-        self.paused_ns = 0
-        self.on_restart = lambda: None
 
 
 def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:

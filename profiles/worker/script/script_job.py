@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import threading
+import weakref
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -45,9 +47,19 @@ class ScriptJob(JobRun):
         super().__init__(job, channel)
         refuse = None if job.allow_writes else self._refuse_write
         self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
+        self._imports = ImportWatch(LIBRARIES, self._imported)
         self._watching = 0
         self._open_phase: Any = None
         self._phase_note: Any = None
+        # What is registered stays to the process's end.
+        leave = weakref.WeakMethod(self._leave_child)
+        os.register_at_fork(after_in_child=lambda: [found() for found in (leave(),) if found is not None])
+
+    def _leave_child(self) -> None:
+        """Leave a child that the script forks as it is without pipeprof: only the first process is measured."""
+        self._imports.end()
+        self._hooks.uninstall()
+        self._end_watch()
 
     @abstractmethod
     def _refuse_write(self, loss: Loss) -> None:
@@ -76,13 +88,12 @@ class ScriptJob(JobRun):
 
     def _run_script(self) -> Any:
         """Run the script; what it returns keeps the script's own objects alive: its datasets among them."""
-        watch = ImportWatch(LIBRARIES, self._imported)
-        watch.begin()
+        self._imports.begin()
         self._writes.begin()
         try:
-            return run_as_main(self.job.user_files[0], self.job.target, self.job.script_args)
+            return run_as_main(self.job.target, self.job.script_args)
         finally:
-            watch.end()
+            self._imports.end()
 
     def _imported(self, library: str) -> None:
         self._hooks.install(library)

@@ -1,7 +1,8 @@
-"""The section `training` of a profile: how a script took its batches, and what it did in addition."""
+"""The section `training` of a profile: how a script took its batches, or why none, and what it did in addition."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import threading
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.graph.observe.reading import serialised
+from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.pipelines.target.user_files import is_users, read_source
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
+from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.habits import FunctionCalls
 from pipeprof.profiles.worker.script.consumers import GraphSeen
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pipeprof.pipelines.graph.observe.provenance import CreatedDataset
-    from pipeprof.profiles.document.shared import WrittenFile
+    from pipeprof.profiles.document.shared import DeviceWindow, WrittenFile
 
 Consumer: TypeAlias = Any
 ScriptObserver: TypeAlias = Any
@@ -34,12 +37,16 @@ MOST_COMPARED = 4 << 20
 _NUMBERED = re.compile(r'(__inference_\w+?|pyfunc|\bname: "[^"]*?)_\d+\b|s: "[^"]*Dataset\w*:\d+"')
 """Names that TensorFlow numbers through, so that they differ in equal graphs: functions, resources, metadata."""
 MOST_UNREAD = 200
+MOST_LISTED = 5
+LEAST_CHILDREN = 3.0
+"""Seconds that child processes have computed, from which the training may be theirs: TensorFlow's import takes more."""
 LEAST_OWN_NS = 2_000_000_000
 """Of a training, from which on what its thread does is its own: first steps and the first looks take long."""
 JAX = "JAX returns before a step has ended"
 _IMPORT_JAX = frozenset({"jax", "jaxlib", "tensorflow", "keras"})
 """Packages that import JAX where it is installed, whether the script uses it or not."""
 ON_GPU = "on a GPU TensorFlow returns before a step has ended"
+TORCH_ON_GPU = "on a GPU PyTorch returns before a step has ended"
 OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
 NO_MODEL = "TensorFlow keeps no model of this pipeline (autotune is off)"
 SEVERAL = "the strategy fetches for several devices in one call"
@@ -75,6 +82,7 @@ def training_facts(
     ended: str | None,
     written: Sequence[WrittenFile],
     watch: SourceWatch | None,
+    window: DeviceWindow | None = None,
 ) -> Training:
     """Collect the section.
 
@@ -84,11 +92,13 @@ def training_facts(
         ended: What ended the run.
         written: Files that the script has written.
         watch: Has seen the datasets being made.
+        window: What the clock of a GPU showed.
     """
     uses = [_use_of(one, main=one is main) for one in observer.consumers]
     habits = observer.habits
     facts = Training(
         saves=habits.saves,
+        eager=list(habits.eager.values()),
         ended=ended,
         datasets=uses,
         source=habits.source,
@@ -108,9 +118,11 @@ def training_facts(
         validation_seconds=observer.validation_ns / 1e9 if observer.validations else None,
         epoch_end_seconds=observer.epoch_end_ns / 1e9 if observer.epochs else None,
     )
-    return replace(
-        facts, **_knowledge(main), **_costs(main, observer, *moments), unread=_unread(watch, observer.iterated)
-    )
+    known = _knowledge(main)
+    if window is not None:
+        facts = replace(facts, window=window)
+        known = {**known, "wait": "clock", "unknown": None}
+    return replace(facts, **known, **_costs(main, observer, *moments), unread=_unread(watch, observer.iterated))
 
 
 def graph_text(dataset: Any, watch: SourceWatch | None) -> GraphSeen | None:
@@ -204,6 +216,9 @@ def asynchronous(main: Consumer) -> str | None:
     """Why a step may go on when the script requests the next batch; None where it cannot."""
     if main.kind == "loop" and _uses_jax(len(sys.modules)):
         return JAX
+    is_initialized: Any = _held(sys.modules.get("torch.cuda")).get("is_initialized")
+    if is_initialized is not None and is_initialized():
+        return TORCH_ON_GPU
     tensorflow: Any = sys.modules["tensorflow"]
     if tensorflow.config.list_logical_devices("GPU"):
         return ON_GPU
@@ -260,3 +275,34 @@ def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
         cached_in_memory=graph.in_memory if graph is not None else None,
         seeded=graph.seeded if graph is not None else None,
     )
+
+
+def why_no_step(path: Path, file: Path, observer: ScriptObserver) -> str:
+    """State what the script did instead, and what to do.
+
+    Args:
+        path: The script's, as the user typed it.
+        file: The same, absolute.
+    """
+    if observer.in_graph:
+        line = observer.in_graph[0].line
+        return f"{path.name}:{line}: {UNSEEN}; iterate over the dataset in Python, or over iter(dataset)"
+    made = [one for one in observer.consumers if one.iterators and one.role != "adapt"]
+    if made:
+        where = f"{path.name}:{made[0].place.line}" if made[0].place.line else str(path)
+        took = (
+            "a batch of a dataset, but no second one" if any(one.taken for one in made) else "no batch of its dataset"
+        )
+        return f"{where} takes {took}: a step is what lies between two batches"
+    functions = dict.fromkeys(one.name for one in bindings_of(file).all if one.kind == "function" and not one.script)
+    listed = ", ".join(f"{path}:{name}" for name in [*functions][:MOST_LISTED])
+    more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
+    source = observer.habits.source
+    taken = ""
+    if source is not None:
+        place = f" ({as_typed(source.file)}:{source.line})" if source.file is not None else ""
+        taken = f"; its batches come from {source.name}{place}, a {observer.habits.source_kind}"
+    children = os.times().children_user
+    if children >= LEAST_CHILDREN:
+        taken += f"; its child processes computed for {children:.0f} s: they are not measured, so run their script"
+    return f"{path} came to its end and iterated over no tf.data dataset{taken}{more}"

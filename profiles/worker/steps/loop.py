@@ -53,6 +53,7 @@ class Feed:
         between: Called after an ended iterator is deleted and before the next one is created, while the clock is
             paused.
         deleting: Makes what an ended iterator is deleted in.
+        iterator: One of the dataset that exists already; a new one if None.
     """
 
     def __init__(
@@ -60,11 +61,12 @@ class Feed:
         dataset: Iterable[Any],
         between: Callable[[], None] = lambda: None,
         deleting: Callable[[], AbstractContextManager[None]] = nullcontext,
+        iterator: Iterator[Any] | None = None,
     ) -> None:
         self._dataset = dataset
         self._between = between
         self._deleting = deleting
-        self.iterator: Iterator[Any] = iter(dataset)
+        self.iterator: Iterator[Any] = iter(dataset) if iterator is None else iterator
         self.ended = 0
         self.deletions: list[float] = []
         self.paused_ns = 0

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pipeprof.pipelines.late import np
 from pipeprof.profiles.document.shared import Gaps, Quantiles, Steps
 from pipeprof.profiles.protocol.messages import Measured, StepHistograms
-from pipeprof.profiles.worker.steps.durations import Durations, LongestGaps, median_ms
+from pipeprof.profiles.worker.steps.durations import Durations, LongestGaps, Rhythm, median_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,6 +103,7 @@ class StepStatistics:
         self.busy = Durations()
         self.gaps = Durations()
         self.longest = LongestGaps()
+        self.rhythm = Rhythm()
         self.causes_ns: dict[GapCause, int] = {"pipeline": 0, "python": 0, "pipeprof": 0}
         self.restarts = 0
         self.epoch_start: EpochStart | None = None
@@ -202,6 +203,7 @@ class StepStatistics:
         late = _overlap(ends, start, deadline, woke)
         python = gaps - waits - late
         self.intervals.add(intervals)
+        self.rhythm.add(intervals - waits)
         self.fetches.add(got - asked)
         self.waits.add(waits)
         self.busy.add(end - start)
@@ -217,7 +219,7 @@ class StepStatistics:
     def measured(self, *, device: bool, loop: LoopCost | None = None) -> Measured:
         """Return the message about the steps so far; `loop` makes it final."""
         waits, fetches = (self.waits, self.fetches) if device else (self.intervals, self.intervals)
-        restart_ns = self.restart_ns
+        restart_ns, slow = self.restart_ns, self.rhythm.slow()
         steps = Steps(
             count=self.count,
             seconds=self.seconds,
@@ -230,6 +232,8 @@ class StepStatistics:
             floor_ms=self.floor.summary,
             epochs=self.restarts,
             epoch_steps=self.epoch_steps,
+            slow_every=slow[0] if slow is not None else None,
+            slow_ms=slow[1] if slow is not None else None,
         )
         histograms = StepHistograms(interval=self.intervals.histogram(), fetch=fetches.histogram())
         if not device:

@@ -28,7 +28,7 @@ _ROUND_NS: Final = 10**15
 """Multiple that is subtracted from the times of a file, which may count from 1970: picoseconds must fit 64 bits."""
 _SPACE_PLANES: Final = 1
 _PLANE_NAME, _PLANE_LINES, _PLANE_EVENTS, _PLANE_STATS = 2, 3, 4, 5
-_LINE_ID, _LINE_NS, _LINE_EVENTS = 1, 3, 4
+_LINE_ID, _LINE_NAME, _LINE_NS, _LINE_EVENTS = 1, 2, 3, 4
 _EVENT_KIND, _EVENT_OFFSET, _EVENT_DURATION, _EVENT_STATS = 1, 2, 3, 4
 _STAT_KIND, _STAT_UNSIGNED, _STAT_SIGNED = 1, 3, 4
 _ENTRY_KEY, _ENTRY_VALUE, _METADATA_NAME = 1, 2, 2
@@ -92,16 +92,27 @@ def count_events(data: bytes) -> int:
     return found
 
 
-def read_events(data: bytes, check: Callable[[], None] = lambda: None) -> Events:
-    """Read the events on host threads of a serialised trace.
+def plane_names(data: bytes) -> list[str]:
+    """Return the names of a trace's planes, such as ``/device:GPU:0``."""
+    planes = (plane for plane in read_fields(data, 0, len(data)) if plane.number == _SPACE_PLANES)
+    fields = (field for plane in planes for field in read_fields(data, plane.begin, plane.end))
+    return [data[one.begin : one.end].decode(errors="replace") for one in fields if one.number == _PLANE_NAME]
+
+
+def read_events(
+    data: bytes, check: Callable[[], None] = lambda: None, *, planes: str = "/host:CPU", lines: tuple[str, ...] = ("",)
+) -> Events:
+    """Read the events of a serialised trace: those on host threads, or on others.
 
     Args:
         check: Called between chunks; an exception ends the reading.
+        planes: How the names of their planes begin.
+        lines: How the names of their lines may begin.
 
     Raises:
         DamagedError: It is no trace.
     """
-    reader = _Reader(data, check)
+    reader = _Reader(data, check, planes, lines)
     for plane in read_fields(data, 0, len(data)):
         if plane.number == _SPACE_PLANES:
             reader.plane(plane)
@@ -109,8 +120,9 @@ def read_events(data: bytes, check: Callable[[], None] = lambda: None) -> Events
 
 
 class _Reader:
-    def __init__(self, data: bytes, check: Callable[[], None]) -> None:
+    def __init__(self, data: bytes, check: Callable[[], None], planes: str, lines: tuple[str, ...]) -> None:
         self._data = data
+        self._planes, self._lines = planes, lines
         self._array = np.frombuffer(data, np.uint8)
         self._check = check
         self._names: dict[str, int] = {}
@@ -124,7 +136,7 @@ class _Reader:
         return Events(list(self._names), name, thread, start, duration, step)
 
     def plane(self, plane: Field) -> None:
-        """Add the events of a plane if it is one of host threads."""
+        """Add the events of a plane if it is one of those wanted."""
         lines, entries, stats = [], [], []
         name = ""
         for field in read_fields(self._data, plane.begin, plane.end):
@@ -136,7 +148,7 @@ class _Reader:
                 entries.append(field)
             elif field.number == _PLANE_STATS:
                 stats.append(field)
-        if not name.startswith("/host:CPU"):
+        if not name.startswith(self._planes):
             return
         kinds = _Kinds(dict(map(self._read_entry, entries)), self._names)
         ids = [key for key, stat in map(self._read_entry, stats) if stat == "id"]
@@ -145,6 +157,9 @@ class _Reader:
 
     def _line(self, line: Field, kinds: _Kinds, ids: list[int]) -> None:
         begins, ends, others = split_repeated(self._data, line.begin, line.end, _LINE_EVENTS)
+        name = next((self._text(field) for field in others if field.number == _LINE_NAME), "")
+        if not name.startswith(self._lines):
+            return
         thread = next((field.value for field in others if field.number == _LINE_ID), 0)
         thread -= (thread >> 63) << 64
         began_ns = next((field.value for field in others if field.number == _LINE_NS), 0)
@@ -155,13 +170,13 @@ class _Reader:
             begin, end = begins[first : first + AT_ONCE], ends[first : first + AT_ONCE]
             found = read_numbers(self._array, begin, end, (_EVENT_KIND, _EVENT_OFFSET, _EVENT_DURATION))
             kind, offset, duration = found.values()
-            name, of_a_call = kinds.look_up(kind)
+            names, of_a_call = kinds.look_up(kind)
             step = np.full(len(begin), NO_STEP)
             calls = np.flatnonzero(of_a_call)
             if len(calls) and ids:
                 step[calls] = self._steps(begin[calls], end[calls], ids)
             start = (began_ns - self._origin_ns) * 1000 + offset
-            self._parts.append((name, np.full(len(begin), thread), start, duration, step))
+            self._parts.append((names, np.full(len(begin), thread), start, duration, step))
 
     def _steps(self, begins: Integers, ends: Integers, ids: list[int]) -> Integers:
         """Return the number of the call in the stats of events; the first one of several."""

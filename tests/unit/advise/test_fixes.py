@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from unit.advise.dropped_views import dropped, readers
 from unit.advise.edited import edited
-from unit.advise.function_views import generator, late_filter, python_map, records, small_map
+from unit.advise.function_views import generator, late_filter, records, small_map, wrapping_map
 from unit.advise.memory_views import GB, MB, built, indices, line, load, run, slices
 from unit.advise.specs import view_with
 from unit.advise.test_proposals import waiting as waiting_generator
@@ -56,7 +56,7 @@ MEASURED = {
     "no-prefetch-between": drained(in_a_row()),
     "parse-single-example": measured(records(), interval_ms=6.0, headspace=0.9),
     "prefetch-of-batches": prefetched(64),
-    "py-function-gil": python_map(),
+    "py-function-gil": wrapping_map(),
     "readers-of-small-records": readers(),
     "serial-map-cpu": computing(mapped(what=RANDOM)),
     "serial-map-latency": waiting(mapped()),

@@ -320,8 +320,12 @@ def test_csv_rows_are_parsed_by_the_batch() -> None:
     code = getattr(hit.by_hand, "python", "")
     assert "tf.io.decode_csv(lines, [tf.constant([], tf.float32)] * 430, field_delim=' ')" in code
     assert "tf.vectorized_map(lambda row: pack(*tf.unstack(row)), tf.stack(columns, axis=1))" in code
+    assert code.endswith("  # in place of CsvDataset, map and batch, spec.yaml:5")
     compile(code, "finding", "exec")
     assert found("csv-row-by-row", csv(static=True))
+    # A graph takes none of several files with a header: the lines replace all three stages.
+    (by_hand,) = only("csv-row-by-row", csv(header=True, filenames=["a.csv", "b.csv"])).edits
+    assert getattr(by_hand, "stages", ()) == ("source", "stages.0", "stages.1")
 
 
 def test_a_function_that_stacks_its_columns_gets_the_row_of_them() -> None:

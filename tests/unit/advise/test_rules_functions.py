@@ -19,6 +19,7 @@ from unit.advise.function_views import (
     python_map,
     records,
     small_map,
+    wrapping_map,
 )
 from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, tensor, unnamed
@@ -37,24 +38,36 @@ from pipeprof.profiles.view.view import ComponentView, MeasuredFacts, PipelineVi
 # py-function-gil
 
 
+def map_of_spec(view: PipelineView, written: dict[str, Any]) -> PipelineView:
+    stages = tuple(replace(one, written=written) if one.op == "map" else one for one in view.stages)
+    return replace(view, stages=stages)
+
+
 def test_python_that_computes_all_the_time() -> None:
-    draft = only("py-function-gil", python_map())
+    draft = only("py-function-gil", map_of_spec(python_map(size=256), {}))
     assert draft.stage == "stages.0"
-    assert draft.evidence["calls_per_batch"] == 32
+    assert draft.evidence["calls_per_batch"] == 256
     assert draft.evidence["python_share"] == 0.9
     assert [to_document(edit)["kind"] for edit in draft.edits] == ["MoveStage", "HandWritten"]
-    # 31 calls of 34 µs less in each 20 ms.
-    assert draft.predicted.speedup == pytest.approx(20 / (20 - 31 * 0.034))
+    # 255 calls of 34 µs less in each 20 ms.
+    assert draft.predicted.speedup == pytest.approx(20 / (20 - 255 * 0.034))
+
+
+@pytest.mark.parametrize(
+    "view", [map_of_spec(python_map(size=32), {}), python_map(size=256)], ids=["little", "no lines"]
+)
+def test_fewer_calls_that_gain_little_or_cannot_be_shown_are_no_advice(view: PipelineView) -> None:
+    draft = only("py-function-gil", view)
+    assert (draft.edits, draft.predicted.speedup) == ((), None)
+    assert draft.recommendation == "Write the function in TensorFlow ops."
 
 
 def test_the_function_for_a_batch_stands_in_the_file_of_today() -> None:
-    def yaml(written: dict[str, Any] | None) -> str:
-        view = python_map()
-        stages = tuple(replace(one, written=written) if one.op == "map" else one for one in view.stages)
-        return as_yaml(only("py-function-gil", replace(view, stages=stages)).edits[1])
+    def yaml(written: dict[str, Any]) -> str:
+        return as_yaml(only("py-function-gil", map_of_spec(python_map(size=256), written)).edits[1])
 
     assert '"mine.py:on_a_batch"' in yaml({"python": "mine.py:one"})
-    assert '"file.py:on_a_batch"' in yaml(None)
+    assert '"file.py:on_a_batch"' in yaml({})
 
 
 @pytest.mark.parametrize("share", [0.6, 0.2])
@@ -96,8 +109,8 @@ def test_parallel_calls_of_python_take_turns() -> None:
 
 
 def test_py_function_costs_more_than_numpy_function() -> None:
-    draft = only("py-function-gil", python_map("EagerPyFunc"))
-    assert draft.predicted.speedup == pytest.approx(20 / (20 - 31 * 0.052))
+    draft = only("py-function-gil", map_of_spec(python_map("EagerPyFunc", size=128), {}))
+    assert draft.predicted.speedup == pytest.approx(20 / (20 - 127 * 0.052))
 
 
 def test_a_filter_is_called_for_what_goes_in() -> None:
@@ -463,7 +476,7 @@ def test_recorded_python_that_waits() -> None:
 # all of them
 
 TRIGGERS: dict[str, Callable[[], PipelineView]] = {
-    "py-function-gil": python_map,
+    "py-function-gil": wrapping_map,
     "from-generator-per-element": generator,
     "map-before-batch-scalar": lambda: measured(small_map(), interval_ms=4.0),
     "parse-single-example": lambda: measured(records(), interval_ms=6.0),

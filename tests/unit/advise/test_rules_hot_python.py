@@ -143,6 +143,8 @@ def test_rows_of_a_whole_batch_are_taken_at_once(tmp_path: Path, function: str, 
     assert ".batch(batch_size=32)" in edit.python
     assert "[None, 8]" in edit.python
     assert ".unbatch()" not in edit.python
+    # The generator draws an order of its own.
+    assert hit.semantics == ("order" if op == "from_generator" else "same")
 
 
 def replace_line(place: Location, line: int) -> Location:
@@ -153,11 +155,12 @@ def test_a_map_that_only_calls_python_calls_it_once_for_a_batch() -> None:
     definition = "def load(x, y):\n    row = tf.py_function(scale, [x], tf.float32)\n    return row, y\n"
     found = wrapped(definition)
     assert found is not None
-    view = python_map()
+    view = python_map(size=256)
     parts = (tensor("float32", 8), tensor("int64"))
     given = WrittenFunction("load", 2, definition)
     stages = tuple(replace(one, given=given, element=parts) if one.id == "stages.0" else one for one in view.stages)
     (hit,) = rules()["py-function-gil"].diagnose(replace(view, stages=stages))
+    assert hit.semantics == "same"
     code = hit.edits[-1].python  # type: ignore[attr-defined]
     assert code.splitlines() == [
         "# still a loop over the rows, in one call: NumPy on whole arrays, without the loop, gains more",
@@ -183,11 +186,12 @@ def test_pictures_are_read_by_tensorflow() -> None:
     call = HotCall("opens-file", "Image.open(path)", "picture", "PIL", 3)
     (hit,) = hits("row-per-call", hot("row-per-call", call=call))
     assert "tf.io.decode_image(tf.io.read_file(path)" in hit.recommendation
+    assert hit.semantics is None
 
 
 def test_a_file_with_many_rows_stays_open() -> None:
     opened = "opened = functools.lru_cache(maxsize=8)(lambda path: np.load(path))"
-    instead = Kept(opened, "stored = opened(path)", "stored = np.load(path)", 8, "in memory")
+    instead = Kept(opened, "stored = opened(path)", "`stored = np.load(path)`", 8, "in memory")
     call = HotCall("opens-file", "np.load(path)", "read", "numpy", 9, instead)
     (hit,) = hits("row-per-call", hot("row-per-call", call=call))
     assert "Keep up to 8 files in memory" in hit.recommendation
@@ -196,9 +200,12 @@ def test_a_file_with_many_rows_stays_open() -> None:
     assert isinstance(edit, HandWritten)
     assert opened in edit.python
     assert "keeps up to 8 of them in memory" in edit.python
+    # The same bytes: only what the user has to write anew may be other values.
+    assert hit.semantics == "same"
     (hit,) = hits("row-per-call", hot("row-per-call", call=replace(call, instead=None)))
     assert "Keep files open: open each of them once, not in each call of read()" in hit.recommendation
     assert "opened(" not in str(hit.edits)
+    assert hit.semantics is None
 
 
 def test_a_line_has_its_own_part_of_the_time_alone(tmp_path: Any) -> None:

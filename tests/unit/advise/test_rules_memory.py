@@ -363,6 +363,11 @@ def test_an_array_captured_by_a_map() -> None:
     assert draft.predicted.peak_rss_delta_bytes == -1700 * MB
     assert "tf.constant(...)" in as_python(draft.edits[0])
     assert "cannot be built" not in draft.sentence
+    # All that was measured is less than what such arrays were seen to take.
+    draft = only("graph-constant", run(captured(100 * MB), peak=1500 * MB))
+    assert draft.evidence["peak_bytes"] == 1000 * MB
+    assert "takes 10 times as much" in draft.sentence
+    assert draft.predicted.peak_rss_delta_bytes == -800 * MB
     assert "cannot be built" in only("graph-constant", captured(1500 * MB)).sentence
 
 

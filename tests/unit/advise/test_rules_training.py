@@ -198,3 +198,48 @@ def test_code_iterates_what_the_loop_does(rule: str, head: str, written: str) ->
     assert "dataset" not in (finding.python or "")
     if rule == "iterator-each-step":
         assert ("of the dataset before" in (finding.recommendation or "")) == (written == "...")
+
+
+def with_rhythm(own_ms: float, slow_ms: float) -> PipelineView:
+    view = FLAWS["python-between-steps"]()
+    assert view.profile is not None
+    assert view.profile.training is not None
+    assert view.profile.steps is not None
+    training = replace(view.profile.training, own_ms=own_ms)
+    steps = replace(view.profile.steps, slow_every=20, slow_ms=slow_ms)
+    text = "def log(): ...\ndef snapshot(): ...\n\nfor batch in dataset:\n    log()\n    if n:\n        snapshot()\n"
+    return replace(
+        view, texts={"train.py": text}, profile=view.profile.model_copy(update={"steps": steps, "training": training})
+    )
+
+
+def test_python_in_each_twentieth_step_is_named_by_that_rhythm() -> None:
+    finding = only(with_rhythm(6.0, 130.0))
+    assert finding.sentence == (
+        "Every 20 steps the loop at train.py:4 takes 130 ms, in others 10.0 ms at the median: in Python, for at least "
+        "6.00 ms a step (60 %), outside of tf.functions and fetches. It calls snapshot()."
+    )
+    assert finding.recommendation == "Call snapshot() less often than every 20 steps, or in a thread of its own."
+    assert "number % 200 == 0" in (finding.python or "")
+
+
+def test_python_in_every_step_is_named_whatever_the_rhythm_of_the_others() -> None:
+    finding = only(with_rhythm(6.0, 40.0))
+    assert "It calls log()." in finding.sentence
+    assert "number % 100 == 0" in (finding.python or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("model.compile(\n    'adam',\n    run_eagerly=True,\n)\nmodel.fit(dataset)\n", 3),
+        ("model.run_eagerly = True\nmodel.fit(dataset)\n", 1),
+        ("one.compile(run_eagerly=False)\nmodel.compile(run_eagerly=debug)\nmodel.fit(dataset)\n", 2),
+        ("model = made(eager=True)\nmodel.fit(dataset)\n", 12),
+    ],
+)
+def test_an_argument_is_named_where_it_is_written(text: str, line: int) -> None:
+    view = in_fit(eager=[place("run_eagerly=True")])
+    finding = only(replace(view, texts={"train.py": text}))
+    assert (finding.rule, finding.location.line if finding.location else 0) == ("functions-eager", line)
+    assert f"`run_eagerly=True` in train.py:{line}" in finding.sentence

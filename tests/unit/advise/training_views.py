@@ -104,6 +104,7 @@ SOURCE = {"source": place("Rows"), "source_kind": "PyDataset", "fetch": "mean"}
 
 FLAWS: dict[str, Callable[[], PipelineView]] = {
     "dataset-rebuilt": lambda: trained(REBUILT),
+    "functions-eager": lambda: trained(eager=[place("tf.config.run_functions_eagerly(True)")]),
     "iterator-each-step": lambda: trained({"iterators": 100, "first_seconds": 0.05, "epochs": 100}),
     "unused-dataset": lambda: trained(unread=[place("MapDataset", 7)]),
     "python-between-steps": lambda: trained(own_ms=6.0),
@@ -131,6 +132,7 @@ OTHER_FLAWS: dict[str, tuple[str, Callable[[], PipelineView]]] = {
         "waits-for-results",
         lambda: trained(None, consumer="fit", callbacks=[place("ModelCheckpoint", None)], call_ms=5.0, apart_ms=5.0),
     ),
+    "eager-pipeline": ("functions-eager", lambda: trained(eager=[place("tf.data.experimental.enable_debug_mode()")])),
     "epoch-ends": ("training-stalls", lambda: in_fit(epoch_end_seconds=3.0)),
     "loss-read": ("waits-for-results", lambda: with_read(trained(functions=[traced(traces=1)]))),
 }
@@ -139,6 +141,7 @@ TWINS: list[tuple[str, Callable[[], PipelineView]]] = [
     ("dataset-rebuilt", lambda: trained({**REBUILT, "equal": None})),
     ("dataset-rebuilt", lambda: trained({**REBUILT, "first_seconds": 0.01})),
     ("dataset-rebuilt", lambda: trained({**REBUILT, "first_seconds": 0.01, "cached": True, "cached_in_memory": False})),
+    ("functions-eager", lambda: in_fit(eager=[])),
     ("iterator-each-step", lambda: trained({"iterators": 5, "first_seconds": 0.05})),
     ("iterator-each-step", lambda: trained({"iterators": 100, "first_seconds": 0.001})),
     ("iterator-each-step", lambda: in_fit({"iterators": 100, "first_seconds": 0.05, "batches": 200, "epochs": 100})),

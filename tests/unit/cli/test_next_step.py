@@ -17,8 +17,8 @@ from pipeprof.cli.main import make_app
 from pipeprof.cli.options import RunOptions
 from pipeprof.cli.report.next_step import NextCommand, next_command
 from pipeprof.cli.text.units import seconds as in_words
-from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, VerdictDetail, Verification
-from pipeprof.profiles.document.memory import LedgerEntry
+from pipeprof.profiles.document.findings import Edit, Finding, Kept, Predicted, Unfinished, VerdictDetail, Verification
+from pipeprof.profiles.document.memory import LedgerEntry, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase, PhaseName
@@ -40,6 +40,7 @@ CHANGES = (
     {"step", "dispatch"},
     {"seconds"},
     {"seconds", "steps"},
+    {"seconds", "steps", "soak"},
     {"timeout"},
     {"max_time"},
     {"change"},
@@ -247,6 +248,73 @@ def test_after_lines_to_write_comes_the_run_that_measures_them(status: str, reco
     assert chosen(profile).purpose == "the complete fix of finding 1"
 
 
+def kept(**fields: Any) -> Finding:
+    return finding(**fields).model_copy(update={"status": "kept"})
+
+
+def test_a_proven_cache_is_written_before_a_budget_decides_about_more(recorded: Recorded) -> None:
+    profile = recorded("step-bound")
+    lacks = finding(measured={"speedup": 1.7}, unfinished=Unfinished(pairs=8, needed=12, budget_seconds=40))
+    cache = kept(measured={"speedup": 9.0}, cache=Kept(), edit=Edit.model_validate(CACHE))
+    profile.target.kind, profile.findings = "function", [lacks, cache]
+    assert " fix " in chosen(profile).line
+    saves = kept(family="memory", measured=MEMORY, edit=Edit.model_validate(CACHE))
+    profile.findings = [lacks, saves]
+    assert chosen(profile).line.endswith("--budget 40")
+
+
+@pytest.mark.parametrize(
+    ("more", "budget"),
+    [
+        ({"predicted": Predicted(speedup=3.0)}, False),
+        ({"predicted": Predicted(speedup=1.2)}, True),
+        ({"family": "correctness"}, False),
+    ],
+)
+def test_lines_that_promise_more_come_before_a_budget(more: dict[str, Any], budget: bool, recorded: Recorded) -> None:
+    profile = recorded("step-bound")
+    profile.target.kind = "function"
+    lacks = finding(measured={"speedup": 1.7}, unfinished=Unfinished(pairs=8, needed=12, budget_seconds=40))
+    profile.findings = [lacks, hand_written("unverified", **more)]
+    assert ("--budget 40" in chosen(profile).line) == budget
+
+
+def test_a_budget_that_may_not_decide_is_the_last_resort(recorded: Recorded) -> None:
+    profile = recorded("step-bound")
+    profile.target.kind = "function"
+    profile.findings = [
+        finding(measured={"speedup": 1.7}, unfinished=Unfinished(pairs=12, needed=20, budget_seconds=40)),
+        hand_written("ceiling", measured={"speedup": 1.5}),
+    ]
+    assert chosen(profile).purpose.startswith("once the lines of finding 2 are written")
+    profile.findings = profile.findings[:1]
+    assert chosen(profile).purpose.startswith("may decide about")
+
+
+def test_what_is_wrong_with_the_data_comes_before_a_budget(recorded: Recorded) -> None:
+    profile = recorded("step-bound")
+    profile.verification = Verification(
+        seconds=1.0, budget_seconds=60.0, mode="pairs", tried=1, block_seconds=0.3, needs_seconds=100
+    )
+    profile.findings = [finding(family="correctness", change="Write `ds = ds.cache()`.")]
+    command = chosen(profile)
+    assert (command.line, command.purpose) == (rerun(profile), "once finding 1 is mended")
+
+
+def test_files_that_a_bound_advises_come_before_a_budget(recorded: Recorded) -> None:
+    profile = recorded("step-bound")
+    profile.verification = Verification(
+        seconds=1.0, budget_seconds=60.0, mode="pairs", tried=1, block_seconds=0.3, needs_seconds=100
+    )
+    profile.findings = [
+        finding(change="do less in it; pipeprof fix a.py:make --convert-to FOLDER does the work of load once")
+    ]
+    profile.findings[0].status = "ceiling"
+    assert "--convert-to FOLDER" in chosen(profile).line
+    profile.findings[0].change = "do less in it"
+    assert chosen(profile).line.endswith("--budget 100")
+
+
 @pytest.mark.parametrize(("most", "budget"), [(5.0, False), (1.1, True)])
 def test_a_budget_is_next_only_where_it_may_gain_more_than_lines_that_are_known(
     most: float, budget: bool, recorded: Recorded
@@ -434,3 +502,14 @@ def test_a_variable_of_the_environment_is_tried_not_written(recorded: Recorded) 
     assert command.is_listed
     assert command.purpose == "try: OMP_NUM_THREADS=1"
     assert " fix " not in command.line
+
+
+def test_memory_that_grows_is_looked_at_for_longer(recorded: Recorded) -> None:
+    profile = with_flags(recorded("input-bound"), "--seconds 5 --seed 7")
+    profile.findings = []
+    profile.memory.growth = MemoryGrowth(mb_per_1000_steps=9, low=8, high=10, windows=9, leak=True)
+    command = next_command(profile, SAVED)
+    assert command is not None
+    assert command.line == f"pipeprof run {profile.target.text} --seed 7 --soak 5m"
+    profile.memory.growth.leak = False
+    assert "--soak" not in (getattr(next_command(profile, SAVED), "line", ""))

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeprof.cli.report.ledger import group_owners
 from pipeprof.cli.report.pipeline import build_pipeline
 from pipeprof.cli.report.stages import build_stages
-from pipeprof.cli.text.names import number_of
+from pipeprof.cli.text.names import list_library_lines, number_of
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.rows import rows_per_line, write_inputs
 from pipeprof.cli.text.style import Style
@@ -350,3 +351,20 @@ def test_a_stage_that_drops_elements_has_a_row_of_its_own() -> None:
 )
 def test_elements_in_and_out(op: str, each: float | None, by: str | None, text: str) -> None:
     assert write_inputs(stage("stages.0", op, inputs_each=each, inputs_each_by=by)) == text
+
+
+def test_what_a_stage_is_fused_into_has_the_name_of_its_row() -> None:
+    """``list_files`` makes a shuffle, with which TensorFlow fuses the repeat after it."""
+    made = {"file": "input.py", "line": 7, "column": 3, "call": "list_files"}
+    shown = profile(
+        stage("source", "list_files", location=made),
+        stage("stages.0", "shuffle", "fused with repeat", location=made),
+        stage("stages.1", "repeat", "fused with shuffle", location={**made, "call": "repeat"}, fused_with="stages.0"),
+    )
+    assert "fused into shuffle" in on_one_screen(shown, 100)
+    library = {"file": "lib/reader.py", "line": 3, "function": "read"}
+    read = {"location": {**made, "call": "read"}, "library": library}
+    shown = profile(stage("source", "range", **read), stage("stages.0", "shuffle", buffered_bytes=5_000_000, **read))
+    assert list_library_lines(shown.stages or ()) == ["via lib/reader.py: line 3 (source range), 3 (0 shuffle)"]
+    shown.memory.ledger = [LedgerEntry(owner="shuffle", stage="stages.0", bytes=5_000_000, how="model")]
+    assert ("shuffle", 5_000_000) in group_owners(shown)

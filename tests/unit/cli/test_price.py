@@ -59,7 +59,7 @@ def test_which_of_the_two_matters_follows_the_step(recorded: Recorded) -> None:
     slower = memory(0.88, 0.86, 0.9)
     found = describe_price(bound(recorded, "step"), slower)
     assert found is not None
-    assert "The memory matters here: the step sets the pace" in found
+    assert "Speed matters little here: the step sets the pace" in found
     found = describe_price(bound(recorded, "input", None), slower)
     assert found is not None
     assert found.endswith("Without a training step it is unknown whether the speed matters")

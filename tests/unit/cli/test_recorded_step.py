@@ -19,6 +19,7 @@ from pipeprof.pipelines.steps.kind import StepContext
 from pipeprof.pipelines.steps.recorded_step import ResampledDuration, read_step, used_cores
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.pipelines.steps.step import parse_step
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Quantiles
@@ -184,6 +185,17 @@ def test_comparisons_warn_of_a_replay_that_is_too_optimistic(replaying: RunSetti
     side: Any = SimpleNamespace(settings=replaying)
     warn_of_steps([side, side], result)
     assert [(one.code, "nothing is proven" in one.message) for one in result.warnings] == [(CODE, True)]
+
+
+def test_two_scripts_are_compared_with_their_own_steps(replaying: RunSettings) -> None:
+    sides: list[Any] = [
+        SimpleNamespace(settings=RunSettings(ParsedTarget("script", Path(name)))) for name in ("train.py", "fast.py")
+    ]
+    result: Any = SimpleNamespace(warnings=[])
+    warn_of_steps(sides, result)
+    assert result.warnings == []
+    warn_of_steps([sides[0], SimpleNamespace(settings=replaying)], result)  # type: ignore[list-item]
+    assert [one.code for one in result.warnings] == ["other-step", CODE]
 
 
 def test_the_mode_of_the_recorded_run_is_not_written_over_by_show(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -145,7 +146,7 @@ def test_run_measures_the_training_with_a_change(
     assert "train.py runs with the change and trains for real" in found.err
     ((_, settings, _),) = calls
     assert [json.loads(edit)["argument"] for edit in settings.edits[0]] == ["num_parallel_calls"]
-    assert settings.main == MAIN
+    assert settings.main == replace(MAIN, file=str(Path("train.py").absolute()))
     other = pipeprof("run", "train.py", "--change", "1", "--from", SAVED, "--", "fit")
     assert (other.code, len(calls)) == (6, 1)
     assert "it was measured with other arguments of the script" in " ".join(other.err.split())
@@ -273,7 +274,7 @@ def test_the_report_of_a_search_says_what_its_gain_is_of(profile: Profile, rerun
     assert ("pipeprof fix train.py --rerun -- loop" in commands) is not rerun
     assert f"pipeprof show {SAVED} --out fast.plan.json" in commands
     assert "pipeprof exec --plan fast.plan.json train.py -- loop" in commands
-    assert ("× in the training itself" in str(blocks)) is rerun
+    assert ("× steps per second in the training itself (1.80" in str(blocks)) is rerun
     assert ("replayed" in str(blocks)) is not rerun
     profile.fix = profile.fix.model_copy(
         update={"status": "nothing", "reason": "not tried: --rerun measures", "edits": [], "measured": None}

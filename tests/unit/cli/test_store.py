@@ -275,3 +275,12 @@ def test_a_profile_whose_folder_is_gone_is_not_said_to_stay(profile: Profile, tm
     folder.rmdir()
     assert writer.write(profile) == other
     assert writer.warnings == [f"cannot write {folder / 'a.json'} (no such file or directory), which is gone"]
+
+
+def test_a_limit_of_the_size_of_files_is_named(
+    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, tmp_path, errno.EFBIG)
+    writer = ProfileWriter([tmp_path / "out.json"])
+    assert writer.write(profile) is None
+    assert writer.warnings == [f"cannot write {tmp_path / 'out.json'} (file too large: see ulimit -f)"]

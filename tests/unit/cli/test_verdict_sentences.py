@@ -11,6 +11,7 @@ from pipeprof.cli.report.report import Selection, build_report
 from pipeprof.cli.report.time import describe_limits
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
+from pipeprof.profiles.document.findings import Finding, Kept
 from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.ceiling import find_ceiling
@@ -77,5 +78,17 @@ def test_a_rate_that_was_reached_refutes_a_lower_bound(recorded: Recorded) -> No
     profile = recorded("jpeg-folder")
     assert profile.steps is not None
     assert describe_limits(profile)
+    text = describe_limits(profile)
+    lowest = min(term.batches_per_second for term in profile.ceiling.terms) if profile.ceiling is not None else 0.0
+    profile.findings = [Finding(rule="a", title="A", status="kept", measured={"speedup": 0.7})]
+    assert describe_limits(profile) == text
+    # A change has reached it.
+    speedup = 1.01 * lowest * profile.steps.interval_ms.mean / 1e3
+    profile.findings[0].measured = {"speedup": speedup}
+    assert describe_limits(profile).partition(" ")[0] != text.partition(" ")[0]
+    profile.findings[0].cache = Kept(bytes=1)
+    assert describe_limits(profile) == text
+    profile.steps.interval_ms.mean = 1e3 / lowest
+    assert describe_limits(profile).partition(" ")[0] != text.partition(" ")[0]
     profile.steps.interval_ms.mean = 0.01
     assert not describe_limits(profile)

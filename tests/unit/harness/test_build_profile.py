@@ -30,6 +30,7 @@ from unit.worker.fakes import (
 from pipeprof.profiles.document.measured import Contention, Disk
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import DeviceWindow, Quantiles, Training
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.harness.build_profile import RunFacts
@@ -45,6 +46,7 @@ from pipeprof.profiles.protocol.messages import (
     Libraries,
     Replayed,
     Trace,
+    TrainingSeen,
     Warned,
     encode_message,
 )
@@ -121,6 +123,24 @@ def test_while_it_measures_there_are_steps_and_a_verdict():
     assert profile.overhead.loop_share is None
     assert profile.verdict is not None
     assert (profile.complete, profile.exit_code) == (False, None)
+
+
+@pytest.mark.parametrize("busy", [0.35, None])
+def test_a_wait_by_the_gpus_clock_is_put_into_the_measured_steps_in_proportion(busy):
+    quantiles = Quantiles(mean=24.0, p50=24.0, p95=25.0, p99=26.0)
+    window = DeviceWindow(
+        count=50, seconds=50 * 0.048, wait_ms=quantiles, step_ms=quantiles, wait_share=0.5, busy_share=busy
+    )
+    training = Training(consumer="loop", interval="exact", fetch="exact", wait="clock", window=window)
+    script = plan(step=StepJob(kind="script"), step_text="train.py", dispatch="sync")
+    profile = assemble(facts(plan=script), observed(phase("measure"), followed(10), TrainingSeen(training)))
+    interval = profile.steps.interval_ms.mean
+    assert profile.steps.wait_ms.mean == pytest.approx(interval / 2)
+    assert profile.steps.busy_ms.p95 == pytest.approx(interval * 25 / 48)
+    assert (profile.steps.wait_share, profile.steps.restart_share) == (0.5, None)
+    assert (profile.device.on, profile.device.idle_share) == ("gpu", 0.65 if busy else None)
+    waits = "input-bound, the device waits for data 50 % of the time (5.0 of every 10 ms, by the GPU's clock)"
+    assert waits in profile.verdict.sentence
 
 
 def test_no_measured_step_is_no_steps():

@@ -12,7 +12,7 @@ from unit.advise.views import function, measured, pipeline, stage, tensor
 from pipeprof.profiles.constants import PATH_BYTES
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import PhaseName
+from pipeprof.profiles.document.shared import PhaseName, Training
 from pipeprof.profiles.memory.ledger.account import PYTHON_BYTES, LedgerInput, account, before_running
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.held import held_buffers, in_flight_batches, window_buffers
@@ -390,4 +390,26 @@ def test_a_leak_is_told_in_plain_numbers() -> None:
 
     assert message.code == "leak"
     # 1.2 MB a step.
-    assert message.message.startswith("Memory leak: 103 MiB over 90 steps after all buffers had filled.")
+    assert message.message.startswith("Memory grows by 1.14 MiB a step: 103 MiB over the last 90 steps, after all")
+
+
+@pytest.mark.parametrize("leaks", [True, False])
+def test_a_training_that_keeps_its_batches_is_suspected_also_if_nothing_is_seen_between_its_epochs(leaks: bool) -> None:
+    """Thirty steps an epoch, each of which takes 3 s; between two epochs pass 60 s in which nothing is looked at."""
+
+    def kept(at: int) -> Look:
+        epoch, grown = at // 30, 3 * MB * at if leaks else 0
+        # Each epoch fills its buffers anew.
+        by_stage = {"stages.0": Buffered("shuffle", (30 - at % 30) * MB, 400)}
+        return Look(3.0 * at + 60 * epoch, "measure", at, epoch, None, by_stage, rss=700 * MB + grown)
+
+    seen = view()
+    assert seen.profile is not None
+    seen.profile.training = Training(consumer="loop")
+    seen.profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=1100 * MB, peak_phase="measure")
+    readings = [replace(reading("warmup", 700), mapped=0), replace(reading("measure", 1030), mapped=300 * MB * leaks)]
+    more = {"readings": [*report().readings, *readings]}
+    found = account(seen.profile, LedgerInput(report(**more), [*map(kept, range(0, 120, 4))], seen, origin=0.0))
+    assert [message.code for message in found] == ["leak"] * leaks
+    if leaks:
+        assert found[0].message.startswith("Memory grows by 2.")

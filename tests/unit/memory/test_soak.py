@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeprof.profiles.memory.growth.judge import Slope, judge, theil_sen
 from pipeprof.profiles.memory.growth.owner import end_of, owner_of
 from pipeprof.profiles.memory.growth.series import MOST_POINTS, SoakLog, SoakPoint
-from pipeprof.profiles.memory.growth.soak import soak_of
+from pipeprof.profiles.memory.growth.soak import soak_of, suspected
 from pipeprof.profiles.memory.growth.texts import advice_of, duration_text, owner_text, soak_text
 from pipeprof.profiles.protocol.messages import (
     MemoryReading,
@@ -24,6 +24,7 @@ from pipeprof.profiles.protocol.messages import (
     SoakReading,
     SoakTraced,
 )
+from pipeprof.profiles.wording import grows
 from pipeprof.profiles.worker.memory import soak_watch
 from pipeprof.profiles.worker.memory.soak_watch import SoakWatch, traced_by_code
 
@@ -367,3 +368,40 @@ def test_what_the_garbage_collector_frees_in_the_end_is_no_growth() -> None:
     assert soak.state == "garbage"
     assert "gc.collect() after an epoch" in soak_text(soak)
     assert soak_of(logged(120), replace(NOTHING, lines=[LINE], freed=5 * MB), None)[0].state == "growth"
+
+
+def looked(memory, epoch=lambda step: step // 30, count=100, held=lambda _: 0) -> list[SoakPoint]:
+    """Looks at the measured steps, by these; `memory`, `epoch` and `held` are functions of the step."""
+    return [
+        SoakPoint(4 * at, epoch(4 * at), 4 * at, BASE + int(memory(4 * at)), buffered=int(held(4 * at)))
+        for at in range(count)
+    ]
+
+
+@pytest.mark.parametrize("epoch", [lambda step: step // 30, lambda step: step // 150, lambda _: 0])
+def test_a_run_without_a_soak_suspects_memory_that_grows_with_each_step(epoch) -> None:
+    growth = suspected(looked(lambda step: 3 * MB * step, epoch), 1200 * MB)
+    assert growth is not None
+    assert growth.leak
+    assert grows(growth) == "memory grows by 2.89 MiB a step"
+    assert growth.steps > 200
+    assert 2999 < growth.mb_per_1000_steps < 3001
+
+
+SILENT = {
+    "level": (looked(lambda step: (step % 7) * MB), 0),
+    "a little": (looked(lambda step: 0.01 * MB * step), 4 * MB),
+    "a cache that fills": (looked(lambda step: MB * step, lambda _: 0, held=lambda step: MB * step), 400 * MB),
+    "slows down": (looked(lambda step: 100 * MB * (1 - math.exp(-step / 60))), 100 * MB),
+    "a step up": (looked(lambda step: 90 * MB * (step > 250)), 90 * MB),
+    "freed at the end of an epoch": (looked(lambda step: 3 * MB * (step % 30)), 20 * MB),
+    "within an epoch that is not the first": (looked(lambda step: 3 * MB * step, lambda _: 4), 1200 * MB),
+    "free blocks": (looked(lambda step: 3 * MB * step), 100 * MB),
+    "unknown how much is in use": (looked(lambda step: 3 * MB * step), None),
+    "too short": (looked(lambda step: 3 * MB * step, count=7), 84 * MB),
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_a_run_without_a_soak_is_silent_about_what_has_an_end(name: str) -> None:
+    assert suspected(*SILENT[name]) is None

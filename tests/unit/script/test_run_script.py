@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +17,10 @@ from pipeprof import recording
 from pipeprof.profiles.document.shared import WrittenFile
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Done, TrainingSeen, Warned
+from pipeprof.profiles.worker import main
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
 from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS
-from pipeprof.profiles.worker.script import run_script, script_job
+from pipeprof.profiles.worker.script import device_window, run_script, script_job
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place
 from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
@@ -203,11 +207,11 @@ def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     script = tmp_path / "train.py"
     script.write_text("import os\npid = os.fork()\n")
     run = ScriptRun(Job("script", "train.py", [str(script)]), Channel(FakeTime()))  # type: ignore[arg-type]
-    monkeypatch.setattr(run_script.os, "times", lambda: SimpleNamespace(children_user=0.1))
+    monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=0.1))
     assert run._why_nothing() == f"{script} came to its end and iterated over no tf.data dataset"
     script.write_text("def make():\n    pass\n")
     assert run._why_nothing().endswith(f"name it: {script}:make")
-    monkeypatch.setattr(run_script.os, "times", lambda: SimpleNamespace(children_user=12.3))
+    monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=12.3))
     assert "; its child processes computed for 12 s: they are not measured, so run their script;" in run._why_nothing()
     looked = Consumer(Place("train.py", 3), "loop", iterators=1)
     run._observer.consumers.append(looked)
@@ -296,6 +300,33 @@ def test_a_run_ends_where_its_main_dataset_comes_no_more(
     assert run._taking is None
 
 
+def test_on_a_gpu_some_more_steps_follow_the_measured_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    class Clock:
+        def __getattr__(self, name: str) -> Any:
+            return lambda: calls.append(name)
+
+    monkeypatch.setattr(device_window, "_clock_for", lambda _main: Clock())
+    monkeypatch.setattr(device_window, "LEAST_STEPS", 2)
+    monkeypatch.setattr(device_window, "SECONDS", 0.0)
+    run = Run()
+    run._main = iterated(run, 3)
+    iterator = Consumer(Place("train.py", 3), "loop")  # anything that can be referenced
+    one = Pass(0, 0, weakref.ref(iterator))
+    run._main.passes.append(one)
+    run._observer._passes[id(iterator)] = one
+    run._reason, run._observer.attention = "10 s", True
+    monkeypatch.setattr(run, "_finish", calls.append)
+    for _ in range(2):
+        run._observer.asked(iterator)(1)
+    assert run._main.steps == 100
+    with pytest.raises(Ended):
+        run._observer.asked(iterator)
+    assert calls == ["start", "requested", "came", "requested", "came", "read", "10 s"]
+    assert run._observer.came is None
+
+
 def test_all_files_are_known_to_further_processes() -> None:
     from pipeprof.profiles.worker.script.training_facts import Moment, training_facts
 
@@ -303,3 +334,63 @@ def test_all_files_are_known_to_further_processes() -> None:
     written = [WrittenFile(file=f"/{number}", bytes=1) for number in range(300)]
     moments = (None, Moment.now(run._observer))
     assert len(training_facts(None, run._observer, moments, ended="x", written=written, watch=None).written) == 300
+
+
+def in_a_child(do: Any) -> int:
+    """Run something in a forked child; its exit status."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            do()
+        finally:
+            os._exit(77)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_child_that_the_script_forks_is_left_alone() -> None:
+    run = Run()
+    run._imports.begin()
+    hooked = run._hooks._seen
+
+    def child() -> None:
+        os._exit(0 if run._imports not in sys.meta_path and run._hooks._seen is not hooked else 1)
+
+    try:
+        assert in_a_child(child) == 0
+        assert run._imports in sys.meta_path
+        assert run._hooks._seen is hooked
+    finally:
+        run._imports.end()
+
+
+@pytest.mark.parametrize(("error", "code"), [(None, 0), (SystemExit(3), 3), (ValueError(), 1)])
+def test_a_child_ends_as_it_does_without_pipeprof(error: BaseException | None, code: int) -> None:
+    run = Run()
+    sent: list[object] = []
+    channel: Any = SimpleNamespace(is_copy=True, send=sent.append)
+
+    def child() -> None:
+        try:
+            main._end(channel, run, error)
+        except SystemExit as ending:
+            os._exit(ending.code if isinstance(ending.code, int) else 78)
+        except ValueError:
+            os._exit(1)
+        os._exit(0 if not sent else 79)
+
+    assert in_a_child(child) == code
+
+
+def test_a_handler_that_ends_the_script_while_its_pipeline_is_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run()
+    monkeypatch.setattr(run._writes, "begin", lambda: None)
+    monkeypatch.setattr(run._reporter, "start", lambda: None)
+
+    def ends(*_arguments: object) -> None:
+        assert run._claims_end()
+        sys.exit(0)
+
+    monkeypatch.setattr(script_job, "run_as_main", ends)
+    run.run()
+    assert [warning.code for warning in run.channel.of(Warned)] == ["lost-end"]
+    assert run.exits_normally

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import sys
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -198,7 +200,7 @@ def test_further_processes_are_about_the_dataset_of_the_run(tmp_path: Any) -> No
     written = [WrittenFile(file=str(tmp_path / "model.keras"), bytes=3, new=True)]
     written += [WrittenFile(file=str(tmp_path / "log.csv"), bytes=30)]
     found = again(settings, profile(datasets=uses, written=written))
-    assert found.main == MAIN
+    assert found.main == replace(MAIN, file=str(Path("train.py").absolute()))
     assert list(found.made) == [str(tmp_path / "model.keras")]
     assert again(settings, SimpleNamespace(training=None)) is settings  # type: ignore[arg-type]
 

@@ -12,7 +12,15 @@ import pytest
 
 from pipeprof.profiles.worker.script import training_facts
 from pipeprof.profiles.worker.script.consumers import Consumer, Place
-from pipeprof.profiles.worker.script.training_facts import JAX, Moment, _costs, _unread, asynchronous, graph_seen
+from pipeprof.profiles.worker.script.training_facts import (
+    JAX,
+    TORCH_ON_GPU,
+    Moment,
+    _costs,
+    _unread,
+    asynchronous,
+    graph_seen,
+)
 
 
 def constant(name: str, value: bytes | int) -> Any:
@@ -104,6 +112,22 @@ def test_a_program_uses_jax_if_more_than_tensorflow_imports_it(
     found = asynchronous(SimpleNamespace(kind="loop"))
     training_facts._uses_jax.cache_clear()
     assert found == (JAX if user else None)
+
+
+@pytest.mark.parametrize("initialized", [False, True])
+@pytest.mark.parametrize("kind", ["loop", "fit"])
+def test_a_program_that_uses_torch_on_a_gpu_does_not_wait_for_its_steps(
+    kind: str, initialized: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules = [
+        module("tensorflow", config=SimpleNamespace(list_logical_devices=lambda _kind: [])),
+        module("torch.cuda", is_initialized=lambda: initialized),
+    ]
+    monkeypatch.setattr(training_facts, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
+    training_facts._uses_jax.cache_clear()
+    found = asynchronous(SimpleNamespace(kind=kind))
+    training_facts._uses_jax.cache_clear()
+    assert found == (TORCH_ON_GPU if initialized else None)
 
 
 def test_a_look_for_jax_imports_nothing_and_raises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

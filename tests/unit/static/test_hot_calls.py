@@ -150,11 +150,11 @@ def test_a_near_twin_is_not(function: str, text: str) -> None:
     assert hot_call(FILE, function, line_of(text)) is None
 
 
-WITH = "with np.load(path) as stored:, whose lines move out of it"
+WITH = "`with np.load(path) as stored:`, whose lines move out of it"
 ONE = Kept(
     "opened = functools.lru_cache(maxsize=8)(lambda path, array: np.load(path)[array])",
     "opened(path, 'x'), opened(path, 'y')",
-    f"stored['x'], stored['y'], without {WITH}",
+    f"`stored['x']`, `stored['y']`, without {WITH}",
     8,
     "in memory",
 )
@@ -171,7 +171,7 @@ ONE = Kept(
             Kept(
                 "opened = functools.lru_cache(maxsize=64)(lambda path: h5py.File(path, 'r'))",
                 "opened(path)",
-                "h5py.File(path, 'r')",
+                "`h5py.File(path, 'r')`",
                 64,
                 "open",
             ),
@@ -182,7 +182,7 @@ ONE = Kept(
             Kept(
                 "opened = functools.lru_cache(maxsize=64)(lambda path: h5py.File(path))",
                 "f = opened(path)",
-                "with h5py.File(path) as f:, whose lines move out of it",
+                "`with h5py.File(path) as f:`, whose lines move out of it",
                 64,
                 "open",
             ),
@@ -193,7 +193,7 @@ ONE = Kept(
             Kept(
                 "opened = functools.lru_cache(maxsize=8)(lambda path: np.load(path, mmap_mode='r'))",
                 "table = opened(path)",
-                "table = np.load(path, mmap_mode='r')",
+                "`table = np.load(path, mmap_mode='r')`",
                 8,
                 "in memory",
             ),

@@ -16,6 +16,7 @@ from pipeprof.profiles.protocol.messages import Trace
 from pipeprof.profiles.time.bottleneck import find_bottleneck
 from pipeprof.profiles.time.causes import collect_causes
 from pipeprof.profiles.time.limits.cores import cores_in_use, cores_were_free
+from pipeprof.profiles.time.limits.disturbance import find_disturbance
 from pipeprof.profiles.time.limits.gil import limited_by_gil
 from pipeprof.profiles.time.top_stage import top_groups, unread_note
 
@@ -708,3 +709,14 @@ def test_a_stage_that_waits_while_child_processes_work_may_wait_for_them() -> No
     found = find_bottleneck(waiting)
     assert found is not None
     assert found.text.endswith("(its child processes? network? sleep? lock?)")
+
+
+def test_where_cores_are_free_others_are_not_what_a_pipeline_waits_for() -> None:
+    """Threads that other processes wake wait for a core as well; with 1.4 of 2 in use that is no lack of them."""
+    causes = Causes(worker_cores=1.2, demanded_cores=2.9, disk_bytes_per_second=0.0)
+    for others, limit in ((0.2, None), (0.8, "cpu")):
+        found = profile(causes, looked_at(10.0, 4.0))
+        found.contention = Contention(worker_cores=1.2, others_cores=others, runnable_wait_share=0.58)
+        assert find_disturbance(found.contention, found.host) is not None
+        bottleneck = find_bottleneck(found)
+        assert (bottleneck.limit if bottleneck is not None else None) == limit

@@ -9,8 +9,9 @@ import pytest
 from pipeprof.profiles.document.shared import DatasetUse, FunctionUse, Quantiles, Steps, Training
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.document.time import CpuAccount
+from pipeprof.profiles.time.attribution.stage_time import StageTime
 from pipeprof.profiles.time.attribution.trace_work import Work
-from pipeprof.profiles.time.ceiling import find_ceiling
+from pipeprof.profiles.time.ceiling import find_ceiling, stage_ceiling
 from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time, step_cpu_ms
 
 CORES = 4.0
@@ -402,3 +403,10 @@ def test_the_step_of_a_script_has_at_most_what_its_thread_can_have_caused(told, 
     assert step_cpu_ms(10.0, rows, told, cores=2.0) == pytest.approx(cpu_ms)
     assert step_cpu_ms(3.0, rows, told, cores=2.0) is None
     assert step_cpu_ms(10.0, [stage("a", 4.0, 4.0)], told, cores=2.0) is None
+
+
+def test_one_call_at_a_time_takes_no_longer_than_passes():
+    """Its CPU time, with that of threads that wake it, is more than the interval: it has kept up all the same."""
+    time = StageTime(row=stage("a", 35.0, 35.0), inside_ms=35.0, cpu_ms=36.7, calling_ms=0.8, threads=1.0)
+    rate, resource = stage_ceiling(time, 35.0, CORES) or (0.0, "cores")
+    assert (rate, resource) == (pytest.approx(1000 / 35.0), "serial")

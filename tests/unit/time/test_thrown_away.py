@@ -172,3 +172,19 @@ def test_calls_of_one_line_that_do_not_read_each_other_are_counted_apart() -> No
         "of about 32 elements that load (map, input.py:3) makes, 22 are dropped by own (its filter, input.py:5): "
         "63 % of the pipeline's work"
     )
+
+
+def test_what_both_sides_of_a_zip_make_is_dropped_of_both() -> None:
+    line = {"name": "load", "location": Location(file="/a/input.py", line=4, column=8)}
+    text = told(
+        stage("source", "zip", elements=800),
+        stage("source.inputs.0.source", "range", depth=1),
+        stage("source.inputs.0.stages.0", "map", 0.5, depth=1, elements=800, **line),
+        stage("source.inputs.1.source", "range", depth=1),
+        stage("source.inputs.1.stages.0", "map", 0.5, depth=1, elements=800, **line),
+        stage("stages.0", "filter", elements=800),
+        stage("stages.1", "shard", elements=200, inputs_each=4.0, inputs_each_by="graph"),
+    )
+    assert text == (
+        "of 4 elements that load (map, input.py:4) makes, 3 are dropped by shard: 75 % of the pipeline's work"
+    )

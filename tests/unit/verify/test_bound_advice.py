@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, Stage
@@ -123,10 +124,43 @@ def test_files_whose_records_are_only_read_are_batched_where_they_are_read(profi
 def test_the_command_that_keeps_elements_is_named_where_they_can_be_kept(profile: Profile) -> None:
     decode = stage("stages.0", "map", 0.9, name="decode", random=False)
     found = advice(profile, stage("source", "range", 0.01), decode)
-    assert found == ("Make decode cheaper", f"do less in it, or do its work once, before the run{COMMAND}")
+    assert found == ("Make decode cheaper", f"do less in it{COMMAND}")
     decode.random = True
     found = advice(profile, stage("source", "range", 0.01), decode)
     assert found == ("Make decode cheaper", "do less in it, or do it in the step, on its device")
+
+
+def test_files_are_no_advice_where_they_have_the_same_rows_many_times(profile: Profile) -> None:
+    def text(*stages: Stage, at: str) -> str:
+        found = advice(profile, *stages, at=at)
+        assert found is not None
+        return found[1]
+
+    cut = stage("stages.0", "map", 0.9, name="window", ops=[OpCost(op="Slice", ms_per_batch=90.0)], random=False)
+    assert "--convert-to" not in text(stage("source", "range", 0.01), cut, at="stages.0")
+    assert "--convert-to" in text(stage("source", "TFRecordDataset", 0.01), cut, at="stages.0")
+    sequences = stage("source", "from_tensor_slices", 0.01, bytes_out_per_batch=1000.0)
+    windows = stage("stages.0", "flat_map", 0.5, name="windows", inputs_each=0.1, bytes_out_per_batch=5000.0)
+    work = stage("stages.1", "map", 0.6, name="work", random=False, bytes_out_per_batch=5000.0)
+    assert "--convert-to" not in text(sequences, windows, work, at="stages.1")
+    windows.bytes_out_per_batch = 1000.0
+    assert "--convert-to" in text(sequences, windows, work, at="stages.1")
+
+
+@pytest.mark.parametrize(("body", "offered"), [("rng.normal(size=3)", False), ("np.ones(3)", True)])
+def test_files_are_no_advice_for_a_generator_that_draws(
+    profile: Profile, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, body: str, offered: bool
+) -> None:
+    code = f"import numpy as np\nrng = np.random.default_rng()\ndef rows():\n    while True:\n        yield {body}\n"
+    (tmp_path / "rows.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    place = {"file": "rows.py", "line": 9, "column": 1, "call": "from_generator"}
+    source = stage("source", "from_generator", 0.9, name="rows", location=place)
+    found = advice(profile, source, at="source")
+    assert found is not None
+    assert ("store its elements in files" in found[1]) is offered
+    assert ("--convert-to" in found[1]) is offered
+    assert ("let it give only what it draws" in found[1]) is not offered
 
 
 def test_other_findings_with_an_upper_bound_get_the_command_once(profile: Profile) -> None:
@@ -348,7 +382,11 @@ def test_a_map_whose_calls_cost_most_draws_on_whole_batches(profile: Profile) ->
         "move add_noise after batch, with tf.vectorized_map: each element still draws numbers of its own, others than "
         "now"
     )
-    assert "tf.vectorized_map(lambda row: add_noise(*row), batch)" in (found.python or "")
+    # What stands between the two comes along, and the remark names all that the line replaces.
+    assert found.python == (
+        "dataset = dataset.shuffle(…).batch(…).map(lambda *batch: tf.vectorized_map(lambda row: add_noise(*row), "
+        "batch), num_parallel_calls=tf.data.AUTOTUNE)  # in place of map, shuffle and batch"
+    )
     assert found.sentence is not None
     assert "calling it 50.0 ms" in found.sentence
     tried = Finding(rule="measured", title="a", status="unverified", stage="stages.0", measured={"high": 1.14})
@@ -453,3 +491,54 @@ def test_a_map_after_copies_shows_lines_where_these_are_of_the_openers_own_eleme
     lines = "dataset = dataset.map(lambda raw, label: (tf.io.decode_jpeg(raw, channels=3), label), "
     assert str(found.python or "").startswith(lines) is shown
     assert bool(found.python) is shown
+
+
+def copies(*given: dict[str, Any]) -> list[Stage]:
+    place = Location(file="input.py", line=4, column=3)
+    sides = [f"stages.{number}.inputs.1.stages.0" for number in range(len(given))]
+    return [
+        Stage(id=one, op="map", origin="written", name="load", location=place, **facts)
+        for one, facts in zip(sides, given, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("blocked", "lock", "waits"), [(9.0, 0.1, True), (2.0, 0.1, False), (9.0, 0.5, False)])
+def test_a_group_of_copies_waits_by_the_sums_of_those_with_numbers(
+    profile: Profile, blocked: float, lock: float, waits: bool
+) -> None:
+    hot = {"file": "input.py", "line": 2, "function": "read", "ms_per_batch": 5.0, "share": 0.5, "lock_share": lock}
+    known = {"time_ms_per_batch": 10.0, "blocked_ms_per_batch": blocked, "python": [hot]}
+    # The last copy was not at work while costs were read.
+    profile.stages = [stage("source", "range"), *copies(known, known, {})]
+    found = bottleneck_finding(profile, [one.id for one in profile.stages[1:]], [])
+    assert ("let 16 calls wait at a time" in str(found.recommendation)) is waits
+    assert found.title == "Make the 3 stages of load cheaper"
+    # One function is named once, with the time in all copies.
+    assert str(found.sentence).count("read()") == 1
+    assert "read() 10.0 ms" in str(found.sentence)
+
+
+def test_a_stage_without_numbers_does_not_wait(profile: Profile) -> None:
+    hot = {"file": "input.py", "line": 2, "function": "read", "ms_per_batch": 5.0, "share": 0.5}
+    (unread,) = copies({"python": [hot]})
+    profile.stages = [stage("source", "range"), unread]
+    assert "wait at a time" not in str(bottleneck_finding(profile, [unread.id], []).recommendation)
+
+
+def test_lines_name_all_calls_that_they_replace_and_the_finding_the_line_of_these(profile: Profile) -> None:
+    places = [Location(file="texts.py", line=line, column=at) for line, at in ((5, 3), (5, 20), (6, 3))]
+    lines = stage("source", "TextLineDataset", 0.01, element_spec=TEXTS)
+    rows = [{"name": "0", "dtype": "int32", "shape": [None]}]
+    both = [
+        of_texts("stages.0", "clean", location=places[0]),
+        stage("stages.1", "map", 0.4, name="split", ops=[{"op": "StringSplitV2", "ms_per_batch": 1.0}],
+              element_spec=rows, location=places[1]),
+    ]  # fmt: skip
+    last = stage("stages.2", "flat_map", 0.5, name="chunk", location=places[2])
+    profile.stages = [lines, *both, last]
+    found = bottleneck_finding(profile, ["stages.0", "stages.1", "stages.2"], [])
+    assert found.title == "Make clean, split and chunk cheaper"
+    assert (found.location, found.stage) == (places[0], "stages.0")
+    assert (found.python or "").endswith("# texts.py:5, in the place of .map(clean, …).map(split, …)")
+    assert ".unbatch().map(lambda row: row)" in (found.python or "")
+    assert "no ragged tensor" in str(found.recommendation)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, ReplaceStages
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, ReplaceStages, SplitMap
 from pipeprof.profiles.document.findings import Kept
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import OpCost, Stage
@@ -199,6 +199,22 @@ def test_what_filters_keep_of_a_pass_is_seen(recorded: Recorded) -> None:
     found = point(recorded, *before, at="stages.1", changes=changes, epochs=0)
     assert found is not None
     assert (inserted(found), found.shuffle) == ([("cache", "stages.2"), ("shuffle", "stages.2")], 250)
+
+
+def test_what_a_cache_keeps_is_one_epoch_of_what_was_seen(recorded: Recorded) -> None:
+    """A filter leaves 1,632 elements in 51 batches; an epoch has 11 of them."""
+    unknown = {"stages.0": {"cardinality": None, "elements": 1632, "bytes_per_element": 24_000.0}}
+    run = run_of(recorded, "range", "filter", "batch", epochs=4, changes=unknown)
+    assert run.steps is not None
+    run.steps.count, run.steps.epoch_steps = 51, 11.0
+    assert kept_by(run, (InsertStage("cache", {}, "stages.0"),)) == Kept(sample_bytes=352 * 24_000)
+    run.steps.epoch_steps = None
+    assert kept_by(run, (InsertStage("cache", {}, "stages.0"),)) == Kept(sample_bytes=544 * 24_000)
+
+
+def test_what_a_part_of_a_map_makes_has_no_known_size(recorded: Recorded) -> None:
+    run = run_of(recorded, "range", "map", "batch", epochs=20)
+    assert kept_by(run, (SplitMap("stages.0", (NewStage("cache"),)),)) == Kept()
 
 
 def test_a_cache_is_full_after_an_epoch_as_long_as_the_restarts_say(recorded: Recorded) -> None:

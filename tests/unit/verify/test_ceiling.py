@@ -8,10 +8,18 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import HandWritten, MoveStage, SetEnvironment, VectoriseMap
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
+    MoveStage,
+    NewStage,
+    ReplaceStages,
+    SetEnvironment,
+    SplitMap,
+    VectoriseMap,
+)
 from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.findings import Edit, Finding, Kept, documents_of
+from pipeprof.profiles.document.findings import Edit, Finding, Kept, Predicted, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
 from pipeprof.profiles.experiment.evidence import Evidence
@@ -24,8 +32,10 @@ from pipeprof.profiles.verify.ceiling import (
     bottleneck_finding,
     bound_of,
     describe_open_bound,
+    drop_needless,
     further_bounds,
     inside_of,
+    is_left_less,
     is_reached,
     replay_job,
     stages_to_replay,
@@ -337,7 +347,7 @@ def test_stages_that_use_the_cores_about_as_much_are_replaced_together(profile: 
     assert further_bounds(profile, []) == [stages]
     profile.verdict.stage = "stages.0"
     found = bottleneck_finding(profile, stages, [])
-    assert found.title == "Make 4 stages in a row cheaper"
+    assert found.title == "Make the 4 stages from map to map cheaper"
     assert found.change is not None
     assert found.change.startswith("the 4 stages from map to map: do less in them, on whole batches")
     one_kept = Finding(rule="a", title="a", status="kept", stage="stages.2", measured={"speedup": 9.0})
@@ -413,6 +423,29 @@ def test_a_change_that_has_nearly_all_of_a_bound_leaves_nothing_of_it(
     assert is_reached(profile, bound, [kept]) is reached
 
 
+def test_a_proven_change_leaves_no_advice_on_what_it_removes(profile: Profile) -> None:
+    kept = Finding(rule="b", title="b", status="kept", stage="stages.1", measured={"speedup": 2.0})
+    kept.edit = documents_of([MoveStage("stages.1", "skip", "stages.0")])
+    profile.findings = [kept]
+    assert is_left_less(profile, ["stages.0"])
+    assert not is_left_less(profile, ["stages.2"])
+    kept.edit = documents_of([ReplaceStages(("stages.2",))])
+    assert is_left_less(profile, ["stages.2"])
+    kept.cache = Kept()
+    assert not is_left_less(profile, ["stages.2"])
+
+
+@pytest.mark.parametrize(("predicted", "left"), [(1.5, False), (9.0, True), (None, True)])
+def test_what_a_proven_change_does_as_well_is_no_finding(profile: Profile, predicted: float | None, left: bool) -> None:
+    kept = Finding(rule="a", title="a", status="kept", family="speed", measured={"speedup": 3.0})
+    kept.edit = documents_of([ReplaceStages(("stages.0",))])
+    other = Finding(rule="b", title="b", status="unverified", family="speed", stage="stages.0")
+    other.edit, other.predicted = documents_of([HandWritten(("stages.0",), "", "")]), Predicted(speedup=predicted)
+    profile.findings = [kept, other]
+    assert drop_needless(profile, [], []) == ([] if left else [other])
+    assert profile.findings == ([kept, other] if left else [kept])
+
+
 def test_what_a_training_waits_for_is_suspected_where_no_rule_applies(profile: Profile) -> None:
     profile.findings = [
         Finding(rule="a", title="", status="unverified", family="speed", stage="stages.0", python="x = 1")
@@ -455,6 +488,9 @@ def test_a_rule_that_says_what_to_write_says_it_of_the_bound(profile: Profile) -
     assert told_by_rule(profile, ["source"], [run]) is None
     run.edit = documents_of([HandWritten((side.format(0), side.format(1)), "", "")])
     assert told_by_rule(profile, ["source"], [run]) is run
+    # A bound of speed is none of what saves memory.
+    memory = {"family": "memory", "predicted": Predicted(speedup=None, peak_rss_delta_bytes=-9)}
+    assert told_by_rule(profile, ["source"], [run.model_copy(update=memory)]) is None
     assert told_by_rule(profile, [place], [run]) is None
     assert told_by_rule(profile, ["source"], [run.model_copy(update={"rule": "measured"})]) is None
 
@@ -481,7 +517,7 @@ def test_stages_of_one_line_with_little_of_the_work_have_a_bound_with_those_befo
     profile.verdict.stage = "source.inputs.1.stages.3"
     (together, *_) = further_bounds(profile, [])
     assert together == tuple(one.id for one in stages if one.name)
-    assert bottleneck_finding(profile, together, []).title == "Make 4 stages in a row cheaper"
+    assert bottleneck_finding(profile, together, []).title == "Make the 4 stages from normalize to chunk cheaper"
     for stage in profile.stages:
         stage.share = 0.3 if stage.name == "chunk" else stage.share
     (together, *_) = further_bounds(profile, [])
@@ -542,6 +578,21 @@ def test_advice_leaves_out_what_was_tried_without_a_gain(profile: Profile) -> No
     tried.status = "rejected"
     advise_again(profile, finding, [tried])
     assert str(finding.change).startswith("AdjustHue 90 %: adjust colours in the step, on its device")
+
+
+def test_a_cache_between_two_parts_of_a_map_is_no_advice_once_it_was_measured(profile: Profile) -> None:
+    assert profile.stages is not None
+    stage = profile.stages[1]
+    stage.ops, stage.time_ms_per_batch = [OpCost(op="DecodeJpeg", ms_per_batch=9.0)], 10.0
+    stage.random, stage.steady_ops = True, ["DecodeJpeg"]
+    finding = bottleneck_finding(profile, ["stages.0"], [])
+    assert "so do it in a map of its own" in str(finding.change)
+    kept = Finding(rule="measured", title="a", status="kept", stage="stages.0")
+    kept.edit = documents_of([SplitMap("stages.0", (NewStage("cache"),))])
+    finding.status = "ceiling"
+    advise_again(profile, finding, [kept])
+    assert str(finding.change).startswith("DecodeJpeg 90 %: ")
+    assert "so do it in a map of its own" not in str(finding.change)
 
 
 def test_advice_on_several_stages_stays_on_several_stages(profile: Profile) -> None:
@@ -625,3 +676,23 @@ def test_a_stage_whose_bound_shows_no_gain_gets_no_advice(profile: Profile, low:
         measured=measured,
     )  # fmt: skip
     assert describe_open_bound(profile, finding).endswith("   do this") is advised
+
+
+def test_lines_that_replace_more_than_a_replay_can_have_no_bound_of_a_part(profile: Profile) -> None:
+    """Of windows over an array, a replay takes the place of the stage that opens each, and the lines that of all."""
+    ops = ["window", "flat_map", "map", "batch"]
+    profile.stages = [Stage(id="source", op="range", origin="written", elements=1500, share=0.0)]
+    profile.stages += [
+        Stage(id=f"stages.{at}", op=op, origin="written", name="as_batch", elements=1500, share=share)
+        for at, (op, share) in enumerate(zip(ops, (0.1, 0.6, 0.2, 0.1), strict=True))
+    ]
+    assert profile.verdict is not None
+    profile.verdict.stage = "stages.1"
+    lines = Finding(rule="a", title="Gather", status="unverified", family="speed", stage="stages.1", python="x = 1")
+    lines.predicted = Predicted(speedup=10.0)
+    lines.edit = documents_of([HandWritten(("stages.1",), "", "x = 1")])
+    assert further_bounds(profile, [lines]) == [("stages.1",)]
+    lines.edit = documents_of([HandWritten(tuple(f"stages.{at}" for at in range(4)), "", "x = 1")])
+    assert further_bounds(profile, [lines]) == []
+    lines.predicted = None
+    assert further_bounds(profile, [lines]) == [("stages.1",)]

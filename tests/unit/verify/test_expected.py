@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, RewriteMap, SetArgument, to_document
-from pipeprof.profiles.document.findings import Edit, Finding, Predicted
+from pipeprof.profiles.document.findings import Edit, Finding, Kept, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.propose.finding import MEASURED, finding_of
@@ -98,8 +98,16 @@ def test_python_that_calls_tensorflow_alone_comes_before_upper_bounds() -> None:
     sure = finding(MEASURED, RewriteMap("stages.0", "graph"), predicted=Predicted(speedup=2.0))
     assert not is_guess(sure)
     assert is_guess(finding(MEASURED, RewriteMap("stages.0", "graph")))
-    assert is_guess(finding(MEASURED, RewriteMap("stages.0", "ratio"), predicted=Predicted(speedup=2.0)))
+    assert is_guess(finding(MEASURED, RewriteMap("stages.0", "ratio"), predicted=Predicted(speedup=1.9)))
     assert not is_guess(finding("serial-map-cpu"))
+
+
+def test_a_large_gain_on_all_data_comes_before_upper_bounds() -> None:
+    large = finding(MEASURED, CALLS, predicted=Predicted(speedup=9.0))
+    assert not is_guess(large)
+    assert is_guess(finding(MEASURED, CALLS, predicted=Predicted(speedup=1.9)))
+    large.cache = Kept()
+    assert is_guess(large)
 
 
 def expecting(name: str, speedup: float | None) -> Finding:

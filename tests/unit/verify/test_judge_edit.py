@@ -68,6 +68,20 @@ def test_a_large_gain_is_kept_from_6_pairs(speedup: float, rounds: int, status: 
     assert judge(found, "same", for_memory=False, last=True).status == status
 
 
+@pytest.mark.parametrize(
+    ("speedup", "rounds", "status", "settled"),
+    [(1.5, 2, "unverified", False), (1.5, 3, "kept", True), (1.1, 3, "rejected", True), (0.7, 3, "rejected", True)],
+)
+def test_a_few_pairs_are_enough_for_an_upper_bound(speedup: float, rounds: int, status: str, settled: bool) -> None:
+    found = judge(evidence(speedup, rounds=rounds), None, for_memory=False)
+    assert (found.status, found.settled) == (status, settled)
+
+
+def test_an_upper_bound_that_is_not_decided_after_12_pairs_is_measured_no_more() -> None:
+    open_ones = [judge(evidence(1.4, rounds=one, noise=0.4), None, for_memory=False) for one in (3, 6)]
+    assert [(one.status, one.settled) for one in open_ones] == [("unverified", False), ("unverified", True)]
+
+
 def test_what_an_edit_cannot_change_is_never_its_fault() -> None:
     other = replace(BUILT, batches=[BatchDigest("other", ["other"], "int64"), *BATCHES[1:]])
     found = evidence(1.5, edited=other)

@@ -8,8 +8,8 @@ import pytest
 
 from pipeprof.cli.report.findings import describe_overlap
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, to_document
-from pipeprof.profiles.document.findings import Edit, Finding, Verdict
-from pipeprof.profiles.verify.overlap import can_overlap, is_about_overlap, other_dispatch, without_other_dispatch
+from pipeprof.profiles.document.findings import Edit, Finding, Predicted, Verdict
+from pipeprof.profiles.verify.overlap import is_about_overlap, may_gain, other_dispatch, without_other_dispatch
 
 PREFETCH = InsertStage("prefetch", {"buffer_size": 2}, "stages.0")
 
@@ -41,8 +41,25 @@ def test_a_prefetch_cannot_gain_where_the_cores_are_full_or_the_step_sets_the_pa
 ) -> None:
     profile = recorded("step-bound")
     profile.verdict = Verdict(headline="", sentence="", bound=bound, limit=limit)
-    assert can_overlap(profile, finding(PREFETCH)) is gains
-    assert can_overlap(profile, finding(InsertStage("cache")))
+    assert may_gain(profile, finding(PREFETCH), None) is gains
+    assert may_gain(profile, finding(InsertStage("cache")), None)
+
+
+@pytest.mark.parametrize(("speedup", "gains"), [(None, True), (0.999, False), (1.01, False), (1.5, True)])
+def test_what_is_predicted_to_gain_nothing_is_worth_no_word(recorded: Any, speedup: float | None, gains: bool) -> None:
+    profile = recorded("step-bound")
+    profile.verdict = Verdict(headline="", sentence="", bound="input", limit="serial-stage")
+    one = finding(PREFETCH)
+    one.predicted = Predicted(speedup=speedup)
+    assert may_gain(profile, one, None) is gains
+
+
+@pytest.mark.parametrize(("limit", "gains"), [(None, True), (8, False), (1, True)])
+def test_memory_is_saved_where_there_is_little_of_it(recorded: Any, limit: int | None, gains: bool) -> None:
+    profile = recorded("step-bound")
+    profile.memory.peak_bytes = 3 << 28
+    one = finding(InsertStage("cache")).model_copy(update={"family": "memory"})
+    assert may_gain(profile, one, limit << 30 if limit else None) is gains
 
 
 def test_a_loop_without_a_device_has_no_other_mode() -> None:

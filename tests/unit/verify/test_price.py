@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.pipelines.edits.edits import SetEnvironment
+from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.verify.price import too_dear
 
 MIB = 1 << 20
@@ -37,5 +38,9 @@ def test_a_small_part_of_the_memory_is_not_worth_much_of_the_speed(
     }
     found = Finding(rule="some-rule", title="", family="memory", status="kept", measured=measured)
     assert too_dear(found, 734 * MIB, limit * MIB if limit else None) == words
+    found.edit = documents_of([SetEnvironment("MALLOC_ARENA_MAX", "2")])
+    if words is None and limit is None and saved == 77:
+        # Of a setting of the process, the speed must be known.
+        assert too_dear(found, 734 * MIB, None) == "it saves 77.0 MiB of 734 MiB; too few pairs to tell what it costs"
     found.family = "speed"
     assert too_dear(found, 734 * MIB, limit * MIB if limit else None) is None

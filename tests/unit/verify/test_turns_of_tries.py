@@ -11,7 +11,7 @@ import pytest
 
 from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, RewriteMap, SetArgument
 from pipeprof.pipelines.target.target import parse_target
-from pipeprof.profiles.document.findings import Finding, Kept, Predicted
+from pipeprof.profiles.document.findings import Finding, Kept, Predicted, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.harness.event_loop import Signals
@@ -122,6 +122,21 @@ def test_a_change_without_a_cache_is_measured_before_a_cache(run: Any, profile: 
     assert run.came == ["a", "cache", "b"]
 
 
+@pytest.mark.parametrize("predicted", [0.99, 1.5])
+def test_what_is_predicted_to_gain_nothing_is_no_finding_without_an_end(
+    run: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch, predicted: float
+) -> None:
+    def begun(_trials: object, finding: Finding, _reserved: object) -> None:
+        finding.measured = {"speedup": 1.07}
+        finding.unfinished = Unfinished(pairs=4, needed=12, budget_seconds=80)
+
+    monkeypatch.setattr(run, "_try", begun)
+    profile.findings = []
+    run._try_all(Trials(), [proposed("a", predicted)])
+    assert len(profile.findings) == (predicted > 1)
+    assert len(run._undecided) == (predicted < 1)
+
+
 def test_what_is_refused_or_has_no_time_is_counted_by_its_reason(run: Any, profile: Profile) -> None:
     class Late(Trials):
         def fits(self, *_: object) -> bool:
@@ -145,8 +160,12 @@ def test_what_is_refused_or_has_no_time_is_counted_by_its_reason(run: Any, profi
     assert profile.verification.needs_seconds == 70
 
 
-def test_the_bottleneck_is_bounded_before_anything_is_guessed(
-    run: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("predicted", "came"),
+    [(1.8, ["rule", "without stages.0", MEASURED, "saves"]), (5.0, [MEASURED, "rule", "without stages.0", "saves"])],
+)
+def test_the_bottleneck_is_bounded_before_anything_is_guessed_that_promises_little(
+    run: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch, predicted: float, came: list[str]
 ) -> None:
     def bound(_trials: object, finding: Finding, stages: Sequence[str], _before: str = "") -> None:
         run._bounded.add(tuple(stages))
@@ -164,12 +183,14 @@ def test_the_bottleneck_is_bounded_before_anything_is_guessed(
     monkeypatch.setattr(module, "Trials", lambda *_, **__: Trials())
     monkeypatch.setattr(module.ceiling, "further_bounds", lambda *_: [("stages.0",)])
     monkeypatch.setattr(module, "pays", lambda *_: True)
-    rule, guess = proposed("rule", 3.0), proposed(MEASURED, 5.0, edit("stages.1", 4), stage="stages.1")
-    profile.findings = [rule]
+    rule, guess = proposed("rule", 3.0), proposed(MEASURED, predicted, edit("stages.1", 4), stage="stages.1")
+    # Of memory there is enough.
+    saves = proposed("saves", 4.0, edit("stages.1", 2), stage="stages.1").model_copy(update={"family": "memory"})
+    profile.findings, profile.memory.peak_bytes, run._limit = [saves, rule], 1 << 20, 1 << 30
     run.gains = {"rule": 1.0}
-    run.run([rule], [guess], [])
-    assert run.came == ["rule", "without stages.0", MEASURED]
-    assert [finding.status for finding in profile.findings] == ["unverified", "ceiling"]
+    run.run([saves, rule], [guess], [])
+    assert run.came == came
+    assert [finding.status for finding in profile.findings] == ["unverified", "unverified", "ceiling"]
 
 
 def test_a_budget_that_holds_no_try_says_what_it_takes(run: Any, profile: Profile) -> None:

@@ -1,6 +1,5 @@
 """Folding of a script's iteration: hand-made times, in nanoseconds."""
 
-from array import array
 from itertools import pairwise
 
 import pytest
@@ -135,7 +134,7 @@ class TestFit:
 class TestConsumer:
     def test_a_loop_is_seen_although_keras_calls_it(self):
         consumer = Consumer(Place("train.py", 3), "training")
-        one = a_pass(times=array("q", [10, 30, 40, 60]), steps=array("q", [31, 39]))
+        one = a_pass(times=[10, 30, 40, 60], steps=[31, 39])
         consumer.passes.append(one)
         folded = consumer.fold(100, no_model)
         assert consumer.kind == "loop"

@@ -92,7 +92,7 @@ def test_functions_that_run_on_other_threads_leave_the_core_to_python(habits: Ha
     habits.function_returned(Traced(), 9_000 * MS)
     before = habits.function_calls
     for _ in range(calls):
-        habits.sampled(cpu.__next__)(Traced(), 8 * MS)
+        habits.sampled(habits.function_returned, cpu.__next__)(Traced(), 8 * MS)
     habits.function_returned(Traced(), 8 * MS)
     since = habits.function_calls.cpu_since(before)
     assert since == pytest.approx(share * 0.008 * (calls + 1))

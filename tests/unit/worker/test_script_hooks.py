@@ -272,8 +272,8 @@ def test_datasets_are_told_apart_by_object_and_role():
     observer.iterator_made(training, held[0], 0)
     observer.train_began(model, [])
     observer.epoch_began()
-    observer.batch_began()
-    observer.batch_ended()
+    for note in observer.steps:
+        note(0)
     observer.test_began(model)
     observer.iterator_made(validation, held[1], 0)
     observer.test_ended()
@@ -284,6 +284,57 @@ def test_datasets_are_told_apart_by_object_and_role():
     assert (observer.epochs, observer.validations) == (1, 1)
     assert len(observer.consumers[0].passes[0].steps) == 2
     assert observer.consumers[0].passes[0].ended
+
+
+def test_steps_of_fit_are_attended_to_while_there_is_attention_and_noted_always():
+    attended = []
+    observer = ScriptObserver(lambda _: None, attended.append, lambda: None, lambda _: None)
+    dataset, iterator, model = Dataset(), Batches(), SimpleNamespace(steps_per_execution=1)
+    observer.fit_called(model, dataset)
+    observer.iterator_made(dataset, iterator, 0)
+    observer.epoch_began()
+    for attention in (False, True, True, False, False):
+        observer.attention = attention
+        for note in observer.steps:
+            note(0)
+    (one,) = observer.consumers[0].passes
+    assert (attended, len(one.steps)) == ([one, one], 10)
+    observer.epoch_ending()
+    observer.steps[1](0)
+    assert len(one.steps) == 10
+
+
+def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(library, monkeypatch):
+    class Function:
+        python_function = None
+
+        def __call__(self) -> int:
+            return 7
+
+        def experimental_get_tracing_count(self) -> int:
+            return 1
+
+    keras = ModuleType("keras")
+    steps = ("on_train_batch_begin", "on_train_batch_end")
+    calls = type("Own", (), {name: lambda _calls, batch, logs=None: (batch, logs)[0] for name in steps})
+    keras.callbacks = SimpleNamespace(CallbackList=calls)
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    kind = type("Kind", (), {})
+    own = type("Own", (Function, kind), {})
+    library.types = SimpleNamespace(experimental=SimpleNamespace(PolymorphicFunction=kind))
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    hooks = Hooks(observer, itertools.count(1).__next__)
+    hooks.install("tensorflow")
+    hooks.install("keras")
+    kept, call, function = [getattr(calls, name) for name in steps], own.__call__, own()
+    observer.epoch_began()
+    for _ in range(3):
+        assert [call(function), *(one(calls(), 5) for one in kept)] == [7, 5, 5]
+    epoch = observer._epoch
+    assert (observer.habits.functions[0].calls, len(epoch.steps)) == (3, 6)
+    hooks.uninstall()
+    assert [call(function), *(one(calls(), 5) for one in kept)] == [7, 5, 5]
+    assert (observer.habits.functions[0].calls, len(epoch.steps)) == (3, 6)
 
 
 def iterated(observer: ScriptObserver, dataset: Dataset, line: int, batches: int, monkeypatch: pytest.MonkeyPatch):
@@ -376,3 +427,38 @@ def test_the_loader_that_keras_makes_of_a_dataset_is_no_source():
     assert observer.habits.source is None
     observer.loader_began(loader)
     assert observer.habits.source_kind == "DataLoader"
+
+
+def of_module(library: ModuleType) -> tuple[ScriptObserver, Hooks]:
+    library.config = SimpleNamespace(run_functions_eagerly=lambda run_eagerly: run_eagerly)
+    library.data.experimental = SimpleNamespace(enable_debug_mode=lambda: None)
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    hooks = Hooks(observer, itertools.count().__next__)
+    hooks.install("tensorflow")
+    return observer, hooks
+
+
+@pytest.mark.parametrize(
+    ("calls", "names"),
+    [
+        (lambda tf: tf.config.run_functions_eagerly(True), ["tf.config.run_functions_eagerly(True)"]),
+        (lambda tf: tf.config.run_functions_eagerly(run_eagerly=True), ["tf.config.run_functions_eagerly(True)"]),
+        (lambda tf: tf.config.run_functions_eagerly(False), []),
+        (lambda tf: (tf.config.run_functions_eagerly(True), tf.config.run_functions_eagerly(run_eagerly=False)), []),
+        (lambda tf: tf.data.experimental.enable_debug_mode(), ["tf.data.experimental.enable_debug_mode()"]),
+    ],
+)
+def test_what_makes_functions_run_eagerly_is_noted_until_it_is_taken_back(library, calls, names):
+    observer, hooks = of_module(library)
+    calls(library)
+    hooks.uninstall()
+    calls(library)
+    assert [call.name for call in observer.habits.eager.values()] == names
+
+
+@pytest.mark.parametrize("eagerly", [True, False])
+def test_a_model_that_trains_eagerly_is_noted(library, eagerly):
+    observer, hooks = of_module(library)
+    observer.train_began(SimpleNamespace(run_eagerly=eagerly), [])
+    hooks.uninstall()
+    assert [*observer.habits.eager] == ["run_eagerly=True"] * eagerly

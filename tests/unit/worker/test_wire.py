@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.worker.test_trace import chunk, number, varint
+from unit.worker.encoded_trace import chunk, number, varint
 
 from pipeprof.pipelines.wire import DamagedError, read_fields
 from pipeprof.profiles.worker.trace.wire import read_messages, read_numbers, read_varints, split_repeated

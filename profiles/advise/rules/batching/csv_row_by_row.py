@@ -14,11 +14,11 @@ from pipeprof.pipelines.static.written_calls import ROW_FUNCTION as _ROW
 from pipeprof.pipelines.static.written_calls import WrittenFunction, stacked_row
 from pipeprof.profiles.advise.batch_savings import batching, interval_ms, saving
 from pipeprof.profiles.advise.edits.render import python_text
-from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
+from pipeprof.profiles.advise.edits.snippets import function_name, in_place_of, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import listed, of_interval, place_of, stage_name
+from pipeprof.profiles.wording import listed, of_interval, stage_name
 
 _SOURCE = "CsvDataset"
 _SUMMARY = "parse whole batches of lines"
@@ -127,7 +127,9 @@ class _Rows:
         """What to do, as far as it is known without a run."""
         names = [stage_name(stage) for stage in self.maps]
         done = f", then {listed(names)} on whole batches" if names else ""
-        by_hand = HandWritten((self.source.id,), "", self._python(), "read lines, parse whole batches of them")
+        by_hand = HandWritten(
+            tuple(stage.id for stage in self.stages), "", self._python(), "read lines, parse whole batches of them"
+        )
         return Proposal(
             stage=self.source.id,
             sentence=(
@@ -179,7 +181,6 @@ class _Rows:
             for name in (*_IN_DECODER, "select_cols")
             if arguments.get(name, _DEFAULTS.get(name)) != _DEFAULTS.get(name)
         )
-        place = place_of(self.source.location)
         moved = "".join(stage_call(stage, stage.arguments) for stage in self.between if stage not in self.maps)
         result = "columns" if self.maps else "tuple(columns)"
         rows, written = self._on_rows()
@@ -191,7 +192,7 @@ class _Rows:
                 *(f"    columns = tf.vectorized_map({row}, {given})" for row, given in rows),
                 f"    return {result}",
                 f"dataset = {self._lines()}{moved}.batch({self.size}).map(parse, num_parallel_calls=tf.data.AUTOTUNE)"
-                + (f"  # in place of {_SOURCE}, {place}" if place else ""),
+                + in_place_of(self.stages),
             ]
         )
 

@@ -13,6 +13,7 @@ from pipeprof.profiles.advise.edits.snippets import (
     arguments_of,
     calls_of,
     function_name,
+    in_place_of,
     parsing_function,
     stage_call,
     stage_yaml,
@@ -22,7 +23,7 @@ from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import BATCHED_PARSE_GAIN, PARSE_EXAMPLE_US
 from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
-from pipeprof.profiles.wording import listed, milliseconds, place_of, significant
+from pipeprof.profiles.wording import milliseconds, significant
 
 _PARSES = frozenset({"ParseExample", "ParseExampleV2", "ParseSingleExample"})
 _VECTOR_READY = frozenset(
@@ -237,10 +238,8 @@ def _of_text(stage: StageView, batch: BatchSavings, care: Collection[str]) -> Ha
     lines = re.sub(r"^((?:async )?def )\w+", rf"\1{name}", written).replace(single, "parse_example")
     moved = "".join(stage_call(one, one.arguments) for one in (*batch.between, batch.stage))
     call = f"dataset = dataset{moved}.map({name}, num_parallel_calls=tf.data.AUTOTUNE)"
-    parts = listed([stage.op, *(one.op for one in (*batch.between, batch.stage))])
-    return HandWritten(
-        (stage.id, batch.stage.id), "", f"{lines}\n{call}  # in place of {parts}, {place_of(stage.location)}", ""
-    )
+    where = in_place_of((stage, *batch.between, batch.stage))
+    return HandWritten((stage.id, batch.stage.id), "", f"{lines}\n{call}{where}", "")
 
 
 def _vectorises(stage: StageView) -> bool:

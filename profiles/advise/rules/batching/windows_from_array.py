@@ -12,7 +12,7 @@ from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.rewritten import on_rows
 from pipeprof.profiles.advise.batch_savings import interval_ms, saving
-from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
+from pipeprof.profiles.advise.edits.snippets import function_name, in_place_of, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.rules.batching.windows_one_by_one import Windows, windows_of
 from pipeprof.profiles.lines import is_outside_functions
@@ -66,7 +66,9 @@ class WindowsFromArray(Rule):
         ms = sum(stage.table_ms or 0.0 for stage in stages)
         if ms < self.threshold("time-share") * interval:
             return
-        by_hand = HandWritten((found.first.id,), "", found.python(), "take the rows of whole batches with tf.gather")
+        # A replay of one of them alone would be no bound of what replaces both.
+        own = (*((found.windows.window.id,) if isinstance(found, _Sliding) else ()), found.first.id)
+        by_hand = HandWritten(own, "", found.python(), "take the rows of whole batches with tf.gather")
         # One call after the other saves its time on the clock, whatever cores there are.
         took = min(interval, sum((stage.table_ms or 0.0) / _calls_at_a_time(view, stage) for stage in stages))
         saved = took * (1 - 1 / self.threshold("batched-gain"))
@@ -210,10 +212,11 @@ class _Sliding:
         calls = "".join(stage_call(stage, stage.arguments) for stage in counted)
         taken = f"tf.gather(rows, i[:, None] + tf.range({found.size}, dtype=i.dtype){stride})"
         maps = [f"dataset = dataset.map({_on_windows(stage)})" for stage in self.after if traits(stage.op).maps]
+        replaced = [self.source, *self.repeats, found.window, found.flat, *self.after, self.batch]
         return "\n".join(
             [
                 f"rows = tf.constant({array}){f'  # line {place.line}' if place is not None else ''}",
-                f"dataset = tf.data.Dataset.range(0, len(rows){last}{steps}){calls}",
+                f"dataset = tf.data.Dataset.range(0, len(rows){last}{steps}){calls}{in_place_of(replaced)}",
                 f"dataset = dataset.map(lambda i: {taken}, num_parallel_calls=tf.data.AUTOTUNE)",
                 *maps,
             ]

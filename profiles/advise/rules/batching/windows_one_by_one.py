@@ -9,6 +9,7 @@ from typing import Any
 from pipeprof.pipelines.edits.edits import HandWritten, NewStage, ReplaceStages
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving
+from pipeprof.profiles.advise.edits.snippets import in_place_of
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -222,7 +223,8 @@ def _by_hand(found: Windows, many: int) -> HandWritten:
         python="\n".join(
             [
                 *_functions(found, piece),
-                f"dataset = dataset.window({piece}, shift={many * found.shift}).flat_map(piece)",
+                f"dataset = dataset.window({piece}, shift={many * found.shift}).flat_map(piece)"
+                f"{in_place_of((found.window, found.flat))}",
                 "dataset = dataset.map(windows).unbatch()",
             ]
         ),

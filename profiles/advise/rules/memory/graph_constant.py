@@ -12,7 +12,7 @@ from pipeprof.profiles.constants import ARRAY_COPIES
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.texts import first_argument
 from pipeprof.profiles.view.view import ConstantView, PipelineView, StageView
-from pipeprof.profiles.wording import listed, place_of, size
+from pipeprof.profiles.wording import listed, place_of, significant, size
 
 _GRAPH_LIMIT = 2**31
 _MOST_NAMED = 3
@@ -164,13 +164,16 @@ class GraphConstant(Rule):
         before, after = copies
         peak = round(before * nbytes)
         weight = weigh(peak, view)
-        compared = weight.words()
+        if weight.peak_bytes is not None and not weight.predicted:
+            # No more than all that was measured.
+            peak = min(peak, round(weight.peak_bytes))
+        compared, times = weight.words(peak), significant(peak / nbytes, 2)
         limit = f" A graph of {size(_GRAPH_LIMIT)} cannot be built at all." if nbytes > _GRAPH_LIMIT / 2 else ""
         return Proposal(
             stage=stage.id if stage is not None else None,
             location=(stage.location if stage is not None else None) or (arrays[0].location if arrays else None),
             sentence=(
-                f"{reason}. A graph is copied, serialised and rewritten as a whole: at the peak that takes {before:g} "
+                f"{reason}. A graph is copied, serialised and rewritten as a whole: at the peak that takes {times} "
                 f"times as much, {size(peak)}{f', {compared}' if compared else ''}. Every new iterator does that "
                 f"again.{limit}"
             ),
@@ -178,7 +181,7 @@ class GraphConstant(Rule):
             evidence={"constant_bytes": nbytes, "peak_bytes": peak, **_evidence(arrays), **weight.evidence()},
             edits=(edit,) if edit is not None else (),
             predicted=Prediction(
-                f"-({before:g} - {after:g}) × {size(nbytes)}", peak_rss_delta_bytes=-round((before - after) * nbytes)
+                f"-({times} - {after:g}) × {size(nbytes)}", peak_rss_delta_bytes=-max(0, round(peak - after * nbytes))
             ),
         )
 

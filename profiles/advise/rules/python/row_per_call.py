@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeprof.profiles.advise.edits.row_batches import rows_of_batches
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE, TIME_SHARE, OfHotLine
+from pipeprof.profiles.propose.proposal import Semantics
 from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
 
 _READS = {
@@ -54,6 +55,10 @@ class RowPerCall(OfHotLine, Rule):
         """State how much one access gives."""
         return "takes one row for each call" if spot.call.kind == "one-row" else "opens a file for each call"
 
+    def effect(self, spot: HotSpot, code: str) -> Semantics | None:
+        """What TensorFlow reads may be other values."""
+        return None if spot.call.library in _READS else super().effect(spot, code)
+
     def fix_of(self, spot: HotSpot, stage: StageView, code: str) -> str:
         """The rows of a batch, the reader of TensorFlow, or files that stay open."""
         del stage
@@ -70,8 +75,7 @@ class RowPerCall(OfHotLine, Rule):
         if kept is None:
             return f"Keep files open: open each of them once, not in each call of {spot.call.function}()"
         return (
-            f"Keep up to {kept.most} files {kept.where}, not opened anew: `{kept.used}` in the place of "
-            f"`{kept.replaced}`"
+            f"Keep up to {kept.most} files {kept.where}, not opened anew: `{kept.used}` in the place of {kept.replaced}"
         )
 
     def python_of(self, spot: HotSpot, stage: StageView, view: PipelineView) -> str:

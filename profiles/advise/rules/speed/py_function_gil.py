@@ -77,6 +77,7 @@ class PyFunctionGil(Rule):
             "py-function-cost", PY_FUNCTION_US, "µs", "measured on TensorFlow 2.21: a call over one of a TensorFlow op"
         ),
         Threshold("one-call", 1.5, "calls per batch", "up to it the function is called per batch already"),
+        Threshold("batched-gain", 1.3, "times", "below it fewer calls of the same Python are no advice"),
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
@@ -114,6 +115,8 @@ class PyFunctionGil(Rule):
         hot = hot_function(stage.measured) if stage.measured is not None else None
         own = in_less_python(stage.measured) if stage.measured is not None else None
         words, lines = own or ("", "")
+        predicted = self._predicted(view, stage, calls if many and own is None else None)
+        edits = _edits(view, stage) if (predicted.speedup or 0.0) >= self.threshold("batched-gain") else ()
         return Proposal(
             stage=stage.id,
             title=f"Make the Python of {stage_name(stage)} cheaper" if own is not None else "",
@@ -127,11 +130,7 @@ class PyFunctionGil(Rule):
             ),
             recommendation=f"{words[:1].upper()}{words[1:]}."
             if own is not None
-            else (
-                f"Write {hot or 'the function'} in TensorFlow ops. If it must stay Python, "
-                + ("call it once per batch and let NumPy process the batch" if many else "use NumPy on the whole batch")
-                + ". More parallel calls of Python code do not help."
-            ),
+            else f"Write {hot or 'the function'} in TensorFlow ops{_WHOLE_BATCH if edits or not many else ''}.",
             evidence={
                 name: value
                 for name, value in {
@@ -146,10 +145,13 @@ class PyFunctionGil(Rule):
                 }.items()
                 if value is not None
             },
-            edits=_edits(view, stage, many=many)
+            semantics="same"
+            if own is None and any(_STILL_ROWS in getattr(one, "python", "") for one in edits)
+            else None,
+            edits=edits
             if own is None
             else (HandWritten((stage.id,), f"# {words}", lines, words.replace("{", "{{").replace("}", "}}")),),
-            predicted=self._predicted(view, stage, calls if many and own is None else None),
+            predicted=predicted if edits else self._predicted(view, stage, None),
         )
 
     def _predicted(self, view: PipelineView, stage: StageView, calls: float | None) -> Prediction:
@@ -167,6 +169,7 @@ class PyFunctionGil(Rule):
         return Prediction(more, speedup=predicted.speedup)
 
 
+_WHOLE_BATCH = ". If it must stay Python, use NumPy on whole batches"
 _STILL_ROWS = "still a loop over the rows, in one call: NumPy on whole arrays, without the loop, gains more"
 
 
@@ -207,35 +210,37 @@ def _on_parallel(parallel: float | None, lock: float | None) -> str:
     )
 
 
-def _edits(view: PipelineView, stage: StageView, *, many: bool) -> tuple[PipelineEdit, ...]:
-    batch = batching(view, stage) if many and stage.op == "map" else None
-    if batch is None:
+def _edits(view: PipelineView, stage: StageView) -> tuple[PipelineEdit, ...]:
+    batch = batching(view, stage) if stage.op == "map" else None
+    lines = _called_once(view, stage)
+    if batch is None or not (lines or stage.written is not None):
         return ()
     once = HandWritten(
         (stage.id,),
         yaml=(
             f'- map:   # {stage.id}, once per batch of {batch.size}\n    python: "{function_file(stage)}:on_a_batch"'
         ),
-        python=_called_once(view, stage),
+        python=lines,
         summary=f"call the function of {{stage}} once per batch of {batch.size}",
     )
     return (*batch.moves(stage), once)
 
 
 def _called_once(view: PipelineView, stage: StageView) -> str:
-    """The map on whole batches: with the function's own Python where the file shows it."""
+    """The map on whole batches, with the function's own Python; empty where the file does not show it."""
     found = wrapped(stage.given.definition or stage.given.text) if stage.given is not None else None
     components = stage.element or ()
     sized = all(one.shape is not None and None not in one.shape for one in components)
-    lines = ["def on_a_batch(*batch):", "    ...  # the function on whole arrays, in one tf.numpy_function"]
-    if found is not None and sized and len(found.results) == len(components):
-        function = f"({found.function})" if found.function.startswith("lambda") else found.function
-        each = f"{function}(*row) for row in zip(*rows)"
-        stacked = f"np.stack([{each}])" if len(found.outputs) == 1 else f"[np.stack(one) for one in zip(*({each}))]"
-        made = on_batches(found, f"lambda *rows: {stacked}", components, "on_a_batch", found.wrapper)
-        place = stage.location
-        text = view.texts.get(place.file, "") if place is not None else ""
-        if place is None or not unknown_names("\n".join(made), text, place.line):
-            once = [line for call in made_anew(text, found.function) for line in lines_once(call)]
-            lines = [*once, f"# {_STILL_ROWS}", *made]
-    return "\n".join([*lines, "dataset = dataset.map(on_a_batch, num_parallel_calls=tf.data.AUTOTUNE)"])
+    if found is None or not sized or len(found.results) != len(components):
+        return ""
+    function = f"({found.function})" if found.function.startswith("lambda") else found.function
+    each = f"{function}(*row) for row in zip(*rows)"
+    stacked = f"np.stack([{each}])" if len(found.outputs) == 1 else f"[np.stack(one) for one in zip(*({each}))]"
+    made = on_batches(found, f"lambda *rows: {stacked}", components, "on_a_batch", found.wrapper)
+    place = stage.location
+    text = view.texts.get(place.file, "") if place is not None else ""
+    if place is not None and unknown_names("\n".join(made), text, place.line):
+        return ""
+    once = [line for call in made_anew(text, found.function) for line in lines_once(call)]
+    called = "dataset = dataset.map(on_a_batch, num_parallel_calls=tf.data.AUTOTUNE)"
+    return "\n".join([*once, f"# {_STILL_ROWS}", *made, called])

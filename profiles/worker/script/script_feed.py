@@ -1,0 +1,34 @@
+"""Feed of the readers of models and memory, for a dataset that a script iterates by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.profiles.worker.steps.loop import Feed
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.worker.script.consumers import Pass
+
+
+class ScriptFeed(Feed):
+    """The dataset and the iterator of a script, as far as the readers of models and memory need them."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+        self.deletions = []
+        self.paused_ns = 0
+        self.on_restart = lambda: None
+        self.holder: Pass | None = None
+        self._between = lambda: None
+        self._dataset: Any = ()
+
+    @property
+    def iterator(self) -> Any:  # type: ignore[override]  # held weakly
+        """The script's iterator; an empty one once that is gone."""
+        found = self.holder.iterator() if self.holder is not None else None
+        return found if found is not None else iter(())
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is one."""
+        return self.holder is not None and self.holder.iterator() is not None

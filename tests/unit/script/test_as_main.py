@@ -1,0 +1,62 @@
+"""A script as Python runs it: its name, its arguments, and what is printed of its errors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
+from pipeprof.profiles.harness.source_lines import shorten_training
+from pipeprof.profiles.worker.script.as_main import of_script, run_as_main
+
+SCRIPT = """\
+import os
+import sys
+
+os.chdir("..")
+seen = (__file__, sys.argv, (lambda: 0).__code__.co_filename)
+
+
+def fail():
+    raise ValueError
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "code").mkdir()
+    file = tmp_path / "code" / "train.py"
+    file.write_text(SCRIPT)
+    monkeypatch.chdir(tmp_path / "code")
+    for name in ("argv", "path", "excepthook"):
+        held = getattr(sys, name)
+        monkeypatch.setattr(sys, name, held[:] if isinstance(held, list) else held)
+    return file
+
+
+def test_a_script_knows_its_file_as_python_tells_it(script: Path) -> None:
+    names = run_as_main("train.py", ["7"])
+    assert names["seen"] == (str(script), ["train.py", "7"], str(script))
+
+
+def test_of_an_error_the_scripts_own_frames_are_shown(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fail = run_as_main("train.py", [])["fail"]
+    try:
+        fail()  # type: ignore[operator]
+    except ValueError as error:
+        shown = of_script(error.__traceback__, str(script))
+        sys.excepthook(ValueError, error, error.__traceback__)
+    assert shown is not None
+    assert shown.tb_frame.f_code.co_name == "fail"
+    assert __file__ not in capsys.readouterr().err
+
+
+def test_a_profile_names_files_as_the_user_types_them(script: Path) -> None:
+    main, other = DatasetUse(role="loop", file=str(script), line=3), DatasetUse(role="loop", file="/lib/data.py")
+    saver = CodePlace(name="save", file=str(script), line=4)
+    training = shorten_training(Training(datasets=[main, other], saver=saver))
+    assert [use.file for use in training.datasets] == ["train.py", "/lib/data.py"]
+    assert training.saver is not None
+    assert training.saver.file == "train.py"
