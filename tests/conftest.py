@@ -197,19 +197,22 @@ def guard_error() -> type[BaseException]:
     return GuardError
 
 
-@pytest.fixture(autouse=True)
-def unit_guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def unit_guard(request: pytest.FixtureRequest) -> Iterator[None]:
     """In tests/unit: no TensorFlow, no network, no waiting on the real clock."""
     if TESTS / "unit" not in request.path.parents:
+        yield
         return
-    for name in HEAVY:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.setattr(sys, "meta_path", [_Refuse(), *sys.meta_path])
-    for call in ("connect", "connect_ex", "bind"):
-        monkeypatch.setattr(socket.socket, call, _refuse("opens a socket"))
-    monkeypatch.setattr(socket, "getaddrinfo", _refuse("looks up a host"))
-    sleep, refuse = time.sleep, _refuse("sleeps on the real clock")
-    monkeypatch.setattr(time, "sleep", lambda seconds: refuse() if seconds > 0 else sleep(0))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in HEAVY:
+            patch.delitem(sys.modules, name, raising=False)
+        patch.setattr(sys, "meta_path", [_Refuse(), *sys.meta_path])
+        for call in ("connect", "connect_ex", "bind"):
+            patch.setattr(socket.socket, call, _refuse("opens a socket"))
+        patch.setattr(socket, "getaddrinfo", _refuse("looks up a host"))
+        sleep, refuse = time.sleep, _refuse("sleeps on the real clock")
+        patch.setattr(time, "sleep", lambda seconds: refuse() if seconds > 0 else sleep(0))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import multiprocessing
+import importlib
 import os
+import pickle
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,7 +24,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, Any
+from types import ModuleType
+from typing import IO, Any, ClassVar
 
 import psutil
 from integration.left_over import MARK, left
@@ -44,19 +47,31 @@ warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.1,
 """Windows of a worker that measures; what is looked at does not depend on how long they are."""
 AS_FOR_USERS = "from pipeprof.cli.main import main; main()"
 COMMAND = f"{SHORT}\n{AS_FOR_USERS}"
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_LONGEST_ORDER = 1 << 17
 TESTS = Path(__file__).parents[1]
 # As in a process of its own: without the checkout, which `python -m pytest` puts on the path.
 _PATH = [entry for entry in sys.path if entry and Path(entry) != TESTS.parent]
-# What a command and a worker import is there before the first copy is made.
+# What a command and a worker import, and make, is there before the first copy is made.
 _PRELOADED = [
     "tensorflow",
+    "numpy.ma",
     "pipeprof.cli.main",
     "pipeprof.cli.commands.run",
+    "pipeprof.cli.output",
     "pipeprof.cli.report.report",
+    "pipeprof.cli.targets.load",
+    "pipeprof.cli.text.paint",
+    "pipeprof.pipelines.check",
+    "pipeprof.profiles.advise.rules",
     "pipeprof.profiles.document.profile",
+    "pipeprof.profiles.document.store",
+    "pipeprof.profiles.experiment.team",
     "pipeprof.profiles.harness.harness",
+    "pipeprof.profiles.verify.trials",
+    "pipeprof.profiles.worker.main",
     "pipeprof.profiles.worker.sample",
+    "pipeprof.profiles.worker.trace.trace",
     "pipeprof.profiles.worker.turns.turn_run",
 ]
 
@@ -168,21 +183,75 @@ class Started(ABC):
     def _wait(self) -> None: ...
 
 
+class _Server:
+    """The process that copies itself, and the end of its connection that orders go into."""
+
+    orders: ClassVar[socket.socket | None] = None
+    process: ClassVar[subprocess.Popen[bytes] | None] = None
+
+    @classmethod
+    def connection(cls) -> socket.socket:
+        """To the process, which is started for the first order."""
+        if cls.orders is None:
+            cls.orders, theirs = _connection()
+            code = f"from integration import forked; forked.answer_orders({theirs.fileno()})"
+            with theirs:
+                cls.process = subprocess.Popen(
+                    [sys.executable, "-c", code],
+                    env={**os.environ, "PYTHONPATH": str(TESTS)},
+                    pass_fds=[theirs.fileno()],
+                )
+        return cls.orders
+
+
+def _connection() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def _import_all() -> None:
+    for name in _PRELOADED:
+        importlib.import_module(name)
+    from pipeprof.profiles.advise.rule import rules
+    from pipeprof.profiles.document.profile import Profile
+
+    rules()
+    Profile.model_rebuild(force=True)
+    gc.collect()
+    gc.freeze()
+
+
+def answer_orders(descriptor: int) -> None:
+    """Make a copy for each order, until there is nobody left to give one."""
+    _import_all()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    copies: list[int] = []
+    with socket.socket(fileno=descriptor) as orders:
+        while True:
+            order, descriptors, _, _ = socket.recv_fds(orders, _LONGEST_ORDER, 2)
+            if not order:
+                return
+            pid = os.fork()
+            if not pid:
+                orders.close()
+                _keep(pickle.loads(order), *map(Connection, descriptors))
+                os._exit(0)
+            for one in descriptors:
+                os.close(one)
+            copies = [one for one in (*copies, pid) if os.waitpid(one, os.WNOHANG) == (0, 0)]
+
+
 class _Copied(Started):
     """A copy; a process between tells how it ends, and whom it leaves."""
 
     def __init__(self, *order: Any) -> None:
         super().__init__(*order)
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOADED)
-        self._reports, reports = context.Pipe(duplex=False)
-        said, errors = context.Pipe(duplex=False)
-        # As a daemon, so that the tests end where a command leaves somebody.
-        context.Process(target=_keep, args=(self._order, reports, errors), daemon=True).start()
-        for connection in (reports, errors):
-            connection.close()
-        self.stderr = os.fdopen(os.dup(said.fileno()), encoding="utf-8")
-        said.close()
+        heard, reports = os.pipe()
+        said, errors = os.pipe()
+        socket.send_fds(_Server.connection(), [pickle.dumps(self._order)], [reports, errors])
+        for descriptor in (reports, errors):
+            os.close(descriptor)
+        self._reports = Connection(heard)
+        self.stderr = os.fdopen(said, encoding="utf-8")
         self.pid = self._reports.recv()
 
     def send_signal(self, number: int) -> None:
@@ -197,8 +266,10 @@ class _Copied(Started):
 
 
 def _keep(order: _Order, reports: Connection, errors: Connection) -> None:
-    """Run a command in a copy of this process, which takes over whom it leaves."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    """Run a command in a copy of this process, which takes over whom it leaves, and ends with the tests."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     pid = os.fork()
     if not pid:
         _run(order, errors.fileno())
@@ -225,12 +296,13 @@ def _run(order: _Order, errors: int) -> None:
         os.environ.update(order.environment)
         sys.path[:] = order.path
         sys.argv = ["pipeprof", *order.arguments]
+        sys.modules["__main__"] = ModuleType("__main__")
         # A worker looks through all Python objects that its garbage collector knows, at the end: through those of
         # TensorFlow for longer than it does all the rest.
         gc.freeze()
         process.start_process = _fork  # type: ignore[assignment]
         fork_server.ForkServers.start = lambda _servers, *given: _fork(*given)  # type: ignore[assignment]
-        exec(order.code, {"__name__": "__main__"})
+        exec(order.code, vars(sys.modules["__main__"]))
         code = 0
     except SystemExit as end:
         code = end.code

@@ -197,13 +197,11 @@ def test_a_plan_for_another_pipeline_is_told_and_the_script_runs(script: Path) -
     assert "runpy" not in done.stderr
 
 
-def test_a_change_is_measured_in_the_script_itself(script: Path) -> None:
-    """A dataset that is built again each epoch is changed each time; stored batches are read once; one is taken."""
-    target = parse_target(str(script / "train.py"), scripts=True)
+def measure_turns(script: Path) -> dict[str, Any]:
+    """Of workers that run the script as it is, with a change, from stored batches, and without training."""
+    target = parse_target(str(script), scripts=True)
     line = TURNS.splitlines().index("    for batch in make():") + 1
-    settings = RunSettings(
-        target=target, script_args=("40", "1000"), main=IteratedAt(str(script / "train.py"), line, "loop")
-    )
+    settings = RunSettings(target=target, script_args=("40", "1000"), main=IteratedAt(str(script), line, "loop"))
     jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
     edit = SetArgument("stages.0", "map", "num_parallel_calls", 8)
     changed = jobs.edited(Change(edits=(json.dumps(to_document(edit)),)))
@@ -213,18 +211,38 @@ def test_a_change_is_measured_in_the_script_itself(script: Path) -> None:
     )
     taken = replaying.workers(["taken"], None, [[json.dumps(to_document(edit))]])
     several = {"own": jobs.untouched(), "changed": changed["B1"], "stored": jobs.stored(3)["B1"], **taken}
-    printed = {}
+    turns: dict[str, Any] = {}
     with Signals().installed() as signals, Team(signals, None).closing() as team:
         built = team.start(several, seconds=200)
         for name in several:
             warmed = team.turn(name, TurnRequest("warm", 0.1), seconds=200)
             ended = team.turn(name, TurnRequest("block", 0.1, 50, 0.0), seconds=200)
-            assert warmed.steps > 1
-            assert ended.steps >= 50
-            assert (ended.restarts or 0) >= 2
-            printed[name] = team._members[name].worker.output.text()
-    own = [batch.data for batch in built["own"].batches]
-    assert own == [batch.data for batch in built["changed"].batches] == [batch.data for batch in built["taken"].batches]
+            turns[name] = {
+                "batches": [batch.data for batch in built[name].batches],
+                "warmed": warmed.steps,
+                "steps": ended.steps,
+                "restarts": ended.restarts,
+                "printed": team._members[name].worker.output.text(),
+            }
+    return turns
+
+
+def test_a_change_is_measured_in_the_script_itself(script: Path) -> None:
+    """A dataset that is built again each epoch is changed each time; stored batches are read once; one is taken."""
+    code = (
+        "import json, pathlib\nfrom integration.test_training_script import measure_turns\n"
+        "print(json.dumps(measure_turns(pathlib.Path('train.py').resolve())))"
+    )
+    done = forked.run([], script, code)
+    assert done.returncode == 0, done.stderr
+    turns = json.loads(done.stdout)
+    for turn in turns.values():
+        assert turn["warmed"] > 1
+        assert turn["steps"] >= 50
+        assert (turn["restarts"] or 0) >= 2
+    own = turns["own"]["batches"]
+    assert own == turns["changed"]["batches"] == turns["taken"]["batches"]
+    printed = {name: turn["printed"] for name, turn in turns.items()}
     assert "at once 1\n" in printed["own"]
     assert "at once 2\n" not in printed["own"]
     assert "at once 1\n" not in printed["changed"]
