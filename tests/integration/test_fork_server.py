@@ -7,6 +7,7 @@ import select
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -80,8 +81,10 @@ def test_a_copy_has_a_servers_variables_and_not_those_of_another_one(servers: Fo
 def test_workers_start_in_the_usual_way_once_their_server_is_gone(servers: ForkServers) -> None:
     Worker(servers).end()
     for process in psutil.Process().children(recursive=True):
-        if any("fork_server" in part for part in process.cmdline()):
-            process.kill()
+        # Others of this test process may end meanwhile.
+        with suppress(psutil.NoSuchProcess):
+            if any("fork_server" in part for part in process.cmdline()):
+                process.kill()
     worker = Worker(servers)
     try:
         assert not isinstance(worker.process, CopiedProcess)

@@ -7,6 +7,6 @@ from slow import load
 
 dataset = tf.data.Dataset.range(300).map(load).batch(2)
 positives, negatives = iter(dataset), iter(dataset)
-for _step in range(70):
+for _step in range(140):
     pair = next(positives), next(negatives)
     time.sleep(0.002)
