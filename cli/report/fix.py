@@ -87,9 +87,8 @@ def build_all_steps_tried(profile: Profile, fix: Fix) -> Iterator[Block]:
 def _headline(fix: Fix, *, interrupted: bool) -> Block:
     if fix.status == "fixed":
         measured = fix.measured or {}
-        gain = f"{describe_measured({**measured, 'peak_rss_delta_bytes': None})} steps per second"
-        if measured.get("in_training"):
-            gain = gain.removesuffix(" steps per second").replace("× in", "× steps per second in")
+        gain, rate = describe_measured({**measured, "peak_rss_delta_bytes": None}), "steps per second"
+        gain = gain.replace("× in", f"× {rate} in") if measured.get("in_training") else f"{gain} {rate}"
         return Prose((TextSpan("Fixed:", "bold green"), TextSpan(f" {gain}")), indent=0)
     if fix.status == "nothing":
         words = f": {fix.reason}" if fix.reason else ""

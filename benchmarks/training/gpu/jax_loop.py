@@ -1,6 +1,5 @@
 """A JAX loop on a GPU, fed by tf.data: `python jax_loop.py --truth` times the step alone, without pipeprof."""
 
-import argparse
 import os
 import time
 
@@ -9,12 +8,7 @@ import feed
 import jax
 import jax.numpy as jnp
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--stall", type=float, default=20, help="milliseconds of each batch")
-parser.add_argument("--products", type=int, default=6, help="matrix products of each step, 1.4 ms each on an H200")
-parser.add_argument("--reads", action="store_true", help="each step waits for its loss")
-parser.add_argument("--truth", action="store_true")
-given = parser.parse_args()
+given = feed.arguments()
 
 weights = jax.random.normal(jax.random.key(0), (8192, 8192), jnp.bfloat16) / 8192**0.5
 params = jax.random.normal(jax.random.key(1), (3, 10)) * 0.1

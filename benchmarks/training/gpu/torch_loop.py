@@ -1,18 +1,12 @@
 """A PyTorch loop on a GPU, fed by tf.data: `python torch_loop.py --truth` times it by events, without pipeprof."""
 
-import argparse
 import statistics
 import time
 
 import feed
 import torch
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--stall", type=float, default=20, help="milliseconds of each batch")
-parser.add_argument("--products", type=int, default=6, help="matrix products of each step, 1.4 ms each on an H200")
-parser.add_argument("--reads", action="store_true", help="each step waits for its loss")
-parser.add_argument("--truth", action="store_true")
-given = parser.parse_args()
+given = feed.arguments()
 
 gpu = torch.device("cuda")
 model = torch.nn.Sequential(

@@ -86,7 +86,8 @@ def suspected(points: Sequence[SoakPoint], in_use: int | None) -> MemoryGrowth |
     """Judge resident memory over the measured steps of a run without a soak; None if it does not clearly grow.
 
     Args:
-        points: Of the measured steps, with these as their `t`: what is between two epochs does not count.
+        points: Memory at some of the measured steps; their `t` is the number of the step, so that time between two
+            epochs does not count.
         in_use: Bytes by which memory in use grew over these steps. The rest of a growth is freed memory that an
             allocator keeps.
     """

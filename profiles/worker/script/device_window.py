@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.late import np
 from pipeprof.profiles.document.shared import DeviceWindow
-from pipeprof.profiles.worker.script.training_facts import JAX, ON_GPU, TORCH_ON_GPU, asynchronous
+from pipeprof.profiles.worker.script.training_facts import JAX, ON_GPU, TORCH_ON_GPU, asynchronous, in_users_files
 from pipeprof.profiles.worker.steps.durations import Durations
 
 if TYPE_CHECKING:
@@ -42,9 +42,11 @@ _FETCHES = frozenset(
     {"IteratorGetNextOp::DoCompute", "IteratorGetNextAsOptionalOp::DoCompute", "IteratorGetNextSyncOp::DoCompute"}
 )
 """Names of TensorFlow's events of a fetch from an iterator; those of the ops end when the fetch has begun."""
-_OF_DEVICES = ("/device:GPU:", "/device:TPU:")
-_WORK = ("Stream", "XLA Ops")
-"""Beginnings of the names of lines with a device's work; others show the same work once more, in groups."""
+_OF_GPUS = "/device:GPU:"
+_WORK = ("Stream",)
+"""How the names of lines with a GPU's work begin; others show the same work once more, in groups."""
+_PROFILES = b"profiler"
+"""In a file of the user's: one that starts a trace of its own while ours runs would get an error."""
 
 
 class Clocked(NamedTuple):
@@ -114,14 +116,13 @@ class Profiler(Protocol):
         """Wait until the devices have done their work, and write the trace."""
 
 
-class JaxProfiler:
+class _JaxProfiler:
     """``jax.profiler``."""
 
     def __init__(self) -> None:
         self._jax: Any = sys.modules["jax"]
 
     def start(self, folder: str) -> None:
-        """Start it."""
         profiler = self._jax.profiler
         if not hasattr(profiler, "ProfileOptions"):
             profiler.start_trace(folder)
@@ -131,11 +132,9 @@ class JaxProfiler:
         profiler.start_trace(folder, profiler_options=options)
 
     def mark(self) -> Any:
-        """Return a context."""
         return self._jax.profiler.TraceAnnotation(_REQUEST)
 
     def stop(self) -> None:
-        """Wait, and stop it."""
         try:
             for device in self._jax.local_devices():
                 # Computations of a device run one after the other.
@@ -144,23 +143,20 @@ class JaxProfiler:
             self._jax.profiler.stop_trace()
 
 
-class TensorFlowProfiler:
+class _TensorFlowProfiler:
     """``tf.profiler.experimental``."""
 
     def __init__(self) -> None:
         self._tf: Any = sys.modules["tensorflow"]
 
     def start(self, folder: str) -> None:
-        """Start it."""
         profiler = self._tf.profiler.experimental
         profiler.start(folder, options=profiler.ProfilerOptions(host_tracer_level=2, python_tracer_level=0))
 
     def mark(self) -> Any:
-        """Return a context."""
         return self._tf.profiler.experimental.Trace(_REQUEST)
 
     def stop(self) -> None:
-        """Wait, and stop it."""
         try:
             self._tf.test.experimental.sync_devices()
         finally:
@@ -219,9 +215,8 @@ def read_trace(data: bytes, *, inside: bool = False) -> Clocked:
     host = read_events(data)
     requests = _spans(host, lambda name: name == _REQUEST)
     fetches = _spans(host, _FETCHES.__contains__) if inside else requests
-    names = [name for name in plane_names(data) if name.startswith(_OF_DEVICES)]
-    works = [_union(_spans(read_events(data, planes=name, lines=_WORK))) for name in names]
-    works = [work for work in works if len(work)]
+    gpus = [read_events(data, planes=name, lines=_WORK) for name in plane_names(data) if name.startswith(_OF_GPUS)]
+    works = [_union(_spans(events)) for events in gpus if len(events)]
     if len(requests) < 2 or not works:
         msg = "the trace shows no device at work"
         raise ValueError(msg)
@@ -276,7 +271,7 @@ class DeviceSteps:
     """The steps after the measured ones, as long as the GPU's clock is to be read.
 
     Attributes:
-        window: What it showed; None before, and where it could not be read.
+        window: The waits that were read; None until then, and if reading failed.
         began: Whether steps that follow are no longer the measured ones.
     """
 
@@ -301,13 +296,14 @@ class DeviceSteps:
             return False
         try:
             if self._clock is None:
-                self._clock = None if main is None or stopped else _clock_for(main)
-                if self._clock is None or main is None:
+                clock = None if main is None or stopped else _clock_for(main)
+                if clock is None or main is None:
                     self._over = True
                     return False
                 self.began, self._inside = True, main.kind != "loop"
-                self._clock.start()
-                self._began_at = time.perf_counter()
+                clock.start()
+                # Only now: one that did not start is not stopped, as the trace at work is the script's own.
+                self._clock, self._began_at = clock, time.perf_counter()
             elif self._inside and one is self._pass:
                 self._came[-1] = True
             seconds, count = time.perf_counter() - self._began_at, len(self._came)
@@ -322,7 +318,7 @@ class DeviceSteps:
                 self._clock.came()
         except Exception:
             # The script has a profiler of its own at work, or captures a graph: its wait stays unknown.
-            self._over, self._clock = True, None
+            self.close()
             return False
         return True
 
@@ -349,11 +345,11 @@ def _clock_for(main: Consumer) -> _Clock | None:
     why = asynchronous(main) if main.kind in ("loop", "fit") else None
     if why == TORCH_ON_GPU and main.kind == "loop":
         return TorchClock()
-    if why == JAX and sys.modules["jax"].default_backend() in ("gpu", "tpu"):
-        return TraceClock(JaxProfiler())
-    if why == ON_GPU:
-        return TraceClock(TensorFlowProfiler(), inside=main.kind == "fit")
-    return None
+    if why is None or in_users_files(_PROFILES):
+        return None
+    if why == JAX and sys.modules["jax"].default_backend() == "gpu":
+        return TraceClock(_JaxProfiler())
+    return TraceClock(_TensorFlowProfiler(), inside=main.kind == "fit") if why == ON_GPU else None
 
 
 def window_of(clocked: Clocked, came: Sequence[bool]) -> DeviceWindow | None:

@@ -244,10 +244,13 @@ def _uses_jax(_modules: int) -> bool:
             names = [_held(one).get("__name__") for one in list(held.values()) if issubclass(type(one), ModuleType)]
             if any(str(one).partition(".")[0] == "jax" for one in names):
                 return True
-            file = held.get("__file__")
-            if isinstance(file, str) and is_users(file) and b"jax" in read_source(Path(file)):
-                return True
-    return False
+    return in_users_files(b"jax")
+
+
+def in_users_files(word: bytes) -> bool:
+    """Return whether a file of the user's that was imported, or runs, has a word in it."""
+    files = [_held(module).get("__file__") for module in list(sys.modules.values())]
+    return any(isinstance(file, str) and is_users(file) and word in read_source(Path(file)) for file in files)
 
 
 def _held(module: object) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.worker.encoded_trace import event, line, named, plane
 
-from pipeprof.profiles.worker.script import device_window
+from pipeprof.profiles.worker.script import device_window, training_facts
 from pipeprof.profiles.worker.script.device_window import (
     LEAST_STEPS,
     MOST_STEPS,
     Clocked,
     DeviceSteps,
     TorchClock,
+    TraceClock,
     read_trace,
     window_of,
 )
@@ -257,6 +258,30 @@ def test_a_clock_that_fails_leaves_the_wait_unknown(
     fails: str, now: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert steps_of(Clock(fails), now, 0.1, monkeypatch).window is None
+
+
+@pytest.mark.parametrize(("fails", "stopped"), [("start", False), ("requested", True)])
+def test_only_a_trace_that_was_started_is_stopped(
+    fails: str, stopped: bool, now: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that cannot be started is the script's own at work."""
+    clock = Clock(fails)
+    steps_of(clock, now, 0.1, monkeypatch)
+    assert ("read" in clock.calls) is stopped
+
+
+@pytest.mark.parametrize(("text", "clock"), [("import jax\n", TraceClock), ("jax.profiler.start_trace('x')\n", None)])
+def test_a_script_with_a_profiler_of_its_own_gets_no_other(
+    text: str, clock: type | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "train.py").write_text(text)
+    main, jax = ModuleType("__main__"), SimpleNamespace(default_backend=lambda: "gpu")
+    main.__file__ = str(tmp_path / "train.py")
+    monkeypatch.setattr(device_window, "asynchronous", lambda _main: JAX)
+    monkeypatch.setattr(device_window, "sys", SimpleNamespace(modules={"jax": jax}))
+    monkeypatch.setattr(training_facts, "sys", SimpleNamespace(modules={"__main__": main}))
+    found = device_window._clock_for(SimpleNamespace(kind="loop"))
+    assert found is None if clock is None else isinstance(found, clock)
 
 
 def test_a_run_that_is_stopped_keeps_what_the_clock_showed(
