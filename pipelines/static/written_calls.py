@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -38,6 +38,44 @@ class WrittenFunction:
 
 
 @dataclass(frozen=True)
+class WrittenArguments:
+    """What a call is of, and its arguments, each as the file has it."""
+
+    called: str
+    by_place: tuple[str, ...]
+    by_name: Mapping[str, str]
+
+    def with_values(self, names: Sequence[str], values: Mapping[str, str]) -> str | None:
+        """Return them with other values for some, as they stand in the brackets; None where one has no known place.
+
+        Args:
+            names: Of the first arguments.
+
+        Example:
+            >>> given = WrittenArguments("ds.batch", ("SIZE", "True"), {"name": "'a'"})
+            >>> given.with_values(("batch_size",), {"batch_size": "4"})
+            "4, True, name='a'"
+        """
+        first, others = list(self.by_place), dict(self.by_name)
+        for name, value in values.items():
+            if name in names and names.index(name) < len(first):
+                first[names.index(name)] = value
+            elif name in others or len(first) <= len(names):
+                others[name] = value
+            else:
+                return None
+        return ", ".join([*first, *(f"{name}={value}" for name, value in others.items())])
+
+
+@dataclass(frozen=True)
+class RepeatedDtype:
+    """A list of one dtype, repeated."""
+
+    dtype: str
+    count: str
+
+
+@dataclass(frozen=True)
 class PartsOfLoop:
     """Datasets that a loop makes, as one expression for what they are made of.
 
@@ -67,7 +105,7 @@ def function_given(text: str, line: int, column: int | None, name: str) -> Writt
         WrittenFunction(text='lambda a, b: (b, a)', parameters=2, definition='')
     """
     tree = parsed(text)
-    call = _call_at(tree, line, column, name) if tree is not None else None
+    call = call_in(tree, line, column, name) if tree is not None else None
     keywords = [one.value for one in call.keywords if one.arg in _GIVEN] if call is not None else []
     given = call.args[0] if call is not None and call.args else next(iter(keywords), None)
     if tree is None or given is None or isinstance(given, ast.Starred):
@@ -79,6 +117,22 @@ def function_given(text: str, line: int, column: int | None, name: str) -> Writt
         return WrittenFunction(ast.unparse(given))
     definition = textwrap.dedent(_lines_of(text, named[0]))
     return WrittenFunction(ast.unparse(given), _parameters(named[0]), definition)
+
+
+def arguments_given(text: str, line: int, column: int | None, name: str) -> WrittenArguments | None:
+    r"""Return the arguments of a call; None where the place has no such call, or it has them in another object.
+
+    Example:
+        >>> arguments_given("ds = ds.shuffle(SIZE, seed=7)\n", 1, None, "shuffle")
+        WrittenArguments(called='ds.shuffle', by_place=('SIZE',), by_name={'seed': '7'})
+    """
+    call = call_at(text, line, column, name)
+    if call is None or any(isinstance(one, ast.Starred) for one in call.args):
+        return None
+    keywords = {one.arg: ast.unparse(one.value) for one in call.keywords if one.arg is not None}
+    if len(keywords) < len(call.keywords):
+        return None
+    return WrittenArguments(ast.unparse(call.func), tuple(map(ast.unparse, call.args)), keywords)
 
 
 def call_text(text: str, line: int, column: int | None, name: str) -> str | None:
@@ -98,7 +152,7 @@ def call_text(text: str, line: int, column: int | None, name: str) -> str | None
 def call_at(text: str, line: int, column: int | None, name: str) -> ast.Call | None:
     """Return the call of a method or function at a place; None where it has none, or several."""
     tree = parsed(text)
-    return _call_at(tree, line, column, name) if tree is not None else None
+    return call_in(tree, line, column, name) if tree is not None else None
 
 
 def parts_of_loop(
@@ -122,7 +176,7 @@ def parts_of_loop(
         PartsOfLoop(every="[name + '.rec' for name in NAMES]", kind='', source='TFRecordDataset(rows)')
     """
     tree = parsed(text)
-    made, join = (_call_at(tree, *source), _call_at(tree, *joined)) if tree is not None else (None, None)
+    made, join = (call_in(tree, *source), call_in(tree, *joined)) if tree is not None else (None, None)
     if tree is None or made is None or join is None or not made.args or isinstance(made.args[0], ast.Starred):
         return None
     loop = next((one for one in _around(tree, join) if isinstance(one, ast.For)), None)
@@ -264,6 +318,28 @@ def _stacks(call: ast.Call, name: str) -> bool:
     return ast.unparse(call.func) in ("tf.stack", "tensorflow.stack") and given == [name] and not call.keywords
 
 
+def repeated_dtype(expression: str) -> RepeatedDtype | None:
+    """Return what a list of one dtype, repeated, is made of; None for other expressions.
+
+    Example:
+        >>> repeated_dtype("[tf.float32] * COLUMNS")
+        RepeatedDtype(dtype='float32', count='COLUMNS')
+    """
+    tree = parsed(expression)
+    match tree.body if tree is not None else []:
+        case [
+            ast.Expr(
+                value=ast.BinOp(
+                    left=ast.List(elts=[ast.Attribute(value=ast.Name(id="tf" | "tensorflow"), attr=dtype)]),
+                    op=ast.Mult(),
+                    right=count,
+                )
+            )
+        ]:
+            return RepeatedDtype(dtype, ast.unparse(count))
+    return None
+
+
 @lru_cache(maxsize=4)
 def parsed(text: str) -> ast.Module | None:
     """Return the tree of a file's text, never to be changed by a caller; None where it is no Python."""
@@ -273,8 +349,8 @@ def parsed(text: str) -> ast.Module | None:
         return None
 
 
-def _call_at(tree: ast.Module, line: int, column: int | None, name: str) -> ast.Call | None:
-    """The call of a method or function at a place; None where it is none, or one of several."""
+def call_in(tree: ast.Module, line: int, column: int | None, name: str) -> ast.Call | None:
+    """Return the call of a method or function at a place of a tree; None where it has none, or several."""
     found = [one for one in ast.walk(tree) if isinstance(one, ast.Call) and _name_place(one.func)[:2] == (name, line)]
     exact = [one for one in found if column is None or _name_place(one.func)[2] == column]
     chosen = exact or found

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeprof.pipelines.edits.edits import PipelineEdit, SetOption
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.pipelines.suggest import suggest
 from pipeprof.profiles.advise.edits.same_line import join_same_line
@@ -242,11 +243,18 @@ def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
         family=rule.family,
         semantics=hit.semantics or rule.semantics,
         python=in_file(code, view.texts.get(place.file, "") if place is not None else ""),
-        change=describe_change(view, hit.edits, hit.change_detail) or "",
+        change=describe_change(view, _described(hit), hit.change_detail) or "",
         overrides=tuple(overrides(view, hit.edits)),
         location=place,
     )
     return finding_of(proposal, patch=yaml_of(view.loaded, hit.edits), reason=UNVERIFIED)
+
+
+def _described(hit: Proposal) -> Sequence[PipelineEdit]:
+    """The edits that a finding's change names: code by hand has no options of the graph's edit unless it sets them."""
+    if hit.by_hand is None or hit.by_hand in hit.edits:
+        return hit.edits
+    return [edit for edit in hit.edits if not isinstance(edit, SetOption) or edit.path in hit.by_hand.python]
 
 
 def _merged(findings: Iterable[Finding], view: PipelineView) -> list[Finding]:

@@ -558,7 +558,7 @@ class _Verification:
                     self.leave_out(finding, finding.reason)
                 else:
                     words = self._without_gain if finding.status == "rejected" else self._undecided
-                    words.append(f"{finding.change}: {finding.reason}")
+                    words.append(f"{_as_change(self._profile, finding)}: {finding.reason}")
         return kept
 
     def _next(self, waiting: Sequence[Finding]) -> Finding:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.written_calls import WrittenFunction, call_at, call_text, function_given
+from pipeprof.pipelines.static.written_calls import WrittenFunction, arguments_given, call_at, call_text, function_given
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.view.view import PipelineView, StageView
 
@@ -79,6 +79,8 @@ def call_without(stage: StageView, argument: str) -> str:
 
 def _with_function(stage: StageView, texts: Mapping[str, str]) -> StageView:
     place = stage.location
-    if place is None or place.file not in texts or not traits(stage.op).written_with_function:
+    if place is None or place.file not in texts:
         return stage
-    return replace(stage, given=function_given(texts[place.file], place.line, place.column, place.call or stage.op))
+    at, name = (texts[place.file], place.line, place.column), place.call or stage.op
+    given = function_given(*at, name) if traits(stage.op).written_with_function else None
+    return replace(stage, given=given, own=arguments_given(*at, name) if name == stage.op else None)

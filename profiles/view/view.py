@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.static.hot_calls import HotCall
     from pipeprof.pipelines.static.slips import Slip
-    from pipeprof.pipelines.static.written_calls import WrittenFunction
+    from pipeprof.pipelines.static.written_calls import WrittenArguments, WrittenFunction
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Headspace, Stage
@@ -117,6 +117,7 @@ class StageView:
         written: The stage's arguments as the spec has them; ``None`` where there is no spec.
         saved: The files of the arrays that a source slices; ``None`` where they are not known, or not all are files.
         given: Its function as the user's file has it; ``None`` where the text is not known.
+        own: The arguments of its call as the user's file has them; ``None`` where it has no such call.
     """
 
     id: str
@@ -141,6 +142,7 @@ class StageView:
     written: Mapping[str, Any] | None = None
     saved: tuple[SavedComponent, ...] | None = None
     given: WrittenFunction | None = None
+    own: WrittenArguments | None = None
 
     @property
     def label(self) -> str:

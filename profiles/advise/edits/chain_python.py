@@ -24,8 +24,9 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path
+from pipeprof.profiles.advise.edits.in_place import in_place, own_statement
 from pipeprof.profiles.advise.edits.render import as_python, python_text
-from pipeprof.profiles.advise.edits.snippets import function_name, in_place_of, new_stage_python, on_rows, stage_call
+from pipeprof.profiles.advise.edits.snippets import function_name, new_stage_python, on_rows, source_call, stage_call
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import place_of, stage_name
 
@@ -116,7 +117,7 @@ def python_of(view: PipelineView, edits: Sequence[PipelineEdit]) -> str | None:
             python.append(as_python(edit))
     python += _of_all(view, list(chains.values()))
     if options:
-        python += _options_python(options)
+        python += _options_python(view, options, alone=not python)
     return "\n".join(python) or None
 
 
@@ -129,8 +130,8 @@ def _on_batches(view: PipelineView, edit: VectoriseMap) -> str:
         return ""
     moved = chain[names.index(edit.stage) + 1 : names.index(edit.batch) + 1]
     calls = "".join(stage_call(one, one.arguments) for one in moved)
-    name, where = _variable(view, chain[0]), in_place_of([stage, *moved])
-    return f"{name} = {name}{calls}.map({on_rows(stage)}, num_parallel_calls=tf.data.AUTOTUNE){where}"
+    calls += f".map({on_rows(stage)}, num_parallel_calls=tf.data.AUTOTUNE)"
+    return in_place(view.texts, [stage, *moved], calls, variable=_variable(view, chain[0]))
 
 
 def _at(edit: PipelineEdit, view: PipelineView) -> str:
@@ -186,20 +187,28 @@ def _chain(view: PipelineView, stage: StageView) -> list[StageView]:
 def _of_all(view: PipelineView, chains: Sequence[_Chain]) -> list[str]:
     """Return the lines of all chains; those that one line of the user's code makes, and that change alike, once."""
     found: dict[tuple[str, ...], list[list[str]]] = {}
-    for chain in chains:
-        lines, name = _changed(view, chain), _variable(view, chain.head)
+    changed_lines = [_changed(view, chain) for chain in chains]
+    ends = {lines[-1].rpartition("  # ")[2]: lines[-1] for lines in changed_lines if lines}
+    # Two changes of one statement have no common form.
+    if any(lines and ends[lines[-1].rpartition("  # ")[2]] != lines[-1] for lines in changed_lines):
+        changed_lines = [_changed(view, chain, own=False) for chain in chains]
+    for chain, lines in zip(chains, changed_lines, strict=True):
+        name = _variable(view, chain.head)
         alike = [re.sub(rf"\b{name}\b", "dataset", line) for line in lines]
         found.setdefault((place_of(chain.head.location) or chain.head.id, *alike), []).append(lines)
     return [line for (_, *alike), each in found.items() for line in (alike if len(each) > 1 else each[0])]
 
 
-def _changed(view: PipelineView, chain: _Chain) -> list[str]:
+def _changed(view: PipelineView, chain: _Chain, *, own: bool = True) -> list[str]:
     """Return the lines between the unchanged beginning and the unchanged end."""
     before, after = chain.before, chain.lines[()]
     most = min(len(before), len(after))
     start = next((index for index in range(most) if not before[index].same(after[index])), most)
     end = next((index for index in range(most - start) if not before[-1 - index].same(after[-1 - index])), most - start)
     old, new = before[start : len(before) - end], after[start : len(after) - end]
+    written = _own_lines(view, before[:start], old, new) if own else None
+    if written is not None:
+        return written
     where = _where(before, old, new, start)
     name = _variable(view, chain.head)
     return [
@@ -207,6 +216,31 @@ def _changed(view: PipelineView, chain: _Chain) -> list[str]:
         for index, item in enumerate(new)
         for line in _item_python(item, name, where if index == 0 and not item.gone else "")
     ]
+
+
+_CALLS = re.compile(r"dataset = (?P<calls>\S.*)")
+
+
+def _own_lines(
+    view: PipelineView, before: Sequence[_Item], old: Sequence[_Item], new: Sequence[_Item]
+) -> list[str] | None:
+    """The same in the statement of the user's file; None where that does not show it."""
+    stages = [item.stage for item in old or before[-1:]]
+    written: list[str] = []
+    calls = ""
+    for item in new:
+        *lines, last = _item_python(item, "dataset", "") or [""]
+        found = _CALLS.fullmatch(last)
+        if found is not None:
+            written += lines
+            calls += found["calls"].removeprefix("dataset") if calls or not item.is_source else found["calls"]
+        elif not item.gone:
+            return None
+    source = bool(old) and old[0].is_source
+    if "  # " in calls or calls.startswith(".") == source:
+        return None
+    statement = own_statement(view.texts, stages, calls, source=source, after=not old)
+    return [*written, statement] if statement is not None else None
 
 
 def _where(before: Sequence[_Item], old: Sequence[_Item], new: Sequence[_Item], start: int) -> str:
@@ -249,14 +283,19 @@ def _item_python(item: _Item, name: str, remark: str) -> list[str]:
         # A rule writes its own lines for the pipeline itself.
         lines = [re.sub(r"\bdataset = dataset\.", f"{name} = {name}.", line) for line in item.python.splitlines()]
     else:
-        call = stage_call(item.stage, {**item.stage.arguments, **item.new})
-        of = "tf.data.Dataset" if item.is_source else name
-        lines = [f"{name} = {of}{call}"]
+        given = {**item.stage.arguments, **item.new}
+        new = source_call(item.stage, given) if item.is_source else f"{name}{stage_call(item.stage, given)}"
+        lines = [f"{name} = {new}"]
     if remark and lines and "  # " not in lines[0]:
         lines = [f"{lines[0]}  # {remark}", *lines[1:]]
     return lines
 
 
-def _options_python(options: Mapping[str, Any]) -> list[str]:
+def _options_python(view: PipelineView, options: Mapping[str, Any], *, alone: bool) -> list[str]:
     lines = [f"options.{path} = {python_text(value)}" for path, value in options.items()]
-    return ["options = tf.data.Options()", *lines, "dataset = dataset.with_options(options)"]
+    end = [view.root] if view.root is not None else []
+    own = own_statement(view.texts, end, ".with_options(options)", after=True) if alone else None
+    place = end[0].location if end else None
+    if own is None and place is not None and view.texts.get(place.file):
+        own = f".with_options(options)  # at the end, {place_of(place)}"
+    return ["options = tf.data.Options()", *lines, own or "dataset = dataset.with_options(options)"]

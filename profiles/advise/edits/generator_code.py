@@ -9,10 +9,11 @@ from typing import Any
 from pipeprof.pipelines.static.by_batch import CalledInPython, RowsAtOnce
 from pipeprof.pipelines.static.numbered import Numbered
 from pipeprof.pipelines.static.unchanging import unknown_names
+from pipeprof.profiles.advise.edits.in_place import in_place
 from pipeprof.profiles.advise.edits.snippets import dict_names, free_name, from_python, structure_of
-from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import ComponentView, StageView
+from pipeprof.profiles.wording import NamedStage
 
 _NUMPY = {"string": "object"}
 Spec = tuple[Sequence[int | None] | None, str]
@@ -83,14 +84,15 @@ def by_number(
     made: Numbered,
     components: Sequence[ComponentView],
     keys: Sequence[str] | None,
-    place: Location | None = None,
+    stages: Sequence[NamedStage],
     batches: Batches | None = None,
 ) -> str | None:
     """A generator's elements, made in parallel calls of a map; None where their structure is not certain.
 
     Args:
         keys: One for each component: a dict's name, a tuple's index, ``0`` for a tensor.
-        place: Where the generator is passed to TensorFlow; names that are unknown there make the code uncertain.
+        stages: The generator's stage and those after it that go with it; names that are unknown where it is passed to
+            TensorFlow make the code uncertain.
     """
     names = dict_names(keys, len(components))
     if names is None or any(one.dtype in ("variant", "resource") for one in components):
@@ -109,18 +111,20 @@ def by_number(
     listed = made.items if made.items.startswith("range(") else f"list({made.items})"
     if batches is not None:
         listed, order = f"np.asarray({listed})", f"{order}{batches.before}"
-    instead = f"from_generator{f' and {batches.before}' if batches is not None and not batches.after else ''}"
+    place = stages[0].location
+    text = file_text(place.file) if place is not None else ""
+    calls = f"map({element}, num_parallel_calls=tf.data.AUTOTUNE){batches.after if batches else ''}"
+    new = f"tf.data.Dataset.range(len({items})){order}.{calls}"
     lines = [
         *made.before,
         f"{items} = {listed}",
         *(batches.rows.lines if batches is not None else made.function),
         f"def {element}(i):",
         *(f"    {line}" for line in from_python(components, names, call, batched=batches is not None)),
-        f"dataset = tf.data.Dataset.range(len({items})){order}  # in the place of {instead}",
-        f"dataset = dataset.map({element}, num_parallel_calls=tf.data.AUTOTUNE){batches.after if batches else ''}",
+        in_place({place.file: text} if place is not None else {}, stages, new, source=True),
     ]
     code = "\n".join(lines)
-    return code if place is None or not unknown_names(code, file_text(place.file), place.line) else None
+    return code if place is None or not unknown_names(code, text, place.line) else None
 
 
 def on_batches(

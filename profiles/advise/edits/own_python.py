@@ -123,7 +123,7 @@ def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]
         keys = list(made.keys or (["0"] if len(keys) == 1 else ()))
     text = f"make its elements in parallel calls of a map: {called(hot.function)} becomes a function of one element"
     drawn = "; the order of its random numbers changes" if made.random else ""
-    lines = by_number(made, components, keys, stage.location)
+    lines = by_number(made, components, keys, [stage])
     if lines is None:
         return None
     lines = in_file(lines, file_text(hot.file or ""))

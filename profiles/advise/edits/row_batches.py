@@ -7,10 +7,10 @@ from pipeprof.pipelines.static.numbered import numbered
 from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.profiles.advise.batch_savings import batching
 from pipeprof.profiles.advise.edits.generator_code import Batches, by_number, on_batches
-from pipeprof.profiles.advise.edits.snippets import flat_keys, function_text, stage_call
+from pipeprof.profiles.advise.edits.in_place import in_place
+from pipeprof.profiles.advise.edits.snippets import flat_keys, stage_call
 from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
-from pipeprof.profiles.wording import place_of
 
 _ROWS = 64
 
@@ -18,14 +18,14 @@ _ROWS = 64
 def rows_of_batches(spot: HotSpot, stage: StageView, view: PipelineView) -> str:
     """Lines that take the rows of a batch with one access; empty where the file does not show how."""
     text, call = file_text(spot.location.file), spot.call
-    before, after = batch_calls(stage, view)
+    before, after, replaced = batch_calls(stage, view)
     if stage.op == "from_generator":
         made = numbered(text, call.function, call.line)
         rows = rows_at_once("\n".join(made.function), made.name, 1, text) if made is not None else None
         if made is None or rows is None:
             return ""
         batches = Batches(rows, before, after)
-        return by_number(made, stage.element or (), flat_keys(stage), stage.location, batches) or ""
+        return by_number(made, stage.element or (), flat_keys(stage), replaced, batches) or ""
     rows = rows_at_once(text, call.function, call.line)
     given = stage.given
     found = wrapped(given.definition or given.text) if given is not None else None
@@ -37,24 +37,19 @@ def rows_of_batches(spot: HotSpot, stage: StageView, view: PipelineView) -> str:
         [
             *rows.lines,
             *on_batches(found, rows.name, components, name),
-            f"dataset = dataset{before}.map({name}, num_parallel_calls=tf.data.AUTOTUNE){after}"
-            f"{instead_of(stage, before, after)}",
+            in_place(view.texts, replaced, f"{before}.map({name}, num_parallel_calls=tf.data.AUTOTUNE){after}"),
         ]
     )
     place = stage.location
     return code if place is None or not unknown_names(code, text, place.line) else ""
 
 
-def batch_calls(stage: StageView, view: PipelineView) -> tuple[str, str]:
-    """The call that makes batches of what a stage gets, and the one that takes them apart where no batch follows."""
+def batch_calls(stage: StageView, view: PipelineView) -> tuple[str, str, list[StageView]]:
+    """The call that makes batches of what a stage gets, the one that takes them apart, and the stages that go.
+
+    The second one is empty where a batch follows anyway.
+    """
     batch = batching(view, stage)
     if batch is None or batch.between:
-        return f".batch({_ROWS})", ".unbatch()"
-    return stage_call(batch.stage, batch.stage.arguments), ""
-
-
-def instead_of(stage: StageView, before: str, after: str) -> str:
-    """A remark that says what a map on batches replaces."""
-    place = place_of(stage.location)
-    gone = f".map({function_text(stage)}, …)" + ("" if after else f" and {before}")
-    return f"  # {f'{place}, ' if place else ''}in the place of {gone}"
+        return f".batch({_ROWS})", ".unbatch()", [stage]
+    return stage_call(batch.stage, batch.stage.arguments), "", [stage, batch.stage]

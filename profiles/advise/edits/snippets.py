@@ -107,10 +107,31 @@ def source_yaml(op: str, arguments: Mapping[str, Any]) -> list[str]:
 
 
 def stage_call(stage: StageView, arguments: Mapping[str, Any]) -> str:
-    """One stage as a call: ``.batch(batch_size=32)``; functions by their names."""
+    """One stage as a call: ``.batch(batch_size=32)``; as the user's file has it, but for values that are others now."""
+    if (written := _own_arguments(stage, arguments)) is not None:
+        return f".{stage.op}({written})"
     given = [function_text(stage)] if traits(stage.op).written_with_function else []
     given += [f"{name}={python_text(value)}" for name, value in arguments.items() if name not in _OWN]
     return f".{stage.op}({', '.join(given)})"
+
+
+def source_call(stage: StageView, arguments: Mapping[str, Any]) -> str:
+    """A source as a call, on what it is called on in the user's file."""
+    written = _own_arguments(stage, arguments)
+    if stage.own is not None and written is not None:
+        return f"{stage.own.called}({written})"
+    return f"tf.data.Dataset{stage_call(stage, arguments)}"
+
+
+def _own_arguments(stage: StageView, arguments: Mapping[str, Any]) -> str | None:
+    """The arguments of a stage as the user's file has them, but for values that are others now; None without a file."""
+    if stage.own is None:
+        return None
+    row = traits(stage.op)
+    names = row.positional or ((row.function,) if row.function is not None else ())
+    changed = {name: value for name, value in arguments.items() if stage.arguments.get(name) != value}
+    new = {name: python_text(value) for name, value in changed.items() if name not in _OWN}
+    return stage.own.with_values(names, new)
 
 
 def in_place_of(stages: Sequence[NamedStage]) -> str:

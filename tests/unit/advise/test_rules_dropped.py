@@ -559,10 +559,8 @@ def test_small_records_are_batched_where_they_are_read(given: str, made: str) ->
     code = f"ds = ds.interleave({given}, cycle_length=8, num_parallel_calls=4)\n"
     (edit,) = only("records-batched-inside", interleaved(code)).edits
     assert isinstance(edit, HandWritten)
-    assert edit.python == (
-        f"dataset = dataset.interleave({made}, cycle_length=8, num_parallel_calls=4)  # flows.py:1, without the batch "
-        "after it"
-    )
+    call = f".interleave({made}, cycle_length=8, num_parallel_calls=4)"
+    assert edit.python == f"{call}  # in place of interleave and batch, flows.py:1"
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_what_a_pool_makes_is_made_in_a_map_that_runs_as_it_is(tmp_path: Path) -
     edit = made_of("0")
     assert "items = range(200)" in edit.python
     assert "load(items[i])" in edit.python
-    assert "tf.data.Dataset.range(len(items))  # in the place of from_generator" in edit.python
+    assert "dataset = tf.data.Dataset.range(len(items)).map(element, num_parallel_calls" in edit.python
 
 
 def test_what_a_pool_makes_is_said_where_no_code_is_certain() -> None:

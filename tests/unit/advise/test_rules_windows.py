@@ -150,9 +150,8 @@ def test_windows_over_an_array_are_taken_by_the_batch(tmp_path: Path) -> None:
     assert code.splitlines() == [
         "rows = tf.constant(series / 2)  # line 2",
         "dataset = tf.data.Dataset.range(0, len(rows) - 25).batch(batch_size=32)"
+        ".map(lambda i: tf.gather(rows, i[:, None] + tf.range(26, dtype=i.dtype)), num_parallel_calls=tf.data.AUTOTUNE)"
         "  # in place of from_tensor_slices, window, flat_map and batch, mine.py:2",
-        "dataset = dataset.map(lambda i: tf.gather(rows, i[:, None] + tf.range(26, dtype=i.dtype)), "
-        "num_parallel_calls=tf.data.AUTOTUNE)",
     ]
     assert hit.semantics == "same"
     assert hit.edits[0].stages == ("stages.0", "stages.1")  # type: ignore[union-attr]

@@ -11,10 +11,11 @@ from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, 
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.written_calls import ROW_FUNCTION as _ROW
-from pipeprof.pipelines.static.written_calls import WrittenFunction, stacked_row
+from pipeprof.pipelines.static.written_calls import WrittenFunction, repeated_dtype, stacked_row
 from pipeprof.profiles.advise.batch_savings import batching, interval_ms, saving
+from pipeprof.profiles.advise.edits.in_place import in_place
 from pipeprof.profiles.advise.edits.render import python_text
-from pipeprof.profiles.advise.edits.snippets import function_name, in_place_of, stage_call
+from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -97,7 +98,7 @@ class CsvRowByRow(Rule):
                     break
             batch = batching(view, at)
             if batch is not None and batch.size >= self.threshold("batch-size"):
-                yield _Rows(source, (*between, *batch.between), batch.stage, batch.size)
+                yield _Rows(source, (*between, *batch.between), batch.stage, batch.size, view.texts)
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class _Rows:
     between: tuple[StageView, ...]
     batch: StageView
     size: int
+    texts: Mapping[str, str]
 
     @property
     def columns(self) -> int:
@@ -172,12 +174,11 @@ class _Rows:
         return (*moved, ReplaceStages((self.source.id, self.batch.id), by, _SUMMARY, flat=True), *fused)
 
     def _python(self) -> str:
-        arguments, dtypes = self.source.arguments, [component.dtype for component in self.source.element or ()]
-        each = [f"tf.constant([], tf.{one})" if isinstance(one, str) else f"[{one}]" for one in self._defaults(dtypes)]
-        runs = [(text, len(list(same))) for text, same in groupby(each)]
-        defaults = " + ".join(f"[{text}] * {many}" if many > 1 else f"[{text}]" for text, many in runs)
+        arguments = self.source.arguments
+        own = self.source.own.by_name if self.source.own is not None else {}
+        batch = f".batch({self.size})" if self.batch.own is None else stage_call(self.batch, self.batch.arguments)
         options = "".join(
-            f", {name}={python_text(arguments[name])}"
+            f", {name}={own.get(name) or python_text(arguments[name])}"
             for name in (*_IN_DECODER, "select_cols")
             if arguments.get(name, _DEFAULTS.get(name)) != _DEFAULTS.get(name)
         )
@@ -188,11 +189,15 @@ class _Rows:
             [
                 *written,
                 f"def parse(lines):  # {self.size} lines at a time",
-                f"    columns = tf.io.decode_csv(lines, {defaults}{options})",
+                f"    columns = tf.io.decode_csv(lines, {self._defaults()}{options})",
                 *(f"    columns = tf.vectorized_map({row}, {given})" for row, given in rows),
                 f"    return {result}",
-                f"dataset = {self._lines()}{moved}.batch({self.size}).map(parse, num_parallel_calls=tf.data.AUTOTUNE)"
-                + in_place_of(self.stages),
+                in_place(
+                    self.texts,
+                    self.stages,
+                    f"{self._lines()}{moved}{batch}.map(parse, num_parallel_calls=tf.data.AUTOTUNE)",
+                    source=True,
+                ),
             ]
         )
 
@@ -213,14 +218,29 @@ class _Rows:
             several = len(stage.element or ()) > 1
         return rows, written
 
-    def _defaults(self, dtypes: Sequence[str]) -> Sequence[Any]:
+    def _defaults(self) -> str:
+        """The defaults of the columns: as the file counts them, else as the graph has them."""
+        dtypes = [component.dtype for component in self.source.element or ()]
+        repeated = repeated_dtype(self._given("record_defaults", 1))
+        if repeated is not None and {*dtypes} == {repeated.dtype}:
+            return f"[tf.constant([], tf.{repeated.dtype})] * {repeated.count}"
         known = self.source.arguments.get("record_defaults")
-        return known if isinstance(known, list) and len(known) == len(dtypes) else dtypes
+        every: Sequence[Any] = known if isinstance(known, list) and len(known) == len(dtypes) else dtypes
+        each = [f"tf.constant([], tf.{one})" if isinstance(one, str) else f"[{one}]" for one in every]
+        runs = [(text, len(list(same))) for text, same in groupby(each)]
+        return " + ".join(f"[{text}] * {many}" if many > 1 else f"[{text}]" for text, many in runs)
+
+    def _given(self, name: str, place: int) -> str:
+        """An argument of the source as the user's file has it; empty where it does not."""
+        own = self.source.own
+        if own is None:
+            return ""
+        return own.by_name.get(name) or (own.by_place[place] if place < len(own.by_place) else "")
 
     def _lines(self) -> str:
         files = self.source.arguments.get("filenames")
         one = files[0] if isinstance(files, list) and len(files) == 1 else files
-        shown = python_text(one) if files else "filenames"
+        shown = self._given("filenames", 0) or (python_text(one) if files else "filenames")
         if not self.source.arguments.get("header"):
             return f"tf.data.TextLineDataset({shown})"
         if isinstance(one, str):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, VectoriseMap
 from pipeprof.pipelines.graph.read.function_facts import DECODING
 from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, on_batches
+from pipeprof.profiles.advise.edits.in_place import in_place
 from pipeprof.profiles.advise.edits.render import python_text
 from pipeprof.profiles.advise.edits.snippets import (
     arguments_of,
     calls_of,
     function_name,
-    in_place_of,
     parsing_function,
     stage_call,
     stage_yaml,
@@ -105,7 +105,8 @@ class ParseSingleExample(Rule):
                 f"about {self.threshold('parse-cost'):g} µs: {milliseconds(cost_ms)} per batch, and one call that "
                 f"parses them all about {milliseconds(cost_ms / self.threshold('batched-gain'))}."
             )
-            yield _draft(stage, batch, sentence, {"batch_size": batch.size, "parse_ms_per_batch": cost_ms}, None)
+            evidence = {"batch_size": batch.size, "parse_ms_per_batch": cost_ms}
+            yield _draft(view, (stage, batch), sentence, evidence, None)
 
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the measured cost: about that of parsing, and a part of the step."""
@@ -132,7 +133,7 @@ class ParseSingleExample(Rule):
                 "saved_ms_per_batch": saved,
                 "interval_ms": interval,
             }
-            yield _draft(stage, batch, sentence, evidence, predicted)
+            yield _draft(view, (stage, batch), sentence, evidence, predicted)
 
     def _found(self, view: PipelineView) -> Iterable[tuple[StageView, BatchSavings]]:
         for stage in view.stages:
@@ -184,8 +185,13 @@ def _varying(stage: StageView) -> bool:
 
 
 def _draft(
-    stage: StageView, batch: BatchSavings, sentence: str, evidence: dict[str, float | int], predicted: Prediction | None
+    view: PipelineView,
+    found: tuple[StageView, BatchSavings],
+    sentence: str,
+    evidence: Mapping[str, float | int],
+    predicted: Prediction | None,
 ) -> Proposal:
+    stage, batch = found
     between = "".join(f"{stage.op}, " for stage in batch.between)
     words = [
         f"Put {between}batch before the map, and parse the whole batch with tf.io.parse_example: the same batches, "
@@ -217,11 +223,11 @@ def _draft(
         ),
         predicted=predicted,
         semantics=semantics,
-        by_hand=_of_text(stage, batch, care) if of_graph else None,
+        by_hand=_of_text(view, stage, batch, care) if of_graph else None,
     )
 
 
-def _of_text(stage: StageView, batch: BatchSavings, care: Collection[str]) -> HandWritten | None:
+def _of_text(view: PipelineView, stage: StageView, batch: BatchSavings, care: Collection[str]) -> HandWritten | None:
     """The function of the user's file as one that parses a batch; None where its text is not known, or does more.
 
     Args:
@@ -237,9 +243,8 @@ def _of_text(stage: StageView, batch: BatchSavings, care: Collection[str]) -> Ha
     name = f"{function_name(stage)}_batch"
     lines = re.sub(r"^((?:async )?def )\w+", rf"\1{name}", written).replace(single, "parse_example")
     moved = "".join(stage_call(one, one.arguments) for one in (*batch.between, batch.stage))
-    call = f"dataset = dataset{moved}.map({name}, num_parallel_calls=tf.data.AUTOTUNE)"
-    where = in_place_of((stage, *batch.between, batch.stage))
-    return HandWritten((stage.id, batch.stage.id), "", f"{lines}\n{call}{where}", "")
+    replaced, calls = (stage, *batch.between, batch.stage), f"{moved}.map({name}, num_parallel_calls=tf.data.AUTOTUNE)"
+    return HandWritten((stage.id, batch.stage.id), "", f"{lines}\n{in_place(view.texts, replaced, calls)}", "")
 
 
 def _vectorises(stage: StageView) -> bool:

@@ -12,7 +12,8 @@ from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.rewritten import on_rows
 from pipeprof.profiles.advise.batch_savings import interval_ms, saving
-from pipeprof.profiles.advise.edits.snippets import function_name, in_place_of, stage_call
+from pipeprof.profiles.advise.edits.in_place import in_place, own_statement
+from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.rules.batching.windows_one_by_one import Windows, windows_of
 from pipeprof.profiles.lines import is_outside_functions
@@ -68,7 +69,7 @@ class WindowsFromArray(Rule):
             return
         # A replay of one of them alone would be no bound of what replaces both.
         own = (*((found.windows.window.id,) if isinstance(found, _Sliding) else ()), found.first.id)
-        by_hand = HandWritten(own, "", found.python(), "take the rows of whole batches with tf.gather")
+        by_hand = HandWritten(own, "", found.python(view), "take the rows of whole batches with tf.gather")
         # One call after the other saves its time on the clock, whatever cores there are.
         took = min(interval, sum((stage.table_ms or 0.0) / _calls_at_a_time(view, stage) for stage in stages))
         saved = took * (1 - 1 / self.threshold("batched-gain"))
@@ -129,7 +130,7 @@ class _Windows:
     def name(self) -> str:
         return _KERAS if self.call else "these stages"
 
-    def python(self) -> str:
+    def python(self, view: PipelineView) -> str:
         given, element = self.call, self.takes[0].element
         window = element[0].shape if element else None
         length = given.get("sequence_length") or (window[0] if window and window[0] else "...")
@@ -148,11 +149,12 @@ class _Windows:
         else:
             taken = f"({taken}, tf.gather(targets, {at}))"
         place = f"  # line {self.first.location.line}" if self.first.location is not None else ""
+        mapped = f".map(lambda i: {taken.replace('(i)[', 'i[')}, num_parallel_calls=tf.data.AUTOTUNE)"
+        new = f"tf.data.Dataset.range({count}){order}.batch({self.size}){mapped}"
         return "\n".join(
             [
                 f"{names} = {values}{place}",
-                f"dataset = tf.data.Dataset.range({count}){order}.batch({self.size})",
-                f"dataset = dataset.map(lambda i: {taken.replace('(i)[', 'i[')}, num_parallel_calls=tf.data.AUTOTUNE)",
+                own_statement(view.texts, [self.first], new, source=True) or f"dataset = {new}",
             ]
         )
 
@@ -202,7 +204,7 @@ class _Sliding:
         del view
         return [self.source, *self.repeats, *self.windows.stages, *self.after, self.batch]
 
-    def python(self) -> str:
+    def python(self, view: PipelineView) -> str:
         found, place = self.windows, self.source.location
         array = first_argument(self.source, "from_tensor_slices") or "..."
         last = f" - {found.span - 1}" if found.span > 1 else ""
@@ -211,14 +213,14 @@ class _Sliding:
         counted = [stage for stage in (*self.repeats, *self.after, self.batch) if not traits(stage.op).maps]
         calls = "".join(stage_call(stage, stage.arguments) for stage in counted)
         taken = f"tf.gather(rows, i[:, None] + tf.range({found.size}, dtype=i.dtype){stride})"
-        maps = [f"dataset = dataset.map({_on_windows(stage)})" for stage in self.after if traits(stage.op).maps]
+        maps = "".join(f".map({_on_windows(stage)})" for stage in self.after if traits(stage.op).maps)
+        mapped = f".map(lambda i: {taken}, num_parallel_calls=tf.data.AUTOTUNE){maps}"
+        numbers = f"tf.data.Dataset.range(0, len(rows){last}{steps})"
         replaced = [self.source, *self.repeats, found.window, found.flat, *self.after, self.batch]
         return "\n".join(
             [
                 f"rows = tf.constant({array}){f'  # line {place.line}' if place is not None else ''}",
-                f"dataset = tf.data.Dataset.range(0, len(rows){last}{steps}){calls}{in_place_of(replaced)}",
-                f"dataset = dataset.map(lambda i: {taken}, num_parallel_calls=tf.data.AUTOTUNE)",
-                *maps,
+                in_place(view.texts, replaced, f"{numbers}{calls}{mapped}", source=True),
             ]
         )
 

@@ -73,7 +73,7 @@ class SentByProcesses(OfHotLine, Rule):
         made = of_a_pool(file_text(spot.location.file), spot.call.function, spot.call.line)
         if made is None:
             return ""
-        return by_number(made, stage.element or (), flat_keys(stage), stage.location) or ""
+        return by_number(made, stage.element or (), flat_keys(stage), [stage]) or ""
 
 
 def _given(text: str) -> tuple[str, str]:
