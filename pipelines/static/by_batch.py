@@ -462,3 +462,72 @@ def calls_tensorflow(text: str, function: str) -> bool:
             kept & names_in(one, ast.Load) for one in nodes if isinstance(one, ast.IfExp | ast.BoolOp | ast.Compare)
         )
     )
+
+
+_READERS = frozenset({"frombuffer", "fromfile", "fromstring", "genfromtxt", "load", "loadtxt", "memmap"})
+_GENERATORS = frozenset({"Generator", "RandomState", "default_rng"})
+_NOT_OF_TENSORS = frozenset({*dir(str), *dir(bytes), "get", "items", "keys", "values"})
+"""Methods of texts and of dicts, which no tensor has."""
+_NOT_IN_GRAPHS = frozenset({"eval", "exec", "input", "open"})
+
+
+def may_be_a_graph(text: str, function: str) -> bool:
+    r"""Return whether all that a function calls may be TensorFlow's, or NumPy's that TensorFlow has too.
+
+    Functions and variables of the file are followed. What the file does not show may be anything.
+
+    Example:
+        >>> code = "import cv2\ndef blur(x):\n    return cv2.blur(x, (3, 3))\ndef f(x):\n    return blur(x) / 2\n"
+        >>> may_be_a_graph(code, "f"), may_be_a_graph(code.replace("cv2", "numpy"), "f")
+        (False, True)
+    """
+    tree = parsed(text)
+    return tree is None or _Origins(tree).may_be_a_graph(function)
+
+
+class _Origins:
+    """Where what a file calls comes from."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._imports = Imports(tree)
+        self._functions: dict[str, list[ast.FunctionDef]] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                self._functions.setdefault(node.name, []).append(node)
+        self._classes = {one.name for one in tree.body if isinstance(one, ast.ClassDef)}
+        self._values = {name: one.value for one in tree.body if isinstance(one, ast.Assign) for name in sets(one)}
+        self._seen: set[str] = set()
+
+    def may_be_a_graph(self, name: str) -> bool:
+        return all(self._may(one, sets_inside(one) | parameters(one)) for one in self._functions.get(name, ()))
+
+    def _may(self, node: ast.AST, own: set[str]) -> bool:
+        return all(self._of(one, own) for one in ast.walk(node) if isinstance(one, ast.Call))
+
+    def _of(self, call: ast.Call, own: set[str]) -> bool:
+        """Whether one call may be TensorFlow's; what it is given is looked at by itself."""
+        function = call.func
+        if isinstance(function, ast.Attribute) and function.attr in _NOT_OF_TENSORS:
+            return self._imports.dotted(function).startswith(("tensorflow.", "numpy."))
+        base: ast.AST = function
+        while isinstance(base, ast.Attribute):
+            base = base.value
+        if not isinstance(base, ast.Name):
+            # What a function gives is called itself: an object of a kind that nobody knows.
+            return isinstance(function, ast.Attribute)
+        return base.id in own or self._named(base.id, function)
+
+    def _named(self, name: str, function: ast.expr) -> bool:
+        """Whether what the file calls by a name may be TensorFlow's."""
+        if name in self._imports.names:
+            first, *parts = self._imports.dotted(function).split(".")
+            return first in ("keras", "numpy", "tensorflow") and not (
+                first == "numpy" and {*parts} & (_READERS | _GENERATORS)
+            )
+        if name in self._classes or name in _NOT_IN_GRAPHS:
+            return False
+        if name in self._seen:
+            return True
+        self._seen.add(name)
+        value = self._values.get(name)
+        return self.may_be_a_graph(name) and (value is None or self._may(value, set()))

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from pipeprof.pipelines.edits.edits import PipelineEdit, RewriteMap, SetArgument
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.by_batch import may_be_a_graph
 from pipeprof.profiles.advise.edits.own_python import is_called_itself
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
 from pipeprof.profiles.verify.stages import runs_python
+from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.wording import called, percent, significant, stage_name
 
 _DECODED_JPEG = frozenset({"DecodeJpeg"})
@@ -26,25 +28,27 @@ def as_graph(stage: Stage) -> Iterator[Proposal]:
     """Return the Python of a map as a graph, whose calls may run at the same time; nothing for other stages."""
     if not traits(stage.op).maps or not runs_python(stage):
         return
+    if not all(may_be_a_graph(file_text(one.file), one.function) for one in stage.python or () if one.file):
+        return
     name = stage_name(stage)
     parallel = _in_parallel(stage)
     function = max(stage.python or (), key=lambda one: one.ms_per_batch, default=None)
     what = called(function.function) if function is not None else "the Python function"
     numpy = any(op.op == "PyFunc" for op in stage.ops or ())
     how_called = (
-        "without tf.numpy_function, with tf.experimental.numpy in the place of numpy: TensorFlow has all that it calls"
+        "without tf.numpy_function, with tf.experimental.numpy in the place of numpy"
         if numpy
-        else "without tf.py_function: all that it calls is TensorFlow"
+        else "without tf.py_function"
     )
     python = (
-        f"# in {name}: call {what} itself, {how_called.partition(':')[0]}\n"
+        f"# in {name}: call {what} itself, {how_called}\n"
         f"dataset = dataset.map({name}, num_parallel_calls=tf.data.AUTOTUNE)"
     )
     # Without Python's lock two of its calls run at a time.
     halved = 1 / (1 - (stage.share or 0.0) / 2)
     words = f"{significant(halved)}× if two calls of {what} run at a time, which Python's lock prevents"
     predicted = Prediction(words, halved) if is_called_itself(stage) else None
-    for how, semantics, draws in (("graph", "same", ""), ("random-graph", "randomness", ", its random ops too")):
+    for how, semantics, draws in (("graph", "same", ""), ("random-graph", "randomness", ", with its random ops")):
         yield Proposal(
             f"Call {what} in {name} as a graph",
             f"call {what} {how_called}{draws}",
