@@ -83,11 +83,13 @@ class PartsOfLoop:
         every: What the sources are given, as a list.
         kind: Whether one is a tuple, a dict or something else.
         source: The call of the source, given `ROWS`.
+        variable: What the loop names the datasets that it has joined; empty where it gives them no name.
     """
 
     every: str
     kind: str
     source: str
+    variable: str = ""
 
 
 def function_given(text: str, line: int, column: int | None, name: str) -> WrittenFunction | None:
@@ -173,7 +175,7 @@ def parts_of_loop(
         ...     ds = ds.concatenate(part(name))
         ... '''
         >>> parts_of_loop(code, (3, None, "TFRecordDataset"), (6, None, "concatenate"))
-        PartsOfLoop(every="[name + '.rec' for name in NAMES]", kind='', source='TFRecordDataset(rows)')
+        PartsOfLoop(every="[name + '.rec' for name in NAMES]", kind='', source='TFRecordDataset(rows)', variable='ds')
     """
     tree = parsed(text)
     made, join = (call_in(tree, *source), call_in(tree, *joined)) if tree is not None else (None, None)
@@ -198,7 +200,11 @@ def parts_of_loop(
     whole = copy.deepcopy(made)
     whole.args[0] = ast.Name(ROWS)
     every = f"[{ast.unparse(each)} for {variable} in {ast.unparse(loop.iter)}]"
-    return PartsOfLoop(every, kind, ast.unparse(whole))
+    named = [
+        one for one in ast.walk(loop) if isinstance(one, ast.Assign) and any(part is join for part in ast.walk(one))
+    ]
+    names = [one.id for each in named for one in each.targets if isinstance(one, ast.Name)]
+    return PartsOfLoop(every, kind, ast.unparse(whole), names[0] if len(names) == 1 else "")
 
 
 def key_of_inputs(made: str, key: ast.expr, text: str = "") -> str | None:
@@ -234,6 +240,29 @@ def key_of_inputs(made: str, key: ast.expr, text: str = "") -> str | None:
         if isinstance(node, ast.Name) and node.id in known:
             node.id = known[node.id]
     return f"lambda {', '.join(inputs)}: {ast.unparse(made_of)}"
+
+
+def same_lambdas(one: ast.expr, other: ast.expr) -> bool:
+    """Return whether two lambdas are the same but for the names of their arguments.
+
+    Example:
+        >>> same_lambdas(ast.parse("lambda _, y: y", mode="eval").body, ast.parse("lambda a, b: b", mode="eval").body)
+        True
+    """
+    return _with_places(one) == _with_places(other)
+
+
+def _with_places(function: ast.expr) -> str:
+    """A lambda with numbers in the place of its arguments' names."""
+    changed = copy.deepcopy(function)
+    if isinstance(changed, ast.Lambda):
+        names = _argument_names(changed)
+        for node in ast.walk(changed):
+            if isinstance(node, ast.Name) and node.id in names:
+                node.id = f"_{names.index(node.id)}"
+        for number, argument in enumerate(changed.args.args):
+            argument.arg = f"_{number}"
+    return ast.dump(changed)
 
 
 def last_call(function: ast.expr, name: str, text: str = "") -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeprof.pipelines.static.by_batch import rows_at_once, wrapped
+from pipeprof.pipelines.static.hot_calls import HotCall, made_anew
 from pipeprof.pipelines.static.numbered import numbered
 from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.profiles.advise.batch_savings import batching
@@ -13,6 +14,9 @@ from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
 
 _ROWS = 64
+ON_A_BATCH = "on_a_batch"
+"""Name of a map's function that gets a batch."""
+STILL_ROWS = "still a loop over the rows, in one call: NumPy on whole arrays, without the loop, gains more"
 
 
 def rows_of_batches(spot: HotSpot, stage: StageView, view: PipelineView) -> str:
@@ -53,3 +57,32 @@ def batch_calls(stage: StageView, view: PipelineView) -> tuple[str, str, list[St
     if batch is None or batch.between:
         return f".batch({_ROWS})", ".unbatch()", [stage]
     return stage_call(batch.stage, batch.stage.arguments), "", [stage, batch.stage]
+
+
+def called_once(view: PipelineView, stage: StageView) -> list[str]:
+    """Return a map's function as `ON_A_BATCH`, with its own Python; empty where the file does not show it."""
+    found = wrapped(stage.given.definition or stage.given.text) if stage.given is not None else None
+    components = stage.element or ()
+    sized = all(one.shape is not None and None not in one.shape for one in components)
+    if found is None or not sized or len(found.results) != len(components):
+        return []
+    function = f"({found.function})" if found.function.startswith("lambda") else found.function
+    each = f"{function}(*row) for row in zip(*rows)"
+    stacked = f"np.stack([{each}])" if len(found.outputs) == 1 else f"[np.stack(one) for one in zip(*({each}))]"
+    made = on_batches(found, f"lambda *rows: {stacked}", components, ON_A_BATCH, found.wrapper)
+    place = stage.location
+    text = view.texts.get(place.file, "") if place is not None else ""
+    if place is not None and unknown_names("\n".join(made), text, place.line):
+        return []
+    once = [line for call in made_anew(text, found.function) for line in lines_once(call)]
+    return [*once, f"# {STILL_ROWS}", *made]
+
+
+def lines_once(call: HotCall) -> list[str]:
+    """Return the lines that make something once, and what its function has instead."""
+    once = call.once
+    if once is None:
+        return []
+    first, *others = once.lines
+    instead = f"{once.used} in the place of {once.replaced}" if once.used else f"without {once.replaced}"
+    return [f"{first}  # once, {once.where}", *others, f"# line {call.line}, in {call.function}(): {instead}"]

@@ -282,7 +282,7 @@ def test_a_resampled_dataset_is_resampled_before_its_maps() -> None:
     hit = only(BRANCH, view)
     assert "rejection_resample (input.py:8), which drops 9 of 10" in hit.recommendation
     code = getattr(hit.by_hand, "python", "").splitlines()
-    assert code[1].startswith("dataset = dataset.map(lambda _, element: element).map(decode)")
+    assert code[1].startswith(".map(lambda _, element: element).map(decode)")
 
 
 @pytest.mark.parametrize(

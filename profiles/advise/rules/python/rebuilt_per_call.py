@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeprof.pipelines.static.hot_calls import HotCall
+from pipeprof.profiles.advise.edits.row_batches import lines_once
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE, TIME_SHARE, OfHotLine
 from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
@@ -58,16 +58,6 @@ class RebuiltPerCall(OfHotLine, Rule):
         """The lines that make it once, and the one in the function."""
         del stage, view
         return "\n".join(lines_once(spot.call))
-
-
-def lines_once(call: HotCall) -> list[str]:
-    """Return the lines that make something once, and what its function has instead."""
-    once = call.once
-    if once is None:
-        return []
-    first, *others = once.lines
-    instead = f"{once.used} in the place of {once.replaced}" if once.used else f"without {once.replaced}"
-    return [f"{first}  # once, {once.where}", *others, f"# line {call.line}, in {call.function}(): {instead}"]
 
 
 def _short(text: str) -> str:

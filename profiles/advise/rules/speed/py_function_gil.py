@@ -6,15 +6,11 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.by_batch import wrapped
-from pipeprof.pipelines.static.hot_calls import made_anew
-from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, interval_ms, saving
-from pipeprof.profiles.advise.edits.generator_code import on_batches
 from pipeprof.profiles.advise.edits.own_python import in_less_python
+from pipeprof.profiles.advise.edits.row_batches import ON_A_BATCH, STILL_ROWS, called_once
 from pipeprof.profiles.advise.edits.snippets import function_file
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.rules.python.rebuilt_per_call import lines_once
 from pipeprof.profiles.constants import NUMPY_FUNCTION_US, PY_FUNCTION_US
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.time.limits.gil import (
@@ -146,7 +142,7 @@ class PyFunctionGil(Rule):
                 if value is not None
             },
             semantics="same"
-            if own is None and any(_STILL_ROWS in getattr(one, "python", "") for one in edits)
+            if own is None and any(STILL_ROWS in getattr(one, "python", "") for one in edits)
             else None,
             edits=edits
             if own is None
@@ -170,7 +166,7 @@ class PyFunctionGil(Rule):
 
 
 _WHOLE_BATCH = ". If it must stay Python, use NumPy on whole batches"
-_STILL_ROWS = "still a loop over the rows, in one call: NumPy on whole arrays, without the loop, gains more"
+_MAPPED = f"dataset = dataset.map({ON_A_BATCH}, num_parallel_calls=tf.data.AUTOTUNE)"
 
 
 def _python(stage: StageView) -> bool:
@@ -212,7 +208,7 @@ def _on_parallel(parallel: float | None, lock: float | None) -> str:
 
 def _edits(view: PipelineView, stage: StageView) -> tuple[PipelineEdit, ...]:
     batch = batching(view, stage) if stage.op == "map" else None
-    lines = _called_once(view, stage)
+    lines = "\n".join(called_once(view, stage))
     if batch is None or not (lines or stage.written is not None):
         return ()
     once = HandWritten(
@@ -220,27 +216,7 @@ def _edits(view: PipelineView, stage: StageView) -> tuple[PipelineEdit, ...]:
         yaml=(
             f'- map:   # {stage.id}, once per batch of {batch.size}\n    python: "{function_file(stage)}:on_a_batch"'
         ),
-        python=lines,
+        python=f"{lines}\n{_MAPPED}" if lines else "",
         summary=f"call the function of {{stage}} once per batch of {batch.size}",
     )
     return (*batch.moves(stage), once)
-
-
-def _called_once(view: PipelineView, stage: StageView) -> str:
-    """The map on whole batches, with the function's own Python; empty where the file does not show it."""
-    found = wrapped(stage.given.definition or stage.given.text) if stage.given is not None else None
-    components = stage.element or ()
-    sized = all(one.shape is not None and None not in one.shape for one in components)
-    if found is None or not sized or len(found.results) != len(components):
-        return ""
-    function = f"({found.function})" if found.function.startswith("lambda") else found.function
-    each = f"{function}(*row) for row in zip(*rows)"
-    stacked = f"np.stack([{each}])" if len(found.outputs) == 1 else f"[np.stack(one) for one in zip(*({each}))]"
-    made = on_batches(found, f"lambda *rows: {stacked}", components, "on_a_batch", found.wrapper)
-    place = stage.location
-    text = view.texts.get(place.file, "") if place is not None else ""
-    if place is not None and unknown_names("\n".join(made), text, place.line):
-        return ""
-    once = [line for call in made_anew(text, found.function) for line in lines_once(call)]
-    called = "dataset = dataset.map(on_a_batch, num_parallel_calls=tf.data.AUTOTUNE)"
-    return "\n".join([*once, f"# {_STILL_ROWS}", *made, called])
