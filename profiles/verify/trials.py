@@ -211,6 +211,8 @@ class Trials:
             )
         except NoEpochsError as error:
             self._leave_epochs(str(error))
+            if not self.fits(QUICK.early):
+                return Trial("unverified", f"not tried to its end: {error}; processes have no time left to take turns")
             return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
 
     def look(self, edited: Mapping[str, Job], pairs: int) -> Evidence | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.protocol.turns import TurnEnded
 from pipeprof.profiles.worker.rerun.script_turns import TOO_SHORT, ScriptTurns
+from pipeprof.profiles.worker.script.hand_out import as_refusal
 from pipeprof.profiles.worker.script.run_script import read_model
 
 if TYPE_CHECKING:
@@ -47,7 +48,12 @@ class ScriptEpochs(ScriptTurns):
             with self._not_the_scripts():
                 self._handed(dataset)
             assert self._built is not None  # noqa: S101 - for the type checker; set there
-            self._channel.send(replace(self._built, own=self._own_batches(dataset)))
+            try:
+                own = self._own_batches(dataset)
+            except Exception as error:
+                # An exception would be the script's own to catch.
+                self._refuse(str(as_refusal(error)))
+            self._channel.send(replace(self._built, own=own))
             self._next_epoch()
         elif self._is_epoch and len(self._beginnings()) >= LEAST_BEGINNINGS:
             self._end_epoch()
