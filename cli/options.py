@@ -186,6 +186,16 @@ Steps = Annotated[Text, option("", "N", "Measure at most this many steps.")]
 Rerun = Annotated[
     bool, flag("--rerun", "Run a training script again, in several processes, to measure in the training.")
 ]
+TURNS = ("epochs", "processes")
+Turns = Annotated[
+    Text,
+    option(
+        "",
+        "|".join(TURNS),
+        "With --rerun: measure in epochs of one process, or in several.  [default: epochs where a start is longer]",
+        words=TURNS,
+    ),
+]
 AllowWrites = Annotated[bool, flag("--allow-writes", "Let a training script overwrite and delete files that exist.")]
 AnyTarget = Annotated[
     str,
@@ -234,6 +244,7 @@ class RunOptions(SharedOptions):
     to_end: Annotated[bool, flag("--to-end", "Let a training script come to its own end instead of ending it.")] = False
     allow_writes: AllowWrites = False
     rerun: Rerun = False
+    turns: Turns = None
     cold: Cold = False
     memory_limit: Annotated[
         Text, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")

@@ -71,7 +71,10 @@ def run(given: RunOptions) -> None:
     options.choice("--color", given.color, options.COLORS)
     budget = options.duration("--budget", given.budget)
     calibrate, soak = not given.no_verify, given.soak is not None
-    settings = settings_for(given, seconds=_seconds(given), soak=soak, calibrate=calibrate, to_end=given.to_end)
+    turns = options.choice("--turns", given.turns, options.TURNS) if given.turns is not None else None
+    settings = settings_for(
+        given, seconds=_seconds(given), soak=soak, calibrate=calibrate, to_end=given.to_end, turns=turns
+    )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)
     if (read := read_target(given, outputs, "run")) is None:
@@ -200,6 +203,8 @@ def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
         raise UsageError("--rerun runs the script again to try changes, which --no-verify switches off: remove one")
     if given.rerun and given.soak is not None:
         raise UsageError("--rerun runs the script again to try changes, which a run with --soak does not: remove one")
+    if given.turns is not None and not given.rerun:
+        raise UsageError("--turns is for trying changes, and a script is not run again: add --rerun, or remove it")
     if given.to_end and (given.steps is not None or given.seconds is not None):
         raise UsageError("--to-end lets the script end by itself: remove --steps and --seconds, or --to-end")
 

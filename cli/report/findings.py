@@ -49,6 +49,8 @@ EFFECTS: dict[Semantics, tuple[str, str]] = {
 PROVEN = ("kept", "ceiling")
 """Statuses of findings that were tried and hold."""
 NOT_VERIFIED = "predicted, not verified yet"
+_PAIRS_OF = {"sequential": "processes", "epochs": "epochs"}
+"""What the pairs of a mode are, where they are none of blocks."""
 _NOT_IN_TRAINING = "predicted, not verified: --rerun measures them in the training"
 FEW_PAIRS = 6
 """Fewer measurements have no meaningful interval."""
@@ -560,14 +562,16 @@ def describe_measured(measured: dict[str, Any]) -> str:
         '2.00× (1.50–2.70, 2 pairs of processes)'
         >>> describe_measured({"speedup": 2.0, "low": 1.9, "high": 2.1, "in_training": True})
         '2.00× in the training itself (1.90–2.10)'
+        >>> describe_measured({"speedup": 2.0, "low": 1.9, "high": 2.1, "pairs": [2.0] * 4, "mode": "epochs"})
+        '2.00× (1.90–2.10, 4 pairs of epochs)'
     """
     parts = []
     if measured.get("speedup") is not None:
         text = f"{significant(measured['speedup'])}×{' in the training itself' if measured.get('in_training') else ''}"
         low, high, pairs = measured.get("low"), measured.get("high"), measured.get("pairs")
-        alone = measured.get("mode") == "sequential" and pairs and len(pairs) > 1
-        if low and high is not None and (alone or not (pairs and len(pairs) < FEW_PAIRS)):
-            many = f", {len(pairs)} pairs{' of processes' if alone else ''}" if pairs else ""
+        kind = _PAIRS_OF.get(measured.get("mode", "")) if pairs and len(pairs) > 1 else None
+        if low and high is not None and (kind or not (pairs and len(pairs) < FEW_PAIRS)):
+            many = f", {len(pairs)} pairs{f' of {kind}' if kind else ''}" if pairs else ""
             text += f" ({significant(low)}–{significant(high)}{many})"
         parts.append(text)
     if measured.get("peak_rss_delta_bytes") is not None:

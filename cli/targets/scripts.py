@@ -25,7 +25,7 @@ NOT_OF_SCRIPTS: Mapping[str, str] = {
 }
 
 
-OF_SCRIPTS = {"to_end": "--to-end", "allow_writes": "--allow-writes", "rerun": "--rerun"}
+OF_SCRIPTS = {"to_end": "--to-end", "allow_writes": "--allow-writes", "rerun": "--rerun", "turns": "--turns"}
 AGAIN = ", then again, several times, to try changes"
 """What follows where the script may run again."""
 AGAIN_UNTIL_TAKEN = ", then starts again, several times, up to its first batch, to try changes with its step replayed"

@@ -34,6 +34,8 @@ class Evidence:
         alone: Whether each block is a process of its own.
         left_out: Number of rounds that do not count, because something else took the cores meanwhile.
         starts: Which start of fresh processes each round belongs to; one start for all if empty.
+        epochs: Whether each block is an epoch of one process.
+        over: Whether no further block can be measured.
     """
 
     built: dict[str, Built] = field(default_factory=dict)
@@ -43,6 +45,8 @@ class Evidence:
     base: tuple[str, ...] = BASELINES
     arm: tuple[str, ...] = EDITED
     starts: tuple[int, ...] = ()
+    epochs: bool = False
+    over: bool = False
 
     def comparison(self) -> Comparison | None:
         """The arm against the base, as logarithms of steps per second; None without a complete round."""

@@ -43,10 +43,18 @@ class MemberFailedError(Exception):
         refused: The edit is not possible on this pipeline, which says nothing against it.
         outside: Something from outside ended the worker, which says nothing against the edit either.
         crowded: All workers together took more memory than there is, which says nothing against one alone.
+        late: It took too long.
     """
 
     def __init__(
-        self, name: str, reason: str, *, refused: bool = False, outside: bool = False, crowded: bool = False
+        self,
+        name: str,
+        reason: str,
+        *,
+        refused: bool = False,
+        outside: bool = False,
+        crowded: bool = False,
+        late: bool = False,
     ) -> None:
         super().__init__(reason)
         self.name = name
@@ -54,6 +62,7 @@ class MemberFailedError(Exception):
         self.refused = refused
         self.outside = outside
         self.crowded = crowded
+        self.late = late
 
     @property
     def by_pipeline(self) -> bool:
@@ -204,7 +213,7 @@ class Team:
         member, until = self._members[name], self._clock() + seconds
         while not self._has_answer(member, kind):
             if self._clock() >= until:
-                raise MemberFailedError(name, f"took longer than {seconds:.0f} s")
+                raise MemberFailedError(name, f"took longer than {seconds:.0f} s", late=True)
             until += self._pump({name})
         for message in member.inbox:
             if isinstance(message, Raised):

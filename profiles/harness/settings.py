@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.pipelines.spec.python_files import python_files
@@ -49,6 +49,7 @@ class RunSettings:
         allow_writes: Let the script overwrite and delete files that exist.
         changed_by: The edits of `--change` as documents, for the profile.
         rerun: Let later processes of a script train; else they end where it is about to iterate its main dataset.
+        turns: What takes turns then; None for what takes less time.
         main: The main dataset of a script's first run, which its later processes look for.
         replayed: Arguments of the recorded step, in place of that of a script; empty for its own.
         made: Files that earlier processes of it have written, and with nothing of the user's in them.
@@ -79,6 +80,7 @@ class RunSettings:
     to_end: bool = False
     allow_writes: bool = False
     rerun: bool = False
+    turns: Literal["epochs", "processes"] | None = None
     main: IteratedAt | None = None
     replayed: Mapping[str, object] = field(default_factory=dict)
     made: Sequence[str] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pipeprof.profiles.protocol.store import StoreJob
@@ -75,6 +75,10 @@ class Job:
     allow_writes: bool = False
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
+
+    def in_epochs(self) -> Job:
+        """The same in one process, whose epochs take turns."""
+        return replace(self, turns=replace(self.turns or TurnsJob(), epochs=True))
 
 
 def as_pairs(value: Any) -> Any:

@@ -54,6 +54,7 @@ class TurnsJob:
         warm_steps: Steps that a warm-up has at least, whatever they take: a cache fills in them.
         stored: Batches that a script gets again and again instead of its dataset: the first ones; 0 for the dataset.
         compare_epochs: Refuse a pipeline with a cache where what it would keep differs from epoch to epoch.
+        epochs: The turns are epochs of one script: of its own dataset, and of the changed one.
     """
 
     edits: list[str] = field(default_factory=list)
@@ -69,6 +70,7 @@ class TurnsJob:
     warm_steps: int = 0
     stored: int = 0
     compare_epochs: bool = False
+    epochs: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class TurnRequest:
         batch_seconds: From batch to batch, on the mean at least, where the job is paced; 0 for as they come.
         dispatch: How many steps the host may run ahead of a simulated device in this turn, or ``sync``; None for as
             many as the job says.
+        own: Where turns are epochs: this one is of the script's own dataset. It lasts as long as the epoch; without
+            `settle_seconds` all of it counts, else what is left after them, or after a quarter of its steps.
     """
 
     kind: Literal["warm", "block", "stages"]
@@ -90,6 +94,7 @@ class TurnRequest:
     settle_seconds: float = 0.0
     batch_seconds: float = 0.0
     dispatch: int | Literal["sync"] | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,7 @@ class Built(WorkerMessage):
         compared: Elements of an epoch that a cache keeps, which were the same in another epoch; 0 where no epochs were
             compared.
         racing: Whether several calls at a time draw its random numbers, so that two processes agree by chance only.
+        own: Where turns are epochs: the first batches of the script's own dataset, made again from its graph, twice.
     """
 
     batches: list[BatchDigest]
@@ -129,6 +135,7 @@ class Built(WorkerMessage):
     first_seconds: float
     compared: int = 0
     racing: bool = False
+    own: list[list[BatchDigest]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

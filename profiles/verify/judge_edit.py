@@ -99,7 +99,7 @@ def _judge_speed(
 ) -> Judgement:
     """Decide about a gain, or how fast a pipeline is at most: for that, a few pairs do."""
     speedup, alone = compared.change, evidence.alone
-    pairs, words = speedup.pairs, in_words(compared.change, alone=evidence.alone)
+    pairs, words = speedup.pairs, in_words(speedup, alone=evidence.alone, epochs=evidence.epochs)
     early, least = _least_pairs(evidence)
     least = early if bound else least
     if pairs >= early and (compared.falls_short() or (bound and speedup.high < WORTH)):
@@ -161,16 +161,19 @@ def _saved(evidence: Evidence) -> int | None:
 def _kept(evidence: Evidence, speedup: Interval) -> str:
     same = evidence.same()
     against = f"; the same pipeline twice: {significant(same.value)}×" if same is not None else ""
+    if evidence.epochs:
+        return f"{in_words(speedup, epochs=True)}, in epochs of one process that took turns{against}"
     if evidence.alone:
         return f"{in_words(speedup, alone=True)}, one process after the other{against}"
     return f"{in_words(speedup)} in two pairs of processes{against}"
 
 
-def in_words(ratio: Interval, *, alone: bool = False) -> str:
+def in_words(ratio: Interval, *, alone: bool = False, epochs: bool = False) -> str:
     """A ratio with its interval and pairs.
 
     Args:
         alone: Whether each pair is one of processes that ran one after the other.
+        epochs: Whether each pair is one of epochs.
 
     Example:
         >>> in_words(Interval(0.5844, 0.0091, 15, 16))
@@ -178,9 +181,10 @@ def in_words(ratio: Interval, *, alone: bool = False) -> str:
         >>> in_words(Interval(0.4055, 0.03, 2, 2), alone=True)
         '1.50× (1.22 to 1.85, 2 pairs of processes)'
     """
-    if alone and ratio.pairs > 1:
+    if (alone or epochs) and ratio.pairs > 1 and ratio.freedom:
         between = f"{significant(ratio.low)} to {significant(ratio.high)}"
-        return f"{significant(ratio.value)}× ({between}, {ratio.pairs} pairs of processes)"
+        kind = "epochs" if epochs else "processes"
+        return f"{significant(ratio.value)}× ({between}, {ratio.pairs} pairs of {kind})"
     if ratio.pairs < QUICK.early:
         return f"{significant(ratio.value)}× in {ratio.pairs} pair{'s' if ratio.pairs != 1 else ''}"
     return f"{significant(ratio.value)}× ({significant(ratio.low)} to {significant(ratio.high)}, {ratio.pairs} pairs)"

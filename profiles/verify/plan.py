@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from pipeprof.pipelines.steps.kinds.recorded import KIND as replay
 from pipeprof.pipelines.steps.registry import step_kind
@@ -13,7 +13,7 @@ from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.document.findings import Finding, NotTried
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.purposes import QUICK
+from pipeprof.profiles.experiment.purposes import GATE, QUICK
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.turns import TurnRequest
@@ -50,11 +50,17 @@ IN_TRAINING = "--rerun measures in the training itself"
 TRIED = frozenset({"same", "order", "randomness"})
 """What `run` tries; edits that change values are for the user to decide."""
 
-AT_A_TIME: dict[Mode, int] = {"alternating": 4, "pairs": 2, "sequential": 1}
+WARM_EPOCHS = 2
+"""One of each dataset, where epochs of one process take turns: a cache fills in it, functions are traced."""
+LEAST_SEEN = 2
+"""Epochs that a run has to see of a script whose epochs are to take turns."""
+
+AT_A_TIME: dict[Mode, int] = {"alternating": 4, "pairs": 2, "sequential": 1, "epochs": 1}
 MODE_WORDS: dict[Mode, str] = {
     "alternating": "four processes take turns",
     "pairs": "two processes at a time",
     "sequential": "one process at a time",
+    "epochs": "epochs of one process take turns",
 }
 
 
@@ -62,6 +68,8 @@ def calls_of(mode: Mode) -> str:
     """State how often the user's function is called."""
     if mode == "alternating":
         return "your function is called four times for the first, twice for each further one"
+    if mode == "epochs":
+        return "your function is called once for each"
     return f"your function is called {'four times' if mode == 'pairs' else 'four to eight times'} for each"
 
 
@@ -101,6 +109,61 @@ def mode_of(profile: Profile, limit_bytes: int | None) -> ChosenMode:
     return ChosenMode(mode, f"{many} processes need {needed:.1f} GiB, the limit is {limit:.1f} GiB")
 
 
+Turns = Literal["epochs", "processes"]
+"""What takes turns, of a script that runs again."""
+
+
+def turns_of(profile: Profile, chosen: ChosenMode, pace: Pace, until: float, wanted: Turns | None) -> ChosenMode:
+    """Choose between processes of a script that take turns, and epochs of one of its processes.
+
+    Args:
+        chosen: How many processes exist at a time, where they take turns.
+        pace: Of these.
+        until: Seconds that all trials may take.
+        wanted: What the user wants; None for epochs where to start the script takes longer than to measure.
+    """
+    if wanted == "processes" or profile.target.kind != "script":
+        return chosen
+    start, measuring = seconds_to_start(profile), pace.round_seconds * math.ceil(QUICK.pairs / 2)
+    if wanted is None and start <= measuring:
+        return chosen
+    why = no_turns_of_epochs(profile)
+    if why is None and (least := _epochs_pace(profile, pace).seconds_of(GATE.early, first=True)) > until:
+        why = f"epochs that take turns need {least:.0f} s for a change: --budget {math.ceil(least / OVER_BUDGET)}"
+    if why is not None:
+        return replace(chosen, why="; ".join(filter(None, (chosen.why, no_epochs(why)))))
+    longer = f"to start the script takes {start:.0f} s, longer than to measure a change ({measuring:.0f} s)"
+    return ChosenMode("epochs", longer if start > measuring else "as --turns says")
+
+
+def no_epochs(why: str) -> str:
+    """State that epochs of one process take no turns."""
+    return f"epochs of one process cannot take turns: {why}"
+
+
+def no_turns_of_epochs(profile: Profile) -> str | None:
+    """Return why epochs of one process of a script cannot take turns, in words; None where they can."""
+    if (why := not_in_turns(profile)) is not None:
+        return why
+    training = profile.training
+    main = next((use for use in training.datasets if use.main), None) if training is not None else None
+    if main is None or main.together > 1:
+        return "several iterators give its batches in turn"
+    if main.epochs < LEAST_SEEN:
+        seen = "one iterator has given all batches of the run"
+        return f"{seen}: its dataset has no end, one iterator serves all epochs, or an epoch is longer than the run"
+    return None
+
+
+def epoch_seconds(profile: Profile) -> float:
+    """Seconds from epoch to epoch of a script, with what is between them; 0 where none was seen."""
+    training, steps = profile.training, profile.steps
+    main = next((use for use in training.datasets if use.main), None) if training is not None else None
+    if training is None or steps is None or main is None or not main.batches or not main.epochs:
+        return 0.0
+    return (training.seconds or 0.0) * (steps.epoch_steps or main.batches / main.epochs) / main.batches
+
+
 @dataclass(frozen=True)
 class Pace:
     """Lengths of a verification.
@@ -130,6 +193,8 @@ class Pace:
             first: Whether no process of the pipeline as it is exists.
         """
         rounds = math.ceil(pairs / 2)
+        if self.mode == "epochs":
+            return self.start_seconds + self.round_seconds * rounds
         loading = IMPORT_SECONDS if first else 0.0
         if self.mode == "sequential":
             return loading + (self.start_seconds + self.round_seconds) * rounds
@@ -138,7 +203,7 @@ class Pace:
 
     def least_pairs(self, pairs: int) -> int:
         """Return how many pairs stand for so many where all processes exist at once."""
-        return min(pairs, 2) if self.mode == "sequential" else pairs
+        return min(pairs, {"sequential": 2, "epochs": GATE.early}.get(self.mode, pairs))
 
 
 def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alternating") -> Pace:
@@ -165,7 +230,7 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
     warm = max(min(QUICK.warm_seconds, QUICK.warm_share * budget), 3 * interval)
     made = seconds_to_make(profile)
     starts = WORKERS * (START_SECONDS + made) / max(1.0, min(cores, AT_A_TIME[mode]))
-    return Pace(
+    pace = Pace(
         block=TurnRequest("block", seconds, steps, settle),
         warm=TurnRequest("warm", warm),
         start_seconds=starts + WORKERS * warm,
@@ -174,6 +239,20 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
         mode=mode,
         shortest_block=shortest,
         step_seconds=interval,
+    )
+    return _epochs_pace(profile, pace) if mode == "epochs" else pace
+
+
+def _epochs_pace(profile: Profile, pace: Pace) -> Pace:
+    """The lengths where epochs of one process take turns: whole ones count where those of processes do."""
+    epoch, settle = epoch_seconds(profile), pace.warm.seconds if pace.block.settle_seconds else 0.0
+    return replace(
+        pace,
+        block=TurnRequest("block", epoch, settle_seconds=settle),
+        start_seconds=seconds_to_start(profile) + WARM_EPOCHS * epoch,
+        round_seconds=WORKERS * epoch,
+        mode="epochs",
+        shortest_block=epoch,
     )
 
 
@@ -203,6 +282,12 @@ def seconds_to_make(profile: Profile) -> float:
     """Seconds until the pipeline had given its first element, TensorFlow's start not counted."""
     phases = {phase.name: phase.seconds or 0.0 for phase in profile.phases}
     return sum(phases.get(name, 0.0) for name in ("data", "build", "first_element"))
+
+
+def seconds_to_start(profile: Profile) -> float:
+    """Seconds from the start of a script until its first batch, TensorFlow's import counted."""
+    before = {"import", "data", "build", "first_element"}
+    return sum(phase.seconds or 0.0 for phase in profile.phases if phase.name in before)
 
 
 def cannot_verify(profile: Profile, *, rerun: bool = True) -> str | None:

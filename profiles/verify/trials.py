@@ -13,7 +13,7 @@ from pipeprof.profiles.document.findings import Finding, Unfinished
 from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED, Evidence
-from pipeprof.profiles.experiment.purposes import QUICK
+from pipeprof.profiles.experiment.purposes import GATE, QUICK
 from pipeprof.profiles.experiment.rounds import PATIENCE, Rounds
 from pipeprof.profiles.experiment.schedule import Mode, order_of
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError, Team
@@ -92,11 +92,16 @@ class InterruptedTrialError(InterruptedVerificationError):
         self.trial = trial
 
 
+class NoEpochsError(Exception):
+    """Epochs of one process cannot take turns, in words; processes can."""
+
+
 class Trials:
     """Trials of edited pipelines against one baseline.
 
     Where all workers may exist at once, those of the baseline live on from one trial to the next. Where they may not,
-    those of a pair take turns and then those of the other, or each worker runs from its start to its end alone.
+    those of a pair take turns and then those of the other, or each worker runs from its start to its end alone. Or one
+    process of a training script has both datasets, in epochs that take turns.
 
     Args:
         pace: Lengths of blocks and warm-ups, and how many processes exist at a time.
@@ -105,6 +110,7 @@ class Trials:
         timeout: Seconds without a step after which a pipeline is taken to hang.
         progress: Receives the pairs of the trial that runs.
         fewer: Makes the pace for fewer processes, where they take more memory than there is; None where nothing does.
+        instead: How many processes exist at a time where epochs cannot take turns.
         clock: Seconds that only grow.
         cores: Makes the clock that tells what of a round went elsewhere.
     """
@@ -119,12 +125,15 @@ class Trials:
         timeout: float,
         progress: Ticks,
         fewer: Callable[[Mode], Pace] | None = None,
+        instead: Mode = "alternating",
         clock: Callable[[], float] = time.monotonic,
         cores: Callable[[], CoresClock] | None = CoresClock,
     ) -> None:
         self._team = team
         self._pace = pace
         self._fewer = fewer
+        self._instead = instead
+        self.why_no_epochs: str | None = None
         self._make_baseline = baseline
         self._until = until
         self._progress = progress
@@ -143,7 +152,10 @@ class Trials:
 
     @property
     def mode(self) -> Mode:
-        """How many processes exist at a time: fewer than at first where they took more memory than there is."""
+        """How many processes exist at a time: fewer than at first where they took more memory than there is.
+
+        Also others than at first where epochs could not take turns.
+        """
         return self._rounds.mode
 
     def left(self) -> float:
@@ -192,10 +204,16 @@ class Trials:
         Raises:
             InterruptedTrialError: The user wants an end.
         """
-        return self._rounds.fitting(
-            lambda: self._measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other),
-            self._fewer_at_a_time,
-        )
+        try:
+            return self._rounds.fitting(
+                lambda: self._measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other),
+                self._fewer_at_a_time,
+            )
+        except NoEpochsError as error:
+            self._leave_epochs(str(error))
+            if not self.fits(QUICK.early):
+                return Trial("unverified", f"not tried to its end: {error}; processes have no time left to take turns")
+            return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
 
     def look(self, edited: Mapping[str, Job], pairs: int) -> Evidence | None:
         """Measure a pipeline for so many pairs, without a verdict; None where that fails.
@@ -209,11 +227,19 @@ class Trials:
                     return evidence
         except MemberFailedError as error:
             self._failed(error)
+        except NoEpochsError as error:
+            self._leave_epochs(str(error))
         finally:
             self._team.end(*EDITED)
             if not self._baseline:
                 self._team.end()
         return None
+
+    def _leave_epochs(self, why: str) -> None:
+        """Let processes take turns from now on."""
+        self.why_no_epochs = why
+        self._rounds.mode, self._rounds.member = self._instead, None
+        self._fewer_at_a_time(self._instead)
 
     def _measure(
         self,
@@ -237,7 +263,8 @@ class Trials:
                 if judgement.settled:
                     break
                 kept_back = 0.0 if judgement.is_promising else reserved.at(len(evidence.ratios()))
-                if self.left() < self._round_seconds() + kept_back or evidence.left_out >= MOST_LEFT_OUT:
+                late = self.left() < self._round_seconds() + kept_back
+                if late or evidence.over or evidence.left_out >= MOST_LEFT_OUT:
                     judgement = judge(evidence, semantics, for_memory=for_memory, last=True)
                     missing = 0.0 if for_memory else _missing_seconds(judgement, evidence, self._clock() - began)
                     break
@@ -286,11 +313,13 @@ class Trials:
         """Yield what was measured, after each round that can be judged."""
         if self.mode == "alternating":
             return self._all_at_once(edited)
+        if self.mode == "epochs":
+            return self._epoch_by_epoch(edited)
         return self._pair_by_pair(edited) if self.mode == "pairs" else self._one_by_one(edited)
 
     def _round_seconds(self) -> float:
         """Seconds until a verdict can change."""
-        starts = 0.0 if self.mode == "alternating" else self._pace.start_seconds
+        starts = 0.0 if self.mode in {"alternating", "epochs"} else self._pace.start_seconds
         return starts + self._pace.round_seconds
 
     def _all_at_once(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
@@ -326,6 +355,37 @@ class Trials:
             evidence.rounds.append(blocks)
             yield evidence
 
+    def _epoch_by_epoch(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
+        """Measure one process whose epochs are, in turn, of its own dataset and of the changed one.
+
+        Raises:
+            NoEpochsError: It has too few of them.
+        """
+        name = self._rounds.member = EDITED[0]
+        job = edited[name]
+        if job.turns is not None and job.turns.environment:
+            raise MemberFailedError(name, "a variable of the environment is the same in all epochs", refused=True)
+        built = self._rounds.start({name: job.in_epochs()})[name]
+        described = {**dict.fromkeys(ROUND, built)}
+        for own, batches in zip(BASELINES, built.own, strict=False):
+            described[own] = replace(built, batches=batches)
+        evidence = Evidence(described, epochs=True)
+        try:
+            for own in BASELINES[:1] + EDITED[:1]:
+                self._rounds.turn(own, self._request(own, ()))
+            for turns in self._rounds.measure(lambda: ROUND, self._request):
+                counted = [dict(turn.blocks) for turn in undisturbed(turns)]
+                evidence = replace(evidence, rounds=counted, left_out=len(turns) - len(counted))
+                evidence = replace(evidence, starts=tuple(range(len(counted))))
+                yield evidence
+        except MemberFailedError as error:
+            if error.by_pipeline and not error.late:
+                raise
+            if len(evidence.ratios()) < GATE.early:
+                pairs = len(evidence.ratios())
+                raise NoEpochsError(f"after {pairs} of {GATE.early} pairs of epochs, {error.reason}") from None
+            yield replace(evidence, over=True)
+
     def _failed(self, error: MemberFailedError) -> Trial:
         if error.name in BASELINES:
             self._baseline = {}
@@ -344,8 +404,8 @@ class Trials:
         self._rounds.warm_up(jobs, self._pace.warm)
         return built
 
-    def _request(self, _name: str, _before: Sequence[TurnEnded]) -> TurnRequest:
-        return self._block()
+    def _request(self, name: str, _before: Sequence[TurnEnded]) -> TurnRequest:
+        return replace(self._block(), own=self.mode == "epochs" and name in BASELINES)
 
     def _block(self, dispatch: Dispatch | None = None) -> TurnRequest:
         """A measured turn, in another mode of dispatch than the worker's own if one is given."""
@@ -369,8 +429,8 @@ def _missing_seconds(judgement: Judgement, evidence: Evidence, seconds: float) -
     pairs, speedup, needed = len(evidence.ratios()), judgement.speedup, pairs_needed(len(evidence.ratios()))
     if evidence.alone or judgement.status != "unverified" or not pairs or needed is None:
         return 0.0
-    if evidence.left_out >= MOST_LEFT_OUT:
-        # What other processes disturbed is not a matter of time.
+    if evidence.over or evidence.left_out >= MOST_LEFT_OUT:
+        # What other processes disturbed, and epochs that a script has not, are no matter of time.
         return 0.0
     if pairs >= QUICK.pairs and speedup is not None and speedup.low <= 1:
         # As many pairs as decide else have not: more of them may not do so either.

@@ -187,6 +187,8 @@ class _Verification:
         limit = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
         self._limit = limit.bytes if limit is not None else None
         self._mode = plans.mode_of(profile, self._limit)
+        self._pace, self._processes = self._pace_of(self._mode.mode), self._mode.mode
+        self._mode = plans.turns_of(profile, self._mode, self._pace, self._until - self._began, settings.turns)
         self._pace = self._pace_of(self._mode.mode)
         self._data = data_of(settings)
         self._jobs = JobMaker(
@@ -230,6 +232,7 @@ class _Verification:
                 timeout=self._jobs.timeout,
                 progress=self._progress,
                 fewer=self._pace_of,
+                instead=self._processes,
             )
             if self._profile.target.kind == "script":
                 self._run_in_script(trials, [*findings, *further])
@@ -278,8 +281,16 @@ class _Verification:
             return
         self._begin("measuring the script with stored batches")
         evidence = trials.look(self._jobs.stored(STORED_BATCHES), self._pace.least_pairs(QUICK.early))
+        self._note_mode(trials)
         speedup = evidence.speedup() if evidence is not None else None
         self._profile.headspace = headspace_of(interval.mean, speedup) if speedup is not None else None
+
+    def _note_mode(self, trials: Trials) -> None:
+        """Take the mode that a trial had to change to."""
+        if trials.mode != self._mode.mode:
+            why = trials.why_no_epochs
+            text = plans.no_epochs(why) if why is not None else "more of them took more memory than there is"
+            self._mode, self._pace = plans.ChosenMode(trials.mode, text), self._pace_of(trials.mode)
 
     def waiting(self, pid: int | None, seconds: float) -> None:
         """Note who is waited for, and let a signal end the wait for another command that measures.
@@ -521,8 +532,7 @@ class _Verification:
             finding.status, finding.reason = "rejected", why
         if (changed := self._jobs.changed_since_run()) is not None:
             finding.status, finding.measured, finding.reason = "unverified", None, f"not judged: {changed}"
-        if trials.mode != self._mode.mode:
-            self._mode = plans.ChosenMode(trials.mode, "more of them took more memory than there is")
+        self._note_mode(trials)
         if finding.measured is not None:
             finding.measured["mode"] = trials.mode
             if self._profile.target.kind == "script":

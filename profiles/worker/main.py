@@ -38,13 +38,16 @@ def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
 
         return StoreRun(job, channel)
     if job.kind == "script":
+        from pipeprof.profiles.worker.rerun.script_epochs import ScriptEpochs
         from pipeprof.profiles.worker.rerun.script_turns import ScriptTurns
         from pipeprof.profiles.worker.rerun.taken_dataset import taken
         from pipeprof.profiles.worker.script.run_script import ScriptRun
 
         if job.step.kind != SCRIPT.name:
             return taken(job, channel)
-        return ScriptTurns(job, channel) if job.turns is not None else ScriptRun(job, channel)
+        if job.turns is None:
+            return ScriptRun(job, channel)
+        return ScriptEpochs(job, channel) if job.turns.epochs else ScriptTurns(job, channel)
     if job.turns is None:
         return JobRun(job, channel)
     from pipeprof.profiles.worker.turns.turn_run import TurnRun

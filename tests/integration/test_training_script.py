@@ -16,7 +16,7 @@ from pipeprof.pipelines.edits.edits import SetArgument, to_document
 from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.experiment.jobs import Change, JobMaker
-from pipeprof.profiles.experiment.team import Team
+from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.job import IteratedAt
@@ -249,6 +249,81 @@ def test_a_change_is_measured_in_the_script_itself(script: Path) -> None:
     assert "at once" in printed["stored"]
     # It does not train.
     assert "at once" not in printed["taken"]
+
+
+EPOCHS = (
+    TURNS.split("for _ in range", maxsplit=1)[0]
+    + """
+def took(epoch):
+    global most
+    print(epoch, "at once" if most > 1 else "one by one", flush=True)
+    most = 0
+
+def loop(count):
+    dataset = make()
+    for epoch in range(count):
+        for batch in dataset:
+            pass
+        took(epoch)
+
+def fit(count):
+    import keras
+    class Took(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            took(epoch)
+    model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    model.fit(make().map(lambda x: (x, x)), epochs=count, verbose=0, callbacks=[Took()])
+
+globals()[sys.argv[3]](int(sys.argv[2]))
+"""
+)
+
+
+def measure_epochs(script: Path, how: str, role: str) -> dict[str, Any]:
+    """Of one process, whose epochs are of its own dataset and of the changed one, until it has no more."""
+    target = parse_target(str(script), scripts=True)
+    called = {"loop": "        for batch in dataset:", "fit": "    model.fit(make()"}[how]
+    line = next(number for number, text in enumerate(EPOCHS.splitlines(), 1) if text.startswith(called))
+    settings = RunSettings(target=target, script_args=("40", "5", how), main=IteratedAt(str(script), line, role))
+    jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
+    edit = SetArgument("stages.0", "map", "num_parallel_calls", 8)
+    job = jobs.edited(Change(edits=(json.dumps(to_document(edit)),)))["B1"].in_epochs()
+    steps, ended = [], ""
+    with Signals().installed() as signals, Team(signals, None).closing() as team:
+        built = team.start({"B1": job}, seconds=200)["B1"]
+        for own in (True, False, False, True, True):
+            steps.append(team.turn("B1", TurnRequest("block", settle_seconds=9.0, own=own), seconds=200).steps)
+        try:
+            team.turn("B1", TurnRequest("block", own=True), seconds=200)
+        except MemberFailedError as error:
+            ended = error.reason
+        printed = team._members["B1"].worker.output.text()
+    batches = [[batch.data for batch in found] for found in (built.batches, *built.own)]
+    return {"steps": steps, "ended": ended, "printed": printed, "batches": batches}
+
+
+@pytest.mark.parametrize(("how", "role"), [("loop", "loop"), ("fit", "training")])
+def test_epochs_of_one_process_take_turns(tmp_path: Path, how: str, role: str) -> None:
+    """Each iterates the dataset that its turn names; `fit` makes two iterators for each."""
+    (tmp_path / "train.py").write_text(EPOCHS)
+    code = (
+        "import json, pathlib\nfrom integration.test_training_script import measure_epochs\n"
+        f"print(json.dumps(measure_epochs(pathlib.Path('train.py').resolve(), {how!r}, {role!r})))"
+    )
+    done = forked.run([], tmp_path, code)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    own, other = "one by one", "at once"
+    printed = [line for line in found["printed"].splitlines() if line.endswith((own, other))]
+    # The first one still has what describing the first batches has read.
+    assert printed[1:] == [f"1 {other}", f"2 {other}", f"3 {own}", f"4 {own}"]
+    # Of 20 steps, the first one and a quarter are warm-up; of `fit`, the end of the last one is not known.
+    assert found["steps"] == [14] * 5
+    assert "came to its end" in found["ended"]
+    changed, once, twice = found["batches"]
+    assert changed == once == twice
+    assert len(changed) == 8
 
 
 GROWS = """

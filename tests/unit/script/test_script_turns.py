@@ -18,6 +18,7 @@ from pipeprof.profiles.protocol.job import IteratedAt, Job
 from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded, TurnRequest, TurnsJob
 from pipeprof.profiles.verify.plan import not_in_turns
 from pipeprof.profiles.worker.rerun import script_turns
+from pipeprof.profiles.worker.rerun.script_epochs import ScriptEpochs
 from pipeprof.profiles.worker.rerun.script_turns import ScriptTurns, without_first
 from pipeprof.profiles.worker.script import hand_out as hand_out_of
 from pipeprof.profiles.worker.script import script_job
@@ -26,6 +27,7 @@ from pipeprof.profiles.worker.script.hand_out import HandOut
 from tests.unit.worker.fakes import FakeChannel, FakeTime
 
 MAIN = IteratedAt("train.py", 7, "loop")
+script_turns_place = "pipeprof.profiles.worker.script.observer.users_place"
 
 
 class Dataset:
@@ -185,6 +187,77 @@ def test_freeing_an_iterator_counts_where_a_run_is_described() -> None:
 
     assert extra(counts=True) == 1003 + 20
     assert extra(counts=False) == 20
+
+
+OWN, CHANGED = (TurnRequest("block", settle_seconds=0.06, own=own) for own in (True, False))
+
+
+def in_epochs(monkeypatch: pytest.MonkeyPatch, turns: list[TurnRequest]) -> tuple[ScriptEpochs, Channel, FakeTime]:
+    _, channel, time = told(monkeypatch, turns)
+    job = Job("script", "train.py", ["train.py"], turns=TurnsJob(epochs=True), main=MAIN)
+    run = ScriptEpochs(job, channel)  # type: ignore[arg-type]
+    monkeypatch.setattr(run, "_end", lambda: (_ for _ in ()).throw(EndedError()))
+    monkeypatch.setattr(run, "_own_batches", lambda _dataset: [])
+    monkeypatch.setattr("pipeprof.profiles.worker.rerun.script_epochs.read_model", lambda _iterator: None)
+    run._observer._clock = time.perf_counter_ns
+    run._built = Built([], False, None, 0.0, 0.0)
+    run._hand_out = run._handed_out = HandOut(lambda dataset: Dataset(dataset.length, f"changed {dataset.words}"))
+    return run, channel, time
+
+
+def iterate(run: ScriptEpochs, time: FakeTime, dataset: Dataset, batches: int, ms: dict[str, float]) -> str:
+    """Iterate a dataset, or the one that is handed out for it; return what it was. A first batch takes 100 ms more."""
+    handed, iterator = run._observer.given(dataset), Dataset()
+    run._observer.iterator_made(dataset, iterator, time.ns)
+    run.kept = iterator  # type: ignore[attr-defined]
+    for number in range(batches):
+        got = run._observer.asked(iterator)
+        time.pass_ms(ms[handed.words] + (0 if number else 100))
+        got(time.ns)
+    return handed.words
+
+
+def test_the_dataset_of_an_epoch_is_the_one_that_its_turn_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, channel, time = in_epochs(monkeypatch, [OWN, CHANGED, CHANGED, OWN])
+    dataset, seen = Dataset(), []
+
+    def train() -> None:
+        seen.append(iterate(run, time, dataset, 40, {"own": 10.0, "changed own": 5.0}))
+        # A look at the first batch is no epoch, and a loop at another line none of this one.
+        iterate(run, time, dataset, 1, {"own": 1.0, "changed own": 1.0})
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(script_turns_place, lambda: Place(MAIN.file, MAIN.line + 5))
+            iterate(run, time, dataset, 30, {"own": 1.0, "changed own": 1.0})
+
+    for _ in range(3):
+        train()
+    with pytest.raises(EndedError):
+        train()
+    assert seen == ["own", "changed own", "changed own", "own"]
+    # The first batch and the warm-up are left out: 60 ms, or a quarter of the steps.
+    assert blocks(channel) == [(32, 10.0), (29, 5.0), (29, 5.0), (32, 10.0)]
+
+
+def test_a_whole_epoch_counts_from_its_iterator_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = [replace(OWN, settle_seconds=0.0)] * 2
+    run, channel, time = in_epochs(monkeypatch, whole)
+    for _ in range(2):
+        iterate(run, time, Dataset(), 41, {"own": 10.0})
+    with pytest.raises(EndedError):
+        iterate(run, time, Dataset(), 41, {"own": 10.0})
+    assert blocks(channel) == [(40, 12.5)] * 2
+
+
+def test_the_last_epoch_counts_where_the_script_ends_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, channel, time = in_epochs(monkeypatch, [OWN, CHANGED, CHANGED])
+    for _ in range(2):
+        iterate(run, time, Dataset(), 40, {"own": 10.0, "changed own": 5.0})
+    monkeypatch.setattr(script_job, "run_as_main", lambda *_: {})
+    monkeypatch.setattr(run._writes, "begin", lambda: None)
+    with pytest.raises(EndedError):
+        run.run()
+    assert blocks(channel) == [(32, 10.0), (29, 5.0)]
+    assert [refused.reason for refused in channel.of(EditRefused)] == [script_turns.TOO_SHORT]
 
 
 def profile(**facts: Any) -> Any:

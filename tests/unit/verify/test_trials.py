@@ -16,16 +16,18 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.statistics import estimate
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.host.machine import CoresClock, Taken
-from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest, TurnsJob
 from pipeprof.profiles.verify.plan import (
     IMPORT_SECONDS,
     LONG_TO_MAKE,
     ChosenMode,
     Mode,
+    Turns,
     mode_of,
     pace_of,
     seconds_to_make,
     too_long,
+    turns_of,
 )
 from pipeprof.profiles.verify.trials import NOTHING, Reserved, Trial, Trials, write_into
 from pipeprof.profiles.verify.verify import headspace_of
@@ -53,6 +55,8 @@ class Workers:
         self._noise = noise
         self.refuses: str | None = None
         self.raises: tuple[str, ...] = ()
+        self.epochs: int | None = None
+        self.own: list[bool] = []
 
     def start(self, jobs: Mapping[str, Any], *, seconds: float) -> dict[str, Built]:
         assert seconds > 0
@@ -61,7 +65,7 @@ class Workers:
         for name in jobs:
             if name == self.refuses:
                 raise MemberFailedError(name, "the pipeline writes files (cache)", refused=True)
-            if name in self.raises:
+            if name in self.raises and self.epochs is None:
                 raise MemberFailedError(name, "raised: a.csv; No such file or directory")
             self.alive.add(name)
             if len(self.alive) > self._room:
@@ -72,6 +76,15 @@ class Workers:
     def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
         assert name in self.alive
         assert seconds > 0
+        if self.epochs is not None:
+            # Those of one process.
+            assert (name, self.alive) == ("B1", {"B1"})
+            if len(self.own) == self.epochs:
+                raise MemberFailedError(name, "the script came to its end", refused=True)
+            self.own.append(request.own)
+            name = "A1" if request.own else name
+            if name in self.raises:
+                raise MemberFailedError(name, "raised: no more data")
         if request.kind == "block":
             self.said.append(name)
             self.dispatches.append(request.dispatch)
@@ -281,6 +294,123 @@ def test_the_same_pipeline_is_not_kept_from_pairs_of_processes(recorded: Recorde
     workers = Workers(speedup=1.0, room=1, noise=0.02)
     workers._draw = random.Random(seed)
     assert tried(recorded, workers, "sequential")[0].status != "kept"
+
+
+class EpochsJob:
+    """Stands in for a job of a script."""
+
+    def __init__(self, **environment: str) -> None:
+        self.turns = TurnsJob(environment=list(environment.items()))
+
+    def in_epochs(self) -> EpochsJob:
+        return self
+
+
+def in_epochs(
+    recorded: Recorded, workers: Workers, epochs: int = 1000, job: EpochsJob | None = None
+) -> tuple[Trial, Trials]:
+    workers.epochs = epochs
+    profile = recorded("script-loop")
+    trials = Trials(
+        cast("Team", workers),
+        pace_of(profile, 60.0, 2.0, "epochs"),
+        lambda: dict.fromkeys(("A1", "A2"), cast("Any", None)),
+        until=1000.0,
+        timeout=60.0,
+        progress=Ticks(),
+        fewer=lambda fewer: pace_of(profile, 60.0, 2.0, fewer),
+        instead="alternating",
+        clock=lambda: 0.0,
+        cores=Cores,
+    )
+    return trials.measure(
+        dict.fromkeys(("B1", "B2"), cast("Any", job or EpochsJob())), "same", for_memory=False
+    ), trials
+
+
+def test_epochs_of_one_process_take_turns_after_one_of_each(recorded: Recorded) -> None:
+    workers = Workers(speedup=1.5, room=1)
+    trial, trials = in_epochs(recorded, workers)
+    one_of_each, round_of_two_pairs = [True, False], [True, False, False, True]
+    assert workers.own[:10] == [*one_of_each, *round_of_two_pairs, *round_of_two_pairs[::-1]]
+    assert (trial.status, trials.mode, workers.most, len(workers.own)) == ("kept", "epochs", 1, 2 + 24)
+    assert "12 pairs of epochs), in epochs of one process that took turns; the same pipeline twice: 1.0" in trial.reason
+
+
+def test_a_large_gain_is_kept_from_four_pairs_of_epochs(recorded: Recorded) -> None:
+    workers = Workers(speedup=3.0, room=1)
+    assert in_epochs(recorded, workers)[0].status == "kept"
+    assert len(workers.own) == 2 + 8
+
+
+@pytest.mark.parametrize(("epochs", "pairs"), [(12, 4), (13, 4), (14, 6)])
+def test_the_last_epochs_of_a_script_decide(recorded: Recorded, epochs: int, pairs: int) -> None:
+    workers = Workers(speedup=1.5, room=1)
+    trial, trials = in_epochs(recorded, workers, epochs)
+    assert (trial.status, trials.mode) == ("kept", "epochs")
+    assert f"{pairs} pairs of epochs" in trial.reason
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_same_pipeline_is_not_kept_from_four_pairs_of_epochs(recorded: Recorded, seed: int) -> None:
+    workers = Workers(speedup=1.0, room=1, noise=0.02)
+    workers._draw = random.Random(seed)
+    assert in_epochs(recorded, workers, 12)[0].status != "kept"
+
+
+def test_too_few_epochs_leave_it_to_processes(recorded: Recorded) -> None:
+    class FewEpochs(Workers):
+        def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
+            if len(self.own) == 9:
+                self.epochs = None if self.alive > {"B1"} else 9
+            return super().turn(name, request, seconds=seconds)
+
+    workers = FewEpochs(speedup=1.5)
+    trial, trials = in_epochs(recorded, workers, 9)
+    assert (trial.status, trials.mode, workers.most) == ("kept", "alternating", 4)
+    assert trials.why_no_epochs == "after 2 of 4 pairs of epochs, the script came to its end"
+
+
+def test_an_epoch_of_the_own_dataset_that_fails_says_nothing_against_the_change(recorded: Recorded) -> None:
+    for name, status in (("A1", "unverified"), ("B1", "rejected")):
+        workers = Workers(room=1)
+        workers.raises = (name,)
+        trial, _ = in_epochs(recorded, workers)
+        assert trial.status == status, trial.reason
+
+
+def test_a_variable_of_the_environment_is_not_tried_in_epochs(recorded: Recorded) -> None:
+    workers = Workers(speedup=1.5, room=1)
+    trial, _ = in_epochs(recorded, workers, job=EpochsJob(TF_THREADS="2"))
+    assert (trial.status, workers.own) == ("unverified", [])
+    assert "the same in all epochs" in trial.reason
+
+
+def test_epochs_take_turns_where_a_start_is_longer_than_the_measurement(recorded: Recorded) -> None:
+    profile = recorded("script-loop").model_copy(deep=True)
+    assert profile.training is not None
+    pace = pace_of(profile, 150.0, 2.0)
+    processes = ChosenMode("alternating")
+
+    def chosen(wanted: Turns | None = None, until: float = 150.0) -> ChosenMode:
+        return turns_of(profile, processes, pace, until, wanted)
+
+    assert chosen() is processes
+    assert chosen("epochs") == ChosenMode("epochs", "as --turns says")
+    profile.phases[0].seconds = 90.0
+    found = chosen()
+    assert (found.mode, (found.why or "")[:36]) == ("epochs", "to start the script takes 9")
+    assert chosen("processes") is processes
+    assert re.fullmatch(
+        r"epochs .*: epochs that take turns need \d+ s for a change: --budget \d+", chosen(None, 9).why or ""
+    )
+    main = next(use for use in profile.training.datasets if use.main)
+    for change, words in (({"epochs": 1}, "one iterator has given"), ({"together": 2}, "several iterators")):
+        profile.training.datasets[:] = [replace(main, **change)]
+        found = chosen("epochs")
+        assert (found.mode, words in (found.why or "")) == ("alternating", True)
+    profile.training.consumer = "graph"
+    assert "tf.function" in (chosen("epochs").why or "")
 
 
 def test_no_gain_is_rejected_after_two_pairs_of_processes(recorded: Recorded) -> None:
