@@ -69,7 +69,7 @@ def build_finding(profile: Profile, number: int, *, complete: bool = False) -> I
         complete: Show the fix as YAML and as Python, not only in the language of the target.
     """
     finding = (profile.findings or [])[number - 1]
-    yield Heading(f"{number}. {finding.title}", _status(finding))
+    yield Heading(f"{number}. {finding.title}", describe_status(finding))
     own: Language = "YAML" if profile.target.kind == "spec" else "Python"
     step = profile.steps is not None and profile.steps.dispatch is not None
     languages: Sequence[Language] = ("YAML", "Python") if complete else (own,)
@@ -143,7 +143,7 @@ def _measured(finding: Finding) -> Iterator[Block]:
             yield from _labelled("Compared", str(finding.measured["data"]))
 
 
-def _status(finding: Finding) -> str:
+def describe_status(finding: Finding) -> str:
     words = {
         "kept": "measured: better by more than the noise",
         "ceiling": "upper bound, measured without the stage"
