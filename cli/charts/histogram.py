@@ -57,7 +57,7 @@ def draw_histogram(
     """Bars of the bins, and a line with its name at each mark.
 
     Args:
-        bins: At least one.
+        bins: At least one, in milliseconds.
         marks: Name and value, such as the median.
     """
     width = sheet.width
@@ -68,13 +68,14 @@ def draw_histogram(
         low, high = low / 1.25, high * 1.25
     x = Logarithmic(low, high, _LEFT, width - _RIGHT)
     y = Linear(0.0, nice_end(max(one.count for one in bins)), _HEIGHT - _BOTTOM, _TOP)
-    parts = [text(_LEFT, 12, "steps", "end", "axis")]
+    parts = [text(_LEFT - 6, _TOP - 8, "steps", "end", "axis")]
     for value in y.ticks(4):
         if float(value).is_integer():
             parts.append(line(x.start, y(value), x.end, y(value), "grid"))
             parts.append(text(_LEFT - 6, y(value) + 4, short(value), "end", "axis"))
     for value in x.ticks(max(3, width // 80)):
-        parts.append(text(x(value), y.start + 16, write(value), "middle", "axis"))
+        anchor = "end" if x(value) > width - 24 else "middle"
+        parts.append(text(x(value), y.start + 16, f"{short(value)} ms", anchor, "axis"))
     for one in bins:
         shown = element(
             "rect",

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.cli.charts.intervals import Row, draw_intervals
 from pipeprof.cli.html.blocks import markup_of
 from pipeprof.cli.html.parts import Card, Facts, Figure, Fold, Note, Part, Rows, Shown, Snippet
-from pipeprof.cli.html.steps import before_and_after
 from pipeprof.cli.report.finding import describe_finding, describe_status
 from pipeprof.cli.report.findings import (
-    PROVEN,
     WITHOUT_RULE,
     build_findings,
     build_further,
@@ -42,7 +40,6 @@ _CHANGED = re.compile(r"(?P<what>[\w. ()-]+): (?P<old>.+?) +→ +(?P<new>.+)")
 _TONES = {"kept": "good", "ceiling": "", "unverified": "unclear", "rejected": ""}
 _ELSEWHERE = frozenset({"Stage", "Place", "Measured", "Rule", "Status"})
 """Labels of facts that a card has in other places."""
-_SHOW = "pipeprof show"
 
 
 def proposals(profile: Profile, files: Files, idents: Idents) -> list[Part]:
@@ -50,7 +47,7 @@ def proposals(profile: Profile, files: Files, idents: Idents) -> list[Part]:
     findings = profile.findings or []
     parts: list[Part] = []
     if not findings:
-        blocks = [one for one in build_findings(profile, complete=True)]
+        blocks = list(build_findings(profile, complete=True))
         return [Shown(markup_of(blocks, idents))] if blocks else []
     for number, finding in enumerate(findings, 1):
         parts.append(_card(profile, finding, number, files, idents, folded=number > 1))
@@ -84,17 +81,18 @@ def _card(profile: Profile, finding: Finding, number: int, files: Files, idents:
     parts: list[Part] = [*_change(profile, finding, ident), *files.of_finding(number, idents)]
     if finding.sentence and finding.rule not in WITHOUT_RULE:
         parts.append(Note(finding.sentence))
+    behind: list[Part] = []
     facts = list(_facts(profile, finding))
-    command = try_command(profile, finding)
     if facts:
-        parts.append(Facts(facts))
+        behind.append(Facts(facts))
+    behind += pairs_of(finding.measured, f"{ident}-pairs", _shorter(finding.title))
+    command = try_command(profile, finding)
     if command is not None:
-        parts.append(Snippet(f"{ident}-try", "Measure it with", command))
-    if finding.status in PROVEN and not folded:
-        title = "change 1" if finding.status == "kept" else "the stage for free"
-        parts += before_and_after(profile, title, finding.measured, f"{ident}-before-after")
-    parts += pairs_of(finding.measured, f"{ident}-pairs", _shorter(finding.title))
-    parts += _rule(finding, ident)
+        behind.append(Snippet(f"{ident}-try", "Measure it with", command))
+    behind += _rule(finding, ident)
+    if behind:
+        how = "how it was measured" if finding.measured else "how it was predicted"
+        parts.append(Fold(f"{ident}-evidence", "Evidence", behind, how))
     return Card(
         ident,
         number,
@@ -117,19 +115,20 @@ def _change(profile: Profile, finding: Finding, ident: str) -> Iterator[Part]:
     """The change as a diff where there is one, else in one line, and the lines that make it."""
     patch, python = finding.patch, finding.python
     if patch is not None and patch.startswith("--- "):
-        yield Snippet(f"{ident}-diff", "The change", patch, f"change-{finding.rule}.patch")
+        yield Snippet(f"{ident}-diff", "The change", patch, f"change-{finding.rule}.patch", is_diff=True)
         return
     changed = _CHANGED.fullmatch(finding.change or "")
     place = place_of_finding(profile, finding)
     if changed is not None:
         text = f"- {changed['what']}: {changed['old']}\n+ {changed['what']}: {changed['new']}"
-        yield Snippet(f"{ident}-diff", f"Change {place}" if place else "Change", text)
+        yield Snippet(f"{ident}-diff", f"Change {place}" if place else "Change", text, is_diff=True)
     elif finding.change:
         yield Facts([("Change", finding.change)])
     own, other = (patch, python) if profile.target.kind == "spec" else (python, patch)
     language = ("YAML", "Python") if profile.target.kind == "spec" else ("Python", "YAML")
     if own or other:
-        yield Snippet(f"{ident}-code", f"As {language[0] if own else language[1]}", own or other or "")
+        label = f"As {language[0] if own else language[1]}"
+        yield Snippet(f"{ident}-code", label, own or other or "", folded=changed is not None)
 
 
 def _facts(profile: Profile, finding: Finding) -> Iterator[tuple[str, str]]:

@@ -51,7 +51,8 @@ def fix_parts(profile: Profile, fix: Fix, files: Files, idents: Idents) -> list[
         if fix.diff:
             what = " that applies the plan" if fix.diff_applies_plan else ""
             in_one = ", with everything in one file" if fix.in_one_file else ""
-            parts.append(Snippet(idents.of("diff"), f"The change as a diff{what}{in_one}", fix.diff, "fast.patch"))
+            label = f"The change as a diff{what}{in_one}"
+            parts.append(Snippet(idents.of("diff"), label, fix.diff, "fast.patch", is_diff=True))
         if fix.text:
             parts.append(Snippet(idents.of("spec"), "The changed spec", fix.text, "fast.yaml", folded=True))
         parts += files.of_finding(None, idents)
@@ -65,7 +66,7 @@ def fix_parts(profile: Profile, fix: Fix, files: Files, idents: Idents) -> list[
         if isinstance(block, Command) and block.value:
             parts.append(Snippet(idents.of("next"), f"Next: {block.note}", block.value))
     if fix.status == "fixed":
-        parts += before_and_after(profile, "the fix", fix.measured, idents.of("before and after"))
+        parts += before_and_after(profile, "the fix", fix.measured, "fixed")
     parts += ladder(fix, idents)
     parts += pairs_of(fix.measured, idents.of("pairs"), "The proof")
     reasons = [Prose(f"{step.title}: {step.reason}") for step in fix.steps if step.speedup is None]

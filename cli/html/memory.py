@@ -31,6 +31,8 @@ _NEAR = 1.6
 """Times the peak up to which a limit is drawn."""
 _CUT_FROM = 0.6
 """Share of the peak that TensorFlow itself has, from which the axis does not begin with 0."""
+_MOST_CHOICES = 4
+"""Of TensorFlow's, that stand below the chart; the table has all."""
 _CLASSES = ("c-1", "c-2", "c-3", "c-4")
 
 
@@ -129,7 +131,6 @@ def memory_at_peak(profile: Profile) -> Iterator[Figure]:
         "; ".join(f"{name} {size(nbytes)}" for name, nbytes in shown) + ".",
         f"At the peak{when}: {size(memory.peak_bytes)}{base}.",
         table=Rows(("owner", "bytes"), [(name, size(nbytes)) for name, nbytes in shown]),
-        half=True,
     )
 
 
@@ -147,12 +148,11 @@ def tuned(profile: Profile) -> Iterator[Figure]:
     end = max(
         [profile.steps.seconds if profile.steps else 0.0, *(points[-1][0] for lane in lanes if (points := lane.points))]
     )
-    chosen = [stage for stage in stages if stage.tunable]
-    caption = "Elements in the buffers of stages during the measured time. " + (
-        "TensorFlow chose: " + "; ".join(f"{names[stage.id]} {_choice(stage)}" for stage in chosen if _choice(stage))
-        if any(map(_choice, chosen))
-        else "No stage of this pipeline is tuned by TensorFlow."
-    )
+    chosen = [f"{names[stage.id]} {_choice(stage)}" for stage in stages if stage.tunable and _choice(stage)]
+    more = f"; and {len(chosen) - _MOST_CHOICES:,} more" if chosen[_MOST_CHOICES:] else ""
+    choices = f"TensorFlow chose, at the end: {'; '.join(chosen[:_MOST_CHOICES])}{more}." if chosen else ""
+    none = "TensorFlow tunes no stage of this pipeline."
+    caption = f"Elements in the buffers of stages during the measured time. {choices or none}"
     yield Figure(
         "buffers",
         "Buffers over time, and what AUTOTUNE chose",

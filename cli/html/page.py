@@ -17,7 +17,8 @@ _PACKAGE = "pipeprof.cli.html"
 def render_page(page: Page) -> str:
     """The page as HTML, which loads nothing and reads well without its script."""
     style, script = _file("page.css"), _file("page.js")
-    policy = f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'"
+    sources = f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
+    policy = f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
     return _environment().get_template("page.html").render(page=page, style=style, script=script, policy=policy)
 
 

@@ -69,6 +69,7 @@ class Snippet:
     Attributes:
         file: Name under which it is saved; empty where it is to be copied alone.
         folded: Only its label is shown at first.
+        is_diff: Its lines begin with what is done to them.
     """
 
     ident: str
@@ -76,13 +77,14 @@ class Snippet:
     text: str
     file: str = ""
     folded: bool = False
+    is_diff: bool = False
     template: ClassVar[str] = "snippet.html"
 
     @property
     def lines(self) -> list[tuple[str, str]]:
         """Each line with its class: of a diff, what it does."""
         lines = self.text.rstrip("\n").split("\n")
-        if not any(line.startswith(("+", "-")) for line in lines):
+        if not self.is_diff:
             return [("", line) for line in lines]
         return [(_kind_of(line), line) for line in lines]
 
@@ -263,6 +265,7 @@ class Page:
         subject: What the report is about.
         facts: Where, when and with what it was measured, in short.
         command: The command that made it.
+        together: Sections side by side on a wide screen, before the others.
     """
 
     kind: str
@@ -272,10 +275,11 @@ class Page:
     sections: Sequence[Section]
     facts: Sequence[str] = ()
     command: str = ""
+    together: Sequence[Section] = ()
 
     def figures(self) -> Iterator[Figure]:
         """Every chart of the page."""
-        for section in self.sections:
+        for section in (*self.together, *self.sections):
             yield from _figures(section.parts)
 
 

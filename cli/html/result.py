@@ -30,6 +30,7 @@ from pipeprof.cli.html.run import json_of
 from pipeprof.cli.text.blocks import Block, Command, Heading, KeyValue
 from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.document.store import encode
+from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.judge.words import (
     describe_change,
     describe_explanation,
@@ -40,7 +41,6 @@ from pipeprof.profiles.judge.words import (
     value_text,
     what_it_is,
 )
-from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.wording import percent, place_of, significant
 
 if TYPE_CHECKING:
@@ -154,10 +154,15 @@ def _cause(result: Result) -> tuple[str, str] | None:
     return ("differs", "; ".join(words)) if words else None
 
 
+def _growth(stage: StageChange) -> float:
+    return (stage.b_cpu_ms_per_batch or 0.0) - (stage.a_cpu_ms_per_batch or 0.0)
+
+
 def _grown(stage: StageChange) -> str:
     place = place_of(stage.b or stage.a)
     before = f"{significant(stage.a_cpu_ms_per_batch)} → " if stage.a_cpu_ms_per_batch else ""
-    return f"{stage.name} takes {before}{significant(stage.b_cpu_ms_per_batch or 0.0)} ms of CPU per batch{f' ({place})' if place else ''}"
+    after = significant(stage.b_cpu_ms_per_batch or 0.0)
+    return f"{stage.name} takes {before}{after} ms of CPU per batch{f' ({place})' if place else ''}"
 
 
 def _side(side: Side) -> str:
@@ -384,21 +389,12 @@ def _stages(result: Result, idents: Idents) -> Iterator[Figure]:
     rows = []
     for stage in shown:
         place = place_of(stage.b or stage.a)
-        for name, value, class_ in (
-            ("A", stage.a_cpu_ms_per_batch, "c-rest"),
-            ("B", stage.b_cpu_ms_per_batch, "c-main"),
-        ):
-            if value is not None:
-                words = (
-                    f"{significant(value)} ms{f' · {stage.status}' if name == 'B' and stage.status != 'same' else ''}"
-                )
-                rows.append(
-                    Bar(
-                        f"{stage.name}{f' ({place})' if place and name == 'B' else ''}, {name}",
-                        [("", value, class_)],
-                        words,
-                    )
-                )
+        changed = "" if stage.status == "same" else f" · {stage.status}"
+        if (before := stage.a_cpu_ms_per_batch) is not None:
+            rows.append(Bar(f"{stage.name}, A", [("", before, "c-rest")], f"{significant(before)} ms"))
+        if (after := stage.b_cpu_ms_per_batch) is not None:
+            name = f"{stage.name}{f' ({place})' if place else ''}, B"
+            rows.append(Bar(name, [("", after, "c-main")], f"{significant(after)} ms{changed}"))
     if rows:
         yield Figure(
             idents.of("stages of both sides"),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.html.blocks import markup_of
-from pipeprof.cli.html.fix import fix_headline, fix_parts
 from pipeprof.cli.html.findings import Files, proposals
+from pipeprof.cli.html.fix import fix_headline, fix_parts
 from pipeprof.cli.html.memory import memory_at_peak, memory_over_time, tuned
 from pipeprof.cli.html.parts import Fold, Group, Headline, Idents, Note, Page, Part, Section, Shown, Snippet
 from pipeprof.cli.html.stages import stage_graph
-from pipeprof.cli.html.steps import gaps, over_time, spread
+from pipeprof.cli.html.steps import before_and_after, gaps, over_time, spread
 from pipeprof.cli.report.findings import PROVEN, is_of_stages
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.problems import list_warnings, select_warnings
@@ -44,53 +44,71 @@ def run_page(profile: Profile, saved: str | None, plan: str | None, number: int 
         number: The finding that the plan is of; None for all changes of a search.
     """
     idents = Idents()
+    fix = profile.fix
+    change = None if fix is not None else best_change(profile)
+    course = [
+        *over_time(profile, half=fix is None),
+        *(before_and_after(profile, *change) if change is not None else ()),
+    ]
     sections = [
         Section(idents.of("errors"), "What went wrong", _errors(profile, idents)),
         Section(idents.of("fix"), *_to_change(profile, Files(plan, number), idents)),
-        Section(idents.of("steps"), "Steps", list(over_time(profile)), _rates(profile)),
+        Section(idents.of("steps"), "Steps", course, _rates(profile)),
         Section(idents.of("pipeline"), "Pipeline", _graph(profile, idents)),
-        Section(idents.of("memory"), "Memory", list(memory_over_time(profile))),
-        Section(idents.of("distribution"), "Distribution", _pair([*spread(profile), *memory_at_peak(profile)])),
-        Section(idents.of("idle"), "Gaps", list(gaps(profile))),
+        Section(idents.of("memory"), "Memory", [*memory_over_time(profile), *memory_at_peak(profile)]),
+        Section(idents.of("spread"), "Step times and gaps", _pair([*spread(profile), *gaps(profile)])),
         Section(idents.of("autotune"), "Buffers", list(tuned(profile))),
         Section(idents.of("numbers"), "All numbers", [*_numbers(profile, idents), *_json(profile, idents)]),
     ]
-    fix = profile.fix
+    sections = [section for section in sections if section.parts]
+    together = frozenset({"fix", "steps"}) if fix is None else frozenset[str]()
     return Page(
         "fix" if fix is not None else "run",
         profile.target.text,
         profile.tool.version,
         fix_headline(profile, fix) if fix is not None else _headline(profile),
-        [section for section in sections if section.parts],
+        [section for section in sections if section.ident not in together],
         list(_facts(profile, saved)),
         shlex.join(profile.command),
+        [section for section in sections if section.ident in together],
     )
 
 
 def _headline(profile: Profile) -> Headline:
-    head, *others = build_verdict(profile)
+    head, *others = build_verdict(profile, brief=True)
     spans = head.text if isinstance(head, Prose) and isinstance(head.text, tuple) else ()
     label, rest = (*(span.text for span in spans), "", "")[:2]
     failed = not profile.complete or bool(profile.exit_code)
     bound = profile.verdict.bound if profile.verdict is not None else None
     factor, interval = _factor(profile)
     details = [(block.key, block.value) for block in others if isinstance(block, KeyValue)]
-    return Headline("bad" if failed else _TONES.get(bound or "", ""), label, rest, factor, interval, details)
+    alone = profile.steps is not None and profile.steps.dispatch is None
+    tone = "bad" if failed else "" if alone else _TONES.get(bound or "", "")
+    return Headline(tone, label, rest, factor, interval, details)
+
+
+def best_change(profile: Profile) -> tuple[str, dict[str, Any], str] | None:
+    """Name, measured effect and status of the change that gains most; of an upper bound only where none is proven."""
+    for status in PROVEN:
+        found = [
+            (number, one.measured)
+            for number, one in enumerate(profile.findings or (), 1)
+            if one.status == status and one.measured and one.measured.get("speedup") and not is_of_stages(one)
+        ]
+        if found:
+            number, measured = max(found, key=lambda one: float(one[1]["speedup"]))
+            return (f"change {number}" if status == "kept" else f"bound {number}"), measured, status
+    return None
 
 
 def _factor(profile: Profile) -> tuple[str, str]:
     """The largest proven factor with its interval and what proves it; empty where nothing is proven."""
-    for status in PROVEN:
-        found = [one for one in profile.findings or () if one.status == status and (one.measured or {}).get("speedup")]
-        found = [one for one in found if not is_of_stages(one)]
-        if not found:
-            continue
-        best = max(found, key=lambda one: float((one.measured or {})["speedup"]))
-        measured, number = best.measured or {}, 1 + (profile.findings or []).index(best)
-        interval = _interval(measured)
-        what = f"measured with change {number}" if status == "kept" else f"at most, with finding {number}"
-        return f"{significant(measured['speedup'])}×", " · ".join(filter(None, (interval, what)))
-    return "", ""
+    best = best_change(profile)
+    if best is None:
+        return "", ""
+    name, measured, status = best
+    what = f"faster with {name}, measured" if status == "kept" else f"faster at most (finding {name[6:]})"
+    return f"{significant(measured['speedup'])}×", ": ".join(filter(None, (what, _interval(measured))))
 
 
 def _interval(measured: dict[str, object]) -> str:
@@ -139,7 +157,7 @@ def _to_change(profile: Profile, files: Files, idents: Idents) -> tuple[str, lis
         return "The fix", fix_parts(profile, profile.fix, files, idents), ""
     parts = proposals(profile, files, idents)
     command = next_command(profile, None)
-    if command is not None and not command.line.startswith(_SHOW):
+    if command is not None and not command.is_listed and not command.line.startswith(_SHOW):
         parts.append(Snippet(idents.of("next"), f"Next: {command.purpose}", command.line))
     return "What to change", parts, ""
 
@@ -156,7 +174,7 @@ def _pair(figures: Sequence[Part]) -> list[Part]:
 def _numbers(profile: Profile, idents: Idents) -> Iterator[Part]:
     """Every section of the report in text, folded."""
     for name, build in SECTIONS.items():
-        if name in _APART or (name == "errors"):
+        if name in _APART or name == "errors":
             continue
         yield from folded(name, list(build(profile)), idents)
     yield from folded("warnings", list(list_warnings(profile.warnings)), idents)

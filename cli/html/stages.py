@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 40
 """Stages with a row; of more, those with least work share one."""
 _MOST_DEPTH = 4
+_LONGEST_NUMBER = 7
 
 
 def stage_graph(profile: Profile, idents: Idents) -> StageGraph | None:
@@ -40,7 +41,7 @@ def stage_graph(profile: Profile, idents: Idents) -> StageGraph | None:
     found = [
         StageRow(
             idents.of(f"stage {number_of(row.stage.id)}"),
-            number_of(row.stage.id),
+            _short(number_of(row.stage.id)),
             f"{stage_name(row.stage)}{f' ×{row.times}' if row.times > 1 else ''}",
             row.stage.op if row.stage.op != stage_name(row.stage) else "",
             stage_place(row.stage) or "",
@@ -106,7 +107,14 @@ def _runs(stage: Stage, names: dict[str, str]) -> str:
     if stage.origin == "injected":
         added = (stage.executed or "").removeprefix(f"{stage.op} injected").removeprefix(", ")
         return f"added by TensorFlow{f', {added}' if added else ''}"
-    return stage.executed or ("as written" if stage.tf_op else "unknown")
+    return stage.executed or ""
+
+
+def _short(number: str) -> str:
+    """The number of a stage where it has room, else its end."""
+    if len(number) <= _LONGEST_NUMBER:
+        return number
+    return f"/{number.rpartition('/')[2]}"[:_LONGEST_NUMBER] if "/" in number else f"…{number[1 - _LONGEST_NUMBER :]}"
 
 
 def _step(profile: Profile) -> str:
@@ -121,6 +129,9 @@ def _step(profile: Profile) -> str:
 
 def _caption(rows: Sequence[Row], shown: Sequence[Row], *, branched: bool) -> str:
     parts = ["Times are those of all threads together; share is that of the work without waiting for a core."]
+    if not any(row.stage.executed or row.stage.fused_with for row in shown):
+        known = any(row.stage.tf_op for row in shown)
+        parts.append("TensorFlow runs them as written." if known else "What TensorFlow runs was not read.")
     parts.append(
         "The thick line is the critical path: of joined pipelines, the one with most work."
         if branched

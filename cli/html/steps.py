@@ -42,28 +42,47 @@ CAUSES = {
     "pipeprof": "pipeprof itself",
 }
 _IN_STEPS = ("warmup", "measure")
+_WORTH = 0.02
+"""Share of the time from which idle time that is not the pipeline's has a layer."""
 
 
 @dataclass(frozen=True)
 class Stretches:
-    """Mean intervals over time.
+    """Means of the steps over time, in milliseconds.
 
     Attributes:
-        edges: Seconds since the process started, one more than there are intervals.
-        intervals: Milliseconds from one batch to the next one.
+        edges: Seconds, one more than there are stretches.
+        intervals: From one batch to the next one.
+        waits: Of that, without work; None where that is not known for each stretch.
+        busy: Of that, the device at work.
+        own: The seconds are those since the measured window began, not those since the process started.
     """
 
     edges: list[float]
     intervals: list[float]
+    waits: list[float] | None = None
+    busy: list[float] | None = None
+    own: bool = False
 
 
 def stretches_of(profile: Profile) -> Stretches | None:
-    """Mean intervals from the samples of the rate while steps ran; None where there are too few of them."""
+    """Means over time as the loop counted them, else from the samples of the rate; None where there are too few."""
+    course = profile.series.steps
+    if course is not None and course.seconds:
+        return Stretches([0.0, *course.seconds], course.interval_ms, course.wait_ms, course.busy_ms, own=True)
+    return _sampled(profile)
+
+
+def _sampled(profile: Profile) -> Stretches | None:
+    """Mean intervals from the samples of the rate while steps ran, for documents of earlier versions."""
     series = profile.series
-    marks, count = [], 0.0
+    marks: list[tuple[float, float]] = []
+    count = 0.0
     times, rates = series.seconds, series.batches_per_second
+    with_rates = {phase for phase, rate in zip(series.phase, rates, strict=True) if rate and phase in _IN_STEPS}
     for index in range(1, len(times)):
-        if series.phase[index] not in _IN_STEPS:
+        # Batches of a warm-up that nothing counted are not those of its long first ones.
+        if series.phase[index] not in with_rates:
             continue
         if not marks:
             marks.append((times[index - 1], 0.0))
@@ -97,29 +116,43 @@ def bands_of(profile: Profile, first: float, last: float) -> list[Band]:
     return found
 
 
-def over_time(profile: Profile) -> Iterator[Figure]:
+def over_time(profile: Profile, *, half: bool = False) -> Iterator[Figure]:
     """Step times over time: what the device did in them, and what it waited for."""
     found, steps = stretches_of(profile), profile.steps
     if found is None or steps is None:
         return
     busy = steps.busy_ms.mean if steps.busy_ms is not None and steps.wait_ms is not None else None
+    name = "batch to batch" if steps.dispatch is None else "step to step"
+    caption = "Means of stretches of steps."
     if busy is None:
-        name = "batch to batch" if steps.dispatch is None else "step to step"
         layers = [Layer(name, found.intervals, "c-main")]
         legend = [("c-main", name, f"{milliseconds(steps.interval_ms.mean)} on average")]
-        caption = "Mean of each stretch of time."
+    elif found.waits is not None and found.busy is not None:
+        parts = zip(found.intervals, found.waits, found.busy, strict=True)
+        # With steps in flight the device may still be at work while the loop waits.
+        at_work = [min(work, max(interval - wait, 0.0)) for interval, wait, work in parts]
+        layers = [Layer("device busy", at_work, "c-main"), Layer("waits for data", found.waits, "c-wait")]
+        rest = [
+            max(interval - wait - work, 0.0)
+            for interval, wait, work in zip(found.intervals, found.waits, at_work, strict=True)
+        ]
+        if sum(rest) >= _WORTH * sum(found.intervals):
+            layers.append(Layer("idle, other causes", rest, "c-rest"))
+        legend = [("c-wait", "waits for data", milliseconds(steps.known_wait_ms))]
+        legend.append(("c-main", "device busy", milliseconds(busy)))
+        legend = [*([("c-rest", "idle, other causes", "")] if layers[2:] else []), *legend]
     else:
         at_work = [min(busy, interval) for interval in found.intervals]
         waiting = [interval - work for interval, work in zip(found.intervals, at_work, strict=True)]
         layers = [Layer("device busy", at_work, "c-main"), Layer("waits", waiting, "c-wait")]
         legend = [("c-wait", "waits", milliseconds(steps.known_wait_ms)), ("c-main", "device busy", milliseconds(busy))]
-        caption = f"Mean of each stretch of time. Busy is the mean of all steps, {milliseconds(busy)}; the rest waits."
-    stack = Stack(
-        found.edges, layers, "ms", milliseconds, bands_of(profile, found.edges[0], found.edges[-1]), height=210
-    )
+        caption += f" Busy is the mean of all steps, {milliseconds(busy)}; the rest waits."
+    bands = () if found.own else bands_of(profile, found.edges[0], found.edges[-1])
+    stack = Stack(found.edges, layers, "ms", milliseconds, bands, height=210)
     quantiles = steps.interval_ms
+    length = seconds(found.edges[-1] - found.edges[0])
     shown = (
-        f"Intervals between steps over {seconds(found.edges[-1] - found.edges[0])}: mean {milliseconds(quantiles.mean)}, "
+        f"Intervals between steps over {length}: mean {milliseconds(quantiles.mean)}, "
         f"median {milliseconds(quantiles.p50)}, 95 of 100 at most {milliseconds(quantiles.p95)}."
     )
     rows = [
@@ -127,11 +160,18 @@ def over_time(profile: Profile) -> Iterator[Figure]:
         for index, start in enumerate(found.edges[:-1])
     ]
     table = Rows(("from, s", *(f"{layer.name}, ms" for layer in layers)), rows)
-    yield Figure("steps-over-time", "Step time over time", stack.draw, shown, caption, legend, table)
+    yield Figure("steps-over-time", "Step time over time", stack.draw, shown, caption, legend, table, half)
 
 
-def before_and_after(profile: Profile, title: str, measured: dict[str, Any] | None, ident: str) -> Iterator[Figure]:
-    """The mean step as it is and with a change that was measured."""
+def before_and_after(
+    profile: Profile, title: str, measured: dict[str, Any] | None, status: str = "kept"
+) -> Iterator[Figure]:
+    """The mean step as it is and with a change that was measured.
+
+    Args:
+        title: Of the change.
+        status: Of its finding: with `ceiling` it is an upper bound.
+    """
     steps, speedup = profile.steps, (measured or {}).get("speedup")
     if steps is None or not speedup or not steps.interval_ms.mean > 0 or measured is None:
         return
@@ -151,14 +191,16 @@ def before_and_after(profile: Profile, title: str, measured: dict[str, Any] | No
     ]
     has_step = busy > 0
     legend = [("c-main", "device busy", ""), ("c-wait", "waits", "")] if has_step else []
+    heading = "Step time before and after" if status != "ceiling" else "Step time as it is, and with the stage for free"
     yield Figure(
-        ident,
-        "Step time before and after",
+        "before-and-after",
+        heading,
         partial(_draw_bars, rows=rows),
         f"As it is {milliseconds(whole)} per step; with {title} {milliseconds(after)}: {describe_measured(measured)}.",
         f"Both were measured side by side, {describe_measured({**measured, 'peak_rss_delta_bytes': None})}; the second "
         "bar is this run's mean step divided by that.",
         legend,
+        half=status != "fixed",
     )
 
 
@@ -231,4 +273,5 @@ def gaps(profile: Profile) -> Iterator[Figure]:
             ("at, s", "length", "cause"),
             [(f"{gap.start_s:.2f}", milliseconds(gap.ms), CAUSES.get(gap.cause, gap.cause)) for gap in longest],
         ),
+        half=True,
     )

@@ -85,6 +85,11 @@ def build_all_steps_tried(profile: Profile, fix: Fix) -> Iterator[Block]:
 
 
 def build_headline(fix: Fix, *, interrupted: bool) -> Block:
+    """Build the result in one sentence.
+
+    Args:
+        interrupted: The user ended the search.
+    """
     if fix.status == "fixed":
         measured = fix.measured or {}
         gain, rate = describe_measured({**measured, "peak_rss_delta_bytes": None}), "steps per second"
