@@ -10,7 +10,7 @@ from pipeprof.cli.charts.scales import Linear, nice_end, short
 from pipeprof.cli.charts.svg import Sheet, clean, drawing, element, fitted, line, number, text, titled, width_of
 
 _LEFT, _TOP, _BOTTOM = 46, 22, 34
-_LABELS = 150
+_LABELS = 160
 """Pixels at the right for the names of the layers, in a wide chart."""
 _LINE = 15
 

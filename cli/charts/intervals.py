@@ -64,13 +64,16 @@ def draw_intervals(
     x = _scale(rows, reference, floor, logarithmic=logarithmic, start=left, end=width - behind - 10)
     bottom = _TOP + high * len(rows)
     parts: list[str] = []
-    if floor is not None:
-        at = x.held(floor[0])
-        parts.append(element("rect", x=at, y=_TOP, width=x.held(floor[1]) - at, height=bottom - _TOP, class_="floor"))
-    for value in x.ticks(6 if wide else 4):
-        parts.append(line(x(value), _TOP, x(value), bottom, "grid"))
-        parts.append(text(x(value), bottom + 14, write(value), "middle", "axis"))
-    parts.append(line(x.held(reference), _TOP, x.held(reference), bottom, "reference"))
+    marks = x.ticks(6 if wide else 4)
+    # On a telephone names stand above their rows: there lines are short, so that none crosses a text.
+    whole = [(_TOP, bottom)] if wide else [(_TOP + high * row + 32, _TOP + high * row + 56) for row in range(len(rows))]
+    for top, end in whole:
+        if floor is not None:
+            at = x.held(floor[0])
+            parts.append(element("rect", x=at, y=top, width=x.held(floor[1]) - at, height=end - top, class_="floor"))
+        parts += [line(x(value), top, x(value), end, "grid") for value in marks]
+        parts.append(line(x.held(reference), top, x.held(reference), end, "reference"))
+    parts += [text(x(value), bottom + 14, write(value), "middle", "axis") for value in marks]
     if any(names):
         parts.append(text(x.start, bottom + 27, f"← {names[0]}", class_="axis"))
         parts.append(text(x.end, bottom + 27, f"{names[1]} →", "end", "axis"))

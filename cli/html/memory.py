@@ -61,7 +61,7 @@ def memory_over_time(profile: Profile) -> Iterator[Figure]:
         values = [min(value, rest) for value, rest in zip(held[stage], left, strict=True)]
         left = [rest - value for rest, value in zip(left, values, strict=True)]
         layers.append(Layer(names.get(stage, stage), [value / _MIB for value in values], class_))
-    rest_name = "rest of your pipeline" if base else "resident memory"
+    rest_name = "rest of pipeline" if base else "resident memory"
     layers.append(Layer(rest_name, [value / _MIB for value in left], "c-rest"))
     limit = profile.host.memory_limit_bytes
     levels = [Level(limit / _MIB, f"limit {size(limit)}")] if limit and limit <= _NEAR * peak else []

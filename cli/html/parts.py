@@ -277,9 +277,14 @@ class Page:
     command: str = ""
     together: Sequence[Section] = ()
 
+    @property
+    def all_sections(self) -> list[Section]:
+        """The sections in their order."""
+        return [*self.together, *self.sections]
+
     def figures(self) -> Iterator[Figure]:
         """Every chart of the page."""
-        for section in (*self.together, *self.sections):
+        for section in self.all_sections:
             yield from _figures(section.parts)
 
 
