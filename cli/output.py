@@ -210,17 +210,35 @@ def as_text(
     to_file: bool = False,
 ) -> str:
     """Render the profile, or the selected part of its report, in one of the formats."""
-    from pipeprof.cli.report.report import Selection, build_report
+    from pipeprof.cli.report.report import build_report
 
-    shown, path = prepare(profile, saved, hidden=is_redacted(kind, redact))
+    hidden = is_redacted(kind, redact)
+    shown, path = prepare(profile, saved, hidden=hidden)
     output = Output(
         shown,
         lambda: build_report(shown, path, selection),
         style,
-        complete=lambda: build_report(shown, path, Selection(verbose=True)),
+        saved=path,
+        plan=_plan_in(profile, shown, hidden=hidden) if kind == "html" else None,
         remarks=lambda: remarks_here(shown),
     )
     return render(kind, output, to_file=to_file)
+
+
+def _plan_in(profile: Profile, shown: Profile, *, hidden: bool) -> str | None:
+    """The proven changes as a plan that a page may contain; None where there is none.
+
+    A redacted document has the kinds of its edits alone, so the plan is that of the whole one, and is left out where
+    anything in it would have to be hidden.
+    """
+    from pipeprof.cli.private import hide_here
+    from pipeprof.cli.text.style import Style
+
+    whole = profile.model_copy(update={"target": shown.target})
+    if lack_of("plan", whole) is not None:
+        return None
+    text = render("plan", Output(whole, tuple, Style()), to_file=True)
+    return None if hidden and hide_here(text) != text else text
 
 
 def prepare(document: _Document, saved: Path | None, *, hidden: bool) -> tuple[_Document, str | None]:

@@ -151,7 +151,7 @@ def write_result(result: Result, saved: Path | None, outputs: Outputs, color: st
             shown,
             lambda: build_result(shown, path, verbose=verbose),
             style,
-            complete=lambda: build_result(shown, path, verbose=True),
+            saved=path,
             remarks=lambda: output.remarks_here(shown),
         )
         return render(kind, one, to_file=to_file)

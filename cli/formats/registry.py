@@ -27,13 +27,15 @@ class Output:
 
     Attributes:
         blocks: The report on it, built on first use.
-        complete: The report with all its numbers, for formats that have room for it.
+        saved: Path of the saved document as it is to be shown; None where it is not saved.
+        plan: The proven changes of a profile as a plan that others may read; None where there is none.
     """
 
     document: Profile | Result
     blocks: Callable[[], Iterable[Block]]
     style: Style
-    complete: Callable[[], Iterable[Block]] | None = None
+    saved: str | None = None
+    plan: str | None = None
     remarks: Callable[[], Sequence[Remark]] = tuple
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.cli.report.findings import (
@@ -22,9 +22,10 @@ from pipeprof.cli.report.findings import (
     try_command,
 )
 from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, TextSpan
+from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.advise.advise import UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
-from pipeprof.profiles.wording import LAST_DIGITS, milliseconds, significant, stage_label
+from pipeprof.profiles.wording import LAST_DIGITS, milliseconds, percent, significant, size, stage_label
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding, Predicted
@@ -69,7 +70,7 @@ def build_finding(profile: Profile, number: int, *, complete: bool = False) -> I
         complete: Show the fix as YAML and as Python, not only in the language of the target.
     """
     finding = (profile.findings or [])[number - 1]
-    yield Heading(f"{number}. {finding.title}", _status(finding))
+    yield Heading(f"{number}. {finding.title}", describe_status(finding))
     own: Language = "YAML" if profile.target.kind == "spec" else "Python"
     step = profile.steps is not None and profile.steps.dispatch is not None
     languages: Sequence[Language] = ("YAML", "Python") if complete else (own,)
@@ -143,7 +144,8 @@ def _measured(finding: Finding) -> Iterator[Block]:
             yield from _labelled("Compared", str(finding.measured["data"]))
 
 
-def _status(finding: Finding) -> str:
+def describe_status(finding: Finding) -> str:
+    """State how a finding is known."""
     words = {
         "kept": "measured: better by more than the noise",
         "ceiling": "upper bound, measured without the stage"
@@ -186,10 +188,30 @@ def _predicted(predicted: Predicted, *, step: bool) -> str:
 
 
 def _evidence(evidence: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {_value(value)}" for name, value in evidence.items())
+    return ", ".join(describe_number(name, value) for name, value in evidence.items())
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else significant(value)
+def describe_number(name: str, value: Any) -> str:
+    """A number of the evidence in words, by the unit in its name.
+
+    Example:
+        >>> describe_number("buffer_bytes", 120_472_000), describe_number("python_share", 0.974)
+        ('buffer 115 MiB', 'python share 97 %')
+        >>> describe_number("stage_ms_per_batch", 39.5), describe_number("measured", True)
+        ('stage 39.5 ms per batch', 'measured yes')
+    """
+    words = name.split("_")
+    if isinstance(value, bool):
+        return f"{' '.join(words)} {'yes' if value else 'no'}"
+    if not isinstance(value, int | float):
+        return f"{' '.join(words)} {value}"
+    for unit, write in _UNITS.items():
+        if unit in words:
+            at = words.index(unit)
+            before, after = " ".join(words[:at]), " ".join(words[at + 1 :])
+            return " ".join(filter(None, (before, write(value), after)))
+    text = percent(value) if words[-1] == "share" else f"{value:,}" if isinstance(value, int) else significant(value)
+    return f"{' '.join(words)} {text}"
+
+
+_UNITS: dict[str, Callable[[float], str]] = {"bytes": size, "ms": milliseconds, "seconds": seconds, "s": seconds}

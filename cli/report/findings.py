@@ -323,7 +323,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         first: Whether it is the first one of its list, which also says how long an epoch is with it.
     """
     change, number = finding.change or finding.recommendation, number_of(profile, finding)
-    place = _place(profile, finding)
+    place = place_of_finding(profile, finding)
     if place or change:
         text = "   ".join(part for part in (place, change) if part)
         wanted = (
@@ -491,7 +491,7 @@ def shell_variables(finding: Finding) -> list[str]:
     return found if finding.overrides or len(found) == len(finding.documents) else []
 
 
-def _place(profile: Profile, finding: Finding) -> str:
+def place_of_finding(profile: Profile, finding: Finding) -> str:
     """The place of a finding's stage, ``spec.yaml:12``; its name where the place is not known."""
     stage = next((stage for stage in profile.stages or [] if stage.id == finding.stage), None)
     if stage is None or (finding.family == "correctness" and finding.location is not None):

@@ -40,7 +40,7 @@ _UNDECIDED = ("the budget", "what is left of the budget", UNTRIED, "no change ca
 _MOST_ROWS = 12
 """Tried steps that the default report lists; those that were taken are always there."""
 _DECIDED = ("taken", "behind", "rejected")
-_RESULTS = {
+RESULTS = {
     "taken": "taken",
     "behind": "helps, less than another",
     "rejected": "no",
@@ -55,8 +55,8 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     Args:
         saved: Path of the saved profile as it is to be shown, if there is one.
     """
-    yield _headline(fix, interrupted=profile.exit_code != 1)
-    yield from _facts(profile, fix)
+    yield build_headline(fix, interrupted=profile.exit_code != 1)
+    yield from build_facts(profile, fix)
     shown = [step for step in fix.steps if step.result == "taken"]
     others = [step for step in fix.steps if step.result != "taken"]
     shown += [step for step in others if step.speedup is not None][: max(0, _MOST_ROWS - len(shown))]
@@ -73,18 +73,23 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     if fix.status == "fixed":
         yield from _next(profile, fix, saved)
     else:
-        yield from _search_on(profile, fix)
+        yield from build_search_on(profile, fix)
 
 
 def build_all_steps_tried(profile: Profile, fix: Fix) -> Iterator[Block]:
     """Build every step of a search, with its reason."""
     yield Heading("Search", fix.reason)
-    yield from _facts(profile, fix)
+    yield from build_facts(profile, fix)
     if fix.steps:
         yield _table(fix.steps, reasons=True)
 
 
-def _headline(fix: Fix, *, interrupted: bool) -> Block:
+def build_headline(fix: Fix, *, interrupted: bool) -> Block:
+    """Build the result in one sentence.
+
+    Args:
+        interrupted: The user ended the search.
+    """
     if fix.status == "fixed":
         measured = fix.measured or {}
         gain, rate = describe_measured({**measured, "peak_rss_delta_bytes": None}), "steps per second"
@@ -157,7 +162,7 @@ def _epoch(profile: Profile, fix: Fix) -> str:
     return epoch_text(whole_epoch_seconds(profile), (fix.measured or {}).get("speedup"), later=later)
 
 
-def _facts(profile: Profile, fix: Fix) -> Iterator[Block]:
+def build_facts(profile: Profile, fix: Fix) -> Iterator[Block]:
     """Result of the proof, and cost of the search."""
     yield from _left_out(fix)
     for label, text in (("cache", _cache(profile, fix)), ("epoch", _epoch(profile, fix))):
@@ -206,7 +211,7 @@ def _table(steps: Sequence[FixStep], *, reasons: bool = False) -> Table:
             Column("change", _titles(steps), right=False, shrink_to=20),
             Column("factor", [_factor(step) for step in steps], right=False),
             Column("memory", [_memory(step) for step in steps], keep=3),
-            Column("", [_RESULTS.get(step.result, step.result) for step in steps], right=False, keep=4),
+            Column("", [RESULTS.get(step.result, step.result) for step in steps], right=False, keep=4),
         ],
         below={
             row: [Prose(" · ".join(dict.fromkeys(filter(None, (step.change, step.reason)))), indent=7, hang=2)]
@@ -297,7 +302,7 @@ def _next_of_script(profile: Profile, plan: str, saved: str | None) -> Iterator[
     yield Command("then", shlex.join([*words, *tail]), width=_KEY, note="trains with it")
 
 
-def _search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
+def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
     """The command that decides what this search did not: with a larger budget, or with what was left out."""
     most = most_of(fix.left_out)
     if fix.unfinished is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from pipeprof.profiles.document.base import Model
-from pipeprof.profiles.document.shared import Gaps, PhaseName
+from pipeprof.profiles.document.shared import Gaps, PhaseName, StepCourse
 
 
 class Throughput(Model):
@@ -67,8 +67,12 @@ class Series(Model):
     batches_per_second: list[float | None] = Field(default_factory=list)
     phase: list[PhaseName] = Field(default_factory=list)
     interval_histogram_ms: list[tuple[float, int]] = Field(default_factory=list)
-    """Pairs of upper bound in ms and number of steps."""
+    """Pairs of upper bound in ms and number of steps. Bounds are twenty to a factor of ten; in documents of earlier
+    versions 1, 2 and 5 times powers of ten."""
     fetch_histogram_ms: list[tuple[float, int]] = Field(default_factory=list)
+    """As `interval_histogram_ms`."""
+    steps: StepCourse | None = None
+    """`None` where no step was measured, and in documents of earlier versions."""
 
 
 class Overhead(Model):

@@ -115,6 +115,19 @@ class Steps(Record):
 
 
 @dataclass(kw_only=True)
+class StepCourse(Record):
+    """The measured steps over time: means of stretches of equally many steps, at most some 240; lists of one length."""
+
+    seconds: list[float]
+    """When each stretch ended, since the measured window began; the pauses of the loop's clock are not in it."""
+    interval_ms: list[float]
+    wait_ms: list[float] | None = None
+    """`None` without a step."""
+    busy_ms: list[float] | None = None
+    """`None` without a step."""
+
+
+@dataclass(kw_only=True)
 class Gap(Record):
     """A stretch without device work."""
 

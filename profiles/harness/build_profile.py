@@ -391,6 +391,7 @@ def _series(observed: Observed, sampler: Sampler | None, most: int | None) -> Se
     if observed.measured is not None:
         series.interval_histogram_ms = observed.measured.histograms.interval
         series.fetch_histogram_ms = observed.measured.histograms.fetch
+        series.steps = observed.measured.course
     return series
 
 

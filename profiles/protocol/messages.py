@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal
 
 from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, MadeDict, ModelDict, PlaceDict
-from pipeprof.profiles.document.shared import CoreScaling, ErrorFrame, Gaps, Phase, PhaseName, Steps, Training
+from pipeprof.profiles.document.shared import (
+    CoreScaling,
+    ErrorFrame,
+    Gaps,
+    Phase,
+    PhaseName,
+    StepCourse,
+    Steps,
+    Training,
+)
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
 STOPPED: Final = "stopped"
@@ -113,6 +122,7 @@ class Measured(WorkerMessage):
 
     steps: Steps
     histograms: StepHistograms
+    course: StepCourse | None = None
     gaps: Gaps | None = None
     idle_share: float | None = None
     loop: LoopCost | None = None

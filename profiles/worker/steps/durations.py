@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _GROWTH = math.log(1.005)
 _BINS = math.ceil(math.log(3600 * 1e9) / _GROWTH) + 2
-_COARSE = [round(b * 10**e, 6) for e in range(-3, 6) for b in (1, 2, 5)]
+_BOUNDS = [round(10 ** (index / 20), 6) for index in range(-60, 120)]
 LONGEST = 10
 LATEST = 5000
 """Steps among which a rhythm is looked for."""
@@ -42,7 +42,7 @@ MOST_WAITING = 1000
 @cache
 def _coarse_of_bins() -> NDArray[np.int64]:
     edges = np.exp(np.arange(_BINS) * _GROWTH) / 1e6
-    coarse: NDArray[np.int64] = np.searchsorted(_COARSE, edges * (1 - 1e-12))
+    coarse: NDArray[np.int64] = np.searchsorted(_BOUNDS, edges * (1 - 1e-12))
     return coarse
 
 
@@ -127,10 +127,10 @@ class Durations:
         )
 
     def histogram(self) -> list[tuple[float, int]]:
-        """Return pairs of upper bound in milliseconds (1-2-5 steps) and count, empty bins left out."""
+        """Return pairs of upper bound in milliseconds (twenty to a factor of ten) and count, empty bins left out."""
         self._sort()
-        counts = np.bincount(_coarse_of_bins(), weights=self._bins, minlength=len(_COARSE) + 1).astype(np.int64)
-        bounds = [*_COARSE, self.max_ns / 1e6]
+        counts = np.bincount(_coarse_of_bins(), weights=self._bins, minlength=len(_BOUNDS) + 1).astype(np.int64)
+        bounds = [*_BOUNDS, self.max_ns / 1e6]
         return [(bounds[i], int(n)) for i, n in enumerate(counts) if n]
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pipeprof.pipelines.late import np
 from pipeprof.profiles.document.shared import Gaps, Quantiles, Steps
 from pipeprof.profiles.protocol.messages import Measured, StepHistograms
+from pipeprof.profiles.worker.steps.course import Course
 from pipeprof.profiles.worker.steps.durations import Durations, LongestGaps, Rhythm, median_ms
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class StepStatistics:
         self.gaps = Durations()
         self.longest = LongestGaps()
         self.rhythm = Rhythm()
+        self.course = Course()
         self.causes_ns: dict[GapCause, int] = {"pipeline": 0, "python": 0, "pipeprof": 0}
         self.restarts = 0
         self.epoch_start: EpochStart | None = None
@@ -156,6 +158,7 @@ class StepStatistics:
         if restarted:
             self._restarted([0], intervals, intervals)
         self.intervals.add(intervals)
+        self.course.add(intervals)
         return median_ms(intervals)
 
     def _restarted(self, restarts: Sequence[int], intervals: Nanoseconds, waits: Nanoseconds) -> None:
@@ -204,6 +207,7 @@ class StepStatistics:
         python = gaps - waits - late
         self.intervals.add(intervals)
         self.rhythm.add(intervals - waits)
+        self.course.add(intervals, waits, end - start)
         self.fetches.add(got - asked)
         self.waits.add(waits)
         self.busy.add(end - start)
@@ -236,8 +240,9 @@ class StepStatistics:
             slow_ms=slow[1] if slow is not None else None,
         )
         histograms = StepHistograms(interval=self.intervals.histogram(), fetch=fetches.histogram())
+        course = self.course.summary()
         if not device:
-            return Measured(steps=steps, histograms=histograms, loop=loop)
+            return Measured(steps=steps, histograms=histograms, course=course, loop=loop)
         gaps = Gaps(
             count=self.gaps.count,
             by_cause={cause: ns / 1e9 for cause, ns in self.causes_ns.items() if ns},
@@ -245,4 +250,4 @@ class StepStatistics:
             histogram=self.gaps.histogram(),
         )
         idle = self.gaps.total_ns / self.intervals.total_ns if self.intervals.total_ns else None
-        return Measured(steps=steps, histograms=histograms, gaps=gaps, idle_share=idle, loop=loop)
+        return Measured(steps=steps, histograms=histograms, course=course, gaps=gaps, idle_share=idle, loop=loop)

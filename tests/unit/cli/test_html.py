@@ -1,12 +1,17 @@
-"""The page: one file, without a network or a script, with every text as a text."""
+"""The page: one file, without a network, readable without its script, with every text as a text."""
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 import json
 import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +19,9 @@ from hypothesis import strategies as st
 
 from pipeprof.cli.formats.html import html
 from pipeprof.cli.formats.registry import Output
+from pipeprof.cli.html.blocks import markup_of
+from pipeprof.cli.html.parts import Idents
+from pipeprof.cli.html.run import run_page
 from pipeprof.cli.text.blocks import (
     Alternatives,
     Code,
@@ -27,11 +35,22 @@ from pipeprof.cli.text.blocks import (
     TextSpan,
 )
 from pipeprof.cli.text.style import Style
+from pipeprof.profiles.document.findings import FixStep, LeftOut
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import StepCourse
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import load_profile
+from pipeprof.profiles.judge.verdicts.result import Cause, Explanation, Result, Round, WhySearch
+from tests.unit.cli.test_fix import FASTER, TEXT, unified
+from tests.unit.cli.test_fix import result as fixed
 from tests.unit.cli.test_main import Pipeprof
+from tests.unit.judge.test_reports import STAGES, of_four
+from tests.unit.judge.test_reports import result as compared
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
 VOID = {"meta"}
+MOST = 1_500_000
+"""Characters of a page."""
 
 
 class Page(HTMLParser):
@@ -39,6 +58,7 @@ class Page(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
+        self.source = text
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
         self.open: list[str] = []
@@ -51,89 +71,266 @@ class Page(HTMLParser):
         if tag not in VOID:
             self.open.append(tag)
 
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if self.open[-1:] not in (["style"], ["script"]):
+            self.text += data
 
-    def names(self) -> set[str]:
-        return {tag for tag, _ in self.tags}
+    def idents(self) -> list[str]:
+        return [str(given["id"]) for _, given in self.tags if "id" in given]
+
+    def drawings(self) -> list[str]:
+        return re.findall(r"<svg\b.*?</svg>", self.source, re.DOTALL)
 
 
-def page(*blocks) -> Page:
-    return Page(html(Output(load_profile(RECORDED / "input-bound.json"), lambda: blocks, Style())))
+def page_of(document: Profile | Result, plan: str | None = None) -> Page:
+    return Page(html(Output(document, tuple, Style(), saved="pipeprof-out/saved.json", plan=plan)))
 
 
-@pytest.mark.parametrize("name", ["input-bound", "jpeg-folder", "step-bound"])
-def test_a_profile_has_all_its_blocks_and_itself(name: str, pipeprof: Pipeprof, tmp_path: Path) -> None:
-    found = pipeprof("show", RECORDED / f"{name}.json", "--out", "report.html")
-    assert found.code == 0, found.err
+def recorded(name: str) -> Profile:
+    return load_profile(RECORDED / f"{name}.json")
+
+
+def searched() -> Profile:
+    """A profile with a search that proved something."""
+    profile = recorded("jpeg-folder")
+    fix = fixed(text=FASTER, diff=unified(TEXT, FASTER, "spec.yaml"))
+    cache = FixStep(round=2, title="Cache", result="taken", reason="1.30×", speedup=1.3, low=1.2, high=1.4)
+    fix.steps.append(cache)
+    fix.left_out = [LeftOut(title="Shuffle", semantics="order", speedup=2.0, allow="--allow order")]
+    profile.fix = fix
+    profile.exit_code = 0
+    return profile
+
+
+def explained() -> Result:
+    """A comparison whose difference has causes."""
+    found = compared(factor=1.5, stages=STAGES)
+    found.changes = ["stages.decode.num_parallel_calls: 4 → 1", "seed: 1 → 2"]
+    explanation = Explanation(metric="step_ms", change=1.5, low=1.48, high=1.53, rounds=5, words="slower")
+    found.search = WhySearch(
+        changes=[[change] for change in found.changes],
+        rounds=[Round(number=0, order=["A"], values={})],
+        explanations=[explanation],
+    )
+    found.why = [
+        Cause(changes=found.changes[:1], change=1.49, low=1.46, high=1.52, pairs=5, share=0.98, words="slower"),
+        Cause(changes=found.changes[1:], reason="no time was left"),
+    ]
+    return found
+
+
+def proven() -> Profile:
+    """A profile with a change that was measured to help."""
+    profile = recorded("jpeg-folder")
+    first = (profile.findings or [])[0]
+    first.status = "kept"
+    first.measured = {"speedup": 1.8, "low": 1.7, "high": 1.9, "pairs": [1.7, 1.8, 1.9] * 4}
+    return profile
+
+
+DOCUMENTS: dict[str, Callable[[], Profile | Result]] = {
+    **{path.stem: functools.partial(recorded, path.stem) for path in sorted(RECORDED.glob("*.json"))},
+    "fix": searched,
+    "proven": proven,
+    "gate": lambda: compared("gate", stages=STAGES),
+    "passed": lambda: compared("gate", factor=1.0),
+    "compare": lambda: compared(stages=STAGES),
+    "why": explained,
+    "four": of_four,
+    "scan": lambda: of_four(scan=True),
+}
+
+
+@functools.cache
+def known(name: str) -> Page:
+    return page_of(DOCUMENTS[name](), plan='{"steps": []}')
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_page_is_well_formed_and_its_names_are_unique(name: str) -> None:
+    made = known(name)
+    idents = made.idents()
+    assert len(idents) == len(set(idents))
+    targets = {str(given["href"])[1:] for tag, given in made.tags if tag == "a" and str(given["href"]).startswith("#")}
+    assert targets
+    assert targets | {str(given["data-copy"]) for _, given in made.tags if "data-copy" in given} <= set(idents)
+    assert len(made.source) <= MOST
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_each_chart_is_xml_with_a_name_and_a_description(name: str) -> None:
+    made = known(name)
+    idents = made.idents()
+    for drawing in made.drawings():
+        tree = ET.fromstring(drawing)
+        if tree.get("aria-hidden") == "true":
+            continue
+        assert tree.get("role") == "img"
+        title, description = tree[0], tree[1]
+        assert (title.tag, description.tag) == ("title", "desc")
+        assert title.text
+        assert description.text
+        assert tree.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
+        assert {title.get("id"), description.get("id")} <= set(idents)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_page_loads_nothing(name: str) -> None:
+    made = known(name)
+    assert {tag for tag, _ in made.tags}.isdisjoint({"img", "link", "iframe", "object", "embed", "form", "base"})
+    attributes = {key for _, given in made.tags for key in given}
+    assert attributes.isdisjoint({"src", "srcset", "style", "action", "xlink:href", "background"})
+    assert not [key for key in attributes if key.startswith("on")]
+    links = [str(given["href"]) for _, given in made.tags if "href" in given]
+    assert [link for link in links if not link.startswith(("#", "data:text/plain;base64,"))] == []
+    style = made.source[made.source.index("<style>") : made.source.index("</style>")]
+    script = made.source[made.source.rindex("<script>") : made.source.rindex("</script>")]
+    for word in ("url(", "@import", "http:", "https:", "fetch(", "XMLHttp", "import("):
+        assert word not in style + script
+
+
+def test_the_policy_names_the_style_and_the_script_of_the_page() -> None:
+    made = known("jpeg-folder")
+    policy = next(str(given["content"]) for _, given in made.tags if given.get("http-equiv"))
+    assert policy.startswith("default-src 'none'; ")
+    for tag, kind in (("style", "style-src"), ("script", "script-src")):
+        start = made.source.index(f"<{tag}>") + len(tag) + 2
+        text = made.source[start : made.source.index(f"</{tag}>", start)]
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind} 'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
+    assert made.source.count("<script>") == made.source.count("<style>") == 1
+
+
+def test_the_page_of_a_run_has_the_pictures_of_what_was_measured() -> None:
+    made = known("proven")
+    for ident in (
+        *("verdict", "fix", "finding-1", "finding-2", "steps-over-time", "before-and-after", "pipeline", "stage-1"),
+        *("memory-over-time", "memory-owners", "step-times", "gaps", "buffers", "finding-1-pairs", "json"),
+    ):
+        assert ident in made.idents()
+    assert "1.80×" in made.text
+    assert "+ num_parallel_calls: 8" in made.text
+    document = made.text[made.text.index("{\n") : made.text.rindex("}") + 1]
+    assert json.loads(document)["tool"]["name"] == "pipeprof"
+
+
+def test_the_page_holds_what_it_would_send_the_reader_to_show_for() -> None:
+    for name in DOCUMENTS:
+        made = known(name)
+        assert "pipeprof show" not in made.text.partition("Made by")[0].partition("{\n")[0], name
+
+
+def test_raw_keys_never_reach_a_reader() -> None:
+    before_json = known("jpeg-folder").text.partition("{\n")[0]
+    assert re.findall(r"\b[a-z]+_(?:bytes|ms|share|seconds)\b [\d.,]+", before_json) == []
+    assert "stage 39.5 ms per batch" in before_json
+
+
+def test_the_plan_can_be_saved_from_the_page_where_a_change_is_proven() -> None:
+    made = known("proven")
+    link = next(given for tag, given in made.tags if tag == "a" and given.get("download") == "fast.plan.json")
+    address = str(link["href"]).removeprefix("data:text/plain;base64,")
+    assert base64.b64decode(address).decode() == '{"steps": []}\n'
+
+
+def test_the_page_of_a_search_begins_with_the_diff_and_has_the_ladder() -> None:
+    made = known("fix")
+    assert made.text.index("The change as a diff") < made.text.index("The ladder of changes")
+    assert "+stages: [{prefetch: {buffer_size: 2}}]" in made.text
+    assert any(given.get("download") == "fast.patch" for _, given in made.tags)
+    assert "PROVEN" in made.text
+    assert "1.79×" in made.text
+
+
+def test_the_page_of_a_gate_says_failed_and_what_differs_before_anything_else() -> None:
+    made = known("gate")
+    assert made.text.index("Failed:") < made.text.index("decode takes 4.00 → 6.00 ms") < made.text.index("Metrics")
+    assert "FAILED" in made.text
+    assert "passed" in known("passed").text
+
+
+def test_the_page_of_an_explained_difference_begins_with_the_cause() -> None:
+    made = known("why")
+    assert "stages.decode.num_parallel_calls: 4 → 1: 98 % of the difference" in made.text
+    assert "no time was left" in made.text
+
+
+def test_a_plan_is_in_the_page_of_a_redacted_profile_unless_it_would_have_to_be_redacted(
+    pipeprof: Pipeprof, tmp_path: Path
+) -> None:
+    from pipeprof.profiles.document.store import encode
+
+    profile = proven()
+    (tmp_path / "profile.json").write_bytes(encode(profile))
+    assert pipeprof("show", "profile.json", "--out", "report.html").code == 0
+    assert 'download="fast.plan.json"' in (tmp_path / "report.html").read_text()
+    edit = (profile.findings or [])[0].documents[0]
+    edit.__pydantic_extra__ = {**(edit.__pydantic_extra__ or {}), "stage": f"{Path.home()}/private"}
+    (tmp_path / "profile.json").write_bytes(encode(profile))
+    assert pipeprof("show", "profile.json", "--out", "report.html", "--force").code == 0
     text = (tmp_path / "report.html").read_text()
-    made = Page(text)
-    document = load_profile(RECORDED / f"{name}.json")
-    assert document.verdict is not None
-    assert document.verdict.headline.partition(":")[0] in made.text
-    assert "Steps" in made.text
-    assert "All numbers" in made.text
-    assert json.loads(made.text[made.text.index("{\n") : made.text.rindex("}") + 1])["tool"] == {
-        "name": "pipeprof",
-        "version": document.tool.version,
-    }
+    assert f"{Path.home()}/private" not in text
+    assert 'download="fast.plan.json"' not in text
 
 
-def test_a_comparison_has_its_table_of_metrics_with_intervals(pipeprof: Pipeprof) -> None:
-    one, other = (RECORDED / name for name in ("jpeg-folder.json", "step-bound.json"))
-    found = pipeprof("compare", one, other, "--format", "html")
-    assert found.code == 0, found.err
-    made = Page(found.out)
-    assert "step interval" in made.text
-    assert "Stages" in made.text
-
-
-def test_a_page_loads_nothing_and_runs_nothing(pipeprof: Pipeprof) -> None:
-    text = pipeprof("show", RECORDED / "input-bound.json", "--format", "html").out
-    made = Page(text)
-    assert made.names() <= {
-        "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "small", "p", "span", "strong", "code",
-        "pre", "div", "table", "tr", "th", "td", "details", "summary",
-    }  # fmt: skip
-    attributes = {name for _, given in made.tags for name in given}
-    assert attributes <= {"lang", "charset", "name", "content", "http-equiv", "class", "colspan"}
-    policy = next(given["content"] for _, given in made.tags if given.get("http-equiv"))
-    assert policy == "default-src 'none'; style-src 'unsafe-inline'"
-    style = text[text.index("<style>") : text.index("</style>")]
-    assert "url(" not in style
-    assert "@import" not in style
-
-
-def test_a_page_is_light_and_dark_and_fits_a_phone() -> None:
-    text = html(Output(load_profile(RECORDED / "input-bound.json"), tuple, Style()))
-    assert "color-scheme: light dark" in text
-    assert "prefers-color-scheme: dark" in text
-    assert 'content="width=device-width, initial-scale=1"' in text
-    table = Table([Column("a", ["1" * 500])])
-    made = page(table)
-    wide = next(number for number, (_, given) in enumerate(made.tags) if given.get("class") == "wide")
-    assert made.tags[wide + 1][0] == "table"
-    assert re.search(r"\.wide \{[^}]*overflow-x: auto", text)
-    # Both palettes have the same names, so that no colour is missing in one of them.
-    light, dark = re.findall(r":root \{(.*?)\}", text, re.DOTALL)
-    names = [set(re.findall(r"--(\w+):", part)) for part in (light, dark)]
+def test_both_themes_have_the_same_colours() -> None:
+    source = known("input-bound").source
+    light, dark = re.findall(r":root \{(.*?)\}", source[: source.index("@media print")], re.DOTALL)
+    names = [set(re.findall(r"--([\w-]+):", part)) for part in (light, dark)]
     assert names[0] == names[1]
+    assert "prefers-color-scheme: dark" in source
+    assert "@media print" in source
+    assert 'content="width=device-width, initial-scale=1"' in source
+
+
+PAIRS = [(text, box) for text in ("ink", "soft", "accent", "bad", "good", "unclear") for box in ("paper", "box")]
+
+
+@pytest.mark.parametrize(("text", "box"), [*PAIRS, ("bad", "bad-box"), ("ink", "bad-box"), ("soft", "bad-box")])
+def test_texts_stand_out_in_both_themes(text: str, box: str) -> None:
+    source = known("input-bound").source
+    themes = re.findall(r":root \{(.*?)\}", source[: source.index("@media print")], re.DOTALL)
+    for theme in themes:
+        colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]+)", theme))
+        assert contrast(colours[text], colours[box]) >= 4.5
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two colours by WCAG 2."""
+
+    def luminance(colour: str) -> float:
+        digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+        parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
 
 
 def test_every_block_is_shown() -> None:
     inner = Prose("inside")
-    made = page(
-        Heading("Steps", "in short"),
-        Prose((TextSpan("Slow: ", "bold red"), TextSpan("very"))),
-        KeyValue("key", "value"),
-        Command("Next", "pipeprof run", note="again"),
-        Code("line 1\nline 2", label="YAML"),
-        Table([Column("name", ["a", "b"], right=False), Column("ms", ["1", "2"])], below={0: [inner]}),
-        Legend([("", "a note")]),
-        Alternatives([[Prose("first")], [Prose("narrower")]]),
+    made = Page(
+        markup_of(
+            (
+                Heading("Steps", "in short"),
+                Prose((TextSpan("Slow: ", "bold red"), TextSpan("very"))),
+                KeyValue("key", "value"),
+                Command("Next", "pipeprof run", note="again"),
+                Code("line 1\nline 2", label="YAML"),
+                Table([Column("name", ["a", "b"], right=False), Column("ms", ["1", "2"])], below={0: [inner]}),
+                Legend([("", "a note")]),
+                Alternatives([[Prose("first")], [Prose("narrower")]]),
+            ),
+            Idents(),
+        )
     )
     for text in ("Steps", "in short", "Slow: ", "very", "value", "pipeprof run", "again", "line 1\nline 2", "YAML"):
         assert text in made.text
@@ -141,38 +338,161 @@ def test_every_block_is_shown() -> None:
         assert text in made.text
     assert "narrower" not in made.text
     assert ("strong", {"class": "red"}) in made.tags
+    assert ("h3", {"id": "steps"}) in made.tags
     assert ("td", {"class": "below", "colspan": "2"}) in made.tags
 
 
-FOREIGN = st.text(st.characters() | st.sampled_from("<>&\"'/\n\x00\x1b\u202e"), max_size=40) | st.sampled_from(
-    ("<script>alert(1)</script>", "</style><b>", "]]>", "<!--", "&lt;", "</pre></main>")
+FOREIGN = st.text(st.characters() | st.sampled_from("<>&\"'/\n\x00\x1b\u202e"), min_size=1, max_size=40) | (
+    st.sampled_from(("<script>alert(1)</script>", "</style><b>", "]]>", "<!--", "&lt;", "</pre></main>", "{{ 7 * 7 }}"))
 )
 
 
-def tags_with(text: str) -> list[tuple[str, dict[str, str | None]]]:
-    document = RECORDING()
-    document.target.text, document.output, document.command = text, text, [text]
-    return Page(html(Output(document, lambda: blocks(text), Style()))).tags
+def hostile(text: str) -> Profile:
+    """A profile with a text of any origin wherever a user's file, a library or an exception may put one."""
+    profile = proven()
+    profile.target.text = profile.output = profile.tool.version = text
+    profile.command = [text]
+    for stage in profile.stages or ():
+        stage.name = stage.executed = text
+        if stage.location is not None:
+            stage.location.file = text
+    for finding in profile.findings or ():
+        finding.title = finding.sentence = finding.recommendation = finding.reason = f"x{text}"
+        finding.python, finding.evidence = f"x{text}", {"a": text}
+        finding.change = None
+    assert profile.verdict is not None
+    profile.verdict.headline = f"x{text}"
+    for detail in profile.verdict.details:
+        detail.label = detail.text = f"x{text}"
+    for warning in profile.warnings:
+        warning.message = text
+    return profile
 
 
-RECORDING = functools.cache(lambda: load_profile(RECORDED / "input-bound.json"))
-USUAL = functools.cache(lambda: tags_with("x"))
+@functools.cache
+def usual() -> set[tuple[str, frozenset[str]]]:
+    """Every kind of element of the known pages: its tag with the names of its attributes."""
+    return {kind for name in DOCUMENTS for kind in kinds(known(name))}
+
+
+def kinds(made: Page) -> set[tuple[str, frozenset[str]]]:
+    return {(tag, frozenset(given)) for tag, given in made.tags}
 
 
 @given(FOREIGN)
 def test_foreign_text_stays_text(text: str) -> None:
-    assert tags_with(text) == USUAL()
+    made = page_of(hostile(f"x{text}"))
+    assert kinds(made) <= usual()
+    assert [tag for tag, _ in made.tags].count("script") == 1
+    assert "<script>alert" not in made.source
+    assert ("{{ 7 * 7 }}" in made.text) == ("{{ 7 * 7 }}" in text)
+    for drawing in made.drawings():
+        ET.fromstring(drawing)
 
 
-def blocks(text: str):
-    text = f"x{text}"
-    return (
-        Heading(text, text),
-        Prose(text),
-        Prose((TextSpan(text, "bold"),)),
-        KeyValue(text, text),
-        Command(text, text, note=text),
-        Code(text, label=text),
-        Table([Column(text, [text])]),
-        Legend([("", text)]),
+def with_stages(count: int) -> Profile:
+    profile = recorded("jpeg-folder")
+    model = (profile.stages or [])[2]
+    update: dict[str, Any] = {"name": None, "location": None, "share": 1 / count, "buffer_fill": None}
+    profile.stages = [
+        *(profile.stages or [])[:1],
+        *(model.model_copy(update={**update, "id": f"stages.{number}"}) for number in range(count)),
+    ]
+    return profile
+
+
+def without_values() -> Profile:
+    """A profile in which everything that may be unknown is."""
+    profile = recorded("jpeg-folder")
+    empty = Profile(tool=profile.tool, target=profile.target, host=profile.host)
+    empty.stages = [Stage(id="source", origin="written", op="range")]
+    return empty
+
+
+def with_course(count: int) -> Profile:
+    profile = recorded("jpeg-folder")
+    ends = [0.05 * (number + 1) for number in range(count)]
+    profile.series.steps = StepCourse(
+        seconds=ends, interval_ms=[50.0] * count, wait_ms=[30.0] * count, busy_ms=[20.0] * count
     )
+    return profile
+
+
+def of_one_step() -> Profile:
+    profile = with_course(1)
+    assert profile.steps is not None
+    profile.steps.count = 1
+    profile.series.interval_histogram_ms = [(50.0, 1)]
+    profile.series.seconds, profile.series.rss_bytes = [1.0], [600_000_000]
+    profile.series.cpu_cores, profile.series.batches_per_second, profile.series.phase = [None], [None], ["measure"]
+    return profile
+
+
+def with_long_series(count: int) -> Profile:
+    profile = recorded("jpeg-folder")
+    series = profile.series
+    series.seconds = [0.05 * number for number in range(count)]
+    series.rss_bytes = [600_000_000 + number for number in range(count)]
+    series.cpu_cores, series.batches_per_second = [1.0] * count, [20.0] * count
+    series.phase = ["measure"] * count
+    fill = [(0.05 * number, float(number % 9)) for number in range(count)]
+    for stage in profile.stages or ():
+        stage.buffer_fill = fill
+    return profile
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [with_stages(500), without_values(), of_one_step(), with_course(240), with_long_series(20_000)],
+    ids=["500 stages", "nothing known", "one step", "a course", "a long series"],
+)
+def test_odd_documents_have_readable_pages(profile: Profile) -> None:
+    made = page_of(profile)
+    assert len(made.source) <= MOST
+    assert len(made.idents()) == len(set(made.idents()))
+    for drawing in made.drawings():
+        assert len(drawing) < 150_000
+        ET.fromstring(drawing)
+    assert "nan" not in made.source.lower().replace("nanosecond", "")
+
+
+def test_of_many_stages_those_with_little_work_share_a_sentence() -> None:
+    made = page_of(with_stages(500))
+    assert len([ident for ident in made.idents() if ident.startswith("stage-")]) == 40
+    assert "461 more stages" in made.text
+
+
+def test_the_busy_and_the_waiting_part_of_steps_are_those_that_were_counted() -> None:
+    page = run_page(with_course(3), None, None, None)
+    figure = next(one for one in page.figures() if one.ident == "steps-over-time")
+    assert figure.table is not None
+    assert [list(row) for row in figure.table.rows] == [
+        ["0.00", "20.0", "30.0"],
+        ["0.05", "20.0", "30.0"],
+        ["0.10", "20.0", "30.0"],
+    ]
+
+
+def test_the_critical_path_goes_through_the_slowest_input() -> None:
+    from pipeprof.cli.html.stages import critical_path
+
+    profile = recorded("jpeg-folder")
+    ids = ("source", "source.inputs.0.source", "source.inputs.0.stages.0", "source.inputs.1.source", "stages.0")
+    model = (profile.stages or [])[2]
+    profile.stages = [
+        model.model_copy(update={"id": ident, "cpu_ms_per_batch": 9.0 if "inputs.0" in ident else 1.0}) for ident in ids
+    ]
+    path, branched = critical_path(profile)
+    assert branched
+    assert path == {"source", "source.inputs.0.source", "source.inputs.0.stages.0", "stages.0"}
+
+
+def test_a_small_page_is_the_golden_one(golden: Callable[[str, str], None]) -> None:
+    profile = recorded("raised")
+    profile.series.seconds, profile.series.rss_bytes = [], []
+    profile.series.cpu_cores, profile.series.batches_per_second, profile.series.phase = [], [], []
+    source = page_of(profile).source
+    for tag in ("style", "script"):
+        source = re.sub(rf"<{tag}>.*?</{tag}>", f"<{tag}>…</{tag}>", source, flags=re.DOTALL)
+    source = re.sub(r"'sha256-[^']+'", "'sha256-…'", source)
+    golden("report/page.html", source.partition('<section id="numbers"')[0])

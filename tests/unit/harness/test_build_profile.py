@@ -420,9 +420,12 @@ def test_a_graph_that_could_not_be_read_leaves_the_stages_as_written():
 def test_histograms_and_samples_are_in_the_series():
     seen = observed(measured(drained(10, ms=1.5)))
     series = assemble(facts(), seen, FakeSampler()).series
-    assert series.interval_histogram_ms == series.fetch_histogram_ms == [(2.0, 10)]
+    assert series.interval_histogram_ms == series.fetch_histogram_ms == [(1.584893, 10)]
     assert isinstance(series.interval_histogram_ms[0], tuple)
     assert series.rss_bytes == [100, 200]
+    assert series.steps is not None
+    assert series.steps.interval_ms == [1.5] * 10
+    assert (series.steps.seconds[-1], series.steps.wait_ms) == (0.015, None)
 
 
 def test_histograms_come_through_json():

@@ -1,0 +1,201 @@
+"""The changes that are proposed, as cards: the change itself first, then how its gain is known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.cli.charts.intervals import Row, draw_intervals
+from pipeprof.cli.html.blocks import markup_of
+from pipeprof.cli.html.parts import Card, Facts, Figure, Fold, Note, Part, Rows, Shown, Snippet
+from pipeprof.cli.report.finding import describe_finding, describe_status
+from pipeprof.cli.report.findings import (
+    WITHOUT_RULE,
+    build_findings,
+    build_further,
+    describe_gain,
+    describe_measured,
+    describe_modes,
+    effect_on_data,
+    place_of_finding,
+    try_command,
+)
+from pipeprof.cli.text.blocks import Prose
+from pipeprof.profiles.constants import FLOOR
+from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
+from pipeprof.profiles.wording import percent, significant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipeprof.cli.charts.svg import Sheet
+    from pipeprof.cli.html.parts import Idents
+    from pipeprof.profiles.document.findings import Finding
+    from pipeprof.profiles.document.profile import Profile
+
+_CHANGED = re.compile(r"(?P<what>[\w. ()-]+): (?P<old>.+?) +→ +(?P<new>.+)")
+"""A change of one value in one line."""
+_TONES = {"kept": "good", "ceiling": "", "unverified": "unclear", "rejected": ""}
+_ELSEWHERE = frozenset({"Stage", "Place", "Measured", "Rule", "Status"})
+"""Labels of facts that a card has in other places."""
+
+
+def proposals(profile: Profile, files: Files, idents: Idents) -> list[Part]:
+    """A card for each finding, the first one open; where there is none, why."""
+    findings = profile.findings or []
+    parts: list[Part] = []
+    if not findings:
+        blocks = list(build_findings(profile, complete=True))
+        return [Shown(markup_of(blocks, idents))] if blocks else []
+    for number, finding in enumerate(findings, 1):
+        parts.append(_card(profile, finding, number, files, idents, folded=number > 1))
+    further = list(build_further(profile, complete=True))
+    if further:
+        ident = idents.of("what else was tried")
+        parts.append(Fold(ident, "What else was tried", [Shown(markup_of(further, idents))]))
+    return parts
+
+
+class Files:
+    """Texts that the page offers to save.
+
+    Args:
+        plan: The proven changes as a plan; None where no plan can hold them.
+        number: The finding that the plan is of; None for all changes of a search.
+    """
+
+    def __init__(self, plan: str | None = None, number: int | None = None) -> None:
+        self._plan, self._number = plan, number
+
+    def of_finding(self, number: int | None, idents: Idents) -> Iterator[Snippet]:
+        """The plan, if it is that of this finding."""
+        if self._plan is not None and number == self._number:
+            label = 'The plan: dataset = pipeprof.apply(dataset, "fast.plan.json") makes the change in the graph'
+            yield Snippet(idents.of("plan"), label, self._plan, "fast.plan.json", folded=True)
+
+
+def _card(profile: Profile, finding: Finding, number: int, files: Files, idents: Idents, *, folded: bool) -> Card:
+    ident = idents.of(f"finding {number}")
+    parts: list[Part] = [*_change(profile, finding, ident), *files.of_finding(number, idents)]
+    if finding.sentence and finding.rule not in WITHOUT_RULE:
+        parts.append(Note(finding.sentence))
+    behind: list[Part] = []
+    facts = list(_facts(profile, finding))
+    if facts:
+        behind.append(Facts(facts))
+    behind += pairs_of(finding.measured, f"{ident}-pairs", _shorter(finding.title))
+    command = try_command(profile, finding)
+    if command is not None:
+        behind.append(Snippet(f"{ident}-try", "Measure it with", command))
+    behind += _rule(finding, ident)
+    if behind:
+        how = "how it was measured" if finding.measured else "how it was predicted"
+        parts.append(Fold(f"{ident}-evidence", "Evidence", behind, how))
+    return Card(
+        ident,
+        number,
+        finding.title,
+        place_of_finding(profile, finding),
+        describe_gain(finding, short=True),
+        describe_status(finding),
+        effect_on_data(finding.semantics, finding.measured, random_order=finding.random_order)[0],
+        parts,
+        _TONES[finding.status],
+        folded,
+    )
+
+
+def _shorter(title: str) -> str:
+    return title if len(title) <= 60 else f"{title[:59]}…"
+
+
+def _change(profile: Profile, finding: Finding, ident: str) -> Iterator[Part]:
+    """The change as a diff where there is one, else in one line, and the lines that make it."""
+    patch, python = finding.patch, finding.python
+    if patch is not None and patch.startswith("--- "):
+        yield Snippet(f"{ident}-diff", "The change", patch, f"change-{finding.rule}.patch", is_diff=True)
+        return
+    changed = _CHANGED.fullmatch(finding.change or "")
+    place = place_of_finding(profile, finding)
+    if changed is not None:
+        text = f"- {changed['what']}: {changed['old']}\n+ {changed['what']}: {changed['new']}"
+        yield Snippet(f"{ident}-diff", f"Change {place}" if place else "Change", text, is_diff=True)
+    elif finding.change:
+        yield Facts([("Change", finding.change)])
+    own, other = (patch, python) if profile.target.kind == "spec" else (python, patch)
+    language = ("YAML", "Python") if profile.target.kind == "spec" else ("Python", "YAML")
+    if own or other:
+        label = f"As {language[0] if own else language[1]}"
+        yield Snippet(f"{ident}-code", label, own or other or "", folded=changed is not None)
+
+
+def _facts(profile: Profile, finding: Finding) -> Iterator[tuple[str, str]]:
+    """What is known of a finding, as its report in text has it, without what the card shows elsewhere."""
+    step = profile.steps is not None and profile.steps.dispatch is not None
+    notes = (
+        describe_kept(profile, finding.cache),
+        describe_epoch(profile, finding),
+        describe_modes(profile, finding),
+        describe_price(profile, finding),
+    )
+    blocks = describe_finding(finding, profile.stages or [], step=step, effects=list(filter(None, notes)))
+    said = {finding.sentence, finding.change}
+    for block in blocks:
+        if isinstance(block, Prose) and isinstance(block.text, tuple) and len(block.text) == 2:
+            label, text = (span.text.strip() for span in block.text)
+            if label not in _ELSEWHERE and text not in said:
+                said.add(text)
+                yield label, text
+    if finding.measured:
+        yield "Measured", describe_measured(finding.measured)
+    if finding.reason and finding.status in {"unverified", "rejected"}:
+        yield "Status", finding.reason
+
+
+def _rule(finding: Finding, ident: str) -> Iterator[Part]:
+    """Why it matters, and when not."""
+    from pipeprof.profiles.advise.rule import rules
+
+    rule = rules().get(finding.rule)
+    if rule is not None:
+        pairs = [("Why it matters", rule.why), ("Fix", rule.fix), ("Ignore when", rule.ignore_when)]
+        yield Fold(f"{ident}-rule", f"Rule {rule.name}", [Facts(pairs)], rule.title, printed=False)
+
+
+def pairs_of(measured: Mapping[str, Any] | None, ident: str, title: str) -> Iterator[Figure]:
+    """The pairs of a measured factor as dots, with its interval and the floor."""
+    known = measured or {}
+    pairs, speedup = known.get("pairs"), known.get("speedup")
+    if not pairs or not speedup:
+        return
+    floor = FLOOR
+    words = f"{significant(speedup)}×"
+    if known.get("low") and known.get("high"):
+        words += f" ({significant(known['low'])}–{significant(known['high'])})"
+    row = Row("all pairs", speedup, known.get("low"), known.get("high"), pairs, words)
+    yield Figure(
+        ident,
+        "Pairs of measurements",
+        partial(draw_factors, rows=[row]),
+        f"{title}: {len(pairs)} pairs from {significant(min(pairs))}× to {significant(max(pairs))}×; together {words}.",
+        f"{len(pairs)} pairs, steps per second with the change over without; the grey band is the floor of "
+        f"{percent(floor)}, too little to count.",
+        table=Rows(
+            ("pair", "steps per second, with over without"),
+            [(str(number), f"{significant(value)}×") for number, value in enumerate(pairs, 1)],
+        ),
+    )
+
+
+def draw_factors(sheet: Sheet, rows: Sequence[Row]) -> str:
+    """Factors of steps per second: more is better."""
+    return draw_intervals(
+        sheet,
+        rows=rows,
+        reference=1.0,
+        floor=(1 / (1 + FLOOR), 1 + FLOOR),
+        write=lambda value: f"{value:g}×",
+        names=("slower", "faster"),
+    )

@@ -1,0 +1,142 @@
+"""The page of a search: the proven change as a diff, and the ladder of factors that led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pipeprof.cli.charts.intervals import Row
+from pipeprof.cli.html.blocks import markup_of
+from pipeprof.cli.html.findings import draw_factors, pairs_of
+from pipeprof.cli.html.parts import Facts, Figure, Headline, Part, Rows, Shown, Snippet
+from pipeprof.cli.html.steps import before_and_after
+from pipeprof.cli.report.findings import describe_delta, describe_measured
+from pipeprof.cli.report.fix import RESULTS, build_facts, build_headline, build_search_on
+from pipeprof.cli.text.blocks import Command, KeyValue, Prose
+from pipeprof.pipelines.edits.environment import assignment
+from pipeprof.profiles.wording import significant
+
+if TYPE_CHECKING:
+    from pipeprof.cli.html.findings import Files
+    from pipeprof.cli.html.parts import Idents
+    from pipeprof.profiles.document.findings import Fix, FixStep
+    from pipeprof.profiles.document.profile import Profile
+
+_TONES = {"fixed": "good", "nothing": "", "not-proven": "unclear", "interrupted": "unclear"}
+_MOST_TRIED = 24
+"""Changes that the ladder has beside those that were taken."""
+
+
+def fix_headline(profile: Profile, fix: Fix) -> Headline:
+    """The result of a search: the factor is in the middle of it."""
+    head = build_headline(fix, interrupted=profile.exit_code != 1)
+    spans = head.text if isinstance(head, Prose) and isinstance(head.text, tuple) else ()
+    label, rest = (*(span.text for span in spans), "", "")[:2]
+    facts = [(block.key, block.value) for block in build_facts(profile, fix) if isinstance(block, KeyValue)]
+    measured = fix.measured or {}
+    factor = interval = ""
+    if fix.status == "fixed" and measured.get("speedup"):
+        factor = f"{significant(measured['speedup'])}×"
+        interval = describe_measured({**measured, "peak_rss_delta_bytes": None}).partition(" ")[2].strip("()")
+        interval = f"{interval} · proven" if interval else "proven"
+        rest = " more steps per second" if measured["speedup"] > 1 else rest
+    return Headline(_TONES[fix.status], label, rest, factor, interval, facts)
+
+
+def fix_parts(profile: Profile, fix: Fix, files: Files, idents: Idents) -> list[Part]:
+    """The change, what it brings, and what was tried."""
+    parts: list[Part] = []
+    if fix.edits:
+        if fix.diff:
+            what = " that applies the plan" if fix.diff_applies_plan else ""
+            in_one = ", with everything in one file" if fix.in_one_file else ""
+            label = f"The change as a diff{what}{in_one}"
+            parts.append(Snippet(idents.of("diff"), label, fix.diff, "fast.patch", is_diff=True))
+        if fix.text:
+            parts.append(Snippet(idents.of("spec"), "The changed spec", fix.text, "fast.yaml", folded=True))
+        parts += files.of_finding(None, idents)
+        if fix.python:
+            label = "As Python"
+            parts.append(Snippet(idents.of("python"), label, "\n".join(fix.python), folded=bool(fix.diff)))
+        if fix.environment:
+            pairs = [("Start with", assignment(name, value)) for name, value in fix.environment.items()]
+            parts.append(Facts(pairs))
+    for block in build_search_on(profile, fix) if fix.status != "fixed" else ():
+        if isinstance(block, Command) and block.value:
+            parts.append(Snippet(idents.of("next"), f"Next: {block.note}", block.value))
+    if fix.status == "fixed":
+        parts += before_and_after(profile, "the fix", fix.measured, "fixed")
+    parts += ladder(fix, idents)
+    parts += pairs_of(fix.measured, idents.of("pairs"), "The proof")
+    reasons = [Prose(f"{step.title}: {step.reason}") for step in fix.steps if step.speedup is None]
+    if reasons:
+        parts.append(Shown(markup_of(reasons, idents)))
+    return parts
+
+
+def ladder(fix: Fix, idents: Idents) -> Iterator[Figure]:
+    """The changes in the order in which they were tried, each over the best pipeline before it."""
+    tried = [step for step in fix.steps if step.speedup is not None]
+    taken = [step for step in tried if step.result == "taken"]
+    others = [step for step in tried if step.result != "taken"][:_MOST_TRIED]
+    rows, whole, told = [], 1.0, []
+    for step in tried:
+        if step.result != "taken" and not any(step is one for one in others):
+            continue
+        base = whole
+        if step.result == "taken":
+            whole *= step.speedup or 1.0
+        rows.append(_rung(step, base))
+        told.append(_words(step, base))
+    measured = fix.measured or {}
+    if taken and measured.get("speedup"):
+        words = describe_measured({**measured, "peak_rss_delta_bytes": None})
+        rows.append(
+            Row(
+                "all of it, proven",
+                measured["speedup"],
+                measured.get("low"),
+                measured.get("high"),
+                words=words,
+                verdict="PROVEN" if fix.status == "fixed" else "",
+                class_="good" if fix.status == "fixed" else "unclear",
+            )
+        )
+        told.append(("", "all of it against the pipeline as it is", words, "", ""))
+    if not rows:
+        return
+    yield Figure(
+        idents.of("ladder"),
+        "The ladder of changes",
+        partial(draw_factors, rows=rows),
+        "; ".join(f"{name} {factor}" for _, name, factor, _, _ in told) + ".",
+        "Steps per second over the pipeline as it is. Each change was measured on the best pipeline before it, and is "
+        "drawn times the factors of those; the last row was measured as a whole.",
+        table=Rows(("race", "change", "factor", "memory", "result"), told),
+    )
+
+
+def _rung(step: FixStep, base: float) -> Row:
+    scaled = [base * value if value is not None else None for value in (step.speedup, step.low, step.high)]
+    is_taken = step.result == "taken"
+    factor = f"{significant(step.speedup or 1.0)}×"
+    return Row(
+        step.title,
+        *scaled,
+        dots=[base * ratio for ratio in step.ratios],
+        words=f"{factor}{_over(base)} · {RESULTS.get(step.result, step.result)}",
+        class_="good" if is_taken else "",
+        faint=not is_taken,
+    )
+
+
+def _over(base: float) -> str:
+    return f" on {significant(base)}×" if base > 1 else ""
+
+
+def _words(step: FixStep, base: float) -> tuple[str, str, str, str, str]:
+    memory = describe_delta(step.peak_rss_delta_bytes) if step.peak_rss_delta_bytes is not None else ""
+    factor = f"{significant(step.speedup or 1.0)}×{_over(base)}"
+    name = f"{step.title} ({step.change})" if step.change else step.title
+    return str(step.round or ""), name, factor, memory, RESULTS.get(step.result, step.result)
