@@ -53,7 +53,7 @@ from pipeprof.profiles.verify.overlap import (
 )
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import pays
-from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
+from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trial, Trials, write_into
 from pipeprof.profiles.wording import stage_place, with_name
 
 STORED_BATCHES = 3
@@ -208,7 +208,7 @@ class _Verification:
         self._bounds: list[tuple[str, Sequence[str]]] = []
         self._not_tried: dict[str, list[str]] = {}
         self._lacking: int | None = None
-        self._bounded: set[tuple[str, ...]] = set()
+        self._bounded: dict[tuple[str, ...], Trial | None] = {}
         self._later: list[tuple[Finding, Sequence[str], str]] = []
         self._baseline: Baseline | None = "as-it-is"
 
@@ -416,7 +416,7 @@ class _Verification:
             before: What to say before the reason why there is no upper bound.
         """
         stages = ceiling.with_twins(self._profile, stages)
-        self._bounded.add(tuple(stages))
+        known = self._bounded.setdefault(tuple(stages), None)
         job = ceiling.replay_job(self._profile, stages, self._limit)
         if isinstance(job, str):
             # Of a change that is shown as code, how a replay works is of no use to its reader.
@@ -424,23 +424,25 @@ class _Verification:
                 before.removesuffix("; ") if before and finding.python else f"{before}no upper bound: {job}"
             )
             return
-        self._compare_with(trials, "from-graph")
-        if trials.refusal is not None:
-            finding.reason = f"{before}no upper bound: {trials.refusal}"
-            return
-        if trials.too_long(self._budget) is not None:
-            more = self._budget + self._pace.seconds_of(self._pace.least_pairs(QUICK.pairs), first=True)
-            self._lacking = self._needs or 10 * math.ceil(more / 10)
-            finding.reason = f"{before}how much faster it could get was not measured: --budget {self._lacking}"
-            return
         name = bound_advice.name_together([one for one in self._profile.stages or () if one.id in stages])
-        self._begin(f"measuring how fast it is without {name}")
-        # A change is worth more than a bound that is known more exactly.
-        others = Reserved(others=self._pace.seconds_of(QUICK.pairs, first=False))
-        trial = trials.measure(self._jobs.replayed(job), None, for_memory=False, reserved=others)
-        settle, evidence = self._pace.block.settle_seconds, trial.evidence
-        most = ceiling.bound_of(self._profile, evidence, settle) if evidence else None
-        ceiling.write_bound(finding, trial, stages, most, name)
+        if known is None:
+            self._compare_with(trials, "from-graph")
+            if trials.refusal is not None:
+                finding.reason = f"{before}no upper bound: {trials.refusal}"
+                return
+            if trials.too_long(self._budget) is not None:
+                more = self._budget + self._pace.seconds_of(self._pace.least_pairs(QUICK.pairs), first=True)
+                self._lacking = self._needs or 10 * math.ceil(more / 10)
+                finding.reason = f"{before}how much faster it could get was not measured: --budget {self._lacking}"
+                return
+            self._begin(f"measuring how fast it is without {name}")
+            # A change is worth more than a bound that is known more exactly.
+            others = Reserved(others=self._pace.seconds_of(QUICK.pairs, first=False))
+            known = trials.measure(self._jobs.replayed(job), None, for_memory=False, reserved=others)
+            self._bounded[tuple(stages)] = known
+        settle, evidence = self._pace.block.settle_seconds, known.evidence
+        most = ceiling.bound_of(self._profile, evidence, settle, stages) if evidence else None
+        ceiling.write_bound(finding, known, stages, most, name)
         bound_advice.add_command(self._profile, finding, stages)
         if finding.measured is not None:
             finding.measured["mode"] = trials.mode
