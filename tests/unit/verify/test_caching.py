@@ -208,7 +208,6 @@ def test_what_a_cache_keeps_is_one_epoch_of_what_was_seen(recorded: Recorded) ->
     run = run_of(recorded, "range", "filter", "batch", epochs=4, changes=unknown)
     assert run.steps is not None
     run.steps.count, run.steps.epoch_steps = 51, 11.0
-    each = 24_000 + CACHE_OVERHEAD_BYTES
     assert kept_by(run, (InsertStage("cache", {}, "stages.0"),)) == Kept(
         sample_bytes=352 * (24_000 + CACHE_OVERHEAD_BYTES)
     )
