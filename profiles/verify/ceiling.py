@@ -97,6 +97,33 @@ def with_twins(profile: Profile, stages: Sequence[str]) -> tuple[str, ...]:
     return found if len(found) > 1 and _can_replay(profile, found) else tuple(stages)
 
 
+def to_replay(profile: Profile, stages: Sequence[str]) -> tuple[str, ...]:
+    """Return the stages to replace for the upper bound of some: those with their twins, up to a filter that drops.
+
+    A filter that decides about a replay drops all or none of it, so that it is replaced with what it reads.
+    """
+    found = with_twins(profile, stages)
+    after = [_to_filters(profile, address, found) for address in found]
+    for many in range(max(map(len, after), default=0) + 1):
+        more = {one for parts in after for part in parts[:many] for one in part}
+        every = tuple(stage.id for stage in profile.stages or () if stage.id in {*found, *more})
+        if _can_replay(profile, every):
+            return every
+    return found
+
+
+def _to_filters(profile: Profile, address: str, found: Sequence[str]) -> list[list[str]]:
+    """The stages that follow one on its line, in parts that end with a filter, up to the next one of `found`."""
+    line = line_of(profile, address)
+    place = next((place for place, stage in enumerate(line) if stage.id == address), len(line))
+    parts: list[list[str]] = [[]]
+    for stage in takewhile(lambda one: one.id not in found, line[place + 1 :]):
+        parts[-1].append(stage.id)
+        if traits(stage.op).predicate:
+            parts.append([])
+    return parts[:-1]
+
+
 def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[str, ...]]:
     """Return the stages whose upper bound is worth knowing although no finding names it, most work first.
 

@@ -415,7 +415,8 @@ class _Verification:
         Args:
             before: What to say before the reason why there is no upper bound.
         """
-        stages = ceiling.with_twins(self._profile, stages)
+        self._bounded.setdefault(tuple(stages), None)
+        stages = ceiling.to_replay(self._profile, stages)
         known = self._bounded.setdefault(tuple(stages), None)
         job = ceiling.replay_job(self._profile, stages, self._limit)
         if isinstance(job, str):
@@ -609,7 +610,8 @@ class _Verification:
         """Seconds that are kept for an upper bound: of a finding that cannot be tried, else of the bottleneck."""
         further = ceiling.further_bounds(self._profile, self._profile.findings or ()) if pays(self._profile) else []
         wanted = [stages for stages in (*(later[1] for later in self._later), *further) if stages not in self._bounded]
-        if not wanted or isinstance(ceiling.replay_job(self._profile, wanted[0], self._limit), str):
+        stages = ceiling.to_replay(self._profile, wanted[0]) if wanted else ()
+        if not wanted or isinstance(ceiling.replay_job(self._profile, stages, self._limit), str):
             return 0.0
         # It is compared with a pipeline that is made from its graph, whose processes there may not be.
         return self._pace.seconds_of(QUICK.pairs + 2, first=self._jobs.is_spec or self._baseline == "untouched")

@@ -40,6 +40,7 @@ from pipeprof.profiles.verify.ceiling import (
     replay_job,
     stages_to_replay,
     suspect_bottleneck,
+    to_replay,
     told_by_rule,
     with_twins,
     write_bound,
@@ -301,6 +302,22 @@ def test_cpu_time_of_steps_that_are_not_counted_is_left_out(profile: Profile) ->
     assert part is not None
     assert part.cpu_ms == pytest.approx(whole.cpu_ms / 2, rel=0.01)
     assert bound_of(profile, Evidence(), 0.0, []) is None
+
+
+def test_a_stage_is_replaced_with_the_filters_that_drop_what_it_gives(profile: Profile) -> None:
+    """A filter keeps two of three; another one, after a map, passes all."""
+    assert profile.stages is not None
+    assert to_replay(profile, ["stages.0"]) == ("stages.0", "stages.1")
+    assert to_replay(profile, ["stages.1"]) == ("stages.1",)
+    profile.stages[2].elements = 1499
+    assert to_replay(profile, ["stages.0"]) == ("stages.0",)
+    profile.stages[2].elements = 1000
+    profile.stages[3] = profile.stages[3].model_copy(update={"op": "map", "elements": 1000})
+    profile.stages[4] = profile.stages[4].model_copy(update={"op": "filter", "elements": 500})
+    assert to_replay(profile, ["stages.0"]) == ("stages.0", "stages.1", "stages.2", "stages.3")
+    # What stacks elements of several inputs cannot be part of a replay.
+    profile.stages[3].op = "zip"
+    assert to_replay(profile, ["stages.0"]) == ("stages.0",)
 
 
 def test_a_bottleneck_states_what_was_tried_and_what_is_inside(profile: Profile) -> None:
