@@ -54,7 +54,7 @@ from pipeprof.profiles.verify.overlap import (
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import pays
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trial, Trials, write_into
-from pipeprof.profiles.wording import stage_place, with_name
+from pipeprof.profiles.wording import with_name
 
 STORED_BATCHES = 3
 """In the place of a script's pipeline."""
@@ -335,7 +335,7 @@ class _Verification:
             and may_gain(self._profile, finding, self._limit)
         ):
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
-            text = _as_change(self._profile, finding)
+            text = plans.as_change(self._profile, finding)
             if text not in (found := self._not_tried.setdefault(reason, [])):
                 found.append(text)
 
@@ -561,7 +561,7 @@ class _Verification:
                     self.leave_out(finding, finding.reason)
                 else:
                     words = self._without_gain if finding.status == "rejected" else self._undecided
-                    words.append(f"{finding.change}: {finding.reason}")
+                    words.append(f"{plans.which_change(self._profile, finding)}: {finding.reason}")
         return kept
 
     def _next(self, waiting: Sequence[Finding]) -> Finding:
@@ -684,10 +684,3 @@ def _is_refused_graph(finding: Finding, reason: str) -> bool:
     """Whether Python does not work as a graph: only the attempt shows it, and then there is nothing to change."""
     tried = any(isinstance(edit, RewriteMap) and edit.how in AS_GRAPH for edit in finding.edits)
     return tried and "budget" not in reason
-
-
-def _as_change(profile: Profile, finding: Finding) -> str:
-    """A change that somebody can make by hand: ``train.py:12 num_parallel_calls: 1 → 8``; its title without one."""
-    stage = next((stage for stage in profile.stages or () if stage.id == finding.stage), None)
-    place = stage_place(stage) if stage is not None else None
-    return "   ".join(filter(None, (place, finding.change or finding.title)))
