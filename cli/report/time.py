@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
 from pipeprof.cli.text.blocks import Block, Column, Heading, Legend, Prose, Table
-from pipeprof.cli.text.names import name_rows
+from pipeprof.cli.text.names import name_rows, number_of
 from pipeprof.cli.text.units import time_scale
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import PythonCost, Stage
 from pipeprof.profiles.document.time import CeilingTerm
 from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
+from pipeprof.profiles.time.limits.gil import gil_is_full
 from pipeprof.profiles.wording import called, count, milliseconds, percent, significant, size, stage_name
 
 SHOWN_FROM = 0.05
@@ -24,6 +26,8 @@ _EXPLAINS = 0.1
 """Share of a stage's time from which a part of it is worth a line of its own."""
 _CALLS_PYTHON = frozenset({"PyFunc", "EagerPyFunc", "NumpyFunction", "PyFuncStateless"})
 _MUCH_HIGHER = 10
+_FIXED = frozenset({"cores", "step"})
+"""What no change of how stages run raises."""
 _CALLING = "calling it"
 OTHER_OPS = "other ops and copies"
 
@@ -105,19 +109,24 @@ def explains_stage(stage: Stage) -> bool:
     return any(part.ms >= _EXPLAINS * whole > 0 and part.name not in own for part in inner)
 
 
-def describe_limits(profile: Profile, digits: int = 2) -> str:
-    """The upper bounds on the rate that nothing measured has reached, lowest first; empty if the step alone sets one.
+def describe_limits(profile: Profile, digits: int = 2, *, binding: bool = True) -> str:
+    """The upper bounds on the rate that nothing measured has reached, lowest first.
 
     Args:
         digits: Significant digits of a rate.
+        binding: Leave out what cannot bind: all above the rate of the cores or of the step alone, or above that of an
+            empty loop, and everything where Python's lock does.
     """
     ceiling = profile.ceiling
-    if ceiling is None:
+    if ceiling is None or (binding and profile.causes is not None and gil_is_full(profile.causes)):
         return ""
     reached = _best_rate(profile)
-    known = [term for term in ceiling.terms if term.batches_per_second > reached]
     most = _MUCH_HIGHER * min((term.batches_per_second for term in ceiling.terms), default=0.0)
-    terms = [term for term in known if term.batches_per_second <= most]
+    if binding:
+        fixed = (one.batches_per_second for one in ceiling.terms if one.resource in _FIXED)
+        free = profile.headspace.replayed_ms if profile.headspace is not None else 0.0
+        most = min(most, min(fixed, default=math.inf), 1e3 / free if free > 0 else math.inf)
+    terms = [term for term in ceiling.terms if reached < term.batches_per_second <= most]
     if not terms or {term.resource for term in terms} == {"step"}:
         return ""
     first, *others = (f"{significant(term.batches_per_second, digits)}@{_resource(term, profile)}" for term in terms)
@@ -132,8 +141,9 @@ def _best_rate(profile: Profile) -> float:
 
 
 def _resource(term: CeilingTerm, profile: Profile) -> str:
-    named = [stage for stage in profile.stages or [] if stage.id == term.stage or stage.id in term.stages]
-    where = f" ({', '.join(stage_name(stage) for stage in named)})" if named else ""
+    stages = profile.stages or []
+    named = [stage for stage in stages if stage.id == term.stage or stage.id in term.stages]
+    where = f" ({', '.join(_which(stage, stages) for stage in named)})" if named else ""
     cores = profile.host.cores
     words = {
         "cores": "both cores busy" if cores == 2 else "one core busy" if cores == 1 else f"all {cores:g} cores busy",
@@ -145,9 +155,21 @@ def _resource(term: CeilingTerm, profile: Profile) -> str:
     return f"{words[term.resource]}{where}"
 
 
+def _which(stage: Stage, stages: Sequence[Stage]) -> str:
+    """The name of a stage, with its number in the table where others share the name.
+
+    Example:
+        ``decode``, ``batch 4``
+    """
+    name, number = stage_name(stage), number_of(stage.id)
+    others = [one for one in stages if one.id != stage.id and stage_name(one) == name and one.origin == "written"]
+    # Of the copies of one line, each is the same.
+    return f"{name} {number}" if others and "/" not in number else name
+
+
 def build_time(profile: Profile) -> Iterator[Block]:
     """Build the account of the CPU, the upper bounds, what is inside the costly stages, and reading by itself."""
-    limits = describe_limits(profile, digits=3)
+    limits = describe_limits(profile, digits=3, binding=False)
     blocks = [
         *(Prose(text, hang=2) for text in (_cpu(profile), f"Upper bounds: {limits}" if limits else "") if text),
         *_build_inside(profile),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.kinds import returned
 from pipeprof.pipelines.steps.kinds.script import KIND as SCRIPT
 from pipeprof.pipelines.steps.registry import step_kind
@@ -460,11 +461,14 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
     # Where none ended while it was measured, an epoch is longer than that.
     epoch = steps.seconds / (steps.passes or 1) if steps is not None else 0.0
     if mean >= DELETION_SECONDS and mean >= DELETION_SHARE * epoch:
-        share = f", {percent(mean / epoch)} of an epoch of about {milliseconds(1000 * epoch)}" if epoch else ""
-        of = share if steps is not None and steps.epochs else ""
+        # Between two restarts there is a whole epoch.
+        whole = steps is not None and steps.epoch_steps is not None
+        of = f", {percent(mean / epoch)} of an epoch of about {milliseconds(1000 * epoch)}" if whole else ""
+        python = any(traits(stage.op).python_iterator for stage in stages or ())
+        own = ", with what ends with its generator in Python," if python else ""
         # `repeat()` is no remedy: an iterator that never ends has full buffers to free.
         text = (
-            f"TensorFlow took {milliseconds(1000 * mean)} to free a finished iterator{of}. Not counted above, but a "
+            f"Freeing a finished iterator{own} took {milliseconds(1000 * mean)}{of}. Not counted above, but a "
             "training loop pays it after every epoch."
         )
         found.append(Message(code=SLOW_DELETE, message=text))

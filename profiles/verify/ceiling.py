@@ -97,6 +97,33 @@ def with_twins(profile: Profile, stages: Sequence[str]) -> tuple[str, ...]:
     return found if len(found) > 1 and _can_replay(profile, found) else tuple(stages)
 
 
+def to_replay(profile: Profile, stages: Sequence[str]) -> tuple[str, ...]:
+    """Return the stages to replace for the upper bound of some: those with their twins, up to a filter that drops.
+
+    A filter that decides about a replay drops all or none of it, so that it is replaced with what it reads.
+    """
+    found = with_twins(profile, stages)
+    after = [_to_filters(profile, address, found) for address in found]
+    for many in range(max(map(len, after), default=0) + 1):
+        more = {one for parts in after for part in parts[:many] for one in part}
+        every = tuple(stage.id for stage in profile.stages or () if stage.id in {*found, *more})
+        if _can_replay(profile, every):
+            return every
+    return found
+
+
+def _to_filters(profile: Profile, address: str, found: Sequence[str]) -> list[list[str]]:
+    """The stages that follow one on its line, in parts that end with a filter, up to the next one of `found`."""
+    line = line_of(profile, address)
+    place = next((place for place, stage in enumerate(line) if stage.id == address), len(line))
+    parts: list[list[str]] = [[]]
+    for stage in takewhile(lambda one: one.id not in found, line[place + 1 :]):
+        parts[-1].append(stage.id)
+        if traits(stage.op).predicate:
+            parts.append([])
+    return parts[:-1]
+
+
 def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[str, ...]]:
     """Return the stages whose upper bound is worth knowing although no finding names it, most work first.
 
@@ -360,11 +387,15 @@ class Bound:
     conclusion: str | None
 
 
-def bound_of(profile: Profile, evidence: Evidence, settle_seconds: float) -> Bound | None:
+def bound_of(profile: Profile, evidence: Evidence, settle_seconds: float, stages: Sequence[str]) -> Bound | None:
     """Return what the cores allow once the stages cost nothing; None where nothing was measured.
+
+    A replay costs CPU time of its own: of the two sums of what is left, that of the replay and that of the run without
+    the stages, the smaller one is everything else.
 
     Args:
         settle_seconds: Of each block, whose steps are not counted though their CPU time is.
+        stages: That the replay has replaced.
     """
     blocks = [block for blocks in evidence.rounds for name, block in blocks.items() if name in EDITED]
     steps = sum(block.steps for block in blocks)
@@ -372,8 +403,10 @@ def bound_of(profile: Profile, evidence: Evidence, settle_seconds: float) -> Bou
     spent = sum(block.cpu_seconds for block in blocks)
     if not steps or not seconds or not spent:
         return None
-    used = spent / (seconds + settle_seconds * len(blocks))
-    cpu_ms, cores = 1e3 * used * seconds / steps, profile.host.cores
+    replay_ms = 1e3 * spent * seconds / (seconds + settle_seconds * len(blocks)) / steps
+    rest_ms = _rest_of_cpu(profile, stages)
+    cpu_ms, cores = replay_ms if rest_ms is None else min(replay_ms, rest_ms), profile.host.cores
+    used = cpu_ms * steps / (1e3 * seconds)
     steps_of_run, headspace = profile.steps, profile.headspace
     step_ms: float | None = None
     if steps_of_run is not None and steps_of_run.dispatch is not None:
@@ -382,13 +415,22 @@ def bound_of(profile: Profile, evidence: Evidence, settle_seconds: float) -> Bou
     needed = cpu_ms / step_ms if step_ms else None
     if used < CPU_FROM * cores or (needed is not None and needed <= cores):
         return Bound(cpu_ms, needed, None)
-    own = f"{cores:g} core{'' if cores == 1 else 's'}"
     if needed is not None and step_ms is not None:
         text = f"even so the cores are the limit: with a step of {milliseconds(step_ms)} this needs "
         return Bound(cpu_ms, needed, f"{text}{significant(needed, 2)} cores; this machine has {cores:g}")
-    rate = f"{significant(1e3 * cores / cpu_ms)} batches/s at most"
     text = f"even so the cores are the limit: everything else takes {milliseconds(cpu_ms)} of CPU time per batch"
-    return Bound(cpu_ms, None, f"{text}, {rate} on {own}")
+    own = f"{cores:g} core{'' if cores == 1 else 's'}"
+    return Bound(cpu_ms, None, f"{text} and keeps {significant(min(used, cores), 2)} of {own} busy")
+
+
+def _rest_of_cpu(profile: Profile, stages: Sequence[str]) -> float | None:
+    """Milliseconds of CPU time per batch of the run without stages and what is inside them; None where not known."""
+    every = profile.stages or ()
+    gone = {own.id: own.cpu_ms_per_batch for one in every if one.id in stages for own in (one, *inside(profile, one))}
+    known = [cpu_ms for cpu_ms in gone.values() if cpu_ms is not None]
+    if profile.cpu is None or not known:
+        return None
+    return max(0.0, profile.cpu.total_ms - sum(known))
 
 
 def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bound | None, name: str) -> None:

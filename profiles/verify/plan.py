@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -19,6 +20,7 @@ from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.expected import by_worth
 from pipeprof.profiles.verify.stages import runs_python
+from pipeprof.profiles.wording import stage_label, stage_name, stage_place
 
 LONG_BLOCK = 2.5
 """Seconds from which a block has fewer steps."""
@@ -420,3 +422,23 @@ def by_reason(found: Mapping[str, Sequence[str]]) -> list[NotTried]:
         NotTried(reason=f"{words}{_BUDGET}{budget}" if budget else words, changes=titles)
         for words, (budget, titles) in joined.items()
     ]
+
+
+def as_change(profile: Profile, finding: Finding) -> str:
+    """A change that somebody can make by hand: ``train.py:12 num_parallel_calls: 1 → 8``; its title without one."""
+    stage = next((stage for stage in profile.stages or () if stage.id == finding.stage), None)
+    place = stage_place(stage) if stage is not None else None
+    return "   ".join(filter(None, (place, finding.change or finding.title)))
+
+
+def which_change(profile: Profile, finding: Finding) -> str:
+    """A change with the stage that it is made at, where its words name none.
+
+    Example:
+        ``batch (input.py:24): num_parallel_calls: not set → AUTOTUNE``, ``insert prefetch(…) after decode``
+    """
+    words = finding.change or finding.title
+    stages = profile.stages or ()
+    stage = next((stage for stage in stages if stage.id == finding.stage), None)
+    named = any(re.search(rf"\b{re.escape(stage_name(one))}\b", words) for one in stages)
+    return words if stage is None or named else f"{stage_label(stage)}: {words}"

@@ -53,8 +53,8 @@ from pipeprof.profiles.verify.overlap import (
 )
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import pays
-from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
-from pipeprof.profiles.wording import stage_place, with_name
+from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trial, Trials, write_into
+from pipeprof.profiles.wording import with_name
 
 STORED_BATCHES = 3
 """In the place of a script's pipeline."""
@@ -210,7 +210,7 @@ class _Verification:
         self._bounds: list[tuple[str, Sequence[str]]] = []
         self._not_tried: dict[str, list[str]] = {}
         self._lacking: int | None = None
-        self._bounded: set[tuple[str, ...]] = set()
+        self._bounded: dict[tuple[str, ...], Trial | None] = {}
         self._later: list[tuple[Finding, Sequence[str], str]] = []
         self._baseline: Baseline | None = "as-it-is"
 
@@ -346,7 +346,7 @@ class _Verification:
             and may_gain(self._profile, finding, self._limit)
         ):
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
-            text = _as_change(self._profile, finding)
+            text = plans.as_change(self._profile, finding)
             if text not in (found := self._not_tried.setdefault(reason, [])):
                 found.append(text)
 
@@ -426,9 +426,9 @@ class _Verification:
         Args:
             before: What to say before the reason why there is no upper bound.
         """
-        stages = ceiling.with_twins(self._profile, stages)
-        known = tuple(stages) in self._bounded
-        self._bounded.add(tuple(stages))
+        self._bounded.setdefault(tuple(stages), None)
+        stages = ceiling.to_replay(self._profile, stages)
+        known = self._bounded.setdefault(tuple(stages), None)
         job = ceiling.replay_job(self._profile, stages, self._limit)
         if isinstance(job, str):
             # Of a change that is shown as code, how a replay works is of no use to its reader.
@@ -436,27 +436,25 @@ class _Verification:
                 before.removesuffix("; ") if before and finding.python else f"{before}no upper bound: {job}"
             )
             return
-        self._compare_with(trials, "from-graph")
-        if trials.refusal is not None:
-            finding.reason = f"{before}no upper bound: {trials.refusal}"
-            return
-        if known and before and trials.too_long(self._budget) is not None:
-            # The finding that the bound was measured for states it.
-            finding.reason = before.removesuffix("; ")
-            return
-        if trials.too_long(self._budget) is not None:
-            more = self._budget + self._pace.seconds_of(self._pace.least_pairs(QUICK.pairs), first=True)
-            self._lacking = self._needs or 10 * math.ceil(more / 10)
-            finding.reason = f"{before}how much faster it could get was not measured: --budget {self._lacking}"
-            return
         name = bound_advice.name_together([one for one in self._profile.stages or () if one.id in stages])
-        self._begin(f"measuring how fast it is without {name}")
-        # A change is worth more than a bound that is known more exactly.
-        others = Reserved(others=self._pace.seconds_of(QUICK.pairs, first=False))
-        trial = trials.measure(self._jobs.replayed(job), None, for_memory=False, reserved=others)
-        settle, evidence = self._pace.block.settle_seconds, trial.evidence
-        most = ceiling.bound_of(self._profile, evidence, settle) if evidence else None
-        ceiling.write_bound(finding, trial, stages, most, name)
+        if known is None:
+            self._compare_with(trials, "from-graph")
+            if trials.refusal is not None:
+                finding.reason = f"{before}no upper bound: {trials.refusal}"
+                return
+            if trials.too_long(self._budget) is not None:
+                more = self._budget + self._pace.seconds_of(self._pace.least_pairs(QUICK.pairs), first=True)
+                self._lacking = self._needs or 10 * math.ceil(more / 10)
+                finding.reason = f"{before}how much faster it could get was not measured: --budget {self._lacking}"
+                return
+            self._begin(f"measuring how fast it is without {name}")
+            # A change is worth more than a bound that is known more exactly.
+            others = Reserved(others=self._pace.seconds_of(QUICK.pairs, first=False))
+            known = trials.measure(self._jobs.replayed(job), None, for_memory=False, reserved=others)
+            self._bounded[tuple(stages)] = known
+        settle, evidence = self._pace.block.settle_seconds, known.evidence
+        most = ceiling.bound_of(self._profile, evidence, settle, stages) if evidence else None
+        ceiling.write_bound(finding, known, stages, most, name)
         bound_advice.add_command(self._profile, finding, stages)
         if finding.measured is not None:
             finding.measured["mode"] = trials.mode
@@ -573,7 +571,7 @@ class _Verification:
                     self.leave_out(finding, finding.reason)
                 else:
                     words = self._without_gain if finding.status == "rejected" else self._undecided
-                    words.append(f"{_as_change(self._profile, finding)}: {finding.reason}")
+                    words.append(f"{plans.which_change(self._profile, finding)}: {finding.reason}")
         return kept
 
     def _next(self, waiting: Sequence[Finding]) -> Finding:
@@ -622,7 +620,8 @@ class _Verification:
         """Seconds that are kept for an upper bound: of a finding that cannot be tried, else of the bottleneck."""
         further = ceiling.further_bounds(self._profile, self._profile.findings or ()) if pays(self._profile) else []
         wanted = [stages for stages in (*(later[1] for later in self._later), *further) if stages not in self._bounded]
-        if not wanted or isinstance(ceiling.replay_job(self._profile, wanted[0], self._limit), str):
+        stages = ceiling.to_replay(self._profile, wanted[0]) if wanted else ()
+        if not wanted or isinstance(ceiling.replay_job(self._profile, stages, self._limit), str):
             return 0.0
         # It is compared with a pipeline that is made from its graph, whose processes there may not be.
         return self._pace.seconds_of(QUICK.pairs + 2, first=self._jobs.is_spec or self._baseline == "untouched")
@@ -695,10 +694,3 @@ def _is_refused_graph(finding: Finding, reason: str) -> bool:
     """Whether Python does not work as a graph: only the attempt shows it, and then there is nothing to change."""
     tried = any(isinstance(edit, RewriteMap) and edit.how in AS_GRAPH for edit in finding.edits)
     return tried and "budget" not in reason
-
-
-def _as_change(profile: Profile, finding: Finding) -> str:
-    """A change that somebody can make by hand: ``train.py:12 num_parallel_calls: 1 → 8``; its title without one."""
-    stage = next((stage for stage in profile.stages or () if stage.id == finding.stage), None)
-    place = stage_place(stage) if stage is not None else None
-    return "   ".join(filter(None, (place, finding.change or finding.title)))

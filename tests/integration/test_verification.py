@@ -76,10 +76,13 @@ def test_an_interruption_keeps_what_was_tried(tried: dict[str, Any]) -> None:
 
 
 def test_where_no_edit_exists_the_stage_is_replaced_by_a_replay_after_what_can_be_tried(tmp_path: Path) -> None:
-    out, err = start(tmp_path, 60, "without-edit", "raises").communicate()
+    out, err = start(tmp_path, 60, "without-edit", "without-edit-too", "raises").communicate()
     assert out, err
     assert err.index("trying 1: raises") < err.index("measuring how fast it is without work")
-    found = json.loads(out)["findings"]["without-edit"]
+    # The bound of a stage is that of every finding about it.
+    assert err.count("measuring how fast it is without work") == 1
+    found, too = (json.loads(out)["findings"][name] for name in ("without-edit", "without-edit-too"))
+    assert (too["measured"], too["status"], too["reason"]) == (found["measured"], found["status"], found["reason"])
     assert found["measured"]["replayed"] == ["stages.0"]
     assert len(found["measured"]["pairs"]) >= 6
     assert found["measured"]["other_cpu_ms_per_batch"] > 0

@@ -284,7 +284,44 @@ def _weight(view: PipelineView, stage: StageView) -> float:
 def in_flight_batches(
     view: PipelineView, held: MemoryPrediction, look: Look | None, batch_bytes: float | None
 ) -> Iterable[tuple[Owner, str, int]]:
-    """Yield batches and calls in flight, which are in no buffer yet, and places filled between looks."""
+    """Yield batches and calls in flight, which are in no buffer yet, and places filled between looks.
+
+    Of parts that are read one after another only one is in flight: that with most.
+    """
+    found = list(_in_flight(view, held, look, batch_bytes))
+    never = _never_together(view, found)
+    return [entry for entry in found if entry[1] not in never]
+
+
+def _never_together(view: PipelineView, found: Sequence[tuple[Owner, str, int]]) -> set[str]:
+    """The stages of the parts of each concatenation but the one with most bytes in flight."""
+    sizes: dict[str, int] = {}
+    for _, stage_id, nbytes in found:
+        sizes[stage_id] = sizes.get(stage_id, 0) + nbytes
+    joins = [
+        [_part(view, name) for name in join.inputs]
+        for join in view.stages
+        if (row := traits(join.op)).combines and row.cardinality == "sum" and row.same_components
+    ]
+    never: set[str] = set()
+    # Those inside of a part first.
+    for parts in sorted(joins, key=lambda parts: sum(map(len, parts))):
+        running = [part & sizes.keys() - never for part in parts]
+        most = max(running, key=lambda part: sum(sizes[name] for name in part), default=set())
+        never.update(name for part in running if part is not most for name in part)
+    return never
+
+
+def _part(view: PipelineView, name: str) -> set[str]:
+    """The stages that a stage is made of: itself, all that it reads, and what is in their functions."""
+    end = view.by_id.get(name)
+    whole = [end, *view.below(end)] if end is not None else []
+    return {one.id for stage in whole for one in (stage, *view.inside(stage))}
+
+
+def _in_flight(
+    view: PipelineView, held: MemoryPrediction, look: Look | None, batch_bytes: float | None
+) -> Iterable[tuple[Owner, str, int]]:
     for prediction in held.held:
         if prediction.owner == "batch" or (
             prediction.owner == "source" and sliced_bytes(view, view.by_id[prediction.stage])

@@ -74,17 +74,17 @@ def restart_clause(steps: Steps, stages: list[Stage] | None) -> str:
 
 
 def describe_restarts(steps: Steps, stages: list[Stage] | None, training: Training | None = None) -> str:
-    """State how often the dataset restarted, and what avoids it; empty where restarts cost little.
+    """State how often the dataset restarted, and what avoids it; empty where nothing is to be done about it.
 
     A training loop with as little data restarts as often: then the dataset has to go on by itself. Where the data are
     only a part of those of the training, the measurement needs more of them.
     """
-    if not restarts_are_costly(steps, stages):
+    advice = restart_advice(steps, stages, training)
+    if not advice:
         return ""
     often = "1 restart" if steps.epochs == 1 else f"{steps.epochs:,} restarts"
     cost = f"{often}, {milliseconds(_each_ms(steps))}{' each' if steps.epochs > 1 else ''}"
-    advice = restart_advice(steps, stages, training)
-    return f"{cost}; {advice}" if advice else cost
+    return f"{cost}; {advice}"
 
 
 def restart_advice(steps: Steps, stages: list[Stage] | None, training: Training | None = None) -> str:

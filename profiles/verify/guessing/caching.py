@@ -24,6 +24,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Steps
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import line_of, within
+from pipeprof.profiles.memory.predict.model import cache_overhead_bytes
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.time.whole import whole_batches
 from pipeprof.profiles.verify.plan import LEAST_EPOCHS
@@ -144,7 +145,7 @@ def kept_by(profile: Profile, edits: Sequence[PipelineEdit]) -> Kept | None:
     for address in places:
         line = line_of(profile, address)
         place = next((number for number, stage in enumerate(line) if stage.id == address), None)
-        each = _element_bytes(line, place) if place is not None else None
+        each = _kept_bytes(line, place) if place is not None else None
         if place is None or each is None or any(isinstance(edit, SplitMap) for edit in edits):
             return Kept()
         sample += each * (_pass(line, place, steps)[0] or math.nan)
@@ -300,7 +301,7 @@ def maps_to_cache(
         return None
     count = _count(cache, steps) or 0
     seconds = _epoch_seconds(steps, (line[place].elements or 0.0) / count if count else 0.0)
-    return (cache, maps) if _is_small(count * (_element_bytes(line, place) or 0.0), seconds, limit, longest) else None
+    return (cache, maps) if _is_small(count * (_kept_bytes(line, place) or 0.0), seconds, limit, longest) else None
 
 
 def _repeat_to_move(line: Sequence[Stage], place: int) -> Stage | None:
@@ -373,7 +374,7 @@ def _is_shuffled_later(line: Sequence[Stage], count: int) -> bool:
 def _fits(line: Sequence[Stage], place: int, steps: Steps, limit: int | None, longest: float) -> bool:
     """Whether an epoch of what a stage gives is short, and small enough."""
     count, epochs = _pass(line, place, steps)
-    size = (count or 0) * (_element_bytes(line, place) or 0.0)
+    size = (count or 0) * (_kept_bytes(line, place) or 0.0)
     return _is_small(size, _epoch_seconds(steps, epochs), limit, longest)
 
 
@@ -388,13 +389,16 @@ def _epoch_seconds(steps: Steps, epochs: float) -> float:
     return steps.count * (steps.interval_ms.mean or 0.0) / 1e3 / epochs if epochs else math.inf
 
 
-def _element_bytes(line: Sequence[Stage], place: int) -> float | None:
-    """Bytes of an element that a stage gives, read at a later one where the stage's own were not seen."""
+def _kept_bytes(line: Sequence[Stage], place: int) -> float | None:
+    """Bytes that an element of a stage takes in a cache, read at a later stage where the stage's own were not seen.
+
+    Each tensor has a block of its own: of many small ones that is most of it.
+    """
     for number in range(place, len(line)):
         if number > place and not traits(line[number].op).passes:
             return None
         if (size := line[number].bytes_per_element) is not None:
-            return size
+            return size + cache_overhead_bytes(len(line[number].element_spec or ()) or 1)
     return None
 
 

@@ -61,6 +61,7 @@ FINDINGS = {
     "no-such-stage": (["stages.nothing.num_parallel_calls=2"], "same"),
     "raises": (["source.range.stop=0"], "same"),
     "without-edit": ([], "values"),
+    "without-edit-too": ([], "values"),
 }
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles" / "input-bound.json"
 
@@ -122,7 +123,7 @@ def main() -> None:
         for name in names
         if name in FINDINGS
         for flags, semantics in [FINDINGS[name]]
-        for stage in ["stages.0" if name == "without-edit" else None]
+        for stage in ["stages.0" if name.startswith("without-edit") else None]
     ]
     if overlap:
         assert profile.device is not None

@@ -376,6 +376,7 @@ def test_readers_that_are_left_alone(view: PipelineView) -> None:
 def test_many_parts_of_a_loop_become_one_source() -> None:
     hit = only("concatenated-parts", parts())
     assert hit.evidence["parts"] == 20
+    assert "They and the 19 concatenates take " in str(hit.sentence)
     assert "from_tensor_slices(rows).map(...)" in getattr(hit.by_hand, "python", "")
 
 

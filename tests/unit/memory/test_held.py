@@ -10,9 +10,9 @@ from unit.advise.views import function, pipeline, stage, tensor
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.facts import Buffer
-from pipeprof.profiles.memory.ledger.held import held_buffers
+from pipeprof.profiles.memory.ledger.held import held_buffers, in_flight_batches
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.view.view import ComponentView, PipelineView
+from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
 
 def held(seen: PipelineView, owner: Owner, stage_id: str, size: int, elements: int) -> Buffer:
@@ -68,3 +68,29 @@ def test_elements_of_unknown_shape_leave_holes_by_what_they_are_measured_to_have
     )
 
     assert held(seen, "shuffle", "stages.0", nbytes, 100).holes == pytest.approx(holes, abs=1)
+
+
+@pytest.mark.parametrize(("joined_by", "together"), [("concatenate", False), ("zip", True)])
+def test_of_parts_that_are_read_one_after_another_one_has_batches_in_flight(joined_by: str, together: bool) -> None:
+    """Three sources with a batch each, joined one by one, the second one larger; one look shows nothing of them."""
+
+    def part(address: str, size: int, source: str) -> list[StageView]:
+        rows = (tensor("uint8", size, 200_000),)
+        return [
+            stage(source, "range", inputs=(), elements=600),
+            stage(address, "batch", element=rows, inputs=(source,), arguments={"batch_size": size}),
+        ]
+
+    seen = pipeline(
+        *part("stages.0", 32, "source"),
+        *part("stages.1.inputs.1.stages.0", 64, "stages.1.inputs.1.source"),
+        stage("stages.1", joined_by, inputs=("stages.0", "stages.1.inputs.1.stages.0")),
+        *part("stages.2.inputs.1.stages.0", 32, "stages.2.inputs.1.source"),
+        stage("stages.2", joined_by, inputs=("stages.1", "stages.2.inputs.1.stages.0")),
+        static=False,
+    )
+
+    found = in_flight_batches(seen, memory_prediction(seen), Look(1.0, "measure", 1, 0, 0, {}), None)
+
+    batches = ["stages.0", "stages.1.inputs.1.stages.0", "stages.2.inputs.1.stages.0"]
+    assert [stage_id for _, stage_id, _ in found] == (batches if together else batches[1:2])

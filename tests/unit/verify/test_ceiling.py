@@ -40,6 +40,7 @@ from pipeprof.profiles.verify.ceiling import (
     replay_job,
     stages_to_replay,
     suspect_bottleneck,
+    to_replay,
     told_by_rule,
     with_twins,
     write_bound,
@@ -203,7 +204,7 @@ def bounded(profile: Profile, speedup: float, cpu_seconds: float = 0.1) -> Findi
     finding = Finding(rule="a", title="Rewrite decode", status="unverified", stage="stages.0", family="speed")
     trial = trial_of(speedup, cpu_seconds=cpu_seconds)
     assert trial.evidence is not None
-    write_bound(finding, trial, ["stages.0"], bound_of(profile, trial.evidence, 0.0), "decode")
+    write_bound(finding, trial, ["stages.0"], bound_of(profile, trial.evidence, 0.0, ["stages.0"]), "decode")
     return finding
 
 
@@ -269,19 +270,54 @@ def test_without_a_step_the_machine_has_a_rate(profile: Profile) -> None:
     found = bounded(profile, 0.5, cpu_seconds=1.9)
     assert found.measured is not None
     assert "cores_needed" not in found.measured
-    assert found.measured["conclusion"].startswith(
-        "even so the cores are the limit: everything else takes 3.80 ms of CPU time per batch, "
+    assert found.measured["conclusion"] == (
+        "even so the cores are the limit: everything else takes 3.80 ms of CPU time per batch and keeps 1.9 of 2 cores "
+        "busy"
     )
-    assert found.measured["conclusion"].endswith(" batches/s at most on 2 cores")
+
+
+def test_the_cpu_time_of_a_replay_is_no_part_of_everything_else(profile: Profile) -> None:
+    """The replay kept 1.9 of 2 cores busy; of the run's own CPU time, the stage and what is inside took nearly all."""
+    assert profile.steps is not None
+    assert profile.cpu is not None
+    assert profile.stages is not None
+    profile.steps.dispatch = None
+    profile.cpu.total_ms, profile.stages[1].cpu_ms_per_batch = 20.0, 12.0
+    profile.stages[2] = profile.stages[2].model_copy(update={"id": "stages.0.stages.0", "cpu_ms_per_batch": 7.0})
+    found = bounded(profile, 0.5, cpu_seconds=1.9)
+    assert found.measured is not None
+    assert found.measured["other_cpu_ms_per_batch"] == pytest.approx(1.0)
+    assert "conclusion" not in found.measured
+    profile.cpu.total_ms = 24.0
+    found = bounded(profile, 0.5, cpu_seconds=1.9)
+    assert found.measured is not None
+    assert found.measured["other_cpu_ms_per_batch"] == pytest.approx(3.8, abs=0.02)
+    assert "conclusion" in found.measured
 
 
 def test_cpu_time_of_steps_that_are_not_counted_is_left_out(profile: Profile) -> None:
     evidence = evidence_of(1.0, cpu_seconds=0.4)
-    whole, part = bound_of(profile, evidence, 0.0), bound_of(profile, evidence, 1.0)
+    whole, part = bound_of(profile, evidence, 0.0, []), bound_of(profile, evidence, 1.0, [])
     assert whole is not None
     assert part is not None
     assert part.cpu_ms == pytest.approx(whole.cpu_ms / 2, rel=0.01)
-    assert bound_of(profile, Evidence(), 0.0) is None
+    assert bound_of(profile, Evidence(), 0.0, []) is None
+
+
+def test_a_stage_is_replaced_with_the_filters_that_drop_what_it_gives(profile: Profile) -> None:
+    """A filter keeps two of three; another one, after a map, passes all."""
+    assert profile.stages is not None
+    assert to_replay(profile, ["stages.0"]) == ("stages.0", "stages.1")
+    assert to_replay(profile, ["stages.1"]) == ("stages.1",)
+    profile.stages[2].elements = 1499
+    assert to_replay(profile, ["stages.0"]) == ("stages.0",)
+    profile.stages[2].elements = 1000
+    profile.stages[3] = profile.stages[3].model_copy(update={"op": "map", "elements": 1000})
+    profile.stages[4] = profile.stages[4].model_copy(update={"op": "filter", "elements": 500})
+    assert to_replay(profile, ["stages.0"]) == ("stages.0", "stages.1", "stages.2", "stages.3")
+    # What stacks elements of several inputs cannot be part of a replay.
+    profile.stages[3].op = "zip"
+    assert to_replay(profile, ["stages.0"]) == ("stages.0",)
 
 
 def test_a_bottleneck_states_what_was_tried_and_what_is_inside(profile: Profile) -> None:

@@ -22,6 +22,8 @@ from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.propose.queue import Tried
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify import verify as module
+from pipeprof.profiles.verify.plan import which_change
+from pipeprof.profiles.wording import stage_label, stage_name
 
 
 class Pace:
@@ -137,6 +139,19 @@ def test_what_is_predicted_to_gain_nothing_is_no_finding_without_an_end(
     assert len(run._undecided) == (predicted < 1)
 
 
+def test_a_change_without_a_finding_names_the_stage_that_it_is_made_at(profile: Profile) -> None:
+    """Of two batches in a pipeline the reader could not tell which one got the calls."""
+    assert profile.stages is not None
+    at = next(stage for stage in profile.stages if stage.id == "stages.1")
+    calls = proposed("a", 1.5, stage="stages.1")
+    calls.change = "num_parallel_calls: not set → AUTOTUNE"
+    assert which_change(profile, calls) == f"{stage_label(at)}: num_parallel_calls: not set → AUTOTUNE"
+    calls.change = f"insert prefetch(buffer_size=AUTOTUNE) after {stage_name(at)}"
+    assert which_change(profile, calls) == calls.change
+    calls.change, calls.stage = "threading.private_threadpool_size: not set → 8", None
+    assert which_change(profile, calls) == calls.change
+
+
 def test_what_is_refused_or_has_no_time_is_counted_by_its_reason(run: Any, profile: Profile) -> None:
     class Late(Trials):
         def fits(self, *_: object) -> bool:
@@ -168,7 +183,7 @@ def test_the_bottleneck_is_bounded_before_anything_is_guessed_that_promises_litt
     run: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch, predicted: float, came: list[str]
 ) -> None:
     def bound(_trials: object, finding: Finding, stages: Sequence[str], _before: str = "") -> None:
-        run._bounded.add(tuple(stages))
+        run._bounded.setdefault(tuple(stages), None)
         run.came.append(f"without {','.join(stages)}")
         finding.status, finding.measured = "ceiling", {"speedup": 4.0, "replayed": list(stages)}
 

@@ -55,12 +55,13 @@ class ConcatenatedParts(Rule):
                 yield _draft(view, joins, "")
 
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
-        """Judge by the time inside all parts."""
+        """Judge by the time inside all parts and what joins them."""
         interval = interval_ms(view)
         for joins in self._found(view) if interval else ():
             ms = sum(stage.table_ms or 0.0 for stage in _parts(view, joins))
             if interval is not None and ms >= self.threshold("time-share") * interval:
-                yield _draft(view, joins, f" They take {of_interval(ms, interval)}.")
+                all_of_it = f"They and the {len(joins)} concatenates take {of_interval(ms, interval)}."
+                yield _draft(view, joins, f" {all_of_it}")
 
     def _found(self, view: PipelineView) -> Iterable[list[StageView]]:
         groups: dict[tuple[str, int], list[StageView]] = {}
@@ -92,6 +93,7 @@ def _part(view: PipelineView, join: StageView) -> list[StageView]:
 
 
 def _parts(view: PipelineView, joins: list[StageView]) -> list[StageView]:
+    """All parts, with the stages that join them but the last."""
     found = {one.id: one for join in joins for name in join.inputs if (one := view.by_id.get(name)) is not None}
     return list({one.id: one for end in found.values() for one in (end, *view.below(end))}.values())
 
