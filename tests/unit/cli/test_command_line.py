@@ -51,7 +51,7 @@ def test_the_flags_of_this_test_are_all_flags() -> None:
     given = asdict(parse_run(shlex.split(EVERY_FLAG)))
     default = asdict(RunOptions(target="spec.yaml"))
     unchanged = {name for name in given if given[name] == default[name]} - {"target"}
-    script = {"script_args", "to_end", "allow_writes", "rerun", "soak"}
+    script = {"script_args", "to_end", "allow_writes", "rerun", "turns", "soak"}
     assert unchanged == OUTPUTS | {"args"} | script
     given = parse_run(["train.py", "--to-end", "--allow-writes", "--", "--epochs", "3"])
     assert (given.script_args, given.to_end, given.allow_writes) == (["--epochs", "3"], True, True)
