@@ -109,6 +109,18 @@ test-extras: $(STAMP)/installed ## the tests of steps in JAX and PyTorch, in an 
 	@$(VENV)/extras/bin/python -m pytest -q -o testpaths= tests/extras
 	@rm -rf $(VENV)/extras
 
+# The rules of axe-core for accessibility; npm fetches this version into the environment, once.
+AXE := axe-core@4.10.3
+
+.PHONY: test-pages
+test-pages: $(STAMP)/installed $(STAMP)/dev ## the pages in Chromium: themes, widths, accessibility (SCREENSHOTS=1 writes docs/pages)
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	  { echo "chromium is missing: apt-get install -y --no-install-recommends chromium" >&2; exit 1; }
+	@[ -e $(VENV)/axe/$(AXE) ] || { command -v npm >/dev/null || { echo "npm is missing: apt-get install -y npm" >&2; exit 1; }; \
+	  rm -rf $(VENV)/axe && mkdir -p $(VENV)/axe && \
+	  npm install --prefix $(VENV)/axe --ignore-scripts --no-save --no-audit --no-fund --silent $(AXE) && touch $(VENV)/axe/$(AXE); }
+	@$(BIN)/python -m pytest -q -o testpaths= tests/pages
+
 .PHONY: format
 format: $(STAMP)/dev ## format the code and mend what the linter can
 	@$(BIN)/ruff check --fix-only --quiet

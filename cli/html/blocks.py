@@ -113,7 +113,7 @@ class _Writer:
         if not columns:
             return
         around = _add(parent, "div", "", "scroll")
-        for name, value in (("role", "region"), ("aria-label", visible(self._title)), ("tabindex", "0")):
+        for name, value in (("role", "group"), ("aria-label", visible(self._title)), ("tabindex", "0")):
             around.set(name, value)
         shown = _add(around, "table", "")
         if any(column.title.strip() for column in columns):

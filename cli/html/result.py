@@ -32,6 +32,7 @@ from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.judge.words import (
+    arm_name,
     describe_change,
     describe_explanation,
     describe_interval,
@@ -105,6 +106,8 @@ def _facts(result: Result, saved: str | None) -> Iterator[str]:
 def _factor(result: Result) -> tuple[str, str]:
     """The number that decides: of a gate the worst failing metric, else the one that says which is faster."""
     main = main_metric(result)
+    if result.further:
+        return "", ""
     if result.kind == "gate":
         judged = [metric for metric in result.metrics if metric.level == "error" and metric.verdict == result.verdict]
         main = next((metric for metric in judged if metric.change is not None), main)
@@ -192,27 +195,42 @@ def _messages(result: Result) -> Iterator[Part]:
 
 
 def _strips(result: Result, idents: Idents) -> Iterator[Figure]:
-    """A strip for each metric: its interval against the floor, or against its limit."""
-    for name, metrics in result.rows().items():
-        more = f", {name.upper()}" if result.further else ""
-        known = [metric for metric in metrics if metric.change is not None]
-        ratios = [metric for metric in known if metric.scale == "ratio" and (metric.change or 0.0) > 0]
-        ratios.sort(key=lambda metric: metric.level == "off")
-        if ratios:
-            yield _strip(result, ratios, idents, f"Each metric against its limit{more}", name.upper())
-        for metric in known:
-            if metric.scale == "difference" and (metric.a or metric.b):
-                yield _strip(result, [metric], idents, f"{metric.title}{more}", name.upper())
+    """A strip for each metric: its interval against the floor, or against its limit; of several pipelines, for each."""
+    if result.further:
+        yield from _arms(result, idents)
+        return
+    known = [metric for metric in result.metrics if metric.change is not None]
+    ratios = [metric for metric in known if metric.scale == "ratio" and (metric.change or 0.0) > 0]
+    ratios.sort(key=lambda metric: metric.level == "off")
+    if ratios:
+        against = "its limit" if result.kind == "gate" else "the smallest change that counts"
+        yield _strip(result, ratios, idents, f"Each metric against {against}")
+    for metric in known:
+        if metric.scale == "difference" and (metric.a or metric.b):
+            yield _strip(result, [metric], idents, metric.title)
 
 
-def _strip(result: Result, metrics: Sequence[Metric], idents: Idents, title: str, name: str) -> Figure:
+def _arms(result: Result, idents: Idents) -> Iterator[Figure]:
+    """Every pipeline against A, by the metric that says which is faster and by memory."""
+    main = main_metric(result)
+    for name in dict.fromkeys((main.name if main is not None else "step_ms", "peak_bytes")):
+        found = {arm: next((row for row in rows if row.name == name), None) for arm, rows in result.rows().items()}
+        metrics = {arm: row for arm, row in found.items() if row is not None and (row.change or 0.0) > 0}
+        if metrics:
+            names = [arm_name(result, arm) for arm in metrics]
+            yield _strip(result, list(metrics.values()), idents, f"{next(iter(metrics.values())).title} over A", names)
+
+
+def _strip(result: Result, metrics: Sequence[Metric], idents: Idents, title: str, names: Sequence[str] = ()) -> Figure:
+    """A strip for each of these metrics, by their titles or by other names."""
     ratio = metrics[0].scale == "ratio"
-    rows = [_row(result, metric) for metric in metrics]
+    titles = names or [metric.title for metric in metrics]
+    rows = [_row(result, metric, name) for metric, name in zip(metrics, titles, strict=True)]
     said = "; ".join(f"{row.name}: {row.verdict} {row.words}" for row in rows)
     caption = (
-        f"{name} over A, with the interval at 98 %. Grey: changes that are too small to count, for each metric."
+        "Over A, with the interval at 98 %. Grey: changes that are too small to count."
         if ratio
-        else f"{name} less A, with the interval at 98 %. Grey: changes that are too small to count."
+        else "B less A, with the interval at 98 %. Grey: changes that are too small to count."
     )
     return Figure(
         idents.of(title),
@@ -228,10 +246,18 @@ def _strip(result: Result, metrics: Sequence[Metric], idents: Idents, title: str
         f"{said}.",
         caption,
         table=Rows(
-            ("metric", "A", name, "change", "98 % interval", "limit", "verdict"),
+            (
+                "pipeline" if names else "metric",
+                "A",
+                "value" if names else "B",
+                "change",
+                "98 % interval",
+                "limit",
+                "verdict",
+            ),
             [
                 (
-                    metric.title,
+                    row.name,
                     value_text(metric, metric.a),
                     value_text(metric, metric.b),
                     describe_change(metric),
@@ -251,7 +277,7 @@ def _limit(metric: Metric) -> str:
     return f"± {percent(metric.floor)}" if metric.scale == "ratio" else f"± {value_text(metric, metric.floor)}"
 
 
-def _row(result: Result, metric: Metric) -> Row:
+def _row(result: Result, metric: Metric, name: str) -> Row:
     if result.kind == "gate" and metric.level != "off":
         verdict, class_ = _GATE[metric.verdict]
         if metric.verdict == "regressed" and metric.level == "warn":
@@ -267,7 +293,7 @@ def _row(result: Result, metric: Metric) -> Row:
     else:
         values = f"{value_text(metric, metric.a)} → {value_text(metric, metric.b)}, {describe_change(metric)}"
     return Row(
-        metric.title,
+        name,
         metric.change,
         metric.low,
         metric.high,

@@ -46,7 +46,7 @@ TENSORFLOW = (
 )
 FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras", "jax", "torch"}
 # What start-up must not pay for: commands import these inside their functions.
-SLOW = FRAMEWORKS | {"numpy", "psutil", "pydantic", "rich", "yaml"}
+SLOW = FRAMEWORKS | {"jinja2", "markupsafe", "numpy", "psutil", "pydantic", "rich", "yaml"}
 STARTUP = re.compile(r"cli/(main|commands/.*)\.py|(api|cli)/__init__\.py")
 MAX_LINES = 700
 # Modules per room; `__init__.py` does not count.

@@ -14,7 +14,10 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-DISTRIBUTIONS = {"google": "protobuf", "yaml": "pyyaml", "pydantic_core": "pydantic", "typing_extensions": "pydantic"}
+DISTRIBUTIONS = {
+    **{"google": "protobuf", "yaml": "pyyaml", "pydantic_core": "pydantic", "typing_extensions": "pydantic"},
+    "markupsafe": "jinja2",
+}
 OPTIONAL = {"pynvml", "tensorflow_datasets", "absl", "keras", "jax", "torch"}
 """Imported only where a user's own pipeline has them."""
 
