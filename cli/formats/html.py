@@ -79,6 +79,8 @@ def _subject(output: Output) -> str:
     document = output.document
     if isinstance(document, Profile):
         return document.target.text
+    if document.kind == "gaps":
+        return f"gaps: {' → '.join(trace.file for trace in document.traces)}"
     return f"{document.kind}: {document.a.text} → {document.b.text}"
 
 
@@ -168,4 +170,6 @@ def _table(parent: Element, table: Table) -> None:
             _blocks(below, table.below[number])
 
 
-FORMAT = Format("html", (".html",), frozenset({"run", "show", "fix", "compare", "gate"}), html, order=5, redacted=True)
+FORMAT = Format(
+    "html", (".html",), frozenset({"run", "show", "fix", "compare", "gate", "gaps"}), html, order=5, redacted=True
+)

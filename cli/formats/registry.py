@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.text.blocks import Block
     from pipeprof.cli.text.style import Style
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.gaps.document import GapsReport
     from pipeprof.profiles.judge.verdicts.result import Result
 
 
@@ -30,7 +31,7 @@ class Output:
         complete: The report with all its numbers, for formats that have room for it.
     """
 
-    document: Profile | Result
+    document: Profile | Result | GapsReport
     blocks: Callable[[], Iterable[Block]]
     style: Style
     complete: Callable[[], Iterable[Block]] | None = None
