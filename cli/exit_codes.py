@@ -32,12 +32,12 @@ EXIT_CODES = (
     ExitCode(OK, "success"),
     ExitCode(INTERNAL, "pipeprof itself failed, or the profile could not be saved"),
     ExitCode(USAGE, "usage error or invalid spec; nothing ran"),
-    ExitCode(GATE, "`gate`, `gaps --fail-on` failed; `check --fail-on`, `doctor` has findings"),
+    ExitCode(GATE, "`gate` or `gaps --fail-on` failed; `check` or `doctor` has findings"),
     ExitCode(
         INCONCLUSIVE, "`gate` is inconclusive (more pairs or less noise would tell), or `gaps --fail-on` cannot say"
     ),
     ExitCode(5, "the pipeline raised, died, hung or ran out of memory"),
-    ExitCode(UNUSABLE, "a saved profile, trace or git ref is missing, invalid or not comparable"),
+    ExitCode(UNUSABLE, "a profile, trace or git ref is missing, invalid or not comparable"),
     ExitCode(HUNG_UP, "terminal closed (SIGHUP); the profile holds the steps measured so far"),
     ExitCode(INTERRUPTED, "interrupted (Ctrl-C); the profile holds the steps measured so far"),
     ExitCode(TERMINATED, "terminated (SIGTERM); the profile holds the steps measured so far"),

@@ -70,7 +70,7 @@ def gaps(
         devices=[],
     )
     for file in [file for text in traces for file in find_traces(Path(text))]:
-        found, devices = analyse(read_trace(file), str(file), len(report.traces))
+        found, devices = analyse(read_trace(file), output.shown_path(file) or "", len(report.traces))
         report.traces.append(found)
         report.devices += devices
     report.exit_code = exit_code_of(report.traces, report.devices, limit)

@@ -27,6 +27,8 @@ def gaps_report(report: GapsReport) -> Iterator[Block]:
         yield from _trace(trace, _devices_of(report, number), alone=len(report.traces) == 1)
     if len(report.traces) == 2:
         yield from _both(report)
+    yield Blank()
+    yield KeyValue("Report by", f"pipeprof {report.tool.version}")
 
 
 def _devices_of(report: GapsReport, number: int) -> list[DeviceGaps]:

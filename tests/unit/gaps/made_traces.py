@@ -190,14 +190,14 @@ def plane(name: str, lines: Iterable[tuple[int, str, Sequence[tuple[str, int, in
     kinds: dict[str, int] = {}
     data = block(2, name)
     for key, title, events in lines:
-        line = number(1, key) + block(2, title) + number(3, 0)
+        line = [number(1, key), block(2, title), number(3, 0)]
         for event, begin, end, stats in events:
             one = number(1, kinds.setdefault(event, len(kinds) + 1))
             one += number(2, begin * 1000) + number(3, (end - begin) * 1000)
             for stat, value in stats.items():
                 one += block(4, number(1, _STATS.index(stat) + 1) + number(3, value))
-            line += block(4, one)
-        data += block(3, line)
+            line.append(block(4, one))
+        data += block(3, b"".join(line))
     for event, key in kinds.items():
         data += block(4, number(1, key) + block(2, number(1, key) + block(2, event)))
     for key, stat in enumerate(_STATS, 1):
