@@ -23,6 +23,7 @@ INTERNAL = 1
 USAGE = 2
 GATE = 3
 INCONCLUSIVE = 4
+UNUSABLE = 6
 HUNG_UP = 129
 INTERRUPTED = 130
 TERMINATED = 143
@@ -31,10 +32,12 @@ EXIT_CODES = (
     ExitCode(OK, "success"),
     ExitCode(INTERNAL, "pipeprof itself failed, or the profile could not be saved"),
     ExitCode(USAGE, "usage error or invalid spec; nothing ran"),
-    ExitCode(GATE, "`gate` failed; `check --fail-on warning` or `doctor` has findings"),
-    ExitCode(INCONCLUSIVE, "`gate` is inconclusive: more pairs or less noise would tell"),
+    ExitCode(GATE, "`gate` or `gaps --fail-on` failed; `check` or `doctor` has findings"),
+    ExitCode(
+        INCONCLUSIVE, "`gate` is inconclusive (more pairs or less noise would tell), or `gaps --fail-on` cannot say"
+    ),
     ExitCode(5, "the pipeline raised, died, hung or ran out of memory"),
-    ExitCode(6, "a saved profile or git ref is missing, invalid or not comparable"),
+    ExitCode(UNUSABLE, "a profile, trace or git ref is missing, invalid or not comparable"),
     ExitCode(HUNG_UP, "terminal closed (SIGHUP); the profile holds the steps measured so far"),
     ExitCode(INTERRUPTED, "interrupted (Ctrl-C); the profile holds the steps measured so far"),
     ExitCode(TERMINATED, "terminated (SIGTERM); the profile holds the steps measured so far"),

@@ -43,6 +43,7 @@ COMMANDS = {
     "exec": None,
     "check": None,
     "show": None,
+    "gaps": None,
     "rules": None,
     "explain": None,
     "schema": None,

@@ -10,7 +10,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from pipelines import detection
-from pipeprof.profiles.worker.trace.xplane import count_events
+from pipeprof.profiles.xplane.xplane import count_events
 
 MANY = 1.2
 """Times the events wanted that a trace may have."""

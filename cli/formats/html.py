@@ -18,9 +18,13 @@ def html(output: Output) -> str:
     from pipeprof.profiles.document.profile import Profile
 
     document = output.document
-    if not isinstance(document, Profile):
-        return render_page(result_page(document, output.saved))
-    return render_page(run_page(document, output.saved, output.plan, _planned(document)))
+    if isinstance(document, Profile):
+        return render_page(run_page(document, output.saved, output.plan, _planned(document)))
+    if document.kind == "gaps":
+        from pipeprof.cli.html.gaps import gaps_page
+
+        return render_page(gaps_page(document))
+    return render_page(result_page(document, output.saved))
 
 
 def _planned(profile: Profile) -> int | None:
@@ -31,4 +35,6 @@ def _planned(profile: Profile) -> int | None:
     return None if best is None else 1 + (profile.findings or []).index(best)
 
 
-FORMAT = Format("html", (".html",), frozenset({"run", "show", "fix", "compare", "gate"}), html, order=5, redacted=True)
+FORMAT = Format(
+    "html", (".html",), frozenset({"run", "show", "fix", "compare", "gate", "gaps"}), html, order=5, redacted=True
+)

@@ -118,4 +118,6 @@ def _render(output: Output) -> str:
     return f"{markdown(output.blocks())}\n{OWN}\n"
 
 
-FORMAT = Format("md", (".md",), frozenset({"run", "show", "fix", "compare", "gate"}), _render, order=4, redacted=True)
+FORMAT = Format(
+    "md", (".md",), frozenset({"run", "show", "fix", "compare", "gate", "gaps"}), _render, order=4, redacted=True
+)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.text.blocks import Block
     from pipeprof.cli.text.style import Style
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.gaps.document import GapsReport
     from pipeprof.profiles.judge.verdicts.result import Result
 
 
@@ -31,7 +32,7 @@ class Output:
         plan: The proven changes of a profile as a plan that others may read; None where there is none.
     """
 
-    document: Profile | Result
+    document: Profile | Result | GapsReport
     blocks: Callable[[], Iterable[Block]]
     style: Style
     saved: str | None = None

@@ -74,7 +74,7 @@ def result_page(result: Result, saved: str | None) -> Page:
         Section(idents.of("stages"), "Stages", list(_stages(result, idents))),
         Section(idents.of("differences"), "Differences", list(_differences(result))),
         Section(idents.of("next"), "Next", list(_next(result, idents))),
-        Section(idents.of("numbers"), "All numbers", [*_numbers(blocks, idents), *_json(result, idents)]),
+        Section(idents.of("numbers"), "All numbers", [*report_in_folds(blocks, idents), *_json(result, idents)]),
     ]
     return Page(
         result.kind,
@@ -449,7 +449,7 @@ def _next(result: Result, idents: Idents) -> Iterator[Part]:
         yield Snippet(idents.of("next command"), f"This command {following[1]}", following[0])
 
 
-def _numbers(blocks: Sequence[Block], idents: Idents) -> Iterator[Part]:
+def report_in_folds(blocks: Sequence[Block], idents: Idents) -> Iterator[Part]:
     """The report in text, one fold for each of its headings."""
     title, rest, held = "Summary", "", []
     for block in [*blocks, Heading("")]:

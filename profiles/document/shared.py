@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 PhaseName = Literal["import", "data", "build", "first_element", "warmup", "measure", "trace"]
-GapCause = Literal["pipeline", "copy", "python", "launch", "compile", "pipeprof"]
+GapCause = Literal[
+    "pipeline", "copy", "compile", "memory", "sync", "op", "python", "launch", "device-wait", "pipeprof", "unknown"
+]
 
 
 class _Positive:

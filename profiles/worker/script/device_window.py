@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass
-    from pipeprof.profiles.worker.trace.xplane import Events
+    from pipeprof.profiles.xplane.xplane import Events
 
     Spans: TypeAlias = NDArray[np.float64]
     Seconds: TypeAlias = NDArray[np.float64]
@@ -210,7 +210,7 @@ def read_trace(data: bytes, *, inside: bool = False) -> Clocked:
         ValueError: There is no work of a device in it, or no mark.
     """
     # NumPy is not imported before the script does it.
-    from pipeprof.profiles.worker.trace.xplane import plane_names, read_events
+    from pipeprof.profiles.xplane.xplane import plane_names, read_events
 
     host = read_events(data)
     requests = _spans(host, lambda name: name == _REQUEST)

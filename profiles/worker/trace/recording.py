@@ -24,7 +24,7 @@ from pipeprof.profiles.protocol.messages import PythonCalls
 from pipeprof.profiles.worker.trace.python_clock import PythonClock
 from pipeprof.profiles.worker.trace.python_sampler import Looks, PythonSampler
 from pipeprof.profiles.worker.trace.thread_states import ThreadReading, ThreadStates
-from pipeprof.profiles.worker.trace.xplane import count_events
+from pipeprof.profiles.xplane.xplane import count_events
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import ModelDict

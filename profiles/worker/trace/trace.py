@@ -34,7 +34,7 @@ from pipeprof.profiles.worker.trace.python_sampler import Looks, users_name
 from pipeprof.profiles.worker.trace.recording import HERE, NoTraceError, TracedStretch, record
 from pipeprof.profiles.worker.trace.thread_states import share_of_cores
 from pipeprof.profiles.worker.trace.work_by_key import Spans, elements_by_iterator
-from pipeprof.profiles.worker.trace.xplane import NO_STEP, Events, join_events, read_events
+from pipeprof.profiles.xplane.xplane import NO_STEP, Events, join_events, read_events
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -24,7 +24,7 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.worker.trace.nesting import nest_events
 from pipeprof.profiles.worker.trace.thread_states import ThreadReading
-from pipeprof.profiles.worker.trace.xplane import Events
+from pipeprof.profiles.xplane.xplane import Events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -33,6 +33,7 @@ COMMANDS = (
     "exec",
     "check",
     "show",
+    "gaps",
     "rules",
     "explain",
     "schema",

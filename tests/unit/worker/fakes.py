@@ -24,7 +24,7 @@ from pipeprof.profiles.protocol.channel import Command, HarnessEnd
 from pipeprof.profiles.protocol.job import StepJob
 from pipeprof.profiles.protocol.messages import BatchSize, Beat, LoopCost, Measured, PhaseChanged, Raised, WorkerMessage
 from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
-from pipeprof.profiles.worker.trace.xplane import NO_STEP, Events
+from pipeprof.profiles.xplane.xplane import NO_STEP, Events
 
 _Sent = TypeVar("_Sent", bound=WorkerMessage)
 MS = 1_000_000

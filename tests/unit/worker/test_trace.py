@@ -14,7 +14,7 @@ from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.trace.python_sampler import Looks
 from pipeprof.profiles.worker.trace.recording import AT_LEAST, MOST_EVENTS, _take, events_for, passed_on
 from pipeprof.profiles.worker.trace.trace import all_functions, key_of, python_time
-from pipeprof.profiles.worker.trace.xplane import count_events, join_events, read_events
+from pipeprof.profiles.xplane.xplane import count_events, join_events, read_events
 
 MS = 10**9  # picoseconds
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from unit.worker.encoded_trace import chunk, number, varint
 
 from pipeprof.pipelines.wire import DamagedError, read_fields
-from pipeprof.profiles.worker.trace.wire import read_messages, read_numbers, read_varints, split_repeated
+from pipeprof.profiles.xplane.wire import read_messages, read_numbers, read_varints, split_repeated
 
 Part = tuple[int, int | bytes | None]
 """A field's number, and its value; None for one of eight bytes."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pipeprof.pipelines.wire import Field, read_fields
-from pipeprof.profiles.worker.trace.wire import read_messages, read_numbers, split_repeated
+from pipeprof.profiles.xplane.wire import read_messages, read_numbers, split_repeated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

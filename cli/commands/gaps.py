@@ -1,0 +1,139 @@
+"""``pipeprof gaps``: why a device idles, from traces of other profilers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeprof.cli.exit_codes import epilog
+from pipeprof.cli.options import Color, Force, Json, Redact, Text, Texts, format_of, option, out_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeprof.cli.output import Outputs
+    from pipeprof.profiles.gaps.document import DeviceGaps, GapsReport, TraceGaps
+
+EPILOG = epilog(
+    "pipeprof gaps logs/plugins/profile/2026_11_27_08_00_00",
+    "pipeprof gaps before.pt.trace.json.gz after.pt.trace.json.gz",
+    "pipeprof gaps report.sqlite --json | jq '.devices[].idle_share'",
+    "pipeprof gaps host.xplane.pb --fail-on idle=20%",
+)
+
+
+def gaps(
+    traces: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TRACE...",
+            help="*.xplane.pb or a TensorBoard log folder, *.pt.trace.json(.gz), *.sqlite of Nsight Systems. "
+            "Two files: before and after.",
+        ),
+    ],
+    *,
+    fail_on: Annotated[
+        Text,
+        option("", "NAME=SHARE", "Exit with 3 if a device idles more, e.g. idle=20%; or for one cause, pipeline=5%."),
+    ] = None,
+    form: Annotated[Text, format_of("gaps")] = None,
+    json: Json = False,
+    out: Annotated[Texts, out_of("gaps")] = None,
+    force: Force = False,
+    color: Color = "auto",
+    redact: Redact = None,
+) -> None:
+    """Find out why a device idles, from a trace of TensorFlow, JAX, PyTorch or Nsight Systems.
+
+    Divides the time in which the device has no work by what the host did until it launched the next work. What a trace
+    cannot show is left open, with the reason. Loads no TensorFlow.
+    """
+    import sys
+
+    from pipeprof.cli import output
+    from pipeprof.cli.options import COLORS, choice
+    from pipeprof.profiles.document.subject import Tool
+    from pipeprof.profiles.gaps.analyse import analyse
+    from pipeprof.profiles.gaps.document import GapsReport
+    from pipeprof.profiles.gaps.reading import find_traces, read_trace
+    from pipeprof.profiles.host.host import versions
+
+    choice("--color", color, COLORS)
+    limit = _limit(fail_on)
+    outputs = output.plan_outputs(out, form, json=json, force=force, command="gaps", redact=redact)
+    report = GapsReport(
+        tool=Tool(version=versions()["pipeprof"] or "unknown"),
+        command=["pipeprof", *sys.argv[1:]],
+        traces=[],
+        devices=[],
+    )
+    for file in [file for text in traces for file in find_traces(Path(text))]:
+        found, devices = analyse(read_trace(file), output.shown_path(file) or "", len(report.traces))
+        report.traces.append(found)
+        report.devices += devices
+    report.exit_code = exit_code_of(report.traces, report.devices, limit)
+    _write(report, outputs, color)
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
+
+
+def _limit(text: str | None) -> tuple[str, float] | None:
+    """Parse the value of ``--fail-on``.
+
+    Raises:
+        UsageError: It names nothing that is measured, or no share.
+    """
+    from pipeprof.cli.options import choice
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.profiles.gaps.names import CAUSES
+
+    if text is None:
+        return None
+    name, _, value = text.partition("=")
+    choice("--fail-on", name, ("idle", *CAUSES))
+    try:
+        share = float(value.removesuffix("%").strip()) / (100 if value.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UsageError(f"--fail-on: got {text!r}, expected a share of the time, e.g. {name}=20%")
+    return name, share
+
+
+def exit_code_of(traces: Sequence[TraceGaps], devices: Sequence[DeviceGaps], limit: tuple[str, float] | None) -> int:
+    """Return the exit code: 3 above the limit, 4 where that cannot be said, 6 without any idle share."""
+    from pipeprof.cli import exit_codes
+
+    computing = [device for device in devices if device.computes]
+    shares = [_share(device, limit[0] if limit is not None else "idle") for device in computing]
+    if limit is not None and any(share is not None and share > limit[1] for share in shares):
+        return exit_codes.GATE
+    silent = any(not any(device.trace == number for device in computing) for number in range(len(traces)))
+    if limit is not None and (silent or None in shares):
+        return exit_codes.INCONCLUSIVE
+    said = any(device.idle_share is not None or device.idle_at_most is not None for device in computing)
+    return exit_codes.OK if said else exit_codes.UNUSABLE
+
+
+def _share(device: DeviceGaps, name: str) -> float | None:
+    """Return the share of a device's time that it idles, or does so for one cause; None where it cannot be said."""
+    if name == "idle" or device.idle_share is None:
+        return device.idle_share
+    if device.gaps is None or device.why_no_causes:
+        return None
+    return next((time for cause, time in device.gaps.by_cause.items() if cause == name), 0.0) / device.window_seconds
+
+
+def _write(report: GapsReport, outputs: Outputs, color: str) -> None:
+    from pipeprof.cli import output
+    from pipeprof.cli.formats.registry import Output, is_redacted, render
+    from pipeprof.cli.pages.gaps import gaps_report
+    from pipeprof.cli.text.style import Style
+
+    def text(kind: str, style: Style, *, to_file: bool) -> str:
+        shown, _ = output.prepare(report, None, hidden=is_redacted(kind, outputs.redact))
+        return render(kind, Output(shown, lambda: gaps_report(shown), style), to_file=to_file)
+
+    output.write_texts(text, outputs, color, None)

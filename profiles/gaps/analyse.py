@@ -1,0 +1,274 @@
+"""From a trace to its idle time: window, gaps, causes, and what the longest gaps were."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+import numpy as np
+
+from pipeprof.pipelines.ops.executed_ops import written_op
+from pipeprof.profiles.document.shared import Gap, Gaps
+from pipeprof.profiles.gaps.attribution import NO_THREAD, Attribution, Parts
+from pipeprof.profiles.gaps.document import DeviceGaps, HostAction, TraceGaps, Verdict
+from pipeprof.profiles.gaps.guards import Withheld, guard_device, guard_trace
+from pipeprof.profiles.gaps.intervals import clip, complement, length, overlap, union
+from pipeprof.profiles.gaps.names import CAUSES, OP, PIPELINE, STAGE, TURN, loader_of
+from pipeprof.profiles.gaps.trace import COPY, KERNEL, WHOLE_GRAPH
+from pipeprof.profiles.gaps.wording import sentence_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pipeprof.profiles.document.shared import GapCause
+    from pipeprof.profiles.gaps.trace import DeviceTrace
+
+    Times = NDArray[np.int64]
+
+LITTLE_IDLE: Final = 0.05
+"""Idle share below which there is little to gain from any cause."""
+MOST_GAPS: Final = 10
+_STRAGGLES: Final = 0.1
+"""Share of the window by which a straggler works longer than the median of the other devices."""
+_IN_STEPS: Final = 0.5
+"""Share of a device's work that must lie in the steps for them to be the window."""
+_LEAST_STEPS: Final = 2
+"""The host's marks are a window from this number on: the first one includes the start of the profiler."""
+_LATE: Final = 0.5
+"""Share of the wait that the late stage is at work, against the stage that is longest."""
+
+
+def analyse(trace: DeviceTrace, file: str, number: int) -> tuple[TraceGaps, list[DeviceGaps]]:
+    """Find the idle time of all devices that have worked, and its causes.
+
+    Args:
+        file: For people.
+        number: Index of the trace in the report.
+    """
+    attribution = Attribution(trace)
+    general = guard_trace(trace, attribution)
+    devices = [
+        _Device(trace, attribution, general, device).result(number)
+        for device in range(len(trace.devices))
+        if (trace.work.device == device).any()
+    ]
+    found = TraceGaps(file=file, format=trace.origin, steps=len(trace.steps), notes=list(trace.damage))
+    _sum_up(found, devices)
+    found.sentence = sentence_of(found, devices)
+    return found, devices
+
+
+def _sum_up(found: TraceGaps, devices: list[DeviceGaps]) -> None:
+    """Fill in what the devices that compute say together."""
+    known = [one for one in devices if one.computes and one.idle_share is not None]
+    if not known or len(known) < sum(one.computes for one in devices):
+        return
+    total = sum(one.window_seconds for one in known)
+    found.idle_share = sum((one.idle_share or 0.0) * one.window_seconds for one in known) / total if total else 0.0
+    for one in known:
+        for cause, seconds in (one.gaps.by_cause if one.gaps is not None else {}).items():
+            found.by_cause[cause] = found.by_cause.get(cause, 0.0) + seconds
+    found.verdict = verdict_of(found.idle_share, found.by_cause, explained=not any(one.why_no_causes for one in known))
+    if len(known) > 1:
+        busy = {one.name: 1.0 - (one.idle_share or 0.0) for one in known}
+        name = max(busy, key=lambda key: busy[key])
+        others = np.median([share for key, share in busy.items() if key != name])
+        found.straggler = name if busy[name] - others >= _STRAGGLES else None
+
+
+def verdict_of(idle_share: float, by_cause: dict[GapCause, float], *, explained: bool) -> Verdict:
+    """Return the verdict on idle time.
+
+    Args:
+        explained: Whether causes can be given at all.
+    """
+    if idle_share < LITTLE_IDLE:
+        return "busy"
+    if not explained or not by_cause:
+        return "cannot say"
+    cause = max(by_cause, key=lambda key: by_cause[key])
+    if 2 * by_cause[cause] < sum(by_cause.values()):
+        return "mixed"
+    return "input" if cause == "pipeline" else cast("Verdict", cause)
+
+
+class _Device:
+    """The analysis of one device."""
+
+    def __init__(self, trace: DeviceTrace, attribution: Attribution, general: Withheld, device: int) -> None:
+        self._trace, self._attribution, self._device = trace, attribution, device
+        own = guard_device(trace, device)
+        self._why_no_idle = general.idle + own.idle
+        self._why_no_causes = list(general.causes)
+        work = trace.work
+        self._mine = np.flatnonzero(work.device == device)
+        self._begin, self._end = work.begin[self._mine], work.end[self._mine]
+        self._kind = work.kind[self._mine]
+        self._launch = attribution.launches_of(work.correlation[self._mine])
+        self._computes = bool(np.isin(self._kind, (KERNEL, WHOLE_GRAPH)).any())
+
+    def result(self, number: int) -> DeviceGaps:
+        """Return what is known of the device."""
+        low, high, steps = self._window()
+        busy = union(self._begin, self._end)
+        copying = self._kind == COPY
+        computing = union(self._begin[~copying], self._end[~copying])
+        window = max(high - low, 1)
+        idle = window - length(*clip(*busy, low, high))
+        first, last = int(self._begin.min()), int(self._end.max())
+        span = max(last - first, 1)
+        share = idle / window
+        found = DeviceGaps(
+            trace=number,
+            name=self._trace.devices[self._device],
+            computes=self._computes,
+            window="steps" if steps else "events",
+            window_seconds=window / 1e9,
+            steps=steps,
+            events=len(self._mine),
+            why_no_idle=list(dict.fromkeys(self._why_no_idle)),
+            why_no_causes=list(dict.fromkeys(self._why_no_causes + self._why_no_idle)),
+        )
+        if self._why_no_idle:
+            found.idle_at_most = share
+            return found
+        found.idle_share = share
+        found.span_idle_share = (span - length(*busy)) / span
+        found.copy_only_share = (length(*clip(*busy, low, high)) - length(*clip(*computing, low, high))) / window
+        self._divide(found, busy, low, high)
+        by_cause = found.gaps.by_cause if found.gaps is not None else {}
+        if self._computes:
+            found.verdict = verdict_of(share, by_cause, explained=not found.why_no_causes)
+        return found
+
+    def _window(self) -> tuple[int, int, int | None]:
+        """Return begin and end of the window, and its whole steps."""
+        first, last = int(self._begin.min()), int(self._end.max())
+        own = self._trace.own_steps.get(self._device)
+        steps = own if own is not None and len(own) else self._trace.steps
+        marked = own is not None and len(own) > 0
+        if len(steps) < (1 if marked else _LEAST_STEPS) or not self._computes:
+            return first, last, None
+        if not marked:
+            steps = self._complete(steps)
+            if not len(steps):
+                return first, last, None
+        low, high = int(steps[:, 0].min()), int(steps[:, 1].max())
+        if not marked:
+            launched = self._launch >= 0
+            asked = np.where(launched, self._trace.host.begin[np.maximum(self._launch, 0)], low - 1)
+            inside = (asked >= low) & (asked < high)
+            # What the steps have launched and the device does after them is a part of them.
+            high = max(high, int(self._end[inside].max())) if inside.any() else high
+        busy = union(self._begin, self._end)
+        if length(*clip(*busy, low, high)) < _IN_STEPS * length(*busy):
+            return first, last, None
+        return low, high, len(steps)
+
+    def _complete(self, steps: Times) -> Times:
+        """Return the steps that have work of the device; where some have none, those next to them are left out, too."""
+        begin = self._begin
+        launched = self._launch[self._launch >= 0]
+        times = np.sort(np.concatenate((begin, self._trace.host.begin[launched]))) if len(launched) else np.sort(begin)
+        count = np.searchsorted(times, steps[:, 1]) - np.searchsorted(times, steps[:, 0])
+        empty = count == 0
+        if not empty.any():
+            return steps
+        sentence = (
+            f"the device has events in {int((~empty).sum())} of {len(steps)} steps of the host: events of the others "
+            "are missing, or these steps compute nothing"
+        )
+        self._why_no_causes.append(sentence)
+        beside = np.concatenate((empty[1:], [False])) | np.concatenate(([False], empty[:-1]))
+        whole = ~empty & ~beside
+        if not whole.any():
+            self._why_no_idle.append(sentence)
+            return steps
+        # The longest run of such steps.
+        bounds = np.flatnonzero(np.diff(np.concatenate(([False], whole, [False])).astype(np.int8)))
+        runs = bounds.reshape(-1, 2)
+        low, high = runs[np.argmax(runs[:, 1] - runs[:, 0])]
+        return steps[low:high]
+
+    def _divide(self, found: DeviceGaps, busy: tuple[Times, Times], low: int, high: int) -> None:
+        begin, end = complement(*busy, low, high)
+        launch = self._next_launches(end)
+        lengths = end - begin
+        parts = self._attribution.divide(begin, end, launch)
+        if found.why_no_causes:
+            by_cause: dict[GapCause, float] = {}
+        else:
+            spent = np.bincount(parts.cause, (parts.end - parts.begin).astype(float), len(CAUSES)) / 1e9
+            by_cause = {CAUSES[one]: float(spent[one]) for one in np.argsort(-spent, kind="stable") if spent[one] > 0}
+            idle = int(lengths.sum())
+            found.without_launch_share = int(lengths[launch < 0].sum()) / idle if idle else None
+            if "pipeline" in by_cause:
+                found.stage = self._late_stage(parts)
+        longest = np.argsort(-lengths, kind="stable")[:MOST_GAPS]
+        found.actions = [
+            self._action(parts, int(one), (begin, end), low, explained=not found.why_no_causes) for one in longest
+        ]
+        found.gaps = Gaps(count=len(begin), by_cause=by_cause, longest=[action.gap for action in found.actions])
+
+    def _next_launches(self, end: Times) -> Times:
+        """Return what launched the work that begins where a gap ends; -1 without a launch or work."""
+        order = np.lexsort((self._launch < 0, self._begin))
+        begins = self._begin[order]
+        if not len(begins):
+            return np.full(len(end), -1)
+        at = np.minimum(np.searchsorted(begins, end), len(begins) - 1)
+        return np.where(begins[at] == end, self._launch[order][at], -1)
+
+    def _action(self, parts: Parts, gap: int, spans: tuple[Times, Times], low: int, *, explained: bool) -> HostAction:
+        """Describe one gap: its largest cause, and the event of the host that took most of that time."""
+        start, stop = int(spans[0][gap]), int(spans[1][gap])
+        cause: GapCause = "unknown"
+        action = thread = stage = None
+        if explained:
+            mine = np.flatnonzero(parts.gap == gap)
+            spent = np.bincount(parts.cause[mine], (parts.end - parts.begin)[mine].astype(float), len(CAUSES))
+            code = int(np.argmax(spent))
+            cause = CAUSES[code]
+            mine = mine[parts.cause[mine] == code]
+            action, thread = self._event(parts, mine, code)
+            if code == PIPELINE:
+                stage = self._late_stage(Parts(*(getattr(parts, name)[mine] for name in _COLUMNS)))
+        one = Gap(start_s=(start - low) / 1e9, ms=(stop - start) / 1e6, cause=cause, stage=stage)
+        return HostAction(gap=one, action=action, thread=thread)
+
+    def _event(self, parts: Parts, mine: Times, cause: int) -> tuple[str | None, str | None]:
+        """Return the name of the event of a cause that covers most of some parts, the innermost of equals."""
+        host = self._trace.host
+        low, high = int(parts.begin[mine].min()), int(parts.end[mine].max())
+        number = int(parts.thread[mine][np.argmax((parts.end - parts.begin)[mine])])
+        which = self._attribution.events_of(number) if number != NO_THREAD else np.arange(len(host.begin))
+        of_cause = host.causes[host.kind[which]]
+        of_cause = np.where(of_cause == TURN, OP, of_cause)
+        which = which[(of_cause == cause) & (host.begin[which] < high) & (host.end[which] > low)]
+        if not len(which):
+            return None, None
+        inside = np.minimum(host.end[which], high) - np.maximum(host.begin[which], low)
+        best = which[np.lexsort((host.end[which] - host.begin[which], -inside))[0]]
+        return host.names[int(host.kind[best])] or None, self._trace.threads[int(host.thread[best])].name
+
+    def _late_stage(self, parts: Parts) -> str | None:
+        """Return the stage, or the loader, that was at work while the device waited for input."""
+        host = self._trace.host
+        which = parts.cause == PIPELINE
+        begin, end = union(parts.begin[which], parts.end[which])
+        if not len(begin):
+            return None
+        names = {number: name for number, name in enumerate(host.names) if name.startswith(STAGE)}
+        spent = {
+            name: overlap(*union(host.begin[host.kind == number], host.end[host.kind == number]), begin, end)
+            for number, name in names.items()
+        }
+        if spent and max(spent.values()):
+            most = max(spent.values())
+            late = [name for name, time in spent.items() if time >= _LATE * most]
+            deepest = max(late, key=lambda name: (name.count("::"), spent[name]))
+            return written_op(deepest.rpartition("::")[2].partition("[")[0].partition("#")[0])
+        loaders = {loader for name in host.names if (loader := loader_of(name)) is not None}
+        return min(loaders, key=len) if len(loaders) == 1 else "DataLoader" if loaders else None
+
+
+_COLUMNS = ("gap", "begin", "end", "cause", "thread")

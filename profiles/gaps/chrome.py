@@ -1,0 +1,278 @@
+"""Reader of traces as JSON, as PyTorch's profiler (Kineto) writes them: one event at a time, never the whole file."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from typing import Any, Protocol
+
+from pipeprof.profiles.gaps.names import STEP
+from pipeprof.profiles.gaps.trace import COPY, KERNEL, NO_CORRELATION, SET, DeviceTrace, TraceBuilder, TraceError
+
+_CHUNK = 1 << 20
+_MOST_EVENT = 1 << 24
+"""Characters; what does not end within them is no event."""
+_KEPT = 1000
+"""Characters that the end of an event and the beginning of the next one may take."""
+_MOST_BAD = 0.001
+"""Share of events that cannot be read beyond which too much is missing."""
+_SPACE = re.compile(r"[ \t\r\n]*")
+_NEXT_EVENT = re.compile(r"\}\s*,\s*(?=\{\s*\")")
+_WORK = {
+    "kernel": KERNEL,
+    "gpu_memcpy": COPY,
+    "gpu_memset": SET,
+    "memcpy": COPY,
+    "memset": SET,
+    "concurrent_kernel": KERNEL,
+}
+_HOST = frozenset(
+    {"cpu_op", "operator", "user_annotation", "python_function", "cuda_runtime", "cuda_driver", "runtime", "driver",
+     "hip_runtime", "hip_driver", "xpu_runtime", "privateuse1_runtime"}
+)  # fmt: skip
+_OPS = frozenset({"cpu_op", "operator"})
+_MOST_REMOVED = 0.2
+"""Share of the numbers of operations that may be missing: PyTorch counts them one by one, annotations too, and 2 % of
+them are in no event."""
+_OLD_ANNOTATION = re.compile(r"ProfilerStep#\d+|Optimizer\.\w+#.*")
+"""Old versions write annotations as operators."""
+
+
+class Bytes(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return some bytes, none at the end."""
+
+
+def read_chrome(file: Bytes) -> DeviceTrace:
+    """Read a trace.
+
+    Args:
+        file: The text's bytes, not compressed.
+
+    Raises:
+        TraceError: It is no trace.
+    """
+    builder = TraceBuilder("PyTorch")
+    _Reader(builder).read(_Scanner(file))
+    return builder.trace()
+
+
+class _Scanner:
+    """The events of a file as Python objects; numbers with a fraction stay texts, which loses nothing.
+
+    Attributes:
+        malformed: How many events could not be read.
+        ended: Why the file ends before its end, in words; None where it does not.
+    """
+
+    def __init__(self, file: Bytes) -> None:
+        self._file = file
+        self._decoder = json.JSONDecoder(parse_float=str, parse_constant=str, strict=False)
+        self._text = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
+        self._buffer, self._at, self._over = "", 0, False
+        self.malformed = 0
+        self.ended: str | None = None
+
+    def _more(self) -> bool:
+        """Read on; whether there was more."""
+        if self._over:
+            return False
+        try:
+            data = self._file.read(_CHUNK)
+        except (EOFError, zlib.error, OSError) as error:
+            data = b""
+            self.ended = f"the file is damaged ({error}): what follows is not read"
+        self._over = not data
+        self._buffer = self._buffer[self._at :] + self._text.decode(data, final=self._over)
+        self._at = 0
+        return not self._over
+
+    def _peek(self) -> str:
+        """Return the next character that is no space; empty at the end."""
+        while True:
+            match = _SPACE.match(self._buffer, self._at)
+            self._at = match.end() if match is not None else self._at
+            if self._at < len(self._buffer):
+                return self._buffer[self._at]
+            if not self._more():
+                return ""
+
+    def _value(self) -> Any:
+        """Read one value.
+
+        Raises:
+            ValueError: It is malformed, or the file ends in it.
+        """
+        self._peek()
+        while True:
+            try:
+                found, end = self._decoder.raw_decode(self._buffer, self._at)
+            except (ValueError, RecursionError):
+                if len(self._buffer) - self._at > _MOST_EVENT or not self._more():
+                    raise ValueError from None
+                continue
+            if end == len(self._buffer) and self._more():
+                # A number may go on.
+                continue
+            self._at = end
+            return found
+
+    def events(self) -> Iterator[Any]:
+        """Yield all events.
+
+        Raises:
+            TraceError: There is no list of events.
+        """
+        begin = self._peek()
+        if begin == "[":
+            yield from self._list()
+            return
+        if begin != "{":
+            raise TraceError("this is neither a trace in JSON nor another format that can be read")
+        self._at += 1
+        while True:
+            mark = self._peek()
+            if mark == ",":
+                self._at += 1
+                continue
+            if mark != '"':
+                break
+            try:
+                key = self._value()
+                if self._peek() != ":":
+                    break
+                self._at += 1
+                if key == "traceEvents" and self._peek() == "[":
+                    yield from self._list()
+                    return
+                self._value()
+            except ValueError:
+                break
+        raise TraceError('this is JSON without a list of "traceEvents"')
+
+    def _list(self) -> Iterator[Any]:
+        self._at += 1
+        while True:
+            mark = self._peek()
+            if mark == "]":
+                return
+            if mark == ",":
+                self._at += 1
+                continue
+            if not mark:
+                self.ended = self.ended or "the file ends before its list of events does: it is truncated"
+                return
+            try:
+                found = self._value()
+            except ValueError:
+                if not self._skip():
+                    return
+                continue
+            yield found
+
+    def _skip(self) -> bool:
+        """Go to what looks like the next event; whether there is one."""
+        while True:
+            match = _NEXT_EVENT.search(self._buffer, self._at + 1)
+            if match is not None:
+                self._at = match.end()
+                self.malformed += 1
+                return True
+            # What is passed is not kept: no event may begin for as long as the file is.
+            self._at = max(self._at, len(self._buffer) - _KEPT)
+            if not self._more():
+                self.ended = self.ended or "the file ends within an event: it is truncated"
+                return False
+
+
+class _Reader:
+    def __init__(self, builder: TraceBuilder) -> None:
+        self._builder = builder
+        self._names: dict[object, str] = {}
+        self._origin_ns: int | None = None
+        self._strange = 0
+        self._ops: set[int] = set()
+
+    def read(self, scanner: _Scanner) -> None:
+        seen = 0
+        for event in scanner.events():
+            seen += 1
+            try:
+                self._event(event)
+            except (TypeError, ValueError, AttributeError, KeyError, OverflowError, InvalidOperation):
+                self._strange += 1
+        if not seen and scanner.ended is None and not scanner.malformed:
+            raise TraceError("the trace is empty: it has no event")
+        bad = scanner.malformed + self._strange
+        if bad:
+            self._builder.damage.append(
+                "1 event cannot be read and is left out"
+                if bad == 1
+                else f"{bad:,} events cannot be read and are left out"
+            )
+        if scanner.ended is not None or bad > seen * _MOST_BAD:
+            self._builder.partial_work = self._builder.partial_host = True
+        if scanner.ended is not None:
+            self._builder.damage.append(scanner.ended)
+            return
+        numbered = max(self._ops) - min(self._ops) + 1 if self._ops else 0
+        if numbered - len(self._ops) > _MOST_REMOVED * numbered:
+            self._builder.lost.append(
+                f"only {len(self._ops):,} of {numbered:,} numbered operations are in the file: events are missing"
+            )
+
+    def _event(self, event: dict[str, Any]) -> None:
+        if event.get("ph") != "X":
+            return
+        category = str(event.get("cat") or "").lower()
+        kind = _WORK.get(category)
+        if kind is None and category not in _HOST:
+            return
+        begin = nanoseconds(event["ts"])
+        if self._origin_ns is None:
+            self._origin_ns = begin
+        begin -= self._origin_ns
+        end = begin + nanoseconds(event.get("dur", 0))
+        arguments = event.get("args") or {}
+        found = arguments.get("correlation", NO_CORRELATION)
+        correlation = int(found) if found is not None else NO_CORRELATION
+        if kind is not None:
+            number = arguments.get("device", event.get("pid"))
+            device = self._builder.device(f"GPU {number}")
+            stream = arguments.get("stream", event.get("tid"))
+            row = stream if isinstance(stream, int) else hash(str(stream)) & 0x7FFFFFFF
+            self._builder.add_work(device, row, kind, begin, end, correlation)
+            return
+        name = str(event.get("name", ""))
+        if category in _OPS and isinstance(external := arguments.get("External id"), int):
+            self._ops.add(external)
+        if category in ("user_annotation", "operator") and STEP.fullmatch(name):
+            self._builder.steps.append((begin, end))
+            return
+        if category == "operator" and _OLD_ANNOTATION.fullmatch(name):
+            category = "user_annotation"
+        process, thread = str(event.get("pid")), str(event.get("tid"))
+        index = self._builder.thread((process, thread), process, f"thread {thread}", main=process == thread)
+        self._builder.add_host(self._builder.kind(name, category), index, begin, end, correlation)
+
+
+def nanoseconds(microseconds: Any) -> int:
+    """Return a time of the file, which is in microseconds with up to three decimals that count.
+
+    Example:
+        >>> nanoseconds("1414456661601.577"), nanoseconds(3), nanoseconds("1e3")
+        (1414456661601577, 3000, 1000000)
+    """
+    if isinstance(microseconds, int):
+        return microseconds * 1000
+    whole, dot, fraction = str(microseconds).partition(".")
+    if dot and fraction.isdigit() and whole.lstrip("-").isdigit():
+        found = int(whole.lstrip("-") or 0) * 1000 + int((fraction + "00")[:3])
+        return -found if whole.startswith("-") else found
+    return int(Decimal(str(microseconds)) * 1000)

@@ -1,0 +1,153 @@
+"""What a trace cannot show: a guard withholds only what it spoils, and says why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from pipeprof.profiles.gaps.intervals import length, union
+from pipeprof.profiles.gaps.names import GRAPH_LAUNCHES, KERNEL_LAUNCHES, plain
+from pipeprof.profiles.gaps.trace import KERNEL, NO_CORRELATION, WHOLE_GRAPH
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pipeprof.profiles.gaps.attribution import Attribution
+    from pipeprof.profiles.gaps.trace import DeviceTrace
+
+    Times = NDArray[np.int64]
+
+MOST_BEFORE_LAUNCH: Final = 0.001
+"""Share of kernels that may begin before their launch; in 19 public traces none does."""
+MOST_LOST: Final = 0.01
+"""Share of launches that may have no kernel in the trace: some are lost where a window begins and ends."""
+MOST_OVERLAP: Final = 0.05
+"""Share of a stream's time in which two of its events run; a stream runs one at a time."""
+FEW_KERNELS: Final = 2
+"""Fewer of them in most launches of graphs: the profiler records graphs, not what they run."""
+
+
+@dataclass
+class Withheld:
+    """What cannot be said, each with sentences why.
+
+    Attributes:
+        idle: Why the idle time may be less than what is seen.
+        causes: Why causes cannot be given.
+    """
+
+    idle: list[str] = field(default_factory=list)
+    causes: list[str] = field(default_factory=list)
+
+
+def guard_trace(trace: DeviceTrace, attribution: Attribution) -> Withheld:
+    """Return what holds for all devices of a trace."""
+    found = Withheld()
+    if trace.partial_work:
+        found.idle.append("the file is damaged, so work of the device may be missing")
+    found.idle += trace.lost
+    if not len(trace.host.begin):
+        found.causes.append("the trace has no events of the host")
+    elif trace.partial_host:
+        found.causes.append("the file is damaged, so events of the host may be missing")
+    _guard_launches(trace, attribution, found)
+    _guard_graphs(trace, attribution, found)
+    if (early := _early(trace, attribution)) is not None:
+        found.causes.append(early)
+    return found
+
+
+def _calls(trace: DeviceTrace, names: frozenset[str]) -> Times:
+    """Return the indices of the host's calls of these names that have a correlation."""
+    wanted = np.array([plain(name) in names for name in trace.host.names], np.bool_)
+    if not wanted.any():
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(wanted[trace.host.kind] & (trace.host.correlation != NO_CORRELATION))
+
+
+def _within(trace: DeviceTrace, calls: Times, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which calls are between the first and the last one whose work was seen."""
+    if not seen.any():
+        return np.ones(len(calls), np.bool_)
+    begin = trace.host.begin[calls]
+    return (begin >= begin[seen].min()) & (begin <= begin[seen].max())
+
+
+def _guard_launches(trace: DeviceTrace, attribution: Attribution, found: Withheld) -> None:
+    del attribution
+    calls = _calls(trace, KERNEL_LAUNCHES)
+    if not len(calls):
+        return
+    seen = np.isin(trace.host.correlation[calls], trace.work.correlation)
+    inside = _within(trace, calls, seen)
+    lost, count = int((~seen & inside).sum()), int(inside.sum())
+    if count and lost > MOST_LOST * count:
+        sentence = (
+            f"{lost:,} of {count:,} kernel launches have no kernel in the trace: events of the device are missing"
+        )
+        found.idle.append(sentence)
+
+
+def _guard_graphs(trace: DeviceTrace, attribution: Attribution, found: Withheld) -> None:
+    del attribution
+    calls = _calls(trace, GRAPH_LAUNCHES)
+    if not len(calls):
+        return
+    keys, counts = np.unique(trace.work.correlation, return_counts=True)
+    whole = np.unique(trace.work.correlation[trace.work.kind == WHOLE_GRAPH])
+    wanted = trace.host.correlation[calls]
+    at = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
+    count = np.where(keys[at] == wanted, counts[at], 0) if len(keys) else np.zeros(len(wanted), np.int64)
+    few = (count < FEW_KERNELS) & ~np.isin(wanted, whole)
+    if few.sum() * 2 > len(calls):
+        found.idle.append(
+            f"{int(few.sum()):,} of {len(calls):,} launches of graphs have fewer than {FEW_KERNELS} kernels in the "
+            "trace: the profiler does not record what graphs run"
+        )
+
+
+def _early(trace: DeviceTrace, attribution: Attribution) -> str | None:
+    work = trace.work
+    kernels = np.flatnonzero((work.kind == KERNEL) & (work.correlation != NO_CORRELATION))
+    launch = attribution.launches_of(work.correlation[kernels])
+    known = launch >= 0
+    if not known.any():
+        return None
+    before = work.begin[kernels[known]] < trace.host.begin[launch[known]]
+    count = int(before.sum())
+    if count <= MOST_BEFORE_LAUNCH * int(known.sum()):
+        return None
+    return (
+        f"{count:,} of {int(known.sum()):,} kernels begin before their launch: the clocks of host and device disagree"
+    )
+
+
+def guard_device(trace: DeviceTrace, device: int) -> Withheld:
+    """Return what holds for one device."""
+    found = Withheld()
+    work = trace.work
+    mine = np.flatnonzero(work.device == device)
+    both = total = 0
+    for stream in np.unique(work.stream[mine]):
+        one = mine[work.stream[mine] == stream]
+        begin, end = work.begin[one], work.end[one]
+        graphs = _of_graphs(work.correlation[one])
+        begin, end = begin[~graphs], end[~graphs]
+        covered = length(*union(begin, end))
+        both += length(begin, end) - covered
+        total += covered
+    if both > MOST_OVERLAP * total:
+        found.idle.append(
+            f"events of one stream run at the same time for {both / total:.0%} of it: traces of several hosts, or with "
+            "different clocks, seem to be laid over each other".replace("%", " %")
+        )
+    return found
+
+
+def _of_graphs(correlation: Times) -> NDArray[np.bool_]:
+    """Return which events were launched together with others: parts of a graph may run at the same time."""
+    keys, inverse, counts = np.unique(correlation, return_inverse=True, return_counts=True)
+    found: NDArray[np.bool_] = (counts[inverse] > 1) & (keys[inverse] != NO_CORRELATION)
+    return found

@@ -1,0 +1,216 @@
+"""A trace of any format as columns: work of devices, events of the host, steps, and what is known to be missing."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from pipeprof.pipelines.errors import ProfileError
+from pipeprof.profiles.gaps.names import cause_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Times = NDArray[np.int64]
+
+KERNEL, COPY, SET, WHOLE_GRAPH = range(4)
+"""Kinds of a device's work; `WHOLE_GRAPH` is a graph that was recorded as one event."""
+NO_CORRELATION: Final = -1
+_LATEST_NS: Final = 1 << 62
+
+
+class TraceError(ProfileError):
+    """A file is no trace that can be read (exit code 6)."""
+
+
+@dataclass(frozen=True)
+class DeviceWork:
+    """What devices did, arrays of shape (events,).
+
+    Attributes:
+        device: Index into `DeviceTrace.devices`.
+        stream: Any number that is the same for events of one stream.
+        begin: Nanoseconds, as `end`, on the clock of the trace.
+        correlation: The number that its launch on the host has, too; `NO_CORRELATION` without one.
+    """
+
+    device: Times
+    stream: Times
+    kind: Times
+    begin: Times
+    end: Times
+    correlation: Times
+
+
+@dataclass(frozen=True)
+class HostEvents:
+    """What threads of the host did, arrays of shape (events,), and the names and causes of their kinds.
+
+    Attributes:
+        names: Each once for a category.
+        causes: Of each name, an index into `names.CAUSES`, or `NOTHING`.
+        kind: Index into `names`.
+        thread: Index into `DeviceTrace.threads`.
+    """
+
+    names: list[str]
+    causes: Times
+    kind: Times
+    thread: Times
+    begin: Times
+    end: Times
+    correlation: Times
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A thread of the host.
+
+    Attributes:
+        process: Any text that is the same for threads of one process.
+    """
+
+    process: str
+    name: str
+    main: bool = False
+
+
+@dataclass(frozen=True)
+class DeviceTrace:
+    """All of one file.
+
+    Attributes:
+        origin: Its format, for people.
+        devices: Names for people, such as ``GPU 0``.
+        steps: Begins and ends of the host's steps, shape (steps, 2), in order.
+        own_steps: The same as a device itself has marked them, by its index.
+        damage: Sentences on what could not be read.
+        lost: Sentences on what the profiler itself says that it lost.
+        partial_work: Events of devices may be missing, as the file is damaged where they are.
+        partial_host: The same of the host.
+    """
+
+    origin: str
+    devices: list[str]
+    threads: list[Thread]
+    work: DeviceWork
+    host: HostEvents
+    steps: Times
+    own_steps: dict[int, Times] = field(default_factory=dict)
+    damage: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    partial_work: bool = False
+    partial_host: bool = False
+
+
+class TraceBuilder:
+    """Collects the events of one file, one by one or in arrays.
+
+    Args:
+        origin: As in `DeviceTrace`.
+    """
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self.damage: list[str] = []
+        self.lost: list[str] = []
+        self.steps: list[tuple[int, int]] = []
+        self.own_steps: dict[int, list[tuple[int, int]]] = {}
+        self.partial_work = self.partial_host = False
+        self.backwards = 0
+        self._devices: dict[str, int] = {}
+        self._threads: dict[object, int] = {}
+        self._thread_rows: list[Thread] = []
+        self._names: dict[tuple[str, str], int] = {}
+        self._work: list[tuple[Times, ...]] = []
+        self._host: list[tuple[Times, ...]] = []
+        self._work_rows = tuple(array("q") for _ in range(6))
+        self._host_rows = tuple(array("q") for _ in range(5))
+
+    def device(self, name: str) -> int:
+        """Return the index of a device."""
+        return self._devices.setdefault(name, len(self._devices))
+
+    def thread(self, key: object, process: str, name: str, *, main: bool = False) -> int:
+        """Return the index of a thread; process and name count at its first use."""
+        found = self._threads.get(key)
+        if found is None:
+            found = self._threads[key] = len(self._thread_rows)
+            self._thread_rows.append(Thread(process, name, main))
+        return found
+
+    def kind(self, name: str, category: str = "") -> int:
+        """Return the index of a name in its category."""
+        key = (name, category)
+        found = self._names.get(key)
+        if found is None:
+            found = self._names[key] = len(self._names)
+        return found
+
+    def add_work(self, *row: int) -> None:
+        """Add an event of a device: device, stream, kind, begin, end, correlation; times in nanoseconds."""
+        _, _, _, begin, end, _ = row
+        if not (abs(begin) < _LATEST_NS and begin <= end < _LATEST_NS):
+            self.backwards += 1
+            return
+        for column, value in zip(self._work_rows, row, strict=True):
+            column.append(value)
+
+    def add_host(self, *row: int) -> None:
+        """Add an event of the host: kind, thread, begin, end, correlation; times in nanoseconds."""
+        _, _, begin, end, _ = row
+        if not (abs(begin) < _LATEST_NS and begin <= end < _LATEST_NS):
+            self.backwards += 1
+            return
+        for column, value in zip(self._host_rows, row, strict=True):
+            column.append(value)
+
+    def add_work_arrays(self, *columns: Times) -> None:
+        """Add events of devices, columns in the order of `add_work`."""
+        self._work.append(self._forwards(columns, 3))
+
+    def add_host_arrays(self, *columns: Times) -> None:
+        """Add events of the host, columns in the order of `add_host`."""
+        self._host.append(self._forwards(columns, 2))
+
+    def _forwards(self, columns: tuple[Times, ...], begin: int) -> tuple[Times, ...]:
+        right = columns[begin + 1] >= columns[begin]
+        if right.all():
+            return columns
+        self.backwards += int((~right).sum())
+        return tuple(column[right] for column in columns)
+
+    def trace(self) -> DeviceTrace:
+        """Return the trace."""
+        if self.backwards:
+            ends = "1 event ends before it begins or has no time"
+            if self.backwards > 1:
+                ends = f"{self.backwards:,} events end before they begin or have no time"
+            self.damage.insert(0, f"{ends}: left out")
+        work = [np.concatenate(parts) for parts in zip(_rows(self._work_rows), *self._work, strict=True)]
+        host = [np.concatenate(parts) for parts in zip(_rows(self._host_rows), *self._host, strict=True)]
+        causes = np.array([cause_of(name, category) for name, category in self._names], np.int64)
+        steps = np.array(sorted(set(self.steps)), np.int64).reshape(-1, 2)
+        return DeviceTrace(
+            origin=self.origin,
+            devices=list(self._devices),
+            threads=self._thread_rows,
+            work=DeviceWork(*work),
+            host=HostEvents([name for name, _ in self._names], causes, *host),
+            steps=steps,
+            own_steps={
+                device: np.array(sorted(set(found)), np.int64).reshape(-1, 2)
+                for device, found in self.own_steps.items()
+            },
+            damage=self.damage,
+            lost=self.lost,
+            partial_work=self.partial_work,
+            partial_host=self.partial_host,
+        )
+
+
+def _rows(columns: tuple[array[int], ...]) -> tuple[Times, ...]:
+    return tuple(np.array(column, np.int64) for column in columns)

@@ -1,0 +1,174 @@
+"""Reader of XPlane files, as TensorFlow and JAX write them.
+
+A line ``Stream #…`` of a GPU has its work; a TPU's is in ``XLA Modules``, as its ops wait inside of a module. Launches
+are tied by ``correlation_id``; on a TPU by the numbers of a producer (``_p``) and a consumer (``_c``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeprof.pipelines.wire import DamagedError, read_fields
+from pipeprof.profiles.gaps.names import PYTHON_THREAD
+from pipeprof.profiles.gaps.trace import COPY, KERNEL, NO_CORRELATION, SET, DeviceTrace, TraceBuilder
+from pipeprof.profiles.xplane.planes import Plane, Space, read_planes, text_of
+from pipeprof.profiles.xplane.wire import read_messages, read_numbers, split_repeated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from pipeprof.pipelines.wire import Field
+
+    Integers = NDArray[np.int64]
+
+_LINE_ID, _LINE_NAME, _LINE_NS, _LINE_EVENTS = 1, 2, 3, 4
+_EVENT_KIND, _EVENT_OFFSET, _EVENT_DURATION, _EVENT_STATS = 1, 2, 3, 4
+_STAT_KIND, _STAT_UNSIGNED, _STAT_SIGNED = 1, 3, 4
+_AT_ONCE = 100_000
+_ORIGIN_NS = 10**15
+"""Multiple that is taken from times which may count from 1970, so that picoseconds fit 64 bits."""
+_DEVICE = re.compile(r"/device:(GPU|TPU):(\d+)(?: .*)?")
+_HOST = re.compile(r"/host:CPU(?:.*)?")
+_STREAM = re.compile(r"Stream #.*")
+_MODULES, _OPS, _STEPS = "XLA Modules", "XLA Ops", "Steps"
+_PYTHON_LINE = re.compile(r"(python[\d.]*|main)(/-?\d+)?")
+_COPIES = re.compile(r"Memcpy\w*|Copy(Host|Device)To(Host|Device)|\[CUDA memcpy .*\]")
+_SETS = re.compile(r"Memset\w*|\[CUDA memset\]|__amd_rocclr_fillBuffer\w*(\.kd)?")
+_COPY_LINE = re.compile(r"Stream #\d+\(Memcpy\w*\)")
+
+
+def read_xplane(data: bytes) -> DeviceTrace:
+    """Read a serialised trace.
+
+    Args:
+        data: Any buffer of bytes, also a mapped file.
+    """
+    builder, space = TraceBuilder("XPlane"), Space()
+    reader = _Reader(data, builder)
+    for plane in read_planes(data, space):
+        try:
+            reader.plane(plane)
+        except (DamagedError, ValueError, OverflowError, IndexError):
+            builder.partial_work |= _DEVICE.fullmatch(plane.name) is not None
+            builder.partial_host |= _HOST.fullmatch(plane.name) is not None
+            builder.damage.append(f'plane "{plane.name[:80]}" is damaged: its events are not all read')
+            break
+    if space.damaged is not None:
+        builder.damage.append(space.damaged)
+    builder.lost += [f"the profiler says: {text}" for text in space.complaints[:5]]
+    return builder.trace()
+
+
+class _Reader:
+    def __init__(self, data: bytes, builder: TraceBuilder) -> None:
+        self._data, self._builder = data, builder
+        self._array = np.frombuffer(data, np.uint8)
+        self._origin_ns: int | None = None
+
+    def plane(self, plane: Plane) -> None:
+        device = _DEVICE.fullmatch(plane.name)
+        if device is not None:
+            index = self._builder.device(f"{device[1]} {device[2]}")
+            lines = [(line, *self._head(line)) for line in plane.lines]
+            names = {name for _, _, name, _ in lines}
+            work = _MODULES if _MODULES in names else _OPS if _OPS in names else None
+            for line, _, name, began in lines:
+                if (name == work) if work is not None else _STREAM.fullmatch(name):
+                    self._device_line(plane, line, index, name, began)
+                elif name == _STEPS:
+                    self._steps_line(plane, line, index, began)
+        elif _HOST.fullmatch(plane.name):
+            for line in plane.lines:
+                self._host_line(plane, line)
+
+    def _head(self, line: Field) -> tuple[int, str, int]:
+        """Return number, name and beginning of a line."""
+        number, name, began = 0, "", 0
+        for one in read_fields(self._data, line.begin, line.end):
+            if one.number == _LINE_ID:
+                number = one.value
+            elif one.number == _LINE_NAME:
+                name = text_of(self._data, one)
+            elif one.number == _LINE_NS:
+                began = one.value
+            elif one.number == _LINE_EVENTS and name:
+                break
+        if self._origin_ns is None and began:
+            self._origin_ns = began // _ORIGIN_NS * _ORIGIN_NS
+        return number, name, began
+
+    def _events(
+        self, line: Field, began: int, plane: Plane, wanted: dict[str, int]
+    ) -> Iterator[tuple[Integers, Integers, Integers, dict[str, Integers]]]:
+        """Yield kinds, begins and ends in nanoseconds, and the wanted stats of events, a part at a time."""
+        begins, ends, _ = split_repeated(self._data, line.begin, line.end, _LINE_EVENTS)
+        ids = {name: [key for key, stat in plane.stats.items() if stat == name] for name in wanted}
+        for first in range(0, len(begins), _AT_ONCE):
+            begin, end = begins[first : first + _AT_ONCE], ends[first : first + _AT_ONCE]
+            found = read_numbers(self._array, begin, end, (_EVENT_KIND, _EVENT_OFFSET, _EVENT_DURATION))
+            kind, offset, duration = found.values()
+            start = (began - (self._origin_ns or 0)) * 1000 + offset
+            stats = {name: np.full(len(begin), default) for name, default in wanted.items()}
+            if any(ids.values()):
+                owners, after_tag, after = read_messages(self._array, begin, end, _EVENT_STATS)
+                notes = read_numbers(self._array, after_tag, after, (_STAT_KIND, _STAT_UNSIGNED, _STAT_SIGNED))
+                value = np.where(notes[_STAT_UNSIGNED] != 0, notes[_STAT_UNSIGNED], notes[_STAT_SIGNED])
+                for name, keys in ids.items():
+                    right = np.isin(notes[_STAT_KIND], keys)
+                    stats[name][owners[right]] = value[right]
+            yield kind, start // 1000, (start + duration) // 1000, stats
+
+    def _device_line(self, plane: Plane, line: Field, device: int, name: str, began: int) -> None:
+        stream = hash(name) & 0x7FFFFFFF
+        keys = np.array(sorted(plane.events), np.int64)
+        kinds = np.array(
+            [COPY if _COPIES.fullmatch(text) else SET if _SETS.fullmatch(text) else KERNEL
+             for text in (plane.events[int(key)] for key in keys)], np.int64,
+        )  # fmt: skip
+        wanted = {"correlation_id": NO_CORRELATION, "_c": NO_CORRELATION}
+        for kind, begin, end, stats in self._events(line, began, plane, wanted):
+            correlation = np.where(stats["correlation_id"] >= 0, stats["correlation_id"], stats["_c"])
+            kind_of = _look_up(keys, kinds, kind, KERNEL)
+            if _COPY_LINE.fullmatch(name):
+                kind_of = np.full(len(kind), COPY)
+            full = np.ones(len(kind), np.int64)
+            self._builder.add_work_arrays(device * full, stream * full, kind_of, begin, end, correlation)
+
+    def _steps_line(self, plane: Plane, line: Field, device: int, began: int) -> None:
+        for _, begin, end, _ in self._events(line, began, plane, {}):
+            self._builder.own_steps.setdefault(device, []).extend(zip(begin.tolist(), end.tolist(), strict=True))
+
+    def _host_line(self, plane: Plane, line: Field) -> None:
+        number, name, began = self._head(line)
+        python = _PYTHON_LINE.fullmatch(name) is not None
+        thread = self._builder.thread((plane.name, number), plane.name, name, main=python)
+        keys = np.array(sorted(plane.events), np.int64)
+        category = PYTHON_THREAD if python else ""
+        names = np.full(len(keys), -1)
+        wanted = {"correlation_id": NO_CORRELATION, "_p": NO_CORRELATION, "_r": 0, "step_num": -1}
+        for kind, begin, end, stats in self._events(line, began, plane, wanted):
+            at = np.minimum(np.searchsorted(keys, kind), max(len(keys) - 1, 0))
+            for index in np.unique(at):
+                if len(keys) and names[index] < 0:
+                    names[index] = self._builder.kind(plane.events[int(keys[index])], category)
+            unnamed = self._builder.kind("", category)
+            found = np.where(keys[at] == kind, names[at], unnamed) if len(keys) else np.full(len(kind), unnamed)
+            step = (stats["_r"] == 1) & (stats["step_num"] >= 0)
+            self._builder.steps += zip(begin[step].tolist(), end[step].tolist(), strict=True)
+            correlation = np.where(stats["correlation_id"] >= 0, stats["correlation_id"], stats["_p"])
+            full = np.full(len(kind), thread)
+            work = ~step
+            columns = (found, full, begin, end, correlation)
+            self._builder.add_host_arrays(*(column[work].astype(np.int64) for column in columns))
+
+
+def _look_up(keys: Integers, values: Integers, wanted: Integers, default: int) -> Integers:
+    if not len(keys):
+        return np.full(len(wanted), default)
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[at] == wanted, values[at], default)

@@ -1,0 +1,1 @@
+"""Reading of XPlane files, the traces of TensorFlow and JAX, with numpy."""

@@ -1,0 +1,111 @@
+"""Planes of any XPlane file, one by one: what is before a damage is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pipeprof.pipelines.wire import LENGTH, DamagedError, Field, read_fields
+
+_SPACE_PLANES, _SPACE_ERRORS, _SPACE_WARNINGS, _SPACE_HOSTS = 1, 2, 3, 4
+_PLANE_NAME, _PLANE_LINES, _PLANE_EVENTS, _PLANE_STATS = 2, 3, 4, 5
+_ENTRY_KEY, _ENTRY_VALUE, _METADATA_NAME = 1, 2, 2
+
+
+@dataclass
+class Plane:
+    """A plane: its lines as they lie in the file, and names by their numbers."""
+
+    name: str = ""
+    lines: list[Field] = field(default_factory=list)
+    events: dict[int, str] = field(default_factory=dict)
+    stats: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass
+class Space:
+    """What a file has outside of its planes.
+
+    Attributes:
+        complaints: The profiler's own errors and warnings.
+        damaged: What could not be read, in words; None where all could.
+    """
+
+    hosts: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    damaged: str | None = None
+
+
+def read_planes(data: bytes, space: Space) -> Iterator[Plane]:
+    """Yield the planes before the first damage.
+
+    Args:
+        space: Is filled on the way.
+    """
+    count = 0
+    at = 0
+    try:
+        for one in read_fields(data, 0, len(data)):
+            if one.kind == LENGTH and one.number == _SPACE_PLANES:
+                found = _read_plane(data, one)
+                count += 1
+                yield found
+            elif one.kind == LENGTH and one.number in (_SPACE_ERRORS, _SPACE_WARNINGS):
+                space.complaints.append(text_of(data, one))
+            elif one.kind == LENGTH and one.number == _SPACE_HOSTS:
+                space.hosts.append(text_of(data, one))
+            elif one.number > _SPACE_HOSTS:
+                raise DamagedError
+            at = one.end
+    except DamagedError:
+        name = _name_at(data, at)
+        which = f'plane {count + 1}, "{name}",' if name else f"plane {count + 1}"
+        space.damaged = f"{which} is damaged at byte {at:,} of {len(data):,}: it and what follows are not read"
+
+
+def _read_plane(data: bytes, plane: Field) -> Plane:
+    found = Plane()
+    for one in read_fields(data, plane.begin, plane.end):
+        if one.kind != LENGTH:
+            continue
+        if one.number == _PLANE_NAME:
+            found.name = text_of(data, one)
+        elif one.number == _PLANE_LINES:
+            found.lines.append(one)
+        elif one.number in (_PLANE_EVENTS, _PLANE_STATS):
+            key, name = read_entry(data, one)
+            (found.events if one.number == _PLANE_EVENTS else found.stats)[key] = name
+    return found
+
+
+def read_entry(data: bytes, entry: Field) -> tuple[int, str]:
+    """Return the key and the name in an entry of a map of kinds."""
+    key, name = 0, ""
+    for one in read_fields(data, entry.begin, entry.end):
+        if one.number == _ENTRY_KEY:
+            key = one.value
+        elif one.number == _ENTRY_VALUE and one.kind == LENGTH:
+            for part in read_fields(data, one.begin, one.end):
+                if part.number == _METADATA_NAME and part.kind == LENGTH:
+                    name = text_of(data, part)
+    return key, name
+
+
+def text_of(data: bytes, one: Field) -> str:
+    """Return the text of a field."""
+    return data[one.begin : one.end].decode(errors="replace")
+
+
+def _name_at(data: bytes, at: int) -> str:
+    """Return the name of the plane that begins at an offset, as far as it can be read."""
+    from pipeprof.pipelines.wire import read_varint
+
+    try:
+        _, begin = read_varint(data, at)
+        _, begin = read_varint(data, begin)
+        for one in read_fields(data, begin, len(data)):
+            if one.number == _PLANE_NAME and one.kind == LENGTH:
+                return text_of(data, one)[:80]
+    except DamagedError:
+        pass
+    return ""

@@ -1,0 +1,249 @@
+"""Traces made of rows, in each of the formats: what a device did, what threads of the host did, and steps."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+US = 1_000
+"""Nanoseconds."""
+PYTHON = 7
+"""The main thread, and its process."""
+
+
+@dataclass(frozen=True)
+class Did:
+    """A device's event; times in nanoseconds."""
+
+    begin: int
+    end: int
+    launch: int | None = None
+    device: int = 0
+    stream: int = 7
+    kind: str = "kernel"
+
+
+@dataclass(frozen=True)
+class Called:
+    """An event of the host; times in nanoseconds."""
+
+    name: str
+    begin: int
+    end: int
+    category: str = "cpu_op"
+    launch: int | None = None
+    thread: int = PYTHON
+
+
+@dataclass
+class Made:
+    """A trace to be written."""
+
+    work: list[Did] = field(default_factory=list)
+    host: list[Called] = field(default_factory=list)
+    steps: list[tuple[int, int]] = field(default_factory=list)
+
+
+LAUNCHES = {"json": "cudaLaunchKernel", "sqlite": "cudaLaunchKernel_v7000", "xplane": "cuLaunchKernel"}
+FORMATS = tuple(LAUNCHES)
+
+
+def stalled(
+    form: str, stall: Called | None, *, steps: int = 20, marks: bool = True, ahead: int = 0, begin_us: int = 10_000
+) -> Made:
+    """Steps of 1,000 µs: 700 µs of work, then 300 µs in which the host does one thing, and launches in the last 5 µs.
+
+    Args:
+        stall: What the host does; its times are not read. None: nothing that a trace shows.
+        ahead: Microseconds before the gap in which the launch is made instead.
+    """
+    made = Made()
+    for step in range(steps):
+        start = (begin_us + 1_000 * step) * US
+        asked = start - (5 * US if not ahead else 300 * US + ahead * US)
+        made.host.append(Called(LAUNCHES[form], asked, asked + 4 * US, "cuda_runtime", step))
+        made.work.append(Did(start, start + 700 * US, step))
+        if stall is not None:
+            name, category, thread = stall.name, stall.category, stall.thread
+            made.host.append(Called(name, start + 700 * US, start + 995 * US, category, None, thread))
+        if marks:
+            made.steps.append((start - 5 * US, start + 995 * US))
+    return made
+
+
+def write(made: Made, form: str, folder: Path) -> Path:
+    """Write a trace in one of the formats."""
+    if form == "json":
+        path = folder / "made.pt.trace.json"
+        path.write_text(json.dumps(as_json(made)), encoding="utf-8")
+    elif form == "sqlite":
+        path = folder / "made.sqlite"
+        write_sqlite(made, path)
+    else:
+        path = folder / "made.xplane.pb"
+        path.write_bytes(as_xplane(made))
+    return path
+
+
+def _us(ns: int) -> float:
+    return ns / 1_000
+
+
+def as_json(made: Made) -> dict[str, Any]:
+    """The trace as PyTorch writes it."""
+    events: list[dict[str, Any]] = [
+        {"ph": "M", "name": "process_name", "pid": PYTHON, "tid": 0, "args": {"name": "python"}}
+    ]
+    categories = {"kernel": "kernel", "copy": "gpu_memcpy", "set": "gpu_memset"}
+    for did in made.work:
+        arguments = {"device": did.device, "stream": did.stream}
+        if did.launch is not None:
+            arguments["correlation"] = did.launch
+        events.append(_event(categories[did.kind], did.kind, did.device, did.stream, (did.begin, did.end), arguments))
+    for called in made.host:
+        arguments = {"correlation": called.launch} if called.launch is not None else {}
+        span = (called.begin, called.end)
+        events.append(_event(called.category, called.name, PYTHON, called.thread, span, arguments))
+    for number, span in enumerate(made.steps):
+        events.append(_event("user_annotation", f"ProfilerStep#{number}", PYTHON, PYTHON, span, {}))
+    return {"schemaVersion": 1, "deviceProperties": [{"name": "made"}], "traceEvents": events, "traceName": "made"}
+
+
+def _event(
+    category: str, name: str, pid: int, tid: int, span: tuple[int, int], arguments: dict[str, Any]
+) -> dict[str, Any]:
+    begin, end = span
+    return {
+        "ph": "X", "cat": category, "name": name, "pid": pid, "tid": tid,
+        "ts": _us(begin), "dur": _us(end - begin), "args": arguments,
+    }  # fmt: skip
+
+
+def write_sqlite(made: Made, path: Path) -> None:
+    """The trace as Nsight Systems exports it."""
+    connection = sqlite3.connect(path)
+    texts: dict[str, int] = {}
+    tables = {"kernel": "KERNEL", "copy": "MEMCPY", "set": "MEMSET"}
+    for table in tables.values():
+        connection.execute(
+            f'CREATE TABLE CUPTI_ACTIVITY_KIND_{table} (start INTEGER, "end" INTEGER, deviceId INTEGER, '
+            "streamId INTEGER, correlationId INTEGER, globalPid INTEGER)"
+        )
+    connection.execute(
+        'CREATE TABLE CUPTI_ACTIVITY_KIND_RUNTIME (start INTEGER, "end" INTEGER, globalTid INTEGER, '
+        "correlationId INTEGER, nameId INTEGER)"
+    )
+    connection.execute('CREATE TABLE NVTX_EVENTS (start INTEGER, "end" INTEGER, text TEXT, globalTid INTEGER)')
+    process = PYTHON << 24
+    for did in made.work:
+        row = (did.begin, did.end, did.device, did.stream, did.launch, process)
+        connection.execute(f"INSERT INTO CUPTI_ACTIVITY_KIND_{tables[did.kind]} VALUES (?, ?, ?, ?, ?, ?)", row)
+    for called in made.host:
+        thread = process | called.thread
+        if called.category.startswith("cuda"):
+            name = texts.setdefault(called.name, len(texts))
+            row = (called.begin, called.end, thread, called.launch, name)
+            connection.execute("INSERT INTO CUPTI_ACTIVITY_KIND_RUNTIME VALUES (?, ?, ?, ?, ?)", row)
+        else:
+            marks = (called.begin, called.end, called.name, thread)
+            connection.execute("INSERT INTO NVTX_EVENTS VALUES (?, ?, ?, ?)", marks)
+    for number, (begin, end) in enumerate(made.steps):
+        marks = (begin, end, f"ProfilerStep#{number}", process | PYTHON)
+        connection.execute("INSERT INTO NVTX_EVENTS VALUES (?, ?, ?, ?)", marks)
+    connection.execute("CREATE TABLE StringIds (id INTEGER, value TEXT)")
+    connection.executemany("INSERT INTO StringIds VALUES (?, ?)", [(key, text) for text, key in texts.items()])
+    connection.commit()
+    connection.close()
+
+
+def varint(value: int) -> bytes:
+    """A number as Protocol Buffers writes it."""
+    value &= (1 << 64) - 1
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    found.append(value)
+    return bytes(found)
+
+
+def number(tag: int, value: int) -> bytes:
+    """A field that is a number."""
+    return varint(tag << 3) + varint(value)
+
+
+def block(tag: int, value: bytes | str) -> bytes:
+    """A field that is a message or a text."""
+    data = value.encode() if isinstance(value, str) else value
+    return varint(tag << 3 | 2) + varint(len(data)) + data
+
+
+_STATS = ("correlation_id", "_r", "step_num")
+
+
+def plane(name: str, lines: Iterable[tuple[int, str, Sequence[tuple[str, int, int, dict[str, int]]]]]) -> bytes:
+    """A plane; of each line its number, its name, and the name, begin, end and stats of events."""
+    kinds: dict[str, int] = {}
+    data = block(2, name)
+    for key, title, events in lines:
+        line = [number(1, key), block(2, title), number(3, 0)]
+        for event, begin, end, stats in events:
+            one = number(1, kinds.setdefault(event, len(kinds) + 1))
+            one += number(2, begin * 1000) + number(3, (end - begin) * 1000)
+            for stat, value in stats.items():
+                one += block(4, number(1, _STATS.index(stat) + 1) + number(3, value))
+            line.append(block(4, one))
+        data += block(3, b"".join(line))
+    for event, key in kinds.items():
+        data += block(4, number(1, key) + block(2, number(1, key) + block(2, event)))
+    for key, stat in enumerate(_STATS, 1):
+        data += block(5, number(1, key) + block(2, number(1, key) + block(2, stat)))
+    return data
+
+
+def device_planes(made: Made) -> list[bytes]:
+    """The planes of the devices."""
+    names = {"kernel": "fusion", "copy": "MemcpyH2D", "set": "Memset"}
+    found = []
+    for device in sorted({did.device for did in made.work}):
+        streams = sorted({did.stream for did in made.work if did.device == device})
+        lines = [
+            (stream, f"Stream #{stream}(Kernel)", [
+                (names[did.kind], did.begin, did.end, {"correlation_id": did.launch} if did.launch is not None else {})
+                for did in made.work if (did.device, did.stream) == (device, stream)
+            ])
+            for stream in streams
+        ]  # fmt: skip
+        found.append(plane(f"/device:GPU:{device}", lines))
+    return found
+
+
+def host_plane(made: Made) -> bytes:
+    """The plane of the host."""
+    lines = []
+    for thread in sorted({called.thread for called in made.host} | {PYTHON}):
+        events = [
+            (
+                called.name,
+                called.begin,
+                called.end,
+                {"correlation_id": called.launch} if called.launch is not None else {},
+            )
+            for called in made.host
+            if called.thread == thread
+        ]
+        if thread == PYTHON:
+            events += [
+                ("train", begin, end, {"_r": 1, "step_num": step}) for step, (begin, end) in enumerate(made.steps)
+            ]
+        lines.append((thread, "python" if thread == PYTHON else f"pool/{thread}", events))
+    return plane("/host:CPU", lines)
+
+
+def as_xplane(made: Made) -> bytes:
+    """The trace as TensorFlow and JAX write it."""
+    return b"".join(block(1, one) for one in [*device_planes(made), host_plane(made)])
