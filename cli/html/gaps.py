@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from pipeprof.cli.charts.areas import Bar, bars
 from pipeprof.cli.charts.lanes import Lane, draw_lanes
 from pipeprof.cli.charts.svg import Sheet
-from pipeprof.cli.html.parts import Figure, Headline, Idents, Page, Part, Rows, Section
+from pipeprof.cli.html.parts import Facts, Figure, Headline, Idents, Page, Part, Rows, Section
 from pipeprof.cli.html.result import report_in_folds
 from pipeprof.cli.html.run import json_of
-from pipeprof.cli.pages.gaps import gaps_report, share_of_time, verdict_words
+from pipeprof.cli.pages.gaps import advice_of, gaps_report, share_of_time, verdict_words
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.gaps.document import DeviceGaps, GapsReport
 from pipeprof.profiles.gaps.names import CAUSES
@@ -34,6 +35,12 @@ def gaps_page(report: GapsReport) -> Page:
     blocks = list(gaps_report(report))
     sections = [
         Section(idents.of("causes"), "Causes", list(_causes(report, idents))),
+        Section(
+            idents.of("what to do"),
+            "What to do",
+            [Facts(advice)] if (advice := advice_of(last)) else [],
+            "from the causes; nothing of it was tried",
+        ),
         Section(idents.of("devices"), "Devices", list(_devices(report, idents))),
         Section(idents.of("longest gaps"), "Longest gaps", list(_longest(report, idents))),
         Section(
@@ -70,10 +77,13 @@ def _causes(report: GapsReport, idents: Idents) -> Iterator[Part]:
         for trace in known:
             share = share_of_time(trace, cause)
             if share > 0 or (len(known) > 1 and any(share_of_time(one, cause) > 0 for one in known)):
-                name = cause if len(known) == 1 else f"{cause}, {trace.file}"
+                name = cause if len(known) == 1 else f"{cause}, {_name(report, report.traces.index(trace))}"
                 rows.append((max(share_of_time(one, cause) for one in known), name, cause, share))
     rows.sort(key=lambda row: -row[0])
-    drawn = [Bar(name, [(during(cause, None), share, "c-wait")], percent(share)) for _, name, cause, share in rows]
+    drawn = []
+    for _, name, cause, share in rows:
+        words = f"{percent(share)}{'' if len(known) > 1 else f' · {during(cause, None)}'}"
+        drawn.append(Bar(name, [(during(cause, None), share, "c-wait")], words))
     yield Figure(
         idents.of("time by cause"),
         "Time without work for the device, by what the host did",
@@ -87,8 +97,14 @@ def _causes(report: GapsReport, idents: Idents) -> Iterator[Part]:
     )
 
 
+def _name(report: GapsReport, trace: int) -> str:
+    return ("before", "after")[trace] if len(report.traces) == 2 else report.traces[trace].file
+
+
 def _draw_shares(sheet: Sheet, rows: Sequence[Bar]) -> str:
-    return bars(sheet, rows=rows, write=percent)
+    """Bars; a narrow sheet has room for their numbers alone."""
+    shown = rows if sheet.is_wide else [replace(row, words=row.words.split(" · ")[0]) for row in rows]
+    return bars(sheet, rows=shown, write=percent)
 
 
 def _devices(report: GapsReport, idents: Idents) -> Iterator[Part]:
@@ -101,7 +117,7 @@ def _devices(report: GapsReport, idents: Idents) -> Iterator[Part]:
             continue
         copies = device.copy_only_share or 0.0
         busy = max(1.0 - device.idle_share - copies, 0.0)
-        name = device.name if len(report.traces) == 1 else f"{device.name}, {report.traces[device.trace].file}"
+        name = device.name if len(report.traces) == 1 else f"{device.name}, {_name(report, device.trace)}"
         parts = [
             ("computes", busy, "c-main"),
             ("only copies", copies, "c-rest"),
@@ -131,10 +147,11 @@ def _longest(report: GapsReport, idents: Idents) -> Iterator[Part]:
 
 def _lanes(device: DeviceGaps, report: GapsReport, idents: Idents) -> Figure:
     explained = not device.why_no_causes
+    causes = [one.gap.cause if explained else "" for one in device.actions]
     by_cause = device.gaps.by_cause if device.gaps is not None and explained else {}
     total = sum(by_cause.values())
     lanes = []
-    for cause in dict.fromkeys(action.gap.cause if explained else "" for action in device.actions):
+    for cause in dict.fromkeys(causes):
         name = cause or "cause not known"
         spans = [
             (
@@ -142,13 +159,13 @@ def _lanes(device: DeviceGaps, report: GapsReport, idents: Idents) -> Figure:
                 one.gap.ms / 1000,
                 f"{name}: {milliseconds(one.gap.ms)}, {one.action or 'nothing known of the host'}",
             )
-            for one in device.actions
-            if (one.gap.cause if explained else "") == cause
+            for one, its in zip(device.actions, causes, strict=True)
+            if its == cause
         ]
         found = next((seconds for key, seconds in by_cause.items() if key == cause), 0.0)
         lanes.append(Lane(name, f"{percent(found / total)} of the idle time" if total else "", spans))
-    several = len(report.devices) > 1
-    where = f" of {device.name}" if several else ""
+    where = f" of {device.name}" if len(report.devices) > 1 else ""
+    where += f", {_name(report, device.trace)}" if len(report.traces) > 1 else ""
     return Figure(
         idents.of(f"gaps{where}"),
         f"The longest gaps{where}",

@@ -154,14 +154,19 @@ def _longest(devices: Sequence[DeviceGaps]) -> Iterator[Block]:
 
 
 def _advice(trace: TraceGaps) -> Iterator[Block]:
+    if advised := advice_of(trace):
+        yield Heading("What to do", "from the causes; nothing of it was tried")
+        for cause, text in advised:
+            yield KeyValue(cause, text, indent=2, width=13)
+
+
+def advice_of(trace: TraceGaps) -> list[tuple[str, str]]:
+    """The largest causes, each with what would help against it."""
     total = sum(trace.by_cause.values())
     if trace.verdict == "busy" or not total:
-        return
+        return []
     rows = sorted(trace.by_cause.items(), key=lambda item: -item[1])
-    advised = [cause for cause, seconds in rows if seconds >= _ADVISED * total][:3]
-    yield Heading("What to do", "from the causes; nothing of it was tried")
-    for cause in advised:
-        yield KeyValue(cause, ADVICE[cause], indent=2, width=13)
+    return [(cause, ADVICE[cause]) for cause, seconds in rows if seconds >= _ADVISED * total][:3]
 
 
 def _both(report: GapsReport) -> Iterator[Block]:
