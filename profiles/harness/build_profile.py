@@ -465,7 +465,7 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
         whole = steps is not None and steps.epoch_steps is not None
         of = f", {percent(mean / epoch)} of an epoch of about {milliseconds(1000 * epoch)}" if whole else ""
         python = any(traits(stage.op).python_iterator for stage in stages or ())
-        own = ", with what ends with its generator in Python," if python else ""
+        own = " with its Python generator" if python else ""
         # `repeat()` is no remedy: an iterator that never ends has full buffers to free.
         text = (
             f"Freeing a finished iterator{own} took {milliseconds(1000 * mean)}{of}. Not counted above, but a "

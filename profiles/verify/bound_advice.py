@@ -162,7 +162,9 @@ def predict_lines(profile: Profile, finding: Finding, addresses: Collection[str]
     rows = {rows[0].id: rows for stage, line in lines if (rows := maps_of_texts(line, stage))}
     saved = sum(map(saved_by_chunks, rows.values()))
     name = stages_in_a_row([one for row in rows.values() for one in row])
-    finding.title, finding.semantics, finding.reason = f"Call {name} on many texts at once", "same", UNVERIFIED
+    finding.title, finding.semantics = f"Call {name} on many texts at once", "same"
+    if finding.measured is None:
+        finding.reason = UNVERIFIED
     formula = f"{percent(saved)} of the work is small ops of {name}, which many texts share then"
     finding.predicted = Predicted(speedup=1 / (1 - saved), formula=formula)
 

@@ -141,23 +141,6 @@ def test_a_run_of_stages_is_replaced_as_a_whole(tf: Any) -> None:
     assert calls == {"before": 24}
 
 
-@pytest.mark.parametrize(("parallel", "ahead"), [(None, 0), (2, 1)])
-def test_what_a_parallel_stage_of_a_run_reads_is_read_ahead(tf: Any, parallel: int | None, ahead: int) -> None:
-    """A map whose calls are parallel, or not, and a flat_map after it, which runs on the thread of what reads it."""
-    from pipeprof.pipelines.graph.edit.editable import EditableGraph
-    from pipeprof.pipelines.graph.observe.reading import serialise
-
-    counted = Counted(tf)
-    dataset = tf.data.Dataset.range(6).map(counted.stage("before")).map(counted.stage("slow"), parallel)
-    dataset = dataset.flat_map(lambda x: tf.data.Dataset.range(2 * x, 2 * x + 2))
-    made = replaced(dataset, "stages.1", "stages.2", batches=4, inputs=1, outputs=2)
-    graph = EditableGraph(serialise(tf.data.experimental.to_variant(made)))
-    assert [node.op for node in graph.nodes.values()].count("PrefetchDataset") == ahead
-    found, calls = counted.of(made)
-    assert len(found) == 12
-    assert calls == {"before": 6}
-
-
 def test_elements_of_any_kind_are_replayed(tf: Any) -> None:
     dataset = tf.data.Dataset.range(6).map(
         lambda x: {"rows": tf.ragged.range(x + 1), "text": tf.strings.as_string(x), "long": tf.range(x)}

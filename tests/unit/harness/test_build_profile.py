@@ -532,9 +532,9 @@ def test_single_long_steps_stay_however_fast_the_pipeline_is(long_ms: float, rep
     assert headspace.replayed_ms == pytest.approx(replayed_ms, abs=0.1)
 
 
-def test_what_ends_with_a_generator_is_part_of_a_slow_deletion():
+def test_a_generator_ends_with_its_iterator():
     seen = drained(5000)
     seen = replace(seen, steps=replace(seen.steps, seconds=4.0))
     made = assemble(facts(written=stages("from_generator", "batch")), observed(measured(seen, deletions=[0.7])))
     (text,) = [one.message for one in made.warnings if one.code == "slow-delete"]
-    assert text.startswith("Freeing a finished iterator, with what ends with its generator in Python, took 700 ms")
+    assert text.startswith("Freeing a finished iterator with its Python generator took 700 ms")

@@ -310,6 +310,11 @@ def test_lines_for_texts_are_a_change_with_what_they_are_expected_to_gain(profil
     assert finding.predicted is not None
     # Of its 4 ms, 40 % of the work, 2 are those of small ops.
     assert finding.predicted.speedup == pytest.approx(1 / (1 - 0.2 * 255 / 256))
+    assert finding.reason == "not tried"
+    # What was measured without the stage is said.
+    finding.measured, finding.reason = {"speedup": 3.2}, "without encode and short_enough at most 3.20×, undecided"
+    predict_lines(profile, finding, ["stages.0"])
+    assert finding.reason == "without encode and short_enough at most 3.20×, undecided"
     other = bottleneck_finding(profile, ["stages.1"], [])
     predict_lines(profile, other, ["stages.1"])
     assert other.predicted is None

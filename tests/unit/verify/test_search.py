@@ -478,8 +478,8 @@ def inserts(found: Profile, limit: int | None = None) -> list[str]:
 
 def test_short_epochs_are_cached_where_that_fits(recorded: Recorded) -> None:
     assert "cache" in inserts(repeating(recorded))
-    assert "cache" in inserts(repeating(recorded), 8_000_000)
-    assert "cache" not in inserts(repeating(recorded), 7_999_999)
+    assert "cache" in inserts(repeating(recorded), 9_488_000)
+    assert "cache" not in inserts(repeating(recorded), 9_487_999)
     found = repeating(recorded)
     assert found.steps is not None
     found.steps.interval_ms.mean = 31.0

@@ -198,17 +198,13 @@ class _Replaced:
         inputs, outputs = inputs * together, outputs * together
         drop = outputs == 1 and self._drops_remainder()
         left = drawn.window(inputs, drop_remainder=drop) if max(inputs, outputs) > 1 else drawn
-        ahead = self._runs_ahead(last)
-        if not ahead and any(self._runs_ahead(stage) for stage in self.line[self.first : self.last]):
-            # What they read was read on a thread of theirs, not on that of what reads the last one.
-            left = left.prefetch(_AHEAD)
         both = tf.data.Dataset.zip(left, replayed.window(outputs) if outputs > 1 else replayed)
         if outputs > 1:
             # No function is called for each element: that would take longer than many a stage.
             made = both.flat_map(_group(inputs, outputs))
         else:
             made = both.scan(0, lambda state, pair: (state, pair[1]))
-        return made.prefetch(_AHEAD * outputs) if ahead else made
+        return made.prefetch(_AHEAD * outputs) if self._runs_ahead(last) else made
 
     def _together(self) -> int:
         """Return how many elements are drawn at once: no more than a batch later on has."""
