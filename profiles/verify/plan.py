@@ -134,7 +134,7 @@ def turns_of(profile: Profile, chosen: ChosenMode, pace: Pace, until: float, wan
         why = f"epochs that take turns need {least:.0f} s for a change: --budget {math.ceil(least / OVER_BUDGET)}"
     if why is not None:
         return replace(chosen, why="; ".join(filter(None, (chosen.why, no_epochs(why)))))
-    longer = f"to start the script takes {start:.0f} s, longer than to measure a change ({measuring:.0f} s)"
+    longer = f"to start the script takes {start:.1f} s, longer than to measure a change ({measuring:.1f} s)"
     return ChosenMode("epochs", longer if start > measuring else "as --turns says")
 
 
