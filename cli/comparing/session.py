@@ -12,7 +12,7 @@ from typing import Literal
 
 from pipeprof.cli import output
 from pipeprof.cli.comparing.options import CompareOptions, GateOptions
-from pipeprof.cli.comparing.report import build_result
+from pipeprof.cli.comparing.report import build_result, next_command
 from pipeprof.cli.formats.registry import Output, is_redacted, render
 from pipeprof.cli.output import Outputs
 from pipeprof.cli.private import redact_here
@@ -152,6 +152,8 @@ def write_result(result: Result, saved: Path | None, outputs: Outputs, color: st
             lambda: build_result(shown, path, verbose=verbose),
             style,
             saved=path,
+            complete=lambda: build_result(shown, path, verbose=True),
+            following=next_command(shown),
             remarks=lambda: output.remarks_here(shown),
         )
         return render(kind, one, to_file=to_file)

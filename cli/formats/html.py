@@ -19,7 +19,7 @@ def html(output: Output) -> str:
 
     document = output.document
     if not isinstance(document, Profile):
-        return render_page(result_page(document, output.saved))
+        return render_page(result_page(document, output.saved, list(output.complete()), output.following))
     return render_page(run_page(document, output.saved, output.plan, _planned(document)))
 
 

@@ -29,6 +29,8 @@ class Output:
         blocks: The report on it, built on first use.
         saved: Path of the saved document as it is to be shown; None where it is not saved.
         plan: The proven changes of a profile as a plan that others may read; None where there is none.
+        complete: The report on a result with all its numbers.
+        following: The next command after a result, and what it does.
     """
 
     document: Profile | Result
@@ -36,6 +38,8 @@ class Output:
     style: Style
     saved: str | None = None
     plan: str | None = None
+    complete: Callable[[], Iterable[Block]] = tuple
+    following: tuple[str, str] | None = None
     remarks: Callable[[], Sequence[Remark]] = tuple
 
     @property
