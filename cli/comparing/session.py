@@ -144,6 +144,8 @@ def write_result(result: Result, saved: Path | None, outputs: Outputs, color: st
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.
     """
+    from pipeprof.cli.html.page import render_page
+    from pipeprof.cli.html.result import result_page
 
     def text(kind: str, style: Style, *, to_file: bool) -> str:
         shown, path = output.prepare(result, saved, hidden=is_redacted(kind, outputs.redact))
@@ -151,9 +153,9 @@ def write_result(result: Result, saved: Path | None, outputs: Outputs, color: st
             shown,
             lambda: build_result(shown, path, verbose=verbose),
             style,
-            saved=path,
-            complete=lambda: build_result(shown, path, verbose=True),
-            following=next_command(shown),
+            page=lambda: render_page(
+                result_page(shown, path, list(build_result(shown, path, verbose=True)), next_command(shown))
+            ),
             remarks=lambda: output.remarks_here(shown),
         )
         return render(kind, one, to_file=to_file)

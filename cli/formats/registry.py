@@ -27,19 +27,13 @@ class Output:
 
     Attributes:
         blocks: The report on it, built on first use.
-        saved: Path of the saved document as it is to be shown; None where it is not saved.
-        plan: The proven changes of a profile as a plan that others may read; None where there is none.
-        complete: The report on a result with all its numbers.
-        following: The next command after a result, and what it does.
+        page: The report as HTML, for the format of that name.
     """
 
     document: Profile | Result
     blocks: Callable[[], Iterable[Block]]
     style: Style
-    saved: str | None = None
-    plan: str | None = None
-    complete: Callable[[], Iterable[Block]] = tuple
-    following: tuple[str, str] | None = None
+    page: Callable[[], str] = str
     remarks: Callable[[], Sequence[Remark]] = tuple
 
     @property
