@@ -218,11 +218,21 @@ def as_text(
         shown,
         lambda: build_report(shown, path, selection),
         style,
-        saved=path,
-        plan=_plan_in(profile, shown, hidden=hidden) if kind == "html" else None,
+        page=lambda: _page(profile, shown, path, hidden=hidden),
         remarks=lambda: remarks_here(shown),
     )
     return render(kind, output, to_file=to_file)
+
+
+def _page(profile: Profile, shown: Profile, saved: str | None, *, hidden: bool) -> str:
+    """The report as HTML, with the plan of its best change."""
+    from pipeprof.cli.formats.plan import best_change
+    from pipeprof.cli.html.page import render_page
+    from pipeprof.cli.html.run import run_page
+
+    best = best_change(shown) if shown.fix is None else None
+    number = None if best is None else 1 + (shown.findings or []).index(best)
+    return render_page(run_page(shown, saved, _plan_in(profile, shown, hidden=hidden), number))
 
 
 def _plan_in(profile: Profile, shown: Profile, *, hidden: bool) -> str | None:

@@ -14,7 +14,7 @@ _MOST_DOTS = 200
 
 
 @dataclass(frozen=True)
-class Row:
+class Strip:
     """A quantity with what was measured of it.
 
     Attributes:
@@ -43,7 +43,7 @@ class Row:
 def draw_intervals(
     sheet: Sheet,
     *,
-    rows: Sequence[Row],
+    rows: Sequence[Strip],
     reference: float,
     floor: tuple[float, float] | None = None,
     logarithmic: bool = True,
@@ -83,7 +83,7 @@ def draw_intervals(
 
 
 def _scale(
-    rows: Sequence[Row],
+    rows: Sequence[Strip],
     reference: float,
     floor: tuple[float, float] | None,
     *,
@@ -103,7 +103,7 @@ def _scale(
     return Linear(low - margin, high + margin, start, end)
 
 
-def _row(row: Row, x: Scale, top: float, width: int, *, wide: bool) -> str:
+def _row(row: Strip, x: Scale, top: float, width: int, *, wide: bool) -> str:
     middle = top + (20 if wide else 44)
     parts = []
     words = f"{row.verdict}  {row.words}".strip()

@@ -120,7 +120,7 @@ class Sheet(NamedTuple):
 
     @property
     def is_wide(self) -> bool:
-        """Whether names stand beside what they name."""
+        """Whether there is room for names at the left of what they name."""
         return self.width >= _WIDE
 
 

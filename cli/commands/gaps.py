@@ -129,11 +129,19 @@ def _share(device: DeviceGaps, name: str) -> float | None:
 def _write(report: GapsReport, outputs: Outputs, color: str) -> None:
     from pipeprof.cli import output
     from pipeprof.cli.formats.registry import Output, is_redacted, render
+    from pipeprof.cli.html.gaps import gaps_page
+    from pipeprof.cli.html.page import render_page
     from pipeprof.cli.pages.gaps import gaps_report
     from pipeprof.cli.text.style import Style
 
     def text(kind: str, style: Style, *, to_file: bool) -> str:
         shown, _ = output.prepare(report, None, hidden=is_redacted(kind, outputs.redact))
-        return render(kind, Output(shown, lambda: gaps_report(shown), style), to_file=to_file)
+        one = Output(
+            shown,
+            lambda: gaps_report(shown),
+            style,
+            page=lambda: render_page(gaps_page(shown, list(gaps_report(shown)))),
+        )
+        return render(kind, one, to_file=to_file)
 
     output.write_texts(text, outputs, color, None)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pipeprof.cli import output
 from pipeprof.cli.comparing.options import CompareOptions, GateOptions
-from pipeprof.cli.comparing.report import build_result
+from pipeprof.cli.comparing.report import build_result, next_command
 from pipeprof.cli.formats.registry import Output, is_redacted, render
 from pipeprof.cli.output import Outputs
 from pipeprof.cli.private import redact_here
@@ -144,6 +144,8 @@ def write_result(result: Result, saved: Path | None, outputs: Outputs, color: st
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.
     """
+    from pipeprof.cli.html.page import render_page
+    from pipeprof.cli.html.result import result_page
 
     def text(kind: str, style: Style, *, to_file: bool) -> str:
         shown, path = output.prepare(result, saved, hidden=is_redacted(kind, outputs.redact))
@@ -151,7 +153,9 @@ def write_result(result: Result, saved: Path | None, outputs: Outputs, color: st
             shown,
             lambda: build_result(shown, path, verbose=verbose),
             style,
-            saved=path,
+            page=lambda: render_page(
+                result_page(shown, path, list(build_result(shown, path, verbose=True)), next_command(shown))
+            ),
             remarks=lambda: output.remarks_here(shown),
         )
         return render(kind, one, to_file=to_file)

@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pipeprof.cli.formats.registry import Format, Output
 
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
 
-
-def html(output: Output) -> str:
-    """The page."""
-    from pipeprof.cli.html.page import render_page
-    from pipeprof.cli.html.result import result_page
-    from pipeprof.cli.html.run import run_page
-    from pipeprof.profiles.document.profile import Profile
-
-    document = output.document
-    if isinstance(document, Profile):
-        return render_page(run_page(document, output.saved, output.plan, _planned(document)))
-    if document.kind == "gaps":
-        from pipeprof.cli.html.gaps import gaps_page
-
-        return render_page(gaps_page(document))
-    return render_page(result_page(document, output.saved))
-
-
-def _planned(profile: Profile) -> int | None:
-    """The number of the finding that a plan of a profile holds; None of a search."""
-    from pipeprof.cli.formats.plan import best_change
-
-    best = best_change(profile) if profile.fix is None else None
-    return None if best is None else 1 + (profile.findings or []).index(best)
+def _render(output: Output) -> str:
+    return output.page()
 
 
 FORMAT = Format(
-    "html", (".html",), frozenset({"run", "show", "fix", "compare", "gate", "gaps"}), html, order=5, redacted=True
+    "html", (".html",), frozenset({"run", "show", "fix", "compare", "gate", "gaps"}), _render, order=5, redacted=True
 )

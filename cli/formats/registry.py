@@ -28,15 +28,13 @@ class Output:
 
     Attributes:
         blocks: The report on it, built on first use.
-        saved: Path of the saved document as it is to be shown; None where it is not saved.
-        plan: The proven changes of a profile as a plan that others may read; None where there is none.
+        page: The report as HTML, for the format of that name.
     """
 
     document: Profile | Result | GapsReport
     blocks: Callable[[], Iterable[Block]]
     style: Style
-    saved: str | None = None
-    plan: str | None = None
+    page: Callable[[], str] = str
     remarks: Callable[[], Sequence[Remark]] = tuple
 
     @property

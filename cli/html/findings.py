@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.cli.charts.intervals import Row, draw_intervals
+from pipeprof.cli.charts.intervals import Strip, draw_intervals
 from pipeprof.cli.html.blocks import markup_of
 from pipeprof.cli.html.parts import Card, Facts, Figure, Fold, Note, Part, Rows, Shown, Snippet
 from pipeprof.cli.report.finding import describe_finding, describe_status
@@ -53,8 +53,8 @@ def proposals(profile: Profile, files: Files, idents: Idents) -> list[Part]:
         parts.append(_card(profile, finding, number, files, idents, folded=number > 1))
     further = list(build_further(profile, complete=True))
     if further:
-        ident = idents.of("what else was tried")
-        parts.append(Fold(ident, "What else was tried", [Shown(markup_of(further, idents))]))
+        ident = idents.of("further changes tried")
+        parts.append(Fold(ident, "Further changes that were tried", [Shown(markup_of(further, idents))]))
     return parts
 
 
@@ -174,7 +174,7 @@ def pairs_of(measured: Mapping[str, Any] | None, ident: str, title: str) -> Iter
     words = f"{significant(speedup)}×"
     if known.get("low") and known.get("high"):
         words += f" ({significant(known['low'])}–{significant(known['high'])})"
-    row = Row("all pairs", speedup, known.get("low"), known.get("high"), pairs, words)
+    row = Strip("all pairs", speedup, known.get("low"), known.get("high"), pairs, words)
     yield Figure(
         ident,
         "Pairs of measurements",
@@ -189,7 +189,7 @@ def pairs_of(measured: Mapping[str, Any] | None, ident: str, title: str) -> Iter
     )
 
 
-def draw_factors(sheet: Sheet, rows: Sequence[Row]) -> str:
+def draw_factors(sheet: Sheet, rows: Sequence[Strip]) -> str:
     """Factors of steps per second: more is better."""
     return draw_intervals(
         sheet,

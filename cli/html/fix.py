@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.charts.intervals import Row
+from pipeprof.cli.charts.intervals import Strip
 from pipeprof.cli.html.blocks import markup_of
 from pipeprof.cli.html.findings import draw_factors, pairs_of
 from pipeprof.cli.html.parts import Facts, Figure, Headline, Part, Rows, Shown, Snippet
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _TONES = {"fixed": "good", "nothing": "", "not-proven": "unclear", "interrupted": "unclear"}
 _MOST_TRIED = 24
-"""Changes that the ladder has beside those that were taken."""
+"""Changes of the ladder that were not taken."""
 
 
 def fix_headline(profile: Profile, fix: Fix) -> Headline:
@@ -93,7 +93,7 @@ def ladder(fix: Fix, idents: Idents) -> Iterator[Figure]:
     if taken and measured.get("speedup"):
         words = describe_measured({**measured, "peak_rss_delta_bytes": None})
         rows.append(
-            Row(
+            Strip(
                 "all of it, proven",
                 measured["speedup"],
                 measured.get("low"),
@@ -117,11 +117,11 @@ def ladder(fix: Fix, idents: Idents) -> Iterator[Figure]:
     )
 
 
-def _rung(step: FixStep, base: float) -> Row:
+def _rung(step: FixStep, base: float) -> Strip:
     scaled = [base * value if value is not None else None for value in (step.speedup, step.low, step.high)]
     is_taken = step.result == "taken"
     factor = f"{significant(step.speedup or 1.0)}×"
-    return Row(
+    return Strip(
         step.title,
         *scaled,
         dots=[base * ratio for ratio in step.ratios],

@@ -13,7 +13,8 @@ from pipeprof.cli.charts.svg import Sheet
 from pipeprof.cli.html.parts import Facts, Figure, Headline, Idents, Page, Part, Rows, Section
 from pipeprof.cli.html.result import report_in_folds
 from pipeprof.cli.html.run import json_of
-from pipeprof.cli.pages.gaps import advice_of, gaps_report, share_of_time, verdict_words
+from pipeprof.cli.pages.gaps import advice_of, share_of_time, verdict_words
+from pipeprof.cli.text.blocks import Block
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.gaps.document import DeviceGaps, GapsReport
 from pipeprof.profiles.gaps.names import CAUSES
@@ -25,14 +26,17 @@ _MOST_DEVICES = 32
 """Devices with a bar."""
 
 
-def gaps_page(report: GapsReport) -> Page:
-    """The page of all traces of a command."""
+def gaps_page(report: GapsReport, blocks: Sequence[Block]) -> Page:
+    """The page of all traces of a command.
+
+    Args:
+        blocks: The report in text.
+    """
     idents = Idents()
     first, last = report.traces[0], report.traces[-1]
     label, rest = verdict_words(last if len(report.traces) == 2 else first)
     shares = [percent(trace.idle_share) for trace in report.traces if trace.idle_share is not None]
     several = len(report.traces) > 1
-    blocks = list(gaps_report(report))
     sections = [
         Section(idents.of("causes"), "Causes", list(_causes(report, idents))),
         Section(

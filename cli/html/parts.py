@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 WIDE, HALF, NARROW = 1096, 536, 340
-"""Pixels of a chart on a wide screen, of one beside another, and on a telephone."""
+"""Pixels of a chart on a wide screen, of one in half of its width, and on a telephone."""
 
 
 @dataclass(frozen=True)

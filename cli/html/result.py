@@ -9,8 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.charts.areas import Bar, bars
-from pipeprof.cli.charts.intervals import Row, draw_intervals
-from pipeprof.cli.comparing.report import build_result, next_command
+from pipeprof.cli.charts.intervals import Strip, draw_intervals
 from pipeprof.cli.html.blocks import markup_of
 from pipeprof.cli.html.parts import (
     Facts,
@@ -57,23 +56,26 @@ _GROWN = 1.1
 """Times the CPU time of a stage in A, from which the headline names it."""
 
 
-def result_page(result: Result, saved: str | None) -> Page:
+def result_page(
+    result: Result, saved: str | None, blocks: Sequence[Block] = (), following: tuple[str, str] | None = None
+) -> Page:
     """The page of a result.
 
     Args:
         saved: Path of the saved result as it is to be shown.
+        blocks: The complete report in text.
+        following: The next command, and what it does.
     """
     idents = Idents()
     label, rest, color = headline(result)
     factor, interval = _factor(result)
-    blocks = list(build_result(result, None, verbose=True))
     sections = [
         Section(idents.of("why"), "Why", list(_why(result, idents))),
         Section(idents.of("metrics"), "Metrics", [*_messages(result), *_strips(result, idents)], _conditions(result)),
         Section(idents.of("pairs"), "Pairs", list(_pairs(result, idents))),
         Section(idents.of("stages"), "Stages", list(_stages(result, idents))),
         Section(idents.of("differences"), "Differences", list(_differences(result))),
-        Section(idents.of("next"), "Next", list(_next(result, idents))),
+        Section(idents.of("next"), "Next", list(_next(following, idents))),
         Section(idents.of("numbers"), "All numbers", [*report_in_folds(blocks, idents), *_json(result, idents)]),
     ]
     return Page(
@@ -277,7 +279,7 @@ def _limit(metric: Metric) -> str:
     return f"± {percent(metric.floor)}" if metric.scale == "ratio" else f"± {value_text(metric, metric.floor)}"
 
 
-def _row(result: Result, metric: Metric, name: str) -> Row:
+def _row(result: Result, metric: Metric, name: str) -> Strip:
     if result.kind == "gate" and metric.level != "off":
         verdict, class_ = _GATE[metric.verdict]
         if metric.verdict == "regressed" and metric.level == "warn":
@@ -292,7 +294,7 @@ def _row(result: Result, metric: Metric, name: str) -> Row:
         values = f"{value_text(metric, metric.b)} of at most {value_text(metric, metric.limit)}"
     else:
         values = f"{value_text(metric, metric.a)} → {value_text(metric, metric.b)}, {describe_change(metric)}"
-    return Row(
+    return Strip(
         name,
         metric.change,
         metric.low,
@@ -318,10 +320,12 @@ def _pairs(result: Result, idents: Idents) -> Iterator[Figure]:
     ]
     if not b:
         return
-    rows = [Row("B over A", main.change, main.low, main.high, b, f"{describe_change(main)} {describe_interval(main)}")]
+    rows = [
+        Strip("B over A", main.change, main.low, main.high, b, f"{describe_change(main)} {describe_interval(main)}")
+    ]
     if again:
         middle = math.exp(sum(map(math.log, again)) / len(again))
-        rows.append(Row("A over A, the noise", middle, dots=again, words=f"{significant(middle)}×", faint=True))
+        rows.append(Strip("A over A, the noise", middle, dots=again, words=f"{significant(middle)}×", faint=True))
     yield Figure(
         idents.of("pairs as dots"),
         f"Pairs of {main.title}",
@@ -443,8 +447,7 @@ def _differences(result: Result) -> Iterator[Part]:
             yield Facts([(f"A to {name}", change) for change in changes])
 
 
-def _next(result: Result, idents: Idents) -> Iterator[Part]:
-    following = next_command(result)
+def _next(following: tuple[str, str] | None, idents: Idents) -> Iterator[Part]:
     if following is not None:
         yield Snippet(idents.of("next command"), f"This command {following[1]}", following[0])
 

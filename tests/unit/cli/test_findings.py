@@ -282,7 +282,7 @@ def test_one_finding_in_full_has_everything(found: Profile) -> None:
         "num_parallel_calls: 16",
         "the same elements in the same order",
         "min(24.3 / 12.2 of the step, 16 calls) = 1.99",
-        "ms_per_batch 83.4, worker_cores 0.21",
+        "83.4 ms per batch, worker cores 0.21",
         "pipeprof explain serial-map-latency",
     ):
         assert part in text

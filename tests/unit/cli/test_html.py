@@ -17,10 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.cli.formats.html import html
-from pipeprof.cli.formats.registry import Output
+from pipeprof.cli.comparing.report import build_result, next_command
+from pipeprof.cli.formats.plan import best_change
 from pipeprof.cli.html.blocks import markup_of
+from pipeprof.cli.html.page import render_page
 from pipeprof.cli.html.parts import Idents
+from pipeprof.cli.html.result import result_page
 from pipeprof.cli.html.run import run_page
 from pipeprof.cli.text.blocks import (
     Alternatives,
@@ -34,7 +36,6 @@ from pipeprof.cli.text.blocks import (
     Table,
     TextSpan,
 )
-from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.findings import FixStep, LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import StepCourse
@@ -89,7 +90,13 @@ class Page(HTMLParser):
 
 
 def page_of(document: Profile | Result, plan: str | None = None) -> Page:
-    return Page(html(Output(document, tuple, Style(), saved="pipeprof-out/saved.json", plan=plan)))
+    saved = "pipeprof-out/saved.json"
+    if not isinstance(document, Profile):
+        blocks = list(build_result(document, saved, verbose=True))
+        return Page(render_page(result_page(document, saved, blocks, next_command(document))))
+    best = best_change(document) if document.fix is None else None
+    number = None if best is None else 1 + (document.findings or []).index(best)
+    return Page(render_page(run_page(document, saved, plan, number)))
 
 
 def recorded(name: str) -> Profile:
