@@ -169,7 +169,7 @@ def _both(report: GapsReport) -> Iterator[Block]:
     rows.append(("idle", percent(before.idle_share), percent(after.idle_share), _points(before, after, None)))
     for cause in CAUSES:
         if any(_share(trace, cause) >= _LITTLE for trace in report.traces):
-            cells = [percent(_share(trace, cause)) for trace in report.traces]
+            cells = (percent(_share(before, cause)), percent(_share(after, cause)))
             rows.append((cause, *cells, _points(before, after, cause)))
     # The change that counts comes first; `idle` stays on top.
     rows[1:] = sorted(rows[1:], key=lambda row: -abs(float(row[3].split()[0].replace("−", "-") or 0)))
