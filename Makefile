@@ -17,6 +17,8 @@ export PYTHONDONTWRITEBYTECODE :=
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := $(shell find api cli pipelines profiles -name '*.py' -o -name '*.pyi' -o -name py.typed)
+# A folder with public traces, for the benchmark of that name.
+TRACES ?=
 EXAMPLE ?= examples/jpeg_folder/spec.yaml
 # The oldest TensorFlow that docs/compatibility.md promises, for test-oldest.
 OLDEST := tensorflow==2.18.*
@@ -65,7 +67,7 @@ types: $(STAMP)/installed $(STAMP)/dev
 
 .PHONY: verify
 verify: $(STAMP)/installed $(STAMP)/dev ## measure what benchmarks/ claims, for half an hour, or BENCHMARKS="silence gaps"
-	@$(BIN)/python benchmarks/run.py $(BENCHMARKS)
+	@PIPEPROF_TRACES="$(if $(TRACES),$(abspath $(TRACES)))" $(BIN)/python benchmarks/run.py $(BENCHMARKS)
 
 .PHONY: verify-all
 verify-all: $(STAMP)/installed $(STAMP)/dev ## measure all that is not yet for the present code; goes on where it ended

@@ -178,7 +178,7 @@ def _both(report: GapsReport) -> Iterator[Block]:
     rows.append(("idle", percent(before.idle_share), percent(after.idle_share), _points(before, after, None)))
     for cause in CAUSES:
         if any(share_of_time(trace, cause) >= _LITTLE for trace in report.traces):
-            cells = [percent(share_of_time(trace, cause)) for trace in report.traces]
+            cells = (percent(share_of_time(before, cause)), percent(share_of_time(after, cause)))
             rows.append((cause, *cells, _points(before, after, cause)))
     # The change that counts comes first; `idle` stays on top.
     rows[1:] = sorted(rows[1:], key=lambda row: -abs(float(row[3].split()[0].replace("−", "-") or 0)))

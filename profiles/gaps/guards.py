@@ -52,8 +52,8 @@ def guard_trace(trace: DeviceTrace, attribution: Attribution) -> Withheld:
         found.causes.append("the trace has no events of the host")
     elif trace.partial_host:
         found.causes.append("the file is damaged, so events of the host may be missing")
-    _guard_launches(trace, attribution, found)
-    _guard_graphs(trace, attribution, found)
+    _guard_launches(trace, found)
+    _guard_graphs(trace, found)
     if (early := _early(trace, attribution)) is not None:
         found.causes.append(early)
     return found
@@ -72,11 +72,11 @@ def _within(trace: DeviceTrace, calls: Times, seen: NDArray[np.bool_]) -> NDArra
     if not seen.any():
         return np.ones(len(calls), np.bool_)
     begin = trace.host.begin[calls]
-    return (begin >= begin[seen].min()) & (begin <= begin[seen].max())
+    found: NDArray[np.bool_] = (begin >= begin[seen].min()) & (begin <= begin[seen].max())
+    return found
 
 
-def _guard_launches(trace: DeviceTrace, attribution: Attribution, found: Withheld) -> None:
-    del attribution
+def _guard_launches(trace: DeviceTrace, found: Withheld) -> None:
     calls = _calls(trace, KERNEL_LAUNCHES)
     if not len(calls):
         return
@@ -90,8 +90,7 @@ def _guard_launches(trace: DeviceTrace, attribution: Attribution, found: Withhel
         found.idle.append(sentence)
 
 
-def _guard_graphs(trace: DeviceTrace, attribution: Attribution, found: Withheld) -> None:
-    del attribution
+def _guard_graphs(trace: DeviceTrace, found: Withheld) -> None:
     calls = _calls(trace, GRAPH_LAUNCHES)
     if not len(calls):
         return
