@@ -15,8 +15,8 @@ else:
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DISTRIBUTIONS = {"google": "protobuf", "yaml": "pyyaml", "pydantic_core": "pydantic", "typing_extensions": "pydantic"}
-OPTIONAL = {"pynvml", "tensorflow_datasets", "absl", "keras", "jax", "torch"}
-"""Imported only where a user's own pipeline has them."""
+OPTIONAL = {"pynvml", "tensorflow_datasets", "absl", "keras", "jax", "torch", "pytest"}
+"""Imported only where a user's own pipeline has them, or by them: pytest loads the plugin."""
 
 
 def imported():
