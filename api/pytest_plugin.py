@@ -73,8 +73,10 @@ class Pipeprof:
         report = done.stdout.strip()
         if done.returncode == _FAILED:
             pytest.fail(report, pytrace=False)
+        if done.returncode == _INCONCLUSIVE and not strict:
+            pytest.skip(report)
         if done.returncode == _INCONCLUSIVE:
-            (pytest.fail if strict else pytest.skip)(report)
+            pytest.fail(report, pytrace=False)
         if done.returncode != 0:
             pytest.fail("\n".join(filter(None, [done.stderr.strip(), report])), pytrace=False)
         result = json.loads(out.read_text(encoding="utf-8"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,12 @@ def defaults(command: str, options: Mapping[str, Any], of_command: OptionsOf) ->
 
 
 def find_file(folder: Path) -> Path | None:
-    """The nearest pyproject.toml with the table: in a folder, or above it up to the root of its repository."""
+    """The nearest pyproject.toml with the table: in a folder, or above it up to the root of its repository.
+
+    Under ``python -I`` there is none: it is for those who let no file of a checkout have a say, as the CI recipes do.
+    """
+    if sys.flags.isolated:
+        return None
     root = repository_root(folder)
     for place in (folder, *(folder.parents if root is not None else ())):
         path = place / FILE

@@ -38,7 +38,7 @@ def metric_families(profile: Profile) -> Iterator[tuple[str, str, str, _Samples]
     held: _Samples = [(labels, stage.buffered_bytes) for labels, stage in stages]
     yield "stage_time_per_batch", "seconds", "Time of a stage per batch, all threads together.", times
     yield "stage_buffer", "bytes", "What a stage holds.", held
-    gains = [
+    gains: _Samples = [
         ({"rule": finding.rule, "finding": str(number)}, (finding.measured or {}).get("speedup"))
         for number, finding in enumerate(profile.findings or (), 1)
         if finding.status == "kept"

@@ -81,7 +81,8 @@ def _gaps(profile: Profile, start: float) -> Iterator[Event]:
 def _in_a_row(track: tuple[int, int], spans: Iterable[tuple[float, float, str]]) -> Iterator[Event]:
     """Slices of one track, given as start, seconds and name; slices that overlap would be dropped by viewers."""
     ordered = sorted(spans)
-    for (start, seconds, name), (following, *_) in zip(ordered, [*ordered[1:], (math.inf,)], strict=False):
+    ends = [*(start for start, *_ in ordered[1:]), math.inf]
+    for (start, seconds, name), following in zip(ordered, ends, strict=False):
         yield _slice(name, track, (start, min(seconds, following - start)), {})
 
 

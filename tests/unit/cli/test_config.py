@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,17 @@ def test_the_environment_comes_before_the_file_and_the_command_line_before_both(
     monkeypatch.delenv("PIPEPROF_FORMAT")
     monkeypatch.setenv("PIPEPROF_NO_PYTHON", "maybe")
     assert "PIPEPROF_NO_PYTHON: got 'maybe', expected 1 or 0" in pipeprof("check", "a.yaml").err
+
+
+def test_isolated_python_reads_no_file_of_the_checkout() -> None:
+    """As the recipes for CI call it: a merge request must not loosen its own gate."""
+    Path("pyproject.toml").write_text("[tool.pipeprof]\nformat = 'json'\n")
+    words = ["-m", "pipeprof", "check", "a.yaml"]
+    outputs = [
+        subprocess.run([sys.executable, *flags, *words], capture_output=True, text=True, check=True).stdout
+        for flags in ([], ["-I"])
+    ]
+    assert [text[0] for text in outputs] == ["{", "a"]
 
 
 def test_the_file_is_looked_for_up_to_the_root_of_the_repository(tmp_path: Path) -> None:
