@@ -3,6 +3,11 @@
 __version__ = "0.1.0"
 
 
+def __dir__() -> list[str]:
+    """List what a user's code imports, too."""
+    return sorted([*globals(), "Profile", "apply", "keras", "profile", "watch"])
+
+
 def __getattr__(name: str) -> object:
     """Load what a user's code imports when it is used: this file runs before `python -m` can set the path."""
     if name == "apply":
@@ -13,6 +18,10 @@ def __getattr__(name: str) -> object:
         from pipeprof.watching import watch
 
         return watch
+    if name in ("profile", "Profile", "load_ipython_extension"):
+        from importlib import import_module
+
+        return getattr(import_module("pipeprof.profiling"), {"Profile": "DatasetProfile"}.get(name, name))
     if name == "keras":
         from importlib import import_module
 

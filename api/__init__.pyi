@@ -3,9 +3,13 @@ from contextlib import AbstractContextManager
 from typing import TypeVar, overload
 
 from pipeprof import keras as keras
+from pipeprof.profiling import DatasetProfile
+from pipeprof.profiling import load_ipython_extension as load_ipython_extension
+from pipeprof.profiling import profile as profile
 from pipeprof.rewriting import apply as apply
 
 __version__: str
+Profile = DatasetProfile
 
 _Dataset = TypeVar("_Dataset")
 

@@ -179,6 +179,10 @@ class Recording:
         reason: What ends it: ``the block``.
         steps: After which it ends by itself; None for never.
         lines: Whether to note where datasets are made, until the first step.
+        quiet: Whether only warnings are printed.
+
+    Attributes:
+        profile: What was measured, once that has ended; None where there is no profile.
     """
 
     def __init__(
@@ -189,6 +193,7 @@ class Recording:
         reason: str,
         steps: int | None = None,
         lines: bool = False,
+        quiet: bool = False,
     ) -> None:
         script = _main_file()
         name = slug(Path(script).stem)
@@ -211,6 +216,13 @@ class Recording:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._ended = False
+        self._quiet = quiet
+        self.profile: Profile | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """Where the profile is saved."""
+        return self._writer.path
 
     @property
     def ended(self) -> bool:
@@ -258,6 +270,7 @@ class Recording:
             if profile.complete:
                 self._writer.deliver(profile)
             self._report(profile)
+            self.profile = profile
         except Exception as problem:
             say(f"pipeprof: warning: there is no profile: {type(problem).__name__}: {problem}")
 
@@ -267,7 +280,7 @@ class Recording:
             say(f"pipeprof: warning: {warning}")
         if writer.kept is not None:
             say(f"pipeprof: note: {as_typed(str(writer.kept))} stays as it was: the measurement is not complete")
-        if writer.path is None:
+        if writer.path is None or self._quiet:
             return
         if (show := _notebook()) is not None:
             from pipeprof.cli.output import as_text

@@ -96,7 +96,14 @@ def current() -> Recording | None:
 
 
 def begin(
-    out: Path | None, *, reason: str, steps: int | None = None, lines: bool = False, model: Any = None
+    out: Path | None,
+    *,
+    reason: str,
+    steps: int | None = None,
+    lines: bool = False,
+    model: Any = None,
+    of: Callable[[], Any] | None = None,
+    quiet: bool = False,
 ) -> Recording:
     """Begin to measure; what was measured until now outside of a block is saved first.
 
@@ -106,6 +113,8 @@ def begin(
         steps: After which it ends by itself; None for never.
         lines: Whether to note where datasets are made, until the first step.
         model: The one whose ``fit`` is under way.
+        of: Reference to the one dataset that is the main one; None for any of those that were registered.
+        quiet: Whether the caller reports, so that only warnings are printed.
     """
     with _beginning:
         if (before := current()) is not None:
@@ -113,7 +122,8 @@ def begin(
         _require_tensorflow()
         from pipeprof.recording import Recording
 
-        recording = Recording(out, registered=_registered, reason=reason, steps=steps, lines=lines)
+        registered = _registered if of is None else [of]
+        recording = Recording(out, registered=registered, reason=reason, steps=steps, lines=lines, quiet=quiet)
         if not _current:
             atexit.register(_end_at_exit)
         _current[:] = [recording]

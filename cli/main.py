@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pipeprof.pipelines.target.import_path import leave_out_current_folder
@@ -35,6 +36,8 @@ RECURSION_LIMIT = 15_000
 """Frames. A graph is as deep as its pipeline has stages, and 500 stages take some 2,500; on a stack of 8 MiB, as Linux
 gives it, Python 3.10 has room for about 20,000."""
 
+_COMPLETE = "_PIPEPROF_COMPLETE"
+"""How the scripts of completion ask, as typer names it."""
 COMMANDS = {
     "run": "RunOptions",
     "fix": "FixOptions",
@@ -128,6 +131,10 @@ def main() -> None:
     # What `nohup` has switched off stays off.
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _terminate)
+    if os.environ.get(_COMPLETE) == "complete_bash":
+        from pipeprof.cli.completion import complete_in_bash
+
+        sys.exit(complete_in_bash(lambda: invoke(sys.argv[1:])))
     sys.exit(invoke(sys.argv[1:]))
 
 
@@ -150,7 +157,7 @@ def invoke(arguments: Sequence[str]) -> int:
     try:
         only = next(iter(arguments), "")
         result = _parser(only if only in COMMANDS else "").main(
-            args=list(arguments), prog_name="pipeprof", standalone_mode=False
+            args=list(arguments), prog_name="pipeprof", standalone_mode=False, default_map=_defaults(only, arguments)
         )
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else exit_codes.OK if stop.code is None else exit_codes.INTERNAL
@@ -159,6 +166,38 @@ def invoke(arguments: Sequence[str]) -> int:
     except Exception as error:
         return _report(error, arguments)
     return result if isinstance(result, int) else exit_codes.OK
+
+
+def _defaults(command: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """What options are without being typed, by command, as the parser reads it; stated on stderr."""
+    from pipeprof.cli.config import defaults, is_needed
+    from pipeprof.profiles.host.system_faults import has_current_folder
+
+    if command not in COMMANDS or not {"-h", "--help"}.isdisjoint(arguments) or _COMPLETE in os.environ:
+        return {}
+    if command == "data" or not has_current_folder() or not is_needed(Path.cwd()):
+        return {}
+    found, note = defaults(command, _options_of(command), _options_of)
+    if note and not found.get("quiet") and {"-q", "--quiet"}.isdisjoint(arguments):
+        from pipeprof.cli.streams import say
+
+        say(f"pipeprof: note: {note}")
+    return {command: found}
+
+
+def _options_of(name: str) -> dict[str, Any]:
+    """The options of a command, or the names of all commands; `data` measures nothing and has none to set."""
+    return _options(_parser(name).commands[name]) if name else dict.fromkeys(set(COMMANDS) - {"data"})
+
+
+def _options(command: Any) -> dict[str, Any]:
+    """The parameters of a command that are options, by their name without hyphens."""
+    return {
+        option.removeprefix("--"): parameter
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--") and option != "--help"
+    }
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:

@@ -34,9 +34,11 @@ _CLOCK = re.compile(r"(?=.)(?:([0-9]+)h)?(?:([0-9]+)m(?:in)?)?(?:([0-9]+)s)?")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 
 
-def option(name: str, metavar: str, text: str, *, words: Sequence[str] = ()) -> Any:
+def option(
+    name: str, metavar: str, text: str, *, words: Sequence[str] = (), complete: Callable[..., list[str]] | None = None
+) -> Any:
     """An option with a value; an empty name stands for that of the parameter."""
-    complete = completion.one_of(*words) if words else None
+    complete = completion.one_of(*words) if words else complete
     return typer.Option(*filter(None, [name]), metavar=metavar, help=text, autocompletion=complete)
 
 
@@ -62,6 +64,7 @@ Set = Annotated[
         "--set",
         "PATH=VALUE",
         "Override a value of the spec, e.g. stages.0.num_parallel_calls=4; null removes it. Repeatable.",
+        complete=completion.parts_of_spec,
     ),
 ]
 Overlay = Annotated[Texts, option("-f", "FILE", "Merge another YAML file into the spec, e.g. laptop.yaml. Repeatable.")]
@@ -130,7 +133,7 @@ Section = Annotated[
 ]
 
 
-Step = Annotated[Text, option("--step", "STEP", f"Training step: {registry.words()}.")]
+Step = Annotated[Text, option("--step", "STEP", f"Training step: {registry.words()}.", complete=completion.steps)]
 Dispatch = Annotated[Text, option("--dispatch", "sync|N", "Wait for every step (sync), or allow N steps in flight.")]
 Seed = Annotated[Text, option("--seed", "N", "Seed for TensorFlow's random ops.")]
 Timeout = Annotated[

@@ -17,8 +17,8 @@ from pipeprof.cli.streams import OutputError, say, why, write_stream
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
-    from pipeprof.cli.formats.remarks import Remark
     from pipeprof.cli.report.report import Selection
+    from pipeprof.cli.text.remarks import Remark
     from pipeprof.cli.text.style import Style
     from pipeprof.profiles.document.base import Model
     from pipeprof.profiles.document.profile import Profile
@@ -36,13 +36,15 @@ class _Texts(Protocol):
 
 _OWN_REPORT = re.compile(
     rb"^Report by +pipeprof \d|all numbers(?: and \d+ notes?)?: pipeprof show -v$|^<!-- pipeprof -->$"
-    rb"|<meta name=\"generator\" content=\"pipeprof |<testsuite name=\"pipeprof gate |^ +\"name\": \"pipeprof\",$",
+    rb"|<meta name=\"generator\" content=\"pipeprof |<testsuite name=\"pipeprof gate |^ +\"name\": \"pipeprof\",$"
+    rb"|\"tool\": \"pipeprof \d|^# TYPE pipeprof_run info$",
     re.MULTILINE,
 )
 """In every report: the end of those for reading, the beginning of those for programs."""
 _KEPT = frozenset({"json", "plan", "yaml", "patch"})
 """Formats of files that others work with: one of a complete measurement is not replaced by one of a partial one."""
 _TAIL_BYTES = 8192
+_PACKED = ".gz"
 _TAKEN = "the file exists; use --force to overwrite it, or another name"
 _FOREIGN = "the file exists and is no report of pipeprof; use --force to overwrite it"
 
@@ -181,11 +183,16 @@ def is_own_report(path: Path) -> bool:
     if is_own_file(path):
         return True
     try:
+        if path.suffix.lower() == _PACKED:
+            import gzip
+
+            with gzip.open(path) as packed:
+                return bool(_OWN_REPORT.search(packed.read(_TAIL_BYTES)))
         with path.open("rb") as file:
             start = file.read(_TAIL_BYTES)
             file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
             return any(_OWN_REPORT.search(part) for part in (start, file.read()))
-    except OSError:
+    except (OSError, EOFError):
         return False
 
 
@@ -309,6 +316,7 @@ def settle(outputs: Outputs, writer: ProfileWriter, document: Model, *, complete
     """
     from pipeprof.profiles.document.store import holds_something
 
+    _note_size(writer)
     if complete:
         writer.deliver(document)
         return outputs
@@ -319,6 +327,14 @@ def settle(outputs: Outputs, writer: ProfileWriter, document: Model, *, complete
         unchanged = "stays as it was" if path.exists() else "is not written"
         say(f"pipeprof: note: {path} {unchanged}: the measurement is not complete{saved}")
     return replace(outputs, files=[(path, kind) for path, kind in outputs.files if path not in kept])
+
+
+def _note_size(writer: ProfileWriter) -> None:
+    from pipeprof.profiles.document.kept import describe_large
+
+    note = describe_large(writer.path.parent) if writer.path is not None else None
+    if note is not None:
+        say(f"pipeprof: note: {note}")
 
 
 def write_reports(
@@ -370,7 +386,13 @@ def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) 
         if kind == "json" and saved is not None and path == saved:
             continue
         try:
-            write_atomically(path, text(kind, Style(), to_file=True).encode(), sync=True)
+            written = text(kind, Style(), to_file=True).encode()
+            if path.suffix.lower() == _PACKED:
+                import gzip
+
+                # Without a time, so that the same profile gives the same file.
+                written = gzip.compress(written, mtime=0)
+            write_atomically(path, written, sync=True)
         except OSError as error:
             failed.append(f"{path} ({reason(error)})")
     if failed:

@@ -154,7 +154,7 @@ def size(nbytes: float | None) -> str:
     if nbytes is None or not math.isfinite(nbytes):
         return "n/a"
     factor, unit = next((pair for pair in _BINARY if abs(nbytes) >= pair[0]), _BINARY[-1])
-    return f"{nbytes:.0f} B" if factor == 1 else f"{significant(nbytes / factor)} {unit}"
+    return f"{round(nbytes)} B" if factor == 1 else f"{significant(nbytes / factor)} {unit}"
 
 
 def grows(growth: MemoryGrowth) -> str:

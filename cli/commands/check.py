@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeprof.cli.exit_codes import GATE, INTERNAL, OK, epilog
+from pipeprof.cli import completion
+from pipeprof.cli.exit_codes import GATE, INTERNAL, OK, USAGE, epilog
 from pipeprof.cli.options import (
     Arg,
     CheckFormat,
@@ -18,7 +21,6 @@ from pipeprof.cli.options import (
     Overlay,
     Redact,
     Set,
-    Target,
     Text,
     Texts,
     flag,
@@ -26,6 +28,7 @@ from pipeprof.cli.options import (
     out_of,
 )
 from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.profiles.wording import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.advise.static import StaticAdvice
+    from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
@@ -55,12 +59,20 @@ EPILOG = epilog(
     "pipeprof check spec.yaml --fail-on warning",
     "pipeprof check spec.yaml --json | jq .errors",
     "pipeprof check spec.yaml --out check.sarif",
+    "pipeprof check . --format github",
     "pipeprof check spec.yaml --python > pipeline.py",
 )
 
 
 def check(
-    target: Target,
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TARGET...",
+            help="spec.yaml, file.py:function or package.module:function; of a folder, all specs below it.",
+            autocompletion=completion.targets,
+        ),
+    ],
     *,
     sets: Set = None,
     overlays: Overlay = None,
@@ -80,20 +92,18 @@ def check(
     color: Color = "auto",
     redact: Redact = None,
 ) -> None:
-    """Check a target without running it: errors, memory, rules.
+    """Check targets without running them: errors, memory, rules.
 
     Predicts the memory and applies the rules that need no measurement; of a function, those that its source shows.
-    Loads no TensorFlow.
+    Loads no TensorFlow. Of several targets, each has a line, and its errors and findings.
     """
     from pipeprof.cli import options, output, streams
+    from pipeprof.cli.targets.find import find_targets
     from pipeprof.cli.targets.load import Changes, list_functions
     from pipeprof.pipelines.errors import UsageError
 
     options.choice("--color", color, options.COLORS)
-    if fail_on == "error":
-        raise UsageError("--fail-on: `check` always fails on errors; only warning can be added")
-    if fail_on is not None:
-        options.choice("--fail-on", fail_on, FAIL_ON)
+    _check_fail_on(fail_on)
     limit = options.byte_size("--memory-limit", memory_limit)
     outputs = output.plan_outputs(out, form, json=json, force=force, command="check", redact=redact)
     kind = outputs.stdout or "text"
@@ -106,6 +116,13 @@ def check(
     if printed and redact:
         raise UsageError(f"{printed} as it is, and --redact takes parts out of reports: give one of them")
     changes = Changes(sets or [], overlays or [], env)
+    found = find_targets(targets)
+    if found != targets or len(found) > 1:
+        if printed or outputs.files or kind not in ("text", "github"):
+            raise UsageError(f"{len(found)} targets are checked as text or with --format github; name one for the rest")
+        asked = _Asked(changes, args or [], limit, fail_on, outputs, color, no_python)
+        raise typer.Exit(_check_all(found, asked))
+    (target,) = found
     if list_functions(target, plain=kind == "text"):
         return
     parsed, loaded = _load(target, changes, outputs, args or [], color=color, no_python=no_python, code=python or show)
@@ -133,6 +150,91 @@ def check(
     )
     if exit_code:
         raise typer.Exit(exit_code)
+
+
+def _check_fail_on(fail_on: str | None) -> None:
+    from pipeprof.cli.options import choice
+    from pipeprof.pipelines.errors import UsageError
+
+    if fail_on == "error":
+        raise UsageError("--fail-on: `check` always fails on errors; only warning can be added")
+    if fail_on is not None:
+        choice("--fail-on", fail_on, FAIL_ON)
+
+
+_SEVERITY = (OK, GATE, INTERNAL, USAGE)
+"""Exit codes of a target, the worst last."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked about each of several targets."""
+
+    changes: Changes
+    arguments: Sequence[str]
+    limit: int | None
+    fail_on: str | None
+    outputs: Outputs
+    color: str
+    no_python: bool
+
+
+def _check_all(targets: Sequence[str], asked: _Asked) -> int:
+    """Check several targets, and return the worst exit code."""
+    from pipeprof.cli.streams import write_stdout
+
+    codes = [_check_one(target, asked) for target in targets]
+    wrong = codes.count(USAGE)
+    if asked.outputs.stdout in (None, "text"):
+        ends = f"{wrong} with errors" if wrong else "no errors"
+        write_stdout(f"Checked {_counted(len(codes), 'target')}: {ends}.\n")
+    return max(codes, key=_SEVERITY.index)
+
+
+def _check_one(target: str, asked: _Asked) -> int:
+    """Check one of several targets, print what is wrong with it, and return its exit code."""
+    from pipeprof.cli.targets.load import load_target
+    from pipeprof.pipelines.errors import UsageError, escape
+    from pipeprof.pipelines.spec.errors.diagnostics import SpecError
+
+    name, changes = escape(target), asked.changes
+    try:
+        parsed, loaded = load_target(target, changes, no_python=asked.no_python, arguments=asked.arguments)
+    except SpecError as error:
+        wrong = error
+        document = partial(_with_errors, target, changes, wrong)
+        _write(asked.outputs, asked.color, lambda style, hide: _list_errors(wrong, style, hide), document)
+        return USAGE
+    except UsageError as error:
+        refused = f"{error}\n" if str(error).startswith(target) else f"{name}: {error}\n"
+        _write(
+            asked.outputs, asked.color, lambda _style, hide: hide(refused), partial(_as_refused, target, changes, error)
+        )
+        return USAGE
+    machine = _machine(asked.limit)
+    advice = _advice(parsed, loaded, machine)
+    found = advice.findings or []
+    lines = [f"{name}: {_counted(len(found), 'finding') if found else 'no errors'}", *map(_as_line, found)]
+    read: dict[str, Any] = {"arguments": parsed.arguments, "loaded": loaded, "advice": advice}
+    _write(
+        asked.outputs,
+        asked.color,
+        lambda _style, hide: "".join(f"{hide(line)}\n" for line in lines),
+        lambda: _document(target, parsed.kind, changes, machine, **read),
+    )
+    if asked.fail_on is None:
+        return OK
+    unread = loaded is not None and advice.findings is None
+    return INTERNAL if unread else GATE if found else OK
+
+
+def _as_line(finding: Finding) -> str:
+    place = place_of(finding.location) or finding.stage or ""
+    return f"  {place}: {finding.rule}: {finding.title}"
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _load(

@@ -49,22 +49,36 @@ def list_(*, json: Annotated[bool, typer.Option("--json", help="Print JSON inste
         write_stdout(plain_table(entries, datetime.now(timezone.utc)) + "\n")
 
 
-@app.command("rm", epilog=epilog("pipeprof data rm image_folder-3f2a", codes=_CODES))
+@app.command(
+    "rm", epilog=epilog("pipeprof data rm image_folder-3f2a", "pipeprof data rm --profiles --older 30d", codes=_CODES)
+)
 def rm(
     *,
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME", help="Names from `data list`, or their first characters.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Remove all generated data.")] = False,
+    profiles: Annotated[
+        bool, typer.Option("--profiles", help="Remove saved profiles and results from ./pipeprof-out instead.")
+    ] = False,
+    older: Annotated[
+        str | None, typer.Option("--older", metavar="AGE", help="Only what is older than this, e.g. 30d or 12h.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Remove generated inputs. They are generated again when a spec needs them."""
-    import sys
+    """Remove generated inputs, or saved profiles (--profiles).
 
+    Inputs are generated again when a spec needs them; profiles are gone.
+    """
     from pipeprof.pipelines.data.errors import size
     from pipeprof.pipelines.data.folders import list_entries, locate, remove
     from pipeprof.pipelines.errors import UsageError
 
+    if profiles:
+        _remove_profiles(names, older, all_=all_, yes=yes)
+        return
+    if older is not None:
+        raise UsageError("--older is about saved profiles: add --profiles")
     if bool(names) == all_:
         msg = f"{'both names and' if all_ else 'neither names nor'} --all: give one of them; see: pipeprof data list"
         raise UsageError(msg)
@@ -72,13 +86,68 @@ def rm(
     entries = list_entries(cache)
     chosen = entries if all_ else choose(names or [], entries)
     total = f"{len(chosen)} {'entry' if len(chosen) == 1 else 'entries'}, {size(sum(entry.bytes for entry in chosen))}"
-    if all_ and chosen and not yes and sys.stdin.isatty():
-        typer.echo(f"Remove {total} from {cache.folder}? [y/N] ", err=True, nl=False)
-        # Not typer's own question, which goes partly to stdout.
-        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-            raise typer.Abort
+    if all_ and chosen and not yes:
+        _ask(f"Remove {total} from {cache.folder}? [y/N] ")
     remove(chosen)
     typer.echo(f"Removed {total}.", err=True)
+
+
+def _ask(question: str) -> None:
+    """Ask on a terminal, and stop at any answer but yes.
+
+    Raises:
+        Abort: The answer is no.
+    """
+    import sys
+
+    if not sys.stdin.isatty():
+        return
+    typer.echo(question, err=True, nl=False)
+    # Not typer's own question, which goes partly to stdout.
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise typer.Abort
+
+
+def _remove_profiles(names: Sequence[str] | None, older: str | None, *, all_: bool, yes: bool) -> None:
+    """Remove saved documents of pipeprof's own folder: all, or those that are old.
+
+    Raises:
+        UsageError: It is not said which.
+    """
+    import time
+    from pathlib import Path
+
+    from pipeprof.pipelines.data.errors import size
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.profiles.document.kept import list_saved, remove_saved
+    from pipeprof.profiles.document.store import FOLDER
+
+    if names:
+        raise UsageError(f"--profiles removes by age: give --older or --all; a single file: rm {FOLDER}/FILE")
+    if all_ == (older is not None):
+        raise UsageError("--profiles: give --older AGE such as 30d, or --all")
+    seconds = _age("--older", older) if older is not None else 0.0
+    chosen = list_saved(Path(FOLDER), time.time() - seconds)
+    total = f"{len(chosen)} file{'' if len(chosen) == 1 else 's'}, {size(sum(file.bytes for file in chosen))}"
+    if all_ and chosen and not yes:
+        _ask(f"Remove {total} from {FOLDER}? [y/N] ")
+    remove_saved(chosen)
+    typer.echo(f"Removed {total}.", err=True)
+
+
+def _age(flag: str, text: str) -> float:
+    """Parse an age in seconds: days, or any duration.
+
+    Example:
+        >>> _age("--older", "30d"), _age("--older", "12h")
+        (2592000.0, 43200.0)
+    """
+    from pipeprof.cli.options import duration
+
+    days = text.strip().removesuffix("d")
+    if text.strip().endswith("d") and days.isdecimal() and int(days) > 0:
+        return 86_400.0 * int(days[:6])
+    return duration(flag, text) or 0.0
 
 
 def choose(names: Sequence[str], entries: Sequence[CachedEntry]) -> list[CachedEntry]:

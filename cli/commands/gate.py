@@ -276,7 +276,7 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
         )
         measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
         # The other side is the reference workload: what differs from it says nothing about the target.
-        result.data, result.changes = None, []
+        result.data, result.changes, result.change_places = None, [], []
         if result.errors:
             return
         if known is None:

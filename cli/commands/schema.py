@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeprof.cli import completion
 from pipeprof.cli.exit_codes import epilog
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ EPILOG = epilog("pipeprof schema spec > pipeprof.schema.json", "pipeprof schema 
 
 
 def schema(
-    document: Annotated[str, typer.Argument(metavar="spec|overlay|profile|result", help="Document type.")] = "spec",
+    document: Annotated[
+        str,
+        typer.Argument(
+            metavar="spec|overlay|profile|result", help="Document type.", autocompletion=completion.one_of(*DOCUMENTS)
+        ),
+    ] = "spec",
 ) -> None:
     """Print the JSON Schema of specs, profiles or results.
 

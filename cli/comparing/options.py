@@ -24,7 +24,7 @@ class CompareOptions(RerunOptions):
         typer.Argument(
             metavar="A",
             help="spec.yaml, file.py:function, script.py, git:REF[:PATH] or a saved profile.",
-            autocompletion=completion.targets,
+            autocompletion=completion.sides,
         ),
     ]
     others: Annotated[
@@ -32,15 +32,28 @@ class CompareOptions(RerunOptions):
         typer.Argument(
             metavar="B",
             help="What A is compared with, one or more; git:REF is the other target at that ref.",
+            autocompletion=completion.sides,
             show_default=False,
         ),
     ] = None
     pairs: Annotated[Text, option("--pairs", "N", "Pairs of fresh processes.  [default: 5]")] = None
     b_sets: Annotated[
-        Texts, option("--b-set", "PATH=VALUE", "As --set, on B alone; without B, on A's spec. Repeatable.")
+        Texts,
+        option(
+            "--b-set",
+            "PATH=VALUE",
+            "As --set, on B alone; without B, on A's spec. Repeatable.",
+            complete=completion.parts_of_spec,
+        ),
     ] = None
     scan: Annotated[
-        Text, option("--scan", "PATH=V,V", "Compare A's spec with these values of a parameter, in one table.")
+        Text,
+        option(
+            "--scan",
+            "PATH=V,V",
+            "Compare A's spec with these values of a parameter, in one table.",
+            complete=completion.parts_of_spec,
+        ),
     ] = None
     why: Annotated[bool, flag("--why", "Also measure each difference of A and B alone, and name those that count.")] = (
         False
@@ -68,6 +81,7 @@ class GateOptions(RerunOptions):
             "--against",
             "OTHER",
             "What TARGET must not be worse than: git:REF (the same target at that ref), git:REF:PATH, a target.",
+            complete=completion.sides,
         ),
     ] = None
     baseline: Annotated[

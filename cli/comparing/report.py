@@ -9,21 +9,27 @@ from itertools import pairwise
 
 from pipeprof.cli.options import duration
 from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
+from pipeprof.profiles.judge.clauses import (
+    describe_change,
+    describe_interval,
+    describe_part,
+    is_lacking,
+    numbers_agree,
+    place_of_change,
+    value_text,
+    values_text,
+)
 from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.judge.verdicts.result import Metric, PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.words import (
     describe_cause,
-    describe_change,
     describe_explanation,
     describe_faults,
-    describe_interval,
     describe_receipt,
     describe_rest,
     headline,
     main_metric,
-    numbers_agree,
-    value_text,
     what_it_is,
 )
 from pipeprof.profiles.wording import listed, percent, place_of, significant
@@ -52,6 +58,8 @@ def next_command(result: Result) -> tuple[str, str] | None:
 
 
 def _after_pairs(result: Result) -> tuple[str, str] | None:
+    if result.kind == "gate" and result.verdict == "regressed":
+        return _after_failure(result)
     rows = [metric for metrics in result.rows().values() for metric in metrics]
     more = [metric.more_pairs for metric in rows if metric.level != "off" and metric.more_pairs]
     needed = len(counted(result.pairs)) + max(more, default=0)
@@ -61,11 +69,38 @@ def _after_pairs(result: Result) -> tuple[str, str] | None:
         main = main_metric(result)
         if main is not None and main.words in {"slower", "faster"}:
             return shlex.join([*result.command, "--why"]), "names the change that counts"
-    # Against a stored baseline there is no other pipeline to measure.
-    stored = any(metric.normalised is not None for metric in result.metrics)
-    if result.kind == "gate" and result.verdict == "regressed" and result.b.ref is None and not stored:
-        return f"pipeprof compare {shlex.quote(result.a.text)} {shlex.quote(result.b.text)}", "shows the stages"
     return None
+
+
+def _after_failure(result: Result) -> tuple[str, str] | None:
+    """What mends a failed gate: the change that is the cause, taken back, or the command that names it."""
+    if len(result.changes) == 1 and result.command:
+        return shlex.join(_without(result.command, (), _SWITCHES)), f"once {_taken_back(result)}"
+    stored = any(metric.normalised is not None for metric in result.metrics)
+    # Against a stored baseline there is no other pipeline to measure.
+    if stored or result.b.ref is not None:
+        return None
+    budgets = {word.partition("=")[0] for word in result.command if word.startswith("--max-")}
+    of_gate = _OF_THIS_GATE | (budgets - {"--max-time"})
+    kept = [word for word in _without(result.command[2:], of_gate, _SWITCHES) if word != result.b.text]
+    words = ["pipeprof", "compare", result.a.text, result.b.text, *kept]
+    if _of_scripts(result):
+        return shlex.join(words), "shows the stages"
+    return shlex.join([*words, "--why"]), "names the change that is the cause"
+
+
+def _taken_back(result: Result) -> str:
+    """State that the only change between the specs is no longer made."""
+    change = result.changes[0]
+    path, _, what = change.partition(": ")
+    place = place_of_change(result, change)
+    where = f" in {place_of(place)}" if place is not None else ""
+    before = what.partition(" → ")[0]
+    if " → " in what and before != "not set":
+        return f"{path.rpartition('.')[2]} is {before} again{where}"
+    if what == "removed":
+        return f"{path.removeprefix('stages.')} is back"
+    return f"“{describe_part(change, None)}” is undone{where}"
 
 
 def _longer(result: Result, needed: int) -> tuple[str, str]:
@@ -169,6 +204,7 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
     """Build the report."""
     label, rest, color = headline(result)
     yield Prose((TextSpan(label, f"bold {color}".strip()), TextSpan(rest)), indent=0)
+    yield from causes(result)
     yield from _sides(result)
     for warning in result.warnings:
         yield Prose((TextSpan("Warning: ", "yellow"), TextSpan(warning.message)), indent=0)
@@ -180,7 +216,6 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
         yield from _measured(result)
     yield from _stages(result.stages, verbose=verbose)
     yield from _changes(result)
-    yield from causes(result)
     if verbose:
         yield from _pairs(result.metrics, result.pairs)
         if result.worse is not None:
@@ -313,12 +348,14 @@ def _count(pairs: Sequence[PairValues]) -> str:
 
 
 def _metrics(metrics: Sequence[Metric], name: str = "B") -> Table:
+    metrics = [metric for metric in metrics if not is_lacking(metric)]
+    values = [values_text(metric, metric.a, metric.b) for metric in metrics]
     divided = [f"{significant(one.normalised)}×" if one.normalised is not None else "" for one in metrics]
     return Table(
         [
             Column("", [_title(metric) for metric in metrics], right=False),
-            Column("A", [value_text(metric, metric.a) for metric in metrics]),
-            Column(name, [value_text(metric, metric.b) for metric in metrics]),
+            Column("A", [a for a, _ in values]),
+            Column(name, [b for _, b in values]),
             Column(f"{name} / A", [describe_change(metric) for metric in metrics], right=False),
             *([Column("normalised", divided, right=False)] if any(divided) else []),
             Column("98 % interval", [describe_interval(metric) for metric in metrics], right=False, keep=3),

@@ -17,13 +17,17 @@ def junit(result: Result) -> str:
     """The result as JUnit XML: a regression is a failure, what cannot be decided is skipped, a failed side an error."""
     from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+    from pipeprof.profiles.judge.clauses import describe_likely
+
     judged = [metric for metric in result.metrics if metric.level != "off"]
-    suite = Element("testsuite", name=f"pipeprof gate {visible(result.b.text)}", time=f"{result.seconds or 0:.2f}")
+    target = visible(result.b.text)
+    suite = Element("testsuite", name=f"pipeprof gate {target}", time=f"{result.seconds or 0:.2f}")
     for problem in result.errors:
-        case = SubElement(suite, "testcase", classname="pipeprof.gate", name=problem.code)
+        case = SubElement(suite, "testcase", classname=target, name=problem.code)
         SubElement(case, "error", message=visible(problem.message))
+    likely = describe_likely(result)
     for metric in judged:
-        _case(suite, metric)
+        _case(suite, target, metric, likely)
     counts = {"failures": "failure", "errors": "error", "skipped": "skipped"}
     suite.set("tests", str(len(suite)))
     for name, tag in counts.items():
@@ -32,20 +36,24 @@ def junit(result: Result) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(suite, encoding="unicode")}\n'
 
 
-def _case(suite: Element, metric: Metric) -> None:
+def _case(suite: Element, target: str, metric: Metric, likely: str) -> None:
+    """One metric: named by the target first, since several gates of a job have the same metrics."""
     from xml.etree.ElementTree import SubElement
 
-    from pipeprof.profiles.judge.words import sentence_of
+    from pipeprof.profiles.judge.clauses import allowed_text
+    from pipeprof.profiles.judge.words import describe_failure, sentence_of
 
     name = metric.name if metric.limit is None else f"{metric.name} limit"
-    case = SubElement(suite, "testcase", classname="pipeprof.gate", name=name)
-    text = visible(sentence_of(metric))
+    case = SubElement(suite, "testcase", classname=target, name=name)
+    allowed = f"; allowed {allowed_text(metric)}" if metric.limit is None else ""
+    text = f"{metric.verdict}: {visible(sentence_of(metric))}{allowed}"
     if metric.verdict == "regressed" and metric.level == "error":
-        SubElement(case, "failure", message=text, type=metric.verdict)
+        said = ". ".join(filter(None, [describe_failure(metric), likely]))
+        SubElement(case, "failure", message=visible(said), type=metric.verdict).text = text
     elif metric.verdict == "cannot tell":
-        SubElement(case, "skipped", message=f"{metric.verdict}: {text}")
+        SubElement(case, "skipped", message=text)
     else:
-        SubElement(case, "system-out").text = f"{metric.verdict}: {text}"
+        SubElement(case, "system-out").text = text
 
 
 FORMAT = Format(

@@ -14,8 +14,8 @@ from pipeprof.cli.streams import without_commands
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pipeprof.cli.formats.remarks import Remark
     from pipeprof.cli.text.blocks import Block
+    from pipeprof.cli.text.remarks import Remark
     from pipeprof.cli.text.style import Style
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.gaps.document import GapsReport
@@ -93,7 +93,7 @@ def formats_of(command: str) -> tuple[Format, ...]:
 
     Example:
         >>> [one.name for one in formats_of("run")]
-        ['text', 'json', 'github', 'md', 'html', 'sarif', 'plan']
+        ['text', 'json', 'github', 'md', 'html', 'sarif', 'plan', 'trace', 'prom']
     """
     return tuple(format_ for format_ in all_formats() if command in format_.commands)
 
@@ -107,8 +107,8 @@ def extensions_of(command: str) -> dict[str, str]:
     """Names of the formats that `--out` of a command writes, by extension.
 
     Example:
-        >>> extensions_of("run")
-        {'.html': 'html', '.json': 'json', '.md': 'md', '.plan.json': 'plan', '.sarif': 'sarif', '.txt': 'text'}
+        >>> extensions_of("gate")
+        {'.html': 'html', '.json': 'json', '.md': 'md', '.sarif': 'sarif', '.txt': 'text', '.xml': 'junit'}
     """
     found = {extension: format_.name for format_ in formats_of(command) for extension in format_.extensions}
     return dict(sorted(found.items()))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.formats.remarks import Level, Place, Remark
 from pipeprof.cli.pages.codes import message_codes
 from pipeprof.cli.report.findings import describe_measured
+from pipeprof.cli.text.remarks import Level, Place, Remark
 from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.judge.words import sentence_of
 from pipeprof.profiles.wording import stage_name

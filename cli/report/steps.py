@@ -96,12 +96,12 @@ def build_all_steps(profile: Profile) -> Iterator[Block]:
     floor = steps.floor_ms
     if floor is not None:
         taken = "" if steps.dispatch is None else ", subtracted from the wait"
+        values = (("p50", floor.p50), ("mean", floor.mean), ("p99", floor.p99), ("max", floor.max))
+        scale = time_scale(value for _, value in values)
         latency = ", ".join(
-            f"{name} {milliseconds(value)}"
-            for name, value in (("p50", floor.p50), ("mean", floor.mean), ("p99", floor.p99), ("max", floor.max))
-            if value is not None
+            f"{name} {significant(value / scale.factor)}" for name, value in values if value is not None
         )
-        yield Prose(f"Baseline latency of next(): {latency}{taken}.")
+        yield Prose(f"Baseline latency of next() in {scale.unit}: {latency}{taken}.")
     if steps.epochs:
         # A script need not come to its end before.
         begun = "ended and restarted" if profile.training is None else "was begun again"

@@ -36,12 +36,14 @@ name: {name}
 _RESIZE = """\
         - tf.image.resize: {{{on}size: [224, 224]}}"""
 
+FROM_NOTE = "x-from"
+"""The note in a spec's step that says who has made it up."""
 _TAIL = """\
   - batch: {{batch_size: {batch}}}
   - prefetch: {{buffer_size: AUTOTUNE}}
-# Training step: a simulated device, busy for this long in each step. Put your model's step time here;
-# `step: none` reads batches as fast as possible.
-step: {{simulate: 20ms, dispatch: sync}}
+# Training step: a simulated device, busy for this long in each step. `init` does not know your model: put its step
+# time here and remove x-from; `step: none` reads batches as fast as possible.
+step: {{simulate: 20ms, dispatch: sync, x-from: init}}
 measure: {{seconds: 10}}
 """
 
@@ -147,27 +149,45 @@ def _comment(text: str, indent: str = "") -> str:
     return "".join(f"{indent}# {line}\n" for line in lines)
 
 
-def _decode_files(decoder: str) -> str:
+def _decode_files(decoder: str, classes: Sequence[str] = ()) -> str:
+    """The stages that read image files; with classes, elements are pairs of an image and the number of its class."""
+    if classes:
+        names = ", ".join(map(text_scalar, classes))
+        calls = (
+            "      ops:  # the path of a file is both: what the image is read from, and its folder is the label\n"
+            "        - to_dict: {image: null, label: null}\n"
+            "        - tf.io.read_file: {on: image}\n"
+            f"        - {decoder}: {{on: image, channels: 3}}\n"
+            f"{_RESIZE.format(on='on: image, ')}\n"
+            "        - tf.strings.regex_replace: {on: label, pattern: '(?:.*/)?([^/]+)/[^/]+', rewrite: '\\1'}\n"
+            f"        - tf.math.equal: {{on: label, y: [{names}]}}\n"
+            "        - tf.math.argmax: {on: label}\n"
+            "        - to_tuple: [image, label]\n"
+        )
+    else:
+        calls = (
+            "      ops:  # each call gets the result of the call before as its first argument\n"
+            "        - tf.io.read_file\n"
+            f"        - {decoder}: {{channels: 3}}\n"
+            f"{_RESIZE.format(on='')}\n"
+        )
     return (
         "stages:\n"
         "  # Shuffles file names, not images: a buffer of names needs almost no memory.\n"
         "  - shuffle: {buffer_size: 10_000, seed: 1}\n"
         "  - map:\n"
         "      name: decode\n"
-        "      ops:  # each call gets the result of the call before as its first argument\n"
-        "        - tf.io.read_file\n"
-        f"        - {decoder}: {{channels: 3}}\n"
-        f"{_RESIZE.format(on='')}\n"
+        f"{calls}"
         "      num_parallel_calls: AUTOTUNE\n"
     )
 
 
 def _images(found: ImagesFound, base_dir: Path) -> str:
     return (
-        _comment(f"{found.count} images.")
+        _comment(f"{found.count} images" + (f" of {len(found.classes)} classes." if found.classes else "."))
         + "source:\n"
         + f"  list_files: {{file_pattern: {_files(found.patterns, base_dir)}, shuffle: false}}\n"
-        + _decode_files(found.decoder)
+        + _decode_files(found.decoder, found.classes)
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pipeprof.profiles.document.base import Model
+from pipeprof.profiles.document.base import Location, Model
 from pipeprof.profiles.document.shared import Gaps, PhaseName, StepCourse
 
 
@@ -45,6 +45,8 @@ class Device(Model):
     too_optimistic: str | None = None
     """Why this step leaves the pipeline more than the real one does, so that nothing is proven by it; `None` where it
     does not."""
+    from_init: Location | None = None
+    """The line of a spec whose simulated step `pipeprof init` made up (`x-from: init`); `None` for any other step."""
 
 
 class Disk(Model):

@@ -215,6 +215,7 @@ def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> 
         **(vars(told) if told is not None else {}),
         cpu_ms=cpu_ms,
         too_optimistic=None if own is not None else step_kind(planned.kind).too_optimistic(planned.arguments),
+        from_init=facts.plan.step_from_init,
     )
 
 

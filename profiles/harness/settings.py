@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.pipelines.spec.python_files import python_files
+from pipeprof.pipelines.spec.scaffold import FROM_NOTE
 from pipeprof.pipelines.steps.kinds.recorded import KIND as replay
 from pipeprof.pipelines.steps.recorded_step import step_of
 from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT
 from pipeprof.profiles.protocol.job import IteratedAt, Job, StepJob, as_pairs
 
@@ -104,6 +106,8 @@ class Plan:
     seed: int | None
     cold: bool
     timeout: float
+    step_from_init: Location | None = None
+    """The line of the spec's step, where `pipeprof init` has made it up."""
 
     @property
     def length(self) -> str:
@@ -165,7 +169,17 @@ def plan(settings: RunSettings) -> Plan:
         seed=settings.seed if settings.seed is not None else measure.seed,
         cold=settings.cold if settings.cold is not None else measure.cold,
         timeout=settings.timeout if settings.timeout is not None else DEFAULT_TIMEOUT,
+        step_from_init=_step_from_init(settings),
     )
+
+
+def _step_from_init(settings: RunSettings) -> Location | None:
+    loaded = settings.loaded
+    given = loaded.data.get("step") if loaded is not None and settings.step is None else None
+    if loaded is None or not isinstance(given, dict) or given.get(FROM_NOTE) != "init":
+        return None
+    at = loaded.locate(["step"])
+    return Location(file=at.file, line=at.line) if at is not None and at.line is not None else None
 
 
 def job_of(

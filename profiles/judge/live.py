@@ -172,9 +172,11 @@ class _Comparison:
         result = self.result
         planned = resolve(self.sides["a"].settings)
         result.step, result.dispatch = planned.step_text, planned.dispatch
-        result.changes = self._changes("b")
+        if (versions := self._versions("b")) is not None:
+            result.changes, result.change_places = versions.changes, versions.places
         for arm in result.further:
-            arm.changes = self._changes(arm.name)
+            versions = self._versions(arm.name)
+            arm.changes = versions.changes if versions is not None else []
         # Which dataset of a script is the main one is known from a run alone.
         scripts = [name for name, side in self.sides.items() if side.settings.target.kind == "script"]
         looked = list(self.sides) if self.plan.profiled else scripts
@@ -202,9 +204,9 @@ class _Comparison:
                 result.errors.append(Message(code="interrupted", message="Interrupted; the pairs so far are complete."))
         self.save()
 
-    def _changes(self, name: SideName) -> list[str]:
+    def _versions(self, name: SideName) -> SpecVersions | None:
         one, other = (self.sides[side].settings.loaded for side in ("a", name))
-        return SpecVersions(one, other).changes if one is not None and other is not None else []
+        return SpecVersions(one, other) if one is not None and other is not None else None
 
     def _look_at(self, names: Sequence[SideName]) -> bool:
         """Measure sides alone; return whether all came to their end."""

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.constants import DISTURBED_FROM
 from pipeprof.profiles.document.messages import NOTES, Message
+from pipeprof.profiles.judge.clauses import (
+    both_values,
+    describe_change,
+    describe_direction,
+    describe_interval,
+    describe_likely,
+    describe_part,
+    describe_unchanged,
+    numbers_agree,
+    place_of_change,
+    ratio_text,
+    span_text,
+    values_text,
+)
 from pipeprof.profiles.judge.verdicts.gating import counted, has_other_batches
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
-from pipeprof.profiles.wording import listed, milliseconds, percent, significant, size
+from pipeprof.profiles.wording import listed, percent, significant, size
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -19,8 +32,6 @@ if TYPE_CHECKING:
 
 _OF_ONE_RUN = frozenset({"disturbed", "not-settled"})
 """Codes of warnings about a measurement of one side alone that a comparison judges itself, by its pairs."""
-_AGREE = math.log(1.05)
-"""Between the change of medians and the mean change, up to which they need no explanation."""
 _LABELS = {
     "slower": ("B is slower:", "red"),
     "faster": ("B is faster:", "green"),
@@ -55,43 +66,6 @@ def warnings_of(profiles: Mapping[str, Profile]) -> list[Message]:
             if warning.code not in NOTES | _OF_ONE_RUN and name not in sides.get((warning.code, warning.message), ()):
                 sides.setdefault((warning.code, warning.message), []).append(name)
     return [Message(code=code, message=f"{' and '.join(names)}: {text}") for (code, text), names in sides.items()]
-
-
-def value_text(metric: Metric, value: float | None) -> str:
-    """A value of a metric with its unit; empty for none."""
-    if value is None:
-        return ""
-    if metric.unit == "ms":
-        return milliseconds(value)
-    if metric.unit == "B":
-        return size(value)
-    if metric.unit == "s":
-        return milliseconds(1e3 * value)
-    if metric.unit == "1/s":
-        return f"{significant(value)}/s"
-    return percent(value)
-
-
-def describe_change(metric: Metric) -> str:
-    """The change: ``1.12×``, or ``+3.1 ms`` of a difference."""
-    if metric.change is None:
-        return ""
-    return _one(metric, metric.change)
-
-
-def describe_interval(metric: Metric) -> str:
-    """The interval of the change; empty where one pair says nothing about it."""
-    if metric.low is None or metric.high is None:
-        return ""
-    if metric.scale == "ratio":
-        return f"{significant(metric.low)}–{significant(metric.high)}"
-    return f"{_one(metric, metric.low)} to {_one(metric, metric.high)}"
-
-
-def _one(metric: Metric, value: float) -> str:
-    if metric.scale == "ratio":
-        return f"{significant(value)}×"
-    return f"{'+' if value > 0 else ''}{value_text(metric, value)}"
 
 
 def main_metric(result: Result) -> Metric | None:
@@ -132,19 +106,36 @@ def headline(result: Result) -> tuple[str, str, str]:
 def _judged(result: Result, main: Metric) -> tuple[str, str, str]:
     if result.kind == "gate":
         label, color = _GATE[result.verdict]
-        return label, f" {_why(result)}", color
+        return label, f" {_ending(result)}", color
     if result.further or result.scan is not None:
         return _each(result, main)
     memory = next((metric for metric in result.metrics if metric.name == "peak_bytes"), None)
     rest = f" {sentence_of(main)}"
     if memory is not None:
         rest += f"; {sentence_of(memory)}"
+    if (cause := _main_cause(result, main)) is not None:
+        factor, reason = cause
+        return f"B is {factor}:", f" {reason}; {rest.lstrip()}", _LABELS[main.words][1]
     if not main.pairs:
         return "One process each, no verdict:", rest, ""
     if main.rules_out is not None:
         return f"B is not {main.rules_out}:", rest, ""
     label, color = _LABELS.get(main.words, ("Cannot tell:", "yellow"))
     return label, rest, color
+
+
+def _main_cause(result: Result, main: Metric) -> tuple[str, str] | None:
+    """By what factor B is slower or faster, and the part of the difference that makes most of it (`--why`)."""
+    causes = [
+        cause for cause in result.why or () if cause.metric in {main.name, "step_ms"} and cause.words == main.words
+    ]
+    first = max(causes, key=lambda cause: cause.share or 0.0, default=None)
+    if first is None or first.share is None or not main.change or main.words not in _LABELS:
+        return None
+    parts = [describe_part(change, place_of_change(result, change)) for change in first.changes]
+    factor = main.change if main.change > 1 else 1 / main.change
+    made = " with ".join(parts) if first.kind == "together" else " and ".join(parts)
+    return f"{significant(factor)}× {main.words}", f"{percent(first.share)} of it is {made}"
 
 
 def _each(result: Result, main: Metric) -> tuple[str, str, str]:
@@ -220,23 +211,37 @@ def describe_receipt(found: SelfTest) -> str:
     return f"{outcome} {found.started[:10]}; it finds changes from: {changes}"
 
 
-def _why(result: Result) -> str:
-    """What has regressed, else what cannot be decided, else all that was judged."""
+def _ending(result: Result) -> str:
+    """What has regressed, with limit and likely cause; else what cannot be decided, else all that was judged."""
     judged = [metric for metric in result.metrics if metric.level != "off"]
     errors = [metric for metric in judged if metric.level == "error"] or judged
-    named = [metric for metric in errors if metric.verdict == result.verdict] or errors
     count = len(counted(result.pairs))
     pairs = "1 pair" if count == 1 else f"{count} pairs"
-    return f"{'; '.join(sentence_of(metric) for metric in named)}; {pairs}"
+    if result.verdict == "cannot tell":
+        open_ = [metric for metric in errors if metric.verdict == "cannot tell"] or errors
+        return f"{'; '.join(sentence_of(metric) for metric in open_)}; {pairs}"
+    failed = [metric for metric in errors if metric.verdict == "regressed"]
+    others = [describe_unchanged(metric) for metric in errors if metric.verdict != "regressed"]
+    text = f"{', '.join([*map(describe_failure, failed), *others])}; {pairs}"
+    likely = describe_likely(result) if failed else ""
+    return f"{text}. {likely}" if likely else text
+
+
+def describe_failure(metric: Metric) -> str:
+    """A regression: its direction, values and limit, and what a stored baseline makes of it."""
+    text = describe_direction(metric)
+    if metric.normalised is not None:
+        text += f", {significant(metric.normalised)}× after division by the reference workload's"
+    return text
 
 
 def sentence_of(metric: Metric) -> str:
     """A metric's values, its change with the interval, and what would settle it."""
     if metric.limit is not None:
-        of = f"{value_text(metric, metric.b)} of at most {value_text(metric, metric.limit)}"
+        of = " of at most ".join(values_text(metric, metric.b, metric.limit))
         return f"{metric.title} {of}, {describe_change(metric)} ({describe_interval(metric)})"
     agrees = numbers_agree(metric)
-    both = f"{value_text(metric, metric.a)} → {value_text(metric, metric.b)}{'' if agrees else ' (medians)'}"
+    both = f"{both_values(metric)}{'' if agrees else ' (medians)'}"
     interval = describe_interval(metric)
     change = f"{describe_change(metric)}{'' if agrees else ' from pair to pair'}{f' ({interval})' if interval else ''}"
     text = f"{metric.title} {both}, {change}"
@@ -247,17 +252,6 @@ def sentence_of(metric: Metric) -> str:
     if "cannot tell" in {metric.words, metric.verdict} and metric.more_pairs is not None:
         text += f", {metric.more_pairs} more pair{'s' if metric.more_pairs > 1 else ''} would settle it"
     return text
-
-
-def numbers_agree(metric: Metric) -> bool:
-    """Whether the change is about what the values of the two sides give.
-
-    They are medians, and the change is the mean of those within the pairs: where the machine's speed changes from pair
-    to pair, the two are apart.
-    """
-    if metric.scale != "ratio" or not metric.a or not metric.b or not metric.change:
-        return True
-    return abs(math.log(metric.b / metric.a / metric.change)) <= _AGREE
 
 
 def describe_explanation(found: Explanation) -> str:
@@ -288,7 +282,7 @@ def describe_cause(cause: Cause) -> str:
     if cause.share is not None and cause.words not in {"no difference", "cannot tell"}:
         text += f", {percent(cause.share)} of the change"
     if cause.kind == "together":
-        alone = listed([f"{significant(value)}×" for value in cause.alone])
+        alone = listed([ratio_text(value) for value in cause.alone])
         text += f"; they act together: each alone {alone}" if alone else "; they act together"
     if cause.kind == "rest":
         text += "; what the others leave"
@@ -301,12 +295,12 @@ def describe_rest(found: Explanation) -> str | None:
         return None
     left = _factor(found.rest, found.rest_low, found.rest_high)
     if found.rest_words == "no difference":
-        return f"Together they explain the change: {left} is left."
+        return f"Together they explain the change; the rest, {left}, is within the noise."
     if found.rest_words == "cannot tell":
         return f"Whether they explain all of the change is not certain: {left} is left."
     return f"They do not explain all of the change: {left} is left."
 
 
 def _factor(change: float, low: float | None, high: float | None) -> str:
-    interval = f" ({significant(low)}–{significant(high)})" if low is not None and high is not None else ""
-    return f"{significant(change)}×{interval}"
+    interval = f" ({span_text(low, high)})" if low is not None and high is not None else ""
+    return f"{ratio_text(change)}{interval}"

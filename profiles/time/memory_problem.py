@@ -16,6 +16,10 @@ LARGE_SHARE = 0.25
 """The same as a share of the memory limit."""
 
 
+NEAR_LIMIT = 0.8
+"""Share of the memory limit from which the peak comes before the speed in the verdict."""
+
+
 def describe_memory_problem(profile: Profile) -> str | None:
     """State the peak with what could go of it, or with what holds it; ``None`` where memory is no problem.
 
@@ -53,6 +57,14 @@ def describe_memory_problem(profile: Profile) -> str | None:
         soak = memory.soak
         parts.append(grows(leaks) if soak is None else f"{soak.sentence[:1].lower()}{soak.sentence[1:].rstrip('.')}")
     return "; ".join(parts)
+
+
+def memory_is_critical(profile: Profile) -> bool:
+    """Whether memory leaks, or its peak is near the limit."""
+    peak, limit, growth = profile.memory.peak_bytes, profile.host.memory_limit_bytes, profile.memory.growth
+    if growth is not None and growth.leak:
+        return True
+    return peak is not None and limit is not None and peak >= NEAR_LIMIT * limit
 
 
 def memory_matters(profile: Profile) -> bool:

@@ -21,7 +21,7 @@ from pipeprof.profiles.time.limits.restarts import (
     wait_within_epochs,
 )
 from pipeprof.profiles.time.limits.thrown_away import describe_thrown_away
-from pipeprof.profiles.time.memory_problem import describe_memory_problem
+from pipeprof.profiles.time.memory_problem import describe_memory_problem, memory_is_critical, memory_matters
 from pipeprof.profiles.time.proven import describe_proven
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW, classify_wait
 from pipeprof.profiles.time.top_stage import (
@@ -40,6 +40,7 @@ from pipeprof.profiles.wording import (
     milliseconds,
     part_of,
     percent,
+    place_of,
     significant,
     size,
     stage_label,
@@ -142,6 +143,9 @@ def conclude(profile: Profile) -> Verdict:
     if bottleneck is not None and bottleneck.limit != "memory" and _only_restarts(steps):
         bottleneck = None
     headline = _headline(profile, steps, bound, bottleneck)
+    if not ended and memory and _memory_first(profile, steps, bound):
+        headline = f"Memory: {memory}. {headline}"
+        details = [detail for detail in details if detail.label != "memory"]
     details = [*_speed_details(profile, steps, bound, bottleneck), *describe_proven(profile), *details]
     if ended:
         until_then = f"{headline[0].lower()}{headline[1:]}".rstrip(".").replace(": ", ", ", 1)
@@ -205,6 +209,15 @@ def _bound(profile: Profile, steps: Steps) -> Bound | None:
     return classify_wait(wait_within_epochs(steps))
 
 
+def _memory_first(profile: Profile, steps: Steps, bound: Bound | None) -> bool:
+    """Whether memory is the problem: it leaks, is near its limit, or is large where no step waits for data."""
+    if memory_is_critical(profile):
+        return True
+    waits = bound in ("input", "balanced") and steps.dispatch is not None
+    faster = any(finding.family not in {"memory", "correctness"} for finding in profile.findings or ())
+    return not waits and not faster and memory_matters(profile)
+
+
 def _headline(profile: Profile, steps: Steps, bound: Bound | None, bottleneck: Bottleneck | None) -> str:
     """State what the loop was bound by; only perhaps where other processes made the pipeline slower than it is."""
     disturbance = find_disturbance(profile.contention, profile.host)
@@ -247,14 +260,25 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
     if _nothing_to_gain(profile):
         return f"Step-bound: {waits}, and barely less with preloaded batches"
     within, share = percent(wait_within_epochs(steps)), percent(steps.wait_share or 0.0)
-    who = _waiting(profile)
+    who = f"{_given_step(profile)}{_waiting(profile)}"
     return f"Step-bound: within an epoch {who} waits for data {within} of the time ({share} with the restarts)"
 
 
 def _waits(profile: Profile, steps: Steps) -> str:
     of_every = part_of(steps.known_wait_ms, steps.interval_ms.mean)
     means = {"mean": ", means", "clock": ", by the GPU's clock"}.get(_wait_known(profile) or "", "")
-    return f"{_waiting(profile)} waits for data {percent(steps.wait_share or 0.0)} of the time ({of_every}{means})"
+    who, share = f"{_given_step(profile)}{_waiting(profile)}", percent(steps.wait_share or 0.0)
+    return f"{who} waits for data {share} of the time ({of_every}{means})"
+
+
+def _given_step(profile: Profile) -> str:
+    """Begin a sentence about a device that only simulates a step; empty where the step is real."""
+    if profile.device is None or profile.device.kind != "simulate":
+        return ""
+    step = step_kind("simulate").sentence(profile.device.text or "")
+    if not _takes_steps_from_spec(profile):
+        return f"with a {step} "
+    return f"with a {step.removeprefix('simulated ')}, as in the spec, "
 
 
 def _wait_known(profile: Profile) -> str | None:
@@ -294,7 +318,8 @@ def _cpu_bound(profile: Profile, steps: Steps, bottleneck: Bottleneck | None) ->
     needed = cores_needed(profile)
     if needed is None or needed * (1 - STEP_BOUND_BELOW) < cores:
         return None
-    return f"CPU-bound: {cores_text(cores)}, this step would need {significant(needed, 2)}; {_waits(profile, steps)}"
+    waits = _waits(profile, steps)
+    return f"CPU-bound: keeping up takes {cores_text(float(significant(needed, 2)))}, there are {cores:g}; {waits}"
 
 
 def _speed_details(
@@ -314,6 +339,9 @@ def _speed_details(
         found.append(("thrown away", describe_thrown_away(profile)))
     if bound == "input" and _takes_steps_from_spec(profile):
         given = step_kind("simulate").sentence((profile.device and profile.device.text) or "")
+        invented = profile.device.from_init if profile.device is not None else None
+        if invented is not None:
+            given += f" from init: put your own in {place_of(invented)}"
         found.append(("step", f"{given}; {_for_steps_below(steps)}"))
     found.append(("restarts", _restarts(profile, steps, bound)))
     if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):

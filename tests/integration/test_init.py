@@ -172,6 +172,23 @@ def test_any_name_leads_to_its_files_and_no_others(built, name):
     assert built[f"npy {name}"] == {"elements": 5, "spec": ["float32", [None, 2]]}
 
 
+def test_class_folders_become_labels(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    classes = sorted(["cat", "no", "with space", "a:b {c}, [d]", "12"])
+    for number, name in enumerate(classes):
+        folder = tmp_path / "photos" / name
+        folder.mkdir(parents=True)
+        for each in range(number + 1):
+            (folder / f"{each}.png").write_bytes(PNG)
+    assert invoke(["init", "--from", "photos", "--out", "labelled.yaml"]) == 0
+    loaded = load_spec(Path("labelled.yaml"))
+    context = BuildContext(base_dir=loaded.base_dir, data_dirs={}, seed=None)
+    images, labels = next(iter(build(loaded.spec, context)))
+    assert images.shape == (15, 224, 224, 3)
+    # As many of each label as its folder has files, and labels are in the order of the names, as Keras' are.
+    assert np.bincount(labels.numpy()).tolist() == [1, 2, 3, 4, 5]
+
+
 def test_folders_of_images_of_all_suffixes(built):
     assert built["images flat"]["elements"] == 3
     assert built["example"]["elements"] == 60

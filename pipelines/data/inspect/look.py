@@ -32,17 +32,25 @@ _NAMED = 3
 """Places in a message."""
 _FORBIDDEN = (errno.EACCES, errno.EPERM)
 _IMAGES_LOOKED_AT = 20
+_MOST_CLASSES = 1000
+"""More folders are rather those of persons or days than classes."""
 _UNNAMED_LOOKED_AT = 50
 _KNOWN = "a folder of JPEG or PNG images, TFRecord files, CSV files, or a .npy or .npz file"
 
 
 @dataclass(frozen=True)
 class ImagesFound:
-    """A folder of images."""
+    """A folder of images.
+
+    Attributes:
+        classes: Names of the folders that hold the images, where these are the classes: all images are in one of
+            several folders of the folder that was given.
+    """
 
     patterns: tuple[str, ...]
     count: int
     decoder: str
+    classes: tuple[str, ...] = ()
 
 
 Found = ImagesFound | RecordsFound | CsvFound | ArraysFound
@@ -124,11 +132,18 @@ def _look_at_folder(folder: Path, note: Callable[[str], None]) -> Found:
     if images:
         shapes = sorted({(len(file.relative_to(folder).parts), file.suffix) for file in images})
         patterns = tuple(f"{prefix}/" + "*/" * (depth - 1) + "*" + suffix for depth, suffix in shapes)
-        return ImagesFound(patterns, len(images), _image_decoder(images))
+        return ImagesFound(patterns, len(images), _image_decoder(images), _classes(images, folder))
     files = others[kinds[0]]
     visible = [file.name for file in by_depth if file.parent == folder]
     patterns = tuple(f"{prefix}/{name}" for name in _patterns_for([file.name for file in files], visible))
     return _by_kind(kinds[0], files, patterns)
+
+
+def _classes(images: Sequence[Path], folder: Path) -> tuple[str, ...]:
+    """The folders of images that are one level below, sorted; none where images lie elsewhere, or in one folder."""
+    parents = {image.parent for image in images}
+    names = sorted(parent.name for parent in parents if parent.parent == folder)
+    return tuple(names) if 1 < len(names) == len(parents) <= _MOST_CLASSES else ()
 
 
 def _files_below(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -275,6 +275,36 @@ def _paths(stages: Sequence[Any], path: str) -> list[str]:
     return found
 
 
+def address_in(data: Mapping[str, Any], change: str) -> list[str | int] | None:
+    """Where what a change is about stands in a spec, as keys and indices; None where that spec has no such part.
+
+    Example:
+        >>> data = {"stages": [{"map": {"name": "decode", "num_parallel_calls": 2}}]}
+        >>> address_in(data, "stages.decode.num_parallel_calls: 1 → 2"), address_in(data, "stages.cache: removed")
+        (['stages', 0, 'map', 'num_parallel_calls'], None)
+    """
+    at: Any = data
+    address: list[str | int] = []
+    for part in change.partition(": ")[0].split("."):
+        is_stage = isinstance(at, list)
+        if is_stage:
+            names = [path.partition(".")[2] for path in _paths(at, STAGES)]
+            index = names.index(part) if part in names else int(part) if part.isdecimal() else len(at)
+            if index >= len(at):
+                return None
+            address.append(index)
+        elif isinstance(at, dict) and part in at:
+            address.append(part)
+        else:
+            return None
+        at = at[address[-1]]
+        key = operation_key(at)
+        if key is not None and (is_stage or part == SOURCE):
+            address.append(key)
+            at = at[key]
+    return address
+
+
 def _stage_before(paths: Sequence[str], index: int, path: str) -> str:
     return f"after {paths[index - 1].removeprefix(f'{path}.')}" if index else "after the source"
 

@@ -298,6 +298,8 @@ class Result(Model):
     stages: list[StageChange] = Field(default_factory=list)
     changes: list[str] = Field(default_factory=list)
     """What differs between two specs."""
+    change_places: list[Location | None] = Field(default_factory=list)
+    """The line of each of `changes` in the spec of B; null where B has none."""
     why: list[Cause] | None = None
     """What the parts of the difference do (`--why`)."""
     search: WhySearch | None = None

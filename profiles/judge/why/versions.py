@@ -16,12 +16,13 @@ from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.errors.validation import find_faults
 from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.spec.mixing.mixture import Mixture
+from pipeprof.pipelines.spec.mixing.mixture import Mixture, address_in
 from pipeprof.pipelines.spec.mixing.pair_stages import pair_stages
 from pipeprof.pipelines.spec.mixing.shared_paths import as_from
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import missing_files
 from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.harness.describe_function import ask_for_graph
 from pipeprof.profiles.judge.why.effects import Subset
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, unpacked
@@ -179,6 +180,12 @@ def _text(value: Any) -> str:
     return "not set" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
+def _place(spec: LoadedSpec, change: str) -> Location | None:
+    address = address_in(spec.data, change)
+    found = spec.locate(address) if address is not None else None
+    return Location(file=found.file, line=found.line) if found is not None and found.line is not None else None
+
+
 class SpecVersions:
     """Pipelines between two specs.
 
@@ -192,6 +199,8 @@ class SpecVersions:
         self._a = a
         self._mixture = Mixture(a.data, as_from(a.base_dir, b.base_dir, b.data, b.spec))
         self.changes = self._mixture.changes
+        self.places = [_place(b, change) for change in self.changes]
+        """The line of each change in the spec of B."""
 
     def problem(self, chosen: Subset) -> str | None:
         """Why A with some changes is no valid spec; None where it is."""

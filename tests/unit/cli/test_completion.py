@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.cli import completion
+from pipeprof.cli import completion, main
 from pipeprof.cli.commands.explain import complete_name
 
 MODULE = """\
@@ -41,3 +41,63 @@ def test_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert completion.targets("train.py:make_te") == ["train.py:make_test"]
     assert completion.targets("missing.py:") == []
     assert completion.targets("nowhere/") == []
+
+
+SPEC = """\
+version: 1
+source: {range: {stop: 10}}
+stages:
+  - map: {name: double, ops: [{tf.math.multiply: {y: 2}}]}
+  - batch: {batch_size: 4}
+"""
+
+
+def complete(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What bash gets for the last of the words, which are as bash divides a line."""
+    monkeypatch.setenv("_PIPEPROF_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "\n".join(words))
+    monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
+    monkeypatch.setattr("sys.argv", ["pipeprof"])
+    with pytest.raises(SystemExit):
+        main.main()
+    return capsys.readouterr().out.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("run train.py : make_te", ["make_test"]),
+        ("run train.py :", ["make_train", "make_test"]),
+        ("run train.py : make_test --step simulate : 1", ["12ms"]),
+        ("run train.py : make_test --step = python : train.py : make_tr", ["make_train"]),
+        ("run spec.yaml --step s", ["simulate:"]),
+        ("run spec.yaml --set stages.double.num", ["stages.double.num_parallel_calls="]),
+        ("run spec.yaml --set stages.1.batch", ["stages.1.batch_size="]),
+        ("run spec.yaml --set stages.1.batch_size = 8", []),
+        ("run missing.yaml --set stages.", []),
+        ("schema re", ["result"]),
+        ("gate spec.yaml --against git :", ["HEAD", "fix/a", "main", "v1"]),
+        ("gate spec.yaml --against git : fi", ["fix/a"]),
+        ("compare spec.yaml git : v", ["v1"]),
+        ("compare spec.yaml g", ["git:"]),
+    ],
+)
+def test_words_that_bash_divides_are_completed(
+    line: str, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "train.py").write_text(MODULE)
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    git = tmp_path / ".git"
+    for name in ("HEAD", "refs/heads/main", "refs/heads/fix/a"):
+        (git / name).parent.mkdir(parents=True, exist_ok=True)
+        (git / name).write_text("ref: refs/heads/main\n" if name == "HEAD" else f"{'0' * 40}\n")
+    (git / "objects").mkdir()
+    (git / "packed-refs").write_text(f"# pack-refs with: peeled fully-peeled sorted\n{'1' * 40} refs/tags/v1\n")
+    monkeypatch.chdir(tmp_path)
+    assert complete(["pipeprof", *line.split(" ")], monkeypatch, capsys) == found
+
+
+def test_words_without_breaks_stay_as_they_are() -> None:
+    words = ["pipeprof", "run", "spec.yaml", "--se"]
+    assert completion.join_words(words, "3") == (words, 3, "")
+    assert completion.join_words(["pipeprof", "run", ""], "2") == (["pipeprof", "run", ""], 2, "")

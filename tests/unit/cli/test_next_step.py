@@ -54,7 +54,11 @@ def parsed(line: str) -> tuple[str, dict[str, Any]]:
     program, name, *words = shlex.split(line)
     assert program == "pipeprof"
     command = typer.main.get_command(make_app()).commands[name]  # type: ignore[attr-defined]
-    return name, dict(command.make_context(name, words).params)
+    options = dict(command.make_context(name, words).params)
+    if name == "check":
+        # What continues a run is about its one target.
+        (options["target"],) = options.pop("targets")
+    return name, options
 
 
 def differences(run: RunOptions, line: str, saved: str | None = None) -> list[str]:

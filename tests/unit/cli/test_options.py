@@ -139,7 +139,7 @@ def test_no_steps(text: str) -> None:
 @pytest.mark.parametrize("name", ["pdf", "junit"])
 def test_formats_that_a_command_lacks_are_refused(name: str) -> None:
     with pytest.raises(
-        UsageError, match=f"--format: got '{name}', expected text, json, github, md, html, sarif or plan$"
+        UsageError, match=f"--format: got '{name}', expected text, json, github, md, html, sarif, plan, trace or prom$"
     ):
         options.report_format(name, json=False)
     assert options.report_format("github", json=False, command="check") == "github"
@@ -166,7 +166,8 @@ def test_formats() -> None:
 )
 def test_unknown_extensions(name: str, expected: str, tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=rf"{expected}; use \.html, \.json, \.md, \.plan\.json, \.sarif or \.txt, or -"
+        UsageError,
+        match=rf"{expected}; use \.html, .*, \.prom, \.sarif, \.trace\.json, \.trace\.json\.gz or \.txt, or -",
     ):
         plan_outputs([str(tmp_path / name)], None, json=False, force=True)
 

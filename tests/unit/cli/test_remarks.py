@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from pipeprof.cli.formats.github import render_github
 from pipeprof.cli.formats.junit import junit
 from pipeprof.cli.formats.registry import Output
-from pipeprof.cli.formats.remarks import numbered
 from pipeprof.cli.formats.sarif import sarif
 from pipeprof.cli.pages.remarks import Checkout, remarks_on
+from pipeprof.cli.text.remarks import numbered
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding

@@ -13,6 +13,7 @@ from pipeprof.cli.comparing.report import build_result
 from pipeprof.cli.formats.markdown import markdown
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.experiment.schedule import order_of
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
@@ -126,6 +127,20 @@ def test_the_causes_are_in_the_document_and_in_every_report(name: str, interval:
     assert again == result
     golden(f"compare/why_{name}.txt", text(result))
     assert "### Why" in markdown(build_result(result, None))
+
+
+def test_the_report_begins_with_the_cause() -> None:
+    result = compared(one_slow)
+    result.changes = CHANGES
+    result.change_places = [Location(file="b.yaml", line=8), None, None]
+    search(result, Rounds(one_slow))
+    first, why = text(result).split("\n\n")[:2]
+    assert first.startswith("B is 1.50× slower: 100 % of it is b.yaml:8 num_parallel_calls 4 → 1; step interval 10.0")
+    assert why.startswith("Why")
+    together = compared(only_together)
+    search(together, Rounds(only_together))
+    assert "of it is num_parallel_calls 4 → 1 with deterministic false → true;" in text(together).replace("\n", " ")
+    assert text(compared(one_slow)).startswith("B is slower: step interval")
 
 
 def test_the_slow_change_is_the_first_cause() -> None:

@@ -17,11 +17,12 @@ from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.subject import Tool
-from pipeprof.profiles.judge import live
+from pipeprof.profiles.judge import clauses, live
 from pipeprof.profiles.judge.verdicts.gating import conclude_gate
-from pipeprof.profiles.judge.verdicts.result import Arm, PairValues, Result, Scan, Side, StageChange
+from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
+from pipeprof.profiles.judge.verdicts.result import Arm, Metric, PairValues, Result, Scan, Side, StageChange
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
-from pipeprof.profiles.judge.words import numbers_agree, sentence_of, warnings_of
+from pipeprof.profiles.judge.words import headline, sentence_of, warnings_of
 
 COMMANDS = {"gate": ["pipeprof", "gate", "spec.yaml", "--against", "git:main", "--step=simulate:8ms"]}
 
@@ -178,6 +179,125 @@ def test_junit_has_a_case_for_each_judged_metric(factor, tag):
     assert suite.get("failures") == str(int(tag == "failure"))
 
 
+def test_junit_names_cases_by_target_and_failures_have_their_budgets_and_cause():
+    found = changed("stages.decode.num_parallel_calls: 2 → 1", line=8)
+    found.b.text = "train.py:make"
+    suite = ET.fromstring(junit(found))
+    assert {case.get("classname") for case in suite} == {"train.py:make"}
+    failure = suite.find("testcase/failure")
+    assert failure.get("message") == (
+        "steps are 12 % slower (10.0 → 11.2 ms, allowed 3 %). Likely: spec.yaml:8 num_parallel_calls 2 → 1"
+    )
+    assert failure.text == "regressed: step interval 10.0 → 11.2 ms, 1.12× (1.11–1.13); allowed 3 %"
+    assert suite.find("testcase[@name='peak_bytes']/system-out").text.endswith("; allowed 3 %")
+
+
+def changed(*changes: str, line: int | None = None, factor: float = 1.12, **fields) -> Result:
+    """A gate of two specs that differ in some places."""
+    places = [Location(file="specs/spec.yaml", line=line) if line else None for _ in changes]
+    return result("gate", factor=factor, changes=list(changes), change_places=places, **fields)
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (
+            changed("stages.decode.num_parallel_calls: 2 → 1", line=8, factor=1.45),
+            "Failed: steps are 45 % slower (10.0 → 14.5 ms, allowed 3 %), memory unchanged; 5 pairs. "
+            "Likely: spec.yaml:8 num_parallel_calls 2 → 1",
+        ),
+        (changed("stages.cache: removed"), "; 5 pairs. Likely: cache removed"),
+        (
+            changed("stages.cache: removed", "stages.filter: added filter() after cache", "seed: 1 → 2", line=3),
+            "Likely one of 3 changes: spec.yaml:3 cache removed; spec.yaml:3 added filter() after cache and 1 more",
+        ),
+        (
+            changed(factor=2.4),
+            "Failed: steps are 2.40× slower (10.0 → 24.0 ms, allowed 3 %), memory unchanged; 5 pairs",
+        ),
+        (changed(factor=0.8), "Passed: steps 1.25× faster, memory unchanged; 5 pairs"),
+        (changed("seed: 1 → 2", factor=1.0), "Passed: steps unchanged, memory unchanged; 5 pairs"),
+    ],
+)
+def test_the_first_line_of_a_gate_has_direction_limit_and_likely_line(found, text):
+    assert "".join(headline(found)[:2]).endswith(text)
+
+
+def test_a_gate_that_failed_for_memory_speaks_of_memory():
+    found = result("gate", factor=1.0)
+    metric = next(metric for metric in found.metrics if metric.name == "peak_bytes")
+    metric.b, metric.change, metric.words, metric.verdict = 900e6, 1.5, "more", "regressed"
+    found.verdict = "regressed"
+    assert text(found, 200).startswith(
+        "Failed: peak memory is 50 % higher (572 → 858 MiB, allowed 3 %), steps unchanged; 5 pairs\n"
+    )
+
+
+def test_a_budget_that_is_exceeded_is_stated_with_its_value():
+    found = result("gate")
+    metric = found.metrics[0]
+    metric.limit, metric.b, metric.change = 10.0, 11.2, 1.12
+    assert "Failed: steps are 11.2 ms, allowed at most 10.0 ms" in text(found, 200)
+
+
+@pytest.mark.parametrize(
+    ("name", "a", "b", "change", "said"),
+    [
+        ("elements_per_second", 800.0, 400.0, 0.5, "throughput is 50 % lower (800/s → 400/s, allowed 3 %)"),
+        ("wait_ms", 0.0, 1.5, 1.5, "the wait per step is 1.50 ms longer (0 → 1.50 ms, allowed 0.100 ms)"),
+        ("idle_share", 0.1, 0.22, 0.12, "idle share is 12 percentage points higher (10 → 22 %, allowed 1.0 %)"),
+        ("first_batch_s", 1.0, 1.4, 1.4, "the first batch comes 40 % later (1,000 → 1,400 ms, allowed 10 %)"),
+    ],
+)
+def test_each_metric_has_its_own_words(name, a, b, change, said):
+    kind = BY_NAME[name]
+    row = Metric(**kind.heads(), a=a, b=b, change=change, floor=kind.floor, pairs=5)
+    assert clauses.describe_direction(row) == said
+
+
+def test_values_of_a_row_have_one_unit_and_no_negative_zero():
+    step = Metric(**BY_NAME["step_ms"].heads(), a=0.0606, b=0.102, change=1.68, floor=0.03)
+    assert clauses.values_text(step, step.a, step.b) == ["0.0606 ms", "0.102 ms"]
+    disk = Metric(**BY_NAME["disk_bytes_per_element"].heads(), change=-0.2, low=-0.4, high=0.3, floor=1.0)
+    assert (clauses.describe_change(disk), clauses.describe_interval(disk)) == ("0 B", "0 B to 0 B")
+    peak = Metric(**BY_NAME["peak_bytes"].heads(), a=900 << 20, b=1200 << 20, change=1.33, floor=0.03)
+    assert clauses.values_text(peak, peak.a, peak.b) == ["0.879 GiB", "1.17 GiB"]
+
+
+def test_what_both_sides_lack_has_no_row():
+    found = result(factor=1.0)
+    kind = BY_NAME["disk_bytes_per_element"]
+    row = Metric(**kind.heads(), a=0.0, b=0.0, change=0.0, low=-0.2, high=0.3, floor=1.0, pairs=5, level="off")
+    found.metrics.append(row)
+    assert "disk per element" not in text(found)
+    row.b = row.change = 4096.0
+    assert "disk per element" in text(found)
+    row.b = row.change = 0.0
+    row.level = "error"
+    assert "disk per element" in text(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "purpose"),
+    [
+        ("stages.decode.num_parallel_calls: 2 → 1", 8, "once num_parallel_calls is 2 again in spec.yaml:8"),
+        ("stages.cache: removed", None, "once cache is back"),
+        ("stages.filter: added filter() after cache", 9, "once “added filter() after cache” is undone in spec.yaml:9"),
+    ],
+)
+def test_after_a_failed_gate_next_names_what_mends_it_and_not_more_pairs(change, line, purpose):
+    found = changed(change, line=line)
+    found.metrics[1].verdict, found.metrics[1].more_pairs = "cannot tell", 2
+    command = "pipeprof gate spec.yaml --against git:main --step=simulate:8ms"
+    assert next_command(found) == (command, purpose)
+    several = changed(change, "seed: 1 → 2")
+    several.command = [*several.command, "--max-time", "300", "--max-step-ms", "5%", "--out", "r.md"]
+    assert next_command(several) == (
+        "pipeprof compare git:main:spec.yaml spec.yaml --step=simulate:8ms --max-time 300 --why",
+        "names the change that is the cause",
+    )
+
+
 def test_a_failed_session_is_an_error_in_junit():
     found = result("gate")
     found.metrics, found.errors = [], [Message(code="side-failed", message="B: raised: <x> & \x1b[1m")]
@@ -196,7 +316,7 @@ def test_github_gets_an_error_for_a_regression_and_a_notice_for_none():
 @pytest.mark.parametrize(
     ("found", "command"),
     [
-        (result("gate"), "pipeprof compare git:main:spec.yaml spec.yaml"),
+        (result("gate"), "pipeprof compare git:main:spec.yaml spec.yaml --step=simulate:8ms --why"),
         (result("gate", factor=1.0), None),
         (result(), None),
     ],
@@ -234,10 +354,10 @@ def test_what_settles_a_gate_is_more_of_what_has_ended_it(words, over, command):
 def test_values_and_the_change_agree_or_say_why_not():
     found = result(factor=1.02)
     metric = found.metrics[0]
-    assert numbers_agree(metric)
+    assert clauses.numbers_agree(metric)
     assert "medians" not in sentence_of(metric)
     metric.a, metric.b, metric.change, metric.low, metric.high = 10.3, 19.6, 1.62, 0.974, 2.70
-    assert "10.3 ms → 19.6 ms (medians), 1.62× from pair to pair (0.974–2.70)" in sentence_of(metric)
+    assert "10.3 → 19.6 ms (medians), 1.62× from pair to pair (0.974–2.70)" in sentence_of(metric)
     assert "A and B are medians of all pairs (step interval)" in paint(build_result(found, None), Style(200))
 
 

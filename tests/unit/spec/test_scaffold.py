@@ -19,6 +19,9 @@ from pipeprof.pipelines.spec.yaml.reader import read
 BASE = Path("/home/base")
 FOUND = {
     "images": ImagesFound(("/home/base/photos/*/*.jpg",), 600, "tf.io.decode_jpeg"),
+    "images-of-classes": ImagesFound(
+        ("/home/base/photos/*/*.jpg",), 600, "tf.io.decode_jpeg", ("a b", "cat", "no", "it's")
+    ),
     "images-several": ImagesFound(("/data/a/*.JPG", "/data/a/*.png"), 2, "tf.io.decode_jpeg"),
     "records": RecordsFound(
         ("/home/base/shards/*.tfrecord",),

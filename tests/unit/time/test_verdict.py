@@ -725,14 +725,19 @@ def finding(family: str, saved: int | None = None, status: str = "unverified") -
 
 
 def memory_detail(**parts: object) -> str | None:
-    """With 300 MiB of TensorFlow's own, 700 MiB of the pipeline, and a limit of 8 GiB."""
+    """What the verdict says of memory, also in its headline.
+
+    With 300 MiB of TensorFlow's own, 700 MiB of the pipeline, and a limit of 8 GiB.
+    """
     whole = {
         "steps": steps(0.01),
         "memory": Memory(baseline_bytes=300 << 20, peak_bytes=1000 << 20),
         "host": Host(system="L", machine="m", cores=2, memory_limit_bytes=8 << 30),
         **parts,
     }
-    return details(**whole).get("memory")
+    headline = conclude(profile(**whole)).headline or ""
+    first = headline.removeprefix("Memory: ").partition(". Step-bound")[0] if headline.startswith("Memory: ") else None
+    return details(**whole).get("memory", first)
 
 
 def test_memory_is_named_where_a_finding_is_about_it() -> None:
@@ -773,6 +778,54 @@ def test_a_leak_is_named() -> None:
     assert (memory_detail(memory=leaking) or "").endswith("; memory grows by 3.00 MiB a step")
     growth.leak = False
     assert memory_detail(memory=leaking) is None
+
+
+@pytest.mark.parametrize(
+    ("command", "given"),
+    [
+        (["pipeprof", "run", "spec.yaml"], "with a step of 12 ms, as in the spec, "),
+        (["pipeprof", "run", "spec.yaml", "--step", "simulate:12ms"], "with a simulated step of 12 ms "),
+        (["pipeprof", "run", "spec.yaml", "--step=simulate:12ms"], "with a simulated step of 12 ms "),
+    ],
+)
+def test_a_headline_about_a_device_that_is_simulated_says_so(command: list[str], given: str) -> None:
+    found = conclude(profile(steps=steps(0.5), device=Device(kind="simulate", text="simulate: 12ms"), command=command))
+    assert found.headline == f"Input-bound: {given}the device waits for data 50 % of the time (12 of every 24 ms)."
+    real = conclude(profile(steps=steps(0.5), device=Device(kind="keras", text="keras: a.py:model"), command=command))
+    assert real.headline.startswith("Input-bound: the device waits")
+
+
+def test_a_step_that_init_has_made_up_is_named_with_its_line() -> None:
+    invented = Device(kind="simulate", text="simulate: 20ms", from_init=Location(file="/w/spec.yaml", line=21))
+    found = conclude(profile(steps=steps(0.5), device=invented, command=["pipeprof", "run", "spec.yaml"]))
+    (text,) = [detail.text for detail in found.details if detail.label == "step"]
+    assert text.startswith(
+        "simulated step of 20 ms from init: put your own in spec.yaml:21; input-bound for every step"
+    )
+
+
+def memory_first(memory: Memory, *, wait_share: float, dispatch: object = "sync", **more: object) -> Verdict:
+    return conclude(profile(steps=steps(wait_share, dispatch), memory=memory, **more))
+
+
+def test_the_headline_speaks_of_memory_first_where_memory_is_the_problem() -> None:
+    growth = MemoryGrowth(mb_per_1000_steps=12.5, low=10.0, high=15.0, windows=5, leak=True)
+    leaking = Memory(baseline_bytes=300 << 20, peak_bytes=400 << 20, growth=growth)
+    found = memory_first(leaking, wait_share=0.5)
+    assert found.headline == (
+        "Memory: 400 MiB at the peak; memory grows. Input-bound: the device waits for data 50 % of the time "
+        "(12 of every 24 ms)."
+    )
+    assert not [detail for detail in found.details if detail.label == "memory"]
+    large = Memory(baseline_bytes=300 << 20, peak_bytes=2000 << 20)
+    assert memory_first(large, wait_share=0.01).headline.startswith("Memory: 1.95 GiB at the peak; ")
+    assert memory_first(large, wait_share=0.0, dispatch=None).headline.startswith("Memory: 1.95 GiB")
+    # A device that waits comes first, unless the limit is near.
+    assert memory_first(large, wait_share=0.5).headline.startswith("Input-bound")
+    near = Host(system="L", machine="m", cores=2, memory_limit_bytes=2200 << 20)
+    assert memory_first(large, wait_share=0.5, host=near).headline.startswith("Memory: ")
+    small = Memory(baseline_bytes=300 << 20, peak_bytes=400 << 20)
+    assert memory_first(small, wait_share=0.01).headline.startswith("Step-bound")
 
 
 def beside_others(wait_share: float, dispatch: object = "sync", **more: object) -> Verdict:
@@ -865,7 +918,8 @@ def on_all_cores(wait_share: float, dispatch: object = "sync", used: float = 1.9
 def test_where_the_cores_are_the_limit_the_verdict_says_how_many_the_step_would_need() -> None:
     found = on_all_cores(0.4)
     assert found.headline == (
-        "CPU-bound: 2 cores, this step would need 3.2; the device waits for data 40 % of the time (9.7 of every 24 ms)."
+        "CPU-bound: keeping up takes 3.2 cores, there are 2; the device waits for data 40 % of the time "
+        "(9.7 of every 24 ms)."
     )
     assert (found.bound, found.limit, found.stage) == ("input", "cpu", "stages.0")
     assert [(detail.label, detail.text) for detail in found.details] == [
@@ -900,7 +954,9 @@ def test_more_cores_do_not_help_a_stage_that_fills_the_time_with_one_call_at_a_t
 
 def test_with_preloaded_batches_a_step_takes_what_it_would_need_cores_for() -> None:
     replayed = Headspace(interval_ms=24.3, replayed_ms=18.5, share=0.24, speedup=1.3, batches=4)
-    assert on_all_cores(0.4, headspace=replayed).headline.startswith("CPU-bound: 2 cores, this step would need 2.5; ")
+    assert on_all_cores(0.4, headspace=replayed).headline.startswith(
+        "CPU-bound: keeping up takes 2.5 cores, there are 2; "
+    )
 
 
 def test_cores_that_would_do_are_not_called_too_few() -> None:

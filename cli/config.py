@@ -1,0 +1,195 @@
+"""Defaults of options: the table ``[tool.pipeprof]`` of a pyproject.toml, and ``PIPEPROF_*`` of the environment.
+
+A file of a checkout comes from whoever wrote the checkout. It sets how to measure and what to show; an option that runs
+code, writes, or weakens a refusal is an error there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.suggest import did_you_mean
+from pipeprof.profiles.git.repository import repository_root
+
+OptionsOf = Callable[[str], Mapping[str, Any]]
+"""The options of a command by its name, as `defaults` has them; of an empty name, the names of all commands."""
+FILE = "pyproject.toml"
+PREFIX = "PIPEPROF_"
+_OF_A_FILE = frozenset(
+    {
+        "against", "baseline", "budget", "cold", "color", "dataset-size", "dispatch", "fail-on", "format",
+        "json", "max-cpu-ms-per-element", "max-disk-bytes-per-element", "max-first-batch-s", "max-idle-share",
+        "max-pairs", "max-peak-bytes", "max-stage-ms", "max-step-ms", "max-time", "max-wait-ms", "memory-limit",
+        "no-cache", "no-python", "no-verify", "pairs", "quiet", "redact", "section", "seconds", "seed", "soak", "step",
+        "steps", "strict", "timeout", "verbose",
+    }
+)  # fmt: skip
+"""Options that a file may set: with any value, none of them runs code, writes, or weakens a refusal, but for those of
+`_LIMITED`."""
+_LIMITED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "step": (lambda value: str(value) == "none" or str(value).startswith("simulate:"), "none or simulate:… only"),
+    "against": (lambda value: bool(re.fullmatch(r"git:[^:]+", str(value))), "git:REF only, as other targets run code"),
+    "redact": (lambda value: value is True, "true only"),
+    "no-python": (lambda value: value is True, "true only"),
+    "strict": (lambda value: value is True, "true only"),
+}
+"""Values that a file may give, and how to say so."""
+_OTHER = frozenset(f"{PREFIX}{name}" for name in ("CACHE_DIR", "DEBUG", "GUARD", "RUN", "TEMPORARY_FOLDER"))
+"""Variables that are about something else than options."""
+_TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
+
+
+def defaults(command: str, options: Mapping[str, Any], of_command: OptionsOf) -> tuple[dict[str, Any], str]:
+    """The values that options of a command have without being typed, and a note on where they come from.
+
+    Args:
+        options: The parser's parameters of the command, by the option's name without its hyphens.
+
+    Returns:
+        Values by the names of the parameters, and the note; empty where nothing is set.
+
+    Raises:
+        UsageError: A key is unknown, or not for a file; a value is of the wrong kind.
+    """
+    found: dict[str, Any] = {}
+    notes = []
+    path = find_file(Path.cwd())
+    if path is not None:
+        of_file = _from_file(path, command, options, of_command)
+        found |= {options[name].name: value for name, value in of_file.items()}
+        notes += [f"{name} = {_shown(value)}" for name, value in of_file.items()]
+    note = f"{path}: {', '.join(notes)}" if notes else ""
+    for name, parameter in options.items():
+        text = os.environ.get(PREFIX + name.upper().replace("-", "_"))
+        if text is not None:
+            found[parameter.name] = _from_environment(name, text, parameter)
+    return found, note
+
+
+def find_file(folder: Path) -> Path | None:
+    """The nearest pyproject.toml with the table: in a folder, or above it up to the root of its repository.
+
+    Under ``python -I`` there is none: it is for those who let no file of a checkout have a say, as the CI recipes do.
+    """
+    if sys.flags.isolated:
+        return None
+    root = repository_root(folder)
+    for place in (folder, *(folder.parents if root is not None else ())):
+        path = place / FILE
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        except OSError:
+            text = ""
+        # Reading all of TOML takes longer, and most files are about other tools.
+        if "pipeprof" in text and _table(path):
+            return path
+        if place == root:
+            break
+    return None
+
+
+def is_needed(folder: Path) -> bool:
+    """Whether anything is set in a file or in the environment."""
+    given = any(name.startswith(PREFIX) and name not in _OTHER for name in os.environ)
+    return given or find_file(folder) is not None
+
+
+def _table(path: Path) -> Mapping[str, Any]:
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib  # type: ignore[no-redef,import-not-found,unused-ignore]
+    try:
+        whole = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+    table = whole.get("tool", {}).get("pipeprof", {}) if isinstance(whole.get("tool", {}), dict) else {}
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: [tool.pipeprof] is no table")
+    return table
+
+
+def _from_file(path: Path, command: str, options: Mapping[str, Any], of_command: OptionsOf) -> dict[str, Any]:
+    """The values of a file for a command: those of all commands, then those of its own table.
+
+    What is wrong for another command is an error too: else it would show on the day of that command.
+    """
+    shared: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    for key, value in _table(path).items():
+        where = f"{path}: [tool.pipeprof]"
+        if isinstance(value, dict):
+            if key not in of_command(""):
+                raise UsageError(f"{where[:-1]}.{key}]: no command {key!r}{did_you_mean(key, list(of_command('')))}")
+            known = options if key == command else of_command(key)
+            where = f"{where[:-1]}.{key}]"
+            for name, inner in value.items():
+                _check_name(where, name, known)
+                checked = _checked(f"{where} {name}", name, inner, known[name])
+                own |= {name: checked} if key == command else {}
+            continue
+        if key not in _OF_A_FILE:
+            _check_name(where, key, {name for each in of_command("") for name in of_command(each)})
+        _check_allowed(f"{where} {key}", key, value)
+        if key in options:
+            shared[key] = _checked(f"{where} {key}", key, value, options[key])
+    return shared | own
+
+
+def _check_name(where: str, key: str, known: Collection[str]) -> None:
+    if key in known:
+        return
+    name = key.replace("_", "-")
+    meant = f" — did you mean {name}?" if name in known else did_you_mean(key, known)
+    raise UsageError(f"{where}: no option {key!r}{meant}")
+
+
+def _check_allowed(where: str, key: str, value: Any) -> None:
+    """Refuse what a file must not set.
+
+    Raises:
+        UsageError: The option, or this value of it, is not for a file.
+    """
+    if key not in _OF_A_FILE:
+        why = "a file of a checkout cannot set it, as it can run code, write or weaken a refusal"
+        raise UsageError(f"{where}: {why}; type --{key}")
+    allowed, words = _LIMITED.get(key, (lambda _value: True, ""))
+    if not allowed(value):
+        raise UsageError(f"{where}: got {_shown(value)}; in a file of a checkout: {words}. Type --{key} for others")
+
+
+def _checked(where: str, key: str, value: Any, parameter: Any) -> Any:
+    """A value as the parser has it: text, a list of texts, or a switch.
+
+    Raises:
+        UsageError: A file must not set this option, or not to this value; the value is of another kind.
+    """
+    _check_allowed(where, key, value)
+    if parameter.is_flag:
+        if not isinstance(value, bool):
+            raise UsageError(f"{where}: got {_shown(value)}, expected true or false")
+        return value
+    values = value if isinstance(value, list) and parameter.multiple else [value]
+    if any(isinstance(each, bool) or not isinstance(each, (str, int, float)) for each in values):
+        raise UsageError(f"{where}: got {_shown(value)}, expected a text or a number")
+    texts = [str(each) for each in values]
+    return texts if parameter.multiple else texts[0]
+
+
+def _from_environment(name: str, text: str, parameter: Any) -> Any:
+    if parameter.is_flag:
+        if text.lower() not in _TRUE | _FALSE:
+            variable = PREFIX + name.upper().replace("-", "_")
+            raise UsageError(f"{variable}: got {text!r}, expected 1 or 0")
+        return text.lower() in _TRUE
+    return [text] if parameter.multiple else text
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)

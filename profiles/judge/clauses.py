@@ -1,0 +1,240 @@
+"""Clauses of a verdict: the direction and size of a metric's change, and the change that is its cause."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
+from pipeprof.profiles.wording import milliseconds, percent, place_of, significant, size
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.base import Location
+    from pipeprof.profiles.judge.verdicts.result import Metric, Result
+
+_AGREE = math.log(1.05)
+"""Between the change of medians and the mean change, up to which they need no explanation."""
+_FACTOR_FROM = 2.0
+"""An increase is given as a percentage below it."""
+_SMALL_RATIO = 0.1
+"""A smaller ratio is written as a fraction: 1/51× says more than 0.0197×."""
+_SUBJECTS = {
+    "step_ms": ("steps are", "slower", "faster"),
+    "elements_per_second": ("throughput is", "lower", "higher"),
+    "wait_ms": ("the wait per step is", "longer", "shorter"),
+    "first_batch_s": ("the first batch comes", "later", "earlier"),
+}
+"""How a sentence begins on a metric, and what it is where it is worse and where it is better."""
+_SHORT = {"step_ms": "steps", "peak_bytes": "memory"}
+"""Names of metrics in `memory unchanged`."""
+
+
+def value_text(metric: Metric, value: float | None) -> str:
+    """A value of a metric with its unit; empty for none."""
+    return _writer(metric.unit, value or 0.0)(value) if value is not None else ""
+
+
+def values_text(metric: Metric, *values: float | None) -> list[str]:
+    """Values of a metric in one unit, that of the largest; empty for those that are not known."""
+    largest = max((abs(value) for value in values if value is not None and math.isfinite(value)), default=0.0)
+    write = _writer(metric.unit, largest)
+    return [write(value) if value is not None else "" for value in values]
+
+
+def _writer(unit: str, largest: float) -> Callable[[float], str]:
+    """What writes values of a unit as the largest of them is best written."""
+    if unit == "1/s":
+        return lambda value: f"{significant(value)}/s"
+    if unit == "":
+        return percent
+    scale = 1e3 if unit == "s" else 1.0
+    text = size(largest) if unit == "B" else milliseconds(scale * largest)
+    own, factor = text.rpartition(" ")[2], 1.0
+    if unit == "B":
+        if own == "B":
+            return size
+        factor = 1024.0 ** ("KiB", "MiB", "GiB", "TiB").index(own) * 1024.0
+    else:
+        factor = {"µs": 1e-3, "ms": 1.0, "s": 1e3}.get(own, 1.0) / scale
+    return lambda value: f"{significant(value / factor)} {own}"
+
+
+def ratio_text(ratio: float) -> str:
+    """A ratio of two values.
+
+    Example:
+        >>> ratio_text(1.121), ratio_text(0.0197)
+        ('1.12×', '1/50.8×')
+    """
+    if 0 < ratio < _SMALL_RATIO:
+        return f"1/{significant(1 / ratio)}×"
+    return f"{significant(ratio)}×"
+
+
+def span_text(low: float, high: float) -> str:
+    """The ends of an interval of a ratio.
+
+    Example:
+        >>> span_text(1.1, 1.14), span_text(0.0193, 0.0201)
+        ('1.10–1.14', '1/51.8–1/49.8')
+    """
+    return f"{ratio_text(low).removesuffix('×')}–{ratio_text(high).removesuffix('×')}"
+
+
+def describe_change(metric: Metric) -> str:
+    """The change: ``1.12×``, or ``+3.1 ms`` of a difference."""
+    if metric.change is None:
+        return ""
+    return ratio_text(metric.change) if metric.scale == "ratio" else _signed(metric, metric.change)[0]
+
+
+def describe_interval(metric: Metric) -> str:
+    """The interval of the change; empty where one pair says nothing about it."""
+    if metric.low is None or metric.high is None:
+        return ""
+    if metric.scale == "ratio":
+        return span_text(metric.low, metric.high)
+    return " to ".join(_signed(metric, metric.low, metric.high))
+
+
+def _signed(metric: Metric, *values: float) -> list[str]:
+    texts = values_text(metric, *values)
+    return [f"+{text}" if value > 0 and not _is_zero(text) else text for value, text in zip(values, texts, strict=True)]
+
+
+def _is_zero(text: str) -> bool:
+    return not text.partition(" ")[0].strip("-0.")
+
+
+def numbers_agree(metric: Metric) -> bool:
+    """Whether the change is about what the values of the two sides give.
+
+    They are medians, and the change is the mean of those within the pairs: where the machine's speed changes from pair
+    to pair, the two are apart.
+    """
+    if metric.scale != "ratio" or not metric.a or not metric.b or not metric.change:
+        return True
+    return abs(math.log(metric.b / metric.a / metric.change)) <= _AGREE
+
+
+def is_lacking(metric: Metric) -> bool:
+    """Whether a metric that is not judged is about nothing on both sides: no wait, no reads from the disk."""
+    if metric.level != "off" or metric.scale != "difference" or metric.limit is not None:
+        return False
+    return all(value is not None and abs(value) <= metric.floor for value in (metric.a, metric.b, metric.change))
+
+
+def describe_direction(metric: Metric) -> str:
+    """State in which direction, and how much, a metric has changed, its values, and what is allowed.
+
+    Example:
+        ``steps are 45 % slower (1.93 → 2.82 ms, allowed 3 %)``
+    """
+    if metric.limit is not None:
+        value, limit = values_text(metric, metric.b, metric.limit)
+        return f"{_subject(metric)[0]} {value}, allowed at most {limit}"
+    subject, worse, better = _subject(metric)
+    word = worse if _is_worse(metric) else better
+    agrees = numbers_agree(metric)
+    values = f"{'' if agrees else 'medians '}{both_values(metric)}"
+    amount = f"{_amount(metric)} {word}{'' if agrees else ' from pair to pair'}"
+    return f"{subject} {amount} ({values}, allowed {allowed_text(metric)})"
+
+
+def describe_unchanged(metric: Metric) -> str:
+    """State what a metric is that has not regressed, in two or three words.
+
+    Example:
+        ``memory unchanged``, ``steps 1.25× faster``, ``memory not higher``
+    """
+    name = _SHORT.get(metric.name, metric.title)
+    _, worse, better = _subject(metric)
+    if metric.limit is not None:
+        return f"{name} within {value_text(metric, metric.limit)}"
+    if metric.words == "no difference":
+        return f"{name} unchanged"
+    if metric.verdict == "cannot tell":
+        return f"{name} not certain"
+    if metric.words == "cannot tell":
+        return f"{name} not {worse}"
+    return f"{name} {_amount(metric)} {worse if _is_worse(metric) else better}"
+
+
+def both_values(metric: Metric) -> str:
+    """The values of A and B in one unit, which stands once.
+
+    Example:
+        ``1.93 → 2.82 ms``
+    """
+    one, other = values_text(metric, metric.a, metric.b)
+    if metric.unit != "1/s" and one.rpartition(" ")[2] == other.rpartition(" ")[2]:
+        one = one.rpartition(" ")[0]
+    return f"{one} → {other}"
+
+
+def allowed_text(metric: Metric) -> str:
+    """By how much a metric may be worse: a share, or a value in its unit."""
+    if metric.scale == "ratio":
+        return f"{100 * metric.floor:.3g} %"
+    return value_text(metric, metric.floor)
+
+
+def _subject(metric: Metric) -> tuple[str, str, str]:
+    if metric.stage is not None:
+        return f"{metric.title} is", "longer", "shorter"
+    return _SUBJECTS.get(metric.name, (f"{metric.title} is", "higher", "lower"))
+
+
+def _is_worse(metric: Metric) -> bool:
+    change, kind = metric.change or 0.0, BY_NAME.get(metric.name)
+    grown = change > (1.0 if metric.scale == "ratio" else 0.0)
+    return grown == (kind is None or kind.higher_is_worse)
+
+
+def _amount(metric: Metric) -> str:
+    change = metric.change or 0.0
+    if metric.scale == "difference":
+        points = f"{significant(100 * abs(change), 2)} percentage points"
+        return points if metric.unit == "" else value_text(metric, abs(change))
+    if metric.name == "step_ms" and 0 < change < 1:
+        return f"{significant(1 / change)}×"
+    return percent(abs(change - 1)) if change < _FACTOR_FROM else f"{significant(change)}×"
+
+
+def describe_part(change: str, place: Location | None) -> str:
+    """A change of a spec with its line, and without the way to it.
+
+    Example:
+        >>> describe_part("stages.decode.num_parallel_calls: 2 → 1", None)
+        'num_parallel_calls 2 → 1'
+        >>> describe_part("stages.cache: removed", None)
+        'cache removed'
+    """
+    path, colon, what = change.partition(": ")
+    if not colon:
+        return change
+    name = path.rpartition(".")[2] if " → " in what else path.removeprefix("stages.")
+    text = f"{name} {what}"
+    if what.startswith("added ") and "." not in name:
+        text = what  # it names the stage
+    return f"{place_of(place)} {text}" if place is not None else text
+
+
+def place_of_change(result: Result, change: str) -> Location | None:
+    """The line of a change in the spec of B."""
+    return dict(zip(result.changes, result.change_places, strict=False)).get(change)
+
+
+def describe_likely(result: Result) -> str:
+    """Name the change of the spec that is likely the cause: it is the only one, or one of a few; empty if unknown.
+
+    Nothing else differs between the sides than the files that a spec names, so one change is the cause but for those.
+    """
+    parts = [describe_part(change, place_of_change(result, change)) for change in result.changes]
+    if not parts:
+        return ""
+    if len(parts) == 1:
+        return f"Likely: {parts[0]}"
+    more = f" and {len(parts) - 2} more" if len(parts) > 2 else ""
+    return f"Likely one of {len(parts)} changes: {'; '.join(parts[:2])}{more}"

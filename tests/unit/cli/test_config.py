@@ -1,0 +1,148 @@
+"""Defaults of options from pyproject.toml and the environment: what may be set where, and what is an error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.cli import config, main
+from pipeprof.pipelines.errors import UsageError
+from tests.unit.cli.test_main import Pipeprof
+
+SPEC = """version: 1
+source: {range: {stop: 100}}
+stages:
+  - batch: {batch_size: 8}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_text(SPEC)
+
+
+def given(table: str, command: str = "gate") -> tuple[dict[str, Any], str]:
+    """What a table sets for a command."""
+    Path("pyproject.toml").write_text(table)
+    return config.defaults(command, main._options_of(command), main._options_of)
+
+
+def test_keys_are_the_names_of_the_options_and_a_command_has_its_own() -> None:
+    found, note = given(
+        '[tool.pipeprof]\nstep = "simulate:12ms"\nmax-time = 300\nbudget = 40\nquiet = true\n'
+        '[tool.pipeprof.gate]\nmax-pairs = 9\nmax-step-ms = "5%"\nmax-stage-ms = ["decode=5%"]\nmax-time = 200\n'
+    )
+    assert found == {
+        "step": "simulate:12ms",
+        "max_time": "200",
+        "quiet": True,
+        "max_pairs": "9",
+        "max_step_ms": "5%",
+        "max_stage_ms": ["decode=5%"],
+    }
+    assert note.endswith("/pyproject.toml: step = 'simulate:12ms', max-time = '200', quiet = true, "
+                         "max-pairs = '9', max-step-ms = '5%', max-stage-ms = ['decode=5%']")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("stpe = 'none'", "[tool.pipeprof]: no option 'stpe' — did you mean step?"),
+        ("max_time = 3", "no option 'max_time' — did you mean max-time?"),
+        ("step = 'python:evil.py:step'", "none or simulate:… only"),
+        ("step = 'keras:evil.py:model'", "none or simulate:… only"),
+        ("against = 'evil.py:make'", "git:REF only"),
+        ("against = 'git:main:evil.py:make'", "git:REF only"),
+        ("allow-writes = true", "a file of a checkout cannot set it"),
+        ("env = true", "a file of a checkout cannot set it"),
+        ("out = ['x.html']", "a file of a checkout cannot set it"),
+        ("force = true", "a file of a checkout cannot set it"),
+        ("set = ['stages.0.batch_size=1']", "a file of a checkout cannot set it"),
+        ("rerun = true", "a file of a checkout cannot set it"),
+        ("no-lock = true", "a file of a checkout cannot set it"),
+        ("update-baseline = true", "a file of a checkout cannot set it"),
+        ("redact = false", "true only"),
+        ("no-python = false", "true only"),
+        ("quiet = 'yes'", "expected true or false"),
+        ("max-time = true", "expected a text or a number"),
+        ("max-time = [3]", "expected a text or a number"),
+        ("[tool.pipeprof.gaet]\nseed = 1", "no command 'gaet' — did you mean gate?"),
+        ("[tool.pipeprof.check]\nmax-pairs = 1", "[tool.pipeprof.check]: no option 'max-pairs'"),
+        # Of another command than the one that runs.
+        ("[tool.pipeprof.fix]\nwrite = true", "a file of a checkout cannot set it"),
+        ("[tool.pipeprof.fix]\nconvert-to = 'x'", "a file of a checkout cannot set it"),
+        ("[tool.pipeprof.fix]\nallow = ['order']", "a file of a checkout cannot set it"),
+        ("seed = ", "cannot be read"),
+    ],
+)
+def test_what_a_file_must_not_set_is_an_error(line: str, message: str) -> None:
+    with pytest.raises(UsageError, match=r"pyproject\.toml") as caught:
+        given(f"[tool.pipeprof]\n{line}\n")
+    assert message in str(caught.value)
+
+
+def test_every_option_is_either_for_a_file_or_refused_there() -> None:
+    """A new option is refused in a file until somebody has decided that it is harmless."""
+    names = {name for command in main._options_of("") for name in main._options_of(command)}
+    assert names >= config._OF_A_FILE
+    refused = {"allow", "allow-writes", "arg", "convert-to", "env", "force", "from", "no-lock", "out", "rerun", "set"}
+    assert refused <= names - config._OF_A_FILE
+    assert {"update-baseline", "write", "script-args", "to-end", "b-set", "scan"} <= names - config._OF_A_FILE
+
+
+def test_an_error_in_the_file_ends_a_command_and_a_default_counts(pipeprof: Pipeprof) -> None:
+    Path("pyproject.toml").write_text("[tool.pipeprof]\nstep = 'python:a.py:f'\n")
+    refused = pipeprof("check", "a.yaml")
+    assert (refused.code, refused.out) == (2, "")
+    assert "simulate:… only" in refused.err
+    assert pipeprof("check", "--help").code == 0
+    Path("pyproject.toml").write_text("[tool.pipeprof.check]\nmemory-limit = '1XB'\n")
+    assert "--memory-limit" in pipeprof("check", "a.yaml").err
+    assert pipeprof("check", "a.yaml", "--memory-limit", "8GiB").code == 0
+    Path("pyproject.toml").write_text("[tool.pipeprof]\nno-python = true\n")
+    Path("train.py").write_text("def make():\n    return None\n")
+    found = pipeprof("check", "train.py:make")
+    assert found.code == 2
+    assert "--no-python" in found.err
+    assert "pyproject.toml: no-python = true" in found.err
+
+
+def test_the_environment_comes_before_the_file_and_the_command_line_before_both(
+    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("pyproject.toml").write_text("[tool.pipeprof]\nformat = 'json'\n")
+    assert pipeprof("check", "a.yaml").out.startswith("{")
+    monkeypatch.setenv("PIPEPROF_FORMAT", "text")
+    assert pipeprof("check", "a.yaml").out.startswith("a.yaml: no errors")
+    assert pipeprof("check", "a.yaml", "--format", "json").out.startswith("{")
+    monkeypatch.delenv("PIPEPROF_FORMAT")
+    monkeypatch.setenv("PIPEPROF_NO_PYTHON", "maybe")
+    assert "PIPEPROF_NO_PYTHON: got 'maybe', expected 1 or 0" in pipeprof("check", "a.yaml").err
+
+
+def test_isolated_python_reads_no_file_of_the_checkout() -> None:
+    """As the recipes for CI call it: a merge request must not loosen its own gate."""
+    Path("pyproject.toml").write_text("[tool.pipeprof]\nformat = 'json'\n")
+    words = ["-m", "pipeprof", "check", "a.yaml"]
+    outputs = [
+        subprocess.run([sys.executable, *flags, *words], capture_output=True, text=True, check=True).stdout
+        for flags in ([], ["-I"])
+    ]
+    assert [text[0] for text in outputs] == ["{", "a"]
+
+
+def test_the_file_is_looked_for_up_to_the_root_of_the_repository(tmp_path: Path) -> None:
+    below = tmp_path / "repository" / "training" / "inputs"
+    below.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text("[tool.pipeprof]\nseed = 1\n")
+    assert config.find_file(below) is None
+    (tmp_path / "repository" / ".git").mkdir()
+    assert config.find_file(below) is None
+    (tmp_path / "repository" / "pyproject.toml").write_text("[tool.pipeprof]\nseed = 2\n")
+    (below.parent / "pyproject.toml").write_text("[project]\nname = 'uses-pipeprof'\n")
+    assert config.find_file(below) == tmp_path / "repository" / "pyproject.toml"
