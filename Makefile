@@ -22,9 +22,8 @@ TRACES ?=
 EXAMPLE ?= examples/jpeg_folder/spec.yaml
 # The oldest TensorFlow that docs/compatibility.md promises, for test-oldest.
 OLDEST := tensorflow==2.18.*
-# A module's tests stay in one process, and the longest modules come first. Integration tests run in four processes, as
-# those that start others wait for them.
-SPREAD := -n 4 --dist loadfile --no-loadscope-reorder
+# Integration tests run in four processes, as those that start others wait for them.
+SHARES := tests/integration/shares.py 4
 # Unit tests wait for little: a process for each of two cores, which collects its own half alone. None of them waits:
 # no thread watches for one that does. By xargs, since what a shell starts in the background ignores Ctrl-C.
 HALF := $(addprefix tests/unit/,advise cli spec verify)
@@ -48,7 +47,7 @@ test: $(STAMP)/installed $(STAMP)/dev lint ## set up, build and install the whee
 	$(BIN)/mypy -p pipeprof >$(VENV)/types.log 2>&1 & types=$$!; \
 	$(UNIT) || ended=$$?; \
 	wait $$types || ended=$$?; cat $(VENV)/types.log; \
-	$(BIN)/python -m pytest -q $(SPREAD) --durations=30 tests/integration || ended=$$?; \
+	$(BIN)/python $(SHARES) --durations=10 || ended=$$?; \
 	exit $$ended
 
 .PHONY: test-unit
@@ -86,8 +85,8 @@ test-oldest: $(STAMP)/installed ## the integration tests under the oldest suppor
 	@$(PYTHON) -m venv $(VENV)/oldest
 	@echo "Installing $(OLDEST) into $(VENV)/oldest"
 	@$(VENV)/oldest/bin/python -m pip --disable-pip-version-check --quiet install '$(OLDEST)' $(DIST)/pipeprof-*.whl \
-	  -r <(grep -E '^(pytest|pytest-xdist|execnet|hypothesis|jsonschema|ruff)==' constraints.txt)
-	@$(VENV)/oldest/bin/python -m pytest -q $(SPREAD) tests/integration
+	  -r <(grep -E '^(pytest|hypothesis|jsonschema|ruff)==' constraints.txt)
+	@$(VENV)/oldest/bin/python $(SHARES)
 	@rm -rf $(VENV)/oldest
 
 # Measured on Linux, x86-64, Python 3.11; Linux has builds of torch for the CPU alone, other systems have no others.

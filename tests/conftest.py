@@ -1,7 +1,7 @@
 """What every test relies on: a stable terminal, golden files, and a guard that keeps unit tests off the real world.
 
-With ``pytest -n 4 --dist loadfile`` the tests of a module stay in one process, because they share fixtures. Nothing
-here asserts a time, so that modules which measure may run beside others.
+With ``pytest --share 1/4`` a process reads and runs a share of the modules (``tests/integration/shares.py``); the tests
+of a module share fixtures. Nothing here asserts a time, so that modules which measure may run beside others.
 """
 
 from __future__ import annotations
@@ -25,45 +25,48 @@ from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "golden"
-# Modules that take longest, in the order in which xdist hands them out: at the end only short ones are left.
+# Modules that take longest, in the order in which they are dealt to the processes, forth and back.
 LONGEST = (
-    "test_training_findings",
-    "test_training_script",
-    "test_watch",
-    "test_gate_action",
-    "test_why",
     "test_init_function",
-    "test_windows",
-    "test_fix",
+    "test_training_script",
     "test_environment_faults",
-    "test_python_rendering",
-    "test_deaths",
+    "test_training_findings",
     "test_gate",
-    "test_refusals",
-    "test_ragged_batches",
-    "test_targets",
-    "test_plans",
-    "test_guarded",
-    "test_parsed_sequences",
-    "test_targets_as_written",
-    "test_gallery",
-    "test_verification",
-    "test_ledger",
-    "test_data",
-    "test_replay",
-    "test_calibration",
-    "test_init_public_shapes",
-    "test_init",
-    "test_fork_server",
-    "test_elements",
-    "test_examples",
-    "test_libraries",
-    "test_attribution",
-    "test_redaction",
-    "test_fuzz",
-    "test_targets_at_refs",
+    "test_python_rendering",
     "test_git_refs",
+    "test_fix",
+    "test_refusals",
+    "test_targets",
+    "test_gallery",
+    "test_ragged_batches",
+    "test_fuzz",
+    "test_init_public_shapes",
+    "test_deaths",
+    "test_elements",
+    "test_targets_as_written",
+    "test_gate_action",
+    "test_parsed_sequences",
+    "test_guarded",
+    "test_data",
+    "test_targets_at_refs",
+    "test_layers",
+    "test_verification",
     "test_constructs",
+    "test_ops_tensorflow",
+    "test_watch",
+    "test_libraries",
+    "test_fork_server",
+    "test_why",
+    "test_parsed_batches",
+    "test_filters_on_both",
+    "test_proposals",
+    "test_graph_constants",
+    "test_examples",
+    "test_ledger",
+    "test_windows",
+    "test_graph_edits",
+    "test_captured",
+    "test_plans",
 )
 HEAVY = frozenset({"tensorflow", "keras", "jax", "torch"})
 
@@ -121,8 +124,23 @@ def _refuse(what: str) -> Callable[..., object]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--update-goldens``."""
+    """Add ``--update-goldens`` and ``--share``."""
     parser.addoption("--update-goldens", action="store_true", help="rewrite tests/golden/* with what the tests produce")
+    parser.addoption("--share", metavar="N/M", help="of M shares of the modules of each folder, the one to run")
+
+
+_PLACES = {name: place for place, name in enumerate(LONGEST)}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the modules of other shares unread: to import them takes seconds."""
+    if not config.getoption("--share") or not collection_path.match("test_*.py"):
+        return None
+    number, many = map(int, config.getoption("--share").split("/"))
+    names = sorted(path.stem for path in collection_path.parent.glob("test_*.py"))
+    names.sort(key=lambda name: _PLACES.get(name, len(_PLACES)))
+    turn, at = divmod(names.index(collection_path.stem), many)
+    return True if (many - at if turn % 2 else at + 1) != number else None
 
 
 def pytest_collection_finish() -> None:
@@ -133,8 +151,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the modules first that take longest; the order within a module stays."""
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    items.sort(key=lambda item: _PLACES.get(item.path.stem, len(_PLACES)))
 
 
 class _Starts:
@@ -166,23 +183,6 @@ def pytest_configure(config: pytest.Config) -> None:
         original(self, args, *others, **options)
 
     subprocess.Popen.__init__ = counting  # type: ignore[method-assign]
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand the count of an xdist worker to the process that reports."""
-    output = getattr(session.config, "workeroutput", None)
-    if output is not None:
-        starts = session.config.stash[_STARTS]
-        output["starts"] = (starts.workers, starts.others)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Add up what the xdist workers have counted."""
-    workers, others = getattr(node, "workeroutput", {}).get("starts", (0, 0))
-    starts = node.config.stash[_STARTS]
-    starts.workers += workers
-    starts.others += others
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

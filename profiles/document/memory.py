@@ -64,7 +64,7 @@ class MemoryKept(Model):
 
 
 class MemoryGrowth(Model):
-    """Growth of resident memory by steps in the measured window, from when every buffer was full."""
+    """Growth of memory by steps in the measured window: from when every buffer was full, of a script after a third."""
 
     mb_per_1000_steps: float
     low: float
@@ -73,10 +73,7 @@ class MemoryGrowth(Model):
     """Upper end."""
     windows: int
     leak: bool
-    """With all buffers full resident memory rose from each window to the next, and so did what is in use: live tensors,
-    glibc's blocks or Python's objects."""
-    stage: str | None = None
-    """The stage whose buffer was still growing most."""
+    """It goes on at the end, and at least half of it is memory in use: a run has no other growth."""
     bytes: int | None = None
     """What resident memory grew by from the first window to the last."""
     steps: int | None = None
@@ -213,7 +210,7 @@ class Memory(Model):
     ledger_at: LedgerMoment | None = None
     """Null where the ledger is that of the peak."""
     growth: MemoryGrowth | None = None
-    """Null where there were fewer than three windows past every buffer's fill."""
+    """Null where memory did not grow from when every buffer was full, or too few looks came after that."""
     soak: Soak | None = None
     """Of `--soak`; `growth` is then that of the soak."""
     kept: MemoryKept | None = None

@@ -9,18 +9,23 @@ import linecache
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from integration.example_data import Store
+from integration import forked
+from integration.example_data import SHARED, Store
+
+
+def pytest_configure() -> None:
+    """One process is copied for the commands of all processes that run tests."""
+    forked.listen()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _example_data(tmp_path_factory: pytest.TempPathFactory) -> None:
-    base = tmp_path_factory.getbasetemp()
-    Store.root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "example-data"
-    Store.root.mkdir(exist_ok=True)
+    Store.root = Path(os.environ.get(SHARED) or tmp_path_factory.mktemp("example-data"))
 
 
 @functools.cache
@@ -60,6 +65,32 @@ def _lambdas_are_read_alone() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parser, "_parse_lambda", find_in_statement)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _conversions_are_not_looked_at() -> Iterator[None]:
+    """The hook that watches a build is not called while AutoGraph rewrites a function, which calls Python a lot.
+
+    Nothing of the pipeline is built there: the rewritten function is called afterwards.
+    """
+    if "tensorflow" not in sys.modules:
+        yield
+        return
+    from tensorflow.python.autograph.impl import api
+
+    convert = api._convert_actual
+
+    def convert_unseen(*given: Any) -> Any:
+        hook = sys.getprofile()
+        sys.setprofile(None)
+        try:
+            return convert(*given)
+        finally:
+            sys.setprofile(hook)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api, "_convert_actual", convert_unseen)
         yield
 
 

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
 
 
+SHARED = "PIPEPROF_TEST_EXAMPLES"
+"""Variable with the folder of a run whose tests are shared by several processes."""
+
+
 class Store:
-    """A folder of the session that all its pytest workers share."""
+    """A folder that all processes of a run of the tests share."""
 
     root: ClassVar[Path]
 

@@ -6,12 +6,14 @@ ends it is for tests that start it as a command does. On macOS all tests do, whe
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import gc
 import importlib
 import os
 import pickle
+import select
 import signal
 import socket
 import subprocess
@@ -183,29 +185,51 @@ class Started(ABC):
     def _wait(self) -> None: ...
 
 
+ADDRESS = "PIPEPROF_TEST_FORKS"
+"""Variable with the address of the process that copies itself."""
+
+
 class _Server:
-    """The process that copies itself, and the end of its connection that orders go into."""
+    """The process that copies itself, and connections to it."""
 
     orders: ClassVar[socket.socket | None] = None
+    kept: ClassVar[socket.socket | None] = None
     process: ClassVar[subprocess.Popen[bytes] | None] = None
 
     @classmethod
     def connection(cls) -> socket.socket:
-        """To the process, which is started for the first order."""
+        """Connect this process with the one of this test run."""
         if cls.orders is None:
-            cls.orders, theirs = _connection()
-            code = f"from integration import forked; forked.answer_orders({theirs.fileno()})"
-            with theirs:
-                cls.process = subprocess.Popen(
-                    [sys.executable, "-c", code],
-                    env={**os.environ, "PYTHONPATH": str(TESTS)},
-                    pass_fds=[theirs.fileno()],
-                )
+            listen()
+            cls.orders = _connected(os.environ[ADDRESS])
         return cls.orders
 
 
-def _connection() -> tuple[socket.socket, socket.socket]:
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+def _connected(address: str) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    made.connect(address)
+    return made
+
+
+def listen() -> None:
+    """Start the process that copies itself, once for all processes of the tests; it imports nothing until it has to.
+
+    It ends with the process that has called this first.
+    """
+    if ADDRESS in os.environ or not LINUX:
+        return
+    folder = tempfile.TemporaryDirectory(prefix="pipeprof-tests-")
+    address = f"{folder.name}/forks"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        listening.bind(address)
+        listening.listen()
+        code = f"from integration import forked; forked.answer_orders({listening.fileno()})"
+        _Server.kept = _connected(address)
+        _Server.process = subprocess.Popen(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(TESTS)}, pass_fds=[listening.fileno()]
+        )
+    os.environ[ADDRESS] = address
+    atexit.register(folder.cleanup)
 
 
 def _import_all() -> None:
@@ -221,23 +245,35 @@ def _import_all() -> None:
 
 
 def answer_orders(descriptor: int) -> None:
-    """Make a copy for each order, until there is nobody left to give one."""
-    _import_all()
+    """Make a copy for each order, until whoever has connected first is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     copies: list[int] = []
-    with socket.socket(fileno=descriptor) as orders:
+    with socket.socket(fileno=descriptor) as listening:
+        first, _ = listening.accept()
+        connected = [first]
         while True:
-            order, descriptors, _, _ = socket.recv_fds(orders, _LONGEST_ORDER, 2)
-            if not order:
-                return
-            pid = os.fork()
-            if not pid:
-                orders.close()
-                _keep(pickle.loads(order), *map(Connection, descriptors))
-                os._exit(0)
-            for one in descriptors:
-                os.close(one)
-            copies = [one for one in (*copies, pid) if os.waitpid(one, os.WNOHANG) == (0, 0)]
+            ready, _, _ = select.select([listening, *connected], [], [])
+            if listening in ready:
+                connected.append(listening.accept()[0])
+            for orders in {*ready} & {*connected}:
+                order, descriptors, _, _ = socket.recv_fds(orders, _LONGEST_ORDER, 2)
+                if not order:
+                    if orders is first:
+                        return
+                    connected.remove(orders)
+                    orders.close()
+                    continue
+                if "tensorflow" not in sys.modules:
+                    _import_all()
+                pid = os.fork()
+                if not pid:
+                    for one in (listening, *connected):
+                        one.close()
+                    _keep(pickle.loads(order), *map(Connection, descriptors))
+                    os._exit(0)
+                for one in descriptors:
+                    os.close(one)
+                copies = [one for one in (*copies, pid) if os.waitpid(one, os.WNOHANG) == (0, 0)]
 
 
 class _Copied(Started):

@@ -410,7 +410,9 @@ def test_with_nothing_writable_but_its_output_a_run_is_complete(tmp_path: Path) 
     (tmp_path / "data.csv").write_text("a\nb\n")
     out = str(tmp_path / "profile.json")
     arguments = (str(tmp_path / "spec.yaml"), *STEADY, "--out", out)
-    ended = run(tmp_path, [PIPEPROF], *arguments, cwd="/proc", env=without_temporary_folder(tmp_path))
+    # How a process is started there is for the test above.
+    nowhere = "import tempfile\ntempfile._candidate_tempdir_list = lambda: ['/proc/no']\ntempfile.tempdir = None\n"
+    ended = run_copied(tmp_path, nowhere, *arguments, cwd=Path("/proc"), **without_temporary_folder(tmp_path))
     assert ended.code == 0, ended.err
     assert ended.profile.complete
     assert "batches/s" in ended.out

@@ -526,7 +526,7 @@ def test_a_ref_that_a_clone_lacks_is_answered_with_the_line_that_gets_it(options
     assert message in str(refused.value)
 
 
-def test_refs_of_a_linked_work_tree_are_found(repository, tmp_path):
+def test_refs_of_a_linked_work_tree_are_found(repository, calls, tmp_path):
     git(repository, "commit", "-qam", "second")
     git(repository, "tag", "v1")
     git(tmp_path, "clone", "-q", str(repository), "clone")
@@ -534,11 +534,10 @@ def test_refs_of_a_linked_work_tree_are_found(repository, tmp_path):
     git(clone, "tag", "-f", "v1")
     git(clone, "branch", "pr")
     git(clone, "worktree", "add", "-q", "-b", "linked", "--track", "../linked", "origin/main")
-    for ref in ("HEAD", "main", "HEAD@{0}", "v1", "origin/main", "@{upstream}", "pr"):
-        with git_calls() as calls:
-            tree = check_out(calls, ref, tmp_path / "linked", calls.folder / "a")
-            assert (tree.folder / "specs" / "a.yaml").read_text() == "two", ref
-            assert tree.work_tree == tmp_path / "linked"
+    for number, ref in enumerate(("HEAD", "main", "HEAD@{0}", "v1", "origin/main", "@{upstream}", "pr")):
+        tree = check_out(calls, ref, tmp_path / "linked", calls.folder / f"{number}")
+        assert (tree.folder / "specs" / "a.yaml").read_text() == "two", ref
+        assert tree.work_tree == tmp_path / "linked"
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "huge", "words"])
@@ -567,17 +566,35 @@ def test_configuration_of_the_checkout_that_the_user_includes_writes_no_trace(re
 @pytest.mark.parametrize(
     "variables",
     [
-        {"GIT_DIR": ".git"},
-        {"GIT_DIR": "/nowhere", "GIT_WORK_TREE": "/"},
-        {"GIT_INDEX_FILE": "/nowhere"},
-        {"GIT_OBJECT_DIRECTORY": "/nowhere"},
-        {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.fsmonitor", "GIT_CONFIG_VALUE_0": "{planted}"},
-        {"GIT_CONFIG_PARAMETERS": "'core.fsmonitor={planted}'"},
-        {"GIT_EXTERNAL_DIFF": "{planted}", "GIT_PAGER": "{planted}", "GIT_SSH_COMMAND": "{planted}"},
-        {"GIT_TRACE": "{trace}", "GIT_TRACE2_EVENT": "{trace}"},
-        {"GIT_NAMESPACE": "x", "GIT_LITERAL_PATHSPECS": "1", "GIT_PREFIX": "specs/"},
-        {"GIT_ALTERNATE_OBJECT_DIRECTORIES": "/nowhere", "GIT_SHALLOW_FILE": "/nowhere", "GIT_ATTR_SOURCE": "x"},
-        {"GIT_DEFAULT_HASH": "sha256", "GIT_CEILING_DIRECTORIES": "/nowhere"},
+        # Each of them would show by itself.
+        {
+            "GIT_DIR": ".git",
+            "GIT_INDEX_FILE": "/nowhere",
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "core.fsmonitor",
+            "GIT_CONFIG_VALUE_0": "{planted}",
+            "GIT_NAMESPACE": "x",
+            "GIT_LITERAL_PATHSPECS": "1",
+            "GIT_PREFIX": "specs/",
+        },
+        {
+            "GIT_DIR": "/nowhere",
+            "GIT_WORK_TREE": "/",
+            "GIT_CONFIG_PARAMETERS": "'core.fsmonitor={planted}'",
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": "/nowhere",
+            "GIT_SHALLOW_FILE": "/nowhere",
+            "GIT_ATTR_SOURCE": "x",
+        },
+        {
+            "GIT_OBJECT_DIRECTORY": "/nowhere",
+            "GIT_EXTERNAL_DIFF": "{planted}",
+            "GIT_PAGER": "{planted}",
+            "GIT_SSH_COMMAND": "{planted}",
+            "GIT_TRACE": "{trace}",
+            "GIT_TRACE2_EVENT": "{trace}",
+            "GIT_DEFAULT_HASH": "sha256",
+            "GIT_CEILING_DIRECTORIES": "/nowhere",
+        },
     ],
 )
 def test_variables_of_git_change_nothing(variables, repository, planted, tmp_path, monkeypatch):

@@ -100,12 +100,14 @@ PADDED: dict[str, Callable[[dict[str, Any]], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", PADDED)
-def test_a_padded_batch_is_the_same(name: str) -> None:
-    rows = records(PADDED[name])
-    for size, drop_remainder in ((4, False), (3, True)):
-        dataset = rows.padded_batch(size, drop_remainder=drop_remainder)
-        assert_same(edited(dataset, ON_BATCH), dataset)
+# Whether the last batch is dropped is up to the batch alone: it is tried with some functions.
+@pytest.mark.parametrize(
+    ("name", "drop_remainder"),
+    [*((name, False) for name in PADDED), *((name, True) for name in ("tags", "words", "decoded"))],
+)
+def test_a_padded_batch_is_the_same(name: str, *, drop_remainder: bool) -> None:
+    dataset = records(PADDED[name]).padded_batch(3 if drop_remainder else 4, drop_remainder=drop_remainder)
+    assert_same(edited(dataset, ON_BATCH), dataset)
 
 
 def test_what_is_padded_with_a_value_is_padded_with_it() -> None:

@@ -127,7 +127,7 @@ def _wrong_inputs(
     if "sparse" not in need.kinds:
         yield "sparse", {parameter: lambda: tf.compat.v1.sparse_placeholder(tf.float32, [None, None])}
     if "ragged" not in need.kinds:
-        for dtype, rank, row in itertools.product((tf.float32, tf.int64, tf.string), (1, 2), ((), (3,))):
+        for dtype, rank, row in ((tf.float32, 1, ()), (tf.int64, 2, (3,)), (tf.string, 1, (3,)), (tf.string, 2, ())):
             yield (
                 f"ragged {rank} {row}",
                 {parameter: lambda made=(dtype, rank, row): tf.compat.v1.ragged.placeholder(*made)},

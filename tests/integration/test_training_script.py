@@ -339,7 +339,7 @@ def remember(epoch):
 
 for epoch in range(100_000):
     for batch in dataset:
-        time.sleep(0.001)
+        time.sleep(0.01)
     GROWTH
 """
 

@@ -16,9 +16,10 @@ source: {range: {stop: 100000000}}
 stages:
   - map: {name: double, num_parallel_calls: 2, ops: [{tf.multiply: {y: 2}}]}
   - batch: {batch_size: 8}
+step: {simulate: 5ms}
 """
 # Blocks and warm-ups are shorter than for users, no side is measured alone, and each change counts: a search begins
-# whatever the times are.
+# whatever the times are. The step waits, so that the cores are free for other tests.
 COMPARE = """\
 from pipeprof.cli.main import main
 from pipeprof.profiles.experiment import purposes, schedule

@@ -78,10 +78,15 @@ def edited() -> Callable[..., tf.data.Dataset]:
     return apply
 
 
-LENGTHS = [WIDE, WIDE[:30], WIDE[:3], WIDE[:1]]
 KINDS = [FLAT, TEXT, (WIDE, FLAT), {"x": WIDE, "y": FLAT}]
-# Which windows there are depends on the number of rows alone: their kinds are tried with one shape.
-TRIED = [(name, rows) for name in SHAPES for rows in LENGTHS] + [("strided", rows) for rows in KINDS]
+# Which windows there are depends on the number of rows alone: their kinds are tried with one shape. Few rows are enough
+# for a shape or they are not: the longest shape is tried with fewer than one window, the others with three rows.
+TRIED = [
+    *((name, WIDE) for name in SHAPES),
+    *(("next to each other", rows) for rows in (WIDE[:30], WIDE[:3], WIDE[:1])),
+    *((name, WIDE[:3]) for name in ("apart", "with gaps", "strided")),
+    *(("strided", rows) for rows in KINDS),
+]
 
 
 @pytest.mark.parametrize("drop_first", [True, False])

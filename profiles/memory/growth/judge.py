@@ -20,6 +20,8 @@ from pipeprof.profiles.memory.growth.series import SoakPoint
 State = Literal["growth", "slow", "plateau", "filling", "garbage", "unclear", "short"]
 
 LEAST_WINDOWS = 8
+LEAST_WARM = 6
+"""Windows from which on the slope has an interval, where none of them is warm-up."""
 MOST_WINDOWS = 24
 LEAST_BYTES = 2_000_000
 """Growth after the warm-up below which memory is level: smaller steps are the allocator's."""
@@ -74,12 +76,16 @@ class SoakJudgement:
     tail: tuple[SoakPoint, ...] = ()
 
 
-def judge(points: Sequence[SoakPoint]) -> SoakJudgement:
-    """Judge the points of a soak, in order."""
-    windows, by_epoch = _windows(points)
-    if len(windows) < LEAST_WINDOWS:
+def judge(points: Sequence[SoakPoint], *, warm: bool = False) -> SoakJudgement:
+    """Judge the points of a soak, in order.
+
+    Args:
+        warm: They begin after the warm-up, so that no third of them is left out; of few points each is a window.
+    """
+    windows, by_epoch = _windows(points, min(len(points), LEAST_WARM) if warm else 0)
+    if len(windows) < (LEAST_WARM if warm else LEAST_WINDOWS):
         return SoakJudgement("short")
-    tail = windows[len(windows) // 3 :]
+    tail = windows if warm else windows[len(windows) // 3 :]
     seconds, least = [point.t for point in tail], [float(point.least) for point in tail]
     slope = theil_sen(seconds, least)
     grown = round(slope.value * (seconds[-1] - seconds[0]))
@@ -138,8 +144,8 @@ def _is_level(windows: Sequence[SoakPoint], level: float) -> bool:
     return end - windows[0].least <= level
 
 
-def _windows(points: Sequence[SoakPoint]) -> tuple[list[SoakPoint], bool]:
-    """Return the moment of least memory of each window, and whether windows are whole epochs."""
+def _windows(points: Sequence[SoakPoint], least: int) -> tuple[list[SoakPoint], bool]:
+    """Return the moment of least memory of each of at least so many windows, and whether windows are whole epochs."""
     epochs = sorted({point.epoch for point in points})[1:-1]
     if len(epochs) >= LEAST_WINDOWS:
         each = -(-len(epochs) // MOST_WINDOWS)
@@ -151,7 +157,7 @@ def _windows(points: Sequence[SoakPoint]) -> tuple[list[SoakPoint], bool]:
             if window < whole and (window not in found or point.least < found[window].least):
                 found[window] = point
         return [found[window] for window in sorted(found)], True
-    many = min(MOST_WINDOWS, len(points) // 2)
+    many = max(least, min(MOST_WINDOWS, len(points) // 2))
     cuts = [round(place * len(points) / many) for place in range(many + 1)] if many else []
     return [min(points[low:high], key=lambda point: point.least) for low, high in pairwise(cuts)], False
 

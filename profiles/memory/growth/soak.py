@@ -82,16 +82,17 @@ def _growth(judged: SoakJudgement, rate: Slope, in_use: int | None, each: float 
     )
 
 
-def suspected(points: Sequence[SoakPoint], in_use: int | None) -> MemoryGrowth | None:
+def suspected(points: Sequence[SoakPoint], in_use: int | None, *, warm: bool = False) -> MemoryGrowth | None:
     """Judge resident memory over the measured steps of a run without a soak; None if it does not clearly grow.
 
     Args:
         points: Memory at some of the measured steps; their `t` is the number of the step, so that time between two
             epochs does not count.
         in_use: Bytes by which memory in use grew over these steps. The rest of a growth is freed memory that an
-            allocator keeps.
+            allocator keeps. None where that is not known.
+        warm: All buffers were full before the first of them.
     """
-    judged = judge(points)
+    judged = judge(points, warm=warm)
     several = len({point.epoch for point in judged.tail}) > 2
     certain = judged.state == "growth" or (judged.state == "unclear" and several)
     if judged.slope is None or not certain or judged.grown < LEAK_BYTES:
@@ -99,4 +100,4 @@ def suspected(points: Sequence[SoakPoint], in_use: int | None) -> MemoryGrowth |
     if in_use is None or in_use < IN_USE * (points[-1].rss - points[0].rss):
         return None
     steps, tail = points[-1].steps - points[0].steps, judged.tail[-1].steps - judged.tail[0].steps
-    return _growth(judged, judged.slope, round(in_use * tail / steps))
+    return _growth(judged, judged.slope, round(in_use * tail / steps), judged.bytes_per_epoch)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS, STAGE_OWNERS
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory, MemoryKept
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.memory.growth.series import SoakPoint, grown_in_use
-from pipeprof.profiles.memory.growth.soak import suspected
+from pipeprof.profiles.memory.growth.series import grown_in_use
 from pipeprof.profiles.memory.ledger.buffers import Look
 from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts
 from pipeprof.profiles.memory.ledger.growth import (
     epoch_peaks,
     filling_stage,
     largest_growth,
-    leak_estimate,
+    measured_growth,
     memory_series,
 )
 from pipeprof.profiles.memory.ledger.held import (
@@ -93,12 +91,14 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     memory.grew = largest_growth(running, own_shares(seen.view))
     if memory.soak is None:
         before, after = seen.readings.get("warmup"), seen.readings.get("measure")
-        in_use = None if before is None or after is None else grown_in_use(before, after)
-        if profile.training is not None:
-            # Between two epochs nothing is looked at, and the script's own objects come and go.
-            memory.growth = suspected(_moments(running), in_use)
-        else:
-            memory.growth = leak_estimate(running, profile.series, seen.origin, in_use=in_use, children=seen.children)
+        memory.growth = measured_growth(
+            running,
+            profile.series,
+            seen.origin,
+            in_use=None if before is None or after is None else grown_in_use(before, after),
+            children=seen.children,
+            script=profile.training is not None,
+        )
     memory.kept = _kept(seen.readings)
     filling = memory.growth is None and (memory.soak is None or memory.soak.state == "filling")
     memory.filling = filling_stage(running) if filling else None
@@ -116,16 +116,6 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     memory.autotune = _autotune(memory, seen, profile.host.memory_limit_bytes)
     leak = leak_text(memory)
     return [Message(code="leak", message=leak)] if leak else []
-
-
-def _moments(looks: Sequence[Look]) -> list[SoakPoint]:
-    """Memory at each look at the measured steps, by these; of datasets in turn, at those of the last one."""
-    measured = [look for look in looks if look.phase == "measure" and look.rss is not None]
-    begins = [at for at, (one, other) in enumerate(pairwise(measured), 1) if other.steps < one.steps]
-    return [
-        SoakPoint(look.steps, look.epoch, look.steps, look.rss or 0, buffered=look.total)
-        for look in measured[begins[-1] if begins else 0 :]
-    ]
 
 
 def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:

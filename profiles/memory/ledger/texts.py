@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.memory.growth.judge import LEAK_BYTES
 from pipeprof.profiles.memory.ledger.vocabulary import (
     ARROW,
     BUILDING,
@@ -81,20 +80,11 @@ def growth_text(memory: Memory, stage_name: Callable[[str], str]) -> str | None:
 
     Memory that the allocator keeps is not growth: without growth of memory in use there is nothing to state.
     """
-    growth = memory.growth
     if memory.soak is not None and memory.soak.state != "filling":
         return memory.soak.sentence
-    if growth is None:
-        return f"{stage_name(memory.filling)} was still filling when the measurement ended." if memory.filling else None
-    if growth.leak:
-        return leak_text(memory)
-    grown, in_use = growth.bytes, growth.in_use_bytes
-    if grown is None or not growth.steps or growth.low <= 0 or grown < LEAK_BYTES or (in_use or 0) < grown / 2:
-        return None
-    amount = f"grew by {size(grown)} over {_steps(growth.steps)}"
-    if growth.stage is not None:
-        return f"After the first fill of all buffers memory in use {amount}, mostly {stage_name(growth.stage)}."
-    return f"After all buffers had filled, memory in use {amount}, but not steadily: this is no evidence of a leak."
+    if memory.growth is None and memory.filling:
+        return f"{stage_name(memory.filling)} was still filling when the measurement ended."
+    return leak_text(memory) or None
 
 
 def leak_text(memory: Memory) -> str:

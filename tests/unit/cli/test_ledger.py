@@ -84,7 +84,7 @@ def test_a_ledger_that_counts_too_much_says_so(recorded: Recorded) -> None:
 
 def test_budgets_within_the_limit_and_steady_memory_are_not_mentioned(recorded: Recorded) -> None:
     profile = accounted(recorded("input-bound"))
-    profile.memory.growth = MemoryGrowth(mb_per_1000_steps=0.1, low=-1, high=1.2, windows=6, leak=False)
+    profile.memory.growth = None
     profile.memory.epochs = MemoryEpochs(first_peak_bytes=1550 * MIB, later_peak_bytes=1550 * MIB)
     profile.memory.autotune = AutotuneMemory(
         budget_bytes=6000 * MIB, limit_bytes=20_000 * MIB, uncounted_bytes=1500 * MIB, exceeds_limit=False
@@ -161,23 +161,6 @@ def test_what_a_stage_held_is_not_said_where_no_possible_number_was_read(recorde
     assert "n/a" in paint(build_stages(profile), Style(200))
     row.buffered_elements = None
     assert "n/a" not in paint(build_stages(profile), Style(200))
-
-
-def test_growth_names_the_stage_that_grew(recorded: Recorded) -> None:
-    profile = accounted(recorded("input-bound"))
-    profile.memory.growth = MemoryGrowth(
-        mb_per_1000_steps=300,
-        low=250,
-        high=350,
-        windows=6,
-        leak=False,
-        stage="stages.1",
-        bytes=30 * MIB,
-        steps=100,
-        in_use_bytes=30 * MIB,
-    )
-
-    assert "memory in use grew by 30.0 MiB over 100 steps, mostly shuffle." in rendered(profile)
 
 
 def test_a_buffer_that_was_still_filling_is_all_there_is_to_say(recorded: Recorded) -> None:
