@@ -230,19 +230,22 @@ def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
     # Most checks find nothing.
     from pipeprof.pipelines.static.imports import in_file
     from pipeprof.profiles.advise.edits.chain_python import python_of
+    from pipeprof.profiles.advise.edits.in_place import on_own_name
     from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
     from pipeprof.profiles.advise.edits.render import yaml_of
 
     stage = view.by_id.get(hit.stage or "")
     place = hit.location or (stage.location if stage is not None else None)
+    text = view.texts.get(place.file, "") if place is not None else ""
     code = python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)) or hit.python
+    code = on_own_name(code, text, place, stage.op if stage is not None else "")
     proposal = replace(
         hit,
         rule=rule.name,
         title=hit.title or rule.title,
         family=rule.family,
         semantics=hit.semantics or rule.semantics,
-        python=in_file(code, view.texts.get(place.file, "") if place is not None else ""),
+        python=in_file(code, text),
         change=describe_change(view, _described(hit), hit.change_detail) or "",
         overrides=tuple(overrides(view, hit.edits)),
         location=place,

@@ -60,6 +60,24 @@ def with_calls(
     return _Chain(tree, nodes).with_calls(f"{base}{calls.replace('…', '...')}", after=after)
 
 
+def variable_of(text: str, place: CallPlace) -> str | None:
+    r"""Return the name that a call's dataset has in the file: that which it is called on, else that which it gets.
+
+    Example:
+        >>> variable_of("def make():\n    rows = read()\n    return rows.map(f).batch(2)\n", (3, None, "batch"))
+        'rows'
+    """
+    tree = parsed(text)
+    call = call_in(tree, *place) if tree is not None else None
+    node: ast.AST | None = call
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        node = node.func.value
+    if isinstance(node, ast.Name) and not node.id[:1].isupper():
+        return node.id
+    assigned = [one for one in ast.walk(tree or ast.Module([], [])) if isinstance(one, ast.Assign)]
+    return next((_target(one) for one in assigned if any(part is call for part in ast.walk(one.value))), None)
+
+
 class _Chain:
     """Calls that follow each other in a file."""
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
-from pipeprof.pipelines.static.edit.statement import with_calls
+from pipeprof.pipelines.static.edit.statement import variable_of, with_calls
 from pipeprof.profiles.advise.edits.snippets import in_place_of
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.wording import NamedStage, listed, place_of
+
+_STANDS_ON = re.compile(r"^dataset = (dataset(?=\.))?", re.MULTILINE)
+"""Lines of code on a name that stands for the user's."""
 
 
 def in_place(
@@ -58,6 +62,20 @@ def own_statement(
         places.append((stage.location.line, stage.location.column, stage.location.call or stage.op))
     made = with_calls(texts[first.file], list(dict.fromkeys(places)), calls, source=source, after=after)
     return f"{made.text}  # in place of {_lines(first, made.spans)}" if made is not None else None
+
+
+def on_own_name(code: str, text: str, place: Location | None, op: str) -> str:
+    """Return code with the user's name for the dataset, where lines stand on `dataset` and the file has another one.
+
+    Args:
+        text: Of the file.
+        place: The call whose dataset it is.
+        op: Of the stage that the call makes.
+    """
+    if place is None or not text or not _STANDS_ON.search(code):
+        return code
+    name = variable_of(text, (place.line, place.column, place.call or op))
+    return _STANDS_ON.sub(lambda found: f"{name} = {name if found[1] else ''}", code) if name is not None else code
 
 
 def _lines(place: Location, spans: Sequence[tuple[int, int]]) -> str:

@@ -59,7 +59,7 @@ def _filter_first(
     edits = on_batches(stage, batch, moved, data) if batch is not None else ()
     if batch is None or not edits:
         return
-    more, on_whole = in_words([stage], batch, [one for one in moved if one is not of])
+    more, on_whole = in_words([stage], batch, [one for one in moved if one is not of], moved_too=True)
     change = f"{change}; {more}"
     masks = rows_kept([of, *(one for one in moved[place + 1 :] if one is not stage)], 0)
     if masks is not None:

@@ -28,7 +28,9 @@ from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.imports import in_file
 from pipeprof.profiles.advise.edits.element_fields import with_fields
+from pipeprof.profiles.advise.edits.in_place import on_own_name
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -76,6 +78,7 @@ from pipeprof.profiles.verify.guessing.whole_batches import (
     rows_kept_in_words,
 )
 from pipeprof.profiles.verify.stages import pays, runs_python
+from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.wording import call_around, cores_text, listed, significant, stage_name
 
 MUCH_WORK = 0.2
@@ -188,9 +191,14 @@ def guesses(
             continue
         at = guess.stage or ""
         location = by_id[at].location or by_id[on_main_line(at) or at].location
+        code = guess.python
+        if location is not None and not is_spec and code:
+            text = file_text(location.file)
+            code = in_file(on_own_name(code, text, location, by_id[at].op), text)
         made = replace(
             guess,
             rule=MEASURED,
+            python=code,
             edits=tuple(edits),
             overrides=tuple(flags),
             location=location,

@@ -16,12 +16,13 @@ from pipeprof.pipelines.graph.read.function_facts import DECODING, SPLITTING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.rewritten import gathered
 from pipeprof.pipelines.static.written_calls import WrittenFunction
+from pipeprof.profiles.advise.edits.in_place import in_place
 from pipeprof.profiles.advise.edits.overrides import arguments_of
 from pipeprof.profiles.advise.edits.own_python import is_of_texts, takes_texts
-from pipeprof.profiles.advise.edits.snippets import in_place_of, of_rows
+from pipeprof.profiles.advise.edits.snippets import of_rows
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.view.texts import written_call, written_function
+from pipeprof.profiles.view.texts import file_text, written_call, written_function
 from pipeprof.profiles.wording import listed, stage_name
 
 VECTORISED: Final = "tf.vectorized_map"
@@ -124,18 +125,26 @@ def rows_kept_in_words(stage: Stage) -> tuple[str, str]:
     return change, python
 
 
-def in_words(stages: Sequence[Stage], batch: Stage, line: Sequence[Stage]) -> tuple[str, str]:
+def in_words(
+    stages: Sequence[Stage], batch: Stage, line: Sequence[Stage], *, moved_too: bool = False
+) -> tuple[str, str]:
     """State the change, and the Python of it for a reader who writes it by hand.
 
     Args:
         stages: The map, or several in a row.
         line: All that stand in the line where these and the batch are.
+        moved_too: Whether the line is another one than in the user's file.
     """
     ids, moved = [one.id for one in line], {stage.id for stage in stages}
     first, last = ids.index(stages[0].id), ids.index(batch.id)
     before = line[first - 1] if first else None
-    chain = "".join(["dataset = dataset", *(written_call(one) for one in line[first:last] if one.id not in moved)])
-    where = in_place_of(line[first : last + 1])
+    between = "".join(written_call(one) for one in line[first:last] if one.id not in moved)
+    files = {place.file for one in line[first : last + 1] if (place := one.location) is not None and not moved_too}
+    texts_of = {file: file_text(file) for file in files}
+
+    def code_of(calls: str) -> str:
+        return in_place(texts_of, line[first : last + 1], f"{between}{calls}")
+
     name, pads = listed([stage_name(stage) for stage in stages]), traits(batch.op).pads
     ops = {op.op for stage in stages for op in stage.ops or ()}
     parses = ops & {_PARSES, _PARSES_SEQUENCES}
@@ -153,11 +162,11 @@ def in_words(stages: Sequence[Stage], batch: Stage, line: Sequence[Stage]) -> tu
             replace(one, text=text) if text and not one.definition else one
             for one, text in zip(known, made, strict=True)
         ]
-        code = f"{chain}{written_call(batch)}{_maps(map(of_rows, known))}{where}"
+        code = code_of(f"{written_call(batch)}{_maps(map(of_rows, known))}")
         return change, "\n".join([*named, code])
     change = f"move {name} after {stage_name(batch)}, to whole batches"
     if not by_rows and all(map(takes_texts, stages)):
-        return change, f"{chain}{written_call(batch)}{_maps(one.text for one in known)}{where}"
+        return change, code_of(f"{written_call(batch)}{_maps(one.text for one in known)}")
     if pads:
         change = f"{batch.op} → batch, then {name} on whole batches, padded where rows differ in length"
     by_hand = [
@@ -168,7 +177,7 @@ def in_words(stages: Sequence[Stage], batch: Stage, line: Sequence[Stage]) -> tu
         *([_DECODED_BY_HAND] if ops & DECODING else []),
         *([_SEQUENCES_BY_HAND] if _PARSES_SEQUENCES in ops else []),
     ]
-    code = f"{chain}{_stacking(batch)}{_maps(one.text for one in known)}{where}"
+    code = code_of(f"{_stacking(batch)}{_maps(one.text for one in known)}")
     return change, "\n".join([*(f"# {text}" for text in by_hand), code])
 
 
