@@ -513,7 +513,7 @@ class _Origins:
         while isinstance(base, ast.Attribute):
             base = base.value
         if not isinstance(base, ast.Name):
-            # What a function gives is called itself: an object of a kind that nobody knows.
+            # What a function gives is called itself: its kind is unknown.
             return isinstance(function, ast.Attribute)
         return base.id in own or self._named(base.id, function)
 

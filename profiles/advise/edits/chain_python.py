@@ -237,7 +237,7 @@ def _own_lines(
         elif not item.gone:
             return None
     source = bool(old) and old[0].is_source
-    if "  # " in calls or calls.startswith(".") == source:
+    if "  # " in calls or (calls.startswith(".") if calls else not source) == source:
         return None
     statement = own_statement(view.texts, stages, calls, source=source, after=not old)
     return [*written, statement] if statement is not None else None
