@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, SetOption
+from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, SetOption
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.pipelines.suggest import suggest
 from pipeprof.profiles.advise.edits.same_line import join_same_line
@@ -255,9 +255,10 @@ def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
 
 def _described(hit: Proposal) -> Sequence[PipelineEdit]:
     """The edits that a finding's change names: code by hand has no options of the graph's edit unless it sets them."""
-    if hit.by_hand is None or hit.by_hand in hit.edits:
+    code = hit.by_hand.python if isinstance(hit.by_hand, HandWritten) else None
+    if code is None or hit.by_hand in hit.edits:
         return hit.edits
-    return [edit for edit in hit.edits if not isinstance(edit, SetOption) or edit.path in hit.by_hand.python]
+    return [edit for edit in hit.edits if not isinstance(edit, SetOption) or edit.path in code]
 
 
 def _merged(findings: Iterable[Finding], view: PipelineView) -> list[Finding]:

@@ -93,12 +93,12 @@ class _Chain:
         if end is None or before is None or (kept is None and calls.startswith(_RECEIVER)):
             return None
         try:
-            new = ast.parse(calls, mode="eval").body
+            expression = ast.parse(calls, mode="eval")
         except SyntaxError:
             return None
         if kept is not None:
-            new = _Put(lambda node: is_named(node, _RECEIVER), kept).visit(new)
-        changed = _Put(lambda node: node is last, new).visit(end)
+            _Put(lambda node: is_named(node, _RECEIVER), kept).visit(expression)
+        changed = _Put(lambda node: node is last, expression.body).visit(end)
         spans = [(one.lineno, one.end_lineno or one.lineno) for one in (*reversed(before), end)]
         return NewStatement(ast.unparse(changed), tuple(spans))
 

@@ -56,7 +56,7 @@ def in_own_python(stage: Stage) -> tuple[str, str] | None:
 def in_less_python(stage: Stage) -> tuple[str, str] | None:
     """Return the same of what computes in Python, where it can compute less of it, or in parallel."""
     hot = _hottest(stage)
-    loop = _without_loop(hot) if hot is not None else None
+    loop = _without_loop(stage, hot) if hot is not None else None
     return loop if loop is not None else elements_by_number(stage)
 
 
@@ -95,18 +95,25 @@ def _hottest(stage: Stage) -> PythonCost | None:
     return hot if hot is not None and hot.file is not None and hot.line is not None else None
 
 
-def _without_loop(hot: PythonCost) -> tuple[str, str] | None:
-    """A loop over numbers in one line or two, on the whole array."""
+def _without_loop(stage: Stage, hot: PythonCost) -> tuple[str, str] | None:
+    """A loop over numbers in one line or two, on the whole array.
+
+    It holds the GIL all of the time: calls that run side by side take turns for it, so that its part of the time with
+    the GIL held counts.
+    """
     shares = hot.lines or [(hot.line or 0, 1.0)]
     made = whole_arrays(file_text(hot.file or ""), [line for line, _ in shares])
     if made is None:
         return None
     share = hot.share * sum(part for line, part in shares if made.first <= line <= made.last)
-    if share < PYTHON_SHARE.value:
+    held = max(hot.lock_share or 1.0, share) if (stage.parallelism or 1.0) > 1 else 1.0
+    if share < PYTHON_SHARE.value * held:
         return None
+    of_lock = f" and {percent(share / held)} of that with the GIL held" if held < 1 else ""
     at = f"{made.first}-{made.last}" if made.last > made.first else str(made.first)
     file = as_typed(hot.file or "").rpartition("/")[2]
-    text = f"compute the loop of {called(hot.function)} ({file}:{at}), {percent(share)} of its time, on the whole array"
+    part = f"{percent(share)} of its time{of_lock}"
+    text = f"compute the loop of {called(hot.function)} ({file}:{at}), {part}, on the whole array"
     lines = "\n".join([f"# in the place of lines {at}", *made.lines])
     return text, in_file(lines, file_text(hot.file or ""))
 

@@ -27,7 +27,7 @@ from unit.advise.views import function, measured, pipeline, stage, tensor, unnam
 from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, to_document
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.edits.overrides import overrides
-from pipeprof.profiles.advise.edits.own_python import in_own_python
+from pipeprof.profiles.advise.edits.own_python import in_less_python, in_own_python
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.rule import bar_to_try, rules
@@ -101,6 +101,28 @@ def test_a_wrapped_function_is_called_with_the_names_of_its_file(tmp_path: Path)
     place = Location(file=str(file), line=4)
     _, code = in_own_python(Stage(id="stages.0", op="map", origin="written", python=[hot], location=place)) or ("", "")
     assert code == ".map(lambda p: load(p), num_parallel_calls=tensorflow.data.AUTOTUNE)  # input.py:4"
+
+
+@pytest.mark.parametrize(("calls", "lock", "named"), [(4.0, 0.5, True), (1.0, 0.5, False), (4.0, 0.9, False)])
+def test_a_loop_counts_by_its_part_of_the_gil_where_calls_take_turns_for_it(
+    tmp_path: Path, calls: float, lock: float, named: bool
+) -> None:
+    file = tmp_path / "input.py"
+    file.write_text("def load(row):\n    total = 0.0\n    for value in row.tolist():\n        total += value * value\n")
+    hot = PythonCost(
+        function="load",
+        file=str(file),
+        line=4,
+        lines=[(2, 0.8), (4, 0.2)],
+        ms_per_batch=9.0,
+        share=1.0,
+        lock_share=lock,
+    )
+    found = next(one.measured for one in python_map().stages if one.op == "map" and one.measured is not None)
+    words = in_less_python(found.model_copy(update={"python": [hot], "parallelism": calls}))
+    assert (words is not None) == named
+    if words is not None:
+        assert "20 % of its time and 40 % of that with the GIL held, on the whole array" in words[0]
 
 
 def test_parallel_calls_of_python_take_turns() -> None:
