@@ -416,7 +416,6 @@ class _Verification:
             before: What to say before the reason why there is no upper bound.
         """
         stages = ceiling.with_twins(self._profile, stages)
-        known = tuple(stages) in self._bounded
         self._bounded.add(tuple(stages))
         job = ceiling.replay_job(self._profile, stages, self._limit)
         if isinstance(job, str):
@@ -428,10 +427,6 @@ class _Verification:
         self._compare_with(trials, "from-graph")
         if trials.refusal is not None:
             finding.reason = f"{before}no upper bound: {trials.refusal}"
-            return
-        if known and before and trials.too_long(self._budget) is not None:
-            # The finding that the bound was measured for states it.
-            finding.reason = before.removesuffix("; ")
             return
         if trials.too_long(self._budget) is not None:
             more = self._budget + self._pace.seconds_of(self._pace.least_pairs(QUICK.pairs), first=True)
@@ -563,7 +558,7 @@ class _Verification:
                     self.leave_out(finding, finding.reason)
                 else:
                     words = self._without_gain if finding.status == "rejected" else self._undecided
-                    words.append(f"{_as_change(self._profile, finding)}: {finding.reason}")
+                    words.append(f"{finding.change}: {finding.reason}")
         return kept
 
     def _next(self, waiting: Sequence[Finding]) -> Finding:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from unit.advise.dropped_views import branches
-from unit.advise.views import pipeline, stage
+from unit.advise.views import function, measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
@@ -20,10 +20,11 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.profiles.advise.edits.chain_python import python_of
 from pipeprof.profiles.advise.edits.in_place import on_own_name
+from pipeprof.profiles.advise.rules.dropped.concatenated_parts import ConcatenatedParts
 from pipeprof.profiles.advise.rules.dropped.read_once_per_branch import ReadOncePerBranch
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.view.texts import with_functions
-from pipeprof.profiles.view.view import PipelineView
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 FILE = "train.py"
 
@@ -189,3 +190,83 @@ def test_resampling_in_a_function_of_its_own_comes_first_in_both_statements() ->
 
 def test_a_class_that_is_read_by_another_place_changes_its_line_too() -> None:
     assert resampled("lambda image, label: label + tf.shape(image)[0]")[0].startswith(".rejection_resample(")
+
+
+PARTS = """
+NAMES, COUNT, SIZE = ["a", "b"], 12, 4
+def read(name, number):
+    return np.load(name.numpy().decode())[int(number)]
+def load(name, number):
+    row = tf.py_function(read, [name, number], tf.float32)
+    row.set_shape([8])
+    return row
+def part(name):
+    own = 4
+    rows = tf.data.Dataset.from_tensor_slices(([name] * COUNT, list(range(COUNT))))
+    return rows.map(load).batch(SIZE).prefetch(1)
+def make():
+    every = None
+    for name in NAMES:
+        every = part(name) if every is None else every.concatenate(part(name))
+    return every
+"""
+
+
+def of_parts(definition: str = "", after: str = "batch", size: str = "SIZE", count: int = 10) -> list[str]:
+    """The code for small datasets whose map calls Python, which a loop joins."""
+    code = PARTS.replace("    row.set_shape([8])\n", definition) if definition else PARTS
+    code = code.replace(".batch(SIZE", f".{after}({size}")
+    lines = code.strip().split("\n")
+    at = {word: Location(file=FILE, line=next(n for n, text in enumerate(lines, 1) if word in text)) for word in _WORDS}
+    python = {"name": "load", "function": function("EagerPyFunc"), "element": (tensor("float32", 8),), "ms": 1.0}
+    stages: list[StageView] = []
+    for number in range(count):
+        inner = f"stages.{number}.inputs.1." if number else ""
+        end = stages[-1].id if stages else ""
+        part = [
+            stage(f"{inner}source", "from_tensor_slices", inputs=(), location=at["from_tensor_slices"]),
+            stage(f"{inner}stages.0", "map", inputs=(f"{inner}source",), location=at[".map("], **python),
+            stage(
+                f"{inner}stages.1",
+                after,
+                inputs=(f"{inner}stages.0",),
+                location=at[".map("],
+                arguments={"batch_size": 32},
+            ),
+            stage(f"{inner}stages.2", "prefetch", inputs=(f"{inner}stages.1",), location=at[".map("]),
+        ]
+        join = stage(f"stages.{number + 2}", "concatenate", inputs=(end, part[-1].id), location=at[".concatenate("])
+        stages += [*part, *([join] if number else [])]
+    view = with_functions(
+        measured(pipeline(*stages, static=False), interval_ms=20.0, headspace=0.9), {FILE: "\n".join(lines)}
+    )
+    (hit,) = ConcatenatedParts().diagnose(view)
+    return getattr(hit.by_hand, "python", "").splitlines()
+
+
+_WORDS = ("from_tensor_slices", ".map(", ".concatenate(")
+
+
+def test_parts_of_a_loop_have_its_name_and_call_python_once_for_a_batch() -> None:
+    first, *middle, last = of_parts()
+    assert first == "parts = [([name] * COUNT, list(range(COUNT))) for name in NAMES]"
+    assert last.startswith(
+        "every = tf.data.Dataset.from_tensor_slices(rows).batch(SIZE)"
+        ".map(on_a_batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(1)  # "
+    )
+    assert "def on_a_batch(name, number):" in middle
+
+
+@pytest.mark.parametrize(
+    ("definition", "after", "remark"),
+    [("    row = row / 2\n", "batch", "# load still calls Python for each element"), ("", "padded_batch", "parts = ")],
+    ids=["the map does more", "rows of other lengths"],
+)
+def test_python_that_no_batch_can_take_stays_per_element(definition: str, after: str, remark: str) -> None:
+    lines = of_parts(definition, after)
+    assert any(line.startswith(remark) for line in lines)
+    assert f".map(load).{after}(SIZE).prefetch(1)" in lines[-1]
+
+
+def test_a_name_that_the_loop_does_not_have_is_its_value() -> None:
+    assert ".batch(batch_size=32)" in of_parts(size="own")[-1]

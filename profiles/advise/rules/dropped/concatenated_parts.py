@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.pipelines.static.written_calls import ROWS, parts_of_loop
 from pipeprof.profiles.advise.batch_savings import interval_ms
 from pipeprof.profiles.advise.edits.row_batches import ON_A_BATCH, called_once
@@ -144,16 +146,26 @@ def _chain(view: PipelineView, part: list[StageView]) -> tuple[list[str], str, s
     return [], "".join(stage_call(one, one.arguments) for one in part[1:]), ""
 
 
+def _code(view: PipelineView, joins: list[StageView], part: list[StageView]) -> tuple[list[str], str]:
+    """The lines to write, and what to say about their stages."""
+    place, first, source = place_of(joins[0].location), place_of(part[0].location), part[0].op
+    once, chain, per_batch = _chain(view, part)
+    code = _of_loop(view, part[0], joins[0]) or [f"{ROWS} = …  # what all {len(joins) + 1} parts of {place} hold"]
+    if len(code) == 1:
+        code.append(f"dataset = tf.data.Dataset.{source}({ROWS})")
+    code[-1:] = [*once, f"{code[-1]}{chain}  # {first}, once, without the concatenate of {place}"]
+    return code, per_batch
+
+
 def _draft(view: PipelineView, joins: list[StageView], took: str) -> Proposal:
     count, part = len(joins) + 1, list(reversed(_part(view, joins[-1])))
     stages = listed([stage_name(one) for one in part])
     place, first = place_of(joins[0].location), place_of(part[0].location)
-    once, chain, per_batch = _chain(view, part)
-    source = part[0].op
-    code = _of_loop(view, part[0], joins[0]) or [f"{ROWS} = …  # what all {count} parts of {place} hold"]
-    if len(code) == 1:
-        code.append(f"dataset = tf.data.Dataset.{source}({ROWS})")
-    code[-1:] = [*once, f"{code[-1]}{chain}  # {first}, once, without the concatenate of {place}"]
+    source, (code, per_batch) = part[0].op, _code(view, joins, part)
+    at = joins[0].location
+    if at is not None and unknown_names("\n".join(code), view.texts.get(at.file, ""), at.line):
+        # Names of the function that makes a part are none where the loop stands.
+        code, per_batch = _code(view, joins, [replace(one, own=None) for one in part])
     by_hand = HandWritten((joins[0].id,), "", "\n".join(code), f"one source in place of {count} parts")
     return Proposal(
         stage=joins[-1].id,
