@@ -29,8 +29,9 @@ from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.imports import in_file
+from pipeprof.pipelines.static.written_calls import arguments_given
 from pipeprof.profiles.advise.edits.element_fields import with_fields
-from pipeprof.profiles.advise.edits.in_place import on_own_name
+from pipeprof.profiles.advise.edits.in_place import on_own_name, own_statement
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -485,8 +486,25 @@ def _prefetched(stage: Stage, title: str) -> Proposal:
         title,
         f"insert prefetch(buffer_size={AUTOTUNE}) after {stage_name(stage)}",
         (InsertStage("prefetch", {"buffer_size": AUTOTUNE}, stage.id),),
-        python="dataset = dataset.prefetch(tf.data.AUTOTUNE)",
+        python=_own(stage, ".prefetch(tf.data.AUTOTUNE)", after=True) or "dataset = dataset.prefetch(tf.data.AUTOTUNE)",
     )
+
+
+def _own(stage: Stage, calls: str, *, after: bool = False) -> str | None:
+    """The statement of the user's file with other calls in the place of a stage's, or after it; None without one."""
+    place = stage.location
+    return own_statement({place.file: file_text(place.file)}, [stage], calls, after=after) if place else None
+
+
+def _with_argument(stage: Stage, name: str) -> str:
+    """The statement of a stage whose call gets an argument that TensorFlow tunes; the call alone without one."""
+    place, value = stage.location, "tf.data.AUTOTUNE"
+    given = arguments_given(file_text(place.file), place.line, place.column, stage.op) if place is not None else None
+    row = traits(stage.op)
+    names = row.positional or ((row.function,) if row.function is not None else ())
+    written = given.with_values(names, {name: value}) if given is not None else None
+    own = _own(stage, f".{stage.op}({written})") if written is not None else None
+    return own or f".{stage.op}(…, {name}={value})"
 
 
 def _in_parallel(stage: Stage) -> Iterator[Proposal]:
@@ -498,7 +516,7 @@ def _in_parallel(stage: Stage) -> Iterator[Proposal]:
             f"num_parallel_calls: not set → {AUTOTUNE}",
             (SetArgument(stage.id, stage.op, PARALLEL_CALLS, AUTOTUNE),),
             "randomness" if stage.random else "same",
-            python=f".{stage.op}(…, num_parallel_calls=tf.data.AUTOTUNE)",
+            python=_with_argument(stage, PARALLEL_CALLS),
         )
     elif row.reads_examples and row.wrapped and not _is_parallel(stage):
         yield Proposal(

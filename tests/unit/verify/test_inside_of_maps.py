@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -321,3 +322,11 @@ def test_pictures_are_resized_before_they_are_cast() -> None:
         {"Cast": 0.1, "ResizeArea": 0.1, "Sin": 9.0},
     ):
         assert not list(resized_first(a_map(ops=ops)))
+
+
+@pytest.mark.parametrize("library", ["cv2", "numpy"])
+def test_a_function_that_calls_another_library_is_no_graph(tmp_path: Path, library: str) -> None:
+    file = tmp_path / "input.py"
+    file.write_text(f"import {library}\ndef blur(x):\n    return {library}.abs(x)\ndef load(x):\n    return blur(x)\n")
+    python = [PythonCost(function="load", file=str(file), ms_per_batch=9.0, share=1.0)]
+    assert bool(list(as_graph(a_map(python=python, random=None, parallelism=1.0)))) == (library == "numpy")
