@@ -118,12 +118,14 @@ def ladder(fix: Fix, idents: Idents) -> Iterator[Figure]:
 
 
 def _rung(step: FixStep, base: float) -> Strip:
-    scaled = [base * value if value is not None else None for value in (step.speedup, step.low, step.high)]
+    value, low, high = (base * one if one is not None else None for one in (step.speedup, step.low, step.high))
     is_taken = step.result == "taken"
     factor = f"{significant(step.speedup or 1.0)}×"
     return Strip(
         step.title,
-        *scaled,
+        value,
+        low,
+        high,
         dots=[base * ratio for ratio in step.ratios],
         words=f"{factor}{_over(base)} · {RESULTS.get(step.result, step.result)}",
         class_="good" if is_taken else "",

@@ -49,10 +49,11 @@ def memory_over_time(profile: Profile) -> Iterator[Figure]:
     names = name_rows(profile.stages)
     looks = memory.series
     peak = max([*rss, float(memory.peak_bytes or 0)])
-    held = {
-        stage: [_at(looks.seconds, values, edge) for edge in edges[:-1]]
-        for stage, values in (looks.stages.items() if looks is not None else ())
-    }
+    held = (
+        {stage: [_at(looks.seconds, values, edge) for edge in edges[:-1]] for stage, values in looks.stages.items()}
+        if looks is not None
+        else {}
+    )
     large = sorted(held, key=lambda stage: -max(held[stage], default=0.0))
     own = [stage for stage in large if max(held[stage], default=0.0) >= _SMALL * peak][:_MOST_STAGES]
     layers = [Layer("TensorFlow itself", [min(base, value) / _MIB for value in rss], "c-base")] if base else []

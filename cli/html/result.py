@@ -454,7 +454,8 @@ def _next(following: tuple[str, str] | None, idents: Idents) -> Iterator[Part]:
 
 def report_in_folds(blocks: Sequence[Block], idents: Idents) -> Iterator[Part]:
     """The report in text, one fold for each of its headings."""
-    title, rest, held = "Summary", "", []
+    held: list[Block] = []
+    title, rest = "Summary", ""
     for block in [*blocks, Heading("")]:
         if isinstance(block, Heading):
             shown = [one for one in held if not isinstance(one, Command)]
