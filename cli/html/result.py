@@ -29,16 +29,14 @@ from pipeprof.cli.html.run import json_of
 from pipeprof.cli.text.blocks import Block, Command, Heading, KeyValue
 from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.document.store import encode
+from pipeprof.profiles.judge.clauses import describe_change, describe_interval, value_text
 from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.judge.words import (
     arm_name,
-    describe_change,
     describe_explanation,
-    describe_interval,
     describe_rest,
     headline,
     main_metric,
-    value_text,
     what_it_is,
 )
 from pipeprof.profiles.wording import percent, place_of, significant

@@ -160,7 +160,7 @@ def _advice(trace: TraceGaps) -> Iterator[Block]:
             yield KeyValue(cause, text, indent=2, width=13)
 
 
-def advice_of(trace: TraceGaps) -> list[tuple[str, str]]:
+def advice_of(trace: TraceGaps) -> Sequence[tuple[str, str]]:
     """The largest causes, each with what would help against it."""
     total = sum(trace.by_cause.values())
     if trace.verdict == "busy" or not total:
