@@ -72,7 +72,7 @@ def gaps_page(report: GapsReport, blocks: Sequence[Block]) -> Page:
 
 
 def _causes(report: GapsReport, idents: Idents) -> Iterator[Part]:
-    """Shares of all time, by cause: of each trace beside the others."""
+    """Shares of all time by cause; of two traces, before and after."""
     known = [trace for trace in report.traces if trace.idle_share is not None and sum(trace.by_cause.values()) > 0]
     if not known:
         return

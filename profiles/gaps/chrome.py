@@ -6,7 +6,7 @@ import codecs
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
@@ -227,7 +227,7 @@ class _Reader:
                 f"only {len(self._ops):,} of {numbered:,} numbered operations are in the file: events are missing"
             )
 
-    def _event(self, event: dict[str, Any]) -> None:
+    def _event(self, event: Mapping[str, Any]) -> None:
         if event.get("ph") != "X":
             return
         category = str(event.get("cat") or "").lower()

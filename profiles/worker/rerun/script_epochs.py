@@ -107,7 +107,7 @@ class ScriptEpochs(ScriptTurns):
         )
 
     def _ended_early(self) -> str:
-        """Tell of the last epoch, and why there is no further one."""
+        """Report the last epoch, and why none follows."""
         if self._turn is not None and len(self._beginnings()) >= LEAST_BEGINNINGS:
             self._end_epoch()
             self._next_epoch()

@@ -85,7 +85,7 @@ def test_names_with_markup_stay_text_in_every_format(extension: str, tmp_path: P
     assert "alert(1)" in text
     assert "\x1b" not in text
     if extension in ("html", "md"):
-        assert "<script>" not in text
+        assert evil.split(")", maxsplit=1)[0] not in text
     # A report of pipeprof's own may be written again.
     assert pipeprof("gaps", str(path), "--out", str(out)).code == 0
 
