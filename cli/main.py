@@ -170,11 +170,11 @@ def invoke(arguments: Sequence[str]) -> int:
 
 def _defaults(command: str, arguments: Sequence[str]) -> dict[str, Any]:
     """What options are without being typed, by command, as the parser reads it; stated on stderr."""
+    if command not in COMMANDS or not {"-h", "--help"}.isdisjoint(arguments) or _COMPLETE in os.environ:
+        return {}
     from pipeprof.cli.config import defaults, is_needed
     from pipeprof.profiles.host.system_faults import has_current_folder
 
-    if command not in COMMANDS or not {"-h", "--help"}.isdisjoint(arguments) or _COMPLETE in os.environ:
-        return {}
     if command == "data" or not has_current_folder() or not is_needed(Path.cwd()):
         return {}
     found, note = defaults(command, _options_of(command), _options_of)

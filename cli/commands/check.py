@@ -28,7 +28,6 @@ from pipeprof.cli.options import (
     out_of,
 )
 from pipeprof.pipelines.steps.registry import step_kind
-from pipeprof.profiles.wording import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -229,6 +228,8 @@ def _check_one(target: str, asked: _Asked) -> int:
 
 
 def _as_line(finding: Finding) -> str:
+    from pipeprof.profiles.wording import place_of
+
     place = place_of(finding.location) or finding.stage or ""
     return f"  {place}: {finding.rule}: {finding.title}"
 
