@@ -67,7 +67,9 @@ def called_once(view: PipelineView, stage: StageView) -> list[str]:
     if found is None or not sized or len(found.results) != len(components):
         return []
     function = f"({found.function})" if found.function.startswith("lambda") else found.function
-    each = f"{function}(*row) for row in zip(*rows)"
+    # One op takes all rows of a tensor apart; to iterate over it takes one for each row, and is no faster than before.
+    rows = "*map(tf.unstack, rows)" if found.wrapper.endswith("py_function") else "*rows"
+    each = f"{function}(*row) for row in zip({rows})"
     stacked = f"np.stack([{each}])" if len(found.outputs) == 1 else f"[np.stack(one) for one in zip(*({each}))]"
     made = on_batches(found, f"lambda *rows: {stacked}", components, ON_A_BATCH, found.wrapper)
     place = stage.location

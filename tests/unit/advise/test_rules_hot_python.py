@@ -165,7 +165,8 @@ def test_a_map_that_only_calls_python_calls_it_once_for_a_batch() -> None:
     assert code.splitlines() == [
         "# still a loop over the rows, in one call: NumPy on whole arrays, without the loop, gains more",
         "def on_a_batch(x, y):",
-        "    row = tf.py_function(lambda *rows: np.stack([scale(*row) for row in zip(*rows)]), [x], tf.float32)",
+        "    row = tf.py_function(lambda *rows: np.stack([scale(*row) for row in zip(*map(tf.unstack, rows))]), [x], "
+        "tf.float32)",
         "    row = tf.ensure_shape(row, [None, 8])",
         "    return row, y",
         "dataset = dataset.map(on_a_batch, num_parallel_calls=tf.data.AUTOTUNE)",
