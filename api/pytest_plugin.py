@@ -44,7 +44,7 @@ class Pipeprof:
         self._count = 0
 
     def gate(
-        self, target: Callable[..., Any] | str, *, against: str, strict: bool = False, **options: Any
+        self, target: Callable[..., Any] | str, *, against: str, strict: bool = True, **options: Any
     ) -> GateOutcome:
         """Run ``pipeprof gate`` and fail the test where it fails.
 
@@ -56,7 +56,7 @@ class Pipeprof:
         Args:
             target: A function at the top level of a file, or a target as the command takes it.
             against: As ``--against``.
-            strict: Whether an inconclusive gate fails the test, which it skips otherwise.
+            strict: Whether an inconclusive gate fails the test, as the command fails the job; else it is skipped.
             options: Other options of the command, with underscores: ``max_time=300``, ``step="simulate:12ms"``. True is
                 a switch, a list an option that is repeated.
 
@@ -71,11 +71,9 @@ class Pipeprof:
             [sys.executable, "-m", "pipeprof", *words], capture_output=True, text=True, check=False, env=_environment()
         )
         report = done.stdout.strip()
-        if done.returncode == _FAILED:
-            pytest.fail(report, pytrace=False)
         if done.returncode == _INCONCLUSIVE and not strict:
             pytest.skip(report)
-        if done.returncode == _INCONCLUSIVE:
+        if done.returncode in (_FAILED, _INCONCLUSIVE):
             pytest.fail(report, pytrace=False)
         if done.returncode != 0:
             pytest.fail("\n".join(filter(None, [done.stderr.strip(), report])), pytrace=False)

@@ -153,7 +153,7 @@ def join_words(words: list[str], number: str) -> tuple[list[str], int, str]:
     """Undo the breaks of bash.
 
     Args:
-        number: Of the word that is completed, from 0.
+        number: Index of the word that is completed.
 
     Returns:
         The words, the number of the one that is completed, and the part of its completions that bash has.

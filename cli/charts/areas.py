@@ -21,7 +21,7 @@ class Layer:
 
     Attributes:
         values: One for each stretch between two edges; what is not known is 0.
-        class_: Of the style sheet, for its colour.
+        class_: Class of the style sheet that gives its colour.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Stack:
 
     Attributes:
         edges: Times, one more than each layer has values.
-        unit: Of the values.
+        unit: Unit of the values, written above the axis.
         write: A value with its unit, for the texts under the pointer.
         low: Where the axis begins; what is below is cut off.
     """

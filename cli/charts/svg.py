@@ -110,7 +110,7 @@ class Sheet(NamedTuple):
         width: In pixels.
         ident: Unique on the page.
         title: Name of the chart.
-        description: What it shows, for those who do not see it.
+        description: Text alternative, read by a screen reader.
     """
 
     width: int

@@ -81,6 +81,8 @@ def _card(profile: Profile, finding: Finding, number: int, files: Files, idents:
     parts: list[Part] = [*_change(profile, finding, ident), *files.of_finding(number, idents)]
     if finding.sentence and finding.rule not in WITHOUT_RULE:
         parts.append(Note(finding.sentence))
+    if kept := describe_kept(profile, finding.cache):
+        parts.append(Note(kept))
     behind: list[Part] = []
     facts = list(_facts(profile, finding))
     if facts:
@@ -99,7 +101,7 @@ def _card(profile: Profile, finding: Finding, number: int, files: Files, idents:
         finding.title,
         place_of_finding(profile, finding),
         describe_gain(finding, short=True),
-        describe_status(finding),
+        f"{describe_status(finding)}{'' if finding.cache is None else ', from the second epoch on'}",
         effect_on_data(finding.semantics, finding.measured, random_order=finding.random_order)[0],
         parts,
         _TONES[finding.status],
@@ -134,12 +136,7 @@ def _change(profile: Profile, finding: Finding, ident: str) -> Iterator[Part]:
 def _facts(profile: Profile, finding: Finding) -> Iterator[tuple[str, str]]:
     """What is known of a finding, as its report in text has it, without what the card shows elsewhere."""
     step = profile.steps is not None and profile.steps.dispatch is not None
-    notes = (
-        describe_kept(profile, finding.cache),
-        describe_epoch(profile, finding),
-        describe_modes(profile, finding),
-        describe_price(profile, finding),
-    )
+    notes = (describe_epoch(profile, finding), describe_modes(profile, finding), describe_price(profile, finding))
     blocks = describe_finding(finding, profile.stages or [], step=step, effects=list(filter(None, notes)))
     said = {finding.sentence, finding.change}
     for block in blocks:

@@ -33,7 +33,7 @@ class Figure:
 
     Attributes:
         ident: Unique on the page, and a fragment of its address.
-        description: What it shows, for those who do not see it.
+        description: Text alternative, read by a screen reader.
         caption: What has to be known to read it.
         legend: Class, name and value of each colour.
         table: Its numbers; None where they stand elsewhere on the page.
@@ -157,9 +157,9 @@ class Card:
     """A change that is proposed.
 
     Attributes:
-        gain: What it brings, in one line.
+        gain: Speed-up with its interval, and change of memory.
         status: How that is known.
-        effect: What it does to the data.
+        effect: Whether the elements stay the same.
         folded: Only its title, gain and place are shown at first.
     """
 
@@ -182,8 +182,7 @@ class StageRow:
 
     Attributes:
         runs: What TensorFlow runs in its place; empty where it runs as written.
-        share: Of the work, 0 to 1; None if unknown.
-        numbers: Label and text of what is known of it.
+        share: Part of the CPU work of all stages, 0 to 1; None if unknown.
         inside: What is in it, in one line.
         is_main: It is on the critical path.
         is_bottleneck: The verdict names it.

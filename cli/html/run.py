@@ -13,7 +13,7 @@ from pipeprof.cli.html.memory import memory_at_peak, memory_over_time, tuned
 from pipeprof.cli.html.parts import Fold, Group, Headline, Idents, Note, Page, Part, Section, Shown, Snippet
 from pipeprof.cli.html.stages import stage_graph
 from pipeprof.cli.html.steps import before_and_after, gaps, over_time, spread
-from pipeprof.cli.report.findings import PROVEN, is_of_stages
+from pipeprof.cli.report.findings import is_of_stages
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.problems import list_warnings, select_warnings
 from pipeprof.cli.report.report import SECTIONS, build_verdict
@@ -45,7 +45,7 @@ def run_page(profile: Profile, saved: str | None, plan: str | None, number: int 
     """
     idents = Idents()
     fix = profile.fix
-    change = None if fix is not None else best_change(profile)
+    change = None if fix is not None else headline_change(profile)
     course = [
         *over_time(profile, half=fix is None),
         *(before_and_after(profile, *change) if change is not None else ()),
@@ -87,23 +87,31 @@ def _headline(profile: Profile) -> Headline:
     return Headline(tone, label, rest, factor, interval, details)
 
 
-def best_change(profile: Profile) -> tuple[str, dict[str, Any], str] | None:
-    """Name, measured effect and status of the change that gains most; of an upper bound only where none is proven."""
-    for status in PROVEN:
+def headline_change(profile: Profile) -> tuple[str, dict[str, Any], str] | None:
+    """Name, measured effect and status of the change that gains most; of an upper bound only where none is proven.
+
+    A cache gains on data that fits, from the second epoch on: it counts only where nothing else is proven.
+    """
+    for status, cached in (("kept", False), ("kept", True), ("ceiling", False)):
         found = [
             (number, one.measured)
             for number, one in enumerate(profile.findings or (), 1)
-            if one.status == status and one.measured and one.measured.get("speedup") and not is_of_stages(one)
+            if one.status == status
+            and (one.cache is not None) == cached
+            and one.measured
+            and one.measured.get("speedup")
+            and not is_of_stages(one)
         ]
         if found:
             number, measured = max(found, key=lambda one: float(one[1]["speedup"]))
-            return (f"change {number}" if status == "kept" else f"bound {number}"), measured, status
+            name = f"change {number}{' from the second epoch on' if cached else ''}"
+            return (name if status == "kept" else f"bound {number}"), measured, status
     return None
 
 
 def _factor(profile: Profile) -> tuple[str, str]:
     """The largest proven factor with its interval and what proves it; empty where nothing is proven."""
-    best = best_change(profile)
+    best = headline_change(profile)
     if best is None:
         return "", ""
     name, measured, status = best

@@ -36,7 +36,7 @@ from pipeprof.cli.text.blocks import (
     Table,
     TextSpan,
 )
-from pipeprof.profiles.document.findings import FixStep, LeftOut
+from pipeprof.profiles.document.findings import FixStep, Kept, LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import StepCourse
 from pipeprof.profiles.document.stages import Stage
@@ -226,6 +226,26 @@ def test_the_page_of_a_run_has_the_pictures_of_what_was_measured() -> None:
     assert "+ num_parallel_calls: 8" in made.text
     document = made.text[made.text.index("{\n") : made.text.rindex("}") + 1]
     assert json.loads(document)["tool"]["name"] == "pipeprof"
+
+
+def test_a_cache_gives_the_page_its_factor_only_where_nothing_else_is_proven() -> None:
+    profile = proven()
+    other, *_ = findings = profile.findings or []
+    cache = other.model_copy(
+        update={
+            "title": "Cache it",
+            "cache": Kept(sample_bytes=2**20),
+            "measured": {**(other.measured or {}), "speedup": 9},
+        }
+    )
+    profile.findings = [*findings, cache]
+    made = page_of(profile)
+    before, _, card = made.text.partition("Cache it")
+    assert "9.00×" not in before
+    assert "from the second epoch on" in card
+    assert "keeps 1.00 MiB in memory" in card
+    profile.findings = [cache]
+    assert "change 1 from the second epoch on" in page_of(profile).text
 
 
 def test_the_page_holds_what_it_would_send_the_reader_to_show_for() -> None:
