@@ -469,8 +469,8 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
         own = " with its Python generator" if python else ""
         # `repeat()` is no remedy: an iterator that never ends has full buffers to free.
         text = (
-            f"Freeing a finished iterator{own} took {milliseconds(1000 * mean)}{of}. Not counted above, but a "
-            "training loop pays it after every epoch."
+            f"Freeing a finished iterator{own} took {milliseconds(1000 * mean)}{of}. Not counted above; "
+            "a training loop may wait for it at the end of an epoch."
         )
         found.append(Message(code=SLOW_DELETE, message=text))
     return found
