@@ -98,7 +98,7 @@ CASES = {
     # Sixteen pictures are decoded one after the other while an eager step of a small model takes less time.
     "yolo_eager": Script(
         stored=(("iter(train_dataset)", "iter(train_dataset.take(3).cache().repeat())"),),
-        input_bound=True,
+        input_bound=None,
         stages=("parse_tfrecord", "<lambda>"),
         mend=(
             (

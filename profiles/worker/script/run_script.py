@@ -64,6 +64,9 @@ MUCH_MORE = 1.5
 would each begin its warm-up again in each epoch."""
 MOST_TIMES = 3
 """As long as the steps that are to be measured a window may take, with what lies between its epochs."""
+ENOUGH_SECONDS = 1.0
+"""Of steps after the warm-up. Where a script ends with fewer, its warm-up is measured too: a few steps at the end are
+one epoch's, and TensorFlow's model of an iterator that began with them is empty."""
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
 EACH = "the script leaves each iterator after a batch or two"
@@ -97,6 +100,7 @@ class ScriptRun(ScriptJob):
         self._main: Consumer | None = None
         self._kept: list[StepReading] = []
         self._starts: list[int] = []
+        self._warm_models: ModelLog | None = None
         self._rule = WarmUp(job.warmup_seconds)
         self._closing = threading.Event()
         self._folding = threading.Lock()
@@ -386,18 +390,25 @@ class ScriptRun(ScriptJob):
         if window is None:
             if before is not self._script_feed.holder:
                 self._models.resume(self._script_feed, self._warming.statistics.count)
-            self._kept += readings
-            self._starts += [len(self._kept) - len(readings) + index for index in restarts]
+            self._keep(readings, restarts)
             if self._warming.followed(readings, restarts):
                 self._begin_measure(self._warming.reason)
             return
         if before is not self._script_feed.holder:
             self._models.resume(self._script_feed, window.statistics.count)
+        if self._kept:
+            self._keep(readings, restarts)
+            if window.statistics.seconds >= ENOUGH_SECONDS:
+                self._kept, self._starts, self._warm_models = [], [], None
         most = window.most()
         if most is not None and len(readings) > most:
             readings, restarts = readings[:most], [index for index in restarts if index < most]
         if window.followed(readings, restarts) and self._reason is None:
             self._reason = window.reason
+
+    def _keep(self, readings: list[StepReading], restarts: list[int]) -> None:
+        self._kept += readings
+        self._starts += [len(self._kept) - len(readings) + index for index in restarts]
 
     def _warm(self, looked: Looked) -> str | None:
         feed = self._script_feed
@@ -421,12 +432,12 @@ class ScriptRun(ScriptJob):
         last = self._warming.last
         if last is not None:
             statistics.begin(*last)
-        if self._script_feed.alive and not over:
-            self._models.begin(self._script_feed)
+        if not over:
+            self._warm_models, self._models = self._models, ModelLog()
+            if self._script_feed.alive:
+                self._models.begin(self._script_feed)
         limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": self._look_ns()}
         self._window = self._open("measure", statistics, self._measured, **limits)
-        # Of use only where no measurement follows.
-        self._kept, self._starts = [], []
         self._clock.begin()
 
     def _measured(self, looked: Looked) -> str | None:
@@ -474,7 +485,7 @@ class ScriptRun(ScriptJob):
             raise NeverIteratedError(self._why_nothing())
         if self.job.edits and not self._hand_out.handed:
             raise NeverIteratedError(f"{self._not_again()}: the change was not made")
-        if self._window is None:
+        if self._window is None or (self._kept and self._reason is None):
             self._measure_warm_up()
         window = self._window
         assert window is not None  # noqa: S101 - for the type checker; set in the line before
@@ -507,10 +518,12 @@ class ScriptRun(ScriptJob):
                 self._look()
 
     def _measure_warm_up(self) -> None:
-        """Take the steps of the warm-up as the measurement, without its first quarter: there are no others."""
+        """Take the steps since the warm-up began as the measurement, without the first quarter: there are no others."""
         readings, starts, first = self._kept, self._starts, len(self._kept) // 4
         last = readings[first - 1] if first else None
-        self._begin_measure("the script ended before it was over", over=True)
+        if self._window is None:
+            self._begin_measure("the script ended before it was over", over=True)
+        self._models = self._warm_models or self._models
         window = self._window
         assert window is not None  # noqa: S101 - for the type checker; set in the line before
         window.statistics = StepStatistics(self._floor)
@@ -518,7 +531,8 @@ class ScriptRun(ScriptJob):
             window.statistics.begin(last.start, last.end)
         if readings[first:]:
             window.followed(readings[first:], [index - first for index in starts if index >= first])
-        text = f"{self.subject} ended during the warm-up: its last steps are what was measured."
+        when = "during the warm-up" if self._warm_models is None else "soon after the warm-up"
+        text = f"{self.subject} ended {when}: its last steps are what was measured."
         text += " Let it train longer, by its own arguments." if not self._failed else ""
         self.warn("short-script", text)
 

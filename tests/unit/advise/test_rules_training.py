@@ -21,7 +21,7 @@ from unit.advise.training_views import (
     trained,
     validated,
 )
-from unit.advise.views import measured, pipeline, stage
+from unit.advise.views import function, measured, pipeline, stage
 
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.profiles.advise.advise import advise, findings_for
@@ -38,6 +38,17 @@ def found(view: PipelineView) -> set[str]:
     findings, messages = advise(view, rules=IN_TRAINING)
     assert not messages
     return {finding.rule for finding in findings}
+
+
+def test_nothing_is_shuffled_before_a_source() -> None:
+    view = FLAWS["shuffle-refilled"]()
+    generator = stage("source", "from_generator", function=function("rows"), ms=9.0, line=2)
+    _, _, shuffle, *rest = view.stages
+    without_map = replace(view, stages=(generator, replace(shuffle, inputs=("source",)), *rest))
+    (finding,) = advise(without_map, rules=IN_TRAINING)[0]
+    assert "Repeat before" in finding.recommendation
+    assert finding.python is not None
+    assert "repeat().shuffle(100)" in finding.python
 
 
 def test_every_rule_has_a_flaw() -> None:

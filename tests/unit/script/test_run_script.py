@@ -19,11 +19,13 @@ from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Done, TrainingSeen, Warned
 from pipeprof.profiles.worker import main
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
+from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS
 from pipeprof.profiles.worker.script import device_window, run_script, script_job
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place
 from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
+from pipeprof.profiles.worker.steps.statistics import StepReading
 from pipeprof.profiles.worker.writes.writes import Loss
 from tests.unit.worker.fakes import FakeChannel, FakeTime
 
@@ -163,6 +165,41 @@ def test_a_watch_that_ends_well_in_its_warm_up_says_what_to_do(
     (warning,) = channel.of(Warned)
     assert warning.code == "short-script"
     assert warning.text.endswith("by its own arguments.") is not failed
+
+
+def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run()
+    readings = [StepReading(0, 0, at, at + 1, at + 1, at + 10) for at in range(0, 400, 10)]
+    taken: list[tuple[int, list[int]]] = []
+    statistics = SimpleNamespace(count=2, seconds=0.5)
+    window = SimpleNamespace(
+        statistics=statistics,
+        most=lambda: None,
+        followed=lambda steps, starts: taken.append((len(steps), starts)),
+        reason=None,
+    )
+    run._window, warm = window, run._models  # type: ignore[assignment]
+    run._keep(readings[:30], [8, 16])
+    run._warm_models, run._models = warm, ModelLog()
+    monkeypatch.setattr(run, "_follow_pass", lambda _main: None)
+    run._take(SimpleNamespace(), SimpleNamespace(readings=readings[30:], restarts=[4]))  # type: ignore[arg-type]
+    run._measure_warm_up()
+    # The first quarter is left out; starts of epochs are counted from there.
+    assert taken == [(10, [4]), (30, [6, 24])]
+    assert run._models is warm
+    (warning,) = run.channel.of(Warned)
+    assert "soon after the warm-up" in warning.text
+
+
+def test_a_second_of_steps_is_a_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run()
+    run._keep([StepReading(0, 0, 0, 1, 1, 10)] * 30, [])
+    run._window = SimpleNamespace(  # type: ignore[assignment]
+        statistics=SimpleNamespace(count=2, seconds=1.0), most=lambda: None, followed=lambda *_: False, reason=None
+    )
+    monkeypatch.setattr(run, "_follow_pass", lambda _main: None)
+    run._take(SimpleNamespace(), SimpleNamespace(readings=[StepReading(0, 0, 0, 1, 1, 10)], restarts=[]))  # type: ignore[arg-type]
+    assert run._kept == []
 
 
 @pytest.mark.parametrize(("soak", "every"), [(False, SEND_SECONDS), (True, SOAK_SEND_SECONDS)])

@@ -43,7 +43,7 @@ class ShuffleRefilled(OfTraining, Rule):
     """
 
     name = "shuffle-refilled"
-    title = "Shuffle before loading, so that an epoch starts at once"
+    title = "Fill the shuffle buffer sooner, so that an epoch starts at once"
     family = "speed"
     semantics = "order"
     thresholds = (
@@ -74,6 +74,14 @@ class ShuffleRefilled(OfTraining, Rule):
         before = [one for one in view.below(stage) if one.function is not None and not one.injected]
         loads = next(iter(sorted(before, key=lambda one: -(one.table_ms or 0.0))), None)
         what = loads.label if loads is not None else "the stages before it"
+        size = _buffer(stage)
+        if loads is not None and not any(view.below(loads)):
+            # A source loads by itself: nothing of the pipeline stands before it.
+            recommendation = f"Repeat before {stage.label}, so that its buffer is filled once; or shuffle in {what}."
+            python = f"dataset = dataset.repeat().shuffle({size})  # and a number of steps for each epoch"
+        else:
+            recommendation = f"Shuffle before {what}."
+            python = f"dataset = dataset.shuffle({size}).map(...)  # the shuffle before {what}"
         yield Proposal(
             stage=stage.id,
             location=location_of(use),
@@ -82,9 +90,9 @@ class ShuffleRefilled(OfTraining, Rule):
                 f"{seconds_text(usual)}: {stage.label} fills its buffer again with the results of {what}, "
                 f"{share_text(late * epochs, training)}."
             ),
-            recommendation=f"Shuffle before {what}.",
+            recommendation=recommendation,
             evidence={"first_s": use.first_seconds, "fetch_s": usual, "epochs": use.epochs, "share": share},
-            python=f"dataset = dataset.shuffle({_buffer(stage)}).map(...)  # the shuffle before {what}",
+            python=python,
             predicted=without(share),
         )
 
