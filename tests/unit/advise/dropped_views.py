@@ -132,6 +132,23 @@ def csv(columns: int = 430, ms: float = 15.0, static: bool = False, **facts: Any
     return view if static else measured(view, interval_ms=20.0, headspace=0.9)
 
 
+def csv_of_a_call(call: str, columns: int = 41) -> PipelineView:
+    """What make_csv_dataset makes of the rows of files, as a call of the user's file."""
+    place = Location(file="f.py", line=2, column=5, call="make_csv_dataset")
+    row = (tensor("float32"),) * columns
+    rows = {"element": row, "arguments": {"record_defaults": [0.0] * columns}, "ms": 9.0, "location": place}
+    view = pipeline(
+        stage("source", "from_tensor_slices", location=place),
+        stage("stages.0", "interleave", location=place, ms=2.0),
+        stage("stages.0.source", "CsvDataset", **rows),
+        stage("stages.1", "batch", arguments={"batch_size": 265}, location=place, ms=4.0),
+        stage("stages.2", "map", location=place),
+        static=False,
+    )
+    texts = {"f.py": f"import tensorflow as tf\nds = {call}\n"}
+    return replace(measured(view, interval_ms=20.0, headspace=0.9), texts=texts)
+
+
 def readers(tf_op: str | None = "LegacyParallelInterleaveDatasetV2", size: float = 60.0, **facts: Any) -> PipelineView:
     """Small records of several files at a time."""
     view = pipeline(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from unit.advise.dropped_views import (
     SHARD,
     branches,
     csv,
+    csv_of_a_call,
     dropped,
     groups,
     interleaved,
@@ -347,6 +349,43 @@ def test_csv_that_no_tool_rewrites_has_its_code(facts: dict[str, Any]) -> None:
     (edit,) = only("csv-row-by-row", csv(**facts)).edits
     assert isinstance(edit, HandWritten)
     compile(edit.python, "finding", "exec")
+
+
+MADE = "tf.data.experimental.make_csv_dataset"
+GIVEN = "PATH, 265, column_names=NAMES, column_defaults=DEFAULTS, label_name='y', num_epochs=1"
+
+
+def code_of(view: PipelineView) -> str:
+    """The code of the change by hand, its calls in one line."""
+    (hit,) = only("csv-row-by-row", view).edits
+    code = getattr(hit, "python", "")
+    compile(code, "f.py", "exec", flags=ast.PyCF_ONLY_AST)
+    return re.sub(r"\n +(?=tf|parse|num|lambda|cycle)|(?<=\() *\n +", " ", code)
+
+
+def test_batches_of_make_csv_dataset_are_parsed_from_lines() -> None:
+    code = code_of(csv_of_a_call(f"{MADE}({GIVEN}, header=False, na_value='?')"))
+    assert "tf.io.decode_csv(lines, DEFAULTS, na_value='?')" in code
+    assert "columns = dict(zip(NAMES, columns))" in code
+    assert "return columns, columns.pop('y')" in code
+    assert "TextLineDataset(name), cycle_length=1)" in code
+    assert ".shuffle(10000).batch(265)" in code
+    assert "repeat" not in code
+
+
+def test_names_that_the_call_leaves_out_are_read_from_the_header() -> None:
+    code = code_of(csv_of_a_call(f"{MADE}('*.csv', 265, shuffle=False, field_delim=';')"))
+    assert "open(tf.io.gfile.glob('*.csv')[0])" in code
+    assert "NAMES = file.readline().strip().split(';')" in code
+    assert "[[0.0]] * 41, field_delim=';')" in code
+    # It repeats for ever, and then drops no rows at the end.
+    assert ".skip(1), cycle_length=1).repeat().batch(265, drop_remainder=True)" in code
+    assert "pop" not in code
+
+
+@pytest.mark.parametrize("call", [f"{MADE}({GIVEN}, select_columns=USED)", f"{MADE}(**given)", "other(PATH)"])
+def test_a_call_that_decode_csv_has_no_words_for_is_left_alone(call: str) -> None:
+    assert not found("csv-row-by-row", csv_of_a_call(call))
 
 
 @pytest.mark.parametrize("view", [csv(3), csv(ms=0.1)])

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Any
 
 from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, SetOption, VectoriseMap
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.written_calls import ROW_FUNCTION as _ROW
-from pipeprof.pipelines.static.written_calls import WrittenFunction, repeated_dtype, stacked_row
+from pipeprof.pipelines.static.written_calls import WrittenFunction, stacked_row
 from pipeprof.profiles.advise.batch_savings import batching, interval_ms, saving
 from pipeprof.profiles.advise.edits.in_place import in_place
 from pipeprof.profiles.advise.edits.render import python_text
 from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.rules.batching.csv_table import CsvTable, csv_tables, defaults_text
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, of_interval, stage_name
@@ -35,7 +35,8 @@ class CsvRowByRow(Rule):
     """Rows of a CSV file, each a tensor for every column.
 
     Seen:
-        CsvDataset gives rows of many columns, each a scalar tensor of its own, whose elements go into batches.
+        CsvDataset, by itself or in make_csv_dataset, gives rows of many columns, each a scalar tensor of its own, and
+        batches are made of them.
 
     Why:
         TensorFlow's cost of passing an element on is that of its components: 430 columns are 430 tensors for each row,
@@ -70,7 +71,7 @@ class CsvRowByRow(Rule):
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the time inside the source, the maps and the batch."""
         interval, gain = interval_ms(view), self.threshold("batched-gain")
-        for rows in self._found(view):
+        for rows in (*self._found(view), *self._tables(view)):
             ms = sum(stage.table_ms or 0.0 for stage in rows.stages)
             if interval is None or ms < self.threshold("time-share") * interval:
                 continue
@@ -84,6 +85,10 @@ class CsvRowByRow(Rule):
                 evidence={**found.evidence, "csv_ms_per_batch": ms},
                 predicted=predicted,
             )
+
+    def _tables(self, view: PipelineView) -> Iterable[_Table]:
+        least = self.threshold("columns"), self.threshold("batch-size")
+        return map(_Table, csv_tables(view, *least))
 
     def _found(self, view: PipelineView) -> Iterable[_Rows]:
         for source in view.stages:
@@ -99,6 +104,45 @@ class CsvRowByRow(Rule):
             batch = batching(view, at)
             if batch is not None and batch.size >= self.threshold("batch-size"):
                 yield _Rows(source, (*between, *batch.between), batch.stage, batch.size, view.texts)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What one call of ``make_csv_dataset`` makes."""
+
+    table: CsvTable
+
+    @property
+    def columns(self) -> int:
+        return len(self.table.rows.element or ())
+
+    @property
+    def stages(self) -> tuple[StageView, ...]:
+        return self.table.stages
+
+    def proposal(self) -> Proposal:
+        """The code that makes the same batches."""
+        rows, size = self.table.rows, self.table.size
+        by_hand = HandWritten(
+            tuple(stage.id for stage in self.stages), "", self.table.python(), "read lines, parse whole batches of them"
+        )
+        return Proposal(
+            stage=rows.id,
+            sentence=_of_a_batch(rows, size),
+            recommendation=(
+                f"Read lines, batch {size} of them, and parse the batch with one tf.io.decode_csv. The same batches "
+                "come out unless a value has a line break."
+            ),
+            evidence={"columns": self.columns, "batch_size": size},
+            edits=(by_hand,),
+            by_hand=by_hand,
+            covers=by_hand.stages,
+        )
+
+
+def _of_a_batch(rows: StageView, size: int) -> str:
+    columns = len(rows.element or ())
+    return f"{rows.label} makes {columns} tensors of each row, {size * columns:,} for a batch."
 
 
 @dataclass(frozen=True)
@@ -134,10 +178,7 @@ class _Rows:
         )
         return Proposal(
             stage=self.source.id,
-            sentence=(
-                f"{self.source.label} makes {self.columns} tensors of each row, {self.size * self.columns:,} for a "
-                "batch."
-            ),
+            sentence=_of_a_batch(self.source, self.size),
             recommendation=(
                 f"Read lines with TextLineDataset, batch {self.size} of them, and parse the batch with one "
                 f"tf.io.decode_csv{done}. The same batches come out unless a value has a line break."
@@ -185,11 +226,12 @@ class _Rows:
         moved = "".join(stage_call(stage, stage.arguments) for stage in self.between if stage not in self.maps)
         result = "columns" if self.maps else "tuple(columns)"
         rows, written = self._on_rows()
+        defaults = defaults_text(self.source, self._given("record_defaults", 1))
         return "\n".join(
             [
                 *written,
                 f"def parse(lines):  # {self.size} lines at a time",
-                f"    columns = tf.io.decode_csv(lines, {self._defaults()}{options})",
+                f"    columns = tf.io.decode_csv(lines, {defaults}{options})",
                 *(f"    columns = tf.vectorized_map({row}, {given})" for row, given in rows),
                 f"    return {result}",
                 in_place(
@@ -217,18 +259,6 @@ class _Rows:
                 rows.append((f"lambda row: {known.called}(*tf.unstack(row))", _TABLE))
             several = len(stage.element or ()) > 1
         return rows, written
-
-    def _defaults(self) -> str:
-        """The defaults of the columns: as the file counts them, else as the graph has them."""
-        dtypes = [component.dtype for component in self.source.element or ()]
-        repeated = repeated_dtype(self._given("record_defaults", 1))
-        if repeated is not None and {*dtypes} == {repeated.dtype}:
-            return f"[tf.constant([], tf.{repeated.dtype})] * {repeated.count}"
-        known = self.source.arguments.get("record_defaults")
-        every: Sequence[Any] = known if isinstance(known, list) and len(known) == len(dtypes) else dtypes
-        each = [f"tf.constant([], tf.{one})" if isinstance(one, str) else f"[{one}]" for one in every]
-        runs = [(text, len(list(same))) for text, same in groupby(each)]
-        return " + ".join(f"[{text}] * {many}" if many > 1 else f"[{text}]" for text, many in runs)
 
     def _given(self, name: str, place: int) -> str:
         """An argument of the source as the user's file has it; empty where it does not."""
