@@ -55,6 +55,20 @@ def covers(begins: Times, ends: Times, times: Times) -> Flags:
     return found
 
 
+def covered(begins: Times, ends: Times, lows: Times, highs: Times) -> Times:
+    """Return for how long a set covers each of some other intervals, which may overlap."""
+    lengths = np.concatenate(([0], np.cumsum(ends - begins)))
+
+    def until(times: Times) -> Times:
+        """Return how long the set is before some times."""
+        whole = np.searchsorted(ends, times)
+        inside = np.append(begins, np.iinfo(np.int64).max)[whole]
+        found: Times = lengths[whole] + np.where(times > inside, times - inside, 0)
+        return found
+
+    return until(highs) - until(lows)
+
+
 def overlap(begins: Times, ends: Times, other_begins: Times, other_ends: Times) -> int:
     """Return for how long two sets cover the same times."""
     inside = length(begins, ends) + length(other_begins, other_ends)
