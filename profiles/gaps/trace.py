@@ -177,7 +177,8 @@ class TraceBuilder:
         self._host.append(self._forwards(columns, 2))
 
     def _forwards(self, columns: tuple[Times, ...], begin: int) -> tuple[Times, ...]:
-        right = columns[begin + 1] >= columns[begin]
+        begins, ends = columns[begin], columns[begin + 1]
+        right = (ends >= begins) & (begins > -_LATEST_NS) & (ends < _LATEST_NS)
         if right.all():
             return columns
         self.backwards += int((~right).sum())
