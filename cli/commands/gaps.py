@@ -105,7 +105,7 @@ def _limit(text: str | None) -> GapsLimit | None:
 def exit_code_of(report: GapsReport) -> int:
     """Return the exit code: 3 above the limit, 4 where that cannot be said, 6 without any idle share."""
     from pipeprof.cli import exit_codes
-    from pipeprof.cli.pages.gaps import judged
+    from pipeprof.profiles.gaps.wording import judged
 
     verdicts = {one.verdict for one in judged(report)}
     if report.limit is not None and "above" in verdicts:

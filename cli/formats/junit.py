@@ -65,10 +65,10 @@ def _case(suite: Element, target: str, metric: Metric, likely: str) -> None:
 
 
 def junit_of_traces(report: GapsReport) -> str:
-    """The devices of all traces: one above the limit is a failure, one of which that cannot be said is skipped."""
+    """The devices of all traces: above the limit is a failure; where it cannot be said, the case is skipped."""
     from xml.etree.ElementTree import Element, SubElement
 
-    from pipeprof.cli.pages.gaps import judged
+    from pipeprof.profiles.gaps.wording import judged
 
     name = report.limit.name if report.limit is not None else "idle"
     suite = Element("testsuite", name=f"pipeprof gaps {visible(' '.join(trace.file for trace in report.traces))}")

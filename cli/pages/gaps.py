@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from pipeprof.cli.text.blocks import Blank, Block, Column, Heading, KeyValue, Prose, Table, TextSpan
 from pipeprof.profiles.document.shared import GapCause
@@ -31,52 +29,6 @@ def gaps_report(report: GapsReport) -> Iterator[Block]:
         yield from _both(report)
     yield Blank()
     yield KeyValue("Report by", f"pipeprof {report.tool.version}")
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A device, or a trace without one that computes, against the limit of ``--fail-on``.
-
-    Attributes:
-        device: Empty for a trace without one.
-        share: Of its time, idle or for the cause of the limit; None where it cannot be said.
-        verdict: Without a limit `within`, if the share is known.
-    """
-
-    trace: TraceGaps
-    device: str
-    share: float | None
-    verdict: Literal["above", "within", "cannot say"]
-    sentence: str
-
-
-def judged(report: GapsReport) -> list[Judged]:
-    """Judge each device that computes."""
-    name, most = (report.limit.name, report.limit.share) if report.limit is not None else ("idle", 1.0)
-    allowed = f", allowed {percent(most)}" if report.limit is not None else ""
-    what = "idle" if name == "idle" else f"idle for {name}"
-    found = []
-    for number, trace in enumerate(report.traces):
-        devices = [device for device in _devices_of(report, number) if device.computes]
-        for device in devices:
-            share = _share_of(device, name)
-            verdict: Literal["above", "within"] = "above" if share is not None and share > most else "within"
-            if share is None:
-                found.append(Judged(trace, device.name, None, "cannot say", trace.sentence))
-                continue
-            found.append(Judged(trace, device.name, share, verdict, f"{what} {percent(share)} of its time{allowed}"))
-        if not devices:
-            found.append(Judged(trace, "", None, "cannot say", trace.sentence))
-    return found
-
-
-def _share_of(device: DeviceGaps, name: str) -> float | None:
-    """Return the share of a device's time that it idles, or does so for one cause; None where it cannot be said."""
-    if name == "idle" or device.idle_share is None:
-        return device.idle_share
-    if device.gaps is None or device.why_no_causes:
-        return None
-    return next((time for cause, time in device.gaps.by_cause.items() if cause == name), 0.0) / device.window_seconds
 
 
 def _devices_of(report: GapsReport, number: int) -> list[DeviceGaps]:

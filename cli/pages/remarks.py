@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.pages.codes import message_codes
-from pipeprof.cli.pages.gaps import judged
 from pipeprof.cli.report.findings import describe_measured
 from pipeprof.cli.text.remarks import Level, Place, Remark
 from pipeprof.profiles.advise.rule import rules
+from pipeprof.profiles.gaps.wording import judged
 from pipeprof.profiles.judge.words import sentence_of
 from pipeprof.profiles.wording import stage_name
 

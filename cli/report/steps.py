@@ -128,7 +128,7 @@ def build_gaps(profile: Profile) -> Iterator[Block]:
 
 
 def _traced(device: Device | None) -> Iterator[Block]:
-    """What the device's own trace tells of its idle time, or why it does not."""
+    """The device's idle time by its own trace."""
     if device is None:
         return
     gaps = device.gaps
@@ -151,7 +151,7 @@ def _traced(device: Device | None) -> Iterator[Block]:
 
 
 def _gpu_rows(gpus: Sequence[GpuUse]) -> Iterator[Block]:
-    """A row for each GPU: by its trace, and by NVML, which says nothing of a step."""
+    """A row for each GPU: by its trace, and by NVML, whose use is no share of a step."""
 
     def each(name: str, write: Callable[[float], str]) -> list[str]:
         values = [getattr(gpu, name) for gpu in gpus]

@@ -29,7 +29,7 @@ MOST_CROSSED: Final = 0.02
 """Share of the host's events inside of one before on their thread that may end after it: calls nest. In 23 public
 traces it is at most 0.0013."""
 LEAST_CROSSED: Final = 10
-"""Fewer of them say nothing."""
+"""Fewer of them are a profiler's own."""
 FEW_KERNELS: Final = 2
 """Fewer of them in most launches of graphs: the profiler records graphs, not what they run."""
 

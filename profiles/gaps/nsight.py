@@ -43,7 +43,8 @@ _NUMBERED = re.compile(r"(.+?)(?:, seq = \d+)?(?:, op_id = \d+)?(?:, sizes = .*)
 _OP = re.compile(r"(aten|autograd|torch|c10|c10d|nccl|prims)::.+|enumerate\(DataLoader\).*")
 """Marks that PyTorch sets around its ops; all others are annotations of users."""
 _LOST = re.compile(r"\b(lost|dropped|overflow|not collected|incomplete)\b", re.IGNORECASE)
-_AT_ONCE = 50_000
+_AT_ONCE = 2_000
+"""Rows: more of them leave the processor's caches before they are turned into columns."""
 _NULL = 1 - (1 << 63)
 """Stands for NULL; as a time it is none."""
 _PROCESS = 24

@@ -211,7 +211,7 @@ def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> 
 
 
 def _device_of_loop(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> Device:
-    """What the loop's own clock, and the step itself, tell of the device."""
+    """The device as the loop sees it, and as its step describes itself."""
     measured, told = observed.measured, observed.step_told
     cpu_ms = observed.replayed.cpu_ms if observed.replayed is not None else None
     if facts.plan.step.kind == SCRIPT.name:

@@ -19,7 +19,7 @@ from pipeprof.profiles.document.shared import GpuUse
 SECONDS: Final = 0.5
 """Between two readings, which take 20 ms for each GPU: PCIe is counted for as long."""
 LEAST_SECONDS: Final = 3.0
-"""Readings over a shorter time say nothing."""
+"""Readings over a shorter time are no check."""
 APART: Final = 0.3
 """Difference of the time at work by NVML and by a trace from which one of the two is not about the measured steps."""
 _KILOBYTE: Final = 1024

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import GapCause
 
 _ELSEWHERE: tuple[GapCause, ...] = ("pipeline", "pipeprof", "unknown")
-"""The pipeline's time is what the other rules are about; nobody can act on the other two."""
+"""Other rules are about the pipeline's time; nothing can be done about the other two."""
 
 
 class IdleDevice(Rule):
