@@ -18,7 +18,7 @@ EPILOG = epilog(
     "pipeprof gaps logs/plugins/profile/2026_11_27_08_00_00",
     "pipeprof gaps before.pt.trace.json.gz after.pt.trace.json.gz",
     "pipeprof gaps report.sqlite --json | jq '.devices[].idle_share'",
-    "pipeprof gaps host.xplane.pb --fail-on idle=20% --format github --out gaps.xml",
+    "pipeprof gaps host.xplane.pb --fail-on idle=20% --out gaps.xml",
 )
 
 

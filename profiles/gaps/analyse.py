@@ -247,7 +247,8 @@ class _Device:
             self._why_no_idle.append(sentence)
             return steps
         if not longest:
-            return steps[whole]
+            found: Times = steps[whole]
+            return found
         bounds = np.flatnonzero(np.diff(np.concatenate(([False], whole, [False])).astype(np.int8)))
         runs = bounds.reshape(-1, 2)
         low, high = runs[np.argmax(runs[:, 1] - runs[:, 0])]

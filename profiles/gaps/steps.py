@@ -79,8 +79,8 @@ def steps_of(trace: DeviceTrace, came: Sequence[bool], mark: str = REQUEST_MARK)
     if not len(trace.work.begin):
         return DeviceSeen(unknown="cannot say: the trace has no events of a device")
     if not numbers:
-        seen = f"{len(begins):,} requests of batches, at least {LEAST_DEVICE_STEPS} are needed"
-        return DeviceSeen(unknown=f"cannot say: the trace has {seen}")
+        few = f"{len(begins):,} requests of batches, at least {LEAST_DEVICE_STEPS} are needed"
+        return DeviceSeen(unknown=f"cannot say: the trace has {few}")
     steps = np.stack((begins[:-1], begins[1:]), axis=1)[numbers]
     causes = trace.host.causes.copy()
     causes[[number for number, name in enumerate(trace.host.names) if name == mark]] = PIPELINE
