@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Model
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
+    from pipeprof.profiles.gaps.document import GapsReport
     from pipeprof.profiles.judge.verdicts.result import Result
 
 _Document = TypeVar("_Document", bound="Model")
@@ -36,8 +37,8 @@ class _Texts(Protocol):
 
 _OWN_REPORT = re.compile(
     rb"^Report by +pipeprof \d|all numbers(?: and \d+ notes?)?: pipeprof show -v$|^<!-- pipeprof -->$"
-    rb"|<meta name=\"generator\" content=\"pipeprof |<testsuite name=\"pipeprof gate |^ +\"name\": \"pipeprof\",$"
-    rb"|\"tool\": \"pipeprof \d|^# TYPE pipeprof_run info$",
+    rb"|<meta name=\"generator\" content=\"pipeprof |<testsuite name=\"pipeprof (?:gate|gaps) "
+    rb"|^ +\"name\": \"pipeprof\",$|\"tool\": \"pipeprof \d|^# TYPE pipeprof_run info$",
     re.MULTILINE,
 )
 """In every report: the end of those for reading, the beginning of those for programs."""
@@ -273,7 +274,7 @@ def prepare(document: _Document, saved: Path | None, *, hidden: bool) -> tuple[_
     return redact_here(document), hide_here(path) if path is not None else None
 
 
-def remarks_here(document: Profile | Result) -> list[Remark]:
+def remarks_here(document: Profile | Result | GapsReport) -> list[Remark]:
     """A document as remarks on lines of files of the repository that the current folder is in."""
     from pipeprof.cli.pages.remarks import Checkout, remarks_on
     from pipeprof.cli.private import place_in_repository

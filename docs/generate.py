@@ -441,6 +441,13 @@ def profile_schema() -> Schema:
     return published()
 
 
+def gaps_schema() -> Schema:
+    """The schema of the document of `gaps`, as `pipeprof schema gaps` prints it."""
+    from pipeprof.cli.commands.schema import gaps_schema as published
+
+    return published()
+
+
 def result_schema() -> Schema:
     """The schema of results of `compare` and `gate`, as `pipeprof schema result` prints it."""
     from pipeprof.cli.commands.schema import result_schema as published
@@ -544,6 +551,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "schema/pipeprof.overlay.schema.json": lambda: as_json(editor_schemas()[1]) + "\n",
     "schema/profile.schema.json": lambda: as_json(profile_schema()) + "\n",
     "schema/result.schema.json": lambda: as_json(result_schema()) + "\n",
+    "schema/gaps.schema.json": lambda: as_json(gaps_schema()) + "\n",
 }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pipeprof.pipelines.ops.traits import traits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.memory import MemoryGrowth
@@ -43,6 +43,22 @@ class NamedStage(Protocol):
     def location(self) -> Location | None:
         """The user's line."""
         ...
+
+
+CAUSE_WORDS: Final[Mapping[str, str]] = {
+    "pipeline": "waits for data",
+    "copy": "copy to the device",
+    "compile": "compilation",
+    "memory": "allocation",
+    "sync": "waits for results",
+    "op": "preparing operations",
+    "python": "Python between steps",
+    "launch": "launch of the step",
+    "device-wait": "waits for other work",
+    "pipeprof": "pipeprof itself",
+    "unknown": "unknown",
+}
+"""Why a device has nothing to do, by the cause."""
 
 
 def significant(value: float, digits: int = 3) -> str:

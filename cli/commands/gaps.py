@@ -11,16 +11,14 @@ from pipeprof.cli.exit_codes import epilog
 from pipeprof.cli.options import Color, Force, Json, Redact, Text, Texts, format_of, option, out_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pipeprof.cli.output import Outputs
-    from pipeprof.profiles.gaps.document import DeviceGaps, GapsReport, TraceGaps
+    from pipeprof.profiles.gaps.document import GapsLimit, GapsReport
 
 EPILOG = epilog(
     "pipeprof gaps logs/plugins/profile/2026_11_27_08_00_00",
     "pipeprof gaps before.pt.trace.json.gz after.pt.trace.json.gz",
     "pipeprof gaps report.sqlite --json | jq '.devices[].idle_share'",
-    "pipeprof gaps host.xplane.pb --fail-on idle=20%",
+    "pipeprof gaps host.xplane.pb --fail-on idle=20% --out gaps.xml",
 )
 
 
@@ -68,18 +66,19 @@ def gaps(
         command=["pipeprof", *sys.argv[1:]],
         traces=[],
         devices=[],
+        limit=limit,
     )
     for file in [file for text in traces for file in find_traces(Path(text))]:
         found, devices = analyse(read_trace(file), output.shown_path(file) or "", len(report.traces))
         report.traces.append(found)
         report.devices += devices
-    report.exit_code = exit_code_of(report.traces, report.devices, limit)
+    report.exit_code = exit_code_of(report)
     _write(report, outputs, color)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 
 
-def _limit(text: str | None) -> tuple[str, float] | None:
+def _limit(text: str | None) -> GapsLimit | None:
     """Parse the value of ``--fail-on``.
 
     Raises:
@@ -87,6 +86,7 @@ def _limit(text: str | None) -> tuple[str, float] | None:
     """
     from pipeprof.cli.options import choice
     from pipeprof.pipelines.errors import UsageError
+    from pipeprof.profiles.gaps.document import GapsLimit
     from pipeprof.profiles.gaps.names import CAUSES
 
     if text is None:
@@ -99,31 +99,22 @@ def _limit(text: str | None) -> tuple[str, float] | None:
         share = -1.0
     if not 0 <= share <= 1:
         raise UsageError(f"--fail-on: got {text!r}, expected a share of the time, e.g. {name}=20%")
-    return name, share
+    return GapsLimit(name=name, share=share)
 
 
-def exit_code_of(traces: Sequence[TraceGaps], devices: Sequence[DeviceGaps], limit: tuple[str, float] | None) -> int:
+def exit_code_of(report: GapsReport) -> int:
     """Return the exit code: 3 above the limit, 4 where that cannot be said, 6 without any idle share."""
     from pipeprof.cli import exit_codes
+    from pipeprof.profiles.gaps.wording import judged
 
-    computing = [device for device in devices if device.computes]
-    shares = [_share(device, limit[0] if limit is not None else "idle") for device in computing]
-    if limit is not None and any(share is not None and share > limit[1] for share in shares):
+    verdicts = {one.verdict for one in judged(report)}
+    if report.limit is not None and "above" in verdicts:
         return exit_codes.GATE
-    silent = any(not any(device.trace == number for device in computing) for number in range(len(traces)))
-    if limit is not None and (silent or None in shares):
+    if report.limit is not None and "cannot say" in verdicts:
         return exit_codes.INCONCLUSIVE
+    computing = [device for device in report.devices if device.computes]
     said = any(device.idle_share is not None or device.idle_at_most is not None for device in computing)
     return exit_codes.OK if said else exit_codes.UNUSABLE
-
-
-def _share(device: DeviceGaps, name: str) -> float | None:
-    """Return the share of a device's time that it idles, or does so for one cause; None where it cannot be said."""
-    if name == "idle" or device.idle_share is None:
-        return device.idle_share
-    if device.gaps is None or device.why_no_causes:
-        return None
-    return next((time for cause, time in device.gaps.by_cause.items() if cause == name), 0.0) / device.window_seconds
 
 
 def _write(report: GapsReport, outputs: Outputs, color: str) -> None:
@@ -141,6 +132,7 @@ def _write(report: GapsReport, outputs: Outputs, color: str) -> None:
             lambda: gaps_report(shown),
             style,
             page=lambda: render_page(gaps_page(shown, list(gaps_report(shown)))),
+            remarks=lambda: output.remarks_here(shown),
         )
         return render(kind, one, to_file=to_file)
 

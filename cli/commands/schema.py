@@ -12,7 +12,7 @@ from pipeprof.cli.exit_codes import epilog
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Model
 
-DOCUMENTS = ("spec", "overlay", "profile", "result")
+DOCUMENTS = ("spec", "overlay", "profile", "result", "gaps")
 
 EPILOG = epilog("pipeprof schema spec > pipeprof.schema.json", "pipeprof schema profile | jq .properties.steps")
 
@@ -21,13 +21,15 @@ def schema(
     document: Annotated[
         str,
         typer.Argument(
-            metavar="spec|overlay|profile|result", help="Document type.", autocompletion=completion.one_of(*DOCUMENTS)
+            metavar="spec|overlay|profile|result|gaps",
+            help="Document type.",
+            autocompletion=completion.one_of(*DOCUMENTS),
         ),
     ] = "spec",
 ) -> None:
-    """Print the JSON Schema of specs, profiles or results.
+    """Print the JSON Schema of specs, profiles, results or gaps.
 
-    An overlay is a file for -f; a result is one of compare or gate.
+    An overlay is a file for -f; a result is one of compare or gate; gaps is what gaps --json prints.
     """
     import json
 
@@ -35,7 +37,7 @@ def schema(
     from pipeprof.cli.streams import write_stdout
 
     kind = choice("schema", document, DOCUMENTS)
-    makers = {"profile": profile_schema, "result": result_schema}
+    makers = {"profile": profile_schema, "result": result_schema, "gaps": gaps_schema}
     made = makers[kind]() if kind in makers else _spec(overlay=kind == "overlay")
     write_stdout(json.dumps(made, indent=2, ensure_ascii=False) + "\n", "json")
 
@@ -58,6 +60,13 @@ def result_schema() -> dict[str, Any]:
     from pipeprof.profiles.judge.verdicts.result import Result
 
     return _published(Result, "pipeprof result")
+
+
+def gaps_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the document of ``gaps``; a newer version may add fields."""
+    from pipeprof.profiles.gaps.document import GapsReport
+
+    return _published(GapsReport, "pipeprof gaps")
 
 
 def _published(model: type[Model], title: str) -> dict[str, Any]:

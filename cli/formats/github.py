@@ -24,11 +24,14 @@ def render_github(output: Output) -> str:
     """All annotations; a last line says so where there are none."""
     from pipeprof.pipelines.errors import escape
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.gaps.document import GapsReport
     from pipeprof.profiles.judge.words import headline
 
     lines = [_annotation(remark) for remark in output.remarks()]
     if not lines and isinstance(output.document, Profile):
         lines = [spell_commands(f"{escape(output.document.target.text)}: no errors")]
+    elif not lines and isinstance(output.document, GapsReport):
+        lines = [_line("notice", {"title": "pipeprof gaps"}, "no device idles more than is allowed")]
     elif not lines:
         label, rest, _ = headline(output.result)
         lines = [_line("notice", {"title": "pipeprof gate"}, f"{label}{rest}")]
@@ -59,4 +62,6 @@ def _escaped(text: str, letters: dict[str, str]) -> str:
     return spell_brackets(escape("".join(letters.get(letter, letter) for letter in text)))
 
 
-FORMAT = Format("github", (), frozenset({"run", "show", "check", "gate"}), render_github, order=3, redacted=True)
+FORMAT = Format(
+    "github", (), frozenset({"run", "show", "check", "gate", "gaps"}), render_github, order=3, redacted=True
+)

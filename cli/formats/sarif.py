@@ -68,7 +68,8 @@ def _rule(remark: Remark) -> dict[str, Any]:
 
 
 def _more(code: str) -> str:
-    return "pipeprof gate --help" if code.startswith("gate/") else f"pipeprof explain {code}"
+    command = code.partition("/")[0]
+    return f"pipeprof {command} --help" if command in ("gate", "gaps") else f"pipeprof explain {code}"
 
 
 def _result(remark: Remark, codes: Sequence[str]) -> dict[str, Any]:
@@ -108,5 +109,11 @@ def _render(output: Output) -> str:
 
 
 FORMAT = Format(
-    "sarif", (".sarif",), frozenset({"run", "show", "check", "gate"}), _render, order=7, exact=True, redacted=True
+    "sarif",
+    (".sarif",),
+    frozenset({"run", "show", "check", "gate", "gaps"}),
+    _render,
+    order=7,
+    exact=True,
+    redacted=True,
 )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.formats.registry import Format, Output
+from pipeprof.profiles.wording import CAUSE_WORDS
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -16,14 +17,6 @@ _RUN, _STAGES = 1, 2
 """Numbers of the processes under which a viewer shows the tracks."""
 _PHASES, _GAPS = 1, 2
 """Numbers of their threads."""
-_CAUSES = {
-    "pipeline": "waits for data",
-    "copy": "copy to the device",
-    "python": "Python between steps",
-    "launch": "launch of the step",
-    "compile": "compilation",
-    "pipeprof": "pipeprof itself",
-}
 _LEAST_US = 0.001
 """A slice without a length is drawn as none."""
 Event = dict[str, Any]
@@ -73,8 +66,9 @@ def _phases(profile: Profile, starts: dict[str, float]) -> Iterator[Event]:
 
 def _gaps(profile: Profile, start: float) -> Iterator[Event]:
     gaps = profile.device.gaps if profile.device is not None else None
-    longest = gaps.longest if gaps is not None else []
-    spans = [(start + gap.start_s, gap.ms / 1e3, _CAUSES.get(gap.cause, gap.cause)) for gap in longest]
+    # Those of a trace are not of the measured steps.
+    longest = gaps.longest if gaps is not None and gaps.seconds is None else []
+    spans = [(start + gap.start_s, gap.ms / 1e3, CAUSE_WORDS.get(gap.cause, gap.cause)) for gap in longest]
     yield from _in_a_row((_RUN, _GAPS), spans)
 
 

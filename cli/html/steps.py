@@ -14,7 +14,7 @@ from pipeprof.cli.charts.svg import Sheet
 from pipeprof.cli.html.parts import Figure, Rows
 from pipeprof.cli.report.findings import describe_measured
 from pipeprof.cli.text.units import seconds
-from pipeprof.profiles.wording import milliseconds, percent, significant
+from pipeprof.profiles.wording import CAUSE_WORDS, milliseconds, percent, significant
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -32,14 +32,6 @@ PHASES = {
     "warmup": "warm-up",
     "measure": "measured",
     "trace": "trace",
-}
-CAUSES = {
-    "pipeline": "waits for data",
-    "copy": "copy to the device",
-    "python": "Python between steps",
-    "launch": "launch of the step",
-    "compile": "compilation",
-    "pipeprof": "pipeprof itself",
 }
 _IN_STEPS = ("warmup", "measure")
 _WORTH = 0.02
@@ -244,14 +236,13 @@ def gaps(profile: Profile) -> Iterator[Figure]:
     found = profile.device.gaps if profile.device is not None else None
     if found is None or not found.longest:
         return
-    end = max(
-        [profile.steps.seconds if profile.steps else 0.0, *(gap.start_s + gap.ms / 1000 for gap in found.longest)]
-    )
+    measured = profile.steps.seconds if profile.steps else 0.0
+    end = max([found.seconds or measured, *(gap.start_s + gap.ms / 1000 for gap in found.longest)])
     total = sum(found.by_cause.values())
     causes = sorted(((value, cause) for cause, value in found.by_cause.items() if value > 0), reverse=True)
     lanes = []
     for value, cause in causes:
-        name = CAUSES.get(cause, cause)
+        name = CAUSE_WORDS.get(cause, cause)
         spans = [
             (gap.start_s, gap.ms / 1000, f"{name}: {milliseconds(gap.ms)} at {gap.start_s:.2f} s")
             for gap in found.longest
@@ -261,17 +252,18 @@ def gaps(profile: Profile) -> Iterator[Figure]:
         lanes.append(Lane(name, note, spans))
     if not lanes:
         return
-    listed = ", ".join(f"{CAUSES.get(cause, cause)} {seconds(value)}" for value, cause in causes)
+    listed = ", ".join(f"{CAUSE_WORDS.get(cause, cause)} {seconds(value)}" for value, cause in causes)
     longest = sorted(found.longest, key=lambda gap: gap.start_s)
     yield Figure(
         "gaps",
         "When the device had nothing to do",
         partial(draw_lanes, lanes=lanes, start=0.0, end=end),
         f"{found.count:,} gaps by cause: {listed}.",
-        f"{found.count:,} gaps; the {len(found.longest)} longest are drawn, from the beginning of the measured time.",
+        f"{found.count:,} gaps; the {len(found.longest)} longest are drawn, from the beginning of the "
+        f"{'traced' if found.seconds is not None else 'measured'} time.",
         table=Rows(
             ("at, s", "length", "cause"),
-            [(f"{gap.start_s:.2f}", milliseconds(gap.ms), CAUSES.get(gap.cause, gap.cause)) for gap in longest],
+            [(f"{gap.start_s:.2f}", milliseconds(gap.ms), CAUSE_WORDS.get(gap.cause, gap.cause)) for gap in longest],
         ),
         half=True,
     )

@@ -11,6 +11,7 @@ from pipeprof.cli.pages.codes import message_codes
 from pipeprof.cli.report.findings import describe_measured
 from pipeprof.cli.text.remarks import Level, Place, Remark
 from pipeprof.profiles.advise.rule import rules
+from pipeprof.profiles.gaps.wording import judged
 from pipeprof.profiles.judge.words import sentence_of
 from pipeprof.profiles.wording import stage_name
 
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.messages import Message, Problem
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.gaps.document import GapsReport
     from pipeprof.profiles.judge.verdicts.result import Metric, Result
 
 GATE = "gate/"
 """Before the name of a metric: the code of its regression."""
+GAPS = "gaps/"
+"""Before `idle` or a cause: the code of what a trace shows."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,15 @@ class Checkout:
         return None if found is None or found == "." or found.startswith("..") else found
 
 
-def remarks_on(document: Profile | Result, checkout: Checkout) -> list[Remark]:
+def remarks_on(document: Profile | Result | GapsReport, checkout: Checkout) -> list[Remark]:
     """All remarks on a document: errors first, then findings or metrics, then warnings."""
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.gaps.document import GapsReport
 
-    found = _on_profile(document, checkout) if isinstance(document, Profile) else _on_result(document, checkout)
+    if isinstance(document, GapsReport):
+        found = _on_traces(document, checkout)
+    else:
+        found = _on_profile(document, checkout) if isinstance(document, Profile) else _on_result(document, checkout)
     return [replace(remark, about=_about(remark.code)) for remark in found]
 
 
@@ -73,6 +81,11 @@ def _about(code: str) -> tuple[str, str, str]:
             why,
             "Compare the stages of both: pipeprof compare A B.",
         )
+    if code.startswith(GAPS):
+        name = code.removeprefix(GAPS)
+        what = "A device idles" if name == "idle" else f"A device idles for {name}"
+        why = "The share of a device's time in which it has no work, from a trace of another profiler."
+        return what, why, "See its causes and longest gaps: pipeprof gaps TRACE."
     return "", "", ""
 
 
@@ -169,6 +182,23 @@ def _regression(metric: Metric, place: Place | None, checkout: Checkout) -> Rema
         place,
         f"{metric.name}{limit}",
     )
+
+
+def _on_traces(report: GapsReport, checkout: Checkout) -> Iterator[Remark]:
+    code = f"{GAPS}{report.limit.name if report.limit is not None else 'idle'}"
+    for one in judged(report):
+        place = _place(checkout, one.trace.file, None)
+        name = one.device or "no device"
+        if one.verdict == "within" and report.limit is not None:
+            continue
+        level: Level = "error" if one.verdict == "above" else "warning" if one.verdict == "cannot say" else "note"
+        text = one.sentence if report.limit is not None else one.trace.sentence
+        yield Remark(
+            code, level, f"{name}: {one.verdict if report.limit is not None else 'idle time'}", text, place, name
+        )
+    for trace in report.traces:
+        for note in trace.notes:
+            yield Remark(f"{GAPS}damage", "warning", "not all of the trace is read", note, on_run=True)
 
 
 def _of_side(result: Result, checkout: Checkout) -> Place | None:

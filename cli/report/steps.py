@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,22 +13,14 @@ from pipeprof.cli.text.units import dotted, rate, seconds, time_scale
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import DatasetUse, Quantiles, Steps, WrittenFile
-from pipeprof.profiles.wording import milliseconds, percent, significant, size
+from pipeprof.profiles.document.shared import DatasetUse, GpuUse, Quantiles, Steps, WrittenFile
+from pipeprof.profiles.wording import CAUSE_WORDS, milliseconds, percent, significant, size
 
 GAPS_SHOWN = 5
 _OTHER_FROM = 0.05
 """Share of the interval from which idle time that is not the pipeline's has a row."""
 _KEEP = {"max": 1, "p99": 3, "p95": 4}
 """Columns that a narrow table drops, the smallest number first."""
-_CAUSES = {
-    "pipeline": "waits for data",
-    "copy": "copy to the device",
-    "python": "Python between steps",
-    "launch": "launch of the step",
-    "compile": "compilation",
-    "pipeprof": "pipeprof itself",
-}
 
 
 _TAKES = {
@@ -66,6 +58,7 @@ def build_steps(profile: Profile) -> Iterator[Block]:
     rows = _script_rows(profile, _rows(steps, profile.device, script=profile.training is not None))
     yield replace(_table(rows, ("mean", "p50", "p95", "max")), spare=4)
     yield from _step_of(profile.device)
+    yield from _traced(profile.device)
     yield from _rhythm(steps)
     yield from build_training(profile)
 
@@ -92,6 +85,7 @@ def build_all_steps(profile: Profile) -> Iterator[Block]:
     yield _table(_script_rows(profile, rows), ("mean", "p50", "p95", "p99", "max"))
     yield Prose(_rates(profile, steps))
     yield from _step_of(profile.device)
+    yield from _traced(profile.device)
     yield from _rhythm(steps)
     floor = steps.floor_ms
     if floor is not None:
@@ -117,8 +111,9 @@ def build_gaps(profile: Profile) -> Iterator[Block]:
     if gaps is None or not gaps.longest:
         return
     causes = sorted(gaps.by_cause.items(), key=lambda item: -item[1])
-    listed = ", ".join(f"{_CAUSES.get(cause, cause)} {seconds(value)}" for cause, value in causes if value > 0)
-    yield Heading("Longest gaps", f"of {gaps.count:,} without device work" + (f": {listed}" if listed else ""))
+    listed = ", ".join(f"{CAUSE_WORDS.get(cause, cause)} {seconds(value)}" for cause, value in causes if value > 0)
+    where = f" in {seconds(gaps.seconds)} of its trace" if gaps.seconds is not None else ""
+    yield Heading("Longest gaps", f"of {gaps.count:,} without device work{where}" + (f": {listed}" if listed else ""))
     longest = sorted(gaps.longest, key=lambda gap: -gap.ms)[:GAPS_SHOWN]
     names = name_rows(profile.stages)
     scale = time_scale(gap.ms for gap in longest)
@@ -126,9 +121,55 @@ def build_gaps(profile: Profile) -> Iterator[Block]:
         [
             Column("at s", [f"{gap.start_s:,.2f}" for gap in longest]),
             Column(scale.unit, [scale.text(gap.ms) for gap in longest]),
-            Column("cause", [_CAUSES.get(gap.cause, gap.cause) for gap in longest], right=False, shrink_to=10),
+            Column("cause", [CAUSE_WORDS.get(gap.cause, gap.cause) for gap in longest], right=False, shrink_to=10),
             Column("stage", [names.get(gap.stage or "", gap.stage or "") for gap in longest], right=False, shrink_to=8),
         ]
+    )
+
+
+def _traced(device: Device | None) -> Iterator[Block]:
+    """The device's idle time by its own trace."""
+    if device is None:
+        return
+    gaps = device.gaps
+    if gaps is not None and gaps.seconds and device.idle_share is not None and device.gaps_unknown is None:
+        causes = sorted(gaps.by_cause.items(), key=lambda item: -item[1])
+        parts = [
+            f"{CAUSE_WORDS.get(cause, cause)} {percent(spent / gaps.seconds)}"
+            for cause, spent in causes
+            if spent >= _OTHER_FROM * sum(gaps.by_cause.values())
+        ]
+        named = f": {', '.join(parts)}" if parts else ""
+        text = (
+            f"By its trace of {seconds(gaps.seconds)} the device idles {percent(device.idle_share)} of the time{named}."
+        )
+        yield Prose(text, spare=6)
+    if device.gaps_unknown is not None:
+        yield Prose(f"The device's trace: {device.gaps_unknown}.", spare=6)
+    if len(device.gpus) > 1 or any(gpu.utilisation is not None for gpu in device.gpus):
+        yield from _gpu_rows(device.gpus)
+
+
+def _gpu_rows(gpus: Sequence[GpuUse]) -> Iterator[Block]:
+    """A row for each GPU: by its trace, and by NVML, whose use is no share of a step."""
+
+    def each(name: str, write: Callable[[float], str]) -> list[str]:
+        values = [getattr(gpu, name) for gpu in gpus]
+        return [write(value) if value is not None else "n/a" for value in values]
+
+    yield Table(
+        [
+            Column(
+                "", [f"{gpu.name}{f', {gpu.model}' if gpu.model else ''}" for gpu in gpus], right=False, shrink_to=5
+            ),
+            Column("idle", each("idle_share", percent)),
+            Column("NVML: at work", each("utilisation", percent), keep=2),
+            Column("MHz", each("mhz", "{:.0f}".format), keep=1),
+            Column("memory", each("memory_bytes", size), keep=1),
+            Column("PCIe in", each("received_bytes_per_second", rate), keep=0),
+            Column("out", each("sent_bytes_per_second", rate), keep=0),
+        ],
+        spare=6,
     )
 
 

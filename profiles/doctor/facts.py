@@ -34,6 +34,7 @@ from pipeprof.profiles.host.limits import (
 )
 from pipeprof.profiles.host.machine import MachineMemory, machine_memory
 from pipeprof.profiles.host.proc_texts import PROC, read_text
+from pipeprof.profiles.nvml import nvml
 
 SYS: Final = Path("/sys")
 DEV: Final = Path("/dev")
@@ -267,7 +268,7 @@ def _folder(use: str, path: Path | None) -> Folder:
 
 def devices(dev: Path = DEV, read_nvml: Callable[[], Sequence[str] | None] | None = None) -> Devices:
     """Return the GPUs that NVML (here `read_nvml`, which gives None without it) names, else those with a file."""
-    names = (_nvml_names if read_nvml is None else read_nvml)()
+    names = (nvml.names if read_nvml is None else read_nvml)()
     if names:
         return Devices(tuple(names), "NVML")
     try:
@@ -275,25 +276,6 @@ def devices(dev: Path = DEV, read_nvml: Callable[[], Sequence[str] | None] | Non
     except OSError:
         files = []
     return Devices(tuple(files), "device files") if files else Devices()
-
-
-def _nvml_names() -> list[str] | None:
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-    # Its own errors have no base class that all releases share.
-    except Exception:
-        return None
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
-        names = [pynvml.nvmlDeviceGetName(handle) for handle in handles]
-    except Exception:
-        return None
-    finally:
-        pynvml.nvmlShutdown()
-    # Old releases give bytes.
-    return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names]
 
 
 def governors(system: Path = SYS) -> dict[str, int]:

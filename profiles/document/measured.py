@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from pipeprof.profiles.document.base import Location, Model
-from pipeprof.profiles.document.shared import Gaps, PhaseName, StepCourse
+from pipeprof.profiles.document.shared import Gaps, GpuUse, PhaseName, StepCourse
 
 
 class Throughput(Model):
@@ -30,6 +30,10 @@ class Device(Model):
     """The step as given, e.g. `simulate: 12ms`."""
     idle_share: float | None = None
     gaps: Gaps | None = None
+    gaps_unknown: str | None = None
+    """Why a trace of its steps does not tell how long it idles, or why; `None` where it does, and without a trace."""
+    gpus: list[GpuUse] = Field(default_factory=list)
+    """The GPUs that the steps compute on, as far as they were seen at work."""
     computes: str | None = None
     """What one step computes; `None` where only the user knows."""
     on: str | None = None

@@ -134,7 +134,7 @@ class Gap(Record):
     """A stretch without device work."""
 
     start_s: float
-    """Seconds since the measured window began."""
+    """Seconds since the measured, or traced, window began."""
     ms: float
     cause: GapCause
     stage: str | None = None
@@ -142,7 +142,7 @@ class Gap(Record):
 
 @dataclass(kw_only=True)
 class Gaps(Record):
-    """All idle gaps between the first and the last step."""
+    """All idle gaps between the first and the last step, or of a traced window."""
 
     count: int = field(metadata={"ge": 0})
     by_cause: dict[GapCause, float]
@@ -150,6 +150,33 @@ class Gaps(Record):
     longest: list[Gap] = field(default_factory=list)
     histogram: list[tuple[float, int]] = field(default_factory=list)
     """Pairs of upper bound in ms and number of gaps."""
+    seconds: float | None = None
+    """Length of the traced window that they are of; `None` where they are those of the measured steps."""
+
+
+@dataclass(kw_only=True)
+class GpuUse(Record):
+    """A GPU that the steps compute on."""
+
+    name: str
+    idle_share: float | None = None
+    """Of its traced steps; `None` without a trace, and where the trace cannot tell."""
+    model: str | None = None
+    """As NVML names it; `None` without NVML, as what follows."""
+    seconds: float | None = None
+    """For how long NVML was read while steps were measured; at least 3."""
+    utilisation: float | None = None
+    """Share of NVML's sample periods, of 1/6 to 1 s, in which a kernel ran, 0 to 1: no share of a step."""
+    mhz: float | None = None
+    """Mean clock of its multiprocessors."""
+    most_mhz: float | None = None
+    """The highest that they may have."""
+    memory_bytes: int | None = field(default=None, metadata={"ge": 0})
+    """Most of its memory that was taken, by all programs."""
+    received_bytes_per_second: float | None = None
+    """Over PCIe; a part of the time is counted."""
+    sent_bytes_per_second: float | None = None
+    """As `received_bytes_per_second`."""
 
 
 @dataclass(kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
@@ -11,7 +12,7 @@ from pipeprof.profiles.document.shared import Gap, Gaps
 from pipeprof.profiles.gaps.attribution import NO_THREAD, Attribution, Parts
 from pipeprof.profiles.gaps.document import DeviceGaps, HostAction, TraceGaps, Verdict
 from pipeprof.profiles.gaps.guards import Withheld, guard_device, guard_trace
-from pipeprof.profiles.gaps.intervals import clip, complement, length, overlap, union
+from pipeprof.profiles.gaps.intervals import clip, complement, covered, length, overlap, union
 from pipeprof.profiles.gaps.names import CAUSES, OP, PIPELINE, STAGE, TURN, loader_of
 from pipeprof.profiles.gaps.trace import COPY, KERNEL, WHOLE_GRAPH
 from pipeprof.profiles.gaps.wording import sentence_of
@@ -44,17 +45,53 @@ def analyse(trace: DeviceTrace, file: str, number: int) -> tuple[TraceGaps, list
         file: For people.
         number: Index of the trace in the report.
     """
+    return _analyse(trace, (file, number), None)[:2]
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Seconds of each step, arrays of shape (steps,), the mean of all devices that compute.
+
+    Attributes:
+        waits: They idle while the host is in the input call.
+    """
+
+    waits: NDArray[np.float64]
+    busy: NDArray[np.float64]
+
+
+def analyse_steps(trace: DeviceTrace, file: str, steps: Times) -> tuple[TraceGaps, list[DeviceGaps], StepTimes]:
+    """Find the same in some steps alone, and how much of it is in each.
+
+    Args:
+        file: For people.
+        steps: Begins and ends, shape (steps, 2), in order: they are the window, and what lies between them is not.
+    """
+    found, results, devices = _analyse(trace, (file, 0), steps)
+    computing = [device for device in devices if device.computes]
+    none = [np.zeros(len(steps))]
+    waits = [covered(*device.waits, *steps.T) / 1e9 for device in computing]
+    busy = [covered(*device.busy, *steps.T) / 1e9 for device in computing]
+    return found, results, StepTimes(np.mean(waits or none, axis=0), np.mean(busy or none, axis=0))
+
+
+def _analyse(
+    trace: DeviceTrace, place: tuple[str, int], steps: Times | None
+) -> tuple[TraceGaps, list[DeviceGaps], list[_Device]]:
     attribution = Attribution(trace)
     general = guard_trace(trace, attribution)
     devices = [
-        _Device(trace, attribution, general, device).result(number)
+        _Device(trace, attribution, general, device, steps)
         for device in range(len(trace.devices))
         if (trace.work.device == device).any()
     ]
-    found = TraceGaps(file=file, format=trace.origin, steps=len(trace.steps), notes=list(trace.damage))
-    _sum_up(found, devices)
-    found.sentence = sentence_of(found, devices)
-    return found, devices
+    file, number = place
+    results = [device.result(number) for device in devices]
+    count = len(trace.steps) if steps is None else len(steps)
+    found = TraceGaps(file=file, format=trace.origin, steps=count, notes=list(trace.damage))
+    _sum_up(found, results)
+    found.sentence = sentence_of(found, results)
+    return found, results, devices
 
 
 def _sum_up(found: TraceGaps, devices: list[DeviceGaps]) -> None:
@@ -92,9 +129,19 @@ def verdict_of(idle_share: float, by_cause: dict[GapCause, float], *, explained:
 
 
 class _Device:
-    """The analysis of one device."""
+    """The analysis of one device.
 
-    def __init__(self, trace: DeviceTrace, attribution: Attribution, general: Withheld, device: int) -> None:
+    Attributes:
+        busy: Begins and ends of the times in which it works.
+        waits: The same of those in which it idles and the host is in the input call, after `result`.
+
+    Args:
+        only: Steps that are the window, instead of those that the trace has.
+    """
+
+    def __init__(
+        self, trace: DeviceTrace, attribution: Attribution, general: Withheld, device: int, only: Times | None
+    ) -> None:
         self._trace, self._attribution, self._device = trace, attribution, device
         own = guard_device(trace, device)
         self._why_no_idle = general.idle + own.idle
@@ -104,23 +151,29 @@ class _Device:
         self._begin, self._end = work.begin[self._mine], work.end[self._mine]
         self._kind = work.kind[self._mine]
         self._launch = attribution.launches_of(work.correlation[self._mine])
-        self._computes = bool(np.isin(self._kind, (KERNEL, WHOLE_GRAPH)).any())
+        self.computes = bool(np.isin(self._kind, (KERNEL, WHOLE_GRAPH)).any())
+        self.busy = union(self._begin, self._end)
+        none = np.zeros(0, np.int64)
+        self.waits = (none, none)
+        self._only = only if only is not None and len(only) and self.computes else None
 
     def result(self, number: int) -> DeviceGaps:
         """Return what is known of the device."""
-        low, high, steps = self._window()
-        busy = union(self._begin, self._end)
+        low, high, steps, outside = self._window()
+        busy = self.busy
         copying = self._kind == COPY
         computing = union(self._begin[~copying], self._end[~copying])
-        window = max(high - low, 1)
-        idle = window - length(*clip(*busy, low, high))
+        window = max(high - low - length(*outside), 1)
+        # What lies between the steps of the window is no gap.
+        taken, computed = (_both(part, outside) for part in (busy, computing))
+        idle, no_kernel = (high - low - length(*clip(*part, low, high)) for part in (taken, computed))
         first, last = int(self._begin.min()), int(self._end.max())
         span = max(last - first, 1)
         share = idle / window
         found = DeviceGaps(
             trace=number,
             name=self._trace.devices[self._device],
-            computes=self._computes,
+            computes=self.computes,
             window="steps" if steps else "events",
             window_seconds=window / 1e9,
             steps=steps,
@@ -133,20 +186,27 @@ class _Device:
             return found
         found.idle_share = share
         found.span_idle_share = (span - length(*busy)) / span
-        found.copy_only_share = (length(*clip(*busy, low, high)) - length(*clip(*computing, low, high))) / window
-        self._divide(found, busy, low, high)
+        found.copy_only_share = (no_kernel - idle) / window
+        self._divide(found, taken, low, high)
         by_cause = found.gaps.by_cause if found.gaps is not None else {}
-        if self._computes:
+        if self.computes:
             found.verdict = verdict_of(share, by_cause, explained=not found.why_no_causes)
         return found
 
-    def _window(self) -> tuple[int, int, int | None]:
-        """Return begin and end of the window, and its whole steps."""
+    def _window(self) -> tuple[int, int, int | None, tuple[Times, Times]]:
+        """Return begin and end of the window, its whole steps, and what in between is no part of it."""
+        none = np.zeros(0, np.int64)
+        if self._only is not None and len(steps := self._complete(self._only, longest=False)):
+            begin, end = union(*steps.T)
+            return int(begin[0]), int(end[-1]), len(steps), (end[:-1], begin[1:])
+        return *self._marked_window(), (none, none)
+
+    def _marked_window(self) -> tuple[int, int, int | None]:
         first, last = int(self._begin.min()), int(self._end.max())
         own = self._trace.own_steps.get(self._device)
         steps = own if own is not None and len(own) else self._trace.steps
         marked = own is not None and len(own) > 0
-        if len(steps) < (1 if marked else _LEAST_STEPS) or not self._computes:
+        if len(steps) < (1 if marked else _LEAST_STEPS) or not self.computes:
             return first, last, None
         if not marked:
             steps = self._complete(steps)
@@ -159,13 +219,16 @@ class _Device:
             inside = (asked >= low) & (asked < high)
             # What the steps have launched and the device does after them is a part of them.
             high = max(high, int(self._end[inside].max())) if inside.any() else high
-        busy = union(self._begin, self._end)
-        if length(*clip(*busy, low, high)) < _IN_STEPS * length(*busy):
+        if length(*clip(*self.busy, low, high)) < _IN_STEPS * length(*self.busy):
             return first, last, None
         return low, high, len(steps)
 
-    def _complete(self, steps: Times) -> Times:
-        """Return the steps that have work of the device; where some have none, those next to them are left out, too."""
+    def _complete(self, steps: Times, *, longest: bool = True) -> Times:
+        """Return the steps that have work of the device; where some have none, those next to them are left out, too.
+
+        Args:
+            longest: Of several runs of such steps the longest one alone.
+        """
         begin = self._begin
         launched = self._launch[self._launch >= 0]
         times = np.sort(np.concatenate((begin, self._trace.host.begin[launched]))) if len(launched) else np.sort(begin)
@@ -183,7 +246,9 @@ class _Device:
         if not whole.any():
             self._why_no_idle.append(sentence)
             return steps
-        # The longest run of such steps.
+        if not longest:
+            found: Times = steps[whole]
+            return found
         bounds = np.flatnonzero(np.diff(np.concatenate(([False], whole, [False])).astype(np.int8)))
         runs = bounds.reshape(-1, 2)
         low, high = runs[np.argmax(runs[:, 1] - runs[:, 0])]
@@ -202,12 +267,19 @@ class _Device:
             idle = int(lengths.sum())
             found.without_launch_share = int(lengths[launch < 0].sum()) / idle if idle else None
             if "pipeline" in by_cause:
+                waits = parts.cause == PIPELINE
+                self.waits = union(parts.begin[waits], parts.end[waits])
                 found.stage = self._late_stage(parts)
         longest = np.argsort(-lengths, kind="stable")[:MOST_GAPS]
         found.actions = [
             self._action(parts, int(one), (begin, end), low, explained=not found.why_no_causes) for one in longest
         ]
-        found.gaps = Gaps(count=len(begin), by_cause=by_cause, longest=[action.gap for action in found.actions])
+        found.gaps = Gaps(
+            count=len(begin),
+            by_cause=by_cause,
+            longest=[action.gap for action in found.actions],
+            seconds=found.window_seconds,
+        )
 
     def _next_launches(self, end: Times) -> Times:
         """Return what launched the work that begins where a gap ends; -1 without a launch or work."""
@@ -269,6 +341,11 @@ class _Device:
             return written_op(deepest.rpartition("::")[2].partition("[")[0].partition("#")[0])
         loaders = {loader for name in host.names if (loader := loader_of(name)) is not None}
         return min(loaders, key=len) if len(loaders) == 1 else "DataLoader" if loaders else None
+
+
+def _both(some: tuple[Times, Times], others: tuple[Times, Times]) -> tuple[Times, Times]:
+    """Return the union of two sets."""
+    return union(np.concatenate((some[0], others[0])), np.concatenate((some[1], others[1])))
 
 
 _COLUMNS = ("gap", "begin", "end", "cause", "thread")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from pipeprof.profiles.gaps.intervals import covers, union
+from pipeprof.profiles.gaps.intervals import covers, distinct, union
 from pipeprof.profiles.gaps.names import (
     COMPILE,
     COPY,
@@ -71,7 +71,7 @@ class _Timeline:
         """Of several things at a time the first in the order of causes counts."""
         some = (cause != NOTHING) & (end > begin)
         cause, begin, end = cause[some], begin[some], end[some]
-        cut = np.unique(np.concatenate((begin, end)))
+        cut = distinct(np.concatenate((begin, end)))
         label = np.full(len(cut), NOTHING)
         for one in np.unique(cause)[::-1]:
             which = cause == one

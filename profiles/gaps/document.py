@@ -91,6 +91,15 @@ class TraceGaps(Model):
     """A device that works while the others wait."""
 
 
+class GapsLimit(Model):
+    """What ``--fail-on`` allows."""
+
+    name: str
+    """`idle`, or a cause."""
+    share: float
+    """Most of a device's time, 0 to 1."""
+
+
 class GapsReport(Model):
     """All traces of a command."""
 
@@ -100,4 +109,5 @@ class GapsReport(Model):
     command: list[str] = Field(default_factory=list)
     traces: list[TraceGaps]
     devices: list[DeviceGaps]
+    limit: GapsLimit | None = None
     exit_code: int | None = None

@@ -25,6 +25,11 @@ MOST_LOST: Final = 0.01
 """Share of launches that may have no kernel in the trace: some are lost where a window begins and ends."""
 MOST_OVERLAP: Final = 0.05
 """Share of a stream's time in which two of its events run; a stream runs one at a time."""
+MOST_CROSSED: Final = 0.02
+"""Share of the host's events inside of one before on their thread that may end after it: calls nest. In 23 public
+traces it is at most 0.0013."""
+LEAST_CROSSED: Final = 10
+"""Fewer of them are a profiler's own."""
 FEW_KERNELS: Final = 2
 """Fewer of them in most launches of graphs: the profiler records graphs, not what they run."""
 
@@ -52,11 +57,32 @@ def guard_trace(trace: DeviceTrace, attribution: Attribution) -> Withheld:
         found.causes.append("the trace has no events of the host")
     elif trace.partial_host:
         found.causes.append("the file is damaged, so events of the host may be missing")
+    if trace.hosts > 1:
+        found.causes.append(
+            f"the file has events of {trace.hosts} hosts, whose clocks may differ: give one file for each"
+        )
+    elif (crossed := _crossed(trace)) is not None:
+        found.causes.append(crossed)
     _guard_launches(trace, found)
     _guard_graphs(trace, found)
     if (early := _early(trace, attribution)) is not None:
         found.causes.append(early)
     return found
+
+
+def _crossed(trace: DeviceTrace) -> str | None:
+    """Return why the events of a thread are not those of one host; None where they nest, as calls do."""
+    host = trace.host
+    order = np.lexsort((-host.end, host.begin, host.thread))
+    thread, begin, end = host.thread[order], host.begin[order], host.end[order]
+    inside = (thread[1:] == thread[:-1]) & (begin[1:] < end[:-1])
+    crossed, count = int((inside & (end[1:] > end[:-1])).sum()), int(inside.sum())
+    if crossed < LEAST_CROSSED or crossed <= MOST_CROSSED * count:
+        return None
+    return (
+        f"{crossed:,} of {count:,} calls within others end after them on the same thread: traces of several hosts, or "
+        "with different clocks, seem to be laid over each other"
+    )
 
 
 def _calls(trace: DeviceTrace, names: frozenset[str]) -> Times:

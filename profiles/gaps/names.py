@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from pipeprof.profiles.document.shared import GapCause
+from pipeprof.profiles.protocol.messages import REQUEST_MARK
 
 CAUSES: Final[tuple[GapCause, ...]] = (
     "pipeline",
@@ -29,7 +30,8 @@ PIPELINE, COPY, COMPILE, MEMORY, SYNC, OP, PYTHON, LAUNCH, DEVICE_WAIT, PIPEPROF
 NOTHING: Final = len(CAUSES)
 """An event that only encloses others, such as a step."""
 TURN: Final = NOTHING + 1
-"""A turn of TensorFlow's executor on a thread: between its ops it may wait for one on another thread; else an op."""
+"""A turn of TensorFlow's executor on a thread, or a call of a function: it may wait for ops on other threads; where it
+does not, it is one."""
 
 _FETCHES = """IteratorGetNext IteratorGetNextSync IteratorGetNextAsOptional IteratorGetNextOp::DoCompute
 IteratorGetNextSyncOp::DoCompute IteratorGetNextAsOptionalOp::DoCompute MultiDeviceIteratorGetNextFromShard
@@ -127,7 +129,7 @@ _TIMED = re.compile(r"(.+) \(dynamo_timed\)")
 _GRAPH_NUMBER = re.compile(r"(.+) \(CudaGraph:\d+\)")
 _OP_OF_NODE = re.compile(r"[^:]+:(\w+)")
 """TensorFlow's name of an op: that of the node, then its type."""
-REQUEST: Final = "pipeprof: request"
+_TURNS: Final = re.compile(r"ExecutorState::Process|FunctionRun|Eager\w*: .*")
 _OWN: Final = "pipeprof: "
 STEP: Final = re.compile(r"ProfilerStep#(\d+)")
 _ENCLOSING: Final = frozenset({"user_annotation", "gpu_user_annotation"})
@@ -135,7 +137,7 @@ _ENCLOSING: Final = frozenset({"user_annotation", "gpu_user_annotation"})
 _PYTHON: Final = frozenset({"python_function"})
 PYTHON_THREAD: Final = "python thread"
 """Stands for the category of events of TensorFlow and JAX on a thread that runs Python: users annotate there, too."""
-_RUNS: Final = re.compile(r".*::.*|\w+\(.*\)|Eager\w*: .*|FunctionRun|Executor\w+|ExecuteReplicated\.__call__")
+_RUNS: Final = re.compile(r".*::.*|\w+\(.*\)|Executor\w+|ExecuteReplicated\.__call__")
 """Names of the runtimes' own events there; any other one that no table knows is an annotation."""
 STAGE: Final = "Iterator::"
 """How the names of tf.data's stages at work begin."""
@@ -166,9 +168,9 @@ def cause_of(name: str, category: str = "") -> int:
     """
     if STEP.fullmatch(name) or name.startswith(STAGE):
         return NOTHING
-    if name == "ExecutorState::Process":
+    if _TURNS.fullmatch(name):
         return TURN
-    known = PIPELINE if name == REQUEST or _LOADER.fullmatch(name) else _TABLE.get(plain(name))
+    known = PIPELINE if name == REQUEST_MARK or _LOADER.fullmatch(name) else _TABLE.get(plain(name))
     frame = _PYTHON_FRAME.fullmatch(name) if known is None else None
     if frame is not None:
         known = _cause_of_call(frame["file"] or frame["path"], frame["name"] or frame["call"])

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+import numpy as np
 
 from pipeprof.profiles.gaps.names import STEP
 from pipeprof.profiles.gaps.trace import (
@@ -24,6 +26,11 @@ from pipeprof.profiles.gaps.trace import (
     TraceError,
 )
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64]
+
 _WORK = {
     "CUPTI_ACTIVITY_KIND_KERNEL": KERNEL,
     "CUPTI_ACTIVITY_KIND_MEMCPY": COPY,
@@ -36,7 +43,10 @@ _NUMBERED = re.compile(r"(.+?)(?:, seq = \d+)?(?:, op_id = \d+)?(?:, sizes = .*)
 _OP = re.compile(r"(aten|autograd|torch|c10|c10d|nccl|prims)::.+|enumerate\(DataLoader\).*")
 """Marks that PyTorch sets around its ops; all others are annotations of users."""
 _LOST = re.compile(r"\b(lost|dropped|overflow|not collected|incomplete)\b", re.IGNORECASE)
-_AT_ONCE = 10_000
+_AT_ONCE = 2_000
+"""Rows: more of them leave the processor's caches before they are turned into columns."""
+_NULL = 1 - (1 << 63)
+"""Stands for NULL; as a time it is none."""
 _PROCESS = 24
 """Bits of a thread in Nsight's numbers of threads; the rest is the process."""
 
@@ -92,63 +102,99 @@ class _Reader:
                 self._builder.partial_host |= table not in _WORK
                 self._builder.damage.append(f"table {table} is damaged ({error}): not all of it is read")
 
-    def _rows(self, table: str, columns: Sequence[str], where: str = "") -> Iterator[tuple[Any, ...]]:
-        """Yield rows; a column that the table lacks is None."""
+    def _select(self, table: str, columns: Mapping[str, int], *, first: str = "", where: str = "") -> sqlite3.Cursor:
+        """Select columns as integers, with what stands for NULL or for a column that the table lacks.
+
+        Args:
+            first: A column before them, as it is.
+        """
         known = self._tables[table]
-        wanted = ", ".join(f'"{name}"' if name in known else "NULL" for name in columns)
-        cursor = self._connection.execute(f'SELECT {wanted} FROM "{table}"{where}')  # noqa: S608 - names from above
-        while rows := cursor.fetchmany(_AT_ONCE):
-            yield from rows
+        wanted = [
+            f'IFNULL(CAST("{name}" AS INTEGER), {default})' if name in known else str(default)
+            for name, default in columns.items()
+        ]
+        if first:
+            wanted.insert(0, f'"{first}"' if first in known else "NULL")
+        return self._connection.execute(f'SELECT {", ".join(wanted)} FROM "{table}"{where}')  # noqa: S608 - names from above
 
     def _read_texts(self, table: str) -> None:
-        self._texts = {key: str(text) for key, text in self._rows(table, ("id", "value"))}
+        self._texts = {key: str(text) for text, key in self._select(table, {"id": 0}, first="value").fetchall()}
 
-    def _key(self, process: int | None, correlation: int | None) -> int:
-        if correlation is None:
-            return NO_CORRELATION
-        number = self._processes.setdefault((process or 0) >> _PROCESS, len(self._processes))
-        return (number << 40) | (correlation & 0xFFFFFFFF)
+    def _keys(self, process: Integers, correlation: Integers) -> Integers:
+        """Return numbers that are the same for a launch and its work: those of a process count for it alone."""
+        owners, at = np.unique(process >> _PROCESS, return_inverse=True)
+        numbers = [self._processes.setdefault(int(owner), len(self._processes)) for owner in owners]
+        keys = (np.array(numbers, np.int64)[at] << 40) | (correlation & 0xFFFFFFFF)
+        return np.where(correlation == _NULL, NO_CORRELATION, keys)
 
     def _read_work(self, table: str) -> None:
-        kind, add, device = _WORK[table], self._builder.add_work, self._builder.device
-        columns = ("deviceId", "streamId", "start", "end", "correlationId", "globalPid")
-        devices: dict[int, int] = {}
-        ids = sorted(row[0] for row in self._connection.execute(f'SELECT DISTINCT deviceId FROM "{table}"'))  # noqa: S608
-        devices = {number: device(f"GPU {number}") for number in ids}
-        for number, stream, begin, end, correlation, process in self._rows(table, columns):
-            if begin is None or end is None:
-                self._builder.backwards += 1
-                continue
-            add(devices[number], stream or 0, kind, begin, end, self._key(process, correlation))
+        columns = {"deviceId": 0, "streamId": 0, "start": _NULL, "end": _NULL, "correlationId": _NULL, "globalPid": 0}
+        numbers = sorted({int(number) for (number,) in self._select(table, {"deviceId": 0}).fetchall()})
+        index = np.array([self._builder.device(f"GPU {number}") for number in numbers], np.int64)
+        for rows in _parts(self._select(table, columns)):
+            device, stream, begin, end, correlation, process = _integers(rows)
+            kind = np.full(len(device), _WORK[table])
+            keys = self._keys(process, correlation)
+            self._builder.add_work_arrays(index[np.searchsorted(numbers, device)], stream, kind, begin, end, keys)
 
-    def _thread(self, number: int | None) -> int:
-        number = number or 0
+    def _threads(self, numbers: Integers) -> Integers:
+        each, at = np.unique(numbers, return_inverse=True)
+        return np.array([self._thread(int(number)) for number in each], np.int64)[at]
+
+    def _thread(self, number: int) -> int:
         process = number >> _PROCESS
         main = (number & 0xFFFFFF) == (process & 0xFFFFFF)
         return self._builder.thread(number, str(process), f"thread {number & 0xFFFFFF}", main=main)
 
     def _read_calls(self, table: str) -> None:
         category = _CALLS.get(table, "os")
-        columns = ("nameId", "globalTid", "start", "end", "correlationId")
-        for name, thread, begin, end, correlation in self._rows(table, columns):
-            if begin is None or end is None:
-                continue
-            text = self._texts.get(name, "")
-            key = self._key(thread, correlation) if category != "os" else NO_CORRELATION
-            self._builder.add_host(self._builder.kind(text, category), self._thread(thread), begin, end, key)
+        columns = {"nameId": _NULL, "globalTid": 0, "start": _NULL, "end": _NULL, "correlationId": _NULL}
+        for rows in _parts(self._select(table, columns)):
+            found = _integers(rows)
+            # A call that had not ended is in no gap.
+            name, thread, begin, end, correlation = found[:, (found[2] != _NULL) & (found[3] != _NULL)]
+            each, at = np.unique(name, return_inverse=True)
+            kinds = np.array([self._builder.kind(self._texts.get(int(one), ""), category) for one in each], np.int64)
+            keys = np.full(len(name), NO_CORRELATION) if category == "os" else self._keys(thread, correlation)
+            self._builder.add_host_arrays(kinds[at], self._threads(thread), begin, end, keys)
 
     def _read_marks(self, table: str) -> None:
-        columns = ("text", "textId", "globalTid", "start", "end")
-        for text, text_id, thread, begin, end in self._rows(table, columns, ' WHERE "end" IS NOT NULL'):
-            name = str(text) if text is not None else self._texts.get(text_id, "")
-            numbered = _NUMBERED.fullmatch(name)
-            name = numbered[1] if numbered is not None else name
-            if STEP.fullmatch(name):
-                self._builder.steps.append((begin, end))
-                continue
-            category = "cpu_op" if _OP.fullmatch(name) else "user_annotation"
-            self._builder.add_host(self._builder.kind(name, category), self._thread(thread), begin, end, NO_CORRELATION)
+        columns = {"textId": _NULL, "globalTid": 0, "start": _NULL, "end": _NULL}
+        cursor = self._select(table, columns, first="text", where=' WHERE "end" IS NOT NULL')
+        for rows in _parts(cursor):
+            texts, *numbers = rows
+            ids, thread, begin, end = _integers(numbers)
+            names = [
+                str(text) if text is not None else self._texts.get(one, "")
+                for text, one in zip(texts, ids.tolist(), strict=True)
+            ]
+            known = {name: self._mark(name) for name in dict.fromkeys(names)}
+            kinds = np.array([known[name] for name in names], np.int64)
+            steps = kinds < 0
+            self._builder.steps += zip(begin[steps].tolist(), end[steps].tolist(), strict=True)
+            columns_of = (kinds, self._threads(thread), begin, end, np.full(len(kinds), NO_CORRELATION))
+            self._builder.add_host_arrays(*(column[~steps] for column in columns_of))
+
+    def _mark(self, text: str) -> int:
+        """Return the kind of a mark with this text; -1 for that of a step."""
+        numbered = _NUMBERED.fullmatch(text)
+        name = numbered[1] if numbered is not None else text
+        if STEP.fullmatch(name):
+            return -1
+        return self._builder.kind(name, "cpu_op" if _OP.fullmatch(name) else "user_annotation")
 
     def _read_complaints(self, table: str) -> None:
-        texts = [str(text) for (text,) in self._rows(table, ("text",)) if text and _LOST.search(str(text))]
+        rows = self._select(table, {}, first="text").fetchall()
+        texts = [str(text) for (text,) in rows if text and _LOST.search(str(text))]
         self._builder.lost += [f"the profiler says: {text}" for text in texts[:5]]
+
+
+def _parts(cursor: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the columns of some rows at a time, each a tuple."""
+    while rows := cursor.fetchmany(_AT_ONCE):
+        yield list(zip(*rows, strict=True))
+
+
+def _integers(columns: Sequence[tuple[Any, ...]]) -> Integers:
+    """Return columns of integers, shape (columns, rows)."""
+    return np.array(columns, np.int64)

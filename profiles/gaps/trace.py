@@ -89,6 +89,7 @@ class DeviceTrace:
         own_steps: The same as a device itself has marked them, by its index.
         damage: Sentences on what could not be read.
         lost: Sentences on what the profiler itself says that it lost.
+        hosts: How many the file names.
         partial_work: Events of devices may be missing, as the file is damaged where they are.
         partial_host: The same of the host.
     """
@@ -102,6 +103,7 @@ class DeviceTrace:
     own_steps: dict[int, Times] = field(default_factory=dict)
     damage: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    hosts: int = 1
     partial_work: bool = False
     partial_host: bool = False
 
@@ -120,6 +122,7 @@ class TraceBuilder:
         self.steps: list[tuple[int, int]] = []
         self.own_steps: dict[int, list[tuple[int, int]]] = {}
         self.partial_work = self.partial_host = False
+        self.hosts = 1
         self.backwards = 0
         self._devices: dict[str, int] = {}
         self._threads: dict[object, int] = {}
@@ -177,7 +180,8 @@ class TraceBuilder:
         self._host.append(self._forwards(columns, 2))
 
     def _forwards(self, columns: tuple[Times, ...], begin: int) -> tuple[Times, ...]:
-        right = columns[begin + 1] >= columns[begin]
+        begins, ends = columns[begin], columns[begin + 1]
+        right = (ends >= begins) & (begins > -_LATEST_NS) & (ends < _LATEST_NS)
         if right.all():
             return columns
         self.backwards += int((~right).sum())
@@ -200,13 +204,15 @@ class TraceBuilder:
             threads=self._thread_rows,
             work=DeviceWork(*work),
             host=HostEvents([name for name, _ in self._names], causes, *host),
-            steps=steps,
+            # Those of several hosts are not on one clock.
+            steps=steps if self.hosts == 1 else steps[:0],
             own_steps={
                 device: np.array(sorted(set(found)), np.int64).reshape(-1, 2)
                 for device, found in self.own_steps.items()
             },
             damage=self.damage,
             lost=self.lost,
+            hosts=self.hosts,
             partial_work=self.partial_work,
             partial_host=self.partial_host,
         )

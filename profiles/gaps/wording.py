@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
 
 from pipeprof.profiles.wording import percent
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pipeprof.profiles.document.shared import GapCause
-    from pipeprof.profiles.gaps.document import DeviceGaps, TraceGaps
+    from pipeprof.profiles.gaps.document import DeviceGaps, GapsReport, TraceGaps
 
 DURING: Final[Mapping[GapCause, str]] = {
     "pipeline": "it waits for the data loader",
@@ -83,3 +84,51 @@ def during(cause: GapCause, stage: str | None) -> str:
     if cause == "pipeline" and stage is not None and not stage.startswith("DataLoader"):
         return f"it waits for the input pipeline ({stage})"
     return DURING[cause]
+
+
+@dataclass(frozen=True)
+class JudgedDevice:
+    """A device, or a trace without one that computes, against the limit of ``--fail-on``.
+
+    Attributes:
+        device: Empty for a trace without one.
+        share: Of its time, idle or for the cause of the limit; None where it cannot be said.
+        verdict: Without a limit `within`, if the share is known.
+    """
+
+    trace: TraceGaps
+    device: str
+    share: float | None
+    verdict: Literal["above", "within", "cannot say"]
+    sentence: str
+
+
+def judged(report: GapsReport) -> list[JudgedDevice]:
+    """Judge each device that computes."""
+    name, most = (report.limit.name, report.limit.share) if report.limit is not None else ("idle", 1.0)
+    allowed = f", allowed {percent(most)}" if report.limit is not None else ""
+    what = "idle" if name == "idle" else f"idle for {name}"
+    found = []
+    for number, trace in enumerate(report.traces):
+        devices = [device for device in report.devices if device.trace == number and device.computes]
+        for device in devices:
+            share = _share_of(device, name)
+            verdict: Literal["above", "within"] = "above" if share is not None and share > most else "within"
+            if share is None:
+                found.append(JudgedDevice(trace, device.name, None, "cannot say", trace.sentence))
+                continue
+            found.append(
+                JudgedDevice(trace, device.name, share, verdict, f"{what} {percent(share)} of its time{allowed}")
+            )
+        if not devices:
+            found.append(JudgedDevice(trace, "", None, "cannot say", trace.sentence))
+    return found
+
+
+def _share_of(device: DeviceGaps, name: str) -> float | None:
+    """Return the share of a device's time that it idles, or does so for one cause; None where it cannot be said."""
+    if name == "idle" or device.idle_share is None:
+        return device.idle_share
+    if device.gaps is None or device.why_no_causes:
+        return None
+    return next((time for cause, time in device.gaps.by_cause.items() if cause == name), 0.0) / device.window_seconds

@@ -34,6 +34,7 @@ _ORIGIN_NS = 10**15
 """Multiple that is taken from times which may count from 1970, so that picoseconds fit 64 bits."""
 _DEVICE = re.compile(r"/device:(GPU|TPU):(\d+)(?: .*)?")
 _HOST = re.compile(r"/host:CPU(?:.*)?")
+_OF_HOST = "/host:CPU"
 _STREAM = re.compile(r"Stream #.*")
 _MODULES, _OPS, _STEPS = "XLA Modules", "XLA Ops", "Steps"
 _PYTHON_LINE = re.compile(r"(python[\d.]*|main)(/-?\d+)?")
@@ -50,7 +51,9 @@ def read_xplane(data: bytes) -> DeviceTrace:
     """
     builder, space = TraceBuilder("XPlane"), Space()
     reader = _Reader(data, builder)
+    planes = 0
     for plane in read_planes(data, space):
+        planes += plane.name == _OF_HOST and bool(plane.lines)
         try:
             reader.plane(plane)
         except (DamagedError, ValueError, OverflowError, IndexError):
@@ -58,6 +61,7 @@ def read_xplane(data: bytes) -> DeviceTrace:
             builder.partial_host |= _HOST.fullmatch(plane.name) is not None
             builder.damage.append(f'plane "{plane.name[:80]}" is damaged: its events are not all read')
             break
+    builder.hosts = max(1, planes, len(set(space.hosts)))
     if space.damaged is not None:
         builder.damage.append(space.damaged)
     builder.lost += [f"the profiler says: {text}" for text in space.complaints[:5]]

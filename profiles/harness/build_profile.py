@@ -13,12 +13,13 @@ from pipeprof.profiles.document.measured import Contention, Device, Disk, Overhe
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import DeviceWindow, Gaps, Phase, PhaseName, Quantiles, Steps
+from pipeprof.profiles.document.shared import DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
 from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.memory.growth.soak import soak_of
+from pipeprof.profiles.nvml.nvml import apart, joined
 from pipeprof.profiles.propose import optimistic
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
 from pipeprof.profiles.time.attribution.trace_work import traced_elements, work_by_stage
@@ -73,6 +74,7 @@ class RunFacts:
     warnings: list[Message] = field(default_factory=list)
     output: str | None = None
     data_size: DataSize | None = None
+    gpus: list[GpuUse] = field(default_factory=list)
     no_cache: bool = False
 
     @property
@@ -133,6 +135,7 @@ def assemble(
         errors=[problem] if problem else [],
         output=facts.output,
     )
+    profile.warnings += [_apart_warning(gpu) for gpu in (profile.device.gpus if profile.device else ()) if apart(gpu)]
     if profile.device is not None and profile.device.too_optimistic is not None:
         profile.warnings.append(optimistic.warning(profile.device.too_optimistic))
     profile.memory = _memory(profile.phases, sampler, growing=problem is not None and problem.code == "out-of-memory")
@@ -195,17 +198,26 @@ def _by_window(steps: Steps, window: DeviceWindow) -> Steps:
 
 
 def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> Device:
+    device = _device_of_loop(facts, observed, stages)
+    seen = observed.device
+    if seen is None:
+        return device.model_copy(update={"gpus": facts.gpus}) if device.on == "gpu" else device
+    gpus = joined(seen.gpus, facts.gpus)
+    device = device.model_copy(update={"gaps_unknown": seen.unknown, "gpus": gpus, "on": device.on or "gpu"})
+    if seen.gaps is None:
+        return device
+    # The trace of a step's device knows more than the loop, for which a step is one piece of work.
+    return device.model_copy(update={"gaps": seen.gaps, "idle_share": seen.idle_share})
+
+
+def _device_of_loop(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> Device:
+    """The device as the loop sees it, and as its step describes itself."""
     measured, told = observed.measured, observed.step_told
     cpu_ms = observed.replayed.cpu_ms if observed.replayed is not None else None
     if facts.plan.step.kind == SCRIPT.name:
         cpu_ms = _script_cpu_ms(observed, stages, facts.host.cores)
-        if observed.training is None or observed.training.wait is None:
+        if observed.device is not None or observed.training is None or observed.training.wait is None:
             return Device(kind=facts.plan.step.kind, text=facts.plan.step_text, cpu_ms=cpu_ms)
-        if (window := observed.training.window) is not None:
-            idle = 1.0 - window.busy_share if window.busy_share is not None else None
-            return Device(
-                kind=facts.plan.step.kind, text=facts.plan.step_text, cpu_ms=cpu_ms, idle_share=idle, on="gpu"
-            )
     own, planned = returned.KIND if observed.own_step else None, facts.plan.step
     return Device(
         kind=own.shown_as if own is not None else facts.plan.step.kind,
@@ -217,6 +229,15 @@ def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> 
         too_optimistic=None if own is not None else step_kind(planned.kind).too_optimistic(planned.arguments),
         from_init=facts.plan.step_from_init,
     )
+
+
+def _apart_warning(gpu: GpuUse) -> Message:
+    seen, traced = percent(gpu.utilisation or 0.0), percent(1.0 - (gpu.idle_share or 0.0))
+    text = (
+        f"{gpu.name}: NVML saw it at work {seen} of {gpu.seconds or 0.0:.0f} s while steps were measured, the trace "
+        f"{traced} of its own steps: another program uses the GPU, or the traced steps are not like the measured ones."
+    )
+    return Message(code="nvml-apart", message=text)
 
 
 def _script_cpu_ms(observed: Observed, stages: list[Stage] | None, cores: float) -> float | None:

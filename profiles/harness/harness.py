@@ -37,6 +37,7 @@ from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, SOAK_LOOK_SHARE, Sampler, SamplerThread
 from pipeprof.profiles.memory.growth.judge import judge
 from pipeprof.profiles.model.calibration import keep, lacks, measured_alone
+from pipeprof.profiles.nvml.nvml import GpuWatch
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
@@ -157,6 +158,7 @@ class Run:
         )
         self._phases_told = 0
         self._cpu_at_measure: float | None = None
+        self._gpus: GpuWatch | None = None
         self._soak_began: tuple[float, float] | None = None
         self._read_at_measure: int | None = None
         self._warm: list[Path] = []
@@ -407,6 +409,9 @@ class Run:
 
     def _begin_measure(self) -> None:
         self._contention.start()
+        if self._facts.host.gpus:
+            self._gpus = GpuWatch()
+            self._gpus.start()
         self._cpu_at_measure = self._own_cpu()
         self._measure_began = time.monotonic()
         self._read_at_measure = self._reader.bytes_read(self._pid)
@@ -419,6 +424,7 @@ class Run:
     def _end_measure(self, sampler: Sampler) -> None:
         sampler.sample()
         self._facts.contention = self._contention.stop()
+        self._facts.gpus = self._gpus.stop() if self._gpus is not None else []
         seconds = time.monotonic() - self._measure_began
         if in_memory(self._warm):
             self.warn("cold", READ_TO_THE_END)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.shared import CoreScaling, Phase, PhaseName, Training
+from pipeprof.profiles.gaps.steps import DeviceSeen, read_device
 from pipeprof.profiles.harness.source_lines import shorten_training
 from pipeprof.profiles.memory.growth.series import SoakLog
 from pipeprof.profiles.protocol.messages import (
@@ -15,6 +16,7 @@ from pipeprof.profiles.protocol.messages import (
     Answer,
     Beat,
     BuildMemory,
+    DeviceRead,
     Done,
     FewerCores,
     Graphs,
@@ -63,7 +65,8 @@ class Observed:
         build_memory: What the user's function made it grow by while it built the dataset.
         sketch: A function's graph as it was seen being made.
         give_up_at: Deadline of what is in progress after all results that a report needs, in seconds of `clock`.
-        training: How a script takes its batches.
+        training: How a script takes its batches; the wait is that of `device` where its clock knows it.
+        device: What the clock of the device showed that the steps compute on.
         own_step: The target returned a step, which takes the batches.
         step_told: What the step says of itself.
         warm: Steps with the source files in memory, after they were measured with the files evicted.
@@ -95,6 +98,7 @@ class Observed:
     own_step: bool = False
     step_told: StepTold | None = None
     training: Training | None = None
+    device: DeviceSeen | None = None
     replayed: Replayed | None = None
     warm: Warmed | None = None
     fewer_cores: CoreScaling | None = None
@@ -220,7 +224,9 @@ class Observed:
             case Swallowed():
                 self.swallowed = message
             case TrainingSeen():
-                self.training = shorten_training(message.training)
+                self.training = self._by_clock(shorten_training(message.training))
+            case DeviceRead():
+                self.device = read_device(message)
             case StepReturned():
                 self.own_step = True
             case StepTold():
@@ -233,3 +239,10 @@ class Observed:
                 self.error = message
             case Done():
                 self.done = True
+
+    def _by_clock(self, training: Training) -> Training:
+        """Return the section with the wait by the device's clock; that of its dataset where the clock has none."""
+        window = self.device.window if self.device is not None else None
+        if window is None or training.consumer is None:
+            return training
+        return replace(training, window=window, wait="clock", unknown=None)

@@ -128,6 +128,30 @@ class Measured(WorkerMessage):
     loop: LoopCost | None = None
 
 
+REQUEST_MARK: Final = "pipeprof: request"
+"""Name of the event around each request of a batch in a trace of a device."""
+LEAST_DEVICE_STEPS: Final = 16
+"""Steps that a reading of a device's clock needs."""
+
+
+@dataclass(frozen=True)
+class DeviceRead(WorkerMessage):
+    """Steps after the measured ones, by the clock of the device that they compute on.
+
+    Attributes:
+        came: Whether there was a batch, for each request of one.
+        file: Folder with a trace that has a mark around each request; whoever reads it removes it. None where the clock
+            gave the times themselves.
+        waits: Seconds in which the device had nothing to do while a batch was fetched, for each step.
+        steps: Seconds from each request to the next one.
+    """
+
+    came: list[bool]
+    file: str | None = None
+    waits: list[float] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class StepReturned(WorkerMessage):
     """The target returned a step, which takes the batches."""

@@ -34,6 +34,7 @@ from pipeprof.profiles.time.top_stage import (
     unknown_stages,
 )
 from pipeprof.profiles.wording import (
+    CAUSE_WORDS,
     cores_text,
     free_pipeline_text,
     listed,
@@ -343,6 +344,7 @@ def _speed_details(
         if invented is not None:
             given += f" from init: put your own in {place_of(invented)}"
         found.append(("step", f"{given}; {_for_steps_below(steps)}"))
+    found.append(("device", _idle_elsewhere(profile)))
     found.append(("restarts", _restarts(profile, steps, bound)))
     if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):
         label = "at best"
@@ -355,6 +357,21 @@ def _speed_details(
         text = f"a loop that drops its iterator after every epoch also waits for TensorFlow to free it ({SLOW_DELETE})"
         found.append(("epochs", text))
     return [VerdictDetail(label=label, text=text) for label, text in found if text]
+
+
+def _idle_elsewhere(profile: Profile) -> str:
+    """State why the device's trace shows it idle for other reasons than the pipeline, or why it does not show it."""
+    device = profile.device
+    gaps = device.gaps if device is not None else None
+    if device is None or gaps is None or not gaps.seconds or device.idle_share is None:
+        return ""
+    elsewhere = {cause: spent for cause, spent in gaps.by_cause.items() if cause != "pipeline"}
+    if device.gaps_unknown is not None or sum(elsewhere.values()) < STEP_BOUND_BELOW * gaps.seconds:
+        return ""
+    most = max(elsewhere, key=lambda cause: elsewhere[cause])
+    idles = f"idles {percent(device.idle_share)} of its traced time"
+    other = percent(sum(elsewhere.values()) / gaps.seconds)
+    return f"{idles}, {other} not for the pipeline; most of that: {CAUSE_WORDS[most]}"
 
 
 def _takes_steps_from_spec(profile: Profile) -> bool:

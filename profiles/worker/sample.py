@@ -420,6 +420,8 @@ class JobRun:
                     self._channel.send(replayed)
             if self._channel.stop.is_set():
                 return
+            with self._attempt("no-device-trace", "The device could not be traced"):
+                self._trace_device(step)
             with self._attempt("no-trace", "The trace failed"):
                 why = self._trace(step).note
                 if why is not None:
@@ -432,6 +434,16 @@ class JobRun:
             with self._attempt("no-fewer-cores", "It could not be started with fewer cores"):
                 # Last of all: the memory of another iterator is not the pipeline's.
                 self._cores.start(self.dataset, self._steps(step), self._filled_seconds, self._room())
+
+    def _trace_device(self, step: BatchConsumer | None) -> None:
+        """Record steps on the clock of a GPU or TPU, where they compute on one."""
+        if step is None or self.feed is None or step.told().on not in ("gpu", "tpu"):
+            return
+        from pipeprof.profiles.worker.trace.device_clock import trace_steps
+
+        read = trace_steps(self._steps(step), self._step_job.kind)
+        if read is not None:
+            self._channel.send(read)
 
     def _read_swallowed(self) -> None:
         """Read an error that the pipeline hides; not where its start takes long, or its buffers much of the memory."""

@@ -28,10 +28,11 @@ _ROUND_NS: Final = 10**15
 """Multiple that is subtracted from the times of a file, which may count from 1970: picoseconds must fit 64 bits."""
 _SPACE_PLANES: Final = 1
 _PLANE_NAME, _PLANE_LINES, _PLANE_EVENTS, _PLANE_STATS = 2, 3, 4, 5
-_LINE_ID, _LINE_NAME, _LINE_NS, _LINE_EVENTS = 1, 2, 3, 4
+_LINE_ID, _LINE_NS, _LINE_EVENTS = 1, 3, 4
 _EVENT_KIND, _EVENT_OFFSET, _EVENT_DURATION, _EVENT_STATS = 1, 2, 3, 4
 _STAT_KIND, _STAT_UNSIGNED, _STAT_SIGNED = 1, 3, 4
 _ENTRY_KEY, _ENTRY_VALUE, _METADATA_NAME = 1, 2, 2
+_HOST = "/host:CPU"
 _OF_A_CALL = ("ExecutorState::Process", "ExecutorDoneCallback", "InstantiatedCapturedFunction::Run")
 
 
@@ -92,27 +93,16 @@ def count_events(data: bytes) -> int:
     return found
 
 
-def plane_names(data: bytes) -> list[str]:
-    """Return the names of a trace's planes, such as ``/device:GPU:0``."""
-    planes = (plane for plane in read_fields(data, 0, len(data)) if plane.number == _SPACE_PLANES)
-    fields = (field for plane in planes for field in read_fields(data, plane.begin, plane.end))
-    return [data[one.begin : one.end].decode(errors="replace") for one in fields if one.number == _PLANE_NAME]
-
-
-def read_events(
-    data: bytes, check: Callable[[], None] = lambda: None, *, planes: str = "/host:CPU", lines: tuple[str, ...] = ("",)
-) -> Events:
-    """Read the events of a serialised trace: those on host threads, or on others.
+def read_events(data: bytes, check: Callable[[], None] = lambda: None) -> Events:
+    """Read the events of a serialised trace on host threads.
 
     Args:
         check: Called between chunks; an exception ends the reading.
-        planes: How the names of their planes begin.
-        lines: How the names of their lines may begin.
 
     Raises:
         DamagedError: It is no trace.
     """
-    reader = _Reader(data, check, planes, lines)
+    reader = _Reader(data, check)
     for plane in read_fields(data, 0, len(data)):
         if plane.number == _SPACE_PLANES:
             reader.plane(plane)
@@ -120,9 +110,8 @@ def read_events(
 
 
 class _Reader:
-    def __init__(self, data: bytes, check: Callable[[], None], planes: str, lines: tuple[str, ...]) -> None:
+    def __init__(self, data: bytes, check: Callable[[], None]) -> None:
         self._data = data
-        self._planes, self._lines = planes, lines
         self._array = np.frombuffer(data, np.uint8)
         self._check = check
         self._names: dict[str, int] = {}
@@ -136,7 +125,7 @@ class _Reader:
         return Events(list(self._names), name, thread, start, duration, step)
 
     def plane(self, plane: Field) -> None:
-        """Add the events of a plane if it is one of those wanted."""
+        """Add the events of a plane if it is the host's."""
         lines, entries, stats = [], [], []
         name = ""
         for field in read_fields(self._data, plane.begin, plane.end):
@@ -148,7 +137,7 @@ class _Reader:
                 entries.append(field)
             elif field.number == _PLANE_STATS:
                 stats.append(field)
-        if not name.startswith(self._planes):
+        if not name.startswith(_HOST):
             return
         kinds = _Kinds(dict(map(self._read_entry, entries)), self._names)
         ids = [key for key, stat in map(self._read_entry, stats) if stat == "id"]
@@ -157,9 +146,6 @@ class _Reader:
 
     def _line(self, line: Field, kinds: _Kinds, ids: list[int]) -> None:
         begins, ends, others = split_repeated(self._data, line.begin, line.end, _LINE_EVENTS)
-        name = next((self._text(field) for field in others if field.number == _LINE_NAME), "")
-        if not name.startswith(self._lines):
-            return
         thread = next((field.value for field in others if field.number == _LINE_ID), 0)
         thread -= (thread >> 63) << 64
         began_ns = next((field.value for field in others if field.number == _LINE_NS), 0)

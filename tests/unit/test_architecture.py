@@ -75,7 +75,7 @@ ROWS = {
     ),
     "profiles": (
         GROUND,
-        {"host", "redaction"},
+        {"host", "nvml", "redaction"},
         {"git"},
         {"doctor", "view", "time", "worker", "gaps"},
         {"memory", "model", "propose"},

@@ -474,6 +474,8 @@ class ScriptRun(ScriptJob):
         with self._folding:
             self._look_last()
         self._device_steps.close()
+        if self._device_steps.read is not None:
+            self._channel.send(self._device_steps.read)
         self._closed = Moment.now(self._observer)
         self._hooks.uninstall()
         self._end_watch()
@@ -638,13 +640,7 @@ class ScriptRun(ScriptJob):
         written = self._writes.written() if self._ended is not None else []
         moments = (self._since, self._closed or Moment.now(self._observer))
         return training_facts(
-            self._main,
-            self._observer,
-            moments,
-            ended=self._ended,
-            written=written,
-            watch=self._watch,
-            window=self._device_steps.window,
+            self._main, self._observer, moments, ended=self._ended, written=written, watch=self._watch
         )
 
 

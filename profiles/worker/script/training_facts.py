@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pipeprof.pipelines.graph.observe.provenance import CreatedDataset
-    from pipeprof.profiles.document.shared import DeviceWindow, WrittenFile
+    from pipeprof.profiles.document.shared import WrittenFile
 
 Consumer: TypeAlias = Any
 ScriptObserver: TypeAlias = Any
@@ -82,7 +82,6 @@ def training_facts(
     ended: str | None,
     written: Sequence[WrittenFile],
     watch: SourceWatch | None,
-    window: DeviceWindow | None = None,
 ) -> Training:
     """Collect the section.
 
@@ -92,7 +91,6 @@ def training_facts(
         ended: What ended the run.
         written: Files that the script has written.
         watch: Has seen the datasets being made.
-        window: What the clock of a GPU showed.
     """
     uses = [_use_of(one, main=one is main) for one in observer.consumers]
     habits = observer.habits
@@ -118,11 +116,9 @@ def training_facts(
         validation_seconds=observer.validation_ns / 1e9 if observer.validations else None,
         epoch_end_seconds=observer.epoch_end_ns / 1e9 if observer.epochs else None,
     )
-    known = _knowledge(main)
-    if window is not None:
-        facts = replace(facts, window=window)
-        known = {**known, "wait": "clock", "unknown": None}
-    return replace(facts, **known, **_costs(main, observer, *moments), unread=_unread(watch, observer.iterated))
+    return replace(
+        facts, **_knowledge(main), **_costs(main, observer, *moments), unread=_unread(watch, observer.iterated)
+    )
 
 
 def graph_text(dataset: Any, watch: SourceWatch | None) -> GraphSeen | None:

@@ -108,6 +108,7 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "threadpool-caps-blocking-map": lambda: POOLS.waiting(POOLS.parallel()),
     "threadpool-too-small": lambda: POOLS.waiting(POOLS.parallel(16, ms=60.0, options={POOLS.POOL: 3})),
     "copy-before-step": test_rules_of_batches.copied,
+    "idle-device": test_rules_of_batches.idling,
     "wide-batches": test_rules_of_batches.pictures,
     "windows-one-by-one": window_views.windows,
     **training_views.FLAWS,

@@ -11,7 +11,7 @@ from unit.advise.views import function, measured, pipeline, stage, tensor
 from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.measured import Device
-from pipeprof.profiles.document.shared import Quantiles
+from pipeprof.profiles.document.shared import Gaps, Quantiles
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.verify.plan import cannot_try
 from pipeprof.profiles.view.view import ComponentView, PipelineView
@@ -214,3 +214,58 @@ def test_where_no_code_fits_all_loops_words_do_without_a_number() -> None:
 )
 def test_copies_that_cost_little_or_run_ahead_are_fine(view: PipelineView) -> None:
     assert copying(view) == []
+
+
+def idling(
+    *, unknown: str | None = None, seconds: float | None = 2.0, end: str = "batch", **by_cause: float
+) -> PipelineView:
+    """A step on a GPU whose trace says why it idles."""
+    view = measured(pipeline(stage("source", "range"), stage("stages.0", end, ms=2.0)))
+    assert view.profile is not None
+    profile = view.profile.model_copy(deep=True)
+    spent = {name.replace("_", "-"): time for name, time in (by_cause or {"sync": 0.8, "copy": 0.4}).items()}
+    gaps = Gaps(count=40, by_cause=spent, seconds=seconds)  # type: ignore[arg-type]
+    profile.device = Device(kind="jax", on="gpu", idle_share=0.6, gaps=gaps, gaps_unknown=unknown)
+    return replace(view, profile=profile)
+
+
+@pytest.mark.parametrize(
+    ("cause", "advice"),
+    [
+        ("copy", "pinned memory, asynchronous copies, prefetch to the device, uint8 over the link"),
+        ("compile", "Keep shapes and types the same"),
+        ("memory", "Let the framework's allocator keep memory"),
+        ("sync", "Read results of a step later or less often"),
+        ("python", "Move work of the loop out of it"),
+        ("op", "compile the step"),
+        ("launch", "larger batches, jit_compile, CUDA graphs"),
+        ("device_wait", "streams, events and the other devices"),
+    ],
+)
+def test_each_cause_of_a_devices_gaps_has_what_may_help(cause: str, advice: str) -> None:
+    (hit,) = rules()["idle-device"].diagnose(idling(**{cause: 0.5, "pipeline": 0.7}))
+    assert hit.recommendation.startswith("This may help: ")
+    assert advice in hit.recommendation
+    assert (hit.edits, hit.evidence["idle_share"], hit.evidence[f"{cause}_share"]) == ((), 0.6, 0.25)
+    assert "pipeline" not in (hit.sentence or "") + hit.recommendation
+
+
+def test_the_largest_causes_of_a_devices_gaps_come_first() -> None:
+    (hit,) = rules()["idle-device"].diagnose(idling(sync=0.3, copy=0.8, op=0.2, launch=0.05))
+    words = "the device idles 60 % of the time: 40 % copy to the device, 15 % waits for results and 10 % preparing"
+    assert words in (hit.sentence or "")
+    assert "launch" not in (hit.sentence or "")
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        idling(pipeline=1.0, pipeprof=0.3, python=0.01),
+        idling(sync=0.09),
+        idling(seconds=None),
+        idling(unknown="cannot say: the clocks disagree"),
+    ],
+    ids=["the pipeline", "little", "by the loop's clock", "cannot say"],
+)
+def test_gaps_that_are_the_pipelines_or_not_known_are_no_matter_of_the_device(view: PipelineView) -> None:
+    assert list(rules()["idle-device"].diagnose(view)) == []

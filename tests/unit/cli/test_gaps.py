@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import fromstring
 
+import jsonschema
 import pytest
 from unit.gaps.made_traces import US, Called, Did, Made, stalled, write
 
@@ -96,3 +98,79 @@ def test_several_devices_have_rows(tmp_path: Path, pipeprof: Pipeprof) -> None:
     result = pipeprof("gaps", str(write(made, "json", tmp_path)))
     assert "GPU 0 works longest while the others wait for it: the straggler" in result.out
     assert "the 2 devices idle 50 % of the time" in result.out.replace("\n", " ")
+
+
+def test_the_report_is_as_it_was(before: Path, golden: Callable[[str, str], None], pipeprof: Pipeprof) -> None:
+    after = before.parent / "after.pt.trace.json"
+    made = stalled("json", Called("aten::add", 0, 0))
+    made.work += [Did(did.begin, did.begin + 500 * US, None, device=1) for did in made.work]
+    folder = before.parent / "folder"
+    folder.mkdir()
+    write(made, "json", folder).rename(after)
+    golden("gaps/one.txt", pipeprof("gaps", before.name).out)
+    golden("gaps/two.txt", pipeprof("gaps", before.name, after.name).out)
+
+
+def test_the_document_is_valid_by_its_schema(before: Path, pipeprof: Pipeprof) -> None:
+    schema = json.loads(pipeprof("schema", "gaps").out)
+    document = json.loads(pipeprof("gaps", before.name, "--json", "--fail-on", "idle=20%").out)
+    jsonschema.validate(document, schema)
+    assert document["limit"] == {"name": "idle", "share": 0.2}
+
+
+@pytest.fixture
+def silent(before: Path) -> str:
+    """A trace without a device, beside the other one."""
+    folder = before.parent / "silent"
+    folder.mkdir()
+    write(Made([], stalled("json", INPUT).host), "json", folder)
+    return f"silent/{before.name}"
+
+
+@pytest.mark.parametrize(
+    ("limit", "lines"),
+    [
+        ("idle=20%", ["::error file=NAME,title=GPU 0%3A above::idle 30 %25 of its time, allowed 20 %25"]),
+        ("copy=20%", ["::notice title=pipeprof gaps::no device idles more than is allowed"]),
+        (None, ["::notice file=NAME,title=GPU 0%3A idle time::the device idles 30 %25 of the time; 98 %25 of that"]),
+    ],
+)
+def test_annotations_of_github(limit: str | None, lines: list[str], before: Path, pipeprof: Pipeprof) -> None:
+    arguments = ["--fail-on", limit] if limit else []
+    out = pipeprof("gaps", before.name, "--format", "github", *arguments).out.splitlines()
+    assert len(out) == len(lines)
+    for line, expected in zip(out, lines, strict=True):
+        assert line.startswith(expected.replace("NAME", before.name))
+
+
+def test_what_cannot_be_said_is_a_warning_of_github(silent: str, pipeprof: Pipeprof) -> None:
+    result = pipeprof("gaps", silent, "--format", "github", "--fail-on", "idle=20%")
+    assert result.code == 4
+    assert result.out.startswith(f"::warning file={silent},title=no device%3A cannot say::cannot say: the trace has no")
+
+
+def test_junit_has_a_case_for_each_device(before: Path, silent: str, pipeprof: Pipeprof) -> None:
+    out = before.parent / "gaps.xml"
+    assert pipeprof("gaps", before.name, silent, "--fail-on", "idle=20%", "--out", str(out)).code == 3
+    suite = fromstring(out.read_text(encoding="utf-8"))
+    assert [suite.get(name) for name in ("tests", "failures", "skipped")] == ["2", "1", "1"]
+    assert [case.get("name") for case in suite] == ["GPU 0: idle", "no device: idle"]
+    [failure] = suite.findall("testcase/failure")
+    assert failure.get("message") == "idle 30 % of its time, allowed 20 %"
+    # A report of pipeprof's own may be written again.
+    assert pipeprof("gaps", before.name, "--fail-on", "idle=40%", "--out", str(out)).code == 0
+    assert fromstring(out.read_text(encoding="utf-8")).get("failures") == "0"
+
+
+def test_sarif_has_a_result_for_each_device(before: Path, silent: str, pipeprof: Pipeprof) -> None:
+    out = before.parent / "gaps.sarif"
+    pipeprof("gaps", before.name, silent, "--fail-on", "pipeline=20%", "--out", str(out))
+    [run] = json.loads(out.read_text(encoding="utf-8"))["runs"]
+    assert [(result["ruleId"], result["level"]) for result in run["results"]] == [
+        ("gaps/pipeline", "error"),
+        ("gaps/pipeline", "warning"),
+    ]
+    [rule] = run["tool"]["driver"]["rules"]
+    assert rule["shortDescription"]["text"] == "A device idles for pipeline"
+    assert "pipeprof gaps --help" in rule["help"]["text"]
+    assert run["invocations"][0]["exitCode"] == 3

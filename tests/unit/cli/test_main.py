@@ -364,7 +364,7 @@ def test_schema_of_a_spec(pipeprof: Pipeprof) -> None:
 
 @pytest.mark.parametrize(
     ("document", "expected"),
-    [("findings", "expected spec, overlay, profile or result"), ("profil", "did you mean profile?")],
+    [("findings", "expected spec, overlay, profile, result or gaps"), ("profil", "did you mean profile?")],
 )
 def test_schema_of_nothing(document: str, expected: str, pipeprof: Pipeprof) -> None:
     result = pipeprof("schema", document)

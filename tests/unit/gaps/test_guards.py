@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -226,3 +228,63 @@ def test_the_same_trace_says_the_same_in_each_format(tmp_path: Path) -> None:
         trace, [device] = analysed(write(made, form, tmp_path))
         said.add((trace.sentence, device.events, round(device.idle_share or 0.0, 6)))
     assert len(said) == 1
+
+
+def laid_over(form: str, folder: Path) -> Path:
+    """Traces of two hosts in one file, each with a GPU of its own, the clocks 150 µs apart."""
+    one, other = stalled(form, OP), stalled(form, OP)
+    later = [
+        [replace(row, begin=row.begin + 150 * US, end=row.end + 150 * US, launch=None) for row in rows]
+        for rows in (other.work, other.host)
+    ]
+    one.work += [replace(did, device=1) for did in later[0]]
+    if form == "xplane":
+        second = Made(host=later[1])
+        path = folder / "both.xplane.pb"
+        planes = [*device_planes(one), host_plane(one), host_plane(second)]
+        path.write_bytes(b"".join(block(1, plane) for plane in planes))
+        return path
+    one.host += later[1]
+    return write(one, form, folder)
+
+
+@pytest.mark.parametrize(
+    ("form", "why"),
+    [
+        ("xplane", "events of 2 hosts, whose clocks may differ: give one file for each"),
+        ("json", "calls within others end after them on the same thread: traces of several hosts"),
+        ("sqlite", "calls within others end after them on the same thread: traces of several hosts"),
+    ],
+)
+def test_hosts_laid_over_each_other_have_idle_times_and_no_causes(form: str, why: str, tmp_path: Path) -> None:
+    trace, devices = analysed(laid_over(form, tmp_path))
+    assert [device.name for device in devices] == ["GPU 0", "GPU 1"]
+    for device in devices:
+        assert device.idle_share == pytest.approx(0.3, abs=0.02)
+        assert device.gaps is not None
+        assert device.gaps.by_cause == {}
+        assert any(why in text for text in device.why_no_causes)
+    assert trace.verdict == "cannot say"
+    assert "cannot say why" in trace.sentence
+
+
+def test_a_few_calls_that_end_late_are_those_of_a_profiler(tmp_path: Path) -> None:
+    made = stalled("json", OP)
+    made.host += [Called("aten::late", did.begin + 800 * US, did.begin + 996 * US) for did in made.work[:4]]
+    _, [device] = found_in(made, "json", tmp_path)
+    assert device.why_no_causes == []
+
+
+def test_a_table_of_nsight_may_lack_columns_and_values(tmp_path: Path) -> None:
+    path = write(stalled("sqlite", Called("aten::add, seq = 5", 0, 0, "nvtx")), "sqlite", tmp_path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE CUPTI_ACTIVITY_KIND_KERNEL DROP COLUMN streamId")
+        connection.execute("ALTER TABLE CUPTI_ACTIVITY_KIND_KERNEL DROP COLUMN deviceId")
+        connection.execute("UPDATE CUPTI_ACTIVITY_KIND_RUNTIME SET end = NULL WHERE correlationId = 3")
+        connection.execute("UPDATE CUPTI_ACTIVITY_KIND_KERNEL SET end = NULL WHERE correlationId = 5")
+        connection.execute("UPDATE NVTX_EVENTS SET text = NULL WHERE start IN (SELECT start FROM NVTX_EVENTS LIMIT 2)")
+    connection.close()
+    trace, [device] = analysed(path)
+    assert (device.name, device.events) == ("GPU 0", 19)
+    assert trace.notes == ["1 event ends before it begins or has no time: left out"]
+    assert "op" in shares(device) if not device.why_no_causes else device.why_no_causes

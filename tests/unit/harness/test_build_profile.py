@@ -30,9 +30,10 @@ from unit.worker.fakes import (
 from pipeprof.profiles.document.measured import Contention, Disk
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import DeviceWindow, Quantiles, Training
+from pipeprof.profiles.document.shared import Gap, Gaps, GpuUse, Training
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host
+from pipeprof.profiles.gaps.steps import DeviceSeen
 from pipeprof.profiles.harness.build_profile import RunFacts
 from pipeprof.profiles.harness.build_profile import assemble as assembled
 from pipeprof.profiles.harness.received import Observed
@@ -42,6 +43,7 @@ from pipeprof.profiles.protocol.messages import (
     Answer,
     BatchSize,
     CostSegment,
+    DeviceRead,
     Graphs,
     Libraries,
     Replayed,
@@ -125,22 +127,63 @@ def test_while_it_measures_there_are_steps_and_a_verdict():
     assert (profile.complete, profile.exit_code) == (False, None)
 
 
-@pytest.mark.parametrize("busy", [0.35, None])
-def test_a_wait_by_the_gpus_clock_is_put_into_the_measured_steps_in_proportion(busy):
-    quantiles = Quantiles(mean=24.0, p50=24.0, p95=25.0, p99=26.0)
-    window = DeviceWindow(
-        count=50, seconds=50 * 0.048, wait_ms=quantiles, step_ms=quantiles, wait_share=0.5, busy_share=busy
-    )
-    training = Training(consumer="loop", interval="exact", fetch="exact", wait="clock", window=window)
-    script = plan(step=StepJob(kind="script"), step_text="train.py", dispatch="sync")
-    profile = assemble(facts(plan=script), observed(phase("measure"), followed(10), TrainingSeen(training)))
+def by_clock(*, waits: float) -> DeviceRead:
+    """Steps of 48 ms of a GPU."""
+    return DeviceRead([True] * 40, None, [waits] * 39, [0.048] * 39)
+
+
+LOOP = Training(consumer="loop", interval="exact", fetch="exact", unknown="on a GPU PyTorch returns before it")
+SCRIPT = {"step": StepJob(kind="script"), "step_text": "train.py", "dispatch": "sync"}
+
+
+def test_a_wait_by_the_gpus_clock_is_put_into_the_measured_steps_in_proportion():
+    seen = observed(phase("measure"), followed(10), by_clock(waits=0.024), TrainingSeen(LOOP))
+    profile = assemble(facts(plan=plan(**SCRIPT)), seen)
     interval = profile.steps.interval_ms.mean
+    assert (profile.training.wait, profile.training.unknown, profile.training.window.count) == ("clock", None, 29)
     assert profile.steps.wait_ms.mean == pytest.approx(interval / 2)
-    assert profile.steps.busy_ms.p95 == pytest.approx(interval * 25 / 48)
-    assert (profile.steps.wait_share, profile.steps.restart_share) == (0.5, None)
-    assert (profile.device.on, profile.device.idle_share) == ("gpu", 0.65 if busy else None)
+    assert profile.steps.busy_ms.p95 == pytest.approx(interval * 24 / 48)
+    assert (profile.steps.wait_share, profile.steps.restart_share) == (pytest.approx(0.5), None)
+    assert (profile.device.on, profile.device.idle_share, profile.device.gaps) == ("gpu", None, None)
     waits = "input-bound, the device waits for data 50 % of the time (5.0 of every 10 ms, by the GPU's clock)"
     assert waits in profile.verdict.sentence
+
+
+GAPS = Gaps(
+    count=30, by_cause={"pipeline": 0.3, "copy": 0.2}, longest=[Gap(start_s=0.1, ms=20, cause="copy")], seconds=1
+)
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_the_gaps_of_a_device_are_those_of_its_trace(script):
+    seen = observed(phase("measure"), followed(10), *([TrainingSeen(LOOP)] if script else []))
+    loop = assemble(facts(plan=plan(**SCRIPT) if script else plan()), seen).device
+    seen.device = DeviceSeen(gaps=GAPS, idle_share=0.5, gpus=(GpuUse(name="GPU 0", idle_share=0.5),))
+    device = assemble(facts(plan=plan(**SCRIPT) if script else plan()), seen).device
+    assert loop.gaps != GAPS
+    assert (device.gaps, device.idle_share, device.gaps_unknown) == (GAPS, 0.5, None)
+    assert [gpu.name for gpu in device.gpus] == ["GPU 0"]
+
+
+@pytest.mark.parametrize(("utilisation", "warned"), [(0.9, True), (0.55, False)])
+def test_nvml_that_differs_by_tens_of_points_is_a_warning(utilisation, warned):
+    seen = observed(phase("measure"), followed(10))
+    seen.device = DeviceSeen(gaps=GAPS, idle_share=0.5, gpus=(GpuUse(name="GPU 0", idle_share=0.5),))
+    profile = assemble(facts(gpus=[GpuUse(name="GPU 0", utilisation=utilisation, seconds=8.0)]), seen)
+    assert profile.device.gpus[0].utilisation == utilisation
+    texts = [warning.message for warning in profile.warnings if warning.code == "nvml-apart"]
+    assert bool(texts) is warned
+    if warned:
+        assert "NVML saw it at work 90 % of 8 s while steps were measured, the trace 50 %" in texts[0]
+
+
+def test_a_trace_that_cannot_tell_leaves_the_gaps_of_the_loop_and_says_why():
+    seen = observed(phase("measure"), followed(10))
+    loop = assemble(facts(), seen).device
+    seen.device = DeviceSeen(unknown="cannot say: the trace has no events of a device")
+    device = assemble(facts(), seen).device
+    assert device.gaps_unknown == "cannot say: the trace has no events of a device"
+    assert (device.gaps, device.idle_share) == (loop.gaps, loop.idle_share)
 
 
 def test_no_measured_step_is_no_steps():

@@ -342,11 +342,10 @@ def test_on_a_gpu_some_more_steps_follow_the_measured_ones(monkeypatch: pytest.M
 
     class Clock:
         def __getattr__(self, name: str) -> Any:
-            return lambda: calls.append(name)
+            return lambda *_: calls.append(name)
 
     monkeypatch.setattr(device_window, "_clock_for", lambda _main: Clock())
-    monkeypatch.setattr(device_window, "LEAST_STEPS", 2)
-    monkeypatch.setattr(device_window, "SECONDS", 0.0)
+    monkeypatch.setattr(device_window, "is_enough", lambda count, _seconds: count >= 2)
     run = Run()
     run._main = iterated(run, 3)
     iterator = Consumer(Place("train.py", 3), "loop")  # anything that can be referenced

@@ -17,7 +17,7 @@ from pipeprof.profiles.document.measured import Contention, Device, Throughput
 from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import CoreScaling, DatasetUse, Phase, Quantiles, Steps, Training
+from pipeprof.profiles.document.shared import CoreScaling, DatasetUse, Gaps, Phase, Quantiles, Steps, Training
 from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
@@ -607,6 +607,32 @@ def test_nothing_to_change_only_where_nothing_else_is_wrong() -> None:
 def test_headspace_without_waiting_is_no_gain_from_the_pipeline() -> None:
     # The device was idle for other reasons, such as other processes on its cores.
     assert details(steps=steps(0.02), headspace=worth(0.25)) == {"pipeline": "keeps up with the step"}
+
+
+def traced(unknown: str | None = None, seconds: float | None = 2.0, **by_cause: float) -> Device:
+    gaps = Gaps(count=40, by_cause=by_cause, seconds=seconds)  # type: ignore[arg-type]
+    return Device(kind="jax", on="gpu", idle_share=0.6, gaps=gaps, gaps_unknown=unknown)
+
+
+def test_a_device_that_idles_for_other_reasons_than_the_pipeline_has_a_line() -> None:
+    found = details(steps=steps(0.02), device=traced(pipeline=0.1, sync=0.8, op=0.3))
+    assert found["device"] == (
+        "idles 60 % of its traced time, 55 % not for the pipeline; most of that: waits for results"
+    )
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        traced(pipeline=1.1, sync=0.05),
+        traced(seconds=None, pipeline=0.1, sync=1.1),
+        traced("cannot say: the clocks disagree", sync=1.1),
+        None,
+    ],
+    ids=["the pipeline", "by the loop's clock", "cannot say", "no device"],
+)
+def test_without_a_trace_that_shows_it_no_line_is_about_the_device(device: Device | None) -> None:
+    assert "device" not in details(steps=steps(0.02), device=device)
 
 
 def test_wait_and_headspace_are_reconciled_where_they_differ() -> None:

@@ -1,0 +1,1 @@
+"""GPUs as NVML sees them, where `nvidia-ml-py` is installed."""
