@@ -22,8 +22,10 @@ NOT_REPRODUCIBLE = "the pipeline does not give the same data twice, two processe
 _BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
 
 _ABSURD = 1e300
-_NAMED_IN_A_ROW = 3
 """No measurement is as large; beyond it rounding itself fails."""
+_NAMED_IN_A_ROW = 3
+_SMALL_RATIO = 0.1
+"""A smaller ratio is written as a fraction: 1/51× says more than 0.0197×."""
 
 
 class NamedStage(Protocol):
@@ -72,6 +74,28 @@ def count(value: float) -> str:
     """
     whole = round(value)
     return f"{whole:,}" if whole and abs(value - whole) < 0.01 * whole else significant(value)
+
+
+def ratio_text(ratio: float) -> str:
+    """A ratio of two values.
+
+    Example:
+        >>> ratio_text(1.121), ratio_text(0.0197)
+        ('1.12×', '1/50.8×')
+    """
+    if 0 < ratio < _SMALL_RATIO:
+        return f"1/{significant(1 / ratio)}×"
+    return f"{significant(ratio)}×"
+
+
+def span_text(low: float, high: float) -> str:
+    """The ends of an interval of a ratio.
+
+    Example:
+        >>> span_text(1.1, 1.14), span_text(0.0193, 0.0201)
+        ('1.10–1.14', '1/51.8–1/49.8')
+    """
+    return f"{ratio_text(low).removesuffix('×')}–{ratio_text(high).removesuffix('×')}"
 
 
 def percent(share: float) -> str:
@@ -339,4 +363,4 @@ def change_text(before_ms: float, after_ms: float, reason: str) -> str:
     if before.endswith(f" {unit}"):
         before = before.removesuffix(f" {unit}")
     ratio = before_ms / after_ms if after_ms > 0 else 1.0
-    return f"{before} → {after} per step ({significant(ratio)}×): {reason}"
+    return f"{before} → {after} per step ({ratio_text(ratio)}): {reason}"

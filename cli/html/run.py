@@ -20,7 +20,7 @@ from pipeprof.cli.report.report import SECTIONS, build_verdict
 from pipeprof.cli.text.blocks import Block, Heading, KeyValue, Prose
 from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.document.store import encode
-from pipeprof.profiles.wording import significant
+from pipeprof.profiles.wording import ratio_text, significant, span_text
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -116,14 +116,14 @@ def _factor(profile: Profile) -> tuple[str, str]:
         return "", ""
     name, measured, status = best
     what = f"faster with {name}, measured" if status == "kept" else f"faster at most (finding {name[6:]})"
-    return f"{significant(measured['speedup'])}×", ": ".join(filter(None, (what, _interval(measured))))
+    return f"{ratio_text(measured['speedup'])}", ": ".join(filter(None, (what, _interval(measured))))
 
 
 def _interval(measured: dict[str, object]) -> str:
     low, high, pairs = (measured.get(name) for name in ("low", "high", "pairs"))
     many = f", {len(pairs)} pairs" if isinstance(pairs, list) else ""
     if isinstance(low, float) and isinstance(high, float):
-        return f"{significant(low)}–{significant(high)}{many}"
+        return f"{span_text(low, high)}{many}"
     return many.removeprefix(", ")
 
 

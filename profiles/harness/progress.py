@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
+
+from pipeprof.profiles.wording import ratio_text, span_text
 
 
 class RunProgress(Protocol):
@@ -13,6 +16,12 @@ class RunProgress(Protocol):
 
     def tick(self, rate: float | None, done: float, total: float | None) -> None:
         """Update the rate in batches per second, and the progress of the phase (seconds or steps)."""
+
+    def standing(self, words: str) -> None:
+        """Update what is known so far of what the phase measures, in a few words."""
+
+    def ends_in(self, seconds: float | None) -> None:
+        """Update how long all that follows may take at most, this phase and later ones; None if unknown."""
 
     def note(self, text: str) -> None:
         """Show a note to the user, in one sentence."""
@@ -33,6 +42,12 @@ class Silent:
     def tick(self, rate: float | None, done: float, total: float | None) -> None:
         """Ignore it."""
 
+    def standing(self, words: str) -> None:
+        """Ignore it."""
+
+    def ends_in(self, seconds: float | None) -> None:
+        """Ignore it."""
+
     def note(self, text: str) -> None:
         """Ignore it."""
 
@@ -41,3 +56,16 @@ class Silent:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+def ratio_so_far(value: float, low: float | None, high: float | None, pairs: int) -> str:
+    """A ratio with its interval while more pairs are measured; few pairs have no interval.
+
+    Example:
+        >>> ratio_so_far(1.42, 1.35, 1.5, 6), ratio_so_far(1.4, None, None, 1)
+        ('1.42× (1.35–1.50, 6 pairs)', '1.40× (1 pair)')
+    """
+    many = f"{pairs} pair{'' if pairs == 1 else 's'}"
+    # One pair says nothing about the spread: its interval has no ends, or none that is a number.
+    spread = f"{span_text(low, high)}, " if low and high and not math.isinf(high) else ""
+    return f"{ratio_text(value)} ({spread}{many})"

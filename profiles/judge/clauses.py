@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
-from pipeprof.profiles.wording import milliseconds, percent, place_of, significant, size
+from pipeprof.profiles.wording import milliseconds, percent, place_of, ratio_text, significant, size, span_text
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location
@@ -17,8 +17,6 @@ _AGREE = math.log(1.05)
 """Between the change of medians and the mean change, up to which they need no explanation."""
 _FACTOR_FROM = 2.0
 """An increase is given as a percentage below it."""
-_SMALL_RATIO = 0.1
-"""A smaller ratio is written as a fraction: 1/51× says more than 0.0197×."""
 _SUBJECTS = {
     "step_ms": ("steps are", "slower", "faster"),
     "elements_per_second": ("throughput is", "lower", "higher"),
@@ -58,28 +56,6 @@ def _writer(unit: str, largest: float) -> Callable[[float], str]:
     else:
         factor = {"µs": 1e-3, "ms": 1.0, "s": 1e3}.get(own, 1.0) / scale
     return lambda value: f"{significant(value / factor)} {own}"
-
-
-def ratio_text(ratio: float) -> str:
-    """A ratio of two values.
-
-    Example:
-        >>> ratio_text(1.121), ratio_text(0.0197)
-        ('1.12×', '1/50.8×')
-    """
-    if 0 < ratio < _SMALL_RATIO:
-        return f"1/{significant(1 / ratio)}×"
-    return f"{significant(ratio)}×"
-
-
-def span_text(low: float, high: float) -> str:
-    """The ends of an interval of a ratio.
-
-    Example:
-        >>> span_text(1.1, 1.14), span_text(0.0193, 0.0201)
-        ('1.10–1.14', '1/51.8–1/49.8')
-    """
-    return f"{ratio_text(low).removesuffix('×')}–{ratio_text(high).removesuffix('×')}"
 
 
 def describe_change(metric: Metric) -> str:
@@ -198,8 +174,8 @@ def _amount(metric: Metric) -> str:
         points = f"{significant(100 * abs(change), 2)} percentage points"
         return points if metric.unit == "" else value_text(metric, abs(change))
     if metric.name == "step_ms" and 0 < change < 1:
-        return f"{significant(1 / change)}×"
-    return percent(abs(change - 1)) if change < _FACTOR_FROM else f"{significant(change)}×"
+        return f"{ratio_text(1 / change)}"
+    return percent(abs(change - 1)) if change < _FACTOR_FROM else f"{ratio_text(change)}"
 
 
 def describe_part(change: str, place: Location | None) -> str:
