@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from pipeprof.cli.streams import visible, write_stream
 from pipeprof.cli.text.style import in_ascii, speaks_unicode
@@ -16,6 +16,9 @@ from pipeprof.cli.text.units import seconds
 from pipeprof.pipelines.log_commands import spell_brackets
 from pipeprof.profiles.harness.progress import RunProgress, Silent
 from pipeprof.profiles.wording import significant
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.view.running import Running
 
 REDRAW_SECONDS = 0.25
 """Minimum time between two drawings of the live line: drawing uses CPU time of the measured machine."""
@@ -48,9 +51,14 @@ def progress_for(stream: TextIO, *, quiet: bool, verbose: bool) -> RunProgress:
     """Choose the progress for a stream: live in a terminal, lines elsewhere, nothing with ``-q``."""
     if quiet:
         return Silent()
-    if stream.isatty() and os.environ.get("TERM") != "dumb" and os.environ.get("TTY_INTERACTIVE") != "0":
+    if draws_on(stream):
         return LiveProgress(stream, verbose=verbose, ticks=True)
     return LineProgress(stream, verbose=verbose)
+
+
+def draws_on(stream: TextIO) -> bool:
+    """Whether a stream is a terminal on which a line can be drawn over."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and os.environ.get("TTY_INTERACTIVE") != "0"
 
 
 class LineProgress:
@@ -86,6 +94,9 @@ class LineProgress:
         """Ignore it: a log has a line a phase."""
 
     def ends_in(self, seconds: float | None) -> None:
+        """Ignore it."""
+
+    def watch(self, look: Callable[[], Running] | None) -> None:
         """Ignore it."""
 
     def note(self, text: str) -> None:
@@ -141,7 +152,12 @@ class LiveProgress(LineProgress):
 
     Args:
         ticks: Whether a thread draws it also while nothing is heard, once a second.
+
+    Attributes:
+        redraw_seconds: Between two drawings at least, but for a new phase.
     """
+
+    redraw_seconds = REDRAW_SECONDS
 
     def __init__(
         self, stream: TextIO, *, verbose: bool = False, clock: Callable[[], float] = time.monotonic, ticks: bool = False
@@ -211,12 +227,12 @@ class LiveProgress(LineProgress):
     def _draw_until(self, closed: threading.Event) -> None:
         while not closed.wait(TICK_SECONDS):
             with self._lock:
-                if not closed.is_set() and self._clock() - self._last_draw >= TICK_SECONDS / 2:
+                if not closed.is_set() and self._clock() - self._last_draw >= 0.9 * TICK_SECONDS:
                     self._draw(at_once=True)
 
     def _draw(self, *, at_once: bool = False) -> None:
         now = self._clock()
-        if not at_once and now - self._last_draw < REDRAW_SECONDS:
+        if not at_once and now - self._last_draw < self.redraw_seconds:
             return
         self._last_draw, self._drawn = now, True
         head, *rest = map(self._clean, self._words())
@@ -226,7 +242,10 @@ class LiveProgress(LineProgress):
         space = room - len(_SAYS) - len(tail)
         if _LEAST_HEAD <= space < len(head):
             head = head[: space - 1] + self._clean("…")
-        self._write(_CLEAR + f"{_SAYS}{head}{tail}"[:room])
+        self._show(f"{_SAYS}{head}{tail}"[:room])
+
+    def _show(self, line: str) -> None:
+        self._write(_CLEAR + line)
 
     def _words(self) -> list[str]:
         if self._making is not None:
