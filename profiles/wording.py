@@ -122,7 +122,7 @@ def cores_text(cores: float) -> str:
         >>> cores_text(2), cores_text(1), cores_text(1.05842)
         ('2 cores', '1 core', '1.06 cores')
     """
-    number = f"{round(cores, 2):g}"
+    number = f"{round(cores, 2) or 0.0:g}"
     return f"{number} core{'' if number == '1' else 's'}"
 
 
@@ -144,13 +144,20 @@ def milliseconds(value: float) -> str:
         >>> milliseconds(12.34), milliseconds(0.0456), milliseconds(12345)
         ('12.3 ms', '45.6 µs', '12.3 s')
     """
-    if value == 0 or not math.isfinite(value):
-        return f"{significant(value)} ms"
-    if abs(value) < 0.1:
-        return f"{significant(value * 1000)} µs"
-    if abs(value) >= 10_000:
-        return f"{significant(value / 1000)} s"
-    return f"{significant(value)} ms"
+    unit, factor = unit_of_ms(value)
+    return f"{significant(value / factor)} {unit}"
+
+
+def unit_of_ms(value: float) -> tuple[str, float]:
+    """The unit in which a duration given in milliseconds reads best, and how many milliseconds it has.
+
+    Example:
+        >>> unit_of_ms(0.05), unit_of_ms(0), unit_of_ms(12345)
+        (('µs', 0.001), ('ms', 1.0), ('s', 1000.0))
+    """
+    if 0 < abs(value) < 0.1:
+        return "µs", 0.001
+    return ("s", 1000.0) if 10_000 <= abs(value) < math.inf else ("ms", 1.0)
 
 
 def part_of(part_ms: float, whole_ms: float) -> str:
@@ -177,7 +184,7 @@ def size(nbytes: float | None) -> str:
     """
     if nbytes is None or not math.isfinite(nbytes):
         return "n/a"
-    factor, unit = next((pair for pair in _BINARY if abs(nbytes) >= pair[0]), _BINARY[-1])
+    factor, unit = next((pair for pair in _BINARY if abs(round(nbytes)) >= pair[0]), _BINARY[-1])
     return f"{round(nbytes)} B" if factor == 1 else f"{significant(nbytes / factor)} {unit}"
 
 
@@ -358,9 +365,7 @@ def change_text(before_ms: float, after_ms: float, reason: str) -> str:
         >>> change_text(52.2, 28.5, "57 ms of CPU per batch keep 2 cores busy for 28.5 ms")
         '52.2 → 28.5 ms per step (1.83×): 57 ms of CPU per batch keep 2 cores busy for 28.5 ms'
     """
-    before, after = milliseconds(before_ms), milliseconds(after_ms)
-    unit = after.rpartition(" ")[2]
-    if before.endswith(f" {unit}"):
-        before = before.removesuffix(f" {unit}")
+    unit, factor = unit_of_ms(max(before_ms, after_ms))
+    both = " → ".join(significant(value / factor) for value in (before_ms, after_ms))
     ratio = before_ms / after_ms if after_ms > 0 else 1.0
-    return f"{before} → {after} per step ({ratio_text(ratio)}): {reason}"
+    return f"{both} {unit} per step ({ratio_text(ratio)}): {reason}"

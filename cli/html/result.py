@@ -153,7 +153,7 @@ def _cause(result: Result) -> tuple[str, str] | None:
     if 0 < len(result.changes) <= _MOST_CHANGES:
         words += result.changes
     elif result.changes:
-        words.append(f"{len(result.changes)} differences of the specs")
+        words.append(f"{len(result.changes)} differences of the files")
     return ("differs", "; ".join(words)) if words else None
 
 

@@ -203,9 +203,9 @@ def place_of_change(result: Result, change: str) -> Location | None:
 
 
 def describe_likely(result: Result) -> str:
-    """Name the change of the spec that is likely the cause: it is the only one, or one of a few; empty if unknown.
+    """Name the change that is likely the cause: it is the only one, or one of a few; empty if unknown.
 
-    Nothing else differs between the sides than the files that a spec names, so one change is the cause but for those.
+    Of specs, nothing else differs between the sides than the files that they name; of functions, other modules may.
     """
     parts = [describe_part(change, place_of_change(result, change)) for change in result.changes]
     if not parts:

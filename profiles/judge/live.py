@@ -35,6 +35,7 @@ from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, WhySearch
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
 from pipeprof.profiles.judge.why.effects import Subset
+from pipeprof.profiles.judge.why.source_changes import changes_of_targets
 from pipeprof.profiles.judge.why.versions import GraphVersions, SpecVersions
 from pipeprof.profiles.judge.words import conclude, disturbance_of, main_metric, warnings_of
 from pipeprof.profiles.protocol.job import Job
@@ -186,6 +187,9 @@ class _Comparison:
         result.step, result.dispatch = planned.step_text, planned.dispatch
         if (versions := self._versions("b")) is not None:
             result.changes, result.change_places = versions.changes, versions.places
+        elif all(self.sides[side].settings.loaded is None for side in ("a", "b")):
+            found = changes_of_targets(*(self.sides[side].settings.target for side in ("a", "b")))
+            result.changes, result.change_places = [text for text, _ in found], [place for _, place in found]
         for arm in result.further:
             versions = self._versions(arm.name)
             arm.changes = versions.changes if versions is not None else []
