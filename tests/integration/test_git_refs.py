@@ -111,6 +111,23 @@ def test_the_tree_of_a_ref_has_its_code_and_the_data_of_the_work_tree(repository
     assert (repository / "specs" / "a.yaml").read_text() == "two"
 
 
+def test_three_dots_name_the_commit_that_both_have(repository, calls):
+    git(repository, "branch", "other")
+    commit_all(repository, "mine")
+    git(repository, "checkout", "-q", "other")
+    (repository / "specs" / "a.yaml").write_text("theirs")
+    commit_all(repository, "theirs")
+    git(repository, "checkout", "-q", "-")
+    tree = check_out(calls, "other...", repository, calls.folder / "a")
+    assert (tree.folder / "specs" / "a.yaml").read_text() == "one"
+    git(repository, "checkout", "-q", "--orphan", "alone")
+    git(repository, "commit", "-q", "--allow-empty", "-m", "alone")
+    with pytest.raises(ProfileError, match=r"git:other\.\.\.: no commit that HEAD and other share"):
+        check_out(calls, "other...", repository, calls.folder / "b")
+    with pytest.raises(ProfileError, match="git:nowhere: no such branch"):
+        check_out(calls, "nowhere...", repository, calls.folder / "c")
+
+
 def test_a_ref_that_does_not_exist_is_named(repository, tree_of):
     with pytest.raises(ProfileError, match="git:nowhere: no such branch, tag or commit"):
         tree_of(repository, "nowhere")
