@@ -88,6 +88,7 @@ class Watched:
         self._written = written
         self._looks: tuple[MemoryLook | None, MemoryLook | None] = (None, None)
         self._sample: Sample | None = None
+        self._cores: float | None = None
 
     def __call__(self) -> Running:
         """Look now."""
@@ -96,13 +97,14 @@ class Watched:
         if look is not self._looks[1]:
             self._looks = (self._looks[1], look)
         steps = observed.measured.steps if observed.measured is not None else None
-        cores, self._sample = _cores(self._sample, sample), sample
+        if sample is not self._sample:
+            self._cores, self._sample = _cores(self._sample, sample), sample
         return Running(
             rate=observed.rate,
             waits=steps.wait_share if steps is not None and steps.busy_ms is not None else None,
             bytes=sample.used_bytes if sample is not None else None,
             limit_bytes=self._sampler.limit_bytes,
-            cores=cores,
+            cores=self._cores,
             stages=self._stages(),
         )
 
