@@ -76,11 +76,14 @@ def describe_interval(metric: Metric) -> str:
 
 def _signed(metric: Metric, *values: float) -> list[str]:
     texts = values_text(metric, *values)
-    return [f"+{text}" if value > 0 and not _is_zero(text) else text for value, text in zip(values, texts, strict=True)]
+    return [
+        f"+{text}" if value > 0 and not _is_nothing(text) else text for value, text in zip(values, texts, strict=True)
+    ]
 
 
-def _is_zero(text: str) -> bool:
-    return not text.partition(" ")[0].strip("-0.")
+def _is_nothing(text: str) -> bool:
+    """Whether a value is 0 as it is written, or so small that it has no sign."""
+    return text.startswith("<") or not text.partition(" ")[0].strip("-0.")
 
 
 def numbers_agree(metric: Metric) -> bool:

@@ -131,8 +131,15 @@ def _named(ops: Sequence[str], written: Sequence[tuple[str, str, str]]) -> list[
     by_op: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for op, name, place in written:
         by_op[op].append((name or op, place))
-    known = {op: iter(names) for op, names in by_op.items() if len(names) == ops.count(op)}
-    return [next(known[op]) if op in known else (op, "") for op in ops]
+    parts = [op.split("+") for op in ops]
+    seen = [part for row in parts for part in row]
+    known = {op: iter(names) for op, names in by_op.items() if len(names) == seen.count(op)}
+    found = []
+    for row in parts:
+        # A stage that TensorFlow has made of several has the names of all, and the place of the first.
+        names = [next(known[part]) if part in known else (part, "") for part in row]
+        found.append(("+".join(name for name, _ in names), next((place for _, place in names if place), "")))
+    return found
 
 
 def _rate(after: int, before: int, seconds: float) -> float | None:

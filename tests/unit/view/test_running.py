@@ -74,6 +74,17 @@ def test_a_name_is_given_only_where_it_is_clear_whose_it_is() -> None:
     assert [stage.name for stage in running_stages(look(1), None, 0.0, twice)][1] == "map"
 
 
+def test_a_fused_stage_has_the_names_of_its_parts() -> None:
+    nodes = [
+        iterator(0, "Root", 1),
+        iterator(1, "MapAndBatch", 2, elements=9, parallelism=2),
+        iterator(2, "Range", elements=2),
+    ]
+    model: ModelDict = {"output": 0, "nodes": nodes, "gap_times_us": [], "cpu_budget": 2.0, "ram_budget": 1e9}
+    _, fused = running_stages(model, None, 0.0, WRITTEN)
+    assert (fused.name, fused.place) == ("decode+batch", "spec.yaml:10")
+
+
 def test_inner_iterators_of_one_kind_are_one_stage() -> None:
     nodes = [
         iterator(0, "Root", 1),
