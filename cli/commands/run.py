@@ -115,7 +115,7 @@ def _progress(given: RunOptions) -> RunProgress:
     """The progress on stderr.
 
     Raises:
-        UsageError: A live view is asked for where none can be drawn.
+        UsageError: There is no terminal for a live view.
     """
     import sys
 
