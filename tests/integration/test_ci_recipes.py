@@ -77,6 +77,7 @@ class Runner:
         commit_all(self.origin)
         git(self.origin, "checkout", "-qb", "feature")
         git(self.origin, "checkout", "-q", "main")
+        (self.origin / "later.txt").touch()
         commit_all(self.origin)
         git(self.origin, "checkout", "-q", "feature")
 
@@ -235,7 +236,8 @@ def test_pytest(foreign: Path) -> None:
     # One pair decides nothing: the gate has measured both sides, and what is inconclusive fails the test.
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Inconclusive:" in done.stdout
-    assert f"git:main... ({git(foreign, 'rev-parse', 'main~1')[:7]}" in done.stdout, done.stdout
+    side = f"git:main...:data_input.py:make_dataset · commit {git(foreign, 'rev-parse', 'main~1')[:10]}"
+    assert side in done.stdout, done.stdout
     assert "1 failed" in done.stdout
 
 
