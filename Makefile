@@ -155,6 +155,12 @@ $(STAMP)/tools: constraints.txt | $(STAMP)/venv
 	@$(PIP) install -c constraints.txt build setuptools
 	@touch $@
 
+# On a terminal the minutes of a download are counted, with what has arrived; a log is told once. The command stays in
+# the foreground, since what a shell starts in the background ignores Ctrl-C.
+COUNTED = if [ -t 2 ]; then (while sleep 2; do \
+  printf '\r  %d s, %s MB in $(VENV)' "$$SECONDS" "$$(du -sm $(VENV) 2>/dev/null | cut -f1)"; done) >&2 & \
+  trap "kill $$! 2>/dev/null; printf '\r\033[K' >&2" EXIT; fi;
+
 # The wheel is what users get, so it is what is run and tested. build/ and *.egg-info go first because setuptools
 # would put modules that are gone from the tree into the wheel again, and last because nothing else needs them.
 $(STAMP)/installed: $(SOURCES) pyproject.toml README.md LICENSE constraints.txt | $(STAMP)/tools
@@ -163,10 +169,10 @@ $(STAMP)/installed: $(SOURCES) pyproject.toml README.md LICENSE constraints.txt 
 	@rm -rf build *.egg-info
 	@[ -e $@ ] || echo "Installing pipeprof and what it needs (TensorFlow is some hundred MB; minutes the first time)"
 	@$(PIP) install --no-deps --force-reinstall $(DIST)/pipeprof-*.whl
-	@$(PIP) install -c constraints.txt $(DIST)/pipeprof-*.whl
+	@$(COUNTED) $(PIP) install -c constraints.txt $(DIST)/pipeprof-*.whl
 	@touch $@
 
 $(STAMP)/dev: pyproject.toml constraints.txt | $(STAMP)/installed
 	@echo "Installing the development tools"
-	@$(PIP) install -c constraints.txt "$$(echo $(DIST)/pipeprof-*.whl)[dev]"
+	@$(COUNTED) $(PIP) install -c constraints.txt "$$(echo $(DIST)/pipeprof-*.whl)[dev]"
 	@touch $@

@@ -257,6 +257,7 @@ class RunOptions(SharedOptions):
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
+    live: Annotated[bool, flag("--live", "Draw the pipeline while it runs, on a terminal.")] = False
     no_verify: Annotated[
         bool, flag("--no-verify", "Do not try the proposed changes: findings are predictions only.")
     ] = False

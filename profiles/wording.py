@@ -22,8 +22,10 @@ NOT_REPRODUCIBLE = "the pipeline does not give the same data twice, two processe
 _BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
 
 _ABSURD = 1e300
-_NAMED_IN_A_ROW = 3
 """No measurement is as large; beyond it rounding itself fails."""
+_NAMED_IN_A_ROW = 3
+_SMALL_RATIO = 0.1
+"""A smaller ratio is written as a fraction: 1/51× says more than 0.0197×."""
 
 
 class NamedStage(Protocol):
@@ -90,6 +92,28 @@ def count(value: float) -> str:
     return f"{whole:,}" if whole and abs(value - whole) < 0.01 * whole else significant(value)
 
 
+def ratio_text(ratio: float) -> str:
+    """A ratio of two values.
+
+    Example:
+        >>> ratio_text(1.121), ratio_text(0.0197)
+        ('1.12×', '1/50.8×')
+    """
+    if 0 < ratio < _SMALL_RATIO:
+        return f"1/{significant(1 / ratio)}×"
+    return f"{significant(ratio)}×"
+
+
+def span_text(low: float, high: float) -> str:
+    """The ends of an interval of a ratio.
+
+    Example:
+        >>> span_text(1.1, 1.14), span_text(0.0193, 0.0201)
+        ('1.10–1.14', '1/51.8–1/49.8')
+    """
+    return f"{ratio_text(low).removesuffix('×')}–{ratio_text(high).removesuffix('×')}"
+
+
 def percent(share: float) -> str:
     """A share between 0 and 1 as a percentage, one decimal below 10 %.
 
@@ -114,7 +138,7 @@ def cores_text(cores: float) -> str:
         >>> cores_text(2), cores_text(1), cores_text(1.05842)
         ('2 cores', '1 core', '1.06 cores')
     """
-    number = f"{round(cores, 2):g}"
+    number = f"{round(cores, 2) or 0.0:g}"
     return f"{number} core{'' if number == '1' else 's'}"
 
 
@@ -136,13 +160,20 @@ def milliseconds(value: float) -> str:
         >>> milliseconds(12.34), milliseconds(0.0456), milliseconds(12345)
         ('12.3 ms', '45.6 µs', '12.3 s')
     """
-    if value == 0 or not math.isfinite(value):
-        return f"{significant(value)} ms"
-    if abs(value) < 0.1:
-        return f"{significant(value * 1000)} µs"
-    if abs(value) >= 10_000:
-        return f"{significant(value / 1000)} s"
-    return f"{significant(value)} ms"
+    unit, factor = unit_of_ms(value)
+    return f"{significant(value / factor)} {unit}"
+
+
+def unit_of_ms(value: float) -> tuple[str, float]:
+    """The unit in which a duration given in milliseconds reads best, and how many milliseconds it has.
+
+    Example:
+        >>> unit_of_ms(0.05), unit_of_ms(0), unit_of_ms(12345)
+        (('µs', 0.001), ('ms', 1.0), ('s', 1000.0))
+    """
+    if 0 < abs(value) < 0.1:
+        return "µs", 0.001
+    return ("s", 1000.0) if 10_000 <= abs(value) < math.inf else ("ms", 1.0)
 
 
 def part_of(part_ms: float, whole_ms: float) -> str:
@@ -169,7 +200,7 @@ def size(nbytes: float | None) -> str:
     """
     if nbytes is None or not math.isfinite(nbytes):
         return "n/a"
-    factor, unit = next((pair for pair in _BINARY if abs(nbytes) >= pair[0]), _BINARY[-1])
+    factor, unit = next((pair for pair in _BINARY if abs(round(nbytes)) >= pair[0]), _BINARY[-1])
     return f"{round(nbytes)} B" if factor == 1 else f"{significant(nbytes / factor)} {unit}"
 
 
@@ -350,9 +381,7 @@ def change_text(before_ms: float, after_ms: float, reason: str) -> str:
         >>> change_text(52.2, 28.5, "57 ms of CPU per batch keep 2 cores busy for 28.5 ms")
         '52.2 → 28.5 ms per step (1.83×): 57 ms of CPU per batch keep 2 cores busy for 28.5 ms'
     """
-    before, after = milliseconds(before_ms), milliseconds(after_ms)
-    unit = after.rpartition(" ")[2]
-    if before.endswith(f" {unit}"):
-        before = before.removesuffix(f" {unit}")
+    unit, factor = unit_of_ms(max(before_ms, after_ms))
+    both = " → ".join(significant(value / factor) for value in (before_ms, after_ms))
     ratio = before_ms / after_ms if after_ms > 0 else 1.0
-    return f"{before} → {after} per step ({significant(ratio)}×): {reason}"
+    return f"{both} {unit} per step ({ratio_text(ratio)}): {reason}"

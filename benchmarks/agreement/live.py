@@ -30,6 +30,7 @@ from pipeprof.profiles.experiment.team import Team
 from pipeprof.profiles.fix.race import Races, Rival
 from pipeprof.profiles.fix.search import Aim, decide_all
 from pipeprof.profiles.harness.event_loop import Signals
+from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import TurnRequest
@@ -53,17 +54,10 @@ FIX = {"faster": "faster", "no-gain": "no gain"}
 COMPARE = {"faster": "faster", "slower": "no gain", "no difference": "no gain"}
 
 
-class Quiet:
-    """Receives how far a trial is."""
-
-    def tick(self, rate: float | None, done: float, total: float | None) -> None:
-        """Take it."""
-
-
 def by_trial(team: Team, jobs: JobMaker, flag: str) -> Trial:
     """Measure a change as ``run`` does, and as the proof of ``fix`` does."""
     until = time.monotonic() + TRIAL_SECONDS
-    trials = Trials(team, PACE, jobs.as_it_is, until=until, timeout=60.0, progress=Quiet())
+    trials = Trials(team, PACE, jobs.as_it_is, until=until, timeout=60.0, progress=Silent())
     try:
         return trials.measure(jobs.edited(Change((flag,))), "same", for_memory=False)
     finally:
@@ -72,7 +66,7 @@ def by_trial(team: Team, jobs: JobMaker, flag: str) -> Trial:
 
 def by_fix(team: Team, jobs: JobMaker, flag: str) -> tuple[str, dict[str, Any]]:
     """Race a change, and prove it where it is faster."""
-    races = Races(team, PACE, timeout=60.0, left=lambda: 60.0, tick=lambda _done, _total: None)
+    races = Races(team, PACE, timeout=60.0, left=lambda: 60.0, tick=lambda *_: None)
     job = jobs.edited(Change((flag,)))["B1"]
     raced = races.run(jobs.as_it_is, {"C1": Rival(job, "same")})
     team.end()

@@ -38,13 +38,6 @@ CHEAP = {"filter": (0, 16.0, 3, 2), "map": (1, 16.0, 1, 1), "batch": (2, 1.0, 16
 BYTES = 256_000_000
 
 
-class Quiet:
-    """Receives how far a trial is."""
-
-    def tick(self, rate: float | None, done: float, total: float | None) -> None:
-        """Take it."""
-
-
 def jobs_of(function: str) -> JobMaker:
     """The jobs of a pipeline."""
     from pipeprof.pipelines.steps.step import no_step
@@ -77,6 +70,7 @@ def measured(name: str, _folder: Path) -> dict[str, Any]:
     from pipeprof.profiles.experiment.evidence import EDITED
     from pipeprof.profiles.experiment.team import Team
     from pipeprof.profiles.harness.event_loop import Signals
+    from pipeprof.profiles.harness.progress import Silent
     from pipeprof.profiles.protocol.turns import ReplayJob, TurnRequest
     from pipeprof.profiles.verify.plan import Pace
     from pipeprof.profiles.verify.trials import Trials
@@ -97,7 +91,7 @@ def measured(name: str, _folder: Path) -> dict[str, Any]:
     stages = CHEAP if name == SLOW_SOURCE else {"python": CHEAP["map"]}
     with Signals().installed() as signals, Team(signals, None).closing() as team:
         until = time.monotonic() + SECONDS * 5
-        trials = Trials(team, pace, maker.as_it_is, until=until, timeout=60.0, progress=Quiet())
+        trials = Trials(team, pace, maker.as_it_is, until=until, timeout=60.0, progress=Silent())
         if name != SLOW_SOURCE:
             twin = jobs_of("in_tensorflow").workers(EDITED, None)
             found["known"] = figures_of("known", trials.measure(twin, None, for_memory=False))

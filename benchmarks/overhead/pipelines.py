@@ -234,6 +234,14 @@ class Drain:
         return [*bare, *ours]
 
 
+class Drawn(Drain):
+    """Pipeprof's loop in all slices; only in every other one may the parent draw what `--live` shows (bench.py)."""
+
+    def bare(self) -> tuple[int, float]:
+        """The same loop, while nobody draws."""
+        return self._ours()
+
+
 class Follow:
     """The two loops with a device. Both return the number of steps from the first to the last, and the seconds."""
 
@@ -308,7 +316,7 @@ def hook(dataset: tf.data.Dataset) -> tf.data.Dataset:
     pairs = chain([None], repeat(JOB["pairs"]))
 
     def drain(feed: Feed, window: PhaseWindow) -> None:
-        alternate(Drain(feed, window), window, pairs=next(pairs))
+        alternate((Drawn if JOB["live"] else Drain)(feed, window), window, pairs=next(pairs))
 
     def follow(feed: Feed, step: BatchConsumer, window: PhaseWindow) -> None:
         alternate(Follow(feed, step, window), window, pairs=next(pairs))

@@ -78,6 +78,7 @@ def compare(given: CompareOptions) -> None:
                 # The stages of two pipelines stand side by side; of more, the table has no place for them.
                 profiled=len(sides) == 2 and scan is None,
                 why_rounds=pairs if given.why else 0,
+                most=pairs,
                 end_at=calls.end_at,
             )
             measure(live_sides(sides), result, plan, progress, save)

@@ -133,6 +133,7 @@ def _against(
     warn_of_steps(sides, result)
     plan = SessionPlan(
         enough=lambda so_far: has_seen_enough(so_far, question.most),
+        most=question.most,
         rows=lambda pairs: rows_of(pairs, judged_for(result.a, result.b, judged)),
         profiled=False,
         metrics=judged,
@@ -273,6 +274,7 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
             metrics=judged,
             timed=("a",),
             end_at=question.end_at,
+            most=GATE.pairs if known is None else question.most,
         )
         measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
         # The other side is the reference workload: what differs from it says nothing about the target.

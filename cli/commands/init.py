@@ -24,6 +24,8 @@ EPILOG = epilog(
     codes=(0, 1, 2, 5),
 )
 _INDENT = "  "
+_KEPT = "spec-schema"
+"""Name of the schema in the cache, before the version."""
 
 
 def is_function(text: str) -> bool:
@@ -121,8 +123,8 @@ def init(
         option(
             "--schema",
             "FILE",
-            "Also write the JSON Schema of specs to FILE, and name it in the spec's first line: editors then "
-            "check and complete the spec.",
+            "Also write a reference to the JSON Schema of specs to FILE, and name it in the spec's first line: editors "
+            "then check and complete the spec.",
         ),
     ] = None,
     no_python: NoPython = False,
@@ -238,7 +240,7 @@ def _check_schema(schema: str, out: str, *, force: bool) -> None:
     from pipeprof.pipelines.spec.schema.schema import SCHEMA_ID
 
     def is_schema(path: Path) -> bool:
-        return path.is_file() and f'"$id": "{SCHEMA_ID}"' in path.read_text(encoding="utf-8", errors="replace")
+        return path.is_file() and f'"$id": "{SCHEMA_ID}' in path.read_text(encoding="utf-8", errors="replace")
 
     path = file_path("--schema", schema)
     check_file("--schema", path, force=force, own=is_schema)
@@ -247,12 +249,30 @@ def _check_schema(schema: str, out: str, *, force: bool) -> None:
 
 
 def _write_schema(schema: str | None) -> None:
+    """Write the schema, which is large, into the cache, and the file that the user names as a reference to it."""
+    import contextlib
     import json
 
+    from pipeprof import __version__
+    from pipeprof.pipelines.data.folders import locate
     from pipeprof.pipelines.spec.schema.changes import editor_schema
+    from pipeprof.pipelines.spec.schema.schema import SCHEMA_ID
 
-    if schema is not None:
-        _write(schema, json.dumps(editor_schema(), indent=2, ensure_ascii=False) + "\n", "--schema")
+    if schema is None:
+        return
+    whole = editor_schema()
+    kept = locate().folder / f"{_KEPT}-{__version__}.json"
+    with contextlib.suppress(OSError):
+        # Where it cannot be made, the file in it cannot be written either.
+        kept.parent.mkdir(parents=True, exist_ok=True)
+    _write(str(kept), json.dumps(whole, ensure_ascii=False), "--schema")
+    reference = {
+        "$schema": whole["$schema"],
+        "$id": f"{SCHEMA_ID}-reference",
+        "$comment": f"Of this machine: `pipeprof init --schema {schema}` writes it anew.",
+        "allOf": [{"$ref": kept.as_uri()}],
+    }
+    _write(schema, json.dumps(reference, indent=2, ensure_ascii=False) + "\n", "--schema")
 
 
 def _check_out(out: str, from_: str | None, *, force: bool) -> None:

@@ -32,7 +32,7 @@ from pipeprof.profiles.judge.words import (
     main_metric,
     what_it_is,
 )
-from pipeprof.profiles.wording import listed, percent, place_of, significant
+from pipeprof.profiles.wording import listed, percent, place_of, ratio_text, significant
 
 _PAIRS = {"compare": "--pairs", "gate": "--max-pairs"}
 _OF_THIS_GATE = frozenset({"--against", "--baseline", "--out", "--format", "--max-pairs"})
@@ -350,7 +350,7 @@ def _count(pairs: Sequence[PairValues]) -> str:
 def _metrics(metrics: Sequence[Metric], name: str = "B") -> Table:
     metrics = [metric for metric in metrics if not is_lacking(metric)]
     values = [values_text(metric, metric.a, metric.b) for metric in metrics]
-    divided = [f"{significant(one.normalised)}×" if one.normalised is not None else "" for one in metrics]
+    divided = [f"{ratio_text(one.normalised)}" if one.normalised is not None else "" for one in metrics]
     return Table(
         [
             Column("", [_title(metric) for metric in metrics], right=False),

@@ -1,4 +1,4 @@
-"""Chrome's trace format, which Perfetto opens: phases, gaps, stages, memory, cores and buffers as tracks over time."""
+"""Chrome's trace format, which Perfetto opens: phases, steps, gaps, stages, memory and buffers as tracks over time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 _RUN, _STAGES = 1, 2
 """Numbers of the processes under which a viewer shows the tracks."""
-_PHASES, _GAPS = 1, 2
+_PHASES, _GAPS, _STEPS = 1, 2, 3
 """Numbers of their threads."""
 _LEAST_US = 0.001
 """A slice without a length is drawn as none."""
+_NOTHING: dict[str, Any] = {}
 Event = dict[str, Any]
 
 
@@ -28,6 +29,7 @@ def trace_events(profile: Profile) -> list[Event]:
     return [
         *_names(profile),
         *_phases(profile, starts),
+        *_steps(profile, starts.get("measure", 0.0)),
         *_gaps(profile, starts.get("measure", 0.0)),
         *_stages(profile, starts.get("measure", 0.0)),
         *_counters(profile),
@@ -53,31 +55,54 @@ def _starts(profile: Profile) -> dict[str, float]:
 def _names(profile: Profile) -> Iterator[Event]:
     for process, name in ((_RUN, f"pipeprof {profile.target.text}"), (_STAGES, "time per batch, by stage")):
         yield _event("M", "process_name", process, args={"name": name})
-    for thread, name in ((_PHASES, "phases"), (_GAPS, "longest gaps")):
+    for thread, name in ((_PHASES, "phases"), (_GAPS, "longest gaps"), (_STEPS, "steps")):
         yield _event("M", "thread_name", _RUN, thread, args={"name": name})
     for thread, stage in enumerate(profile.stages or (), 1):
         yield _event("M", "thread_name", _STAGES, thread, args={"name": stage.name or stage.op})
 
 
 def _phases(profile: Profile, starts: dict[str, float]) -> Iterator[Event]:
-    spans = [(starts[phase.name], phase.seconds, phase.name) for phase in profile.phases if phase.seconds is not None]
+    ended = [phase for phase in profile.phases if phase.seconds is not None]
+    spans = [(starts[phase.name], phase.seconds or 0.0, phase.name, _NOTHING) for phase in ended]
     yield from _in_a_row((_RUN, _PHASES), spans)
+
+
+def _steps(profile: Profile, start: float) -> Iterator[Event]:
+    """A slice for each stretch of steps, and their means as counters, which a viewer draws as curves."""
+    course = profile.series.steps if profile.series is not None else None
+    if course is None:
+        return
+    means = {
+        "step interval, ms": course.interval_ms,
+        "wait for data, ms": course.wait_ms,
+        "device busy, ms": course.busy_ms,
+    }
+    known = {name: values for name, values in means.items() if values is not None}
+    begins = [start + at for at in (0.0, *course.seconds[:-1])]
+    spans = []
+    for index, (begin, end) in enumerate(zip(begins, course.seconds, strict=True)):
+        length, facts = start + end - begin, {name: values[index] for name, values in known.items()}
+        steps = round(1e3 * length / course.interval_ms[index]) if course.interval_ms[index] else 0
+        spans.append((begin, length, "steps", {"steps": steps, **facts}))
+    yield from _in_a_row((_RUN, _STEPS), spans)
+    for name, values in known.items():
+        yield from _counter(name, begins, values)
 
 
 def _gaps(profile: Profile, start: float) -> Iterator[Event]:
     gaps = profile.device.gaps if profile.device is not None else None
     # Those of a trace are not of the measured steps.
     longest = gaps.longest if gaps is not None and gaps.seconds is None else []
-    spans = [(start + gap.start_s, gap.ms / 1e3, CAUSE_WORDS.get(gap.cause, gap.cause)) for gap in longest]
+    spans = [(start + gap.start_s, gap.ms / 1e3, CAUSE_WORDS.get(gap.cause, gap.cause), _NOTHING) for gap in longest]
     yield from _in_a_row((_RUN, _GAPS), spans)
 
 
-def _in_a_row(track: tuple[int, int], spans: Iterable[tuple[float, float, str]]) -> Iterator[Event]:
-    """Slices of one track, given as start, seconds and name; slices that overlap would be dropped by viewers."""
-    ordered = sorted(spans)
+def _in_a_row(track: tuple[int, int], spans: Iterable[tuple[float, float, str, dict[str, Any]]]) -> Iterator[Event]:
+    """Slices of one track, given as start, seconds, name and facts; slices that overlap would be dropped by viewers."""
+    ordered = sorted(spans, key=lambda span: span[:3])
     ends = [*(start for start, *_ in ordered[1:]), math.inf]
-    for (start, seconds, name), following in zip(ordered, ends, strict=False):
-        yield _slice(name, track, (start, min(seconds, following - start)), {})
+    for (start, seconds, name, facts), following in zip(ordered, ends, strict=False):
+        yield _slice(name, track, (start, min(seconds, following - start)), facts)
 
 
 def _stages(profile: Profile, start: float) -> Iterator[Event]:

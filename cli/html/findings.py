@@ -25,7 +25,7 @@ from pipeprof.cli.report.findings import (
 from pipeprof.cli.text.blocks import Prose
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
-from pipeprof.profiles.wording import percent, significant
+from pipeprof.profiles.wording import percent, ratio_text, span_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,20 +168,20 @@ def pairs_of(measured: Mapping[str, Any] | None, ident: str, title: str) -> Iter
     if not pairs or not speedup:
         return
     floor = FLOOR
-    words = f"{significant(speedup)}×"
+    words = f"{ratio_text(speedup)}"
     if known.get("low") and known.get("high"):
-        words += f" ({significant(known['low'])}–{significant(known['high'])})"
+        words += f" ({span_text(known['low'], known['high'])})"
     row = Strip("all pairs", speedup, known.get("low"), known.get("high"), pairs, words)
     yield Figure(
         ident,
         "Pairs of measurements",
         partial(draw_factors, rows=[row]),
-        f"{title}: {len(pairs)} pairs from {significant(min(pairs))}× to {significant(max(pairs))}×; together {words}.",
+        f"{title}: {len(pairs)} pairs from {ratio_text(min(pairs))} to {ratio_text(max(pairs))}; together {words}.",
         f"{len(pairs)} pairs, steps per second with the change over without; the grey band is the floor of "
         f"{percent(floor)}, too little to count.",
         table=Rows(
             ("pair", "steps per second, with over without"),
-            [(str(number), f"{significant(value)}×") for number, value in enumerate(pairs, 1)],
+            [(str(number), f"{ratio_text(value)}") for number, value in enumerate(pairs, 1)],
         ),
     )
 

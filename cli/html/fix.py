@@ -15,7 +15,7 @@ from pipeprof.cli.report.findings import describe_delta, describe_measured
 from pipeprof.cli.report.fix import RESULTS, build_facts, build_headline, build_search_on
 from pipeprof.cli.text.blocks import Command, KeyValue, Prose
 from pipeprof.pipelines.edits.environment import assignment
-from pipeprof.profiles.wording import significant
+from pipeprof.profiles.wording import ratio_text
 
 if TYPE_CHECKING:
     from pipeprof.cli.html.findings import Files
@@ -37,7 +37,7 @@ def fix_headline(profile: Profile, fix: Fix) -> Headline:
     measured = fix.measured or {}
     factor = interval = ""
     if fix.status == "fixed" and measured.get("speedup"):
-        factor = f"{significant(measured['speedup'])}×"
+        factor = f"{ratio_text(measured['speedup'])}"
         interval = describe_measured({**measured, "peak_rss_delta_bytes": None}).partition(" ")[2].strip("()")
         interval = f"{interval} · proven" if interval else "proven"
         rest = " more steps per second" if measured["speedup"] > 1 else rest
@@ -120,7 +120,7 @@ def ladder(fix: Fix, idents: Idents) -> Iterator[Figure]:
 def _rung(step: FixStep, base: float) -> Strip:
     value, low, high = (base * one if one is not None else None for one in (step.speedup, step.low, step.high))
     is_taken = step.result == "taken"
-    factor = f"{significant(step.speedup or 1.0)}×"
+    factor = f"{ratio_text(step.speedup or 1.0)}"
     return Strip(
         step.title,
         value,
@@ -134,11 +134,11 @@ def _rung(step: FixStep, base: float) -> Strip:
 
 
 def _over(base: float) -> str:
-    return f" on {significant(base)}×" if base > 1 else ""
+    return f" on {ratio_text(base)}" if base > 1 else ""
 
 
 def _words(step: FixStep, base: float) -> tuple[str, str, str, str, str]:
     memory = describe_delta(step.peak_rss_delta_bytes) if step.peak_rss_delta_bytes is not None else ""
-    factor = f"{significant(step.speedup or 1.0)}×{_over(base)}"
+    factor = f"{ratio_text(step.speedup or 1.0)}{_over(base)}"
     name = f"{step.title} ({step.change})" if step.change else step.title
     return str(step.round or ""), name, factor, memory, RESULTS.get(step.result, step.result)

@@ -19,6 +19,7 @@ from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
     from pipeprof.cli.charts.svg import Sheet
+    from pipeprof.profiles.document.memory import MemorySeries
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
 
@@ -31,6 +32,7 @@ _NEAR = 1.6
 """Times the peak up to which a limit is drawn."""
 _CUT_FROM = 0.6
 """Share of the peak that TensorFlow itself has, from which the axis does not begin with 0."""
+_MOST_LANES = 12
 _MOST_CHOICES = 4
 """Of TensorFlow's, that stand below the chart; the table has all."""
 _CLASSES = ("c-1", "c-2", "c-3", "c-4")
@@ -143,7 +145,7 @@ def tuned(profile: Profile) -> Iterator[Figure]:
     """What stages held over time, and what TensorFlow chose for those that it tunes."""
     names = name_rows(profile.stages)
     stages = [stage for stage in profile.stages or () if stage.buffer_fill or stage.tunable]
-    lanes = [_lane(stage, names) for stage in stages if stage.buffer_fill][:12]
+    lanes = [_lane(stage, names) for stage in stages if stage.buffer_fill][:_MOST_LANES]
     if not lanes:
         return
     end = max(
@@ -162,6 +164,47 @@ def tuned(profile: Profile) -> Iterator[Figure]:
         caption,
         table=Rows(("stage", "most held", "calls", "tuned by TensorFlow"), [_row(stage, names) for stage in stages]),
     )
+
+
+def tuned_over_time(profile: Profile) -> Iterator[Figure]:
+    """What AUTOTUNE had in force from the first batch on, for each stage that it tunes."""
+    looks, names = profile.memory.series, name_rows(profile.stages)
+    stages = [stage for stage in profile.stages or () if looks is not None and any(looks.tuned.get(stage.id, ()))]
+    if looks is None or not stages:
+        return
+    lanes = [_tuned_lane(stage, names, looks) for stage in stages][:_MOST_LANES]
+    series = profile.series
+    begins = next((at for at, phase in zip(series.seconds, series.phase, strict=True) if phase == "measure"), None)
+    since = f" The measured time begins at {begins:.1f} s." if begins is not None else ""
+    yield Figure(
+        "autotune-over-time",
+        "What AUTOTUNE chose over time",
+        partial(draw_lanes, lanes=lanes, start=looks.seconds[0], end=looks.seconds[-1]),
+        "; ".join(f"{lane.name}: {lane.note}" for lane in lanes) + ".",
+        f"Calls at a time, or elements of a buffer, as TensorFlow had them in force.{since}",
+        table=Rows(
+            ("at, s", *(lane.name for lane in lanes)),
+            [
+                (f"{at:.2f}", *(_number(looks.tuned[stage.id][index]) for stage in stages[:_MOST_LANES]))
+                for index, at in enumerate(looks.seconds)
+            ],
+        ),
+        half=True,
+    )
+
+
+def _tuned_lane(stage: Stage, names: dict[str, str], looks: MemorySeries) -> Lane:
+    points = [(at, one) for at, one in zip(looks.seconds, looks.tuned[stage.id], strict=True) if one is not None]
+    what = "calls at a time" if stage.buffer_size is None else "elements in its buffer"
+    first, last = points[0][1], points[-1][1]
+    most = largest(value for _, value in points)
+    went = [first, last] if most == max(first, last) else [first, most, last]
+    note = " → ".join(_number(value) for value in dict.fromkeys(went))
+    return Lane(names[stage.id], f"{note} {what}", points=points, top=f"{_number(most)} {what}")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
 
 
 def _lane(stage: Stage, names: dict[str, str]) -> Lane:

@@ -39,7 +39,7 @@ from pipeprof.profiles.judge.words import (
     main_metric,
     what_it_is,
 )
-from pipeprof.profiles.wording import percent, place_of, significant
+from pipeprof.profiles.wording import percent, place_of, ratio_text, significant, span_text
 
 if TYPE_CHECKING:
     from pipeprof.cli.charts.svg import Sheet
@@ -153,7 +153,7 @@ def _cause(result: Result) -> tuple[str, str] | None:
     if 0 < len(result.changes) <= _MOST_CHANGES:
         words += result.changes
     elif result.changes:
-        words.append(f"{len(result.changes)} differences of the specs")
+        words.append(f"{len(result.changes)} differences of the files")
     return ("differs", "; ".join(words)) if words else None
 
 
@@ -323,7 +323,7 @@ def _pairs(result: Result, idents: Idents) -> Iterator[Figure]:
     ]
     if again:
         middle = math.exp(sum(map(math.log, again)) / len(again))
-        rows.append(Strip("A over A, the noise", middle, dots=again, words=f"{significant(middle)}×", faint=True))
+        rows.append(Strip("A over A, the noise", middle, dots=again, words=f"{ratio_text(middle)}", faint=True))
     yield Figure(
         idents.of("pairs as dots"),
         f"Pairs of {main.title}",
@@ -335,11 +335,9 @@ def _pairs(result: Result, idents: Idents) -> Iterator[Figure]:
             write=lambda value: f"{value:g}×",
             names=("less", "more"),
         ),
-        f"B over A in {len(b)} pairs: from {significant(min(b))}× to {significant(max(b))}×.",
+        f"B over A in {len(b)} pairs: from {ratio_text(min(b))} to {ratio_text(max(b))}.",
         f"One dot a pair. Grey: the floor of {percent(main.floor)}. The second row is another process of A over A.",
-        table=Rows(
-            ("pair", "B over A"), [(str(number), f"{significant(value)}×") for number, value in enumerate(b, 1)]
-        ),
+        table=Rows(("pair", "B over A"), [(str(number), f"{ratio_text(value)}") for number, value in enumerate(b, 1)]),
     )
 
 
@@ -386,8 +384,8 @@ def _shares(causes: Sequence[Cause], title: str, idents: Idents) -> Figure:
             [
                 (
                     " + ".join(cause.changes),
-                    f"{significant(cause.change or 1.0)}×",
-                    f"{significant(cause.low)}–{significant(cause.high)}" if cause.low and cause.high else "",
+                    f"{ratio_text(cause.change or 1.0)}",
+                    span_text(cause.low, cause.high) if cause.low and cause.high else "",
                     percent(cause.share) if cause.share is not None else "",
                     cause.words,
                 )
@@ -403,7 +401,7 @@ def _draw_shares(sheet: Sheet, rows: Sequence[Bar]) -> str:
 
 def _share_words(cause: Cause) -> str:
     share = f"{percent(cause.share)} · " if cause.share is not None else ""
-    return f"{share}{significant(cause.change or 1.0)}×, {cause.words}"
+    return f"{share}{ratio_text(cause.change or 1.0)}, {cause.words}"
 
 
 def _stages(result: Result, idents: Idents) -> Iterator[Figure]:

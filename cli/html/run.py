@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.cli.html.blocks import markup_of
 from pipeprof.cli.html.findings import Files, proposals
 from pipeprof.cli.html.fix import fix_headline, fix_parts
-from pipeprof.cli.html.memory import memory_at_peak, memory_over_time, tuned
+from pipeprof.cli.html.memory import memory_at_peak, memory_over_time, tuned, tuned_over_time
 from pipeprof.cli.html.parts import Fold, Group, Headline, Idents, Note, Page, Part, Section, Shown, Snippet
 from pipeprof.cli.html.stages import stage_graph
 from pipeprof.cli.html.steps import before_and_after, gaps, over_time, spread
@@ -17,10 +17,11 @@ from pipeprof.cli.report.findings import is_of_stages
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.problems import list_warnings, select_warnings
 from pipeprof.cli.report.report import SECTIONS, build_verdict
+from pipeprof.cli.report.steps import rate_over_time
 from pipeprof.cli.text.blocks import Block, Heading, KeyValue, Prose
 from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.document.store import encode
-from pipeprof.profiles.wording import significant
+from pipeprof.profiles.wording import ratio_text, significant, span_text
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -57,7 +58,7 @@ def run_page(profile: Profile, saved: str | None, plan: str | None, number: int 
         Section(idents.of("pipeline"), "Pipeline", _graph(profile, idents)),
         Section(idents.of("memory"), "Memory", [*memory_over_time(profile), *memory_at_peak(profile)]),
         Section(idents.of("spread"), "Step times and gaps", _pair([*spread(profile), *gaps(profile)])),
-        Section(idents.of("autotune"), "Buffers", list(tuned(profile))),
+        Section(idents.of("autotune"), "Buffers", [*tuned(profile), *tuned_over_time(profile)]),
         Section(idents.of("numbers"), "All numbers", [*_numbers(profile, idents), *_json(profile, idents)]),
     ]
     sections = [section for section in sections if section.parts]
@@ -116,14 +117,14 @@ def _factor(profile: Profile) -> tuple[str, str]:
         return "", ""
     name, measured, status = best
     what = f"faster with {name}, measured" if status == "kept" else f"faster at most (finding {name[6:]})"
-    return f"{significant(measured['speedup'])}×", ": ".join(filter(None, (what, _interval(measured))))
+    return f"{ratio_text(measured['speedup'])}", ": ".join(filter(None, (what, _interval(measured))))
 
 
 def _interval(measured: dict[str, object]) -> str:
     low, high, pairs = (measured.get(name) for name in ("low", "high", "pairs"))
     many = f", {len(pairs)} pairs" if isinstance(pairs, list) else ""
     if isinstance(low, float) and isinstance(high, float):
-        return f"{significant(low)}–{significant(high)}{many}"
+        return f"{span_text(low, high)}{many}"
     return many.removeprefix(", ")
 
 
@@ -144,7 +145,7 @@ def _rates(profile: Profile) -> str:
         return ""
     parts = [f"{steps.count:,} in {seconds(steps.seconds)}"]
     if flow is not None and flow.batches_per_second is not None:
-        parts.append(f"{significant(flow.batches_per_second)} batches/s")
+        parts.append(f"{significant(flow.batches_per_second)} batches/s{rate_over_time(profile)}")
     if flow is not None and flow.elements_per_second not in (None, flow.batches_per_second):
         parts.append(f"{significant(flow.elements_per_second or 0.0)} elements/s")
     return " · ".join(parts)

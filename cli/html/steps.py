@@ -14,7 +14,7 @@ from pipeprof.cli.charts.svg import Sheet
 from pipeprof.cli.html.parts import Figure, Rows
 from pipeprof.cli.report.findings import describe_measured
 from pipeprof.cli.text.units import seconds
-from pipeprof.profiles.wording import CAUSE_WORDS, milliseconds, percent, significant
+from pipeprof.profiles.wording import CAUSE_WORDS, milliseconds, percent, ratio_text, significant
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -176,7 +176,7 @@ def before_and_after(
         Bar(
             title,
             _parts(after, busy),
-            f"{milliseconds(after)} · {significant(speedup)}×",
+            f"{milliseconds(after)} · {ratio_text(speedup)}",
             whole / high if low and high else None,
             whole / low if low and high else None,
         ),

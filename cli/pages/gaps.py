@@ -203,4 +203,5 @@ def _points(before: TraceGaps, after: TraceGaps, cause: GapCause | None) -> str:
         change = (after.idle_share or 0.0) - (before.idle_share or 0.0)
     else:
         change = share_of_time(after, cause) - share_of_time(before, cause)
-    return f"{100 * change:+.1f} points".replace("-", "−")
+    points = round(100 * change, 1)
+    return f"{points:+.1f} points".replace("-", "−") if points else "0 points"

@@ -26,8 +26,10 @@ from pipeprof.profiles.wording import (
     free_pipeline_text,
     percent,
     place_of,
+    ratio_text,
     significant,
     size,
+    span_text,
     stage_name,
     stage_place,
 )
@@ -416,9 +418,9 @@ def describe_overlap(dispatch: Dispatch | None, finding: Finding, step: str = "n
     other = measured.get("other_dispatch")
     if measured.get("speedup") is None or dispatch is None:
         return None
-    first = f"{significant(measured['speedup'])}× {dispatch_words(dispatch)}"
+    first = f"{ratio_text(measured['speedup'])} {dispatch_words(dispatch)}"
     if other:
-        return f"{first}, {significant(other['speedup'])}× {dispatch_words(other['dispatch'])}"
+        return f"{first}, {ratio_text(other['speedup'])} {dispatch_words(other['dispatch'])}"
     if finding.status != "kept":
         return None
     from pipeprof.profiles.verify.overlap import is_about_overlap, other_dispatch
@@ -515,7 +517,7 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
             return f"at most {text}"
         if short or predicted is None or predicted.speedup is None:
             return text
-        return f"{text}, predicted {significant(predicted.speedup)}×"
+        return f"{text}, predicted {ratio_text(predicted.speedup)}"
     if finding.unfinished is not None:
         return describe_so_far(finding)
     if predicted is None:
@@ -567,12 +569,12 @@ def describe_measured(measured: dict[str, Any]) -> str:
     """
     parts = []
     if measured.get("speedup") is not None:
-        text = f"{significant(measured['speedup'])}×{' in the training itself' if measured.get('in_training') else ''}"
+        text = f"{ratio_text(measured['speedup'])}{' in the training itself' if measured.get('in_training') else ''}"
         low, high, pairs = measured.get("low"), measured.get("high"), measured.get("pairs")
         kind = _PAIRS_OF.get(measured.get("mode", "")) if pairs and len(pairs) > 1 else None
         if low and high is not None and (kind or not (pairs and len(pairs) < FEW_PAIRS)):
             many = f", {len(pairs)} pairs{f' of {kind}' if kind else ''}" if pairs else ""
-            text += f" ({significant(low)}–{significant(high)}{many})"
+            text += f" ({span_text(low, high)}{many})"
         parts.append(text)
     if measured.get("peak_rss_delta_bytes") is not None:
         parts.append(describe_delta(measured["peak_rss_delta_bytes"]))

@@ -19,7 +19,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.fix.earlier import most_of
 from pipeprof.profiles.time.proven import describe_kept, epoch_text
 from pipeprof.profiles.time.whole import whole_epoch_seconds
-from pipeprof.profiles.wording import listed, significant, size
+from pipeprof.profiles.wording import listed, ratio_text, size, span_text
 
 _KEY = 10
 _FEW_ROUNDS = 3
@@ -121,7 +121,7 @@ def describe_left_out(change: LeftOut) -> str:
     """
     what = _CLASSES[change.semantics]
     how = "was measured at" if change.known_by == "measured" else "is predicted to give"
-    return f"{what} {how} {significant(change.speedup or 1.0)}×: `{change.allow}`"
+    return f"{what} {how} {ratio_text(change.speedup or 1.0)}: `{change.allow}`"
 
 
 def _left_out(fix: Fix) -> Iterator[Block]:
@@ -267,10 +267,10 @@ def _factor(step: FixStep) -> str:
     """
     if step.speedup is None:
         return ""
-    text = f"{significant(step.speedup)}×"
+    text = f"{ratio_text(step.speedup)}"
     if step.low is None or step.high is None or len(step.ratios) < _FEW_ROUNDS:
         return text
-    return f"{text} ({significant(step.low)}–{significant(step.high)})"
+    return f"{text} ({span_text(step.low, step.high)})"
 
 
 def _memory(step: FixStep) -> str:

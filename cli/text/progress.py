@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from pipeprof.cli.streams import visible, write_stream
 from pipeprof.cli.text.style import in_ascii, speaks_unicode
@@ -16,15 +17,24 @@ from pipeprof.pipelines.log_commands import spell_brackets
 from pipeprof.profiles.harness.progress import RunProgress, Silent
 from pipeprof.profiles.wording import significant
 
+if TYPE_CHECKING:
+    from pipeprof.profiles.view.running import Running
+
 REDRAW_SECONDS = 0.25
 """Minimum time between two drawings of the live line: drawing uses CPU time of the measured machine."""
-
+TICK_SECONDS = 1.0
+"""Between two drawings while nothing is heard."""
+LONG_SECONDS = 3.0
+"""From which a phase that knows no end says how long it has lasted."""
 DATA_LINE_SECONDS = 5.0
 _SHORTEST_FORECAST = 1.0
 """Seconds of generating data before its end can be forecast."""
 _FEWEST_ITEMS = 10
 """Items before a forecast is made: the first one waits for a process to start."""
 _CLEAR = "\r\x1b[K"
+_SAYS = "pipeprof: "
+_LEAST_HEAD = 12
+"""Characters of a phase's name that are worth showing."""
 _WORDS = {
     "import": "starting TensorFlow",
     "data": "loading data",
@@ -41,9 +51,14 @@ def progress_for(stream: TextIO, *, quiet: bool, verbose: bool) -> RunProgress:
     """Choose the progress for a stream: live in a terminal, lines elsewhere, nothing with ``-q``."""
     if quiet:
         return Silent()
-    if stream.isatty() and os.environ.get("TERM") != "dumb" and os.environ.get("TTY_INTERACTIVE") != "0":
-        return LiveProgress(stream, verbose=verbose)
+    if draws_on(stream):
+        return LiveProgress(stream, verbose=verbose, ticks=True)
     return LineProgress(stream, verbose=verbose)
+
+
+def draws_on(stream: TextIO) -> bool:
+    """Whether a stream is a terminal on which a line can be drawn over."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and os.environ.get("TTY_INTERACTIVE") != "0"
 
 
 class LineProgress:
@@ -75,6 +90,15 @@ class LineProgress:
         del done, total
         self._rate = rate if rate is not None else self._rate
 
+    def standing(self, words: str) -> None:
+        """Ignore it: a log has a line a phase."""
+
+    def ends_in(self, seconds: float | None) -> None:
+        """Ignore it."""
+
+    def watch(self, look: Callable[[], Running] | None) -> None:
+        """Ignore it."""
+
     def note(self, text: str) -> None:
         """Write a note at once."""
         self._line(text)
@@ -94,7 +118,7 @@ class LineProgress:
         spent = self._clock() - self._data_began[1]
         left = spent / done * (total - done) if done > 0 else 0.0
         shown = spent >= _SHORTEST_FORECAST and left > 0 and done >= min(_FEWEST_ITEMS, total / 10)
-        eta = f", ETA {_whole(left)}" if shown else ""
+        eta = f", {_whole(left)} left" if shown else ""
         share = f" ({done / total:.0%})" if total else ""
         return f"generating data:{name}, {done:,} of {total:,}{share}{eta}"
 
@@ -109,7 +133,7 @@ class LineProgress:
             self._line(f"  {self._phase} took {seconds(self._clock() - self._began)}{rate}")
 
     def _line(self, text: str) -> None:
-        self._write(f"pipeprof: {self._clean(text)}\n")
+        self._write(f"{_SAYS}{self._clean(text)}\n")
 
     def _clean(self, text: str) -> str:
         text = spell_brackets(visible(text))
@@ -124,56 +148,127 @@ class LineProgress:
 
 
 class LiveProgress(LineProgress):
-    """One line that is drawn again and again: phase, current rate, share done, time left."""
+    """One line that is drawn again and again: phase, rate or ratio so far, time left or gone.
 
-    def __init__(self, stream: TextIO, *, verbose: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        ticks: Whether a thread draws it also while nothing is heard, once a second.
+
+    Attributes:
+        redraw_seconds: Between two drawings at least, but for a new phase.
+    """
+
+    redraw_seconds = REDRAW_SECONDS
+
+    def __init__(
+        self, stream: TextIO, *, verbose: bool = False, clock: Callable[[], float] = time.monotonic, ticks: bool = False
+    ) -> None:
         super().__init__(stream, verbose=verbose, clock=clock)
         self._drawn = False
         self._last_draw = float("-inf")
+        self._expected: float | None = None
+        self._done: tuple[float, float | None] = (0.0, None)
+        self._standing = ""
+        self._ends_at: float | None = None
+        self._making: tuple[str, int, int] | None = None
+        self._ticks = ticks
+        self._lock = threading.RLock()
+        self._closed: threading.Event | None = None
 
     def phase(self, name: str, seconds_expected: float | None) -> None:
         """Begin a phase and draw it."""
-        self._end_phase()
-        self._phase, self._began, self._rate = name, self._clock(), None
-        self._draw(_phase_words(name, seconds_expected), at_once=True)
+        with self._lock:
+            self._end_phase()
+            self._phase, self._began, self._rate = name, self._clock(), None
+            self._expected, self._done, self._standing, self._making = seconds_expected, (0.0, None), "", None
+            self._draw(at_once=True)
+        self._keep_drawing()
 
     def tick(self, rate: float | None, done: float, total: float | None) -> None:
         """Draw phase, rate and time left, not more often than four times a second."""
-        self._rate = rate if rate is not None else self._rate
-        parts = [_phase_words(self._phase or "", None)]
-        if self._rate is not None:
-            parts.append(_rate_words(self._rate))
-        parts.append(self._how_far(done, total))
-        self._draw(", ".join(part for part in parts if part))
+        with self._lock:
+            self._rate = rate if rate is not None else self._rate
+            self._done, self._expected = (done, total), None
+            self._draw()
+
+    def standing(self, words: str) -> None:
+        """Draw what is known so far."""
+        with self._lock:
+            self._standing = words
+            self._draw()
+
+    def ends_in(self, seconds: float | None) -> None:
+        """Show from now on how long all of it may take."""
+        with self._lock:
+            self._ends_at = self._clock() + seconds if seconds is not None else None
 
     def data(self, name: str, done: int, total: int) -> None:
         """Draw how much of an input is generated."""
-        self._draw(self._data_words(name, done, total), at_once=done >= total)
+        with self._lock:
+            self._making = (name, done, total)
+            self._draw(at_once=done >= total)
+        self._keep_drawing()
 
     def close(self) -> None:
         """Clear the line."""
-        super().close()
-        self._clear()
+        if self._closed is not None:
+            self._closed.set()
+            self._closed = None
+        with self._lock:
+            super().close()
+            self._ends_at, self._making = None, None
+            self._clear()
 
-    def _how_far(self, done: float, total: float | None) -> str:
-        if not total:
-            return ""
-        spent = self._clock() - self._began
-        left = spent / done * (total - done) if done > 0 else None
-        eta = f", ETA {_whole(left)}" if left is not None and left > 0.5 else ""
-        return f"{min(done / total, 1.0):.0%}{eta}"
+    def _keep_drawing(self) -> None:
+        """Draw the line now and then until it is closed: a process that starts, or hangs, says nothing."""
+        if self._ticks and self._closed is None:
+            self._closed = threading.Event()
+            threading.Thread(target=self._draw_until, args=(self._closed,), name="progress", daemon=True).start()
 
-    def _draw(self, text: str, *, at_once: bool = False) -> None:
+    def _draw_until(self, closed: threading.Event) -> None:
+        while not closed.wait(TICK_SECONDS):
+            with self._lock:
+                if not closed.is_set() and self._clock() - self._last_draw >= 0.9 * TICK_SECONDS:
+                    self._draw(at_once=True)
+
+    def _draw(self, *, at_once: bool = False) -> None:
         now = self._clock()
-        if not at_once and now - self._last_draw < REDRAW_SECONDS:
+        if not at_once and now - self._last_draw < self.redraw_seconds:
             return
         self._last_draw, self._drawn = now, True
-        width = shutil.get_terminal_size().columns - 1
-        self._write(_CLEAR + f"pipeprof: {self._clean(text)}"[:width])
+        head, *rest = map(self._clean, self._words())
+        room = shutil.get_terminal_size().columns - 1
+        tail = "".join(f", {part}" for part in rest if part)
+        # What is cut is the name of what is tried, not what is known of it.
+        space = room - len(_SAYS) - len(tail)
+        if _LEAST_HEAD <= space < len(head):
+            head = head[: space - 1] + self._clean("…")
+        self._show(f"{_SAYS}{head}{tail}"[:room])
+
+    def _show(self, line: str) -> None:
+        self._write(_CLEAR + line)
+
+    def _words(self) -> list[str]:
+        if self._making is not None:
+            return [self._data_words(*self._making)]
+        rate = _rate_words(self._rate) if self._rate is not None else ""
+        return [_phase_words(self._phase or "", self._expected), rate, self._standing, self._how_far()]
+
+    def _how_far(self) -> str:
+        done, total = self._done
+        now = self._clock()
+        if total and not self._standing:
+            left = (now - self._began) / done * (total - done) if done > 0 else None
+            words = f", {_whole(left)} left" if left is not None and left > 0.5 else ""
+            return f"{min(done / total, 1.0):.0%}{words}"
+        if self._ends_at is not None:
+            left = self._ends_at - now
+            return f"at most {_whole(left)} left" if left > 0.5 else ""
+        return _whole(now - self._began) if self._expected is None and now - self._began >= LONG_SECONDS else ""
 
     def _line(self, text: str) -> None:
-        self._clear()
-        super()._line(text)
+        with self._lock:
+            self._clear()
+            super()._line(text)
 
     def _clear(self) -> None:
         if self._drawn:

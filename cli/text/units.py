@@ -82,14 +82,10 @@ def dotted(*parts: tuple[_Value | None, Callable[[_Value], str]]) -> str:
 
 def rate(bytes_per_second: float | None) -> str:
     """Bytes per second in prose, binary as all sizes: ``793 MiB/s``."""
-    return "n/a" if bytes_per_second is None else f"{_prose(bytes_per_second, _BINARY)}/s"
-
-
-def _prose(count: float | None, units: Sequence[tuple[float, str]]) -> str:
-    if count is None or not math.isfinite(count):
+    if bytes_per_second is None or not math.isfinite(bytes_per_second):
         return "n/a"
-    factor, unit = next((pair for pair in units if abs(count) >= pair[0]), units[-1])
-    return f"{significant(count / factor)} {unit}"
+    factor, unit = next((pair for pair in _BINARY if abs(bytes_per_second) >= pair[0]), _BINARY[-1])
+    return f"{significant(bytes_per_second / factor)} {unit}/s"
 
 
 def seconds(value: float | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeprof.profiles.view.thread_chains import rows, timing, total_ms
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds, significant
+from pipeprof.profiles.wording import milliseconds, ratio_text
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Slower:
         return (
             f"; slower: {milliseconds(self.today_ms)} + {milliseconds(self.added_ms)} of Python calls = at least "
             f"{milliseconds(after)} for a batch that takes {milliseconds(self.interval_ms)} now, at most "
-            f"{significant(self.speedup)}×"
+            f"{ratio_text(self.speedup)}"
         )
 
 

@@ -173,10 +173,10 @@ def progress_words(done: int, total: int, spent: float) -> str:
 
     Example:
         >>> progress_words(100 << 20, 400 << 20, 10.0)
-        'converting: 100 MiB of about 400 MiB (25 %), ETA 30 s'
+        'converting: 100 MiB of about 400 MiB (25 %), 30 s left'
     """
     share = min(1.0, done / total) if total else 1.0
-    left = f", ETA {spent * (1 - share) / share:.0f} s" if 0 < share < 1 else ""
+    left = f", {spent * (1 - share) / share:.0f} s left" if 0 < share < 1 else ""
     return f"converting: {size(done)} of about {size(total)} ({share:.0%}){left}".replace("%)", " %)")
 
 

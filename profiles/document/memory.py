@@ -38,6 +38,9 @@ class MemorySeries(Model):
     """Tensors in TensorFlow's pool."""
     stages: dict[str, list[int | None]]
     """Buffered bytes by stage, as TensorFlow's model counts them; null where the count is impossible."""
+    tuned: dict[str, list[float | None]] = Field(default_factory=dict)
+    """What AUTOTUNE had in force, by stage: calls at a time, or the size of a prefetch's buffer in elements. Only of
+    stages that it tunes; null where none of their iterators existed. Empty in documents of earlier versions."""
 
 
 class MemoryEpochs(Model):

@@ -16,12 +16,13 @@ from pipeprof.profiles.experiment.evidence import BASELINES, EDITED
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.purposes import LARGE_GAIN, QUICK, RACE
 from pipeprof.profiles.experiment.schedule import Mode
+from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.fix.race import SHORTEST_WARM, ChangedFileError, Raced, Races, Rival
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES
 from pipeprof.profiles.harness.harness import run_sample
-from pipeprof.profiles.harness.progress import RunProgress, Silent
+from pipeprof.profiles.harness.progress import RunProgress, Silent, ratio_so_far
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.propose.proposal import Compared, Proposal
 from pipeprof.profiles.protocol.job import Job
@@ -29,7 +30,7 @@ from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
 from pipeprof.profiles.verify.guessing.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
 from pipeprof.profiles.verify.plan import Pace, pace_of
 from pipeprof.profiles.verify.trials import Trial, Trials
-from pipeprof.profiles.wording import significant
+from pipeprof.profiles.wording import ratio_text
 
 SMALL_BUDGET = 40.0
 """Seconds of measuring; smaller ones have shorter blocks."""
@@ -107,12 +108,13 @@ class Laboratory:
         self._missing: float | None = None
         """Seconds of filling caches that the shortest race needs of those for which there was no time."""
         self._base: Version | None = None
+        self._began = time.monotonic()
         self._races = Races(
             self.team,
             self.pace,
             timeout=self.jobs.timeout,
             left=lambda: self.left() - self.proof_seconds,
-            tick=lambda done, total: self.progress.tick(None, float(done), float(total)),
+            tick=self._tell,
             budget=self.budget,
             alone=self.alone,
         )
@@ -185,10 +187,9 @@ class Laboratory:
             self._races.rebase()
             self._base = base
         self._number += 1
-        best = f"; best so far {significant(self._gain)}×" if base.steps else ""
         many = f"{len(rivals)} change{'s' if len(rivals) > 1 else ''}"
         how = "one process at a time" if self._races.alone else "side by side"
-        self._begin(f"race {self._number}: {many} {how}{best}")
+        self._begin(f"race {self._number}: {many} {how}")
         # Where a cache was raced, the proof has to fill it as well.
         self._fill_seconds = max((self._filling(version).seconds for _, version in rivals.values()), default=0.0)
         entered = {
@@ -209,7 +210,7 @@ class Laboratory:
     def taken(self, title: str, gain: float) -> None:
         """Tell the best so far."""
         self._gain = gain
-        self.progress.note(f"best so far {significant(gain)}×: {title}")
+        self.progress.note(f"best so far {ratio_text(gain)}: {title}")
 
     def promises(self, gain: float) -> None:
         """Leave the proof time for such a gain, which no race could decide about."""
@@ -223,7 +224,7 @@ class Laboratory:
         """
         self._races.rebase()
         self._base = None
-        self._begin(f"looking at the best so far, {significant(self._gain)}×")
+        self._begin(f"looking at the best so far, {ratio_text(self._gain)}")
         filled = self._filling(version).seconds
         settings = replace(
             self.settings,
@@ -249,7 +250,7 @@ class Laboratory:
             ChangedFileError: The pipeline is not the one that the search has found.
         """
         self._races.rebase()
-        self._begin(f"proving {significant(self._gain)}× against the pipeline as it is")
+        self._begin(f"proving {ratio_text(self._gain)} against the pipeline as it is")
         alone = self.pace.mode == "sequential"
         least = self.proof_seconds if alone else self._proof_of(QUICK.early)
         until = self.team.measured + max(self.left(), least) + self.pace.round_seconds
@@ -273,8 +274,28 @@ class Laboratory:
     def _begin(self, words: str) -> None:
         """Begin a measurement; what was found until now is saved, whatever ends this process."""
         self.save()
+        self.progress.ends_in(self._seconds_to_end())
         self.progress.phase(words, None)
+        self.progress.standing(self._best)
         self._check_files()
+
+    @property
+    def _best(self) -> str:
+        return f"best {ratio_text(self._gain)}" if self._gain > 1 else ""
+
+    def _seconds_to_end(self) -> float:
+        """What is left of the budget, in seconds of this clock: starts and builds take as much of it as until now."""
+        spent = time.monotonic() - self._began
+        pace = max(1.0, spent / self.team.measured) if self.team.measured else 1.0
+        left = pace * self.left()
+        return left if self.end_at is None else min(left, self.end_at - time.monotonic())
+
+    def _tell(self, done: int, total: int, ahead: Interval | None) -> None:
+        """Tell how far a race is, and by how much the fastest of its pipelines is ahead of the best so far."""
+        now = ratio_so_far(ahead.value, ahead.low, ahead.high, ahead.pairs) if ahead is not None else ""
+        self.progress.standing(", ".join(filter(None, (self._best, now))))
+        self.progress.ends_in(self._seconds_to_end())
+        self.progress.tick(None, float(done), float(total))
 
     def _check_files(self) -> None:
         name = self.jobs.changed_file()

@@ -103,7 +103,7 @@ class Races:
     """Races against one pipeline, whose two workers live on from one race to the next.
 
     Attributes:
-        tick: Receives the rounds that are done, and their number at most.
+        tick: Receives the rounds that are done, their number at most, and the fastest pipeline's ratio, if it has one.
         alone: Whether one process exists at a time: from the start, or since several took more memory than there is.
     """
 
@@ -112,7 +112,7 @@ class Races:
     _: KW_ONLY
     timeout: float
     left: Callable[[], float]
-    tick: Callable[[int, int], None]
+    tick: Callable[[int, int, Interval | None], None]
     budget: float = 60.0
     alone: bool = False
 
@@ -188,7 +188,7 @@ class Races:
             rounds = [dict(turn.blocks) for turn in turns]
             for name in names()[1:-1]:
                 self._found[name] = _raced(name, rivals[name], built, rounds)
-            self.tick(len(rounds), self._most_rounds)
+            self.tick(len(rounds), self._most_rounds, self._ahead())
             for group, _ in self._groups(left, rivals):
                 for name in given_up(len(rounds), group):
                     left.remove(name)
@@ -213,7 +213,7 @@ class Races:
         )
         for name, one, ended in measured:
             built[name], blocks[name] = one, ended
-            self.tick(len(blocks), len(rivals) + len(BASELINES))
+            self.tick(len(blocks), len(rivals) + len(BASELINES), None)
         for name in rivals:
             if name in blocks and self._may_race(name, rivals[name], built):
                 rows = zip(*(blocks[one] for one in (first, name, last)), strict=True)
@@ -237,6 +237,11 @@ class Races:
             self._found[error.name] = Raced(f"{before}{error.reason}", refused=error.refused)
 
         return lost
+
+    def _ahead(self) -> Interval | None:
+        """The largest ratio in this race so far."""
+        known = [raced.compared.change for raced in self._found.values() if raced.compared is not None]
+        return max(known, key=lambda change: change.mean, default=None)
 
     def _groups(
         self, left: Sequence[str], rivals: Mapping[str, Rival]

@@ -23,7 +23,7 @@ from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics, different, effort
 from pipeprof.profiles.propose.queue import UNKNOWN_GAIN, Tried
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, kept_by, why_no_cache
-from pipeprof.profiles.wording import significant, size, with_name
+from pipeprof.profiles.wording import ratio_text, size, span_text, with_name
 
 Kind = Literal["faster", "smaller", "no-gain", "unclear", "failed", "refused"]
 
@@ -132,8 +132,8 @@ def in_words(ratio: Interval) -> str:
         '1.79× (1.75–1.84)'
     """
     if ratio.pairs < RACE.early:
-        return f"{significant(ratio.value)}×"
-    return f"{significant(ratio.value)}× ({significant(ratio.low)}–{significant(ratio.high)})"
+        return f"{ratio_text(ratio.value)}"
+    return f"{ratio_text(ratio.value)} ({span_text(ratio.low, ratio.high)})"
 
 
 def _saved_words(saved: int | None) -> str:

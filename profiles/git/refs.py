@@ -10,8 +10,11 @@ from pipeprof.profiles.git.calls import GitCalls, GitError, GitView, printable
 from pipeprof.profiles.git.config import remotes_of
 
 PREFIX = "git:"
+FORK = "..."
+"""Behind a ref: where the present branch left it, as in ``git diff main...``."""
 _MOST_SHOWN = 100
 """Letters of a ref in a message."""
+_HISTORY = "`fetch-depth: 0` for actions/checkout, or git fetch --unshallow"
 _BRANCH = re.compile(r"[A-Za-z0-9][\w./-]*")
 
 
@@ -42,12 +45,37 @@ def commit_of(calls: GitCalls, view: GitView, ref: str) -> str:
     Raises:
         ProfileError: There is no such ref; the message says how to get it.
     """
-    found = _resolved(calls, view, ref)
+    name = ref.removesuffix(FORK)
+    found = _resolved(calls, view, name)
     if found is not None:
-        return found
+        return found if name == ref else _left_at(calls, view, name, found)
+    ref = name
     shown = printable(ref)
     shown = shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
     raise ProfileError(f"git:{shown}: no such branch, tag or commit in {view.repository.root}{_mend(calls, view, ref)}")
+
+
+def _left_at(calls: GitCalls, view: GitView, ref: str, commit: str) -> str:
+    """The latest commit that is in the history of a commit, named by a ref, and in that of the work tree.
+
+    Raises:
+        ProfileError: There is none here.
+    """
+    try:
+        return calls.run(view, "merge-base", commit, "HEAD").decode().split()[0]
+    except (GitError, IndexError):
+        shown = f"git:{printable(ref)}{FORK}"
+        raise ProfileError(
+            f"{shown}: no commit that HEAD and {printable(ref)} share in {view.repository.root}{_deeper(view)}"
+        ) from None
+
+
+def _deeper(view: GitView) -> str:
+    """Advice for a clone without its history; empty for another one."""
+    shallow = view.directory / "shallow"
+    if not shallow.exists() or not shallow.stat().st_size:
+        return ""
+    return f"; this clone is shallow: fetch its history ({_HISTORY})"
 
 
 def has_commit(calls: GitCalls, view: GitView, commit: str) -> bool:
@@ -70,12 +98,10 @@ def _mend(calls: GitCalls, view: GitView, ref: str) -> str:
     branch = re.split(r"[~^@:]", ref, maxsplit=1)[0]
     is_base_there = branch != ref and (branch in ("", "HEAD") or _resolved(calls, view, branch) is not None)
     remotes = remotes_of(view.entries) or ["origin"]
-    shallow = view.directory / "shallow"
-    if shallow.exists() and shallow.stat().st_size:
-        history = "`fetch-depth: 0` for actions/checkout, or git fetch --unshallow"
+    if deeper := _deeper(view):
         if is_base_there or not _BRANCH.fullmatch(branch):
-            return f"; this clone is shallow: fetch its history ({history})"
-        return f"; this clone is shallow: fetch its history ({history}), and the branch: {_fetch(branch, remotes)}"
+            return deeper
+        return f"{deeper}, and the branch: {_fetch(branch, remotes)}"
     if is_base_there or not _BRANCH.fullmatch(branch) or branch == "HEAD":
         return ""
     for remote in remotes:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
-from pipeprof.profiles.wording import milliseconds, percent, place_of, significant, size
+from pipeprof.profiles.wording import milliseconds, percent, place_of, ratio_text, significant, size, span_text
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location
@@ -17,8 +17,6 @@ _AGREE = math.log(1.05)
 """Between the change of medians and the mean change, up to which they need no explanation."""
 _FACTOR_FROM = 2.0
 """An increase is given as a percentage below it."""
-_SMALL_RATIO = 0.1
-"""A smaller ratio is written as a fraction: 1/51× says more than 0.0197×."""
 _SUBJECTS = {
     "step_ms": ("steps are", "slower", "faster"),
     "elements_per_second": ("throughput is", "lower", "higher"),
@@ -60,28 +58,6 @@ def _writer(unit: str, largest: float) -> Callable[[float], str]:
     return lambda value: f"{significant(value / factor)} {own}"
 
 
-def ratio_text(ratio: float) -> str:
-    """A ratio of two values.
-
-    Example:
-        >>> ratio_text(1.121), ratio_text(0.0197)
-        ('1.12×', '1/50.8×')
-    """
-    if 0 < ratio < _SMALL_RATIO:
-        return f"1/{significant(1 / ratio)}×"
-    return f"{significant(ratio)}×"
-
-
-def span_text(low: float, high: float) -> str:
-    """The ends of an interval of a ratio.
-
-    Example:
-        >>> span_text(1.1, 1.14), span_text(0.0193, 0.0201)
-        ('1.10–1.14', '1/51.8–1/49.8')
-    """
-    return f"{ratio_text(low).removesuffix('×')}–{ratio_text(high).removesuffix('×')}"
-
-
 def describe_change(metric: Metric) -> str:
     """The change: ``1.12×``, or ``+3.1 ms`` of a difference."""
     if metric.change is None:
@@ -100,11 +76,14 @@ def describe_interval(metric: Metric) -> str:
 
 def _signed(metric: Metric, *values: float) -> list[str]:
     texts = values_text(metric, *values)
-    return [f"+{text}" if value > 0 and not _is_zero(text) else text for value, text in zip(values, texts, strict=True)]
+    return [
+        f"+{text}" if value > 0 and not _is_nothing(text) else text for value, text in zip(values, texts, strict=True)
+    ]
 
 
-def _is_zero(text: str) -> bool:
-    return not text.partition(" ")[0].strip("-0.")
+def _is_nothing(text: str) -> bool:
+    """Whether a value is 0 as it is written, or so small that it has no sign."""
+    return text.startswith("<") or not text.partition(" ")[0].strip("-0.")
 
 
 def numbers_agree(metric: Metric) -> bool:
@@ -198,8 +177,8 @@ def _amount(metric: Metric) -> str:
         points = f"{significant(100 * abs(change), 2)} percentage points"
         return points if metric.unit == "" else value_text(metric, abs(change))
     if metric.name == "step_ms" and 0 < change < 1:
-        return f"{significant(1 / change)}×"
-    return percent(abs(change - 1)) if change < _FACTOR_FROM else f"{significant(change)}×"
+        return f"{ratio_text(1 / change)}"
+    return percent(abs(change - 1)) if change < _FACTOR_FROM else f"{ratio_text(change)}"
 
 
 def describe_part(change: str, place: Location | None) -> str:
@@ -227,9 +206,9 @@ def place_of_change(result: Result, change: str) -> Location | None:
 
 
 def describe_likely(result: Result) -> str:
-    """Name the change of the spec that is likely the cause: it is the only one, or one of a few; empty if unknown.
+    """Name the change that is likely the cause: it is the only one, or one of a few; empty if unknown.
 
-    Nothing else differs between the sides than the files that a spec names, so one change is the cause but for those.
+    Of specs, nothing else differs between the sides than the files that they name; of functions, other modules may.
     """
     parts = [describe_part(change, place_of_change(result, change)) for change in result.changes]
     if not parts:

@@ -269,6 +269,7 @@ class _Explanation:
         while names:
             began = time.monotonic()
             count = len(names) + 2
+            self.progress.ends_in(None)
             self.progress.phase(f"why: round {turn + 1} of {self.plan.rounds}, {count} fresh processes", None)
             try:
                 found = self.session.round(turn, {name: self._jobs[name] for name in (A, *names, AGAIN)})

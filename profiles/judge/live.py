@@ -20,7 +20,7 @@ from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
-from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.harness.progress import RunProgress, ratio_so_far
 from pipeprof.profiles.harness.settings import RunSettings, again
 from pipeprof.profiles.harness.settings import plan as resolve
 from pipeprof.profiles.host import host as hosts
@@ -35,8 +35,9 @@ from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, WhySearch
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
 from pipeprof.profiles.judge.why.effects import Subset
+from pipeprof.profiles.judge.why.source_changes import changes_of_targets
 from pipeprof.profiles.judge.why.versions import GraphVersions, SpecVersions
-from pipeprof.profiles.judge.words import conclude, disturbance_of, warnings_of
+from pipeprof.profiles.judge.words import conclude, disturbance_of, main_metric, warnings_of
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.verify import plan as plans
 
@@ -65,6 +66,16 @@ class _Between:
         # Also without an edit it is made again from its graph, as an edited one is.
         maker, steps = make(settings), self._versions.edits(chosen)
         return checked("a", maker, lambda: maker.workers(["A"], None, steps)["A"])
+
+
+def standing_of(result: Result) -> str:
+    """What the pairs so far say of the two sides, for the progress; empty without one."""
+    row = main_metric(result)
+    if row is None or row.change is None or not result.pairs:
+        return ""
+    if row.scale != "ratio":
+        return ""
+    return f"B / A {ratio_so_far(row.change, row.low, row.high, row.pairs)}"
 
 
 def checked(side: str, maker: JobMaker, job: Callable[[], Job] | None = None) -> Callable[[], Job]:
@@ -107,6 +118,7 @@ class SessionPlan:
         why_rounds: Rounds of each set of versions in the search for causes; 0 for no search.
         metrics: Names of what is judged: where some are about single stages, those are timed in each process.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
+        most: Pairs that it takes at most; None where that is not known.
     """
 
     enough: Callable[[Result], bool]
@@ -116,6 +128,7 @@ class SessionPlan:
     metrics: Collection[str] = ()
     timed: tuple[SideName, ...] = ("a", "b")
     end_at: float | None = None
+    most: int | None = None
 
 
 def measure(
@@ -174,6 +187,9 @@ class _Comparison:
         result.step, result.dispatch = planned.step_text, planned.dispatch
         if (versions := self._versions("b")) is not None:
             result.changes, result.change_places = versions.changes, versions.places
+        elif all(self.sides[side].settings.loaded is None for side in ("a", "b")):
+            found = changes_of_targets(*(self.sides[side].settings.target for side in ("a", "b")))
+            result.changes, result.change_places = [text for text, _ in found], [place for _, place in found]
         for arm in result.further:
             versions = self._versions(arm.name)
             arm.changes = versions.changes if versions is not None else []
@@ -305,7 +321,9 @@ class _Comparison:
                 result.warnings.append(Message(code="time-over", message="--max-time ended the session."))
                 break
             many = len(self.sides) + 1
+            self.progress.ends_in(self._seconds_to_end(number, at - began))
             self.progress.phase(f"pair {number + 1}: {_COUNTS.get(many, many)} fresh processes", None)
+            self.progress.standing(standing_of(result))
             pair = session.pair(number)
             longest = max(longest, time.monotonic() - at)
             self._take(pair, at - began)
@@ -314,6 +332,13 @@ class _Comparison:
         message = disturbance_of(counted(result.pairs))
         if message is not None:
             result.warnings.append(message)
+
+    def _seconds_to_end(self, done: int, spent: float) -> float | None:
+        """What the pairs that are left may take, at the pace of those so far; None where nothing tells it."""
+        ends = [self.plan.end_at - time.monotonic()] if self.plan.end_at is not None else []
+        if done and self.plan.most is not None:
+            ends.append(spent / done * (self.plan.most - done))
+        return min(ends, default=None)
 
     def _take(self, pair: MeasuredRound, at: float) -> None:
         result, processes = self.result, pair.processes

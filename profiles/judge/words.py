@@ -18,13 +18,11 @@ from pipeprof.profiles.judge.clauses import (
     describe_unchanged,
     numbers_agree,
     place_of_change,
-    ratio_text,
-    span_text,
     values_text,
 )
 from pipeprof.profiles.judge.verdicts.gating import counted, has_other_batches
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
-from pipeprof.profiles.wording import listed, percent, significant, size
+from pipeprof.profiles.wording import listed, percent, ratio_text, significant, size, span_text
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -135,7 +133,7 @@ def _main_cause(result: Result, main: Metric) -> tuple[str, str] | None:
     parts = [describe_part(change, place_of_change(result, change)) for change in first.changes]
     factor = main.change if main.change > 1 else 1 / main.change
     made = " with ".join(parts) if first.kind == "together" else " and ".join(parts)
-    return f"{significant(factor)}× {main.words}", f"{percent(first.share)} of it is {made}"
+    return f"{ratio_text(factor)} {main.words}", f"{percent(first.share)} of it is {made}"
 
 
 def _each(result: Result, main: Metric) -> tuple[str, str, str]:
@@ -231,7 +229,7 @@ def describe_failure(metric: Metric) -> str:
     """A regression: its direction, values and limit, and what a stored baseline makes of it."""
     text = describe_direction(metric)
     if metric.normalised is not None:
-        text += f", {significant(metric.normalised)}× after division by the reference workload's"
+        text += f", {ratio_text(metric.normalised)} after division by the reference workload's"
     return text
 
 
@@ -246,7 +244,7 @@ def sentence_of(metric: Metric) -> str:
     change = f"{describe_change(metric)}{'' if agrees else ' from pair to pair'}{f' ({interval})' if interval else ''}"
     text = f"{metric.title} {both}, {change}"
     if metric.normalised is not None:
-        text += f", {significant(metric.normalised)}× after division by the reference workload's"
+        text += f", {ratio_text(metric.normalised)} after division by the reference workload's"
     if metric.disturbed:
         return f"{text}; processes of A itself differ by more than the floor"
     if "cannot tell" in {metric.words, metric.verdict} and metric.more_pairs is not None:

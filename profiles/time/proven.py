@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import VerdictDetail
 from pipeprof.profiles.time.whole import whole_epoch_seconds
-from pipeprof.profiles.wording import percent, significant, size, stages_in_a_row
+from pipeprof.profiles.wording import percent, ratio_text, significant, size, span_text, stages_in_a_row
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding, Kept
@@ -48,7 +48,7 @@ def describe_proven(profile: Profile) -> list[VerdictDetail]:
         finding = (profile.findings or [])[most[1] - 1]
         replayed = set((finding.measured or {}).get("replayed") or [finding.stage])
         name = stages_in_a_row([stage for stage in profile.stages or () if stage.id in replayed])
-        text = f"at most {significant(most[0])}× faster without {name or 'its stage'}, finding {most[1]}"
+        text = f"at most {ratio_text(most[0])} faster without {name or 'its stage'}, finding {most[1]}"
         if most[0] > bound:
             text = f"without {name or 'its stage'} {AS_IF_FREE}, finding {most[1]}"
         found.append(VerdictDetail(label="bound", text=text))
@@ -63,7 +63,7 @@ def if_it_fits(profile: Profile) -> str:
 
 def _gain(speedup: float, bound: float) -> str:
     """A gain in words: trials differ from the run, and the run has a smaller bound of its own."""
-    return AS_IF_FREE if speedup > bound else f"{significant(speedup)}× faster"
+    return AS_IF_FREE if speedup > bound else f"{ratio_text(speedup)} faster"
 
 
 def _largest(profile: Profile, status: str, *, cached: bool = False) -> tuple[float, int] | None:
@@ -111,11 +111,11 @@ def describe_price(profile: Profile, finding: Finding) -> str | None:
     speedup, low, high = (_number(finding, name) for name in ("speedup", "low", "high"))
     saves = f"saves {size(saved)}"
     if high >= 1 and 0 < speedup < SLOWER:
-        return f"{saves}, and seems slower: {significant(speedup)}× ({significant(low)}–{significant(high)})"
+        return f"{saves}, and seems slower: {ratio_text(speedup)} ({span_text(low, high)})"
     if not (knows_speed(finding) or low > _FROM or 0 < high < 1):
         return f"{saves}; too few pairs to tell whether it changes the speed. {_what_matters(profile)}"
     if low > _FROM:
-        return f"{saves}, and is {significant(speedup)}× faster"
+        return f"{saves}, and is {ratio_text(speedup)} faster"
     if high >= 1:
         return f"{saves} at the same speed, within what was measured"
     return f"{saves}, costs {percent(1 - speedup)} of the steps per second. {_what_matters(profile)}"

@@ -50,7 +50,16 @@ from pipeprof.profiles.verify.bound_advice import (
 from pipeprof.profiles.verify.judge_edit import WORTH, in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
-from pipeprof.profiles.wording import called, count, listed, milliseconds, significant, stage_name, stage_place
+from pipeprof.profiles.wording import (
+    called,
+    count,
+    listed,
+    milliseconds,
+    ratio_text,
+    significant,
+    stage_name,
+    stage_place,
+)
 
 BATCHES = 3
 """Batches for which a replay has elements."""
@@ -459,7 +468,7 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     elif speedup.high < 1:
         finding.reason = f"no upper bound: {name} costs less than a replay of it, {in_words(speedup)}"
     elif speedup.high < WORTH:
-        most = "no gain" if speedup.high < LEAST_GAIN else f"no more than {significant(speedup.high)}×"
+        most = "no gain" if speedup.high < LEAST_GAIN else f"no more than {ratio_text(speedup.high)}"
         finding.status, finding.reason = "rejected", f"even without {name} {most}: {in_words(speedup)}"
     elif speedup.low > 1:
         finding.reason = f"without {name} at most {in_words(speedup)}, undecided"

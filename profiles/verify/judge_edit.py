@@ -18,7 +18,7 @@ from pipeprof.profiles.experiment.purposes import GATE, LARGE_GAIN, MEASURED_AFT
 from pipeprof.profiles.experiment.same_data import DataCheck, check_data
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.propose.proposal import Compared
-from pipeprof.profiles.wording import percent, significant, size
+from pipeprof.profiles.wording import percent, ratio_text, significant, size
 
 MOST_PROCESS_PAIRS = 4
 """Pairs of processes, where one works at a time: it takes a start of each."""
@@ -160,7 +160,7 @@ def _saved(evidence: Evidence) -> int | None:
 
 def _kept(evidence: Evidence, speedup: Interval) -> str:
     same = evidence.same()
-    against = f"; the same pipeline twice: {significant(same.value)}×" if same is not None else ""
+    against = f"; the same pipeline twice: {ratio_text(same.value)}" if same is not None else ""
     if evidence.epochs:
         return f"{in_words(speedup, epochs=True)}, in epochs of one process that took turns{against}"
     if evidence.alone:
@@ -184,10 +184,10 @@ def in_words(ratio: Interval, *, alone: bool = False, epochs: bool = False) -> s
     if (alone or epochs) and ratio.pairs > 1 and ratio.freedom:
         between = f"{significant(ratio.low)} to {significant(ratio.high)}"
         kind = "epochs" if epochs else "processes"
-        return f"{significant(ratio.value)}× ({between}, {ratio.pairs} pairs of {kind})"
+        return f"{ratio_text(ratio.value)} ({between}, {ratio.pairs} pairs of {kind})"
     if ratio.pairs < QUICK.early:
-        return f"{significant(ratio.value)}× in {ratio.pairs} pair{'s' if ratio.pairs != 1 else ''}"
-    return f"{significant(ratio.value)}× ({significant(ratio.low)} to {significant(ratio.high)}, {ratio.pairs} pairs)"
+        return f"{ratio_text(ratio.value)} in {ratio.pairs} pair{'s' if ratio.pairs != 1 else ''}"
+    return f"{ratio_text(ratio.value)} ({significant(ratio.low)} to {significant(ratio.high)}, {ratio.pairs} pairs)"
 
 
 def describe_change(saved: int) -> str:

@@ -7,7 +7,7 @@ import math
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.propose.proposal import tunes_process
 from pipeprof.profiles.time.proven import SLOWER, knows_speed
-from pipeprof.profiles.wording import percent, significant, size
+from pipeprof.profiles.wording import percent, ratio_text, significant, size
 
 NEAR_LIMIT = 0.5
 """Share of the memory limit that the peak takes, from which memory is worth any speed."""
@@ -37,7 +37,7 @@ def too_dear(finding: Finding, peak: int | None, limit: int | None) -> str | Non
         return f"{saves}; too few pairs to tell what it costs"
     if seems_slower:
         between, pairs = f"{significant(measured['low'])} to {significant(high)}", len(measured["pairs"])
-        return f"{saves}, and seems slower: {significant(measured['speedup'])}× ({between}, {pairs} pairs)"
+        return f"{saves}, and seems slower: {ratio_text(measured['speedup'])} ({between}, {pairs} pairs)"
     if saved >= peak or -math.log(high) <= -math.log(1 - saved / peak):
         return None
     return f"{saves}, and costs {percent(1 - measured['speedup'])} of the steps per second"

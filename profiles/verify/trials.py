@@ -18,6 +18,7 @@ from pipeprof.profiles.experiment.rounds import PATIENCE, Rounds
 from pipeprof.profiles.experiment.schedule import Mode, order_of
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import undisturbed
+from pipeprof.profiles.harness.progress import ratio_so_far
 from pipeprof.profiles.host.machine import CoresClock
 from pipeprof.profiles.propose.proposal import Compared
 from pipeprof.profiles.protocol.job import Job
@@ -25,7 +26,7 @@ from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.judge_edit import MOST_PROCESS_PAIRS, Judgement, Status, judge
 from pipeprof.profiles.verify.plan import Pace
-from pipeprof.profiles.wording import significant
+from pipeprof.profiles.wording import ratio_text
 
 ROUND = ("A1", "B1", "B2", "A2")
 """Order of the workers in the first round: a copy of the edited pipeline next to one of the other."""
@@ -40,6 +41,10 @@ class Ticks(Protocol):
 
     def tick(self, rate: float | None, done: float, total: float | None) -> None:
         """Take the pairs measured, and those that a decision takes at least."""
+        ...
+
+    def standing(self, words: str) -> None:
+        """Take the ratio so far."""
         ...
 
 
@@ -414,6 +419,7 @@ class Trials:
     def _report(self, judgement: Judgement) -> None:
         speedup = judgement.speedup
         if speedup is not None and not math.isinf(speedup.high):
+            self._progress.standing(ratio_so_far(speedup.value, speedup.low, speedup.high, speedup.pairs))
             self._progress.tick(None, float(speedup.pairs), float(QUICK.pairs))
 
 
@@ -469,7 +475,7 @@ def so_far(ratio: float, unfinished: Unfinished) -> str:
         >>> so_far(1.7, Unfinished(pairs=8, needed=12, budget_seconds=40))
         '1.70× so far after 8 of 12 pairs'
     """
-    return f"{significant(ratio)}× so far after {unfinished.pairs} of {unfinished.needed} pairs"
+    return f"{ratio_text(ratio)} so far after {unfinished.pairs} of {unfinished.needed} pairs"
 
 
 def write_into(finding: Finding, trial: Trial, budget: float | None = None) -> None:

@@ -325,6 +325,7 @@ class _Verification:
         """Begin the next trial; what was found until now is saved, whatever ends this process."""
         self.finish()
         self._save()
+        self._progress.ends_in(self._until - time.monotonic())
         self._progress.phase(words, None)
 
     def why_not(self, finding: Finding) -> str | None:

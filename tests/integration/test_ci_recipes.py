@@ -1,4 +1,4 @@
-"""The recipes for CI in the documentation, run as the CI system runs them, in a repository that is another one."""
+"""The recipes in the documentation, run as CI, pytest and pre-commit run them, in a repository that is another one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ shutil.copy(folder / "source" / "stub", folder / "env" / "bin" / "python")
 STUB = """#!/bin/bash
 printf '%s\\n' "$@" > "$SEEN/arguments"
 printf '%s' "$PIPEPROF_CACHE_DIR" > "$SEEN/cache_folder"
-git rev-parse --verify --quiet "refs/remotes/origin/main^{commit}" > "$SEEN/resolved"
+git merge-base HEAD "refs/remotes/origin/main" > "$SEEN/resolved"
 while [ $# -gt 0 ]; do
   if [ "$1" = --out ]; then echo "report of this run" > "$2"; fi
   shift
@@ -75,6 +76,10 @@ class Runner:
         (self.origin / "spec.yaml").write_text("version: 1\n")
         commit_all(self.origin)
         git(self.origin, "checkout", "-qb", "feature")
+        git(self.origin, "checkout", "-q", "main")
+        (self.origin / "later.txt").touch()
+        commit_all(self.origin)
+        git(self.origin, "checkout", "-q", "feature")
 
     def run(self, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Check out the merge request alone, without the branch that it goes to, and run the job."""
@@ -130,9 +135,9 @@ def test_gitlab(code: int, runner: Runner) -> None:
     assert done.returncode == code, done.stderr
     words = (runner.seen / "arguments").read_text().splitlines()
     assert words[:6] == ["-I", "-m", "pipeprof", "gate", "spec.yaml", "--no-python"]
-    assert words[words.index("--against") + 1] == "git:origin/main"
-    # The runner's checkout does not have the branch: the recipe's own line fetched it.
-    assert (runner.seen / "resolved").read_text().strip() == git(runner.origin, "rev-parse", "main")
+    assert words[words.index("--against") + 1] == "git:origin/main..."
+    # The runner's checkout does not have the branch: the recipe's own line fetched it, and it has gone on since.
+    assert (runner.seen / "resolved").read_text().strip() == git(runner.origin, "rev-parse", "main~1")
     assert job["allow_failure"] == {"exit_codes": [4]}
     # The document is not redacted, so it stays on the runner.
     names = ("gate.xml", "gate.md")
@@ -183,6 +188,96 @@ def test_a_merge_request_has_no_say_in_the_installation(runner: Runner) -> None:
     assert not pwned.exists()
 
 
+INPUT = """import tensorflow as tf
+
+
+def make_dataset():
+    return tf.data.Dataset.range(100_000).batch(32).repeat()
+"""
+HOOKS = ".pre-commit-hooks.yaml"
+
+
+def written(page: str, title: str, language: str) -> str:
+    """The block of code after a title of a page."""
+    text = (ROOT / "docs" / page).read_text()
+    found = re.search(rf"^## {title}$.*?^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A repository with an input pipeline; its branch has left `main`, which has gone on since."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    git(folder, "init", "-q")
+    (folder / "data_input.py").write_text(INPUT)
+    commit_all(folder)
+    git(folder, "checkout", "-qb", "feature")
+    git(folder, "checkout", "-q", "main")
+    (folder / "data_input.py").write_text("raise SystemExit('not what the branch left')\n")
+    commit_all(folder)
+    git(folder, "checkout", "-q", "feature")
+    return folder
+
+
+def test_pytest(foreign: Path) -> None:
+    recipe = written("ways-in.md", "In pytest", "python")
+    (foreign / "test_data_input.py").write_text(f"from data_input import make_dataset\n\n\n{recipe}")
+    few = {"PIPEPROF_MAX_PAIRS": "1", "PIPEPROF_STEP": "simulate:2ms", "PIPEPROF_NO_LOCK": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=foreign,
+        env={**{name: os.environ[name] for name in ("PATH", "HOME")}, **few},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # One pair decides nothing: the gate has measured both sides, and what is inconclusive fails the test.
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Inconclusive:" in done.stdout
+    side = f"git:main...:data_input.py:make_dataset · commit {git(foreign, 'rev-parse', 'main~1')[:10]}"
+    assert side in done.stdout, done.stdout
+    assert "1 failed" in done.stdout
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_pre_commit(bad: bool, foreign: Path) -> None:
+    """`language: system` is the entry, from the root of the repository, with the files that match."""
+    (foreign / "configs").mkdir()
+    spec = "version: 1\nname: rows\nsource: {range: {stop: 100}}\nstages:\n  - batch: {batch_size: 8}\nstep: none\n"
+    (foreign / "configs" / "pipeline.yaml").write_text(spec.replace("batch_size", "batch_sise") if bad else spec)
+    (foreign / "configs" / "other.yaml").write_text("a: 1\n")
+    commit_all(foreign)
+    hooks = {hook["id"]: hook for hook in yaml.safe_load((ROOT / HOOKS).read_text())}
+    (repository,) = yaml.safe_load(written("ways-in.md", "In pre-commit", "yaml"))["repos"]
+    assert repository["rev"] == f"v{__version__}"
+    assert [hook["id"] for hook in repository["hooks"]] == list(hooks)
+    changed = git(foreign, "ls-files").splitlines()
+    for hook in hooks.values():
+        assert hook["language"] == "system"
+        files = [file for file in changed if re.search(hook.get("files", ""), file)]
+        given = files if hook.get("pass_filenames", True) else []
+        assert given in ([], ["configs/pipeline.yaml"])
+        done = subprocess.run(
+            [*shlex.split(hook["entry"]), *given],
+            cwd=foreign,
+            env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": os.environ["HOME"]},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == (2 if bad else 0), done.stdout + done.stderr
+        assert ("did you mean batch_size" in done.stdout + done.stderr) is bad
+
+
+def test_the_image_of_gitlab_has_a_python_that_pipeprof_runs_on() -> None:
+    (job,) = recipe("GitLab").values()
+    (minor,) = re.findall(r"^python:3\.(\d+)$", job["image"])
+    (needed,) = re.findall(r'^requires-python = ">=3\.(\d+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert int(minor) >= int(needed)
+
+
 def test_every_option_of_the_recipes_exists(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -217,7 +312,7 @@ def test_github() -> None:
     own = steps[used.partition("@")[0]]
     assert set(own) <= set(inputs)
     assert {name for name, given in inputs.items() if given.get("required")} <= set(own)
-    assert own["against"] == "git:origin/${{ github.base_ref }}"
+    assert own["against"] == "git:origin/${{ github.base_ref }}..."
     assert own["no-python"] is True
     # The base commit is there without a further fetch, and no token for whatever runs later.
     assert steps["actions/checkout"] == {"fetch-depth": 0, "persist-credentials": False}

@@ -229,3 +229,32 @@ def test_a_ref_that_lacks_the_target_is_not_comparable(repository: Path, target:
     assert done.returncode == 6
     assert message in done.stderr
     assert done.stdout == ""
+
+
+INPUT = """import time
+
+import tensorflow as tf
+
+
+def load(number):
+    time.sleep(0.001)
+    return number
+
+
+def make():
+    ds = tf.data.Dataset.range(100_000).map(lambda x: tf.numpy_function(load, [x], tf.int64))
+    return ds.batch(4)
+"""
+
+
+def test_a_gate_of_a_function_names_the_line_that_is_likely_the_cause(repository: Path) -> None:
+    (repository / "input.py").write_text(INPUT)
+    user = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+    for arguments in (["add", "."], ["commit", "-qm", "second"]):
+        subprocess.run(["git", *user, *arguments], cwd=repository, check=True, capture_output=True)
+    (repository / "input.py").write_text(INPUT.replace("0.001", "0.008"))
+    done = run(repository, "gate", "input.py:make", "--against", "git:HEAD", "--step", "none")
+    assert done.returncode == 3, done.stdout + done.stderr
+    first = " ".join(done.stdout.partition("\n\n")[0].split())
+    assert re.match(r"Failed: steps are [\d.]+× slower \([\d.]+ → [\d.]+ ms, allowed 3 %\)", first), first
+    assert "Likely: input.py:7 sleep 0.001 → 0.008" in first, first

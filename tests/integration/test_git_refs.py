@@ -111,6 +111,27 @@ def test_the_tree_of_a_ref_has_its_code_and_the_data_of_the_work_tree(repository
     assert (repository / "specs" / "a.yaml").read_text() == "two"
 
 
+def test_three_dots_name_the_commit_that_both_have(repository):
+    def at(ref):
+        # Each command looks at the repository anew.
+        with git_calls() as calls:
+            return (check_out(calls, ref, repository, calls.folder / "a").folder / "specs" / "a.yaml").read_text()
+
+    git(repository, "branch", "other")
+    commit_all(repository, "mine")
+    git(repository, "checkout", "-q", "other")
+    (repository / "specs" / "a.yaml").write_text("theirs")
+    commit_all(repository, "theirs")
+    git(repository, "checkout", "-q", "-")
+    assert (at("other"), at("other...")) == ("theirs", "one")
+    git(repository, "checkout", "-q", "--orphan", "alone")
+    git(repository, "commit", "-q", "--allow-empty", "-m", "alone")
+    with pytest.raises(ProfileError, match=r"git:other\.\.\.: no commit that HEAD and other share"):
+        at("other...")
+    with pytest.raises(ProfileError, match="git:nowhere: no such branch"):
+        at("nowhere...")
+
+
 def test_a_ref_that_does_not_exist_is_named(repository, tree_of):
     with pytest.raises(ProfileError, match="git:nowhere: no such branch, tag or commit"):
         tree_of(repository, "nowhere")

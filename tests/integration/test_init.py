@@ -6,12 +6,17 @@ import gzip
 import json
 import struct
 import traceback
+import urllib.parse
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 from integration.example_data import made
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT7
 
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
@@ -245,6 +250,22 @@ def test_the_next_command_is_told_on_stderr(here, capfd):
     assert [path.name for path in here.iterdir()] == ["my spec.yaml"]
 
 
+def referred_to(path):
+    """The schema that a reference leads to, in the cache of generated data."""
+    (reference,) = json.loads(path.read_text(encoding="utf-8"))["allOf"]
+    return json.loads(Path(urllib.parse.urlparse(reference["$ref"]).path).read_text(encoding="utf-8"))
+
+
+def is_valid(schema, document):
+    """What an editor finds: it follows the reference."""
+
+    def read(uri):
+        content = json.loads(Path(urllib.parse.urlparse(uri).path).read_text(encoding="utf-8"))
+        return Resource(content, DRAFT7)
+
+    return jsonschema.Draft7Validator(schema, registry=Registry(retrieve=read)).is_valid(document)
+
+
 @pytest.mark.parametrize("schema", ["below/pipeprof.schema.json", "editor.json"])
 def test_the_first_line_names_the_schema_that_is_asked_for(here, capfd, schema):
     (here / "below").mkdir()
@@ -252,7 +273,10 @@ def test_the_first_line_names_the_schema_that_is_asked_for(here, capfd, schema):
 
     first = Path("below/spec.yaml").read_text(encoding="utf-8").partition("\n")[0]
     named = Path("below") / first.removeprefix("# yaml-language-server: $schema=")
-    assert json.loads(named.read_text(encoding="utf-8")) == editor_schema()
+    assert referred_to(named) == editor_schema()
+    assert named.stat().st_size < 1000
+    assert is_valid(json.loads(named.read_text()), yaml.safe_load(Path("below/spec.yaml").read_text()))
+    assert not is_valid(json.loads(named.read_text()), {"version": 1, "sourse": {}})
     assert capfd.readouterr().err.startswith(f"Wrote below/spec.yaml and {schema}. Next: ")
     assert invoke(["init", "--out", "-", "--schema", schema]) == 0
     assert capfd.readouterr().out.startswith(f"# yaml-language-server: $schema=./{schema}\n")
@@ -268,7 +292,7 @@ def test_somebody_elses_schema_is_kept(here, capfd, before, kept):
     assert (schema.read_text(encoding="utf-8") == before) is kept
     assert ("the file exists; use --force" in capfd.readouterr().err) is kept
     assert invoke(["init", "--schema", "pipeprof.schema.json", "--force"]) == 0
-    assert json.loads(schema.read_text(encoding="utf-8")) == editor_schema()
+    assert referred_to(schema) == editor_schema()
 
 
 def test_stdout_gets_the_spec_and_nothing_else(here, capfd):

@@ -12,7 +12,7 @@ from pipeprof.profiles.advise.rule import Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
-from pipeprof.profiles.wording import percent, significant
+from pipeprof.profiles.wording import percent, ratio_text
 
 PYTHON_SHARE = Threshold(
     "python-share", 0.3, "of the time inside Python functions", "a gain of a third is worth a line", 0.2
@@ -65,8 +65,8 @@ class OfHotLine:
 
     def _predicted(self, most: float) -> Prediction:
         if self.keeps_work:
-            return Prediction(f"unknown until it is rewritten (at most {significant(most)}×)")
-        return Prediction(f"without it {significant(most)}×", speedup=most)
+            return Prediction(f"unknown until it is rewritten (at most {ratio_text(most)})")
+        return Prediction(f"without it {ratio_text(most)}", speedup=most)
 
     def effect(self, spot: HotSpot, code: str) -> Semantics | None:
         """What lines that make the same elements in another way change; None where the user writes others."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pipeprof.profiles.advise.rule import Threshold
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
-from pipeprof.profiles.wording import as_typed, milliseconds, percent, place_of, significant
+from pipeprof.profiles.wording import as_typed, milliseconds, percent, place_of, ratio_text, significant
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import CodePlace, DatasetUse, FunctionUse, Training
@@ -89,7 +89,7 @@ def share_text(seconds: float, training: Training) -> str:
 def without(share: float) -> Prediction:
     """Predict at most what a change gains that saves a share of the time."""
     most = 1 / max(1 - share, 0.01)
-    return Prediction(f"at most {significant(most)}×: {percent(share)} of the observed time", most)
+    return Prediction(f"at most {ratio_text(most)}: {percent(share)} of the observed time", most)
 
 
 def begins_each_step(use: DatasetUse) -> bool:

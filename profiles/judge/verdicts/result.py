@@ -297,9 +297,9 @@ class Result(Model):
     pairs: list[PairValues] = Field(default_factory=list)
     stages: list[StageChange] = Field(default_factory=list)
     changes: list[str] = Field(default_factory=list)
-    """What differs between two specs."""
+    """What differs between two specs, or between the files of two functions; empty where that is too much."""
     change_places: list[Location | None] = Field(default_factory=list)
-    """The line of each of `changes` in the spec of B; null where B has none."""
+    """The line of each of `changes` in the spec or the file of B; null where B has none."""
     why: list[Cause] | None = None
     """What the parts of the difference do (`--why`)."""
     search: WhySearch | None = None

@@ -15,6 +15,8 @@ from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.document.shared import PhaseName
 from pipeprof.profiles.protocol.messages import PipelineLook
 
+_TUNED = ("parallelism", "buffer_size")
+
 
 @dataclass(frozen=True)
 class Buffered:
@@ -38,6 +40,7 @@ class Look:
         live: Bytes of tensors in TensorFlow's pool.
         ram_budget: Bytes that AUTOTUNE allows its buffers.
         rss: Resident memory of the process, without its children.
+        tuned: What AUTOTUNE has in force, by stage: calls at a time, or the size of a buffer in elements.
     """
 
     t: float
@@ -48,6 +51,7 @@ class Look:
     by_stage: Mapping[str, Buffered] = field(default_factory=dict)
     ram_budget: float | None = None
     rss: int | None = None
+    tuned: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -69,6 +73,7 @@ def map_looks(graphs: StageGraphs, looks: Sequence[PipelineLook]) -> list[Look]:
             known, epoch = {}, look.epoch
         places = match(executed, look.model, known).places
         known = {**known, **places}
+        by_node = _stages_of(look.model, places, stages, alone)
         found.append(
             Look(
                 look.t,
@@ -76,9 +81,10 @@ def map_looks(graphs: StageGraphs, looks: Sequence[PipelineLook]) -> list[Look]:
                 look.steps,
                 look.epoch,
                 look.live,
-                _by_stage(executed, look.model, places, stages, alone),
+                _by_stage(executed, look.model, places, by_node),
                 look.model["ram_budget"],
                 look.rss,
+                _tuned(look.model, by_node),
             )
         )
     return found
@@ -113,15 +119,32 @@ def _by_name(model: ModelDict, places: Mapping[int, str], alone: Mapping[str, st
     return found
 
 
+def _stages_of(
+    model: ModelDict, places: Mapping[int, str], stages: Mapping[str, str], alone: Mapping[str, str]
+) -> dict[int, str]:
+    """The stage of each iterator, where it is known."""
+    placed = {node: stages[place] for node, place in places.items() if place in stages}
+    return _by_name(model, places, alone) | placed
+
+
+def _tuned(model: ModelDict, by_node: Mapping[int, str]) -> dict[str, float]:
+    """What AUTOTUNE has in force for each stage that it tunes; of several iterators the most."""
+    found: dict[str, float] = {}
+    for node in model["nodes"]:
+        stage, known = by_node.get(node["id"]), node["parameters"]
+        chosen = next((known[name] for name in _TUNED if name in known and known[name]["tunable"]), None)
+        if stage is not None and chosen is not None:
+            found[stage] = max(found.get(stage, 0.0), chosen["state_value"])
+    return found
+
+
 def _by_stage(
-    after: StageGraph, model: ModelDict, places: Mapping[int, str], stages: Mapping[str, str], alone: Mapping[str, str]
+    after: StageGraph, model: ModelDict, places: Mapping[int, str], by_node: Mapping[int, str]
 ) -> dict[str, Buffered]:
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     owners: dict[str, Owner] = {}
-    named = _by_name(model, places, alone)
     for node in model["nodes"]:
-        place = places.get(node["id"])
-        stage = stages.get(place) if place is not None else named.get(node["id"])
+        place, stage = places.get(node["id"]), by_node.get(node["id"])
         if stage is None:
             continue
         size = node["parameters"].get("buffer_size")

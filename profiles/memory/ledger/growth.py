@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from pipeprof.profiles.document.measured import Series
@@ -29,7 +29,13 @@ def memory_series(looks: Sequence[Look], origin: float) -> MemorySeries | None:
         epoch=[look.epoch for look in looks],
         live_bytes=[look.live for look in looks],
         stages={stage: [_held_at(look, stage) for look in looks] for stage in stages},
+        tuned={stage: [look.tuned.get(stage) for look in looks] for stage in sorted({*_all_tuned(looks)})},
     )
+
+
+def _all_tuned(looks: Sequence[Look]) -> Iterator[str]:
+    for look in looks:
+        yield from look.tuned
 
 
 def _held_at(look: Look, stage: str) -> int | None:

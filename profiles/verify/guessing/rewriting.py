@@ -14,7 +14,7 @@ from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.view.texts import file_text
-from pipeprof.profiles.wording import called, percent, significant, stage_name
+from pipeprof.profiles.wording import called, percent, ratio_text, stage_name
 
 _DECODED_JPEG = frozenset({"DecodeJpeg"})
 _CROPS = frozenset({"Slice", "StridedSlice"})
@@ -46,7 +46,7 @@ def as_graph(stage: Stage) -> Iterator[Proposal]:
     )
     # Without Python's lock two of its calls run at a time.
     halved = 1 / (1 - (stage.share or 0.0) / 2)
-    words = f"{significant(halved)}× if two calls of {what} run at a time, which Python's lock prevents"
+    words = f"{ratio_text(halved)} if two calls of {what} run at a time, which Python's lock prevents"
     predicted = Prediction(words, halved) if is_called_itself(stage) else None
     for how, semantics, draws in (("graph", "same", ""), ("random-graph", "randomness", ", with its random ops")):
         yield Proposal(

@@ -80,7 +80,7 @@ from pipeprof.profiles.verify.guessing.whole_batches import (
 )
 from pipeprof.profiles.verify.stages import pays, runs_python
 from pipeprof.profiles.view.texts import file_text
-from pipeprof.profiles.wording import call_around, cores_text, listed, significant, stage_name
+from pipeprof.profiles.wording import call_around, cores_text, listed, ratio_text, stage_name
 
 MUCH_WORK = 0.2
 """Share of the pipeline's work from which a map that is not the bottleneck is tried on whole batches."""
@@ -328,7 +328,7 @@ def _less_at_a_time(profile: Profile) -> Iterator[Proposal]:
     edits, scaling = one_at_a_time(profile), cores_that_do(profile)
     expected = None
     if scaling is not None and scaling.gain < 1:
-        words = f"with {cores_text(scaling.cores)} it is {significant(1 / scaling.gain)}× as fast as with all"
+        words = f"with {cores_text(scaling.cores)} it is {ratio_text(1 / scaling.gain)} as fast as with all"
         expected = Prediction(words, 1 / scaling.gain)
     stages = [edit.stage for edit in edits if isinstance(edit, SetArgument)]
     if edits:

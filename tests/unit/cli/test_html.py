@@ -24,6 +24,7 @@ from pipeprof.cli.html.page import render_page
 from pipeprof.cli.html.parts import Idents
 from pipeprof.cli.html.result import result_page
 from pipeprof.cli.html.run import run_page
+from pipeprof.cli.report.steps import rate_over_time
 from pipeprof.cli.text.blocks import (
     Alternatives,
     Code,
@@ -37,6 +38,7 @@ from pipeprof.cli.text.blocks import (
     TextSpan,
 )
 from pipeprof.profiles.document.findings import FixStep, Kept, LeftOut
+from pipeprof.profiles.document.memory import MemorySeries
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import StepCourse
 from pipeprof.profiles.document.stages import Stage
@@ -226,6 +228,38 @@ def test_the_page_of_a_run_has_the_pictures_of_what_was_measured() -> None:
     assert "+ num_parallel_calls: 8" in made.text
     document = made.text[made.text.index("{\n") : made.text.rindex("}") + 1]
     assert json.loads(document)["tool"]["name"] == "pipeprof"
+
+
+def test_the_page_has_what_autotune_chose_over_time() -> None:
+    profile = recorded("jpeg-folder")
+    first, second, *_ = [stage.id for stage in profile.stages or ()]
+    profile.memory.series = MemorySeries(
+        seconds=[0.5, 1.0, 1.5],
+        epoch=[0, 0, 0],
+        live_bytes=[None] * 3,
+        stages={},
+        tuned={first: [None, None, None], second: [1.0, 4.0, 2.0]},
+    )
+    made = page_of(profile)
+    assert "autotune-over-time" in made.idents()
+    (stage,) = [stage for stage in profile.stages or () if stage.id == second]
+    assert f"{stage.name or stage.op}: 1 → 4 → 2 calls at a time." in made.text
+    profile.memory.series.tuned = {}
+    assert "autotune-over-time" not in page_of(profile).idents()
+
+
+def test_the_rate_has_its_spread_over_time_and_says_what_it_is() -> None:
+    profile = with_course(240)
+    course = profile.series.steps
+    assert course is not None
+    # One of twenty parts is twice as slow, one half as slow again: most of the time lies between the others.
+    course.interval_ms[24:36], course.interval_ms[60:72] = [100.0] * 12, [75.0] * 12
+    assert rate_over_time(profile) == " (13.3–20.0 over time)"
+    assert rate_over_time(profile, explained=True) == " (13.3–20.0 in 18 of 20 parts of the time, 0.600 s each)"
+    assert "(13.3–20.0 over time)" in page_of(profile).text
+    assert rate_over_time(with_course(19)) == ""
+    profile.series.steps = None
+    assert rate_over_time(profile) == ""
 
 
 def test_a_cache_gives_the_page_its_factor_only_where_nothing_else_is_proven() -> None:

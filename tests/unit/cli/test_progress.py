@@ -1,11 +1,13 @@
 """Progress on stderr: a line a phase in a log, one line drawn over on a terminal, nothing when quiet."""
 
 import io
+import threading
+from collections.abc import Callable
 
 import pytest
 
 from pipeprof.cli.text.progress import LineProgress, LiveProgress, progress_for
-from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.progress import Silent, ratio_so_far
 
 
 class Clock:
@@ -14,6 +16,22 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class Closed(threading.Event):
+    """Waits for nothing: it is asked twice."""
+
+    def __init__(self, before: Callable[[], object] = lambda: None) -> None:
+        super().__init__()
+        self._asked = 0
+        self._before = before
+
+    def wait(self, timeout: float | None = None) -> bool:
+        del timeout
+        self._asked += 1
+        if self._asked == 1:
+            self._before()
+        return self.is_set() or self._asked > 1
 
 
 class Stream(io.TextIOWrapper):
@@ -64,7 +82,7 @@ def test_data_is_said_now_and_then() -> None:
         clock.now += 2
     assert stream.text.splitlines() == [
         f"pipeprof: generating data:photos, {words}"
-        for words in ("0 of 600 (0%)", "300 of 600 (50%), ETA 6 s", "600 of 600 (100%)")
+        for words in ("0 of 600 (0%)", "300 of 600 (50%), 6 s left", "600 of 600 (100%)")
     ]
 
 
@@ -74,11 +92,82 @@ def test_live_line_has_phase_rate_and_eta() -> None:
     progress.phase("measure", 10.0)
     clock.now += 4
     progress.tick(41.23, 4.0, 10.0)
-    last = stream.text.rpartition("\x1b[K")[2]
-    assert last == "pipeprof: [6/7] measuring, 41.2 batches/s, 40%, ETA 6 s"
+    assert drawn(stream) == "pipeprof: [6/7] measuring, 41.2 batches/s, 40%, 6 s left"
     progress.close()
     assert stream.text.endswith("\r\x1b[K")
     assert "\n" not in stream.text
+
+
+def drawn(stream: Stream) -> str:
+    return stream.text.rpartition("\x1b[K")[2]
+
+
+def test_what_is_tried_has_its_ratio_so_far_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    stream, clock = Stream(terminal=True), Clock()
+    progress = LiveProgress(stream, clock=clock)
+    progress.ends_in(60.0)
+    progress.phase("trying 2: Cache what load gives", None)
+    assert drawn(stream) == "pipeprof: trying 2: Cache what load gives, at most 60 s left"
+    clock.now += 20
+    progress.standing(ratio_so_far(1.42, 1.35, 1.5, 6))
+    # Of a trial, the pairs that a decision takes at least are not its length.
+    progress.tick(None, 6.0, 12.0)
+    assert drawn(stream) == "pipeprof: trying 2: Cache what load gives, 1.42× (1.35–1.50, 6 pairs), at most 40 s left"
+    clock.now += 60
+    # What it knows of one change is not said of the next.
+    progress.phase("trying 3: Batch before decode", None)
+    assert drawn(stream) == "pipeprof: trying 3: Batch before decode"
+
+
+def test_a_narrow_terminal_cuts_the_name_not_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    stream, clock = Stream(terminal=True), Clock()
+    progress = LiveProgress(stream, clock=clock)
+    progress.ends_in(40.0)
+    progress.phase("trying 2: Cache what load gives and shuffle behind it", None)
+    clock.now += 1
+    progress.standing("1.42× (1.35–1.50, 6 pairs)")
+    assert drawn(stream) == "pipeprof: trying 2: Cache what …, 1.42× (1.35–1.50, 6 pairs), at most 39 s left"
+    assert len(drawn(stream)) == 79
+
+
+def test_a_phase_of_unknown_length_says_how_long_it_has_lasted() -> None:
+    stream, clock = Stream(terminal=True), Clock()
+    progress = LiveProgress(stream, clock=clock)
+    progress.phase("build", None)
+    clock.now += 2
+    progress.standing("")
+    assert drawn(stream) == "pipeprof: [3/7] building the pipeline"
+    clock.now += 5
+    progress.standing("")
+    assert drawn(stream) == "pipeprof: [3/7] building the pipeline, 7 s"
+
+
+def test_the_line_moves_while_nothing_is_heard_and_ends_with_the_progress() -> None:
+    stream, clock = Stream(terminal=True), Clock()
+    progress = LiveProgress(stream, clock=clock)
+    progress.phase("build", None)
+    clock.now += 5
+    progress._draw_until(Closed(lambda: progress.note("between")))
+    # It is drawn again behind the note.
+    assert stream.text.endswith("pipeprof: between\n\r\x1b[Kpipeprof: [3/7] building the pipeline, 5 s")
+    progress.close()
+    before, closed = stream.text, Closed()
+    closed.set()
+    progress._draw_until(closed)
+    assert stream.text == before
+
+
+def test_a_closed_progress_has_no_thread_left() -> None:
+    progress = LiveProgress(Stream(terminal=True), ticks=True)
+    for _ in range(2):
+        progress.phase("build", None)
+        progress.data("photos", 1, 2)
+        (ticker,) = [one for one in threading.enumerate() if one.name == "progress"]
+        progress.close()
+        ticker.join(10)
+        assert not ticker.is_alive()
 
 
 def test_live_line_is_drawn_four_times_a_second_at_most() -> None:
@@ -95,7 +184,7 @@ def test_live_line_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "30")
     stream = Stream(terminal=True)
     LiveProgress(stream).data("a name that is much longer than the terminal is wide", 1, 1)
-    assert len(stream.text.rpartition("\x1b[K")[2]) <= 29
+    assert len(drawn(stream)) <= 29
 
 
 def test_a_note_takes_a_line_of_its_own() -> None:
@@ -153,5 +242,5 @@ def test_data_says_when_it_will_be_done() -> None:
     assert stream.text.splitlines() == [
         "pipeprof: generating data:photos, 0 of 100 (0%)",
         "pipeprof: generating data:photos, 1 of 100 (1%)",
-        "pipeprof: generating data:photos, 25 of 100 (25%), ETA 30 s",
+        "pipeprof: generating data:photos, 25 of 100 (25%), 30 s left",
     ]

@@ -16,6 +16,7 @@ from pipeprof.cli.formats.trace import trace_events
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import MemorySeries
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import StepCourse
 from pipeprof.profiles.document.store import load_profile
 from tests.unit.cli.test_main import Pipeprof
 
@@ -29,6 +30,10 @@ def of(name: str) -> Profile:
     found.memory.series = MemorySeries(
         seconds=[0.5, 1.0], epoch=[0, 0], live_bytes=[None, 7], stages={"stages.0": [1, None], "gone": [2, 3]}
     )
+    if found.steps is not None:
+        found.series.steps = StepCourse(
+            seconds=[0.1, 0.1004, 0.3], interval_ms=[10.0, 0.4, 20.0], wait_ms=[4.0, 0.0, 14.0], busy_ms=[6.0, 0.3, 6.0]
+        )
     return found
 
 
@@ -78,6 +83,31 @@ def test_a_trace_follows_the_rules_of_its_readers(name: str, pipeprof: Pipeprof,
     assert document["otherData"]["tool"].startswith("pipeprof ")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_so_do_the_tracks_that_a_recorded_profile_lacks(name: str) -> None:
+    events = json.loads(json.dumps(trace_events(of(name)), allow_nan=False))
+    check_rules({"displayTimeUnit": "ms", "otherData": {}, "traceEvents": events})
+
+
+def test_a_trace_has_the_steps_over_time_from_where_the_measured_window_begins() -> None:
+    profile = of("jpeg-folder")
+    start = next(
+        at for at, phase in zip(profile.series.seconds, profile.series.phase, strict=True) if phase == "measure"
+    )
+    events = trace_events(profile)
+    slices = [event for event in events if event["name"] == "steps"]
+    assert [event["ts"] for event in slices] == [pytest.approx(1e6 * (start + at)) for at in (0.0, 0.1, 0.1004)]
+    assert [event["dur"] for event in slices] == [pytest.approx(us) for us in (100_000, 400, 199_600)]
+    assert [event["args"]["steps"] for event in slices] == [10, 1, 10]
+    assert slices[0]["args"] | {"steps": 10} == {
+        "steps": 10, "step interval, ms": 10.0, "wait for data, ms": 4.0, "device busy, ms": 6.0,
+    }  # fmt: skip
+    waits = [event["args"]["value"] for event in events if event["name"] == "wait for data, ms"]
+    assert waits == [4.0, 0.0, 14.0]
+    profile.series.steps.wait_ms = profile.series.steps.busy_ms = None
+    assert {"wait for data, ms", "device busy, ms"}.isdisjoint(event["name"] for event in trace_events(profile))
+
+
 def test_a_trace_has_phases_gaps_stages_memory_and_buffers_as_tracks() -> None:
     events = trace_events(of("jpeg-folder"))
     names = {(event["ph"], event["name"]) for event in events}
@@ -88,7 +118,7 @@ def test_a_trace_has_phases_gaps_stages_memory_and_buffers_as_tracks() -> None:
     buffers = [event for event in events if event["name"].endswith("(stages.0), bytes")]
     assert [(event["ts"], event["args"]) for event in buffers] == [(500_000.0, {"value": 1})]
     threads = {event["args"]["name"] for event in events if event["name"] == "thread_name"}
-    assert {"phases", "longest gaps", "decode", "list_files"} <= threads
+    assert {"phases", "steps", "longest gaps", "decode", "list_files"} <= threads
 
 
 def test_gaps_and_stages_begin_with_the_measured_window() -> None:

@@ -15,6 +15,7 @@ import pytest
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.fix.race import Raced, Races, Rival
 from pipeprof.profiles.fix.search import Aim, decide_all
+from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.judge.verdicts.result import PairValues
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 from pipeprof.profiles.propose.proposal import Proposal
@@ -107,10 +108,6 @@ class Player:
     def end(self, *names: str) -> None: ...
 
 
-class Ticks:
-    def tick(self, rate: float | None, done: float, total: float | None) -> None: ...
-
-
 PACE = Pace(TurnRequest("block", 0.35, 8, 0.05), TurnRequest("warm", 2.4), 6.0, 1.2, 1.6, step_seconds=0.03)
 JOBS = cast("Any", dict.fromkeys(("A1", "A2"), None))
 
@@ -124,7 +121,7 @@ def test_no_command_contradicts_another_wherever_it_stops(letter: str) -> None:
         lambda: JOBS,
         until=1e9,
         timeout=60.0,
-        progress=Ticks(),
+        progress=Silent(),
         clock=lambda: 0.0,
         cores=None,
     )

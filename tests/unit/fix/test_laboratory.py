@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.purposes import QUICK
+from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.fix import laboratory as laboratories
 from pipeprof.profiles.fix.laboratory import Laboratory, TimedTeam, pace_for
@@ -110,3 +112,34 @@ def test_the_time_in_which_iterators_are_freed_is_no_measuring(monkeypatch: pyte
     with pytest.raises(MemberFailedError):
         team.turn("fails", TurnRequest("block"), seconds=1.0)
     assert team.measured == pytest.approx(4.0)
+
+
+class Told(Silent):
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.left: list[float | None] = []
+
+    def standing(self, words: str) -> None:
+        self.words.append(words)
+
+    def ends_in(self, seconds: float | None) -> None:
+        self.left.append(seconds)
+
+
+def test_a_race_tells_the_best_so_far_what_is_ahead_of_it_and_the_time_left(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(laboratories, "time", SimpleNamespace(monotonic=lambda: now))
+    lab = laboratory(profile, 60.0)
+    lab.progress = told = Told()
+    lab.taken("first change", 1.8)
+    now += 20.0
+    lab.team.measured = 10.0
+    lab._races.tick(4, 8, Interval(math.log(1.2), 0.001, 7, 4))
+    assert told.words == ["best 1.80×, 1.20× (1.20–1.20, 4 pairs)"]
+    # Of 60 s of measuring 46 are left, and so far each took two seconds of the clock.
+    assert told.left == [pytest.approx(92.0)]
+    lab.end_at = now + 30.0
+    lab._races.tick(1, 8, None)
+    assert (told.words[-1], told.left[-1]) == ("best 1.80×", 30.0)

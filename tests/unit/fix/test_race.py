@@ -79,7 +79,7 @@ class FakeTeam:
 
 
 def race(team: FakeTeam, *names: str, left: Callable[[], float] = lambda: 60.0, pace: Pace = PACE) -> dict[str, Raced]:
-    races = Races(team, pace, timeout=60.0, left=left, tick=lambda _done, _total: None)  # type: ignore[arg-type]
+    races = Races(team, pace, timeout=60.0, left=left, tick=lambda *_: None)  # type: ignore[arg-type]
     return races.run(lambda: {"A1": JOB, "A2": JOB}, {name: Rival(JOB, "same") for name in names})
 
 
@@ -109,7 +109,7 @@ def test_what_is_no_faster_is_given_up_after_three_rounds() -> None:
 
 def test_a_cache_outruns_no_change_that_gains_in_each_epoch() -> None:
     team = FakeTeam({"A1": NOISY, "A2": NOISY, "C1": 11.5, "C2": 900.0})
-    races = Races(team, PACE, timeout=60.0, left=lambda: 60.0, tick=lambda _done, _total: None)  # type: ignore[arg-type]
+    races = Races(team, PACE, timeout=60.0, left=lambda: 60.0, tick=lambda *_: None)  # type: ignore[arg-type]
     rivals = {"C1": Rival(JOB, "same"), "C2": Rival(JOB, "same", caches=True)}
     found = races.run(lambda: {"A1": JOB, "A2": JOB}, rivals)
     assert blocks_of(team).count("C1") >= 4, "it goes on until its own gain is known"

@@ -1,7 +1,8 @@
-"""Two commands that measure at once: a comparison says for whom it waits."""
+"""What a comparison says while it goes on: for whom it waits, what the pairs so far are, and the time left."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,9 @@ from pipeprof.profiles.harness.lock import LockState
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge import live
+from pipeprof.profiles.judge.pairs import MeasuredRound, Process
 from pipeprof.profiles.judge.verdicts.result import Result, Side
+from pipeprof.profiles.protocol.turns import Built, TurnEnded
 
 
 class Notes(Silent):
@@ -25,6 +28,46 @@ class Notes(Silent):
 
     def note(self, text: str) -> None:
         self.texts.append(text)
+
+
+class Told(Silent):
+    def __init__(self) -> None:
+        self.left: list[float | None] = []
+        self.words: list[str] = []
+
+    def ends_in(self, seconds: float | None) -> None:
+        self.left.append(seconds)
+
+    def standing(self, words: str) -> None:
+        self.words.append(words)
+
+
+def test_each_pair_begins_with_the_ratio_so_far_and_the_time_left(tmp_path: Path) -> None:
+    (tmp_path / "input.py").write_text("def make(): ...\n")
+    side = live.LiveSide(RunSettings(parse_target(f"{tmp_path / 'input.py'}:make")), ProfileWriter([]))
+    result = Result(kind="compare", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b"))
+    told, plan = Told(), live.SessionPlan(lambda found: len(found.pairs) >= 3, most=3)
+    run = live._Comparison({"a": side, "b": side}, result, plan, cast("Any", told), list)
+
+    def block(seconds: float) -> TurnEnded:
+        return TurnEnded(100, seconds, None, 0.1, 5000)
+
+    def process(seconds: float) -> Process:
+        return Process(Built([], False, 400 << 20, 0.1, 0.1), (block(seconds),))
+
+    class Session:
+        order = "turns"
+
+        def pair(self, number: int) -> MeasuredRound:
+            slower = 2.0 + 0.01 * number
+            return MeasuredRound({"A": process(1.0), "B": process(slower), "A′": process(1.01)}, ("A", "B", "A′"))
+
+    run._measure(cast("Any", Session()))
+    assert told.left[0] is None
+    assert all(left is not None and left >= 0.0 for left in told.left[1:])
+    first, second, third = told.words
+    assert (first, second) == ("", "B / A 1.99× (1 pair)")
+    assert re.fullmatch(r"B / A 2\.00× \(1\.\d\d–2\.\d\d, 2 pairs\)", third), third
 
 
 def test_it_is_said_for_whom_a_comparison_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,13 @@ RISING = rss([800 + 2 * n for n in range(101)])
 """20 MB a second: 200 MB per 1,000 steps."""
 
 
+def test_the_series_has_what_autotune_chose_and_nothing_where_no_iterator_was() -> None:
+    looks = [look(0.0), replace(look(1.0), tuned={"stages.0": 2.0}), replace(look(2.0), tuned={"stages.0": 4.0})]
+    found = memory_series(looks, ORIGIN)
+    assert found is not None
+    assert (found.seconds, found.tuned) == ([0.0, 1.0, 2.0], {"stages.0": [None, 2.0, 4.0]})
+
+
 def test_steady_memory_does_not_grow() -> None:
     assert measured_growth([look(at) for at in TIMES], FLAT, ORIGIN, in_use=0) is None
 

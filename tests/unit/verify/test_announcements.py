@@ -34,6 +34,10 @@ class Progress:
 
     def phase(self, name: str, seconds: float | None) -> None: ...
 
+    def standing(self, words: str) -> None: ...
+
+    def ends_in(self, seconds: float | None) -> None: ...
+
     def note(self, text: str) -> None:
         raise AssertionError(text)
 

@@ -15,6 +15,7 @@ from pipeprof.profiles.document.findings import Finding, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.statistics import estimate
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
+from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.host.machine import CoresClock, Taken
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest, TurnsJob
 from pipeprof.profiles.verify.plan import (
@@ -110,10 +111,6 @@ class Cores(CoresClock):
         return Taken(0.4 if self._round in self._disturbed else 0.05)
 
 
-class Ticks:
-    def tick(self, rate: float | None, done: float, total: float | None) -> None: ...
-
-
 def tried(
     recorded: Recorded,
     workers: Workers,
@@ -124,6 +121,7 @@ def tried(
     disturbed: Collection[int] = (),
     reserved: Reserved = NOTHING,
     clock: Callable[[], float] = lambda: 0.0,
+    progress: Silent | None = None,
 ) -> tuple[Trial, Trials]:
     profile = recorded("input-bound")
     trials = Trials(
@@ -132,13 +130,29 @@ def tried(
         lambda: dict.fromkeys(("A1", "A2"), cast("Any", None)),
         until=1000.0,
         timeout=60.0,
-        progress=Ticks(),
+        progress=progress or Silent(),
         fewer=lambda fewer: pace_of(profile, 60.0, 2.0, fewer),
         clock=clock,
         cores=lambda: Cores(disturbed),
     )
     jobs = dict.fromkeys(("B1", "B2"), cast("Any", None))
     return trials.measure(jobs, "same", for_memory=for_memory, other=other, reserved=reserved), trials
+
+
+class Standings(Silent):
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def standing(self, words: str) -> None:
+        self.words.append(words)
+
+
+def test_each_round_tells_the_ratio_so_far(recorded: Recorded) -> None:
+    told = Standings()
+    tried(recorded, Workers(speedup=1.5), "alternating", progress=told)
+    assert re.fullmatch(r"1\.\d\d× \(1\.\d\d–1\.\d\d, 12 pairs\)", told.words[-1]), told.words
+    pairs = [int(words.rpartition(", ")[2].split()[0]) for words in told.words]
+    assert pairs == sorted(set(pairs))
 
 
 @pytest.mark.parametrize(
@@ -317,7 +331,7 @@ def in_epochs(
         lambda: dict.fromkeys(("A1", "A2"), cast("Any", None)),
         until=1000.0,
         timeout=60.0,
-        progress=Ticks(),
+        progress=Silent(),
         fewer=lambda fewer: pace_of(profile, 60.0, 2.0, fewer),
         instead="alternating",
         clock=lambda: 0.0,

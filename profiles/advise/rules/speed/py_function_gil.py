@@ -23,7 +23,7 @@ from pipeprof.profiles.time.limits.gil import (
     limited_by_gil,
 )
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView, StageView
-from pipeprof.profiles.wording import count, hot_function, milliseconds, percent, significant, stage_name
+from pipeprof.profiles.wording import count, hot_function, milliseconds, percent, ratio_text, stage_name
 
 
 class PyFunctionGil(Rule):
@@ -151,7 +151,7 @@ class PyFunctionGil(Rule):
         )
 
     def _predicted(self, view: PipelineView, stage: StageView, calls: float | None) -> Prediction:
-        best = f" (at most {significant(view.headspace.speedup)}×)" if view.headspace is not None else ""
+        best = f" (at most {ratio_text(view.headspace.speedup)})" if view.headspace is not None else ""
         unknown = Prediction(f"unknown until the function is rewritten{best}")
         if calls is None:
             return unknown

@@ -10,7 +10,7 @@ from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
-from pipeprof.profiles.wording import milliseconds, percent, significant
+from pipeprof.profiles.wording import milliseconds, percent, ratio_text
 
 _DEVICES = {"gpu": "GPU", "tpu": "TPU"}
 
@@ -57,7 +57,7 @@ class CopyBeforeStep(Rule):
             return
         gain = interval / (interval - hidden)
         predicted = Prediction(
-            f"at most {significant(gain)}×: {milliseconds(hidden)} of copying behind the step, of "
+            f"at most {ratio_text(gain)}: {milliseconds(hidden)} of copying behind the step, of "
             f"{milliseconds(interval)}",
             gain,
         )

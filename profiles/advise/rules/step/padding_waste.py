@@ -10,7 +10,7 @@ from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, 
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
-from pipeprof.profiles.wording import count, percent, significant, size
+from pipeprof.profiles.wording import count, percent, ratio_text, size
 
 _PARTS_OF_MEAN = (0.5, 1.0, 2.0, 4.0)
 """Where the buckets end: lengths often have a long tail."""
@@ -66,7 +66,7 @@ class PaddingWaste(Rule):
                 evidence={"padding_share": padding, "element_bytes": given, "batch_bytes": made, "batch_size": rows},
                 edits=edits,
                 predicted=Prediction(
-                    f"at most {significant(1 / (1 - padding))}× in a step whose time grows with the batch; the "
+                    f"at most {ratio_text(1 / (1 - padding))} in a step whose time grows with the batch; the "
                     "pipeline itself stays as it is"
                 ),
             )

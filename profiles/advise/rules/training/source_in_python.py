@@ -9,7 +9,7 @@ from pipeprof.profiles.advise.text.observed import OfTraining, at, location_of, 
 from pipeprof.profiles.document.shared import Training
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
-from pipeprof.profiles.wording import milliseconds, percent, significant
+from pipeprof.profiles.wording import milliseconds, percent, ratio_text
 
 
 class SourceInPython(OfTraining, Rule):
@@ -67,6 +67,6 @@ class SourceInPython(OfTraining, Rule):
                 "dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)  # for fit"
             ),
             predicted=Prediction(
-                f"at most {significant(interval / least)}×, if no batch is waited for", interval / least
+                f"at most {ratio_text(interval / least)}, if no batch is waited for", interval / least
             ),
         )
