@@ -71,7 +71,8 @@ class CsvRowByRow(Rule):
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the time inside the source, the maps and the batch."""
         interval, gain = interval_ms(view), self.threshold("batched-gain")
-        for rows in (*self._found(view), *self._tables(view)):
+        every: list[_Rows | _Table] = [*self._found(view), *self._tables(view)]
+        for rows in every:
             ms = sum(stage.table_ms or 0.0 for stage in rows.stages)
             if interval is None or ms < self.threshold("time-share") * interval:
                 continue
