@@ -57,7 +57,8 @@ class LiveView(LiveProgress):
 
         if self._live is None:
             # The stream is the progress' own: it swallows a full disk, and escapes what the encoding lacks.
-            console = Console(file=_Written(self._stream, self._write), highlight=False, soft_wrap=False)
+            stream: Any = _Written(self._stream, self._write)
+            console = Console(file=stream, highlight=False, soft_wrap=False)
             self._live = Live(
                 console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
             )
@@ -78,8 +79,8 @@ class LiveView(LiveProgress):
 
         sizes = byte_scale(stage.bytes for stage in now.stages)
         table = Table.grid(padding=(0, 2))
-        for justify in ("left", "left", *["right"] * 4):
-            table.add_column(justify=justify, no_wrap=True, overflow="ellipsis")
+        for column in range(6):
+            table.add_column(justify="left" if column < 2 else "right", no_wrap=True, overflow="ellipsis")
         if now.stages:
             heads = ("stage", "", "elements/s", "threads busy", "buffer", f"held, {sizes.unit}")
             table.add_row(*(Text(head, style="bold") for head in heads))
