@@ -129,7 +129,7 @@ _TIMED = re.compile(r"(.+) \(dynamo_timed\)")
 _GRAPH_NUMBER = re.compile(r"(.+) \(CudaGraph:\d+\)")
 _OP_OF_NODE = re.compile(r"[^:]+:(\w+)")
 """TensorFlow's name of an op: that of the node, then its type."""
-_TURNS: Final = re.compile(r"ExecutorState::Process|FunctionRun|Eager\w*: .*")
+_TURNS: Final = re.compile(r"ExecutorState::Process|FunctionRun|KernelAndDeviceFunc::Run|Eager\w*: .*")
 _OWN: Final = "pipeprof: "
 STEP: Final = re.compile(r"ProfilerStep#(\d+)")
 _ENCLOSING: Final = frozenset({"user_annotation", "gpu_user_annotation"})

@@ -8,53 +8,22 @@ and does not record all of its work.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from unit.gaps.host_as_device import as_device
 
 from pipeprof.profiles.gaps.analyse import analyse
 from pipeprof.profiles.gaps.reading import find_traces, read_trace
-from pipeprof.profiles.gaps.trace import KERNEL, NO_CORRELATION, DeviceTrace, DeviceWork, HostEvents
 
 STEPS = 30
 SLEEP = 0.02
 """Seconds of the planted cause in each step; a step computes for a few milliseconds."""
-_COMPUTES = re.compile(r"(tf_)?XLA(PjRt)?(Tfrt)?\w*(Client|Eigen)\w*(/.*)?", re.IGNORECASE)
+_COMPUTES = r"(tf_)?XLA(PjRt)?(Tfrt)?\w*(Client|Eigen)\w*(/.*)?"
 """Lines of the threads on which XLA computes on a CPU."""
-
-
-def as_device(trace: DeviceTrace) -> DeviceTrace:
-    """The trace with XLA's threads as a device."""
-    host = trace.host
-    workers = np.array([bool(_COMPUTES.fullmatch(thread.name)) for thread in trace.threads])
-    assert workers.any(), [thread.name for thread in trace.threads]
-    mine = workers[host.thread]
-    count = int(mine.sum())
-    work = DeviceWork(
-        device=np.zeros(count, np.int64),
-        stream=host.thread[mine],
-        kind=np.full(count, KERNEL),
-        begin=host.begin[mine],
-        end=host.end[mine],
-        correlation=np.full(count, NO_CORRELATION),
-    )
-    rest = [column[~mine] for column in (host.kind, host.thread, host.begin, host.end, host.correlation)]
-    # Calls on these threads nest, as no work of one stream of a GPU does.
-    outer = np.concatenate([_outermost(work, stream) for stream in np.unique(work.stream)])
-    work = DeviceWork(*(column[outer] for column in vars(work).values()))
-    return replace(trace, devices=["GPU 0"], work=work, host=HostEvents(host.names, host.causes, *rest))
-
-
-def _outermost(work: DeviceWork, stream: int) -> np.ndarray:
-    which = np.flatnonzero(work.stream == stream)
-    which = which[np.lexsort((-work.end[which], work.begin[which]))]
-    before = np.concatenate(([-1], np.maximum.accumulate(work.end[which])[:-1]))
-    return which[work.begin[which] >= before]
 
 
 def slow_input() -> Iterator[int]:
@@ -108,7 +77,7 @@ def test_a_planted_cause_has_the_idle_time(
     with jax.profiler.trace(str(tmp_path)):
         planted(step)
     [file] = find_traces(tmp_path)
-    found, [device] = analyse(as_device(read_trace(file)), file.name, 0)
+    found, [device] = analyse(as_device(read_trace(file), _COMPUTES), file.name, 0)
     assert device.why_no_causes == []
     assert device.gaps is not None
     spent = device.gaps.by_cause

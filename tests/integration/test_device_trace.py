@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 import tensorflow as tf
+from unit.gaps.host_as_device import as_device
 
 from pipeprof.pipelines.steps.kind import StepContext
 from pipeprof.pipelines.steps.registry import step_kind
@@ -50,3 +54,34 @@ def test_a_trace_without_a_device_is_a_reason_and_no_number(recorded: DeviceRead
     assert (seen.window, seen.gaps, seen.idle_share) == (None, None, None)
     assert seen.unknown == "cannot say: the trace has no events of a device"
     assert not Path(recorded.file).exists()
+
+
+def slow(number: np.int64) -> np.float32:
+    time.sleep(0.1)
+    return np.float32(number)
+
+
+def test_a_slow_input_of_fit_has_the_idle_time_though_another_thread_than_the_loop_fetches(tmp_path: Path) -> None:
+    """The threads on which TensorFlow computes stand for a device: the loop's thread is in a call all of the time."""
+
+    def batch(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        value = tf.ensure_shape(tf.numpy_function(slow, [number], tf.float32), [])
+        return tf.fill([4, 8], value), tf.zeros([4, 1])
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = tf.data.Dataset.range(20).map(batch).with_options(options)
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse", jit_compile=False)
+    model.fit(dataset, verbose=0)
+    profiler = tf.profiler.experimental
+    profiler.start(str(tmp_path), profiler.ProfilerOptions(host_tracer_level=2, python_tracer_level=0))
+    model.fit(dataset, verbose=0)
+    profiler.stop()
+    [file] = find_traces(tmp_path)
+    found, [device] = analyse(as_device(read_trace(file), r"tf_Compute/.*"), file.name, 0)
+    assert device.why_no_causes == []
+    assert device.gaps is not None
+    spent = device.gaps.by_cause
+    assert spent["pipeline"] >= 0.9 * sum(spent.values()), spent
+    assert (found.verdict, device.stage) == ("input", "map")

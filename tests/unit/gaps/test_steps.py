@@ -184,7 +184,7 @@ def test_fetches_of_tensorflow_inside_of_a_step_are_input_calls() -> None:
         named(1, REQUEST_MARK),
         named(2, "IteratorGetNextOp::DoCompute"),
         named(3, "IteratorGetNext:IteratorGetNext"),
-        named(4, "FunctionRun"),
+        named(4, "KernelAndDeviceFunc::Run"),
     )
     window = steps_of(read_xplane(data), [True] * 24).window
     assert window is not None
