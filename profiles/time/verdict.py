@@ -292,8 +292,8 @@ def _waiting(profile: Profile) -> str:
 
 
 def _for_steps_below(steps: Steps) -> str:
-    """State for which steps the pipeline is what a loop waits for: all that are shorter than a batch of it takes."""
-    return f"input-bound for every step below {milliseconds(steps.interval_ms.mean)}"
+    """State for which steps the verdict is input-bound: those that leave as much of a batch's time as a wait."""
+    return f"input-bound for every step below {milliseconds((1 - INPUT_BOUND_FROM) * steps.interval_ms.mean)}"
 
 
 def _rate(profile: Profile, steps: Steps) -> str:
