@@ -23,7 +23,7 @@ from pipeprof.profiles.time.limits.restarts import (
 from pipeprof.profiles.time.limits.thrown_away import describe_thrown_away
 from pipeprof.profiles.time.memory_problem import describe_memory_problem, memory_is_critical, memory_matters
 from pipeprof.profiles.time.proven import describe_proven
-from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW, classify_wait
+from pipeprof.profiles.time.thresholds import INPUT_BOUND_FROM, STEP_BOUND_BELOW, classify_wait
 from pipeprof.profiles.time.top_stage import (
     MOST_FROM,
     describe_missing,
