@@ -67,6 +67,8 @@ _REACHED = 0.8
 """Of what a pipeline without a stage would give: a change of the stage that gives as much is all there is to do."""
 _MOST_OF_REPLAY = 0.5
 """Of the time of the steps that handing out the replay may take: what is left is known from a difference."""
+_IN_STEP = "its device"
+"""In advice that leaves the work to the step."""
 _WIDEST = 4.0
 """The upper end of a bound's interval over its lower one, from which it says nothing."""
 _PASSING = 0.95
@@ -485,6 +487,13 @@ def _share_of_replay(evidence: Evidence) -> float:
     return own / (own + left) if own else 0.0
 
 
+def is_for_a_step_only(profile: Profile, finding: Finding) -> bool:
+    """Whether all that is known about a stage is to do its work in the step, and there is no step to tell its price."""
+    text = finding.change or finding.recommendation or ""
+    without_step = profile.steps is not None and profile.steps.dispatch is None
+    return without_step and not finding.python and bool(text) and all(_IN_STEP in part for part in text.split("; "))
+
+
 def describe_open_bound(profile: Profile, finding: Finding) -> str:
     """State why stages have no upper bound that is a gain, with what to do there on a second line.
 
@@ -492,6 +501,8 @@ def describe_open_bound(profile: Profile, finding: Finding) -> str:
     """
     stage = next((one for one in profile.stages or () if one.id == finding.stage), None)
     name = stage_name(stage) if stage is not None else finding.title
+    if finding.status == "ceiling":
+        return f"{finding.reason}, {finding.recommendation}: with --step a run tells whether that pays"
     reason = str(finding.reason) if finding.measured is not None else f"{name}: {finding.reason}"
     shows_none = finding.measured is not None and (finding.measured.get("low") or 0.0) <= 1
     if finding.status != "unverified" or not finding.recommendation or shows_none:

@@ -36,6 +36,7 @@ from pipeprof.profiles.verify.ceiling import (
     drop_needless,
     further_bounds,
     inside_of,
+    is_for_a_step_only,
     is_left_less,
     is_reached,
     replay_job,
@@ -761,3 +762,23 @@ def test_lines_that_replace_more_than_a_replay_can_have_no_bound_of_a_part(profi
     assert further_bounds(profile, [lines]) == []
     lines.predicted = None
     assert further_bounds(profile, [lines]) == [("stages.1",)]
+
+
+@pytest.mark.parametrize(
+    ("advice", "dispatch", "apart"),
+    [
+        ("RFFT 47 %: transform in the step, on its device", None, True),
+        ("RFFT 47 %: transform in the step, on its device", "sync", False),
+        ("RFFT 47 %: transform in the step, on its device; ReadFile 20 %: put them into records", None, False),
+        ("", None, False),
+    ],
+)
+def test_work_for_a_device_is_no_finding_where_there_is_no_step(
+    profile: Profile, advice: str, dispatch: Any, apart: bool
+) -> None:
+    assert profile.steps is not None
+    profile.steps.dispatch = dispatch
+    finding = bounded(profile, 4.0)
+    finding.change = finding.recommendation = advice
+    assert is_for_a_step_only(profile, finding) is apart
+    assert describe_open_bound(profile, finding).endswith(f"{advice}: with --step a run tells whether that pays")
