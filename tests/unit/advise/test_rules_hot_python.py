@@ -328,3 +328,16 @@ def test_what_is_built_once_and_numpy_in_the_same_function_go_together(
     assert ("write tf.expand_dims in augment()" in hit.recommendation) is more
     assert (hit.predicted.speedup > 5) is more
     assert ("np.expand_dims(transformed(image), -1)" in getattr(hit.edits[0], "python", "")) is more
+
+
+@pytest.mark.parametrize(
+    ("made", "semantics"), [("A.Compose([A.RandomGamma()])", "randomness"), ("re.compile('a+')", "same")]
+)
+def test_what_may_draw_random_numbers_is_not_called_the_same_data(tmp_path: Path, made: str, semantics: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(f"def pattern():\n    return {made}\n")
+    once = Once(("PATTERN = pattern()",), "above line 24", "PATTERN", "pattern()")
+    call = HotCall("built-anew", "pattern()", "words", "", 25, once=once)
+    spot = HotSpot("stages.0", call, Location(file=str(file), line=25, column=1), 0.6)
+    (hit,) = hits("rebuilt-per-call", replace(hot("rebuilt-per-call"), hot_spots=(spot,)))
+    assert hit.semantics == semantics

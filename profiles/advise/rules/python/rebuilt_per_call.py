@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pipeprof.pipelines.static.imports import may_be_of_chance
 from pipeprof.profiles.advise.edits.own_python import Eager, without_eager
 from pipeprof.profiles.advise.edits.row_batches import lines_once
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE, TIME_SHARE, OfHotLine
+from pipeprof.profiles.propose.proposal import Semantics
+from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
 
 
@@ -62,6 +65,12 @@ class RebuiltPerCall(OfHotLine, Rule):
         del view
         eager, lines = self.more(spot, stage), lines_once(spot.call)
         return "\n".join([*lines, *(eager.lines if eager is not None and lines else ())])
+
+    def effect(self, spot: HotSpot, code: str) -> Semantics | None:
+        """One object that draws random numbers goes on with them, where each new one began anew."""
+        if code and may_be_of_chance(file_text(spot.location.file), spot.call.text):
+            return "randomness"
+        return super().effect(spot, code)
 
     def more(self, spot: HotSpot, stage: StageView) -> Eager | None:
         """What else the same function can do without, which is most of what is left of it."""
