@@ -75,7 +75,7 @@ def build_finding(profile: Profile, number: int, *, complete: bool = False) -> I
     step = profile.steps is not None and profile.steps.dispatch is not None
     languages: Sequence[Language] = ("YAML", "Python") if complete else (own,)
     notes = (
-        describe_kept(profile, finding.cache),
+        describe_kept(profile, finding.cache, (finding.measured or {}).get("peak_rss_delta_bytes") or 0),
         describe_epoch(profile, finding),
         describe_modes(profile, finding),
         describe_price(profile, finding),

@@ -335,7 +335,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     measured, of_stages = finding.measured or {}, is_of_stages(finding) and finding.family != "memory"
     compared = str(measured.get("data") or "")
     for note, spare in (
-        (describe_kept(profile, finding.cache), 9),
+        (describe_kept(profile, finding.cache, measured.get("peak_rss_delta_bytes") or 0), 9),
         (describe_epoch(profile, finding) if first else "", 7),
         (describe_modes(profile, finding), 6),
         (compared if NOT_REPRODUCIBLE in compared else "", 0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -387,6 +388,55 @@ def may_draw(text: str, function: str) -> bool:
     )
     drawing = _drawing(_assigned_once(tree, found[0]))
     return any(_draws(one, drawing, imports) for one in (*found, *_reached(found, defined)))
+
+
+def may_start_threads(text: str, function: str) -> bool:
+    r"""Return whether functions of a name in a file, or those that they use, may call a library with its own threads.
+
+    NumPy starts some in linear algebra only. What other packages do is not known; nor what a function does whose
+    text is not found.
+
+    Example:
+        >>> code = "import cv2\ndef a(x):\n    return x[::-1]\ndef b(x):\n    return cv2.blur(x)\n"
+        >>> may_start_threads(code, "a"), may_start_threads(code, "b"), may_start_threads(code, "c")
+        (False, True, True)
+    """
+    tree = parsed(text)
+    nodes = list(ast.walk(tree)) if tree is not None else []
+    found = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == function]
+    if tree is None or not found:
+        return True
+    defined = {one.name: one for one in nodes if isinstance(one, ast.FunctionDef | ast.ClassDef)}
+    used = [*found, *_reached(found, defined)]
+    imports = Imports(tree)
+    relative = {
+        alias.asname or alias.name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+    }
+    names = {name for one in used for name in names_in(one, ast.Load)}
+    packages = {imports.names[name].partition(".")[0] for name in names if name in imports.names}
+    if names & relative or packages - sys.stdlib_module_names - _ON_ONE_THREAD:
+        return True
+    return any(_is_linear_algebra(node, imports, defined) for one in used for node in ast.walk(one))
+
+
+def _is_linear_algebra(node: ast.AST, imports: Imports, defined: _Defined) -> bool:
+    """Whether a node multiplies matrices, or calls what NumPy's linear algebra has, no function of the file's."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.MatMult)
+    if not isinstance(node, ast.Call):
+        return False
+    name, own = imports.called(node.func), isinstance(node.func, ast.Name) and node.func.id in defined
+    return not own and (name in _LINEAR_ALGEBRA or imports.dotted(node.func).startswith("numpy.linalg."))
+
+
+_ON_ONE_THREAD = {"numpy", "tensorflow", "keras", "PIL", "h5py"}
+"""Packages that start no threads for a call, or whose threads are TensorFlow's own; of NumPy see the next."""
+_LINEAR_ALGEBRA = frozenset(
+    {"dot", "vdot", "inner", "matmul", "tensordot", "einsum", "cov", "corrcoef", "lstsq", "polyfit"}
+)
 
 
 def _drawing(known: Mapping[str, ast.expr]) -> set[str]:

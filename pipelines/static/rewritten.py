@@ -74,6 +74,88 @@ def whole_arrays(text: str, lines: Sequence[int]) -> WholeArrays | None:
     return None
 
 
+@dataclass(frozen=True)
+class InNumPy:
+    """Calls of TensorFlow in a function that Python runs on arrays, and the same with NumPy.
+
+    Attributes:
+        calls: Names of what is called, each once.
+        lines: Numbers of statements, from 1, with what to write there.
+    """
+
+    calls: tuple[str, ...]
+    lines: tuple[tuple[int, str], ...]
+
+
+def in_numpy(text: str, function: str) -> InNumPy | None:
+    r"""Return a function's calls of TensorFlow as NumPy's; None where it has none, or one that NumPy lacks.
+
+    Each of them is an op of its own outside of a graph, 20 to 100 µs, which copies the array.
+
+    Example:
+        >>> code = "def f(x):\n    x = tf.cast(x / 255, tf.float32)\n    return tf.expand_dims(x, -1)\n"
+        >>> in_numpy(code, "f").lines
+        ((2, 'x = np.asarray(x / 255, np.float32)'), (3, 'return np.expand_dims(x, -1)'))
+        >>> in_numpy("def f(x):\n    return tf.image.flip_left_right(tf.cast(x, tf.float32))\n", "f") is None
+        True
+    """
+    tree = parsed(text)
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)] if tree is not None else []
+    named = [node for node in found if node.name == function]
+    if len(named) != 1 or named[0].decorator_list:
+        return None
+    calls: list[str] = []
+    lines: list[tuple[int, str]] = []
+    for node in named[0].body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Return | ast.Expr):
+            if "tf." in ast.unparse(node):
+                return None
+            continue
+        changed = _NumPy()
+        new = ast.unparse(changed.visit(copy.deepcopy(node)))
+        if re.search(r"\btf\.", new):
+            return None
+        if changed.calls:
+            calls += changed.calls
+            lines.append((node.lineno, new))
+    return InNumPy(tuple(dict.fromkeys(calls)), tuple(lines)) if lines else None
+
+
+_IN_NUMPY = {
+    "tf.cast": "asarray",
+    "tf.convert_to_tensor": "asarray",
+    "tf.expand_dims": "expand_dims",
+    "tf.reshape": "reshape",
+    "tf.transpose": "transpose",
+    "tf.squeeze": "squeeze",
+    "tf.stack": "stack",
+    "tf.concat": "concatenate",
+}
+"""What NumPy calls the same, with arguments in the same places."""
+_TYPES = re.compile(r"tf\.(u?int(8|16|32|64)|float(16|32|64))")
+
+
+class _NumPy(ast.NodeTransformer):
+    """TensorFlow's calls and types as NumPy's, where that has them."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        name = ast.unparse(node.func)
+        if name in _IN_NUMPY and all(word.arg in {"axis", "dtype"} for word in node.keywords):
+            self.calls.append(name)
+            node.func = ast.parse(f"np.{_IN_NUMPY[name]}", mode="eval").body
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        if _TYPES.fullmatch(ast.unparse(node)):
+            return ast.parse(f"np.{node.attr}", mode="eval").body
+        self.generic_visit(node)
+        return node
+
+
 def _values_of(tree: ast.Module, loop: ast.For) -> dict[str, list[ast.expr | None]]:
     """What is given to each name where a loop is, in its function or else the file; None for what is no value."""
     found: dict[str, list[ast.expr | None]] = {}

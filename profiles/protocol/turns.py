@@ -157,6 +157,7 @@ class TurnEnded(WorkerMessage):
         restarts: How often the data set had ended and begun again so far.
         read_bytes: What the process read from the disk in the turn; None where the system does not tell.
         freeing_seconds: How long TensorFlow took in the turn to free iterators that had ended; not in `seconds`.
+        own_seconds: What handing out a replay took in them; not in `seconds` nor in `wait_seconds`.
     """
 
     steps: int
@@ -168,3 +169,4 @@ class TurnEnded(WorkerMessage):
     restarts: int | None = None
     read_bytes: int | None = None
     freeing_seconds: float = 0.0
+    own_seconds: float = 0.0

@@ -138,8 +138,18 @@ def _number(finding: Finding, name: str) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def describe_kept(profile: Profile, kept: Kept | None) -> str:
-    """State what a change keeps in memory, and for which data it is advice; empty for one that keeps nothing."""
+_FAR_MORE = 2.0
+"""Times the bytes that a cache keeps, from which the measured peak is explained."""
+_SEEN = 50_000_000
+"""Bytes more than a cache keeps that are explained: less is noise."""
+
+
+def describe_kept(profile: Profile, kept: Kept | None, more_bytes: float = 0.0) -> str:
+    """State what a change keeps in memory, and for which data it is advice; empty for one that keeps nothing.
+
+    Args:
+        more_bytes: By how much the measured peak is higher with it.
+    """
     if kept is None:
         return ""
     if profile.data_size is not None and kept.bytes is not None:
@@ -147,6 +157,10 @@ def describe_kept(profile: Profile, kept: Kept | None) -> str:
         limit = f" of {size(of_limit)}" if of_limit is not None else ""
         return f"keeps {size(kept.bytes)} of the whole data set in memory{limit}; pays off from the second epoch on"
     held = f"keeps {size(kept.sample_bytes) if kept.sample_bytes is not None else 'all elements'} in memory"
+    if kept.sample_bytes is not None and more_bytes >= max(_FAR_MORE * kept.sample_bytes, kept.sample_bytes + _SEEN):
+        # What a faster pipeline has in flight, and frees, is no part of the cache and does not grow with the data.
+        rest = size(more_bytes - kept.sample_bytes)
+        held += f" (the other {rest}: batches ahead, and memory that the allocator frees late)"
     if profile.data_size is not None:
         return f"{held}, of this sample; what the whole data set takes is not known: --dataset-size N elements"
     return f"{held}: {if_it_fits(profile)} (else --dataset-size)"

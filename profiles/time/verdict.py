@@ -23,7 +23,7 @@ from pipeprof.profiles.time.limits.restarts import (
 from pipeprof.profiles.time.limits.thrown_away import describe_thrown_away
 from pipeprof.profiles.time.memory_problem import describe_memory_problem, memory_is_critical, memory_matters
 from pipeprof.profiles.time.proven import describe_proven
-from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW, classify_wait
+from pipeprof.profiles.time.thresholds import INPUT_BOUND_FROM, STEP_BOUND_BELOW, classify_wait
 from pipeprof.profiles.time.top_stage import (
     MOST_FROM,
     describe_missing,
@@ -293,8 +293,8 @@ def _waiting(profile: Profile) -> str:
 
 
 def _for_steps_below(steps: Steps) -> str:
-    """State for which steps the pipeline is what a loop waits for: all that are shorter than a batch of it takes."""
-    return f"input-bound for every step below {milliseconds(steps.interval_ms.mean)}"
+    """State for which steps the verdict is input-bound: those that leave as much of a batch's time as a wait."""
+    return f"input-bound for every step below {milliseconds((1 - INPUT_BOUND_FROM) * steps.interval_ms.mean)}"
 
 
 def _rate(profile: Profile, steps: Steps) -> str:

@@ -74,6 +74,12 @@ _MUCH = 0.6
 """Of what a free pipeline would give: a change that reaches less leaves its stage's upper bound worth knowing."""
 _REACHED = 0.8
 """Of what a pipeline without a stage would give: a change of the stage that gives as much is all there is to do."""
+_MOST_OF_REPLAY = 0.5
+"""Of the time of the steps that handing out the replay may take: what is left is known from a difference."""
+_IN_STEP = "its device"
+"""In advice that leaves the work to the step."""
+_WIDEST = 4.0
+"""The upper end of a bound's interval over its lower one, from which it says nothing."""
 _PASSING = 0.95
 """Share of its elements that a filter passes whose decisions the few elements of a replay stand for."""
 _WHOLE_SHARE = 0.5
@@ -452,6 +458,9 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     if judgement is None or evidence is None or judgement.speedup is None:
         finding.reason = f"no upper bound: {trial.reason.removeprefix('not tried: ')}"
         return
+    if _share_of_replay(evidence) > _MOST_OF_REPLAY:
+        finding.reason = f"no upper bound: handing out what {name} gave takes most of the time itself"
+        return
     speedup = judgement.speedup
     measured: Facts = {**(evidence.measured() or {}), "replayed": list(stages)}
     if bound is not None:
@@ -461,7 +470,10 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
         if bound.conclusion is not None:
             measured["conclusion"] = bound.conclusion
     finding.measured = measured
-    if trial.status == "kept":
+    if speedup.low > 1 and speedup.high > _WIDEST * speedup.low:
+        within = f"{significant(speedup.low)}× and {significant(speedup.high)}×"
+        finding.reason = f"no upper bound: without {name} it lies between {within}, which is no more than unknown"
+    elif trial.status == "kept":
         finding.status = "ceiling"
         edit = "" if finding.python or finding.recommendation else "; no edit is known that reaches it"
         finding.reason = f"without {name} at most {in_words(speedup)}{edit}"
@@ -476,6 +488,21 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
         finding.reason = f"unknown upper bound of {name}: {trial.reason.removeprefix('undecided: ')}"
 
 
+def _share_of_replay(evidence: Evidence) -> float:
+    """How much of the time of steps with a replay, its own included, was taken as that of handing it out."""
+    blocks = [block for blocks in evidence.rounds for name, block in blocks.items() if name in evidence.arm]
+    own = sum(block.own_seconds for block in blocks)
+    left = sum(block.seconds if block.wait_seconds is None else block.wait_seconds for block in blocks)
+    return own / (own + left) if own else 0.0
+
+
+def is_for_a_step_only(profile: Profile, finding: Finding) -> bool:
+    """Whether all that is known about a stage is to do its work in the step, and there is no step to tell its price."""
+    text = finding.change or finding.recommendation or ""
+    without_step = profile.steps is not None and profile.steps.dispatch is None
+    return without_step and not finding.python and bool(text) and all(_IN_STEP in part for part in text.split("; "))
+
+
 def describe_open_bound(profile: Profile, finding: Finding) -> str:
     """State why stages have no upper bound that is a gain, with what to do there on a second line.
 
@@ -483,6 +510,8 @@ def describe_open_bound(profile: Profile, finding: Finding) -> str:
     """
     stage = next((one for one in profile.stages or () if one.id == finding.stage), None)
     name = stage_name(stage) if stage is not None else finding.title
+    if finding.status == "ceiling":
+        return f"{finding.reason}, {finding.recommendation}: with --step a run tells whether that pays"
     reason = str(finding.reason) if finding.measured is not None else f"{name}: {finding.reason}"
     shows_none = finding.measured is not None and (finding.measured.get("low") or 0.0) <= 1
     if finding.status != "unverified" or not finding.recommendation or shows_none:

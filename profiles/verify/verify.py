@@ -510,7 +510,8 @@ class _Verification:
     def _take_bound(self, finding: Finding) -> None:
         if self._is_reported(finding):
             return
-        if finding.status == "ceiling" or (finding.status == "unverified" and finding.python):
+        is_bound = finding.status == "ceiling" and not ceiling.is_for_a_step_only(self._profile, finding)
+        if is_bound or (finding.status == "unverified" and finding.python):
             self._profile.findings = [*(self._profile.findings or ()), finding]
         elif finding.reason is not None:
             stages = (finding.measured or {}).get("replayed") or [finding.stage or ""]

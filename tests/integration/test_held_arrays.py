@@ -165,11 +165,11 @@ def test_a_map_of_rows_is_vectorised() -> None:
 
 def test_a_replay_comes_from_the_real_arrays() -> None:
     dataset, watch = watched()
-    stages = replay_stages(dataset, Replay(("stages.0",), batches=2), in_memory=LARGE, watch=watch)
+    stages = replay_stages(dataset, Replay(("stages.0",), batches=2), in_memory=LARGE, watch=watch).dataset
     replayed = {tuple(row) for batch in plain(stages) for row in batch["x"]}
     assert replayed <= {tuple(row) for row in ROWS.tolist()[:16]}
     assert len(plain(stages)) == len(plain(dataset))
-    source = replay_stages(dataset, Replay(("source",), batches=2), in_memory=LARGE, watch=watch)
+    source = replay_stages(dataset, Replay(("source",), batches=2), in_memory=LARGE, watch=watch).dataset
     assert len(plain(source)) == len(plain(dataset))
 
 

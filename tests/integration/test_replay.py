@@ -49,7 +49,7 @@ class Counted:
 
 
 def replaced(dataset: Any, *stages: str, batches: int = 6, **measured: Any) -> Any:
-    return replay_stages(dataset, Replay(stages, batches, **measured))
+    return replay_stages(dataset, Replay(stages, batches, **measured)).dataset
 
 
 def test_a_map_is_not_called_and_all_before_it_is(tf: Any) -> None:
@@ -243,3 +243,19 @@ def test_a_stage_in_a_function_is_named(tf: Any) -> None:
         CannotEditError, match=r"stages.0.stages.0: it is inside a function, whose datasets are made anew"
     ):
         replaced(dataset, "stages.0.stages.0")
+
+
+def test_what_handing_out_a_replay_costs_is_measured(tf: Any) -> None:
+    rows = tf.data.Dataset.range(100).flat_map(lambda x: tf.data.Dataset.range(4).map(lambda y: x + y))
+    cut = Replay(("stages.0",), 3, per_batch=32.0, inputs=1, outputs=4)
+    few = replay_stages(rows.batch(32), cut).own_seconds
+    assert 0 < few < 1
+
+
+def test_a_flat_map_of_few_elements_is_replayed_in_large_groups(tf: Any) -> None:
+    counted = Counted(tf)
+    numbers = tf.data.Dataset.range(50).map(counted.stage("before"))
+    dataset = numbers.flat_map(lambda x: tf.data.Dataset.range(4).map(lambda y: 10 * x + y)).batch(32)
+    found, calls = counted.of(replaced(dataset, "stages.1", batches=1, per_batch=32.0, inputs=1, outputs=4))
+    assert sum(map(len, found)) == 200
+    assert calls == {"before": 50}

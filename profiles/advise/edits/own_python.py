@@ -6,6 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
@@ -13,12 +14,12 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.by_batch import calls_tensorflow, wrapped
 from pipeprof.pipelines.static.imports import in_file
 from pipeprof.pipelines.static.numbered import Numbered, numbered
-from pipeprof.pipelines.static.rewritten import all_rounds, same_in_all_rounds, takes_any_texts, whole_arrays
+from pipeprof.pipelines.static.rewritten import all_rounds, in_numpy, same_in_all_rounds, takes_any_texts, whole_arrays
 from pipeprof.profiles.advise.edits.generator_code import by_number
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
 from pipeprof.profiles.view.texts import file_text, written_function
 from pipeprof.profiles.view.view import ComponentView
-from pipeprof.profiles.wording import as_typed, called, percent, stage_name, stage_place
+from pipeprof.profiles.wording import as_typed, called, listed, percent, stage_name, stage_place
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -29,6 +30,8 @@ WAITS_FROM = 0.5
 _LOCKED_FROM = 0.3
 """Share of a function's time with the GIL from which parallel calls of it bring next to nothing: 0.99 times as much at
 0.47, with NumPy on arrays of 150 KB and 2 cores."""
+_GETS_ARRAYS = "PyFunc"
+"""The op of `tf.numpy_function`: a `py_function` gets tensors."""
 _CALLS = 16
 """Parallel calls of what waits."""
 
@@ -57,7 +60,45 @@ def in_less_python(stage: Stage) -> tuple[str, str] | None:
     """Return the same of what computes in Python, where it can compute less of it, or in parallel."""
     hot = _hottest(stage)
     loop = _without_loop(stage, hot) if hot is not None else None
-    return loop if loop is not None else elements_by_number(stage)
+    known = loop if loop is not None else elements_by_number(stage)
+    if known is None and (eager := without_eager(stage)) is not None and eager.share >= PYTHON_SHARE.value:
+        return eager.text, "\n".join(eager.lines)
+    return known
+
+
+@dataclass(frozen=True)
+class Eager:
+    """Ops of TensorFlow that a `numpy_function` calls one by one, in NumPy instead.
+
+    Attributes:
+        text: What to do.
+        lines: What to write.
+        share: Of the time in Python, 0 to 1, that the lines take.
+    """
+
+    text: str
+    lines: tuple[str, ...]
+    share: float
+
+
+def without_eager(stage: Stage, but: int | None = None) -> Eager | None:
+    """Return the costliest function that gets arrays and calls TensorFlow, with NumPy in its place; None without one.
+
+    Args:
+        but: A line that is written anew otherwise.
+    """
+    found = []
+    for cost in stage.python or ():
+        text = file_text(cost.file or "")
+        made = in_numpy(text, cost.function) if cost.parent == _GETS_ARRAYS else None
+        if made is None or any(line == but for line, _ in made.lines):
+            continue
+        rewritten = dict(made.lines)
+        share = cost.share * sum(part for line, part in cost.lines or () if line in rewritten)
+        what = f"write {listed(made.calls)} in {called(cost.function)}, which run there op by op, with NumPy"
+        lines = [f"{new}  # line {line}, in {called(cost.function)}" for line, new in made.lines]
+        found.append(Eager(what, tuple(in_file("\n".join(lines), text).splitlines()), share))
+    return max(found, key=lambda one: one.share, default=None)
 
 
 def elements_by_number(stage: Stage) -> tuple[str, str] | None:

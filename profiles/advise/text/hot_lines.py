@@ -60,13 +60,18 @@ class OfHotLine:
                 ),
             ),
             semantics=self.effect(spot, code),
-            predicted=self._predicted(1 / max(1 - spot.share * share, _LEAST_LEFT)),
+            predicted=self._predicted(1 / max(1 - self.saved(spot, stage) * share, _LEAST_LEFT)),
         )
 
     def _predicted(self, most: float) -> Prediction:
         if self.keeps_work:
             return Prediction(f"unknown until it is rewritten (at most {ratio_text(most)})")
         return Prediction(f"without it {ratio_text(most)}", speedup=most)
+
+    def saved(self, spot: HotSpot, stage: StageView) -> float:
+        """The share of the time in Python that is not needed."""
+        del stage
+        return spot.share
 
     def effect(self, spot: HotSpot, code: str) -> Semantics | None:
         """What lines that make the same elements in another way change; None where the user writes others."""

@@ -257,6 +257,8 @@ _Change = TypeVar("_Change")
 SEED = 20_011
 """Seed of all random generators where the user gives none: processes that are compared must draw the same numbers."""
 
+_MOST_OWN = 0.95
+"""Of a turn without a device that may be taken as the replay's own time: some is left to divide by."""
 _WRITES = "the pipeline writes files ({}), which several processes cannot do at once"
 
 
@@ -272,6 +274,7 @@ class TurnRun(JobRun):
         self._paced: Paced | None = None
         self._timed_steps = 0
         self._compared = 0
+        self._own_seconds = 0.0
         # What is observed can be made again from its graph without a copy of its arrays.
         self._watched_from = SHARED_FROM
 
@@ -382,7 +385,8 @@ class TurnRun(JobRun):
         )
         ops = dict(job.ops) if job.ops is not None else None
         held, room = self._source_bytes, self._room()
-        self.dataset = replay_stages(self.dataset, replay, ops=ops, in_memory=held, room=room, watch=self._watch)
+        made = replay_stages(self.dataset, replay, ops=ops, in_memory=held, room=room, watch=self._watch)
+        self.dataset, self._own_seconds = made.dataset, made.own_seconds
 
     def _compare_epochs(self, dataset: Any) -> None:
         """Compare two epochs of what the pipeline's caches keep."""
@@ -494,7 +498,10 @@ class TurnRun(JobRun):
         peak = procfs.peak_rss_bytes("self")
         whole_peak = max(peak, self._making_peak) if peak is not None else None
         restarts = self.feed.ended if self.feed is not None else None
-        return TurnEnded(steps, seconds, wait, used, whole_peak, settled, restarts)
+        # Of a device's time only its wait can be the replay's.
+        own = min(steps * self._own_seconds, _MOST_OWN * seconds if wait is None else wait)
+        left = wait - own if wait is not None else None
+        return TurnEnded(steps, seconds - own, left, used, whole_peak, settled, restarts, own_seconds=own)
 
 
 def _no_look(_steps: int) -> None:

@@ -14,6 +14,7 @@ from pipeprof.cli.report.findings import shell_variables, try_command
 from pipeprof.pipelines.edits.edits import SetArgument, SetEnvironment, to_document
 from pipeprof.profiles.advise.advise import advise, worth_a_try
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.profile import Profile
@@ -84,8 +85,9 @@ def test_what_the_user_has_set_stays() -> None:
     assert proposed(keeping("glibc's heap", 300 * MB, environment={"LD_PRELOAD": "mine.so"})) == {}
 
 
-def threads(**facts: Any) -> list[str]:
+def threads(at: Location | None = None, **facts: Any) -> list[str]:
     view = python_map()
+    view = replace(view, stages=tuple(replace(one, location=at) for one in view.stages))
     assert view.facts is not None
     given = MeasuredFacts(**(vars(view.facts) | {"python_lock_share": 0.05, "runnable_wait_share": 0.4} | facts))
     view = replace(view, facts=given)
@@ -109,6 +111,27 @@ def test_libraries_that_wait_for_cores_get_one_thread() -> None:
 )
 def test_others_that_take_the_cores_or_the_lock_propose_nothing(facts: dict[str, Any]) -> None:
     assert threads(**facts) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "proposed"),
+    [
+        ("np.rot90(x) / x.std()", False),
+        ("x @ x.T", True),
+        ("np.linalg.norm(x)", True),
+        ("cv2.blur(x, (3, 3))", True),
+        ("json.loads(x)", False),
+        ("near(x)", True),
+    ],
+)
+def test_only_functions_whose_libraries_may_have_threads_get_one(tmp_path: Path, body: str, proposed: bool) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import json\nimport cv2\nimport numpy as np\nfrom .near import near\n"
+        f"def inner(x):\n    return {body}\ndef a(x):\n    return inner(x)\n"
+        "def other(x):\n    return cv2.resize(x @ x)\n"
+    )
+    assert bool(threads(at=Location(file=str(file), line=8, column=1))) is proposed
 
 
 def test_the_library_is_found_where_libraries_are(tmp_path: Path) -> None:

@@ -306,3 +306,38 @@ def test_a_prefetch_of_as_many_batches_as_a_batch_has_rows_is_counted_in_element
 )
 def test_a_prefetch_of_few_batches_stays(view: PipelineView) -> None:
     assert list(rules()["prefetch-of-batches"].check(view)) == []
+
+
+@pytest.mark.parametrize(("share", "more"), [(0.3, True), (0.02, False)])
+def test_what_is_built_once_and_numpy_in_the_same_function_go_together(
+    tmp_path: Path, share: float, more: bool
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("import numpy as np\ndef augment(image):\n    return tf.expand_dims(transformed(image), -1)\n")
+    view = hot("rebuilt-per-call")
+    cost = PythonCost(
+        function="augment", file=str(file), line=3, lines=[(3, 1.0)], parent="PyFunc", ms_per_batch=9.0, share=share
+    )
+    stages = tuple(
+        replace(one, measured=one.measured.model_copy(update={"python": [cost]})) if one.measured else one
+        for one in view.stages
+    )
+    (hit,) = hits("rebuilt-per-call", replace(view, stages=stages))
+    assert hit.predicted is not None
+    assert hit.predicted.speedup is not None
+    assert ("write tf.expand_dims in augment()" in hit.recommendation) is more
+    assert (hit.predicted.speedup > 5) is more
+    assert ("np.expand_dims(transformed(image), -1)" in getattr(hit.edits[0], "python", "")) is more
+
+
+@pytest.mark.parametrize(
+    ("made", "semantics"), [("A.Compose([A.RandomGamma()])", "randomness"), ("re.compile('a+')", "same")]
+)
+def test_what_may_draw_random_numbers_is_not_called_the_same_data(tmp_path: Path, made: str, semantics: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(f"def pattern():\n    return {made}\n")
+    once = Once(("PATTERN = pattern()",), "above line 24", "PATTERN", "pattern()")
+    call = HotCall("built-anew", "pattern()", "words", "", 25, once=once)
+    spot = HotSpot("stages.0", call, Location(file=str(file), line=25, column=1), 0.6)
+    (hit,) = hits("rebuilt-per-call", replace(hot("rebuilt-per-call"), hot_spots=(spot,)))
+    assert hit.semantics == semantics

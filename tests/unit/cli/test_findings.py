@@ -528,6 +528,17 @@ def test_a_cache_stands_apart_below_the_best_change_without_one(found: Profile) 
     assert "keeps 435 MiB in memory: if your data is no larger than this sample" in told
 
 
+@pytest.mark.parametrize(("more", "explained"), [(120 << 20, True), (20 << 20, False), (None, False)])
+def test_a_peak_far_above_what_a_cache_keeps_is_explained(found: Profile, more: int | None, explained: bool) -> None:
+    profile = cached(found)
+    kept = next(finding for finding in profile.findings or () if finding.cache is not None)
+    assert kept.measured is not None
+    assert kept.cache is not None
+    kept.cache.sample_bytes, kept.measured["peak_rss_delta_bytes"] = 42 << 20, more
+    told = " ".join(report(profile, width=100).split())
+    assert ("(the other 78.0 MiB: batches ahead, and memory that the allocator frees late)" in told) is explained
+
+
 def test_a_gain_has_the_length_of_an_epoch_of_the_whole_data_set(found: Profile) -> None:
     text = " ".join(report(cached(found, data_size=DataSize(elements=3_200_000)), width=100).split())
     # 100,000 batches of 32 in 24.3 ms each.

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap
+from pipeprof.profiles.advise.edits.own_python import in_less_python, without_eager
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Headspace, OpCost, Stage
+from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
 from pipeprof.profiles.verify.bound_advice import add_command, advice_for, predict_lines
 from pipeprof.profiles.verify.ceiling import advise_again, bottleneck_finding, further_bounds
 
@@ -547,3 +548,45 @@ def test_lines_name_all_calls_that_they_replace_and_the_finding_the_line_of_thes
     assert (found.python or "").endswith("# texts.py:5, in the place of .map(clean, …).map(split, …)")
     assert ".unbatch().map(lambda row: row)" in (found.python or "")
     assert "no ragged tensor" in str(found.recommendation)
+
+
+EAGER = """
+import numpy as np
+import tensorflow as tf
+
+def augment(image):
+    out = transforms()(image=image)["image"]
+    out = tf.cast(out / 255.0, tf.float32)
+    return tf.expand_dims(out, -1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "parent", "written"),
+    [
+        (EAGER, "PyFunc", True),
+        (EAGER, "EagerPyFunc", False),
+        (EAGER.replace("tf.expand_dims(out, -1)", "tf.image.flip_left_right(out)"), "PyFunc", False),
+        (EAGER.replace("def augment", "@tf.function\ndef augment"), "PyFunc", False),
+    ],
+    ids=["arrays", "tensors", "no NumPy has it", "a graph"],
+)
+def test_tensorflow_on_arrays_is_written_with_numpy(tmp_path: Any, text: str, parent: str, written: bool) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    lines = [(7, 0.6), (8, 0.3), (6, 0.1)]
+    cost = PythonCost(
+        function="augment", file=str(file), line=7, lines=lines, parent=parent, ms_per_batch=9.0, share=0.5
+    )
+    stage = Stage(id="stages.0", origin="written", op="map", python=[cost])
+    eager = without_eager(stage)
+    assert (eager is not None) is written
+    assert (in_less_python(stage) is not None) is written
+    if eager is not None:
+        assert eager.share == pytest.approx(0.45)
+        assert eager.text == "write tf.cast and tf.expand_dims in augment(), which run there op by op, with NumPy"
+        assert eager.lines == (
+            "out = np.asarray(out / 255.0, np.float32)  # line 7, in augment()",
+            "return np.expand_dims(out, -1)  # line 8, in augment()",
+        )
+        assert without_eager(stage, 7) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -35,6 +36,7 @@ from pipeprof.profiles.verify.ceiling import (
     drop_needless,
     further_bounds,
     inside_of,
+    is_for_a_step_only,
     is_left_less,
     is_reached,
     replay_job,
@@ -243,6 +245,34 @@ def test_a_stage_that_is_cheaper_than_a_replay_has_no_bound(profile: Profile) ->
     assert found.status == "unverified"
     assert found.reason is not None
     assert found.reason.startswith("no upper bound: decode costs less than a replay of it, 0.8")
+
+
+def test_a_bound_in_which_a_replay_is_most_of_the_time_is_none(profile: Profile) -> None:
+    del profile
+    for own, bounded_by in ((0.4, True), (2.0, False)):
+        trial = trial_of(4.0)
+        assert trial.evidence is not None
+        for blocks in trial.evidence.rounds:
+            for name in ("B1", "B2"):
+                blocks[name] = replace(blocks[name], own_seconds=own)
+        finding = Finding(rule="a", title="a", status="unverified", stage="stages.0")
+        write_bound(finding, trial, ["stages.0"], None, "decode")
+        assert (finding.status == "ceiling") is bounded_by
+        if not bounded_by:
+            assert finding.reason == "no upper bound: handing out what decode gave takes most of the time itself"
+            assert finding.measured is None
+
+
+def test_a_bound_that_is_known_within_a_wide_interval_only_is_none() -> None:
+    finding = Finding(rule="a", title="a", status="unverified", stage="stages.0")
+    trial = trial_of(4.0)
+    assert trial.judgement is not None
+    assert trial.judgement.speedup is not None
+    speedup = replace(trial.judgement.speedup, mean=math.log(15.3), error=0.8, freedom=5)
+    wide = replace(trial.judgement, speedup=speedup)
+    write_bound(finding, replace(trial, judgement=wide), ["stages.0"], None, "decode")
+    assert finding.status == "unverified"
+    assert str(finding.reason).startswith("no upper bound: without decode it lies between ")
 
 
 def test_what_cannot_be_measured_stays_unverified(profile: Profile) -> None:
@@ -732,3 +762,23 @@ def test_lines_that_replace_more_than_a_replay_can_have_no_bound_of_a_part(profi
     assert further_bounds(profile, [lines]) == []
     lines.predicted = None
     assert further_bounds(profile, [lines]) == [("stages.1",)]
+
+
+@pytest.mark.parametrize(
+    ("advice", "dispatch", "apart"),
+    [
+        ("RFFT 47 %: transform in the step, on its device", None, True),
+        ("RFFT 47 %: transform in the step, on its device", "sync", False),
+        ("RFFT 47 %: transform in the step, on its device; ReadFile 20 %: put them into records", None, False),
+        ("", None, False),
+    ],
+)
+def test_work_for_a_device_is_no_finding_where_there_is_no_step(
+    profile: Profile, advice: str, dispatch: Any, apart: bool
+) -> None:
+    assert profile.steps is not None
+    profile.steps.dispatch = dispatch
+    finding = bounded(profile, 4.0)
+    finding.change = finding.recommendation = advice
+    assert is_for_a_step_only(profile, finding) is apart
+    assert describe_open_bound(profile, finding).endswith(f"{advice}: with --step a run tells whether that pays")

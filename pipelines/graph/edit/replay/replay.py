@@ -1,13 +1,15 @@
 """Stages of a live dataset replaced by a replay of their outputs: the pipeline as if they cost nothing.
 
 Everything before the stages still runs: its elements are drawn as often as the stages draw them, and dropped. A source
-is the replay alone. The replay is a memory cache of the stages' first outputs, which is filled here. TensorFlow 2.21.
+is the replay alone. The replay is a memory cache of the stages' first outputs, which is filled here. What handing them
+out costs is measured here too: it is no cost of the pipeline, and a bound with it would be too low. TensorFlow 2.21.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -32,7 +34,14 @@ if TYPE_CHECKING:
 _MARKS: Final = itertools.count()
 _AHEAD: Final = 2
 """Groups of elements that a replaced stage with threads of its own gives ahead."""
-_MOST_TOGETHER: Final = 32
+_MOST_TOGETHER: Final = 128
+_BATCHES_TOGETHER: Final = 4
+"""Batches whose elements are drawn together at most: making a group costs as much as handing out dozens of elements."""
+_LARGE_BYTES: Final = 1 << 16
+"""Of an element, from which copying it takes longer than a call: a map of one is then fused as the user's map is."""
+_TIMED_SECONDS: Final = 0.03
+"""CPU time over which the cost of handing out an element is measured."""
+_MOST_TIMED: Final = 1 << 17
 _REWRITING: Final = ("autotune.enabled", "experimental_optimization.apply_default_optimizations")
 """Options without which TensorFlow makes no stage parallel by itself."""
 
@@ -59,10 +68,36 @@ class Replay:
     passing: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Replayed:
+    """A dataset in which a replay replaces stages.
+
+    Attributes:
+        own_seconds: CPU time per batch of handing out the replay's elements.
+    """
+
+    dataset: Any
+    own_seconds: float
+
+
+@dataclass
+class _Kept:
+    """Outputs that are handed out again.
+
+    Attributes:
+        each_bytes: Of one output, on the mean.
+        own_seconds: CPU time of handing out one; None before it was measured.
+    """
+
+    dataset: Any
+    each_bytes: float
+    own_seconds: float | None = None
+
+
 def replay_stages(
     dataset: Any, replay: Replay, *, ops: Mapping[str, str] | None = None, **reading: Unpack[Reading]
-) -> Any:
-    """Return a dataset in which a replay of their outputs replaces stages.
+) -> Replayed:
+    """Replace stages by a replay of their outputs.
 
     Raises:
         CannotEditError: That is not possible on this pipeline; the message names the stage and the reason.
@@ -73,13 +108,16 @@ def replay_stages(
     reason = why_no_replay([*written.items()], replay.stages, replay.passing)
     if reason is not None:
         raise CannotEditError(reason, next(iter(replay.stages), None))
-    kept: dict[FlatElement, Any] = {}
+    kept: dict[FlatElement, _Kept] = {}
     made: list[Any] = []
-    for way, run in ways_of(written, replay.stages):
+    own_seconds, ways = 0.0, [*ways_of(written, replay.stages)]
+    for way, run in ways:
         stages = [by_address[address] for address, _ in way]
         part = replace(replay, stages=tuple(run))
-        made += _Replaced(line.graph, stages, line.written.nodes, line.written.options, part).make(kept)
-    return dataset_of_graph(line.graph, dataset.element_spec, dataset, *made)
+        replaced = _Replaced(line.graph, stages, line.written.nodes, line.written.options, part)
+        made += replaced.make(kept)
+        own_seconds += replaced.own_seconds(len(ways))
+    return Replayed(dataset_of_graph(line.graph, dataset.element_spec, dataset, *made), own_seconds)
 
 
 @dataclass
@@ -93,12 +131,18 @@ class _Replaced:
     replay: Replay
     first: int = field(init=False)
     last: int = field(init=False)
+    _each_seconds: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.first = [stage.address for stage in self.line].index(self.replay.stages[0])
         self.last = self.first + len(self.replay.stages) - 1
 
-    def make(self, known: dict[FlatElement, Any]) -> list[Any]:
+    def own_seconds(self, ways: int) -> float:
+        """CPU time per batch of handing out what replaces the stages, on one of so many ways with about as much."""
+        exact = self._exact()
+        return self._each_seconds * (exact if exact is not None else (self.replay.per_batch or 0.0) / ways)
+
+    def make(self, known: dict[FlatElement, _Kept]) -> list[Any]:
         """Replace the stages; return the datasets whose resources the graph uses."""
         import tensorflow as tf
 
@@ -108,14 +152,15 @@ class _Replaced:
             outputs = self._at(self.line[self.last])
             element = self.graph.element_at(self.line[self.last].head)
             if element not in known:
-                known[element] = outputs.take(elements := self._elements()).cache()
-                full = [self.graph.real(known[element])]
-                self._fill(full[0], elements)
-            made, mark = known[element].repeat(), ""
+                few = outputs.take(elements := self._elements()).cache()
+                full = [self.graph.real(few)]
+                known[element] = _Kept(few, self._fill(full[0], elements))
+            kept = known[element]
+            made, mark = kept.dataset.repeat(), ""
             if self.first:
                 mark = f"pipeprof_replay_{next(_MARKS)}_"
                 drawn = self._at(self.line[self.first - 1]).skip(0, name=mark)
-                made = self._drawing(drawn, made)
+                made = self._drawing(drawn, made, kept.each_bytes)
             elif (count := int(self.graph.real(outputs).cardinality())) >= 0:
                 made = made.take(count)
             graph = serialise(tf.data.experimental.to_variant(made))
@@ -128,7 +173,34 @@ class _Replaced:
         reference = self.graph.graft(graph, mark or "pipeprof_no_mark", cut)
         for inlet in ends:
             inlet.connect(self.graph, reference)
-        return [known[element], *full, made]
+        if kept.own_seconds is None:
+            kept.own_seconds = self._time(kept)
+        self._each_seconds = kept.own_seconds
+        return [kept.dataset, *full, made]
+
+    def _time(self, kept: _Kept) -> float:
+        """Measure the CPU time of handing out one element, with inputs and outputs that cost nothing."""
+        import tensorflow as tf
+
+        # What hands them on has their number of components, and not their bytes, which it does not copy.
+        outputs = tf.data.Dataset.from_tensors(_nothings(kept.dataset)).repeat()
+        if self.first:
+            inputs = tf.data.Dataset.from_tensors(_nothings(self._at(self.line[self.first - 1]))).repeat()
+            outputs = self._drawing(inputs, outputs, kept.each_bytes)
+
+        def taken(count: int) -> float:
+            iterator = iter(outputs.skip(count))
+            began = time.process_time()
+            next(iterator)
+            return time.process_time() - began
+
+        count = 1 << 9
+        taken(count)
+        while True:
+            seconds = taken(3 * count) - taken(count)
+            if seconds >= _TIMED_SECONDS or count >= _MOST_TIMED:
+                return max(0.0, seconds / (2 * count))
+            count *= 4
 
     def _at(self, stage: WrittenStage) -> Any:
         """The dataset of the pipeline up to a stage, its elements as a tuple of their components."""
@@ -150,7 +222,8 @@ class _Replaced:
             raise CannotEditError("what reads it is not a stage of the pipeline", self.line[self.last].address)
         return found
 
-    def _fill(self, kept: Any, elements: int) -> None:
+    def _fill(self, kept: Any, elements: int) -> float:
+        """Fill the cache; return the bytes of an element, on the mean."""
         import tensorflow as tf
 
         held = count = 0
@@ -163,20 +236,26 @@ class _Replaced:
                 raise CannotEditError(msg, self.replay.stages[0])
         if not count:
             raise CannotEditError("it gave no element to replay", self.replay.stages[0])
+        return held / count
 
     def _elements(self) -> int:
+        exact = self._exact()
+        if exact is not None:
+            return math.ceil(self.replay.batches * exact)
+        if self.replay.per_batch is None:
+            raise CannotEditError("how many of its outputs make a batch is not known", self.replay.stages[0])
+        return max(1, math.ceil(self.replay.batches * self.replay.per_batch))
+
+    def _exact(self) -> float | None:
+        """Return how many outputs make a batch of the pipeline, where the graph fixes that."""
         exact = 1.0
         for stage in self.line[self.last + 1 :]:
             row = traits(stage.op)
             if (size := self._batch_size(stage)) is not None:
                 exact *= size
             elif not (row.one_to_one or (row.by_position and row.consecutive)):
-                break
-        else:
-            return math.ceil(self.replay.batches * exact)
-        if self.replay.per_batch is None:
-            raise CannotEditError("how many of its outputs make a batch is not known", self.replay.stages[0])
-        return max(1, math.ceil(self.replay.batches * self.replay.per_batch))
+                return None
+        return exact
 
     def _batch_size(self, stage: WrittenStage) -> int | None:
         """Return how many inputs become one output of a stage that stacks them; None for other stages."""
@@ -184,13 +263,13 @@ class _Replaced:
         size = self.nodes[stage.head].arguments.get(row.batches) if row.batches is not None and row.stacks else None
         return size if isinstance(size, int) and size > 0 else None
 
-    def _drawing(self, drawn: Any, replayed: Any) -> Any:
+    def _drawing(self, drawn: Any, replayed: Any, each_bytes: float) -> Any:
         """Return the replay as what the stages give: its elements come as the stages' inputs are drawn."""
         import tensorflow as tf
 
         inputs, outputs = self._ratio()
         last = self.line[self.last]
-        together = self._together() if inputs == outputs == 1 else 1
+        together = self._together(inputs, outputs, each_bytes)
         if together == 1 and inputs == 1 and outputs == 1 and traits(last.op).maps:
             # TensorFlow then treats it as it treats the map.
             second = _second(self.nodes[last.head].stateful_op is not None)
@@ -204,12 +283,17 @@ class _Replaced:
             made = both.flat_map(_group(inputs, outputs))
         else:
             made = both.scan(0, lambda state, pair: (state, pair[1]))
-        return made.prefetch(_AHEAD * outputs) if self._runs_ahead(last) else made
+        # What one of them did on another thread does not hold up what reads them.
+        ahead = any(self._runs_ahead(stage) for stage in self.line[self.first : self.last + 1])
+        return made.prefetch(_AHEAD * outputs) if ahead else made
 
-    def _together(self) -> int:
-        """Return how many elements are drawn at once: no more than a batch later on has."""
+    def _together(self, inputs: int, outputs: int, each_bytes: float) -> int:
+        """Return how many times so many inputs and outputs are drawn at once: no more than a few batches have."""
+        if (inputs > 1 and outputs == 1) or each_bytes >= _LARGE_BYTES:
+            return 1
         size = next((size for stage in self.line[self.last + 1 :] if (size := self._batch_size(stage)) is not None), 1)
-        return min(size, _MOST_TOGETHER)
+        most = min(_BATCHES_TOGETHER * size, _MOST_TOGETHER) if size > 1 else 1
+        return max(1, most // max(inputs, outputs))
 
     def _runs_ahead(self, stage: WrittenStage) -> bool:
         """Whether TensorFlow runs a stage on threads of its own, as written or as it rewrites it by default."""
@@ -245,6 +329,11 @@ class _Replaced:
         if not self.replay.inputs or not self.replay.outputs:
             raise CannotEditError("how many inputs it takes for an output is not known", self.replay.stages[0])
         return self.replay.inputs, self.replay.outputs
+
+
+def _nothings(dataset: Any) -> tuple[Any, ...]:
+    """Return a number for each component of the elements of a dataset."""
+    return (0,) * len(dataset.element_spec)
 
 
 def _group(inputs: int, outputs: int) -> Any:

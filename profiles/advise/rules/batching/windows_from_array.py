@@ -20,7 +20,7 @@ from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.view.texts import call_of, file_text, first_argument
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import listed, of_interval
+from pipeprof.profiles.wording import listed, milliseconds, of_interval
 
 _TAKES = frozenset({"GatherV2", "Slice", "StridedSlice"})
 _KERAS = "timeseries_dataset_from_array"
@@ -54,7 +54,9 @@ class WindowsFromArray(Rule):
     thresholds = (
         Threshold("time-share", 0.3, "of the interval", "below it something else comes first", 0.1),
         Threshold("batch-size", 8, "windows", "below it there are few calls to save"),
-        Threshold("batched-gain", 10, "times", "measured on TensorFlow 2.21: 256 windows of 24 rows, 30x to 70x"),
+        Threshold("number-us", 2, "µs", "measured on TensorFlow 2.21: a number that is drawn, shuffled and batched"),
+        Threshold("batch-us", 150, "µs", "measured on TensorFlow 2.21: batch, tf.gather and a map of a whole batch"),
+        Threshold("bytes-per-us", 2000, "bytes", "rows that a core copies into a batch"),
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
@@ -72,7 +74,9 @@ class WindowsFromArray(Rule):
         by_hand = HandWritten(own, "", found.python(view), "take the rows of whole batches with tf.gather")
         # One call after the other saves its time on the clock, whatever cores there are.
         took = min(interval, sum((stage.table_ms or 0.0) / _calls_at_a_time(view, stage) for stage in stages))
-        saved = took * (1 - 1 / self.threshold("batched-gain"))
+        batched = self._batched_ms(found)
+        if batched >= took:
+            return
         yield Proposal(
             stage=found.takes[0].id,
             sentence=f"{found.sentence} {of_interval(ms, interval)}.",
@@ -84,9 +88,19 @@ class WindowsFromArray(Rule):
             edits=(by_hand,),
             by_hand=by_hand,
             semantics=found.semantics,
-            predicted=saving(view, f"{found.size} windows in one call", saved, {stage.id for stage in stages}),
+            predicted=saving(
+                view,
+                f"{milliseconds(took)} now, {milliseconds(batched)} for {found.size} windows in one call",
+                took - batched,
+                {stage.id for stage in stages},
+            ),
             covers=tuple(stage.id for stage in stages),
         )
+
+    def _batched_ms(self, found: _Windows | _Sliding) -> float:
+        """Milliseconds of a batch whose rows one call takes."""
+        copied = found.size * (found.takes[0].element_bytes or 0.0) / self.threshold("bytes-per-us")
+        return (found.size * self.threshold("number-us") + self.threshold("batch-us") + copied) / 1000
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pipeprof.pipelines.static.imports import may_be_of_chance
+from pipeprof.profiles.advise.edits.own_python import Eager, without_eager
 from pipeprof.profiles.advise.edits.row_batches import lines_once
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE, TIME_SHARE, OfHotLine
+from pipeprof.profiles.propose.proposal import Semantics
+from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
 
 
@@ -46,18 +50,38 @@ class RebuiltPerCall(OfHotLine, Rule):
 
     def fix_of(self, spot: HotSpot, stage: StageView, code: str) -> str:
         """Name the variable, or the lines."""
-        del stage, code
+        del code
         call, once = spot.call, spot.call.once
         if once is None:
             return f"Make {_short(call.text)} once, outside of {call.function}(): it needs nothing of an element"
         if not once.used:
             return f"Move {once.replaced} out of {call.function}(), to a place where they run once: {once.where}"
-        return f"Write `{once.lines[-1]}` {once.where}, and `{once.used}` in line {call.line}"
+        eager = self.more(spot, stage)
+        more = f"; {eager.text}" if eager is not None else ""
+        return f"Write `{once.lines[-1]}` {once.where}, and `{once.used}` in line {call.line}{more}"
 
     def python_of(self, spot: HotSpot, stage: StageView, view: PipelineView) -> str:
         """The lines that make it once, and the one in the function."""
-        del stage, view
-        return "\n".join(lines_once(spot.call))
+        del view
+        eager, lines = self.more(spot, stage), lines_once(spot.call)
+        return "\n".join([*lines, *(eager.lines if eager is not None and lines else ())])
+
+    def effect(self, spot: HotSpot, code: str) -> Semantics | None:
+        """One object that draws random numbers goes on with them, where each new one began anew."""
+        if code and may_be_of_chance(file_text(spot.location.file), spot.call.text):
+            return "randomness"
+        return super().effect(spot, code)
+
+    def more(self, spot: HotSpot, stage: StageView) -> Eager | None:
+        """What else the same function can do without, which is most of what is left of it."""
+        eager = without_eager(stage.measured, spot.call.line) if stage.measured is not None else None
+        left = 1 - spot.share
+        return eager if eager is not None and eager.share >= PYTHON_SHARE.value * left > 0 else None
+
+    def saved(self, spot: HotSpot, stage: StageView) -> float:
+        """The share of both."""
+        eager = self.more(spot, stage) if spot.call.once is not None and spot.call.once.used else None
+        return spot.share + (eager.share if eager is not None else 0.0)
 
 
 def _short(text: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.static.numbered import may_start_threads
 from pipeprof.profiles.advise.environment import environment_edits, not_set
 from pipeprof.profiles.advise.predicates import LOCK_LET_GO, runs_python
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
-from pipeprof.profiles.view.view import PipelineView
+from pipeprof.profiles.view.texts import file_text
+from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, percent
 
 _ONE_THREAD: dict[str, str] = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -19,7 +21,8 @@ class LibraryThreads(Rule):
 
     Seen:
         Python functions of the pipeline leave the work to code that releases the GIL, the worker's threads wait for a
-        core much of the time, and other processes do not take the cores.
+        core much of the time, and other processes do not take the cores. Where the text of the functions
+        is known, it calls linear algebra of NumPy or another package that may start threads.
 
     Why:
         NumPy's linear algebra, OpenCV and others start a thread for each core in every call. Where the pipeline makes
@@ -59,6 +62,9 @@ class LibraryThreads(Rule):
             return
         stages = [stage for stage in view.stages if runs_python(stage) and stage.ms_per_batch]
         shares = [stage.measured.share or 0.0 for stage in stages if stage.measured is not None]
+        # Where the text shows no library with threads, the variables change nothing.
+        if not any(map(_may_start_threads, stages)):
+            return
         wanted = not_set(view, _ONE_THREAD)
         if not wanted or sum(shares) < self.threshold("time-share"):
             return
@@ -79,3 +85,9 @@ class LibraryThreads(Rule):
             edits=environment_edits(wanted),
             predicted=Prediction("unknown before a try"),
         )
+
+
+def _may_start_threads(stage: StageView) -> bool:
+    """Whether a stage's Python may call a library that starts threads: where its text is not known, it may."""
+    place = stage.location
+    return place is None or stage.name is None or may_start_threads(file_text(place.file), stage.name)
