@@ -20,6 +20,8 @@ SOURCES := $(shell find api cli pipelines profiles -name '*.py' -o -name '*.pyi'
 # A folder with public traces, for the benchmark of that name.
 TRACES ?=
 EXAMPLE ?= examples/jpeg_folder/spec.yaml
+# A part of the commands that docs-run runs.
+ONLY ?=
 # The oldest TensorFlow that docs/compatibility.md promises, for test-oldest.
 OLDEST := tensorflow==2.18.*
 # Integration tests run in four processes, as those that start others wait for them.
@@ -131,6 +133,16 @@ format: $(STAMP)/dev ## format the code and mend what the linter can
 docs: $(STAMP)/installed $(STAMP)/dev ## write the generated documentation again
 	@$(BIN)/python docs/generate.py
 
+# Needs neither TensorFlow nor pipeprof itself.
+.PHONY: docs-site
+docs-site: $(STAMP)/site ## build the documentation as a site into .venv/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --site-dir $(VENV)/site
+	@echo "$(VENV)/site/index.html"
+
+.PHONY: docs-run
+docs-run: $(STAMP)/installed $(STAMP)/dev ## run every command that the documentation shows, for half an hour (ONLY="gate")
+	@$(BIN)/python docs/run_commands.py --only "$(ONLY)"
+
 .PHONY: examples-readmes
 examples-readmes: $(STAMP)/installed ## run the commands in the examples' READMEs again and show what they print now
 	@$(BIN)/python docs/refresh_examples.py
@@ -170,6 +182,10 @@ $(STAMP)/installed: $(SOURCES) pyproject.toml README.md LICENSE constraints.txt 
 	@[ -e $@ ] || echo "Installing pipeprof and what it needs (TensorFlow is some hundred MB; minutes the first time)"
 	@$(PIP) install --no-deps --force-reinstall $(DIST)/pipeprof-*.whl
 	@$(COUNTED) $(PIP) install -c constraints.txt $(DIST)/pipeprof-*.whl
+	@touch $@
+
+$(STAMP)/site: pyproject.toml constraints.txt | $(STAMP)/tools
+	@$(PIP) install -c constraints.txt mkdocs-material
 	@touch $@
 
 $(STAMP)/dev: pyproject.toml constraints.txt | $(STAMP)/installed

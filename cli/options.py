@@ -441,7 +441,7 @@ def whole(flag: str, text: str | None, least: int = 1) -> int | None:
         return None
     if _WHOLE.fullmatch(text) and least <= (number := int(text)) < 2**63:
         return number
-    raise UsageError(f"{flag}: got {text[:30]!r}, expected a whole number of at least {least} and at most 64 bits")
+    raise UsageError(f"{flag}: got {text[:30]!r}, expected a whole number from {least}, below 2**63")
 
 
 def byte_size(flag: str, text: str | None) -> int | None:

@@ -1,15 +1,16 @@
 """Writes the generated part of the documentation from the code: ``make docs``. A test holds it up to date.
 
-A Markdown page is prose with one generated part between two marks; only that part is replaced. `spec.md`, `profile.md`
-and `schema/` come from the published schemas, `rules.md` from the rules, `exit-codes.md` from the commands' own table,
-`edits.md` from the table of edits, `compatibility.md`, `silence.md`, `prediction.md` and `accuracy.md` from the last
-results of their benchmarks, `proof.md` from what `make verify` noted in `benchmarks/proof.json`, `provenance.md` from
-`provenance.toml`, `coverage.md` from `coverage.yaml` and the registry of sources,
-stages and functions. Nothing here needs TensorFlow.
+A Markdown page is prose with one generated part between two marks; only that part is replaced. `spec.md`, `spec/`,
+`profile.md` and `schema/` come from the published schemas, `commands.md` from the commands and their options,
+`rules.md` from the rules, `exit-codes.md` from the commands' own table, `edits.md` from the table of edits,
+`compatibility.md`, `silence.md`, `prediction.md` and `accuracy.md` from the last results of their benchmarks,
+`proof.md` from what `make verify` noted in `benchmarks/proof.json`, `provenance.md` from `provenance.toml`,
+`coverage.md` from `coverage.yaml` and the registry of sources, stages and functions. Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
@@ -118,21 +119,113 @@ def functions(schema: Schema) -> Iterator[str]:
         yield f"| `{name}` | {kind(call) if '$ref' in call else ', '.join(arguments)} |"
 
 
-def reference(schema: Schema, special: dict[str, Callable[[Schema], Iterator[str]]] | None = None) -> str:
-    """The document's own fields, then every named part; ``special`` parts are written by functions of their own."""
+def reference(schema: Schema) -> str:
+    """The document's own fields, then every named part."""
     lines = [*fields(schema), ""]
     for name, part in named_parts(schema).items():
-        lines += [f"## {name}", ""]
-        if part.get("description"):
-            lines += [cell(part["description"]), ""]
-        if special and name in special:
-            lines += special[name](part)
-        elif part.get("properties"):
-            lines += fields(part)
-        else:
-            lines.append(f"Type: {kind(part)}")
-        lines.append("")
+        lines += [*section(name, part), ""]
     return "\n".join(lines).strip()
+
+
+def section(name: str, part: Schema, special: Callable[[Schema], Iterator[str]] | None = None) -> list[str]:
+    """The section of a named part; ``special`` writes one that is no object."""
+    lines = [f"## {name}", ""]
+    if part.get("description"):
+        lines += [cell(part["description"]), ""]
+    if special is not None:
+        lines += special(part)
+    elif part.get("properties"):
+        lines += fields(part)
+    else:
+        lines.append(f"Type: {kind(part)}")
+    return lines
+
+
+SPEC_PAGES = {
+    "document": "The document: top level, options, step, measuring, budgets",
+    "data": "`data:` generated inputs",
+    "sources": "`source:` where elements come from",
+    "stages": "`stages:` what happens to them",
+    "functions": "`ops:` functions and other calls of a chain",
+    "values": "Arrays, pipelines and types inside of others",
+}
+"""The pages of the reference of specs, with their titles."""
+
+
+def _spec_parts() -> tuple[Schema, dict[str, Schema], dict[str, str]]:
+    """The schema of specs without links, its named parts, and the page of each."""
+    from pipeprof.pipelines.spec.schema.links import pages
+
+    schema = _unlinked(spec_schema())
+    parts = named_parts(schema)
+    return schema, parts, pages(schema, parts)
+
+
+def spec_contents() -> str:
+    """The table of contents of the reference of specs."""
+    _, _, page_of = _spec_parts()
+    lines = []
+    for page, title in SPEC_PAGES.items():
+        names = [f"[{name}](spec/{page}.md#{anchor(name)})" for name, of in page_of.items() if of == page]
+        lines += [f"- [{title}](spec/{page}.md): {' · '.join(names)}"]
+    return "\n".join(lines)
+
+
+def spec_page(page: str) -> str:
+    """One page of the reference of specs."""
+    schema, parts, page_of = _spec_parts()
+    lines = [f"# {SPEC_PAGES[page]}", "", BEGIN, ""]
+    lines += [*fields(schema), ""] if page == "document" else []
+    for name, of in page_of.items():
+        if of == page:
+            lines += [*section(name, parts[name], functions if name == "call" else None), ""]
+    here = {anchor(name): "" if of == page else f"{of}.md" for name, of in page_of.items()}
+    text = re.sub(r"\]\(#([^)]+)\)", lambda link: f"]({here[link[1]]}#{link[1]})", "\n".join(lines))
+    return f"{text}\n{END}\n"
+
+
+def commands() -> str:
+    """Every command: what it does, its arguments and options, its examples."""
+    import typer
+
+    from pipeprof.cli.main import make_app
+
+    lines: list[str] = []
+    app = typer.main.get_command(make_app())
+    for name, command in _commands(app, ""):
+        lines += [f"## {name}", "", _paragraphs(command.help or ""), ""]
+        rows = [_option(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
+        if rows:
+            lines += ["| argument or option | |", "| --- | --- |", *rows, ""]
+        examples = (command.epilog or "").partition("Examples:\n")[2].partition("\n\n")[0]
+        lines += ["```", *(line.strip() for line in examples.splitlines()), "```", ""] if examples else []
+    return "\n".join(lines).strip()
+
+
+def _commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:
+    for part, command in group.commands.items():
+        words = f"{name} {part}".strip()
+        if hasattr(command, "commands"):
+            yield from _commands(command, words)
+        else:
+            yield words, command
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in re.sub(r"[\b\f]", "", text).strip().split("\n\n"))
+
+
+def _option(parameter: Any) -> str:
+    """The row of an argument or option; a value is named as the help names it."""
+    if parameter.param_type_name == "argument":
+        written, default = f"`{parameter.metavar or parameter.human_readable_name.upper()}`", ""
+    else:
+        value = "" if parameter.is_flag else f" {parameter.metavar or parameter.type.name.upper()}"
+        names = [*parameter.opts, *parameter.secondary_opts]
+        written = ", ".join(f"`{one}{value}`" for one in names)
+        plain = isinstance(parameter.default, str | int | float) and not isinstance(parameter.default, bool)
+        default = f" [default: {parameter.default}]" if plain and parameter.default != "" else ""
+    return f"| {cell(written)} | {cell((parameter.help or '') + default)} |"
 
 
 def exit_codes() -> str:
@@ -533,7 +626,9 @@ def toml(path: Path) -> dict[str, Any]:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "spec.md": lambda: _page("spec.md", reference(_unlinked(spec_schema()), {"call": functions})),
+    "spec.md": lambda: _page("spec.md", spec_contents()),
+    **{f"spec/{page}.md": functools.partial(spec_page, page) for page in SPEC_PAGES},
+    "commands.md": lambda: _page("commands.md", commands()),
     "profile.md": lambda: _page("profile.md", reference(profile_schema())),
     "rules.md": lambda: _page("rules.md", rules()),
     "codes.md": lambda: _page("codes.md", codes()),
@@ -560,7 +655,7 @@ def main() -> None:
     for name, make in PAGES.items():
         path, text = DOCS / name, make()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(exist_ok=True, parents=True)
             path.write_text(text, encoding="utf-8")
             print(f"docs/{name}")
 

@@ -28,12 +28,12 @@ HEADER = """\
 
 
 def requirements(pyproject: str) -> list[str]:
-    """Names and ranges from ``[project]`` of a pyproject.toml, the ``dev`` extra included.
+    """Names and ranges from ``[project]`` of a pyproject.toml, the extras ``dev`` and ``docs`` included.
 
     Read with a pattern because Python 3.10 has no TOML reader of its own.
     """
     found: list[str] = []
-    for name in ("dependencies", "dev"):
+    for name in ("dependencies", "dev", "docs"):
         block = re.search(rf"^{name} = \[\n(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
         if block is None:
             sys.exit(f"pyproject.toml has no list '{name}'")

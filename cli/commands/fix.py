@@ -47,7 +47,7 @@ EPILOG = epilog(
 
 
 def fix(given: FixOptions) -> None:
-    """Search for the fastest pipeline that is proven.
+    """Find the fastest version of a pipeline and prove it.
 
     Changes are measured side by side, the best is taken, and the search goes on from there. At the end, the best
     pipeline is measured against the one as it is. Without --write, no file of yours changes.

@@ -91,8 +91,7 @@ class GateOptions(RerunOptions):
         bool, flag("--update-baseline", "Measure the target and write --baseline; nothing is judged.")
     ] = False
     self_test: Annotated[
-        bool,
-        flag("--self-test", "Try the gate: it must pass the target, and fail it with longer steps and more memory."),
+        bool, flag("--self-test", "Test the gate: it must pass the unchanged pipeline and fail a slowed one.")
     ] = False
     max_pairs: Annotated[Text, option("--max-pairs", "N", "Pairs after which it gives up.  [default: 15]")] = None
     max_step_ms: Annotated[Text, option("", "BUDGET", "Step interval: 5%, 20ms, warn or off.  [default: 3%]")] = None

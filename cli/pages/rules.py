@@ -37,7 +37,7 @@ def list_rules(rules: Sequence[Rule], gate: Sequence[Threshold]) -> Iterator[Blo
 def _rows(members: Sequence[Rule], width: int) -> Iterator[Block]:
     """A line for each rule; a title that does not fit into the line goes on below itself."""
     lead = width + 2 + _SEMANTICS_WIDTH + 2
-    head = f"{'rule'.ljust(width)}  {'semantics'.ljust(_SEMANTICS_WIDTH)}  what is wrong"
+    head = f"{'rule'.ljust(width)}  {'semantics'.ljust(_SEMANTICS_WIDTH)}  what to do"
     yield Prose(head, hang=lead, style="dim")
     for rule in members:
         yield Prose(f"{rule.name.ljust(width)}  {rule.semantics.ljust(_SEMANTICS_WIDTH)}  {rule.title}", hang=lead)

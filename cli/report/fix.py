@@ -42,7 +42,7 @@ _MOST_ROWS = 12
 _DECIDED = ("taken", "behind", "rejected")
 RESULTS = {
     "taken": "taken",
-    "behind": "helps, less than another",
+    "behind": "helps, but less than the winner",
     "rejected": "no",
     "unclear": "cannot tell",
     "not-tried": "could not be tried",

@@ -234,7 +234,7 @@ def _legend(stages: Sequence[Stage]) -> list[tuple[str, str]]:
     found = []
     model = any(stage.timed_by == "model" for stage in stages)
     if model and any(stage.timed_by == "trace" for stage in stages):
-        found.append(("", "~ estimated from the trace: no live iterator when costs were read"))
+        found.append(("", "~ estimate from the trace: the stage had finished before it could be read"))
     return [*found, ("in:out", note_inputs(stages))]
 
 

@@ -62,7 +62,7 @@ def build_stages(profile: Profile) -> Iterator[Block]:
         yield Prose(text, style="dim", hang=2)
     legend = _legend(stages)
     if _any_traced(stages) and not traced:
-        legend.append(("", "~ estimated from the trace: no live iterator when costs were read"))
+        legend.append(("", "~ estimate from the trace: the stage had finished before it could be read"))
     if main is not None:
         legend.append(("", f"line in {PurePath(main).name}"))
     yield Legend(legend)

@@ -75,7 +75,7 @@ def edits_for(files: Files, profile: Profile, near: Path | None) -> tuple[Pipeli
     path = path_from(files.path, near)
     name = files.point.name
     if files.form == "elements":
-        summary = f"read what {name} gives from {path}"
+        summary = f"read {name}'s output from {path}"
         return (ReplaceStages(tuple(stage.id for stage in replaced), (NewStage("load", {"path": path}),), summary),)
     return _rows(files, replaced[0], line[1:], path)
 

@@ -63,8 +63,11 @@ class Location(Model):
     """A place in the user's file."""
 
     file: str
+    """Path as the command line or the program named it."""
     line: int
+    """From 1."""
     column: int | None = None
+    """From 1; `None` where only the line is known."""
     call: str | None = None
     """Name of what is called there, for a Python target: one call may be several stages, as `bucket_by_sequence_length`
     and Keras' loaders are."""

@@ -18,23 +18,28 @@ class VerdictDetail(Model):
     label: str
     """`bottleneck`, `at best`, `memory`, …"""
     text: str
+    """What stands after the label."""
 
 
 class Verdict(Model):
     """A headline with its details, and the quantities behind it."""
 
     bound: Bound | None = None
+    """`input` from 20 % of the time waiting for data, `step` below 5 %, else `balanced`; `None` without a step."""
     limit: Limit | None = None
+    """The resource that sets the rate; `None` where no measurement shows one."""
     stage: str | None = None
     """Address of the bottleneck; where no limit was found, of the stage with most of the work. `None` where the verdict
     names none."""
     headspace_share: float | None = None
+    """As `headspace.share`."""
     disturbed: bool | None = None
     """Other processes took cores that the worker's threads waited for (warning `disturbed`): what the verdict says may
     not hold on a free machine. `None` where this is not known."""
     headline: str = ""
     """The conclusion in one line; empty in documents of earlier versions."""
     details: list[VerdictDetail] = Field(default_factory=list)
+    """The lines below the headline, in their order."""
     sentence: str
     """Headline and details as one text."""
 
@@ -77,13 +82,21 @@ class Effect(Model):
     model_config = ConfigDict(extra="allow")
 
     speedup: float | None = None
+    """Steps per second with the edit over without: geometric mean of the pairs."""
     low: float | None = None
+    """Lower end of the interval at 98 %."""
     high: float | None = None
+    """Upper end."""
     pairs: list[float] | None = None
+    """Ratio of each pair."""
     peak_rss_delta_bytes: float | None = None
+    """Change of peak memory; negative saves."""
     mode: str | None = None
+    """As `verification.mode`."""
     data: str | None = None
+    """Comparison of the first batches, in words."""
     conclusion: str | None = None
+    """Of an upper bound: what limits the rate then."""
 
 
 def _is_effect(value: Facts) -> Facts:
@@ -130,10 +143,15 @@ class Finding(Model):
     """Something seen, with its evidence and its status."""
 
     rule: str
+    """Name of the rule; `pipeprof rules NAME` explains it."""
     title: str
+    """The change in a few words."""
     family: Literal["memory", "speed", "correctness"] | None = None
+    """What it improves."""
     stage: str | None = None
+    """Address of the stage that it is about."""
     location: Location | None = None
+    """Line of that stage."""
     sentence: str | None = None
     """What was seen, in numbers, and why it matters here."""
     evidence: Facts = Field(default_factory=dict)
@@ -146,6 +164,7 @@ class Finding(Model):
     """Whether the fix changes an order that is drawn anew in each epoch anyway: of the data it changes nothing then,
     but elements are compared in any order."""
     edit: Edit | list[Edit] | None = None
+    """The change as data; several where they belong together. `None` where pipeprof cannot make it."""
     patch: str | None = None
     """The fix as a diff of the spec's own file, else as lines of YAML."""
     python: str | None = None
@@ -155,6 +174,7 @@ class Finding(Model):
     overrides: list[str] = Field(default_factory=list)
     """The `--set PATH=VALUE` values that apply the fix to the spec; empty where flags cannot."""
     predicted: Predicted | None = None
+    """`None` where it cannot be predicted."""
     measured: MeasuredEffect | None = None
     """With `status: ceiling`, an upper bound: `replayed` are the stages that a replay of their outputs has replaced,
     `other_cpu_ms_per_batch` is the CPU time of everything else, `cores_needed` those that the step would need for it,
@@ -162,6 +182,8 @@ class Finding(Model):
     cache: Kept | None = None
     """Of a change that keeps elements for later epochs."""
     status: Literal["kept", "rejected", "ceiling", "unverified"]
+    """`kept`: measured, and holds. `rejected`: measured, and does not. `ceiling`: an upper bound. `unverified`: not
+    decided by measuring."""
     reason: str | None = None
     """Why the status is what it is."""
     unfinished: Unfinished | None = None
@@ -189,6 +211,7 @@ class NotTried(Model):
     """Changes that were not measured, for one reason."""
 
     reason: str
+    """In words."""
     changes: list[str]
     """Each with its place, or its title where it takes more than one line."""
 
@@ -199,6 +222,7 @@ class Verification(Model):
     seconds: float
     """How long it took, starts of processes included."""
     budget_seconds: float
+    """That was given: `--budget`."""
     mode: Literal["alternating", "pairs", "sequential", "epochs"]
     """`alternating`: two processes of the pipeline and two of the edited one take turns, block by block. `pairs`: one
     of each takes turns, then the other two. `sequential`: one process exists at a time, and a pair is one of processes.
@@ -232,12 +256,15 @@ class FixStep(Model):
     round: int
     """Number of the race: changes of one race were measured side by side."""
     title: str
+    """The change in a few words."""
     change: str | None = None
     """The change in one line."""
     rule: str | None = None
     """Of the finding that proposed it, if one did."""
     stage: str | None = None
+    """Address of the stage that it is about."""
     semantics: Literal["same", "order", "randomness", "values"] | None = None
+    """What it may change of the data."""
     random_order: bool = Field(default=False)
     """As `findings[].random_order`."""
     edit: list[Edit] = Field(default_factory=list)
@@ -249,6 +276,7 @@ class FixStep(Model):
     result: Literal["taken", "behind", "rejected", "unclear", "not-tried"]
     """`behind`: it helps, another one of the race helps more."""
     reason: str
+    """Why the result is what it is."""
     speedup: float | None = None
     """Steps per second over those of the best pipeline so far."""
     low: float | None = None
@@ -258,6 +286,7 @@ class FixStep(Model):
     ratios: list[float] = Field(default_factory=list)
     """Of each round."""
     peak_bytes: int | None = None
+    """Peak memory of a process with the change."""
     peak_rss_delta_bytes: int | None = None
     """Peak over that of the best so far; negative saves."""
     data: str | None = None
@@ -268,14 +297,17 @@ class LeftOut(Model):
     """A change that a search did not try: it may do to the data what ``--allow`` did not name."""
 
     title: str
+    """The change in a few words."""
     change: str | None = None
     """The change in one line."""
     semantics: Literal["same", "order", "randomness", "values"]
+    """What it may change of the data."""
     speedup: float | None = None
     """Steps per second with it over without; `None` if unknown."""
     low: float | None = None
     """Lower end of the measured interval at 98 %."""
     high: float | None = None
+    """Upper end."""
     known_by: Literal["measured", "predicted"] | None = None
     """`measured`: by an earlier run of the same pipeline, whose files are unchanged."""
     allow: str
@@ -299,7 +331,9 @@ class Converted(Model):
     path: str | None = None
     """Folder with the files."""
     elements: int | None = None
+    """Elements written."""
     bytes: int | None = None
+    """Bytes written."""
     seconds: float | None = None
     """Of converting, with the start of its process."""
     compared: int | None = None
@@ -321,6 +355,7 @@ class Fix(Model):
     seconds: float
     """Of measuring: windows of runs, and turns with their warm-ups; starts and builds are not in it."""
     budget_seconds: float
+    """That was given: `--budget`."""
     wall_seconds: float
     """The run and the search, starts of processes and builds included."""
     allow: list[str]
@@ -330,12 +365,14 @@ class Fix(Model):
     converted: Converted | None = None
     """`None` without `--convert-to`."""
     steps: list[FixStep] = Field(default_factory=list)
+    """All changes that were tried, in the order of the races."""
     edits: list[list[Edit]] = Field(default_factory=list)
     """The best pipeline's changes, step by step; the addresses of a step are those of the pipeline that the one before
     it made."""
     environment: dict[str, str] = Field(default_factory=dict)
     """Variables that belong to it."""
     semantics: Literal["same", "order", "randomness", "values"] | None = None
+    """What the best pipeline's changes may change of the data, all together."""
     random_order: bool = Field(default=False)
     """As `findings[].random_order`."""
     measured: MeasuredEffect | None = None
@@ -347,6 +384,7 @@ class Fix(Model):
     peak_bytes: int | None = None
     """Peak of the best pipeline."""
     peak_before_bytes: int | None = None
+    """Peak of the pipeline as it is."""
     text: str | None = None
     """The changed spec's own file."""
     in_one_file: bool = Field(default=False)

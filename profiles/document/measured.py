@@ -14,11 +14,14 @@ class Throughput(Model):
     elements_per_second: float | None = None
     """Batches times `elements_per_batch`."""
     batches_per_second: float | None = None
+    """Steps over the seconds of the measured window, restarts included."""
     bytes_per_second: float | None = None
+    """Bytes of the tensors that came out; `None` where their size is unknown."""
     elements_per_batch: float | None = None
     """Elements that one batch is made of, on average; 1 for a pipeline whose elements are no batches. `None` where
     neither the graph nor the counters show it: nested batches, windows that overlap, what a Python function made."""
     bytes_per_batch: float | None = None
+    """Mean size of the tensors of a batch; `None` where it is unknown (strings, datasets)."""
 
 
 class Device(Model):
@@ -29,7 +32,9 @@ class Device(Model):
     text: str | None = None
     """The step as given, e.g. `simulate: 12ms`."""
     idle_share: float | None = None
+    """Time without device work over the time from the first step to the last, 0 to 1; `None` with `step: none`."""
     gaps: Gaps | None = None
+    """Where that idle time was."""
     gaps_unknown: str | None = None
     """Why a trace of its steps does not tell how long it idles, or why; `None` where it does, and without a trace."""
     gpus: list[GpuUse] = Field(default_factory=list)
@@ -57,6 +62,7 @@ class Disk(Model):
     """Bytes that came from the disk while measuring."""
 
     bytes: int | None = None
+    """Read from storage, as the kernel counts it for the process; the page cache is not in it."""
     source: str | None = None
     """`proc-io`, or why it is unknown."""
     cold: bool | None = None
@@ -67,11 +73,15 @@ class Series(Model):
     """Bounded samples over the run, all of one length: seconds since the worker started and what was seen then."""
 
     seconds: list[float] = Field(default_factory=list)
+    """Since the worker started."""
     rss_bytes: list[int] = Field(default_factory=list)
+    """Resident memory of the worker and its children."""
     cpu_cores: list[float | None] = Field(default_factory=list)
     """CPU seconds per second since the last."""
     batches_per_second: list[float | None] = Field(default_factory=list)
+    """Since the sample before; `None` while no steps run."""
     phase: list[PhaseName] = Field(default_factory=list)
+    """In which the sample was taken."""
     interval_histogram_ms: list[tuple[float, int]] = Field(default_factory=list)
     """Pairs of upper bound in ms and number of steps. Bounds are twenty to a factor of ten; in documents of earlier
     versions 1, 2 and 5 times powers of ten."""
@@ -98,11 +108,14 @@ class Contention(Model):
     runnable_wait_share: float | None = None
     """Time the worker's runnable threads waited for a core, over their time running and waiting."""
     steal_share: float | None = None
+    """Time that the hypervisor gave to other machines, over the cores' time, 0 to 1."""
     throttled_seconds: float | None = None
+    """In which the cgroup's quota stopped the worker."""
     stalled_by_files_share: float | None = None
     """Part of the time in which a task of the machine waited for a disk or a file system, at most (from the kernel's
     pressure stall information)."""
     load_average: float | None = None
+    """Runnable tasks of the machine, mean over the last minute, when measuring ended."""
     worker_cores: float | None = None
     """CPU seconds per second of the worker while measuring."""
     others_cores: float | None = None

@@ -14,9 +14,13 @@ class LedgerEntry(Model):
     """Bytes of the peak with an owner."""
 
     owner: Owner
+    """Which part of the process has them."""
     stage: str | None = None
+    """Address of the stage, where the owner is one."""
     bytes: int
+    """At the peak."""
     how: How
+    """`measured`, `model` (TensorFlow's count), `predicted`, or `alias`: views of another owner's memory, 0 bytes."""
     what: str | None = None
     """What they are, where an owner has several."""
     location: Location | None = None
@@ -32,6 +36,7 @@ class MemorySeries(Model):
     """What stages held over time, all lists of one length, at most some 120 looks; seconds as in `series`."""
 
     seconds: list[float]
+    """Since the worker started."""
     epoch: list[int]
     """How often the dataset had ended."""
     live_bytes: list[int | None]
@@ -47,34 +52,44 @@ class MemoryEpochs(Model):
     """Peaks of resident memory while elements were taken."""
 
     first_peak_bytes: int
+    """In the first epoch."""
     later_peak_bytes: int
+    """In all later ones."""
 
 
 class PhaseGrew(Model):
     """The stage whose buffer grew most in a phase, beyond what it had held before; from 10 MB on."""
 
     phase: PhaseName
+    """In which it grew."""
     stage: str
+    """Its address."""
     bytes: int
+    """By which it grew."""
 
 
 class MemoryKept(Model):
     """Freed memory that glibc and TensorFlow's pool kept, over the readings of a run; none of it is in use."""
 
     low_bytes: int
+    """Smallest reading."""
     high_bytes: int
+    """Largest reading."""
     readings: int
+    """How many there were."""
 
 
 class MemoryGrowth(Model):
     """Growth of memory by steps in the measured window: from when every buffer was full, of a script after a third."""
 
     mb_per_1000_steps: float
+    """Slope of resident memory (Theil and Sen), in 10⁶ bytes."""
     low: float
     """Lower end of the 95 % interval."""
     high: float
     """Upper end."""
     windows: int
+    """How many the slope is made of."""
     leak: bool
     """It goes on at the end, and at least half of it is memory in use: a run has no other growth."""
     bytes: int | None = None
@@ -100,8 +115,11 @@ class SoakSeries(Model):
     seconds: list[float]
     """Since the soak began."""
     epoch: list[int]
+    """How often the dataset had ended."""
     steps: list[int]
+    """Since the soak began."""
     rss_bytes: list[int]
+    """Resident memory."""
     in_use_bytes: list[int | None]
     """Blocks in use, glibc's and Python's."""
     buffered_bytes: list[int | None]
@@ -123,6 +141,7 @@ class SoakOwner(Model):
     allocated: Location | None = None
     """The user's line that allocated a good part of what stayed, where iterators, datasets or traces are the owner."""
     function: str | None = None
+    """The one that `location` is in."""
     count: int | None = None
     """How many there were in the end."""
     objects: int | None = None
@@ -139,15 +158,20 @@ class SoakEnd(Model):
     """When memory ends at this rate, in seconds from the end of the soak, with a 95 % interval."""
 
     seconds: float
+    """Until the limit is reached."""
     low: float
+    """Earliest, at the fast end of the interval."""
     high: float
+    """Latest."""
     limit_bytes: int
+    """The limit that is reached."""
 
 
 class Soak(Model):
     """Memory over a long run (`--soak`)."""
 
     seconds: float
+    """How long it lasted."""
     state: Literal["growth", "slow", "plateau", "filling", "garbage", "unclear", "short"]
     """`slow`: memory would last for more than a week; `filling`: the pipeline's buffers were; `garbage`: Python's
     collector freed it in the end; `unclear`: it grew, within few epochs; `short`: fewer than eight windows."""
@@ -156,18 +180,24 @@ class Soak(Model):
     since_epoch: int | None = None
     """It was level after this many epochs."""
     since_seconds: float | None = None
+    """It was level after this many seconds."""
     bytes_per_second: float | None = None
     """After the warm-up: slope of Theil and Sen over the windows' minima of memory in use; of a growth, of resident
     memory where that is steeper."""
     low: float | None = None
     """Lower end of its 95 % interval."""
     high: float | None = None
+    """Upper end."""
     bytes_per_epoch: float | None = None
+    """`bytes_per_second` by the mean length of an epoch."""
     owner: SoakOwner | None = None
+    """Null where memory did not grow."""
     ends: SoakEnd | None = None
+    """Null where memory did not grow."""
     sampler_cores: float | None = None
     """Share of one core that reading memory took."""
     series: SoakSeries
+    """The readings, at most 481."""
 
 
 class LedgerMoment(Model):
@@ -176,6 +206,7 @@ class LedgerMoment(Model):
     seconds: float
     """As in `series`."""
     phase: PhaseName
+    """That was running then."""
     rss_bytes: int
     """Resident memory at that moment; the ledger covers it instead of the peak."""
 
@@ -184,7 +215,9 @@ class AutotuneMemory(Model):
     """AUTOTUNE's budget for its buffers compared with the limit, and the memory that the budget does not include."""
 
     budget_bytes: int
+    """What AUTOTUNE lets all tuned buffers hold together."""
     limit_bytes: int | None = None
+    """The limit of the run; null without one."""
     uncounted_bytes: int
     """Runtime, sources, shuffle, cache and Python in the ledger."""
     exceeds_limit: bool
@@ -197,17 +230,23 @@ class Memory(Model):
     baseline_bytes: int | None = Field(None, ge=0)
     """RSS with TensorFlow imported and one trivial dataset run."""
     peak_bytes: int | None = Field(None, ge=0)
+    """Largest resident memory of all phases."""
     peak_phase: PhaseName | None = None
+    """In which the peak was reached."""
     growth_bytes_per_second: float | None = None
     """Slope of RSS over the last samples."""
     seconds_to_limit: float | None = None
+    """Until the limit at that slope; null where memory does not grow."""
     ledger: list[LedgerEntry] | None = None
+    """The peak by owner; null where it could not be accounted."""
     unexplained_bytes: int | None = None
     """The peak less the ledger; negative where the ledger counts more than there was."""
     predicted_bytes: int | None = None
     """Above TensorFlow's own, before the run, of what has a known size; at the peak."""
     series: MemorySeries | None = None
+    """Null where stages were not read."""
     epochs: MemoryEpochs | None = None
+    """Null with fewer than two epochs."""
     grew: list[PhaseGrew] | None = None
     """Phases in which a buffer grew; null without `series`."""
     ledger_at: LedgerMoment | None = None
@@ -221,5 +260,6 @@ class Memory(Model):
     filling: str | None = None
     """The stage whose buffer was still growing when measuring ended."""
     autotune: AutotuneMemory | None = None
+    """Null where AUTOTUNE tunes no buffer."""
     what_ifs: list[LimitAnswer] | None = None
     """Of `check --memory-limit`."""

@@ -27,48 +27,75 @@ class Profile(Model):
     """The whole document."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
+    """Of this document: 1."""
     tool: Tool
+    """Program that wrote it."""
     command: list[str] = Field(default_factory=list)
+    """Command line, word by word."""
     target: Target
+    """What was measured."""
     complete: bool = False
+    """Whether the command came to its end; false while it runs and after an interruption."""
     exit_code: int | None = None
     """What the command ended with; `None` while it runs."""
     started: str | None = None
     """UTC, ISO 8601."""
     seed: int | None = None
+    """Given to TensorFlow before the pipeline was built; `None` where none was set."""
     data_size: DataSize | None = None
     """Of `--dataset-size`."""
     no_cache: bool = Field(default=False)
     """`--no-cache`: no change that adds a cache is tried."""
     host: Host
+    """Machine that it ran on."""
     versions: dict[str, str | None] = Field(default_factory=dict)
+    """Version by package; null where it is not installed."""
     phases: list[Phase] = Field(default_factory=list)
+    """Phases that began, in their order."""
     throughput: Throughput | None = None
+    """`None` where no step was measured."""
     steps: Steps | None = None
+    """`None` where no step was measured."""
     training: Training | None = None
     """`None` unless the target is a script."""
     device: Device | None = None
+    """`None` where no step was run."""
     memory: Memory = Field(default_factory=Memory)
+    """Resident memory and its owners."""
     disk: Disk | None = None
+    """`None` where no step was measured."""
     stages: list[Stage] | None = None
+    """Stages of the pipeline; `None` where the graph was not read."""
     options: dict[str, bool | int] | None = None
     """`tf.data.Options` that the pipeline sets, by dotted path; `None` if they were not read."""
     verdict: Verdict | None = None
+    """Conclusion; `None` where nothing was measured."""
     headspace: Headspace | None = None
+    """Gain of an infinitely fast pipeline; `None` where it was not measured."""
     causes: Causes | None = None
+    """Measurements behind `verdict.limit`."""
     cpu: CpuAccount | None = None
+    """CPU time by owner; `None` where it was not read."""
     ceiling: Ceiling | None = None
+    """Upper bound of the rate; `None` where it is unknown."""
     fetch: Fetch | None = None
+    """`None` without `--cold`, where it could not be divided."""
     findings: list[Finding] | None = None
+    """Changes that rules propose, by their number; `None` where no rule was asked."""
     verification: Verification | None = None
     """`None` where no edit was tried."""
     fix: Fix | None = None
     """Of `pipeprof fix`: the search and the best pipeline."""
     series: Series = Field(default_factory=Series)
+    """Samples over the run."""
     overhead: Overhead | None = None
+    """Cost of measuring; `None` where no step was measured."""
     contention: Contention | None = None
+    """Disturbance by others; `None` where no step was measured."""
     warnings: list[Message] = Field(default_factory=list)
+    """Remarks on what the numbers are worth."""
     errors: list[Problem] = Field(default_factory=list)
+    """What ended the run before its end."""
     output: str | None = None
     """The end of what the pipeline itself printed."""
     _proposals: list[Finding] = PrivateAttr(default_factory=list)

@@ -44,10 +44,13 @@ class Phase(Record):
     """One of the seven phases of a sample."""
 
     name: PhaseName
+    """Which one."""
     seconds: float | None = None
     """Duration; `None` while or if it did not end."""
     peak_rss_bytes: int | None = field(default=None, metadata={"ge": 0})
+    """Largest resident memory in it."""
     end_rss_bytes: int | None = field(default=None, metadata={"ge": 0})
+    """Resident memory at its end."""
     how: Literal["hwm", "sampled"] | None = None
     """`hwm`: exact high-water mark of the kernel; `sampled`: the largest sample seen from outside."""
     note: str | None = None
@@ -59,10 +62,15 @@ class Quantiles(Record):
     """Mean and quantiles of a duration per step, in milliseconds."""
 
     mean: float
+    """Arithmetic mean."""
     p50: float
+    """Median."""
     p95: float
+    """95th percentile."""
     p99: float
+    """99th percentile."""
     max: float | None = None
+    """Largest; `None` where only quantiles were kept."""
 
 
 @dataclass(kw_only=True)
@@ -70,9 +78,11 @@ class Steps(Record):
     """The measured steps."""
 
     count: int = field(metadata={"ge": 0})
+    """Steps in the measured window."""
     dispatch: Dispatch | None = None
     """`None` with `step: none`."""
     seconds: float
+    """Length of the measured window."""
     interval_ms: Quantiles
     """From one step's start to the next one's."""
     wait_ms: Quantiles | None
@@ -123,6 +133,7 @@ class StepCourse(Record):
     seconds: list[float]
     """When each stretch ended, since the measured window began; the pauses of the loop's clock are not in it."""
     interval_ms: list[float]
+    """Mean from one step's start to the next one's."""
     wait_ms: list[float] | None = None
     """`None` without a step."""
     busy_ms: list[float] | None = None
@@ -136,8 +147,11 @@ class Gap(Record):
     start_s: float
     """Seconds since the measured, or traced, window began."""
     ms: float
+    """Its length."""
     cause: GapCause
+    """What kept the device idle for most of it."""
     stage: str | None = None
+    """Address of the stage that was awaited, where one is known."""
 
 
 @dataclass(kw_only=True)
@@ -145,9 +159,11 @@ class Gaps(Record):
     """All idle gaps between the first and the last step, or of a traced window."""
 
     count: int = field(metadata={"ge": 0})
+    """How many there were."""
     by_cause: dict[GapCause, float]
     """Seconds by cause."""
     longest: list[Gap] = field(default_factory=list)
+    """The longest ones, the longest first."""
     histogram: list[tuple[float, int]] = field(default_factory=list)
     """Pairs of upper bound in ms and number of gaps."""
     seconds: float | None = None
@@ -188,13 +204,16 @@ class CoreScaling(Record):
     fewer_ms: float
     """Mean interval with them."""
     fewer_steps: int
+    """Steps in `fewer_ms`."""
     all_ms: float
     """Mean interval with all cores, before and after."""
     all_steps: int
+    """Steps in `all_ms`."""
     tuned_ms: float | None = None
     """Mean interval of a new iterator with them whose parallel calls and threads are for as many cores, the fastest of
     up to three: `None` where they bring less than a tenth, and where none could be started."""
     tuned_steps: int | None = None
+    """Steps in `tuned_ms`."""
     gain: float
     """Batches per second with all cores over those with fewer, the faster of both where it was tuned."""
 
@@ -221,7 +240,9 @@ class ErrorFrame(Record):
     """A line of the user's own code in a traceback."""
 
     file: str
+    """Path of the user's file."""
     line: int
+    """From 1."""
     function: str | None = None
     """`null` for the place of a syntax error."""
     source: str | None = None
@@ -241,6 +262,7 @@ class LimitAnswer(Record):
     number of elements how many of them fit. Where `fits` is null it holds if tuned prefetches are bounded, and is an
     upper bound where sizes are not known."""
     sentence: str
+    """The answer in words."""
 
 
 Known = Literal["exact", "mean", "clock"]
@@ -257,6 +279,7 @@ class DatasetUse(Record):
     file: str | None = None
     """Where it is iterated."""
     line: int | None = None
+    """Line of `file`, from 1."""
     datasets: int = 1
     """Objects that followed each other there: built again each time."""
     iterators: int = 0
@@ -288,7 +311,9 @@ class WrittenFile(Record):
     """A file that the script has written."""
 
     file: str
+    """Its path."""
     bytes: int
+    """Its size at the end."""
     new: bool = False
     """Whether nothing is left in it of what was there before the run."""
 
@@ -298,13 +323,17 @@ class FunctionUse(Record):
     """A tf.function that the script calls, or a function that JAX compiles."""
 
     name: str
+    """Name of the Python function."""
     file: str | None = None
     """Where it is defined; a library's, and one of JAX: where it is called."""
     line: int | None = None
+    """Line of `file`, from 1."""
     compiler: Literal["TensorFlow", "JAX"] = "TensorFlow"
+    """Whose it is."""
     objects: int = 0
     """How many there were of this code."""
     calls: int = 0
+    """How often it was called."""
     seconds: float = 0.0
     """In its calls."""
     traces: int = 0
@@ -318,8 +347,11 @@ class CodePlace(Record):
     """Something of the script, with its line."""
 
     name: str
+    """Of a function, a class or a call."""
     file: str | None = None
+    """The user's file, or that of a library."""
     line: int | None = None
+    """From 1."""
 
 
 @dataclass(kw_only=True)
@@ -327,7 +359,9 @@ class DeviceWindow(Record):
     """Steps of a script after the measured ones, by the clock of the GPU that it computes on."""
 
     count: int = field(metadata={"ge": 0})
+    """Steps in it."""
     seconds: float
+    """Its length."""
     wait_ms: Quantiles
     """Per step: a batch was fetched while the GPU had nothing left to do."""
     step_ms: Quantiles
@@ -356,6 +390,7 @@ class Training(Record):
     unknown: str | None = None
     """Why the wait, or all of it, is not known."""
     window: DeviceWindow | None = None
+    """`None` where no GPU's clock was read."""
     epochs: int = 0
     """Passes over the main dataset that began."""
     between_seconds: float | None = None
@@ -363,6 +398,7 @@ class Training(Record):
     validations: int = 0
     """Evaluations inside of `fit`."""
     validation_seconds: float | None = None
+    """In evaluations inside of `fit`, altogether."""
     epoch_end_seconds: float | None = None
     """In the callbacks at the end of epochs: checkpoints, logs."""
     saves: int = 0
@@ -370,6 +406,7 @@ class Training(Record):
     ended: str | None = None
     """What ended the run: `10 s`, `200 steps`, `the script`."""
     datasets: list[DatasetUse] = field(default_factory=list)
+    """Every dataset that the script iterates, the main one among them."""
     seconds: float | None = None
     """From the first iterator of the main dataset to the end, all included."""
     call_ms: float | None = None
@@ -388,9 +425,11 @@ class Training(Record):
     eager: list[CodePlace] = field(default_factory=list)
     """Calls that make functions run eagerly, op by op, as for debugging."""
     functions: list[FunctionUse] = field(default_factory=list)
+    """Those that were called, the costliest first."""
     source: CodePlace | None = None
     """What `fit` or a loop takes its batches from, if it is no tf.data dataset."""
     source_kind: Literal["PyDataset", "DataLoader"] | None = None
+    """Class of that source: Keras' or torch's."""
     unread: list[CodePlace] = field(default_factory=list)
     """Datasets that were made and that no other one reads; by their last call."""
     written: list[WrittenFile] = field(default_factory=list)

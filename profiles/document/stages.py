@@ -15,14 +15,18 @@ class Caller(Model):
     """A frame that led to a stage."""
 
     file: str
+    """Path of the user's file."""
     line: int
+    """From 1."""
     function: str
+    """Name of the function that the line is in."""
 
 
 class OpCost(Model):
     """A TensorFlow op inside a map function."""
 
     op: str
+    """Its type, e.g. `DecodeJpeg`."""
     ms_per_batch: float
     """Time per batch in the measured window, all threads: on a core or blocked, as `cpu_ms_per_batch` and
     `blocked_ms_per_batch` of the stage, which all its ops together never exceed. Of a stage without a time, wall time
@@ -33,7 +37,9 @@ class PythonCost(Model):
     """A Python function of the user's, as sampled in the trace window."""
 
     function: str
+    """Its name."""
     file: str | None = None
+    """Where it is defined."""
     line: int | None = None
     """The line at which it was seen most often."""
     lines: list[tuple[int, float]] = Field(default_factory=list)
@@ -82,6 +88,7 @@ class Stage(Model):
     """The user's name; without one, for a Python target, that of the function which the stage was given, `decode` in
     `map(decode)`."""
     origin: Literal["written", "injected"]
+    """`written` by the user, or `injected` by TensorFlow."""
     depth: int = Field(0, ge=0, le=MAX_DEPTH)
     """Nesting inside functions."""
     fused_with: str | None = None
@@ -115,6 +122,7 @@ class Stage(Model):
     shuffle: Shuffle | None = None
     """`None` of a stage that does not shuffle."""
     location: Location | None = None
+    """The user's line that makes it; `None` where it is unknown."""
     called_from: list[Caller] | None = None
     """For a Python target: the user's frames that led to `location`, from the inside out."""
     library: Caller | None = None
@@ -170,11 +178,16 @@ class Stage(Model):
     """Threads that may be inside it at a time, all its iterators together; `None` if unknown. Its wall time is never
     longer than that many intervals."""
     parallelism: float | None = None
+    """Calls that run at the same time; where TensorFlow chooses, at the end of the run. `None` where it has no
+    calls."""
     tunable: bool | None = None
     """TensorFlow chooses its parallelism or buffer."""
     bytes_per_element: float | None = None
+    """Mean size of an element that it gives."""
     buffered_bytes: int | None = None
+    """In its buffer at the fullest reading."""
     buffered_elements: float | None = None
+    """In its buffer at the fullest reading."""
     buffer_size: float | None = None
     """Of a prefetch: the elements that it may hold, where TensorFlow chooses at the end."""
     bytes_in_per_batch: float | None = None
@@ -188,7 +201,9 @@ class Stage(Model):
     ceiling_resource: Literal["serial", "threads", "cores"] | None = None
     """What sets its ceiling: one call at a time, its threads, or the cores."""
     ops: list[OpCost] | None = None
+    """Ops in its function, the costliest first; `None` without a trace."""
     python: list[PythonCost] | None = None
+    """Python functions in it, the costliest first; `None` without a trace."""
 
     @property
     def inside_ms(self) -> float | None:
@@ -240,6 +255,7 @@ class Causes(Model):
     blocked_share: float | None = None
     """Of the time inside the stages, the part in which threads neither ran nor waited for a core."""
     disk_bytes_per_second: float | None = None
+    """From storage, over the measured window."""
     python_share: float | None = None
     """Part of the time in which pipeline Python ran, by the trace."""
     python_ms_per_batch: float | None = None

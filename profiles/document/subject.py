@@ -15,22 +15,27 @@ class Tool(Model):
     """Who wrote the document."""
 
     name: Literal["pipeprof"] = "pipeprof"
+    """Always `pipeprof`."""
     version: str
+    """As `pipeprof --version` prints it."""
 
 
 class TargetFile(Model):
     """One of the files that a spec is made of."""
 
     file: str
+    """Path as the command line or the spec named it."""
     role: Literal["spec", "extends", "overlay"]
     """The spec itself, one that another extends, or one that `-f` laid over it."""
     sha256: str
+    """Hash of its bytes when it was read, in hexadecimal."""
 
 
 class Target(Model):
     """What was measured: a spec, a Python function that returns a dataset, or a training script."""
 
     kind: Literal["spec", "function", "script"]
+    """A spec (YAML), a function that returns a dataset, or a training script."""
     text: str
     """The target as given on the command line."""
     sha256: str | None = None
@@ -68,19 +73,25 @@ class Host(Model):
     """The machine the worker ran on."""
 
     name: str | None = None
+    """Its network name."""
     system: str
+    """Operating system with its release, e.g. `Linux 6.1`."""
     machine: str
+    """Architecture, e.g. `x86_64`."""
     cpu_model: str | None = None
+    """As the system names it; `None` where it does not."""
     cores: float
     """Cores the worker may use: affinity and cgroup quota counted."""
     schedulable_cores: int | None = None
     """Cores it may be scheduled on, whatever its quota: TensorFlow's pools have a thread for each."""
     memory_bytes: int | None = None
+    """Physical memory."""
     memory_limit_bytes: int | None = None
     """The limit the run was held to."""
     memory_limit_source: str | None = None
     """`option`, `cgroup` or `machine`."""
     gpus: list[str] = Field(default_factory=list)
+    """Its GPUs by TensorFlow's names, else by those of the system; empty without one."""
 
 
 def spec_target(text: str, loaded: LoadedSpec) -> Target:

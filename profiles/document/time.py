@@ -41,8 +41,11 @@ class CeilingTerm(Model):
     """One resource's limit on the rate."""
 
     resource: CeilingResource
+    """What sets the limit: the cores, one call at a time, a pool's threads, the disk or the step."""
     batches_per_second: float
+    """The rate that this resource allows."""
     stage: str | None = None
+    """Address of the stage whose limit it is; `None` for the whole pipeline."""
     stages: list[str] = Field(default_factory=list)
     """Of `serial`: the stages that take turns on one thread, where it is several."""
     threads: float | None = None
@@ -53,9 +56,13 @@ class Ceiling(Model):
     """The rate that no setting of the pipeline as it is can exceed: the smallest of the terms."""
 
     batches_per_second: float
+    """The smallest rate of `terms`."""
     resource: CeilingResource
+    """That of the smallest term."""
     stage: str | None = None
+    """That of the smallest term."""
     terms: list[CeilingTerm] = Field(default_factory=list)
+    """All limits, the smallest first."""
 
 
 class Fetch(Model):

@@ -48,7 +48,7 @@ CALLS_PER_CORE = 8
 """Parallel calls per core that are tried where a stage computes, as well as fewer; `MOST_CALLS` at most.
 
 Twice as many as the rule `serial-map-cpu` proposes. Measured on two cores: 16 calls give 5 % more than 8."""
-EVERYTHING = "all changes of the findings together"
+EVERYTHING = "all proposed changes combined"
 EVERYWHERE = "AUTOTUNE everywhere"
 
 

@@ -98,7 +98,7 @@ def proposals(made: Conversion, profile: Profile, near: Path | None) -> list[Pro
     name = made.files.point.name
     return [
         Proposal(
-            title=f"Read what {name} gives from files",
+            title=f"Read {name}'s output from files",
             change=f"stages up to {name} → files in {made.files.path}",
             edits=edits,
             family="memory" if made.files.point.for_memory else "speed",

@@ -42,7 +42,7 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
         result.reason = f"{trial.reason}; a larger --budget measures more"
     if trial.status == "rejected" and found.promised:
         result.status = "nothing"
-        result.reason = f"the most promising of the changes that were measured does not hold: {trial.reason}"
+        result.reason = f"the best candidate does not hold: {trial.reason}"
         for step in result.steps:
             step.result = "rejected" if step.result == "taken" else step.result
     measured = measured_of(trial)

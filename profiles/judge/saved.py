@@ -44,7 +44,7 @@ def values_of(profile: Profile) -> dict[str, float]:
 def rows_of_profiles(a: Profile, b: Profile) -> list[Row]:
     """The table of two profiles, without intervals and verdicts.
 
-    One process of each says nothing of what processes of the same pipeline differ by.
+    One run of each says nothing about run-to-run variation.
     """
     one, other = values_of(a), values_of(b)
     rows = []

@@ -295,7 +295,7 @@ def describe_rest(found: Explanation) -> str | None:
     if found.rest_words == "no difference":
         return f"Together they explain the change; the rest, {left}, is within the noise."
     if found.rest_words == "cannot tell":
-        return f"Whether they explain all of the change is not certain: {left} is left."
+        return f"What is left of the change, {left}, may be noise or a further cause."
     return f"They do not explain all of the change: {left} is left."
 
 

@@ -235,7 +235,7 @@ def _users(causes: Causes, profile: Profile) -> str:
     """State who uses the cores: where the worker uses more than the others, it waits for itself as well."""
     used, others = causes.worker_cores, profile.contention.others_cores if profile.contention is not None else None
     if used is None or others is None or others >= used:
-        return "others use it"
+        return "other programs use it"
     return f"the worker uses {used:.1f} of {profile.host.cores:g} cores, other processes {others:.1f}"
 
 

@@ -41,7 +41,7 @@ exit CODE
 
 def recipe(title: str) -> dict[Any, Any]:
     """The YAML after a title in the documentation."""
-    text = (ROOT / "docs" / "compare.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "ci.md").read_text()
     found = re.search(rf"^{title}.*?^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     assert found is not None
     return dict(yaml.safe_load(found[1]))

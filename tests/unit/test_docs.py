@@ -22,7 +22,7 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 PROSE = [
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "RELEASE.md", "SECURITY.md")),
     ROOT / "benchmarks" / "README.md",
     ROOT / "examples" / "README.md",
@@ -48,12 +48,16 @@ def test_generated_pages_are_up_to_date(name):
 
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(path):
+    links = re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", path.read_text(encoding="utf-8"))
+    inside = {(path.parent / link if link else path, fragment) for link, fragment in links if "://" not in link}
+    assert [str(target) for target, _ in inside if not target.exists()] == []
+    assert [(target.name, part) for target, part in inside if part and part not in headings(target)] == []
+
+
+def headings(path):
+    """The fragments of a page."""
     text = path.read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([^)#\s]+)\)", text)
-    missing = [link for link in links if "://" not in link and not (path.parent / link).exists()]
-    assert not missing
-    headings = {generate.anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
-    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
+    return {generate.anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
 
 
 def test_the_architecture_names_every_room():
@@ -75,6 +79,26 @@ def test_published_schemas_name_their_draft_and_are_valid(name):
     validator = jsonschema.validators.validator_for(schema, default=None)
     assert validator is not None, f"unknown $schema {schema.get('$schema')}"
     validator.check_schema(schema)
+
+
+def undescribed(value, place=""):
+    """The fields of a schema without a description, parts inside of others included."""
+    if isinstance(value, list):
+        for item in value:
+            yield from undescribed(item, place)
+    elif isinstance(value, dict):
+        for name, field in (value.get("properties") or {}).items():
+            if not field.get("description"):
+                yield f"{place}.{name}"
+        for name, part in value.items():
+            yield from undescribed(part, f"{place}.{name}")
+
+
+@pytest.mark.parametrize("name", ["profile", "result"])
+def test_every_field_of_a_document_is_described(name):
+    schema = json.loads((ROOT / "docs" / "schema" / f"{name}.schema.json").read_text(encoding="utf-8"))
+    assert list(undescribed(schema)) == []
+    assert list(undescribed({"$defs": {"Part": {"properties": {"a": {"type": "string"}}}}})) == [".$defs.Part.a"]
 
 
 def test_make_targets_named_in_the_documentation_exist():
@@ -149,12 +173,13 @@ def test_a_page_has_every_field_its_type_and_its_bounds():
             "Part": {"description": "A part.", "properties": {"n": {"type": ["integer", "null"], "minimum": 1}}},
         },
     }
-    page = generate.reference(schema, {"Calls": generate.functions})
+    page = generate.reference(schema)
+    calls = "\n".join(generate.section("Calls", schema["$defs"]["Calls"], generate.functions))
     assert "| `a` | [Part](#part) | required |  |" in page
     assert '| `b` | list of `"x"`, `"y"` |  | One \\| two. |' in page
     assert "## Part\n\nA part.\n\n| field | type | default | |" in page
     assert "| `n` | integer ≥ 1 or null |  |  |" in page
-    assert "| `tf.abs` | `x` |" in page
+    assert "| `tf.abs` | `x` |" in calls
     assert "Unused" not in page
 
 

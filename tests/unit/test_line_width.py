@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 120
 FILES = (
     *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "README.md", "RELEASE.md", "SECURITY.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "news").glob("*.md")),
     ROOT / "benchmarks" / "README.md",
     ROOT / "examples" / "README.md",

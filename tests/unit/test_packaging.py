@@ -50,4 +50,9 @@ def test_the_build_backend_has_an_upper_version():
 
 def test_the_readme_has_no_link_that_leads_nowhere_on_a_package_index():
     text = (ROOT / PROJECT["project"]["readme"]).read_text(encoding="utf-8")
-    assert [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith(("https://", "#"))] == []
+    links = re.findall(r"(!?)\[([^\]]*)\]\(([^)]+)\)", text)
+    assert [link for mark, _, link in links if not mark and not link.startswith(("https://", "#"))] == []
+    # A picture of the repository: an index shows its text instead.
+    pictures = [(words, link) for mark, words, link in links if mark]
+    assert all(len(words) > 20 and (ROOT / link).is_file() for words, link in pictures)
+    assert len(pictures) == 1

@@ -43,7 +43,7 @@ TEXTS = (
     "CHANGELOG.md",
     "RELEASE.md",
     "news/*.md",
-    "docs/*.md",
+    "docs/**/*.md",
     "docs/schema/*.json",
     "cli/pages/*.json",
     "examples/**/*.md",

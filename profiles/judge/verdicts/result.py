@@ -25,6 +25,7 @@ class Identity(Model):
     file: str
     """Path from the root of its repository; outside of one, from the root of the system."""
     function: str | None = None
+    """`None` for a spec."""
     name: str | None = None
     """Of the spec."""
     digest: str
@@ -49,34 +50,46 @@ class Side(Model):
     saved: bool = False
     """A saved profile: one process, measured earlier."""
     target: Target | None = None
+    """The file and its hash; `None` before it was read."""
     host: Host | None = None
+    """Machine that it was measured on."""
     versions: dict[str, str | None] = Field(default_factory=dict)
+    """Version by package; null where it is not installed."""
     verdict: str | None = None
     """The sentence of its own profile."""
     profile: str | None = None
     """Where its own profile was saved."""
     elements_per_batch: float | None = None
+    """Mean number; `None` where it is unknown."""
 
 
 class Metric(Model):
     """One quantity on both sides."""
 
     name: str
+    """As in `budgets:`, e.g. `step_ms`."""
     title: str
+    """As in the report."""
     unit: str
+    """Of `a` and `b`: `ms`, `s`, `B`, `1/s`, or empty for a share."""
     a: float | None = None
     """Median over the processes of A."""
     b: float | None = None
+    """Median over the processes of B."""
     a_spread: float | None = None
     """Largest less smallest value of A's processes."""
     b_spread: float | None = None
+    """Largest less smallest value of B's processes."""
     scale: Literal["ratio", "difference"] = "ratio"
     """Whether `change` and its ends are B over A, or B less A."""
     change: float | None = None
+    """B over A, or B less A (`scale`): the mean over pairs."""
     low: float | None = None
     """Lower end of the interval at 98 %; None for one process."""
     high: float | None = None
+    """Upper end of the interval."""
     pairs: int = 0
+    """Pairs that count."""
     floor: float
     """Smallest change that counts: a share for a ratio, in the unit for a difference; 0 for a limit."""
     level: Level = "error"
@@ -88,6 +101,7 @@ class Metric(Model):
     location: Location | None = None
     """The line of that stage in B."""
     verdict: Verdict = "cannot tell"
+    """`regressed` and `not regressed` where the whole interval is on one side of the floor."""
     words: Words = "cannot tell"
     """What B is, compared with A."""
     rules_out: Literal["slower", "faster", "more", "less"] | None = None
@@ -108,7 +122,9 @@ class PairValues(Model):
     order: list[str]
     """In which the blocks of its processes were measured."""
     a: dict[str, float]
+    """Values of the process of A."""
     b: dict[str, float]
+    """Values of the process of B."""
     again: dict[str, float] | None = None
     """Of another process of A: what the machine makes of it."""
     further: dict[str, dict[str, float]] = Field(default_factory=dict)
@@ -127,15 +143,25 @@ class StageChange(Model):
     """A stage on both sides."""
 
     name: str
+    """Its name, or op."""
     a: Location | None = None
+    """Its line in A."""
     b: Location | None = None
+    """Its line in B."""
     status: Literal["same", "changed", "only a", "only b"]
+    """Whether its arguments are the same, or which side has it."""
     a_cpu_ms_per_batch: float | None = None
+    """CPU time per batch in A, all threads."""
     b_cpu_ms_per_batch: float | None = None
+    """CPU time per batch in B, all threads."""
     a_share: float | None = None
+    """Part of the pipeline's work in A, 0 to 1."""
     b_share: float | None = None
+    """Part of the pipeline's work in B, 0 to 1."""
     a_buffered_bytes: float | None = None
+    """In its buffer in A, at the fullest reading."""
     b_buffered_bytes: float | None = None
+    """In its buffer in B, at the fullest reading."""
 
 
 class Cause(Model):
@@ -150,6 +176,7 @@ class Cause(Model):
     low: float | None = None
     """Lower end of the interval at 98 %."""
     high: float | None = None
+    """Upper end."""
     pairs: int = 0
     """Rounds in which it was measured."""
     share: float | None = None
@@ -160,7 +187,9 @@ class Cause(Model):
     alone: list[float] = Field(default_factory=list)
     """Of an interaction: the change that each of its parts makes alone."""
     verdict: Verdict = "cannot tell"
+    """As that of a metric."""
     words: Words = "cannot tell"
+    """What A with the part is, compared with A."""
     reason: str | None = None
     """Why its changes are measured together, or why it was not measured."""
 
@@ -169,18 +198,25 @@ class Explanation(Model):
     """What the causes explain of a metric (``--why``)."""
 
     metric: str
+    """Its name."""
     change: float | None = None
     """B over A, in the rounds of the search and the pairs before it."""
     low: float | None = None
+    """Lower end of the interval at 98 %."""
     high: float | None = None
+    """Upper end."""
     rounds: int = 0
+    """How many were measured."""
     words: Words = "cannot tell"
     """What B is, compared with A."""
     rest: float | None = None
     """What the product of all causes leaves of the change."""
     rest_low: float | None = None
+    """Lower end of the interval of `rest` at 98 %."""
     rest_high: float | None = None
+    """Upper end."""
     rest_words: Words = "cannot tell"
+    """Whether the causes explain all: `no difference` if so."""
     disturbed: bool = False
     """Processes of A itself differ by more than the floor: no cause is named."""
 
@@ -206,10 +242,13 @@ class WhySearch(Model):
     versions: dict[str, list[int]] = Field(default_factory=dict)
     """By process: the parts, by their place in `changes`, that it has."""
     rounds: list[Round] = Field(default_factory=list)
+    """All rounds, in their order."""
     explanations: list[Explanation] = Field(default_factory=list)
+    """One for each metric in which B differs."""
     note: str | None = None
     """Why nothing was searched."""
     seconds: float | None = None
+    """How long it took."""
 
 
 class SelfTest(Model):
@@ -218,8 +257,11 @@ class SelfTest(Model):
     target: str
     """As given on the command line."""
     started: str
+    """UTC, ISO 8601."""
     host: str | None = None
+    """Name of the machine."""
     passed: bool
+    """Whether it passed the unchanged pipeline and failed the other one for both metrics."""
     alarms: list[str]
     """Metrics that it called regressed though nothing had changed."""
     undecided: list[str] = Field(default_factory=list)
@@ -248,7 +290,9 @@ class WorseSession(Model):
     hold_bytes: int
     """Allocated and kept by B."""
     metrics: list[Metric] = Field(default_factory=list)
+    """As those of the document."""
     pairs: list[PairValues] = Field(default_factory=list)
+    """As those of the document."""
 
 
 class Arm(Model):
@@ -257,12 +301,15 @@ class Arm(Model):
     name: str
     """`c`, `d` and so on."""
     side: Side
+    """The pipeline."""
     data: str | None = None
     """Whether it gives the first batches of A, in words."""
     metrics: list[Metric] = Field(default_factory=list)
+    """Each compared with A."""
     changes: list[str] = Field(default_factory=list)
     """What differs between its spec and that of A."""
     verdict: Verdict = "cannot tell"
+    """That of its metrics together."""
 
 
 class Scan(Model):
@@ -278,24 +325,37 @@ class Result(Model):
     """The whole document."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
+    """Of this document: 1."""
     kind: Literal["compare", "gate", "self-test", "baseline"]
+    """The command, or the part of `gate`, that wrote it."""
     tool: Tool
+    """Program that wrote it."""
     command: list[str] = Field(default_factory=list)
+    """Command line, word by word."""
     started: str | None = None
     """UTC, ISO 8601."""
     complete: bool = False
+    """Whether all pairs were measured that were to be."""
     exit_code: int | None = None
+    """What the command ended with; `None` while it runs."""
     a: Side
+    """The first pipeline, the baseline."""
     b: Side
+    """The second pipeline."""
     order: Literal["turns", "one by one"] | None = None
     """How the processes of a pair shared the machine; None without live pairs."""
     step: str | None = None
+    """Training step of both, as text; `None` without one."""
     dispatch: str | int | None = None
+    """`sync`, or steps in flight; `None` without a step."""
     data: str | None = None
     """Whether both sides give the same first batches, in words."""
     metrics: list[Metric] = Field(default_factory=list)
+    """Each quantity of A and B."""
     pairs: list[PairValues] = Field(default_factory=list)
+    """Values of each pair, in the order of measuring."""
     stages: list[StageChange] = Field(default_factory=list)
+    """Stages of both sides, aligned."""
     changes: list[str] = Field(default_factory=list)
     """What differs between two specs, or between the files of two functions; empty where that is too much."""
     change_places: list[Location | None] = Field(default_factory=list)
@@ -305,6 +365,7 @@ class Result(Model):
     search: WhySearch | None = None
     """How the causes were found (`--why`)."""
     verdict: Verdict = "cannot tell"
+    """That of all metrics that are judged."""
     worse: WorseSession | None = None
     """Of `gate --self-test`: with faults in B."""
     self_test: SelfTest | None = None
@@ -315,8 +376,11 @@ class Result(Model):
     scan: Scan | None = None
     """The values that are compared (`compare --scan`)."""
     seconds: float | None = None
+    """How long the session took."""
     warnings: list[Message] = Field(default_factory=list)
+    """Remarks on what the verdict is worth."""
     errors: list[Message] = Field(default_factory=list)
+    """What ended the session before its end."""
 
     def side(self, name: str) -> Side:
         """A pipeline by its name, ``a``, ``b`` and so on; B for any other word."""

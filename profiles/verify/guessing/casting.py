@@ -31,7 +31,7 @@ def cast_last(line: Sequence[Stage]) -> Iterator[Proposal]:
         between = line[place + 1 : line.index(batch) + 1]
         name, names = stage_name(stage), listed([stage_name(one) for one in between])
         yield Proposal(
-            f"Cast what {name} gives after {stage_name(batch)}",
+            f"Cast {name}'s output after {stage_name(batch)}",
             f"{name} gives {before}, and a map after {stage_name(batch)} makes it {after}: {names} carry "
             f"{percent(1 - saved)} of the bytes, now {size(carried)} per batch",
             (SplitMap(stage.id, (), batch.id),),

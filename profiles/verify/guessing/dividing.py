@@ -68,7 +68,7 @@ def divided(profile: Profile, line: Sequence[Stage], place: int, limit: int | No
     moved = f", move {stage_name(point.repeat)} after it" if point.repeat is not None else ""
     return Proposal(
         f"Divide {name} before its random ops, cache there",
-        f"two maps instead of {name}, {kept} between them{moved}: gains from the second epoch on; "
+        f"two maps instead of {name}, {kept} between them{moved}: pays off from the second epoch; "
         f"{steady_words(stage)}",
         point.edits,
         point.semantics,

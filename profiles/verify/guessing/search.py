@@ -600,22 +600,22 @@ def _cached(
         names = listed([stage_name(stage) for stage in maps])
         yield Proposal(
             f"Do {names} before the cache",
-            f"move {names} before {stage_name(cache)}: gains from the second epoch on",
+            f"move {names} before {stage_name(cache)}: pays off from the second epoch",
             tuple(MoveStage(stage.id, stage.op, cache.id) for stage in maps),
             python=f"{''.join('.map(…)' for _ in maps)}.cache()",
         )
     point = cache_point(profile, line, place, limit, longest)
     points = (point,) if point is not None else cache_points(profile, limit, longest)
     if points:
-        names = listed(list(dict.fromkeys(stage_name(point.stage) for point in points)))
+        named = list(dict.fromkeys(stage_name(point.stage) for point in points))
         changes = list(dict.fromkeys(map(cache_in_words, points)))
         where = f", for each of {len(points)} joined datasets" if len(points) > len(changes) else ""
         of_each = f"  # in each of the {len(points)} datasets" if len(points) > 1 else ""
         shuffled = "" if points[0].shuffle is None else f".shuffle({points[0].shuffle})"
         repeated = ".repeat(…)" if points[0].repeat is not None else ""
         yield Proposal(
-            f"Cache what {names} {'gives' if len(changes) == 1 else 'give'}",
-            f"{'; '.join(changes)}{where}: gains from the second epoch on",
+            f"Cache {named[0]}'s output" if len(named) == 1 else f"Cache the output of {listed(named)}",
+            f"{'; '.join(changes)}{where}: pays off from the second epoch",
             tuple(edit for point in points for edit in point.edits),
             max((point.semantics for point in points), key=SEMANTICS.index),
             stage=points[0].stage.id,

@@ -150,7 +150,7 @@ HOSTILE = InsertStage("map", {"python": "subprocess.py:getoutput('id')"}, None)
         ([HOSTILE], {}, ["--change", "1"], 6, "a plan cannot name Python code"),
         ([], {"edit": None}, ["--change", "1"], 6, "change 1 has no edit that can be made without you"),
         ([CACHE], {}, ["--change", "2"], 2, "--change: got 2, but pipeprof-out/spec-20260101T000000Z.json has only"),
-        ([CACHE], {}, ["--change", "0"], 2, "--change: got '0', expected a whole number of at least 1"),
+        ([CACHE], {}, ["--change", "0"], 2, "--change: got '0', expected a whole number from 1"),
         ([CACHE], {}, ["--from", SAVED], 2, "--from names the profile of --change N: give both, or none"),
         ([CACHE], {}, ["--change", "1", "--from", "no.json"], 6, "no.json"),
         ([CACHE], {}, ["--change", "1", "--set", "stages.0.batch_size=4", "--from", SAVED], 6, "with other values of"),

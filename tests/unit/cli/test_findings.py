@@ -458,7 +458,7 @@ def test_a_gain_that_lacks_pairs_is_not_finished_and_next_decides_about_it(found
     found.findings = [
         Finding(
             rule="measured",
-            title="Cache what decode gives",
+            title="Cache decode's output",
             family="speed",
             status="unverified",
             measured=measured,
@@ -473,7 +473,7 @@ def test_a_gain_that_lacks_pairs_is_not_finished_and_next_decides_about_it(found
     assert "a gain is measured after 12 pairs, or after 6 whose interval lies above 2×: --budget 40" in text
     assert "No known fix" not in text
     assert "Next pipeprof run spec.yaml" in text
-    assert "--budget 40 decides about Cache what decode gives" in text
+    assert "--budget 40 decides about Cache decode's output" in text
     assert "not finished: 1.70× so far after 8 of 12 pairs" in full(found)
     found.findings[0].status, found.findings[0].unfinished = "kept", None
     assert "--budget 40 decides" not in " ".join(report(found).split())
@@ -505,7 +505,7 @@ def cached(found: Profile, **parts: object) -> Profile:
         return Finding.model_validate({**data, **more})
 
     one = kept("Run decode in parallel", 1.5)
-    cache = kept("Cache what decode gives", 96.0, cache=Kept(sample_bytes=456_000_000), semantics="same")
+    cache = kept("Cache decode's output", 96.0, cache=Kept(sample_bytes=456_000_000), semantics="same")
     made = found.model_copy(deep=True, update=parts)
     made.findings = ordered([cache, one])
     made.verdict = conclude(made)

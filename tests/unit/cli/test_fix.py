@@ -416,7 +416,7 @@ def test_what_could_not_be_compared_is_not_called_the_same(pipeprof: Pipeprof, s
     assert "same order" not in found
 
 
-LOAD = ReplaceStages(("source",), (NewStage("load", {"path": "/data/fast/elements"}),), "read what map gives")
+LOAD = ReplaceStages(("source",), (NewStage("load", {"path": "/data/fast/elements"}),), "read map's output")
 
 
 def test_a_plan_that_reads_converted_data_is_applied_with_their_folder(
@@ -481,7 +481,7 @@ def test_names_and_values_of_variables_are_quoted_for_the_shell(pipeprof: Pipepr
 
 
 CACHE = LeftOut(
-    title="Cache what load gives", semantics="order", speedup=5.83, known_by="measured", allow="--allow order"
+    title="Cache load's output", semantics="order", speedup=5.83, known_by="measured", allow="--allow order"
 )
 
 
@@ -500,7 +500,7 @@ def test_what_was_left_out_is_stated_with_its_worth_and_its_flag(
     session.result.reason = "none of 4 changes that were measured helps; --allow order tries 1 more change"
     found = pipeprof("fix", "spec.yaml", "--out", "run.json")
     assert " ".join(found.out.split()).startswith(words)
-    assert "Cache what load gives" in found.out
+    assert "Cache load's output" in found.out
     assert "none of 4 changes that were measured helps" in found.out
     left_out = json.loads(Path("run.json").read_text())["fix"]["left_out"]
     assert [(one["semantics"], one["speedup"], one["known_by"], one["allow"]) for one in left_out] == [

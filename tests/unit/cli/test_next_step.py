@@ -120,7 +120,7 @@ def printed_in_goldens() -> Iterator[Printed]:
 
 
 def printed_in_documents() -> Iterator[Printed]:
-    for path in sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")]):
+    for path in sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]):
         for block in re.split(r"^```.*$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1::2]:
             started = STARTED.search(block)
             for found in PRINTED.finditer(block):

@@ -253,7 +253,7 @@ def test_copies_of_a_line_take_and_give_their_elements_together() -> None:
     [
         (4.0, "graph", 0.3, []),
         (4.0, "counters", 0.3, ["counted over part"]),
-        (None, None, 0.3, ["estimated from the trace"]),
+        (None, None, 0.3, ["estimate from the trace"]),
         # It shares a row with other small ones, which has no mark.
         (None, None, 0.0, []),
     ],
@@ -267,7 +267,7 @@ def test_a_mark_is_explained_where_a_row_has_it(
         stage("source", "filter", timed_by=marked, share=share, inputs_each=each, inputs_each_by=by), *stages
     )
     text = on_one_screen(shown, 120)
-    known = ("counted over part", "estimated from the trace")
+    known = ("counted over part", "estimate from the trace")
     assert [note for note in known if note in " ".join(text.split())] == notes
 
 

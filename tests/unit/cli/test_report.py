@@ -414,7 +414,7 @@ def test_times_of_the_trace_between_those_of_the_model_are_marked(recorded: Reco
         stage.timed_by = "model"
     for text in (full(profile), report(profile, width=120)):
         assert "~12.3" in text
-        assert "~ estimated from the trace" in " ".join(text.split())
+        assert "~ estimate from the trace" in " ".join(text.split())
     for stage in others:
         stage.timed_by = "trace"
     assert "~" not in report(profile, width=120).partition("Memory")[0]

@@ -33,7 +33,7 @@ def test_one_source_takes_the_place_of_all_stages_before(pipeline: Pipeline) -> 
         ReplaceStages(
             ("source", "stages.0"),
             (NewStage("load", {"path": "/fast/elements"}),),
-            "read what decode gives from /fast/elements",
+            "read decode's output from /fast/elements",
         ),
     )
 

@@ -64,7 +64,7 @@ def test_files_are_one_change_of_the_pipeline_as_it_is_now(profile: Profile, mon
     proposals = convert(result, profile, monkeypatch, None)
     (candidate,) = proposals(profile)
     assert isinstance(candidate.edits[0], ReplaceStages)
-    assert (candidate.title, candidate.effect) == ("Read what decode gives from files", "same")
+    assert (candidate.title, candidate.effect) == ("Read decode's output from files", "same")
     assert result.converted is not None
     assert (result.converted.elements, result.converted.bytes, result.converted.used) == (100, 5_000_000, False)
     assert profile.stages is not None

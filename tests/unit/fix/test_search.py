@@ -211,7 +211,7 @@ def test_a_promise_that_the_proof_does_not_keep_leaves_the_pipeline_as_it_is(pro
         status="nothing", reason="", seconds=1, budget_seconds=60, wall_seconds=1, allow=["same"], steps=found.steps
     )
     describe(fix, found, Trial("rejected", "no gain above 3 %: 1.01× (0.998–1.02)"))
-    words = "the most promising of the changes that were measured does not hold: no gain above 3 %: 1.01× (0.998–1.02)"
+    words = "the best candidate does not hold: no gain above 3 %: 1.01× (0.998–1.02)"
     assert (fix.status, fix.reason) == ("nothing", words)
     assert "taken" not in {step.result for step in fix.steps}
 

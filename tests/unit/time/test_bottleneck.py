@@ -332,7 +332,9 @@ def test_traced_ops_tell_what_the_model_did_not() -> None:
 @pytest.mark.parametrize(
     ("others", "expected"),
     [
-        pytest.param(1.0, "CPU: others use it; the worker's threads wait for a core 44 % of the time", id="others"),
+        pytest.param(
+            1.0, "CPU: other programs use it; the worker's threads wait for a core 44 % of the time", id="others"
+        ),
         pytest.param(
             None,
             "CPU: the worker's threads wait for a core 44 % of the time (it gets 1.0 of 2; who uses the others is "
@@ -371,7 +373,7 @@ def test_threads_are_too_many_only_where_the_cores_are_in_use() -> None:
     # The hypervisor took what they waited for.
     assert too_many in (crowded(1.5, 0.1, 2.0, 0.04) or "")
     assert crowded(1.5, 0.1, 2.0, 0.05) is None
-    assert "CPU: others use it" in (crowded(1.0, 1.0, 1.0) or "")
+    assert "CPU: other programs use it" in (crowded(1.0, 1.0, 1.0) or "")
 
 
 def test_of_threads_that_wait_mostly_for_each_other_both_users_are_named() -> None:

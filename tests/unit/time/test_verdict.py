@@ -872,8 +872,8 @@ def test_a_disturbed_measurement_is_told_first_and_qualifies_the_verdict() -> No
     assert [(detail.label, detail.text) for detail in found.details] == [
         (
             "bottleneck",
-            "CPU: others use it; the worker's threads wait for a core 70 % of the time; most work: decode (map), 90 % "
-            "of the pipeline's work",
+            "CPU: other programs use it; the worker's threads wait for a core 70 % of the time; most work: decode "
+            "(map), 90 % of the pipeline's work",
         )
     ]
 

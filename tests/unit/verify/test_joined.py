@@ -65,8 +65,8 @@ def test_the_caches_are_one_change(recorded: Recorded) -> None:
     found.target.kind = "python"
     found.verdict.stage = "source.inputs.0.stages.0"
     (cached,) = [one for one in guesses(found) if one.title.startswith("Cache")]
-    change = "insert cache() after map, for each of 2 joined datasets: gains from the second epoch on"
-    assert (cached.title, cached.change) == ("Cache what map gives", change)
+    change = "insert cache() after map, for each of 2 joined datasets: pays off from the second epoch"
+    assert (cached.title, cached.change) == ("Cache map's output", change)
     assert (cached.stage, cached.semantics) == ("source.inputs.0.stages.0", "same")
     assert isinstance(cached.edit, list)
     assert len(cached.edit) == 2

@@ -485,7 +485,7 @@ def test_short_epochs_are_cached_where_that_fits(recorded: Recorded) -> None:
     found.steps.interval_ms.mean = 31.0
     assert "cache" not in inserts(found)
     titles = [finding.title for finding in guesses(found, longest_epoch=1.6)]
-    assert "Cache what map gives" in titles
+    assert "Cache map's output" in titles
 
 
 def test_an_epoch_that_the_run_did_not_end_is_cached_where_its_length_is_known(recorded: Recorded) -> None:
@@ -838,9 +838,9 @@ def test_without_a_bottleneck_work_is_done_once_or_ahead(recorded: Recorded) -> 
     assert not guesses(found)
     for stage in found.stages:
         stage.share = None if stage.op == "map" else 0.01
-    assert {"Cache what map gives", "Prefetch at the end"} <= {finding.title for finding in guesses(found)}
+    assert {"Cache map's output", "Prefetch at the end"} <= {finding.title for finding in guesses(found)}
     found.stages[-1].op = "prefetch"
-    assert [finding.title for finding in guesses(found)] == ["Cache what map gives"]
+    assert [finding.title for finding in guesses(found)] == ["Cache map's output"]
 
 
 def test_nothing_is_tried_inside_of_a_call_of_the_users(recorded: Recorded) -> None:
