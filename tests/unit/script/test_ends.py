@@ -45,6 +45,7 @@ def refuse(error: BaseException) -> Any:
     [
         (refuse(EOFError("EOF when reading a line")), "gives a script no standard input"),
         (refuse(OSError(errno.ENOTTY, "Inappropriate ioctl for device")), "has no terminal"),
+        (refuse(OSError(errno.ENXIO, "No such device or address", "/dev/tty")), "has no terminal"),
         (lambda: argparse.ArgumentParser().parse_args(["--epochs"]), "the script's own arguments follow `--`"),
     ],
 )
