@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from pipeprof.recording import end_with_cell
 from pipeprof.watching import BLOCK, begin, checked_file, current, is_worker
 
 if TYPE_CHECKING:
@@ -51,8 +52,6 @@ class Profile(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
         around = current()
         if is_worker() or (around is not None and around.reason == BLOCK):
             return
-        from pipeprof.recording import end_with_cell
-
         self._recording = begin(self._out, reason="the training", steps=self._steps, model=self.model)
         # Keras calls nothing when an exception, or an interrupt, ends a training.
         end_with_cell(self._recording)

@@ -24,6 +24,7 @@ from pipeprof.profiles.protocol.messages import Done
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
+from pipeprof.profiles.worker.script.consumers import MOST_LOOKS
 from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 
@@ -99,6 +100,11 @@ class WatchRun(ScriptRun):
         finally:
             self._hooks.uninstall()
             self._end_watch()
+
+    @property
+    def is_trained_on(self) -> bool:
+        """Whether more batches were taken from a registered dataset than for a look at it."""
+        return any(consumer.taken > MOST_LOOKS for consumer in list(self._preferred))
 
     def discard(self) -> bool:
         """Stop without a profile where nothing was iterated; returns whether nothing was."""
@@ -225,6 +231,11 @@ class Recording:
         return self._writer.path
 
     @property
+    def is_trained_on(self) -> bool:
+        """Whether more batches were taken from a registered dataset than for a look at it."""
+        return self._run.is_trained_on
+
+    @property
     def ended(self) -> bool:
         """Whether the profile is written; always in a copy of the process."""
         return self._ended or os.getpid() != self._pid
@@ -328,13 +339,19 @@ def _shell() -> Any:
     return shell if getattr(shell, "kernel", None) is not None else None
 
 
-def end_with_cell(recording: Recording) -> None:
-    """End a measurement with the cell of a notebook that runs now; outside of a notebook it goes on."""
+def end_with_cell(recording: Recording, *, of_dataset: bool = False) -> None:
+    """End a measurement with the cell of a notebook that runs now; outside of a notebook it goes on.
+
+    Args:
+        of_dataset: Whether it ends with the first cell that trains on a registered dataset instead.
+    """
     shell = _shell()
     if shell is None:
         return
 
     def ended(result: Any) -> None:
+        if of_dataset and not recording.ended and not recording.is_trained_on:
+            return
         shell.events.unregister("post_run_cell", ended)
         recording.end(result.error_in_exec)
 

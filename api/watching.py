@@ -29,7 +29,7 @@ def watch(what: Any) -> Any:
             model.fit(train)
 
     With a dataset, it measures from now on to the end of the program, or to that of a block around it, and reports on
-    this dataset; the profile goes to ``pipeprof-out/``::
+    this dataset; in a notebook, to the end of the first cell that trains on it. The profile goes to ``pipeprof-out/``::
 
         train = pipeprof.watch(train)
 
@@ -127,7 +127,12 @@ def begin(
         if not _current:
             atexit.register(_end_at_exit)
         _current[:] = [recording]
-        recording.begin(model)
+        try:
+            recording.begin(model)
+        except BaseException as error:
+            # One that has begun in part would be in the way of the next one.
+            recording.end(error)
+            raise
         return recording
 
 
@@ -159,7 +164,10 @@ def _register(dataset: Any) -> None:
     _registered[:] = [reference for reference in _registered if reference() is not None]
     _registered.append(weakref.ref(dataset))
     if current() is None:
-        begin(None, reason="the program")
+        recording = begin(None, reason="the program")
+        from pipeprof.recording import end_with_cell
+
+        end_with_cell(recording, of_dataset=True)
 
 
 def _end_at_exit() -> None:

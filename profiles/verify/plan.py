@@ -14,7 +14,7 @@ from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.document.findings import Finding, NotTried
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.purposes import GATE, QUICK
+from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.turns import TurnRequest
@@ -130,7 +130,7 @@ def turns_of(profile: Profile, chosen: ChosenMode, pace: Pace, until: float, wan
     if wanted is None and start <= measuring:
         return chosen
     why = no_turns_of_epochs(profile)
-    if why is None and (least := _epochs_pace(profile, pace).seconds_of(GATE.early, first=True)) > until:
+    if why is None and (least := _epochs_pace(profile, pace).seconds_of(QUICK.early, first=True)) > until:
         why = f"epochs that take turns need {least:.0f} s for a change: --budget {math.ceil(least / OVER_BUDGET)}"
     if why is not None:
         return replace(chosen, why="; ".join(filter(None, (chosen.why, no_epochs(why)))))
@@ -205,7 +205,7 @@ class Pace:
 
     def least_pairs(self, pairs: int) -> int:
         """Return how many pairs stand for so many where all processes exist at once."""
-        return min(pairs, {"sequential": 2, "epochs": GATE.early}.get(self.mode, pairs))
+        return min(pairs, 2) if self.mode == "sequential" else pairs
 
 
 def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alternating") -> Pace:

@@ -13,7 +13,7 @@ from pipeprof.profiles.document.findings import Finding, Unfinished
 from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED, Evidence
-from pipeprof.profiles.experiment.purposes import GATE, QUICK
+from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.rounds import PATIENCE, Rounds
 from pipeprof.profiles.experiment.schedule import Mode, order_of
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError, Team
@@ -98,7 +98,15 @@ class InterruptedTrialError(InterruptedVerificationError):
 
 
 class NoEpochsError(Exception):
-    """Epochs of one process cannot take turns, in words; processes can."""
+    """Epochs of one process cannot take turns, in words; processes can.
+
+    Attributes:
+        evidence: What they have shown until then.
+    """
+
+    def __init__(self, why: str, evidence: Evidence) -> None:
+        super().__init__(why)
+        self.evidence = evidence
 
 
 class Trials:
@@ -217,7 +225,11 @@ class Trials:
         except NoEpochsError as error:
             self._leave_epochs(str(error))
             if not self.fits(QUICK.early):
-                return Trial("unverified", f"not tried to its end: {error}; processes have no time left to take turns")
+                why = f"not tried to its end: {error}; processes have no time left to take turns"
+                if not error.evidence.rounds:
+                    return Trial("unverified", why)
+                judgement = judge(error.evidence, semantics, for_memory=for_memory)
+                return Trial("unverified", f"{why}; so far {judgement.reason}", error.evidence, judgement)
             return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
 
     def look(self, edited: Mapping[str, Job], pairs: int) -> Evidence | None:
@@ -364,7 +376,7 @@ class Trials:
         """Measure one process whose epochs are, in turn, of its own dataset and of the changed one.
 
         Raises:
-            NoEpochsError: It has too few of them.
+            NoEpochsError: It has too few of them to decide.
         """
         name = self._rounds.member = EDITED[0]
         job = edited[name]
@@ -386,9 +398,9 @@ class Trials:
         except MemberFailedError as error:
             if error.by_pipeline and not error.late:
                 raise
-            if len(evidence.ratios()) < GATE.early:
-                pairs = len(evidence.ratios())
-                raise NoEpochsError(f"after {pairs} of {GATE.early} pairs of epochs, {error.reason}") from None
+            if (pairs := len(evidence.ratios())) < QUICK.pairs:
+                why = f"after {pairs} of {QUICK.pairs} pairs of epochs, {error.reason}"
+                raise NoEpochsError(why, evidence) from None
             yield replace(evidence, over=True)
 
     def _failed(self, error: MemberFailedError) -> Trial:

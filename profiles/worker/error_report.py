@@ -117,6 +117,7 @@ def _hint(error: BaseException, said: str, sample: JobRun) -> str:
     """What pipeprof has to do with an exception of the user's code; empty where it has nothing to."""
     if sample.job.kind == "script":
         terminal = getattr(error, "errno", None) == errno.ENOTTY or type(error).__module__ in ("termios", "_curses")
+        terminal = terminal or getattr(error, "filename", None) == "/dev/tty"
         return _NO_INPUT if isinstance(error, EOFError) else _NO_TERMINAL if terminal else ""
     return _TOO_LATE if _INITIALISED.search(said) else ""
 

@@ -20,6 +20,7 @@ from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Done
+from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import look_like_a_script
 from pipeprof.profiles.worker.sample import JobRun
@@ -96,12 +97,8 @@ def _end(channel: WorkerEnd, sample: JobRun, error: BaseException | None = None)
             sample.send_measured()
         channel.send(describe_error(error, sample))
     channel.send(Done())
-    for stream in (sys.stdout, sys.stderr):
-        # The user's code may have closed them.
-        with contextlib.suppress(ValueError, OSError, AttributeError):
-            stream.flush()
     if sample.exits_normally:
         # A script that came to its own end: its handlers run as without pipeprof.
         return
     # TensorFlow's threads may still be busy with the pipeline; tearing them down is not part of any measurement.
-    os._exit(0)
+    end_at_once()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -10,6 +9,7 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Done
 from pipeprof.profiles.protocol.turns import EditRefused
+from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver
 from pipeprof.profiles.worker.script.run_script import read_model
@@ -95,4 +95,4 @@ class MainDatasetJob(ScriptJob):
 
     def _end(self) -> NoReturn:
         self._channel.send(Done())
-        os._exit(0)
+        end_at_once()

@@ -8,7 +8,6 @@ the process ends without an exception in the user's code.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import weakref
@@ -21,7 +20,7 @@ from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, SoakPlace, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError
+from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError, end_at_once
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
@@ -232,10 +231,7 @@ class ScriptRun(ScriptJob):
 
     def _end_process(self) -> None:
         self._channel.send(Done())
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
-                stream.flush()
-        os._exit(0)
+        end_at_once()
 
     def _enter(self, name: PhaseName, note: str | None = None) -> None:
         if name == "trace" and (self._channel.stop.is_set() or self._failed or not self._traces):
@@ -510,7 +506,8 @@ class ScriptRun(ScriptJob):
     def _stop_reporter(self) -> None:
         self._observer.attention = False
         self._closing.set()
-        if threading.current_thread() is not self._reporter:
+        # An interrupt may come before it was started.
+        if self._reporter.is_alive() and threading.current_thread() is not self._reporter:
             self._reporter.join(timeout=5.0)
 
     def _look_last(self) -> None:

@@ -28,15 +28,18 @@ class Recorded:
     """A recording that only notes what happens to it."""
 
     made: list[Recorded]
+    interrupted = False
 
     def __init__(self, out: Path | None, *, reason: str, **options: Any) -> None:
         self.out, self.reason, self.options = out, reason, options
-        self.ended = False
+        self.ended = self.is_trained_on = False
         self.error: BaseException | None = None
         Recorded.made.append(self)
 
     def begin(self, model: Any = None) -> None:
         self.model = model
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     def end(self, error: BaseException | None = None) -> None:
         self.ended, self.error = True, error
@@ -123,6 +126,16 @@ def test_a_dataset_comes_back_and_is_recorded_until_a_block_begins(made: list[Re
         assert len(made) == 2
 
 
+def test_an_interrupt_while_a_measurement_begins_ends_it(monkeypatch: pytest.MonkeyPatch, made: list[Recorded]) -> None:
+    monkeypatch.setattr(Recorded, "interrupted", True)
+    with pytest.raises(KeyboardInterrupt), pipeprof.watch("out.json"):
+        pass
+    assert isinstance(made[0].error, KeyboardInterrupt)
+    monkeypatch.setattr(Recorded, "interrupted", False)
+    with pipeprof.watch("out.json"):
+        assert [one.ended for one in made] == [True, False]
+
+
 @pytest.mark.parametrize("prompt", [False, True])
 def test_what_ended_the_program_ends_the_recording(
     monkeypatch: pytest.MonkeyPatch, made: list[Recorded], prompt: bool
@@ -196,15 +209,24 @@ def test_what_was_measured_is_saved_now_and_then(monkeypatch: pytest.MonkeyPatch
     assert saved == pytest.approx([130, 181, 232, 283, 334, 385], abs=1)
 
 
-@pytest.mark.parametrize("kernel", [None, object()])
-def test_in_a_notebook_a_callback_measures_until_its_cell_ends(monkeypatch: pytest.MonkeyPatch, kernel: object) -> None:
-    listeners: list[Callable[[Any], None]] = []
+Listeners = list[Callable[[Any], None]]
+
+
+def cells(monkeypatch: pytest.MonkeyPatch, kernel: object) -> Listeners:
+    """What is called at the end of a notebook's cells."""
+    listeners: Listeners = []
     events = SimpleNamespace(
         register=lambda _, listener: listeners.append(listener),
         unregister=lambda _, listener: listeners.remove(listener),
     )
     shell = SimpleNamespace(kernel=kernel, events=events)
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]
+    return listeners
+
+
+@pytest.mark.parametrize("kernel", [None, object()])
+def test_in_a_notebook_a_callback_measures_until_its_cell_ends(monkeypatch: pytest.MonkeyPatch, kernel: object) -> None:
+    listeners = cells(monkeypatch, kernel)
     recorded: Any = Recorded(None, reason="the training")
     recording.end_with_cell(recorded)
     assert len(listeners) == (kernel is not None)
@@ -213,3 +235,16 @@ def test_in_a_notebook_a_callback_measures_until_its_cell_ends(monkeypatch: pyte
         listener(SimpleNamespace(error_in_exec=error))
     assert recorded.error is (error if kernel is not None else None)
     assert listeners == []
+
+
+def test_in_a_notebook_a_dataset_is_measured_until_a_cell_trained_on_it(
+    monkeypatch: pytest.MonkeyPatch, made: list[Recorded]
+) -> None:
+    listeners = cells(monkeypatch, object())
+    pipeprof.watch(Dataset())
+    (one,), (listener,) = made, listeners
+    listener(SimpleNamespace(error_in_exec=ValueError("of another cell")))
+    assert (one.ended, listeners) == (False, [listener])
+    one.is_trained_on = True
+    listener(SimpleNamespace(error_in_exec=None))
+    assert (one.ended, one.error, listeners) == (True, None, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from unit.worker.fakes import observed, phase
 from pipeprof.profiles.harness.event_loop import Ended
 from pipeprof.profiles.harness.failure import diagnose
 from pipeprof.profiles.protocol.messages import Raised
+from pipeprof.profiles.worker import ended
 from pipeprof.profiles.worker.ended import ProcessExitedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
@@ -43,6 +45,7 @@ def refuse(error: BaseException) -> Any:
     [
         (refuse(EOFError("EOF when reading a line")), "gives a script no standard input"),
         (refuse(OSError(errno.ENOTTY, "Inappropriate ioctl for device")), "has no terminal"),
+        (refuse(OSError(errno.ENXIO, "No such device or address", "/dev/tty")), "has no terminal"),
         (lambda: argparse.ArgumentParser().parse_args(["--epochs"]), "the script's own arguments follow `--`"),
     ],
 )
@@ -69,3 +72,13 @@ def test_the_sentence_of_an_end(error: BaseException, code: str, words: str) -> 
 
 def test_an_end_that_nothing_raised_has_no_traceback() -> None:
     assert describe_error(ProcessExitedError("os._exit(3)"), SCRIPT).traceback is None
+
+
+def test_processes_that_would_complain_end_before_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of a pool prints a traceback where the other end of its pipe is gone."""
+    happened: list[object] = []
+    children = [SimpleNamespace(kill=lambda name=name: happened.append(name)) for name in ("one", "two")]
+    monkeypatch.setitem(sys.modules, "multiprocessing", SimpleNamespace(active_children=lambda: children))  # type: ignore[arg-type]
+    monkeypatch.setattr(ended.os, "_exit", happened.append)
+    ended.end_at_once()
+    assert happened == ["one", "two", 0]
