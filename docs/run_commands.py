@@ -15,6 +15,7 @@ import datetime
 import functools
 import gzip
 import json
+import math
 import os
 import re
 import shutil
@@ -31,7 +32,7 @@ RUNS = ROOT / "docs" / "runs.json"
 STAND_INS = ROOT / "docs" / "stand_ins"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 QUICK = 2.0
-"""Seconds; commands that take less are part of the tests."""
+"""Seconds of CPU; commands that take less are part of the tests."""
 LONGEST = 400
 """Seconds after which a command is ended, which counts as a failure."""
 BOUNDS = {
@@ -50,13 +51,14 @@ SHORTER = {
 }
 """What a command line itself asks to take long, and what is run instead."""
 BEFORE = {
-    "fix spec.yaml --change": "pipeprof run spec.yaml --no-verify",
+    "fix spec.yaml --change": "pipeprof run spec.yaml",
     "fix train.py --change": "pipeprof run train.py",
-    "--plan fast.plan.json": "pipeprof fix train.py:make_dataset --step simulate:1ms --out fast.plan.json",
     "show --out fast.plan.json": "pipeprof fix train.py:make_dataset --step simulate:1ms",
     "--baseline base.json": "pipeprof gate spec.yaml --baseline base.json --update-baseline",
 }
 """What a command needs to have been run before it, by a part of its line."""
+MEASURING = {"run", "fix", "compare", "gate", "exec"}
+"""Commands that take longer, and come last."""
 EXPECTED = {0, 3, 4}
 """Exit codes of a command that did its work: a gate may also fail, or not be able to tell, on pipelines so short."""
 
@@ -67,12 +69,14 @@ class Run(TypedDict):
     Attributes:
         code: Its exit code.
         seconds: By the clock.
+        cpu: Seconds of CPU, with those of its processes.
         commit: Of the checkout, in hexadecimal.
         date: UTC, ISO 8601.
     """
 
     code: int
     seconds: float
+    cpu: float
     commit: str
     date: str
 
@@ -142,8 +146,8 @@ def needs(command: str) -> str | None:
     return next((before for part, before in BEFORE.items() if part in command), None)
 
 
-def execute(command: str, folder: Path) -> tuple[int, float, str]:
-    """Run a command in a copy of the prepared folder: its exit code, its seconds, and what it printed.
+def execute(command: str, folder: Path) -> tuple[int, float, float, str]:
+    """Run a command in a copy of the prepared folder: exit code, seconds by the clock and of CPU, and what it printed.
 
     A command that needs the outcome of an earlier one (`--change 1`, a plan, a baseline) gets it from `BEFORE`.
     """
@@ -165,7 +169,7 @@ def execute(command: str, folder: Path) -> tuple[int, float, str]:
         started = time.monotonic()
         try:
             done = subprocess.run(
-                ["bash", "-o", "pipefail", "-c", line],
+                ["bash", "-o", "pipefail", "-c", f"TIMEFORMAT='cpu %U %S'; time {{ {line}; }}"],
                 cwd=place,
                 env=env,
                 stdin=subprocess.DEVNULL,
@@ -176,12 +180,13 @@ def execute(command: str, folder: Path) -> tuple[int, float, str]:
                 check=False,
             )
         except subprocess.TimeoutExpired as late:
-            return 124, time.monotonic() - started, str(late.output or "")
-        return done.returncode, time.monotonic() - started, done.stdout
+            return 124, time.monotonic() - started, math.inf, str(late.output or "")
+        printed, _, used = done.stdout.rpartition("cpu ")
+        return done.returncode, time.monotonic() - started, sum(map(float, used.split())), printed
 
 
-def read() -> dict[str, Run]:
-    """The runs that are kept."""
+def read() -> dict[str, Run | None]:
+    """The runs that are kept; None for a command that was never run."""
     return json.loads(RUNS.read_text(encoding="utf-8")) if RUNS.exists() else {}
 
 
@@ -194,13 +199,14 @@ def main() -> int:
     given = parser.parse_args()
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     shown = commands()
-    kept = {command: run for command, run in read().items() if command in shown}
+    kept = {command: run for command, run in read().items() if command in shown and run is not None}
     wanted = [name for name in shown if given.only in name and not (given.missing and name in kept)]
+    wanted.sort(key=lambda name: name.split()[1] in MEASURING)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="pipeprof-docs-") as scratch, ThreadPoolExecutor(given.jobs) as threads:
         folder = Path(scratch, "prepared")
         prepare(folder)
-        for command, (code, seconds, printed) in zip(
+        for command, (code, seconds, cpu, printed) in zip(
             wanted, threads.map(functools.partial(execute, folder=folder), wanted), strict=True
         ):
             print(f"{code:>3} {seconds:6.1f} s  {command}", flush=True)
@@ -208,8 +214,10 @@ def main() -> int:
                 failed += 1
                 print(printed[-1500:], flush=True)
             now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-            kept[command] = Run(code=code, seconds=round(seconds, 1), commit=commit.strip()[:12], date=now)
-            rows = (f" {json.dumps(name)}: {json.dumps(kept[name])}" for name in shown if name in kept)
+            kept[command] = Run(
+                code=code, seconds=round(seconds, 1), cpu=round(cpu, 1), commit=commit.strip()[:12], date=now
+            )
+            rows = (f" {json.dumps(name)}: {json.dumps(kept.get(name))}" for name in shown)
             RUNS.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
     return min(failed, 1)
 

@@ -49,9 +49,7 @@ def list_(*, json: Annotated[bool, typer.Option("--json", help="Print JSON inste
         write_stdout(plain_table(entries, datetime.now(timezone.utc)) + "\n")
 
 
-@app.command(
-    "rm", epilog=epilog("pipeprof data rm image_folder-3f2a", "pipeprof data rm --profiles --older 30d", codes=_CODES)
-)
+@app.command("rm", epilog=epilog("pipeprof data rm --all", "pipeprof data rm --profiles --older 30d", codes=_CODES))
 def rm(
     *,
     names: Annotated[
