@@ -222,7 +222,7 @@ def foreign(tmp_path: Path) -> Path:
 
 
 def test_pytest(foreign: Path) -> None:
-    recipe = written("ways-in.md", "In pytest", "python")
+    recipe = written("how-to/ci.md", "In pytest", "python")
     (foreign / "test_data_input.py").write_text(f"from data_input import make_dataset\n\n\n{recipe}")
     few = {"PIPEPROF_MAX_PAIRS": "1", "PIPEPROF_STEP": "simulate:2ms", "PIPEPROF_NO_LOCK": "1"}
     done = subprocess.run(
@@ -250,7 +250,7 @@ def test_pre_commit(bad: bool, foreign: Path) -> None:
     (foreign / "configs" / "other.yaml").write_text("a: 1\n")
     commit_all(foreign)
     hooks = {hook["id"]: hook for hook in yaml.safe_load((ROOT / HOOKS).read_text())}
-    (repository,) = yaml.safe_load(written("ways-in.md", "In pre-commit", "yaml"))["repos"]
+    (repository,) = yaml.safe_load(written("how-to/ci.md", "Before a commit", "yaml"))["repos"]
     assert repository["rev"] == f"v{__version__}"
     assert [hook["id"] for hook in repository["hooks"]] == list(hooks)
     changed = git(foreign, "ls-files").splitlines()
