@@ -78,7 +78,7 @@ _MOST_OF_REPLAY = 0.5
 """Of the time of the steps that handing out the replay may take: what is left is known from a difference."""
 _IN_STEP = "its device"
 """In advice that leaves the work to the step."""
-_WIDEST = 4.0
+_WIDEST = 8.0
 """The upper end of a bound's interval over its lower one, from which it says nothing."""
 _PASSING = 0.95
 """Share of its elements that a filter passes whose decisions the few elements of a replay stand for."""
@@ -472,7 +472,7 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     finding.measured = measured
     if speedup.low > 1 and speedup.high > _WIDEST * speedup.low:
         within = f"{significant(speedup.low)}× and {significant(speedup.high)}×"
-        finding.reason = f"no upper bound: without {name} it lies between {within}, which is no more than unknown"
+        finding.reason = f"no upper bound: without {name} it lies between {within}, too wide to say more"
     elif trial.status == "kept":
         finding.status = "ceiling"
         edit = "" if finding.python or finding.recommendation else "; no edit is known that reaches it"

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR, Comparison
 from pipeprof.profiles.experiment.evidence import Evidence, saves_memory
-from pipeprof.profiles.experiment.purposes import LARGE_GAIN, MEASURED_AFTER, QUICK
+from pipeprof.profiles.experiment.purposes import GATE, LARGE_GAIN, MEASURED_AFTER, QUICK
 from pipeprof.profiles.experiment.same_data import DataCheck, check_data
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.propose.proposal import Compared
@@ -100,9 +100,8 @@ def _judge_speed(
     """Decide about a gain, or how fast a pipeline is at most: for that, a few pairs do."""
     speedup, alone = compared.change, evidence.alone
     pairs, words = speedup.pairs, in_words(speedup, alone=evidence.alone, epochs=evidence.epochs)
-    # Where processes run alone, two pairs have an interval.
-    early = 2 if alone else QUICK.early
-    least = early if alone or bound else QUICK.pairs
+    early, least = _least_pairs(evidence)
+    least = early if bound else least
     if pairs >= early and (compared.falls_short() or (bound and speedup.high < WORTH)):
         return judged("rejected", f"no gain: {words}")
     looks = alone or pairs in QUICK.looks or (pairs >= least and (last or bound))
@@ -122,6 +121,18 @@ def _judge_speed(
         why = f"processes of this pipeline differ by up to {percent(differ)}"
         return judged("unverified", f"undecided: {words}, {why}", settled=last or hopeless)
     return judged("unverified", f"cannot tell: {words}", settled=last or hopeless)
+
+
+def _least_pairs(evidence: Evidence) -> tuple[int, int]:
+    """Pairs from which a change can be given up, and those from which it can be kept.
+
+    A pair of fresh processes says more than one of blocks or of epochs, as `compare` takes it; where processes run
+    alone, two pairs have an interval.
+    """
+    if evidence.alone:
+        return 2, 2
+    fresh = len(set(evidence.starts)) > 1 and not evidence.epochs
+    return (GATE.early, GATE.early) if fresh else (QUICK.early, QUICK.pairs)
 
 
 def _judge_memory(evidence: Evidence, judged: _Judged, speedup: Interval) -> Judgement:

@@ -283,7 +283,7 @@ class _Replaced:
             made = both.flat_map(_group(inputs, outputs))
         else:
             made = both.scan(0, lambda state, pair: (state, pair[1]))
-        # What one of them did on another thread does not hold up what reads them.
+        # One of them on a thread of its own leaves the thread that reads them free.
         ahead = any(self._runs_ahead(stage) for stage in self.line[self.first : self.last + 1])
         return made.prefetch(_AHEAD * outputs) if ahead else made
 

@@ -73,7 +73,7 @@ class RebuiltPerCall(OfHotLine, Rule):
         return super().effect(spot, code)
 
     def more(self, spot: HotSpot, stage: StageView) -> Eager | None:
-        """What else the same function can do without, which is most of what is left of it."""
+        """Return TensorFlow calls of the same function, where they are much of the time that is left of it."""
         eager = without_eager(stage.measured, spot.call.line) if stage.measured is not None else None
         left = 1 - spot.share
         return eager if eager is not None and eager.share >= PYTHON_SHARE.value * left > 0 else None
