@@ -175,6 +175,7 @@ class GpuUse(Record):
     """A GPU that the steps compute on."""
 
     name: str
+    """As the device names itself, or the plane of the trace: `GPU:0`."""
     idle_share: float | None = None
     """Of its traced steps; `None` without a trace, and where the trace cannot tell."""
     model: str | None = None

@@ -21,7 +21,7 @@ class Warming(TurnRun):
     def __init__(self, turns: TurnsJob) -> None:
         self._turns = turns
         self._floor = Floor()
-        self._paced, self._making_peak = None, 0
+        self._paced, self._making_peak, self._own_seconds = None, 0, 0.0
         self.feed = None
         self._models = SimpleNamespace(parameters=lambda _feed: ())  # type: ignore[assignment]
 
