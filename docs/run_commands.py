@@ -50,9 +50,10 @@ SHORTER = {
     "--max-time 300": "--max-time 60",
 }
 """What a command line itself asks to take long, and what is run instead."""
+_SPEC = "cp examples/jpeg_folder/spec.yaml . && env -u PIPEPROF_BUDGET pipeprof run spec.yaml --no-verify"
 BEFORE = {
-    "fix spec.yaml --change": "pipeprof run spec.yaml",
-    "fix train.py --change": "pipeprof run train.py",
+    "fix spec.yaml --change": _SPEC,
+    "fix train.py --change": "env -u PIPEPROF_BUDGET pipeprof run train.py",
     "show --out fast.plan.json": "pipeprof fix train.py:make_dataset --step simulate:1ms",
     "--baseline base.json": "pipeprof gate spec.yaml --baseline base.json --update-baseline",
 }
@@ -157,6 +158,8 @@ def execute(command: str, folder: Path) -> tuple[int, float, float, str]:
         env = {**environment(), "PIPEPROF_CACHE_DIR": str(folder.parent / "cache")}
         if re.match(r"pipeprof run train\.py(?!:)", command) and "--rerun" not in command:
             del env["PIPEPROF_BUDGET"]  # nothing is tried of a script that is run once
+        if "--soak" in command or "--to-end" in command:
+            del env["PIPEPROF_SECONDS"]
         for name in re.findall(r"--out (\S+)", command):
             (place / name).unlink(missing_ok=True)
         if before := needs(command):
