@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.formats.registry import Format, Output
-from pipeprof.profiles.wording import CAUSE_WORDS
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -90,6 +89,9 @@ def _steps(profile: Profile, start: float) -> Iterator[Event]:
 
 
 def _gaps(profile: Profile, start: float) -> Iterator[Event]:
+    # The table of ops comes with these words, which is no part of the help.
+    from pipeprof.profiles.wording import CAUSE_WORDS
+
     gaps = profile.device.gaps if profile.device is not None else None
     # Those of a trace are not of the measured steps.
     longest = gaps.longest if gaps is not None and gaps.seconds is None else []

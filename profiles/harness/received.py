@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.shared import CoreScaling, Phase, PhaseName, Training
-from pipeprof.profiles.gaps.steps import DeviceSeen, read_device
 from pipeprof.profiles.harness.source_lines import shorten_training
 from pipeprof.profiles.memory.growth.series import SoakLog
 from pipeprof.profiles.protocol.messages import (
@@ -44,6 +44,9 @@ from pipeprof.profiles.protocol.messages import (
     WorkerMessage,
 )
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.gaps.steps import DeviceSeen
 
 STARTING_SECONDS = 60.0
 """How long TensorFlow may take to start at least, whatever the timeout of the pipeline."""
@@ -226,6 +229,9 @@ class Observed:
             case TrainingSeen():
                 self.training = self._by_clock(shorten_training(message.training))
             case DeviceRead():
+                # With NumPy: a target that cannot be read needs none.
+                from pipeprof.profiles.gaps.steps import read_device
+
                 self.device = read_device(message)
             case StepReturned():
                 self.own_step = True

@@ -5,4 +5,4 @@ from slow import labelled, load, small_model
 
 train = tf.data.Dataset.range(40).map(load).map(labelled).batch(2).cache()
 validation = tf.data.Dataset.range(100).map(lambda number: load(number, 0.01)).map(labelled).batch(2)
-small_model().fit(train, validation_data=validation, epochs=6, verbose=0)
+small_model().fit(train, validation_data=validation, epochs=7, verbose=0)
