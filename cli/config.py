@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,15 @@ _LIMITED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 """Values that a file may give, and how to say so."""
 _OTHER = frozenset(f"{PREFIX}{name}" for name in ("CACHE_DIR", "DEBUG", "GUARD", "RUN", "TEMPORARY_FOLDER"))
 """Variables that are about something else than options."""
+_NOT_WITH = {
+    "--soak": ("seconds", "steps", "budget"),
+    "--to-end": ("seconds", "steps"),
+    "--seconds": ("soak",),
+    "--steps": ("soak",),
+    "--no-verify": ("budget",),
+    "--budget": ("no_verify",),
+}
+"""Defaults that a typed option contradicts."""
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
 
@@ -70,6 +79,27 @@ def defaults(command: str, options: Mapping[str, Any], of_command: OptionsOf) ->
         if text is not None:
             found[parameter.name] = _from_environment(name, text, parameter)
     return found, note
+
+
+def fitting(values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
+    """Leave out the defaults that do not fit the target or an option that was typed: these are for other runs.
+
+    Args:
+        values: By the names of the parameters.
+        arguments: As typed, the command's name included; what follows ``--`` is a script's own.
+
+    Example:
+        >>> fitting({"budget": "40", "step": "none", "timeout": "9"}, ["run", "train.py", "--", "a"])
+        {'timeout': '9'}
+    """
+    from pipeprof.cli.targets.scripts import NOT_OF_SCRIPTS
+
+    own = [*arguments][: arguments.index("--")] if "--" in arguments else arguments
+    typed = {one.partition("=")[0] for one in own}
+    left_out = {name for flag, names in _NOT_WITH.items() if flag in typed for name in names}
+    if any(one.endswith(".py") for one in own[1:] if not one.startswith("-")):
+        left_out |= {*NOT_OF_SCRIPTS, *(() if "--rerun" in typed else ("budget",))}
+    return {name: value for name, value in values.items() if name not in left_out}
 
 
 def find_file(folder: Path) -> Path | None:

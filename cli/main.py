@@ -172,7 +172,7 @@ def _defaults(command: str, arguments: Sequence[str]) -> dict[str, Any]:
     """What options are without being typed, by command, as the parser reads it; stated on stderr."""
     if command not in COMMANDS or not {"-h", "--help"}.isdisjoint(arguments) or _COMPLETE in os.environ:
         return {}
-    from pipeprof.cli.config import defaults, is_needed
+    from pipeprof.cli.config import defaults, fitting, is_needed
     from pipeprof.profiles.host.system_faults import has_current_folder
 
     if command == "data" or not has_current_folder() or not is_needed(Path.cwd()):
@@ -182,7 +182,7 @@ def _defaults(command: str, arguments: Sequence[str]) -> dict[str, Any]:
         from pipeprof.cli.streams import say
 
         say(f"pipeprof: note: {note}")
-    return {command: found}
+    return {command: fitting(found, arguments)}
 
 
 def _options_of(name: str) -> dict[str, Any]:

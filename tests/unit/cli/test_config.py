@@ -146,3 +146,18 @@ def test_the_file_is_looked_for_up_to_the_root_of_the_repository(tmp_path: Path)
     (tmp_path / "repository" / "pyproject.toml").write_text("[tool.pipeprof]\nseed = 2\n")
     (below.parent / "pyproject.toml").write_text("[project]\nname = 'uses-pipeprof'\n")
     assert config.find_file(below) == tmp_path / "repository" / "pyproject.toml"
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        ("run train.py", {"seconds", "timeout"}),
+        ("run train.py --rerun", {"budget", "seconds", "timeout"}),
+        ("run train.py --soak 20m -- --seconds 3", {"timeout"}),
+        ("run spec.yaml --no-verify", {"seconds", "step", "timeout"}),
+        ("run train.py:make --budget=9", {"budget", "seconds", "step", "timeout"}),
+    ],
+)
+def test_a_default_that_does_not_fit_is_left_out(words: str, left: set[str]) -> None:
+    values = {"budget": "40", "seconds": "4", "step": "none", "timeout": "9"}
+    assert config.fitting(values, words.split()).keys() == left
