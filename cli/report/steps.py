@@ -186,6 +186,10 @@ def describe_dispatch(steps: Steps) -> str:
     return f"{steps.dispatch} step{'' if steps.dispatch == 1 else 's'} in flight"
 
 
+_LINE = 93
+"""Characters after the heading in a report of 100 columns."""
+
+
 def _summary(profile: Profile, steps: Steps) -> list[str]:
     """Count, step, steps in flight where there are any, batches and elements per second."""
     flow = profile.throughput
@@ -195,7 +199,9 @@ def _summary(profile: Profile, steps: Steps) -> list[str]:
         parts.append(f"{significant(flow.batches_per_second)} batches/s{rate_over_time(profile)}")
     # Without batches the two rates are one number.
     if flow and flow.elements_per_second not in (None, flow.batches_per_second):
-        parts.append(f"{significant(flow.elements_per_second or 0.0)} elements/s")
+        elements = f"{significant(flow.elements_per_second or 0.0)} elements/s"
+        # A second line would cost the report one of the table below it; `show -v` has both rates.
+        parts += [elements] if len(" · ".join([part for part in (*parts, elements) if part])) <= _LINE else []
     return parts
 
 
