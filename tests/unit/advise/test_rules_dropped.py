@@ -364,8 +364,8 @@ def code_of(view: PipelineView) -> str:
 
 
 def test_batches_of_make_csv_dataset_are_parsed_from_lines() -> None:
-    code = code_of(csv_of_a_call(f"{MADE}({GIVEN}, header=False, na_value='?')"))
-    assert "tf.io.decode_csv(lines, DEFAULTS, na_value='?')" in code
+    code = code_of(csv_of_a_call(f"{MADE}({GIVEN}, header=False, use_quote_delim=False)"))
+    assert "tf.io.decode_csv(lines, DEFAULTS, use_quote_delim=False)" in code
     assert "columns = dict(zip(NAMES, columns))" in code
     assert "return columns, columns.pop('y')" in code
     assert "TextLineDataset(name), cycle_length=1)" in code
@@ -383,7 +383,10 @@ def test_names_that_the_call_leaves_out_are_read_from_the_header() -> None:
     assert "pop" not in code
 
 
-@pytest.mark.parametrize("call", [f"{MADE}({GIVEN}, select_columns=USED)", f"{MADE}(**given)", "other(PATH)"])
+@pytest.mark.parametrize(
+    "call",
+    [f"{MADE}({GIVEN}, select_columns=USED)", f"{MADE}({GIVEN}, header=flag)", f"{MADE}(**given)", "other(PATH)"],
+)
 def test_a_call_that_decode_csv_has_no_words_for_is_left_alone(call: str) -> None:
     assert not found("csv-row-by-row", csv_of_a_call(call))
 

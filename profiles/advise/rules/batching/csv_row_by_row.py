@@ -316,7 +316,9 @@ class _Call:
     @property
     def can_be_written(self) -> bool:
         """Whether its arguments have a form in `decode_csv` and `TextLineDataset`."""
-        return not any(self._given(name) for name in _NOT_HERE)
+        flags = all(self.own.by_name.get(name, "True") in {"True", "False"} for name in ("header", "shuffle"))
+        # What stands in a later place has no name here.
+        return flags and len(self.own.by_place) <= len(_PLACES) and not any(map(self._given, _NOT_HERE))
 
     def python(self) -> str:
         """The code that gives the same batches from lines."""
@@ -325,7 +327,8 @@ class _Call:
             f"columns = dict(zip({self._given('column_names') or _NAMES}, columns))",
             f"return columns{f', columns.pop({label})' if label else ''}",
         ]
-        options = "".join(f", {name}={self._given(name)}" for name in _IN_DECODER if self._given(name))
+        given_by_name = self.own.by_name
+        options = "".join(f", {name}={given_by_name[name]}" for name in _IN_DECODER if name in given_by_name)
         given, known = self._given("column_defaults"), self.rows.arguments.get("record_defaults")
         # A dtype in its place says that a value is required, which decode_csv says otherwise.
         values = isinstance(known, list) and not any(isinstance(one, str) for one in known)
