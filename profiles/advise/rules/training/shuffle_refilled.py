@@ -77,7 +77,10 @@ class ShuffleRefilled(OfTraining, Rule):
         size = _buffer(stage)
         if loads is not None and not any(view.below(loads)):
             # A source loads by itself: nothing of the pipeline stands before it.
-            recommendation = f"Repeat before {stage.label}, so that its buffer is filled once; or shuffle in {what}."
+            recommendation = (
+                f"Repeat before {stage.label}, so that its buffer is filled once, and end each epoch after its number "
+                f"of steps, as the data then have no end; or shuffle in {what}."
+            )
             python = f"dataset = dataset.repeat().shuffle({size})  # and a number of steps for each epoch"
         else:
             recommendation = f"Shuffle before {what}."
