@@ -11,6 +11,8 @@ from pipeprof.cli.exit_codes import epilog
 from pipeprof.cli.options import Color, Force, Json, Redact, Text, Texts, format_of, option, out_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeprof.cli.output import Outputs
     from pipeprof.profiles.gaps.document import GapsLimit, GapsReport
 
@@ -28,7 +30,7 @@ def gaps(
         typer.Argument(
             metavar="TRACE...",
             help="*.xplane.pb or a TensorBoard log folder, *.pt.trace.json(.gz), *.sqlite of Nsight Systems. "
-            "Two files: before and after.",
+            "Two of them: before and after.",
         ),
     ],
     *,
@@ -53,9 +55,9 @@ def gaps(
     from pipeprof.cli import output
     from pipeprof.cli.options import COLORS, choice
     from pipeprof.profiles.document.subject import Tool
-    from pipeprof.profiles.gaps.analyse import analyse
     from pipeprof.profiles.gaps.document import GapsReport
-    from pipeprof.profiles.gaps.reading import find_traces, read_trace
+    from pipeprof.profiles.gaps.reading import find_traces
+    from pipeprof.profiles.gaps.trace import TraceError
     from pipeprof.profiles.host.host import versions
 
     choice("--color", color, COLORS)
@@ -68,14 +70,58 @@ def gaps(
         devices=[],
         limit=limit,
     )
-    for file in [file for text in traces for file in find_traces(Path(text))]:
-        found, devices = analyse(read_trace(file), output.shown_path(file) or "", len(report.traces))
-        report.traces.append(found)
-        report.devices += devices
+    found = [(Path(text), *find_traces(Path(text))) for text in traces]
+    alone = sum(len(files) for _, files, _ in found) == 1
+    for path, files, notes in found:
+        _add(report, path, files, notes, alone=alone)
+    if not any(trace.readable for trace in report.traces):
+        named = [f"{trace.file}: {trace.sentence.partition(': ')[2]}" for trace in report.traces[:_MOST_UNREAD]]
+        raise TraceError(f"none of {len(report.traces):,} files is a trace; {'; '.join(named)}")
     report.exit_code = exit_code_of(report)
     _write(report, outputs, color)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
+
+
+_MOST_UNREAD = 3
+"""Files whose errors are printed where none is a trace."""
+
+
+def _add(report: GapsReport, path: Path, files: Sequence[Path], notes: Sequence[str], *, alone: bool) -> None:
+    """Add what one argument names.
+
+    Args:
+        notes: On what a folder has beside its files.
+        alone: There is no other file, so that one which is no trace ends the command.
+
+    Raises:
+        TraceError: It is alone, and no trace.
+    """
+    from pipeprof.cli.output import shown_path
+    from pipeprof.profiles.gaps.analyse import analyse, analyse_folder
+    from pipeprof.profiles.gaps.document import TraceGaps
+    from pipeprof.profiles.gaps.reading import read_trace
+    from pipeprof.profiles.gaps.trace import TraceError
+
+    folder = len(report.folders) if len(files) > 1 else None
+    members = []
+    for file in files:
+        name = shown_path(file) or ""
+        try:
+            found, devices = analyse(read_trace(file), name, len(report.traces))
+        except TraceError as error:
+            if alone:
+                raise
+            said = str(error).removeprefix(f"{file}: ")
+            found, devices = TraceGaps(file=name, format="", sentence=f"cannot say: {said}", readable=False), []
+        found.folder = folder
+        members.append((found, devices))
+        report.traces.append(found)
+        report.devices += devices
+    if folder is not None:
+        report.folders.append(analyse_folder(shown_path(path) or "", members))
+    named = report.folders[folder] if folder is not None else report.traces[-1]
+    named.notes[:0] = notes
 
 
 def _limit(text: str | None) -> GapsLimit | None:
@@ -103,13 +149,18 @@ def _limit(text: str | None) -> GapsLimit | None:
 
 
 def exit_code_of(report: GapsReport) -> int:
-    """Return the exit code: 3 above the limit, 4 where that cannot be said, 6 without any idle share."""
+    """Return the exit code: 3 above the limit, 6 with a file that is no trace, 4 where the limit cannot be judged.
+
+    Also 6 without any idle share.
+    """
     from pipeprof.cli import exit_codes
     from pipeprof.profiles.gaps.wording import judged
 
     verdicts = {one.verdict for one in judged(report)}
     if report.limit is not None and "above" in verdicts:
         return exit_codes.GATE
+    if not all(trace.readable for trace in report.traces):
+        return exit_codes.UNUSABLE
     if report.limit is not None and "cannot say" in verdicts:
         return exit_codes.INCONCLUSIVE
     computing = [device for device in report.devices if device.computes]

@@ -36,7 +36,7 @@ class Device(Model):
     gaps: Gaps | None = None
     """Where that idle time was."""
     gaps_unknown: str | None = None
-    """Why a trace of its steps does not tell how long it idles, or why; `None` where it does, and without a trace."""
+    """Why no trace of its steps tells how long it idles, or why; `None` where one does, and where none was tried."""
     gpus: list[GpuUse] = Field(default_factory=list)
     """The GPUs that the steps compute on, as far as they were seen at work."""
     computes: str | None = None

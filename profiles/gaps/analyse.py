@@ -13,11 +13,13 @@ from pipeprof.profiles.gaps.attribution import NO_THREAD, Attribution, Parts
 from pipeprof.profiles.gaps.document import DeviceGaps, HostAction, TraceGaps, Verdict
 from pipeprof.profiles.gaps.guards import Withheld, guard_device, guard_trace
 from pipeprof.profiles.gaps.intervals import clip, complement, covered, length, overlap, union
-from pipeprof.profiles.gaps.names import CAUSES, OP, PIPELINE, STAGE, TURN, loader_of
+from pipeprof.profiles.gaps.names import CAUSES, OP, PIPELINE, STAGE, TURN, UNKNOWN, WAIT, loader_of
 from pipeprof.profiles.gaps.trace import COPY, KERNEL, WHOLE_GRAPH
-from pipeprof.profiles.gaps.wording import sentence_of
+from pipeprof.profiles.gaps.wording import file_name, notes_of_folder, sentence_of, sentence_of_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from pipeprof.profiles.document.shared import GapCause
@@ -94,22 +96,48 @@ def _analyse(
     return found, results, devices
 
 
+def analyse_folder(name: str, members: Sequence[tuple[TraceGaps, Sequence[DeviceGaps]]]) -> TraceGaps:
+    """Find what several traces, each with a clock of its own, say together: those of them that can tell.
+
+    Args:
+        name: The folder's, for people.
+        members: Each trace with its devices.
+    """
+    traces = [trace for trace, _ in members]
+    found = TraceGaps(
+        file=name,
+        format=next((trace.format for trace in traces if trace.readable), ""),
+        steps=max((trace.steps for trace in traces), default=0),
+    )
+    devices = [(f"{one.name} of {file_name(trace)}", one) for trace, its in members for one in its if one.computes]
+    known = [(name, one) for name, one in devices if one.idle_share is not None]
+    if known:
+        _add_up(found, known, explained=any(not one.why_no_causes for _, one in known))
+    found.sentence = sentence_of_folder(found, members)
+    found.notes += notes_of_folder(members)
+    return found
+
+
 def _sum_up(found: TraceGaps, devices: list[DeviceGaps]) -> None:
     """Fill in what the devices that compute say together."""
-    known = [one for one in devices if one.computes and one.idle_share is not None]
-    if not known or len(known) < sum(one.computes for one in devices):
-        return
-    total = sum(one.window_seconds for one in known)
-    found.idle_share = sum((one.idle_share or 0.0) * one.window_seconds for one in known) / total if total else 0.0
-    for one in known:
+    known = [(one.name, one) for one in devices if one.computes and one.idle_share is not None]
+    if known and len(known) == sum(one.computes for one in devices):
+        _add_up(found, known, explained=not any(one.why_no_causes for _, one in known))
+
+
+def _add_up(found: TraceGaps, known: Sequence[tuple[str, DeviceGaps]], *, explained: bool) -> None:
+    """Fill in what devices, each with its name, say together."""
+    total = sum(one.window_seconds for _, one in known)
+    found.idle_share = sum((one.idle_share or 0.0) * one.window_seconds for _, one in known) / total if total else 0.0
+    for _, one in known:
         for cause, seconds in (one.gaps.by_cause if one.gaps is not None else {}).items():
             found.by_cause[cause] = found.by_cause.get(cause, 0.0) + seconds
-    found.verdict = verdict_of(found.idle_share, found.by_cause, explained=not any(one.why_no_causes for one in known))
+    found.verdict = verdict_of(found.idle_share, found.by_cause, explained=explained)
     if len(known) > 1:
-        busy = {one.name: 1.0 - (one.idle_share or 0.0) for one in known}
-        name = max(busy, key=lambda key: busy[key])
-        others = np.median([share for key, share in busy.items() if key != name])
-        found.straggler = name if busy[name] - others >= _STRAGGLES else None
+        busy = [1.0 - (one.idle_share or 0.0) for _, one in known]
+        most = int(np.argmax(busy))
+        others = float(np.median(busy[:most] + busy[most + 1 :]))
+        found.straggler = known[most][0] if busy[most] - others >= _STRAGGLES else None
 
 
 def verdict_of(idle_share: float, by_cause: dict[GapCause, float], *, explained: bool) -> Verdict:
@@ -145,6 +173,7 @@ class _Device:
         self._trace, self._attribution, self._device = trace, attribution, device
         own = guard_device(trace, device)
         self._why_no_idle = general.idle + own.idle
+        self._why_no_bound = own.work
         self._why_no_causes = list(general.causes)
         work = trace.work
         self._mine = np.flatnonzero(work.device == device)
@@ -178,11 +207,11 @@ class _Device:
             window_seconds=window / 1e9,
             steps=steps,
             events=len(self._mine),
-            why_no_idle=list(dict.fromkeys(self._why_no_idle)),
-            why_no_causes=list(dict.fromkeys(self._why_no_causes + self._why_no_idle)),
+            why_no_idle=list(dict.fromkeys(self._why_no_bound + self._why_no_idle)),
         )
-        if self._why_no_idle:
-            found.idle_at_most = share
+        found.why_no_causes = list(dict.fromkeys(self._why_no_causes + found.why_no_idle))
+        if found.why_no_idle:
+            found.idle_at_most = None if self._why_no_bound else share
             return found
         found.idle_share = share
         found.span_idle_share = (span - length(*busy)) / span
@@ -314,7 +343,7 @@ class _Device:
         number = int(parts.thread[mine][np.argmax((parts.end - parts.begin)[mine])])
         which = self._attribution.events_of(number) if number != NO_THREAD else np.arange(len(host.begin))
         of_cause = host.causes[host.kind[which]]
-        of_cause = np.where(of_cause == TURN, OP, of_cause)
+        of_cause = np.where(of_cause == TURN, OP, np.where(of_cause == WAIT, UNKNOWN, of_cause))
         which = which[(of_cause == cause) & (host.begin[which] < high) & (host.end[which] > low)]
         if not len(which):
             return None, None

@@ -26,6 +26,7 @@ from pipeprof.profiles.gaps.names import (
     SYNC,
     TURN,
     UNKNOWN,
+    WAIT,
 )
 from pipeprof.profiles.gaps.trace import NO_CORRELATION
 
@@ -153,7 +154,7 @@ class Attribution:
     def knows_python(self, thread: int) -> bool:
         """Whether a thread that does nothing else runs Python."""
         one = self._trace.threads[thread]
-        return one.main or self._trace.origin != "XPlane"
+        return one.main or not self._trace.origin.startswith("XPlane")
 
     @cached_property
     def _launches(self) -> tuple[Times, Times]:
@@ -231,7 +232,8 @@ class Attribution:
         gap, begin, end, cause, seen = columns
         idle = main if main >= 0 else thread
         rest = PYTHON if idle >= 0 and self.knows_python(idle) else UNKNOWN
-        return gap, begin, end, np.where(cause == NOTHING, rest, np.where(cause == TURN, OP, cause)), seen
+        cause = np.where(cause == NOTHING, rest, np.where(cause == TURN, OP, np.where(cause == WAIT, UNKNOWN, cause)))
+        return gap, begin, end, cause, seen
 
 
 def _relabel(
@@ -243,10 +245,11 @@ def _relabel(
         everything: All parts get the timeline's label.
     """
     gap, begin, end, cause, seen = columns
-    open_ = np.isin(cause, (NOTHING, SYNC, TURN)) | everything
+    open_ = np.isin(cause, (NOTHING, SYNC, TURN, WAIT)) | everything
     owner, new_begin, new_end, label = timeline.split(begin[open_], end[open_])
     old_cause, old_seen = cause[open_][owner], seen[open_][owner]
-    takes = (label != NOTHING) & ((old_cause == NOTHING) | (label == PIPELINE) | (label == COMPILE))
+    nothing = (old_cause == NOTHING) | (old_cause == WAIT)
+    takes = (label != NOTHING) & (nothing | (label == PIPELINE) | (label == COMPILE))
     new = (gap[open_][owner], new_begin, new_end, np.where(takes, label, old_cause), np.where(takes, thread, old_seen))
     kept = (gap[~open_], begin[~open_], end[~open_], cause[~open_], seen[~open_])
     return tuple(np.concatenate(pair) for pair in zip(kept, new, strict=True))  # type: ignore[return-value]

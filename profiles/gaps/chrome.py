@@ -1,4 +1,8 @@
-"""Reader of traces as JSON, as PyTorch's profiler (Kineto) writes them: one event at a time, never the whole file."""
+"""Reader of traces as JSON: one event at a time, never the whole file.
+
+PyTorch's profiler (Kineto) writes a category with each event. TensorFlow and JAX write none: their JSON has what a
+viewer shows of an XPlane file, whose planes and lines are its processes and threads.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,35 @@ import codecs
 import json
 import re
 import zlib
+from array import array
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
-from pipeprof.profiles.gaps.names import STEP
-from pipeprof.profiles.gaps.trace import COPY, KERNEL, NO_CORRELATION, SET, DeviceTrace, TraceBuilder, TraceError
+import numpy as np
+
+from pipeprof.profiles.gaps.intervals import distinct
+from pipeprof.profiles.gaps.names import PYTHON_THREAD, STEP
+from pipeprof.profiles.gaps.trace import (
+    COPY,
+    KERNEL,
+    LATEST_NS,
+    NO_CORRELATION,
+    SET,
+    DeviceTrace,
+    TraceBuilder,
+    TraceError,
+)
+from pipeprof.profiles.gaps.xplane import DEVICE, HOST, PYTHON_LINE, STEPS, kind_of_work, work_lines
 
 _CHUNK = 1 << 20
 _MOST_EVENT = 1 << 24
 """Characters; what does not end within them is no event."""
 _KEPT = 1000
 """Characters that the end of an event and the beginning of the next one may take."""
-_MOST_BAD = 0.001
-"""Share of events that cannot be read beyond which too much is missing."""
 _SPACE = re.compile(r"[ \t\r\n]*")
+_OF_WORK = re.compile(r'"(concurrent_)?kernel"|"(gpu_)?mem(cpy|set)"', re.IGNORECASE)
+"""Categories of the device's events, in the text of one that cannot be read."""
 _NEXT_EVENT = re.compile(r"\}\s*,\s*(?=\{\s*\")")
 _WORK = {
     "kernel": KERNEL,
@@ -35,9 +53,15 @@ _HOST = frozenset(
      "hip_runtime", "hip_driver", "xpu_runtime", "privateuse1_runtime"}
 )  # fmt: skip
 _OPS = frozenset({"cpu_op", "operator"})
+_ANNOTATIONS = _OPS | {"user_annotation"}
+"""Categories in which versions of PyTorch write the marks of steps."""
+_MOST_SHOWN = 1_000_000
+"""Events that a viewer of XPlane files shows; it leaves out the others."""
 _MOST_REMOVED = 0.2
 """Share of the numbers of operations that may be missing: PyTorch counts them one by one, annotations too, and 2 % of
 them are in no event."""
+_FAR_OFF = 1000
+"""The largest and the smallest of so many are left out."""
 _OLD_ANNOTATION = re.compile(r"ProfilerStep#\d+|Optimizer\.\w+#.*")
 """Old versions write annotations as operators."""
 
@@ -68,6 +92,7 @@ class _Scanner:
 
     Attributes:
         malformed: How many events could not be read.
+        malformed_work: How many of them may be those of a device.
         ended: Why the file ends before its end, in words; None where it does not.
     """
 
@@ -76,7 +101,7 @@ class _Scanner:
         self._decoder = json.JSONDecoder(parse_float=str, parse_constant=str, strict=False)
         self._text = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
         self._buffer, self._at, self._over = "", 0, False
-        self.malformed = 0
+        self.malformed = self.malformed_work = 0
         self.ended: str | None = None
 
     def _more(self) -> bool:
@@ -178,11 +203,15 @@ class _Scanner:
 
     def _skip(self) -> bool:
         """Go to what looks like the next event; whether there is one."""
+        of_work = False
         while True:
             match = _NEXT_EVENT.search(self._buffer, self._at + 1)
+            end = match.end() if match is not None else len(self._buffer)
+            of_work = of_work or _OF_WORK.search(self._buffer, self._at, end) is not None
             if match is not None:
-                self._at = match.end()
+                self._at = end
                 self.malformed += 1
+                self.malformed_work += of_work
                 return True
             # What is passed is not kept: no event may begin for as long as the file is.
             self._at = max(self._at, len(self._buffer) - _KEPT)
@@ -196,8 +225,12 @@ class _Reader:
         self._builder = builder
         self._names: dict[object, str] = {}
         self._origin_ns: int | None = None
-        self._strange = 0
-        self._ops: set[int] = set()
+        self._strange = self._strange_work = 0
+        self._ops = array("q")
+        self._processes: dict[str, str] = {}
+        self._threads: dict[str, dict[str, str]] = {}
+        self._work_lines: dict[str, frozenset[str]] = {}
+        self._shown = 0
 
     def read(self, scanner: _Scanner) -> None:
         seen = 0
@@ -207,6 +240,7 @@ class _Reader:
                 self._event(event)
             except (TypeError, ValueError, AttributeError, KeyError, OverflowError, InvalidOperation):
                 self._strange += 1
+                self._strange_work += _is_of_work(event)
         if not seen and scanner.ended is None and not scanner.malformed:
             raise TraceError("the trace is empty: it has no event")
         bad = scanner.malformed + self._strange
@@ -216,29 +250,37 @@ class _Reader:
                 if bad == 1
                 else f"{bad:,} events cannot be read and are left out"
             )
-        if scanner.ended is not None or bad > seen * _MOST_BAD:
-            self._builder.partial_work = self._builder.partial_host = True
+        of_work = scanner.malformed_work + self._strange_work
+        self._builder.lack("work", of_work)
+        self._builder.lack("host", bad - of_work)
         if scanner.ended is not None:
+            self._builder.partial_work = self._builder.partial_host = True
             self._builder.damage.append(scanner.ended)
             return
-        numbered = max(self._ops) - min(self._ops) + 1 if self._ops else 0
-        if numbered - len(self._ops) > _MOST_REMOVED * numbered:
+        if self._shown >= _MOST_SHOWN:
+            self._builder.lost.append(f"the file has the {self._shown:,} events of a viewer: there may have been more")
+        ops = distinct(np.array(self._ops, np.int64))
+        # A few numbers that are far off are no count.
+        ops = ops[len(ops) // _FAR_OFF : len(ops) - len(ops) // _FAR_OFF]
+        numbered = int(ops[-1] - ops[0]) + 1 if len(ops) else 0
+        if numbered - len(ops) > _MOST_REMOVED * numbered:
             self._builder.lost.append(
-                f"only {len(self._ops):,} of {numbered:,} numbered operations are in the file: events are missing"
+                f"only {len(ops):,} of {numbered:,} numbered operations are in the file: events are missing"
             )
 
     def _event(self, event: Mapping[str, Any]) -> None:
-        if event.get("ph") != "X":
+        phase = event.get("ph")
+        if phase == "M":
+            self._named(event)
+        if phase != "X":
             return
         category = str(event.get("cat") or "").lower()
         kind = _WORK.get(category)
         if kind is None and category not in _HOST:
+            if not category and (plane := self._processes.get(str(event.get("pid")))) is not None:
+                self._shown_event(event, plane)
             return
-        begin = nanoseconds(event["ts"])
-        if self._origin_ns is None:
-            self._origin_ns = begin
-        begin -= self._origin_ns
-        end = begin + nanoseconds(event.get("dur", 0))
+        begin, end = self._times(event)
         arguments = event.get("args") or {}
         found = arguments.get("correlation", NO_CORRELATION)
         correlation = int(found) if found is not None else NO_CORRELATION
@@ -251,15 +293,65 @@ class _Reader:
             return
         name = str(event.get("name", ""))
         if category in _OPS and isinstance(external := arguments.get("External id"), int):
-            self._ops.add(external)
-        if category in ("user_annotation", "operator") and STEP.fullmatch(name):
+            self._ops.append(external)
+        if category in _ANNOTATIONS and STEP.fullmatch(name):
             self._builder.steps.append((begin, end))
             return
-        if category == "operator" and _OLD_ANNOTATION.fullmatch(name):
+        if category in _OPS and _OLD_ANNOTATION.fullmatch(name):
             category = "user_annotation"
         process, thread = str(event.get("pid")), str(event.get("tid"))
         index = self._builder.thread((process, thread), process, f"thread {thread}", main=process == thread)
         self._builder.add_host(self._builder.kind(name, category), index, begin, end, correlation)
+
+    def _times(self, event: Mapping[str, Any]) -> tuple[int, int]:
+        """Return begin and end in nanoseconds since the first event of the file."""
+        begin = nanoseconds(event["ts"])
+        if self._origin_ns is None and abs(begin) < LATEST_NS:
+            self._origin_ns = begin
+        begin -= self._origin_ns or 0
+        return begin, begin + nanoseconds(event.get("dur", 0))
+
+    def _named(self, event: Mapping[str, Any]) -> None:
+        """Note the name of a process that is a plane of an XPlane file, or that of its line; events follow them."""
+        process, name = str(event.get("pid")), str((event.get("args") or {}).get("name", ""))
+        if event.get("name") == "process_name" and (DEVICE.fullmatch(name) or HOST.fullmatch(name)):
+            self._processes[process] = name
+            self._builder.origin = "XPlane as JSON"
+        elif event.get("name") == "thread_name":
+            self._threads.setdefault(process, {})[str(event.get("tid"))] = name
+            self._work_lines.clear()
+
+    def _shown_event(self, event: Mapping[str, Any], plane: str) -> None:
+        """Read an event of a plane."""
+        begin, end = self._times(event)
+        self._shown += 1
+        process, number = str(event.get("pid")), str(event.get("tid"))
+        lines = self._threads.get(process, {})
+        line, name = lines.get(number, ""), str(event.get("name", ""))
+        arguments = event.get("args") or {}
+        correlation = int(arguments.get("correlation_id", NO_CORRELATION))
+        device = DEVICE.fullmatch(plane)
+        if device is not None:
+            index = self._builder.device(f"{device[1]} {device[2]}")
+            if process not in self._work_lines:
+                self._work_lines[process] = work_lines(lines.values())
+            if line in self._work_lines[process]:
+                stream = hash((process, number)) & 0x7FFFFFFF
+                self._builder.add_work(index, stream, kind_of_work(name, line), begin, end, correlation)
+            elif line == STEPS:
+                self._builder.own_steps.setdefault(index, []).append((begin, end))
+            return
+        python = PYTHON_LINE.fullmatch(line) is not None
+        if python and "step_num" in arguments:
+            self._builder.steps.append((begin, end))
+            return
+        thread = self._builder.thread((process, number), plane, line, main=python)
+        kind = self._builder.kind(name, PYTHON_THREAD if python else "")
+        self._builder.add_host(kind, thread, begin, end, correlation)
+
+
+def _is_of_work(event: object) -> bool:
+    return isinstance(event, dict) and str(event.get("cat") or "").lower() in _WORK
 
 
 def nanoseconds(microseconds: Any) -> int:

@@ -74,10 +74,14 @@ class DeviceGaps(Model):
 
 
 class TraceGaps(Model):
-    """A trace."""
+    """A trace, or all traces of a folder together."""
 
     file: str
     format: str
+    folder: int | None = None
+    """Index into `folders`, of a trace that is one of several in a folder."""
+    readable: bool = True
+    """Whether it is a trace: where one of several is none, `sentence` says why."""
     steps: int = 0
     notes: list[str] = Field(default_factory=list)
     """What could not be read."""
@@ -109,5 +113,7 @@ class GapsReport(Model):
     command: list[str] = Field(default_factory=list)
     traces: list[TraceGaps]
     devices: list[DeviceGaps]
+    folders: list[TraceGaps] = Field(default_factory=list)
+    """Each folder with several traces, such as those of several hosts, with the sums of all of them."""
     limit: GapsLimit | None = None
     exit_code: int | None = None

@@ -40,10 +40,12 @@ class Withheld:
 
     Attributes:
         idle: Why the idle time may be less than what is seen.
+        work: Why it may also be more: the work is not that of one device.
         causes: Why causes cannot be given.
     """
 
     idle: list[str] = field(default_factory=list)
+    work: list[str] = field(default_factory=list)
     causes: list[str] = field(default_factory=list)
 
 
@@ -51,12 +53,12 @@ def guard_trace(trace: DeviceTrace, attribution: Attribution) -> Withheld:
     """Return what holds for all devices of a trace."""
     found = Withheld()
     if trace.partial_work:
-        found.idle.append("the file is damaged, so work of the device may be missing")
+        found.idle.append("not all of the file could be read, so work of the device may be missing")
     found.idle += trace.lost
     if not len(trace.host.begin):
         found.causes.append("the trace has no events of the host")
     elif trace.partial_host:
-        found.causes.append("the file is damaged, so events of the host may be missing")
+        found.causes.append("not all of the file could be read, so events of the host may be missing")
     if trace.hosts > 1:
         found.causes.append(
             f"the file has events of {trace.hosts} hosts, whose clocks may differ: give one file for each"
@@ -164,7 +166,7 @@ def guard_device(trace: DeviceTrace, device: int) -> Withheld:
         both += length(begin, end) - covered
         total += covered
     if both > MOST_OVERLAP * total:
-        found.idle.append(
+        found.work.append(
             f"events of one stream run at the same time for {both / total:.0%} of it: traces of several hosts, or with "
             "different clocks, seem to be laid over each other".replace("%", " %")
         )

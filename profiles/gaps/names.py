@@ -32,6 +32,8 @@ NOTHING: Final = len(CAUSES)
 TURN: Final = NOTHING + 1
 """A turn of TensorFlow's executor on a thread, or a call of a function: it may wait for ops on other threads; where it
 does not, it is one."""
+WAIT: Final = TURN + 1
+"""A wait in the operating system: for what, the trace does not show."""
 
 _FETCHES = """IteratorGetNext IteratorGetNextSync IteratorGetNextAsOptional IteratorGetNextOp::DoCompute
 IteratorGetNextSyncOp::DoCompute IteratorGetNextAsOptionalOp::DoCompute MultiDeviceIteratorGetNextFromShard
@@ -42,16 +44,10 @@ cuMemcpyDtoH cuMemcpyDtoHAsync cuMemcpyDtoD cuMemcpyDtoDAsync cuMemcpy2D cuMemcp
 hipMemcpy hipMemcpyAsync hipMemcpyWithStream hipMemcpy2D hipMemcpy2DAsync hipMemcpyHtoD hipMemcpyHtoDAsync hipMemcpyDtoH
 hipMemcpyDtoHAsync hipMemcpyDtoD hipMemcpyDtoDAsync hipMemcpyPeerAsync MemcpyH2D MemcpyD2H MemcpyD2D MemcpyP2P
 CopyHostToDevice CopyDeviceToHost CopyDeviceToDevice DevicePut BufferFromHostBuffer
-PjRtStreamExecutorClient::BufferFromHostBuffer PjRtCApiClient::BufferFromHostBuffer TfrtTpuClient::BufferFromHostBuffer
-TfrtCpuClient::BufferFromHostBuffer tpu::System::TransferToDevice tpu::System::TransferFromDevice Linearize XlaLinearize
-Delinearize XlaDelinearize shard_args"""
-_COMPILES = """backend_compile TfrtTpuCompiler::Compile PjRtClient::Compile PjRtClient::CompileAndLoad
-PjRtStreamExecutorClient::Compile PjRtStreamExecutorClient::CompileAndLoad PjRtStreamExecutorClient::CompileInternal
-PjRtCApiClient::Compile PjRtCApiClient::CompileAndLoad TfrtCpuClient::Compile TfrtCpuClient::CompileAndLoad
-PjRtCpuClient::Compile PjRtCpuClient::CompileAndLoad TfrtGpuClient::Compile TfrtGpuClient::CompileAndLoad
-TfrtTpuClient::Compile TfrtTpuClient::CompileAndLoad PyClient::Compile PyClient::CompileAndLoad PJRT_Client_Compile
-XlaCompileOp::Compute XlaCompile lower_sharding_computation trace_to_jaxpr_dynamic
-LoadProgram ActualLoad cuModuleLoad cuModuleLoadData cuModuleLoadDataEx
+tpu::System::TransferToDevice tpu::System::TransferFromDevice Linearize XlaLinearize Delinearize XlaDelinearize
+shard_args"""
+_COMPILES = """backend_compile PJRT_Client_Compile XlaCompileOp::Compute XlaCompile lower_sharding_computation
+trace_to_jaxpr_dynamic LoadProgram ActualLoad cuModuleLoad cuModuleLoadData cuModuleLoadDataEx
 cuModuleLoadFatBinary cuLibraryLoadData cuLibraryLoadFromFile cudaLibraryLoadData hipModuleLoad hipModuleLoadData
 hipModuleLoadDataEx cuLinkComplete nvrtcCompileProgram entire_frame_compile _compile.compile_inner compile_inner
 OutputGraph.call_user_compiler compile_fx_inner compile_fx.<locals>.fw_compiler_base inductor_compile
@@ -100,11 +96,15 @@ hipExtModuleLaunchKernel hipExtLaunchKernel hipLaunchCooperativeKernel hipHccMod
 _SETS = """cudaMemset cudaMemsetAsync cudaMemset2DAsync cuMemsetD8Async cuMemsetD16Async cuMemsetD32Async hipMemset
 hipMemsetAsync hipMemsetD8Async hipMemsetD32Async Memset"""
 _GRAPHS = "cudaGraphLaunch cuGraphLaunch hipGraphLaunch"
+_OS_WAITS = """pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait pthread_join
+pthread_mutex_lock pthread_rwlock_rdlock pthread_rwlock_wrlock sem_wait sem_timedwait sem_clockwait futex poll ppoll
+select pselect epoll_wait epoll_pwait wait waitpid sleep usleep nanosleep clock_nanosleep sched_yield"""
 
 
 KERNEL_LAUNCHES: Final = frozenset(_LAUNCHES.split())
 """Calls that each start one kernel."""
 GRAPH_LAUNCHES: Final = frozenset(_GRAPHS.split())
+_SYSTEM_WAITS: Final = frozenset(_OS_WAITS.split())
 _TABLE: Final[dict[str, int]] = {
     name: cause
     for words, cause in (
@@ -122,9 +122,11 @@ _TABLE: Final[dict[str, int]] = {
 _TABLE.update(dict.fromkeys(("Acquire semaphore", "Wait for donation holds"), SYNC))
 _PYTHON_FRAME = re.compile(r"\$(?P<file>\S+?)(?::\d+)? (?P<name>.+)|(?P<path>.+\.py)\(\d+\): (?P<call>.+)")
 """How JAX's and TensorFlow's Python tracer, and PyTorch's, write a call of Python."""
+_CLIENT = re.compile(r"(?:\w+::)*\w*(?:Client|Compiler)::(?:(BufferFromHost\w+)|Compile(?:AndLoad)?(?:Internal)?)")
+"""JAX's runtimes name a copy to the device, or a compilation, by their own class."""
 _LOADER = re.compile(r"enumerate\(DataLoader\)#(\w+)\.__next__")
-_VERSIONED = re.compile(r"(.+?)_v\d+(?:_ptsz|_ptds)?")
-"""As the driver and Nsight number versions of a function."""
+_VERSIONED = re.compile(r"(.+?)(?:_(?:v\d+|ptsz|ptds|spt))+")
+"""As the driver and Nsight number versions of a function, and mark those for the stream of a thread."""
 _TIMED = re.compile(r"(.+) \(dynamo_timed\)")
 _GRAPH_NUMBER = re.compile(r"(.+) \(CudaGraph:\d+\)")
 _OP_OF_NODE = re.compile(r"[^:]+:(\w+)")
@@ -137,6 +139,8 @@ _ENCLOSING: Final = frozenset({"user_annotation", "gpu_user_annotation"})
 _PYTHON: Final = frozenset({"python_function"})
 PYTHON_THREAD: Final = "python thread"
 """Stands for the category of events of TensorFlow and JAX on a thread that runs Python: users annotate there, too."""
+OF_SYSTEM: Final = "os"
+"""The category of calls of the operating system: all but its waits say nothing."""
 _RUNS: Final = re.compile(r".*::.*|\w+\(.*\)|Executor\w+|ExecuteReplicated\.__call__")
 """Names of the runtimes' own events there; any other one that no table knows is an annotation."""
 STAGE: Final = "Iterator::"
@@ -160,7 +164,7 @@ def cause_of(name: str, category: str = "") -> int:
     """Return what an event on the host stands for, as an index into `CAUSES`; `NOTHING` if it only encloses others.
 
     Args:
-        category: That of an event of PyTorch, or `PYTHON_THREAD`; else empty.
+        category: That of an event of PyTorch, `PYTHON_THREAD` or `OF_SYSTEM`; else empty.
 
     Example:
         >>> CAUSES[cause_of("cudaMalloc", "cuda_runtime")], CAUSES[cause_of("aten::add", "cpu_op")]
@@ -170,10 +174,14 @@ def cause_of(name: str, category: str = "") -> int:
         return NOTHING
     if _TURNS.fullmatch(name):
         return TURN
+    if category == OF_SYSTEM:
+        return WAIT if name in _SYSTEM_WAITS else NOTHING
     known = PIPELINE if name == REQUEST_MARK or _LOADER.fullmatch(name) else _TABLE.get(plain(name))
     frame = _PYTHON_FRAME.fullmatch(name) if known is None else None
     if frame is not None:
         known = _cause_of_call(frame["file"] or frame["path"], frame["name"] or frame["call"])
+    elif known is None and (client := _CLIENT.fullmatch(name)) is not None:
+        known = COPY if client[1] else COMPILE
     return _cause_of_category(name, category) if known is None else known
 
 

@@ -14,10 +14,11 @@ from urllib.parse import quote
 
 import numpy as np
 
-from pipeprof.profiles.gaps.names import STEP
+from pipeprof.profiles.gaps.names import OF_SYSTEM, STEP
 from pipeprof.profiles.gaps.trace import (
     COPY,
     KERNEL,
+    MOST_BAD,
     NO_CORRELATION,
     SET,
     WHOLE_GRAPH,
@@ -48,6 +49,8 @@ _AT_ONCE = 2_000
 _NULL = 1 - (1 << 63)
 """Stands for NULL; as a time it is none."""
 _PROCESS = 24
+_BY_HAND = 60
+"""Type of an NVTX range that one call begins and another one ends, on any thread: it is no call that others nest in."""
 """Bits of a thread in Nsight's numbers of threads; the rest is the process."""
 
 
@@ -67,6 +70,10 @@ def read_nsight(path: Path) -> DeviceTrace:
             _Reader(connection, builder).read()
         finally:
             connection.close()
+        journal = path.with_name(f"{path.name}-wal")
+        if journal.exists() and journal.stat().st_size:
+            builder.damage.append(f"{journal.name} beside the file has rows that are not in it: they are not read")
+            builder.partial_work = builder.partial_host = True
     except sqlite3.DatabaseError as error:
         raise TraceError(f"{path}: not a readable SQLite file ({error})") from None
     return builder.trace()
@@ -80,6 +87,7 @@ class _Reader:
             columns = connection.execute(f'PRAGMA table_info("{str(table).replace(chr(34), chr(34) * 2)}")')
             self._tables[str(table)] = frozenset(str(row[1]) for row in columns.fetchall())
         self._texts: dict[int, str] = {}
+        self._calls = self._unnamed = 0
         self._processes: dict[int, int] = {}
 
     def read(self) -> None:
@@ -101,6 +109,9 @@ class _Reader:
                 self._builder.partial_work |= table in _WORK
                 self._builder.partial_host |= table not in _WORK
                 self._builder.damage.append(f"table {table} is damaged ({error}): not all of it is read")
+        if self._unnamed > MOST_BAD * self._calls:
+            self._builder.partial_host = True
+            self._builder.damage.append(f"{self._unnamed:,} of {self._calls:,} calls have no name")
 
     def _select(self, table: str, columns: Mapping[str, int], *, first: str = "", where: str = "") -> sqlite3.Cursor:
         """Select columns as integers, with what stands for NULL or for a column that the table lacks.
@@ -118,7 +129,8 @@ class _Reader:
         return self._connection.execute(f'SELECT {", ".join(wanted)} FROM "{table}"{where}')  # noqa: S608 - names from above
 
     def _read_texts(self, table: str) -> None:
-        self._texts = {key: str(text) for text, key in self._select(table, {"id": 0}, first="value").fetchall()}
+        rows = self._select(table, {"id": 0}, first="value").fetchall()
+        self._texts = {key: str(text) for text, key in rows if text is not None}
 
     def _keys(self, process: Integers, correlation: Integers) -> Integers:
         """Return numbers that are the same for a launch and its work: those of a process count for it alone."""
@@ -147,7 +159,7 @@ class _Reader:
         return self._builder.thread(number, str(process), f"thread {number & 0xFFFFFF}", main=main)
 
     def _read_calls(self, table: str) -> None:
-        category = _CALLS.get(table, "os")
+        category = _CALLS.get(table, OF_SYSTEM)
         columns = {"nameId": _NULL, "globalTid": 0, "start": _NULL, "end": _NULL, "correlationId": _NULL}
         for rows in _parts(self._select(table, columns)):
             found = _integers(rows)
@@ -155,15 +167,19 @@ class _Reader:
             name, thread, begin, end, correlation = found[:, (found[2] != _NULL) & (found[3] != _NULL)]
             each, at = np.unique(name, return_inverse=True)
             kinds = np.array([self._builder.kind(self._texts.get(int(one), ""), category) for one in each], np.int64)
-            keys = np.full(len(name), NO_CORRELATION) if category == "os" else self._keys(thread, correlation)
+            self._calls += len(name)
+            unnamed = np.array([int(one) not in self._texts for one in each], np.bool_)
+            self._unnamed += int(unnamed[at].sum())
+            is_system = category == OF_SYSTEM
+            keys = np.full(len(name), NO_CORRELATION) if is_system else self._keys(thread, correlation)
             self._builder.add_host_arrays(kinds[at], self._threads(thread), begin, end, keys)
 
     def _read_marks(self, table: str) -> None:
-        columns = {"textId": _NULL, "globalTid": 0, "start": _NULL, "end": _NULL}
+        columns = {"textId": _NULL, "globalTid": 0, "start": _NULL, "end": _NULL, "eventType": 0}
         cursor = self._select(table, columns, first="text", where=' WHERE "end" IS NOT NULL')
         for rows in _parts(cursor):
             texts, *numbers = rows
-            ids, thread, begin, end = _integers(numbers)
+            ids, thread, begin, end, kind_of_range = _integers(numbers)
             names = [
                 str(text) if text is not None else self._texts.get(one, "")
                 for text, one in zip(texts, ids.tolist(), strict=True)
@@ -173,7 +189,8 @@ class _Reader:
             steps = kinds < 0
             self._builder.steps += zip(begin[steps].tolist(), end[steps].tolist(), strict=True)
             columns_of = (kinds, self._threads(thread), begin, end, np.full(len(kinds), NO_CORRELATION))
-            self._builder.add_host_arrays(*(column[~steps] for column in columns_of))
+            kept = ~steps & (kind_of_range != _BY_HAND)
+            self._builder.add_host_arrays(*(column[kept] for column in columns_of))
 
     def _mark(self, text: str) -> int:
         """Return the kind of a mark with this text; -1 for that of a step."""

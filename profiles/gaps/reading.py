@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 from pipeprof.profiles.gaps.chrome import read_chrome
 from pipeprof.profiles.gaps.nsight import read_nsight
@@ -16,12 +18,23 @@ from pipeprof.profiles.gaps.trace import DeviceTrace, TraceError
 from pipeprof.profiles.gaps.xplane import read_xplane
 
 MOST_FILES: Final = 64
-"""Files of one folder: one for each host of the latest run."""
+"""Files of one folder that are read: one for each host of the latest run."""
+MOST_UNPACKED: Final = 1 << 31
+"""Bytes: Protocol Buffers' own limit of a message. JSON is read a part at a time, however long it is."""
 _PACKED = 1 << 18
 _OF_GZIP = 31
 """How zlib is to expect the header of gzip."""
 _GZIP, _SQLITE = b"\x1f\x8b", b"SQLite format 3\x00"
 _ENDINGS = (".xplane.pb", ".pt.trace.json", ".pt.trace.json.gz")
+_OTHER_ENDINGS = (".json", ".json.gz", ".sqlite")
+"""Names that other tools and users choose: looked for where a folder has none of the usual ones."""
+_LOOKED_AT = 1 << 16
+"""Bytes of a file with such a name that must have an event or the word ``traceEvents``."""
+_LIKE_A_TRACE = re.compile(rb'"(traceEvents|ph)"\s*:')
+_RUN = re.compile(r"\d{4}(_\d\d){5}")
+"""A run's folder as TensorFlow and JAX name it, by its time."""
+_OF_WORKER = re.compile(r"(.+)\.(\d+)\.pt\.trace\.json(?:\.gz)?")
+"""A worker's file as PyTorch names it, with a time at its end."""
 _RESULT = (
     ".input_pipeline.pb",
     ".overview_page.pb",
@@ -31,8 +44,19 @@ _RESULT = (
 )
 
 
-def find_traces(path: Path) -> list[Path]:
-    """Return the files of a trace: itself, or those of the latest run in a TensorBoard log folder.
+class FoundTraces(NamedTuple):
+    """The files of a trace.
+
+    Attributes:
+        notes: Sentences on what the folder has beside them.
+    """
+
+    files: list[Path]
+    notes: list[str]
+
+
+def find_traces(path: Path) -> FoundTraces:
+    """Find the files of a trace: itself, or those of the latest run in a TensorBoard log folder.
 
     Raises:
         TraceError: There is none.
@@ -40,18 +64,65 @@ def find_traces(path: Path) -> list[Path]:
     if not path.exists():
         raise TraceError(f"{path}: no such file or folder")
     if not path.is_dir():
-        return [path]
-    found: dict[Path, list[Path]] = {}
-    for folder, folders, files in os.walk(path):
+        return FoundTraces([path], [])
+    runs = _runs(path, lambda file: file.name.endswith(_ENDINGS))
+    runs = runs or _runs(path, _is_like_a_trace)
+    if not runs:
+        raise TraceError(f"{path}: the folder has no *.xplane.pb, no *.pt.trace.json and no other trace")
+    notes = []
+    if len(runs) > 1:
+        notes.append(f"the folder has {len(runs):,} runs: the latest one is read")
+    files = runs[max(runs, key=lambda run: _time_of(run, runs[run]))]
+    latest = _latest_of_workers(files)
+    if len(latest) < len(files):
+        notes.append(f"{len(files):,} traces are in it: the latest one of each worker is read")
+    if len(latest) > MOST_FILES:
+        notes.append(f"{MOST_FILES} of {len(latest):,} files are read")
+    return FoundTraces(latest[:MOST_FILES], notes)
+
+
+def _runs(path: Path, wanted: Callable[[Path], bool]) -> dict[str, list[Path]]:
+    """Return the wanted files by run: a folder, or, of several hosts' folders, the time that names it."""
+    found: dict[str, list[Path]] = {}
+    for folder, folders, names in os.walk(path):
         folders.sort()
-        named = sorted(name for name in files if name.endswith(_ENDINGS))
-        if named:
-            found[Path(folder)] = [Path(folder, name) for name in named]
-    if not found:
-        raise TraceError(f"{path}: the folder has no *.xplane.pb and no *.pt.trace.json")
-    # Runs are folders named by their time.
-    latest = max(found, key=lambda folder: (folder.name, str(folder)))
-    return found[latest][:MOST_FILES]
+        files = [file for name in sorted(names) if wanted(file := Path(folder, name))]
+        if files:
+            name = Path(folder).name
+            found.setdefault(name if _RUN.fullmatch(name) else folder, []).extend(files)
+    return found
+
+
+def _time_of(run: str, files: Sequence[Path]) -> tuple[bool, str | int, str]:
+    """What orders runs by time: their names where these are times, else when their files were written."""
+    if _RUN.fullmatch(run):
+        return False, run, run
+    written = [file.stat().st_mtime_ns for file in files if file.exists()]
+    return True, max(written, default=0), run
+
+
+def _latest_of_workers(files: Sequence[Path]) -> list[Path]:
+    found: dict[str, tuple[int, Path]] = {}
+    for file in files:
+        named = _OF_WORKER.fullmatch(file.name)
+        worker, time = (str(file.with_name(named[1])), int(named[2])) if named is not None else (str(file), 0)
+        if worker not in found or time > found[worker][0]:
+            found[worker] = (time, file)
+    return sorted(file for _, file in found.values())
+
+
+def _is_like_a_trace(file: Path) -> bool:
+    """Whether a file with a name that is usual for much else begins like a trace."""
+    if not file.name.endswith(_OTHER_ENDINGS) or file.name.endswith(_RESULT):
+        return False
+    try:
+        with file.open("rb") as data:
+            head = data.read(_LOOKED_AT)
+        if head.startswith(_GZIP):
+            head = zlib.decompressobj(_OF_GZIP).decompress(head, _LOOKED_AT)
+    except (OSError, zlib.error):
+        return False
+    return head.startswith(_SQLITE) or _LIKE_A_TRACE.search(head) is not None
 
 
 def read_trace(path: Path) -> DeviceTrace:
@@ -61,6 +132,9 @@ def read_trace(path: Path) -> DeviceTrace:
         TraceError: It is no trace, or an empty one.
     """
     try:
+        if not path.is_file():
+            # What comes through a pipe cannot be read twice.
+            raise TraceError(f"{path}: not a file; write the trace to one")
         with path.open("rb") as file:
             head = file.read(16)
         if not head:
@@ -116,10 +190,13 @@ class Unpacked:
                     raise EOFError("it ends too early")
                 return b""
             if self._inner.eof:
-                # Another part follows, or zeros that fill up a block of a tape.
-                if not data.strip(b"\0"):
+                # Another part follows, or zeros that fill up a block of a tape; anything else is not of the file.
+                data = data.lstrip(b"\0")
+                if not data:
                     self._rest = b""
                     continue
+                if not _GZIP.startswith(data[:2]):
+                    return b""
                 self._inner = zlib.decompressobj(_OF_GZIP)
             found = self._inner.decompress(data, size)
             self._rest = self._inner.unused_data if self._inner.eof else self._inner.unconsumed_tail
@@ -137,11 +214,17 @@ def _read_packed(path: Path) -> DeviceTrace:
         unpacked = Unpacked(file)
         if head.lstrip()[:1] in (b"{", b"[") or head.startswith(b"\xef\xbb\xbf"):
             return read_chrome(unpacked)
-        parts = []
-        with suppress(EOFError, zlib.error):
+        whole, ended = bytearray(), None
+        try:
             while part := unpacked.read(_PACKED):
-                parts.append(part)
-        return read_xplane(b"".join(parts))
+                whole += part
+                if len(whole) > MOST_UNPACKED:
+                    raise TraceError("it unpacks to more than 2 GiB, which no XPlane file has")
+        except (EOFError, zlib.error) as error:
+            ended = f"the file is damaged ({error}): what follows is not read"
+        found = read_xplane(whole)
+        # Its end may be at the end of a plane: others may be missing.
+        return found if ended is None else replace(found, damage=[*found.damage, ended], partial_host=True)
 
 
 @contextmanager

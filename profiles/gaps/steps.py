@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 LEFT_OUT: Final = 0.25
 """Of the steps, its first ones."""
+NO_TRACE: Final = (
+    "n/a: pipeprof records no trace of PyTorch; `pipeprof gaps TRACE` reads one that torch.profiler has written"
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class DeviceSeen:
     Attributes:
         window: The waits of the steps; None where they cannot be known.
         gaps: Seconds are the mean of all devices that compute; None where their work is not known, as is `idle_share`.
-        unknown: Why the idle time, or its causes, cannot be said; None where they can, or where no trace was recorded.
+        unknown: Why the idle time, or its causes, cannot be said; None where they can.
     """
 
     window: DeviceWindow | None = None
@@ -54,7 +57,7 @@ class DeviceSeen:
 def read_device(read: DeviceRead) -> DeviceSeen:
     """Read what a worker has recorded, and remove its file."""
     if read.file is None:
-        return DeviceSeen(window_of(read.waits, read.steps, read.came))
+        return DeviceSeen(window_of(read.waits, read.steps, read.came), unknown=NO_TRACE)
     folder = Path(read.file)
     try:
         files = sorted(folder.rglob("*.xplane.pb"))

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 KERNEL, COPY, SET, WHOLE_GRAPH = range(4)
 """Kinds of a device's work; `WHOLE_GRAPH` is a graph that was recorded as one event."""
 NO_CORRELATION: Final = -1
-_LATEST_NS: Final = 1 << 62
+LATEST_NS: Final = 1 << 62
+"""What is later, or as long before the origin, is no time."""
+MOST_EVENTS: Final = 10_000_000
+"""Of the host, and of devices: they take 1.5 GB of memory."""
+MOST_BAD: Final = 0.001
+"""Share of events that cannot be read, or have no time, beyond which too much is missing."""
 
 
 class TraceError(ProfileError):
@@ -90,7 +95,7 @@ class DeviceTrace:
         damage: Sentences on what could not be read.
         lost: Sentences on what the profiler itself says that it lost.
         hosts: How many the file names.
-        partial_work: Events of devices may be missing, as the file is damaged where they are.
+        partial_work: Events of devices may be missing, as the file is damaged where they are, or has too many.
         partial_host: The same of the host.
     """
 
@@ -123,7 +128,10 @@ class TraceBuilder:
         self.own_steps: dict[int, list[tuple[int, int]]] = {}
         self.partial_work = self.partial_host = False
         self.hosts = 1
-        self.backwards = 0
+        self._backwards = 0
+        self._kept = {"work": 0, "host": 0}
+        self._left = {"work": 0, "host": 0}
+        self._lacking = {"work": 0, "host": 0}
         self._devices: dict[str, int] = {}
         self._threads: dict[object, int] = {}
         self._thread_rows: list[Thread] = []
@@ -156,8 +164,7 @@ class TraceBuilder:
     def add_work(self, *row: int) -> None:
         """Add an event of a device: device, stream, kind, begin, end, correlation; times in nanoseconds."""
         _, _, _, begin, end, _ = row
-        if not (abs(begin) < _LATEST_NS and begin <= end < _LATEST_NS):
-            self.backwards += 1
+        if not self._counts("work", begin, end):
             return
         for column, value in zip(self._work_rows, row, strict=True):
             column.append(value)
@@ -165,39 +172,84 @@ class TraceBuilder:
     def add_host(self, *row: int) -> None:
         """Add an event of the host: kind, thread, begin, end, correlation; times in nanoseconds."""
         _, _, begin, end, _ = row
-        if not (abs(begin) < _LATEST_NS and begin <= end < _LATEST_NS):
-            self.backwards += 1
+        if not self._counts("host", begin, end):
             return
         for column, value in zip(self._host_rows, row, strict=True):
             column.append(value)
 
+    def _counts(self, whose: str, begin: int, end: int) -> bool:
+        """Whether an event is kept."""
+        if not (abs(begin) < LATEST_NS and begin <= end < LATEST_NS):
+            self._backwards += 1
+            self.lack(whose, 1)
+        elif self.is_full(whose):
+            self._left[whose] += 1
+        else:
+            self._kept[whose] += 1
+            return True
+        return False
+
+    def is_full(self, whose: str) -> bool:
+        """Whether no more events are kept.
+
+        Args:
+            whose: ``work`` or ``host``.
+        """
+        return self._kept[whose] >= MOST_EVENTS
+
+    def lack(self, whose: str, count: int) -> None:
+        """Note that some events could not be read."""
+        self._lacking[whose] += count
+
+    def leave(self, whose: str) -> None:
+        """Note that events which are not read, as there are too many, are left out."""
+        self._left[whose] += 1
+
     def add_work_arrays(self, *columns: Times) -> None:
         """Add events of devices, columns in the order of `add_work`."""
-        self._work.append(self._forwards(columns, 3))
+        self._work.append(self._counted("work", columns, 3))
 
     def add_host_arrays(self, *columns: Times) -> None:
         """Add events of the host, columns in the order of `add_host`."""
-        self._host.append(self._forwards(columns, 2))
+        self._host.append(self._counted("host", columns, 2))
 
-    def _forwards(self, columns: tuple[Times, ...], begin: int) -> tuple[Times, ...]:
+    def _counted(self, whose: str, columns: tuple[Times, ...], begin: int) -> tuple[Times, ...]:
         begins, ends = columns[begin], columns[begin + 1]
-        right = (ends >= begins) & (begins > -_LATEST_NS) & (ends < _LATEST_NS)
-        if right.all():
-            return columns
-        self.backwards += int((~right).sum())
-        return tuple(column[right] for column in columns)
+        right = (ends >= begins) & (begins > -LATEST_NS) & (ends < LATEST_NS)
+        if not right.all():
+            self._backwards += int((~right).sum())
+            self.lack(whose, int((~right).sum()))
+            columns = tuple(column[right] for column in columns)
+        room = max(0, MOST_EVENTS - self._kept[whose])
+        count = len(columns[0])
+        self._kept[whose] += min(count, room)
+        self._left[whose] += max(0, count - room)
+        return columns if count <= room else tuple(column[:room] for column in columns)
+
+    def _judge_missing(self) -> None:
+        """Note what was left out, and whether it is too much."""
+        if self._backwards:
+            ends = "1 event ends before it begins or has no time"
+            if self._backwards > 1:
+                ends = f"{self._backwards:,} events end before they begin or have no time"
+            self.damage.insert(0, f"{ends}: left out")
+        # One call that is not known is in one gap at most; work that is not known makes all idle time less.
+        lacking, kept = self._lacking, self._kept
+        self.partial_work |= self._left["work"] > 0 or lacking["work"] > MOST_BAD * kept["work"]
+        self.partial_host |= self._left["host"] > 0 or lacking["host"] > max(1, MOST_BAD * kept["host"])
+        for whose, name in (("work", "devices"), ("host", "the host")):
+            if self._left[whose]:
+                self.damage.append(f"the file has more than {MOST_EVENTS:,} events of {name}: the others are not read")
 
     def trace(self) -> DeviceTrace:
         """Return the trace."""
-        if self.backwards:
-            ends = "1 event ends before it begins or has no time"
-            if self.backwards > 1:
-                ends = f"{self.backwards:,} events end before they begin or have no time"
-            self.damage.insert(0, f"{ends}: left out")
+        self._judge_missing()
         work = [np.concatenate(parts) for parts in zip(_rows(self._work_rows), *self._work, strict=True)]
+        self._work = []
         host = [np.concatenate(parts) for parts in zip(_rows(self._host_rows), *self._host, strict=True)]
+        self._host = []
         causes = np.array([cause_of(name, category) for name, category in self._names], np.int64)
-        steps = np.array(sorted(set(self.steps)), np.int64).reshape(-1, 2)
+        steps = _in_order(self.steps)
         return DeviceTrace(
             origin=self.origin,
             devices=list(self._devices),
@@ -206,16 +258,17 @@ class TraceBuilder:
             host=HostEvents([name for name, _ in self._names], causes, *host),
             # Those of several hosts are not on one clock.
             steps=steps if self.hosts == 1 else steps[:0],
-            own_steps={
-                device: np.array(sorted(set(found)), np.int64).reshape(-1, 2)
-                for device, found in self.own_steps.items()
-            },
+            own_steps={device: _in_order(found) for device, found in self.own_steps.items()},
             damage=self.damage,
             lost=self.lost,
             hosts=self.hosts,
             partial_work=self.partial_work,
             partial_host=self.partial_host,
         )
+
+
+def _in_order(steps: list[tuple[int, int]]) -> Times:
+    return np.array(sorted({(begin, end) for begin, end in steps if end > begin}), np.int64).reshape(-1, 2)
 
 
 def _rows(columns: tuple[array[int], ...]) -> tuple[Times, ...]:

@@ -51,23 +51,84 @@ def sentence_of(trace: TraceGaps, devices: Sequence[DeviceGaps]) -> str:
         return f"cannot say: {seen}"
     subject, verb = ("the device", "idles") if len(computing) == 1 else (f"the {len(computing)} devices", "idle")
     if trace.idle_share is None:
-        most = max((one.idle_at_most or one.idle_share or 0.0) for one in computing)
+        bounds = [one.idle_at_most if one.idle_share is None else one.idle_share for one in computing]
+        known = [bound for bound in bounds if bound is not None]
+        most = f"; at most {percent(max(known))} of the time" if len(known) == len(bounds) else ""
         why = next((text for one in computing for text in one.why_no_idle), "")
-        return f"cannot say how long {subject} {verb}: {why}; at most {percent(most)} of the time"
+        return f"cannot say how long {subject} {verb}: {why}{most}"
     first = f"{subject} {verb} {percent(trace.idle_share)} of the time"
     why = next((text for one in computing for text in one.why_no_causes), "")
-    total = sum(trace.by_cause.values())
-    if why or not total or trace.idle_share < _NEXT_TO_NOTHING:
-        return f"{first}; cannot say why: {why}" if why else first
-    cause = max(trace.by_cause, key=lambda key: trace.by_cause[key])
-    share = percent(trace.by_cause[cause] / total)
-    return f"{first}; {share} of that {during(cause, _stage_of(computing))}"
+    if why:
+        return f"{first}; cannot say why: {why}"
+    return f"{first}{_mostly(trace, computing)}"
 
 
 _NEXT_TO_NOTHING = 0.005
 
 
-def _stage_of(devices: Sequence[DeviceGaps]) -> str | None:
+def _mostly(trace: TraceGaps, devices: Sequence[DeviceGaps]) -> str:
+    """Say what most of the idle time is for, as the end of a sentence; empty where there is next to none."""
+    total = sum(trace.by_cause.values())
+    if not total or (trace.idle_share or 0.0) < _NEXT_TO_NOTHING:
+        return ""
+    cause = max(trace.by_cause, key=lambda key: trace.by_cause[key])
+    return f"; {percent(trace.by_cause[cause] / total)} of that {during(cause, stage_of(devices))}"
+
+
+def sentence_of_folder(found: TraceGaps, members: Sequence[tuple[TraceGaps, Sequence[DeviceGaps]]]) -> str:
+    """Return the verdict on all traces of a folder together."""
+    devices = [one for _, its in members for one in its if one.computes]
+    known = [one for one in devices if one.idle_share is not None]
+    if found.idle_share is None:
+        first = next((trace.sentence for trace, _ in members), "")
+        return f"cannot say: none of {len(members):,} traces tells how long a device idles; the first: {first}"
+    many = f"the {len(known):,} devices" if len(known) > 1 else "the device"
+    if len(known) < len(devices):
+        many = f"{len(known):,} of {len(devices):,} devices"
+    first = f"{many} of {len(members):,} traces {'idles' if len(known) == 1 else 'idle'}"
+    first += f" {percent(found.idle_share)} of the time"
+    why = next((text for one in known for text in one.why_no_causes), "")
+    return f"{first}; cannot say why: {why}" if why and not found.by_cause else f"{first}{_mostly(found, known)}"
+
+
+def notes_of_folder(members: Sequence[tuple[TraceGaps, Sequence[DeviceGaps]]]) -> list[str]:
+    """Return sentences on the traces of a folder that cannot tell all, counted by what they cannot."""
+    notes = []
+    unread = [trace for trace, _ in members if not trace.readable]
+    silent = [trace for trace, its in members if trace.readable and trace.idle_share is None]
+    unsure = [
+        trace
+        for trace, its in members
+        if trace.idle_share is not None and any(one.why_no_causes for one in its if one.computes)
+    ]
+    noted = [trace for trace, _ in members if trace.notes]
+    of = f"of {len(members):,} traces"
+    for some, what in (
+        (unread, "cannot be read"),
+        (silent, "cannot tell how long a device idles"),
+        (unsure, "cannot tell why"),
+    ):
+        notes += [f"{len(some):,} {of} {what}; the first: {file_name(one)}, {one.sentence}" for one in some[:1]]
+    notes += [f"{len(noted):,} {of} have notes; the first: {file_name(one)}, {one.notes[0]}" for one in noted[:1]]
+    return notes
+
+
+def file_name(trace: TraceGaps) -> str:
+    """Return what tells a trace from the others of its folder.
+
+    Example:
+        >>> from pipeprof.profiles.gaps.document import TraceGaps
+        >>> file_name(TraceGaps(file="logs/2026_11_27_08_00_00/host07.xplane.pb", format="XPlane"))
+        'host07'
+    """
+    name = trace.file.rpartition("/")[2]
+    for ending in (".gz", ".json", ".sqlite", ".trace", ".pt", ".xplane.pb"):
+        name = name.removesuffix(ending)
+    return name or trace.file
+
+
+def stage_of(devices: Sequence[DeviceGaps]) -> str | None:
+    """Return the stage or loader that was late for the first device that has one."""
     return next((one.stage for one in devices if one.stage is not None), None)
 
 
@@ -93,7 +154,7 @@ class JudgedDevice:
     Attributes:
         device: Empty for a trace without one.
         share: Of its time, idle or for the cause of the limit; None where it cannot be said.
-        verdict: Without a limit `within`, if the share is known.
+        verdict: Without a limit `within`, if the share is known; also where it is not, and can only be less.
     """
 
     trace: TraceGaps
@@ -101,6 +162,48 @@ class JudgedDevice:
     share: float | None
     verdict: Literal["above", "within", "cannot say"]
     sentence: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What one argument of the command names: a trace, or the traces of a folder together.
+
+    Attributes:
+        devices: Each with its name among them.
+    """
+
+    trace: TraceGaps
+    devices: Sequence[tuple[str, DeviceGaps]]
+
+
+def subjects_of(report: GapsReport) -> list[Subject]:
+    """Return what a report is about, in the order of its traces."""
+    found = []
+    for number, trace in enumerate(report.traces):
+        devices = [one for one in report.devices if one.trace == number]
+        if trace.folder is None:
+            found.append(Subject(trace, [(one.name, one) for one in devices]))
+        elif trace.folder not in {other.folder for other in report.traces[:number]}:
+            its = [
+                (f"{file_name(report.traces[one.trace])} {one.name}", one)
+                for one in report.devices
+                if report.traces[one.trace].folder == trace.folder
+            ]
+            found.append(Subject(report.folders[trace.folder], its))
+    return found
+
+
+def counted(traces: Sequence[TraceGaps]) -> str:
+    """Return how many traces have each verdict, the most frequent one first.
+
+    Example:
+        >>> from pipeprof.profiles.gaps.document import TraceGaps
+        >>> counted([TraceGaps(file="a", format="", verdict=one) for one in ("busy", "input", "input")])
+        '3 traces: 2 input, 1 busy'
+    """
+    verdicts = [trace.verdict for trace in traces]
+    each = sorted(set(verdicts), key=lambda verdict: (-verdicts.count(verdict), verdict))
+    return f"{len(traces):,} traces: {', '.join(f'{verdicts.count(verdict):,} {verdict}' for verdict in each)}"
 
 
 def judged(report: GapsReport) -> list[JudgedDevice]:
@@ -113,13 +216,17 @@ def judged(report: GapsReport) -> list[JudgedDevice]:
         devices = [device for device in report.devices if device.trace == number and device.computes]
         for device in devices:
             share = _share_of(device, name)
-            verdict: Literal["above", "within"] = "above" if share is not None and share > most else "within"
-            if share is None:
+            bound = device.idle_share if device.idle_share is not None else device.idle_at_most
+            if share is not None:
+                verdict: Literal["above", "within"] = "above" if share > most else "within"
+                said = f"{what} {percent(share)} of its time{allowed}"
+                found.append(JudgedDevice(trace, device.name, share, verdict, said))
+            elif report.limit is not None and bound is not None and bound <= most:
+                # It idles no more than that, whatever for.
+                said = f"{what} at most {percent(bound)} of its time{allowed}"
+                found.append(JudgedDevice(trace, device.name, None, "within", said))
+            else:
                 found.append(JudgedDevice(trace, device.name, None, "cannot say", trace.sentence))
-                continue
-            found.append(
-                JudgedDevice(trace, device.name, share, verdict, f"{what} {percent(share)} of its time{allowed}")
-            )
         if not devices:
             found.append(JudgedDevice(trace, "", None, "cannot say", trace.sentence))
     return found

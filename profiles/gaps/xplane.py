@@ -1,13 +1,14 @@
 """Reader of XPlane files, as TensorFlow and JAX write them.
 
-A line ``Stream #…`` of a GPU has its work; a TPU's is in ``XLA Modules``, as its ops wait inside of a module. Launches
-are tied by ``correlation_id``; on a TPU by the numbers of a producer (``_p``) and a consumer (``_c``).
+A line ``Stream #…`` of a GPU has its work; a TPU's is in ``XLA Modules``, as its ops wait inside of a module. Where a
+GPU has such a line, too, it is one that a viewer has derived, and covers the time between kernels. Launches are tied by
+``correlation_id``; on a TPU by the numbers of a producer (``_p``) and a consumer (``_c``).
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -15,10 +16,10 @@ from pipeprof.pipelines.wire import DamagedError, read_fields
 from pipeprof.profiles.gaps.names import PYTHON_THREAD
 from pipeprof.profiles.gaps.trace import COPY, KERNEL, NO_CORRELATION, SET, DeviceTrace, TraceBuilder
 from pipeprof.profiles.xplane.planes import Plane, Space, read_planes, text_of
-from pipeprof.profiles.xplane.wire import read_messages, read_numbers, split_repeated
+from pipeprof.profiles.xplane.wire import read_messages, read_numbers, split_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from numpy.typing import NDArray
 
@@ -29,17 +30,21 @@ if TYPE_CHECKING:
 _LINE_ID, _LINE_NAME, _LINE_NS, _LINE_EVENTS = 1, 2, 3, 4
 _EVENT_KIND, _EVENT_OFFSET, _EVENT_DURATION, _EVENT_STATS = 1, 2, 3, 4
 _STAT_KIND, _STAT_UNSIGNED, _STAT_SIGNED = 1, 3, 4
-_AT_ONCE = 100_000
+_MOST_SAID = 5
+"""Sentences of the profiler's own."""
 _ORIGIN_NS = 10**15
 """Multiple that is taken from times which may count from 1970, so that picoseconds fit 64 bits."""
-_DEVICE = re.compile(r"/device:(GPU|TPU):(\d+)(?: .*)?")
-_HOST = re.compile(r"/host:CPU(?:.*)?")
+DEVICE: Final = re.compile(r"/device:(GPU|TPU):(\d+)(?: .*)?")
+HOST: Final = re.compile(r"/host:(?:CPU.*|python-tracer|CUPTI|ROCTRACER|TPU-runtime)")
+"""Recorders other than TensorFlow's own have planes for themselves until a profiler puts them into that of the host."""
 _OF_HOST = "/host:CPU"
 _STREAM = re.compile(r"Stream #.*")
-_MODULES, _OPS, _STEPS = "XLA Modules", "XLA Ops", "Steps"
-_PYTHON_LINE = re.compile(r"(python[\d.]*|main)(/-?\d+)?")
+_MODULES, _OPS, STEPS = "XLA Modules", "XLA Ops", "Steps"
+PYTHON_LINE: Final = re.compile(r"(python[\d.]*|main)(/-?\d+)?")
 _COPIES = re.compile(r"Memcpy\w*|Copy(Host|Device)To(Host|Device)|\[CUDA memcpy .*\]")
 _SETS = re.compile(r"Memset\w*|\[CUDA memset\]|__amd_rocclr_fillBuffer\w*(\.kd)?")
+_LOST = re.compile(r"\b(lost|dropped|overflow\w*|not collected|incomplete)\b", re.IGNORECASE)
+"""Of the profiler's warnings those after which events are missing."""
 _COPY_LINE = re.compile(r"Stream #\d+\(Memcpy\w*\)")
 
 
@@ -47,7 +52,7 @@ def read_xplane(data: bytes) -> DeviceTrace:
     """Read a serialised trace.
 
     Args:
-        data: Any buffer of bytes, also a mapped file.
+        data: Any buffer of bytes, also a mapped file or a `bytearray`.
     """
     builder, space = TraceBuilder("XPlane"), Space()
     reader = _Reader(data, builder)
@@ -57,15 +62,39 @@ def read_xplane(data: bytes) -> DeviceTrace:
         try:
             reader.plane(plane)
         except (DamagedError, ValueError, OverflowError, IndexError):
-            builder.partial_work |= _DEVICE.fullmatch(plane.name) is not None
-            builder.partial_host |= _HOST.fullmatch(plane.name) is not None
+            builder.partial_work |= DEVICE.fullmatch(plane.name) is not None
+            builder.partial_host |= HOST.fullmatch(plane.name) is not None
             builder.damage.append(f'plane "{plane.name[:80]}" is damaged: its events are not all read')
             break
     builder.hosts = max(1, planes, len(set(space.hosts)))
     if space.damaged is not None:
         builder.damage.append(space.damaged)
-    builder.lost += [f"the profiler says: {text}" for text in space.complaints[:5]]
+    builder.lost += [f"the profiler says: {text}" for text in space.errors[:_MOST_SAID]]
+    for text in space.warnings[:_MOST_SAID]:
+        (builder.lost if _LOST.search(text) else builder.damage).append(f"the profiler says: {text}")
     return builder.trace()
+
+
+def work_lines(names: Collection[str]) -> frozenset[str]:
+    """Return which of a device's lines have its work.
+
+    Example:
+        >>> sorted(work_lines({"Steps", "XLA Modules", "Stream #13(Compute)"})), sorted(work_lines({"XLA Ops"}))
+        (['Stream #13(Compute)'], ['XLA Ops'])
+    """
+    streams = frozenset(name for name in names if _STREAM.fullmatch(name))
+    return streams or frozenset([_MODULES if _MODULES in names else _OPS])
+
+
+def kind_of_work(name: str, line: str) -> int:
+    """Return what a device does in an event.
+
+    Args:
+        line: The name of its line.
+    """
+    if _COPY_LINE.fullmatch(line) or _COPIES.fullmatch(name):
+        return COPY
+    return SET if _SETS.fullmatch(name) else KERNEL
 
 
 class _Reader:
@@ -75,18 +104,18 @@ class _Reader:
         self._origin_ns: int | None = None
 
     def plane(self, plane: Plane) -> None:
-        device = _DEVICE.fullmatch(plane.name)
+        device = DEVICE.fullmatch(plane.name)
         if device is not None:
             index = self._builder.device(f"{device[1]} {device[2]}")
             lines = [(line, *self._head(line)) for line in plane.lines]
             names = {name for _, _, name, _ in lines}
-            work = _MODULES if _MODULES in names else _OPS if _OPS in names else None
+            work = work_lines(names)
             for line, _, name, began in lines:
-                if (name == work) if work is not None else _STREAM.fullmatch(name):
+                if name in work:
                     self._device_line(plane, line, index, name, began)
-                elif name == _STEPS:
+                elif name == STEPS:
                     self._steps_line(plane, line, index, began)
-        elif _HOST.fullmatch(plane.name):
+        elif HOST.fullmatch(plane.name):
             for line in plane.lines:
                 self._host_line(plane, line)
 
@@ -110,10 +139,8 @@ class _Reader:
         self, line: Field, began: int, plane: Plane, wanted: dict[str, int]
     ) -> Iterator[tuple[Integers, Integers, Integers, dict[str, Integers]]]:
         """Yield kinds, begins and ends in nanoseconds, and the wanted stats of events, a part at a time."""
-        begins, ends, _ = split_repeated(self._data, line.begin, line.end, _LINE_EVENTS)
         ids = {name: [key for key, stat in plane.stats.items() if stat == name] for name in wanted}
-        for first in range(0, len(begins), _AT_ONCE):
-            begin, end = begins[first : first + _AT_ONCE], ends[first : first + _AT_ONCE]
+        for begin, end in split_parts(self._data, line.begin, line.end, _LINE_EVENTS, []):
             found = read_numbers(self._array, begin, end, (_EVENT_KIND, _EVENT_OFFSET, _EVENT_DURATION))
             kind, offset, duration = found.values()
             start = (began - (self._origin_ns or 0)) * 1000 + offset
@@ -128,20 +155,21 @@ class _Reader:
             yield kind, start // 1000, (start + duration) // 1000, stats
 
     def _device_line(self, plane: Plane, line: Field, device: int, name: str, began: int) -> None:
-        stream = hash(name) & 0x7FFFFFFF
+        stream = hash((plane.name, name)) & 0x7FFFFFFF
         keys = np.array(sorted(plane.events), np.int64)
-        kinds = np.array(
-            [COPY if _COPIES.fullmatch(text) else SET if _SETS.fullmatch(text) else KERNEL
-             for text in (plane.events[int(key)] for key in keys)], np.int64,
-        )  # fmt: skip
+        kinds = np.array([kind_of_work(plane.events[int(key)], name) for key in keys], np.int64)
+        other = kind_of_work("", name)
         wanted = {"correlation_id": NO_CORRELATION, "_c": NO_CORRELATION}
         for kind, begin, end, stats in self._events(line, began, plane, wanted):
+            if self._builder.is_full("work"):
+                self._builder.leave("work")
+                return
             correlation = np.where(stats["correlation_id"] >= 0, stats["correlation_id"], stats["_c"])
-            kind_of = _look_up(keys, kinds, kind, KERNEL)
-            if _COPY_LINE.fullmatch(name):
-                kind_of = np.full(len(kind), COPY)
             full = np.ones(len(kind), np.int64)
-            self._builder.add_work_arrays(device * full, stream * full, kind_of, begin, end, correlation)
+            columns = (device * full, stream * full, _look_up(keys, kinds, kind, other), begin, end, correlation)
+            # An op may lie within another one, such as a loop.
+            kept = _outermost(begin, end) if name == _OPS else slice(None)
+            self._builder.add_work_arrays(*(column[kept] for column in columns))
 
     def _steps_line(self, plane: Plane, line: Field, device: int, began: int) -> None:
         for _, begin, end, _ in self._events(line, began, plane, {}):
@@ -149,13 +177,16 @@ class _Reader:
 
     def _host_line(self, plane: Plane, line: Field) -> None:
         number, name, began = self._head(line)
-        python = _PYTHON_LINE.fullmatch(name) is not None
-        thread = self._builder.thread((plane.name, number), plane.name, name, main=python)
+        python = PYTHON_LINE.fullmatch(name) is not None
+        thread = self._builder.thread((plane.name, number), _OF_HOST, name, main=python)
         keys = np.array(sorted(plane.events), np.int64)
         category = PYTHON_THREAD if python else ""
         names = np.full(len(keys), -1)
         wanted = {"correlation_id": NO_CORRELATION, "_p": NO_CORRELATION, "_r": 0, "step_num": -1}
         for kind, begin, end, stats in self._events(line, began, plane, wanted):
+            if self._builder.is_full("host"):
+                self._builder.leave("host")
+                return
             at = np.minimum(np.searchsorted(keys, kind), max(len(keys) - 1, 0))
             for index in np.unique(at):
                 if len(keys) and names[index] < 0:
@@ -169,6 +200,13 @@ class _Reader:
             work = ~step
             columns = (found, full, begin, end, correlation)
             self._builder.add_host_arrays(*(column[work].astype(np.int64) for column in columns))
+
+
+def _outermost(begin: Integers, end: Integers) -> Integers:
+    """Return the indices of the events that lie in no other one."""
+    order = np.lexsort((-end, begin))
+    before = np.concatenate(([np.iinfo(np.int64).min], np.maximum.accumulate(end[order])[:-1]))
+    return order[end[order] > before]
 
 
 def _look_up(keys: Integers, values: Integers, wanted: Integers, default: int) -> Integers:

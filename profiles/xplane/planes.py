@@ -27,12 +27,13 @@ class Space:
     """What a file has outside of its planes.
 
     Attributes:
-        complaints: The profiler's own errors and warnings.
+        errors: The profiler's own, as `warnings`.
         damaged: What could not be read, in words; None where all could.
     """
 
     hosts: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     damaged: str | None = None
 
 
@@ -51,7 +52,7 @@ def read_planes(data: bytes, space: Space) -> Iterator[Plane]:
                 count += 1
                 yield found
             elif one.kind == LENGTH and one.number in (_SPACE_ERRORS, _SPACE_WARNINGS):
-                space.complaints.append(text_of(data, one))
+                (space.errors if one.number == _SPACE_ERRORS else space.warnings).append(text_of(data, one))
             elif one.kind == LENGTH and one.number == _SPACE_HOSTS:
                 space.hosts.append(text_of(data, one))
             elif one.number > _SPACE_HOSTS:

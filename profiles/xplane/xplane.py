@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pipeprof.pipelines.wire import Field, read_fields
-from pipeprof.profiles.xplane.wire import read_messages, read_numbers, split_repeated
+from pipeprof.profiles.xplane.wire import AT_ONCE, read_messages, read_numbers, split_repeated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 NO_STEP: Final = -(2**63)
-AT_ONCE: Final = 100_000
-"""Events per chunk, for 20 MB of temporary arrays."""
 _ROUND_NS: Final = 10**15
 """Multiple that is subtracted from the times of a file, which may count from 1970: picoseconds must fit 64 bits."""
 _SPACE_PLANES: Final = 1

@@ -76,7 +76,7 @@ def test_a_planted_cause_has_the_idle_time(
     jnp.zeros(()).block_until_ready()
     with jax.profiler.trace(str(tmp_path)):
         planted(step)
-    [file] = find_traces(tmp_path)
+    [file] = find_traces(tmp_path).files
     found, [device] = analyse(as_device(read_trace(file), _COMPUTES), file.name, 0)
     assert device.why_no_causes == []
     assert device.gaps is not None

@@ -40,7 +40,7 @@ def recorded() -> DeviceRead:
 
 def test_a_trace_without_a_device_is_a_reason_and_no_number(recorded: DeviceRead) -> None:
     assert recorded.file is not None
-    [file] = find_traces(Path(recorded.file))
+    [file] = find_traces(Path(recorded.file)).files
     trace = read_trace(file)
     marks = [kind for kind, name in enumerate(trace.host.names) if name == REQUEST_MARK]
     assert sum(int((trace.host.kind == kind).sum()) for kind in marks) == STEPS + 1
@@ -78,7 +78,7 @@ def test_a_slow_input_of_fit_has_the_idle_time_though_another_thread_than_the_lo
     profiler.start(str(tmp_path), profiler.ProfilerOptions(host_tracer_level=2, python_tracer_level=0))
     model.fit(dataset, verbose=0)
     profiler.stop()
-    [file] = find_traces(tmp_path)
+    [file] = find_traces(tmp_path).files
     found, [device] = analyse(as_device(read_trace(file), r"tf_Compute/.*"), file.name, 0)
     assert device.why_no_causes == []
     assert device.gaps is not None

@@ -135,12 +135,15 @@ PROFILERS: Final[dict[str, Callable[[], Profiler]]] = {
 
 
 def trace_steps(loop: Loop, kind: str) -> DeviceRead | None:
-    """Take steps under the profiler of their library; None where pipeprof has none for it.
+    """Take steps under the profiler of their library; None where it has none.
 
     Args:
         kind: That of the step.
     """
     make, step = PROFILERS.get(kind), loop.step
+    if kind == "torch":
+        # Its own profiler would need a model of its trace in the worker: the reader says where to find one.
+        return DeviceRead([])
     if make is None or step is None:
         return None
     clock = TraceClock(make())

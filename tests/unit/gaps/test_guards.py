@@ -213,8 +213,9 @@ def test_of_a_folder_the_latest_run_is_read_with_all_its_hosts(tmp_path: Path) -
         for host in range(40):
             (folder / f"host{host:02}.xplane.pb").write_bytes(as_xplane(made))
     found = find_traces(tmp_path)
-    assert len(found) == 40
-    assert {path.parent.name for path in found} == {"2026_01_02"}
+    assert len(found.files) == 40
+    assert {path.parent.name for path in found.files} == {"2026_01_02"}
+    assert found.notes == ["the folder has 2 runs: the latest one is read"]
     with pytest.raises(TraceError, match=r"the folder has no \*.xplane.pb"):
         find_traces(_new(tmp_path / "plugins"))
     with pytest.raises(TraceError, match="no such file or folder"):

@@ -12,6 +12,7 @@ import pytest
 from unit.worker.test_cold import Channel
 
 from pipeprof.pipelines.steps.kind import StepFacts
+from pipeprof.profiles.gaps.steps import read_device
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead, Waiting
 from pipeprof.profiles.worker import sample
@@ -100,6 +101,18 @@ def test_each_request_has_a_mark_and_the_recording_ends_with_enough_steps(
 
 def test_a_step_of_a_library_without_a_profiler_is_not_traced(bench: Any) -> None:
     assert trace_steps(bench(0.1).loop(), "python") is None
+
+
+def test_of_pytorch_nothing_is_recorded_and_the_report_says_so(bench: Any) -> None:
+    one = bench(0.1)
+    read = trace_steps(one.loop(), "torch")
+    assert read == DeviceRead([])
+    assert one.profiler.events == []
+    seen = read_device(read)
+    assert (seen.window, seen.gaps) == (None, None)
+    assert seen.unknown == (
+        "n/a: pipeprof records no trace of PyTorch; `pipeprof gaps TRACE` reads one that torch.profiler has written"
+    )
 
 
 def test_a_pipeline_that_fails_ends_the_profiler(bench: Any) -> None:
