@@ -152,9 +152,9 @@ class Attribution:
         return max(mains, key=lambda number: len(self._of_thread[number]), default=NO_THREAD)
 
     def knows_python(self, thread: int) -> bool:
-        """Whether a thread that does nothing else runs Python."""
+        """Whether a thread that does nothing else runs Python, as far as the trace records what a program does."""
         one = self._trace.threads[thread]
-        return one.main or not self._trace.origin.startswith("XPlane")
+        return self._trace.shows_program and (one.main or not self._trace.origin.startswith("XPlane"))
 
     @cached_property
     def _launches(self) -> tuple[Times, Times]:

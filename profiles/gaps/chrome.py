@@ -58,10 +58,11 @@ _ANNOTATIONS = _OPS | {"user_annotation"}
 _MOST_SHOWN = 1_000_000
 """Events that a viewer of XPlane files shows; it leaves out the others."""
 _MOST_REMOVED = 0.2
-"""Share of the numbers of operations that may be missing: PyTorch counts them one by one, annotations too, and 2 % of
-them are in no event."""
-_FAR_OFF = 1000
-"""The largest and the smallest of so many are left out."""
+_LEAST_REMOVED = 10
+"""Share of the numbers of operations that may be missing, and how many: PyTorch counts them one by one, annotations
+too, and 2 % of them are in no event."""
+_BLOCK = 512
+"""Numbers that a thread gets at a time since PyTorch 1.12; of its last ones it may not use all."""
 _OLD_ANNOTATION = re.compile(r"ProfilerStep#\d+|Optimizer\.\w+#.*")
 """Old versions write annotations as operators."""
 
@@ -260,10 +261,10 @@ class _Reader:
         if self._shown >= _MOST_SHOWN:
             self._builder.lost.append(f"the file has the {self._shown:,} events of a viewer: there may have been more")
         ops = distinct(np.array(self._ops, np.int64))
-        # A few numbers that are far off are no count.
-        ops = ops[len(ops) // _FAR_OFF : len(ops) - len(ops) // _FAR_OFF]
-        numbered = int(ops[-1] - ops[0]) + 1 if len(ops) else 0
-        if numbered - len(ops) > _MOST_REMOVED * numbered:
+        blocks = (ops - 1) // _BLOCK
+        new = blocks[1:] != blocks[:-1]
+        numbered = len(ops) + int((np.diff(ops) - 1)[~new].sum())
+        if numbered - len(ops) > max(_LEAST_REMOVED, _MOST_REMOVED * numbered):
             self._builder.lost.append(
                 f"only {len(ops):,} of {numbered:,} numbered operations are in the file: events are missing"
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pipeprof.profiles.gaps.intervals import length, union
-from pipeprof.profiles.gaps.names import GRAPH_LAUNCHES, KERNEL_LAUNCHES, plain
+from pipeprof.profiles.gaps.names import CAPTURE_BEGINS, CAPTURE_ENDS, GRAPH_LAUNCHES, KERNEL_LAUNCHES, plain
 from pipeprof.profiles.gaps.trace import KERNEL, NO_CORRELATION, WHOLE_GRAPH
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def _guard_launches(trace: DeviceTrace, found: Withheld) -> None:
     calls = _calls(trace, KERNEL_LAUNCHES)
     if not len(calls):
         return
+    calls = calls[~_captured(trace, trace.host.begin[calls])]
     seen = np.isin(trace.host.correlation[calls], trace.work.correlation)
     inside = _within(trace, calls, seen)
     lost, count = int((~seen & inside).sum()), int(inside.sum())
@@ -116,6 +117,17 @@ def _guard_launches(trace: DeviceTrace, found: Withheld) -> None:
             f"{lost:,} of {count:,} kernel launches have no kernel in the trace: events of the device are missing"
         )
         found.idle.append(sentence)
+
+
+def _captured(trace: DeviceTrace, times: Times) -> NDArray[np.bool_]:
+    """Return at which times a graph is captured, by whichever threads: kernels that are launched then do not run."""
+    counts = []
+    for names in (CAPTURE_BEGINS, CAPTURE_ENDS):
+        wanted = np.array([plain(name) in names for name in trace.host.names], np.bool_)
+        which = wanted[trace.host.kind] if len(wanted) else np.zeros(0, np.bool_)
+        counts.append(np.searchsorted(np.sort(trace.host.begin[which]), times))
+    found: NDArray[np.bool_] = counts[0] > counts[1]
+    return found
 
 
 def _guard_graphs(trace: DeviceTrace, found: Withheld) -> None:

@@ -104,6 +104,9 @@ select pselect epoll_wait epoll_pwait wait waitpid sleep usleep nanosleep clock_
 KERNEL_LAUNCHES: Final = frozenset(_LAUNCHES.split())
 """Calls that each start one kernel."""
 GRAPH_LAUNCHES: Final = frozenset(_GRAPHS.split())
+CAPTURE_BEGINS: Final = frozenset({"cudaStreamBeginCapture", "cuStreamBeginCapture", "hipStreamBeginCapture"})
+CAPTURE_ENDS: Final = frozenset({"cudaStreamEndCapture", "cuStreamEndCapture", "hipStreamEndCapture"})
+"""Kernels that are launched between the two become parts of a graph, and do not run."""
 _SYSTEM_WAITS: Final = frozenset(_OS_WAITS.split())
 _TABLE: Final[dict[str, int]] = {
     name: cause
@@ -141,6 +144,9 @@ PYTHON_THREAD: Final = "python thread"
 """Stands for the category of events of TensorFlow and JAX on a thread that runs Python: users annotate there, too."""
 OF_SYSTEM: Final = "os"
 """The category of calls of the operating system: all but its waits say nothing."""
+OF_PROGRAM: Final = frozenset({"cpu_op", "operator", "python_function", "user_annotation", PYTHON_THREAD})
+"""Categories of what a program does beside calls of the runtime: where a trace has none of them, what it does is not
+recorded."""
 _RUNS: Final = re.compile(r".*::.*|\w+\(.*\)|Executor\w+|ExecuteReplicated\.__call__")
 """Names of the runtimes' own events there; any other one that no table knows is an annotation."""
 STAGE: Final = "Iterator::"

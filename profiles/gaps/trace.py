@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.profiles.gaps.names import cause_of
+from pipeprof.profiles.gaps.names import OF_PROGRAM, cause_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,6 +97,7 @@ class DeviceTrace:
         hosts: How many the file names.
         partial_work: Events of devices may be missing, as the file is damaged where they are, or has too many.
         partial_host: The same of the host.
+        shows_program: It has more of the host than calls of the runtime.
     """
 
     origin: str
@@ -111,6 +112,7 @@ class DeviceTrace:
     hosts: int = 1
     partial_work: bool = False
     partial_host: bool = False
+    shows_program: bool = True
 
 
 class TraceBuilder:
@@ -264,6 +266,7 @@ class TraceBuilder:
             hosts=self.hosts,
             partial_work=self.partial_work,
             partial_host=self.partial_host,
+            shows_program=len(steps) > 0 or any(category in OF_PROGRAM for _, category in self._names),
         )
 
 

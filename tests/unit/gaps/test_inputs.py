@@ -490,3 +490,46 @@ def test_a_program_that_runs_ahead_of_its_device_is_not_what_the_device_waits_fo
     found, [device] = found_in(made, "xplane", tmp_path)
     assert found.verdict == "op"
     assert shares(device)["op"] >= 0.95
+
+
+def numbered(folder: Path, *numbers: int) -> Path:
+    """A trace whose operations have these numbers, again and again."""
+    document = as_json(stalled("json", OP))
+    ops = [event for event in document["traceEvents"] if event.get("cat") == "cpu_op"]
+    for event, number in zip(ops, numbers, strict=True):
+        event["args"]["External id"] = number
+    path = folder / "made.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def test_numbers_that_another_thread_has_in_blocks_are_not_missing(tmp_path: Path) -> None:
+    _, [device] = analysed(numbered(tmp_path, *range(2, 12), *range(513, 522), 10**9))
+    assert device.idle_share == pytest.approx(0.3)
+
+
+def test_kernels_that_are_launched_into_a_graph_are_not_missing(tmp_path: Path) -> None:
+    made = stalled("json", OP)
+    start = made.work[-1].end + 400 * US
+    made.host += [
+        Called("cudaStreamBeginCapture_v10000", start, start + US, "cuda_runtime"),
+        *(
+            Called("cudaLaunchKernel", start + n * US, start + (n + 1) * US, "cuda_runtime", 900 + n)
+            for n in range(2, 40)
+        ),
+        Called("cudaStreamEndCapture", start + 40 * US, start + 41 * US, "cuda_runtime"),
+        Called("cudaLaunchKernel", start + 50 * US, start + 51 * US, "cuda_runtime", 999),
+    ]
+    made.work.append(Did(start + 60 * US, start + 100 * US, 999))
+    _, [device] = found_in(made, "json", tmp_path)
+    assert device.idle_share is not None
+
+
+@pytest.mark.parametrize(("category", "cause"), [("cuda_runtime", "unknown"), ("cpu_op", "python")])
+def test_a_trace_of_the_runtime_alone_does_not_show_what_the_program_does(
+    category: str, cause: str, tmp_path: Path
+) -> None:
+    made = stalled("json", None, marks=False)
+    made.host.append(Called("aten::add", made.work[0].begin, made.work[0].begin + US, category))
+    _, [device] = found_in(made, "json", tmp_path)
+    assert shares(device)[cause] >= 0.95
