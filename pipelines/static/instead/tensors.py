@@ -142,10 +142,11 @@ def _split(body: Sequence[ast.stmt], first: int, tree: ast.Module, components: M
         results = [ast.unparse(ops.value(one)) for one in parts]
     except _UnknownError:
         return None
-    kinds = _kinds(given, after, parts, list(components.values()))
+    sources = _sources(given, after[:-1])
+    kinds = _kinds(given, sources, parts, list(components.values()))
     if kinds is None or not ops.computes:
         return None
-    if any("float" not in kind for kind in kinds.values()) and ops.arithmetic:
+    if any("float" not in kinds[one] for name in ops.computed for one in sources.get(name, ())):
         return None
     typed = any(map(_TYPED.search, statements))
     return InTensors(
@@ -174,15 +175,20 @@ def _parts(value: ast.expr | None, keys: Sequence[str]) -> list[ast.expr]:
     return []
 
 
-def _kinds(
-    given: Sequence[str], after: Sequence[ast.stmt], parts: Sequence[ast.expr], types: Sequence[str]
-) -> dict[str, str] | None:
-    """The type in which each name comes to the ops: that of the component which is made of it."""
+def _sources(given: Sequence[str], statements: Sequence[ast.stmt]) -> dict[str, set[str]]:
+    """What each name is made of, of what is given."""
     made_of = {name: {name} for name in given}
-    for node in after[:-1]:
+    for node in statements:
         sources = {one for name in names_in(node, ast.Load) for one in made_of.get(name, ())}
         for name in names_in(node, ast.Store):
             made_of[name] = made_of.get(name, set()) | sources
+    return made_of
+
+
+def _kinds(
+    given: Sequence[str], made_of: Mapping[str, set[str]], parts: Sequence[ast.expr], types: Sequence[str]
+) -> dict[str, str] | None:
+    """The type in which each name comes to the ops: that of the component which is made of it."""
     found: dict[str, set[str]] = {name: set() for name in given}
     for part, kind in zip(parts, types, strict=True):
         for name in {one for used in names_in(part, ast.Load) for one in made_of.get(used, ())}:
@@ -197,7 +203,7 @@ class _Ops:
 
     Attributes:
         computes: Whether there is anything to compute.
-        arithmetic: Whether values are computed, and not only taken from place to place.
+        computed: Names whose values are computed with, and not only taken from place to place.
         random: Whether random numbers are drawn.
     """
 
@@ -206,7 +212,7 @@ class _Ops:
         self._known = known
         self._imports = imports
         self.computes = False
-        self.arithmetic = False
+        self.computed: set[str] = set()
         self.random = False
 
     def statement(self, node: ast.stmt) -> ast.stmt:
@@ -269,7 +275,8 @@ class _Ops:
             case ast.Name(id=name) if name in self._known:
                 made = _code(f"tf.cast({name}, tf.float32)")
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _NUMBERS:
-                self.computes = self.arithmetic = True
+                self.computes = True
+                self.computed |= names_in(node, ast.Load)
                 made = ast.BinOp(self.value(left), op, self.value(right))
             case ast.UnaryOp(op=ast.USub() as op, operand=operand):
                 made = ast.UnaryOp(op, self.value(operand))
@@ -351,7 +358,8 @@ class _Ops:
     def _function(self, name: str, given: Sequence[ast.expr], named: Mapping[str, ast.expr]) -> ast.expr:
         """A function of NumPy, or a method of an array with the array as the first of its arguments."""
         self.computes = self.computes or name not in _KEPT
-        self.arithmetic = self.arithmetic or name in _REDUCED or name in _EACH or name == "clip"
+        if name in _REDUCED or name in _EACH or name == "clip":
+            self.computed |= {one for value in given for one in names_in(value, ast.Load)}
         makers: dict[str, Callable[[], str | None]] = {
             "clip": lambda: self._same("tf.clip_by_value", given, named, 3),
             "expand_dims": lambda: self._axes("tf.expand_dims", given, named, ("axis",)),
