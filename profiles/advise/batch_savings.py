@@ -173,9 +173,7 @@ def kept_share(view: PipelineView, stage: StageView) -> float | None:
 def kept_but_in_flight(view: PipelineView, stage: StageView) -> float | None:
     """The same as `kept_share`, and all where the counts differ by what may be between the two when they are read."""
     below = view.input_of(stage)
-    counts = [
-        one.measured.elements if one is not None and one.measured is not None else None for one in (below, stage)
-    ]
+    counts = [one.measured.elements if one is not None and one.measured is not None else None for one in (below, stage)]
     given, left = counts
     if given is not None and left is not None and given >= _MANY and given - left <= _IN_FLIGHT:
         return 1.0

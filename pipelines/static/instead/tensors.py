@@ -24,6 +24,8 @@ _REDUCED = {
 _EACH = frozenset({"abs", "exp", "log", "log1p", "sqrt", "square", "sign", "floor", "sin", "cos", "tanh"})
 _BOTH = frozenset({"maximum", "minimum", "where"})
 _KEPT = frozenset({"ascontiguousarray", "copy", "array", "asarray"})
+_KEPT_OPS = frozenset({"tensorflow.cast", "tensorflow.expand_dims", "tensorflow.reshape", "tensorflow.squeeze"})
+"""Ops that the user's function calls already, whose other arguments are no tensors."""
 _JOINED = {"stack": "stack", "concatenate": "concat"}
 _TYPES = re.compile(r"(numpy\.)?(u?int(8|16|32|64)|float(16|32|64))")
 _COMPARED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -38,7 +40,7 @@ _TYPED = re.compile(r"tf\.(cast|shape)\(|tf\.int64")
 _DRAWN = frozenset({"random", "rand", "random_sample"})
 
 
-class _UnknownError(Exception):
+class UnknownError(Exception):
     """TensorFlow has no such op, or may mean something else by it."""
 
 
@@ -119,6 +121,24 @@ def in_tensors(function: str, text: str, components: Mapping[str, str]) -> InTen
     return next((made for made in found_at if made is not None), None)
 
 
+def statements_in_ops(body: Sequence[ast.stmt], tensors: set[str], tree: ast.Module) -> list[str]:
+    """Return statements on tensors, the last of which returns, with ops in the place of NumPy.
+
+    Args:
+        tensors: Names that are tensors before them.
+        tree: The file, whose imports and values they use.
+
+    Raises:
+        UnknownError: One of them has no form in ops.
+    """
+    ops = _Ops({*tensors}, _values(tree), Imports(tree))
+    *before, last = body
+    if not isinstance(last, ast.Return) or last.value is None:
+        raise UnknownError
+    made = [ast.unparse(ops.statement(node)) for node in before]
+    return [*made, f"return {ast.unparse(ops.value(last.value))}"]
+
+
 _LEAST = 2
 
 
@@ -140,7 +160,7 @@ def _split(body: Sequence[ast.stmt], first: int, tree: ast.Module, components: M
     try:
         statements = [ast.unparse(ops.statement(node)) for node in after[:-1]]
         results = [ast.unparse(ops.value(one)) for one in parts]
-    except _UnknownError:
+    except UnknownError:
         return None
     sources = _sources(given, after[:-1])
     kinds = _kinds(given, sources, parts, list(components.values()))
@@ -219,7 +239,7 @@ class _Ops:
         """One statement.
 
         Raises:
-            _UnknownError: It has no form in ops.
+            UnknownError: It has no form in ops.
         """
         match node:
             case ast.Assign(targets=[ast.Name(id=name) as target], value=value):
@@ -231,7 +251,7 @@ class _Ops:
             case ast.If(test=test, body=body, orelse=other):
                 made = self._either(test, body, other)
             case _:
-                raise _UnknownError
+                raise UnknownError
         return ast.fix_missing_locations(made)
 
     def _either(self, test: ast.expr, body: Sequence[ast.stmt], other: Sequence[ast.stmt]) -> ast.stmt:
@@ -239,7 +259,7 @@ class _Ops:
         branches = [self._branch(one) for one in (body, other)]
         names = sorted({*branches[0], *branches[1]})
         if not names or not {*names} <= self._tensors:
-            raise _UnknownError
+            raise UnknownError
         values = [[self.value(one.get(name, ast.Name(name, ast.Load()))) for name in names] for one in branches]
         sides = [ast.unparse(one[0]) if len(one) == 1 else f"({', '.join(map(ast.unparse, one))})" for one in values]
         code = f"{', '.join(names)} = tf.cond({ast.unparse(self.value(test))}, lambda: {sides[0]}, lambda: {sides[1]})"
@@ -254,9 +274,9 @@ class _Ops:
                 case ast.AugAssign(target=ast.Name(id=name), op=op, value=added):
                     value = ast.BinOp(ast.Name(name, ast.Load()), op, added)
                 case _:
-                    raise _UnknownError
+                    raise UnknownError
             if names_in(value, ast.Load) & {*found}:
-                raise _UnknownError
+                raise UnknownError
             found[name] = value
         return found
 
@@ -264,7 +284,7 @@ class _Ops:
         """One expression.
 
         Raises:
-            _UnknownError: It has no form in ops.
+            UnknownError: It has no form in ops.
         """
         made: ast.expr | None = None
         match node:
@@ -296,7 +316,7 @@ class _Ops:
             case ast.Call():
                 made = self._call(node)
         if made is None:
-            raise _UnknownError
+            raise UnknownError
         return made
 
     def _text(self, node: ast.expr) -> str:
@@ -316,20 +336,20 @@ class _Ops:
                 return node
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int())):
                 return node
-        raise _UnknownError
+        raise UnknownError
 
     def _call(self, call: ast.Call) -> ast.expr:
         named = {one.arg: one.value for one in call.keywords if one.arg is not None}
         if len(named) < len(call.keywords) or any(isinstance(one, ast.Starred) for one in call.args):
-            raise _UnknownError
+            raise UnknownError
         name, given = self._imports.dotted(call.func), list(call.args)
-        if _TYPES.fullmatch(name) and len(given) == 1 and not named:
-            return self._cast(given[0], name.rpartition(".")[2])
-        if name in ("float", "int", "len") and len(given) == 1 and not named:
-            inner = self._text(given[0])
-            return _code({"float": inner, "int": f"tf.cast({inner}, tf.int64)", "len": f"tf.shape({inner})[0]"}[name])
+        if name in _KEPT_OPS and given:
+            rest = [ast.unparse(one) for one in (*given[1:], *call.keywords)]
+            return _code(f"{ast.unparse(call.func)}({', '.join([self._text(given[0]), *rest])})")
+        if len(given) == 1 and not named and (of_one := self._of_one(name, given[0])) is not None:
+            return of_one
         if not isinstance(call.func, ast.Attribute):
-            raise _UnknownError
+            raise UnknownError
         base, attr = call.func.value, call.func.attr
         if name == f"numpy.{attr}":
             return self._function(attr, given, named)
@@ -341,7 +361,14 @@ class _Ops:
             given = [ast.List(given, ast.Load())]
         if attr in _REDUCED or attr in {"clip", "copy", "reshape", "transpose", "squeeze"}:
             return self._function(attr, [base, *given], named)
-        raise _UnknownError
+        raise UnknownError
+
+    def _of_one(self, name: str, value: ast.expr) -> ast.expr | None:
+        """A call of a type, or of Python on a number or an array."""
+        if _TYPES.fullmatch(name):
+            return self._cast(value, name.rpartition(".")[2])
+        makers = {"float": "{}", "int": "tf.cast({}, tf.int64)", "len": "tf.shape({})[0]"}
+        return _code(makers[name].format(self._text(value))) if name in makers else None
 
     def _cast(self, value: ast.expr, kind: str) -> ast.expr:
         inner = self._text(value)
@@ -352,7 +379,7 @@ class _Ops:
         name = node.value if isinstance(node, ast.Constant) else self._imports.dotted(node)
         found = _TYPES.fullmatch(str(name))
         if found is None:
-            raise _UnknownError
+            raise UnknownError
         return found[2]
 
     def _function(self, name: str, given: Sequence[ast.expr], named: Mapping[str, ast.expr]) -> ast.expr:
@@ -386,7 +413,7 @@ class _Ops:
         elif name in makers:
             made = makers[name]()
         if made is None:
-            raise _UnknownError
+            raise UnknownError
         return _code(made)
 
     def _copied(self, given: Sequence[ast.expr], named: Mapping[str, ast.expr]) -> str | None:
@@ -426,7 +453,7 @@ class _Ops:
         module = name.rpartition(".")[0]
         of_numpy = module in {"numpy.random", "random"}
         if named or (not of_numpy and (module in self._imports.names.values() or "." in module)):
-            raise _UnknownError
+            raise UnknownError
         self.random = self.computes = True
         numbers = [ast.unparse(one) for one in given if not names_in(one, ast.Load)]
         made = None
@@ -439,7 +466,7 @@ class _Ops:
         elif attr in _NORMAL and given:
             made = self._normal(attr, given)
         if made is None:
-            raise _UnknownError
+            raise UnknownError
         return _code(made)
 
     def _normal(self, attr: str, given: Sequence[ast.expr]) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.by_batch import calls_tensorflow, wrapped
 from pipeprof.pipelines.static.imports import in_file
+from pipeprof.pipelines.static.instead.augmented import augmented
 from pipeprof.pipelines.static.instead.tensors import definition_of, in_tensors
 from pipeprof.pipelines.static.numbered import Numbered, numbered
 from pipeprof.pipelines.static.rewritten import all_rounds, in_numpy, same_in_all_rounds, whole_arrays
@@ -56,7 +57,7 @@ def in_less_python(stage: Stage) -> tuple[str, str] | None:
     """Return the same of what computes in Python, where it can compute less of it, or in parallel."""
     hot = _hottest(stage)
     loop = _without_loop(stage, hot) if hot is not None else None
-    known = loop if loop is not None else elements_by_number(stage)
+    known = loop or elements_by_number(stage) or _augmented(stage)
     if known is None and (eager := without_eager(stage)) is not None and eager.share >= PYTHON_SHARE.value:
         return eager.text, "\n".join(eager.lines)
     return _in_ops(stage, hot) if known is None and hot is not None else known
@@ -206,6 +207,22 @@ def _in_ops(stage: Stage, hot: PythonCost) -> tuple[str, str] | None:
     )
     lines = in_ops(found, defined.parameters, given.text, made, components)
     return text, in_file("\n".join([f"# in place of {called(given.text)}, {stage_place(stage)}", *lines]), file)
+
+
+def _augmented(stage: Stage) -> tuple[str, str] | None:
+    """What a library does with each picture in Python, in TensorFlow's ops."""
+    for cost in stage.python or ():
+        text = file_text(cost.file or "")
+        made = augmented(text, cost.function) if cost.file is not None else None
+        if made is None:
+            continue
+        words = (
+            f"apply the transforms of {called(cost.function)} in TensorFlow's ops, called in the map itself: its "
+            "random numbers are others then, and pictures are not rounded between two transforms"
+        )
+        call = f"{made.instead}  # line {made.line}, in the place of {made.call}"
+        return words, in_file("\n".join([*made.lines, call]), text)
+    return None
 
 
 def _components(stage: Stage) -> list[ComponentView]:

@@ -3,73 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
+from unit.verify.text_files import ROWS, TEXT, line_of
 
 from pipeprof.profiles.advise.edits.many_texts import texts_in_chunks
-from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.stages import Stage
-
-TEXT = """\
-import tensorflow as tf
-
-def encode(a, b):
-    return table.lookup(tf.strings.split(a)), tf.strings.split(b)
-
-def short(a, b):
-    return tf.maximum(tf.size(a), tf.size(b)) <= 50
-
-def length(a, b):
-    return tf.size(a)
-
-def pairs():
-    lines = tf.data.Dataset.zip((tf.data.TextLineDataset("a"), tf.data.TextLineDataset("b")))
-    kept = lines.map(encode).filter(short).shuffle(2000, seed=SEED).repeat()
-    return kept.bucket_by_sequence_length(length, [10, 20], [64, 48, 16]).prefetch(1)
-"""
-ROWS = """\
-import tensorflow as tf
-
-def tokenize(line):
-    return tf.strings.unicode_decode(tf.strings.lower(line), "UTF-8")
-
-def long_enough(tokens):
-    return tf.size(tokens) > 4
-
-def chunk(tokens):
-    rows = tf.pad(tokens, [[0, -tf.size(tokens) % 64]])
-    return tf.data.Dataset.from_tensor_slices(tf.reshape(rows, [-1, 64]))
-
-def corpus():
-    lines = tf.data.TextLineDataset("a")
-    return lines.map(tokenize).filter(long_enough).flat_map(chunk).batch(8)
-"""
-
-
-def line_of(file: Path, text: str, *calls: str, texts: int, made: list[list[Any]]) -> list[Stage]:
-    """A source of texts with the stages that calls of a file make."""
-    file.write_text(text)
-    source = [{"name": str(at), "dtype": "string", "shape": []} for at in range(texts)]
-    rows = [{"name": str(at), "dtype": "int64", "shape": shape} for at, shape in enumerate(made)]
-    stages = [Stage(id="source", op="zip", origin="written", element_spec=source)]  # type: ignore[arg-type]
-    lines = text.splitlines()
-    for number, call in enumerate(calls):
-        op = "group_by_window" if call == "bucket_by_sequence_length" else call
-        at = next(place for place, one in enumerate(lines, 1) if f".{call}(" in one)
-        column = lines[at - 1].index(f".{call}(") + 2
-        name = lines[at - 1][column - 1 :].partition("(")[2].partition(")")[0].partition(",")[0]
-        stages.append(
-            Stage(
-                id=f"stages.{number}",
-                op=op,
-                origin="written",
-                name=name if op in {"map", "filter", "flat_map"} else None,
-                location=Location(file=str(file), line=at, column=column, call=call),
-                element_spec=rows,  # type: ignore[arg-type]
-            )
-        )
-    return stages
 
 
 def buckets(file: Path, text: str = TEXT) -> tuple[str, str]:
@@ -100,7 +38,7 @@ def test_texts_go_into_buckets_by_lengths_that_are_counted_first(tmp_path: Path)
         "return lines.batch(256).map(with_sizes, num_parallel_calls=tf.data.AUTOTUNE).unbatch()"
         ".filter(lambda a, b, size_0, size_1: tf.maximum(size_0, size_1) <= 50).shuffle(2000, seed=SEED).repeat()"
         ".bucket_by_sequence_length(lambda a, b, size_0, size_1: size_0, [10, 20], [64, 48, 16])"
-        ".map(on_bucket, num_parallel_calls=tf.data.AUTOTUNE).prefetch(1)  # in place of lines 14 to 15",
+        ".map(on_bucket, num_parallel_calls=tf.data.AUTOTUNE).prefetch(1)  # in place of lines 20 to 21",
     ]
 
 
