@@ -17,7 +17,7 @@ from pipeprof.pipelines.edits.edits import SetArgument, SplitMap, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.numbered import may_draw
 from pipeprof.profiles.advise.advise import UNVERIFIED
-from pipeprof.profiles.advise.edits.many_texts import maps_of_texts, saved_by_chunks, texts_in_chunks
+from pipeprof.profiles.advise.edits.many_texts import maps_of_texts, saved_by_chunks, texts_in_chunks, with_what_follows
 from pipeprof.profiles.advise.edits.own_python import in_less_python, in_own_python, in_parallel, without_rounds
 from pipeprof.profiles.constants import COPIED_BYTES_PER_US
 from pipeprof.profiles.document.findings import Predicted
@@ -167,6 +167,9 @@ def predict_lines(profile: Profile, finding: Finding, addresses: Collection[str]
     finding.title, finding.semantics = f"Call {name} on many texts at once", "same"
     if finding.measured is None:
         finding.reason = UNVERIFIED
+    if any(with_what_follows(line, stage) is not None for stage, line in lines):
+        # What the stages after them save as well is not known.
+        return
     formula = f"{percent(saved)} of the work is small ops of {name}, which many texts share then"
     finding.predicted = Predicted(speedup=1 / (1 - saved), formula=formula)
 

@@ -45,9 +45,8 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
     maps = maps_of_texts(line, stage)
     if not maps:
         return None
-    after = line[line.index(maps[-1]) + 1 :]
-    if (more := _in_buckets(maps, after) or _in_rows(maps, after)) is not None:
-        return more[0], in_its_file(stage, more[1])
+    if (more := with_what_follows(line, stage)) is not None:
+        return more
     calls = [f".map({given_text(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in maps]
     at = stage_place(maps[0])
     replaced = f"  # {at}, in the place of {''.join(f'.map({given_text(one)}, …)' for one in maps)}" if at else ""
@@ -61,6 +60,14 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
         f"unbatch gives each result its own length{' (the map after it makes it no ragged tensor)' if dense else ''}"
     )
     return text, in_its_file(stage, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}")
+
+
+def with_what_follows(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | None:
+    """Return the same with the buckets, or the rows, that the results are put into; None where neither follows."""
+    maps = maps_of_texts(line, stage)
+    after = line[line.index(maps[-1]) + 1 :] if maps else []
+    found = (_in_buckets(maps, after) or _in_rows(maps, after)) if maps else None
+    return (found[0], in_its_file(stage, found[1])) if found is not None else None
 
 
 def _in_buckets(maps: Sequence[Stage], after: Sequence[Stage]) -> tuple[str, str] | None:

@@ -38,6 +38,9 @@ _CALLS = 16
 OF_INTERVAL = 0.5
 """Part of the time of a batch in which the only call of a map computes, from which more calls are proposed."""
 _TWO = 2
+_LOOP_FROM = 0.15
+"""Share of the time with the GIL that a loop over numbers takes, from which it is written on the whole array: two calls
+that wait for the GIL count as well, so that a loop of 0.37 was seen as 0.26."""
 LOADS_FROM = 0.2
 """Share of a map's time that reads or decodes, from which a loop that does it again is looked for."""
 _LOADS = ("Decode", "Parse", "ReadFile")
@@ -145,7 +148,7 @@ def _without_loop(stage: Stage, hot: PythonCost) -> tuple[str, str] | None:
         return None
     share = hot.share * sum(part for line, part in shares if made.first <= line <= made.last)
     held = max(hot.lock_share or 1.0, share) if (stage.parallelism or 1.0) > 1 else 1.0
-    if share < PYTHON_SHARE.value * held:
+    if share < _LOOP_FROM * held:
         return None
     of_lock = f" and {percent(share / held)} of that with the GIL held" if held < 1 else ""
     at = f"{made.first}-{made.last}" if made.last > made.first else str(made.first)
@@ -167,15 +170,16 @@ def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]
     drawn = "; the order of its random numbers changes" if made.random else ""
     held, file = hot.lock_share or 0.0, file_text(hot.file or "")
     types = {key: one.dtype for key, one in zip(keys, components, strict=False)}
-    ops = in_tensors("\n".join(made.function), file, types) if held >= _LOCKED_FROM else None
+    ops = in_tensors("\n".join(made.function), file, types)
     lines = by_number(made, components, keys, [stage], ops=ops)
     if lines is None:
         return None
     lines = in_file(lines, file)
-    if held < _LOCKED_FROM:
+    if ops is None and held < _LOCKED_FROM:
         return text + drawn, lines
-    turns = f"{called(hot.function)} holds the GIL {percent(held)} of the time, so calls take turns"
-    text = f"make its elements in parallel calls of a map, with TensorFlow's ops in the place of NumPy: {turns}"
+    text = "make its elements in parallel calls of a map, with TensorFlow's ops in the place of NumPy"
+    if held >= _LOCKED_FROM:
+        text += f": {called(hot.function)} holds the GIL {percent(held)} of the time, so calls take turns"
     if ops is not None:
         drawn = "; its random numbers are others then" if ops.random else drawn
         return f"{text}{drawn}", lines

@@ -231,8 +231,10 @@ class _Sliding:
         mapped = f".map(lambda i: {taken}, num_parallel_calls=tf.data.AUTOTUNE){maps}"
         numbers = f"tf.data.Dataset.range(0, len(rows){last}{steps})"
         replaced = [self.source, *self.repeats, found.window, found.flat, *self.after, self.batch]
+        over = f"# without the {found.span - 1} windows that go over the end, to the begin of the next pass"
         return "\n".join(
             [
+                *([over] if self.repeats and found.span > 1 else ()),
                 f"rows = tf.constant({array}){f'  # line {place.line}' if place is not None else ''}",
                 in_place(view.texts, replaced, f"{numbers}{calls}{mapped}", source=True),
             ]
