@@ -41,12 +41,17 @@ EPILOG = epilog(
 
 @dataclass(frozen=True)
 class Measuring:
-    """A measurement that goes on."""
+    """A measurement that goes on.
+
+    Attributes:
+        spent: Seconds of the budget that were used already.
+    """
 
     settings: RunSettings
     writer: ProfileWriter
     progress: RunProgress
     end_at: float | None
+    spent: float = 0.0
 
 
 def run(given: RunOptions) -> None:
@@ -97,11 +102,11 @@ def run(given: RunOptions) -> None:
     with ExitStack() as ending:
         try:
             seconds = budget or (SCRIPT_BUDGET if given.rerun else DEFAULT_BUDGET) if chosen.tries else 0.0
-            profile, seconds = run_undisturbed(chosen, writer, progress, budget=seconds, end_at=end_at)
+            profile, left = run_undisturbed(chosen, writer, progress, budget=seconds, end_at=end_at)
             # What was measured is reported, whatever ends what follows.
             ending.callback(finish, profile, writer, outputs, selection, color=given.color)
             if chosen.tries and not profile.exit_code:
-                _verify(profile, Measuring(chosen, writer, progress, end_at), seconds, changes, change)
+                _verify(profile, Measuring(chosen, writer, progress, end_at, seconds - left), left, changes, change)
             elif parsed.kind == "script" and not chosen.soak:
                 suspect_bottleneck(profile)
                 writer.write(profile, final=True)
@@ -258,6 +263,7 @@ def _verify(profile: Profile, run: Measuring, seconds: float, changes: Changes, 
             run.progress,
             reload=partial(check_again, run.settings.target, changes) if run.settings.loaded is not None else None,
             end_at=run.end_at,
+            spent=run.spent,
             save=lambda: run.writer.write(profile),
             only=only.finding if only is not None else None,
         )

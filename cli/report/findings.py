@@ -187,9 +187,7 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
             words = _unfinished(unfinished)
             yield Heading("Not finished", words) if words else Heading("Not verified", _how_far(unfinished))
             yield from _tables(profile, unfinished)
-        done = profile.verification
-        others = done is not None and bool(done.without_gain or done.undecided)
-        words = "nothing that was tried helps" if others else "there was nothing to try"
+        words = _others_than_caches(profile.verification)
         without = "" if proven or bounds or unfinished else f"; without a cache {words}"
         yield Heading("From the second epoch on", f"measured{without}")
         yield from _tables(profile, cached)
@@ -206,6 +204,15 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         for about_data, shown in groupby(open_ones, key=lambda one: _is_about_data(one[1])):
             yield from _tables(profile, list(shown), spare=10 if (proven or bounds) and not about_data else 0)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
+
+
+def _others_than_caches(done: Verification | None) -> str:
+    """What is known of changes without a cache where none of them is a finding."""
+    if done is not None and done.undecided:
+        return "not all that was tried is decided"
+    if done is not None and done.without_gain:
+        return "nothing that was tried helps"
+    return "nothing was tried" if done is not None and done.not_tried else "there was nothing to try"
 
 
 def _is_about_data(finding: Finding) -> bool:

@@ -29,7 +29,7 @@ def rows_of_batches(spot: HotSpot, stage: StageView, view: PipelineView) -> str:
         if made is None or rows is None:
             return ""
         batches = Batches(rows, before, after)
-        return by_number(made, stage.element or (), flat_keys(stage), replaced, batches) or ""
+        return by_number(made, stage.element or (), flat_keys(stage), replaced, batches=batches) or ""
     rows = rows_at_once(text, call.function, call.line)
     given = stage.given
     found = wrapped(given.definition or given.text) if given is not None else None
