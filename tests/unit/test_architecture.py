@@ -78,7 +78,7 @@ ROWS = {
         {"host", "nvml", "redaction"},
         {"git"},
         {"doctor", "view", "time", "worker", "gaps"},
-        {"memory", "model", "propose"},
+        {"memory", "model", "propose", "hosts"},
         {"advise"},
         {"harness"},
         {"experiment"},
