@@ -71,7 +71,7 @@ def show(
     choice("--color", color, COLORS)
     number = whole("--finding", finding, 0)
     if history is not None:
-        _refuse_with_history(profiles=profiles, finding=finding, section=section, out=out)
+        _refuse_with_history(profiles=profiles, finding=finding, hosts=hosts or None, section=section, out=out)
         _show_history(history, options.report_format(form, json=json, command="show"), color)
         return
     paths = [Path(text) for text in profiles or ()] or [_find_latest()]
@@ -116,10 +116,10 @@ def _refuse_with_history(**given: object) -> None:
     """
     from pipeprof.pipelines.errors import UsageError
 
-    names = {"profiles": "a profile", "finding": "--finding", "section": "--section", "out": "--out"}
     for name, value in given.items():
         if value not in (None, []):
-            raise UsageError(f"--history shows a history alone, as text or --json: remove {names[name]}")
+            what = "a profile" if name == "profiles" else f"--{name}"
+            raise UsageError(f"--history shows a history alone, as text or --json: remove {what}")
 
 
 def _show_history(text: str, form: str, color: str) -> None:

@@ -117,11 +117,7 @@ def commits_of(given: GateOptions, calls: GitCalls, most: int) -> Commits:
 
 
 def search_commits(
-    commits: Commits,
-    judged: Mapping[str, Judged],
-    result: Result,
-    save: Callable[[], object],
-    progress: RunProgress,
+    commits: Commits, judged: Mapping[str, Judged], result: Result, save: Callable[[], object], progress: RunProgress
 ) -> None:
     """Find the first bad commit, and write it with its cause into the result of GOOD and BAD."""
     last = len(commits.hashes) - 1

@@ -153,7 +153,7 @@ def describe_status(finding: Finding) -> str:
         else "upper bound; no edit is known that reaches it",
         "unverified": f"not finished: {describe_so_far(finding)}"
         if finding.unfinished
-        else "measured, undecided"
+        else "measured, not yet decided"
         if finding.measured
         else NOT_VERIFIED,
         "rejected": "tried: not recommended",

@@ -252,7 +252,7 @@ def _how_far(shown: Sequence[tuple[int, Finding]]) -> str:
     """State of findings that are neither proven nor rejected."""
     undecided = [bool(finding.measured) for _, finding in shown]
     if all(undecided):
-        return "measured, undecided"
+        return "measured, not yet decided"
     if not any(describe_gain(finding) for _, finding in shown):
         return "not measured"
     return "predicted only, or measured and undecided" if any(undecided) else "predicted only"
@@ -640,7 +640,7 @@ def _is_open(bound: str) -> bool:
 
 def _why_not_finished(done: Verification) -> str:
     if done.undecided:
-        return "what was tried is not decided"
+        return "the pairs so far do not decide what was tried"
     return "no change could be tried" if not done.tried else "how fast the pipeline could be is not known yet"
 
 

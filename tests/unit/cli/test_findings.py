@@ -208,11 +208,11 @@ def test_predictions_are_never_called_measured(tried: Profile) -> None:
     first, *others = (finding for finding in tried.findings if finding.status == "unverified")
     assert others
     first.measured, first.reason = {"speedup": 1.17, "low": 0.98, "high": 1.4}, "cannot tell: 1.17×"
-    assert "measured, undecided" in report(tried, Selection(verbose=True))
+    assert "measured, not yet decided" in report(tried, Selection(verbose=True))
     assert "Not verified  predicted only, or measured and undecided" in report(tried)
     for finding in others:
         finding.measured = first.measured
-    assert "Not verified  measured, undecided" in report(tried)
+    assert "Not verified  measured, not yet decided" in report(tried)
     tried.findings = tried.findings[:2]
     assert "What to change  measured" in report(tried)
     for finding in tried.findings:
@@ -435,7 +435,7 @@ def test_edits_that_could_not_be_decided_are_not_said_to_be_no_help(found: Profi
         (["a: no gain: 0.99×"], [], [], "nothing that was tried helps"),
         (["a: no gain: 0.99×"], [], ["even without decode no gain: 1.00×"], "nothing that was tried helps"),
         ([], [], ["decode: no upper bound: the budget of 20 s was used up"], "no change could be tried"),
-        ([], ["a: cannot tell: 1.30×"], [], "what was tried is not decided"),
+        ([], ["a: cannot tell: 1.30×"], [], "the pairs so far do not decide what was tried"),
         (["b: no gain"], ["a: cannot tell: 1.30×"], [], "not all that was tried is decided"),
         (["b: no gain"], [], ["decode: no upper bound: the budget of 20 s was used up"], "not all that was tried is"),
     ],
