@@ -110,7 +110,8 @@ def prepare(folder: Path) -> None:
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
     shutil.copy(folder / "train.py", folder / "input.py")
     (folder / "pipeprof-out").mkdir()
-    for name in ("profile", "a", "before", "after", "pipeprof-out/flowers-20260731T101112Z"):
+    hosts = ("host0", "host1", "host2")
+    for name in ("profile", "a", "before", "after", *hosts, "pipeprof-out/flowers-20260731T101112Z"):
         shutil.copy(ROOT / "tests" / "recorded" / "profiles" / "jpeg-folder.json", folder / f"{name}.json")
     traces(folder)
     subprocess.run([sys.executable, "make_data.py"], cwd=folder, check=True, env=environment(), capture_output=True)

@@ -24,7 +24,7 @@ def describe_hosts(sharding: Sharding, stages: Sequence[Stage]) -> Iterator[Bloc
     """Describe how the data are divided: the rule in a sentence, then a row for each host."""
     yield Heading("Hosts", f"{sharding.hosts:,}, worked out from the stages: nothing ran")
     yield Prose(_rule(sharding, stages), hang=2)
-    if sharding.why is not None and sharding.applied == "shard":
+    if sharding.why is not None and sharding.applied == "own":
         yield Prose(f"note: {sharding.why}", hang=2)
     if sharding.fails is not None:
         yield Prose(f"fails: {sharding.fails}", hang=2, style="bold")
@@ -56,7 +56,7 @@ def _rule(sharding: Sharding, stages: Sequence[Stage]) -> str:
     if sharding.files is not None:
         files = f"all {sharding.files:,} files" if sharding.files != 1 else "the one file"
         of_all = f"{files} ({_bytes(sharding)})"
-    if sharding.applied == "shard":
+    if sharding.applied == "own":
         return f"each host gets its part at {places}{_times(sharding)}"
     if sharding.applied is None:
         return f"auto_shard_policy {policy}: what becomes of it is not known: {sharding.why}"

@@ -42,8 +42,8 @@ class Sharding(Model):
     """Number of hosts."""
     policy: Policy
     """`auto_shard_policy` of the pipeline's options; `AUTO` where none is set."""
-    applied: Literal["FILE", "DATA", "OFF", "HINT", "shard"] | None = None
-    """What the policy comes to; `shard` where the pipeline divides its data by a shard of its own; `None` where that is
+    applied: Literal["FILE", "DATA", "OFF", "HINT", "own"] | None = None
+    """What the policy comes to; `own` where the pipeline divides its data by a shard of its own; `None` where that is
     not known."""
     why: str | None = None
     """Why it comes to that."""

@@ -96,7 +96,7 @@ class _Shares:
         return Sharding(
             hosts=self._hosts,
             policy=division.policy,
-            applied="shard" if by_shard else division.applied,
+            applied="own" if by_shard else division.applied,
             why=why,
             at=at,
             fails=fails,

@@ -21,6 +21,7 @@ from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.statistics import Interval, estimate
 from pipeprof.profiles.wording import milliseconds, percent, size, stage_label
 
@@ -30,7 +31,7 @@ FEW = 5
 """Hosts from which a z-score means something."""
 LATE_RATIO = 1.1
 """Interval over the median of the others from which one of few hosts is late."""
-LEAST_RATIO = 1.03
+LEAST_RATIO = LEAST_GAIN
 """As `LATE_RATIO`, for any number of hosts: less is within the noise of single runs."""
 LATE_Z = 3.5
 _NORMAL = 0.6745

@@ -116,7 +116,7 @@ def test_what_a_python_function_opens_is_not_known(divided: Any, tmp_path: Path)
 def test_a_shard_of_the_names_is_the_pipelines_own(divided: Any) -> None:
     part = {"shard": {"num_shards": 3, "index": 0}}
     found = divided(changed("skewed", part, cases.INTERLEAVED, BATCH))
-    assert (found.applied, found.at, found.amplification) == ("shard", ["stages.0"], 1.0)
+    assert (found.applied, found.at, found.amplification) == ("own", ["stages.0"], 1.0)
     assert column(found, "records") == [260, 20, 20]
     assert found.why is not None
     assert "would divide it once more" in found.why
@@ -127,7 +127,7 @@ def test_a_shard_of_the_names_is_the_pipelines_own(divided: Any) -> None:
 def test_a_shard_of_the_batches_reads_everything(divided: Any) -> None:
     case = changed("skewed", cases.INTERLEAVED, BATCH, {"shard": {"num_shards": 3, "index": 2}})
     found = divided(case)
-    assert (found.applied, found.amplification) == ("shard", 3.0)
+    assert (found.applied, found.amplification) == ("own", 3.0)
     assert column(found, "files") == [6, 6, 6]
     assert column(found, "records") == [120, 90, 90]
     other = divided(case, hosts=4)

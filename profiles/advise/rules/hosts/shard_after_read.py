@@ -18,8 +18,7 @@ class ShardAfterRead(Rule):
 
     Seen:
         A shard with several parts comes after the stage that reads the files: an interleave over a reader, a reader, or
-        a map with tf.io.read_file. A shard of as many parts as there are files, or more, cannot divide them: that is
-        too-few-files.
+        a map with tf.io.read_file. A shard of more parts than there are files is left alone: it cannot divide them.
 
     Why:
         A shard drops what it has been given. After the reader, each host reads all files, and does all work before the

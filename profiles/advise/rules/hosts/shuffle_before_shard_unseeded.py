@@ -17,7 +17,7 @@ class ShuffleBeforeShardUnseeded(Rule):
     """Parts of orders that differ from host to host.
 
     Seen:
-        A shuffle without a seed, or list_files, which shuffles the names unless told otherwise, comes before a shard
+        A shuffle without a seed, or list_files, which shuffles the names by default, comes before a shard
         of the pipeline's own, or before the division of the batches by auto_shard_policy DATA: where that is set, or,
         with --hosts, where AUTO becomes it. The division by FILE is left alone: TensorFlow divides the names first and
         shuffles them afterwards.

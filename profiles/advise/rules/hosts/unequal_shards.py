@@ -50,7 +50,7 @@ class UnequalShards(Rule):
     def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the parts of the hosts."""
         told = view.sharding
-        if told is None or told.applied not in ("FILE", "shard") or told.fails is not None:
+        if told is None or told.applied not in ("FILE", "own") or told.fails is not None:
             return
         judged = _judged(told.shares)
         if judged is None:
