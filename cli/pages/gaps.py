@@ -155,7 +155,7 @@ def _longest(devices: Sequence[DeviceGaps]) -> Iterator[Block]:
 
 def _advice(trace: TraceGaps) -> Iterator[Block]:
     if advised := advice_of(trace):
-        yield Heading("What to do", "from the causes; nothing of it was tried")
+        yield Heading("What to do", "derived from the causes; not tried")
         for cause, text in advised:
             yield KeyValue(cause, text, indent=2, width=13)
 

@@ -122,7 +122,7 @@ def _called_itself(stage: Stage) -> tuple[str, str] | None:
     if place is None or given is None or found is None or not calls_tensorflow(file_text(place.file), found.function):
         return None
     text = f"call {called(found.function)} itself, without {found.wrapper}: all that it calls is TensorFlow"
-    call, at = f"{found.function}({', '.join(found.inputs)})", f"in the place of {found.call}"
+    call, at = f"{found.function}({', '.join(found.inputs)})", f"in place of {found.call}"
     if not given.definition:
         whole = given.text.replace(found.call, call)
         line = f".map({whole}, num_parallel_calls=tf.data.AUTOTUNE)  # {stage_place(stage)}"
@@ -155,7 +155,7 @@ def _without_loop(stage: Stage, hot: PythonCost) -> tuple[str, str] | None:
     file = as_typed(hot.file or "").rpartition("/")[2]
     part = f"{percent(share)} of its time{of_lock}"
     text = f"compute the loop of {called(hot.function)} ({file}:{at}), {part}, on the whole array"
-    lines = "\n".join([f"# in the place of lines {at}", *made.lines])
+    lines = "\n".join([f"# in place of lines {at}", *made.lines])
     return text, in_file(lines, file_text(hot.file or ""))
 
 
@@ -178,7 +178,7 @@ def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]
     if (held := hot.lock_share or 0.0) < _LOCKED_FROM:
         return text + drawn, lines
     text = (
-        "make its elements in parallel calls of a map, with TensorFlow's ops in the place of NumPy: "
+        "make its elements in parallel calls of a map, with TensorFlow's ops in place of NumPy: "
         f"{called(hot.function)} holds the GIL {percent(held)} of the time, so calls take turns"
     )
     return text + drawn, f"# to be written with TensorFlow's ops: {made.name}\n{lines}"
@@ -228,7 +228,7 @@ def without_rounds(stage: Stage) -> tuple[str, str] | None:
     text = f"do all rounds of its loop ({file}:{at}) at once: TensorFlow schedules the ops of each round one by one"
     if made.lines[0].startswith("for "):
         text = f"unroll its loop ({file}:{at}): with range, the ops of all rounds are in the graph, without a loop"
-    return text, _in_its_file(stage, "\n".join([f"# in the place of lines {at}", *made.lines]))
+    return text, _in_its_file(stage, "\n".join([f"# in place of lines {at}", *made.lines]))
 
 
 def _before_loop(stage: Stage) -> tuple[str, str] | None:
@@ -243,7 +243,7 @@ def _before_loop(stage: Stage) -> tuple[str, str] | None:
     at = f"{same.first}-{same.last}" if same.last > same.first else str(same.first)
     file = as_typed(place.file).rpartition("/")[2]
     text = f"read and decode before its loop, not in each round ({file}:{at}): no round changes it"
-    return text, _in_its_file(stage, "\n".join([f"# before the loop, in the place of line {at}", *same.lines]))
+    return text, _in_its_file(stage, "\n".join([f"# before the loop, in place of line {at}", *same.lines]))
 
 
 def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | None:
@@ -259,7 +259,7 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
         return None
     calls = [f".map({_given(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in maps]
     at = stage_place(maps[0])
-    replaced = f"  # {at}, in the place of {''.join(f'.map({_given(one)}, …)' for one in maps)}" if at else ""
+    replaced = f"  # {at}, in place of {''.join(f'.map({_given(one)}, …)' for one in maps)}" if at else ""
     # What unbatch makes of rows of different lengths is a ragged tensor, which padded batches refuse; a map's is none.
     made = maps[-1].element_spec or ()
     several = len(made) > 1 and all(one.name.isdigit() for one in made)
@@ -267,8 +267,10 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
     dense = f".map(lambda {'*row' if several else 'row'}: row)" if lengths else ""
     text = (
         f"call it on {_CHUNK} texts at once: the functions of tf.strings and tables take any number of them, and "
-        f"unbatch gives each result its own length{' (the map after it makes it no ragged tensor)' if dense else ''}"
+        "unbatch gives each result its own length"
     )
+    if dense:
+        text += " (the map after it makes plain tensors of ragged ones)"
     return text, _in_its_file(stage, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}")
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.worker.steps.statistics import StepReading
     from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
 
-TOO_SHORT = "the script came to its end before enough steps were measured: let it train longer"
+TOO_SHORT = "the script finished before enough steps were measured: let it train longer"
 
 
 class ScriptTurns(MainDatasetJob, TurnRun):
